@@ -1,0 +1,1 @@
+"""OCPP and Modbus: bytes on one side, readings and setpoints on the other. No exception leaves this room."""

@@ -1,0 +1,85 @@
+"""The board: adapters write the latest state of each device, the tick freezes one picture of all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Operator, Snapshot, TemperatureState, VehicleState
+
+
+class Board:
+    """Latest state by device id. Runs on the event loop's thread; nothing here waits.
+
+    ``wake`` is called when something happened that should not wait for the next tick (a relay opened, a fault came up).
+    """
+
+    def __init__(self, site: Site, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._evses = {evse.id: EvseState() for evse in site.evses}
+        self._meters = {meter: MeterState() for meter in site.meters}
+        self._contacts = {contact: ContactState() for contact in site.contacts}
+        self._temperatures = {sensor: TemperatureState() for sensor in site.temperatures}
+        self._seq = 0
+
+    def evse(self, evse_id: str) -> EvseState:
+        """The present state of one outlet; KeyError for an id that the site does not have."""
+        return self._evses[evse_id]
+
+    def meter(self, meter_id: str) -> MeterState:
+        """The present state of one meter; KeyError for an id that the site does not have."""
+        return self._meters[meter_id]
+
+    def contact(self, contact_id: str) -> ContactState:
+        """The present state of one contact; KeyError for an id that the site does not have."""
+        return self._contacts[contact_id]
+
+    def update_evse(self, evse_id: str, *, urgent: bool = False, **changes: Any) -> None:
+        """Replace fields of ``EvseState``; ``urgent`` wakes the tick at once."""
+        self._evses[evse_id] = replace(self._evses[evse_id], **changes)
+        if urgent:
+            self._wake()
+
+    def update_vehicle(self, evse_id: str, **changes: Any) -> None:
+        """Replace fields of the plugged-in ``VehicleState``; without a vehicle there is nothing to change."""
+        state = self._evses[evse_id]
+        if state.vehicle is not None:
+            self._evses[evse_id] = replace(state, vehicle=replace(state.vehicle, **changes))
+
+    def plug_in(self, evse_id: str, vehicle: VehicleState) -> None:
+        """A new session begins; whatever was known of the last vehicle is gone."""
+        self._evses[evse_id] = replace(self._evses[evse_id], vehicle=vehicle)
+
+    def unplug(self, evse_id: str) -> None:
+        """The vehicle has left."""
+        self._evses[evse_id] = replace(self._evses[evse_id], vehicle=None)
+
+    def update_meter(self, meter_id: str, **changes: Any) -> None:
+        """Replace fields of ``MeterState``."""
+        self._meters[meter_id] = replace(self._meters[meter_id], **changes)
+
+    def update_contact(self, contact_id: str, *, urgent: bool = False, **changes: Any) -> None:
+        """Replace fields of ``ContactState``; an opening contact is ``urgent``."""
+        self._contacts[contact_id] = replace(self._contacts[contact_id], **changes)
+        if urgent:
+            self._wake()
+
+    def update_temperature(self, sensor_id: str, **changes: Any) -> None:
+        """Replace fields of ``TemperatureState``."""
+        self._temperatures[sensor_id] = replace(self._temperatures[sensor_id], **changes)
+
+    def freeze(self, now_s: float, wall_s: float, *, clock_synced: bool, operator: Operator) -> Snapshot:
+        """One picture of everything, numbered. Unchanged states are the same objects as in the last picture."""
+        self._seq += 1
+        return Snapshot(
+            seq=self._seq,
+            now_s=now_s,
+            wall_s=wall_s,
+            clock_synced=clock_synced,
+            evses=tuple(self._evses.values()),
+            meters=tuple(self._meters.values()),
+            contacts=tuple(self._contacts.values()),
+            temperatures=tuple(self._temperatures.values()),
+            operator=operator,
+        )

@@ -1,0 +1,22 @@
+"""What one charger may do, for how long, and the limit that bound it. Made only in ``envelope``; a test sees to that."""
+
+from msgspec import Struct
+
+from v2g_edge.model.limits import Bound
+
+
+class Permit(Struct, frozen=True):
+    """Setpoint ``power_w`` (+ into the vehicle), a lease of ``valid_for_s`` from the tick that made it.
+
+    ``min_w`` ≤ ``power_w`` ≤ ``max_w`` is the room left by all limits at that tick. ``bound_by`` is the limit that kept the
+    wish from being met, or the wish itself (rule "wish") when nothing did. ``renew`` false: a lease that stands may run out.
+    """
+
+    evse: str
+    power_w: float
+    min_w: float
+    max_w: float
+    valid_for_s: float
+    renew: bool
+    wish_w: float
+    bound_by: Bound

@@ -1,0 +1,127 @@
+"""Everything the site file says, typed: the depot itself (``Site``) and how to reach its devices.
+
+``config`` builds it, ``app`` hands each room its part. Secrets are never in it, only the paths of the files that hold them.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from v2g_edge.model.site import Site
+
+
+class Listener(Struct, frozen=True):
+    """One OCPP port. ``security_profile`` 0-3 (OCPP 1.6 Security Whitepaper ed.2); file paths are "" where not needed."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - chargers sit on the depot's own network; the site file narrows it
+    port: int = 8081
+    security_profile: Literal[0, 1, 2, 3] = 1
+    certificate_files: tuple[str, ...] = ()
+    key_files: tuple[str, ...] = ()
+    client_ca_file: str = ""
+    tls_rsa_suites: bool = False
+
+
+class StationEvse(Struct, frozen=True, gc=False):
+    """One outlet of a station: its OCPP evse id (1.6: connector id) and connector id, and our name for it."""
+
+    evse: str
+    ocpp_evse: int = 1
+    ocpp_connector: int = 1
+
+
+class Station(Struct, frozen=True):
+    """A charging station that dials in. ``identity`` is the last part of its URL path.
+
+    ``password_file`` holds its Basic password ("" for profiles 0 and 3). ``meter_interval_s`` is what we configure it to report.
+    """
+
+    identity: str
+    outlets: tuple[StationEvse, ...]
+    password_file: str = ""
+    strict: bool = False
+    meter_interval_s: float = 5.0
+
+
+class ModbusLine(Struct, frozen=True):
+    """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5 (design 6)."""
+
+    id: str
+    transport: Literal["tcp", "tls", "rtu"] = "tcp"
+    host: str = ""
+    port: int = 502
+    ca_file: str = ""
+    serial_port: str = ""
+    baud: int = 38_400
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: Literal[1, 2] = 1
+    timeout_s: float = 0.3
+
+
+class ModbusDevice(Struct, frozen=True):
+    """A device on a line. ``role`` and ``target`` say which meter, contact, temperature or EVSE of the site it feeds.
+
+    ``map`` names a register map (a file beside the code or in the site folder) or "sunspec" for discovery.
+    ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays.
+    """
+
+    id: str
+    line: str
+    role: Literal["meter", "contact", "temperature", "charger", "contactor"]
+    target: str
+    map: str
+    unit: int = 1
+    poll_s: float = 0.1
+    invert: bool = False
+    channel: int = 0
+    watchdog_s: float = 10.0
+
+
+class CloudSettings(Struct, frozen=True):
+    """The optional cloud. ``host == ""``: there is none."""
+
+    host: str = ""
+    port: int = 8883
+    tls: bool = True
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    topic_prefix: str = "v2g-edge"
+    site_id: str = ""
+    telemetry_s: float = 10.0
+
+
+class HostSettings(Struct, frozen=True):
+    """Where the daemon keeps and tells things. ``journal_sync`` "full" survives a power cut to the last tick."""
+
+    state_dir: str = "/var/lib/v2g-edge"
+    socket: str = "/run/v2g-edge/control.sock"
+    journal_sync: Literal["full", "normal"] = "full"
+    journal_keep_days: float = 30.0
+    tick_s: float = 1.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class PriceSettings(Struct, frozen=True):
+    """The day-ahead prices of the local plan: a CSV of UTC hour and price per MWh, and what export earns and wear costs."""
+
+    file: str = ""
+    export_per_kwh: float = 0.0
+    wear_per_kwh: float = 0.0
+    fixed_per_kwh: float = 0.0
+    shift_to_year: int = 0
+
+
+class Settings(Struct, frozen=True):
+    """The whole site file."""
+
+    site: Site
+    listeners: tuple[Listener, ...]
+    stations: tuple[Station, ...]
+    lines: tuple[ModbusLine, ...]
+    devices: tuple[ModbusDevice, ...]
+    cloud: CloudSettings
+    host: HostSettings
+    prices: PriceSettings

@@ -1,0 +1,158 @@
+"""The depot as it was commissioned: feeders, chargers, vehicles, meters, and the numbers that safety hangs on.
+
+Built by ``config`` from the TOML file, frozen for the life of the process, written to the journal once.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+PhaseMap = Literal["L1L2L3", "L2L3L1", "L3L1L2", "L1", "L2", "L3"]
+"""Which grid phase each charger phase hangs on, in order; one letter pair for a single-phase charger."""
+
+DeadMan = Literal["ocpp_profile", "modbus_watchdog", "sunspec_revert", "contactor", "none"]
+"""What makes the charger safe when we fall silent. ``none`` never discharges (design 4.1)."""
+
+DischargeBy = Literal["none", "negative_limit", "setpoint", "register"]
+"""How discharge is commanded, once proven for the model: OCPP 1.6/2.0.1 negative limit, OCPP 2.1 setpoint, a register."""
+
+
+class CurrentLimit(Struct, frozen=True, gc=False):
+    """Per-phase limits of a feeder in A, magnitudes ≥ 0; ``imbalance_a`` is the largest allowed difference of two phases."""
+
+    import_a: float
+    export_a: float
+    imbalance_a: float
+
+
+class Feeder(Struct, frozen=True):
+    """A node of the supply tree. The root has ``parent == ""``.
+
+    ``import_limit_w`` and ``export_limit_w`` are magnitudes ≥ 0 at this node (export 0: zero-export site).
+    ``base_load_max_w`` and ``base_load_min_w`` bound everything on this node itself that is not a charger or a child
+    feeder (import +, on-site generation −): the worst case while ``meter`` is silent. ``meter`` is "" without one.
+    ``current`` is None where no per-phase limit was commissioned.
+    """
+
+    id: str
+    parent: str
+    import_limit_w: float
+    export_limit_w: float
+    base_load_max_w: float
+    base_load_min_w: float
+    meter: str
+    current: CurrentLimit | None = None
+
+
+class Evse(Struct, frozen=True):
+    """One charging outlet. All powers are AC-side magnitudes in W ≥ 0.
+
+    ``fallback_w`` is the charge power of its default profile: what it does when our lease has run out.
+    ``min_charge_w`` is the least non-zero charge power (6 A a phase, IEC 61851-1); between 0 and it nothing is possible.
+    ``contactor`` names the discharge-enable contactor behind it, "" without one.
+    """
+
+    id: str
+    feeder: str
+    max_charge_w: float
+    max_discharge_w: float
+    min_charge_w: float
+    fallback_w: float
+    phases: PhaseMap
+    dead_man: DeadMan
+    discharge_by: DischargeBy
+    efficiency: float = 0.94
+    min_discharge_w: float = 0.0
+    contactor: str = ""
+    cooling_loop: str = ""
+
+
+class CurvePoint(Struct, frozen=True, array_like=True, gc=False):
+    """At ``soc_pct`` the battery takes at most ``power_w`` (battery side)."""
+
+    soc_pct: float
+    power_w: float
+
+
+class VehicleType(Struct, frozen=True):
+    """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the vehicle's life.
+
+    ``charge_curve`` is non-increasing above its knee and sorted by SoC. A cap of ``ANY_W`` means that the maker sets none.
+    ``depth_per_event_pct`` and ``depth_per_day_pct`` bound the SoC taken out by discharge for the grid.
+    """
+
+    id: str
+    capacity_wh: float
+    min_soc_pct: float
+    max_soc_pct: float
+    charge_curve: tuple[CurvePoint, ...]
+    max_discharge_w: float
+    depth_per_event_pct: float
+    depth_per_day_pct: float
+    pack_min_c: float
+    pack_max_c: float
+    derate_from_c: float
+    soh_floor_pct: float
+    warranty_discharge_wh: float
+    warranty_discharge_h: float
+    warranty_efc: float
+
+
+class Vehicle(Struct, frozen=True, gc=False):
+    """A vehicle the depot knows. ``id`` is what the charger reports (EVCCID, VIN or id token).
+
+    ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each departure's target.
+    """
+
+    id: str
+    type: str
+    may_discharge: bool
+    reserve_soc_pct: float = 0.0
+
+
+class SafetySettings(Struct, frozen=True):
+    """Numbers of the safety table. Ages and times in s. Every one is a key of ``[safety]`` in the site file."""
+
+    meter_max_age_s: float = 2.0
+    contact_max_age_s: float = 1.0
+    charger_max_age_s: float = 30.0
+    soc_max_age_s: float = 300.0
+    temperature_max_age_s: float = 120.0
+    frozen_reads: int = 50
+    lease_s: float = 30.0
+    ramp_up_w_per_s: float = 20_000.0
+    export_start_window_hz: float = 0.05
+    obey_tolerance_w: float = 1_500.0
+    obey_within_s: float = 20.0
+    feeder_margin_pct: float = 2.0
+    max_link_loss_pct: float = 2.0
+    trip_clear_by_operator: bool = False
+
+
+class GridSettings(Struct, frozen=True):
+    """The grid connection: profile by name, nominal values, the contact and the meter that must both say healthy."""
+
+    code: str
+    nominal_v: float
+    nominal_hz: float
+    relay: str
+    meter: str
+    export_allowed: bool
+    code_overrides: tuple[tuple[str, float], ...] = ()
+    draft_signed_by: str = ""
+
+
+class Site(Struct, frozen=True):
+    """One depot. Tuples are sorted by id; every name in one refers to another of them."""
+
+    name: str
+    timezone: str
+    grid: GridSettings
+    feeders: tuple[Feeder, ...]
+    evses: tuple[Evse, ...]
+    vehicle_types: tuple[VehicleType, ...]
+    vehicles: tuple[Vehicle, ...]
+    meters: tuple[str, ...]
+    contacts: tuple[str, ...]
+    temperatures: tuple[str, ...]
+    safety: SafetySettings

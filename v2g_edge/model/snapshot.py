@@ -1,0 +1,128 @@
+"""One frozen picture of the depot, taken by ``field.board`` at the start of a tick. The tick sees nothing else.
+
+Tuples stand in the order of ``Site.evses``, ``Site.meters``, ``Site.contacts`` and ``Site.temperatures``.
+A state that did not change since the last picture is the same object, so that the journal can write only what moved.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from v2g_edge.model.reading import NO_SAMPLE, Measured
+
+EvseStatus = Literal["unknown", "available", "occupied", "faulted", "unavailable"]
+Ack = Literal["none", "pending", "accepted", "rejected", "silent"]
+
+
+class Link(Struct, frozen=True, gc=False):
+    """The way to a device. ``last_seen_s`` is monotonic, −inf is never used: ``ever_seen`` says so instead."""
+
+    connected: bool = False
+    ever_seen: bool = False
+    last_seen_s: float = 0.0
+    loss_pct: float = 0.0
+
+
+class MeterState(Struct, frozen=True):
+    """A meter. ``power_w`` is the total, ``phase_power_w`` and ``phase_voltage_v`` go by grid phase L1, L2, L3.
+
+    ``repeats`` counts how often in a row the whole tuple came back identical; ``energy_*_wh`` are its registers.
+    """
+
+    link: Link = Link()
+    power_w: Measured = NO_SAMPLE
+    phase_power_w: tuple[Measured, Measured, Measured] = (NO_SAMPLE, NO_SAMPLE, NO_SAMPLE)
+    phase_voltage_v: tuple[Measured, Measured, Measured] = (NO_SAMPLE, NO_SAMPLE, NO_SAMPLE)
+    frequency_hz: Measured = NO_SAMPLE
+    energy_import_wh: Measured = NO_SAMPLE
+    energy_export_wh: Measured = NO_SAMPLE
+    repeats: int = 0
+
+
+class ContactState(Struct, frozen=True):
+    """A relay or breaker contact, or a contactor's feedback: 1.0 closed (healthy), 0.0 open."""
+
+    link: Link = Link()
+    closed: Measured = NO_SAMPLE
+
+
+class TemperatureState(Struct, frozen=True):
+    """A temperature sensor (cooling loop, cabinet), in °C."""
+
+    link: Link = Link()
+    value_c: Measured = NO_SAMPLE
+
+
+class VehicleState(Struct, frozen=True):
+    """What is plugged in. Session facts do not age; SoC and temperature do.
+
+    ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct`` are what the
+    next mission needs, Unknown when nobody said. ``max_charge_w``/``max_discharge_w`` are the car's own present limits (≥ 0).
+    ``discharge_authorised`` is the J3072 kind of permission, 1.0 with the time it was read back; Unknown is no.
+    """
+
+    session: str
+    vehicle: str
+    plugged_wall_s: float
+    soc_pct: Measured = NO_SAMPLE
+    capacity_wh: Measured = NO_SAMPLE
+    departure_wall_s: Measured = NO_SAMPLE
+    target_soc_pct: Measured = NO_SAMPLE
+    max_charge_w: Measured = NO_SAMPLE
+    max_discharge_w: Measured = NO_SAMPLE
+    pack_c: Measured = NO_SAMPLE
+    discharge_authorised: Measured = NO_SAMPLE
+    soh_pct: Measured = NO_SAMPLE
+
+
+class CommandState(Struct, frozen=True, gc=False):
+    """The last setpoint handed to the charger and what became of it. Accepted is not obeyed: see ``EvseState.power_w``.
+
+    ``sent_s`` is monotonic; the lease of it ends at ``lease_until_s``.
+    """
+
+    power_w: float = 0.0
+    ack: Ack = "none"
+    sent_s: float = 0.0
+    lease_until_s: float = 0.0
+
+
+class EvseState(Struct, frozen=True):
+    """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped for.
+
+    ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
+    """
+
+    link: Link = Link()
+    status: EvseStatus = "unknown"
+    fault: str = ""
+    power_w: Measured = NO_SAMPLE
+    energy_import_wh: Measured = NO_SAMPLE
+    energy_export_wh: Measured = NO_SAMPLE
+    dead_man_ok: bool = False
+    proven_discharge: bool = False
+    grid_code_ok: bool = True
+    vehicle: VehicleState | None = None
+    command: CommandState = CommandState()
+
+
+class Operator(Struct, frozen=True, gc=False):
+    """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand."""
+
+    stop: bool = False
+    export_hold: bool = False
+    acknowledged: tuple[str, ...] = ()
+
+
+class Snapshot(Struct, frozen=True):
+    """The picture. ``now_s`` monotonic; ``wall_s`` UTC epoch; ``clock_synced`` false means that wall time is a guess."""
+
+    seq: int
+    now_s: float
+    wall_s: float
+    clock_synced: bool
+    evses: tuple[EvseState, ...]
+    meters: tuple[MeterState, ...]
+    contacts: tuple[ContactState, ...]
+    temperatures: tuple[TemperatureState, ...]
+    operator: Operator = Operator()

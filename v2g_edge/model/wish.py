@@ -1,0 +1,15 @@
+"""What the rules would like one charger to do. Nothing that moves a charger takes a wish."""
+
+from msgspec import Struct
+
+
+class Wish(Struct, frozen=True, gc=False):
+    """``power_w`` wanted at ``evse`` (+ into the vehicle), ``reason`` a stable identifier ("departure", "plan", "idle").
+
+    ``urgency`` orders the sharing of too little power: 0 can wait, 1 must have it to depart in time; larger is first.
+    """
+
+    evse: str
+    power_w: float
+    urgency: float
+    reason: str
