@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from v2g_edge.model.gridcode import GridCode
+
 PhaseMap = Literal["L1L2L3", "L2L3L1", "L3L1L2", "L1", "L2", "L3"]
 """Which grid phase each charger phase hangs on, in order; one letter pair for a single-phase charger."""
 
@@ -130,7 +132,10 @@ class SafetySettings(Struct, frozen=True):
 
 
 class GridSettings(Struct, frozen=True):
-    """The grid connection: profile by name, nominal values, the contact and the meter that must both say healthy."""
+    """The grid connection: profile by name, nominal values, the contact and the meter that must both say healthy.
+
+    ``nominal_v`` is phase to neutral. ``profile`` is ``code`` with its overrides, loaded by ``config``; without one: no export.
+    """
 
     code: str
     nominal_v: float
@@ -140,6 +145,7 @@ class GridSettings(Struct, frozen=True):
     export_allowed: bool
     code_overrides: tuple[tuple[str, float], ...] = ()
     draft_signed_by: str = ""
+    profile: GridCode | None = None
 
 
 class Site(Struct, frozen=True):

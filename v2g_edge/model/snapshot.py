@@ -106,6 +106,17 @@ class EvseState(Struct, frozen=True):
     command: CommandState = CommandState()
 
 
+class GridSample(Struct, frozen=True, gc=False):
+    """One sample of the grid connection at ``at_s``: phase-to-neutral voltages L1, L2, L3 in V, and frequency in Hz.
+
+    On a single-phase connection the adapter repeats its one voltage. The readings carry the same ``at_s`` or an older one.
+    """
+
+    at_s: float
+    v: tuple[Measured, Measured, Measured]
+    hz: Measured
+
+
 class Operator(Struct, frozen=True, gc=False):
     """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand."""
 
@@ -115,7 +126,10 @@ class Operator(Struct, frozen=True, gc=False):
 
 
 class Snapshot(Struct, frozen=True):
-    """The picture. ``now_s`` monotonic; ``wall_s`` UTC epoch; ``clock_synced`` false means that wall time is a guess."""
+    """The picture. ``now_s`` monotonic; ``wall_s`` UTC epoch; ``clock_synced`` false means that wall time is a guess.
+
+    ``grid_samples`` are all samples of the grid meter since the last picture, oldest first.
+    """
 
     seq: int
     now_s: float
@@ -126,3 +140,4 @@ class Snapshot(Struct, frozen=True):
     contacts: tuple[ContactState, ...]
     temperatures: tuple[TemperatureState, ...]
     operator: Operator = Operator()
+    grid_samples: tuple[GridSample, ...] = ()
