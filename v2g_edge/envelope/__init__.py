@@ -1,1 +1,9 @@
-"""."""
+"""What is allowed. The only maker of permits, the second line behind certified protection.
+
+Read in this order: ``table`` (the trip mechanism), ``checks`` (this depot's rows), ``bounds`` (one charger's limits), ``feeders``
+(the supply tree), ``certificate`` (everybody still departs), ``permits`` (all of it, once a tick), ``gate`` (the last hop).
+"""
+
+
+class InvariantBroken(Exception):  # noqa: N818 - the name says what happened, in the design's own word
+    """The gate found a permit that must not exist. The process ends; leases make the chargers safe (design 4.1)."""

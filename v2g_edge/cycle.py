@@ -1,0 +1,51 @@
+"""One pure tick: (snapshot, plan, memory) → (permits, events, memory). The same inputs give the same outputs, bit for bit."""
+
+from msgspec import Struct
+
+from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.envelope.permits import Decision, Frame, frame_of, permit_all
+from v2g_edge.model.event import Event
+from v2g_edge.model.limits import Bound
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.plan import Plan
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.wish import Wish
+from v2g_edge.rules.wishes import propose_all
+
+
+class Memory(Struct, frozen=True):
+    """What the cycle carries from tick to tick; journalled, restored after a restart."""
+
+    envelope: EnvelopeMemory = EnvelopeMemory()
+
+
+class Outcome(Struct, frozen=True):
+    """``permits`` and ``bounds`` in the order of ``Site.evses``. ``contactor`` false: open the discharge-enable contactors."""
+
+    permits: tuple[Permit, ...]
+    events: tuple[Event, ...]
+    memory: Memory
+    wishes: tuple[Wish, ...]
+    bounds: tuple[tuple[Bound, ...], ...]
+    contactor: bool
+
+
+class Cycle:
+    """A site's tick, with the parts that never change worked out once. Holds no state of its own between ticks."""
+
+    def __init__(self, site: Site) -> None:
+        self._frame: Frame = frame_of(site)
+
+    def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
+        """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
+        wishes = propose_all(self._frame.site, snapshot, plan)
+        decision: Decision = permit_all(self._frame, snapshot, wishes, memory.envelope)
+        return Outcome(
+            permits=decision.permits,
+            events=decision.events,
+            memory=Memory(decision.memory),
+            wishes=tuple(wishes.values()),
+            bounds=decision.bounds,
+            contactor=decision.contactor,
+        )

@@ -1,0 +1,72 @@
+"""How much a vehicle still needs before it leaves, and how long that takes at best."""
+
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from v2g_edge.model.reading import Reading, known_or
+from v2g_edge.model.site import Evse, VehicleType
+from v2g_edge.model.snapshot import EvseState, VehicleState
+
+TIME_SLACK: Final = 1.15
+"""Chargers deliver 4-6 % less than their plate and taper early (evcc #12733, #12703, #9550): plan for 15 % more time."""
+
+MARGIN_S: Final = 600.0
+"""Ten minutes on top: one renewed lease, a reconnect and a ramp together take less."""
+
+TARGET_MARGIN_PCT: Final = 0.5
+"""Aim this far above the target, so that a meter that rounds down still shows it at departure."""
+
+
+class Need(NamedTuple):
+    """What one vehicle lacks: Wh at the grid side, ``seconds`` at full power, ``latest_start_s`` from now (< 0: late)."""
+
+    energy_wh: float
+    seconds: float
+    latest_start_s: float
+    departs_in_s: float
+    full_w: float
+
+
+def need_of(evse: Evse, state: EvseState, kind: VehicleType | None, wall_s: float) -> Need | None:
+    """The need of the vehicle at ``evse``; None without a vehicle. Nobody said when or how much ⇒ as if it left at once, full."""
+    vehicle = state.vehicle
+    if vehicle is None:
+        return None
+    capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
+    full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w))
+    soc_pct = known_or(vehicle.soc_pct, 0.0)
+    target_pct = _target(vehicle, kind)
+    departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
+    if capacity_wh <= 0.0 or full_w <= 0.0:
+        return Need(0.0, 0.0, 0.0, departs_in_s, full_w)
+    lack_pct = max(min(target_pct + TARGET_MARGIN_PCT, 100.0) - soc_pct, 0.0)
+    energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
+    seconds = _seconds(evse, kind, capacity_wh, full_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
+    return Need(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, full_w)
+
+
+def _target(vehicle: VehicleState, kind: VehicleType | None) -> float:
+    ceiling_pct = kind.max_soc_pct if kind else 100.0
+    return min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
+
+
+def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:
+    """Time from one SoC to another at full power along the type's curve (battery side), piece by piece."""
+    points = kind.charge_curve if kind else ()
+    edges = sorted({low_pct, high_pct, *(point.soc_pct for point in points if low_pct < point.soc_pct < high_pct)})
+    battery_w = full_w * evse.efficiency
+    total_s = 0.0
+    for start_pct, end_pct in pairwise(edges):
+        # The lower power of both ends: never faster than the curve says.
+        power_w = min(battery_w, _curve(kind, start_pct), _curve(kind, end_pct)) if points else battery_w
+        total_s += (end_pct - start_pct) / 100.0 * capacity_wh / max(power_w, 0.05 * battery_w) * 3600.0
+    return total_s
+
+
+def _curve(kind: VehicleType | None, soc_pct: float) -> float:
+    points = kind.charge_curve if kind else ()
+    for left, right in pairwise(points):
+        if left.soc_pct <= soc_pct <= right.soc_pct and right.soc_pct > left.soc_pct:
+            share = (soc_pct - left.soc_pct) / (right.soc_pct - left.soc_pct)
+            return left.power_w + share * (right.power_w - left.power_w)
+    return points[-1].power_w if points and soc_pct > points[-1].soc_pct else points[0].power_w if points else 0.0
