@@ -1,0 +1,128 @@
+"""Vehicles and chargers as physics: energy, ramps, tapers, heat. No protocol, no decisions, no clock; only ``step``.
+
+Powers are W at the AC side of the charger, + into the vehicle. The electronics obey their setpoint and nothing else: no
+protection of their own steps in, so that what the daemon allows is what happens.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from v2g_edge.model.site import CurvePoint, Evse
+
+PACK_WH_PER_K_PER_WH: Final = 1.6 / 1_000
+"""Heat capacity of a pack per Wh of its capacity: about 6 kg/kWh at 950 J/(kg K) (bus packs) = 1.6 Wh/(K kWh)."""
+
+PACK_W_PER_K_PER_WH: Final = 0.5 / 1_000
+"""Cooling to the surroundings per Wh of capacity: 125 W/K for 250 kWh, a liquid loop at idle flow; time constant 3.2 h."""
+
+RAMP_UP_W_PER_S: Final = 25_000.0
+"""Away from zero: a 100 kW DC unit needs 4 s. Towards zero the electronics are an order faster."""
+
+RAMP_DOWN_W_PER_S: Final = 250_000.0
+
+DEAD_FLAT_PCT: Final = 2.0
+"""Below this the vehicle's own battery management opens its contactors, whatever anyone asks."""
+
+
+@dataclass
+class Battery:
+    """A vehicle's pack. ``curve`` is the battery-side charge power over SoC; ``efficiency`` one way, terminals to cells."""
+
+    id: str
+    capacity_wh: float
+    soc_pct: float
+    curve: tuple[CurvePoint, ...]
+    max_discharge_w: float
+    efficiency: float = 0.98
+    pack_c: float = 15.0
+    ambient_c: float = 8.0
+
+    def charge_limit_w(self) -> float:
+        """Battery-side power that the pack takes at its present SoC; 0 when full."""
+        return 0.0 if self.soc_pct >= 100.0 else curve_w(self.curve, self.soc_pct)
+
+    def discharge_limit_w(self) -> float:
+        """Battery-side magnitude that the pack gives; 0 when flat."""
+        return 0.0 if self.soc_pct <= DEAD_FLAT_PCT else self.max_discharge_w
+
+    def move(self, dc_w: float, dt_s: float) -> None:
+        """Take ``dc_w`` at the terminals (− gives) for ``dt_s``: SoC and temperature follow."""
+        hours = dt_s / 3_600.0
+        stored_w = dc_w * self.efficiency if dc_w > 0 else dc_w / self.efficiency
+        self.soc_pct = min(100.0, max(0.0, self.soc_pct + 100.0 * stored_w * hours / self.capacity_wh))
+        cooling_w = PACK_W_PER_K_PER_WH * self.capacity_wh * (self.pack_c - self.ambient_c)
+        self.pack_c += (abs(dc_w - stored_w) - cooling_w) * hours / (PACK_WH_PER_K_PER_WH * self.capacity_wh)
+
+
+@dataclass
+class Charger:
+    """One outlet's power electronics and meter. ``command_w`` is what they were told; ``power_w`` what flows."""
+
+    evse: Evse
+    ramp_up_w_per_s: float = RAMP_UP_W_PER_S
+    efficiency: float = 0.965
+    command_w: float = 0.0
+    power_w: float = 0.0
+    battery: Battery | None = None
+    import_wh: float = 0.0
+    export_wh: float = 0.0
+    session_export_wh: float = field(default=0.0)
+
+    def plug(self, battery: Battery) -> None:
+        """A vehicle is connected."""
+        self.battery, self.session_export_wh = battery, 0.0
+
+    def unplug(self) -> Battery | None:
+        """The plug is pulled: the current ends with it."""
+        battery, self.battery, self.power_w = self.battery, None, 0.0
+        return battery
+
+    def reachable_w(self) -> float:
+        """What the setpoint comes to, given the vehicle and the electronics; below the least power nothing flows."""
+        if self.battery is None:
+            return 0.0
+        if self.command_w >= 0:
+            power_w = min(self.command_w, self.evse.max_charge_w, self.battery.charge_limit_w() / self.efficiency)
+            return power_w if power_w >= self.evse.min_charge_w else 0.0
+        power_w = min(-self.command_w, self.evse.max_discharge_w, self.battery.discharge_limit_w() * self.efficiency)
+        return -power_w if power_w >= self.evse.min_discharge_w else 0.0
+
+    def step(self, dt_s: float) -> None:
+        """Ramp towards the setpoint for ``dt_s``, move the energy."""
+        if self.battery is None:
+            return
+        before_w = self.power_w
+        self.power_w = _ramped(before_w, self.reachable_w(), self.ramp_up_w_per_s * dt_s, RAMP_DOWN_W_PER_S * dt_s)
+        mean_w = (before_w + self.power_w) / 2
+        self.battery.move(mean_w * self.efficiency if mean_w > 0 else mean_w / self.efficiency, dt_s)
+        if mean_w > 0:
+            self.import_wh += mean_w * dt_s / 3_600.0
+        else:
+            self.export_wh -= mean_w * dt_s / 3_600.0
+            self.session_export_wh -= mean_w * dt_s / 3_600.0
+
+
+def curve_w(curve: tuple[CurvePoint, ...], soc_pct: float) -> float:
+    """The curve at ``soc_pct``, straight lines between its points, flat beyond its ends."""
+    before = curve[0]
+    for point in curve:
+        if soc_pct <= point.soc_pct:
+            width = point.soc_pct - before.soc_pct
+            return (
+                point.power_w
+                if width <= 0
+                else before.power_w + (point.power_w - before.power_w) * (soc_pct - before.soc_pct) / width
+            )
+        before = point
+    return before.power_w
+
+
+def _ramped(now_w: float, target_w: float, up_w: float, down_w: float) -> float:
+    """From ``now_w`` towards ``target_w``: away from zero by at most ``up_w``, towards zero by at most ``down_w``."""
+    if now_w == target_w:
+        return target_w
+    if now_w > 0 > target_w or now_w < 0 < target_w:
+        target_w = 0.0
+    if abs(target_w) > abs(now_w):
+        return min(target_w, now_w + up_w) if target_w > 0 else max(target_w, now_w - up_w)
+    return max(target_w, now_w - down_w) if now_w > 0 else min(target_w, now_w + down_w)
