@@ -1,12 +1,26 @@
 """The board: adapters write the latest state of each device, the tick freezes one picture of all of them."""
 
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
+from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Operator, Snapshot, TemperatureState, VehicleState
+from v2g_edge.model.snapshot import (
+    ContactState,
+    EvseState,
+    GridSample,
+    MeterState,
+    Operator,
+    Snapshot,
+    TemperatureState,
+    VehicleState,
+)
+
+GRID_SAMPLES_KEPT: Final = 512
+"""Samples of the grid meter between two ticks: 10 s at 50 Hz. More means that ticks have stopped, and then nothing helps."""
 
 
 class Board:
@@ -21,6 +35,8 @@ class Board:
         self._meters = {meter: MeterState() for meter in site.meters}
         self._contacts = {contact: ContactState() for contact in site.contacts}
         self._temperatures = {sensor: TemperatureState() for sensor in site.temperatures}
+        self._grid_meter = site.grid.meter
+        self._grid_samples: deque[GridSample] = deque(maxlen=GRID_SAMPLES_KEPT)
         self._seq = 0
 
     def evse(self, evse_id: str) -> EvseState:
@@ -56,8 +72,10 @@ class Board:
         self._evses[evse_id] = replace(self._evses[evse_id], vehicle=None)
 
     def update_meter(self, meter_id: str, **changes: Any) -> None:
-        """Replace fields of ``MeterState``."""
-        self._meters[meter_id] = replace(self._meters[meter_id], **changes)
+        """Replace fields of ``MeterState``. Every frequency sample of the grid meter is kept for the next picture."""
+        state = self._meters[meter_id] = replace(self._meters[meter_id], **changes)
+        if meter_id == self._grid_meter and "frequency_hz" in changes and isinstance(state.frequency_hz, Reading):
+            self._grid_samples.append(GridSample(state.frequency_hz.at_s, state.phase_voltage_v, state.frequency_hz))
 
     def update_contact(self, contact_id: str, *, urgent: bool = False, **changes: Any) -> None:
         """Replace fields of ``ContactState``; an opening contact is ``urgent``."""
@@ -72,6 +90,8 @@ class Board:
     def freeze(self, now_s: float, wall_s: float, *, clock_synced: bool, operator: Operator) -> Snapshot:
         """One picture of everything, numbered. Unchanged states are the same objects as in the last picture."""
         self._seq += 1
+        samples = tuple(self._grid_samples)
+        self._grid_samples.clear()
         return Snapshot(
             seq=self._seq,
             now_s=now_s,
@@ -82,4 +102,5 @@ class Board:
             contacts=tuple(self._contacts.values()),
             temperatures=tuple(self._temperatures.values()),
             operator=operator,
+            grid_samples=samples,
         )

@@ -1,0 +1,71 @@
+"""The board: one frozen picture, unchanged states are the same objects, urgent changes wake the tick."""
+
+from tests.depot import small_site
+from v2g_edge.field.board import GRID_SAMPLES_KEPT, Board
+from v2g_edge.model.reading import Reading, Unknown
+from v2g_edge.model.snapshot import Operator, Snapshot, VehicleState
+
+
+def _freeze(board: Board, now_s: float = 1.0) -> Snapshot:
+    return board.freeze(now_s, 1_000.0 + now_s, clock_synced=True, operator=Operator())
+
+
+def test_a_picture_does_not_change_after_it_was_taken() -> None:
+    board = Board(small_site(), lambda: None)
+    before = _freeze(board)
+    board.update_evse("b1", status="occupied")
+    assert before.evses[0].status == "unknown"
+    assert _freeze(board).evses[0].status == "occupied"
+
+
+def test_what_did_not_change_is_the_same_object_in_the_next_picture() -> None:
+    board = Board(small_site(), lambda: None)
+    first = _freeze(board)
+    board.update_evse("b1", status="occupied")
+    second = _freeze(board)
+    assert second.evses[1] is first.evses[1]
+    assert second.evses[0] is not first.evses[0]
+    assert second.seq == first.seq + 1
+
+
+def test_only_urgent_changes_wake_the_tick() -> None:
+    woken: list[int] = []
+    board = Board(small_site(), lambda: woken.append(1))
+    board.update_contact("relay", closed=Reading(1.0, 0.0))
+    assert not woken
+    board.update_contact("relay", urgent=True, closed=Reading(0.0, 0.1))
+    board.update_evse("b1", urgent=True, fault="x")
+    assert len(woken) == 2
+
+
+def test_every_grid_sample_between_two_ticks_is_in_the_next_picture_once() -> None:
+    board = Board(small_site(), lambda: None)
+    volts = (Reading(230.0, 0.0),) * 3
+    for tenth in range(3):
+        board.update_meter("grid", frequency_hz=Reading(50.0 + tenth, tenth / 10), phase_voltage_v=volts)
+    assert [sample.hz for sample in _freeze(board).grid_samples] == [Reading(50.0, 0.0), Reading(51.0, 0.1), Reading(52.0, 0.2)]
+    board.update_meter("grid", frequency_hz=Unknown("NaN"))
+    board.update_meter("grid", power_w=Reading(1.0, 0.4))
+    assert _freeze(board).grid_samples == ()
+
+
+def test_grid_samples_are_bounded_and_the_newest_stay() -> None:
+    board = Board(small_site(), lambda: None)
+    for i in range(GRID_SAMPLES_KEPT + 5):
+        board.update_meter("grid", frequency_hz=Reading(50.0, float(i)))
+    samples = _freeze(board).grid_samples
+    assert len(samples) == GRID_SAMPLES_KEPT
+    assert samples[-1].at_s == GRID_SAMPLES_KEPT + 4
+
+
+def test_a_vehicle_that_left_takes_its_facts_with_it() -> None:
+    board = Board(small_site(), lambda: None)
+    board.update_vehicle("b1", soc_pct=Reading(50.0, 0.0))
+    assert board.evse("b1").vehicle is None
+    board.plug_in("b1", VehicleState("s1", "bus-1", 0.0))
+    board.update_vehicle("b1", soc_pct=Reading(50.0, 0.0))
+    vehicle = board.evse("b1").vehicle
+    assert vehicle is not None
+    assert vehicle.soc_pct == Reading(50.0, 0.0)
+    board.unplug("b1")
+    assert board.evse("b1").vehicle is None

@@ -1,0 +1,173 @@
+"""The writer: latest permit wins, leases are renewed in time, dead inputs are not, and what ends a discharge never queues."""
+
+import asyncio
+from typing import Any
+
+from msgspec.structs import replace
+
+from tests.depot import small_site
+from v2g_edge.field.board import Board
+from v2g_edge.field.writer import RETRY_S, Writer
+from v2g_edge.model.limits import Bound
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.ports import WriteResult
+from v2g_edge.model.snapshot import Link
+
+BOUND = Bound(0.0, 0.0, "wish", "test")
+
+
+class HandClock:
+    """Time moved by hand."""
+
+    def __init__(self) -> None:
+        self.time_s = 100.0
+
+    def now_s(self) -> float:
+        return self.time_s
+
+    def wall_s(self) -> float:
+        return self.time_s
+
+    def synced(self) -> bool:
+        return True
+
+    async def sleep_s(self, duration_s: float) -> None:
+        self.time_s += duration_s
+
+
+class Charger:
+    """A port that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.got: list[float] = []
+        self.answer: WriteResult = "accepted"
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def write_permit(self, permit: Permit) -> WriteResult:
+        self.got.append(permit.power_w)
+        await self.gate.wait()
+        return self.answer
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.board = Board(small_site(), lambda: None)
+        self.chargers = {"b1": Charger(), "b2": Charger()}
+        self.writer = Writer(self.chargers, self.board, self.clock)
+        for evse in self.chargers:
+            self.board.update_evse(evse, link=Link(True, True, 100.0))
+
+    async def submit(self, power_w: float, evse: str = "b1", **changes: Any) -> int:
+        permit = replace(Permit(evse, power_w, -50e3, 50e3, 30.0, True, power_w, BOUND), **changes)
+        started = self.writer.submit((permit,))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        return started
+
+
+async def test_an_unchanged_permit_is_sent_again_at_a_third_of_its_lease_and_not_before() -> None:
+    bench = Bench()
+    await bench.submit(10_000.0)
+    bench.clock.time_s += 9.9
+    await bench.submit(10_000.0)
+    assert bench.chargers["b1"].got == [10_000.0]
+    bench.clock.time_s += 0.2
+    await bench.submit(10_000.0)
+    assert bench.chargers["b1"].got == [10_000.0, 10_000.0]
+
+
+async def test_a_small_raise_waits_for_the_renewal_but_any_step_down_goes_at_once() -> None:
+    bench = Bench()
+    await bench.submit(10_000.0)
+    await bench.submit(10_100.0)
+    await bench.submit(9_900.0)
+    assert bench.chargers["b1"].got == [10_000.0, 9_900.0]
+
+
+async def test_a_lease_on_dead_inputs_is_not_renewed_but_may_be_lowered() -> None:
+    bench = Bench()
+    await bench.submit(-10_000.0)
+    bench.clock.time_s += 15.0
+    await bench.submit(-10_000.0, renew=False)
+    assert bench.chargers["b1"].got == [-10_000.0]
+    await bench.submit(0.0, renew=False)
+    assert bench.chargers["b1"].got == [-10_000.0, 0.0]
+
+
+async def test_an_end_of_discharge_does_not_wait_for_an_answer_to_the_last_command() -> None:
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    charger.gate.clear()
+    await bench.submit(-10_000.0)
+    await bench.submit(0.0)
+    assert charger.got == [-10_000.0, 0.0]
+    charger.gate.set()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert bench.board.evse("b1").command.power_w == 0.0
+    assert bench.board.evse("b1").command.ack == "accepted"
+
+
+async def test_while_a_write_is_under_way_only_the_latest_permit_waits() -> None:
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    charger.gate.clear()
+    for power_w in (10_000.0, 20_000.0, 30_000.0):
+        await bench.submit(power_w)
+    assert charger.got == [10_000.0]
+    charger.gate.set()
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert charger.got == [10_000.0, 30_000.0]
+
+
+async def test_a_slow_charger_does_not_delay_another() -> None:
+    bench = Bench()
+    bench.chargers["b1"].gate.clear()
+    await bench.submit(10_000.0, "b1")
+    await bench.submit(10_000.0, "b2")
+    assert bench.board.evse("b1").command.ack == "pending"
+    assert bench.board.evse("b2").command.ack == "accepted"
+    await bench.writer.stop()
+
+
+async def test_a_refused_permit_is_tried_again_after_the_retry_time() -> None:
+    bench = Bench()
+    bench.chargers["b1"].answer = "rejected"
+    await bench.submit(10_000.0)
+    assert bench.board.evse("b1").command.ack == "rejected"
+    bench.clock.time_s += RETRY_S - 0.1
+    assert await bench.submit(10_000.0) == 0
+    bench.clock.time_s += 0.2
+    assert await bench.submit(10_000.0) == 1
+
+
+async def test_a_charger_that_came_back_gets_its_setpoint_again_at_once() -> None:
+    bench = Bench()
+    await bench.submit(10_000.0)
+    bench.board.update_evse("b1", link=Link(False, True, 100.0))
+    assert await bench.submit(10_000.0) == 0
+    bench.board.update_evse("b1", link=Link(True, True, 101.0))
+    await bench.submit(10_000.0)
+    assert bench.chargers["b1"].got == [10_000.0, 10_000.0]
+
+
+async def test_those_whose_discharge_ends_are_served_first() -> None:
+    bench = Bench()
+    await bench.submit(5_000.0, "b1")
+    await bench.submit(-5_000.0, "b2")
+    order: list[str] = []
+    for evse, charger in bench.chargers.items():
+        charger.write_permit = lambda permit, evse=evse: _note(order, evse)  # type: ignore[method-assign, misc]
+    both = tuple(Permit(evse, 0.0, 0.0, 0.0, 30.0, True, 0.0, BOUND) for evse in ("b1", "b2"))
+    bench.writer.submit(both)
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert order == ["b2", "b1"]
+
+
+async def _note(order: list[str], evse: str) -> WriteResult:
+    order.append(evse)
+    return "accepted"
