@@ -43,6 +43,8 @@ def _vehicle(c: Context, o: Outlet) -> list[Bound]:
     takes_w = vehicle.max_charge_w.value if isinstance(vehicle.max_charge_w, Reading) else ANY_W
     gives_w = vehicle.max_discharge_w.value if isinstance(vehicle.max_discharge_w, Reading) else 0.0
     bounds = [Bound(-max(gives_w, 0.0), max(takes_w, 0.0), "vehicle_limits", "limits reported by the vehicle")]
+    if c.grid.share < 1.0:
+        bounds.append(Bound(-evse.max_discharge_w * c.grid.share, ANY_W, "enter_service_ramp", c.grid.service))
     kind = o.kind
     if kind is None:
         bounds.append(Bound(0.0, ANY_W, "vehicle_unknown", "the vehicle is not in the site file"))
@@ -61,6 +63,8 @@ def _vehicle(c: Context, o: Outlet) -> list[Bound]:
 def _acted(row: Row, latch: Latch, o: Outlet) -> Bound:
     action = action_of(row, latch)
     exporting = o.memory.power_w < 0.0
+    if action is Action.TRIP and not latch.present:
+        action = Action.EXPORT_OFF  # the grid is good again: charging need not wait for the way back to export
     match action:
         case Action.NO_NEW_EXPORT:
             low_w, high_w = (-ANY_W if exporting else 0.0), ANY_W

@@ -33,6 +33,15 @@ class Outlet(NamedTuple):
     meters: tuple[int, ...]
 
 
+class Grid(NamedTuple):
+    """The verdict on the grid connection: why it trips, why export ceases for a moment, and how far it is back in service."""
+
+    fault: str
+    cease: str
+    service: str
+    share: float
+
+
 class Context(NamedTuple):
     """What the checks see. ``grid_meter`` and ``relay`` are None where the site has none: then nothing is ever exported."""
 
@@ -41,9 +50,7 @@ class Context(NamedTuple):
     outlets: tuple[Outlet, ...]
     grid_meter: MeterState | None
     relay: ContactState | None
-    nominal_hz: float
-    in_service: bool
-    grid_fault: str
+    grid: Grid
 
 
 def _site(condition: Callable[[Context], str]) -> Callable[[Context, Collection[str]], Found]:
@@ -110,17 +117,21 @@ def _meter_frozen(c: Context) -> str:
 
 
 def _grid_fault(c: Context) -> str:
-    return c.grid_fault
+    return c.grid.fault
+
+
+def _cessation(c: Context) -> str:
+    return c.grid.cease
 
 
 def _not_in_service(c: Context) -> str:
-    return "" if c.in_service else "enter service is not complete"
+    return "" if c.grid.share > 0.0 else c.grid.service
 
 
 def _outside_start_window(c: Context) -> str:
     window_hz = c.site.safety.export_start_window_hz
     hz = fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0) if c.grid_meter else 0.0
-    off_hz = hz - c.nominal_hz
+    off_hz = hz - c.site.grid.nominal_hz
     return (
         "" if abs(off_hz) <= window_hz else f"frequency is {off_hz:+.3f} Hz off nominal, export starts within ±{window_hz:g} Hz"
     )
@@ -248,6 +259,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("grid_relay_silent", "site", Action.CHARGE_AT_FALLBACK, "when_gone", "grid contact silent", False, _site(_relay_silent)),
     Row("grid_meter_silent", "site", Action.CHARGE_AT_FALLBACK, "when_gone", "grid meter silent", False, _site(_meter_silent)),
     Row("grid_meter_frozen", "site", Action.CHARGE_AT_FALLBACK, "when_gone", "grid meter frozen", False, _site(_meter_frozen)),
+    Row("momentary_cessation", "site", Action.EXPORT_OFF, "when_gone", "momentary cessation", False, _site(_cessation)),
     Row("not_in_service", "site", Action.EXPORT_OFF, "when_gone", "enter service", False, _site(_not_in_service)),
     Row("start_window", "site", Action.NO_NEW_EXPORT, "when_gone", "export start window", False, _site(_outside_start_window)),
     Row("clock_unsynced", "site", Action.EXPORT_OFF, "when_gone", "clock not synchronised", False, _site(_clock_unsynced)),

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from v2g_edge.envelope.enter_service import ServiceMemory
+from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.table import Latch
 
 
@@ -33,3 +35,5 @@ class EnvelopeMemory(Struct, frozen=True):
     started: bool = False
     evses: tuple[EvseMemory, ...] = ()
     latches: tuple[Latch, ...] = ()
+    trip: TripMemory = TripMemory()
+    service: ServiceMemory = ServiceMemory()

@@ -6,20 +6,24 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from v2g_edge.envelope.bounds import collect_bounds, room
-from v2g_edge.envelope.checks import ROWS, Context, Outlet
+from v2g_edge.envelope.checks import ROWS, Context, Grid, Outlet
+from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.feeders import Exposure, Tree, exposure_of, fit, tree_of
 from v2g_edge.envelope.gate import pass_gate
+from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
 from v2g_edge.envelope.table import Action, Inputs, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import Reading, fresh_or
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState, Snapshot
 from v2g_edge.model.wish import Wish
 
 DAY_S: Final = 86_400.0
+GOLDEN: Final = 0.618_033_988_75
+"""Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
 STALE_ROWS: Final = frozenset({"grid_meter_silent", "grid_meter_frozen", "grid_relay_silent"})
 """While one of these acts, standing leases are not renewed (design 4.5)."""
 
@@ -58,7 +62,8 @@ def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     """Turn wishes into permits. An outlet without a wish is wished 0. Raises ``InvariantBroken`` only."""
     site = frame.site
     dt_s = max(snapshot.now_s - memory.now_s, 0.0) if memory.started else 0.0
-    context = _context(frame, snapshot, memory)
+    trip, service, grid = _judge_grid(site, snapshot, memory)
+    context = _context(frame, snapshot, memory, grid)
     verdict = judge(ROWS, memory.latches, _inputs(context, frame, dt_s))
     bounds = collect_bounds(context, verdict)
     quarantined = {latch.subject for row, latch in verdict.active if row.id == "disobedient"}
@@ -80,11 +85,34 @@ def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         bounds=tuple(tuple(b) for b in bounds),
         contactor=not any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active),
         events=verdict.events,
-        memory=EnvelopeMemory(snapshot.now_s, True, tuple(memories), verdict.latches),
+        memory=EnvelopeMemory(snapshot.now_s, True, tuple(memories), verdict.latches, trip, service),
     )
 
 
-def _context(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory) -> Context:
+def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[TripMemory, ServiceMemory, Grid]:
+    """Grid code and enter service on all samples since the last tick. A site without a grid code never exports."""
+    code, nominal_v, max_age_s = site.grid.profile, site.grid.nominal_v, site.safety.meter_max_age_s
+    if code is None or not site.grid.relay:
+        return memory.trip, memory.service, Grid("", "", "no grid code or no grid contact is configured", 0.0)
+    now_s, samples = snapshot.now_s, snapshot.grid_samples
+    trip, verdict = trip_step(code, nominal_v, memory.trip, samples, now_s, max_age_s)
+    fault = "; ".join(describe(each) for each in verdict.trips)
+    closed = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
+    service, state = service_step(
+        code,
+        nominal_v,
+        memory.service,
+        samples,
+        now_s,
+        max_age_s,
+        trip=fault,
+        permitted=fresh_or(closed, now_s, site.safety.contact_max_age_s, 0.0) > 0.5,
+        chance=snapshot.wall_s * GOLDEN % 1.0,
+    )
+    return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
+
+
+def _context(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid_state: Grid) -> Context:
     site = frame.site
     known = {vehicle.id: vehicle for vehicle in site.vehicles}
     kinds = {kind.id: kind for kind in site.vehicle_types}
@@ -97,7 +125,7 @@ def _context(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory) -> Contex
     grid = site.grid
     meter = snapshot.meters[site.meters.index(grid.meter)] if grid.meter else None
     relay = snapshot.contacts[site.contacts.index(grid.relay)] if grid.relay else None
-    return Context(site, snapshot, tuple(outlets), meter, relay, grid.nominal_hz, in_service=True, grid_fault="")
+    return Context(site, snapshot, tuple(outlets), meter, relay, grid_state)
 
 
 def _inputs(context: Context, frame: Frame, dt_s: float) -> Inputs:
@@ -108,7 +136,7 @@ def _inputs(context: Context, frame: Frame, dt_s: float) -> Inputs:
         wall_s=snapshot.wall_s,
         counts={"site": 1, "evse": len(frame.ids)},
         sessions={o.evse.id: o.vehicle.session for o in context.outlets if o.vehicle is not None},
-        in_service=context.in_service,
+        in_service=context.grid.share > 0.0,
         acknowledged=frozenset(snapshot.operator.acknowledged),
     )
 
@@ -168,4 +196,3 @@ def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot)
         most_w=max(most_w, permit.power_w),
         least_w=min(least_w, permit.power_w),
     )
-

@@ -53,7 +53,10 @@ class Row(NamedTuple):
 
 
 class Latch(Struct, frozen=True):
-    """Memory of one row at one subject. ``session`` is the vehicle session it began in; ``left_s`` the allowance that remains."""
+    """Memory of one row at one subject. ``session`` is the vehicle session it began in; ``left_s`` the allowance that remains.
+
+    ``present``: the condition holds now; an active latch without it only waits for its clear rule.
+    """
 
     row: str
     subject: str
@@ -61,6 +64,7 @@ class Latch(Struct, frozen=True):
     left_s: float
     text: str
     session: str = ""
+    present: bool = True
 
 
 class Inputs(NamedTuple):
@@ -140,8 +144,8 @@ def _advance(row: Row, subject: str, was: Latch | None, text: str | None, inputs
         acts = left_s <= 0.0 or text.startswith(NO_ANSWER) or (was is not None and was.active)
         return Latch(row.id, subject, acts, max(left_s, 0.0), text, was.session if was and was.active else session)
     if was is not None and was.active and not _cleared(row, was, session, inputs):
-        return Latch(row.id, subject, True, left_s, was.text, was.session)
-    return Latch(row.id, subject, False, left_s, "", session) if left_s < allowance_s else None
+        return Latch(row.id, subject, True, left_s, was.text, was.session, present=False)
+    return Latch(row.id, subject, False, left_s, "", session, present=False) if left_s < allowance_s else None
 
 
 def _cleared(row: Row, latch: Latch, session: str, inputs: Inputs) -> bool:
