@@ -34,7 +34,7 @@ class ServiceMemory(Struct, frozen=True):
 
 
 class ServiceVerdict(Struct, frozen=True):
-    """``share`` 0..1 of the export otherwise allowed; ``wait_s`` until it may begin if the grid stays good; ``cause`` for people."""
+    """``share`` 0..1 of the export otherwise allowed; ``wait_s`` until it may begin if the grid stays good."""
 
     state: State
     share: float

@@ -5,14 +5,14 @@ from typing import Final
 from msgspec import Struct
 
 BUCKET_S: Final = 3.0
-"""EN 50549-1 wants a new ten-minute mean at least every 3 s (memory, unverified); 200 buckets hold ten minutes at any sampling."""
+"""EN 50549-1 wants a new ten-minute mean at least every 3 s (unverified); 200 buckets hold ten minutes at any sampling."""
 
 Phases = tuple[float, float, float]
 NONE: Final[Phases] = (0.0, 0.0, 0.0)
 
 
 class MeanMemory(Struct, frozen=True):
-    """``closed`` are (start in s, mean V by phase), the open bucket began at ``start_s``; ``means`` is () before the first sample."""
+    """``closed`` are (start in s, mean V by phase), the open one began at ``start_s``; ``means`` is () before any sample."""
 
     closed: tuple[tuple[float, Phases], ...] = ()
     closed_sum: Phases = NONE

@@ -94,7 +94,7 @@ class GridCode(Struct, frozen=True, forbid_unknown_fields=True):
     status: Literal["verified", "draft"]
     source: str
     elements: tuple[Element, ...]
-    ride_through: tuple[RideThrough, ...]
     enter_service: EnterService
+    ride_through: tuple[RideThrough, ...] = ()
     rocof: Rocof | None = None
     rocof_ride_hz_per_s: float = 0.0
