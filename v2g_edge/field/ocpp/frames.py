@@ -1,0 +1,90 @@
+"""OCPP-J frames: a JSON array to and from its parts. OCPP 1.6-J chapter 4, OCPP 2.x Part 4 chapter 4."""
+
+from typing import Any, Final
+
+import msgspec
+
+from v2g_edge.field.ocpp.messages import Version
+
+CALL: Final = 2
+CALLRESULT: Final = 3
+CALLERROR: Final = 4
+CALLRESULTERROR: Final = 5
+SEND: Final = 6
+
+ELEMENTS: Final = {CALL: (4, 4), CALLRESULT: (3, 3), CALLERROR: (4, 5), CALLRESULTERROR: (4, 5), SEND: (4, 4)}
+"""Message type → least and most elements. Some stations leave the details of an error away; the rest is fixed."""
+
+FRAME_MAX: Final = 1 << 20
+"""Bytes of one frame. The largest legal one seen is a SetChargingProfile of 3 × 1,024 periods, about 600 kB."""
+
+ID_MAX: Final = 36
+"""Characters of a message id (both specifications); lenient stations get ``ID_LENIENT_MAX``."""
+ID_LENIENT_MAX: Final = 255
+
+UNREADABLE_ID: Final = "-1"
+"""Stands for an id that cannot be read in a CALLERROR (OCPP 2.x Part 4, 4.2.3)."""
+
+DESCRIPTION_MAX: Final = 255
+"""Characters of an error description (both specifications)."""
+
+V16_CODES: Final = {
+    "FormatViolation": "FormationViolation",
+    "OccurrenceConstraintViolation": "OccurenceConstraintViolation",
+    "MessageTypeNotSupported": "ProtocolError",
+    "RpcFrameworkError": "ProtocolError",
+}
+"""Our (2.x) name → the 1.6-J one, whose spelling is part of that specification."""
+
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+class Unreadable(ValueError):  # noqa: N818 - it names the frame, not a program error
+    """A frame that is not OCPP-J. ``code`` and ``message_id`` are what a CALLERROR about it would carry."""
+
+    def __init__(self, code: str, why: str, message_id: str | int = UNREADABLE_ID) -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+        self.message_id = message_id
+
+
+def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
+    """The parts of a frame, with the type, the id and the number of elements checked. Raises ``Unreadable``."""
+    if len(frame) > FRAME_MAX:
+        raise Unreadable("RpcFrameworkError", f"frame of {len(frame)} bytes; allowed are {FRAME_MAX}")
+    try:
+        parts = _decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise Unreadable("RpcFrameworkError", f"not JSON: {fault}") from fault
+    if type(parts) is not list or len(parts) < 2:
+        raise Unreadable("RpcFrameworkError", "not an array of at least two elements")
+    kind, message_id = parts[0], parts[1]
+    limit = ID_MAX if strict else ID_LENIENT_MAX
+    if not (type(message_id) is str and 0 < len(message_id) <= limit) and (strict or type(message_id) is not int):
+        raise Unreadable("RpcFrameworkError", f"message id must be a string of 1 to {limit} characters")
+    if type(kind) is not int or kind not in ELEMENTS:
+        raise Unreadable("MessageTypeNotSupported", f"message type {str(kind)[:20]!r} is none of 2, 3, 4, 5, 6", message_id)
+    least, most = ELEMENTS[kind]
+    if not least <= len(parts) <= most:
+        raise Unreadable(
+            "RpcFrameworkError", f"message type {kind} has {least} to {most} elements, found {len(parts)}", message_id
+        )
+    return parts
+
+
+def looks_like_call(frame: str | bytes) -> bool:
+    """Whether an unreadable frame begins as a CALL does, so that somebody waits for an answer."""
+    head = frame[:32] if isinstance(frame, str) else frame[:32].decode("utf-8", "replace")
+    return "".join(head.split()).startswith("[2,")
+
+
+def encode(parts: list[Any]) -> bytes:
+    """A frame as UTF-8 JSON, to be sent as a text frame."""
+    return _encoder.encode(parts)
+
+
+def error_code(version: Version, code: str) -> str:
+    """``code`` as ``version`` spells it."""
+    return V16_CODES.get(code, code) if version == "1.6" else code
