@@ -1,0 +1,61 @@
+"""The need of a vehicle: how much, how long, how late it may start."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.depot import BUS, plugged, small_evse
+from v2g_edge.model.reading import Reading, Unknown
+from v2g_edge.rules.need import MARGIN_S, TIME_SLACK, need_of
+
+EVSE = small_evse("b1")
+
+
+def test_nothing_is_needed_without_a_vehicle() -> None:
+    assert need_of(EVSE, replace(plugged("v", 0.0, 0.0), vehicle=None), BUS, 0.0) is None
+
+
+def test_energy_is_counted_at_the_grid_side() -> None:
+    need = need_of(EVSE, plugged("v", 0.0, 0.0, target_soc_pct=Reading(89.5, 0.0)), BUS, 0.0)
+    assert need is not None
+    assert abs(need.energy_wh - 0.10 * 200_000.0 / 0.94) < 1e-6
+
+
+def test_an_unknown_departure_is_as_if_it_left_at_once() -> None:
+    need = need_of(EVSE, plugged("v", 0.0, 0.0, departure_wall_s=Unknown("not said")), BUS, 0.0)
+    assert need is not None
+    assert need.latest_start_s < 0.0
+
+
+def test_an_unknown_soc_counts_as_empty() -> None:
+    need = need_of(EVSE, plugged("v", 0.0, 0.0, soc_pct=Unknown("none")), BUS, 0.0)
+    assert need is not None
+    assert need.energy_wh > 0.9 * 200_000.0
+
+
+@given(soc=st.floats(0, 89), more=st.floats(0.1, 10))
+def test_a_fuller_vehicle_never_has_to_start_earlier(soc: float, more: float) -> None:
+    emptier = need_of(EVSE, plugged("v", 0.0, 0.0, soc_pct=Reading(soc, 0.0)), BUS, 0.0)
+    fuller = need_of(EVSE, plugged("v", 0.0, 0.0, soc_pct=Reading(soc + more, 0.0)), BUS, 0.0)
+    assert emptier is not None
+    assert fuller is not None
+    assert fuller.latest_start_s >= emptier.latest_start_s
+
+
+@given(soc=st.floats(0, 100), target=st.floats(0, 100))
+def test_time_is_never_less_than_energy_over_power(soc: float, target: float) -> None:
+    state = plugged("v", 0.0, 0.0, soc_pct=Reading(soc, 0.0), target_soc_pct=Reading(target, 0.0))
+    need = need_of(EVSE, state, BUS, 0.0)
+    assert need is not None
+    assert need.seconds >= need.energy_wh / need.full_w * 3600.0 - 1e-6
+    assert need.latest_start_s <= need.departs_in_s - need.seconds * TIME_SLACK - MARGIN_S + 1e-6
+
+
+def test_the_taper_takes_longer_than_the_bulk() -> None:
+    def seconds(low: float, high: float) -> float:
+        state = plugged("v", 0.0, 0.0, soc_pct=Reading(low, 0.0), target_soc_pct=Reading(high - 0.5, 0.0))
+        need = need_of(EVSE, state, BUS, 0.0)
+        assert need is not None
+        return need.seconds
+
+    assert seconds(90.0, 100.0) > 1.5 * seconds(40.0, 50.0)

@@ -1,0 +1,76 @@
+"""The house keeps its shape: rooms, sizes, who makes permits, what must never be written."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PRODUCT = sorted((ROOT / "v2g_edge").rglob("*.py"))
+SOURCES = PRODUCT + sorted((ROOT / "sim").rglob("*.py"))
+
+MODULE_CEILING = 400
+FUNCTION_CEILING = 60
+"""The guide is 40 lines; a function past 60 has two reasons to change."""
+ENVELOPE_CEILING = 1_500
+"""One person reads the whole safety argument in one sitting (design 2)."""
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_modules_and_functions_stay_readable(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").count("\n") <= MODULE_CEILING
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            assert node.end_lineno - node.lineno < FUNCTION_CEILING, f"{node.name} is too long"
+
+
+def test_the_envelope_can_be_read_in_one_sitting() -> None:
+    lines = sum(path.read_text(encoding="utf-8").count("\n") for path in (ROOT / "v2g_edge" / "envelope").rglob("*.py"))
+    assert lines <= ENVELOPE_CEILING
+
+
+def test_the_envelopes_tests_are_three_times_its_size() -> None:
+    def lines(folder: Path) -> int:
+        return sum(path.read_text(encoding="utf-8").count("\n") for path in folder.rglob("*.py"))
+
+    tests = lines(ROOT / "tests" / "envelope") + lines(ROOT / "tests" / "conformance")
+    assert tests >= 3 * lines(ROOT / "v2g_edge" / "envelope")
+
+
+def test_only_the_envelope_makes_permits() -> None:
+    makers = {
+        _name(path)
+        for path in PRODUCT
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Permit"
+    }
+    assert all(maker.startswith("v2g_edge/envelope/") for maker in makers), makers
+
+
+def test_async_lives_in_adapters_only() -> None:
+    pure = ("v2g_edge/model/", "v2g_edge/rules/", "v2g_edge/envelope/", "v2g_edge/cycle.py", "v2g_edge/study/")
+    for path in PRODUCT:
+        if _name(path).startswith(pure) and _name(path) != "v2g_edge/model/ports.py":
+            assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(_tree(path))), _name(path)
+
+
+CLOCK_CALLS = re.compile(r"\btime\.(time|monotonic|perf_counter|sleep)\(|datetime\.now\(")
+
+
+def test_only_the_clock_reads_the_clock() -> None:
+    allowed = {"v2g_edge/host/clock.py"}
+    readers = {_name(path) for path in PRODUCT if CLOCK_CALLS.search(path.read_text(encoding="utf-8"))}
+    assert readers <= allowed, f"time comes from a ClockPort: {sorted(readers - allowed)}"
+
+
+def test_no_module_is_left_without_its_docstring() -> None:
+    assert [_name(path) for path in SOURCES if len(ast.get_docstring(_tree(path)) or "") < 10] == []
