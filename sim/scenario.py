@@ -1,0 +1,177 @@
+"""What is played: a depot, its weather, who comes and goes, what breaks. One frozen value, written to and read from JSON.
+
+A scenario gives the daemon its site settings and the simulator its world, so that both speak of the same depot.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from sim.depot import Depot, Disturbance, Grid, Load
+from sim.physics import Battery, Charger
+from v2g_edge.model.plan import Price
+from v2g_edge.model.settings import (
+    CloudSettings,
+    HostSettings,
+    Listener,
+    ModbusDevice,
+    ModbusLine,
+    PriceSettings,
+    Settings,
+    Station,
+)
+from v2g_edge.model.site import Site
+
+FaultKind = Literal[
+    "ignore",
+    "reject",
+    "mute",
+    "late",
+    "reboot",
+    "offline",
+    "wrong_sign",
+    "stuck_meter",
+    "flood",
+    "nonsense",
+    "vanish",
+    "quiet_soc",
+]
+"""What can be wrong with a station; see ``sim.station``."""
+
+METER_PORT = 15_020
+RELAY_PORT = 15_021
+"""Ports of the simulated Modbus devices on the virtual network; a real run takes free ones."""
+
+
+class Visit(Struct, frozen=True):
+    """A vehicle's stay at an outlet. Times are UTC. The first visit has ``soc_pct``, its charge on arrival.
+
+    A later one has ``route_pct`` instead: the changes of SoC since it last left, applied one after the other and each kept within
+    0-100 %, so that the charge on arrival follows from the charge with which the daemon let it go.
+    """
+
+    evse: str
+    vehicle: str
+    arrives_wall_s: float
+    departs_wall_s: float
+    target_soc_pct: float
+    soc_pct: float | None = None
+    route_pct: tuple[float, ...] = ()
+
+    def arrival_soc_pct(self, left_soc_pct: float) -> float:
+        """Charge on arrival of a vehicle that last left with ``left_soc_pct`` (not looked at where ``soc_pct`` is given)."""
+        soc_pct = left_soc_pct if self.soc_pct is None else self.soc_pct
+        for change_pct in self.route_pct:
+            soc_pct = min(100.0, max(0.0, soc_pct + change_pct))
+        return soc_pct
+
+
+class Fault(Struct, frozen=True):
+    """``target`` is a station's identity. ``value`` means what the kind says (seconds late, frames a second)."""
+
+    kind: FaultKind
+    target: str
+    start_wall_s: float
+    duration_s: float
+    value: float = 0.0
+
+
+class Scenario(Struct, frozen=True):
+    """Everything that a run depends on. ``reaction_s`` is how long discharge may go on after the grid has gone wrong.
+
+    ``allowed_late_s`` is what a charger and its protocol take from plug-in to full power; the checkers grant it before
+    they call a departure possible.
+    """
+
+    name: str
+    seed: int
+    start_wall_s: float
+    duration_s: float
+    site: Site
+    stations: tuple[Station, ...]
+    visits: tuple[Visit, ...]
+    prices: tuple[Price, ...]
+    loads: tuple[Load, ...]
+    disturbances: tuple[Disturbance, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    meter_poll_s: float = 1.0
+    relay_poll_s: float = 1.0
+    tick_s: float = 1.0
+    reaction_s: float = 2.0
+    allowed_late_s: float = 60.0
+    ambient_c: float = 8.0
+    ocpp: Literal["1.6", "2.0.1", "2.1"] = "2.0.1"
+
+    @property
+    def end_wall_s(self) -> float:
+        """When it is over."""
+        return self.start_wall_s + self.duration_s
+
+    def depot(self) -> Depot:
+        """The physical world at its beginning, nothing plugged in."""
+        grid = Grid(self.site.grid.nominal_v, self.site.grid.nominal_hz, self.disturbances)
+        chargers = {evse.id: Charger(evse) for evse in self.site.evses}
+        return Depot(self.site, grid, self.loads, chargers, self.start_wall_s)
+
+    def battery(self, vehicle: str, soc_pct: float) -> Battery:
+        """A vehicle's pack as its type describes it; KeyError for a vehicle that the site does not have."""
+        kinds = {kind.id: kind for kind in self.site.vehicle_types}
+        kind = kinds[{known.id: known.type for known in self.site.vehicles}[vehicle]]
+        return Battery(vehicle, kind.capacity_wh, soc_pct, kind.charge_curve, kind.max_discharge_w, ambient_c=self.ambient_c)
+
+    def settings(
+        self,
+        state_dir: Path,
+        *,
+        ocpp_port: int = 8081,
+        meter_port: int = METER_PORT,
+        relay_port: int = RELAY_PORT,
+        price_file: str = "",
+    ) -> Settings:
+        """The site settings for a daemon that lives in this depot; devices are at 127.0.0.1."""
+        grid = self.site.grid
+        return Settings(
+            site=self.site,
+            listeners=(Listener(host="127.0.0.1", port=ocpp_port, security_profile=0),),
+            stations=self.stations,
+            lines=(
+                ModbusLine("meter_line", host="127.0.0.1", port=meter_port),
+                ModbusLine("relay_line", host="127.0.0.1", port=relay_port),
+            ),
+            devices=(
+                ModbusDevice("grid_meter", "meter_line", "meter", grid.meter, "sunspec", poll_s=self.meter_poll_s),
+                ModbusDevice("grid_relay", "relay_line", "contact", grid.relay, "relay", poll_s=self.relay_poll_s),
+            ),
+            cloud=CloudSettings(),
+            host=HostSettings(
+                state_dir=str(state_dir), socket=str(state_dir / "control.sock"), journal_sync="normal", tick_s=self.tick_s
+            ),
+            prices=PriceSettings(file=price_file),
+        )
+
+
+def write_scenario(scenario: Scenario, path: Path) -> None:
+    """Write a scenario as JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(scenario)))
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario; ``ValueError`` names the file and what is wrong in it."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Scenario)
+    except msgspec.MsgspecError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
+
+
+def write_prices(prices: tuple[Price, ...], path: Path) -> None:
+    """Write prices as the CSV of the day-ahead files: UTC hour, price per MWh."""
+    rows = ["Datetime,Price (EUR/MWh)"]
+    rows += [f"{_stamp(price.start_wall_s)},{1_000 * price.per_kwh:.2f}" for price in prices]
+    path.write_text("\n".join(rows) + "\n")
+
+
+def _stamp(wall_s: float) -> str:
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
