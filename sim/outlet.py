@@ -1,0 +1,81 @@
+"""One outlet of a simulated station: who is plugged in, which profile rules, what its meter shows."""
+
+from dataclasses import dataclass
+
+from sim.physics import Battery, Charger
+from sim.profiles import ProfileStore
+from sim.scenario import Visit
+
+
+@dataclass
+class Session:
+    """A vehicle's stay. ``transaction`` is the station's id for it; ``seq`` counts its events (2.x seqNo)."""
+
+    visit: Visit
+    transaction: str
+    plugged_wall_s: float
+    seq: int = 0
+    charging: str = "EVConnected"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the outlet's meter shows: + into the vehicle, registers in Wh, SoC in %, pack temperature in °C."""
+
+    power_w: float
+    import_wh: float
+    export_wh: float
+    soc_pct: float
+    pack_c: float
+
+
+class Outlet:
+    """``number`` is its OCPP evse id. ``command`` turns the ruling profile into the electronics' setpoint."""
+
+    def __init__(self, evse: str, number: int, charger: Charger, profiles: ProfileStore) -> None:
+        self.evse = evse
+        self.number = number
+        self.charger = charger
+        self.profiles = profiles
+        self.session: Session | None = None
+        self._stuck: Sample | None = None
+
+    @property
+    def transaction(self) -> str:
+        """The running transaction's id, "" without one."""
+        return self.session.transaction if self.session else ""
+
+    def plug(self, battery: Battery, visit: Visit, transaction: str, wall_s: float) -> None:
+        """A vehicle arrives."""
+        self.charger.plug(battery)
+        self.session = Session(visit, transaction, wall_s)
+
+    def unplug(self) -> Battery | None:
+        """The vehicle leaves; its transaction's profiles go with it (OCPP 2.0.1 K01.FR.38)."""
+        self.session = None
+        self.profiles.clear(purpose="tx", outlet=self.number)
+        return self.charger.unplug()
+
+    def command(self, wall_s: float, *, wrong_sign: bool = False, dead: bool = False) -> None:
+        """Set the electronics to what the profiles say; without any, full charge power. ``dead``: no supply, nothing flows."""
+        if dead:
+            self.charger.command_w = self.charger.power_w = 0.0
+            return
+        limit_w = self.profiles.limit_w(self.number, self.transaction, wall_s)
+        power_w = self.charger.evse.max_charge_w if limit_w is None else limit_w
+        self.charger.command_w = abs(power_w) if wrong_sign else power_w
+
+    def sample(self, *, stuck: bool = False) -> Sample:
+        """What the meter shows now; ``stuck``: what it showed when it got stuck."""
+        if stuck and self._stuck is not None:
+            return self._stuck
+        battery = self.charger.battery
+        now = Sample(
+            power_w=self.charger.power_w,
+            import_wh=self.charger.import_wh,
+            export_wh=self.charger.export_wh,
+            soc_pct=battery.soc_pct if battery else 0.0,
+            pack_c=battery.pack_c if battery else 0.0,
+        )
+        self._stuck = now if stuck else None
+        return now

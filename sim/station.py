@@ -1,0 +1,340 @@
+"""A charging station that dials in: link, boot, transactions, reports, and the ways in which real ones misbehave.
+
+It speaks over the product's own message machine, playing the other side. ``step`` is called about once a played second: it
+obeys the profiles, sends what is due, starts and ends faults. The link lives in ``run`` and comes back after every loss.
+
+Faults, while they last: ``ignore`` accepts profiles and does not obey · ``reject`` refuses them · ``mute`` neither speaks nor
+answers, the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses supply, transaction and profiles but the
+default · ``offline`` drops the link and keeps its profiles · ``wrong_sign`` charges where it should discharge ·
+``stuck_meter`` repeats its last sample · ``quiet_soc`` reports no SoC · ``flood`` sends ``value`` frames a second ·
+``nonsense`` sends what is no OCPP · ``vanish`` drops the link in the middle of a frame.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.typing import Subprotocol
+
+from sim import dialect20
+from sim.clock import LoopClock
+from sim.dialect20 import Message
+from sim.outlet import Outlet
+from sim.physics import Battery
+from sim.profiles import ProfileStore
+from sim.scenario import Fault, FaultKind, Visit
+from v2g_edge.field.ocpp.events import Answered, CallIn, Event, Expired
+from v2g_edge.field.ocpp.machine import Machine
+from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
+
+RETRY_S: Final = 5.0
+"""Seconds of played time before a lost link is dialled again (stations seen: at once, 2-3 s, 3 s, 30 s)."""
+
+TEMPERATURE_S: Final = 60.0
+HEARTBEAT_S: Final = 300.0
+REPORT_S: Final = 10.0
+"""Report intervals until the central system sets others."""
+
+BACKLOG: Final = 8
+"""Transaction events kept while offline, oldest dropped first (seen: 7-8 delivered after an outage)."""
+
+NONSENSE: Final = (
+    "{",
+    "[2]",
+    '[2,"x","NoSuchAction",{}]',
+    "[9,9,9]",
+    '[3,"never-asked",{}]',
+    '[2,"y","Heartbeat",{"a":1}]',
+    "\x00",
+)
+
+
+class Station:
+    """See the module. ``outlets`` by OCPP evse id. ``url`` is the central system's without the identity."""
+
+    def __init__(
+        self, identity: str, outlets: list[Outlet], profiles: ProfileStore, clock: LoopClock, url: str, version: Version = "2.0.1"
+    ) -> None:
+        self.identity = identity
+        self.outlets = {outlet.number: outlet for outlet in outlets}
+        self.profiles = profiles
+        self.variables: dict[tuple[str, str], str] = {}
+        self.faults: tuple[Fault, ...] = ()
+        self.accepted = False
+        self.last_heard_wall_s = clock.wall_s()
+        self._clock = clock
+        self._url = f"{url}/{identity}"
+        self._version = version
+        self._machine = Machine(version, "station", prefix="s", strict=False)
+        self._link: ClientConnection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending: asyncio.Task[None] | None = None
+        self._held: deque[tuple[float, bytes]] = deque()
+        self._backlog: deque[Message] = deque(maxlen=BACKLOG)
+        self._boot_id = ""
+        self._boot_reason = "PowerUp"
+        self._booted = False
+        self._due: dict[str, float] = {}
+        self._transactions = 0
+        self._events_sent = 0
+        self._was: frozenset[FaultKind] = frozenset()
+
+    # What the dialect asks
+
+    def wall_s(self) -> float:
+        """The station's wall time."""
+        return self._clock.wall_s()
+
+    def later(self, message: Message) -> None:
+        """Say ``message`` after the present answer."""
+        self._say(message)
+
+    def ignores_profiles(self) -> bool:
+        """Fault ``ignore``."""
+        return "ignore" in self._was
+
+    def rejects_profiles(self) -> bool:
+        """Fault ``reject``."""
+        return "reject" in self._was
+
+    def reboot(self) -> None:
+        """Restart for half a minute, beginning with the next step."""
+        self.faults = (*self.faults, Fault("reboot", self.identity, self.wall_s(), 30.0))
+
+    # What the world does to it
+
+    def plug(self, number: int, battery: Battery, visit: Visit) -> None:
+        """A vehicle is connected at an outlet."""
+        outlet, wall_s = self.outlets[number], self.wall_s()
+        self._transactions += 1
+        outlet.plug(battery, visit, f"{self.identity}-{self._transactions}", wall_s)
+        self._begin(outlet, wall_s)
+
+    def unplug(self, number: int) -> Battery | None:
+        """The vehicle leaves."""
+        outlet, wall_s = self.outlets[number], self.wall_s()
+        if outlet.session is not None:
+            self._tell_transaction(outlet, "Ended", "EVDeparted")
+        battery = outlet.unplug()
+        self._say(dialect20.status(outlet, wall_s))
+        return battery
+
+    def step(self, wall_s: float) -> None:
+        """Obey, report, misbehave. Call it about once a second."""
+        active = frozenset(f.kind for f in self.faults if f.start_wall_s <= wall_s < f.start_wall_s + f.duration_s)
+        if active or self._was:
+            self._change_faults(active)
+        for outlet in self.outlets.values():
+            outlet.command(wall_s, wrong_sign="wrong_sign" in active, dead="reboot" in active)
+        if self._link is not None and "mute" not in active:
+            self._machine.tick(self._clock.now_s())
+            if self.accepted:
+                self._report(wall_s)
+            elif not self._boot_id and self._is_due("boot", wall_s, RETRY_S):
+                self._boot()
+            self._take_events()
+            self._flush()
+
+    # Link
+
+    async def run(self) -> None:
+        """Dial, serve, dial again, until cancelled."""
+        try:
+            while True:
+                if not self._was & {"reboot", "offline", "vanish"}:
+                    await self._serve_once()
+                await self._clock.sleep_s(RETRY_S)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve_once(self) -> None:
+        protocol = Subprotocol(SUBPROTOCOL[self._version])
+        try:
+            link = await connect(
+                self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1
+            )
+        except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
+            return
+        self._link = link
+        try:
+            self._on_link()
+            async for frame in link:
+                self._on_frame(frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._link, self.accepted, self._boot_id = None, False, ""
+            self._held.clear()
+            self._machine.lost()
+            self._machine.events()
+            await link.close()
+
+    def _on_link(self) -> None:
+        if self._booted:
+            self.accepted = True
+            self._catch_up()
+        else:
+            self._boot()
+        self._flush()
+
+    def _boot(self) -> None:
+        self._boot_id = self._machine.call(*dialect20.boot(self.identity, self._boot_reason), self._clock.now_s())
+
+    def _on_frame(self, frame: str | bytes) -> None:
+        self.last_heard_wall_s = self.wall_s()
+        if "mute" in self._was:
+            return
+        self._machine.receive(frame, self._clock.now_s())
+        self._take_events()
+        self._flush()
+
+    def _drop(self) -> None:
+        if self._link is not None:
+            self._link.transport.abort()
+
+    def _flush(self) -> None:
+        """Hand frames to the link, in order; a ``late`` station keeps them for a while."""
+        frames = self._machine.frames()
+        late_s = max((f.value for f in self.faults if f.kind == "late"), default=0.0) if "late" in self._was else 0.0
+        now_s = self._clock.now_s()
+        self._held.extend((now_s + late_s, frame) for frame in frames)
+        if self._held and self._sending is None and self._held[0][0] <= now_s:
+            self._sending = asyncio.get_running_loop().create_task(self._send())
+            self._tasks.add(self._sending)
+            self._sending.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._sending = None
+
+    async def _send(self) -> None:
+        while self._held and self._held[0][0] <= self._clock.now_s() and self._link is not None:
+            _, frame = self._held.popleft()
+            try:
+                await self._link.send(frame, text=True)
+            except ConnectionClosed:
+                return
+
+    # Messages
+
+    def _take_events(self) -> None:
+        for event in self._machine.events():
+            self._on_event(event)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, CallIn):
+            answer = None if event.problems else dialect20.answer(self, event.action, event.payload)
+            if answer is None:
+                self._machine.refuse(event.id, "NotSupported" if not event.problems else event.problems[0].code)
+            else:
+                self._machine.answer(event.id, answer)
+                for outlet in self.outlets.values():
+                    outlet.command(self.wall_s(), wrong_sign="wrong_sign" in self._was, dead="reboot" in self._was)
+        elif isinstance(event, Answered | Expired) and event.id == self._boot_id:
+            self._on_boot(event.payload if isinstance(event, Answered) else {})
+
+    def _on_boot(self, payload: dict[str, Any]) -> None:
+        self._boot_id = ""
+        if payload.get("status") != "Accepted":
+            self._due["boot"] = self.wall_s() + max(float(payload.get("interval", 0)), RETRY_S)
+            self.accepted = False
+            return
+        self._booted = self.accepted = True
+        if payload["interval"] > 0:
+            self.variables["OCPPCommCtrlr", "HeartbeatInterval"] = str(payload["interval"])
+        for outlet in self.outlets.values():
+            self._say(dialect20.status(outlet, self.wall_s()))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """After an outage: history first, flagged as such."""
+        while self._backlog:
+            action, payload = self._backlog.popleft()
+            self._machine.call(
+                action, {**payload, "offline": True} if action == "TransactionEvent" else payload, self._clock.now_s()
+            )
+
+    def _say(self, message: Message) -> None:
+        """Call out, or keep a transaction event for later."""
+        if self._link is not None and self.accepted:
+            self._machine.call(*message, self._clock.now_s())
+            self._flush()
+        elif message[0] in {"TransactionEvent", "NotifyEVChargingNeeds"}:
+            self._backlog.append(message)
+
+    def _begin(self, outlet: Outlet, wall_s: float) -> None:
+        self._say(dialect20.status(outlet, wall_s))
+        self._tell_transaction(outlet, "Started", "CablePluggedIn")
+        self._say(dialect20.charging_needs(outlet))
+        if outlet.session is not None:
+            outlet.session.charging = "Charging"
+        self._tell_transaction(outlet, "Updated", "ChargingStateChanged")
+        self._due[f"report{outlet.number}"] = wall_s + REPORT_S
+        self._due[f"temperature{outlet.number}"] = wall_s
+
+    def _tell_transaction(self, outlet: Outlet, kind: str, reason: str) -> None:
+        sample = outlet.sample(stuck="stuck_meter" in self._was)
+        with_soc = "quiet_soc" not in self._was
+        self._say(dialect20.transaction_event(outlet, self.wall_s(), kind, reason, sample, with_soc=with_soc))
+
+    def _report(self, wall_s: float) -> None:
+        if self._is_due("heartbeat", wall_s, self._interval("OCPPCommCtrlr", "HeartbeatInterval", HEARTBEAT_S)):
+            self._say(dialect20.heartbeat())
+        interval_s = self._interval("SampledDataCtrlr", "TxUpdatedInterval", REPORT_S)
+        for number, outlet in self.outlets.items():
+            if outlet.session is not None:
+                if self._is_due(f"report{number}", wall_s, interval_s):
+                    self._tell_transaction(outlet, "Updated", "MeterValuePeriodic")
+                if self._is_due(f"temperature{number}", wall_s, TEMPERATURE_S):
+                    self._events_sent += 1
+                    self._say(dialect20.temperature(outlet, wall_s, outlet.sample().pack_c, self._events_sent))
+
+    def _interval(self, component: str, variable: str, otherwise_s: float) -> float:
+        text = self.variables.get((component, variable), "")
+        return float(text) if text.isdigit() and int(text) > 0 else otherwise_s
+
+    def _is_due(self, what: str, wall_s: float, interval_s: float) -> bool:
+        due = self._due.get(what, wall_s)
+        if wall_s < due:
+            return False
+        self._due[what] = max(due + interval_s, wall_s)
+        return True
+
+    # Faults
+
+    def _change_faults(self, active: frozenset[FaultKind]) -> None:
+        began, ended, self._was = active - self._was, self._was - active, active
+        if began & {"offline", "reboot"}:
+            self._drop()
+        if "vanish" in began and self._link is not None:
+            self._link.transport.write(b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,")  # 1,024 bytes announced, four come
+            self._drop()
+        if "reboot" in began:
+            self._booted, self._boot_reason = False, "PowerUp"
+            self.profiles.clear(purpose="tx")
+            self._backlog.clear()
+        if "reboot" in ended:
+            self._restart_sessions()
+        if self._link is not None and "nonsense" in active:
+            self._raw([text.encode() for text in NONSENSE])
+        if self._link is not None and "flood" in active:
+            rate = max((f.value for f in self.faults if f.kind == "flood"), default=0.0) or 200.0
+            self._raw([f'[2,"f{self._events_sent}-{n}","Heartbeat",{{}}]'.encode() for n in range(int(rate))])
+
+    def _raw(self, frames: list[bytes]) -> None:
+        now_s = self._clock.now_s()
+        self._held.extend((now_s, frame) for frame in frames)
+        self._events_sent += 1
+        self._flush()
+
+    def _restart_sessions(self) -> None:
+        for outlet in self.outlets.values():
+            if outlet.session is not None:
+                self._tell_transaction(outlet, "Ended", "AbnormalCondition")
+                self._transactions += 1
+                outlet.session.transaction, outlet.session.seq = f"{self.identity}-{self._transactions}", 0
+                self._begin(outlet, self.wall_s())
