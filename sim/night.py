@@ -84,7 +84,7 @@ def _kind(name: str, capacity_wh: float, power_w: float) -> VehicleType:
         pack_min_c=0.0,
         pack_max_c=45.0,
         derate_from_c=38.0,
-        soh_floor_pct=70.0,
+        soh_floor_pct=0.0,  # OCPP reports no state of health
         warranty_discharge_wh=ANY_W,
         warranty_discharge_h=ANY_W,
         warranty_efc=ANY_W,

@@ -80,6 +80,7 @@ def plugged(vehicle: str, now_s: float, wall_s: float, **changes: Any) -> EvseSt
         max_charge_w=Reading(50_000.0, now_s),
         max_discharge_w=Reading(50_000.0, now_s),
         pack_c=Reading(20.0, now_s),
+        soh_pct=Reading(100.0, now_s),
     )
     return EvseState(
         link=Link(connected=True, ever_seen=True, last_seen_s=now_s),

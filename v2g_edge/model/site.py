@@ -20,11 +20,15 @@ DischargeBy = Literal["none", "negative_limit", "setpoint", "register"]
 
 
 class CurrentLimit(Struct, frozen=True, gc=False):
-    """Per-phase limits of a feeder in A, magnitudes ≥ 0; ``imbalance_a`` is the largest allowed difference of two phases."""
+    """Per-phase limits of a feeder in A, magnitudes ≥ 0. ``imbalance_a`` is the largest difference of two phases that its
+    single-phase chargers may make together (ANY_W: no limit). ``base_load_a`` bounds the base load and the generation on any one
+    phase; None where nobody measured it: then all of ``base_load_max_w`` may hang on one phase.
+    """
 
     import_a: float
     export_a: float
     imbalance_a: float
+    base_load_a: float | None = None
 
 
 class Feeder(Struct, frozen=True):
@@ -80,7 +84,9 @@ class VehicleType(Struct, frozen=True):
     """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the vehicle's life.
 
     ``charge_curve`` is non-increasing above its knee and sorted by SoC. A cap of ``ANY_W`` means that the maker sets none.
-    ``depth_per_event_pct`` and ``depth_per_day_pct`` bound the SoC taken out by discharge for the grid.
+    ``depth_per_event_pct`` and ``depth_per_day_pct`` bound the SoC taken out by discharge for the grid. ``soh_floor_pct`` 0: the
+    type asks for no state of health. ``needs_authorisation``: the car carries the inverter (SAE J3072) and must be told that it
+    may discharge; the permission is a lease, read back.
     """
 
     id: str
@@ -98,6 +104,7 @@ class VehicleType(Struct, frozen=True):
     warranty_discharge_wh: float
     warranty_discharge_h: float
     warranty_efc: float
+    needs_authorisation: bool = False
 
 
 class Vehicle(Struct, frozen=True, gc=False):
@@ -113,7 +120,12 @@ class Vehicle(Struct, frozen=True, gc=False):
 
 
 class SafetySettings(Struct, frozen=True):
-    """Numbers of the safety table. Ages and times in s. Every one is a key of ``[safety]`` in the site file."""
+    """Numbers of the safety table. Ages and times in s. Every one is a key of ``[safety]`` in the site file.
+
+    ``cooling_*`` and ``sustained_pct`` hold for chargers with a ``cooling_loop``: from ``cooling_derate_c`` to ``cooling_max_c`` the
+    power falls to the fallback, and the mean over about ``thermal_time_s`` stays below ``sustained_pct`` of the rating.
+    ``balance_within_s`` is how long a meter may contradict the sum of its chargers and the commissioned base load.
+    """
 
     meter_max_age_s: float = 2.0
     contact_max_age_s: float = 1.0
@@ -129,6 +141,12 @@ class SafetySettings(Struct, frozen=True):
     feeder_margin_pct: float = 2.0
     max_link_loss_pct: float = 2.0
     trip_clear_by_operator: bool = False
+    authorisation_max_age_s: float = 60.0
+    balance_within_s: float = 30.0
+    cooling_derate_c: float = 45.0
+    cooling_max_c: float = 55.0
+    sustained_pct: float = 100.0
+    thermal_time_s: float = 1_800.0
 
 
 class GridSettings(Struct, frozen=True):

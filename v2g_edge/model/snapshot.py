@@ -59,6 +59,7 @@ class VehicleState(Struct, frozen=True):
     ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct`` are what the
     next mission needs, Unknown when nobody said. ``max_charge_w``/``max_discharge_w`` are the car's own present limits (≥ 0).
     ``discharge_authorised`` is the J3072 kind of permission, 1.0 with the time it was read back; Unknown is no.
+    ``life_discharge_*`` is what this vehicle has fed back in all its life: Wh, hours of discharging, equivalent full cycles.
     """
 
     session: str
@@ -73,6 +74,9 @@ class VehicleState(Struct, frozen=True):
     pack_c: Measured = NO_SAMPLE
     discharge_authorised: Measured = NO_SAMPLE
     soh_pct: Measured = NO_SAMPLE
+    life_discharge_wh: Measured = NO_SAMPLE
+    life_discharge_h: Measured = NO_SAMPLE
+    life_discharge_efc: Measured = NO_SAMPLE
 
 
 class CommandState(Struct, frozen=True, gc=False):
