@@ -1,0 +1,174 @@
+"""The journal: what is read back is what was recorded, from any key record on, whatever cut the power."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from tests.depot import healthy, plugged, small_site
+from v2g_edge.cycle import Cycle, Memory, Outcome
+from v2g_edge.host.journal import KEY_EVERY, WAITING_MAX, Journal, JournalError, JournalReader
+from v2g_edge.model.plan import Plan, Slot
+from v2g_edge.model.snapshot import Snapshot
+
+SITE = small_site()
+
+
+async def _write(path: Path, ticks: int, first: int = 0) -> list[tuple[Snapshot, Outcome]]:
+    journal = Journal.open(path, SITE, "test", sync="normal", keep_days=30.0)
+    cycle, memory, written = Cycle(SITE), Memory(), []
+    plan = None
+    snapshot = healthy(SITE)
+    for tick in range(first, first + ticks):
+        evses = (plugged("bus-1", 100.0 + tick, 1e6), snapshot.evses[1])
+        snapshot = replace(snapshot, seq=tick + 1, now_s=100.0 + tick, wall_s=1e6 + tick, evses=evses)
+        if tick == first + 3:
+            plan = Plan(1, "local", 1e6, 1e6, 2e6, (Slot(1e6, 2e6, (("b1", 5e3),)),))
+        outcome = cycle.tick(snapshot, plan, memory)
+        before, after = msgspec.json.encode(memory), msgspec.json.encode(outcome.memory)
+        journal.record(snapshot, plan, outcome.permits, outcome.events, memory_before=before, memory_after=after)
+        memory = outcome.memory
+        written.append((snapshot, outcome))
+        if tick % 50 == 0:
+            await asyncio.sleep(0)
+    await journal.close()
+    return written
+
+
+async def test_what_is_read_is_what_was_recorded(tmp_path: Path) -> None:
+    written = await _write(tmp_path / "j.db", 40)
+    ticks = list(JournalReader(tmp_path / "j.db").ticks())
+    assert [tick.snapshot for tick in ticks] == [snapshot for snapshot, _ in written]
+    assert [tick.permits for tick in ticks] == [outcome.permits for _, outcome in written]
+    assert [tick.events for tick in ticks] == [outcome.events for _, outcome in written]
+    assert [tick.plan is None for tick in ticks] == [i < 3 for i in range(40)]
+    assert ticks[0].memory is not None
+    assert ticks[1].memory is None
+
+
+async def test_reading_starts_at_the_key_record_before_the_wanted_time(tmp_path: Path) -> None:
+    await _write(tmp_path / "j.db", KEY_EVERY + 20)
+    reader = JournalReader(tmp_path / "j.db")
+    ticks = list(reader.ticks(1e6 + KEY_EVERY + 5))
+    assert ticks[0].snapshot.wall_s == 1e6 + KEY_EVERY
+    assert ticks[0].memory is not None
+    assert ticks == list(reader.ticks())[KEY_EVERY:]
+
+
+async def test_a_restart_is_a_new_run_that_starts_with_a_key_record_and_the_last_memory(tmp_path: Path) -> None:
+    written = await _write(tmp_path / "j.db", 5)
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
+    memory = journal.last_memory()
+    await journal.close()
+    assert memory is not None
+    assert msgspec.json.decode(memory, type=Memory) == written[-1][1].memory
+    await _write(tmp_path / "j.db", 5, first=10)
+    ticks = list(JournalReader(tmp_path / "j.db").ticks())
+    assert [tick.memory is not None for tick in ticks] == [True, False, False, False, False] * 2
+    assert len({tick.run for tick in ticks}) == 2
+
+
+async def test_old_ticks_are_swept_and_the_rest_still_reads(tmp_path: Path) -> None:
+    await _write(tmp_path / "j.db", KEY_EVERY + 10)
+    db = sqlite3.connect(tmp_path / "j.db")
+    db.execute("DELETE FROM ticks WHERE wall_s < ?", (1e6 + 7,))
+    db.commit()
+    db.close()
+    assert len(list(JournalReader(tmp_path / "j.db").ticks())) == 10
+
+
+async def test_a_disk_that_does_not_keep_up_costs_records_and_says_so(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
+    snapshot, outcome = healthy(SITE), Cycle(SITE).tick(healthy(SITE), None, Memory())
+    blocker = sqlite3.connect(tmp_path / "j.db")
+    blocker.execute("BEGIN EXCLUSIVE")
+    for _ in range(WAITING_MAX + 50):
+        journal.record(snapshot, None, outcome.permits, outcome.events, memory_before=b"{}", memory_after=b"{}")
+    assert journal.lost >= 1
+    blocker.rollback()
+    blocker.close()
+    await journal.close()
+
+
+def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are not the ticks you are looking for " * 40)
+    with pytest.raises(JournalError, match=r"notes\.txt"):
+        Journal.open(path, SITE, "test", sync="full", keep_days=1.0)
+    with pytest.raises(JournalError, match=r"notes\.txt"):
+        JournalReader(path)
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+import msgspec
+from msgspec.structs import replace
+from tests.depot import healthy, small_site
+from v2g_edge.cycle import Cycle, Memory
+from v2g_edge.host.journal import Journal
+
+async def main():
+    site = small_site()
+    journal = Journal.open(Path(sys.argv[1]), site, "test", sync="full", keep_days=1.0)
+    outcome = Cycle(site).tick(healthy(site), None, Memory())
+    for tick in range(100_000):
+        snapshot = replace(healthy(site), seq=tick + 1, wall_s=1e6 + tick)
+        journal.record(snapshot, None, outcome.permits, (), memory_before=b"{}", memory_after=b"{}")
+        while journal._waiting:
+            await asyncio.sleep(0)
+        await asyncio.wait([journal._writing])
+        print(tick + 1, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_after_kill_9_the_journal_opens_with_at_most_the_last_tick_missing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "j.db")], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdout is not None
+    last = 0
+    for line in process.stdout:
+        last = int(line)
+        if last >= 40:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    rest = process.stdout.read().split()
+    process.wait()
+    process.stdout.close()
+    last = int(rest[-1]) if rest else last
+    ticks = list(JournalReader(tmp_path / "j.db").ticks())
+    assert [tick.snapshot.seq for tick in ticks[:last]] == list(range(1, last + 1))
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100, 4_095, 4_200, 9_000, 20_000])
+async def test_a_torn_log_file_still_opens(tmp_path: Path, cut: int) -> None:
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="full", keep_days=1.0)
+    outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
+    for tick in range(10):
+        snapshot = replace(healthy(SITE), seq=tick + 1)
+        journal.record(snapshot, None, outcome.permits, (), memory_before=b"{}", memory_after=b"{}")
+        while journal._writing is not None and not journal._writing.done():  # noqa: ASYNC110 - the executor has no event to wait on
+            await asyncio.sleep(0.001)
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    for name in ("j.db", "j.db-wal"):
+        shutil.copy(tmp_path / name, torn / name)
+    await journal.close()
+    wal = torn / "j.db-wal"
+    with wal.open("r+b") as file:
+        file.truncate(max(wal.stat().st_size - cut, 0))
+    sqlite3.connect(torn / "j.db").execute("SELECT 1 FROM ticks").close()
+    seqs = [tick.snapshot.seq for tick in JournalReader(torn / "j.db").ticks()]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert len(seqs) >= 10 - 1 - cut // 4_096 * 2

@@ -1,0 +1,282 @@
+"""The journal: every tick's picture, plan, permits and events in SQLite, so that each decision can be explained and replayed.
+
+A record holds only what moved since the one before (states that did not change are the same objects, see ``field.board``); a key
+record holds everything and the memory the tick started from, so that a replay can begin there. Writes happen in one thread of the
+loop's executor; the tick never waits for the disk. With ``sync="full"`` every commit is flushed (PRAGMA synchronous=FULL, WAL):
+a power cut costs at most the last tick.
+"""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from v2g_edge.model.event import Event
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.plan import Plan
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import ContactState, EvseState, GridSample, MeterState, Operator, Snapshot, TemperatureState
+
+log = structlog.get_logger()
+
+KEY_EVERY: Final = 300
+"""A key record every five minutes of one-second ticks: a replay of any moment starts at most that far before it."""
+
+WAITING_MAX: Final = 3_600
+"""Records that may wait for a slow disk (an hour of ticks, some megabytes). Past that new ones are counted and left out."""
+
+SWEEP_EVERY: Final = 3_600
+"""Ticks between two deletions of what is older than the retention."""
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, version TEXT NOT NULL, site BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS ticks (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs (id), wall_s REAL NOT NULL, key INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS ticks_wall ON ticks (wall_s);
+CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s REAL NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class JournalError(Exception):
+    """The file is not a journal, or of a version that this program does not know; the message names the file."""
+
+
+class Record(Struct, frozen=True, array_like=True):
+    """One tick as it is stored. Changed states stand with their place in the site's order."""
+
+    seq: int
+    now_s: float
+    wall_s: float
+    clock_synced: bool
+    operator: Operator
+    grid_samples: tuple[GridSample, ...]
+    evses: tuple[tuple[int, EvseState], ...]
+    meters: tuple[tuple[int, MeterState], ...]
+    contacts: tuple[tuple[int, ContactState], ...]
+    temperatures: tuple[tuple[int, TemperatureState], ...]
+    permits: tuple[tuple[int, Permit], ...]
+    events: tuple[Event, ...]
+    plan_changed: bool
+    plan: Plan | None
+    memory: bytes | None
+
+
+class Tick(NamedTuple):
+    """One tick read back. ``memory`` is what the tick started from, only in key records; ``run`` changes at every start."""
+
+    run: int
+    snapshot: Snapshot
+    plan: Plan | None
+    permits: tuple[Permit, ...]
+    events: tuple[Event, ...]
+    memory: bytes | None
+
+
+State = TypeVar("State")
+
+
+def _moved(new: tuple[State, ...], old: tuple[State, ...]) -> tuple[tuple[int, State], ...]:
+    if len(old) != len(new):
+        return tuple(enumerate(new))
+    return tuple((i, state) for i, state in enumerate(new) if state is not old[i])
+
+
+def _merged(old: tuple[State, ...], moved: tuple[tuple[int, State], ...]) -> tuple[State, ...]:
+    if not moved:
+        return old
+    states = dict(enumerate(old))
+    states.update(moved)
+    return tuple(states[i] for i in range(len(states)))
+
+
+class Journal:
+    """A journal open for writing. All methods run on the loop's thread."""
+
+    def __init__(self, db: sqlite3.Connection, run: int, keep_days: float) -> None:
+        self._db = db
+        self._run = run
+        self._keep_s = keep_days * 86_400.0
+        self._last: Snapshot | None = None
+        self._last_plan: Plan | None = None
+        self._last_permits: tuple[Permit, ...] = ()
+        self._since_key = KEY_EVERY
+        self._since_sweep = 0
+        self._waiting: deque[tuple[float, bool, bytes, bytes]] = deque()
+        self._writing: asyncio.Future[None] | None = None
+        self._encoder = msgspec.msgpack.Encoder()
+        self.lost = 0
+
+    @classmethod
+    def open(cls, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"], keep_days: float) -> "Journal":
+        """Open or make the file and begin a run. Raises ``JournalError`` for a file that is something else."""
+        db = _connect(path)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
+            db.executescript(SCHEMA)
+            cursor = db.execute("INSERT INTO runs (version, site) VALUES (?, ?)", (version, msgspec.msgpack.encode(site)))
+            db.commit()
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise JournalError(f"{path}: not a journal ({error}); move it away and start again") from error
+        return cls(db, int(cursor.lastrowid or 0), keep_days)
+
+    def last_memory(self) -> bytes | None:
+        """The memory after the last recorded tick of any run, or None in a new journal."""
+        row = self._db.execute("SELECT body FROM memory WHERE id = 1").fetchone()
+        return bytes(row[0]) if row else None
+
+    def record(
+        self,
+        snapshot: Snapshot,
+        plan: Plan | None,
+        permits: tuple[Permit, ...],
+        events: tuple[Event, ...],
+        *,
+        memory_before: bytes,
+        memory_after: bytes,
+    ) -> None:
+        """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a tick."""
+        if len(self._waiting) >= WAITING_MAX:
+            self.lost += 1
+            self._since_key = KEY_EVERY
+            return
+        key = self._since_key >= KEY_EVERY
+        body = self._encoder.encode(self._record(snapshot, plan, permits, events, memory_before if key else None))
+        self._since_key = 1 if key else self._since_key + 1
+        self._last, self._last_plan, self._last_permits = snapshot, plan, permits
+        self._waiting.append((snapshot.wall_s, key, body, memory_after))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
+
+    def _record(
+        self, new: Snapshot, plan: Plan | None, permits: tuple[Permit, ...], events: tuple[Event, ...], memory: bytes | None
+    ) -> Record:
+        key = memory is not None
+        old = None if key else self._last
+        known = () if key else self._last_permits
+        changed = (
+            tuple(enumerate(permits))
+            if len(known) != len(permits)
+            else tuple((i, permit) for i, permit in enumerate(permits) if permit != known[i])
+        )
+        return Record(
+            new.seq,
+            new.now_s,
+            new.wall_s,
+            new.clock_synced,
+            new.operator,
+            new.grid_samples,
+            _moved(new.evses, old.evses if old else ()),
+            _moved(new.meters, old.meters if old else ()),
+            _moved(new.contacts, old.contacts if old else ()),
+            _moved(new.temperatures, old.temperatures if old else ()),
+            changed,
+            events,
+            key or plan is not self._last_plan,
+            plan if key or plan is not self._last_plan else None,
+            memory,
+        )
+
+    def _drain(self) -> None:
+        """In the executor: write what waits, one commit for all of it."""
+        wall_s, memory = 0.0, b""
+        try:
+            with self._db:
+                while self._waiting:
+                    wall_s, key, body, memory = self._waiting.popleft()
+                    self._db.execute(
+                        "INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", (self._run, wall_s, key, body)
+                    )
+                    self._since_sweep += 1
+                self._db.execute("INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)", (wall_s, memory))
+                if self._since_sweep >= SWEEP_EVERY:
+                    self._since_sweep = 0
+                    self._db.execute("DELETE FROM ticks WHERE wall_s < ?", (wall_s - self._keep_s,))
+        except sqlite3.Error as error:
+            self.lost += 1
+            self._since_key = KEY_EVERY
+            log.error("journal_write_failed", error=str(error))
+
+    async def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._waiting:
+            await asyncio.get_running_loop().run_in_executor(None, self._drain)
+        self._db.close()
+
+
+def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    if read_only:
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return sqlite3.connect(path, check_same_thread=False)
+
+
+class JournalReader:
+    """A journal open for reading, also while a daemon writes it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = _connect(path, read_only=True)
+            self._runs = {
+                int(run): (str(version), msgspec.msgpack.decode(site, type=Site))
+                for run, version, site in self._db.execute("SELECT id, version, site FROM runs ORDER BY id")
+            }
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise JournalError(f"{path}: cannot be read as a journal ({error})") from error
+        self._decoder = msgspec.msgpack.Decoder(Record)
+
+    def site(self, run: int) -> Site:
+        """The site of a run."""
+        return self._runs[run][1]
+
+    def version(self, run: int) -> str:
+        """The program version that wrote a run."""
+        return self._runs[run][0]
+
+    def ticks(self, from_wall_s: float | None = None) -> Iterator[Tick]:
+        """All ticks in the order they were written, or those from the last key record at or before ``from_wall_s`` on."""
+        start = 0
+        if from_wall_s is not None:
+            row = self._db.execute("SELECT MAX(id) FROM ticks WHERE key = 1 AND wall_s <= ?", (from_wall_s,)).fetchone()
+            start = int(row[0]) if row and row[0] is not None else 0
+        old: Tick | None = None
+        for run, body in self._db.execute("SELECT run, body FROM ticks WHERE id >= ? ORDER BY id", (start,)):
+            record = self._decoder.decode(body)
+            if record.memory is None and (old is None or old.run != run):
+                continue  # the retention cut off this run's key record
+            old = _tick(int(run), record, old)
+            yield old
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _tick(run: int, record: Record, old: Tick | None) -> Tick:
+    before = old if record.memory is None else None
+    snapshot = Snapshot(
+        seq=record.seq,
+        now_s=record.now_s,
+        wall_s=record.wall_s,
+        clock_synced=record.clock_synced,
+        evses=_merged(before.snapshot.evses if before else (), record.evses),
+        meters=_merged(before.snapshot.meters if before else (), record.meters),
+        contacts=_merged(before.snapshot.contacts if before else (), record.contacts),
+        temperatures=_merged(before.snapshot.temperatures if before else (), record.temperatures),
+        operator=record.operator,
+        grid_samples=record.grid_samples,
+    )
+    plan = record.plan if record.plan_changed or before is None else before.plan
+    permits = _merged(before.permits if before else (), record.permits)
+    return Tick(run, snapshot, plan, permits, record.events, record.memory)
