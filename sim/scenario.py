@@ -83,7 +83,8 @@ class Scenario(Struct, frozen=True):
     """Everything that a run depends on. ``reaction_s`` is how long discharge may go on after the grid has gone wrong.
 
     ``allowed_late_s`` is what a charger and its protocol take from plug-in to full power; the checkers grant it before
-    they call a departure possible.
+    they call a departure possible. ``window_hz`` and ``window_pu`` are the must-trip limits of the grid code, ``enter_service_s``
+    how long the grid must be healthy before anything is exported again (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s).
     """
 
     name: str
@@ -102,6 +103,9 @@ class Scenario(Struct, frozen=True):
     tick_s: float = 1.0
     reaction_s: float = 2.0
     allowed_late_s: float = 60.0
+    window_hz: tuple[float, float] = (47.5, 51.5)
+    window_pu: tuple[float, float] = (0.8, 1.25)
+    enter_service_s: float = 60.0
     ambient_c: float = 8.0
     ocpp: Literal["1.6", "2.0.1", "2.1"] = "2.0.1"
 

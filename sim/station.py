@@ -63,7 +63,7 @@ class Station:
         self.variables: dict[tuple[str, str], str] = {}
         self.faults: tuple[Fault, ...] = ()
         self.accepted = False
-        self.last_heard_wall_s = clock.wall_s()
+        self.heard_wall_s: float | None = None
         self._clock = clock
         self._url = f"{url}/{identity}"
         self._version = version
@@ -185,9 +185,9 @@ class Station:
         self._boot_id = self._machine.call(*dialect20.boot(self.identity, self._boot_reason), self._clock.now_s())
 
     def _on_frame(self, frame: str | bytes) -> None:
-        self.last_heard_wall_s = self.wall_s()
         if "mute" in self._was:
             return
+        self.heard_wall_s = self.wall_s()
         self._machine.receive(frame, self._clock.now_s())
         self._take_events()
         self._flush()

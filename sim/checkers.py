@@ -1,0 +1,232 @@
+"""Independent judges of the physical truth. They see what flows, never what the daemon believes, and share no code with it.
+
+What counts, and from when (tolerances are for metering and ramps, not for the daemon's comfort):
+
+- a feeder carries more than its limit, either way: above 1 % for longer than 5 s, or above 10 % at once
+- a vehicle discharges though the grid relay is open, or frequency or voltage is outside the window, for longer than
+  ``Scenario.reaction_s``; or again before the grid was healthy for ``Scenario.enter_service_s``
+- a vehicle discharges below its SoC floor, or deeper than allowed for one event or one UTC day: by more than 0.5 points
+- a vehicle discharges, or charges above the fallback, outside its pack temperature window by more than 0.5 °C for 120 s
+- a charger moves more than its rating by 1 %
+- a charger that has not heard its controller for a lease and 5 s of ramp is not at its default: discharges or charges above it
+- at departure the SoC is more than 0.5 points below the target though full power from plug-in (and
+  ``Scenario.allowed_late_s`` of protocol) would have reached it: a missed departure, counted apart
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from sim.depot import Depot
+from sim.physics import Battery, Charger
+from sim.scenario import Scenario, Visit
+from v2g_edge.model.site import Evse, VehicleType
+
+FLOW_W: Final = 300.0
+"""Below this nothing flows: standby and measuring noise of a 50-100 kW unit."""
+
+FEEDER_SOON: Final = (1.01, 5.0)
+FEEDER_AT_ONCE: Final = (1.10, 0.0)
+"""(share of the limit, seconds). A gG fuse carries 110 % for many minutes: this is the operator's patience, not the fuse's."""
+
+SOC_SLACK_PCT: Final = 0.5
+"""A 10 s report of a 100 kW unit is 0.1 points of a 280 kWh pack; the rest is rounding of what vehicles report."""
+
+TEMPERATURE_SLACK_C: Final = 0.5
+TEMPERATURE_S: Final = 120.0
+LEASE_RAMP_S: Final = 5.0
+STEP_S: Final = 10.0
+"""Step of the forward simulation that decides whether a departure was possible."""
+
+
+class Violation(Struct, frozen=True):
+    """``rule`` broken at ``place`` from ``wall_s`` on, for ``lasted_s``; ``found`` is the worst seen, in ``unit``."""
+
+    rule: str
+    place: str
+    wall_s: float
+    lasted_s: float
+    found: float
+    allowed: float
+    unit: str
+
+
+class Book:
+    """Conditions over time: one that lasts longer than its grace becomes one violation, however long it goes on."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], float] = {}
+        self._open: dict[tuple[str, str], Violation] = {}
+        self._closed: list[Violation] = []
+
+    def note(
+        self, rule: str, place: str, wall_s: float, bad: bool, grace_s: float, found: float, allowed: float, unit: str
+    ) -> None:
+        """One look at one condition."""
+        key = (rule, place)
+        if not bad:
+            if key in self._since:
+                del self._since[key]
+                if key in self._open:
+                    self._closed.append(self._open.pop(key))
+            return
+        since = self._since.setdefault(key, wall_s)
+        if wall_s - since < grace_s:
+            return
+        worst = self._open.get(key)
+        if worst is not None and abs(worst.found - allowed) > abs(found - allowed):
+            found = worst.found
+        self._open[key] = Violation(rule, place, since, wall_s - since, found, allowed, unit)
+
+    def all(self) -> list[Violation]:
+        """Everything so far, in order of time."""
+        return sorted([*self._closed, *self._open.values()], key=lambda v: (v.wall_s, v.rule, v.place))
+
+
+class Departure(Struct, frozen=True):
+    """How one vehicle left. ``best_soc_pct`` is what full power from plug-in would have reached."""
+
+    vehicle: str
+    evse: str
+    wall_s: float
+    soc_pct: float
+    target_soc_pct: float
+    best_soc_pct: float
+
+    @property
+    def verdict(self) -> str:
+        """``met``, ``missed_possible`` or ``missed_impossible``."""
+        if self.soc_pct >= self.target_soc_pct - SOC_SLACK_PCT:
+            return "met"
+        return "missed_possible" if self.best_soc_pct >= self.target_soc_pct - SOC_SLACK_PCT else "missed_impossible"
+
+
+class _Trace:
+    """What is followed of one plugged-in vehicle: the top of its discharge event, and SoC lost by discharge on this UTC day."""
+
+    def __init__(self, battery: Battery) -> None:
+        self.last_pct = battery.soc_pct
+        self.top_pct = battery.soc_pct
+
+
+class Checkers:
+    """All judges of one run. Give ``look`` to ``Depot.watchers``; tell of arrivals and departures.
+
+    ``heard_wall_s`` tells when a charger last heard its controller; None: never, so that it cannot have lost it.
+    """
+
+    def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
+        self.book = Book()
+        self.departures: list[Departure] = []
+        self._scenario = scenario
+        self._heard_wall_s = heard_wall_s
+        self._evses = {evse.id: evse for evse in scenario.site.evses}
+        kinds = {kind.id: kind for kind in scenario.site.vehicle_types}
+        self._kinds = {vehicle.id: kinds[vehicle.type] for vehicle in scenario.site.vehicles}
+        self._traces: dict[str, _Trace] = {}
+        self._day_out: dict[tuple[str, int], float] = {}
+        self._best: dict[str, float] = {}
+        self._bad_since: float | None = None
+        self._healthy_since = scenario.start_wall_s - scenario.enter_service_s
+
+    def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
+        """A vehicle was plugged in: work out at once what full power could do for it."""
+        if charger.battery is not None:
+            self._traces[visit.evse] = _Trace(charger.battery)
+            stay_s = visit.departs_wall_s - wall_s - self._scenario.allowed_late_s
+            self._best[visit.evse] = best_soc_pct(charger, stay_s)
+
+    def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
+        """A vehicle was unplugged."""
+        best_pct = self._best.pop(visit.evse, 0.0)
+        self._traces.pop(visit.evse, None)
+        self.departures.append(Departure(visit.vehicle, visit.evse, wall_s, battery.soc_pct, visit.target_soc_pct, best_pct))
+
+    def look(self, depot: Depot, _dt_s: float) -> None:
+        """Judge the present instant."""
+        wall_s = depot.wall_s
+        self._look_at_feeders(depot, wall_s)
+        self._look_at_grid(depot, wall_s)
+        for charger in depot.chargers.values():
+            if charger.battery is not None:
+                self._look_at_charger(charger, charger.battery, wall_s)
+
+    def _look_at_feeders(self, depot: Depot, wall_s: float) -> None:
+        for feeder in self._scenario.site.feeders:
+            power_w = depot.feeder_w[feeder.id]
+            limit_w = feeder.import_limit_w if power_w >= 0 else feeder.export_limit_w
+            way = "import" if power_w >= 0 else "export"
+            other = "export" if power_w >= 0 else "import"
+            for share, grace_s in (FEEDER_SOON, FEEDER_AT_ONCE):
+                bad = abs(power_w) > share * limit_w + FLOW_W
+                name = f"{share - 1:.0%}"
+                self.book.note(f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W")
+                self.book.note(f"feeder_{other}_{name}", feeder.id, wall_s, False, 0.0, 0.0, 0.0, "W")
+
+    def _look_at_grid(self, depot: Depot, wall_s: float) -> None:
+        scenario, grid = self._scenario, depot.grid
+        low_hz, high_hz = scenario.window_hz
+        low_v, high_v = (pu * grid.nominal_v for pu in scenario.window_pu)
+        healthy = grid.relay_closed(wall_s) and low_hz <= grid.frequency_hz(wall_s) <= high_hz
+        healthy = healthy and all(low_v <= grid.voltage_v(wall_s, phase) <= high_v for phase in range(3))
+        if healthy:
+            if self._bad_since is not None:
+                self._healthy_since, self._bad_since = wall_s, None
+        elif self._bad_since is None:
+            self._bad_since = wall_s
+        out_w = -sum(charger.power_w for charger in depot.chargers.values() if charger.power_w < -FLOW_W)
+        flows = out_w > 0
+        late = self._bad_since is not None and wall_s - self._bad_since > scenario.reaction_s
+        early = self._bad_since is None and wall_s - self._healthy_since < scenario.enter_service_s
+        self.book.note("discharge_without_grid", "site", wall_s, flows and late, 0.0, out_w, 0.0, "W")
+        self.book.note("discharge_before_enter_service", "site", wall_s, flows and early, 0.0, out_w, 0.0, "W")
+
+    def _look_at_charger(self, charger: Charger, battery: Battery, wall_s: float) -> None:
+        evse, power_w = charger.evse, charger.power_w
+        rating_w = evse.max_charge_w if power_w >= 0 else evse.max_discharge_w
+        over = abs(power_w) > 1.01 * rating_w + FLOW_W
+        self.book.note("charger_rating", evse.id, wall_s, over, 0.0, abs(power_w), rating_w, "W")
+        kind = self._kinds[battery.id]
+        self._look_at_pack(evse, kind, battery, power_w, wall_s)
+        heard_wall_s = self._heard_wall_s(evse.id)
+        alone = heard_wall_s is not None and wall_s - heard_wall_s > self._scenario.site.safety.lease_s + LEASE_RAMP_S
+        astray = alone and not -FLOW_W <= power_w <= evse.fallback_w + FLOW_W
+        self.book.note("lease", evse.id, wall_s, astray, 0.0, power_w, evse.fallback_w, "W")
+
+    def _look_at_pack(self, evse: Evse, kind: VehicleType, battery: Battery, power_w: float, wall_s: float) -> None:
+        trace = self._traces.get(evse.id)
+        if trace is None:
+            trace = self._traces[evse.id] = _Trace(battery)
+        soc_pct, discharges = battery.soc_pct, power_w < -FLOW_W
+        trace.top_pct = soc_pct if power_w > FLOW_W else max(trace.top_pct, soc_pct)
+        day = (battery.id, int(wall_s // 86_400))
+        self._day_out[day] = self._day_out.get(day, 0.0) + max(trace.last_pct - soc_pct, 0.0)
+        trace.last_pct = soc_pct
+        note = self.book.note
+        below = discharges and soc_pct < kind.min_soc_pct - SOC_SLACK_PCT
+        note("soc_floor", evse.id, wall_s, below, 0.0, soc_pct, kind.min_soc_pct, "%")
+        depth_pct = trace.top_pct - soc_pct
+        deep = discharges and depth_pct > kind.depth_per_event_pct + SOC_SLACK_PCT
+        note("depth_per_event", evse.id, wall_s, deep, 0.0, depth_pct, kind.depth_per_event_pct, "%")
+        out_pct = self._day_out[day]
+        much = discharges and out_pct > kind.depth_per_day_pct + SOC_SLACK_PCT
+        note("depth_per_day", evse.id, wall_s, much, 0.0, out_pct, kind.depth_per_day_pct, "%")
+        moved = discharges or power_w > evse.fallback_w + FLOW_W
+        hot = moved and battery.pack_c > kind.pack_max_c + TEMPERATURE_SLACK_C
+        cold = moved and battery.pack_c < kind.pack_min_c - TEMPERATURE_SLACK_C
+        note("pack_hot", evse.id, wall_s, hot, TEMPERATURE_S, battery.pack_c, kind.pack_max_c, "°C")
+        note("pack_cold", evse.id, wall_s, cold, TEMPERATURE_S, battery.pack_c, kind.pack_min_c, "°C")
+
+
+def best_soc_pct(charger: Charger, stay_s: float) -> float:
+    """SoC that this charger's vehicle reaches in ``stay_s`` at full power, nothing else in its way."""
+    twin = copy.deepcopy(charger)
+    if twin.battery is None:
+        raise ValueError(f"{charger.evse.id}: no vehicle")
+    twin.command_w, twin.power_w = twin.evse.max_charge_w, 0.0
+    while stay_s > 0 and twin.battery.soc_pct < 100.0:
+        twin.step(min(STEP_S, stay_s))
+        stay_s -= STEP_S
+    return twin.battery.soc_pct
