@@ -1,0 +1,95 @@
+"""The time grid of a local plan: quarter hours with their prices, and what each feeder has left in each of them."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from v2g_edge.model.plan import Price
+from v2g_edge.model.settings import PriceSettings
+from v2g_edge.model.site import Feeder, Site
+
+SLOT_S: Final = 900.0
+"""The European day-ahead market trades quarter hours since October 2025 (SDAC 15-minute MTU); hourly prices fit in."""
+
+MAX_SLOTS: Final = 192
+"""Two days: prices are known for no longer, and the plan is made anew every quarter hour."""
+
+MIN_SLOTS: Final = 8
+"""Two hours at least, so that a plan outlives a few missed renewals."""
+
+LAST_PRICE_S: Final = 3_600.0
+"""How long the last known price holds: one hour, the longest market interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Slot ``k`` lasts from ``edges[k]`` to ``edges[k + 1]`` (UTC). ``buy`` and ``sell`` are per kWh at the grid connection.
+
+    ``sell`` is None where no price is known: nothing is exported then. ``later`` values energy that is bought after the plan.
+    ``cheap`` and ``dear`` are slot numbers by price, the earlier first among equals.
+    """
+
+    edges: tuple[float, ...]
+    buy: tuple[float, ...]
+    sell: tuple[float | None, ...]
+    later: float
+    cheap: tuple[int, ...]
+    dear: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.buy)
+
+    def seconds(self, slot: int, until_s: float) -> float:
+        """Seconds of a slot that lie before ``until_s``."""
+        return max(min(self.edges[slot + 1], until_s) - self.edges[slot], 0.0)
+
+
+def grid_of(prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, until_s: float) -> Grid:
+    """The grid from now (the first slot is cut) to ``until_s``, on full quarter hours. ``prices`` are sorted by start.
+
+    A slot without a known price counts as dear as the dearest known one when buying.
+    """
+    first = wall_s - wall_s % SLOT_S
+    count = min(max(int(-((first - until_s) // SLOT_S)), MIN_SLOTS), MAX_SLOTS)
+    edges = (wall_s, *(first + SLOT_S * (n + 1) for n in range(count)))
+    starts = [price.start_wall_s for price in prices]
+    known = [_price_at(prices, starts, start_s) for start_s in edges[:-1]]
+    told = [price for price in known if price is not None]
+    worst, usual = (max(told), median(told)) if told else (0.0, 0.0)
+    buy = tuple((worst if price is None else price) + settings.fixed_per_kwh for price in known)
+    sell = tuple(None if price is None else price + settings.export_per_kwh for price in known)
+    cheap = tuple(sorted(range(count), key=lambda k: (buy[k], k)))
+    priced = [(-value, k) for k, value in enumerate(sell) if value is not None]
+    return Grid(edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced)))
+
+
+def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> float | None:
+    place = bisect_right(starts, at_s) - 1
+    if place < 0 or (place == len(prices) - 1 and at_s >= starts[place] + LAST_PRICE_S):
+        return None
+    return prices[place].per_kwh
+
+
+class Room:
+    """What the feeders have left, in W by feeder and slot: for charging and for export. Nothing is netted between the two."""
+
+    def __init__(self, site: Site, slots: int, share: float) -> None:
+        self.charge = {feeder.id: [share * charge_limit(site, feeder)] * slots for feeder in site.feeders}
+        self.export = {feeder.id: [export_limit(site, feeder)] * slots for feeder in site.feeders}
+
+    def widen(self, site: Site, share: float) -> None:
+        """Give charging a further ``share`` of each feeder's limit."""
+        for feeder in site.feeders:
+            more_w = share * charge_limit(site, feeder)
+            self.charge[feeder.id] = [left_w + more_w for left_w in self.charge[feeder.id]]
+
+
+def charge_limit(site: Site, feeder: Feeder) -> float:
+    """What a feeder leaves for the chargers below it, in W: its limit less the safety margin and the largest base load."""
+    return max(feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0) - feeder.base_load_max_w, 0.0)
+
+
+def export_limit(site: Site, feeder: Feeder) -> float:
+    """What the chargers below a feeder may export together, in W (magnitude), with the least base load."""
+    return max(feeder.export_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0) + feeder.base_load_min_w, 0.0)
