@@ -1,6 +1,6 @@
 """The control socket: a Unix socket on which `v2g-edge status`, `why`, `events` and the console ask the running daemon.
 
-One JSON object a line. Request: ``{"id": 1, "method": "why", "params": {"evse": "B01"}}``. Answer: ``{"id": 1, "result": {…}}`` or
+One JSON object a line. Asked: ``{"id": 1, "method": "why", "params": {"evse": "B01"}}``. Answer: ``{"id": 1, "result": {…}}`` or
 ``{"id": 1, "error": {"kind": "bad_request", "text": "…"}}``. Who may ask: the file's owner and group (mode 0660).
 """
 
