@@ -190,7 +190,9 @@ def depots(draw: st.DrawFn) -> tuple[Site, Snapshot, tuple[Price, ...], PriceSet
 
 @given(depots())
 @settings(max_examples=60, deadline=None)
-def test_any_plan_holds_the_feeders_and_the_form_and_never_spoils_a_departure(depot: tuple[Site, Snapshot, tuple[Price, ...], PriceSettings]) -> None:
+def test_any_plan_holds_the_feeders_and_the_form_and_never_spoils_a_departure(
+    depot: tuple[Site, Snapshot, tuple[Price, ...], PriceSettings],
+) -> None:
     """Compared with charging at once, nobody whom that would have served leaves short."""
     site, snapshot, prices, terms = depot
     plan = made(site, snapshot, prices, terms)

@@ -43,8 +43,9 @@ def plan_from_prices(site: Site, snapshot: Snapshot, prices: tuple[Price, ...], 
     if on_time:
         able = sorted((stay for stay in stays if stay.may_export), key=lambda s: (-s.deadline_s, s.evse.id))
         for slot in grid.dear:
+            backs = {path: room.open_after(slot, grid.cheap, path) for path in {stay.path for stay in able}}
             for stay in able:
-                _export(stay, slot, grid, room, settings.wear_per_kwh)
+                _export(stay, slot, backs[stay.path], grid, room, settings.wear_per_kwh)
     room.widen(site, 1.0 - FEEDER_SHARE if on_time else 0.0)
     for stay in stays:
         if stay.at_once:
@@ -121,8 +122,8 @@ def _move(stay: Stay, first: int, by_pct: float, last: int | None = None) -> Non
         stay.soc_pct[slot] += by_pct
 
 
-def _export(stay: Stay, slot: int, grid: Grid, room: Room, wear_per_kwh: float) -> None:
-    """Export in ``slot`` as far as it pays: first what the vehicle has above its goal, then what can be bought back later."""
+def _export(stay: Stay, slot: int, backs: list[int], grid: Grid, room: Room, wear_per_kwh: float) -> None:
+    """Export in ``slot`` as far as it pays: first what the vehicle has above its goal, then what ``backs`` buy back later."""
     sell, seconds = grid.sell[slot], grid.seconds(slot, stay.deadline_s)
     if stay.power_w[slot] > 0.0 or sell is None or seconds < grid.edges[slot + 1] - grid.edges[slot]:
         return
@@ -141,11 +142,10 @@ def _export(stay: Stay, slot: int, grid: Grid, room: Room, wear_per_kwh: float) 
         _move(stay, slot, -given_w * pct_per_w)
         stay.depth_pct -= given_w * pct_per_w
         stay.lowest_pct -= given_w * pct_per_w
-    for back in grid.cheap:
+    for back in backs:
         if given_w >= budget_w or stay.depth_pct < LEAST_PCT or grid.buy[back] / efficiency**2 >= worth:
             break
-        if back > slot:
-            given_w += _swap(stay, slot, back, grid, room, (budget_w - given_w) * pct_per_w) / pct_per_w
+        given_w += _swap(stay, slot, back, grid, room, (budget_w - given_w) * pct_per_w) / pct_per_w
     stay.power_w[slot] = -given_w
     for node in stay.path:
         room.export[node][slot] -= given_w

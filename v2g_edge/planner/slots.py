@@ -22,6 +22,10 @@ LAST_PRICE_S: Final = 3_600.0
 """How long the last known price holds: one hour, the longest market interval."""
 
 
+LEAST_W: Final = 1_000.0
+"""Less than this left on a feeder is no room: IEC 61851-1 begins at 6 A, 1.4 kW on a single phase."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Slot ``k`` lasts from ``edges[k]`` to ``edges[k + 1]`` (UTC). ``buy`` and ``sell`` are per kWh at the grid connection.
@@ -77,6 +81,11 @@ class Room:
     def __init__(self, site: Site, slots: int, share: float) -> None:
         self.charge = {feeder.id: [share * charge_limit(site, feeder)] * slots for feeder in site.feeders}
         self.export = {feeder.id: [export_limit(site, feeder)] * slots for feeder in site.feeders}
+
+    def open_after(self, slot: int, order: tuple[int, ...], path: tuple[str, ...]) -> list[int]:
+        """The slots of ``order`` later than ``slot`` in which every feeder of ``path`` has something left to charge with."""
+        rows = [self.charge[node] for node in path]
+        return [k for k in order if k > slot and all(row[k] >= LEAST_W for row in rows)]
 
     def widen(self, site: Site, share: float) -> None:
         """Give charging a further ``share`` of each feeder's limit."""
