@@ -1,0 +1,250 @@
+"""The MQTT session: a plan in and acknowledged, telemetry and events out. The depot never waits for it.
+
+MQTT 5 through ``aiomqtt``. Every connection starts clean and asks for its plan: after a crash a broker may have lost
+sessions, queues and retained messages alike.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import aiomqtt
+import msgspec
+import structlog
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES, Refusal, ack_json, receive_plan
+from v2g_edge.cloud.outbox import Outbox
+from v2g_edge.cloud.topics import topics_of
+from v2g_edge.model.event import Event
+from v2g_edge.model.plan import Plan
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import CloudSettings
+from v2g_edge.model.site import Site
+
+log = structlog.get_logger()
+
+KEEPALIVE_S: Final = 30
+"""A silent broker is noticed, and our will published, within one and a half of these (MQTT 5, 3.1.2.10)."""
+
+TIMEOUT_S: Final = 10.0
+"""For connecting and for each acknowledgement; mobile uplinks answer within two or three seconds."""
+
+BACKOFF_FIRST_S: Final = 1.0
+BACKOFF_LAST_S: Final = 60.0
+"""A minute at most: the broker is back long before a depot without a cloud notices any difference."""
+
+MAX_QUEUED: Final = 16
+"""Messages waiting in either direction; plans come a few times an hour."""
+
+MAX_PACKET_BYTES: Final = 4 * MAX_PAYLOAD_BYTES
+"""Larger packets the broker itself keeps back (MQTT 5, 3.1.2.11.4); between the two limits we answer ``too_large``."""
+
+
+class CheckedClient(aiomqtt.Client):
+    """``aiomqtt`` drops the reason code of a PUBACK, so a publish against the broker's ACL (135) would count as delivered."""
+
+    def __init__(self, host: str, port: int, **options: Any) -> None:
+        super().__init__(host, port, **options)
+        self._one_at_a_time = asyncio.Lock()
+        self._refused = ""
+
+    async def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Publish and wait for the acknowledgement; False when the broker refuses. Raises ``MqttError`` when there is none."""
+        async with self._one_at_a_time:
+            self._refused = ""
+            await self.publish(topic, payload, qos=qos, retain=retain)
+            if self._refused:
+                log.error("cloud_forbidden", topic=topic, reason=self._refused)
+            return not self._refused
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties) -> None:
+        if reason_code.is_failure:
+            self._refused = str(reason_code)
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
+
+class CloudSession:
+    """Start, stop, publish. Without a host in ``settings`` every call is empty. ``on_plan`` gets each plan taken."""
+
+    def __init__(
+        self, settings: CloudSettings, site: Site, clock: ClockPort, on_plan: Callable[[Plan], None], *, state_dir: Path
+    ) -> None:
+        self._settings = settings
+        self._site = site
+        self._clock = clock
+        self._on_plan = on_plan
+        self._path = state_dir / "cloud.sqlite"
+        self._site_id = settings.site_id or site.name
+        self._topics = topics_of(settings.topic_prefix, self._site_id)
+        self._outbox: Outbox | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._latest: dict[str, Any] | None = None
+        self._taken_s: float | None = None
+        self._kept: tuple[int, bytes] = (-1, b"")
+        self.connected = False
+
+    async def start(self) -> None:
+        """Take up the kept plan if it still holds, and begin to connect. Returns at once, broker or not."""
+        if self._task is not None or not self._settings.host:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._outbox = Outbox(self._path)
+        kept = self._outbox.kept_plan()
+        if kept is not None:
+            self._kept = kept
+            plan = receive_plan(kept[1], self._site, kept[0] - 1, self._clock.wall_s())
+            if isinstance(plan, Plan):
+                self._on_plan(plan)
+                log.info("cloud_plan_restored", revision=plan.revision)
+        self._task = asyncio.create_task(self._run(), name="cloud")
+
+    async def stop(self) -> None:
+        """Say goodbye if connected, and close. Unsent events stay on disk."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
+
+    def publish_telemetry(self, values: dict[str, Any]) -> None:
+        """Offer the present state; every ``telemetry_s`` one is sent, and while offline only the newest is kept."""
+        now_s = self._clock.now_s()
+        if self._task is None or (self._taken_s is not None and now_s - self._taken_s < self._settings.telemetry_s):
+            return
+        self._taken_s, self._latest = now_s, values
+        self._wake.set()
+
+    def publish_events(self, events: tuple[Event, ...]) -> None:
+        """Keep events on disk until the broker has acknowledged each (at least once; ``seq`` tells a repeat)."""
+        if self._outbox is not None and events:
+            self._outbox.put(events)
+            self._wake.set()
+
+    async def _run(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                async with self._client() as client:
+                    attempt = 0
+                    await self._serve(client)
+            except (aiomqtt.MqttError, OSError, ValueError) as fault:
+                # ValueError: a certificate or password file that is no such thing; it may be mended while we run.
+                log.warning("cloud_offline", host=self._settings.host, fault=str(fault) or type(fault).__name__)
+            finally:
+                self.connected = False
+            await self._clock.sleep_s(backoff_s(self._site_id, attempt))
+            attempt += 1
+
+    def _client(self) -> CheckedClient:
+        settings = self._settings
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = MAX_PACKET_BYTES
+        properties.ReceiveMaximum = MAX_QUEUED
+        return CheckedClient(
+            settings.host,
+            settings.port,
+            username=settings.username or None,
+            password=Path(settings.password_file).read_text(encoding="utf-8").strip() if settings.password_file else None,
+            identifier=f"{settings.topic_prefix}-{self._site_id}",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            will=aiomqtt.Will(self._topics.status, b'{"online":false}', qos=1, retain=True),
+            clean_start=True,
+            keepalive=KEEPALIVE_S,
+            timeout=TIMEOUT_S,
+            properties=properties,
+            tls_context=tls_context(settings) if settings.tls else None,
+            max_queued_incoming_messages=MAX_QUEUED,
+            max_queued_outgoing_messages=MAX_QUEUED,
+            max_inflight_messages=MAX_QUEUED,
+        )
+
+    async def _serve(self, client: CheckedClient) -> None:
+        codes = await client.subscribe(self._topics.plan, qos=1)
+        if any(code.is_failure for code in codes if isinstance(code, ReasonCode)):
+            log.error("cloud_forbidden", topic=self._topics.plan, reason=str(codes[0]))
+        await client.send(self._topics.status, b'{"online":true}', retain=True)
+        newest = {"revision": self._kept[0] if self._kept[0] >= 0 else None}
+        await client.send(self._topics.plan_request, msgspec.json.encode(newest))
+        self.connected = True
+        log.info("cloud_online", host=self._settings.host)
+        try:
+            await self._exchange(client)
+        except asyncio.CancelledError:
+            # Stopped on purpose: the broker publishes the will only for those who vanish.
+            await client.send(self._topics.status, b'{"online":false}', retain=True)
+            raise
+
+    async def _exchange(self, client: CheckedClient) -> None:
+        """Receive and send until the connection breaks, which raises ``MqttError``."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._receive(client), name="cloud_in")
+                group.create_task(self._send(client), name="cloud_out")
+        except* (aiomqtt.MqttError, OSError) as faults:
+            raise aiomqtt.MqttError(str(faults.exceptions[0])) from faults
+
+    async def _receive(self, client: CheckedClient) -> None:
+        async for message in client.messages:
+            payload = message.payload
+            if isinstance(payload, bytes | bytearray) and payload:
+                await client.send(self._topics.plan_ack, self._take(bytes(payload)))
+
+    def _take(self, payload: bytes) -> bytes:
+        """Judge one plan; the answer. The same plan again (a retained copy after a reconnect) is acknowledged again."""
+        wall_s = self._clock.wall_s()
+        again = payload == self._kept[1]
+        verdict = receive_plan(payload, self._site, self._kept[0] - 1 if again else self._kept[0], wall_s)
+        if isinstance(verdict, Refusal):
+            log.warning("cloud_plan_refused", reason=verdict.reason, text=verdict.text, revision=verdict.revision)
+        else:
+            self._kept = (verdict.revision, payload)
+            if self._outbox is not None and not again:
+                self._outbox.keep_plan(verdict.revision, payload)
+            self._on_plan(verdict)
+            log.info("cloud_plan_taken", revision=verdict.revision, again=again)
+        return ack_json(verdict, wall_s)
+
+    async def _send(self, client: CheckedClient) -> None:
+        """Events first, one after the other, each until it is acknowledged; then the newest telemetry."""
+        allowed = True
+        while True:
+            self._wake.clear()
+            while allowed and self._outbox is not None and (batch := self._outbox.head()):
+                allowed = await self._send_events(client, batch, self._outbox)
+            values, self._latest = self._latest, None
+            if values is not None:
+                await client.send(self._topics.telemetry, msgspec.json.encode(values), qos=0)
+            await self._wake.wait()
+
+    async def _send_events(self, client: CheckedClient, batch: list[tuple[int, bytes]], outbox: Outbox) -> bool:
+        """False when the broker refuses one: it stays on disk, and the next connection tries again."""
+        for seq, body in batch:
+            if not await client.send(self._topics.events, body):
+                return False
+            outbox.forget(seq)
+        return True
+
+
+def tls_context(settings: CloudSettings) -> ssl.SSLContext:
+    """TLS 1.3 or nothing, the server's name checked, our own certificate where there is one. Raises OSError."""
+    context = ssl.create_default_context(cafile=settings.ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if settings.certificate_file:
+        context.load_cert_chain(settings.certificate_file, settings.key_file or None)
+    return context
+
+
+def backoff_s(site_id: str, attempt: int) -> float:
+    """Doubling from one second to a minute, spread over half of it by a hash, so that depots do not come back all at once."""
+    full_s = min(BACKOFF_FIRST_S * 2.0 ** min(attempt, 10), BACKOFF_LAST_S)
+    digest = hashlib.sha256(f"{site_id}:{attempt}".encode()).digest()
+    return full_s * (0.5 + 0.5 * int.from_bytes(digest[:4]) / 2**32)

@@ -1,0 +1,21 @@
+"""The topics of one site. What they carry is described in ``docs/cloud.md``; a test keeps the two alike."""
+
+from typing import Final, NamedTuple
+
+NAMES: Final = ("plan", "plan/request", "plan/ack", "telemetry", "events", "status")
+
+
+class Topics(NamedTuple):
+    """Full topic names: ``plan`` comes in, all others go out."""
+
+    plan: str
+    plan_request: str
+    plan_ack: str
+    telemetry: str
+    events: str
+    status: str
+
+
+def topics_of(prefix: str, site_id: str) -> Topics:
+    """The topics below ``prefix``/``site_id``."""
+    return Topics(*(f"{prefix}/{site_id}/{name}" for name in NAMES))
