@@ -11,7 +11,7 @@ from v2g_edge.field.writer import RETRY_S, Writer
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import WriteResult
-from v2g_edge.model.snapshot import Link
+from v2g_edge.model.snapshot import Link, VehicleState
 
 BOUND = Bound(0.0, 0.0, "wish", "test")
 
@@ -152,6 +152,20 @@ async def test_a_charger_that_came_back_gets_its_setpoint_again_at_once() -> Non
     bench.board.update_evse("b1", link=Link(True, True, 101.0))
     await bench.submit(10_000.0)
     assert bench.chargers["b1"].got == [10_000.0, 10_000.0]
+
+
+async def test_a_new_vehicle_gets_its_setpoint_at_once_although_the_same_one_was_sent_before_it_came() -> None:
+    bench = Bench()
+    await bench.submit(0.0)
+    bench.board.plug_in("b1", VehicleState("t1", "BUS1", 100.0))
+    await bench.submit(0.0)
+    await bench.submit(0.0)
+    assert bench.chargers["b1"].got == [0.0, 0.0]
+    bench.board.unplug("b1")
+    await bench.submit(0.0)
+    bench.board.plug_in("b1", VehicleState("t2", "BUS2", 130.0))
+    await bench.submit(0.0)
+    assert bench.chargers["b1"].got == [0.0, 0.0, 0.0]
 
 
 async def test_those_whose_discharge_ends_are_served_first() -> None:

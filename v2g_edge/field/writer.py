@@ -33,6 +33,7 @@ class _Outlet:
         self.sent_s = 0.0
         self.failed = False
         self.connected = False
+        self.session = ""
         self.waiting: Permit | None = None
         self.busy = 0
 
@@ -72,13 +73,17 @@ class Writer:
         return outlet is not None and outlet.sent is not None and outlet.sent.power_w < 0.0 <= permit.power_w
 
     def _is_due(self, outlet: _Outlet, permit: Permit, now_s: float) -> bool:
-        connected = self._board.evse(permit.evse).link.connected
+        state = self._board.evse(permit.evse)
+        connected = state.link.connected
         came_back, outlet.connected = connected and not outlet.connected, connected
+        # A lease belongs to a session (OCPP: a TxProfile to its transaction): a new vehicle begins at the default profile.
+        session = state.vehicle.session if state.vehicle else ""
+        new_session, outlet.session = session not in (outlet.session, ""), session
         if not connected:
             outlet.sent = None
             return False
         sent = outlet.sent
-        if sent is None or came_back:
+        if sent is None or came_back or new_session:
             return True
         step_w = abs(permit.power_w) - abs(sent.power_w)
         turned = permit.power_w * sent.power_w < 0.0
