@@ -1,0 +1,315 @@
+"""One connection (``Wire``) and the devices that answer on it (``Peer``), over pymodbus' async client.
+
+pymodbus' defaults block 12 s on a dead device and back off for up to 300 s (3 s × 4 tries, read in its 3.16 code); here
+a request has one try and a deadline, and liveness and back-off are ours. No exception leaves this file: a request gives
+registers or a ``Fault``.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import structlog
+from msgspec import Struct
+from pymodbus import FramerType
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerBase, FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.transport import CommParams, CommType
+
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import ModbusLine
+from v2g_edge.model.snapshot import Link
+
+log = structlog.get_logger()
+
+DEAD_AFTER: Final = 3
+"""Unanswered requests in a row after which a device counts as gone and its connection is made anew."""
+
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""Pauses between tries of a device that is gone; 5 s at most, so that it is back in the picture soon after repair."""
+
+LOSS_WINDOW: Final = 200
+"""Requests over which loss is counted: 20 s at 10 Hz."""
+
+RTU_QUIET_S: Final = 0.1
+"""Silence on a serial line after a missed reply, so that a reply that is under way does not collide with a request."""
+
+RTU_GHOST_S: Final = 2.0
+"""How long a missed reply may still turn up on a serial line. RTU has no transaction id: until then no request is made
+that this reply could answer (same unit, function and length)."""
+
+EXCEPTIONS: Final = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    5: "acknowledged, still working",
+    6: "busy",
+    10: "gateway path unavailable",
+    11: "gateway target silent",
+}
+"""Modbus Application Protocol V1.1b3, section 7."""
+
+GATEWAY_SILENT: Final = (10, 11)
+"""A gateway's way of saying that the device behind it did not answer."""
+
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # every fault it logs comes back to us as a Fault, and is told once
+
+
+class Fault(Struct, frozen=True, gc=False):
+    """Why a request brought nothing: no (usable) answer in time, the device said no, or the answer was not one to it."""
+
+    kind: Literal["silent", "refused", "garbled"]
+    why: str
+
+
+class _Checked(FramerBase):
+    """Drops what cannot be the answer to the open request: pymodbus checks the unit only, and lets garbage end the connection."""
+
+    expected: tuple[int, int] = (0, 0)
+
+    def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> tuple[int, ModbusPDU | None]:  # noqa: N802 - its name
+        try:
+            used, pdu = super().handleFrame(data, exp_devid, exp_tid)
+        except ModbusException:
+            return len(data), None
+        if pdu is None:
+            return used, None
+        function, size = self.expected
+        if pdu.function_code & 0x7F != function:
+            return len(data), None
+        if size and not pdu.isError() and len(pdu.registers) not in {0, size}:
+            return len(data), None
+        return used, pdu
+
+
+class _CheckedSocket(_Checked, FramerSocket):
+    """For TCP and TLS."""
+
+
+class _CheckedRtu(_Checked, FramerRTU):
+    """For serial lines."""
+
+
+class _TlsClient(AsyncModbusTcpClient):
+    """Modbus/TCP Security: the MBAP frame inside TLS (pymodbus' own TLS client leaves the MBAP header away)."""
+
+    def __init__(self, line: ModbusLine, context: ssl.SSLContext) -> None:
+        self.comm_params = CommParams(
+            comm_type=CommType.TLS,
+            host=line.host,
+            port=line.port,
+            sslctx=context,
+            comm_name=line.id,
+            reconnect_delay=0.0,
+            timeout_connect=line.timeout_s,
+        )
+        super().__init__(line.host, framer=FramerType.SOCKET, retries=0)
+
+
+def _client(line: ModbusLine) -> AsyncModbusTcpClient | AsyncModbusSerialClient:
+    client: AsyncModbusTcpClient | AsyncModbusSerialClient
+    if line.transport == "rtu":
+        client = AsyncModbusSerialClient(
+            line.serial_port,
+            framer=FramerType.RTU,
+            baudrate=line.baud,
+            parity=line.parity,
+            stopbits=line.stop_bits,
+            name=line.id,
+            timeout=line.timeout_s,
+            retries=0,
+            reconnect_delay=0.0,
+        )
+        client.ctx.framer = _CheckedRtu(DecodePDU(False))
+        return client
+    if line.transport == "tls":
+        context = ssl.create_default_context(cafile=line.ca_file or None)
+        client = _TlsClient(line, context)
+    else:
+        client = AsyncModbusTcpClient(
+            line.host, port=line.port, name=line.id, timeout=line.timeout_s, retries=0, reconnect_delay=0.0
+        )
+    client.ctx.framer = _CheckedSocket(DecodePDU(False))
+    return client
+
+
+class Wire:
+    """One TCP or TLS connection, or one serial line. One request at a time; made when first needed, remade after faults."""
+
+    def __init__(self, line: ModbusLine, clock: ClockPort) -> None:
+        self.line = line
+        self.clock = clock
+        self._lock = asyncio.Lock()
+        self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
+        self._ghosts: dict[tuple[int, int, int], float] = {}
+        self._quiet_until_s = 0.0
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> Sequence[int] | Fault:
+        """``count`` registers (functions 3, 4) or bits (1, 2) from ``address``."""
+        if address < 0 or count < 1 or address + count > 65536:
+            return Fault("refused", f"registers {address}+{count} do not exist")
+        answer = await self._ask(unit, function, address, count, ())
+        if isinstance(answer, Fault):
+            return answer
+        if function in {1, 2}:
+            return answer.bits[:count] if len(answer.bits) >= count else Fault("garbled", "too few bits")
+        if len(answer.registers) != count:
+            return Fault("garbled", f"{len(answer.registers)} registers instead of {count}")
+        return answer.registers
+
+    async def write(self, unit: int, function: int, address: int, values: list[int]) -> Fault | None:
+        """Write registers (function 6 or 16) or one coil (5). None: the device confirmed this very write."""
+        answer = await self._ask(unit, function, address, len(values), tuple(values))
+        if isinstance(answer, Fault):
+            return answer
+        if answer.address != address:
+            return Fault("garbled", f"confirmed address {answer.address} instead of {address}")
+        if function == 6 and answer.registers[:1] != values[:1]:
+            return Fault("garbled", "confirmed another value")
+        if function == 16 and answer.count != len(values):
+            return Fault("garbled", f"confirmed {answer.count} registers instead of {len(values)}")
+        return None
+
+    async def _ask(self, unit: int, function: int, address: int, count: int, values: tuple[int, ...]) -> ModbusPDU | Fault:
+        await self._outwait((unit, function, count))
+        async with self._lock:
+            if self._quiet_until_s > self.clock.now_s():
+                await self.clock.sleep_s(self._quiet_until_s - self.clock.now_s())
+            if self._client is None:
+                self._client = _client(self.line)
+            client = self._client
+            if not client.connected and not await client.connect():
+                return Fault("silent", "no connection")
+            client.ctx.framer.expected = (function, count if function in {3, 4} else 0)  # type: ignore[attr-defined]
+            answered = False
+            try:
+                answer = await self._send(client, unit, function, address, count, values)
+                answered = True
+            except (ModbusException, OSError, TimeoutError, ValueError) as fault:
+                answer = Fault("silent", "no answer in time" if isinstance(fault, ModbusException) else str(fault))
+                answered = not client.connected
+            finally:
+                if not answered:
+                    self._missed((unit, function, count))
+            if isinstance(answer, Fault):
+                return answer
+            if answer.isError():
+                code = answer.exception_code
+                name = EXCEPTIONS.get(code, "unknown exception")
+                return Fault("silent" if code in GATEWAY_SILENT else "refused", f"exception {code} ({name})")
+            return answer
+
+    @staticmethod
+    async def _send(
+        client: AsyncModbusTcpClient | AsyncModbusSerialClient,
+        unit: int,
+        function: int,
+        address: int,
+        count: int,
+        values: tuple[int, ...],
+    ) -> "ModbusPDU | Fault":
+        match function:
+            case 1:
+                return await client.read_coils(address, count=count, device_id=unit)
+            case 2:
+                return await client.read_discrete_inputs(address, count=count, device_id=unit)
+            case 3:
+                return await client.read_holding_registers(address, count=count, device_id=unit)
+            case 4:
+                return await client.read_input_registers(address, count=count, device_id=unit)
+            case 5:
+                return await client.write_coil(address, bool(values[0]), device_id=unit)
+            case 6:
+                return await client.write_register(address, values[0], device_id=unit)
+            case 16:
+                return await client.write_registers(address, list(values), device_id=unit)
+        return Fault("refused", f"function {function} is not used here")
+
+    def _missed(self, shape: tuple[int, int, int]) -> None:
+        if self.line.transport != "rtu":
+            return  # MBAP transaction ids tell a late reply from the right one
+        now_s = self.clock.now_s()
+        self._quiet_until_s = now_s + RTU_QUIET_S
+        self._ghosts[shape] = now_s + RTU_GHOST_S
+
+    async def _outwait(self, shape: tuple[int, int, int]) -> None:
+        """Wait, with the line free for others, until no late reply can be taken for the answer of the request ahead."""
+        while (until_s := self._ghosts.get(shape, 0.0)) > self.clock.now_s():
+            await self.clock.sleep_s(until_s - self.clock.now_s())
+
+    def hang_up(self) -> None:
+        """End the connection; the next request makes a new one. On a serial line this also throws away what it holds."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+class Peer:
+    """One unit on a wire, with its liveness, back-off and counters. A peer in back-off is not asked: others need the wire."""
+
+    def __init__(self, wire: Wire, unit: int, *, shared: bool) -> None:
+        self._wire = wire
+        self._clock = wire.clock
+        self.unit = unit
+        self._shared = shared
+        self._failures = 0
+        self._next_s = 0.0
+        self._outcomes: deque[bool] = deque(maxlen=LOSS_WINDOW)
+        self._lost = 0
+        self.requests = 0
+        self.latency_s = 0.0
+        self.latency_max_s = 0.0
+        self.epoch = 0
+        self.link = Link()
+
+    async def read(self, function: int, address: int, count: int) -> Sequence[int] | Fault:
+        """As ``Wire.read``, counted."""
+        if self._clock.now_s() < self._next_s:
+            return Fault("silent", "backing off")
+        start_s = self._clock.now_s()
+        answer = await self._wire.read(self.unit, function, address, count)
+        self._count(start_s, answer)
+        return answer
+
+    async def write(self, function: int, address: int, values: list[int]) -> Fault | None:
+        """As ``Wire.write``, counted."""
+        if self._clock.now_s() < self._next_s:
+            return Fault("silent", "backing off")
+        start_s = self._clock.now_s()
+        answer = await self._wire.write(self.unit, function, address, values)
+        self._count(start_s, answer)
+        return answer
+
+    def _count(self, start_s: float, answer: object) -> None:
+        now_s = self._clock.now_s()
+        lost = isinstance(answer, Fault) and answer.kind == "silent"
+        if len(self._outcomes) == LOSS_WINDOW:
+            self._lost -= self._outcomes[0]
+        self._outcomes.append(lost)
+        self._lost += lost
+        self.requests += 1
+        loss_pct = 100.0 * self._lost / len(self._outcomes)
+        if not lost:
+            if not self.link.connected:
+                self.epoch += 1
+                log.info("modbus_device_answers", line=self._wire.line.id, unit=self.unit)
+            self._failures = 0
+            self.latency_s = now_s - start_s
+            self.latency_max_s = max(self.latency_max_s, self.latency_s)
+            self.link = Link(True, True, now_s, loss_pct)
+            return
+        self._failures += 1
+        dead = self._failures >= DEAD_AFTER
+        if dead:
+            self._next_s = now_s + BACK_OFF_S[min(self._failures - DEAD_AFTER, len(BACK_OFF_S) - 1)]
+            if not self._shared:
+                self._wire.hang_up()
+        if dead and self.link.connected:
+            log.warning("modbus_device_silent", line=self._wire.line.id, unit=self.unit, why=getattr(answer, "why", ""))
+        self.link = Link(self.link.connected and not dead, self.link.ever_seen, self.link.last_seen_s, loss_pct)
