@@ -5,21 +5,24 @@ from datetime import UTC, datetime
 
 
 class LoopClock:
-    """``scale`` seconds of this clock pass in one second of the running loop; at its making it shows ``start_wall_s``."""
+    """Runs ``scale`` times as fast as the running loop; at loop time ``origin_s`` it shows ``start_wall_s``.
 
-    def __init__(self, start_wall_s: float, scale: float = 1.0) -> None:
+    Processes of one machine that are given the same origin agree on the time: their loops count the same monotonic clock.
+    """
+
+    def __init__(self, start_wall_s: float, scale: float = 1.0, origin_s: float | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._zero_s = self._loop.time()
+        self.origin_s = self._loop.time() if origin_s is None else origin_s
         self._start_wall_s = start_wall_s
         self.scale = scale
 
     def now_s(self) -> float:
-        """Seconds since some start."""
-        return self._loop.time() * self.scale
+        """Seconds since the origin."""
+        return (self._loop.time() - self.origin_s) * self.scale
 
     def wall_s(self) -> float:
         """UTC epoch seconds of the played time."""
-        return self._start_wall_s + (self._loop.time() - self._zero_s) * self.scale
+        return self._start_wall_s + self.now_s()
 
     def synced(self) -> bool:
         """Always: it is the time."""
@@ -27,11 +30,7 @@ class LoopClock:
 
     async def sleep_s(self, duration_s: float) -> None:
         """Wait for ``duration_s`` of this clock's seconds."""
-        await asyncio.sleep(duration_s / self.scale)
-
-    def set_wall(self, wall_s: float) -> None:
-        """Jump to another wall time (a station takes its central system's time at boot)."""
-        self._start_wall_s += wall_s - self.wall_s()
+        await asyncio.sleep(max(duration_s, 0.0) / self.scale)
 
 
 def stamp(wall_s: float) -> str:

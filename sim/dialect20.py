@@ -24,6 +24,9 @@ INTERVALS: Final = {
 }
 """Writable variables that take a number of seconds."""
 
+LISTS: Final = {("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")}
+"""Writable variables that take a list; this station measures all that it can, whatever they say."""
+
 VOLTS_PHASES: Final = 3 * 230.0
 """A limit in A counts at three phases of 230 V."""
 
@@ -260,7 +263,7 @@ def _set_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     results = []
     for item in payload["setVariableData"]:
         key = (item["component"]["name"], item["variable"]["name"])
-        known = key in INTERVALS or key in owner.variables
+        known = key in INTERVALS or key in LISTS or key in owner.variables
         if known:
             owner.variables[key] = item["attributeValue"]
         named = {"component": item["component"], "variable": item["variable"]}

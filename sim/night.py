@@ -18,7 +18,7 @@ START: Final = datetime(2026, 1, 14, 16, 30, tzinfo=ZONE)
 
 DURATION_S: Final = 14 * 3_600.0
 CHARGERS: Final = 12
-GRID_CODE: Final = "VDE-AR-N-4105"
+GRID_CODE: Final = "vde_ar_n_4105_2018"
 
 PRICE_SHAPE: Final = (
     0.09, 0.08, 0.075, 0.07, 0.075, 0.09, 0.13, 0.18, 0.19, 0.16, 0.14, 0.12,

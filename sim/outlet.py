@@ -51,7 +51,7 @@ class Outlet:
         self.session = Session(visit, transaction, wall_s)
 
     def unplug(self) -> Battery | None:
-        """The vehicle leaves; its transaction's profiles go with it (OCPP 2.0.1 K01.FR.38)."""
+        """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its transaction)."""
         self.session = None
         self.profiles.clear(purpose="tx", outlet=self.number)
         return self.charger.unplug()

@@ -9,9 +9,11 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sim.depot import Depot, Disturbance, Grid, Load
 from sim.physics import Battery, Charger
+from v2g_edge.config.gridcode import shipped_code
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import (
     CloudSettings,
@@ -134,11 +136,12 @@ class Scenario(Struct, frozen=True):
         meter_port: int = METER_PORT,
         relay_port: int = RELAY_PORT,
         price_file: str = "",
+        socket: str = "",
     ) -> Settings:
-        """The site settings for a daemon that lives in this depot; devices are at 127.0.0.1."""
-        grid = self.site.grid
+        """The site settings for a daemon that lives in this depot. KeyError for an unknown grid code."""
+        grid = replace(self.site.grid, profile=shipped_code(self.site.grid.code))
         return Settings(
-            site=self.site,
+            site=replace(self.site, grid=grid),
             listeners=(Listener(host="127.0.0.1", port=ocpp_port, security_profile=0),),
             stations=self.stations,
             lines=(
@@ -147,12 +150,10 @@ class Scenario(Struct, frozen=True):
             ),
             devices=(
                 ModbusDevice("grid_meter", "meter_line", "meter", grid.meter, "sunspec", poll_s=self.meter_poll_s),
-                ModbusDevice("grid_relay", "relay_line", "contact", grid.relay, "relay", poll_s=self.relay_poll_s),
+                ModbusDevice("grid_relay", "relay_line", "contact", grid.relay, "discrete-input", poll_s=self.relay_poll_s),
             ),
             cloud=CloudSettings(),
-            host=HostSettings(
-                state_dir=str(state_dir), socket=str(state_dir / "control.sock"), journal_sync="normal", tick_s=self.tick_s
-            ),
+            host=HostSettings(state_dir=str(state_dir), socket=socket, journal_sync="normal", tick_s=self.tick_s),
             prices=PriceSettings(file=price_file),
         )
 

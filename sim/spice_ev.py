@@ -34,7 +34,7 @@ BUILDING_W: Final = 20_000.0
 FLOOR_PCT: Final = 30.0
 """Discharge for the grid ends here: operators keep about a third for a failed charger or a detour."""
 
-GRID_CODE: Final = "VDE-AR-N-4105"
+GRID_CODE: Final = "vde_ar_n_4105_2018"
 
 SAFETY: Final = SafetySettings(meter_max_age_s=2.5, contact_max_age_s=2.5, charger_max_age_s=35.0, lease_s=60.0)
 

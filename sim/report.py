@@ -1,0 +1,121 @@
+"""The report of a run: what flowed, who left how, what was broken, and a digest that is the same for the same seed."""
+
+import hashlib
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sim.clock import stamp
+from sim.world import World
+
+
+def make_report(world: World, journal: Path) -> dict[str, Any]:
+    """The report as plain values; ``trips`` and the digest come from the daemon's journal, everything else from the physics."""
+    scenario, depot = world.scenario, world.depot
+    root = scenario.site.feeders[0].id
+    departures = world.checkers.departures
+    verdicts = [departure.verdict for departure in departures]
+    charged_wh = sum(charger.import_wh for charger in depot.chargers.values())
+    discharged_wh = sum(charger.export_wh for charger in depot.chargers.values())
+    bodies = read_bodies(journal)
+    return {
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "digest": digest(world, bodies),
+        "played_s": round(depot.wall_s - scenario.start_wall_s, 3),
+        "violations": [
+            {
+                "time": stamp(violation.wall_s),
+                "place": violation.place,
+                "rule": violation.rule,
+                "found": round(violation.found, 3),
+                "allowed": violation.allowed,
+                "unit": violation.unit,
+                "lasted_s": round(violation.lasted_s, 3),
+            }
+            for violation in world.checkers.book.all()
+        ],
+        "departures": {
+            **{verdict: verdicts.count(verdict) for verdict in ("met", "missed_possible", "missed_impossible")},
+            "missed": [
+                {
+                    "time": stamp(departure.wall_s),
+                    "vehicle": departure.vehicle,
+                    "evse": departure.evse,
+                    "soc_pct": round(departure.soc_pct, 2),
+                    "target_soc_pct": departure.target_soc_pct,
+                    "best_soc_pct": round(departure.best_soc_pct, 2),
+                }
+                for departure in departures
+                if departure.verdict != "met"
+            ],
+        },
+        "energy_wh": {
+            "imported": round(depot.import_wh[root], 1),
+            "exported": round(depot.export_wh[root], 1),
+            "charged": round(charged_wh, 1),
+            "discharged": round(discharged_wh, 1),
+        },
+        "cost": round(world.cost, 4),
+        "trips": trips(bodies),
+    }
+
+
+def read_bodies(journal: Path) -> list[bytes]:
+    """The tick records of a journal as they are stored, oldest first. sqlite3.Error when the file is none."""
+    db = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    try:
+        return [bytes(body) for (body,) in db.execute("SELECT body FROM ticks ORDER BY id")]
+    finally:
+        db.close()
+
+
+def digest(world: World, bodies: list[bytes]) -> str:
+    """SHA-256 over every tick record (pictures, permits, events) and the physical end state."""
+    found = hashlib.sha256()
+    for body in bodies:
+        found.update(body)
+    depot = world.depot
+    end = {
+        "soc_pct": world.soc_pct(),
+        "chargers": {name: [c.power_w, c.import_wh, c.export_wh] for name, c in sorted(depot.chargers.items())},
+        "feeders": {name: [depot.import_wh[name], depot.export_wh[name]] for name in sorted(depot.feeder_w)},
+        "departures": [[d.vehicle, d.wall_s, d.soc_pct, d.verdict] for d in world.checkers.departures],
+    }
+    found.update(json.dumps(end, sort_keys=True).encode())
+    return found.hexdigest()
+
+
+def trips(bodies: list[bytes]) -> list[dict[str, Any]]:
+    """Every event of severity "trip" in the journal. Found by its fields, so that a record may be laid out as it likes."""
+    parts = (part for body in bodies if b"trip" in body for part in msgspec.msgpack.decode(body) if isinstance(part, list))
+    events = (event for part in parts for event in part if isinstance(event, dict) and event.get("severity") == "trip")
+    return [{"time": stamp(event["wall_s"]), **{key: event[key] for key in ("kind", "subject", "text")}} for event in events]
+
+
+def kept(report: dict[str, Any]) -> bool:
+    """Whether every promise held: nothing broken, nobody left short who need not have."""
+    return not report["violations"] and not report["departures"]["missed_possible"]
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for people."""
+    energy, departures = report["energy_wh"], report["departures"]
+    lines = [
+        f"scenario   {report['scenario']}, seed {report['seed']}, {report['played_s'] / 3_600:.1f} h",
+        f"energy     grid: {energy['imported'] / 1e3:.1f} kWh in, {energy['exported'] / 1e3:.1f} kWh out; "
+        f"vehicles: {energy['charged'] / 1e3:.1f} kWh in, {energy['discharged'] / 1e3:.1f} kWh out",
+        f"cost       {report['cost']:.2f}",
+        f"departures {departures['met']} met, {departures['missed_possible']} missed though possible, "
+        f"{departures['missed_impossible']} impossible",
+        f"violations {len(report['violations'])}",
+        *(f"           {v['time']} {v['rule']} at {v['place']}: {v['found']} {v['unit']}, allowed {v['allowed']}, "
+          f"for {v['lasted_s']} s" for v in report["violations"][:20]),
+        f"trips      {len(report['trips'])}",
+        *(f"           {trip['time']} {trip['kind']} ({trip['subject']}): {trip['text']}" for trip in report["trips"][:20]),
+        f"digest     {report['digest']}",
+    ]  # fmt: skip
+    return "\n".join(lines)

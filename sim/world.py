@@ -1,0 +1,138 @@
+"""The depot outside the daemon's walls, running: physics, stations, Modbus devices, comings and goings, and the judges.
+
+``start`` opens the Modbus servers, ``join`` lets the stations dial in, ``play`` lets time pass. The clock decides whether that is
+virtual, scaled or real time.
+"""
+
+import asyncio
+from typing import Final
+
+from sim.checkers import Checkers
+from sim.clock import LoopClock
+from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
+from sim.modbus.server import ModbusServer, Unit
+from sim.outlet import Outlet
+from sim.physics import Battery
+from sim.profiles import ProfileStore
+from sim.scenario import Scenario, Visit
+from sim.station import Station
+
+STEP_S: Final = 1.0
+"""Played seconds between two steps of stations and judges; meters bring the physics up to date whenever they are read."""
+
+
+class World:
+    """See the module. ``port`` numbers 0 take free ones, to be read from ``meter`` and ``relay`` after ``start``."""
+
+    def __init__(self, scenario: Scenario, clock: LoopClock, *, meter_port: int = 0, relay_port: int = 0) -> None:
+        self.scenario = scenario
+        self.clock = clock
+        self.depot = scenario.depot()
+        self.stations: dict[str, Station] = {}
+        self.checkers = Checkers(scenario, self._heard_wall_s)
+        self.depot.watchers.append(self.checkers.look)
+        self.meter = ModbusServer([Unit(1, SunSpecMeter(self._truth))], port=meter_port)
+        self.relay = ModbusServer([Unit(1, Inputs(self._bits))], port=relay_port)
+        self.cost = 0.0
+        self.depot.watchers.append(lambda _, dt_s: self._pay(dt_s))
+        self._station_of: dict[str, tuple[Station, int]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._plugged: dict[str, Visit] = {}
+        self._parked: dict[str, Battery] = {}
+        self._to_come = sorted(scenario.visits, key=lambda visit: (visit.arrives_wall_s, visit.evse))
+        self._prices = sorted(scenario.prices, key=lambda price: price.start_wall_s)
+        self._price_at = 0
+
+    async def start(self) -> None:
+        """Open the meter and the relay."""
+        await self.meter.start()
+        await self.relay.start()
+
+    def join(self, url: str) -> None:
+        """Let all stations dial in at ``url`` (``ws://host:port``)."""
+        for spec in self.scenario.stations:
+            profiles = ProfileStore()
+            outlets = [Outlet(o.evse, o.ocpp_evse, self.depot.chargers[o.evse], profiles) for o in spec.outlets]
+            station = Station(spec.identity, outlets, profiles, self.clock, url, self.scenario.ocpp)
+            station.faults = tuple(fault for fault in self.scenario.faults if fault.target == spec.identity)
+            self.stations[spec.identity] = station
+            for outlet in outlets:
+                self._station_of[outlet.evse] = (station, outlet.number)
+            self._tasks.append(asyncio.create_task(station.run(), name=f"station {spec.identity}"))
+
+    async def play(self, until_wall_s: float) -> None:
+        """Let time pass up to ``until_wall_s``."""
+        due_s = self.clock.wall_s()
+        while (wall_s := self.clock.wall_s()) < until_wall_s:
+            self.step(wall_s)
+            due_s = max(due_s + STEP_S, wall_s)
+            await self.clock.sleep_s(due_s - wall_s)
+        self.step(self.clock.wall_s())
+
+    def step(self, wall_s: float) -> None:
+        """Bring everything to ``wall_s``."""
+        self.depot.advance(wall_s)
+        self._come_and_go(wall_s)
+        for station in self.stations.values():
+            station.step(wall_s)
+
+    async def stop(self) -> None:
+        """Hang up and close everything."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.meter.stop()
+        await self.relay.stop()
+
+    def soc_pct(self) -> dict[str, float]:
+        """Charge of every vehicle that was ever here, plugged in or away, by id."""
+        plugged = {charger.battery.id: charger.battery for charger in self.depot.chargers.values() if charger.battery}
+        return {name: battery.soc_pct for name, battery in sorted({**self._parked, **plugged}.items())}
+
+    def _come_and_go(self, wall_s: float) -> None:
+        for evse, visit in list(self._plugged.items()):
+            if visit.departs_wall_s <= wall_s:
+                del self._plugged[evse]
+                station, number = self._station_of[evse]
+                battery = station.unplug(number)
+                if battery is not None:
+                    self._parked[visit.vehicle] = battery
+                    self.checkers.left(visit, battery, wall_s)
+        while self._to_come and self._to_come[0].arrives_wall_s <= wall_s:
+            self._arrive(self._to_come.pop(0), wall_s)
+
+    def _arrive(self, visit: Visit, wall_s: float) -> None:
+        before = self._parked.pop(visit.vehicle, None)
+        battery = before or self.scenario.battery(visit.vehicle, 100.0)
+        battery.soc_pct = visit.arrival_soc_pct(battery.soc_pct)
+        battery.pack_c = max(battery.pack_c, self.scenario.ambient_c + 7.0)  # the road has warmed it
+        station, number = self._station_of[visit.evse]
+        station.plug(number, battery, visit)
+        self._plugged[visit.evse] = visit
+        self.checkers.arrived(visit, self.depot.chargers[visit.evse], wall_s)
+
+    def _heard_wall_s(self, evse: str) -> float | None:
+        known = self._station_of.get(evse)
+        return known[0].heard_wall_s if known else None
+
+    def _truth(self) -> MeterTruth:
+        depot, wall_s = self.depot, self.clock.wall_s()
+        depot.advance(wall_s)
+        feeder = self.scenario.site.feeders[0].id
+        third_w = depot.feeder_w[feeder] / 3.0
+        volts = (depot.grid.voltage_v(wall_s, 0), depot.grid.voltage_v(wall_s, 1), depot.grid.voltage_v(wall_s, 2))
+        registers = depot.import_wh[feeder], depot.export_wh[feeder]
+        return MeterTruth((third_w, third_w, third_w), volts, depot.grid.frequency_hz(wall_s), *registers)
+
+    def _bits(self) -> list[bool]:
+        return [self.depot.grid.relay_closed(self.clock.wall_s()), *[False] * 15]
+
+    def _pay(self, dt_s: float) -> None:
+        """Energy at the connection point, bought and sold at the hour's price."""
+        wall_s = self.depot.wall_s
+        while self._price_at + 1 < len(self._prices) and self._prices[self._price_at + 1].start_wall_s <= wall_s:
+            self._price_at += 1
+        if self._prices:
+            power_w = self.depot.feeder_w[self.scenario.site.feeders[0].id]
+            self.cost += power_w * dt_s / 3.6e6 * self._prices[self._price_at].per_kwh
