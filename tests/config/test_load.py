@@ -1,0 +1,68 @@
+"""A whole site file: what it becomes, and that a bad one names every problem at once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.small import TEXT, changed, document, problems_of
+from v2g_edge import config
+from v2g_edge.config.load import loads
+from v2g_edge.config.problems import ConfigError
+
+
+def test_a_file_becomes_settings_sorted_by_id(tmp_path: Path) -> None:
+    """The order of a file decides nothing; the grid code comes loaded."""
+    path = tmp_path / "site.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    settings = config.load(path)
+    assert [feeder.id for feeder in settings.site.feeders] == ["hall", "main"]
+    assert settings.site.grid.profile is not None
+    assert settings.site.grid.profile.name == "vde_ar_n_4105_2018"
+    assert settings.site.vehicle_types[0].charge_curve[2].power_w == 20_000.0
+    assert settings.stations[0].outlets[0].ocpp_connector == 1
+
+
+def test_a_file_that_is_not_there_is_a_problem_of_the_file(tmp_path: Path) -> None:
+    """No traceback: the path and what to do."""
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "none.toml")
+    assert "none.toml" in str(caught.value)
+    assert len(caught.value.problems) >= 1
+
+
+def test_one_report_holds_syntax_unknown_key_and_range() -> None:
+    """A broken line does not hide the problems of other tables, and its own table is not called missing."""
+    text = TEXT.replace('name = "small"', "name = small").replace("max_charge_w = 50000.0", "max_charge_w = -1.0")
+    text = text.replace("may_discharge = true", "may_discharg = true")
+    with pytest.raises(ConfigError) as caught:
+        loads(text)
+    keys = [problem.key for problem in caught.value.problems]
+    assert keys[0] == "line 3"
+    assert {"evses.A.max_charge_w", "vehicles.bus-1.may_discharg", "vehicles.bus-1.may_discharge"} <= set(keys)
+    assert "site" not in keys
+
+
+def test_one_report_holds_every_contradiction() -> None:
+    """Two chargers with one id, a fallback that does not fit, a lease too short: all of them."""
+    plain = changed("evses.1.id", "A")
+    plain["safety"] = {"lease_s": 2.0}
+    plain["vehicles"][0]["type"] = "tram"
+    keys = {problem.key for problem in problems_of(plain)}
+    assert {"evses.A", "safety.lease_s", "vehicles.bus-1.type", "devices.charger-b.target"} <= keys
+
+
+@pytest.mark.parametrize("key", ["site", "grid", "feeders"])
+def test_the_tables_without_defaults_are_asked_for(key: str) -> None:
+    """A site without them is none."""
+    plain = document()
+    del plain[key]
+    assert key in {problem.key for problem in problems_of(plain)}
+
+
+def test_a_draft_grid_code_needs_a_signature() -> None:
+    """And a value outside the code's range is named with the range."""
+    found = problems_of(changed("grid.code", "g99"))
+    assert [problem.key for problem in found] == ["grid.draft_signed_by"]
+    found = problems_of(changed("grid.code_overrides", {"enter_service.delay_s": 1e5}))
+    assert [problem.key for problem in found] == ["grid.code_overrides.enter_service.delay_s"]
+    assert "to" in found[0].allowed
