@@ -3,8 +3,10 @@
 from msgspec import Struct
 
 from v2g_edge.envelope.memory import EnvelopeMemory
-from v2g_edge.envelope.permits import Decision, Frame, frame_of, permit_all
+from v2g_edge.envelope.memory import restarted as restart_envelope
+from v2g_edge.envelope.permits import Decision, permit_all
 from v2g_edge.model.event import Event
+from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
@@ -18,6 +20,13 @@ class Memory(Struct, frozen=True):
     """What the cycle carries from tick to tick; journalled, restored after a restart."""
 
     envelope: EnvelopeMemory = EnvelopeMemory()
+
+
+def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
+    """The memory for a new process (see ``envelope.memory.restarted``); a memory of another set of outlets is dropped."""
+    if len(memory.envelope.evses) != len(site.evses):
+        return Memory()
+    return Memory(restart_envelope(memory.envelope, now_s, site.safety.lease_s))
 
 
 class Outcome(Struct, frozen=True):

@@ -1,83 +1,61 @@
-"""This depot's safety table. Each check looks at every subject of its scope, every tick, and says where its condition holds.
+"""This depot's safety table: one row, one hazard. ``facts`` has turned missing readings into worst cases before they come here.
 
-A reading that is missing or old counts as the worst one that row could see: that is what makes the whole monotone
-(design 4.10). For the same reason a trip allows what missing data allows, charging at the proven fallback, and no more.
+A trip allows what missing data allows, charging at the proven fallback, and no more: else bad data would allow less than none.
 """
 
-from collections.abc import Callable, Collection
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
-from v2g_edge.envelope.memory import EvseMemory
-from v2g_edge.envelope.table import SITE, Action, Found, Row
+from v2g_edge.envelope.facts import Context, Outlet
+from v2g_edge.envelope.table import SITE, Action, Clear, Found, Latch, Row, Scope
+from v2g_edge.model.fault import fault_of
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.reading import Reading, fresh_or, is_fresh
-from v2g_edge.model.site import Evse, Site, Vehicle, VehicleType
-from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Snapshot, VehicleState
+from v2g_edge.model.reading import Reading, fresh_or, is_fresh, known_or
 
 SOC_HYSTERESIS_PCT: Final = 2.0
-"""A charger at the lower SoC edge exports again only this far above it, so that it does not chatter there."""
+"""A vehicle at the lower SoC edge exports again only this far above it, so that it does not chatter there."""
+HEAT_HYSTERESIS_C: Final = 3.0
+"""What was too hot must have cooled this far: sensors resolve 1 K, and packs warm by about 1 K a minute at full power."""
+TURNS: Final = 3
+"""So many opposite moves in a row: one or two may be the building's own."""
 
 
-class Outlet(NamedTuple):
-    """One outlet with all that is known of it at this tick. ``kind`` and ``known`` are None for an unknown vehicle.
-
-    ``meters`` are the indices of the feeder meters above it, the grid meter apart.
-    """
-
-    evse: Evse
-    state: EvseState
-    memory: EvseMemory
-    vehicle: VehicleState | None
-    known: Vehicle | None
-    kind: VehicleType | None
-    meters: tuple[int, ...]
+Condition = Callable[[Context, Any, Latch | None], bool | str]
+"""Of the context, one subject, and the row's own latch there: words for people where the row holds, false or "" elsewhere."""
 
 
-class Grid(NamedTuple):
-    """The verdict on the grid connection: why it trips, why export ceases for a moment, and how far it is back in service."""
+def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Callable[..., Row]:
+    """Maker of rows over all outlets, or all meters, or the one site."""
 
-    fault: str
-    cease: str
-    service: str
-    share: float
+    def make(
+        name: str,
+        action: Action,
+        condition: Condition,
+        clear: Clear = "when_gone",
+        *,
+        override: bool = False,
+        allowance: Callable[[Context], float] | None = None,
+    ) -> Row:
+        def check(c: Context, standing: Mapping[str, Latch]) -> Found:
+            items, held = subjects(c), standing.get
+            return Found(len(items), {i.id: str(text) for i in items if (text := condition(c, i, held(i.id)))})
 
+        return Row(name, scope, action, clear, name.replace("_", " "), check, override, allowance)
 
-class Context(NamedTuple):
-    """What the checks see. ``grid_meter`` and ``relay`` are None where the site has none: then nothing is ever exported."""
-
-    site: Site
-    snapshot: Snapshot
-    outlets: tuple[Outlet, ...]
-    grid_meter: MeterState | None
-    relay: ContactState | None
-    grid: Grid
-
-
-def _site(condition: Callable[[Context], str]) -> Callable[[Context, Collection[str]], Found]:
-    def check(context: Context, _active: Collection[str]) -> Found:
-        text = condition(context)
-        return Found(1, {SITE: text} if text else {})
-
-    return check
+    return make
 
 
-def _evse(condition: Callable[[Context, Outlet, bool], str]) -> Callable[[Context, Collection[str]], Found]:
-    def check(context: Context, active: Collection[str]) -> Found:
-        present: dict[str, str] = {}
-        for outlet in context.outlets:
-            text = condition(context, outlet, outlet.evse.id in active)
-            if text:
-                present[outlet.evse.id] = text
-        return Found(len(context.outlets), present)
-
-    return check
+class _Whole(NamedTuple):
+    id: str
 
 
-def _operator_stop(c: Context) -> str:
-    return "stopped by the operator" if c.snapshot.operator.stop else ""
+_WHOLE = (_Whole(SITE),)
+_site = _each("site", lambda _c: _WHOLE)
+_meter = _each("meter", lambda c: c.meters)
+_evse = _each("evse", lambda c: c.outlets)
 
 
-def _export_hold(c: Context) -> str:
+def _export_hold(c: Context, _it: _Whole, _held: Latch | None) -> str:
     if not c.site.grid.export_allowed:
         return "grid.export_allowed = false"
     if c.relay is None or c.grid_meter is None:
@@ -85,50 +63,18 @@ def _export_hold(c: Context) -> str:
     return "export held by the operator" if c.snapshot.operator.export_hold else ""
 
 
-def _relay_open(c: Context) -> str:
+def _relay_open(c: Context, _it: _Whole, _held: Latch | None) -> str:
     open_now = c.relay is not None and isinstance(c.relay.closed, Reading) and c.relay.closed.value < 0.5
     return f"contact {c.site.grid.relay} is open" if open_now else ""
 
 
-def _relay_silent(c: Context) -> str:
-    if c.relay is None:
-        return ""
+def _relay_silent(c: Context, _it: _Whole, _held: Latch | None) -> str:
     max_age_s = c.site.safety.contact_max_age_s
-    if is_fresh(c.relay.closed, c.snapshot.now_s, max_age_s):
-        return ""
-    return f"contact {c.site.grid.relay} has no sample younger than {max_age_s:g} s"
+    alive = c.relay is None or is_fresh(c.relay.closed, c.snapshot.now_s, max_age_s)
+    return "" if alive else f"contact {c.site.grid.relay} has no sample younger than {max_age_s:g} s"
 
 
-def _meter_silent(c: Context) -> str:
-    if c.grid_meter is None:
-        return ""
-    meter, now_s, max_age_s = c.grid_meter, c.snapshot.now_s, c.site.safety.meter_max_age_s
-    wanted = (meter.power_w, meter.frequency_hz, *meter.phase_voltage_v)
-    if not all(is_fresh(reading, now_s, max_age_s) for reading in wanted):
-        return f"meter {c.site.grid.meter} has no full sample younger than {max_age_s:g} s"
-    return ""
-
-
-def _meter_frozen(c: Context) -> str:
-    repeats = c.grid_meter.repeats if c.grid_meter else 0
-    if repeats >= c.site.safety.frozen_reads:
-        return f"meter {c.site.grid.meter} has answered the same {repeats} times in a row"
-    return ""
-
-
-def _grid_fault(c: Context) -> str:
-    return c.grid.fault
-
-
-def _cessation(c: Context) -> str:
-    return c.grid.cease
-
-
-def _not_in_service(c: Context) -> str:
-    return "" if c.grid.share > 0.0 else c.grid.service
-
-
-def _outside_start_window(c: Context) -> str:
+def _start_window(c: Context, _it: _Whole, _held: Latch | None) -> str:
     window_hz = c.site.safety.export_start_window_hz
     hz = fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0) if c.grid_meter else 0.0
     off_hz = hz - c.site.grid.nominal_hz
@@ -137,155 +83,112 @@ def _outside_start_window(c: Context) -> str:
     )
 
 
-def _clock_unsynced(c: Context) -> str:
-    return "" if c.snapshot.clock_synced else "wall time is not synchronised: departures cannot be proven"
+def _stopped(what: str) -> Condition:
+    def condition(_c: Context, o: Outlet, _held: Latch | None) -> str:
+        code = o.state.fault or ("Faulted" if o.state.status == "faulted" else "")
+        return f"{code}: {fault_of(code).text}" if code and fault_of(code).stops == what else ""
+
+    return condition
 
 
-def _silent(c: Context, o: Outlet, _active: bool) -> str:
-    link = o.state.link
-    age_s = c.snapshot.now_s - link.last_seen_s
-    if link.connected and 0.0 <= age_s <= c.site.safety.charger_max_age_s:
-        return ""
-    return f"charger silent for {age_s:.0f} s" if link.ever_seen else "charger has not connected yet"
+def _disobeys(c: Context, o: Outlet, held: Latch | None) -> str:
+    # An unknown power never begins this and never ends it.
+    slack_w, permit_w = c.site.safety.obey_tolerance_w, o.memory.power_w
+    obeys = min(permit_w, 0.0) - slack_w <= o.power_w <= max(permit_w, 0.0) + slack_w if o.metered else held is None
+    return "" if obeys else f"measured {o.power_w:.0f} W (0: unknown) against a permit of {permit_w:.0f} W"
 
 
-def _feeder_meter_silent(c: Context, o: Outlet, _active: bool) -> str:
-    for i in o.meters:
-        meter = c.snapshot.meters[i]
-        if not is_fresh(meter.power_w, c.snapshot.now_s, c.site.safety.meter_max_age_s):
-            return f"feeder meter {c.site.meters[i]} has no sample younger than {c.site.safety.meter_max_age_s:g} s"
-        if meter.repeats >= c.site.safety.frozen_reads:
-            return f"feeder meter {c.site.meters[i]} has answered the same {meter.repeats} times in a row"
-    return ""
+def _unauthorised(c: Context, o: Outlet, _held: Latch | None) -> str:
+    if o.vehicle is None or o.known is None or o.kind is None or not o.known.may_discharge:
+        return f"vehicle {o.vehicle.vehicle or 'unknown'} may not discharge" if o.vehicle else "no vehicle"
+    lease = o.vehicle.discharge_authorised
+    granted = is_fresh(lease, c.snapshot.now_s, c.site.safety.authorisation_max_age_s) and known_or(lease, 0.0) == 1.0
+    return "" if granted or not o.kind.needs_authorisation else f"vehicle {o.known.id} holds no fresh permission to discharge"
 
 
-def _faulted(_c: Context, o: Outlet, _active: bool) -> str:
-    return f"charger fault {o.state.fault or 'status Faulted'}" if o.state.fault or o.state.status == "faulted" else ""
-
-
-def _no_dead_man(_c: Context, o: Outlet, _active: bool) -> str:
-    if o.evse.dead_man == "none" or o.evse.discharge_by == "none":
-        return "charger cannot discharge under a lease (dead_man, discharge_by)"
-    return "" if o.state.dead_man_ok else f"dead-man {o.evse.dead_man} is not confirmed by the charger"
-
-
-def _lossy_link(c: Context, o: Outlet, _active: bool) -> str:
-    loss_pct, limit_pct = o.state.link.loss_pct, c.site.safety.max_link_loss_pct
-    return f"link loses {loss_pct:.1f} %, allowed {limit_pct:g} %" if loss_pct > limit_pct else ""
-
-
-def _disobedient(c: Context, o: Outlet, _active: bool) -> str:
-    if not isinstance(o.state.power_w, Reading) or not o.state.link.connected:
-        return ""
-    power_w, permit_w, slack_w = o.state.power_w.value, o.memory.power_w, c.site.safety.obey_tolerance_w
-    if min(permit_w, 0.0) - slack_w <= power_w <= max(permit_w, 0.0) + slack_w:
-        return ""
-    return f"measured {power_w:.0f} W against a permit of {permit_w:.0f} W"
-
-
-def _not_authorised(_c: Context, o: Outlet, _active: bool) -> str:
-    if o.vehicle is None:
-        return "no vehicle"
-    if o.known is None or o.kind is None:
-        return f"vehicle {o.vehicle.vehicle or '?'} is not known to the site"
-    return "" if o.known.may_discharge else f"vehicle {o.known.id} may not discharge"
-
-
-def _departure_unknown(_c: Context, o: Outlet, _active: bool) -> str:
-    if o.vehicle is None:
-        return ""
-    said = isinstance(o.vehicle.departure_wall_s, Reading) and isinstance(o.vehicle.target_soc_pct, Reading)
-    return "" if said else "departure or its SoC is not known"
-
-
-def _soc_low(c: Context, o: Outlet, active: bool) -> str:
+def _worn(_c: Context, o: Outlet, _held: Latch | None) -> str:
+    """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as used up."""
     if o.vehicle is None or o.kind is None:
         return ""
-    floor_pct = o.kind.min_soc_pct + (o.known.reserve_soc_pct if o.known else 0.0) + (SOC_HYSTERESIS_PCT if active else 0.0)
-    soc_pct = fresh_or(o.vehicle.soc_pct, c.snapshot.now_s, c.site.safety.soc_max_age_s, 0.0)
-    if soc_pct > floor_pct:
+    v, kind = o.vehicle, o.kind
+    lives = (v.life_discharge_wh, v.life_discharge_h, v.life_discharge_efc)
+    caps = ((kind.warranty_discharge_wh, "Wh"), (kind.warranty_discharge_h, "h"), (kind.warranty_efc, "EFC"))
+    used = [
+        f"{known_or(life, ANY_W):g} of {cap:g} {unit}"
+        for life, (cap, unit) in zip(lives, caps, strict=True)
+        if cap < ANY_W and known_or(life, ANY_W) >= cap
+    ]
+    return f"warranty of {v.vehicle}: {', '.join(used)} used ({ANY_W:g}: unknown)" if used else ""
+
+
+def _soc_floor(o: Outlet) -> float:
+    return o.kind.min_soc_pct + o.known.reserve_soc_pct if o.kind and o.known else -1.0
+
+
+def _pack_out(_c: Context, o: Outlet, held: Latch | None) -> str:
+    # A type whose window is wider than any pack (±ANY_W) was commissioned without a temperature report.
+    if o.kind is None or o.kind.pack_max_c >= ANY_W:
         return ""
-    return f"SoC {soc_pct:.1f} %, floor {floor_pct:.1f} %" if soc_pct else "SoC missing or old"
+    low_c, high_c, back_c = o.kind.pack_min_c, o.kind.pack_max_c, HEAT_HYSTERESIS_C if held else 0.0
+    inside = low_c + back_c < o.pack_c < high_c - back_c
+    return "" if inside else f"pack at {o.pack_c:.1f} °C (limit if unknown), window {low_c:g} to {high_c:g} °C"
 
 
-def _soc_high(c: Context, o: Outlet, _active: bool) -> str:
-    # A vehicle type without an upper edge leaves the top to the battery's own management.
-    if o.vehicle is None or o.kind is None or o.kind.max_soc_pct >= 100.0:
-        return ""
-    soc_pct = fresh_or(o.vehicle.soc_pct, c.snapshot.now_s, c.site.safety.soc_max_age_s, 100.0)
-    return f"SoC {soc_pct:.1f} % (100 if unknown), ceiling {o.kind.max_soc_pct:.1f} %" if soc_pct >= o.kind.max_soc_pct else ""
-
-
-def _depth_of_event(c: Context, o: Outlet, active: bool) -> str:
-    if o.vehicle is None or o.kind is None:
-        return ""
-    soc_pct = fresh_or(o.vehicle.soc_pct, c.snapshot.now_s, c.site.safety.soc_max_age_s, 0.0)
-    taken_pct, cap_pct = o.memory.event_soc_pct - soc_pct, o.kind.depth_per_event_pct
-    return (
-        f"{taken_pct:.1f} % taken in this event, cap {cap_pct:g} %" if taken_pct >= cap_pct or (active and taken_pct > 0) else ""
-    )
-
-
-def _depth_of_day(_c: Context, o: Outlet, _active: bool) -> str:
-    if o.vehicle is None or o.kind is None:
-        return ""
-    taken_pct, cap_pct = o.memory.day_out_pct, o.kind.depth_per_day_pct
-    return f"{taken_pct:.1f} % taken today, cap {cap_pct:g} %" if taken_pct >= cap_pct else ""
-
-
-def _pack_temperature(c: Context, o: Outlet, _active: bool) -> str:
-    # A type whose window is wider than any pack (±ANY) was commissioned without a temperature report.
-    if o.vehicle is None or o.kind is None or o.kind.pack_max_c >= ANY_W:
-        return ""
-    pack_c = fresh_or(o.vehicle.pack_c, c.snapshot.now_s, c.site.safety.temperature_max_age_s, o.kind.pack_max_c)
-    if o.kind.pack_min_c < pack_c < o.kind.pack_max_c:
-        return ""
-    return f"pack at {pack_c:.1f} °C (limit if unknown), window {o.kind.pack_min_c:g} to {o.kind.pack_max_c:g} °C"
-
-
-def _wrong_grid_code(_c: Context, o: Outlet, _active: bool) -> str:
-    return "" if o.state.grid_code_ok else "the charger's programmed grid code differs from the site's"
-
-
-def _obey_allowance(c: Context) -> float:
-    return c.site.safety.obey_within_s
-
-
+# fmt: off
+A = Action
 ROWS: Final[tuple[Row, ...]] = (
-    Row("operator_stop", "site", Action.ZERO, "when_gone", "operator stop", False, _site(_operator_stop)),
-    Row("export_hold", "site", Action.EXPORT_OFF, "when_gone", "export not allowed", False, _site(_export_hold)),
-    Row("grid_relay_open", "site", Action.TRIP, "after_enter_service", "grid contact open", False, _site(_relay_open)),
-    Row("grid_fault", "site", Action.TRIP, "after_enter_service", "grid outside its code", False, _site(_grid_fault)),
-    Row("grid_relay_silent", "site", Action.CHARGE_AT_FALLBACK, "when_gone", "grid contact silent", False, _site(_relay_silent)),
-    Row("grid_meter_silent", "site", Action.CHARGE_AT_FALLBACK, "when_gone", "grid meter silent", False, _site(_meter_silent)),
-    Row("grid_meter_frozen", "site", Action.CHARGE_AT_FALLBACK, "when_gone", "grid meter frozen", False, _site(_meter_frozen)),
-    Row("momentary_cessation", "site", Action.EXPORT_OFF, "when_gone", "momentary cessation", False, _site(_cessation)),
-    Row("not_in_service", "site", Action.EXPORT_OFF, "when_gone", "enter service", False, _site(_not_in_service)),
-    Row("start_window", "site", Action.NO_NEW_EXPORT, "when_gone", "export start window", False, _site(_outside_start_window)),
-    Row("clock_unsynced", "site", Action.EXPORT_OFF, "when_gone", "clock not synchronised", False, _site(_clock_unsynced)),
-    Row("charger_silent", "evse", Action.CHARGE_AT_FALLBACK, "when_gone", "charger silent", False, _evse(_silent)),
-    Row(
-        "feeder_meter", "evse", Action.CHARGE_AT_FALLBACK, "when_gone", "feeder meter silent", False, _evse(_feeder_meter_silent)
-    ),
-    Row("charger_faulted", "evse", Action.ZERO, "when_gone", "charger fault", False, _evse(_faulted)),
-    Row("no_dead_man", "evse", Action.EXPORT_OFF, "when_gone", "no dead-man", False, _evse(_no_dead_man)),
-    Row("link_quality", "evse", Action.NO_NEW_EXPORT, "when_gone", "link quality", False, _evse(_lossy_link)),
-    Row(
-        "disobedient",
-        "evse",
-        Action.EXPORT_OFF,
-        "by_operator",
-        "charger does not follow",
-        True,
-        _evse(_disobedient),
-        _obey_allowance,
-    ),
-    Row("not_authorised", "evse", Action.EXPORT_OFF, "when_gone", "discharge not authorised", False, _evse(_not_authorised)),
-    Row("departure_unknown", "evse", Action.EXPORT_OFF, "when_gone", "departure unknown", False, _evse(_departure_unknown)),
-    Row("soc_low", "evse", Action.EXPORT_OFF, "when_gone", "SoC window", False, _evse(_soc_low)),
-    Row("soc_high", "evse", Action.CHARGE_AT_FALLBACK, "when_gone", "SoC window", False, _evse(_soc_high)),
-    Row("depth_of_event", "evse", Action.EXPORT_OFF, "when_gone", "depth of discharge per event", False, _evse(_depth_of_event)),
-    Row("depth_of_day", "evse", Action.EXPORT_OFF, "when_gone", "depth of discharge per day", False, _evse(_depth_of_day)),
-    Row("pack_temperature", "evse", Action.CHARGE_AT_FALLBACK, "when_gone", "pack temperature", False, _evse(_pack_temperature)),
-    Row("grid_code_mismatch", "evse", Action.EXPORT_OFF, "when_gone", "grid code mismatch", False, _evse(_wrong_grid_code)),
+    _site("operator_stop", A.ZERO, lambda c, _, __: c.snapshot.operator.stop and "stopped by the operator"),
+    _site("export_hold", A.EXPORT_OFF, _export_hold),
+    _site("grid_relay_open", A.TRIP, _relay_open, "after_enter_service"),
+    _site("grid_fault", A.TRIP, lambda c, _, __: c.grid.fault, "after_enter_service"),
+    _site("grid_relay_silent", A.CHARGE_AT_FALLBACK, _relay_silent),
+    _site("momentary_cessation", A.EXPORT_OFF, lambda c, _, __: c.grid.cease),
+    _site("not_in_service", A.EXPORT_OFF, lambda c, _, __: c.grid.share <= 0.0 and c.grid.service),
+    _site("start_window", A.NO_NEW_EXPORT, _start_window),
+    _site("clock_unsynced", A.EXPORT_OFF, lambda c, _, __:
+        not c.snapshot.clock_synced and "wall time is not synchronised: departures cannot be proven"),
+    _meter("meter_silent", A.CHARGE_AT_FALLBACK, lambda c, m, _:
+        not m.alive and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} s"),
+    _meter("meter_frozen", A.CHARGE_AT_FALLBACK, lambda c, m, _:
+        m.state.repeats >= c.site.safety.frozen_reads and f"meter {m.id} gave the same answer {m.state.repeats} times in a row"),
+    _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda _, m, held:
+        (m.odd and f"meter {m.id} reads {m.odd}") or (held and not m.sure and f"meter {m.id} was implausible, now readings miss"),
+        allowance=lambda c: c.site.safety.balance_within_s),
+    _meter("meter_reversed", A.CHARGE_AT_FALLBACK, lambda _, m, __:
+        m.against >= TURNS and f"meter {m.id} moved against its chargers {m.against} times: transformer reversed?",
+        "by_operator", override=True),
+    _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, o, _:
+        not o.listens and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: {o.state.link.connected}"),
+    _evse("charger_faulted", A.ZERO, _stopped("all")),
+    _evse("charger_impaired", A.EXPORT_OFF, _stopped("discharge")),
+    _evse("ev_connection_lost", A.EXPORT_OFF, lambda _, o, __:
+        o.vehicle and o.state.status in {"available", "unavailable"} and f"charger says {o.state.status} within a session",
+        "when_unplugged"),
+    _evse("no_dead_man", A.EXPORT_OFF, lambda _, o, __:
+        (o.evse.dead_man == "none" or o.evse.discharge_by == "none" or not o.state.dead_man_ok)
+        and f"no confirmed lease for discharge (dead_man {o.evse.dead_man}, discharge_by {o.evse.discharge_by})"),
+    _evse("link_quality", A.NO_NEW_EXPORT, lambda c, o, _: o.state.link.loss_pct > c.site.safety.max_link_loss_pct
+        and f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} %"),
+    _evse("disobedient", A.EXPORT_OFF, _disobeys, "by_operator", override=True, allowance=lambda c: c.site.safety.obey_within_s),
+    _evse("not_authorised", A.EXPORT_OFF, _unauthorised),
+    _evse("departure_unknown", A.EXPORT_OFF, lambda _, o, __: o.vehicle
+        and not (isinstance(o.vehicle.departure_wall_s, Reading) and isinstance(o.vehicle.target_soc_pct, Reading))
+        and "departure or its SoC is not known"),
+    _evse("soc_low", A.EXPORT_OFF, lambda _, o, held: o.soc_pct <= _soc_floor(o) + (SOC_HYSTERESIS_PCT if held else 0.0)
+        and f"SoC {o.soc_pct:.1f} % (0: unknown), floor {_soc_floor(o):.1f} %"),
+    _evse("depth_of_event", A.EXPORT_OFF, lambda _, o, held:
+        o.kind and o.memory.event_soc_pct - o.soc_pct >= (1e-9 if held else o.kind.depth_per_event_pct)
+        and f"{o.memory.event_soc_pct - o.soc_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %"),
+    _evse("depth_of_day", A.EXPORT_OFF, lambda _, o, __: o.kind and o.taken_pct >= o.kind.depth_per_day_pct
+        and f"{o.taken_pct:.1f} % taken today, cap {o.kind.depth_per_day_pct:g} %"),
+    _evse("pack_temperature", A.CHARGE_AT_FALLBACK, _pack_out),
+    _evse("cooling_temperature", A.CHARGE_AT_FALLBACK, lambda c, o, held:
+        o.loop_c >= c.site.safety.cooling_max_c - (HEAT_HYSTERESIS_C if held else 0.0)
+        and f"{o.evse.cooling_loop} at {o.loop_c:.1f} °C (limit if unknown), limit {c.site.safety.cooling_max_c:g} °C"),
+    _evse("soh_floor", A.EXPORT_OFF, lambda _, o, __: o.kind and known_or(o.vehicle.soh_pct, -1.0) < o.kind.soh_floor_pct
+        and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} %"),
+    _evse("battery_throughput_exceeded", A.EXPORT_OFF, _worn),
+    _evse("grid_code_mismatch", A.EXPORT_OFF, lambda _, o, __:
+        not o.state.grid_code_ok and "the charger's programmed grid code differs from the site's"),
 )
+# fmt: on

@@ -1,39 +1,19 @@
-"""The supply tree: what fits every feeder, in both directions, with the worst case for those who do not answer.
+"""The supply tree: what fits every feeder, in both directions and on every phase, with the worst case for the silent.
 
 Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging: so no charger that
 stops, in either direction, can push a feeder over its limit (design 4.2). Shares are cut from what was *wished*, not from what
 readings would leave of it: when a reading goes missing, the others get no more in that tick (design 4.10).
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from v2g_edge.envelope.checks import Context, Outlet
-from v2g_edge.model.limits import Bound
-from v2g_edge.model.reading import Reading, fresh_or
-from v2g_edge.model.site import Feeder, Site
+from v2g_edge.envelope.facts import Context, Outlet
+from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.reading import Measured, fresh_or
+from v2g_edge.model.tree import PHASES, phase_share
 
-
-class Tree(NamedTuple):
-    """Static shape: feeders leaves first, and for each the indices of the outlets below it."""
-
-    order: tuple[Feeder, ...]
-    below: tuple[tuple[int, ...], ...]
-
-
-def tree_of(site: Site) -> Tree:
-    """Shape of the site's tree; ``config`` has proven that it is one."""
-    parent = {feeder.id: feeder.parent for feeder in site.feeders}
-
-    def path(feeder_id: str) -> list[str]:
-        steps = [feeder_id]
-        while parent.get(steps[-1]):
-            steps.append(parent[steps[-1]])
-        return steps
-
-    paths = [path(evse.feeder) for evse in site.evses]
-    order = tuple(sorted(site.feeders, key=lambda feeder: (-len(path(feeder.id)), feeder.id)))
-    below = tuple(tuple(i for i, steps in enumerate(paths) if feeder.id in steps) for feeder in order)
-    return Tree(order, below)
+LOWEST_V_PU: Final = 0.8
+"""Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown counts as this."""
 
 
 class Exposure(NamedTuple):
@@ -46,23 +26,20 @@ class Exposure(NamedTuple):
 
 def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
     """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more; unknown is the rating."""
-    state, memory, evse = o.state, o.memory, o.evse
-    now_s = context.snapshot.now_s
-    if not state.link.ever_seen and memory.lease_until_s == 0.0:
+    memory, evse = o.memory, o.evse
+    most_discharge_w = evse.max_discharge_w if memory.least_w < 0.0 else 0.0
+    if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
         return Exposure(False, evse.fallback_w, 0.0)
     if quarantined:
-        return Exposure(False, evse.max_charge_w, evse.max_discharge_w if memory.least_w < 0.0 else 0.0)
-    listens = state.link.connected and 0.0 <= now_s - state.link.last_seen_s <= context.site.safety.charger_max_age_s
-    if not listens and now_s > memory.lease_until_s and evse.dead_man != "none":
+        return Exposure(False, evse.max_charge_w, most_discharge_w)
+    if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man != "none":
         return Exposure(False, evse.fallback_w, 0.0)
-    if o.vehicle is None and listens:
+    if o.vehicle is None and o.listens:
         return Exposure(True, 0.0, 0.0)
-    if isinstance(state.power_w, Reading):
-        power_w = state.power_w.value
-        charge_w, discharge_w = max(power_w, memory.most_w), max(-power_w, -memory.least_w)
-    else:
-        charge_w, discharge_w = evse.max_charge_w, (evse.max_discharge_w if memory.least_w < 0.0 else 0.0)
-    return Exposure(listens, charge_w if listens else max(charge_w, evse.fallback_w), discharge_w)
+    if not o.metered:
+        return Exposure(o.listens, evse.max_charge_w, most_discharge_w)
+    charge_w = max(o.power_w, memory.most_w, 0.0 if o.listens else evse.fallback_w)
+    return Exposure(o.listens, charge_w, max(-o.power_w, -memory.least_w))
 
 
 class Fitted(NamedTuple):
@@ -72,108 +49,133 @@ class Fitted(NamedTuple):
     cut_by: list[Bound | None]
 
 
-class _Cap(NamedTuple):
+class _Side(NamedTuple):
+    """One direction as positive numbers for each outlet: wished, the part of that which is its proven fallback, permitted last,
+    possibly flowing where it listens, possibly flowing where it does not, metered.
+    """
+
+    sign: float
+    rule: str
+    wished_w: list[float]
+    proven_w: list[float]
+    last_w: list[float]
+    busy_w: list[float]
+    fixed_w: list[float]
+    metered_w: list[float]
+
+
+class _Limit(NamedTuple):
+    """All outlets under it may use ``limit_w`` less base load and metered excess. ``weights`` None: each counts whole."""
+
     limit_w: float
+    base_w: float
+    metered: Measured | None
+    weights: list[float] | None
     source: str
 
 
-class _Side(NamedTuple):
-    """One direction seen as positive numbers: what is wished, what was permitted last, what may be flowing now."""
-
-    rule: str
-    sign: float
-    wished_w: list[float]
-    last_w: list[float]
-    now_w: list[float]
-
-
-def fit(context: Context, tree: Tree, wished_w: list[float], exposures: list[Exposure]) -> Fitted:
+def fit(c: Context, wished_w: list[float], exposures: list[Exposure], bases_w: tuple[float, ...]) -> Fitted:
     """Cut ``wished_w`` (already within the ratings) until every feeder holds in both directions.
 
-    Each feeder cuts from the wishes themselves and the tightest feeder above an outlet decides: the order does not matter.
+    Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not matter. ``bases_w`` are
+    the base loads to reckon with (``baseload``).
     """
-    last_w = [outlet.memory.power_w for outlet in context.outlets]
-    charge = _Side(
-        "feeder_import", 1.0, [max(w, 0.0) for w in wished_w], [max(w, 0.0) for w in last_w], [e.charge_w for e in exposures]
-    )
-    discharge = _Side(
-        "feeder_export",
-        -1.0,
-        [max(-w, 0.0) for w in wished_w],
-        [max(-w, 0.0) for w in last_w],
-        [e.discharge_w for e in exposures],
-    )
     fitted = Fitted(list(wished_w), [None] * len(wished_w))
-    for feeder, members in zip(tree.order, tree.below, strict=True):
-        if members:
-            _cut(charge, _import_cap(context, feeder, members), members, exposures, fitted)
-            _cut(discharge, _export_cap(context, feeder, members), members, exposures, fitted)
+    sides = [_side(c, wished_w, exposures, 1.0)] + ([_side(c, wished_w, exposures, -1.0)] if min(wished_w) < 0.0 else [])
+    for place, members in enumerate(c.frame.tree.below):
+        for side in sides if members else ():
+            for limit in _limits(c, place, side.sign, bases_w[place]):
+                _cut(c, side, limit, members, fitted)
     return fitted
 
 
-def _import_cap(c: Context, feeder: Feeder, members: tuple[int, ...]) -> _Cap:
-    limit_w = feeder.import_limit_w * (1.0 - c.site.safety.feeder_margin_pct / 100.0)
-    source = f"feeder {feeder.id}: import limit {feeder.import_limit_w:.0f} W, base load up to {feeder.base_load_max_w:.0f} W"
-    cap = _Cap(max(limit_w - feeder.base_load_max_w, 0.0), source)
-    over_w = _metered(c, feeder, limit_w) - limit_w
-    if over_w > 0.0:
-        measured_w = sum(max(_measured(c, i), 0.0) for i in members)
-        proven_w = sum(c.outlets[i].evse.fallback_w for i in members)
-        trimmed_w = max(measured_w - over_w, proven_w)
-        if trimmed_w < cap.limit_w:
-            return _Cap(trimmed_w, f"feeder {feeder.id} is metered {over_w:.0f} W over its import limit")
-    return cap
+def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
+    charging = sign > 0.0
+    mine_w = [max(sign * w, 0.0) for w in wished_w]
+    last_w = [max(sign * o.memory.power_w, 0.0) for o in c.outlets]
+    now_w = [e.charge_w if charging else e.discharge_w for e in exposures]
+    return _Side(
+        sign,
+        "feeder_import" if charging else "feeder_export",
+        mine_w,
+        [min(w, o.evse.fallback_w) if charging else 0.0 for w, o in zip(mine_w, c.outlets, strict=True)],
+        last_w,
+        [max(now, last) if e.listens else 0.0 for now, last, e in zip(now_w, last_w, exposures, strict=True)],
+        [0.0 if e.listens else now for now, e in zip(now_w, exposures, strict=True)],
+        [max(sign * o.power_w, 0.0) for o in c.outlets],
+    )
 
 
-def _export_cap(c: Context, feeder: Feeder, members: tuple[int, ...]) -> _Cap:
-    limit_w = feeder.export_limit_w * (1.0 - c.site.safety.feeder_margin_pct / 100.0)
-    source = f"feeder {feeder.id}: export limit {feeder.export_limit_w:.0f} W, base load at least {feeder.base_load_min_w:.0f} W"
-    cap = _Cap(max(limit_w + feeder.base_load_min_w, 0.0), source)
-    over_w = -_metered(c, feeder, -limit_w) - limit_w
-    if over_w > 0.0:
-        measured_w = sum(max(-_measured(c, i), 0.0) for i in members)
-        trimmed_w = max(measured_w - over_w, 0.0)
-        if trimmed_w < cap.limit_w:
-            return _Cap(trimmed_w, f"feeder {feeder.id} is metered {over_w:.0f} W over its export limit")
-    return cap
+def _limits(c: Context, place: int, sign: float, base_w: float) -> list[_Limit]:
+    """All limits of a feeder in one direction: its total, its phases, and what its single-phase chargers may unbalance."""
+    feeder, current = c.frame.tree.feeders[place], c.frame.tree.feeders[place].current
+    free = 1.0 - c.site.safety.feeder_margin_pct / 100.0
+    state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
+    power = state.power_w if state else None
+    side, limit_w = ("import", feeder.import_limit_w) if sign > 0.0 else ("export", feeder.export_limit_w)
+    base_w = base_w if sign > 0.0 else -c.frame.tree.base_min_w[place]
+    limits = [
+        _Limit(limit_w * free, base_w, power, None, f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W")
+    ]
+    if current is None:
+        return limits
+    volts = state.phase_voltage_v if state else c.grid_meter.phase_voltage_v if c.grid_meter else None
+    for phase in range(3):
+        v = _voltage(c, volts[phase]) if volts else c.site.grid.nominal_v
+        limit_a = current.import_a if sign > 0.0 else current.export_a
+        on_phase_w = max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * v
+        power = state.phase_power_w[phase] if state else None
+        weights = [phase_share(evse, phase) for evse in c.site.evses]
+        source = f"feeder {feeder.id}: {limit_a:g} A {side} on L{phase + 1} at {v:.0f} V, base load {on_phase_w:.0f} W"
+        limits.append(_Limit(limit_a * v * free, on_phase_w, power, weights, source))
+        if current.imbalance_a < ANY_W:
+            single = [w if len(PHASES[evse.phases]) == 1 else 0.0 for w, evse in zip(weights, c.site.evses, strict=True)]
+            # Charging on one phase and discharging on another add up: each direction may use half.
+            source = f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A, half for each direction, on L{phase + 1}"
+            limits.append(_Limit(current.imbalance_a * v * free / 2.0, 0.0, None, single, source))
+    return limits
 
 
-def _metered(c: Context, feeder: Feeder, silent_w: float) -> float:
-    """Metered power at the feeder; without a meter or a fresh sample, as if exactly at the limit (its own row binds then)."""
-    if not feeder.meter:
-        return silent_w
-    meter = c.snapshot.meters[c.site.meters.index(feeder.meter)]
-    return fresh_or(meter.power_w, c.snapshot.now_s, c.site.safety.meter_max_age_s, silent_w)
+def _voltage(c: Context, measured: Measured) -> float:
+    """The voltage that turns A into W: nominal, or the measured one where that is lower; unknown counts as the lowest."""
+    lowest_v = LOWEST_V_PU * c.site.grid.nominal_v
+    v = fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v)
+    return max(min(v, c.site.grid.nominal_v), lowest_v)
 
 
-def _measured(c: Context, index: int) -> float:
-    power = c.outlets[index].state.power_w
-    return power.value if isinstance(power, Reading) else 0.0
+def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], fitted: Fitted) -> None:
+    """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be using."""
+    w = limit.weights
+    if w is not None:
+        members = tuple(i for i in members if w[i])
 
+    def total(powers: list[float]) -> float:
+        return sum([powers[i] for i in members]) if w is None else sum([powers[i] * w[i] for i in members])
 
-def _cut(side: _Side, cap: _Cap, members: tuple[int, ...], exposures: list[Exposure], fitted: Fitted) -> None:
-    """Share the cap by wishes; raise no permit into what others may still be using (their effect is not seen yet)."""
-    fixed_w = busy_w = wanted_w = raise_w = 0.0
-    for i in members:
-        wished_w, last_w = side.wished_w[i], side.last_w[i]
-        if exposures[i].listens:
-            busy_w += max(side.now_w[i], last_w)
-        else:
-            fixed_w += side.now_w[i]
-        wanted_w += wished_w
-        if wished_w > last_w:
-            raise_w += wished_w - last_w
-    free_w = cap.limit_w - fixed_w
-    if wanted_w <= free_w and raise_w <= free_w - busy_w:
+    wished_w, proven_w = total(side.wished_w), total(side.proven_w)
+    cap_w = max(limit.limit_w - limit.base_w, 0.0)
+    if limit.metered is not None:
+        # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
+        over_w = (
+            side.sign * fresh_or(limit.metered, c.snapshot.now_s, c.site.safety.meter_max_age_s, side.sign * ANY_W)
+            - limit.limit_w
+        )
+        if over_w > 0.0:
+            cap_w = min(cap_w, max(total(side.metered_w) - over_w, proven_w))
+    free_w = cap_w - total(side.fixed_w)
+    raised_w = sum([max(side.wished_w[i] - side.last_w[i], 0.0) * (1.0 if w is None else w[i]) for i in members])
+    spare_w = free_w - total(side.busy_w)
+    if wished_w <= free_w and raised_w <= spare_w:
         return
-    share, raise_share = _share(free_w, wanted_w), _share(free_w - busy_w, raise_w)
+    proven = _share(free_w, proven_w)
+    rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
     for i in members:
-        wished_w, last_w = side.wished_w[i], side.last_w[i]
-        fits_w = min(wished_w * share, last_w + max(wished_w - last_w, 0.0) * raise_share)
+        wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
+        fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + max(wish_w - last_w, 0.0) * raised)
         if fits_w < side.sign * fitted.power_w[i]:
             fitted.power_w[i] = side.sign * fits_w
             low_w, high_w = (0.0, fits_w) if side.sign > 0.0 else (-fits_w, 0.0)
-            fitted.cut_by[i] = Bound(low_w, high_w, side.rule, cap.source)
+            fitted.cut_by[i] = Bound(low_w, high_w, side.rule, limit.source)
 
 
 def _share(available_w: float, wanted_w: float) -> float:

@@ -1,12 +1,15 @@
-"""The last hop: every permit and every sum checked again, from the snapshot alone, by code that shares nothing with the rest."""
+"""The last hop: every permit and every sum checked again from site and snapshot alone, sharing no code with the rest."""
+
+from math import isfinite
+from typing import Final
 
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.reading import Reading
-from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.reading import is_fresh, known_or
+from v2g_edge.model.site import Evse, Feeder, Site
+from v2g_edge.model.snapshot import EvseState, Snapshot
 
-SLACK_W = 1.0
+SLACK_W: Final = 1.0
 """Rounding of sums over a thousand floats stays far below one watt; a real breach does not."""
 
 
@@ -15,36 +18,55 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
     if tuple(permit.evse for permit in permits) != tuple(evse.id for evse in site.evses):
         raise InvariantBroken("permits do not name every outlet exactly once, in the site's order")
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
-    charge_w = dict.fromkeys(parent, 0.0)
-    export_w = dict.fromkeys(parent, 0.0)
+    sums_w = {feeder: [0.0] * 8 for feeder in parent}  # charging and export: in all, then on L1, L2, L3
     for evse, state, permit in zip(site.evses, snapshot.evses, permits, strict=True):
-        power_w = permit.power_w
-        if not -evse.max_discharge_w <= power_w <= evse.max_charge_w or not permit.min_w <= power_w <= permit.max_w:
-            raise InvariantBroken(f"{evse.id}: {power_w} W is outside the rating or outside [{permit.min_w}, {permit.max_w}] W")
-        if not 0.0 < permit.valid_for_s <= site.safety.lease_s:
-            raise InvariantBroken(f"{evse.id}: a lease of {permit.valid_for_s} s, allowed up to {site.safety.lease_s} s")
-        if power_w < 0.0:
-            _may_export(site, snapshot, evse.id, plugged_in=state.vehicle is not None, leased=state.dead_man_ok)
-        node = evse.feeder
+        _may(site, snapshot, evse, state, permit)
+        first, phases = (0 if permit.power_w > 0.0 else 4), [int(name) for name in evse.phases.split("L")[1:]]
+        node = evse.feeder if permit.power_w else ""
         while node:
-            charge_w[node] += max(power_w, 0.0)
-            export_w[node] += max(-power_w, 0.0)
+            sums_w[node][first] += abs(permit.power_w)
+            for phase in phases:
+                sums_w[node][first + phase] += abs(permit.power_w) / len(phases)
             node = parent[node]
     for feeder in site.feeders:
-        if charge_w[feeder.id] > max(feeder.import_limit_w - feeder.base_load_max_w, 0.0) + SLACK_W:
-            raise InvariantBroken(f"feeder {feeder.id}: {charge_w[feeder.id]:.0f} W of charging do not fit its import limit")
-        if export_w[feeder.id] > max(feeder.export_limit_w + feeder.base_load_min_w, 0.0) + SLACK_W:
-            raise InvariantBroken(f"feeder {feeder.id}: {export_w[feeder.id]:.0f} W of export do not fit its export limit")
+        _must_fit(site, snapshot, feeder, sums_w[feeder.id])
     return permits
 
 
-def _may_export(site: Site, snapshot: Snapshot, evse: str, *, plugged_in: bool, leased: bool) -> None:
-    """Two of two (design 4.6), once more: contact closed, meter alive, a vehicle, a dead-man, nobody said stop."""
-    if not (plugged_in and leased and site.grid.export_allowed) or snapshot.operator.stop or snapshot.operator.export_hold:
-        raise InvariantBroken(f"{evse}: export without vehicle, dead-man or permission")
+def _may(site: Site, snapshot: Snapshot, evse: Evse, state: EvseState, permit: Permit) -> None:
+    power_w = permit.power_w
+    rated = isfinite(power_w) and -evse.max_discharge_w <= power_w <= evse.max_charge_w
+    if not rated or not permit.min_w <= power_w <= permit.max_w:
+        raise InvariantBroken(f"{evse.id}: {power_w} W is outside the rating or outside [{permit.min_w}, {permit.max_w}] W")
+    if not 0.0 < permit.valid_for_s <= site.safety.lease_s:
+        raise InvariantBroken(f"{evse.id}: a lease of {permit.valid_for_s} s, allowed up to {site.safety.lease_s} s")
+    if power_w and (state.vehicle is None or snapshot.operator.stop):
+        raise InvariantBroken(f"{evse.id}: power without a vehicle, or while the operator says stop")
+    if power_w >= 0.0:
+        return
+    # Two of two (design 4.6), once more: contact closed, meter alive, a dead-man, nobody holds export.
+    if not (state.dead_man_ok and site.grid.export_allowed) or snapshot.operator.export_hold:
+        raise InvariantBroken(f"{evse.id}: export without dead-man or permission")
     closed = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
+    if not is_fresh(closed, snapshot.now_s, site.safety.contact_max_age_s) or known_or(closed, 0.0) < 0.5:
+        raise InvariantBroken(f"{evse.id}: export without a closed grid contact {site.grid.relay}")
     hz = snapshot.meters[site.meters.index(site.grid.meter)].frequency_hz
-    if not isinstance(closed, Reading) or closed.value < 0.5 or snapshot.now_s - closed.at_s > site.safety.contact_max_age_s:
-        raise InvariantBroken(f"{evse}: export without a closed grid contact {site.grid.relay}")
-    if not isinstance(hz, Reading) or snapshot.now_s - hz.at_s > site.safety.meter_max_age_s:
-        raise InvariantBroken(f"{evse}: export without a live grid meter {site.grid.meter}")
+    if not is_fresh(hz, snapshot.now_s, site.safety.meter_max_age_s):
+        raise InvariantBroken(f"{evse.id}: export without a live grid meter {site.grid.meter}")
+
+
+def _must_fit(site: Site, snapshot: Snapshot, feeder: Feeder, sums_w: list[float]) -> None:
+    """The least that holds whatever the meters say: base loads at their best with a live meter, at their worst without."""
+    power = snapshot.meters[site.meters.index(feeder.meter)].power_w if feeder.meter else None
+    live = power is not None and is_fresh(power, snapshot.now_s, site.safety.meter_max_age_s)
+    base_w = feeder.base_load_min_w if live else feeder.base_load_max_w
+    if sums_w[0] > max(feeder.import_limit_w - base_w, 0.0) + SLACK_W:
+        raise InvariantBroken(f"feeder {feeder.id}: {sums_w[0]:.0f} W of charging do not fit its import limit")
+    if sums_w[4] > max(feeder.export_limit_w + feeder.base_load_min_w, 0.0) + SLACK_W:
+        raise InvariantBroken(f"feeder {feeder.id}: {sums_w[4]:.0f} W of export do not fit its export limit")
+    if feeder.current is None:
+        return
+    import_w, export_w = feeder.current.import_a * site.grid.nominal_v, feeder.current.export_a * site.grid.nominal_v
+    for phase in (1, 2, 3):
+        if sums_w[phase] > import_w + SLACK_W or sums_w[4 + phase] > export_w + SLACK_W:
+            raise InvariantBroken(f"feeder {feeder.id}: {sums_w[phase]:.0f} W in, {sums_w[4 + phase]:.0f} W out exceed L{phase}")

@@ -5,47 +5,31 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from v2g_edge.envelope.baseload import hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, room
-from v2g_edge.envelope.checks import ROWS, Context, Grid, Outlet
+from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
-from v2g_edge.envelope.feeders import Exposure, Tree, exposure_of, fit, tree_of
+from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
+from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
 from v2g_edge.envelope.table import Action, Inputs, action_of, judge
 from v2g_edge.model.event import Event
+from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.reading import Reading, fresh_or
+from v2g_edge.model.reading import fresh_or
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import EvseState, Snapshot
+from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
 
-DAY_S: Final = 86_400.0
+__all__ = ["Decision", "Frame", "frame_of", "permit_all"]
+
 GOLDEN: Final = 0.618_033_988_75
 """Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
-STALE_ROWS: Final = frozenset({"grid_meter_silent", "grid_meter_frozen", "grid_relay_silent"})
-"""While one of these acts, standing leases are not renewed (design 4.5)."""
-
-
-class Frame(NamedTuple):
-    """What of a site never changes, worked out once."""
-
-    site: Site
-    tree: Tree
-    meters_above: tuple[tuple[int, ...], ...]
-    ids: tuple[str, ...]
-
-
-def frame_of(site: Site) -> Frame:
-    """Lay out a site's tree; ``config`` has proven that the names in it exist."""
-    tree = tree_of(site)
-    above: list[list[int]] = [[] for _ in site.evses]
-    for feeder, members in zip(tree.order, tree.below, strict=True):
-        if feeder.meter and feeder.meter != site.grid.meter:
-            for i in members:
-                above[i].append(site.meters.index(feeder.meter))
-    return Frame(site, tree, tuple(tuple(meters) for meters in above), tuple(evse.id for evse in site.evses))
+STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
+"""While one of these acts on an outlet, its standing lease is not renewed (design 4.5)."""
 
 
 class Decision(NamedTuple):
@@ -63,29 +47,39 @@ def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     site = frame.site
     dt_s = max(snapshot.now_s - memory.now_s, 0.0) if memory.started else 0.0
     trip, service, grid = _judge_grid(site, snapshot, memory)
-    context = _context(frame, snapshot, memory, grid)
-    verdict = judge(ROWS, memory.latches, _inputs(context, frame, dt_s))
+    memory = observe(frame, snapshot, memory, dt_s)
+    context = look(frame, snapshot, memory, grid)
+    verdict = judge(ROWS, memory.latches, _inputs(context, dt_s))
     bounds = collect_bounds(context, verdict)
     quarantined = {latch.subject for row, latch in verdict.active if row.id == "disobedient"}
-    exposures = [exposure_of(context, o, quarantined=o.evse.id in quarantined) for o in context.outlets]
+    exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
     wished_w = [wishes[i].power_w if i in wishes else 0.0 for i in frame.ids]
     rated_w = [min(max(w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(wished_w, site.evses, strict=True)]
-    fitted = fit(context, frame.tree, rated_w, exposures)
-    renew = not any(row.id in STALE_ROWS or action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
-    pace = _Pace(site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew)
+    cuts = fit(context, rated_w, exposures, live_bases(context, memory.bases)).cut_by
+    tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     permits, memories = [], []
-    for outlet, limits, cut, wish_w, exposure in zip(context.outlets, bounds, fitted.cut_by, wished_w, exposures, strict=True):
+    for outlet, limits, cut, wish_w, exposure in zip(context.outlets, bounds, cuts, wished_w, exposures, strict=True):
         if cut is not None:
             limits.append(cut)
-        permit = _permit(outlet, wish_w, limits, pace)
+        permit = _permit(outlet, wish_w, limits, site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=not tripped)
         permits.append(permit)
         memories.append(_remember(outlet, exposure, permit, snapshot))
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),
         bounds=tuple(tuple(b) for b in bounds),
-        contactor=not any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active),
+        contactor=not tripped,
         events=verdict.events,
-        memory=EnvelopeMemory(snapshot.now_s, True, tuple(memories), verdict.latches, trip, service),
+        memory=replace(
+            memory,
+            now_s=snapshot.now_s,
+            started=True,
+            evses=tuple(memories),
+            meters=tuple(meter.memory for meter in context.meters),
+            bases=hold_bases(context, memory.bases, permits),
+            latches=verdict.latches,
+            trip=trip,
+            service=service,
+        ),
     )
 
 
@@ -112,59 +106,19 @@ def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple
     return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
 
 
-def _context(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid_state: Grid) -> Context:
-    site = frame.site
-    known = {vehicle.id: vehicle for vehicle in site.vehicles}
-    kinds = {kind.id: kind for kind in site.vehicle_types}
-    memories = memory.evses or (EvseMemory(),) * len(site.evses)
-    outlets = []
-    for evse, state, old, meters in zip(site.evses, snapshot.evses, memories, frame.meters_above, strict=True):
-        vehicle = known.get(state.vehicle.vehicle) if state.vehicle else None
-        kind = kinds.get(vehicle.type) if vehicle else None
-        outlets.append(Outlet(evse, state, _observe(old, state, snapshot), state.vehicle, vehicle, kind, meters))
-    grid = site.grid
-    meter = snapshot.meters[site.meters.index(grid.meter)] if grid.meter else None
-    relay = snapshot.contacts[site.contacts.index(grid.relay)] if grid.relay else None
-    return Context(site, snapshot, tuple(outlets), meter, relay, grid_state)
-
-
-def _inputs(context: Context, frame: Frame, dt_s: float) -> Inputs:
-    snapshot = context.snapshot
+def _inputs(context: Context, dt_s: float) -> Inputs:
     return Inputs(
         context=context,
         dt_s=dt_s,
-        wall_s=snapshot.wall_s,
-        counts={"site": 1, "evse": len(frame.ids)},
-        sessions={o.evse.id: o.vehicle.session for o in context.outlets if o.vehicle is not None},
+        wall_s=context.snapshot.wall_s,
+        counts={"site": 1, "meter": len(context.meters), "evse": len(context.outlets)},
+        sessions={o.id: o.vehicle.session for o in context.outlets if o.vehicle is not None},
         in_service=context.grid.share > 0.0,
-        acknowledged=frozenset(snapshot.operator.acknowledged),
+        acknowledged=frozenset(context.snapshot.operator.acknowledged),
     )
 
 
-def _observe(old: EvseMemory, state: EvseState, snapshot: Snapshot) -> EvseMemory:
-    """Follow the SoC: the top of the discharge event, and what was taken out today. An event ends when the vehicle charges."""
-    vehicle = state.vehicle
-    if vehicle is None:
-        return old if not old.session else replace(old, session="", event_soc_pct=0.0, last_soc_pct=0.0)
-    day = int(snapshot.wall_s // DAY_S)
-    soc = vehicle.soc_pct
-    if vehicle.session != old.session:
-        soc_pct = soc.value if isinstance(soc, Reading) else 0.0
-        return EvseMemory(session=vehicle.session, event_soc_pct=soc_pct, last_soc_pct=soc_pct, day=day)
-    if not isinstance(soc, Reading) or (soc.value == old.last_soc_pct and day == old.day):
-        return old
-    top_pct = soc.value if old.power_w > 0.0 else max(old.event_soc_pct, soc.value)
-    out_pct = (old.day_out_pct if day == old.day else 0.0) + max(old.last_soc_pct - soc.value, 0.0)
-    return replace(old, event_soc_pct=top_pct, last_soc_pct=soc.value, day=day, day_out_pct=out_pct)
-
-
-class _Pace(NamedTuple):
-    ramp_w: float
-    lease_s: float
-    renew: bool
-
-
-def _permit(o: Outlet, wish_w: float, bounds: list[Bound], pace: _Pace) -> Permit:
+def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
     evse, last_w = o.evse, o.memory.power_w
     low_w, high_w = room(bounds)
     bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
@@ -173,13 +127,14 @@ def _permit(o: Outlet, wish_w: float, bounds: list[Bound], pace: _Pace) -> Permi
         bound_by = next(bound for bound in bounds if bound.min_w == low_w)
     elif power_w < wish_w:
         bound_by = next(bound for bound in bounds if bound.max_w == high_w)
-    ramped_w = min(max(power_w, min(last_w, 0.0) - pace.ramp_w), max(last_w, 0.0) + pace.ramp_w)
+    ramped_w = min(max(power_w, min(last_w, 0.0) - ramp_w), max(last_w, 0.0) + ramp_w)
     if ramped_w != power_w:
         bound_by, power_w = Bound(min(ramped_w, 0.0), max(ramped_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s"), ramped_w
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
         bound_by = Bound(0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power")
         power_w = 0.0
-    return Permit(evse.id, power_w, low_w, high_w, pace.lease_s, pace.renew, wish_w, bound_by)
+    fresh = renew and not any(bound.rule in STALE_ROWS for bound in bounds)
+    return Permit(evse.id, power_w, low_w, high_w, lease_s, fresh, wish_w, bound_by)
 
 
 def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot) -> EvseMemory:

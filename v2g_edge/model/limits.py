@@ -8,7 +8,7 @@ ANY_W: Final = 1e12
 """Wider than any depot: a bound of ±ANY_W constrains one side only. It is never a stand-in for missing data."""
 
 
-class Bound(Struct, frozen=True, gc=False):
+class Bound(Struct, frozen=True, array_like=True, gc=False):
     """``min_w`` ≤ power ≤ ``max_w`` in W, + into the vehicle.
 
     ``rule`` is a stable identifier ("soc_window", "feeder_import"); ``source`` says where the number comes from,

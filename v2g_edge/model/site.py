@@ -122,8 +122,8 @@ class Vehicle(Struct, frozen=True, gc=False):
 class SafetySettings(Struct, frozen=True):
     """Numbers of the safety table. Ages and times in s. Every one is a key of ``[safety]`` in the site file.
 
-    ``cooling_*`` and ``sustained_pct`` hold for chargers with a ``cooling_loop``: from ``cooling_derate_c`` to ``cooling_max_c`` the
-    power falls to the fallback, and the mean over about ``thermal_time_s`` stays below ``sustained_pct`` of the rating.
+    ``cooling_*`` and ``sustained_pct`` hold for chargers with a ``cooling_loop``: from ``cooling_derate_c`` to ``cooling_max_c``
+    their power falls to the fallback, and the mean over about ``thermal_time_s`` stays below ``sustained_pct`` of the rating.
     ``balance_within_s`` is how long a meter may contradict the sum of its chargers and the commissioned base load.
     """
 

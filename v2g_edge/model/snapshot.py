@@ -14,7 +14,7 @@ EvseStatus = Literal["unknown", "available", "occupied", "faulted", "unavailable
 Ack = Literal["none", "pending", "accepted", "rejected", "silent"]
 
 
-class Link(Struct, frozen=True, gc=False):
+class Link(Struct, frozen=True, array_like=True, gc=False):
     """The way to a device. ``last_seen_s`` is monotonic, −inf is never used: ``ever_seen`` says so instead."""
 
     connected: bool = False
@@ -23,7 +23,7 @@ class Link(Struct, frozen=True, gc=False):
     loss_pct: float = 0.0
 
 
-class MeterState(Struct, frozen=True):
+class MeterState(Struct, frozen=True, array_like=True):
     """A meter. ``power_w`` is the total, ``phase_power_w`` and ``phase_voltage_v`` go by grid phase L1, L2, L3.
 
     ``repeats`` counts how often in a row the whole tuple came back identical; ``energy_*_wh`` are its registers.
@@ -39,21 +39,21 @@ class MeterState(Struct, frozen=True):
     repeats: int = 0
 
 
-class ContactState(Struct, frozen=True):
+class ContactState(Struct, frozen=True, array_like=True):
     """A relay or breaker contact, or a contactor's feedback: 1.0 closed (healthy), 0.0 open."""
 
     link: Link = Link()
     closed: Measured = NO_SAMPLE
 
 
-class TemperatureState(Struct, frozen=True):
+class TemperatureState(Struct, frozen=True, array_like=True):
     """A temperature sensor (cooling loop, cabinet), in °C."""
 
     link: Link = Link()
     value_c: Measured = NO_SAMPLE
 
 
-class VehicleState(Struct, frozen=True):
+class VehicleState(Struct, frozen=True, array_like=True):
     """What is plugged in. Session facts do not age; SoC and temperature do.
 
     ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct`` are what the
@@ -79,7 +79,7 @@ class VehicleState(Struct, frozen=True):
     life_discharge_efc: Measured = NO_SAMPLE
 
 
-class CommandState(Struct, frozen=True, gc=False):
+class CommandState(Struct, frozen=True, array_like=True, gc=False):
     """The last setpoint handed to the charger and what became of it. Accepted is not obeyed: see ``EvseState.power_w``.
 
     ``sent_s`` is monotonic; the lease of it ends at ``lease_until_s``.
@@ -91,7 +91,7 @@ class CommandState(Struct, frozen=True, gc=False):
     lease_until_s: float = 0.0
 
 
-class EvseState(Struct, frozen=True):
+class EvseState(Struct, frozen=True, array_like=True):
     """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped for.
 
     ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
@@ -110,7 +110,7 @@ class EvseState(Struct, frozen=True):
     command: CommandState = CommandState()
 
 
-class GridSample(Struct, frozen=True, gc=False):
+class GridSample(Struct, frozen=True, array_like=True, gc=False):
     """One sample of the grid connection at ``at_s``: phase-to-neutral voltages L1, L2, L3 in V, and frequency in Hz.
 
     On a single-phase connection the adapter repeats its one voltage. The readings carry the same ``at_s`` or an older one.

@@ -1,0 +1,181 @@
+"""The facts that checks and bounds judge by: each outlet and each meter with what is known of it, and what time has made of it.
+
+Here readings become numbers. One that is missing or old becomes the worst one that its user could see: that is what makes the
+whole envelope monotone (design 4.10).
+"""
+
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory, MeterMemory
+from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.reading import Reading, fresh_or, is_fresh
+from v2g_edge.model.site import Evse, Site, Vehicle, VehicleType
+from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Snapshot, VehicleState
+
+DAY_S: Final = 86_400.0
+TURN_WINDOW_S: Final = 15.0
+"""Three reports of a charger at 5 s: what meter and chargers did in this time is seen by both."""
+TURN_W: Final = 10_000.0
+TURN_SHARE: Final = 0.05
+"""Chargers must have moved by this much, and this share of the feeder's limit, before a meter's direction says anything."""
+
+
+class Outlet(NamedTuple):
+    """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``metered``: its power is fresh, or it is
+    idle: nothing is plugged in and it listens.
+
+    ``power_w`` is 0 when not metered, ``soc_pct`` 0 when unknown, ``pack_c`` and ``loop_c`` then at their upper limits.
+    """
+
+    id: str
+    evse: Evse
+    state: EvseState
+    memory: EvseMemory
+    vehicle: VehicleState | None
+    known: Vehicle | None
+    kind: VehicleType | None
+    listens: bool
+    metered: bool
+    power_w: float
+    soc_pct: float
+    pack_c: float
+    loop_c: float
+    taken_pct: float
+
+
+class Meter(NamedTuple):
+    """One meter. ``alive``: every value asked of it is fresh. ``odd`` says how it contradicts its chargers, "" if it does not.
+
+    ``sure`` false: some reading that this takes is missing. ``against``: how often in a row it moved against its chargers, up to
+    the last tick (so that a reading lost in this one cannot make it fewer).
+    """
+
+    id: str
+    state: MeterState
+    memory: MeterMemory | None
+    against: int
+    alive: bool
+    odd: str
+    sure: bool
+
+
+class Grid(NamedTuple):
+    """The verdict on the grid connection: why it trips, why export ceases for a moment, and how far it is back in service."""
+
+    fault: str
+    cease: str
+    service: str
+    share: float
+
+
+class Context(NamedTuple):
+    """What the checks see. ``grid_meter`` and ``relay`` are None where the site has none: then nothing is ever exported."""
+
+    frame: Frame
+    site: Site
+    snapshot: Snapshot
+    outlets: tuple[Outlet, ...]
+    meters: tuple[Meter, ...]
+    grid_meter: MeterState | None
+    relay: ContactState | None
+    grid: Grid
+
+
+def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -> Context:
+    """All facts of one tick; ``memory`` as ``observe`` left it."""
+    site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
+    loops = {
+        sensor: fresh_or(state.value_c, now_s, safety.temperature_max_age_s, safety.cooling_max_c)
+        for sensor, state in zip(site.temperatures, snapshot.temperatures, strict=True)
+    }
+    outlets = []
+    for evse, state, old in zip(site.evses, snapshot.evses, memory.evses, strict=True):
+        vehicle, link, power = state.vehicle, state.link, state.power_w
+        known = frame.known.get(vehicle.vehicle) if vehicle else None
+        kind = frame.kinds.get(known.type) if known else None
+        listens = link.connected and 0.0 <= now_s - link.last_seen_s <= safety.charger_max_age_s
+        power_w = fresh_or(power, now_s, safety.charger_max_age_s, 0.0)
+        metered = (vehicle is None and listens) or is_fresh(power, now_s, safety.charger_max_age_s)
+        soc_pct = fresh_or(vehicle.soc_pct, now_s, safety.soc_max_age_s, 0.0) if vehicle else 0.0
+        hottest_c = kind.pack_max_c if kind else ANY_W
+        pack_c = fresh_or(vehicle.pack_c, now_s, safety.temperature_max_age_s, hottest_c) if vehicle else hottest_c
+        loop_c = loops.get(evse.cooling_loop, -ANY_W)
+        taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0) if vehicle else 0.0
+        outlets.append(
+            Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, metered, power_w, soc_pct, pack_c, loop_c, taken_pct)
+        )
+    meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
+    relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
+    return Context(frame, site, snapshot, tuple(outlets), _meters(frame, snapshot, memory, outlets), meter, relay, grid)
+
+
+def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: list[Outlet]) -> tuple[Meter, ...]:
+    """Each meter against the sum of its chargers and the commissioned base load. A charger may be anywhere between what was
+    metered and what it was last permitted; one that is not metered anywhere in its rating.
+    """
+    site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
+    least_w = [min(o.power_w, o.memory.power_w) if o.metered else -o.evse.max_discharge_w for o in outlets]
+    most_w = [max(o.power_w, o.memory.power_w) if o.metered else o.evse.max_charge_w for o in outlets]
+    meters = []
+    for name, state, span, old in zip(
+        site.meters, snapshot.meters, frame.spans, memory.meters or (None,) * len(site.meters), strict=True
+    ):
+        wanted = [state.power_w, *((state.frequency_hz, *state.phase_voltage_v) if name == site.grid.meter else ())]
+        alive = all(is_fresh(reading, now_s, safety.meter_max_age_s) for reading in wanted)
+        slack_w = span.limit_w * safety.feeder_margin_pct / 100.0 + safety.obey_tolerance_w
+        low_w = sum(least_w[i] for i in span.members) + span.base_min_w - slack_w
+        high_w = sum(most_w[i] for i in span.members) + span.base_max_w + slack_w
+        power_w = fresh_or(state.power_w, now_s, safety.meter_max_age_s, low_w)
+        odd = (
+            ""
+            if low_w <= power_w <= high_w
+            else f"{power_w:.0f} W; its chargers and base load make {low_w:.0f} to {high_w:.0f} W"
+        )
+        sure = alive and all(outlets[i].metered for i in span.members)
+        chargers_w = sum(outlets[i].power_w for i in span.members)
+        new = _turn(old, now_s, power_w, chargers_w, max(TURN_W, TURN_SHARE * span.limit_w)) if sure else old
+        meters.append(Meter(name, state, new, old.against if old else 0, alive, odd, sure))
+    return tuple(meters)
+
+
+def _turn(old: MeterMemory | None, now_s: float, power_w: float, chargers_w: float, least_w: float) -> MeterMemory:
+    """Which way a meter and its chargers moved over a window: a meter that moves against them is clamped the wrong way round."""
+    if old is None or not 0.0 <= now_s - old.at_s <= 2.0 * TURN_WINDOW_S:
+        return MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
+    if now_s - old.at_s < TURN_WINDOW_S:
+        return old
+    turned_w, moved_w = chargers_w - old.chargers_w, power_w - old.power_w
+    told = abs(turned_w) >= least_w and abs(moved_w) >= abs(turned_w) / 2.0
+    against = old.against if not told else old.against + 1 if turned_w * moved_w < 0.0 else 0
+    return MeterMemory(now_s, power_w, chargers_w, against)
+
+
+def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: float) -> EnvelopeMemory:
+    """Follow each outlet's SoC and heat: the top of the discharge event, and what discharge took out of each vehicle today."""
+    day = int(snapshot.wall_s // DAY_S)
+    taken_pct = memory.taken_pct if day == memory.day else {}
+    evses = []
+    for evse, state, old in zip(frame.site.evses, snapshot.evses, memory.evses or (EvseMemory(),) * len(frame.ids), strict=True):
+        new, vehicle = old, state.vehicle
+        if evse.cooling_loop:
+            most_w = evse.max_charge_w if vehicle else 0.0
+            power_w = abs(fresh_or(state.power_w, snapshot.now_s, frame.site.safety.charger_max_age_s, most_w))
+            load_pct = 100.0 * power_w / max(evse.max_charge_w, 1.0)
+            new = replace(
+                new, heat_pct=new.heat_pct + (load_pct - new.heat_pct) * min(dt_s / frame.site.safety.thermal_time_s, 1.0)
+            )
+        soc_pct = vehicle.soc_pct.value if vehicle and isinstance(vehicle.soc_pct, Reading) else 0.0
+        if vehicle is None or vehicle.session != old.session:
+            new = replace(new, session=vehicle.session if vehicle else "", event_soc_pct=soc_pct, last_soc_pct=soc_pct)
+        elif soc_pct > 0.0 and (soc_pct != old.last_soc_pct or old.power_w > 0.0):
+            # Charging ends an event. A SoC that flickers while nothing may flow out is the sensor's, not ours.
+            top_pct = soc_pct if old.power_w > 0.0 else max(old.event_soc_pct, soc_pct)
+            out_pct = max(old.last_soc_pct - soc_pct, 0.0) if old.least_w < 0.0 else 0.0
+            if out_pct:
+                taken_pct = {**taken_pct, vehicle.vehicle: taken_pct.get(vehicle.vehicle, 0.0) + out_pct}
+            new = replace(new, event_soc_pct=top_pct, last_soc_pct=soc_pct)
+        evses.append(new)
+    return replace(memory, evses=tuple(evses), day=day, taken_pct=taken_pct)

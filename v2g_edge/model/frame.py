@@ -1,0 +1,48 @@
+"""A site laid out once: what its names refer to, so that no tick has to look for it. Shared by rules and envelope."""
+
+from typing import NamedTuple
+
+from v2g_edge.model.site import Site, Vehicle, VehicleType
+from v2g_edge.model.tree import Tree, tree_of
+
+
+class Span(NamedTuple):
+    """What a meter has under it: outlets by place, bounds of the base load of all its feeders, import limit of its own."""
+
+    members: tuple[int, ...]
+    base_min_w: float
+    base_max_w: float
+    limit_w: float
+
+
+class Frame(NamedTuple):
+    """What of a site never changes. ``spans`` stand in the order of ``Site.meters``, ``ids`` in that of ``Site.evses``."""
+
+    site: Site
+    tree: Tree
+    ids: tuple[str, ...]
+    known: dict[str, Vehicle]
+    kinds: dict[str, VehicleType]
+    spans: tuple[Span, ...]
+
+
+def frame_of(site: Site) -> Frame:
+    """Lay out a site; ``config`` has proven that the names in it exist."""
+    tree = tree_of(site)
+    return Frame(
+        site=site,
+        tree=tree,
+        ids=tuple(evse.id for evse in site.evses),
+        known={vehicle.id: vehicle for vehicle in site.vehicles},
+        kinds={kind.id: kind for kind in site.vehicle_types},
+        spans=tuple(_span(site, tree, meter) for meter in site.meters),
+    )
+
+
+def _span(site: Site, tree: Tree, meter: str) -> Span:
+    """A meter's own feeder, and all below it. The grid meter without one stands over the root; any other over nothing."""
+    root = len(tree.feeders) - 1
+    top = next((i for i, feeder in enumerate(tree.feeders) if feeder.meter == meter), root if meter == site.grid.meter else None)
+    if top is None:
+        return Span((), 0.0, 0.0, 0.0)
+    return Span(tree.below[top], tree.base_min_w[top], tree.base_max_w[top], tree.feeders[top].import_limit_w)
