@@ -33,8 +33,7 @@ async def _write(path: Path, ticks: int, first: int = 0) -> list[tuple[Snapshot,
         if tick == first + 3:
             plan = Plan(1, "local", 1e6, 1e6, 2e6, (Slot(1e6, 2e6, (("b1", 5e3),)),))
         outcome = cycle.tick(snapshot, plan, memory)
-        before, after = msgspec.json.encode(memory), msgspec.json.encode(outcome.memory)
-        journal.record(snapshot, plan, outcome.permits, outcome.events, memory_before=before, memory_after=after)
+        journal.record(snapshot, plan, outcome.permits, outcome.events, memory_before=memory, memory_after=outcome.memory)
         memory = outcome.memory
         written.append((snapshot, outcome))
         if tick % 50 == 0:
@@ -69,7 +68,7 @@ async def test_a_restart_is_a_new_run_that_starts_with_a_key_record_and_the_last
     memory = journal.last_memory()
     await journal.close()
     assert memory is not None
-    assert msgspec.json.decode(memory, type=Memory) == written[-1][1].memory
+    assert msgspec.msgpack.decode(memory, type=Memory) == written[-1][1].memory
     await _write(tmp_path / "j.db", 5, first=10)
     ticks = list(JournalReader(tmp_path / "j.db").ticks())
     assert [tick.memory is not None for tick in ticks] == [True, False, False, False, False] * 2
@@ -91,7 +90,7 @@ async def test_a_disk_that_does_not_keep_up_costs_records_and_says_so(tmp_path: 
     blocker = sqlite3.connect(tmp_path / "j.db")
     blocker.execute("BEGIN EXCLUSIVE")
     for _ in range(WAITING_MAX + 50):
-        journal.record(snapshot, None, outcome.permits, outcome.events, memory_before=b"{}", memory_after=b"{}")
+        journal.record(snapshot, None, outcome.permits, outcome.events, memory_before=Memory(), memory_after=Memory())
     assert journal.lost >= 1
     blocker.rollback()
     blocker.close()
@@ -122,7 +121,7 @@ async def main():
     outcome = Cycle(site).tick(healthy(site), None, Memory())
     for tick in range(100_000):
         snapshot = replace(healthy(site), seq=tick + 1, wall_s=1e6 + tick)
-        journal.record(snapshot, None, outcome.permits, (), memory_before=b"{}", memory_after=b"{}")
+        journal.record(snapshot, None, outcome.permits, (), memory_before=Memory(), memory_after=Memory())
         while journal._waiting:
             await asyncio.sleep(0)
         await asyncio.wait([journal._writing])
@@ -157,7 +156,7 @@ async def test_a_torn_log_file_still_opens(tmp_path: Path, cut: int) -> None:
     outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
     for tick in range(10):
         snapshot = replace(healthy(SITE), seq=tick + 1)
-        journal.record(snapshot, None, outcome.permits, (), memory_before=b"{}", memory_after=b"{}")
+        journal.record(snapshot, None, outcome.permits, (), memory_before=Memory(), memory_after=Memory())
         while journal._writing is not None and not journal._writing.done():  # noqa: ASYNC110 - the executor has no event to wait on
             await asyncio.sleep(0.001)
     torn = tmp_path / "torn"

@@ -8,6 +8,7 @@ a power cut costs at most the last tick.
 
 import asyncio
 import sqlite3
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,11 @@ KEY_EVERY: Final = 300
 
 WAITING_MAX: Final = 3_600
 """Records that may wait for a slow disk (an hour of ticks, some megabytes). Past that new ones are counted and left out."""
+
+MEMORY_EVERY: Final = 30
+"""A restart may find ledgers this many ticks old; latches never are, for they change with an event."""
+
+KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
 
 SWEEP_EVERY: Final = 3_600
 """Ticks between two deletions of what is older than the retention."""
@@ -108,7 +114,9 @@ class Journal:
         self._last_plan: Plan | None = None
         self._last_permits: tuple[Permit, ...] = ()
         self._since_key = KEY_EVERY
+        self._since_memory = 0
         self._since_sweep = 0
+        self._newest: tuple[float, Struct] | None = None
         self._waiting: deque[tuple[float, bool, bytes, bytes]] = deque()
         self._writing: asyncio.Future[None] | None = None
         self._encoder = msgspec.msgpack.Encoder()
@@ -141,19 +149,28 @@ class Journal:
         permits: tuple[Permit, ...],
         events: tuple[Event, ...],
         *,
-        memory_before: bytes,
-        memory_after: bytes,
+        memory_before: Struct,
+        memory_after: Struct,
     ) -> None:
-        """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a tick."""
+        """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a tick.
+
+        The memory after the tick is kept for a restart when something happened, and else every ``MEMORY_EVERY`` ticks.
+        """
         if len(self._waiting) >= WAITING_MAX:
             self.lost += 1
             self._since_key = KEY_EVERY
             return
         key = self._since_key >= KEY_EVERY
-        body = self._encoder.encode(self._record(snapshot, plan, permits, events, memory_before if key else None))
+        before = self._encoder.encode(memory_before) if key else None
+        body = zlib.compress(self._encoder.encode(self._record(snapshot, plan, permits, events, before)), 1)
+        self._since_memory += 1
+        after = b""
+        if events or key or self._since_memory >= MEMORY_EVERY:
+            self._since_memory, after = 0, self._encoder.encode(memory_after)
+        self._newest = (snapshot.wall_s, memory_after)
         self._since_key = 1 if key else self._since_key + 1
         self._last, self._last_plan, self._last_permits = snapshot, plan, permits
-        self._waiting.append((snapshot.wall_s, key, body, memory_after))
+        self._waiting.append((snapshot.wall_s, key, body, after))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
 
@@ -192,12 +209,14 @@ class Journal:
         try:
             with self._db:
                 while self._waiting:
-                    wall_s, key, body, memory = self._waiting.popleft()
+                    wall_s, key, body, after = self._waiting.popleft()
+                    memory = after or memory
                     self._db.execute(
                         "INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", (self._run, wall_s, key, body)
                     )
                     self._since_sweep += 1
-                self._db.execute("INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)", (wall_s, memory))
+                if memory:
+                    self._db.execute(KEEP_MEMORY, (wall_s, memory))
                 if self._since_sweep >= SWEEP_EVERY:
                     self._since_sweep = 0
                     self._db.execute("DELETE FROM ticks WHERE wall_s < ?", (wall_s - self._keep_s,))
@@ -212,6 +231,9 @@ class Journal:
             await asyncio.wait([self._writing])
         if self._waiting:
             await asyncio.get_running_loop().run_in_executor(None, self._drain)
+        if self._newest is not None:
+            with self._db:
+                self._db.execute(KEEP_MEMORY, (self._newest[0], self._encoder.encode(self._newest[1])))
         self._db.close()
 
 
@@ -252,7 +274,7 @@ class JournalReader:
             start = int(row[0]) if row and row[0] is not None else 0
         old: Tick | None = None
         for run, body in self._db.execute("SELECT run, body FROM ticks WHERE id >= ? ORDER BY id", (start,)):
-            record = self._decoder.decode(body)
+            record = self._decoder.decode(zlib.decompress(body))
             if record.memory is None and (old is None or old.run != run):
                 continue  # the retention cut off this run's key record
             old = _tick(int(run), record, old)

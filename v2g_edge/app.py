@@ -1,0 +1,245 @@
+"""The wiring: the only file that knows every room. One daemon, one loop, one tick at a time."""
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from v2g_edge import __version__
+from v2g_edge.cloud.prices import read_prices
+from v2g_edge.cloud.session import CloudSession
+from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
+from v2g_edge.field.board import Board
+from v2g_edge.field.modbus.bus import ModbusField
+from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.writer import Writer
+from v2g_edge.host.control import BadRequestError, ControlSocket, Handler
+from v2g_edge.host.journal import Journal
+from v2g_edge.host.notify import Watchdog
+from v2g_edge.host.operator import OperatorFile
+from v2g_edge.model.event import Event
+from v2g_edge.model.plan import Plan, Price
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import Settings
+from v2g_edge.model.snapshot import Operator, Snapshot
+from v2g_edge.planner.price_rule import plan_from_prices
+from v2g_edge.study.explain import describe_status, describe_why
+
+log = structlog.get_logger()
+
+PLAN_EVERY_S: Final = 900.0
+"""The local plan is made anew at every slot of a day-ahead market (15 min), and whenever a vehicle comes or goes."""
+
+EVENTS_KEPT: Final = 1_000
+"""Recent events for the control socket; all of them are in the journal."""
+
+EARLY_TICK_GAP_S: Final = 0.02
+"""A flapping contact may wake the tick at most this often (loop time)."""
+
+
+class Daemon:
+    """A depot under control. ``start``, then ``run`` until ``stop`` is called; both ends are clean and idempotent."""
+
+    def __init__(self, settings: Settings, clock: ClockPort, watchdog: Watchdog) -> None:
+        self._settings = settings
+        self._site = settings.site
+        self._clock = clock
+        self._watchdog = watchdog
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.board = Board(self._site, self._wake.set)
+        self._cycle = Cycle(self._site)
+        self._state_dir = Path(settings.host.state_dir)
+        self.ocpp = CentralSystem(settings.listeners, settings.stations, self._site, self.board, clock, state_dir=self._state_dir)
+        self.modbus = ModbusField(settings.lines, settings.devices, self._site, self.board, clock)
+        self._writer = Writer({**self.ocpp.ports, **self.modbus.ports}, self.board, clock)
+        self._journal: Journal | None = None
+        self._control = ControlSocket(settings.host.socket, self._handlers())
+        self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
+        self._prices: tuple[Price, ...] = ()
+        self._cloud_plan: Plan | None = None
+        self._local_plan: Plan | None = None
+        self._planned_s = -PLAN_EVERY_S
+        self._planned_for: tuple[object, ...] = ()
+        self._orders = OperatorFile(self._state_dir / "operator.json")
+        self._operator = Operator()
+        self._memory = Memory()
+        self._last: tuple[Snapshot, Plan | None, Outcome] | None = None
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._told_s = -settings.cloud.telemetry_s
+
+    async def start(self) -> None:
+        """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the control socket."""
+        prices, host = self._settings.prices, self._settings.host
+        if prices.file:
+            self._prices = read_prices(Path(prices.file), shift_to_year=prices.shift_to_year)
+        self._journal = Journal.open(
+            self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
+        )
+        self._operator = self._orders.load()
+        memory = self._journal.last_memory()
+        if memory is not None:
+            self._memory = restarted(msgspec.msgpack.decode(memory, type=Memory), self._site, self._clock.now_s())
+        await self.ocpp.start()
+        await self.modbus.start()
+        await self._cloud.start()
+        await self._control.start()
+        log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
+
+    async def run(self) -> None:
+        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design 4.1)."""
+        pace = asyncio.create_task(self._pace(), name="pace")
+        try:
+            while not self._stopping:
+                await self._wake.wait()
+                self._wake.clear()
+                self._tick()
+                await asyncio.sleep(EARLY_TICK_GAP_S)
+        finally:
+            pace.cancel()
+            await asyncio.gather(pace, return_exceptions=True)
+
+    def stop(self) -> None:
+        """End ``run`` after the present tick. May be called from a signal handler."""
+        self._stopping = True
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Put everything away. Chargers keep their leases to the end and then their defaults."""
+        self._watchdog.stopping()
+        await self._control.stop()
+        await self._writer.stop()
+        await self._cloud.stop()
+        await self.modbus.stop()
+        await self.ocpp.stop()
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            await journal.close()
+        log.info("stopped", site=self._site.name)
+
+    async def _pace(self) -> None:
+        """Wake the tick every ``tick_s``; ticks that a slow machine missed are left out, not made up."""
+        tick_s = self._settings.host.tick_s
+        due_s = self._clock.now_s()
+        while True:
+            self._wake.set()
+            now_s = self._clock.now_s()
+            due_s = max(due_s + tick_s, now_s)
+            await self._clock.sleep_s(due_s - now_s)
+
+    def _tick(self) -> None:
+        """One whole tick, in the order that lets the watchdog speak for it."""
+        clock, journal = self._clock, self._journal
+        assert journal is not None  # noqa: S101 - start() opened it
+        now_s, wall_s = clock.now_s(), clock.wall_s()
+        snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self._operator)
+        plan = self._plan(snapshot)
+        before = self._memory
+        outcome = self._cycle.tick(snapshot, plan, before)
+        self._writer.submit(outcome.permits)
+        self._memory = outcome.memory
+        self._operator = replace(self._operator, acknowledged=())
+        self._last = (snapshot, plan, outcome)
+        journal.record(
+            snapshot,
+            plan,
+            outcome.permits,
+            outcome.events,
+            memory_before=before,
+            memory_after=outcome.memory,
+        )
+        self._tell(snapshot, plan, outcome)
+        if self._watchdog.fed == 0:
+            self._watchdog.ready()
+        self._watchdog.feed(f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected")
+
+    def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
+        """Events to the log, the cloud and whoever asks; telemetry at its own pace."""
+        for event in outcome.events:
+            log.info("event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text)
+        self._events.extend(outcome.events)
+        cloud = self._settings.cloud
+        if not cloud.host:
+            return
+        if outcome.events:
+            self._cloud.publish_events(outcome.events)
+        if snapshot.now_s - self._told_s >= cloud.telemetry_s:
+            self._told_s = snapshot.now_s
+            self._cloud.publish_telemetry(describe_status(self._site, snapshot, plan, outcome))
+
+    def _plan(self, snapshot: Snapshot) -> Plan | None:
+        """The cloud's plan while it is valid, else our own from prices, else none."""
+        cloud = self._cloud_plan
+        if cloud is not None and cloud.valid_from_wall_s <= snapshot.wall_s < cloud.valid_until_wall_s:
+            return cloud
+        if not self._prices:
+            return None
+        facts = tuple(
+            (v.session, v.departure_wall_s, v.target_soc_pct) if (v := state.vehicle) is not None else None
+            for state in snapshot.evses
+        )
+        if facts != self._planned_for or snapshot.now_s - self._planned_s >= PLAN_EVERY_S:
+            self._planned_for, self._planned_s = facts, snapshot.now_s
+            self._local_plan = plan_from_prices(self._site, snapshot, self._prices, self._settings.prices, snapshot.wall_s)
+        return self._local_plan
+
+    def _take_cloud_plan(self, plan: Plan) -> None:
+        self._cloud_plan = plan
+        self._wake.set()
+
+    def _handlers(self) -> dict[str, Handler]:
+        return {
+            "status": self._on_status,
+            "why": self._on_why,
+            "events": self._on_events,
+            "plan": self._on_plan,
+            "operate": self._on_operate,
+        }
+
+    def _tick_or_refuse(self) -> tuple[Snapshot, Plan | None, Outcome]:
+        if self._last is None:
+            raise BadRequestError("the daemon has not finished its first tick yet; ask again in a second")
+        return self._last
+
+    async def _on_status(self, _params: dict[str, Any]) -> dict[str, Any]:
+        return describe_status(self._site, *self._tick_or_refuse())
+
+    async def _on_why(self, params: dict[str, Any]) -> dict[str, Any]:
+        snapshot, _plan, outcome = self._tick_or_refuse()
+        try:
+            return describe_why(self._site, snapshot, outcome, str(params.get("evse", "")))
+        except KeyError as error:
+            raise BadRequestError(str(error.args[0])) from error
+
+    async def _on_events(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Events after ``since_wall_s`` (all that are kept, by default), oldest first."""
+        since = params.get("since_wall_s", 0.0)
+        if not isinstance(since, int | float):
+            raise BadRequestError(f"since_wall_s is UTC epoch seconds, found {since!r}")
+        return {"events": [msgspec.to_builtins(event) for event in self._events if event.wall_s > since]}
+
+    async def _on_plan(self, _params: dict[str, Any]) -> dict[str, Any]:
+        _snapshot, plan, _outcome = self._tick_or_refuse()
+        return {"plan": msgspec.to_builtins(plan)}
+
+    async def _on_operate(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Standing orders: ``stop``, ``export_hold`` (booleans), ``acknowledge`` ("row:subject"). On disk before the answer."""
+        allowed = {"stop": bool, "export_hold": bool, "acknowledge": str}
+        wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
+        if wrong or not params:
+            raise BadRequestError(f"operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found {params!r}")
+        orders = replace(
+            self._operator,
+            stop=params.get("stop", self._operator.stop),
+            export_hold=params.get("export_hold", self._operator.export_hold),
+        )
+        self._orders.save(orders)
+        said = params.get("acknowledge")
+        self._operator = replace(orders, acknowledged=(said,)) if said else orders
+        log.warning("operator_order", **params)
+        self._wake.set()
+        return {"stop": orders.stop, "export_hold": orders.export_hold}
