@@ -8,7 +8,7 @@ from tests.conformance.cases_file import load
 from tests.conformance.grid import CODES, RATE_HZ, Rig, Volts, code_of
 
 CASES = load("ride_through")
-FINE_S = 3.0
+FINE_S = 1.5
 """The first and last seconds of a step are sampled at 50 Hz; the middle of a long one at 4 Hz proves the same."""
 
 

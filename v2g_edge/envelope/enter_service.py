@@ -78,7 +78,7 @@ def service_step(
 
 
 def _judge(rules: EnterService, nominal_v: float, memory: ServiceMemory, sample: GridSample, max_age_s: float) -> ServiceMemory:
-    """Only a complete sample inside the window keeps the delay running; a gap longer than ``max_age_s`` breaks it too."""
+    """Only a complete sample inside the window keeps the delay running; a gap longer than ``max_age_s`` breaks both."""
     volts = [known(phase, sample.at_s, max_age_s) for phase in sample.v]
     hz = known(sample.hz, sample.at_s, max_age_s)
     complete = hz is not None and None not in volts
@@ -86,6 +86,9 @@ def _judge(rules: EnterService, nominal_v: float, memory: ServiceMemory, sample:
     within = within and rules.f_lo_hz <= (hz or 0.0) <= rules.f_hi_hz
     unbroken = memory.since_s is not None and memory.last_s is not None and sample.at_s - memory.last_s <= max_age_s
     since_s = (memory.since_s if unbroken else sample.at_s) if within else None
+    if complete and memory.state != "waiting" and memory.seen_s is not None and sample.at_s - memory.seen_s > max_age_s:
+        cause = f"no complete grid sample for {sample.at_s - memory.seen_s:.1f} s"
+        memory = replace(memory, state="waiting", cause=cause)
     return replace(memory, since_s=since_s, last_s=sample.at_s, seen_s=sample.at_s if complete else memory.seen_s)
 
 
