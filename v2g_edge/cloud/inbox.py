@@ -155,7 +155,7 @@ def _judge_powers(message: PlanMessage, site: Site) -> Refusal | None:
                 text = f"slots[{number}].evse_w: the site has no EVSE {evse_id!r}"
                 return Refusal("unknown_evse", _short(text), message.revision)
             if not math.isfinite(power_w) or not -_gives_w(evse) <= power_w <= evse.max_charge_w:
-                room = f"{-_gives_w(evse):g} to {evse.max_charge_w:g}"
+                room = f"{0.0 - _gives_w(evse):g} to {evse.max_charge_w:g}"
                 text = f"slots[{number}].evse_w.{evse_id} = {power_w:g} W, allowed are {room}"
                 return Refusal("impossible_power", text, message.revision)
         if slot.site_w is not None and not least_w <= slot.site_w <= most_w:

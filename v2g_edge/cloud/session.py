@@ -5,6 +5,7 @@ sessions, queues and retained messages alike.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import ssl
 from collections.abc import Callable
@@ -168,6 +169,16 @@ class CloudSession:
         )
 
     async def _serve(self, client: CheckedClient) -> None:
+        try:
+            await self._greet(client)
+            await self._exchange(client)
+        except asyncio.CancelledError:
+            # Stopped on purpose: the broker publishes the will only for those who vanish.
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.send(self._topics.status, b'{"online":false}', retain=True)
+            raise
+
+    async def _greet(self, client: CheckedClient) -> None:
         codes = await client.subscribe(self._topics.plan, qos=1)
         if any(code.is_failure for code in codes if isinstance(code, ReasonCode)):
             log.error("cloud_forbidden", topic=self._topics.plan, reason=str(codes[0]))
@@ -176,12 +187,6 @@ class CloudSession:
         await client.send(self._topics.plan_request, msgspec.json.encode(newest))
         self.connected = True
         log.info("cloud_online", host=self._settings.host)
-        try:
-            await self._exchange(client)
-        except asyncio.CancelledError:
-            # Stopped on purpose: the broker publishes the will only for those who vanish.
-            await client.send(self._topics.status, b'{"online":false}', retain=True)
-            raise
 
     async def _exchange(self, client: CheckedClient) -> None:
         """Receive and send until the connection breaks, which raises ``MqttError``."""

@@ -1,0 +1,65 @@
+"""Prices are read from what market exports look like, and every bad line is named."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from v2g_edge.cloud.prices import MAX_REPORTED, BadPrices, read_prices
+
+HEAD = "Datetime,Price (EUR/MWh)\n"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "prices.csv"
+    path.write_text(text)
+    return path
+
+
+def test_hours_are_utc_and_prices_become_per_kwh(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + "2023-01-01 00:00:00,-3.61\n2023-01-01 01:00:00,146\n")
+    first, second = read_prices(path)
+    assert (first.start_wall_s, first.per_kwh) == (datetime(2023, 1, 1, tzinfo=UTC).timestamp(), -0.00361)
+    assert (second.start_wall_s - first.start_wall_s, second.per_kwh) == (3_600.0, 0.146)
+
+
+def test_an_offset_in_the_file_is_honoured(tmp_path: Path) -> None:
+    (price,) = read_prices(written(tmp_path, HEAD + "2023-06-01T02:00:00+02:00,1\n"))
+    assert price.start_wall_s == datetime(2023, 6, 1, tzinfo=UTC).timestamp()
+
+
+def test_another_year_takes_the_same_days_and_leaves_out_the_one_it_lacks(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + "2024-02-28 23:00:00,1\n2024-02-29 00:00:00,2\n2024-03-01 00:00:00,3\n")
+    prices = read_prices(path, shift_to_year=2026)
+    assert [price.per_kwh for price in prices] == [0.001, 0.003]
+    assert prices[0].start_wall_s == datetime(2026, 2, 28, 23, tzinfo=UTC).timestamp()
+
+
+def test_every_bad_line_is_named_with_its_number(tmp_path: Path) -> None:
+    bad = ("nonsense", "2023-01-01 01:00:00", "2023-01-01 02:00:00,dear", "2023-01-01 03:00:00,nan", "2023-01-01 00:00:00,1e9")
+    path = written(tmp_path, HEAD + "2023-01-01 00:00:00,1\n" + "\n".join(bad) + "\n2022-01-01 00:00:00,5\n")
+    with pytest.raises(BadPrices) as found:
+        read_prices(path)
+    lines = str(found.value).splitlines()
+    assert [int(line.removeprefix(f"{path}:").split(":")[0]) for line in lines] == [3, 4, 5, 6, 7, 8]
+    assert "expected 'YYYY-MM-DD HH:MM:SS,price per MWh' in UTC, found 'nonsense'" in lines[0]
+    assert "not later" in lines[-1]
+
+
+def test_a_file_full_of_bad_lines_is_reported_in_short(tmp_path: Path) -> None:
+    with pytest.raises(BadPrices, match="and 80 more") as found:
+        read_prices(written(tmp_path, HEAD + "x\n" * 100))
+    assert len(str(found.value).splitlines()) == MAX_REPORTED + 1
+
+
+@pytest.mark.parametrize("text", ["", HEAD, "\xff\xfe\0"])
+def test_a_file_without_prices_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadPrices, match=r"prices\.csv"):
+        read_prices(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadPrices, match="absent"):
+        read_prices(tmp_path / "absent.csv")
