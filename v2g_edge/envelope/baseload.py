@@ -63,4 +63,4 @@ def _sample(c: Context, place: int) -> tuple[float | None, float]:
     if not isinstance(power, Reading) or not alive or not all(o.metered for o in outlets):
         return None, 0.0
     times_s = [o.state.power_w.at_s for o in outlets if isinstance(o.state.power_w, Reading)]
-    return power.value - sum(o.power_w for o in outlets), min(power.at_s, *times_s)
+    return power.value - sum(o.power_w for o in outlets), min((power.at_s, *times_s))
