@@ -1,0 +1,124 @@
+"""Logs: events with keys, to stderr, or to journald with a field for each key where systemd runs us.
+
+journald's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL) is one datagram an entry: ``KEY=value`` lines, or for values with
+a line break the key, a little-endian length of 64 bits and the bytes.
+"""
+
+import logging
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import structlog
+from structlog.typing import EventDict
+
+JOURNAL: Final = Path("/run/systemd/journal/socket")
+VALUE_MAX: Final = 16_384
+"""Bytes of one field: a whole entry stays below a datagram's usual limit of 208 KiB (net.core.wmem_default)."""
+FIELDS_MAX: Final = 10
+"""Keys of one entry; no event of ours has more."""
+PRIORITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
+"""syslog's severities (RFC 5424, 6.2.1)."""
+
+Level = Literal["debug", "info", "warning", "error"]
+Style = Literal["auto", "console", "json", "journal"]
+
+
+class JournalWriter:
+    """Sends entries to journald. An entry that cannot be sent is counted in ``lost``: logging never stops the daemon."""
+
+    def __init__(self, path: Path = JOURNAL) -> None:
+        self._path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        self.lost = 0
+
+    def msg(self, **fields: str) -> None:
+        """One entry; keys are field names of the journal."""
+        try:
+            self._socket.sendto(b"".join(map(_field, fields.keys(), fields.values())), self._path)
+        except OSError:
+            self.lost += 1
+
+    debug = info = warning = error = exception = critical = msg
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def _field(key: str, value: str) -> bytes:
+    data = value.encode("utf-8", "backslashreplace")[:VALUE_MAX]
+    if b"\n" in data:
+        return key.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"
+    return key.encode() + b"=" + data + b"\n"
+
+
+def journal_fields(_logger: object, _method: str, entry: EventDict) -> tuple[tuple[()], dict[str, str]]:
+    """structlog's last step: MESSAGE for people, PRIORITY, and ``V2G_<KEY>`` for each key of the event."""
+    level = str(entry.pop("level", "info"))
+    event = str(entry.pop("event", ""))
+    entry.pop("timestamp", None)
+    keys = list(entry.items())[:FIELDS_MAX]
+    fields = {
+        "MESSAGE": " ".join([event, *(f"{key}={value}" for key, value in keys)]),
+        "PRIORITY": str(PRIORITY.get(level, 6)),
+        "SYSLOG_IDENTIFIER": "v2g-edge",
+        "V2G_EVENT": event,
+    }
+    fields.update((_name(key), str(value)) for key, value in keys)
+    return (), fields
+
+
+def _name(key: str) -> str:
+    """Field names are capitals, digits and _, at most 64 characters."""
+    return ("V2G_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in key.upper()))[:64]
+
+
+def journal_is_stderr(environ: Mapping[str, str], stderr_fd: int = 2) -> bool:
+    """Whether stderr goes to journald (JOURNAL_STREAM, systemd.exec(5)), so that native entries would not be doubled."""
+    try:
+        stat = os.fstat(stderr_fd)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM", "") == f"{stat.st_dev}:{stat.st_ino}" and JOURNAL.exists()
+
+
+class _Foreign(logging.Handler):
+    """What libraries log becomes an event like ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text = f"{text}: {record.exc_info[1]!r}"
+        structlog.get_logger().log(record.levelno, "library", logger=record.name, text=text)
+
+
+def set_up_logs(level: Level, wall_text: Callable[[], str], style: Style = "auto") -> None:
+    """Configure the whole process. ``wall_text`` gives the time as it should stand in a line (journald has its own)."""
+    if style == "auto":
+        style = "journal" if journal_is_stderr(os.environ) else "console"
+
+    def stamp(_logger: object, _method: str, entry: EventDict) -> EventDict:
+        return {"timestamp": wall_text(), **entry}
+
+    common: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, stamp]
+    common.append(structlog.processors.format_exc_info)
+    factory: Any = structlog.WriteLoggerFactory(file=sys.stderr)
+    last: Any = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    if style == "json":
+        last = structlog.processors.JSONRenderer()
+    elif style == "journal":
+        writer = JournalWriter()
+        last, factory = journal_fields, lambda *_args: writer
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*common, last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=factory,
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[_Foreign()], force=True)
