@@ -92,9 +92,10 @@ def _stopped(what: str) -> Condition:
 
 
 def _disobeys(c: Context, o: Outlet, held: Latch | None) -> str:
-    # An unknown power never begins this and never ends it.
+    # An unknown power never begins this and never ends it. Where the lease has run out, the default profile is what is obeyed.
     slack_w, permit_w = c.site.safety.obey_tolerance_w, o.memory.power_w
-    obeys = min(permit_w, 0.0) - slack_w <= o.power_w <= max(permit_w, 0.0) + slack_w if o.metered else held is None
+    most_w = max(permit_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
+    obeys = min(permit_w, 0.0) - slack_w <= o.power_w <= most_w + slack_w if o.metered else held is None
     return "" if obeys else f"measured {o.power_w:.0f} W (0: unknown) against a permit of {permit_w:.0f} W"
 
 
