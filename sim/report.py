@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 
 from sim.clock import stamp
 from sim.world import World
+from v2g_edge.model.event import Event
 
 
 def make_report(world: World, journal: Path) -> dict[str, Any]:
@@ -90,10 +92,22 @@ def digest(world: World, bodies: list[bytes]) -> str:
 
 
 def trips(bodies: list[bytes]) -> list[dict[str, Any]]:
-    """Every event of severity "trip" in the journal. Found by its fields, so that a record may be laid out as it likes."""
-    parts = (part for body in bodies if b"trip" in body for part in msgspec.msgpack.decode(body) if isinstance(part, list))
-    events = (event for part in parts for event in part if isinstance(event, dict) and event.get("severity") == "trip")
-    return [{"time": stamp(event["wall_s"]), **{key: event[key] for key in ("kind", "subject", "text")}} for event in events]
+    """Every event of severity "trip" in the journal: what is the ``events`` field of a record is found by its look."""
+    found = []
+    for body in bodies:
+        plain = zlib.decompress(body)
+        if b"trip" in plain:
+            parts = msgspec.msgpack.decode(plain)
+            events = (_event(item) for part in parts if isinstance(part, list) for item in part)
+            found += [event for event in events if event is not None and event.severity == "trip"]
+    return [{"time": stamp(event.wall_s), "kind": event.kind, "subject": event.subject, "text": event.text} for event in found]
+
+
+def _event(item: Any) -> Event | None:
+    try:
+        return msgspec.convert(item, Event)
+    except msgspec.ValidationError:
+        return None
 
 
 def kept(report: dict[str, Any]) -> bool:
