@@ -6,7 +6,6 @@ import pytest
 
 from tests.conformance.cases_file import load
 from tests.conformance.grid import CODES, RATE_HZ, Rig, Volts, code_of
-from v2g_edge.envelope.gridtrip import ride_through_s
 from v2g_edge.model.gridcode import GridCode
 
 CASES = load("trips")
@@ -106,7 +105,7 @@ def test_at_the_sampling_of_the_field_a_trip_is_late_at_most_by_two_samples(
     begun_s = rig.now_s
     put(rig, case, case["beyond"], phase, latest_s(case) + 3.0, rate_hz)
     trip = rig.trips[case["element"]]
-    assert ride_through_s(profile, element) < trip.at_s - begun_s <= latest_s(case) + 2.0 / rate_hz
+    assert profile.ride_through_s(element) < trip.at_s - begun_s <= latest_s(case) + 2.0 / rate_hz
 
 
 @pytest.mark.parametrize("code", CODES)

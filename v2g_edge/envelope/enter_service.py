@@ -66,10 +66,10 @@ def service_step(
         if sample.at_s <= now_s and (memory.last_s is None or sample.at_s > memory.last_s):
             memory = _judge(rules, nominal_v, memory, sample, max_age_s)
     cause = trip or ("" if permitted else "export not permitted")
-    if not cause and (memory.seen_s is None or now_s - memory.seen_s > max_age_s):
-        cause = (
-            "no complete grid sample" if memory.seen_s is None else f"last complete grid sample {now_s - memory.seen_s:.1f} s old"
-        )
+    if not cause and memory.seen_s is None:
+        cause = "no complete grid sample"
+    elif not cause and memory.seen_s is not None and now_s - memory.seen_s > max_age_s:
+        cause = f"last complete grid sample {now_s - memory.seen_s:.1f} s old"
     if cause:
         memory = replace(memory, state="waiting", since_s=None, cause=cause, chance=chance)
     else:
@@ -87,8 +87,7 @@ def _judge(rules: EnterService, nominal_v: float, memory: ServiceMemory, sample:
     unbroken = memory.since_s is not None and memory.last_s is not None and sample.at_s - memory.last_s <= max_age_s
     since_s = (memory.since_s if unbroken else sample.at_s) if within else None
     if complete and memory.state != "waiting" and memory.seen_s is not None and sample.at_s - memory.seen_s > max_age_s:
-        cause = f"no complete grid sample for {sample.at_s - memory.seen_s:.1f} s"
-        memory = replace(memory, state="waiting", cause=cause)
+        memory = replace(memory, state="waiting", cause=f"no complete grid sample for {sample.at_s - memory.seen_s:.1f} s")
     return replace(memory, since_s=since_s, last_s=sample.at_s, seen_s=sample.at_s if complete else memory.seen_s)
 
 

@@ -77,20 +77,9 @@ def describe(trip: Trip) -> str:
     )
 
 
-def ride_through_s(code: GridCode, element: Element) -> float:
-    """The longest mandatory ride-through anywhere beyond ``element``'s threshold, in s; 0 where the code names none."""
-    low = element.quantity.endswith("low")
-    longest = 0.0
-    for band in code.ride_through:
-        if band.quantity == element.quantity and (band.lo < element.threshold if low else band.hi > element.threshold):
-            edge = min(band.hi, element.threshold) if low else band.hi
-            longest = max(longest, band.time_s + band.slope * (edge - band.lo))
-    return longest
-
-
 def pickup_s(code: GridCode, element: Element) -> float:
     """On-delay of the supervisory element in s: as late as the clearing time leaves room, never inside ride-through."""
-    return max(ride_through_s(code, element), element.time_s - min(ACTUATION_S, ACTUATION_SHARE * element.time_s))
+    return max(code.ride_through_s(element), element.time_s - min(ACTUATION_S, ACTUATION_SHARE * element.time_s))
 
 
 def trip_step(
@@ -162,9 +151,7 @@ def _ceasing(code: GridCode, nominal_v: float, before: str, volts: tuple[float |
             for phase, value in zip(("L1", "L2", "L3"), volts, strict=True):
                 # The far edge is the trip element's; until it has tripped, what is further out ceases too.
                 if value is not None and (value < band.hi * nominal_v if low else value > band.lo * nominal_v):
-                    return (
-                        f"{phase} {value:.1f} V is in momentary cessation {band.lo:g}-{band.hi:g} pu ({code.name}, {band.source})"
-                    )
+                    return f"{phase} {value:.1f} V in momentary cessation {band.lo:g}-{band.hi:g} pu ({code.name}, {band.source})"
     return before if None in volts else ""
 
 
@@ -179,12 +166,11 @@ def _rate(rocof: Rocof, memory: TripMemory, at_s: float, hz: float | None, trips
             points = points[1:]
         slope = _slope(points, rocof.window_s)
         if slope is not None:
-            same = timer is not None and timer.value * slope > 0.0
-            beyond = abs(slope) > rocof.hz_per_s
-            timer = Timer(timer.since_s if same and timer is not None else at_s, slope) if beyond else None
+            since_s = timer.since_s if timer is not None and timer.value * slope > 0.0 else at_s
+            timer = Timer(since_s, slope) if abs(slope) > rocof.hz_per_s else None
     if timer is not None and at_s - timer.since_s > rocof.time_s + FLOAT_NOISE_S:
-        trip = Trip("ROCOF", timer.value, rocof.hz_per_s, "Hz/s", at_s - timer.since_s, rocof.time_s, at_s)
-        trips.setdefault("ROCOF", trip)
+        elapsed_s = at_s - timer.since_s
+        trips.setdefault("ROCOF", Trip("ROCOF", timer.value, rocof.hz_per_s, "Hz/s", elapsed_s, rocof.time_s, at_s))
     return replace(memory, rate=timer, points=points)
 
 

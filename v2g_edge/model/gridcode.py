@@ -98,3 +98,13 @@ class GridCode(Struct, frozen=True, forbid_unknown_fields=True):
     ride_through: tuple[RideThrough, ...] = ()
     rocof: Rocof | None = None
     rocof_ride_hz_per_s: float = 0.0
+
+    def ride_through_s(self, element: Element) -> float:
+        """The longest ride-through demanded anywhere beyond ``element``'s threshold, in s; 0 where the code names none."""
+        low = element.quantity.endswith("low")
+        longest = 0.0
+        for band in self.ride_through:
+            if band.quantity == element.quantity and (band.lo < element.threshold if low else band.hi > element.threshold):
+                edge = min(band.hi, element.threshold) if low else band.hi
+                longest = max(longest, band.time_s + band.slope * (edge - band.lo))
+        return longest
