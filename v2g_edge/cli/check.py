@@ -1,0 +1,35 @@
+"""``v2g-edge check FILE``: can this site file be used?"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from v2g_edge.cli.outcome import BAD_INPUT, DONE
+from v2g_edge.config import ConfigError, load
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("check", help="report every problem of a site file at once")
+    parser.add_argument("file", type=Path)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One report on stdout; 2 when the file cannot be used."""
+    try:
+        settings = load(arguments.file)
+    except ConfigError as error:
+        count = len(error.problems)
+        print(f"{arguments.file}: {count} problem{'s' if count > 1 else ''}; nothing can be started from this file\n")
+        for problem in error.problems:
+            print(f"  {problem.key}\n    found    {problem.found}\n    allowed  {problem.allowed}\n    {problem.mend}\n")
+        return BAD_INPUT
+    site = settings.site
+    grid = site.grid.profile
+    print(f"{arguments.file}: no problem")
+    print(f"  {site.name}: {len(site.evses)} outlets, {len(site.feeders)} feeders, {len(site.vehicles)} vehicles")
+    export = "allowed" if site.grid.export_allowed else "not allowed"
+    print(f"  grid code {site.grid.code} ({grid.status if grid else 'none'}), export {export}")
+    print("  with all chargers at their fallback and all base loads at their worst, every feeder holds")
+    return DONE

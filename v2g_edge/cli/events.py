@@ -1,0 +1,67 @@
+"""``v2g-edge events``: what happened, from the running daemon or from a journal."""
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from v2g_edge.cli.client import add_socket, ask
+from v2g_edge.cli.outcome import DONE
+from v2g_edge.cli.screen import local_time
+
+POLL_S: Final = 0.5
+"""How often --follow asks."""
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("events", help="what happened")
+    parser.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--last", type=int, metavar="N", help="only the last N of what is there")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="all events of a journal")
+    add_socket(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is there, then follow where asked to."""
+    if arguments.journal:
+        _print(_recorded(arguments.journal), arguments)
+        return DONE
+    events = ask(arguments.socket, "events")["events"]
+    _print(events, arguments)
+    if arguments.follow:
+        try:
+            asyncio.run(_follow(arguments, events[-1]["wall_s"] if events else 0.0))
+        except KeyboardInterrupt:
+            print()
+    return DONE
+
+
+async def _follow(arguments: argparse.Namespace, since_wall_s: float) -> None:
+    arguments.last = None
+    while True:
+        await asyncio.sleep(POLL_S)
+        events = (await asyncio.to_thread(ask, arguments.socket, "events", {"since_wall_s": since_wall_s}))["events"]
+        _print(events, arguments)
+        since_wall_s = events[-1]["wall_s"] if events else since_wall_s
+
+
+def _recorded(path: Path) -> list[dict[str, Any]]:
+    from v2g_edge.cli.past import opened  # noqa: PLC0415 - the live question needs no journal
+
+    with opened(path) as reader:
+        return [msgspec.to_builtins(event) for tick in reader.ticks() for event in tick.events]
+
+
+def _print(events: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    for event in events[-arguments.last :] if arguments.last else events:
+        if arguments.json:
+            print(json.dumps(event), flush=True)
+        else:
+            when = local_time(event["wall_s"], "%Y-%m-%d %H:%M:%S")
+            print(f"{when}  {event['severity']:7}  {event['kind']}  {event['subject']}  {event['text']}", flush=True)

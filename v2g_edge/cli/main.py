@@ -1,0 +1,59 @@
+"""``v2g-edge``: one command for everything a person does with the daemon.
+
+Exit codes: 0 done, 1 failed (the daemon does not answer, a promise did not hold), 2 the input cannot be used.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from v2g_edge import __version__
+from v2g_edge.cli.outcome import BAD_INPUT, FAILED, CommandError
+
+COMMANDS: Final[dict[str, str]] = {
+    "run": "v2g_edge.cli.run",
+    "check": "v2g_edge.cli.check",
+    "status": "v2g_edge.cli.status",
+    "why": "v2g_edge.cli.why",
+    "events": "v2g_edge.cli.events",
+    "plan": "v2g_edge.cli.plan",
+    "stop": "v2g_edge.cli.operate",
+    "hold": "v2g_edge.cli.operate",
+    "release": "v2g_edge.cli.operate",
+    "clear": "v2g_edge.cli.operate",
+    "replay": "v2g_edge.cli.replay",
+}
+"""Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
+
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one command, or of all of them."""
+    top = argparse.ArgumentParser(prog="v2g-edge", description="Runs an electric-vehicle depot.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"v2g-edge {__version__}")
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = [COMMANDS[command]] if command in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in modules:
+        importlib.import_module(module).register(subparsers)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = parser(words[0] if words else None).parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except CommandError as error:
+        print(f"v2g-edge {arguments.command}: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return FAILED
+    except BrokenPipeError:  # `v2g-edge events | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+__all__ = ["BAD_INPUT", "COMMANDS", "main", "parser"]

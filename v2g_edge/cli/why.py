@@ -1,0 +1,70 @@
+"""``v2g-edge why EVSE``: every limit on one charger, and the one that binds; live, or at any tick of a journal."""
+
+import argparse
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from v2g_edge.cli.client import add_socket, ask
+from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
+from v2g_edge.cli.screen import kilowatts, local_time, number, table
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("why", help="every limit on one charger, and the one that binds")
+    parser.add_argument("evse", metavar="EVSE")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="ask a journal instead of the daemon")
+    parser.add_argument(
+        "--at", metavar="TIME", help="with --journal: the tick at or before this time (ISO 8601; default: the last)"
+    )
+    add_socket(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the answer."""
+    if arguments.at and not arguments.journal:
+        raise CommandError("--at needs --journal: the running daemon knows its last tick only", BAD_INPUT)
+    answer = _from_journal(arguments) if arguments.journal else ask(arguments.socket, "why", {"evse": arguments.evse})
+    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(lines_of(answer)))
+    return DONE
+
+
+def wall_of(text: str) -> float:
+    """UTC epoch seconds of an ISO 8601 time; without an offset it is the terminal's local time."""
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError as error:
+        raise CommandError(f"{text!r} is no time; write it like 2026-01-31T18:30:00+01:00", BAD_INPUT) from error
+
+
+def _from_journal(arguments: argparse.Namespace) -> dict[str, Any]:
+    from v2g_edge.cli.past import last_before  # noqa: PLC0415 - the live question needs neither cycle nor journal
+    from v2g_edge.study.explain import describe_why  # noqa: PLC0415
+
+    at_wall_s = wall_of(arguments.at) if arguments.at else None
+    site, snapshot, _plan, outcome = last_before(arguments.journal, at_wall_s)
+    try:
+        return describe_why(site, snapshot, outcome, arguments.evse)
+    except KeyError as error:
+        raise CommandError(str(error.args[0]), BAD_INPUT) from error
+
+
+def lines_of(why: dict[str, Any]) -> list[str]:
+    """What was wished, what was permitted, and the limits, the binding one marked."""
+    room = " to ".join(map(kilowatts, why["room_w"]))
+    rows: list[tuple[str, ...]] = [
+        ("►" if limit["binds"] else "", limit["rule"], kilowatts(limit["min_w"]), kilowatts(limit["max_w"]), limit["source"])
+        for limit in why["limits"]
+    ]
+    return [
+        f"{why['evse']} at {local_time(why['wall_s'], '%Y-%m-%d %H:%M:%S %Z')} (tick {why['seq']})",
+        f"  wanted     {kilowatts(why['wish_w'])} kW, because: {why['reason']}",
+        f"  permitted  {kilowatts(why['permit_w'])} kW for {number(why['valid_for_s'])} s; room {room} kW",
+        f"  measured   {kilowatts(why['measured_w'])} kW; last command {why['ack']}",
+        "",
+        *table(("", "limit", "from kW", "to kW", "source"), rows, frozenset({0, 1, 4})),
+    ]
