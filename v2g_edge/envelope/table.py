@@ -15,6 +15,8 @@ from v2g_edge.model.event import Event, Severity
 
 REFILL: Final = 0.25
 """An allowance refills four times slower than it drains (the ratio of PX4's failsafe framework)."""
+FIRST_S: Final = 1e-3
+"""What a first sight leaves of any allowance."""
 SITE: Final = "site"
 NO_ANSWER: Final = "no answer"
 """The subject of a row whose check gave no answer."""
@@ -132,14 +134,17 @@ def _ask(row: Row, old: dict[str, Latch], inputs: Inputs) -> dict[str, str]:
 
 
 def _advance(row: Row, subject: str, was: Latch | None, text: str | None, inputs: Inputs) -> Latch | None:
-    """The latch after this tick; None when there is nothing to remember. A condition seen for the first time has lasted 0 s."""
+    """The latch after this tick; None when there is nothing to remember. With an allowance no first sight acts, however long
+    the tick: whoever judges by readings that come and go can then let a missing one go on what it has begun, and no more.
+    """
     allowance_s = row.allowance(inputs.context) if row.allowance and subject != NO_ANSWER else 0.0
     held = was if was is not None and was.active else None
     session = held.session if held else inputs.sessions.get(subject, "")
+    passed_s = REFILL * inputs.dt_s if text is None else -inputs.dt_s
+    least_s = 0.0 if was else min(allowance_s, FIRST_S)
+    left_s = min(max((was.left_s if was else allowance_s) + passed_s, least_s), allowance_s)
     if text is not None:
-        left_s = max(was.left_s - inputs.dt_s, 0.0) if was else allowance_s
         return Latch(row.id, subject, held is not None or left_s <= 0.0, left_s, text, session)
-    left_s = min(was.left_s + REFILL * inputs.dt_s, allowance_s) if was else allowance_s
     if held and not _cleared(row, held, inputs):
         return Latch(row.id, subject, True, left_s, held.text, session, present=False)
     return Latch(row.id, subject, False, left_s, "", present=False) if left_s < allowance_s else None
