@@ -1,0 +1,132 @@
+"""A charging station for tests: our machine in the station's role over a real WebSocket, answering as the test scripts it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from v2g_edge.field.ocpp.events import Answered, CallIn, Event, Expired, Refused
+from v2g_edge.field.ocpp.machine import Machine
+from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
+
+AT = "2026-03-01T12:00:00.000Z"
+AT_S = 1_772_366_400.0
+
+Script = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class Clock:
+    """A clock that stands where the test puts it; ``sleep_s`` passes at the loop's pace."""
+
+    def __init__(self) -> None:
+        self.now, self.wall = 5_000.0, AT_S
+
+    def now_s(self) -> float:
+        return self.now
+
+    def wall_s(self) -> float:
+        return self.wall
+
+    def synced(self) -> bool:
+        return True
+
+    async def sleep_s(self, duration_s: float) -> None:
+        await asyncio.sleep(duration_s)
+
+    def advance(self, duration_s: float) -> None:
+        self.now += duration_s
+        self.wall += duration_s
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+    """Wait for a condition, without guessing how long it takes."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.002)
+
+
+ACCEPTED: dict[str, Any] = {"status": "Accepted"}
+ANSWERS: dict[str, Any] = {
+    "SetVariables": lambda p: {
+        "setVariableResult": [
+            {"attributeStatus": "Accepted", "component": d["component"], "variable": d["variable"]} for d in p["setVariableData"]
+        ]
+    },
+}
+
+
+class Peer:
+    """``calls`` are all calls it got; ``scripts`` answer them by action (None: no answer at all), else "Accepted"."""
+
+    def __init__(self, ws: ClientConnection, version: Version) -> None:
+        self.ws = ws
+        self.machine = Machine(version, "station", prefix="s")
+        self.calls: list[CallIn] = []
+        self.scripts: dict[str, Script] = dict(ANSWERS)
+        self._outcomes: dict[str, asyncio.Future[Event]] = {}
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @classmethod
+    async def dial(cls, port: int, identity: str, version: Version, **options: Any) -> "Peer":
+        scheme = "wss" if "ssl" in options else "ws"
+        ws = await connect(
+            f"{scheme}://localhost:{port}/ocpp/{identity}", subprotocols=[Subprotocol(SUBPROTOCOL[version])], **options
+        )
+        return cls(ws, version)
+
+    async def call(self, action: str, payload: dict[str, Any]) -> Any:
+        """The answer's payload; a refusal or an expiry as the event."""
+        call_id = self.machine.call(action, payload, 0.0)
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._outcomes[call_id] = future
+        try:
+            await self._flush()
+        except ConnectionClosed:
+            await self._task
+        async with asyncio.timeout(10.0):
+            event = await future
+        return event.payload if isinstance(event, Answered) else event
+
+    def got(self, action: str) -> list[dict[str, Any]]:
+        """Payloads of all calls of one action."""
+        return [call.payload for call in self.calls if call.action == action]
+
+    async def gone(self) -> int | None:
+        """Wait until the other side has closed; the close code."""
+        async with asyncio.timeout(10.0):
+            await self._task
+        return self.ws.close_code
+
+    async def close(self) -> None:
+        await self.ws.close()
+        await self._task
+
+    async def _run(self) -> None:
+        try:
+            async for frame in self.ws:
+                self.machine.receive(frame, 0.0)
+                for event in self.machine.events():
+                    self._take(event)
+                await self._flush()
+        except ConnectionClosed:
+            pass
+        self.machine.lost()
+        for event in self.machine.events():
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, CallIn):
+            self.calls.append(event)
+            script = self.scripts.get(event.action)
+            answer = script(event.payload) if script else dict(ACCEPTED)
+            if answer is not None:
+                self.machine.answer(event.id, answer)
+        elif isinstance(event, Answered | Refused | Expired):
+            self._outcomes.pop(event.id).set_result(event)
+
+    async def _flush(self) -> None:
+        for frame in self.machine.frames():
+            await self.ws.send(frame, text=True)

@@ -1,0 +1,90 @@
+"""Who may come in: the station must be known, and prove it as the listener's security profile asks.
+
+Profiles as in the OCPP 1.6 Security Whitepaper ed. 2 and OCPP 2.x part 2 A: 0 nothing; 1 Basic; 2 TLS with Basic; 3 mutual
+TLS, the certificate's common name being the station's identity. A listener has one profile; no message can lower it.
+"""
+
+import base64
+import binascii
+import hmac
+import http
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from v2g_edge.model.settings import Listener
+from v2g_edge.model.settings import Station as StationSettings
+
+FAILURES_MAX: Final = 5
+LOCKED_S: Final = 60.0
+"""After so many wrong passwords in a row an address is refused unheard for so long: a station with a typing mistake retries every
+few seconds for ever, and a guesser gets 7,200 guesses a day against 128 bits or more."""
+
+ADDRESSES_MAX: Final = 1_024
+"""Addresses remembered; the oldest is forgotten first."""
+
+
+class Refusal(NamedTuple):
+    """Why a connection is turned away: HTTP status, and the reason for the log. The station is told the status only."""
+
+    status: http.HTTPStatus
+    why: str
+
+
+class Admission:
+    """Decides over opening handshakes. Passwords are read when they are needed, so that a changed file counts at once."""
+
+    def __init__(self, stations: Mapping[str, StationSettings]) -> None:
+        self._stations = stations
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def judge(
+        self, listener: Listener, path: str, authorization: str, peer: str, certificate: Mapping[str, Any] | None, now_s: float
+    ) -> str | Refusal:
+        """The station's identity, or why it may not come in."""
+        count, since_s = self._failures.get(peer, (0, 0.0))
+        if count >= FAILURES_MAX and now_s - since_s < LOCKED_S:
+            return Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, f"{count} wrong credentials from {peer}")
+        identity = identity_of(path)
+        station = self._stations.get(identity)
+        if station is None:
+            return Refusal(http.HTTPStatus.NOT_FOUND, f"no station {identity[:60]!r} in the site file")
+        if listener.security_profile in (1, 2) and not self._knows_password(station, authorization):
+            self._failures[peer] = (count + 1, now_s)
+            self._failures.move_to_end(peer)
+            if len(self._failures) > ADDRESSES_MAX:
+                self._failures.popitem(last=False)
+            return Refusal(http.HTTPStatus.UNAUTHORIZED, f"wrong or no Basic credentials for {identity}")
+        if listener.security_profile == 3 and identity not in _names(certificate):
+            return Refusal(
+                http.HTTPStatus.FORBIDDEN, f"the client certificate is for {sorted(_names(certificate))}, not {identity}"
+            )
+        self._failures.pop(peer, None)
+        return identity
+
+    def _knows_password(self, station: StationSettings, authorization: str) -> bool:
+        kind, _, coded = authorization.partition(" ")
+        if kind.lower() != "basic" or not station.password_file:
+            return False
+        try:
+            user, _, password = base64.b64decode(coded, validate=True).partition(b":")
+            secret = Path(station.password_file).read_bytes().strip()
+        except (OSError, binascii.Error):
+            return False
+        same_user = hmac.compare_digest(user, station.identity.encode())
+        return hmac.compare_digest(password, secret) and same_user and bool(secret)
+
+
+def identity_of(path: str) -> str:
+    """The last part of the URL path, percent-decoded (OCPP-J 3.1.1)."""
+    return unquote(path.partition("?")[0].rstrip("/").rpartition("/")[2])
+
+
+def _names(certificate: Mapping[str, Any] | None) -> set[str]:
+    """Common name and DNS names of a client certificate as ``ssl`` describes it."""
+    if not certificate:
+        return set()
+    names = {value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"}
+    return names | {value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"}

@@ -1,0 +1,188 @@
+"""One WebSocket with its message machine: the thin shell that moves frames and turns answers into awaitables."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from v2g_edge.field.ocpp.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
+from v2g_edge.field.ocpp.machine import TIMEOUT_S, Machine
+from v2g_edge.field.ocpp.outgoing import ROUTINE
+
+log = structlog.get_logger()
+
+Outcome: TypeAlias = Answered | Refused | Expired
+"""What became of a call of ours: every one of them ends in exactly one."""
+
+STRAYS_MAX: Final = 100
+"""Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not a station."""
+
+BINARY_CLOSE: Final = 1003
+"""RFC 6455 7.4.1: a type of data that cannot be accepted. OCPP-J is text."""
+
+
+class Owner(Protocol):
+    """Who answers for a connection."""
+
+    async def take_call(self, connection: "Connection", call: CallIn) -> None:
+        """Answer through ``connection.answer`` or ``refuse``. Calls of one station come one after the other."""
+
+    def take_send(self, message: SendIn) -> None:
+        """An unconfirmed message."""
+
+    def take_late(self, answer: Answered | Refused) -> None:
+        """An answer that came after its deadline."""
+
+    def take_life(self) -> None:
+        """Something arrived."""
+
+
+class Connection:
+    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has been told."""
+
+    __slots__ = ("_loop", "_machine", "_owner", "_sending", "_strays", "_timer", "_waiting", "identity", "ws")
+
+    def __init__(self, ws: ServerConnection, machine: Machine, owner: Owner, identity: str) -> None:
+        self.ws = ws
+        self.identity = identity
+        self._machine = machine
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, asyncio.Future[Outcome]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self._strays = 0
+
+    @property
+    def version(self) -> str:
+        """The version this link speaks."""
+        return self._machine.version
+
+    async def run(self) -> None:
+        """Read frames until the link is gone."""
+        machine, now_s = self._machine, self._loop.time
+        try:
+            while self._strays < STRAYS_MAX:
+                frame = await self.ws.recv()
+                if isinstance(frame, bytes):
+                    log.warning("station_sent_binary", station=self.identity, octets=len(frame))
+                    await self.ws.close(BINARY_CLOSE, "OCPP-J is text")
+                    return
+                self._owner.take_life()
+                machine.receive(frame, now_s())
+                await self._dispatch()
+            log.warning("station_talks_nonsense", station=self.identity, strays=self._strays)
+            await self.ws.close(1008, "not OCPP-J")
+        except ConnectionClosed:
+            pass
+        finally:
+            self._end()
+
+    async def call(
+        self, action: str, payload: dict[str, Any], *, priority: int = ROUTINE, key: str = "", timeout_s: float = TIMEOUT_S
+    ) -> Outcome:
+        """Call the station and wait for what becomes of it. ValueError when the payload violates the schema."""
+        return await self.start_call(action, payload, priority=priority, key=key, timeout_s=timeout_s)
+
+    def start_call(
+        self, action: str, payload: dict[str, Any], *, priority: int = ROUTINE, key: str = "", timeout_s: float = TIMEOUT_S
+    ) -> "asyncio.Future[Outcome]":
+        """Like ``call``, without waiting."""
+        now_s = self._loop.time()
+        call_id = self._machine.call(action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s)
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting[call_id] = future
+        self._settle()
+        return future
+
+    def answer(self, message_id: MessageId, payload: dict[str, Any]) -> None:
+        """Answer a call of the station. ValueError when the payload violates the schema."""
+        self._machine.answer(message_id, payload)
+
+    def refuse(self, message_id: MessageId, code: str, description: str = "") -> None:
+        """Answer a call of the station with an error."""
+        self._machine.refuse(message_id, code, description)
+
+    def ping(self, on_pong: Callable[[], None]) -> None:
+        """Send a WebSocket ping; ``on_pong`` is called when it is answered."""
+        task = self._loop.create_task(self._ping(on_pong))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _ping(self, on_pong: Callable[[], None]) -> None:
+        try:
+            await (await self.ws.ping())
+        except ConnectionClosed:
+            return
+        on_pong()
+
+    async def close(self, code: int, reason: str) -> None:
+        """End the link; ``run`` returns."""
+        await self.ws.close(code, reason)
+
+    async def _dispatch(self) -> None:
+        """Hand on what the machine has to tell, and send what it has to send."""
+        for event in self._machine.events():
+            if type(event) is CallIn:
+                await self._owner.take_call(self, event)
+            else:
+                self._tell(event)
+        self._arm()
+        for frame in self._machine.frames():
+            await self.ws.send(frame, text=True)
+
+    def _settle(self) -> None:
+        """As ``_dispatch``, from outside the reader: sending must not wait for a slow socket here."""
+        for event in self._machine.events():
+            self._tell(event)
+        self._arm()
+        frames = self._machine.frames()
+        if frames:
+            task = self._loop.create_task(self._send(frames))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, frames: list[bytes]) -> None:
+        try:
+            for frame in frames:
+                await self.ws.send(frame, text=True)
+        except ConnectionClosed:
+            pass  # the reader sees it too, and tells everybody who waits
+
+    def _tell(self, event: Any) -> None:
+        if isinstance(event, Answered | Refused | Expired):
+            future = self._waiting.pop(event.id, None)
+            if future is not None and not future.done():
+                future.set_result(event)
+            elif isinstance(event, Answered | Refused):
+                self._owner.take_late(event)
+        elif isinstance(event, SendIn):
+            self._owner.take_send(event)
+        else:
+            self._strays += 1
+            log.info("station_frame_odd", station=self.identity, what=type(event).__name__, detail=str(event)[:200])
+
+    def _arm(self) -> None:
+        deadline_s = self._machine.next_deadline_s()
+        if self._timer is not None:
+            if deadline_s == self._timer.when():
+                return
+            self._timer.cancel()
+        self._timer = None if deadline_s is None else self._loop.call_at(deadline_s, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._timer = None
+        self._machine.tick(self._loop.time())
+        self._settle()
+
+    def _end(self) -> None:
+        self._machine.lost()
+        for event in self._machine.events():
+            self._tell(event)
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._sending:
+            task.cancel()

@@ -1,0 +1,92 @@
+"""What stations say, in one vocabulary for all versions. Power + is into the vehicle, whatever the wire's words."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from v2g_edge.model.snapshot import EvseStatus
+
+SessionPhase = Literal["started", "updated", "ended"]
+
+
+class Identity(Struct, frozen=True):
+    """Who a station says it is (BootNotification). Quirks and proven capabilities go by vendor, model and firmware."""
+
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
+
+    def kind(self) -> str:
+        """The key of everything known of this make."""
+        return f"{self.vendor}/{self.model}/{self.firmware}"
+
+
+class Sample(Struct, frozen=True):
+    """One set of meter values. ``at_wall_s`` is the station's clock, None when it gave no readable time.
+
+    ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say.
+    """
+
+    at_wall_s: float | None
+    power_w: float | None = None
+    import_wh: float | None = None
+    export_wh: float | None = None
+    soc_pct: float | None = None
+    pack_c: float | None = None
+
+    def says_something(self) -> bool:
+        """Whether any value of use was in it."""
+        return any(v is not None for v in (self.power_w, self.import_wh, self.export_wh, self.soc_pct, self.pack_c))
+
+
+class Needs(Struct, frozen=True):
+    """What a vehicle needs and allows (NotifyEVChargingNeeds). None: not said."""
+
+    departure_wall_s: float | None = None
+    target_soc_pct: float | None = None
+    soc_pct: float | None = None
+    capacity_wh: float | None = None
+    max_charge_w: float | None = None
+    max_discharge_w: float | None = None
+
+
+class SessionEvent(Struct, frozen=True):
+    """A transaction begins, goes on, or ends, as a station tells it, perhaps late and more than once.
+
+    ``ocpp_evse`` 0: not said. ``vehicle`` "" where no token was given. ``offline``: it happened while there was no link.
+    ``plugged`` tells whether a vehicle is connected, None where the station did not say.
+    """
+
+    phase: SessionPhase
+    transaction: str
+    ocpp_evse: int
+    at_wall_s: float | None
+    seq: int = 0
+    vehicle: str = ""
+    offline: bool = False
+    plugged: bool | None = None
+
+
+class Session(Struct, frozen=True):
+    """A transaction as it is kept on disk: ``evse`` is our id, ``seq`` the last sequence number, ``*_wh`` the last registers."""
+
+    station: str
+    transaction: str
+    evse: str
+    vehicle: str
+    started_wall_s: float
+    ended_wall_s: float | None = None
+    seq: int = -1
+    import_wh: float | None = None
+    export_wh: float | None = None
+    needs: Needs = Needs()
+
+
+class StatusReport(Struct, frozen=True):
+    """A connector's status. ``ocpp_evse`` 0 is the station as a whole. ``fault`` is "" or the station's own code."""
+
+    ocpp_evse: int
+    ocpp_connector: int
+    status: EvseStatus
+    fault: str = ""

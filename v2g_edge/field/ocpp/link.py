@@ -1,0 +1,167 @@
+"""A station and its present link: answers its calls, onboards it when it connects, and lets a newer link take over."""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.charger import OutletPort
+from v2g_edge.field.ocpp.connection import Connection
+from v2g_edge.field.ocpp.events import Answered, CallIn, Refused, SendIn
+from v2g_edge.field.ocpp.machine import Machine
+from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.onboarding import Onboarding
+from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.v16 import V16
+from v2g_edge.field.ocpp.v21 import V21
+from v2g_edge.field.ocpp.v201 import V201
+from v2g_edge.model.ports import ClockPort
+
+log = structlog.get_logger()
+
+Dialect: TypeAlias = V16 | V201 | V21
+DIALECTS: Final[Mapping[Version, type[V16] | type[V201] | type[V21]]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
+
+TAKEN_OVER: Final = 1012
+"""Close code for a link whose station has dialled in anew (RFC 6455 registry: service restart, connect again if you must)."""
+
+PINGS: Final = 50
+"""Pings that the link's loss is counted over."""
+PONG_S: Final = 5.0
+"""A ping not answered by then is lost; on a depot's network an answer takes milliseconds (loop time)."""
+LOST_MAX: Final = 3
+"""So many lost pings in a row, and the link is dead: TCP alone would take a quarter of an hour to notice."""
+
+
+class StationLink:
+    """One configured station with at most one live link; the owner of its connection."""
+
+    def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
+        self.station = station
+        self.ports = {outlet.evse.id: OutletPort(station, outlet, clock) for outlet in station.outlets.values()}
+        self.connection: Connection | None = None
+        self._board = board
+        self._clock = clock
+        self._store = store
+        self._dialect: Dialect | None = None
+        self._onboarding: Onboarding | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._pings: deque[bool] = deque(maxlen=PINGS)
+        self._unanswered = False
+        self._ping_sent_s = 0.0
+
+    async def serve(self, ws: ServerConnection, version: Version, prefix: str) -> None:
+        """Run one link to its end. A link that still stands gives way: the station knows better than TCP whether it is dead."""
+        identity = self.station.settings.identity
+        old = self.connection
+        dialect = DIALECTS[version](self.station, self._clock.wall_s)
+        machine = Machine(version, "central", prefix=prefix, strict=self.station.settings.strict, handles=dialect.handles)
+        connection = Connection(ws, machine, self, identity)
+        self.connection, self._dialect, self._unanswered = connection, dialect, False
+        if old is not None:
+            log.warning("station_link_taken_over", station=identity)
+            old.ws.transport.abort()
+        self._set_ports(connection)
+        self.station.link_up(version)
+        self._start_onboarding(version)
+        log.info("station_connected", station=identity, version=version, peer=str(ws.remote_address))
+        try:
+            await connection.run()
+        finally:
+            if self.connection is connection:
+                self._stop_onboarding()
+                self.connection = None
+                self._set_ports(None)
+                self.station.link_down()
+                log.warning("station_disconnected", station=identity, code=ws.close_code, reason=ws.close_reason)
+
+    async def take_call(self, connection: Connection, call: CallIn) -> None:
+        """Answer one call: read it, let the station take it in, write it to disk, then answer."""
+        dialect = self._dialect
+        if connection is not self.connection or dialect is None:
+            connection.refuse(call.id, "GenericError", "this link was replaced by a newer one")
+            return
+        if call.problems:
+            told = [f"{problem.where}: {problem.what}" for problem in call.problems]
+            log.warning("station_payload_odd", station=self.station.settings.identity, action=call.action, problems=told)
+        try:
+            payload = dialect.answer(call.action, call.payload)
+            await self._store.commit()
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be read: {fault!r}")
+            return
+        except sqlite3.Error as fault:
+            log.error("transaction_store_failed", station=self.station.settings.identity, fault=str(fault))
+            connection.refuse(call.id, "InternalError", "not stored; send it again")
+            return
+        connection.answer(call.id, payload)
+        if call.action == "BootNotification" and self._onboarding is not None:
+            if self._onboarding.booted.is_set():
+                self._start_onboarding(dialect.version)
+            if self._onboarding is not None:
+                self._onboarding.booted.set()
+
+    def take_send(self, message: SendIn) -> None:
+        """Unconfirmed messages."""
+        log.debug("station_sent", station=self.station.settings.identity, action=message.action)
+
+    def take_late(self, answer: Answered | Refused) -> None:
+        """An answer after its deadline: whoever waited has long been told; it is worth a line because it says how slow."""
+        log.warning("station_answered_late", station=self.station.settings.identity, action=answer.action)
+
+    def take_life(self) -> None:
+        """Something arrived."""
+        self.station.alive()
+
+    def ping(self, now_s: float) -> None:
+        """Send a ping unless one is under way; count what was lost; drop a dead link. ``now_s`` is loop time."""
+        connection = self.connection
+        if connection is None:
+            return
+        if self._unanswered:
+            if now_s - self._ping_sent_s < PONG_S:
+                return
+            self._count(answered=False)
+            if list(self._pings)[-LOST_MAX:] == [False] * LOST_MAX:
+                log.warning("station_link_dead", station=connection.identity, pings=LOST_MAX)
+                connection.ws.transport.abort()
+                return
+        self._ping_sent_s, self._unanswered = now_s, True
+        connection.ping(self._on_pong)
+
+    def _on_pong(self) -> None:
+        if self._unanswered:
+            self._unanswered = False
+            self._count(answered=True)
+
+    def _count(self, *, answered: bool) -> None:
+        self._pings.append(answered)
+        if answered:
+            self.station.alive(100.0 * self._pings.count(False) / len(self._pings))
+
+    async def stop(self) -> None:
+        """Cancel what runs beside the link."""
+        self._stop_onboarding()
+
+    def _start_onboarding(self, version: Version) -> None:
+        self._stop_onboarding()
+        assert self.connection is not None  # noqa: S101 - the callers have set it
+        self._onboarding = Onboarding(self.station, self.connection, version, self._board)
+        self._task = asyncio.get_running_loop().create_task(
+            self._onboarding.run(), name=f"onboard {self.station.settings.identity}"
+        )
+
+    def _stop_onboarding(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self._onboarding = None
+
+    def _set_ports(self, connection: Connection | None) -> None:
+        for port in self.ports.values():
+            port.connection = connection

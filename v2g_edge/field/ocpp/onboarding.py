@@ -1,0 +1,122 @@
+"""What happens when a station has connected: the safe default first, then its configuration, then what we missed.
+
+Each step may fail by itself; the others go on. Until the default profile is accepted the outlet has no dead-man, so it never
+discharges (design 4.1).
+"""
+
+import asyncio
+from typing import Any, Final
+
+import structlog
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.connection import Connection, Outcome
+from v2g_edge.field.ocpp.events import Answered, Expired
+from v2g_edge.field.ocpp.leases import default_profile
+from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.metering import MEASURANDS
+from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
+from v2g_edge.field.ocpp.station import Outlet, Station
+
+log = structlog.get_logger()
+
+BOOT_WAIT_S: Final = 2.0
+"""A station that boots sends BootNotification at once; one that merely reconnects sends nothing at all (reference ocpp.md)."""
+
+DEFAULT_TRIES: Final = 3
+DEFAULT_RETRY_S: Final = 5.0
+"""A refused or unanswered default profile is tried again a few times, then again at the next connect or boot."""
+
+
+class Onboarding:
+    """One run for one link. ``run`` is cancelled when the link goes."""
+
+    def __init__(self, station: Station, connection: Connection, version: Version, board: Board) -> None:
+        self._station = station
+        self._connection = connection
+        self._version = version
+        self._board = board
+        self.booted = asyncio.Event()
+
+    async def run(self) -> None:
+        """All steps, in the order of what matters."""
+        if not self.booted.is_set():
+            try:
+                async with asyncio.timeout(BOOT_WAIT_S):
+                    await self.booted.wait()
+            except TimeoutError:
+                log.info("station_reconnected_without_boot", station=self._station.settings.identity)
+        fresh = self.booted.is_set()
+        for outlet in self._station.outlets.values():
+            await self._set_default(outlet)
+        await self._configure()
+        if not fresh:
+            await self._ask_what_we_missed()
+
+    async def _set_default(self, outlet: Outlet) -> None:
+        number = outlet.wire.ocpp_evse
+        for _ in range(DEFAULT_TRIES):
+            payload = default_profile(self._version, number, outlet.evse.fallback_w, phases=outlet.phases, shape=outlet.shape)
+            outcome = await self._connection.call("SetChargingProfile", payload, priority=SETPOINT, key=f"default {number}")
+            if _accepted(outcome):
+                self._board.update_evse(outlet.evse.id, dead_man_ok=True)
+                return
+            if isinstance(outcome, Expired) and outcome.why == "link_lost":
+                return
+            log.warning("default_profile_not_taken", evse=outlet.evse.id, outcome=_told(outcome))
+            await asyncio.sleep(DEFAULT_RETRY_S)  # paces a conversation, so loop time
+        log.error("no_dead_man", evse=outlet.evse.id, why="the station takes no default profile: it will not discharge")
+
+    async def _configure(self) -> None:
+        interval = str(max(int(self._station.settings.meter_interval_s), 1))
+        for wanted in (MEASURANDS, MEASURANDS[:1]):
+            if self._version == "1.6":
+                done = await self._change_16("MeterValuesSampledData", ",".join(wanted))
+            else:
+                done = await self._set_2("SampledDataCtrlr", "TxUpdatedMeasurands", ",".join(wanted))
+            if done:
+                break
+        if self._version == "1.6":
+            await self._change_16("MeterValueSampleInterval", interval)
+        else:
+            await self._set_2("SampledDataCtrlr", "TxUpdatedInterval", interval)
+
+    async def _change_16(self, key: str, value: str) -> bool:
+        outcome = await self._connection.call("ChangeConfiguration", {"key": key, "value": value})
+        status = outcome.payload.get("status") if isinstance(outcome, Answered) else _told(outcome)
+        return self._told_if_refused(key, value, status in ("Accepted", "RebootRequired"), status)
+
+    async def _set_2(self, component: str, variable: str, value: str) -> bool:
+        data = {"attributeValue": value, "component": {"name": component}, "variable": {"name": variable}}
+        outcome = await self._connection.call("SetVariables", {"setVariableData": [data]})
+        status = _told(outcome)
+        if isinstance(outcome, Answered):
+            results = outcome.payload.get("setVariableResult")
+            status = results[0].get("attributeStatus", "") if results and isinstance(results[0], dict) else "no result"
+        return self._told_if_refused(f"{component}.{variable}", value, status in ("Accepted", "RebootRequired"), status)
+
+    def _told_if_refused(self, key: str, value: str, done: bool, status: Any) -> bool:
+        if not done:
+            log.warning("station_setting_refused", station=self._station.settings.identity, key=key, value=value, status=status)
+        return done
+
+    async def _ask_what_we_missed(self) -> None:
+        """Status of every outlet; a station does not report again by itself what it reported before we knew it."""
+        for outlet in self._station.outlets.values():
+            wire = outlet.wire
+            payload: dict[str, Any] = {"requestedMessage": "StatusNotification"}
+            if self._version == "1.6":
+                payload["connectorId"] = wire.ocpp_evse
+            else:
+                payload["evse"] = {"id": wire.ocpp_evse, "connectorId": wire.ocpp_connector}
+            await self._connection.call("TriggerMessage", payload, priority=BULK)
+
+
+def _accepted(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answered) and outcome.payload.get("status") == "Accepted"
+
+
+def _told(outcome: Outcome) -> str:
+    if isinstance(outcome, Expired):
+        return outcome.why
+    return str(outcome.payload.get("status", "")) if isinstance(outcome, Answered) else f"{outcome.code} {outcome.description}"

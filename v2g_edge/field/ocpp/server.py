@@ -1,0 +1,164 @@
+"""The central system: listeners, links, and the stations behind them."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.admission import Admission, Refusal, identity_of
+from v2g_edge.field.ocpp.frames import FRAME_MAX
+from v2g_edge.field.ocpp.link import StationLink
+from v2g_edge.field.ocpp.messages import SUBPROTOCOL, VERSIONS
+from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.store import SqliteStore
+from v2g_edge.field.ocpp.tls import server_context
+from v2g_edge.model.ports import ChargerPort, ClockPort
+from v2g_edge.model.settings import Listener
+from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.site import Site
+
+log = structlog.get_logger()
+
+PING_S: Final = 5.0
+"""Between pings (the clock's seconds): three fit into the least age at which a charger counts as silent."""
+
+OPEN_S: Final = 10.0
+CLOSE_S: Final = 1.0
+"""Patience with an opening and with a closing handshake."""
+
+DEFLATE: Final = ServerPerMessageDeflateFactory(
+    server_max_window_bits=11, client_max_window_bits=11, compress_settings={"memLevel": 3}
+)
+"""permessage-deflate (a SHALL of OCPP 2.x Part 4 3.3) with windows of 2 KiB: OCPP messages are short, and a thousand stations
+share the memory."""
+
+_VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOCOL.items()}
+
+
+class CentralSystem:
+    """Listens for the stations of the site file. ``ports`` hands permits to their outlets, by our EVSE id.
+
+    ``state_dir`` holds ``ocpp.sqlite`` (transactions, what was learnt of stations); None keeps it in memory.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        stations: Sequence[StationSettings],
+        site: Site,
+        board: Board,
+        clock: ClockPort,
+        *,
+        state_dir: Path | None = None,
+    ) -> None:
+        self._listeners = tuple(listeners)
+        self._clock = clock
+        self._state_dir = state_dir
+        if state_dir is not None:
+            state_dir.mkdir(parents=True, exist_ok=True)
+        self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite")
+        self._admission = Admission({station.identity: station for station in stations})
+        self.links = {
+            settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
+            for settings in stations
+        }
+        self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
+        self._servers: list[Server] = []
+        self._pinger: asyncio.Task[None] | None = None
+        self._connections = 0
+
+    async def start(self) -> None:
+        """Open all listeners. OSError or ssl.SSLError when one cannot be opened; none is open then."""
+        if self._servers:
+            return
+        try:
+            for listener in self._listeners:
+                self._servers.append(await self._listen(listener))
+        except OSError:
+            await self.stop()
+            raise
+        self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
+
+    async def stop(self) -> None:
+        """Close all links and listeners. The leases at the chargers end by themselves."""
+        if self._pinger is not None:
+            self._pinger.cancel()
+        self._pinger = None
+        for server in self._servers:
+            server.close()
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+        for link in self.links.values():
+            await link.stop()
+        self._store.flush()
+
+    def bound_port(self, index: int = 0) -> int:
+        """The TCP port of a listener, where the site file says 0."""
+        port: int = next(iter(self._servers[index].sockets)).getsockname()[1]
+        return port
+
+    async def _listen(self, listener: Listener) -> Server:
+        def judge(ws: ServerConnection, request: Request) -> Response | None:
+            return self._judge(listener, ws, request)
+
+        return await serve(
+            self._handle,
+            listener.host,
+            listener.port,
+            subprotocols=[Subprotocol(SUBPROTOCOL[version]) for version in VERSIONS],
+            process_request=judge,
+            process_response=_log_refusal,
+            extensions=[DEFLATE],
+            compression=None,
+            server_header=None,
+            ping_interval=None,
+            open_timeout=OPEN_S,
+            close_timeout=CLOSE_S,
+            max_size=FRAME_MAX,
+            ssl=server_context(listener),
+        )
+
+    def _judge(self, listener: Listener, ws: ServerConnection, request: Request) -> Response | None:
+        peer = str(ws.remote_address[0]) if ws.remote_address else "?"
+        credentials = request.headers.get_all("Authorization")
+        certificate: dict[str, Any] | None = ws.transport.get_extra_info("peercert")
+        verdict = self._admission.judge(
+            listener, request.path, credentials[0] if credentials else "", peer, certificate, self._clock.now_s()
+        )
+        if not isinstance(verdict, Refusal):
+            return None
+        log.warning("station_refused", peer=peer, path=request.path[:100], status=int(verdict.status), why=verdict.why)
+        response = ws.respond(verdict.status, f"{verdict.status.phrase}\n")
+        if verdict.status == 401:
+            response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
+        return response
+
+    async def _handle(self, ws: ServerConnection) -> None:
+        assert ws.request is not None  # noqa: S101 - the handshake is over
+        self._connections += 1
+        link = self.links[identity_of(ws.request.path)]
+        await link.serve(ws, _VERSION_OF[str(ws.subprotocol)], f"{self._connections}-")
+
+    async def _ping_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._clock.sleep_s(PING_S)
+            for link in self.links.values():
+                link.ping(loop.time())
+
+
+def _log_refusal(ws: ServerConnection, request: Request, response: Response) -> Response | None:
+    if response.status_code == 400:
+        offered = ", ".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        log.warning(
+            "station_handshake_wrong", path=request.path[:100], subprotocols=offered[:100], body=bytes(response.body)[:200]
+        )
+    return None

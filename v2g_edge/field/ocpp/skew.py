@@ -1,0 +1,42 @@
+"""How far a station's clock is from ours, learnt from what it sends. Stations with a wrong clock are common; stale readings too.
+
+The two look alike at first: a reading two minutes old is either history (after an outage, seven or eight of them arrive within
+150 ms, reference ocpp.md) or present with a wrong clock. So an offset is believed only when several readings over some time
+agree on it; until then our clock counts, and what seems old is old.
+"""
+
+from collections import deque
+from typing import Final
+
+AGREE_S: Final = 2.0
+"""Readings agree when their offsets lie this close; below it an offset is latency, not a wrong clock."""
+
+READINGS: Final = 4
+SPAN_S: Final = 10.0
+"""So many readings over so long make an offset: a burst of queued readings comes within a second."""
+
+
+class Skew:
+    """Offset of one station's clock: ``offset_s`` is its clock minus ours."""
+
+    __slots__ = ("_seen", "offset_s")
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+        self._seen: deque[tuple[float, float]] = deque(maxlen=READINGS)
+
+    def learn(self, at_wall_s: float, wall_s: float, now_s: float) -> None:
+        """A reading stamped ``at_wall_s`` by the station arrived now."""
+        self._seen.append((now_s, at_wall_s - wall_s))
+        offsets = [offset for _, offset in self._seen]
+        steady = max(offsets) - min(offsets) <= AGREE_S
+        if len(offsets) == READINGS and steady and now_s - self._seen[0][0] >= SPAN_S:
+            offset_s = max(offsets)  # the least delayed one
+            self.offset_s = offset_s if abs(offset_s) > AGREE_S else 0.0
+
+    def sampled_s(self, at_wall_s: float, wall_s: float, now_s: float) -> float | None:
+        """Monotonic time of a reading; None when it lies in the future, which no reading does."""
+        age_s = wall_s + self.offset_s - at_wall_s
+        if age_s < -AGREE_S:
+            return None
+        return now_s - max(age_s, 0.0)

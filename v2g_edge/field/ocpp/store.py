@@ -1,0 +1,140 @@
+"""Transactions and what was learnt of stations, on disk: acknowledged only after they are written.
+
+The start and the end of a transaction are synced to the medium before they are acknowledged. Readings in between are written
+before the acknowledgement too, so that they survive the death of the process, but a power cut may take those of the last
+moments: the next reading and the end carry the same registers again.
+"""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from v2g_edge.field.ocpp.facts import Session
+
+FIRST_TRANSACTION: Final = 1
+"""1.6 transaction ids are integers that the central system gives out; they never repeat (citrineos #172)."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS sessions
+    (station TEXT, "transaction" TEXT, ended INTEGER, body BLOB, PRIMARY KEY (station, "transaction"));
+CREATE INDEX IF NOT EXISTS open_sessions ON sessions (station) WHERE ended = 0;
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT);
+"""
+
+
+class TransactionStore(Protocol):
+    """Where transactions outlive the process."""
+
+    def session(self, station: str, transaction: str) -> Session | None:
+        """What is known of a transaction."""
+
+    def open_sessions(self, station: str) -> list[Session]:
+        """The transactions of a station that have not ended, oldest first."""
+
+    def save(self, session: Session, *, lasting: bool) -> None:
+        """Write; ``lasting``: it must survive a power cut. Durable only after ``commit``."""
+
+    def next_transaction(self) -> int:
+        """A transaction id that was never given out before (1.6)."""
+
+    def fact(self, key: str) -> str:
+        """A remembered text; "" when there is none."""
+
+    def remember(self, key: str, value: str) -> None:
+        """Write a text under a key. Durable only after ``commit``."""
+
+    async def commit(self) -> None:
+        """Return when everything saved so far is on disk. Callers of the same moment share one write."""
+
+    def flush(self) -> None:
+        """Write what is left, at the end of a run."""
+
+
+class SqliteStore:
+    """One SQLite file (WAL); ":memory:" for tests."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._dirty = False
+        self._lasting = False
+        self._committed: asyncio.Future[None] | None = None
+        self._encode = msgspec.json.Encoder().encode
+        self._decoder = msgspec.json.Decoder(Session)
+
+    def session(self, station: str, transaction: str) -> Session | None:
+        """See ``TransactionStore``."""
+        row = self._db.execute(
+            'SELECT body FROM sessions WHERE station = ? AND "transaction" = ?', (station, transaction)
+        ).fetchone()
+        return self._decoder.decode(row[0]) if row else None
+
+    def open_sessions(self, station: str) -> list[Session]:
+        """See ``TransactionStore``."""
+        rows = self._db.execute("SELECT body FROM sessions WHERE station = ? AND ended = 0", (station,))
+        return sorted((self._decoder.decode(row[0]) for row in rows), key=lambda session: session.started_wall_s)
+
+    def save(self, session: Session, *, lasting: bool) -> None:
+        """See ``TransactionStore``."""
+        self._begin()
+        self._lasting |= lasting
+        row = (session.station, session.transaction, session.ended_wall_s is not None, self._encode(session))
+        self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", row)
+
+    def next_transaction(self) -> int:
+        """See ``TransactionStore``."""
+        number = int(self.fact("next_transaction") or FIRST_TRANSACTION)
+        self.remember("next_transaction", str(number + 1))
+        return number
+
+    def fact(self, key: str) -> str:
+        """See ``TransactionStore``."""
+        row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else ""
+
+    def remember(self, key: str, value: str) -> None:
+        """See ``TransactionStore``."""
+        self._begin()
+        self._lasting = True
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
+
+    async def commit(self) -> None:
+        """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been handled."""
+        if not self._dirty:
+            return
+        if self._committed is None:
+            loop = asyncio.get_running_loop()
+            self._committed = loop.create_future()
+            loop.call_soon(self._write)
+        await self._committed
+
+    def flush(self) -> None:
+        """See ``TransactionStore``."""
+        self._write()
+
+    def _begin(self) -> None:
+        if not self._dirty:
+            self._db.execute("BEGIN")
+            self._dirty = True
+
+    def _write(self) -> None:
+        waiting, self._committed = self._committed, None
+        try:
+            if self._dirty:
+                self._db.execute("COMMIT")
+                self._dirty = False
+                if self._lasting:
+                    # a checkpoint syncs the log and everything in it; NORMAL syncs nothing by itself
+                    self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                    self._lasting = False
+        except sqlite3.Error as fault:
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(fault)
+            return
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
