@@ -14,7 +14,7 @@ from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
-from v2g_edge.envelope.table import Action, Inputs, action_of, judge
+from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.limits import Bound
@@ -57,11 +57,12 @@ def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     rated_w = [min(max(w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(wished_w, site.evses, strict=True)]
     cuts = fit(context, rated_w, exposures, live_bases(context, memory.bases)).cut_by
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
+    answered = not any(latch.text.startswith(NO_ANSWER) for _, latch in verdict.active)
     permits, memories = [], []
     for outlet, limits, cut, wish_w, exposure in zip(context.outlets, bounds, cuts, wished_w, exposures, strict=True):
         if cut is not None:
             limits.append(cut)
-        permit = _permit(outlet, wish_w, limits, site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=not tripped)
+        permit = _permit(outlet, wish_w, limits, site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=answered)
         permits.append(permit)
         memories.append(_remember(outlet, exposure, permit, snapshot))
     return Decision(
@@ -122,7 +123,7 @@ def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_
     evse, last_w = o.evse, o.memory.power_w
     low_w, high_w = room(bounds)
     bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
-    power_w = min(max(wish_w, low_w), high_w)
+    power_w = min(max(wish_w, low_w), high_w) + 0.0  # no -0.0 on the wire
     if power_w > wish_w:
         bound_by = next(bound for bound in bounds if bound.min_w == low_w)
     elif power_w < wish_w:
