@@ -1,0 +1,258 @@
+"""Before a watt is exported: every vehicle still departs charged, though nobody charges while the next leases run.
+
+``demand`` says what each vehicle may ask for, ``certificate`` whether all of it fits. Charging is not credited with the export of
+others. A vehicle that cannot make its departure even alone is named, gets the most it can, claims no more, and never exports. One
+that does not export is not made short by the few seconds of the lease: it claims what full power from then on can give.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from msgspec import Struct
+
+from v2g_edge.envelope.certificate import Floats, Ints, Problem, solve
+from v2g_edge.envelope.demand import SLOT_S, Job, demand_of
+from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.reading import known_or
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.tree import PHASES
+
+LOOKAHEAD_S: Final = 60.0
+"""A yes is first sought for this much later, with every outlet discharging until then: it serves all ticks in between."""
+TRIES: Final = 5
+"""Halvings when exports are dropped: at most one exporter in 32 stops without need, and a tick pays for five flows at most."""
+PLAN_V_PU: Final = 0.9
+"""Currents are reckoned at this voltage, the lower end of EN 50160 (10-minute means)."""
+
+
+class Load(Struct, frozen=True):
+    """Known building load: at most ``power_w`` on ``feeder`` itself, where below its ``base_load_max_w`` (UTC, whole slots)."""
+
+    feeder: str
+    start_wall_s: float
+    end_wall_s: float
+    power_w: float
+
+
+class CertificateMemory(Struct, frozen=True):
+    """The last problem with a yes, as of ``start_wall_s``. While nothing is harder than it was there, the yes stands."""
+
+    start_wall_s: float = 0.0
+    jobs: tuple[Job, ...] = ()
+    reserved_w: tuple[float, ...] = ()
+    loads: tuple[Load, ...] = ()
+
+
+class Impossible(Struct, frozen=True, gc=False):
+    """A departure that cannot be met even alone at full power, ``in_h`` hours ahead; ``lacks_wh`` at the grid side."""
+
+    evse: str
+    lacks_wh: float
+    in_h: float
+
+
+class Certificate(Struct, frozen=True):
+    """``feasible``: the exports may be permitted. ``shortfalls``: (outlet, Wh at the grid side), largest first.
+
+    ``barred``: outlets that must not export whatever others do. ``binding`` says which feeder binds and when, "" if none.
+    """
+
+    feasible: bool
+    shortfalls: tuple[tuple[str, float], ...] = ()
+    impossible: tuple[Impossible, ...] = ()
+    barred: tuple[str, ...] = ()
+    binding: str = ""
+
+
+class Proposal(NamedTuple):
+    """Exports in W ≥ 0 for the next ``duration_s``; what each outlet may draw beside its schedule because it does not listen;
+    the power each outlet was seen to reach (ANY_W: not learned). All three aligned to ``Site.evses``.
+    """
+
+    exports_w: tuple[float, ...]
+    duration_s: float
+    reserved_w: tuple[float, ...]
+    learned_w: tuple[float, ...]
+    loads: tuple[Load, ...] = ()
+
+
+class Depot(NamedTuple):
+    """What never changes: each feeder's parent (−1: root), its import limit for outlets with the base load at its greatest and by
+    its phases alone, the feeder of each outlet, and the share of its rating that an imbalance limit leaves it.
+    """
+
+    frame: Frame
+    parent: Ints
+    limit_w: Floats
+    phase_w: Floats
+    feeder: Ints
+    share: tuple[float, ...]
+
+
+def depot_of(frame: Frame) -> Depot:
+    """Limits of the tree. Single-phase outlets count at full power on their phase; all share what the worst phase leaves."""
+    site, tree = frame.site, frame.tree
+    free, volts = 1.0 - site.safety.feeder_margin_pct / 100.0, PLAN_V_PU * site.grid.nominal_v
+    place = {feeder.id: row for row, feeder in enumerate(tree.feeders)}
+    phase_w, share = np.full(len(place), ANY_W), np.ones(len(site.evses))
+    for row, feeder in enumerate(tree.feeders):
+        if feeder.current is None:
+            continue
+        base_w = max(tree.base_max_w[row], 0.0) if feeder.current.base_load_a is None else feeder.current.base_load_a * volts
+        for phase in range(3):
+            single = [i for i in tree.below[row] if PHASES[site.evses[i].phases] == (phase,)]
+            single_w = sum(site.evses[i].max_charge_w for i in single)
+            left_w = 3.0 * (feeder.current.import_a * volts * free - base_w - single_w)
+            phase_w[row] = min(phase_w[row], left_w)
+            if single_w > 0.0:
+                share[single] = np.minimum(share[single], feeder.current.imbalance_a * volts * free / 2.0 / single_w)
+    return Depot(
+        frame,
+        np.array([place.get(feeder.parent, -1) for feeder in tree.feeders], dtype=np.int64),
+        np.array([f.import_limit_w * free - base_w for f, base_w in zip(tree.feeders, tree.base_max_w, strict=True)]),
+        phase_w,
+        np.array([above[0] for above in tree.above], dtype=np.int64),
+        tuple(share.tolist()),
+    )
+
+
+def certify(
+    depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
+) -> tuple[Certificate, CertificateMemory]:
+    """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick."""
+    now = _needs(depot, snapshot, proposal, 0.0)
+    if now.barred:
+        return Certificate(False, (), now.impossible, now.barred, f"{now.barred[0]} may not export"), memory
+    if _stands(now, proposal, memory):
+        return Certificate(True, (), now.impossible), memory
+    ahead_s = min(LOOKAHEAD_S, (now.slot + 1) * SLOT_S - now.start_wall_s - 1.0)
+    for needs in (_needs(depot, snapshot, proposal, ahead_s), now) if ahead_s > 0.0 else (now,):
+        answer = solve(_problem(depot, needs, proposal))
+        if not answer.short_wh.any():
+            kept = CertificateMemory(needs.start_wall_s, needs.jobs, proposal.reserved_w, proposal.loads)
+            return Certificate(True, (), now.impossible), kept
+    short_wh: dict[str, float] = {}
+    for job, wh in zip(now.jobs, answer.short_wh.tolist(), strict=True):
+        if wh > 0.0:
+            short_wh[depot.frame.ids[job.evse]] = short_wh.get(depot.frame.ids[job.evse], 0.0) + wh
+    ordered = tuple(sorted(short_wh.items(), key=lambda item: (-item[1], item[0])))
+    in_h = max((now.slot + answer.slot) * SLOT_S - snapshot.wall_s, 0.0) / 3600.0
+    binding = f"feeder {depot.frame.tree.feeders[answer.feeder].id} is full from {in_h:.2f} h ahead"
+    return Certificate(False, ordered, now.impossible, (), binding), memory
+
+
+def keep_exports(
+    depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
+) -> tuple[tuple[float, ...], Certificate, CertificateMemory]:
+    """The exports that may stay, and why others may not: the certificate of the whole proposal, or of what is left of it.
+
+    Barred outlets go first, then those with the least slack before their departure. All may go.
+    """
+    first, memory = certify(depot, snapshot, proposal, memory)
+    if first.feasible:
+        return proposal.exports_w, first, memory
+    ids, exports_w = depot.frame.ids, proposal.exports_w
+    slack_s = _needs(depot, snapshot, proposal, 0.0).slack_s
+    order = sorted(
+        (i for i, w in enumerate(exports_w) if w > 0.0 and ids[i] not in first.barred), key=lambda i: (-slack_s[i], ids[i])
+    )
+    kept_w, low, high = (0.0,) * len(ids), 0, len(order) + 1 if first.barred else len(order)
+    for _ in range(TRIES):
+        middle = high - 1 if high > len(order) else (low + high) // 2
+        if middle <= low:
+            break
+        keep = set(order[:middle])
+        trial_w = tuple(w if i in keep else 0.0 for i, w in enumerate(exports_w))
+        verdict, memory = certify(depot, snapshot, proposal._replace(exports_w=trial_w), memory)
+        if verdict.feasible:
+            low, kept_w = middle, trial_w
+        else:
+            high = middle
+    return kept_w, first, memory
+
+
+class _Needs(NamedTuple):
+    """All jobs from ``start_wall_s`` (in slot ``slot``) on; per outlet the time to spare before its departure, in s."""
+
+    start_wall_s: float
+    slot: int
+    jobs: tuple[Job, ...]
+    impossible: tuple[Impossible, ...]
+    barred: tuple[str, ...]
+    slack_s: tuple[float, ...]
+
+
+def _needs(depot: Depot, snapshot: Snapshot, proposal: Proposal, ahead_s: float) -> _Needs:
+    """``ahead_s``: as if all this came that much later, with every outlet discharging as it can until then."""
+    frame = depot.frame
+    start_s = snapshot.wall_s + proposal.duration_s + ahead_s
+    jobs: list[Job] = []
+    impossible, barred, slack_s = [], [], [0.0] * len(frame.ids)
+    for i, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
+        export_w, vehicle, met = proposal.exports_w[i], state.vehicle, False
+        if vehicle is not None:
+            known = frame.known.get(vehicle.vehicle)
+            kind = frame.kinds.get(known.type) if known else None
+            full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, ANY_W), proposal.learned_w[i]) * depot.share[i]
+            demand = demand_of(i, evse, kind, vehicle, known.reserve_soc_pct if known else 0.0, full_w, snapshot)
+            # A watt-hour of export costs the battery 1/efficiency, and the grid as much again to put it back.
+            out_wh = (export_w * proposal.duration_s + evse.max_discharge_w * ahead_s) / 3600.0 / evse.efficiency**2
+            mine, met = demand.jobs(start_s, out_wh)
+            jobs += mine
+            lacks_wh, slack_s[i] = demand.alone(snapshot.wall_s)
+            if lacks_wh > 0.0:
+                impossible.append(Impossible(evse.id, lacks_wh, (demand.departs_s - snapshot.wall_s) / 3600.0))
+        if export_w > 0.0 and not met:
+            barred.append(evse.id)
+    return _Needs(start_s, int(start_s // SLOT_S), tuple(jobs), tuple(impossible), tuple(barred), tuple(slack_s))
+
+
+def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
+    """The jobs against every feeder: import limit less base load less what may flow to outlets that do not listen."""
+    table = np.array([(j.evse, j.need_wh, j.rate_w, j.first, j.end) for j in needs.jobs]).reshape(-1, 5)
+    slots = max(int(table[:, 4].max(initial=0.0)) - needs.slot, 1)
+    tree = depot.frame.tree
+    reserved_w = np.array([sum([proposal.reserved_w[i] for i in members]) for members in tree.below])
+    limit_w = np.repeat(depot.limit_w[:, None], slots, axis=1)
+    for load in proposal.loads:
+        row = next(row for row, feeder in enumerate(tree.feeders) if feeder.id == load.feeder)
+        first, end = (max(int(edge) - needs.slot, 0) for edge in (-(-load.start_wall_s // SLOT_S), load.end_wall_s // SLOT_S))
+        freed_w = max(tree.feeders[row].base_load_max_w - load.power_w, 0.0)
+        while row >= 0:
+            limit_w[row, first:end] += freed_w
+            row = int(depot.parent[row])
+    slot_h = np.full(slots, SLOT_S / 3600.0)
+    slot_h[0] = ((needs.slot + 1) * SLOT_S - needs.start_wall_s) / 3600.0
+    evse, first_slot, end_slot = table[:, 0].astype(np.int64), table[:, 3] - needs.slot, table[:, 4] - needs.slot
+    return Problem(
+        need_wh=table[:, 1],
+        rate_w=table[:, 2],
+        feeder=depot.feeder[evse],
+        first=first_slot.astype(np.int64),
+        end=end_slot.astype(np.int64),
+        parent=depot.parent,
+        limit_w=np.minimum(limit_w, depot.phase_w[:, None]) - reserved_w[:, None],
+        slot_h=slot_h,
+    )
+
+
+def _stands(now: _Needs, proposal: Proposal, memory: CertificateMemory) -> bool:
+    """Whether nothing is harder than in the problem that had a yes.
+
+    Only within the first slot of that problem: before its start, the jobs at full power then fit as they fit after it.
+    """
+    if not memory.reserved_w or memory.loads != proposal.loads or int(memory.start_wall_s // SLOT_S) != now.slot:
+        return False
+    if now.start_wall_s > memory.start_wall_s or any(a > b for a, b in zip(proposal.reserved_w, memory.reserved_w, strict=True)):
+        return False
+    known = {(job.evse, job.band): job for job in memory.jobs}
+    return all(_covered(job, known.get((job.evse, job.band))) for job in now.jobs)
+
+
+def _covered(job: Job, old: Job | None) -> bool:
+    if old is None:
+        return False
+    if old.need_wh == ANY_W and job.rate_w <= old.rate_w and job.first >= old.first and job.end <= old.end:
+        return True  # all that it can take was there
+    return job.need_wh <= old.need_wh and job.rate_w >= old.rate_w and job.first <= old.first and job.end >= old.end
