@@ -63,7 +63,6 @@ def settings_of(broker: Broker, user: str = "depot", **changes: Any) -> CloudSet
             username=user,
             password_file=str(folder / f"{user}.password"),
             site_id="depot-1",
-            telemetry_s=0.0,
         ),
         **changes,
     )

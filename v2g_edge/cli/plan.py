@@ -1,4 +1,4 @@
-"""``v2g-edge plan``: the plan that is followed now."""
+"""``v2g-edge plan``: the plan that is followed now; and, with a verb, a plan file for the daemon."""
 
 import argparse
 import json
@@ -6,15 +6,19 @@ from typing import Any
 
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import DONE
+from v2g_edge.cli.plan_file import add_verbs
 from v2g_edge.cli.screen import kilowatts, local_time
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("plan", help="the plan that is followed now")
+    parser = subparsers.add_parser("plan", help="the plan that is followed now; validate or publish another")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     parser.add_argument("--json", action="store_true", help="as JSON")
     add_socket(parser)
     parser.set_defaults(run=run)
+    verbs.add_parser("show", help="the same as without a verb; options stand before it")
+    add_verbs(verbs)
 
 
 def run(arguments: argparse.Namespace) -> int:

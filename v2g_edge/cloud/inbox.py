@@ -85,7 +85,7 @@ class _NotFiniteError(ValueError):
 
 def receive_plan(payload: bytes, site: Site, last_revision: int, wall_s: float) -> Plan | Refusal:
     """Judge ``payload`` at ``wall_s`` (UTC). ``last_revision`` is that of the newest plan taken so far, −1 before the first."""
-    message = _parse(payload)
+    message = parse_plan(payload)
     if isinstance(message, Refusal):
         return message
     revision = message.revision
@@ -95,7 +95,8 @@ def receive_plan(payload: bytes, site: Site, last_revision: int, wall_s: float) 
     return _plan(message) if refusal is None else refusal
 
 
-def _parse(payload: bytes) -> PlanMessage | Refusal:
+def parse_plan(payload: bytes) -> PlanMessage | Refusal:
+    """The form alone: what the bytes say, not whether this site can do it."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         return Refusal("too_large", f"{len(payload)} bytes, allowed are {MAX_PAYLOAD_BYTES}")
     try:

@@ -30,6 +30,9 @@ from v2g_edge.model.site import Site
 
 log = structlog.get_logger()
 
+CLOUD_FILE: Final = "cloud.sqlite"
+"""Events and the last plan, in the state directory."""
+
 KEEPALIVE_S: Final = 30
 """A silent broker is noticed, and our will published, within one and a half of these (MQTT 5, 3.1.2.10)."""
 
@@ -80,14 +83,13 @@ class CloudSession:
         self._site = site
         self._clock = clock
         self._on_plan = on_plan
-        self._path = state_dir / "cloud.sqlite"
+        self._path = state_dir / CLOUD_FILE
         self._site_id = settings.site_id or site.name
         self._topics = topics_of(settings.topic_prefix, self._site_id)
         self._outbox: Outbox | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._latest: dict[str, Any] | None = None
-        self._taken_s: float | None = None
         self._kept: tuple[int, bytes] = (-1, b"")
         self.connected = False
 
@@ -117,12 +119,10 @@ class CloudSession:
             self._outbox = None
 
     def publish_telemetry(self, values: dict[str, Any]) -> None:
-        """Offer the present state; every ``telemetry_s`` one is sent, and while offline only the newest is kept."""
-        now_s = self._clock.now_s()
-        if self._task is None or (self._taken_s is not None and now_s - self._taken_s < self._settings.telemetry_s):
-            return
-        self._taken_s, self._latest = now_s, values
-        self._wake.set()
+        """Offer the present state. Only the newest that has not been sent is kept; how often is the caller's choice."""
+        if self._task is not None:
+            self._latest = values
+            self._wake.set()
 
     def publish_events(self, events: tuple[Event, ...]) -> None:
         """Keep events on disk until the broker has acknowledged each (at least once; ``seq`` tells a repeat)."""
