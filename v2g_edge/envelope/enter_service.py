@@ -21,7 +21,8 @@ State = Literal["waiting", "ramping", "in_service"]
 
 class ServiceMemory(Struct, frozen=True):
     """Made new at start: waiting. Inside the window without a break since ``since_s``, None when not; ``seen_s`` is the last
-    complete sample. ``chance`` in [0, 1] is this wait's random number, ``cause`` why export is not fully in service.
+    complete sample. ``chance`` in [0, 1] is this wait's random number, ``cause`` why export is not fully in service. The ramp
+    has run for ``ramped_s`` up to ``tick_s``; it stands still while the grid is outside the window.
     """
 
     state: State = "waiting"
@@ -30,7 +31,8 @@ class ServiceMemory(Struct, frozen=True):
     since_s: float | None = None
     seen_s: float | None = None
     last_s: float | None = None
-    ramp_from_s: float = 0.0
+    tick_s: float = 0.0
+    ramped_s: float = 0.0
 
 
 class ServiceVerdict(Struct, frozen=True):
@@ -74,7 +76,7 @@ def service_step(
         memory = replace(memory, state="waiting", since_s=None, cause=cause, chance=chance)
     else:
         memory = _advance(rules, memory, now_s)
-    return memory, _verdict(rules, memory, now_s)
+    return replace(memory, tick_s=now_s), _verdict(rules, memory, now_s)
 
 
 def _judge(rules: EnterService, nominal_v: float, memory: ServiceMemory, sample: GridSample, max_age_s: float) -> ServiceMemory:
@@ -99,8 +101,10 @@ def _advance(rules: EnterService, memory: ServiceMemory, now_s: float) -> Servic
     """The transitions that lead back to service. The delay ends at a sample, not between samples: only what was seen counts."""
     seen_for_s = memory.last_s - memory.since_s if memory.since_s is not None and memory.last_s is not None else 0.0
     if memory.state == "waiting" and seen_for_s > _wait_s(rules, memory) + FLOAT_NOISE_S:
-        memory = replace(memory, state="ramping", ramp_from_s=now_s, cause="ramping up after enter service")
-    if memory.state == "ramping" and now_s - memory.ramp_from_s >= rules.ramp_s:
+        memory = replace(memory, state="ramping", ramped_s=0.0, tick_s=now_s, cause="ramping up after enter service")
+    if memory.state == "ramping" and memory.since_s is not None:
+        memory = replace(memory, ramped_s=memory.ramped_s + max(0.0, now_s - memory.tick_s))
+    if memory.state == "ramping" and memory.ramped_s >= rules.ramp_s - FLOAT_NOISE_S:
         memory = replace(memory, state="in_service", cause="")
     return memory
 
@@ -109,7 +113,7 @@ def _verdict(rules: EnterService, memory: ServiceMemory, now_s: float) -> Servic
     if memory.state == "in_service":
         return ServiceVerdict("in_service", 1.0, 0.0, "")
     if memory.state == "ramping":
-        return ServiceVerdict("ramping", (now_s - memory.ramp_from_s) / rules.ramp_s, 0.0, memory.cause)
+        return ServiceVerdict("ramping", memory.ramped_s / rules.ramp_s, 0.0, memory.cause)
     gone_s = now_s - memory.since_s if memory.since_s is not None else 0.0
     wait_s = max(0.0, _wait_s(rules, memory) - gone_s)
     where = "in the window" if memory.since_s is not None else "outside the window, delay not running"
