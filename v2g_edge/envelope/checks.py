@@ -186,7 +186,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("cooling_temperature", A.CHARGE_AT_FALLBACK, lambda c, o, held:
         o.loop_c >= c.site.safety.cooling_max_c - (HEAT_HYSTERESIS_C if held else 0.0)
         and f"{o.evse.cooling_loop} at {o.loop_c:.1f} °C (limit if unknown), limit {c.site.safety.cooling_max_c:g} °C"),
-    _evse("soh_floor", A.EXPORT_OFF, lambda _, o, __: o.kind and o.kind.soh_floor_pct > 0.0 and known_or(o.vehicle.soh_pct, -1.0) < o.kind.soh_floor_pct
+    _evse("soh_floor", A.EXPORT_OFF, lambda _, o, __:
+        o.kind and 0.0 < o.kind.soh_floor_pct > known_or(o.vehicle.soh_pct, -1.0)
         and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} %"),
     _evse("battery_throughput_exceeded", A.EXPORT_OFF, _worn),
     _evse("grid_code_mismatch", A.EXPORT_OFF, lambda _, o, __:
