@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
+from websockets.asyncio.connection import broadcast
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -19,6 +20,9 @@ Outcome: TypeAlias = Answered | Refused | Expired
 
 STRAYS_MAX: Final = 100
 """Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not a station."""
+
+UNREAD_MAX: Final = 1 << 20
+"""Octets that wait in a socket whose station does not read them: more than any answer, less than what would hurt us."""
 
 BINARY_CLOSE: Final = 1003
 """RFC 6455 7.4.1: a type of data that cannot be accepted. OCPP-J is text."""
@@ -130,27 +134,22 @@ class Connection:
                 await self._owner.take_call(self, event)
             else:
                 self._tell(event)
-        self._arm()
-        for frame in self._machine.frames():
-            await self.ws.send(frame, text=True)
+        self._send()
 
     def _settle(self) -> None:
-        """As ``_dispatch``, from outside the reader: sending must not wait for a slow socket here."""
+        """As ``_dispatch``, from outside the reader, where no call of the station can be among the events."""
         for event in self._machine.events():
             self._tell(event)
-        self._arm()
-        frames = self._machine.frames()
-        if frames:
-            task = self._loop.create_task(self._send(frames))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+        self._send()
 
-    async def _send(self, frames: list[bytes]) -> None:
-        try:
-            for frame in frames:
-                await self.ws.send(frame, text=True)
-        except ConnectionClosed:
-            pass  # the reader sees it too, and tells everybody who waits
+    def _send(self) -> None:
+        """Hand frames to the socket without waiting (``broadcast`` never does): a stop must not queue behind a slow reader."""
+        self._arm()
+        for frame in self._machine.frames():
+            broadcast((self.ws,), frame, text=True)
+        if self.ws.transport.get_write_buffer_size() > UNREAD_MAX:
+            log.warning("station_does_not_read", station=self.identity, octets=UNREAD_MAX)
+            self.ws.transport.abort()
 
     def _tell(self, event: Any) -> None:
         if isinstance(event, Answered | Refused | Expired):

@@ -5,7 +5,6 @@ it is Wh (energy) or W (power). Totals (no phase) win over the sum of the phases
 """
 
 import math
-from collections.abc import Iterable
 from typing import Any, Final
 
 from v2g_edge.field.ocpp.facts import Sample
@@ -14,6 +13,9 @@ from v2g_edge.field.ocpp.when import parse_wall
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
 _KILO: Final = frozenset({"kW", "kWh"})
 _DEFAULT: Final = "Energy.Active.Import.Register"
+_IMPORT: Final = "Power.Active.Import"
+_EXPORT: Final = "Power.Active.Export"
+_WANTED: Final = frozenset({_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"})
 _FOREIGN: Final = frozenset({"Inlet", "Body"})
 """Locations that do not measure the outlet."""
 
@@ -30,21 +32,6 @@ MEASURANDS: Final = (
 """What we ask a station to report, most important first; a station that refuses the list is asked for less."""
 
 
-class _Totals:
-    """One measurand: the value without a phase, or the phases."""
-
-    __slots__ = ("phases", "total")
-
-    def __init__(self) -> None:
-        self.total: float | None = None
-        self.phases: dict[int, float] = {}
-
-    def value(self) -> float | None:
-        if self.total is not None:
-            return self.total
-        return sum(self.phases.values()) if self.phases else None
-
-
 def read_samples(meter_values: Any) -> list[Sample]:
     """One ``Sample`` for each entry of ``meterValue`` that says something. Never raises: what cannot be read is left out."""
     if not isinstance(meter_values, list):
@@ -54,37 +41,43 @@ def read_samples(meter_values: Any) -> list[Sample]:
 
 
 def _sample(entry: dict[str, Any]) -> Sample:
-    found: dict[str, _Totals] = {}
+    totals: dict[str, float] = {}
+    phases: dict[tuple[str, int], float] = {}
     values = entry.get("sampledValue")
     for sampled in values if isinstance(values, list) else ():
-        if isinstance(sampled, dict) and sampled.get("location", "Outlet") not in _FOREIGN:
-            _collect(sampled, found)
-    imported, exported = _value(found, "Power.Active.Import"), _value(found, "Power.Active.Export")
+        if type(sampled) is dict:
+            _collect(sampled, totals, phases)
+    for measurand in {name for name, _ in phases} - totals.keys():
+        totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
+    found = totals.get
+    imported, exported = found(_IMPORT), found(_EXPORT)
     power_w = None if imported is None and exported is None else (imported or 0.0) - (exported or 0.0)
-    soc_pct, pack_c = _value(found, "SoC"), _value(found, "Temperature")
+    soc_pct, pack_c = found("SoC"), found("Temperature")
     return Sample(
         at_wall_s=parse_wall(entry.get("timestamp")),
         power_w=power_w,
-        import_wh=_value(found, "Energy.Active.Import.Register"),
-        export_wh=_value(found, "Energy.Active.Export.Register"),
+        import_wh=found(_DEFAULT),
+        export_wh=found("Energy.Active.Export.Register"),
         soc_pct=soc_pct if soc_pct is not None and 0.0 <= soc_pct <= 100.0 else None,
         pack_c=pack_c if pack_c is not None and PACK_RANGE_C[0] <= pack_c <= PACK_RANGE_C[1] else None,
     )
 
 
-def _collect(sampled: dict[str, Any], found: dict[str, _Totals]) -> None:
+def _collect(sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]) -> None:
     measurand = sampled.get("measurand", _DEFAULT)
-    if measurand == "Temperature" and sampled.get("location") != "EV":
-        return  # the cabinet's, the cable's: not the pack
+    if type(measurand) is not str or measurand not in _WANTED:
+        return  # most of what stations report is of no use here: voltages and currents of every phase
+    location = sampled.get("location", "Outlet")
+    if location in _FOREIGN or (measurand == "Temperature" and location != "EV"):
+        return  # the cabinet's temperature, the cable's: not the pack
     value = _number(sampled)
-    if value is None or not isinstance(measurand, str):
+    if value is None:
         return
-    totals = found.setdefault(measurand, _Totals())
     phase = sampled.get("phase")
     if phase is None:
-        totals.total = value
+        totals[measurand] = value
     elif phase in _PHASES:
-        totals.phases[_PHASES[phase]] = value
+        phases[measurand, _PHASES[phase]] = value
 
 
 def _number(sampled: dict[str, Any]) -> float | None:
@@ -94,25 +87,18 @@ def _number(sampled: dict[str, Any]) -> float | None:
         return None
     unit, power = sampled.get("unit"), 0
     described = sampled.get("unitOfMeasure")
-    if isinstance(described, dict):
+    if type(described) is dict:
         unit, power = described.get("unit"), described.get("multiplier", 0)
     try:
-        value = float(raw) * 10.0**power * (1000.0 if unit in _KILO else 1.0)
+        value = float(raw)
+        if power:
+            value *= 10.0**power
     except (TypeError, ValueError, OverflowError):
         return None
-    if unit == "Fahrenheit":
+    if unit in _KILO:
+        value *= 1000.0
+    elif unit == "Fahrenheit":
         value = (value - 32.0) / 1.8
     elif unit == "K":
         value -= 273.15
     return value if math.isfinite(value) else None
-
-
-def _value(found: dict[str, _Totals], measurand: str) -> float | None:
-    totals = found.get(measurand)
-    return totals.value() if totals else None
-
-
-def latest(samples: Iterable[Sample]) -> Sample | None:
-    """The newest of several samples by the station's clock."""
-    dated = [sample for sample in samples if sample.at_wall_s is not None]
-    return max(dated, key=lambda sample: sample.at_wall_s or 0.0, default=None)

@@ -3,6 +3,7 @@
 It outlives its links: a station that reconnects without a word is recovered from what is remembered here and on disk.
 """
 
+import math
 from collections import deque
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ from v2g_edge.model.site import Evse, Site
 from v2g_edge.model.snapshot import Link, VehicleState
 
 log = structlog.get_logger()
+
+ALIVE_STEP_S: Final = 0.2
+"""The board is told of life this often at most: silence is judged in seconds, and stations send many frames in one."""
 
 SEEN_MAX: Final = 64
 """Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
@@ -59,6 +63,7 @@ class Station:
         self._board = board
         self._clock = clock
         self._store = store
+        self._alive_s = -math.inf
         self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
 
     # The link
@@ -74,6 +79,7 @@ class Station:
 
     def link_down(self) -> None:
         """The link is gone. The tick must know at once: from now on the worst case counts."""
+        self._alive_s = -math.inf
         for outlet in self.outlets.values():
             link = self._board.evse(outlet.evse.id).link
             self._board.update_evse(outlet.evse.id, urgent=True, link=replace(link, connected=False), dead_man_ok=False)
@@ -81,6 +87,9 @@ class Station:
     def alive(self, loss_pct: float | None = None) -> None:
         """Something arrived from the station."""
         now_s = self._clock.now_s()
+        if loss_pct is None and 0.0 <= now_s - self._alive_s < ALIVE_STEP_S:
+            return
+        self._alive_s = now_s
         for outlet in self.outlets.values():
             old = self._board.evse(outlet.evse.id).link
             link = Link(True, True, now_s, old.loss_pct if loss_pct is None else loss_pct)

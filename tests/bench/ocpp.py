@@ -1,0 +1,259 @@
+"""The central system under load, beside the ``ocpp`` package's own server and a bare echo, in the same run.
+
+Each server runs in a process of its own; the clients write ready-made frames and count answers, so that the server is the
+bottleneck.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+CLIENTS: Final = 20
+SECONDS: Final = 3.0
+ROUNDS: Final = 2
+FRAMES: Final = 256
+
+AT: Final = "2026-03-01T12:00:00.000Z"
+METER_16: Final = [
+    {"value": "230.1", "measurand": "Voltage", "phase": "L1", "unit": "V", "context": "Sample.Periodic"},
+    {"value": "230.3", "measurand": "Voltage", "phase": "L2", "unit": "V", "context": "Sample.Periodic"},
+    {"value": "229.8", "measurand": "Voltage", "phase": "L3", "unit": "V", "context": "Sample.Periodic"},
+    {"value": "15.9", "measurand": "Current.Import", "phase": "L1", "unit": "A", "context": "Sample.Periodic"},
+    {"value": "16.0", "measurand": "Current.Import", "phase": "L2", "unit": "A", "context": "Sample.Periodic"},
+    {"value": "11010.5", "measurand": "Power.Active.Import", "unit": "W", "context": "Sample.Periodic"},
+    {"value": "123456", "measurand": "Energy.Active.Import.Register", "unit": "Wh", "context": "Sample.Periodic"},
+    {"value": "55", "measurand": "SoC", "unit": "Percent", "location": "EV", "context": "Sample.Periodic"},
+]
+
+
+def frames(kind: str) -> list[bytes]:
+    """The messages of one load, all different: repetitions would be a shorter way through a server."""
+    made = []
+    for n in range(FRAMES):
+        at = f"2026-03-01T11:{n // 60:02d}:{n % 60:02d}.000Z"
+        if kind == "meter16":
+            payload: dict[str, Any] = {"connectorId": 1, "meterValue": [{"timestamp": at, "sampledValue": METER_16}]}
+            made.append(json.dumps([2, f"m{n}", "MeterValues", payload]).encode())
+            continue
+        samples = [
+            {key: value for key, value in sample.items() if key in ("measurand", "phase", "context")} | {"value": 1.5 * i + n}
+            for i, sample in enumerate(METER_16)
+        ]
+        payload = {
+            "eventType": "Updated", "timestamp": at, "triggerReason": "MeterValuePeriodic", "seqNo": n,
+            "transactionInfo": {"transactionId": "t", "chargingState": "Charging"}, "evse": {"id": 1, "connectorId": 1},
+            "meterValue": [{"timestamp": at, "sampledValue": samples}],
+        }  # fmt: skip
+        made.append(json.dumps([2, f"m{n}", "TransactionEvent", payload]).encode())
+    return made
+
+
+class Client(asyncio.Protocol):
+    """One station: the next message goes out when the answer to the last one is complete."""
+
+    def __init__(self, path: str, subprotocol: str, messages: list[bytes]) -> None:
+        self._request = (
+            f"GET /{path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
+        ).encode()
+        self._messages = [_masked(message) for message in messages]
+        self._buffer = b""
+        self._open = False
+        self._waits = False
+        self.answers = 0
+        self.latencies: list[float] = []
+        self._sent_s = 0.0
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self._open:
+            head, gap, rest = self._buffer.partition(b"\r\n\r\n")
+            if not gap:
+                return
+            assert head.startswith(b"HTTP/1.1 101"), head
+            self._open, self._buffer = True, rest
+            self._next()
+        while (taken := self._frame()) is not None:
+            if taken.startswith((b"[3", b"[4")) or self._echoed(taken):
+                assert not taken.startswith(b"[4"), taken
+                self.answers += 1
+                self.latencies.append(time.perf_counter() - self._sent_s)
+                self._next()
+
+    def _echoed(self, frame: bytes) -> bool:
+        return b'"MeterValues"' in frame[:40] or b'"TransactionEvent"' in frame[:40]
+
+    def _next(self) -> None:
+        assert self.transport is not None
+        self._sent_s = time.perf_counter()
+        self.transport.write(self._messages[self.answers % len(self._messages)])
+
+    def _frame(self) -> bytes | None:
+        if len(self._buffer) < 2:
+            return None
+        size, start = self._buffer[1] & 127, 2
+        if size == 126:
+            if len(self._buffer) < 4:
+                return None
+            size, start = int.from_bytes(self._buffer[2:4], "big"), 4
+        if len(self._buffer) < start + size:
+            return None
+        frame, self._buffer = self._buffer[start : start + size], self._buffer[start + size :]
+        return frame
+
+
+def _masked(payload: bytes) -> bytes:
+    """A text frame with a mask of zeros: the bytes stand as they are, and the server does the same work."""
+    size = bytes([128 | len(payload)]) if len(payload) < 126 else bytes([254]) + len(payload).to_bytes(2, "big")
+    return b"\x81" + size + bytes(4) + payload
+
+
+async def load(port: int, subprotocol: str, messages: list[bytes], seconds: float = SECONDS) -> tuple[float, float]:
+    """(answers a second, p99 of the answer time in ms)."""
+    loop = asyncio.get_running_loop()
+    clients = [Client(f"cp{n}", subprotocol, messages) for n in range(CLIENTS)]
+    for client in clients:
+        await loop.create_connection(lambda c=client: c, "127.0.0.1", port)  # type: ignore[misc]
+    await asyncio.sleep(0.5)  # the warm-up: schemas compile on first use
+    for client in clients:
+        client.latencies.clear()
+    before, started_s = sum(c.answers for c in clients), time.perf_counter()
+    await asyncio.sleep(seconds)
+    rate = (sum(c.answers for c in clients) - before) / (time.perf_counter() - started_s)
+    late = sorted(value for c in clients for value in c.latencies)
+    for client in clients:
+        if client.transport is not None:
+            client.transport.abort()
+    return rate, 1000.0 * late[int(len(late) * 0.99)] if late else float("inf")
+
+
+async def serve_ours(_version: str) -> None:
+    """Our central system, with its board and its store on disk."""
+    import structlog  # noqa: PLC0415 - each server loads only what it needs
+
+    from tests.depot import small_site  # noqa: PLC0415
+    from tests.field.ocpp.peer import Clock  # noqa: PLC0415
+    from v2g_edge.field.board import Board  # noqa: PLC0415
+    from v2g_edge.field.ocpp.server import CentralSystem  # noqa: PLC0415
+    from v2g_edge.model.settings import Listener, Station, StationEvse  # noqa: PLC0415
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    site = small_site(CLIENTS)
+    stations = [Station(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CLIENTS)]
+    with tempfile.TemporaryDirectory() as folder:
+        board = Board(site, lambda: None)
+        system = CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=Path(folder))
+        await system.start()
+        print(system.bound_port(), flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+
+
+async def serve_package(version: str) -> None:
+    """The ``ocpp`` package's ``ChargePoint`` as a server, as its documentation shows it."""
+    import logging  # noqa: PLC0415
+
+    from ocpp.routing import on  # noqa: PLC0415
+    from websockets.asyncio.server import serve  # noqa: PLC0415
+
+    logging.disable(logging.CRITICAL)
+    if version == "1.6":
+        from ocpp.v16 import ChargePoint, call_result  # noqa: PLC0415
+
+        class Server(ChargePoint):  # type: ignore[misc]
+            @on("MeterValues")  # type: ignore[untyped-decorator]
+            def on_meter_values(self, **_: Any) -> Any:
+                return call_result.MeterValues()
+    else:
+        from ocpp.v201 import ChargePoint as ChargePoint201  # noqa: PLC0415
+        from ocpp.v201 import call_result as call_result201  # noqa: PLC0415
+
+        class Server(ChargePoint201):  # type: ignore[misc, no-redef]
+            @on("TransactionEvent")  # type: ignore[untyped-decorator]
+            def on_transaction_event(self, **_: Any) -> Any:
+                return call_result201.TransactionEvent()
+
+    async def handle(ws: Any) -> None:
+        try:
+            await Server(ws.request.path, ws).start()
+        except OSError:
+            return
+
+    async with serve(handle, "127.0.0.1", 0, subprotocols=["ocpp1.6", "ocpp2.0.1"], ping_interval=None) as server:  # type: ignore[list-item]
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+
+
+async def serve_echo(_version: str) -> None:
+    """Bare ``websockets``: what comes in goes out."""
+    from websockets.asyncio.server import serve  # noqa: PLC0415
+
+    async def handle(ws: Any) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    async with serve(handle, "127.0.0.1", 0, subprotocols=["ocpp1.6", "ocpp2.0.1"], ping_interval=None) as server:  # type: ignore[list-item]
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+
+
+SERVERS: Final[dict[str, Callable[[str], Any]]] = {"ours": serve_ours, "package": serve_package, "echo": serve_echo}
+
+
+def measure(server: str, version: str, kind: str) -> tuple[float, float]:
+    """Best of a few rounds against a fresh server process."""
+    command = [sys.executable, "-m", "tests.bench.ocpp", server, version]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        subprotocol = f"ocpp{version}"
+        return max(asyncio.run(load(port, subprotocol, frames(kind))) for _ in range(ROUNDS))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def rows() -> list[tuple[str, float, str, str, float, float, str]]:
+    """(name, value, unit, baseline, its value, ratio, goal) of each measurement."""
+    result = []
+    for name, version, kind, goal in (
+        ("MeterValues 1.6, 8 samples", "1.6", "meter16", 20),
+        ("TransactionEvent 2.0.1", "2.0.1", "tx201", 30),
+    ):
+        ours, p99_ms = measure("ours", version, kind)
+        package, _ = measure("package", version, kind)
+        echo, _ = measure("echo", version, kind)
+        result.append((f"OCPP {name}", ours, "msg/s", "ocpp package", package, ours / package, f"≥ {goal}×"))
+        result.append((f"OCPP {name}", ours, "msg/s", "websockets echo", echo, ours / echo, "≥ 0.7×"))
+        result.append((f"OCPP {name}, p99 answer at full load", p99_ms, "ms", "none", 0.0, 0.0, "told"))
+    return result
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        for row in rows():
+            print(*row, sep="\t")  # noqa: T201
+    else:
+        try:
+            import uvloop
+
+            runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        except ImportError:
+            runner = asyncio.Runner()
+        os.environ.pop("PYTHONASYNCIODEBUG", None)
+        with runner:
+            runner.run(SERVERS[sys.argv[1]](sys.argv[2]))
