@@ -65,6 +65,8 @@ class Book:
         self, rule: str, place: str, wall_s: float, bad: bool, grace_s: float, found: float, allowed: float, unit: str
     ) -> None:
         """One look at one condition."""
+        if not bad and not self._since:
+            return
         key = (rule, place)
         if not bad:
             if key in self._since:

@@ -61,7 +61,9 @@ class Outlet:
         if dead:
             self.charger.command_w = self.charger.power_w = 0.0
             return
-        limit_w = self.profiles.limit_w(self.number, self.transaction, wall_s)
+        if self.session is None:
+            return
+        limit_w = self.profiles.limit_w(self.number, self.session.transaction, wall_s)
         power_w = self.charger.evse.max_charge_w if limit_w is None else limit_w
         self.charger.command_w = abs(power_w) if wrong_sign else power_w
 

@@ -37,6 +37,9 @@ HEARTBEAT_S: Final = 300.0
 REPORT_S: Final = 10.0
 """Report intervals until the central system sets others."""
 
+QUIET_S: Final = 2.0
+"""A station looks this often whether a report is due."""
+
 BACKLOG: Final = 8
 """Transaction events kept while offline, oldest dropped first (seen: 7-8 delivered after an outage)."""
 
@@ -77,6 +80,7 @@ class Station:
         self._boot_reason = "PowerUp"
         self._booted = False
         self._due: dict[str, float] = {}
+        self._quiet_until_s = 0.0
         self._transactions = 0
         self._events_sent = 0
         self._was: frozenset[FaultKind] = frozenset()
@@ -128,13 +132,18 @@ class Station:
             self._change_faults(active)
         for outlet in self.outlets.values():
             outlet.command(wall_s, wrong_sign="wrong_sign" in active, dead="reboot" in active)
-        if self._link is not None and "mute" not in active:
+        if self._link is None or "mute" in active:
+            return
+        deadline_s = self._machine.next_deadline_s()
+        if deadline_s is not None and self._clock.now_s() >= deadline_s:
             self._machine.tick(self._clock.now_s())
-            if self.accepted:
-                self._report(wall_s)
-            elif not self._boot_id and self._is_due("boot", wall_s, RETRY_S):
-                self._boot()
             self._take_events()
+        if self.accepted:
+            if wall_s >= self._quiet_until_s:
+                self._report(wall_s)
+        elif not self._boot_id and self._is_due("boot", wall_s, RETRY_S):
+            self._boot()
+        if self._held:
             self._flush()
 
     # Link
@@ -177,12 +186,13 @@ class Station:
         if self._booted:
             self.accepted = True
             self._catch_up()
+            self._flush()
         else:
             self._boot()
-        self._flush()
 
     def _boot(self) -> None:
         self._boot_id = self._machine.call(*dialect20.boot(self.identity, self._boot_reason), self._clock.now_s())
+        self._flush()
 
     def _on_frame(self, frame: str | bytes) -> None:
         if "mute" in self._was:
@@ -292,6 +302,7 @@ class Station:
                 if self._is_due(f"temperature{number}", wall_s, TEMPERATURE_S):
                     self._events_sent += 1
                     self._say(dialect20.temperature(outlet, wall_s, outlet.sample().pack_c, self._events_sent))
+        self._quiet_until_s = wall_s + QUIET_S
 
     def _interval(self, component: str, variable: str, otherwise_s: float) -> float:
         text = self.variables.get((component, variable), "")
