@@ -1,1 +1,1 @@
-"""."""
+"""The depot's own day plan, from prices; pure."""
