@@ -110,7 +110,7 @@ id = "relay"
 line = "field"
 role = "contact"
 target = "relay"
-map = "contact"
+map = "relay"
 unit = 2
 
 [[devices]]
@@ -118,7 +118,7 @@ id = "charger-b"
 line = "field"
 role = "charger"
 target = "B"
-map = "generic"
+map = "quasar1"
 unit = 3
 """
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE
 from v2g_edge.config import ConfigError, load
+from v2g_edge.field.modbus.bus import device_problems
 
 
 def register(subparsers: Any) -> None:
@@ -20,10 +21,14 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load(arguments.file)
     except ConfigError as error:
-        count = len(error.problems)
-        print(f"{arguments.file}: {count} problem{'s' if count > 1 else ''}; nothing can be started from this file\n")
+        _head(arguments.file, len(error.problems))
         for problem in error.problems:
             print(f"  {problem.key}\n    found    {problem.found}\n    allowed  {problem.allowed}\n    {problem.mend}\n")
+        return BAD_INPUT
+    devices = device_problems(settings.lines, settings.devices)
+    if devices:
+        _head(arguments.file, len(devices))
+        print("\n".join(f"  {problem}" for problem in devices))
         return BAD_INPUT
     site = settings.site
     grid = site.grid.profile
@@ -33,3 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  grid code {site.grid.code} ({grid.status if grid else 'none'}), export {export}")
     print("  with all chargers at their fallback and all base loads at their worst, every feeder holds")
     return DONE
+
+
+def _head(file: Path, count: int) -> None:
+    print(f"{file}: {count} problem{'s' if count > 1 else ''}; nothing can be started from this file\n")

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "release": "v2g_edge.cli.operate",
     "clear": "v2g_edge.cli.operate",
     "replay": "v2g_edge.cli.replay",
+    "failsafe": "v2g_edge.cli.failsafe",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 

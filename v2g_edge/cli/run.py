@@ -80,7 +80,10 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
         lambda: datetime.fromtimestamp(clock.wall_s(), tz=UTC).isoformat(timespec="milliseconds"),
         arguments.log,
     )
-    daemon = Daemon(settings, clock, Watchdog())
+    try:
+        daemon = Daemon(settings, clock, Watchdog())
+    except ValueError as error:  # devices and register maps that cannot be used, all of them
+        raise CommandError(f"nothing is started: {error}", BAD_INPUT) from error
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)

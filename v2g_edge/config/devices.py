@@ -31,7 +31,8 @@ def _fed(plan: SiteFile, file: str) -> Iterator[Problem]:
     """Each name that is measured has one device: none is silent for ever, two contradict each other."""
     for role, table in (("meter", "meters"), ("contact", "contacts"), ("temperature", "temperatures")):
         names = getattr(plan.site, table)
-        targets = Counter(device.target for device in plan.devices if device.role == role)
+        roles = (role, "contactor") if role == "contact" else (role,)  # a contactor shows its own state
+        targets = Counter(device.target for device in plan.devices if device.role in roles)
         for name in sorted(set(names)):
             if targets[name] != 1:
                 found, mend = (

@@ -19,7 +19,7 @@ from v2g_edge.model.settings import Settings
 def load(path: Path) -> Settings:
     """The settings of a site file. ConfigError with every problem of it; then nothing may be started."""
     document, faults = toml.read(Path(path))
-    return settle(document, faults, Path(path).name if not faults else str(path))
+    return settle(document, faults, str(path))
 
 
 def loads(text: str, name: str = "site.toml") -> Settings:

@@ -1,0 +1,32 @@
+"""`v2g-edge check`."""
+
+from pathlib import Path
+
+import pytest
+
+from v2g_edge.cli.main import main
+
+
+def test_the_example_has_no_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    """What people copy can be started."""
+    assert main(["check", "etc/site.example.toml"]) == 0
+    assert "no problem" in capsys.readouterr().out
+
+
+def test_one_report_with_every_problem(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2; an unknown key, a negative limit and a text for a number in one go."""
+    text = site.read_text().replace("export_limit_w = 90000.0", "export_limit_w = -5.0").replace("unit = 2", "units = 2")
+    site.write_text(text.replace("nominal_v = 230.0", 'nominal_v = "230"'))
+    assert main(["check", str(site)]) == 2
+    report = capsys.readouterr().out
+    assert "3 problems" in report
+    for word in ("feeders.hall.export_limit_w", "devices.relay.units", "Did you mean unit?", "grid.nominal_v"):
+        assert word in report
+
+
+def test_a_register_map_that_is_not_there_is_a_problem(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Found before anything is started."""
+    site.write_text(site.read_text().replace('map = "quasar1"', 'map = "quasar9"'))
+    assert main(["check", str(site)]) == 2
+    assert "quasar9" in capsys.readouterr().out
+    assert main(["run", "--config", str(site)]) == 2

@@ -1,0 +1,102 @@
+"""`v2g-edge run` as a process, and what people ask it."""
+
+import json
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import daemon
+from v2g_edge.cli.client import ask
+from v2g_edge.cli.main import main
+
+
+def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One daemon from start to SIGTERM: status, why, stop, release, events; then its journal, with 0 differences."""
+    socket = ["--socket", str(site.parent / "control.sock")]
+    with daemon(site) as process:
+        assert main(["status", "--once", *socket]) == 0
+        status = capsys.readouterr().out
+        assert "relay unknown" in status
+        assert "silent" in status
+        assert main(["status", "--json", *socket]) == 0
+        assert json.loads(capsys.readouterr().out)["site"] == "small"
+        assert main(["why", "A", *socket]) == 0
+        assert "►" in capsys.readouterr().out
+        assert main(["why", "Z", *socket]) == 2
+        assert "A, B" in capsys.readouterr().err
+        assert main(["stop", *socket]) == 0
+        assert capsys.readouterr().out == "standing orders: stop\n"
+        assert main(["hold", *socket]) == 0
+        assert capsys.readouterr().out == "standing orders: stop, hold\n"
+        assert main(["release", *socket]) == 0
+        assert capsys.readouterr().out == "standing orders: none\n"
+        assert main(["clear", "nothing:site", *socket]) == 0
+        assert main(["plan", *socket]) == 0
+        assert "no plan" in capsys.readouterr().out
+        assert main(["events", *socket]) == 0
+        live = capsys.readouterr().out
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    journal = site.parent / "state" / "journal.db"
+    assert main(["replay", str(journal)]) == 0
+    assert "0 differences" in capsys.readouterr().out
+    assert main(["events", "--journal", str(journal)]) == 0
+    assert capsys.readouterr().out.startswith(live)
+    assert main(["why", "A", "--journal", str(journal)]) == 0
+    assert "A at" in capsys.readouterr().out
+    assert not (site.parent / "control.sock").exists()
+
+
+def test_a_killed_daemon_comes_back_with_its_orders_and_its_journal(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """kill -9 after an operator stop: the next daemon still stands still, and both runs replay."""
+    socket = str(site.parent / "control.sock")
+    with daemon(site) as process:
+        ask(socket, "operate", {"stop": True})
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    with daemon(site) as process:
+        assert ask(socket, "status")["operator"]["stop"] is True
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert main(["replay", str(site.parent / "state" / "journal.db")]) == 0
+    assert "2 runs" in capsys.readouterr().out
+
+
+def test_a_scaled_clock_runs_faster_from_where_it_is_told(site: Path) -> None:
+    """At 100 times, ten seconds of the depot pass in a tenth."""
+    with daemon(site, "--clock-start", "2026-01-31T18:00:00+00:00", "--clock-scale", "100"):
+        socket = str(site.parent / "control.sock")
+        first = ask(socket, "status")["wall_s"]
+        assert 1_769_882_400.0 <= first < 1_769_882_400.0 + 100 * 120
+        while ask(socket, "status")["wall_s"] < first + 10.0:
+            pass
+
+
+def test_a_bad_site_file_starts_nothing(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2, with the report, and no state folder."""
+    site.write_text(site.read_text().replace("fallback_w = 4140.0", "fallback_w = -1.0"))
+    assert main(["run", "--config", str(site)]) == 2
+    assert "evses.A.fallback_w" in capsys.readouterr().err
+    assert not (site.parent / "state").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [["--clock-scale", "2"], ["--clock-start", "2026-01-31", "--clock-scale", "0"], ["--clock-start", "yesterday"]]
+)
+def test_a_clock_that_makes_no_sense_is_refused(site: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started."""
+    assert main(["run", "--config", str(site), *options]) == 2
+    assert "clock" in (error := capsys.readouterr().err) or "time" in error
+
+
+def test_a_journal_that_is_no_journal_ends_the_daemon_with_a_reason(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 1; the file is named and left alone."""
+    state = site.parent / "state"
+    state.mkdir()
+    (state / "journal.db").write_bytes(b"not a database, but long enough to look at" * 100)
+    assert main(["run", "--config", str(site)]) == 1
+    assert "journal.db" in capsys.readouterr().err
+    with pytest.raises(sqlite3.DatabaseError), sqlite3.connect(state / "journal.db") as db:
+        db.execute("SELECT 1 FROM ticks")
