@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
+import psutil
+
 CLIENTS: Final = 20
 SECONDS: Final = 3.0
 ROUNDS: Final = 2
@@ -122,8 +124,10 @@ def _masked(payload: bytes) -> bytes:
     return b"\x81" + size + bytes(4) + payload
 
 
-async def load(port: int, subprotocol: str, messages: list[bytes], seconds: float = SECONDS) -> tuple[float, float]:
-    """(answers a second, p99 of the answer time in ms)."""
+async def load(
+    port: int, subprotocol: str, messages: list[bytes], cpu_s: Callable[[], float] = time.perf_counter
+) -> tuple[float, float]:
+    """(answers a second of ``cpu_s``, p99 of the answer time in ms)."""
     loop = asyncio.get_running_loop()
     clients = [Client(f"cp{n}", subprotocol, messages) for n in range(CLIENTS)]
     for client in clients:
@@ -131,9 +135,9 @@ async def load(port: int, subprotocol: str, messages: list[bytes], seconds: floa
     await asyncio.sleep(0.5)  # the warm-up: schemas compile on first use
     for client in clients:
         client.latencies.clear()
-    before, started_s = sum(c.answers for c in clients), time.perf_counter()
-    await asyncio.sleep(seconds)
-    rate = (sum(c.answers for c in clients) - before) / (time.perf_counter() - started_s)
+    before, started_s = sum(c.answers for c in clients), cpu_s()
+    await asyncio.sleep(SECONDS)
+    rate = (sum(c.answers for c in clients) - before) / (cpu_s() - started_s)
     late = sorted(value for c in clients for value in c.latencies)
     for client in clients:
         if client.transport is not None:
@@ -214,14 +218,19 @@ SERVERS: Final[dict[str, Callable[[str], Any]]] = {"ours": serve_ours, "package"
 
 
 def measure(server: str, version: str, kind: str) -> tuple[float, float]:
-    """Best of a few rounds against a fresh server process."""
+    """Best of a few rounds against a fresh server process: answers a second of its processor time, whatever else runs."""
     command = [sys.executable, "-m", "tests.bench.ocpp", server, version]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        subprotocol = f"ocpp{version}"
-        return max(asyncio.run(load(port, subprotocol, frames(kind))) for _ in range(ROUNDS))
+        server_process = psutil.Process(process.pid)
+
+        def cpu_s() -> float:
+            times = server_process.cpu_times()
+            return float(times.user + times.system)
+
+        return max(asyncio.run(load(port, f"ocpp{version}", frames(kind), cpu_s)) for _ in range(ROUNDS))
     finally:
         process.kill()
         process.wait()
@@ -237,8 +246,8 @@ def rows() -> list[tuple[str, float, str, str, float, float, str]]:
         ours, p99_ms = measure("ours", version, kind)
         package, _ = measure("package", version, kind)
         echo, _ = measure("echo", version, kind)
-        result.append((f"OCPP {name}", ours, "msg/s", "ocpp package", package, ours / package, f"≥ {goal}×"))
-        result.append((f"OCPP {name}", ours, "msg/s", "websockets echo", echo, ours / echo, "≥ 0.7×"))
+        result.append((f"OCPP {name}", ours, "msg/cpu-s", "ocpp package", package, ours / package, f"≥ {goal}×"))
+        result.append((f"OCPP {name}", ours, "msg/cpu-s", "websockets echo", echo, ours / echo, "≥ 0.7×"))
         result.append((f"OCPP {name}, p99 answer at full load", p99_ms, "ms", "none", 0.0, 0.0, "told"))
     return result
 
