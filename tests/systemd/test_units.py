@@ -1,0 +1,111 @@
+"""The units as systemd itself reads them, without starting anything: this runs wherever systemd's programs are installed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from v2g_edge.cli.main import parser
+from v2g_edge.model.settings import HostSettings
+from v2g_edge.model.site import SafetySettings
+
+FOLDER = Path("systemd")
+UNITS = sorted(FOLDER.glob("*.service"))
+PROGRAM = "/opt/v2g-edge/bin/v2g-edge"
+EXPOSURE_MAX = {"v2g-edge.service": 21, "v2g-edge-failsafe.service": 16}
+"""Tenths of systemd's exposure level, 0 (closed) to 100 (open): what it was when the units were made."""
+
+
+def settings_of(unit: Path) -> dict[str, list[str]]:
+    """All values of each key."""
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text(encoding="utf-8").splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units with a program that is there; nothing else is changed."""
+    for unit in UNITS:
+        text = unit.read_text(encoding="utf-8")
+        assert PROGRAM in text
+        (tmp_path / unit.name).write_text(text.replace(PROGRAM, sys.executable), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_systemd_understands_every_line(unit: Path, installed: Path) -> None:
+    """``verify`` exits 0 for unknown keys: any line of its report is a failure."""
+    run = subprocess.run(["systemd-analyze", "verify", str(installed / unit.name)], capture_output=True, text=True, check=False)
+    ours = [line for line in (run.stderr + run.stdout).splitlines() if "v2g" in line or str(installed) in line]
+    assert ours == []
+    assert run.returncode == 0
+
+
+def test_verify_would_find_a_wrong_line(installed: Path) -> None:
+    """The test above can fail."""
+    unit = installed / "v2g-edge.service"
+    unit.write_text(unit.read_text().replace("ProtectHome=yes", "ProtectHme=yes"), encoding="utf-8")
+    run = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert "v2g-edge.service" in run.stderr
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_the_sandbox_does_not_open(unit: Path) -> None:
+    """systemd's own judgement; a line less raises it."""
+    limit = f"--threshold={EXPOSURE_MAX[unit.name]}"
+    run = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", limit, str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-200:]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_the_commands_of_the_units_are_commands_of_the_program(unit: Path) -> None:
+    """With options that it knows."""
+    lines = [line for key in ("ExecStart", "ExecStopPost") for line in settings_of(unit).get(key, [])]
+    assert lines
+    for line in lines:
+        program, *words = line.split()
+        assert program == PROGRAM
+        parser(words[0]).parse_args(words)
+
+
+def test_the_alias_is_made_when_the_unit_is_enabled(tmp_path: Path) -> None:
+    """``v2g-daemon.service`` is the other name of the same unit."""
+    folder = tmp_path / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    for unit in UNITS:
+        (folder / unit.name).write_text(unit.read_text(encoding="utf-8"), encoding="utf-8")
+    subprocess.run(["systemctl", f"--root={tmp_path}", "enable", "v2g-edge.service"], check=True, capture_output=True)
+    assert (folder / "v2g-daemon.service").readlink().name == "v2g-edge.service"
+    assert (folder / "multi-user.target.wants/v2g-edge.service").is_symlink()
+
+
+def test_the_units_and_the_settings_agree() -> None:
+    """Folders, the watchdog below the lease, and no restart for a site file that cannot be used."""
+    unit = settings_of(FOLDER / "v2g-edge.service")
+    assert HostSettings().state_dir == f"/var/lib/{unit['StateDirectory'][0]}"
+    assert HostSettings().socket == f"/run/{unit['RuntimeDirectory'][0]}/control.sock"
+    assert 3 * HostSettings().tick_s < float(unit["WatchdogSec"][0]) < SafetySettings().lease_s
+    assert unit["RestartPreventExitStatus"] == ["2"]
+    assert unit["OnFailure"] == ["v2g-edge-failsafe.service"]
+    assert "ProtectClock" not in unit
+
+
+def test_the_user_is_made_as_systemd_reads_it(tmp_path: Path) -> None:
+    """In a root of its own, by systemd's own program."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "v2g.conf").write_text((FOLDER / "v2g-edge.sysusers.conf").read_text(encoding="utf-8"), encoding="utf-8")
+    run = subprocess.run(
+        ["systemd-sysusers", f"--root={tmp_path}", str(tmp_path / "v2g.conf")], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "v2g-edge:x:" in (tmp_path / "etc/passwd").read_text()
