@@ -1,13 +1,18 @@
 """All Modbus lines and devices of a depot: who shares a connection, who is polled when, and what reaches the board."""
 
 import asyncio
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from v2g_edge.field.board import Board
+from v2g_edge.field.modbus.charger import RegisterCharger
 from v2g_edge.field.modbus.contact import FUNCTIONS, ContactPoller
-from v2g_edge.field.modbus.meter import MeterPoller
+from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.mapfile import MapError
+from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller
+from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
 from v2g_edge.field.modbus.wire import Peer, Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
@@ -23,16 +28,70 @@ class Poller(Protocol):
         """One round; never raises for anything that a device does."""
 
 
+def _is_built_in(device: ModbusDevice) -> bool:
+    """Maps that are code: bits of contacts, and SunSpec, which describes itself."""
+    return (device.role == "contact" and device.map in FUNCTIONS) or (
+        device.map == "sunspec" and device.role in {"meter", "charger"}
+    )
+
+
+def device_problems(
+    lines: tuple[ModbusLine, ...], devices: tuple[ModbusDevice, ...], maps_folder: Path | None = None
+) -> list[str]:
+    """Everything that keeps these devices from being read, named: lines, maps, roles, two devices under one address."""
+    problems: list[str] = []
+    known = {line.id for line in lines}
+    places: dict[tuple[str, int, str, int], ModbusDevice] = {}
+    units: dict[tuple[str, int], ModbusDevice] = {}
+    for device in devices:
+        if device.line not in known:
+            problems.append(f"device {device.id}: there is no line {device.line!r}; there are {', '.join(sorted(known))}")
+        place = (device.line, device.unit, device.role, device.channel)
+        other = places.setdefault(place, device)
+        first = units.setdefault((device.line, device.unit), device)
+        if other is not device:
+            problems.append(f"device {device.id}: the same unit, role and channel as {other.id}: two devices under one address")
+        elif first is not device and device.role == first.role == "meter":
+            problems.append(f"device {device.id}: unit {device.unit} on line {device.line} is already the meter {first.id}")
+        if _is_built_in(device):
+            continue
+        if device.role == "contact":
+            problems.append(f"device {device.id}: no map {device.map!r} for a contact; allowed are {', '.join(FUNCTIONS)}")
+            continue
+        try:
+            layout = load_map(device.map, maps_folder)
+        except MapError as fault:
+            problems += [f"device {device.id}: {problem}" for problem in fault.problems]
+            continue
+        if layout.kind != device.role:
+            problems.append(f"device {device.id}: map {device.map} is for a {layout.kind}, not for a {device.role}")
+        if device.poll_s < layout.least_poll_s:
+            problems.append(
+                f"device {device.id}: poll_s {device.poll_s:g}; map {device.map} allows {layout.least_poll_s:g} s or more"
+            )
+    return problems
+
+
 class ModbusField:
     """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays nobody; a serial line
     is shared, and a unit that is gone is asked at most every 5 s there.
 
-    ``ports`` are the chargers driven by register, by EVSE id. ``peers`` (by device id) carry the counters.
+    ``ports`` are the chargers driven by register, by EVSE id; ``contactors`` go by device id. MapError names every problem of
+    the devices and maps at once. ``peers`` (by device id) carry the counters.
     """
 
     def __init__(
-        self, lines: tuple[ModbusLine, ...], devices: tuple[ModbusDevice, ...], site: Site, board: Board, clock: ClockPort
+        self,
+        lines: tuple[ModbusLine, ...],
+        devices: tuple[ModbusDevice, ...],
+        site: Site,
+        board: Board,
+        clock: ClockPort,
+        maps_folder: Path | None = None,
     ) -> None:
+        problems = device_problems(lines, devices, maps_folder)
+        if problems:
+            raise MapError(problems)
         self._clock = clock
         self._board = board
         self._site = site
@@ -41,7 +100,9 @@ class ModbusField:
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self.ports: dict[str, ChargerPort] = {}
+        self.contactors: dict[str, Contactor] = {}
         self.peers: dict[str, Peer] = {}
+        self._maps = {device.map: load_map(device.map, maps_folder) for device in devices if not _is_built_in(device)}
         self._pollers: list[tuple[ModbusDevice, Poller]] = []
         by_unit: dict[tuple[str, int], Peer] = {}
         for device in devices:
@@ -60,11 +121,34 @@ class ModbusField:
         return Peer(self._wires[key], device.unit, shared=shared)
 
     def _poller(self, device: ModbusDevice, peer: Peer) -> Poller:
-        if device.role == "meter" and device.map == "sunspec":
-            return MeterPoller(device, peer, None, self._board, self._clock)
-        if device.role == "contact" and device.map in FUNCTIONS:
-            return ContactPoller(device, peer, self._board, self._clock)
-        raise ValueError(f"device {device.id}: no map {device.map!r} for role {device.role!r}")
+        board, clock = self._board, self._clock
+        if device.role == "contact":
+            return ContactPoller(device, peer, board, clock)
+        if device.map == "sunspec":
+            return MeterPoller(device, peer, None, board, clock)
+        layout = self._maps[device.map]
+        if layout.status == "draft":
+            log.warning("modbus_map_draft", device=device.id, map=device.map, source=layout.source)
+        if device.role == "meter":
+            return MeterPoller(device, peer, MeterLayout(layout.name, layout.blocks, layout.single_phase), board, clock)
+        if device.role == "temperature":
+            return TemperaturePoller(device, peer, layout, board, clock)
+        if device.role == "contactor":
+            contactor = Contactor(device, peer, layout, board, clock, shown=device.target in self._site.contacts)
+            self.contactors[device.id] = contactor
+            return contactor
+        behind = any(evse.id == device.target and evse.contactor for evse in self._site.evses)
+        charger = RegisterCharger(device, peer, layout, board, clock, contactor=behind)
+        self.ports[device.target] = charger
+        return charger
+
+    async def feed(self) -> None:
+        """Proof of work for every contactor: call it after a full tick in which all checks answered (design 4.8)."""
+        await asyncio.gather(*(contactor.feed() for contactor in self.contactors.values()))
+
+    async def drop(self) -> None:
+        """Open every contactor."""
+        await asyncio.gather(*(contactor.drop() for contactor in self.contactors.values()))
 
     async def start(self) -> None:
         """Begin polling. Does not wait for any device: the board says what is known."""

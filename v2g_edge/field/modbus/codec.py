@@ -36,7 +36,7 @@ POWERS: Final = {exponent: 10.0**exponent for exponent in range(-MAX_SCALE_EXPON
 
 
 class Field(Struct, frozen=True):
-    """One value: ``offset`` in registers from the block's start, value = raw × ``scale`` (× 10^``scale_by`` when named).
+    """One value: ``offset`` in registers from the block's start, value = raw × ``scale`` + ``shift`` (or × 10^``scale_by``).
 
     ``nan`` are the raw integers that mean "not available". Out of ``low``..``high`` (scaled, inclusive) is Unknown.
     """
@@ -45,6 +45,7 @@ class Field(Struct, frozen=True):
     offset: int
     type: RegisterType
     scale: float = 1.0
+    shift: float = 0.0
     scale_by: str = ""
     nan: frozenset[int] = frozenset()
     low: float = -math.inf
@@ -89,29 +90,33 @@ class Decoder:
         self._unpack = struct.Struct("".join(parts)).unpack
         places = {field.name: index for index, field in enumerate(fields)}
         self._steps = [
-            (f.name, f.scale, places[f.scale_by] if f.scale_by else -1, f.nan, f.low, f.high)
+            (f.name, f.scale, f.shift, places[f.scale_by] if f.scale_by else -1, f.nan, f.low, f.high)
             for f in fields
             if f.name not in {g.scale_by for g in fields}
         ]
         self._indices = [places[step[0]] for step in self._steps]
 
+    def unknown(self, why: str) -> dict[str, Measured]:
+        """Every field of the block as unknown."""
+        return {step[0]: Unknown(why) for step in self._steps}
+
     def decode(self, registers: Sequence[int], at_s: float) -> dict[str, Measured]:
         """Name → reading sampled at ``at_s``. ``registers`` are 0..65535; a wrong count makes everything Unknown."""
         if len(registers) != self.block.count:
             why = f"{len(registers)} registers instead of {self.block.count}"
-            return {step[0]: Unknown(why) for step in self._steps}
+            return self.unknown(why)
         ordered = registers if self._order is None else [registers[i] for i in self._order]
         raws = self._unpack(self._pack(*ordered))
         return {step[0]: _value(raws[index], raws, step, at_s) for step, index in zip(self._steps, self._indices, strict=True)}
 
 
 def _value(
-    raw: float, raws: tuple[float, ...], step: tuple[str, float, int, frozenset[int], float, float], at_s: float
+    raw: float, raws: tuple[float, ...], step: tuple[str, float, float, int, frozenset[int], float, float], at_s: float
 ) -> Measured:
-    _, scale, scale_at, nan, low, high = step
+    _, scale, shift, scale_at, nan, low, high = step
     if raw in nan:
         return Unknown("not available")
-    value = raw * scale
+    value = raw * scale + shift
     if scale_at >= 0:
         factor = POWERS.get(int(raws[scale_at]))
         if factor is None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus import sunspec
 from v2g_edge.field.modbus.codec import Block, Decoder
+from v2g_edge.field.modbus.plausibility import EnergyCheck, judged
 from v2g_edge.field.modbus.wire import Fault, Peer
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Unknown, mapped
@@ -74,6 +75,7 @@ class MeterPoller:
         self._last: Sequence[int] | None = None
         self._repeats = 0
         self._refused = 0
+        self._energy = EnergyCheck()
         self._take(layout)
 
     def _take(self, layout: MeterLayout | None) -> None:
@@ -123,15 +125,14 @@ class MeterPoller:
     def _fail(self, fault: Fault, decoder: Decoder) -> None:
         """A meter that answers wrongly has no values."""
         self._last = None
-        for field in decoder.block.fields:
-            self._values[field.name] = Unknown(fault.why)
+        self._values.update(decoder.unknown(fault.why))
         self._refused += 1
         if self._search and self._refused >= REFUSED_BEFORE_SEARCH:
             self._refused = 0
             self._take(None)
 
     def _publish(self) -> None:
-        get = self._values.get
+        get = judged(self._values, self._energy).get
         turn, imported, exported = (
             (_negated, "energy_export_wh", "energy_import_wh")
             if self._device.invert
