@@ -17,6 +17,7 @@ from v2g_edge.envelope.gridtrip import (
     Trip,
     TripMemory,
     describe,
+    known,
     pickup_s,
     trip_step,
 )
@@ -156,6 +157,14 @@ def test_a_reading_older_than_the_stale_age_is_unknown() -> None:
     assert not trips(TOY, ahead)
 
 
+def test_a_reading_exactly_as_old_as_allowed_is_known() -> None:
+    assert known(Reading(5.0, 8.0), 10.0, 2.0) == 5.0
+    assert known(Reading(5.0, 10.0), 10.0, 2.0) == 5.0
+    assert known(Reading(5.0, 7.9), 10.0, 2.0) is None
+    assert known(Reading(5.0, 10.1), 10.0, 2.0) is None
+    assert known(Unknown("x"), 10.0, 2.0) is None
+
+
 def test_samples_out_of_order_or_from_the_future_are_none() -> None:
     begun = every(0.1, 15, 50.0)
     assert "UV" in trips(TOY, [*begun, sample(0.5), sample(1.4), *every(0.1, 10, 50.0, start_s=1.5)])
@@ -166,10 +175,19 @@ def test_samples_out_of_order_or_from_the_future_are_none() -> None:
 def test_a_meter_that_falls_silent_does_not_stop_the_delay() -> None:
     memory, verdict = run(TOY, every(0.1, 4, 100.0, 47.0))
     assert not verdict.trips
-    for now_s, tripped in ((1.0, False), (2.3, False), (2.8, True), (3.5, True)):
+    for now_s, tripped in ((1.0, False), (2.7, False), (2.8, True), (3.5, True)):
         kept, verdict = trip_step(TOY, NOMINAL_V, memory, (), now_s, MAX_AGE_S)
         assert bool(verdict.trips) is tripped
         assert kept == memory
+
+
+def test_a_meter_counts_as_silent_only_after_the_stale_age() -> None:
+    """Until then the next sample may still say that all is well; a tick may even come at the very time of a sample."""
+    memory, _ = run(TOY, [sample(100.0, 100.0, 53.0)])
+    for now_s, tripped in ((100.0, False), (101.5, False), (102.0, False), (102.001, True)):
+        kept, verdict = trip_step(TOY, NOMINAL_V, memory, (), now_s, MAX_AGE_S)
+        assert kept == memory
+        assert bool(verdict.trips) is tripped
 
 
 def test_silence_alone_is_no_trip() -> None:
@@ -224,7 +242,7 @@ def test_cessation_does_not_end_because_the_voltage_is_unknown() -> None:
 
 # -- the ten-minute mean ---------------------------------------------------------------------------------------------------
 
-MEAN = toy(element("OVM", "voltage_high", 1.1, 0.5, mean_window_s=60.0))
+MEAN = toy(element("OVM", "voltage_high", 1.1, 0.5, mean_window_s=60.0), element("OV", "voltage_high", 1.6, 0.5))
 
 
 def test_the_mean_trips_on_the_mean_and_not_on_the_peak() -> None:
@@ -287,6 +305,20 @@ def test_a_sustained_rate_trips_and_a_lesser_one_does_not(step_s: float) -> None
         assert not trips(RATE, ramp(sign * 5.0, step_s, 0.35))
 
 
+def test_the_rate_is_taken_as_soon_as_both_ends_have_three_samples() -> None:
+    """Ten samples a second: the sixth gives the first rate, and half a second must be exceeded from there."""
+    samples = [sample(index / 8.0, 100.0, 50.0 + 1.5 * index / 8.0) for index in range(12)]
+    assert trips(RATE, samples) == {"ROCOF": 10.0 / 8.0}
+
+
+def test_the_window_is_kept_to_its_length() -> None:
+    """At fifty samples a second a rate needs twelve of them: ten cycles between the middles of the two ends."""
+    samples = [sample(index / 64.0, 100.0, 50.0 + 1.5 * index / 64.0) for index in range(60)]
+    memory, _ = run(RATE, samples)
+    assert memory.points[-2][0] - memory.points[1][0] >= 0.2
+    assert memory.points[-2][0] - memory.points[2][0] < 0.2
+
+
 @pytest.mark.parametrize("step_s", [0.6, 1.0])
 def test_a_slow_meter_claims_no_rate(step_s: float) -> None:
     memory, verdict = run(RATE, ramp(1.9, step_s, 1.0))
@@ -308,7 +340,7 @@ def test_unknown_frequency_does_not_stop_a_rate_that_runs() -> None:
 
 def test_the_memory_of_the_rate_is_bounded() -> None:
     memory, _ = run(RATE, ramp(0.0, 0.0001, 1.0))
-    assert len(memory.points) == ROCOF_POINTS_MAX
+    assert len(memory.points) == ROCOF_POINTS_MAX == 64
     memory, _ = run(RATE, ramp(0.0, 0.02, 5.0))
     assert len(memory.points) <= 16
 
