@@ -47,7 +47,7 @@ class Owner(Protocol):
 class Connection:
     """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has been told."""
 
-    __slots__ = ("_loop", "_machine", "_owner", "_sending", "_strays", "_timer", "_waiting", "identity", "ws")
+    __slots__ = ("_deadline_s", "_loop", "_machine", "_owner", "_sending", "_strays", "_timer", "_waiting", "identity", "ws")
 
     def __init__(self, ws: ServerConnection, machine: Machine, owner: Owner, identity: str) -> None:
         self.ws = ws
@@ -57,6 +57,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, asyncio.Future[Outcome]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s: float | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._strays = 0
 
@@ -166,14 +167,15 @@ class Connection:
 
     def _arm(self) -> None:
         deadline_s = self._machine.next_deadline_s()
+        if deadline_s == self._deadline_s:
+            return
+        self._deadline_s = deadline_s
         if self._timer is not None:
-            if deadline_s == self._timer.when():
-                return
             self._timer.cancel()
         self._timer = None if deadline_s is None else self._loop.call_at(deadline_s, self._on_deadline)
 
     def _on_deadline(self) -> None:
-        self._timer = None
+        self._timer = self._deadline_s = None
         self._machine.tick(self._loop.time())
         self._settle()
 

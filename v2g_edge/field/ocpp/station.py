@@ -28,6 +28,9 @@ log = structlog.get_logger()
 ALIVE_STEP_S: Final = 0.2
 """The board is told of life this often at most: silence is judged in seconds, and stations send many frames in one."""
 
+REGISTERS_S: Final = 10.0
+"""Registers of a running transaction go to disk this often; the next reading carries them again, and the end does too."""
+
 SEEN_MAX: Final = 64
 """Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
 
@@ -42,6 +45,7 @@ class Outlet:
         self.early_needs = Needs()
         self.shape = Shape()
         self.sent_w = 0.0
+        self.saved_s = -math.inf
 
     @property
     def phases(self) -> int:
@@ -283,7 +287,10 @@ class Station:
                 import_wh=sample.import_wh if sample.import_wh is not None else outlet.session.import_wh,
                 export_wh=sample.export_wh if sample.export_wh is not None else outlet.session.export_wh,
             )
-            self._store.save(outlet.session, lasting=False)
+            now_s = self._clock.now_s()
+            if now_s - outlet.saved_s >= REGISTERS_S:
+                outlet.saved_s = now_s
+                self._store.save(outlet.session, lasting=False)
 
 
 def _newer(at_s: float, old: Measured) -> bool:

@@ -1,8 +1,7 @@
 """Transactions and what was learnt of stations, on disk: acknowledged only after they are written.
 
-The start and the end of a transaction are synced to the medium before they are acknowledged. Readings in between are written
-before the acknowledgement too, so that they survive the death of the process, but a power cut may take those of the last
-moments: the next reading and the end carry the same registers again.
+The start and the end of a transaction, and what its vehicle needs, are synced to the medium before they are acknowledged. The
+registers in between are written every few seconds: what a sudden end takes of them, the next reading and the end carry again.
 """
 
 import asyncio
