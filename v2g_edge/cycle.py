@@ -4,9 +4,9 @@ from msgspec import Struct
 
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
-from v2g_edge.envelope.permits import Decision, permit_all
+from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
 from v2g_edge.model.event import Event
-from v2g_edge.model.frame import Frame, frame_of
+from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
@@ -44,12 +44,13 @@ class Cycle:
     """A site's tick, with the parts that never change worked out once. Holds no state of its own between ticks."""
 
     def __init__(self, site: Site) -> None:
-        self._frame: Frame = frame_of(site)
+        self._site = site
+        self._depot: Depot = depot_of(frame_of(site))
 
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
-        wishes = propose_all(self._frame.site, snapshot, plan)
-        decision: Decision = permit_all(self._frame, snapshot, wishes, memory.envelope)
+        wishes = propose_all(self._site, snapshot, plan, dict(memory.envelope.departures.short))
+        decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,
             events=decision.events,

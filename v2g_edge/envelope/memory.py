@@ -3,9 +3,11 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
+from v2g_edge.envelope.departures import CertificateMemory
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.table import Latch
+from v2g_edge.model.limits import ANY_W
 
 
 class EvseMemory(Struct, frozen=True, gc=False):
@@ -47,6 +49,19 @@ class BaseMemory(Struct, frozen=True, gc=False):
     before_w: float | None = None
 
 
+class DepartureMemory(Struct, frozen=True):
+    """``short``: (outlet, Wh) that cannot be had in time if nothing changes, largest first; ``hopeless``: not even alone.
+
+    ``refused`` are the outlets whose export the certificate took away at the last tick; ``looked_s`` is wall time.
+    """
+
+    certificate: CertificateMemory = CertificateMemory()
+    short: tuple[tuple[str, float], ...] = ()
+    hopeless: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    looked_s: float = -ANY_W
+
+
 class EnvelopeMemory(Struct, frozen=True):
     """The whole. ``evses`` stand in the order of ``Site.evses``, ``meters`` of ``Site.meters``, ``bases`` of the tree's feeders.
 
@@ -61,6 +76,7 @@ class EnvelopeMemory(Struct, frozen=True):
     latches: tuple[Latch, ...] = ()
     trip: TripMemory = TripMemory()
     service: ServiceMemory = ServiceMemory()
+    departures: DepartureMemory = DepartureMemory()
     day: int = 0
     taken_pct: dict[str, float] = {}
 
@@ -72,5 +88,13 @@ def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeM
     """
     evses = tuple(replace(evse, lease_until_s=now_s + lease_s) for evse in memory.evses)
     return replace(
-        memory, now_s=now_s, started=False, evses=evses, meters=(), bases=(), trip=TripMemory(), service=ServiceMemory()
+        memory,
+        now_s=now_s,
+        started=False,
+        evses=evses,
+        meters=(),
+        bases=(),
+        trip=TripMemory(),
+        service=ServiceMemory(),
+        departures=DepartureMemory(),
     )

@@ -8,23 +8,24 @@ from msgspec.structs import replace
 from v2g_edge.envelope.baseload import hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, room
 from v2g_edge.envelope.checks import ROWS
+from v2g_edge.envelope.departures import Depot, depot_of
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
 from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
+from v2g_edge.envelope.promise import keep_departures
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, action_of, judge
 from v2g_edge.model.event import Event
-from v2g_edge.model.frame import Frame, frame_of
-from v2g_edge.model.limits import Bound
+from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import fresh_or
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
 
-__all__ = ["Decision", "Frame", "frame_of", "permit_all"]
+__all__ = ["Decision", "Depot", "depot_of", "permit_all"]
 
 GOLDEN: Final = 0.618_033_988_75
 """Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
@@ -42,9 +43,9 @@ class Decision(NamedTuple):
     memory: EnvelopeMemory
 
 
-def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], memory: EnvelopeMemory) -> Decision:
+def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], memory: EnvelopeMemory) -> Decision:
     """Turn wishes into permits. An outlet without a wish is wished 0. Raises ``InvariantBroken`` only."""
-    site = frame.site
+    frame, site = depot.frame, depot.frame.site
     dt_s = max(snapshot.now_s - memory.now_s, 0.0) if memory.started else 0.0
     trip, service, grid = _judge_grid(site, snapshot, memory)
     memory = observe(frame, snapshot, memory, dt_s)
@@ -57,19 +58,23 @@ def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     rated_w = [min(max(w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(wished_w, site.evses, strict=True)]
     cuts = fit(context, rated_w, exposures, live_bases(context, memory.bases)).cut_by
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
-    answered = not any(latch.text.startswith(NO_ANSWER) for _, latch in verdict.active)
-    permits, memories = [], []
-    for outlet, limits, cut, wish_w, exposure in zip(context.outlets, bounds, cuts, wished_w, exposures, strict=True):
+    answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
+    pace = _Pace(site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=answered)
+    for limits, cut in zip(bounds, cuts, strict=True):
         if cut is not None:
             limits.append(cut)
-        permit = _permit(outlet, wish_w, limits, site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=answered)
-        permits.append(permit)
-        memories.append(_remember(outlet, exposure, permit, snapshot))
+    permits = [_permit(o, wish_w, limits, pace) for o, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True)]
+    kept = keep_departures(depot, snapshot, [permit.power_w for permit in permits], exposures, memory.departures)
+    for place, evse in enumerate(frame.ids if kept.refused else ()):
+        if evse in kept.refused:
+            bounds[place].append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))
+            permits[place] = _permit(context.outlets[place], wished_w[place], bounds[place], pace)
+    memories = [_remember(o, e, permit, snapshot) for o, e, permit in zip(context.outlets, exposures, permits, strict=True)]
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),
         bounds=tuple(tuple(b) for b in bounds),
         contactor=not tripped,
-        events=verdict.events,
+        events=verdict.events + kept.events,
         memory=replace(
             memory,
             now_s=snapshot.now_s,
@@ -80,6 +85,7 @@ def permit_all(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
             latches=verdict.latches,
             trip=trip,
             service=service,
+            departures=kept.memory,
         ),
     )
 
@@ -119,7 +125,13 @@ def _inputs(context: Context, dt_s: float) -> Inputs:
     )
 
 
-def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
+class _Pace(NamedTuple):
+    ramp_w: float
+    lease_s: float
+    renew: bool
+
+
+def _permit(o: Outlet, wish_w: float, bounds: list[Bound], pace: _Pace) -> Permit:
     evse, last_w = o.evse, o.memory.power_w
     low_w, high_w = room(bounds)
     bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
@@ -128,14 +140,14 @@ def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_
         bound_by = next(bound for bound in bounds if bound.min_w == low_w)
     elif power_w < wish_w:
         bound_by = next(bound for bound in bounds if bound.max_w == high_w)
-    ramped_w = min(max(power_w, min(last_w, 0.0) - ramp_w), max(last_w, 0.0) + ramp_w)
+    ramped_w = min(max(power_w, min(last_w, 0.0) - pace.ramp_w), max(last_w, 0.0) + pace.ramp_w)
     if ramped_w != power_w:
         bound_by, power_w = Bound(min(ramped_w, 0.0), max(ramped_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s"), ramped_w
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
         bound_by = Bound(0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power")
         power_w = 0.0
-    fresh = renew and not any(bound.rule in STALE_ROWS for bound in bounds)
-    return Permit(evse.id, power_w, low_w, high_w, lease_s, fresh, wish_w, bound_by)
+    fresh = pace.renew and not any(bound.rule in STALE_ROWS for bound in bounds)
+    return Permit(evse.id, power_w, low_w, high_w, pace.lease_s, fresh, wish_w, bound_by)
 
 
 def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot) -> EvseMemory:

@@ -1,5 +1,6 @@
 """One tick of the rules: what each outlet wants by itself, and how too little power is shared."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from v2g_edge.model.plan import Plan, Slot
@@ -9,18 +10,25 @@ from v2g_edge.model.wish import Wish
 from v2g_edge.rules.need import Need, need_of
 from v2g_edge.rules.sharing import charge_limit, share_power
 
+NOBODY: Final[Mapping[str, float]] = {}
 URGENT: Final = 1.0
 """Urgency from which a vehicle has to charge now to leave in time."""
 
 
-def propose_all(site: Site, snapshot: Snapshot, plan: Plan | None) -> dict[str, Wish]:
-    """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides."""
+def propose_all(site: Site, snapshot: Snapshot, plan: Plan | None, short_wh: Mapping[str, float] = NOBODY) -> dict[str, Wish]:
+    """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides.
+
+    ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge now, most first.
+    """
     needs = _needs(site, snapshot)
     _press(site, needs)
     slot = _slot(plan, snapshot) if plan else None
     asked = {evse: _ask(wanted, slot, site.evses[wanted.place].max_discharge_w) for evse, wanted in needs.items()}
     if slot is not None:
         _split(site, needs, asked, slot)
+    for evse in short_wh.keys() & needs.keys():
+        urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
+        asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
     return share_power(site, asked)
 
 

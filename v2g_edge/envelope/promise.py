@@ -1,0 +1,81 @@
+"""The second promise kept tick by tick: export only under a certificate, and word of a departure in danger hours ahead."""
+
+from typing import Final, NamedTuple
+
+from v2g_edge.envelope.departures import Certificate, CertificateMemory, Depot, Proposal, certify, keep_exports
+from v2g_edge.envelope.feeders import Exposure
+from v2g_edge.envelope.memory import DepartureMemory
+from v2g_edge.model.event import Event
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.snapshot import Snapshot
+
+LOOK_EVERY_S: Final = 60.0
+"""Without export the fleet's departures are looked at this often: a minute is nothing against the hours of a departure."""
+
+
+class Kept(NamedTuple):
+    """``refused``: outlets that may not export at this tick, with the reason."""
+
+    refused: dict[str, str]
+    events: tuple[Event, ...]
+    memory: DepartureMemory
+
+
+def keep_departures(
+    depot: Depot, snapshot: Snapshot, powers_w: list[float], exposures: list[Exposure], memory: DepartureMemory
+) -> Kept:
+    """Judge the exports among ``powers_w`` (in the order of ``Site.evses``); whoever does not listen takes what it may take."""
+    ids = depot.frame.ids
+    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
+    learned_w = (ANY_W,) * len(ids)
+    exports_w = tuple(max(-power_w, 0.0) for power_w in powers_w)
+    lease_s = depot.frame.site.safety.lease_s
+    proposal = Proposal(exports_w, lease_s, reserved_w, learned_w)
+    refused: dict[str, str] = {}
+    proof = memory.certificate
+    if any(exports_w):
+        kept_w, verdict, proof = keep_exports(depot, snapshot, proposal, proof)
+        why = _why(verdict)
+        refused = {ids[i]: why for i, w in enumerate(exports_w) if w > 0.0 >= kept_w[i]}
+    events = [
+        Event("export_refused", "warning", evse, why, snapshot.wall_s)
+        for evse, why in refused.items()
+        if evse not in memory.refused
+    ]
+    short, hopeless, looked_s = memory.short, memory.hopeless, memory.looked_s
+    if not 0.0 <= snapshot.wall_s - looked_s < LOOK_EVERY_S:
+        idle = proposal._replace(exports_w=(0.0,) * len(ids))
+        verdict, _ = certify(depot, snapshot, idle, CertificateMemory())
+        short, hopeless, looked_s = verdict.shortfalls, tuple(i.evse for i in verdict.impossible), snapshot.wall_s
+        events += _alarms(verdict, memory, snapshot.wall_s)
+    return Kept(refused, tuple(events), DepartureMemory(proof, short, hopeless, tuple(refused), looked_s))
+
+
+def _why(verdict: Certificate) -> str:
+    if not verdict.shortfalls:
+        return f"departures cannot be proven: {verdict.binding}"
+    evse, wh = verdict.shortfalls[0]
+    more = f" and {len(verdict.shortfalls) - 1} more" if len(verdict.shortfalls) > 1 else ""
+    return f"{evse} would lack {wh / 1000.0:.1f} kWh at departure{more}: {verdict.binding}"
+
+
+def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> list[Event]:
+    """What is new since the last look: best effort goes on, people hear of it in time to send another vehicle."""
+    known = {evse for evse, _ in memory.short}
+    events = [
+        Event(
+            "departure_impossible",
+            "alarm",
+            each.evse,
+            f"departs in {each.in_h:.1f} h and lacks {each.lacks_wh / 1000.0:.1f} kWh even at full power from now on",
+            wall_s,
+        )
+        for each in verdict.impossible
+        if each.evse not in memory.hopeless
+    ]
+    events += [
+        Event("departure_short", "alarm", evse, f"lacks {wh / 1000.0:.1f} kWh at departure: {verdict.binding}", wall_s)
+        for evse, wh in verdict.shortfalls
+        if evse not in known
+    ]
+    return events
