@@ -10,12 +10,13 @@ WIDTHS = {"h": 1, "H": 1, "i": 2, "I": 2, "q": 4, "Q": 4, "f": 2, "d": 4}
 
 
 class Spot(Struct, frozen=True, gc=False):
-    """Where the device keeps ``name``: address, ``struct`` code, and how a number becomes the raw value (÷ ``scale``)."""
+    """Where the device keeps ``name``: address, ``struct`` code, raw value = (number − ``shift``) ÷ ``scale``."""
 
     name: str
     address: int
     code: str
     scale: float = 1.0
+    shift: float = 0.0
     swapped: bool = False
 
 
@@ -53,9 +54,9 @@ class Image:
 def raw(value: float, spot: Spot) -> float:
     """The raw value; integers are rounded and saturate at their type's ends, as devices do."""
     if spot.code in "fd":
-        return value / spot.scale
+        return (value - spot.shift) / spot.scale
     bits = 16 * WIDTHS[spot.code]
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if spot.code.islower() else (0, 2**bits - 1)
     if math.isnan(value):
         return low if spot.code.islower() else high
-    return int(min(max(round(value / spot.scale), low), high))
+    return int(min(max(round((value - spot.shift) / spot.scale), low), high))

@@ -45,7 +45,7 @@ class Write(Struct, frozen=True):
 
 
 def to_write(target: Target, value: float, shift: int) -> Write:
-    """``value`` in our unit and sign → the request; ``shift`` is the channel's address offset. ValueError when it does not fit."""
+    """``value`` in our unit and sign → the request; ``shift`` is the channel's offset. ValueError when it does not fit."""
     registers = encode(value * target.sign, target.type, scale=target.scale, swapped=target.swapped)
     return Write(target.function, target.address + (0 if target.absolute else shift), registers)
 
@@ -97,6 +97,7 @@ class RegisterCharger:
         self._written_s = -math.inf
         self._connected = False
         self._dead_man = False
+        self._running: bool | None = None
         self._lock = asyncio.Lock()
 
     def _moved(self, block: Block, step: int) -> tuple[Decoder, Block]:
@@ -118,7 +119,8 @@ class RegisterCharger:
                 break
             self._due_s[index] = at_s + block.every_s
             self._values.update(decoder.decode(answer, at_s))
-        if self._peer.link.connected and (self._epoch != self._peer.epoch or not self._dead_man) and now_s >= self._prepare_s:
+        unready = self._epoch != self._peer.epoch or (not self._dead_man and self._map.command.watchdog is not None)
+        if self._peer.link.connected and unready and now_s >= self._prepare_s:
             await self._prepare()
         await self._keep()
         self._publish()
@@ -132,7 +134,7 @@ class RegisterCharger:
             for address, value in self._map.command.setup:
                 if await self._peer.write(6, address + self._shift, [value]) is not None:
                     return
-            self._epoch = epoch
+            self._epoch, self._running = epoch, None
             target = self._map.command.watchdog
             if target is None or self._device.watchdog_s > self._map.command.max_watchdog_s:
                 return
@@ -178,10 +180,15 @@ class RegisterCharger:
         except ValueError as fault:
             log.warning("modbus_setpoint_impossible", device=self._device.id, power_w=power_w, why=str(fault))
             return "rejected"
+        switches = {pair[0] + self._shift for pair in (self._map.command.start, self._map.command.stop) if pair}
         for write in writes:
-            fault = await self._peer.write(write.function, write.address, write.registers)
-            if fault is not None:
-                return "silent" if fault.kind == "silent" else "rejected"
+            if write.address in switches and self._running == (power_w != 0.0):
+                continue  # already started or stopped: only the setpoint is repeated
+            denied = await self._peer.write(write.function, write.address, write.registers)
+            if denied is not None:
+                self._running = None
+                return "silent" if denied.kind == "silent" else "rejected"
+        self._running = power_w != 0.0
         self._written_s = self._clock.now_s()
         return "accepted"
 
@@ -212,7 +219,7 @@ class RegisterCharger:
         power = get("power_w")
         if self._power_w < 0.0 and isinstance(power, Reading) and power.value <= self._power_w * PROOF_FRACTION:
             changes["proven_discharge"] = True
-        urgent = fault != "" and before.fault != fault
+        urgent = fault not in {"", before.fault}
         self._board.update_evse(evse, urgent=urgent, link=link, status=status, fault=fault, dead_man_ok=self._dead_man, **changes)
         self._publish_vehicle(status)
 

@@ -149,11 +149,14 @@ class _Check:
         order = self._choice(table, "word_order", ("big", "little"), "big")
         self._swapped = order == "little"
         function = self._choice(table, "function", (1, 2, 3, 4), 3)
-        blocks = self._blocks(table.get("blocks", []), function)
-        fields = self._points(table.get("points", {}), kind, self._choice(table, "register_grid", ("any", "even", "odd"), "any"))
+        rows = self._shape(table, "blocks", list)
+        blocks = self._blocks(rows, function)
+        fields = self._points(
+            self._shape(table, "points", dict), kind, self._choice(table, "register_grid", ("any", "even", "odd"), "any")
+        )
         assigned = self._assign(blocks, fields)
-        states = self._states(table.get("states", {}))
-        command = self._command(table.get("command", {}))
+        states = self._states(self._shape(table, "states", dict))
+        command = self._command(self._shape(table, "command", dict))
         made = RegisterMap(
             id=self._id,
             name=str(table.get("name", "")),
@@ -161,14 +164,12 @@ class _Check:
             status=self._choice(table, "status", ("verified", "draft")),
             source=str(table.get("source", "")),
             blocks=assigned,
-            fixed_blocks=frozenset(
-                f"block {n}" for n, b in enumerate(table.get("blocks", [])) if isinstance(b, dict) and b.get("absolute")
-            ),
+            fixed_blocks=frozenset(f"block {n}" for n, b in enumerate(rows) if isinstance(b, dict) and b.get("absolute")),
             states=states,
             command=command,
-            channel_stride=int(self._number(table, "channel_stride", 0, 0, 65535)),
-            command_stride=int(self._number(table, "command_stride", table.get("channel_stride", 0), 0, 65535)),
-            first_channel=int(self._number(table, "first_channel", 0, 0, 255)),
+            channel_stride=self._whole(table, "channel_stride", 0, 0, 65535),
+            command_stride=self._whole(table, "command_stride", table.get("channel_stride", 0), 0, 65535),
+            first_channel=self._whole(table, "first_channel", 0, 0, 255),
             least_poll_s=self._number(table, "least_poll_s", 0.0, 0.0, 3600.0),
             frequency_resolution_hz=self._number(table, "frequency_resolution_hz", 0.001, 0.0, 10.0),
             single_phase=table.get("single_phase", False) is True,
@@ -200,16 +201,29 @@ class _Check:
             return max(low, min(high, 1.0))
         return value
 
-    def _blocks(self, rows: Any, function: int) -> list[Block]:
+    def _whole(self, table: dict[str, Any], key: str, default: Any, low: int, high: int, where: str = "") -> int:
+        value = self._number(table, key, default, low, high, where)
+        if not isinstance(value, int) and not value.is_integer():
+            self.problem(f"{where}{key}", f"{value!r} is not a whole register")
+        return int(value)
+
+    def _shape(self, table: dict[str, Any], key: str, kind: type[Any], where: str = "") -> Any:
+        value = table.get(key, kind())
+        if isinstance(value, kind):
+            return value
+        self.problem(f"{where}{key}", f"{value!r}; a {'table' if kind is dict else 'list'} is needed")
+        return kind()
+
+    def _blocks(self, rows: list[Any], function: int) -> list[Block]:
         blocks: list[Block] = []
-        for index, row in enumerate(rows if isinstance(rows, list) else []):
+        for index, row in enumerate(rows):
             where = f"blocks[{index}]."
             if not isinstance(row, dict):
                 self.problem(where[:-1], "not a table")
                 continue
             self._keys(where, row, BLOCK_KEYS)
-            address = int(self._number(row, "address", None, 0, 65535, where))
-            count = int(self._number(row, "count", None, 1, MAX_BLOCK, where))
+            address = self._whole(row, "address", None, 0, 65535, where)
+            count = self._whole(row, "count", None, 1, MAX_BLOCK, where)
             every_s = self._number(row, "every_s", 0.0, 0.0, 86_400.0, where)
             code = self._choice(row, "function", (3, 4), function if function in {3, 4} else 3, where)
             if address + count > 65536:
@@ -220,9 +234,9 @@ class _Check:
             blocks.append(Block(f"block {index}", code, address, count, (), every_s))
         return blocks
 
-    def _points(self, table: Any, kind: str, grid: str) -> list[tuple[int, Field]]:
+    def _points(self, table: dict[str, Any], kind: str, grid: str) -> list[tuple[int, Field]]:
         fields: list[tuple[int, Field]] = []
-        for name, row in (table if isinstance(table, dict) else {}).items():
+        for name, row in table.items():
             where = f"points.{name}."
             if name not in POINTS[kind]:
                 self.problem(where[:-1], f"no such point of a {kind}; allowed are {', '.join(sorted(POINTS[kind]))}")
@@ -237,7 +251,7 @@ class _Check:
         return fields
 
     def _point(self, name: str, row: dict[str, Any], where: str, grid: str) -> tuple[int, Field]:
-        address = int(self._number(row, "address", None, 0, 65535, where))
+        address = self._whole(row, "address", None, 0, 65535, where)
         kind = self._choice(row, "type", tuple(CODES), where=where)
         factor, ending = self._scale(name, row, where)
         sign = self._choice(row, "sign", (1, -1), 1, where)
@@ -292,26 +306,28 @@ class _Check:
             for b, inside in zip(blocks, members, strict=True)
         )
 
-    def _states(self, table: Any) -> dict[int, str]:
+    def _states(self, table: dict[str, Any]) -> dict[int, str]:
         states: dict[int, str] = {}
-        for status, numbers in (table if isinstance(table, dict) else {}).items():
+        for status, numbers in table.items():
             if status not in {"available", "occupied", "faulted", "unavailable"}:
                 self.problem(f"states.{status}", "unknown status; allowed are available, occupied, faulted, unavailable")
-            for number in numbers if isinstance(numbers, list) else []:
-                if number in states:
+            for number in numbers if isinstance(numbers, list) else [numbers]:
+                if not isinstance(number, int):
+                    self.problem(f"states.{status}", f"{number!r}; a list of whole numbers is needed")
+                elif number in states:
                     self.problem(f"states.{status}", f"{number} is already {states[number]}")
-                states[number] = status
+                else:
+                    states[number] = status
         return states
 
-    def _command(self, table: Any) -> Command:
-        if not isinstance(table, dict):
-            self.problem("command", "not a table")
-            return Command()
+    def _command(self, table: dict[str, Any]) -> Command:
         self._keys("command.", table, COMMAND_KEYS)
         if "setpoint" in table and ("charge" in table or "discharge" in table):
             self.problem("command.setpoint", "either one signed setpoint, or charge and discharge")
         return Command(
-            setup=tuple(pair for row in table.get("setup", []) if (pair := self._pair(row, "command.setup"))),
+            setup=tuple(
+                pair for row in self._shape(table, "setup", list, "command.") if (pair := self._pair(row, "command.setup"))
+            ),
             setpoint=self._target(table, "setpoint"),
             charge=self._target(table, "charge"),
             discharge=self._target(table, "discharge"),
@@ -321,7 +337,7 @@ class _Check:
             settle_s=self._number(table, "settle_s", 0.0, 0.0, 60.0, "command."),
             min_charge_w=self._number(table, "min_charge_w", 0.0, 0.0, 1e6, "command."),
             max_watchdog_s=self._number(table, "max_watchdog_s", math.inf, 1.0, math.inf, "command."),
-            coil=int(self._number(table, "coil", -1, -1, 65535, "command.")),
+            coil=self._whole(table, "coil", -1, -1, 65535, "command."),
         )
 
     def _pair(self, row: Any, key: str) -> tuple[int, int] | None:
@@ -345,7 +361,7 @@ class _Check:
             self.problem(f"{where}function", f"function 6 writes one register, {kind} has {CODES[kind][1]}")
         scale, _ = self._scale("watchdog_s" if key == "watchdog" else "setpoint_w", row, where)
         return Target(
-            int(self._number(row, "address", None, 0, 65535, where)),
+            self._whole(row, "address", None, 0, 65535, where),
             kind,
             scale,
             self._choice(row, "sign", (1, -1), 1, where),

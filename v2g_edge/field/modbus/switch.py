@@ -77,8 +77,10 @@ class Contactor:
         if not self._shown:
             return
         if isinstance(answer, Fault):
-            changes = {} if answer.kind == "silent" else {"closed": Unknown(answer.why)}
-            self._board.update_contact(self._device.target, link=self._peer.link, **changes)
+            if answer.kind == "silent":
+                self._board.update_contact(self._device.target, link=self._peer.link)
+            else:
+                self._board.update_contact(self._device.target, link=self._peer.link, closed=Unknown(answer.why))
             return
         closed = Reading(float(bool(answer[0]) != self._device.invert), at_s)
         self._board.update_contact(self._device.target, urgent=before != self._closed, link=self._peer.link, closed=closed)
