@@ -161,6 +161,33 @@ def test_a_gap_between_samples_starts_the_delay_again_even_within_one_tick() -> 
     assert verdict.wait_s == pytest.approx(9.5)
 
 
+def test_samples_exactly_the_stale_age_apart_are_unbroken() -> None:
+    memory, _ = step(ServiceMemory(chance=0.0), 0.0, sample(0.0))
+    for at_s in (2.0, 4.0, 6.0, 8.0, 10.0, 12.0):
+        memory, verdict = step(memory, at_s, sample(at_s))
+    assert verdict.state == "ramping"
+    assert step(IN_SERVICE, 2.0, sample(2.0))[1].share == 1.0
+
+
+def test_a_second_tick_at_the_same_time_changes_nothing() -> None:
+    memory, verdict = good_until(ServiceMemory(chance=0.0), 0.0, 9.0)
+    assert step(memory, 9.0) == (memory, verdict)
+    assert step(IN_SERVICE, 0.0)[1].share == 1.0
+
+
+def test_without_a_number_drawn_the_random_wait_is_the_longest() -> None:
+    assert ServiceMemory().chance == 1.0
+    assert HOLD_S == 5.0
+
+
+def test_the_wait_that_is_left_is_told() -> None:
+    memory, verdict = good_until(ServiceMemory(chance=0.0), 0.0, 4.0)
+    assert verdict.wait_s == 6.0
+    assert "in the window, 6 s to go" in verdict.cause
+    assert step(memory, 4.5)[1].wait_s == 5.5
+    assert good_until(memory, 5.0, 11.0)[1].wait_s == 0.0
+
+
 def test_the_wait_is_counted_to_the_last_sample_seen() -> None:
     memory, _ = good_until(ServiceMemory(chance=0.0), 0.0, 10.0)
     assert step(memory, 11.9)[1].share == 0.0

@@ -319,6 +319,10 @@ def test_the_window_is_kept_to_its_length() -> None:
     assert memory.points[-2][0] - memory.points[2][0] < 0.2
 
 
+def test_two_samples_a_second_are_just_enough_for_a_rate() -> None:
+    assert trips(RATE, [sample(index * 0.5, 100.0, 51.9 - 1.5 * index * 0.5) for index in range(8)])["ROCOF"] == 3.5
+
+
 @pytest.mark.parametrize("step_s", [0.6, 1.0])
 def test_a_slow_meter_claims_no_rate(step_s: float) -> None:
     memory, verdict = run(RATE, ramp(1.9, step_s, 1.0))
