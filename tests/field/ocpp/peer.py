@@ -59,12 +59,16 @@ ANSWERS: dict[str, Any] = {
 
 
 class Peer:
-    """``calls`` are all calls it got; ``scripts`` answer them by action (None: no answer at all), else "Accepted"."""
+    """``calls`` are all calls it got; ``scripts`` answer them by action (None: no answer at all), else "Accepted".
+
+    ``profiles`` are those it accepted, by id; it reports them when it is asked.
+    """
 
     def __init__(self, ws: ClientConnection, version: Version) -> None:
         self.ws = ws
         self.machine = Machine(version, "station", prefix="s")
         self.calls: list[CallIn] = []
+        self.profiles: dict[int, dict[str, Any]] = {}
         self.scripts: dict[str, Script] = dict(ANSWERS)
         self._outcomes: dict[str, asyncio.Future[Event]] = {}
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -124,8 +128,23 @@ class Peer:
             answer = script(event.payload) if script else dict(ACCEPTED)
             if answer is not None:
                 self.machine.answer(event.id, answer)
+            if event.action == "SetChargingProfile" and answer == ACCEPTED and "chargingProfile" in event.payload:
+                self.profiles[event.payload["chargingProfile"]["id"]] = event.payload["chargingProfile"]
+            if event.action == "GetChargingProfiles" and answer == ACCEPTED:
+                self._report(event.payload)
         elif isinstance(event, Answered | Refused | Expired):
             self._outcomes.pop(event.id).set_result(event)
+
+    def _report(self, asked: dict[str, Any]) -> None:
+        wanted = [self.profiles[number] for number in asked["chargingProfile"]["chargingProfileId"] if number in self.profiles]
+        report = {
+            "requestId": asked["requestId"],
+            "evseId": asked["evseId"],
+            "chargingLimitSource": "CSO",
+            "chargingProfile": wanted,
+        }
+        call_id = self.machine.call("ReportChargingProfiles", report, 0.0)
+        self._outcomes[call_id] = asyncio.get_running_loop().create_future()
 
     async def _flush(self) -> None:
         for frame in self.machine.frames():

@@ -141,7 +141,7 @@ async def test_a_permit_becomes_a_short_profile_whose_renewals_keep_the_id(depot
         ],
     }  # fmt: skip
     assert second["id"] == first["id"]
-    assert second["chargingSchedule"][0]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -4_000}]
+    assert second["chargingSchedule"][0]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -2_000}]
     await station.close()
 
 
@@ -154,7 +154,7 @@ async def test_1_6_counts_its_transactions_and_writes_one_schedule(depot: Depot)
     assert await depot.central.ports["b1"].write_permit(permit("b1", -3_000.0)) == "accepted"
     profile = station.got("SetChargingProfile")[-1]["csChargingProfiles"]
     assert (profile["transactionId"], profile["chargingSchedule"]["duration"]) == (answer["transactionId"], 30)
-    assert profile["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -3_000}]
+    assert profile["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -2_000}]
     values = [{"timestamp": AT, "sampledValue": [{"value": "2.5", "measurand": "Power.Active.Export", "unit": "kW"}]}]
     await station.call("MeterValues", {"connectorId": 1, "transactionId": answer["transactionId"], "meterValue": values})
     assert depot.board.evse("b1").power_w == Reading(-2_500.0, depot.clock.now)
@@ -173,7 +173,7 @@ async def test_2_1_discharges_by_setpoint_and_forgets_the_lease_without_a_link(d
     profile = station.got("SetChargingProfile")[-1]["chargingProfile"]
     assert (profile["maxOfflineDuration"], profile["invalidAfterOfflineDuration"]) == (20, True)
     assert profile["chargingSchedule"][0]["chargingSchedulePeriod"] == [
-        {"startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -4_000, "limit": 0, "dischargeLimit": -4_000}
+        {"startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -2_000, "limit": 0, "dischargeLimit": -2_000}
     ]
     await station.close()
 

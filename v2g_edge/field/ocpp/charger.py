@@ -5,10 +5,12 @@ from typing import Final
 import structlog
 
 from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Answered, Expired
-from v2g_edge.field.ocpp.leases import Lease, lease_profile
+from v2g_edge.field.ocpp.events import Expired
+from v2g_edge.field.ocpp.leases import Lease, Shape, lease_profile
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outgoing import SAFETY, SETPOINT
+from v2g_edge.field.ocpp.readback import planned_w
+from v2g_edge.field.ocpp.setting import accepted, set_profile
 from v2g_edge.field.ocpp.station import Outlet, Station
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, WriteResult
@@ -41,49 +43,64 @@ class OutletPort:
             return "silent"
         if outlet.session is None:
             return "accepted" if permit.power_w == 0.0 else "rejected"
-        power_w = permit.power_w
-        speakable = power_w >= 0.0 or self._can_discharge(version)
-        if not speakable:
-            log.warning("discharge_not_commandable", evse=permit.evse, version=version, discharge_by=outlet.evse.discharge_by)
-            power_w = 0.0
-        priority = SAFETY if outlet.sent_w < 0.0 <= power_w else SETPOINT
-        lease = self._lease(version, power_w, permit.valid_for_s)
-        outcome = await connection.call(
-            "SetChargingProfile",
-            lease_profile(version, lease),
-            priority=priority,
-            key=f"lease {lease.ocpp_evse}",
+        power_w = self._speakable(permit, version)
+        watch = outlet.watch
+        before_w, begins = watch.sent_w, watch.sent_w >= 0.0 > power_w
+        duration_s = max(int(permit.valid_for_s), 1)
+        outcome = await set_profile(
+            connection,
+            version,
+            outlet,
+            "TxProfile",
+            lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
+            priority=SAFETY if before_w < 0.0 <= power_w else SETPOINT,
+            key=f"lease {outlet.wire.ocpp_evse}",
             timeout_s=ANSWER_S,
         )
         result = _result(outcome)
-        if result == "accepted":
-            outlet.sent_w = power_w
-        elif result == "silent" and power_w < 0.0:
-            outlet.sent_w = power_w  # it may have arrived
-        return result if speakable else "rejected"
+        if result == "accepted" or (result == "silent" and power_w < 0.0):  # unanswered, it may have arrived
+            watch.commanded(power_w, self._clock.now_s())
+        if result == "accepted" and begins and watch.proof == "unknown":
+            await self._compare(connection, version)
+        return "rejected" if power_w == 0.0 > permit.power_w else result
+
+    def _speakable(self, permit: Permit, version: Version) -> float:
+        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is proven."""
+        outlet = self._outlet
+        if permit.power_w >= 0.0:
+            return permit.power_w
+        if not self._can_discharge(version):
+            log.warning("discharge_not_commandable", evse=permit.evse, version=version, discharge_by=outlet.evse.discharge_by)
+            return 0.0
+        outlet.watch.proof = self._station.make_proof() if outlet.watch.proof == "unknown" else outlet.watch.proof
+        return outlet.watch.allowed_w(permit.power_w, outlet.evse.min_discharge_w)
+
+    async def _compare(self, connection: Connection, version: Version) -> None:
+        """Ask at once what the station means to do with its first discharge command."""
+        outlet = self._outlet
+        before = outlet.watch.proof
+        if outlet.watch.read_back(await planned_w(connection, version, outlet)) != before:
+            self._station.proof_changed(outlet)
 
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by
         return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
 
-    def _lease(self, version: Version, power_w: float, valid_for_s: float) -> Lease:
+    def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:
         outlet = self._outlet
-        assert outlet.session is not None  # noqa: S101 - the caller has looked
         return Lease(
             ocpp_evse=outlet.wire.ocpp_evse,
-            transaction=outlet.session.transaction,
+            transaction=outlet.session.transaction if outlet.session else "0",
             power_w=power_w,
             start_wall_s=self._clock.wall_s() + self._station.skew.offset_s,
-            duration_s=max(int(valid_for_s), 1),
+            duration_s=duration_s,
             phases=outlet.phases,
             setpoint=outlet.evse.discharge_by == "setpoint",
-            shape=outlet.shape,
+            shape=shape,
         )
 
 
 def _result(outcome: Outcome) -> WriteResult:
     if isinstance(outcome, Expired):
         return "silent"
-    if isinstance(outcome, Answered) and outcome.payload.get("status") == "Accepted":
-        return "accepted"
-    return "rejected"
+    return "accepted" if accepted(outcome) else "rejected"

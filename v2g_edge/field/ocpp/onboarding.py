@@ -12,10 +12,13 @@ import structlog
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.events import Answered, Expired
-from v2g_edge.field.ocpp.leases import default_profile
+from v2g_edge.field.ocpp.leases import Shape, default_profile
+from v2g_edge.field.ocpp.machine import TIMEOUT_S
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
 from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
+from v2g_edge.field.ocpp.readback import holds_default
+from v2g_edge.field.ocpp.setting import accepted, set_profile
 from v2g_edge.field.ocpp.station import Outlet, Station
 
 log = structlog.get_logger()
@@ -56,9 +59,15 @@ class Onboarding:
     async def _set_default(self, outlet: Outlet) -> None:
         number = outlet.wire.ocpp_evse
         for _ in range(DEFAULT_TRIES):
-            payload = default_profile(self._version, number, outlet.evse.fallback_w, phases=outlet.phases, shape=outlet.shape)
-            outcome = await self._connection.call("SetChargingProfile", payload, priority=SETPOINT, key=f"default {number}")
-            if _accepted(outcome):
+
+            def build(shape: Shape) -> dict[str, Any]:
+                return default_profile(self._version, number, outlet.evse.fallback_w, phases=outlet.phases, shape=shape)
+
+            outcome = await set_profile(
+                self._connection, self._version, outlet, "TxDefaultProfile", build,
+                priority=SETPOINT, key=f"default {number}", timeout_s=TIMEOUT_S,
+            )  # fmt: skip
+            if accepted(outcome) and await self._is_held(outlet):
                 self._board.update_evse(outlet.evse.id, dead_man_ok=True)
                 return
             if isinstance(outcome, Expired) and outcome.why == "link_lost":
@@ -66,6 +75,15 @@ class Onboarding:
             log.warning("default_profile_not_taken", evse=outlet.evse.id, outcome=_told(outcome))
             await asyncio.sleep(DEFAULT_RETRY_S)  # paces a conversation, so loop time
         log.error("no_dead_man", evse=outlet.evse.id, why="the station takes no default profile: it will not discharge")
+
+    async def _is_held(self, outlet: Outlet) -> bool:
+        """Read the default profile back where the version can; a station that cannot say is believed, and the log says so."""
+        held = None if self._version == "1.6" else await holds_default(self._connection, self._station, outlet)
+        if held is None:
+            log.info("default_profile_not_read_back", evse=outlet.evse.id)
+        elif not held:
+            log.error("default_profile_not_held", evse=outlet.evse.id, why="accepted, and not among the profiles it reports")
+        return held is not False
 
     async def _configure(self) -> None:
         interval = str(max(int(self._station.settings.meter_interval_s), 1))
@@ -110,10 +128,6 @@ class Onboarding:
             else:
                 payload["evse"] = {"id": wire.ocpp_evse, "connectorId": wire.ocpp_connector}
             await self._connection.call("TriggerMessage", payload, priority=BULK)
-
-
-def _accepted(outcome: Outcome) -> bool:
-    return isinstance(outcome, Answered) and outcome.payload.get("status") == "Accepted"
 
 
 def _told(outcome: Outcome) -> str:

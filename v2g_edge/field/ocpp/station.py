@@ -3,14 +3,17 @@
 It outlives its links: a station that reconnects without a word is recovered from what is remembered here and on disk.
 """
 
+import asyncio
 import math
 from collections import deque
 from typing import Any, Final
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.compliance import Proof, Watch
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, Session, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.messages import Version
@@ -44,7 +47,7 @@ class Outlet:
         self.session: Session | None = None
         self.early_needs = Needs()
         self.shape = Shape()
-        self.sent_w = 0.0
+        self.watch = Watch()
         self.saved_s = -math.inf
 
     @property
@@ -68,6 +71,8 @@ class Station:
         self._clock = clock
         self._store = store
         self._alive_s = -math.inf
+        self._requests = 0
+        self._reports: dict[int, tuple[asyncio.Future[list[dict[str, Any]]], list[dict[str, Any]]]] = {}
         self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
 
     # The link
@@ -75,6 +80,7 @@ class Station:
     def link_up(self, version: Version) -> None:
         """A link stands. Sessions that were open go on until the station says otherwise."""
         self.version = version
+        self._recall()
         for session in self._store.open_sessions(self.settings.identity):
             outlet = next((o for o in self.outlets.values() if o.evse.id == session.evse), None)
             if outlet is not None and outlet.session is None:
@@ -105,6 +111,8 @@ class Station:
     def took_boot(self, identity: Identity) -> None:
         """The station started. What was set in it may be gone."""
         self.identity = identity
+        self._store.remember(f"identity/{self.settings.identity}", msgspec.json.encode(identity).decode())
+        self._recall()
         for outlet in self.outlets.values():
             outlet.shape = Shape()
             self._board.update_evse(outlet.evse.id, dead_man_ok=False)
@@ -205,6 +213,57 @@ class Station:
         self._store.remember(key, f"{given} {start}")
         return given
 
+    # What is learnt of its make
+
+    def proof_changed(self, outlet: Outlet) -> None:
+        """Remember for all stations of this make whether it discharges."""
+        proof, kind = outlet.watch.proof, self.identity.kind()
+        self._store.remember(f"discharge/{self.version}/{kind}", proof)
+        self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
+        if proof == "refuted":
+            log.error("discharge_refuted", evse=outlet.evse.id, make=kind, why="it charged while discharge was commanded")
+        else:
+            log.info("discharge_proven", evse=outlet.evse.id, make=kind)
+
+    def forget_proof(self) -> None:
+        """A person wants the make tried again (new cabling, new firmware under the old name)."""
+        self._store.remember(f"discharge/{self.version}/{self.identity.kind()}", "unknown")
+        self._recall()
+
+    def make_proof(self) -> Proof:
+        """What is known of this make; a sibling may have proven it meanwhile."""
+        known = self._store.fact(f"discharge/{self.version}/{self.identity.kind()}")
+        return "proven" if known == "proven" else "refuted" if known == "refuted" else "unknown"
+
+    def _recall(self) -> None:
+        known = self._store.fact(f"identity/{self.settings.identity}")
+        if known and self.identity == Identity():
+            self.identity = msgspec.json.decode(known, type=Identity)
+        for outlet in self.outlets.values():
+            outlet.watch.proof = self.make_proof()
+            self._board.update_evse(outlet.evse.id, proven_discharge=outlet.watch.proof == "proven")
+
+    # Reports that a request of ours announced
+
+    def expect_report(self) -> tuple[int, "asyncio.Future[list[dict[str, Any]]]"]:
+        """A request id, and what will hold the profiles reported under it."""
+        self._requests += 1
+        future: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
+        self._reports[self._requests] = (future, [])
+        return self._requests, future
+
+    def forget_report(self, request_id: int) -> None:
+        """Nobody waits any more."""
+        self._reports.pop(request_id, None)
+
+    def took_profiles(self, request_id: int, profiles: list[dict[str, Any]], *, more: bool) -> None:
+        """One part of a report of charging profiles."""
+        if request_id in self._reports:
+            future, parts = self._reports[request_id]
+            parts.extend(profiles)
+            if not more and not future.done():
+                future.set_result(parts)
+
     # Inside
 
     def _outlet_of(self, event: SessionEvent) -> Outlet | None:
@@ -240,7 +299,8 @@ class Station:
 
     def _close(self, outlet: Outlet, session: Session) -> None:
         if outlet.session is None or outlet.session.transaction == session.transaction:
-            outlet.session, outlet.sent_w, outlet.early_needs = None, 0.0, Needs()
+            outlet.session, outlet.early_needs = None, Needs()
+            outlet.watch.new_session()
             self._board.unplug(outlet.evse.id)
             log.info("vehicle_left", evse=outlet.evse.id, vehicle=session.vehicle, transaction=session.transaction)
 
@@ -272,6 +332,10 @@ class Station:
         }
         if changes:
             self._board.update_evse(evse, **changes)
+        if sample.power_w is not None and "power_w" in changes:
+            before = outlet.watch.proof
+            if outlet.watch.measured(sample.power_w, at_s) != before:
+                self.proof_changed(outlet)
         vehicle = state.vehicle
         if vehicle is not None:
             facts = {

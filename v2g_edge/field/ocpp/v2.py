@@ -42,7 +42,6 @@ _EMPTY: Final = frozenset(
         "NotifyMonitoringReport",
         "NotifyReport",
         "PublishFirmwareStatusNotification",
-        "ReportChargingProfiles",
         "ReservationStatusUpdate",
         "SecurityEventNotification",
     }
@@ -66,6 +65,7 @@ class V2:
             "MeterValues": self._meter_values,
             "NotifyEVChargingNeeds": self._charging_needs,
             "NotifyEVChargingSchedule": self._charging_schedule,
+            "ReportChargingProfiles": self._report_profiles,
             "NotifyEvent": self._event,
             "StatusNotification": self._status,
             "TransactionEvent": self._transaction,
@@ -147,6 +147,10 @@ class V2:
     def _charging_needs(self, payload: dict[str, Any]) -> dict[str, Any]:
         needs = read_needs(payload["chargingNeeds"])
         return {"status": "Accepted" if self._station.took_needs(payload["evseId"], needs) else "Rejected"}
+
+    def _report_profiles(self, payload: dict[str, Any]) -> dict[str, Any]:
+        self._station.took_profiles(payload["requestId"], payload["chargingProfile"], more=payload.get("tbc") is True)
+        return {}
 
     def _charging_schedule(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"status": "Accepted"}
