@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from v2g_edge.envelope.certificate import Floats, Ints, Problem, solve
-from v2g_edge.envelope.demand import SLOT_S, Job, demand_of
+from v2g_edge.envelope.demand import SLOT_S, Demand, Job, demand_of
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import known_or
@@ -121,13 +121,14 @@ def certify(
     depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
 ) -> tuple[Certificate, CertificateMemory]:
     """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick."""
-    now = _needs(depot, snapshot, proposal, 0.0)
+    demands = _demands(depot, snapshot, proposal)
+    now = _needs(depot, snapshot, proposal, demands, 0.0)
     if now.barred:
         return Certificate(False, (), now.impossible, now.barred, f"{now.barred[0]} may not export"), memory
     if _stands(now, proposal, memory):
         return Certificate(True, (), now.impossible), memory
     ahead_s = min(LOOKAHEAD_S, (now.slot + 1) * SLOT_S - now.start_wall_s - 1.0)
-    for needs in (_needs(depot, snapshot, proposal, ahead_s), now) if ahead_s > 0.0 else (now,):
+    for needs in (_needs(depot, snapshot, proposal, demands, ahead_s), now) if ahead_s > 0.0 else (now,):
         answer = solve(_problem(depot, needs, proposal))
         if not answer.short_wh.any():
             kept = CertificateMemory(needs.start_wall_s, needs.jobs, proposal.reserved_w, proposal.loads)
@@ -153,7 +154,7 @@ def keep_exports(
     if first.feasible:
         return proposal.exports_w, first, memory
     ids, exports_w = depot.frame.ids, proposal.exports_w
-    slack_s = _needs(depot, snapshot, proposal, 0.0).slack_s
+    slack_s = [demand.alone(snapshot.wall_s)[1] if demand else 0.0 for demand in _demands(depot, snapshot, proposal)]
     order = sorted(
         (i for i, w in enumerate(exports_w) if w > 0.0 and ids[i] not in first.barred), key=lambda i: (-slack_s[i], ids[i])
     )
@@ -173,39 +174,49 @@ def keep_exports(
 
 
 class _Needs(NamedTuple):
-    """All jobs from ``start_wall_s`` (in slot ``slot``) on; per outlet the time to spare before its departure, in s."""
+    """All jobs from ``start_wall_s`` (in slot ``slot``) on."""
 
     start_wall_s: float
     slot: int
     jobs: tuple[Job, ...]
     impossible: tuple[Impossible, ...]
     barred: tuple[str, ...]
-    slack_s: tuple[float, ...]
 
 
-def _needs(depot: Depot, snapshot: Snapshot, proposal: Proposal, ahead_s: float) -> _Needs:
-    """``ahead_s``: as if all this came that much later, with every outlet discharging as it can until then."""
+def _demands(depot: Depot, snapshot: Snapshot, proposal: Proposal) -> list[Demand | None]:
+    """What is plugged in, in the order of ``Site.evses``; None at an empty outlet."""
     frame = depot.frame
+    demands: list[Demand | None] = []
+    for i, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
+        vehicle = state.vehicle
+        if vehicle is None:
+            demands.append(None)
+            continue
+        known = frame.known.get(vehicle.vehicle)
+        kind = frame.kinds.get(known.type) if known else None
+        full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, ANY_W), proposal.learned_w[i]) * depot.share[i]
+        demands.append(demand_of(i, evse, kind, vehicle, known.reserve_soc_pct if known else 0.0, full_w, snapshot))
+    return demands
+
+
+def _needs(depot: Depot, snapshot: Snapshot, proposal: Proposal, demands: list[Demand | None], ahead_s: float) -> _Needs:
+    """``ahead_s``: as if all this came that much later, with every outlet discharging as it can until then."""
     start_s = snapshot.wall_s + proposal.duration_s + ahead_s
     jobs: list[Job] = []
-    impossible, barred, slack_s = [], [], [0.0] * len(frame.ids)
-    for i, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
-        export_w, vehicle, met = proposal.exports_w[i], state.vehicle, False
-        if vehicle is not None:
-            known = frame.known.get(vehicle.vehicle)
-            kind = frame.kinds.get(known.type) if known else None
-            full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, ANY_W), proposal.learned_w[i]) * depot.share[i]
-            demand = demand_of(i, evse, kind, vehicle, known.reserve_soc_pct if known else 0.0, full_w, snapshot)
+    impossible, barred = [], []
+    for evse, demand, export_w in zip(depot.frame.site.evses, demands, proposal.exports_w, strict=True):
+        met = False
+        if demand is not None:
             # A watt-hour of export costs the battery 1/efficiency, and the grid as much again to put it back.
             out_wh = (export_w * proposal.duration_s + evse.max_discharge_w * ahead_s) / 3600.0 / evse.efficiency**2
             mine, met = demand.jobs(start_s, out_wh)
             jobs += mine
-            lacks_wh, slack_s[i] = demand.alone(snapshot.wall_s)
+            lacks_wh = demand.alone(snapshot.wall_s)[0] if not met else 0.0
             if lacks_wh > 0.0:
                 impossible.append(Impossible(evse.id, lacks_wh, (demand.departs_s - snapshot.wall_s) / 3600.0))
         if export_w > 0.0 and not met:
             barred.append(evse.id)
-    return _Needs(start_s, int(start_s // SLOT_S), tuple(jobs), tuple(impossible), tuple(barred), tuple(slack_s))
+    return _Needs(start_s, int(start_s // SLOT_S), tuple(jobs), tuple(impossible), tuple(barred))
 
 
 def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
@@ -215,8 +226,9 @@ def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
     tree = depot.frame.tree
     reserved_w = np.array([sum([proposal.reserved_w[i] for i in members]) for members in tree.below])
     limit_w = np.repeat(depot.limit_w[:, None], slots, axis=1)
+    place = {feeder.id: row for row, feeder in enumerate(tree.feeders)}
     for load in proposal.loads:
-        row = next(row for row, feeder in enumerate(tree.feeders) if feeder.id == load.feeder)
+        row = place[load.feeder]
         first, end = (max(int(edge) - needs.slot, 0) for edge in (-(-load.start_wall_s // SLOT_S), load.end_wall_s // SLOT_S))
         freed_w = max(tree.feeders[row].base_load_max_w - load.power_w, 0.0)
         while row >= 0:
