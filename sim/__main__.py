@@ -1,15 +1,19 @@
-"""``python -m sim run``: play a scenario and report. ``--help`` of each command says the rest."""
+"""``python -m sim run|demo|serve``: play a scenario and report. ``--help`` of each command says the rest."""
 
 import argparse
+import asyncio
 import json
 import sys
 import time
 from pathlib import Path
 
+from sim.clock import LoopClock, unstamp
+from sim.demo import SCALE, run_demo
 from sim.night import night
 from sim.report import as_text, kept
 from sim.runner import run_scenario
-from sim.scenario import Scenario, read_scenario
+from sim.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario
+from sim.serve import serve
 from sim.spice_ev import BadScenario, import_spice_ev
 
 
@@ -39,6 +43,22 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--state-dir", type=Path, help="keep the daemon's journal here")
     run.add_argument("--verbose", action="store_true", help="show the daemon's log")
     run.set_defaults(do=_run)
+    demo = commands.add_parser("demo", help="one night, daemon and simulator as processes over real sockets")
+    demo.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
+    demo.add_argument("--scale", type=float, default=SCALE, help=f"times real time (default: {SCALE:g})")
+    demo.add_argument("--every", type=float, default=5.0, help="real seconds between two tables (default: 5)")
+    demo.set_defaults(do=lambda args: run_demo(args.seed, args.scale, args.every))
+    alone = commands.add_parser("serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere")
+    alone.add_argument("--scenario", default="night", help="'night', or a scenario file (default: night)")
+    alone.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
+    alone.add_argument("--url", default="ws://127.0.0.1:8081", help="where the stations dial in (default: %(default)s)")
+    alone.add_argument("--meter-port", type=int, default=METER_PORT, help="Modbus port of the grid meter (default: %(default)s)")
+    alone.add_argument("--relay-port", type=int, default=RELAY_PORT, help="Modbus port of the grid relay (default: %(default)s)")
+    alone.add_argument("--clock-start", help="the played time to begin with, ISO 8601 (default: the scenario's start)")
+    alone.add_argument("--clock-scale", type=float, default=1.0, help="times real time (default: 1)")
+    alone.add_argument("--clock-origin", type=float, help="CLOCK_MONOTONIC at the start, to share it with the daemon")
+    alone.add_argument("--report", type=Path, help="write the physical part of the report as JSON")
+    alone.set_defaults(do=_serve)
     return parser
 
 
@@ -52,6 +72,21 @@ def _run(args: argparse.Namespace) -> int:
     print(as_text(report))
     print(f"took       {took_s:.1f} s")
     return 0 if kept(report) else 1
+
+
+def _serve(args: argparse.Namespace) -> int:
+    scenario = night(args.seed) if args.scenario == "night" else read_scenario(Path(args.scenario))
+    start_wall_s = unstamp(args.clock_start) if args.clock_start else scenario.start_wall_s
+
+    async def main() -> None:
+        clock = LoopClock(start_wall_s, args.clock_scale, args.clock_origin)
+        await serve(scenario, clock, args.url, args.meter_port, args.relay_port, args.report)
+
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def _scenario(args: argparse.Namespace) -> Scenario:

@@ -15,18 +15,31 @@ from v2g_edge.model.event import Event
 
 
 def make_report(world: World, journal: Path) -> dict[str, Any]:
-    """The report as plain values; ``trips`` and the digest come from the daemon's journal, everything else from the physics."""
+    """The whole report as plain values: what the physics say, and ``trips`` and the digest from the daemon's journal."""
+    return with_journal(physical_report(world), journal)
+
+
+def with_journal(report: dict[str, Any], journal: Path) -> dict[str, Any]:
+    """A physical report completed with what the journal says. The digest covers the tick records and all of the physical part."""
+    bodies = read_bodies(journal)
+    found = hashlib.sha256()
+    for body in bodies:
+        found.update(body)
+    found.update(json.dumps(report, sort_keys=True).encode())
+    return {**report, "trips": trips(bodies), "digest": found.hexdigest()}
+
+
+def physical_report(world: World) -> dict[str, Any]:
+    """What flowed, who left how, what was broken, and the end state of every vehicle and charger."""
     scenario, depot = world.scenario, world.depot
     root = scenario.site.feeders[0].id
     departures = world.checkers.departures
     verdicts = [departure.verdict for departure in departures]
     charged_wh = sum(charger.import_wh for charger in depot.chargers.values())
     discharged_wh = sum(charger.export_wh for charger in depot.chargers.values())
-    bodies = read_bodies(journal)
     return {
         "scenario": scenario.name,
         "seed": scenario.seed,
-        "digest": digest(world, bodies),
         "played_s": round(depot.wall_s - scenario.start_wall_s, 3),
         "violations": [
             {
@@ -62,7 +75,12 @@ def make_report(world: World, journal: Path) -> dict[str, Any]:
             "discharged": round(discharged_wh, 1),
         },
         "cost": round(world.cost, 4),
-        "trips": trips(bodies),
+        "end": {
+            "soc_pct": world.soc_pct(),
+            "charger_wh": {name: [c.import_wh, c.export_wh] for name, c in sorted(depot.chargers.items())},
+            "feeder_wh": {name: [depot.import_wh[name], depot.export_wh[name]] for name in sorted(depot.feeder_w)},
+            "departed": [[d.vehicle, d.wall_s, d.soc_pct] for d in departures],
+        },
     }
 
 
@@ -73,22 +91,6 @@ def read_bodies(journal: Path) -> list[bytes]:
         return [bytes(body) for (body,) in db.execute("SELECT body FROM ticks ORDER BY id")]
     finally:
         db.close()
-
-
-def digest(world: World, bodies: list[bytes]) -> str:
-    """SHA-256 over every tick record (pictures, permits, events) and the physical end state."""
-    found = hashlib.sha256()
-    for body in bodies:
-        found.update(body)
-    depot = world.depot
-    end = {
-        "soc_pct": world.soc_pct(),
-        "chargers": {name: [c.power_w, c.import_wh, c.export_wh] for name, c in sorted(depot.chargers.items())},
-        "feeders": {name: [depot.import_wh[name], depot.export_wh[name]] for name in sorted(depot.feeder_w)},
-        "departures": [[d.vehicle, d.wall_s, d.soc_pct, d.verdict] for d in world.checkers.departures],
-    }
-    found.update(json.dumps(end, sort_keys=True).encode())
-    return found.hexdigest()
 
 
 def trips(bodies: list[bytes]) -> list[dict[str, Any]]:

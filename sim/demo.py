@@ -1,0 +1,193 @@
+"""``make demo``: daemon and simulator as two processes over real sockets, one night at a hundred and twenty times real time.
+
+A second of the night lasts eight milliseconds, and no machine answers in one: what the safety table counts in seconds is set to
+what amounts to fractions of a real second (``hurried``), and the judges grant the same. The disturbance lasts that much longer.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from sim.night import START, night
+from sim.report import as_text, kept, with_journal
+from sim.scenario import Scenario, write_prices, write_scenario
+from v2g_edge.config import dump
+
+SCALE: Final = 120.0
+LEAD_S: Final = 300.0
+"""Played seconds before the night begins, in which the processes start (2.5 s of real time)."""
+
+PEAK_S: Final = 2.75 * 3_600.0
+"""19:15, in the evening peak: when one charger is asked why."""
+
+STOP_S: Final = 15.0
+"""Real seconds that a child gets to end by itself."""
+
+
+def hurried(scenario: Scenario, scale: float) -> Scenario:
+    """``scenario`` for a clock ``scale`` times as fast: ages and leases as long in real time as processes need to answer."""
+    real_s = scale  # played seconds in one real second
+    safety = replace(
+        scenario.site.safety,
+        meter_max_age_s=min(0.5 * real_s, 60.0),
+        contact_max_age_s=min(0.5 * real_s, 60.0),
+        charger_max_age_s=min(3 * real_s, 600.0),
+        soc_max_age_s=10 * real_s,
+        temperature_max_age_s=10 * real_s,
+        lease_s=min(4 * real_s, 600.0),
+        obey_within_s=min(4 * real_s, 600.0),
+        balance_within_s=4 * real_s,
+        frozen_reads=500,
+    )
+    longer = tuple(replace(d, duration_s=max(d.duration_s, 5 * real_s)) for d in scenario.disturbances)
+    return replace(
+        scenario,
+        site=replace(scenario.site, safety=safety),
+        stations=tuple(replace(station, meter_interval_s=max(10.0, 0.5 * real_s)) for station in scenario.stations),
+        disturbances=longer,
+        start_wall_s=scenario.start_wall_s - LEAD_S,
+        duration_s=scenario.duration_s + LEAD_S,
+        meter_poll_s=0.05 * real_s,
+        relay_poll_s=0.05 * real_s,
+        tick_s=min(0.08 * real_s, 10.0),
+        reaction_s=max(2.0, 0.75 * real_s),
+        allowed_late_s=max(60.0, 2 * real_s),
+    )
+
+
+class Demo:
+    """The two processes and what is shown of them. ``folder`` holds everything they write."""
+
+    def __init__(self, folder: Path, seed: int, scale: float) -> None:
+        self.folder = folder
+        self.scale = scale
+        self.scenario = hurried(night(seed), scale)
+        self.socket = str(folder / "control.sock")
+        self.report = folder / "report.json"
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._ports = free_ports(3)
+
+    def start(self) -> None:
+        """Write the site file and the scenario, start the daemon and the simulator."""
+        ocpp, meter, relay = self._ports
+        prices, site, played = self.folder / "prices.csv", self.folder / "site.toml", self.folder / "night.json"
+        write_prices(self.scenario.prices, prices)
+        write_scenario(self.scenario, played)
+        settings = self.scenario.settings(
+            self.folder, ocpp_port=ocpp, meter_port=meter, relay_port=relay, price_file=str(prices), socket=self.socket
+        )
+        site.write_text(dump(settings))
+        start = datetime.fromtimestamp(self.scenario.start_wall_s, UTC).isoformat()
+        clock = ["--clock-start", start, "--clock-scale", f"{self.scale:g}", "--clock-origin", f"{time.monotonic():.3f}"]
+        self._spawn("simulator.log", "sim", "serve", "--scenario", str(played), *clock, "--url", f"ws://127.0.0.1:{ocpp}",
+                    "--meter-port", str(meter), "--relay-port", str(relay), "--report", str(self.report))  # fmt: skip
+        self._spawn("daemon.log", "v2g_edge.cli", "run", "--config", str(site), *clock)
+
+    def running(self) -> bool:
+        """Whether the night still goes on; RuntimeError when the daemon is gone before it is over."""
+        simulator, daemon = self._children
+        if simulator.poll() is not None:
+            return False
+        if daemon.poll() is not None:
+            raise RuntimeError(f"the daemon ended with {daemon.returncode}:\n{self.tail('daemon.log')}")
+        return True
+
+    def ask(self, *words: str) -> str:
+        """What ``v2g-edge`` answers on its control socket; "" while it does not."""
+        command = [sys.executable, "-m", "v2g_edge.cli", *words, "--socket", self.socket]
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - our own
+        return asked.stdout if asked.returncode == 0 else ""
+
+    def stop(self) -> None:
+        """End both processes: politely, then not."""
+        for child in self._children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGINT)
+        for child in self._children:
+            try:
+                child.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def result(self) -> dict[str, Any]:
+        """The report of a night that has ended."""
+        if not self.report.exists():
+            raise RuntimeError(f"the simulator left no report:\n{self.tail('simulator.log')}")
+        return with_journal(json.loads(self.report.read_text()), self.folder / "journal.db")
+
+    def tail(self, name: str) -> str:
+        """The end of a child's log."""
+        return "\n".join((self.folder / name).read_text(errors="replace").splitlines()[-15:])
+
+    def _spawn(self, log: str, *words: str) -> None:
+        with (self.folder / log).open("wb") as output:
+            child = subprocess.Popen([sys.executable, "-m", *words], stdout=output, stderr=output)  # noqa: S603 - our own
+        self._children.append(child)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of 127.0.0.1 that nobody uses at this moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def run_demo(seed: int, scale: float, every_s: float) -> int:
+    """Play the night and print what happened. 0: every promise held; 1: not; 130: ended with Ctrl-C."""
+    with tempfile.TemporaryDirectory(prefix="v2g-edge-demo-") as folder:
+        demo = Demo(Path(folder), seed, scale)
+        minutes = demo.scenario.duration_s / scale / 60
+        print(
+            f"One night of {len(demo.scenario.stations)} chargers, {scale:g} times as fast as life: about {minutes:.0f} minutes."
+        )
+        reaction_s = demo.scenario.reaction_s
+        print(f"At that speed a reaction may take {reaction_s:g} played seconds, {reaction_s / scale:.2f} s of yours.")
+        try:
+            demo.start()
+            why = _watch(demo, every_s)
+        except KeyboardInterrupt:
+            print("\nended")
+            return 130
+        finally:
+            demo.stop()
+        report = demo.result()
+    print(f"\n{as_text(report)}\n\nAt the evening peak: v2g-edge why\n{why or '(nobody asked in time)'}")
+    return 0 if kept(report) and why else 1
+
+
+def _watch(demo: Demo, every_s: float) -> str:
+    """Show the live table until the night is over; the answer to "why" at the peak."""
+    why, began_s, shown_s = "", time.monotonic(), 0.0
+    live = sys.stdout.isatty()
+    while demo.running():
+        time.sleep(0.5)
+        real_s = time.monotonic() - began_s
+        played_s = real_s * demo.scale - LEAD_S
+        if real_s - shown_s >= every_s and (table := demo.ask("status", "--once")):
+            shown_s = real_s
+            print(f"\x1b[H\x1b[J{table}" if live else f"\n{table}", end="", flush=True)
+        if not why and played_s >= PEAK_S:
+            why = demo.ask("why", _busiest(demo))
+    return why
+
+
+def _busiest(demo: Demo) -> str:
+    """The charger that feeds back most."""
+    status = json.loads(demo.ask("status", "--json") or '{"evses": []}')
+    found = min(status["evses"], key=lambda evse: evse["permit_w"], default={"id": demo.scenario.site.evses[0].id})
+    return str(found["id"])
+
+
+__all__ = ["SCALE", "START", "Demo", "free_ports", "hurried", "run_demo"]

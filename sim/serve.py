@@ -1,0 +1,22 @@
+"""The simulator alone, over real sockets: the depot for a daemon in another process."""
+
+import json
+from pathlib import Path
+
+from sim.clock import LoopClock
+from sim.report import physical_report
+from sim.scenario import Scenario
+from sim.world import World
+
+
+async def serve(scenario: Scenario, clock: LoopClock, url: str, meter_port: int, relay_port: int, report: Path | None) -> None:
+    """Play ``scenario`` on ``clock`` to its end; the physical part of the report goes to ``report``, also when cut short."""
+    world = World(scenario, clock, meter_port=meter_port, relay_port=relay_port)
+    await world.start()
+    world.join(url)
+    try:
+        await world.play(scenario.end_wall_s)
+    finally:
+        if report is not None:
+            report.write_text(json.dumps(physical_report(world), indent=2) + "\n")  # noqa: ASYNC240 - at the very end
+        await world.stop()
