@@ -121,7 +121,7 @@ def certify(
     depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
 ) -> tuple[Certificate, CertificateMemory]:
     """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick."""
-    demands = _demands(depot, snapshot, proposal)
+    demands = demands_of(depot, snapshot, proposal.learned_w)
     now = _needs(depot, snapshot, proposal, demands, 0.0)
     if now.barred:
         return Certificate(False, (), now.impossible, now.barred, f"{now.barred[0]} may not export"), memory
@@ -154,7 +154,7 @@ def keep_exports(
     if first.feasible:
         return proposal.exports_w, first, memory
     ids, exports_w = depot.frame.ids, proposal.exports_w
-    slack_s = [demand.alone(snapshot.wall_s)[1] if demand else 0.0 for demand in _demands(depot, snapshot, proposal)]
+    slack_s = [demand.alone(snapshot.wall_s)[1] if demand else 0.0 for demand in demands_of(depot, snapshot, proposal.learned_w)]
     order = sorted(
         (i for i, w in enumerate(exports_w) if w > 0.0 and ids[i] not in first.barred), key=lambda i: (-slack_s[i], ids[i])
     )
@@ -183,7 +183,7 @@ class _Needs(NamedTuple):
     barred: tuple[str, ...]
 
 
-def _demands(depot: Depot, snapshot: Snapshot, proposal: Proposal) -> list[Demand | None]:
+def demands_of(depot: Depot, snapshot: Snapshot, learned_w: tuple[float, ...]) -> list[Demand | None]:
     """What is plugged in, in the order of ``Site.evses``; None at an empty outlet."""
     frame = depot.frame
     demands: list[Demand | None] = []
@@ -194,7 +194,7 @@ def _demands(depot: Depot, snapshot: Snapshot, proposal: Proposal) -> list[Deman
             continue
         known = frame.known.get(vehicle.vehicle)
         kind = frame.kinds.get(known.type) if known else None
-        full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, ANY_W), proposal.learned_w[i]) * depot.share[i]
+        full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, ANY_W), learned_w[i]) * depot.share[i]
         demands.append(demand_of(i, evse, kind, vehicle, known.reserve_soc_pct if known else 0.0, full_w, snapshot))
     return demands
 

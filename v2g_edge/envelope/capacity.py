@@ -1,0 +1,100 @@
+"""What could be sold now: the energy above every mission and reserve, within every limit, less what is sold already.
+
+An offer is booked under the id of the request that asked for it. Asking again under the same id gives the same offer and books
+nothing, so a caller that pings cannot over-commit; what is booked for one service is not offered to another. A booking is no
+permit: each tick still decides what may flow.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from v2g_edge.envelope.departures import Depot, demands_of
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.snapshot import Snapshot
+
+MOST_OFFERS: Final = 256
+"""Open bookings at once: two and a half for every quarter hour of a day. Beyond it nothing is offered."""
+
+
+class Offer(Struct, frozen=True):
+    """``evse_w``: (outlet, export in W ≥ 0), sorted by id, to be held until ``until_wall_s`` (UTC); ``total_w`` is their sum."""
+
+    request: str
+    service: str
+    until_wall_s: float
+    evse_w: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def total_w(self) -> float:
+        """Export of all outlets together."""
+        return sum(power_w for _, power_w in self.evse_w)
+
+
+class Ledger(Struct, frozen=True):
+    """Open bookings, oldest first. Those whose time is over are dropped when the next one is asked for."""
+
+    offers: tuple[Offer, ...] = ()
+
+
+class Request(Struct, frozen=True):
+    """``wanted_w`` of export for ``duration_s`` from now on, for ``service``. ``id`` is the caller's and never used twice."""
+
+    id: str
+    service: str
+    wanted_w: float
+    duration_s: float
+
+
+def offer_of(
+    depot: Depot, snapshot: Snapshot, room_w: tuple[float, ...], request: Request, ledger: Ledger
+) -> tuple[Offer, Ledger]:
+    """Offer as much of ``request`` as there is, and book it. ``room_w``: export ≥ 0 that this tick's limits leave each outlet.
+
+    A known id gets its booking back, whatever else changed. An offer of nothing is not booked.
+    """
+    wall_s = snapshot.wall_s
+    open_now = tuple(offer for offer in ledger.offers if offer.until_wall_s > wall_s)
+    known = next((offer for offer in open_now if offer.request == request.id), None)
+    if known is not None:
+        return known, ledger
+    until_s = wall_s + max(request.duration_s, 0.0)
+    free_w = _free_w(depot, snapshot, room_w, until_s, open_now)
+    total_w = sum(free_w)
+    if total_w <= 0.0 or request.wanted_w <= 0.0 or until_s <= wall_s or len(open_now) >= MOST_OFFERS:
+        return Offer(request.id, request.service, until_s), Ledger(open_now)
+    share = min(request.wanted_w / total_w, 1.0)
+    evse_w = tuple((evse, power_w * share) for evse, power_w in zip(depot.frame.ids, free_w, strict=True) if power_w > 0.0)
+    offer = Offer(request.id, request.service, until_s, evse_w)
+    return offer, Ledger((*open_now, offer))
+
+
+def _free_w(depot: Depot, snapshot: Snapshot, room_w: tuple[float, ...], until_s: float, sold: tuple[Offer, ...]) -> list[float]:
+    """Export that each outlet can hold until ``until_s`` beside all that is sold, every feeder's export limit kept."""
+    frame, wall_s = depot.frame, snapshot.wall_s
+    sold_w, sold_wh = dict.fromkeys(frame.ids, 0.0), dict.fromkeys(frame.ids, 0.0)
+    for offer in sold:
+        for name, power_w in offer.evse_w:
+            sold_w[name] += power_w
+            sold_wh[name] += power_w * (offer.until_wall_s - wall_s) / 3600.0
+    free_w = []
+    for evse, demand, most_w in zip(
+        frame.site.evses, demands_of(depot, snapshot, (ANY_W,) * len(frame.ids)), room_w, strict=True
+    ):
+        stays = demand is not None and until_s <= demand.departs_s < ANY_W
+        if demand is None or not stays or demand.wh_per_pct == ANY_W or demand.unreachable_pct > 0.0:
+            free_w.append(0.0)
+            continue
+        goal_pct = demand.bands[-1].high_pct if demand.bands else 0.0
+        # ``wh_per_pct`` is what putting a percent back costs the grid; taking it out yields less, by both ways' losses.
+        spare_wh = (demand.soc_pct - goal_pct) * demand.wh_per_pct * evse.efficiency**2 - sold_wh[evse.id]
+        hours = max(until_s - wall_s, 1.0) / 3600.0
+        free_w.append(max(min(min(most_w, evse.max_discharge_w) - sold_w[evse.id], spare_wh / hours), 0.0))
+    limit_share = 1.0 - frame.site.safety.feeder_margin_pct / 100.0
+    for feeder, members, base_w in zip(frame.tree.feeders, frame.tree.below, frame.tree.base_min_w, strict=True):
+        left_w = max(feeder.export_limit_w * limit_share + base_w - sum(sold_w[frame.ids[i]] for i in members), 0.0)
+        asked_w = sum(free_w[i] for i in members)
+        if asked_w > left_w:
+            for i in members:
+                free_w[i] *= left_w / asked_w
+    return free_w
