@@ -5,6 +5,7 @@ import socket
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from v2g_edge.cli.outcome import BAD_INPUT, CommandError
 from v2g_edge.model.settings import HostSettings
@@ -13,6 +14,15 @@ ANSWER_MAX: Final = 64 << 20
 """Bytes of one answer: the status of 1,000 outlets is half a megabyte, so more than this is no answer."""
 TIMEOUT_S: Final = 10.0
 """The daemon answers between two ticks."""
+
+
+class _Error(Struct):
+    text: str
+
+
+class _Answer(Struct):
+    result: dict[str, Any] | None = None
+    error: _Error | None = None
 
 
 def add_socket(parser: argparse.ArgumentParser) -> None:
@@ -35,13 +45,14 @@ def ask(path: str, method: str, params: dict[str, Any] | None = None, timeout_s:
     except OSError as error:
         raise CommandError(f"{path}: no daemon answers ({error}); is it running? systemctl status v2g-edge") from error
     try:
-        answer = msgspec.json.decode(line, type=dict[str, Any])
+        answer = msgspec.json.decode(line, type=_Answer)
     except msgspec.MsgspecError as error:
         raise CommandError(f"{path}: the answer cannot be read ({error}); is this the daemon's socket?") from error
-    if "error" in answer:
-        raise CommandError(str(answer["error"].get("text", answer["error"])), BAD_INPUT)
-    result: dict[str, Any] = answer["result"]
-    return result
+    if answer.error is not None:
+        raise CommandError(answer.error.text, BAD_INPUT)
+    if answer.result is None:
+        raise CommandError(f"{path}: the answer cannot be read (no result in it); is this the daemon's socket?")
+    return answer.result
 
 
 def _line(connection: socket.socket) -> bytes:

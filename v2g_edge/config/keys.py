@@ -160,9 +160,11 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "max_discharge_w": watts("Most the vehicle gives; 0: it cannot."),
         "depth_per_event_pct": percent("Most SoC taken out in one discharge event."),
         "depth_per_day_pct": percent("Most SoC taken out in a day."),
-        "pack_min_c": Key("Below this pack temperature the vehicle rests.", "°C", -50.0, 80.0),
-        "pack_max_c": Key("Above this pack temperature the vehicle rests.", "°C", -50.0, 100.0),
-        "derate_from_c": Key("From here to pack_max_c the power falls to zero.", "°C", -50.0, 100.0),
+        "pack_min_c": Key(
+            "Below this pack temperature the vehicle gives nothing; -1e12 where it reports none.", "°C", -ANY_W, 80.0
+        ),
+        "pack_max_c": Key("Above this pack temperature the same; 1e12 where it reports none.", "°C", -50.0, ANY_W),
+        "derate_from_c": Key("From here to pack_max_c the power falls to zero.", "°C", -50.0, ANY_W),
         "soh_floor_pct": percent("Below this state of health the vehicle does not discharge."),
         "warranty_discharge_wh": Key(
             "Energy discharged for the grid that the warranty covers; 1e12: the maker sets no cap.", "Wh", 0.0, ANY_W
@@ -262,7 +264,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     HostSettings: {
         "state_dir": Key("Folder of the journal and of everything that must survive a restart.", pattern=LINE),
         "socket": Key(
-            "Control socket; a path of 100 characters at most (sun_path has 108).", pattern=r"^[^\x00-\x1f\x7f]{1,100}$"
+            'Control socket, 100 characters at most (sun_path has 108); "": none.', pattern=r"^[^\x00-\x1f\x7f]{0,100}$"
         ),
         "journal_sync": Key(
             '"full" survives a power cut to the last tick; "normal" may lose the last seconds, and spares the disk.'
