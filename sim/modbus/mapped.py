@@ -153,6 +153,9 @@ class MappedCharger(Mapped):
         super().refresh(function, start, registers)
         for address, word in self.memory.items():
             registers[address - start] = word
+        watchdog = self.layout.command.watchdog
+        if watchdog is not None and self.ignores_watchdog:
+            registers[self._address(watchdog) - start] = 0
 
 
 class WatchdogRelay:

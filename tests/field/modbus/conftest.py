@@ -43,6 +43,13 @@ class RealClock:
         await asyncio.sleep(duration_s)
 
 
+async def until(condition: Callable[[], bool], within_s: float = 6.0) -> None:
+    """Wait for the condition; TimeoutError says that it did not come."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - the board has no event for every change
+            await asyncio.sleep(0.002)
+
+
 class Bench:
     """A simulated SunSpec meter (unit 1) and inputs (unit 2) on one endpoint, with a field that reads them."""
 
@@ -73,10 +80,8 @@ class Bench:
         return self.field
 
     async def until(self, condition: Callable[[], bool], within_s: float = 5.0) -> None:
-        """Wait for the condition; TimeoutError says that it did not come."""
-        async with asyncio.timeout(within_s):
-            while not condition():  # noqa: ASYNC110 - the board has no event for every change
-                await asyncio.sleep(0.002)
+        """As the function."""
+        await until(condition, within_s)
 
 
 @pytest.fixture

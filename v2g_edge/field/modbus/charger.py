@@ -65,6 +65,8 @@ def setpoint_writes(command: Command, power_w: float, shift: int) -> list[Write]
     if command.charge is None or (power_w < 0.0 and command.discharge is None):
         raise ValueError(f"the map has no register for {power_w:g} W")
     idle = [] if command.discharge is None else [to_write(command.discharge, 0.0, shift)]
+    if power_w < 0.0 and command.discharge is not None and not any(to_write(command.discharge, power_w, shift).registers):
+        power_w = 0.0  # rounds to nothing: the least charge limit beside it must not become a charge
     if power_w == 0.0:
         return [*stop, *idle]
     if power_w > 0.0:

@@ -1,0 +1,80 @@
+"""A serial line of the simulated depot: Modbus RTU units behind a pseudo-terminal, so that the daemon opens a real tty."""
+
+import asyncio
+import contextlib
+import os
+import tty
+
+from pymodbus.exceptions import ModbusException, NoSuchIdException
+from pymodbus.framer import FramerRTU
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.simulator.simcore import SimCore
+
+from sim.modbus.server import Unit
+
+MAX_FRAME = 256
+"""Longest RTU frame (Modbus over Serial Line V1.02, 2.5.1)."""
+
+
+class RtuServer:
+    """Units on one pseudo-terminal. ``path`` is the tty to open, after ``start``. Late replies come as the faults say."""
+
+    def __init__(self, units: list[Unit]) -> None:
+        self._units = units
+        self._framer = FramerRTU(DecodePDU(True))
+        self._buffer = b""
+        self._ends: tuple[int, int] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.path = ""
+
+    async def start(self) -> None:
+        """Open the pair and listen."""
+        self._core = SimCore([unit.device() for unit in self._units])
+        master, slave = os.openpty()
+        tty.setraw(master)
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        self._ends, self.path = (master, slave), os.ttyname(slave)
+        for unit in self._units:
+            unit.reset = self._forget
+        asyncio.get_running_loop().add_reader(master, self._readable)
+
+    async def stop(self) -> None:
+        """Close the pair: the daemon sees a port that is gone."""
+        ends, self._ends = self._ends, None
+        if ends is None:
+            return
+        asyncio.get_running_loop().remove_reader(ends[0])
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in ends:
+            os.close(end)
+
+    def _forget(self) -> None:
+        self._buffer = b""
+
+    def _readable(self) -> None:
+        if self._ends is None:
+            return
+        with contextlib.suppress(OSError):
+            self._buffer += os.read(self._ends[0], MAX_FRAME)
+        try:
+            used, request = self._framer.handleFrame(self._buffer, 0, 0)
+        except ModbusException:
+            used, request = len(self._buffer), None
+        self._buffer = self._buffer[used:][-MAX_FRAME:]
+        if request is not None and request.dev_id in self._core.devices:
+            task = asyncio.get_running_loop().create_task(self._answer(request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, request: ModbusPDU) -> None:
+        try:
+            response: ModbusPDU = await request.datastore_update(self._core, request.dev_id)  # type: ignore[arg-type]
+        except NoSuchIdException:
+            return
+        response.dev_id = request.dev_id
+        if self._ends is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._ends[0], self._framer.buildFrame(response))

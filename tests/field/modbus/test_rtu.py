@@ -1,0 +1,119 @@
+"""A serial line on a pseudo-terminal: a late reply never becomes the answer to another question."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sim.modbus.devices import MeterTruth
+from sim.modbus.mapped import Mapped
+from sim.modbus.rtu import RtuServer
+from sim.modbus.server import Fault as SimFault
+from sim.modbus.server import Unit
+from tests.field.modbus.conftest import SITE, RealClock, until
+from v2g_edge.field.board import Board
+from v2g_edge.field.modbus import wire as wire_module
+from v2g_edge.field.modbus.bus import ModbusField
+from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.wire import Fault, Wire
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.settings import ModbusDevice, ModbusLine
+
+
+class SerialDepot:
+    """Two SDM630 on one line: unit 1 reads 1000 W, unit 2 reads 2000 W."""
+
+    def __init__(self) -> None:
+        layout = load_map("sdm630")
+        truths = {unit: MeterTruth((unit * 1000.0, 0.0, 0.0), (230.0, 230.0, 230.0), 50.0 + unit / 10.0) for unit in (1, 2)}
+        self.one = Unit(1, Mapped(layout, truths[1].values))
+        self.two = Unit(2, Mapped(layout, truths[2].values))
+        self.server = RtuServer([self.one, self.two])
+        self.board = Board(SITE, lambda: None)
+
+    def line(self, timeout_s: float = 0.1) -> ModbusLine:
+        return ModbusLine("serial", transport="rtu", serial_port=self.server.path, baud=115_200, timeout_s=timeout_s)
+
+
+@pytest.fixture
+async def depot() -> AsyncIterator[SerialDepot]:
+    made = SerialDepot()
+    await made.server.start()
+    yield made
+    await made.server.stop()
+
+
+async def test_two_meters_share_a_line(depot: SerialDepot) -> None:
+    devices = (
+        ModbusDevice("a", "serial", "meter", "grid", "sdm630", unit=1, poll_s=0.02),
+        ModbusDevice("b", "serial", "meter", "sub", "sdm630", unit=2, poll_s=0.02),
+    )
+    field = ModbusField((depot.line(),), devices, SITE, depot.board, RealClock())
+    await field.start()
+    await until(lambda: all(isinstance(depot.board.meter(name).power_w, Reading) for name in ("grid", "sub")))
+    await field.stop()
+    found = [depot.board.meter(name).power_w for name in ("grid", "sub")]
+    assert [reading.value for reading in found if isinstance(reading, Reading)] == [1000.0, 2000.0]
+
+
+async def test_a_late_reply_never_answers_another_question(depot: SerialDepot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unit 1 answers 30 ms after the deadline, again and again; whatever is asked meanwhile gets its own answer or none."""
+    monkeypatch.setattr(wire_module, "RTU_GHOST_S", 0.4)
+    wire = Wire(depot.line(), RealClock())
+    watts, hertz = 52, 70
+    for delay_s in (0.105, 0.13, 0.16, 0.19, 0.25):
+        depot.one.inject_fault(SimFault("slow", delay_s=delay_s))
+        late = await wire.read(1, 4, watts, 2)
+        assert isinstance(late, Fault)
+        depot.one.inject_fault(SimFault())
+        other = await wire.read(1, 4, hertz, 4)  # same unit and function, another length
+        if not isinstance(other, Fault):
+            assert list(other)[:2] == [0x4248, 0x6666]  # 50.1 Hz
+        neighbour = await wire.read(2, 4, watts, 2)  # another unit, the same length
+        if not isinstance(neighbour, Fault):
+            assert list(neighbour) == [0x44FA, 0x0000]  # 2000 W
+    wire.hang_up()
+
+
+async def test_the_same_question_waits_until_no_ghost_can_answer_it(depot: SerialDepot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a missed reply the identical request waits out the ghost; the value it then gets is of its own time."""
+    monkeypatch.setattr(wire_module, "RTU_GHOST_S", 0.4)
+    wire = Wire(depot.line(), RealClock())
+    depot.one.inject_fault(SimFault("slow", delay_s=0.3))
+    assert isinstance(await wire.read(1, 4, 52, 2), Fault)
+    depot.one.inject_fault(SimFault())
+    start_s = asyncio.get_running_loop().time()
+    assert list(await answered(wire)) == [0x447A, 0x0000]
+    assert asyncio.get_running_loop().time() - start_s >= 0.35
+    wire.hang_up()
+
+
+async def answered(wire: Wire) -> list[int]:
+    """The registers; a Fault fails the test."""
+    found = await wire.read(1, 4, 52, 2)
+    assert not isinstance(found, Fault)
+    return list(found)
+
+
+async def test_a_port_that_is_not_there_is_a_silent_device() -> None:
+    line = ModbusLine("serial", transport="rtu", serial_port="/dev/does-not-exist", timeout_s=0.2)
+    found = await Wire(line, RealClock()).read(1, 4, 0, 2)
+    assert isinstance(found, Fault)
+    assert found.kind == "silent"
+
+
+async def test_a_dead_unit_leaves_the_line_to_the_others(depot: SerialDepot) -> None:
+    """Unit 2 is dead: at most one deadline and one quiet time in each back-off are taken from unit 1."""
+    depot.two.inject_fault(SimFault("silent"))
+    devices = (
+        ModbusDevice("a", "serial", "meter", "grid", "sdm630", unit=1, poll_s=0.02),
+        ModbusDevice("b", "serial", "meter", "sub", "sdm630", unit=2, poll_s=0.02),
+    )
+    field = ModbusField((depot.line(0.05),), devices, SITE, depot.board, RealClock())
+    await field.start()
+    await asyncio.sleep(0)
+    await until(lambda: field.peers["b"].requests >= 3, within_s=8.0)
+    reads, start_s = depot.one.reads, asyncio.get_running_loop().time()
+    await until(lambda: depot.one.reads >= reads + 30)
+    assert asyncio.get_running_loop().time() - start_s < 1.5
+    await field.stop()
