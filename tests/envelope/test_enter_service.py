@@ -209,10 +209,11 @@ def test_a_clock_set_back_is_a_start() -> None:
 
 def test_memory_from_before_a_restart_does_not_shorten_the_wait() -> None:
     """The daemon makes a new memory; and even the old one, after a pause, waits for the whole delay."""
-    memory, verdict = good_until(IN_SERVICE, 500.0, 510.0)
+    before = ServiceMemory(state="in_service", cause="", chance=0.0, since_s=100.0, seen_s=100.0, last_s=100.0)
+    memory, verdict = good_until(before, 600.0, 610.0)
     assert verdict.share == 0.0
     assert "no complete grid sample for 500.0 s" in verdict.cause
-    assert good_until(memory, 511.0, 512.0)[1].share > 0.0
+    assert good_until(memory, 611.0, 612.0)[1].share > 0.0
 
 
 # -- every short sequence, against the definition --------------------------------------------------------------------------

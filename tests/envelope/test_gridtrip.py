@@ -269,7 +269,7 @@ def test_the_mean_is_the_mean_of_the_last_window_within_a_bucket(seed: int, step
             value = random.uniform(80.0, 130.0)
         seen.append((index * step_s, value))
         memory = mean_add(memory, index * step_s, (value, value, value), 60.0)
-    assert len(memory.buckets) <= 60.0 / BUCKET_S + 2
+    assert len(memory.buckets) <= 60.0 / 3.0 + 2
     recent = [v for at_s, v in seen if at_s > seen[-1][0] - 60.0 - BUCKET_S]
     # Two buckets of twenty may be cut differently, by no more than the whole spread of 50 V.
     assert memory.means[0] == pytest.approx(sum(recent) / len(recent), abs=50.0 * 2.5 / 20.0)
@@ -277,6 +277,7 @@ def test_the_mean_is_the_mean_of_the_last_window_within_a_bucket(seed: int, step
 
 def test_the_mean_counts_an_unknown_phase_with_its_last_value() -> None:
     memory = MeanMemory()
+    assert BUCKET_S == 3.0
     assert mean_add(memory, 0.0, (None, 100.0, 100.0), 60.0) == memory
     memory = mean_add(memory, 0.0, (120.0, 100.0, 100.0), 60.0)
     for index in range(1, 100):
