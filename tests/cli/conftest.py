@@ -1,6 +1,7 @@
 """A site file in a folder of its own, and the real command as a process."""
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.config.small import TEXT
 from v2g_edge.cli.client import ask
@@ -17,6 +19,16 @@ from v2g_edge.cli.outcome import CommandError
 
 START_S = 60.0
 """Two cores may be busy with other tests."""
+
+
+@pytest.fixture(autouse=True)
+def _log_restored() -> Iterator[None]:
+    """`run` sets up the log of its process, which here is the tests'."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
 
 
 @pytest.fixture
