@@ -23,7 +23,7 @@ async def holds_default(connection: Connection, station: Station, outlet: Outlet
     request_id, report = station.expect_report()
     payload = {"requestId": request_id, "evseId": number, "chargingProfile": {"chargingProfileId": [DEFAULT_ID + number]}}
     try:
-        outcome = await connection.call("GetChargingProfiles", payload, priority=SETPOINT)
+        outcome = await connection.call("GetChargingProfiles", payload, priority=SETPOINT, timeout_s=REPORT_S)
         if not isinstance(outcome, Answered):
             return None
         if outcome.payload.get("status") != "Accepted":

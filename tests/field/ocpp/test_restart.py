@@ -1,0 +1,99 @@
+"""The daemon restarts; the stations do not: nothing is lost, nothing is doubled, nobody has to boot."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.depot import small_site
+from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
+from tests.field.ocpp.test_server import STARTED, permit, ready, transaction
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.settings import Listener, Station, StationEvse
+
+
+async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(tmp_path: Path) -> None:
+    before = Depot(tmp_path)
+    await before.central.start()
+    station = await ready(before)
+    await station.call("TransactionEvent", STARTED)
+    dc = {"evMaxCurrent": 1, "evMaxVoltage": 1, "fullSoC": 95, "evEnergyCapacity": 200_000}
+    needs = {"requestedEnergyTransfer": "DC", "departureTime": format_wall(AT_S + 3_600.0), "dcChargingParameters": dc}
+    await station.call("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})
+    await before.central.stop()
+    await station.close()
+
+    after = Depot(tmp_path)
+    await after.central.start()
+    again = await Peer.dial(after.port, "new", "2.0.1")
+    await until(lambda: after.board.evse("b2").vehicle is not None)
+    vehicle = after.board.evse("b2").vehicle
+    assert vehicle is not None
+    assert (vehicle.session, vehicle.vehicle) == ("t-1", "bus-2")
+    assert (vehicle.departure_wall_s, vehicle.target_soc_pct) == (Reading(AT_S + 3_600.0, 5_000.0), Reading(95.0, 5_000.0))
+    assert await after.central.ports["b2"].write_permit(permit("b2", 5_000.0)) == "accepted"
+    await until(lambda: after.board.evse("b2").dead_man_ok)
+    await until(lambda: again.got("TriggerMessage"))
+    assert after.central.links["new"].station.identity.vendor == "v"
+    await again.call("TransactionEvent", transaction("Ended", 5))
+    await again.close()
+    await after.central.stop()
+
+
+async def test_a_transaction_that_shows_itself_only_by_its_readings_is_picked_up(depot: Depot) -> None:
+    new, old = await ready(depot), await ready(depot, "old", "1.6")
+    await new.call("TransactionEvent", transaction("Updated", 7, evse={"id": 1, "connectorId": 1}))
+    values = [{"timestamp": AT, "sampledValue": [{"value": "1"}]}]
+    await old.call("MeterValues", {"connectorId": 1, "transactionId": 4711, "meterValue": values})
+    for evse, session in (("b1", "4711"), ("b2", "t-1")):
+        vehicle = depot.board.evse(evse).vehicle
+        assert vehicle is not None
+        assert vehicle.session == session
+    await new.close()
+    await old.close()
+
+
+async def test_fifty_stations_are_back_under_control_within_ten_seconds_and_no_transaction_is_lost_or_doubled(
+    tmp_path: Path,
+) -> None:
+    fifty = 50
+
+    def system() -> tuple[Board, CentralSystem]:
+        site = small_site(fifty)
+        board = Board(site, lambda: None)
+        stations = [Station(f"s{n}", (StationEvse(f"b{n + 1}"),)) for n in range(fifty)]
+        return board, CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=tmp_path)
+
+    def event(n: int, kind: str, seq: int) -> dict[str, Any]:
+        payload = transaction(kind, seq, evse={"id": 1, "connectorId": 1}, idToken={"idToken": f"bus-{n + 1}", "type": "Central"})
+        return {**payload, "transactionInfo": {"transactionId": f"t-{n}"}}
+
+    board, central = system()
+    await central.start()
+    stations = await asyncio.gather(*(Peer.dial(central.bound_port(), f"s{n}", "2.0.1") for n in range(fifty)))
+    await asyncio.gather(*(station.call("TransactionEvent", event(n, "Started", 0)) for n, station in enumerate(stations)))
+    await central.stop()
+    await asyncio.gather(*(station.close() for station in stations))
+
+    board, central = system()
+    await central.start()
+    began = time.monotonic()
+    stations = await asyncio.gather(*(Peer.dial(central.bound_port(), f"s{n}", "2.0.1") for n in range(fifty)))
+    await until(lambda: all(board.evse(f"b{n + 1}").dead_man_ok for n in range(fifty)), 10.0)
+    results = await asyncio.gather(*(central.ports[f"b{n + 1}"].write_permit(permit(f"b{n + 1}", 1_000.0)) for n in range(fifty)))
+    assert time.monotonic() - began < 10.0
+    assert set(results) == {"accepted"}
+    sessions = []
+    for n in range(fifty):
+        vehicle = board.evse(f"b{n + 1}").vehicle
+        assert vehicle is not None
+        sessions.append(vehicle.session)
+    assert sessions == [f"t-{n}" for n in range(fifty)]
+    await asyncio.gather(*(station.call("TransactionEvent", event(n, "Ended", 1)) for n, station in enumerate(stations)))
+    assert all(board.evse(f"b{n + 1}").vehicle is None for n in range(fifty))
+    await central.stop()
+    await asyncio.gather(*(station.close() for station in stations))
