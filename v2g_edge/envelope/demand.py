@@ -83,13 +83,16 @@ class Demand(NamedTuple):
         if self.departs_s == ANY_W:
             return self._at_once(needed, start_s, last), False
         jobs, met, stop = [], self.unreachable_pct <= 0.0, end
-        stretch = max(
-            (end - first - 1) * SLOT_S / 3600.0 / max(sum(b.above(0.0, self.wh_per_pct)[1] for b in self.bands), 1e-9), 1.0
-        )
+        stretch = 0.0
+        if len(needed) > 1:
+            least_h = max(sum([band.above(0.0, self.wh_per_pct)[1] for band in self.bands]), 1e-9)
+            stretch = max((end - first - 1) * SLOT_S / 3600.0 / least_h, 1.0)
         for rank in range(len(needed) - 1, -1, -1):
             band, wh, _ = needed[rank]
-            _, hours = band.above(0.0, self.wh_per_pct)
-            begin = first if rank == 0 else max(stop - ceil(min(hours * stretch * 3600.0 / SLOT_S, 1e6) + 1e-6), first)
+            begin = first
+            if rank > 0:
+                slots = band.above(0.0, self.wh_per_pct)[1] * stretch * 3600.0 / SLOT_S
+                begin = max(stop - ceil(min(slots, 1e6) + 1e-6), first)
             possible_wh = band.rate_w * max(stop * SLOT_S - max(begin * SLOT_S, start_s), 0.0) / 3600.0
             met = met and wh <= possible_wh
             jobs.append(
