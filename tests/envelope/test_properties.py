@@ -1,0 +1,267 @@
+"""What holds for every depot, every state and every wish: above all that less knowledge never allows more."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.envelope.strategies import GONE, NOW_S, Scene, frame, permit, ready, scenes, with_evse
+from v2g_edge.envelope.departures import depot_of
+from v2g_edge.envelope.gridtrip import TripMemory
+from v2g_edge.envelope.permits import Decision, permit_all
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import GridSample
+from v2g_edge.model.tree import phase_share
+
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+NOISE_W = 1e-6
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where in a snapshot readings stand, as paths of field names and indices."""
+    if isinstance(value, Reading):
+        return [path]
+    if isinstance(value, tuple):
+        return [place for i, item in enumerate(value) for place in places(item, (*path, i))]
+    if hasattr(value, "__struct_fields__"):
+        return [place for f in value.__struct_fields__ for place in places(getattr(value, f), (*path, f))]
+    return []
+
+
+def changed(value: Any, path: tuple[Any, ...], turn: Callable[[Reading], Any]) -> Any:
+    """The value with the reading at ``path`` turned into something else."""
+    if not path:
+        return turn(value)
+    if isinstance(value, tuple):
+        return tuple(changed(item, path[1:], turn) if i == path[0] else item for i, item in enumerate(value))
+    return replace(value, **{path[0]: changed(getattr(value, path[0]), path[1:], turn)})
+
+
+def widened(before: Decision, after: Decision) -> list[str]:
+    """Outlets whose permit allows anything that it did not allow before."""
+    found = []
+    for was, now in zip(before.permits, after.permits, strict=True):
+        if max(now.power_w, 0.0) > max(was.power_w, 0.0) + NOISE_W or min(now.power_w, 0.0) < min(was.power_w, 0.0) - NOISE_W:
+            found.append(f"{now.evse}: {was.power_w} W became {now.power_w} W ({was.bound_by} -> {now.bound_by})")
+        if now.max_w > was.max_w + NOISE_W or now.min_w < was.min_w - NOISE_W:
+            found.append(f"{now.evse}: [{was.min_w}, {was.max_w}] became [{now.min_w}, {now.max_w}]")
+    return found
+
+
+@given(scene=scenes(), data=st.data())
+@MANY
+def test_taking_readings_away_or_ageing_them_never_widens_any_permit(scene: Scene, data: st.DataObject) -> None:
+    before = permit(scene)
+    found = places(scene.snapshot)
+    chosen = data.draw(st.lists(st.sampled_from(found), min_size=1, max_size=4, unique=True))
+    age_s = data.draw(st.sampled_from([None, 0.5, 3.0, 50.0, 500.0]))
+    snapshot = scene.snapshot
+    for path in chosen:
+        snapshot = changed(snapshot, path, lambda r: GONE if age_s is None else Reading(r.value, r.at_s - age_s))
+    after = permit(scene._replace(snapshot=snapshot))
+    note(f"{chosen} {age_s}")
+    assert widened(before, after) == []
+
+
+def test_taking_any_one_reading_of_a_healthy_depot_away_never_widens_any_permit() -> None:
+    for wish_w in (-20_000.0, 20_000.0):
+        scene = ready(3, wish_w)
+        before = permit(scene)
+        for path in places(scene.snapshot):
+            for turn in (lambda _r: GONE, lambda r: Reading(r.value, r.at_s - 1e4)):
+                after = permit(scene._replace(snapshot=changed(scene.snapshot, path, turn)))
+                assert widened(before, after) == [], path
+
+
+@given(scene=scenes(), index=st.integers(0, 4))
+@MANY
+def test_losing_a_charger_never_widens_the_permits_of_the_others(scene: Scene, index: int) -> None:
+    index %= len(scene.site.evses)
+    link = scene.snapshot.evses[index].link
+    after = permit(with_evse(scene, index, link=replace(link, connected=False)))
+    assert widened(permit(scene), after) == []
+
+
+@given(scene=scenes(), data=st.data())
+@MANY
+def test_the_order_of_outlets_in_the_site_does_not_matter(scene: Scene, data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(len(scene.site.evses))))
+    assume(list(order) != sorted(order))
+    there = permit(scene)
+    mixed = scene._replace(
+        site=replace(scene.site, evses=tuple(scene.site.evses[i] for i in order)),
+        snapshot=replace(scene.snapshot, evses=tuple(scene.snapshot.evses[i] for i in order)),
+        memory=replace(scene.memory, evses=tuple(scene.memory.evses[i] for i in order)),
+    )
+    back = {given.evse: given for given in permit(mixed).permits}
+    for given_there in there.permits:
+        assert abs(given_there.power_w - back[given_there.evse].power_w) < 1e-3
+
+
+@given(scene=scenes())
+@MANY
+def test_the_same_picture_twice_gives_the_same_decision(scene: Scene) -> None:
+    assert permit(scene) == permit(scene)
+
+
+def _sum(site: Site, decision: Decision, scene: Scene, node: str, sign: float, phase: int | None = None) -> float:
+    """All that the chargers under a feeder may do in one direction: permits, and the worst case of those that do not listen."""
+    parent = {feeder.id: feeder.parent for feeder in site.feeders}
+    total_w = 0.0
+    for evse, state, given_, old in zip(site.evses, scene.snapshot.evses, decision.permits, scene.memory.evses, strict=True):
+        at = evse.feeder
+        while at and at != node:
+            at = parent[at]
+        if at != node:
+            continue
+        silent = not state.link.connected or scene.snapshot.now_s - state.link.last_seen_s > site.safety.charger_max_age_s
+        power_w = max(sign * given_.power_w, 0.0)
+        if silent:
+            last_w = max(sign * old.power_w, 0.0) if old.lease_until_s >= NOW_S else 0.0
+            power_w = max(last_w, evse.fallback_w if sign > 0.0 else 0.0)
+        total_w += power_w * (1.0 if phase is None else phase_share(evse, phase))
+    return total_w
+
+
+@given(scene=scenes())
+@MANY
+def test_no_sum_exceeds_a_feeder_in_either_direction_with_the_silent_at_their_worst(scene: Scene) -> None:
+    site, decision = scene.site, permit(scene)
+    laid = frame(site)
+    for place, feeder in enumerate(laid.tree.feeders):
+        silent_w = _silent(scene, feeder.id)
+        import_w = max(feeder.import_limit_w - laid.tree.base_max_w[place], 0.0)
+        export_w = max(feeder.export_limit_w + laid.tree.base_min_w[place], 0.0)
+        # Where the silent alone exceed a limit, nobody else may add to it.
+        assert _sum(site, decision, scene, feeder.id, 1.0) <= max(import_w, silent_w[0]) + 1e-3
+        assert _sum(site, decision, scene, feeder.id, -1.0) <= max(export_w, silent_w[1]) + 1e-3
+
+
+def _silent(scene: Scene, node: str) -> tuple[float, float]:
+    """What the silent chargers under a feeder may do by themselves."""
+    nothing = permit(scene)._replace(permits=tuple(replace(p, power_w=0.0) for p in permit(scene).permits))
+    return _sum(scene.site, nothing, scene, node, 1.0), _sum(scene.site, nothing, scene, node, -1.0)
+
+
+@given(scene=scenes())
+@MANY
+def test_no_phase_of_a_feeder_carries_more_than_its_current(scene: Scene) -> None:
+    site, decision = scene.site, permit(scene)
+    still = tuple(p for p, s in zip(decision.permits, scene.snapshot.evses, strict=True) if p.power_w and s.link.connected)
+    for feeder in site.feeders:
+        if feeder.current is None or not still:
+            continue
+        alone = decision._replace(permits=tuple(replace(p, power_w=0.0) for p in decision.permits))
+        for phase in range(3):
+            for sign, limit_a in ((1.0, feeder.current.import_a), (-1.0, feeder.current.export_a)):
+                silent_w = _sum(site, alone, scene, feeder.id, sign, phase)
+                phase_w = _sum(site, decision, scene, feeder.id, sign, phase)
+                assert phase_w <= max(limit_a * site.grid.nominal_v, silent_w) + 1e-3
+
+
+@given(scene=scenes())
+@MANY
+def test_single_phase_chargers_never_unbalance_a_feeder_beyond_its_limit(scene: Scene) -> None:
+    site, decision = scene.site, permit(scene)
+    laid = frame(site)
+    for place, feeder in enumerate(laid.tree.feeders):
+        if feeder.current is None:
+            continue
+        sums = [[0.0, 0.0] for _ in range(3)]
+        for i in laid.tree.below[place]:
+            if len(site.evses[i].phases) == 2:
+                phase = int(site.evses[i].phases[1]) - 1
+                power_w = decision.permits[i].power_w
+                sums[phase][power_w < 0.0] += abs(power_w)
+        worst_w = max(max(s[0] for s in sums) + max(s[1] for s in sums), 0.0)
+        assert worst_w <= feeder.current.imbalance_a * site.grid.nominal_v + 1e-3
+
+
+@given(scene=scenes())
+@MANY
+def test_no_permit_leaves_the_limits_of_its_charger_and_its_vehicle(scene: Scene) -> None:
+    kind = scene.site.vehicle_types[0]
+    for evse, state, given_ in zip(scene.site.evses, scene.snapshot.evses, permit(scene).permits, strict=True):
+        assert -evse.max_discharge_w <= given_.power_w <= evse.max_charge_w
+        assert given_.min_w <= 0.0 <= given_.max_w
+        assert given_.min_w <= given_.power_w <= given_.max_w
+        assert given_.power_w == 0.0 or given_.power_w >= evse.min_charge_w or given_.power_w <= -evse.min_discharge_w
+        if state.vehicle is None:
+            assert given_.power_w == 0.0
+        elif given_.power_w < 0.0:
+            gives = state.vehicle.max_discharge_w
+            assert isinstance(gives, Reading)
+            assert -given_.power_w <= min(gives.value, kind.max_discharge_w) + NOISE_W
+
+
+@given(scene=scenes())
+@MANY
+def test_no_permit_goes_beyond_its_wish_or_turns_it_round(scene: Scene) -> None:
+    for given_ in permit(scene).permits:
+        assert given_.power_w * given_.wish_w >= 0.0
+        assert abs(given_.power_w) <= abs(given_.wish_w) + NOISE_W
+
+
+@given(scene=scenes(), why=st.sampled_from(["relay", "stop", "hold", "trip"]))
+@MANY
+def test_what_revokes_export_ends_all_discharge_in_the_same_tick(scene: Scene, why: str) -> None:
+    snapshot = scene.snapshot
+    if why == "relay":
+        snapshot = replace(snapshot, contacts=(replace(snapshot.contacts[0], closed=Reading(0.0, snapshot.now_s)),))
+    elif why == "stop":
+        snapshot = replace(snapshot, operator=replace(snapshot.operator, stop=True))
+    elif why == "hold":
+        snapshot = replace(snapshot, operator=replace(snapshot.operator, export_hold=True))
+    else:
+        times_s = [snapshot.now_s - 0.1 * i for i in range(30, -1, -1)]
+        hz = [Reading(50.0, at_s) for at_s in times_s]
+        dark = tuple(GridSample(r.at_s, (Reading(0.0, r.at_s),) * 3, r) for r in hz)
+        snapshot, scene = replace(snapshot, grid_samples=dark), scene._replace(memory=replace(scene.memory, trip=TripMemory()))
+    decision = permit(scene._replace(snapshot=snapshot))
+    assert all(given_.power_w >= 0.0 and given_.min_w >= 0.0 for given_ in decision.permits)
+    if why in {"relay", "trip"}:
+        assert not decision.contactor
+        fallbacks = [evse.fallback_w for evse in scene.site.evses]
+        assert all(g.power_w <= fallback_w for g, fallback_w in zip(decision.permits, fallbacks, strict=True))
+    if why == "stop":
+        assert all(given_.power_w == 0.0 for given_ in decision.permits)
+
+
+@given(scene=scenes())
+@MANY
+def test_power_grows_no_faster_than_the_ramp_and_falls_at_once(scene: Scene) -> None:
+    step_w = scene.site.safety.ramp_up_w_per_s * (scene.snapshot.now_s - scene.memory.now_s)
+    for given_, old in zip(permit(scene).permits, scene.memory.evses, strict=True):
+        assert min(old.power_w, 0.0) - step_w - NOISE_W <= given_.power_w <= max(old.power_w, 0.0) + step_w + NOISE_W
+
+
+@given(scene=scenes())
+@MANY
+def test_every_permit_names_the_limit_that_bound_it(scene: Scene) -> None:
+    decision = permit(scene)
+    for given_, bounds in zip(decision.permits, decision.bounds, strict=True):
+        assert given_.bound_by.source
+        if given_.bound_by.rule not in {"wish", "ramp", "minimum_power"}:
+            assert given_.bound_by in bounds
+        if given_.bound_by.rule == "wish":
+            assert given_.power_w == given_.wish_w
+
+
+@given(scene=scenes())
+@MANY
+def test_a_wish_granted_in_full_is_granted_again(scene: Scene) -> None:
+    """Nothing changes, no time passes: what was permitted is permitted (the permits themselves now count as wishes)."""
+    first = permit(scene)
+    wishes = {p.evse: replace(scene.wishes[p.evse], power_w=p.power_w) for p in first.permits}
+    again = permit(scene._replace(wishes=wishes))
+    for was, now in zip(first.permits, again.permits, strict=True):
+        assert abs(now.power_w) <= abs(was.power_w) + NOISE_W
+
+
+def test_the_first_tick_after_a_start_exports_nothing_and_charges_nothing() -> None:
+    scene = ready(2, 20_000.0)
+    first = permit_all(depot_of(frame(scene.site)), scene.snapshot, scene.wishes, replace(scene.memory, started=False, evses=()))
+    assert [given_.power_w for given_ in first.permits] == [0.0, 0.0]
