@@ -198,6 +198,7 @@ class Daemon:
             "events": self._on_events,
             "plan": self._on_plan,
             "operate": self._on_operate,
+            "ocpp": self._on_ocpp,
         }
 
     def _tick_or_refuse(self) -> tuple[Snapshot, Plan | None, Outcome]:
@@ -214,6 +215,15 @@ class Daemon:
             return describe_why(self._site, snapshot, outcome, str(params.get("evse", "")))
         except KeyError as error:
             raise BadRequestError(str(error.args[0])) from error
+
+    async def _on_ocpp(self, params: dict[str, Any]) -> dict[str, Any]:
+        """All stations, or the outcome of one operation at one of them (``v2g_edge.field.ocpp.operations``)."""
+        if "operation" not in params:
+            return {"stations": self.ocpp.describe()}
+        try:
+            return await self.ocpp.perform(str(params.get("station", "")), str(params["operation"]), params.get("params") or {})
+        except (ValueError, TypeError) as error:
+            raise BadRequestError(str(error)) from error
 
     async def _on_events(self, params: dict[str, Any]) -> dict[str, Any]:
         """Events after ``since_wall_s`` (all that are kept, by default), oldest first."""

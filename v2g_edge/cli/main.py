@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "clear": "v2g_edge.cli.operate",
     "replay": "v2g_edge.cli.replay",
     "failsafe": "v2g_edge.cli.failsafe",
+    "ocpp": "v2g_edge.cli.ocpp",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 

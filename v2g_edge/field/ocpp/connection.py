@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from v2g_edge.field.ocpp.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
 from v2g_edge.field.ocpp.machine import TIMEOUT_S, Machine
+from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outgoing import ROUTINE
 
 log = structlog.get_logger()
@@ -62,7 +63,7 @@ class Connection:
         self._strays = 0
 
     @property
-    def version(self) -> str:
+    def version(self) -> Version:
         """The version this link speaks."""
         return self._machine.version
 

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 from websockets.asyncio.server import ServerConnection
@@ -101,6 +101,7 @@ class StationLink:
             connection.refuse(call.id, "InternalError", "not stored; send it again")
             return
         connection.answer(call.id, payload)
+        self.station.remember_told(call.action, call.payload)
         if call.action == "BootNotification" and self._onboarding is not None:
             if self._onboarding.booted.is_set():
                 self._start_onboarding(dialect.version)
@@ -144,6 +145,30 @@ class StationLink:
         self._pings.append(answered)
         if answered:
             self.station.alive(100.0 * self._pings.count(False) / len(self._pings))
+
+    def describe(self) -> dict[str, Any]:
+        """The station for people."""
+        station = self.station
+        return {
+            "station": station.settings.identity,
+            "connected": self.connection is not None,
+            "version": station.version or "",
+            "vendor": station.identity.vendor,
+            "model": station.identity.model,
+            "firmware": station.identity.firmware,
+            "clock_offset_s": station.skew.offset_s,
+            "outlets": [
+                {
+                    "evse": outlet.evse.id,
+                    "transaction": outlet.session.transaction if outlet.session else "",
+                    "discharge": outlet.watch.proof,
+                    "score": round(outlet.watch.score, 3),
+                    "commanded_w": outlet.watch.sent_w,
+                }
+                for outlet in station.outlets.values()
+            ],
+            "told": list(station.told),
+        }
 
     async def stop(self) -> None:
         """Cancel what runs beside the link."""

@@ -16,6 +16,7 @@ from v2g_edge.field.ocpp.admission import Admission, Refusal, identity_of
 from v2g_edge.field.ocpp.frames import FRAME_MAX
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import SUBPROTOCOL, VERSIONS
+from v2g_edge.field.ocpp.operations import Operations
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
 from v2g_edge.field.ocpp.tls import server_context
@@ -70,6 +71,7 @@ class CentralSystem:
             for settings in stations
         }
         self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
+        self._operations = Operations(self.links)
         self._servers: list[Server] = []
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
@@ -104,6 +106,14 @@ class CentralSystem:
         """The TCP port of a listener, where the site file says 0."""
         port: int = next(iter(self._servers[index].sockets)).getsockname()[1]
         return port
+
+    async def perform(self, station: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """An operation of ``operations`` at one station, for people. ValueError says what is wrong and what is allowed."""
+        return await self._operations.perform(station, operation, params)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Every station for people: who it is, whether it is connected, what it said last, how well it follows."""
+        return [link.describe() for link in self.links.values()]
 
     async def _listen(self, listener: Listener) -> Server:
         def judge(ws: ServerConnection, request: Request) -> Response | None:

@@ -34,6 +34,10 @@ ALIVE_STEP_S: Final = 0.2
 REGISTERS_S: Final = 10.0
 """Registers of a running transaction go to disk this often; the next reading carries them again, and the end does too."""
 
+TOLD_MAX: Final = 20
+"""Messages of one station kept for people to read; a device model report is one to a few of them."""
+ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
+
 SEEN_MAX: Final = 64
 """Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
 
@@ -72,6 +76,7 @@ class Station:
         self._store = store
         self._alive_s = -math.inf
         self._requests = 0
+        self.told: deque[dict[str, Any]] = deque(maxlen=TOLD_MAX)
         self._reports: dict[int, tuple[asyncio.Future[list[dict[str, Any]]], list[dict[str, Any]]]] = {}
         self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
 
@@ -212,6 +217,11 @@ class Station:
         given = self._store.next_transaction()
         self._store.remember(key, f"{given} {start}")
         return given
+
+    def remember_told(self, action: str, payload: dict[str, Any]) -> None:
+        """Keep the last reports, events and notifications for people to read."""
+        if action not in ROUTINE_TALK:
+            self.told.append({"wall_s": self._clock.wall_s(), "action": action, "payload": payload})
 
     # What is learnt of its make
 

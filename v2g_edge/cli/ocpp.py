@@ -1,0 +1,69 @@
+"""``v2g-edge ocpp``: the charging stations, and everything that can be asked of them."""
+
+import argparse
+from typing import Any
+
+import msgspec
+
+from v2g_edge.cli.client import add_socket, ask
+from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
+from v2g_edge.field.ocpp.operations import OPERATIONS
+
+ANSWER_S = 45.0
+"""A station answers within 30 s or not at all; its queue may hold a call before ours."""
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    rows = "\n".join(f"  {name:<20} {row.text}" + (f"; {row.params}" if row.params else "") for name, row in OPERATIONS.items())
+    parser = subparsers.add_parser(
+        "ocpp",
+        help="list the charging stations, or ask one of them for something",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"operations:\n  {'call':<20} any message: action, payload (JSON)\n{rows}",
+    )
+    parser.add_argument("station", nargs="?", help="identity; without one: list all")
+    parser.add_argument("operation", nargs="?", help="see below; without one: what the station said last")
+    parser.add_argument("params", nargs="*", metavar="NAME=VALUE", help="VALUE is JSON, or a text where it is none")
+    add_socket(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask the daemon and print what came of it."""
+    if arguments.operation is None:
+        return _show(ask(arguments.socket, "ocpp")["stations"], arguments.station)
+    request = {"station": arguments.station, "operation": arguments.operation, "params": _params(arguments.params)}
+    result = ask(arguments.socket, "ocpp", request, timeout_s=ANSWER_S)
+    print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+    return DONE if result["outcome"] == "answered" else FAILED
+
+
+def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
+    if wanted is not None:
+        found = [station for station in stations if station["station"] == wanted]
+        if not found:
+            raise CommandError(f"no station {wanted!r}; there are {', '.join(s['station'] for s in stations)}", BAD_INPUT)
+        print(msgspec.json.format(msgspec.json.encode(found[0]), indent=2).decode())
+        return DONE
+    print(f"{'station':<24} {'link':<5} {'OCPP':<6} {'make':<32} outlets")
+    for station in stations:
+        make = f"{station['vendor']} {station['model']} {station['firmware']}"
+        outlets = ", ".join(f"{o['evse']} (discharge {o['discharge']}, follows {o['score']:.2f})" for o in station["outlets"])
+        print(
+            f"{station['station']:<24} {'up' if station['connected'] else 'down':<5} {station['version']:<6} {make:<32} {outlets}"
+        )
+    return DONE
+
+
+def _params(words: list[str]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise CommandError(f"{word!r} is not NAME=VALUE", BAD_INPUT)
+        try:
+            params[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            params[name] = value
+    return params
