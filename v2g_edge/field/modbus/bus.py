@@ -9,6 +9,7 @@ import structlog
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.charger import RegisterCharger
 from v2g_edge.field.modbus.contact import FUNCTIONS, ContactPoller
+from v2g_edge.field.modbus.der import SunSpecCharger
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.mapfile import MapError
 from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller
@@ -124,8 +125,13 @@ class ModbusField:
         board, clock = self._board, self._clock
         if device.role == "contact":
             return ContactPoller(device, peer, board, clock)
+        behind = any(evse.id == device.target and evse.contactor for evse in self._site.evses)
         if device.map == "sunspec":
-            return MeterPoller(device, peer, None, board, clock)
+            if device.role == "meter":
+                return MeterPoller(device, peer, None, board, clock)
+            der = SunSpecCharger(device, peer, self._site.grid.profile, board, clock, contactor=behind)
+            self.ports[device.target] = der
+            return der
         layout = self._maps[device.map]
         if layout.status == "draft":
             log.warning("modbus_map_draft", device=device.id, map=device.map, source=layout.source)
@@ -137,7 +143,6 @@ class ModbusField:
             contactor = Contactor(device, peer, layout, board, clock, shown=device.target in self._site.contacts)
             self.contactors[device.id] = contactor
             return contactor
-        behind = any(evse.id == device.target and evse.contactor for evse in self._site.evses)
         charger = RegisterCharger(device, peer, layout, board, clock, contactor=behind)
         self.ports[device.target] = charger
         return charger

@@ -1,0 +1,173 @@
+"""What all chargers on Modbus have in common: the permit as a lease, the rounds of polling, and what reaches the board.
+
+The lease: the charger's own watchdog, set at connect and read back, covers our death. Polls alone may keep such a watchdog
+fed, so when a permit runs out un-renewed while we live, zero is written and the setpoint is no longer repeated.
+"""
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from typing import Final
+
+import structlog
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.modbus.codec import Block, Decoder
+from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.ports import ClockPort, WriteResult
+from v2g_edge.model.reading import Measured, Reading
+from v2g_edge.model.settings import ModbusDevice
+from v2g_edge.model.snapshot import EvseStatus, VehicleState
+
+log = structlog.get_logger()
+
+RENEW_FRACTION: Final = 3.0
+"""The setpoint is repeated at a third of the watchdog time (design 4.1)."""
+
+PREPARE_RETRY_S: Final = 5.0
+"""A charger that did not take its set-up is asked again this much later."""
+
+PROOF_FRACTION: Final = 0.5
+"""Measured export of at least half of a commanded discharge proves that the model obeys."""
+
+PROOF_LEAST_W: Final = 500.0
+"""Less is within the standby draw and metering error of a charger."""
+
+
+class LeasedCharger(ABC):
+    """One outlet. ``poll`` reads it, ``write_permit`` commands it. Discharge needs the dead-man read back, or a contactor.
+
+    A kind of charger says how it is set up (``_prepare``), how a power is written (``_send``) and what its state means.
+    """
+
+    has_dead_man = True
+    settle_s = 0.0
+
+    def __init__(self, device: ModbusDevice, peer: Peer, board: Board, clock: ClockPort, *, contactor: bool) -> None:
+        self._device = device
+        self._peer = peer
+        self._board = board
+        self._clock = clock
+        self._contactor = contactor
+        self._blocks: list[tuple[Decoder, Block]] = []
+        self._due_s: dict[str, float] = {}
+        self._epoch = -1
+        self._prepare_s = 0.0
+        self._values: dict[str, Measured] = {}
+        self._power_w = 0.0
+        self._lease_until_s = -math.inf
+        self._written_s = -math.inf
+        self._connected = False
+        self._dead_man = False
+        self._grid_code_ok = True
+        self._lock = asyncio.Lock()
+
+    @abstractmethod
+    async def _prepare(self) -> None:
+        """Set up a charger that has just (re)appeared: sets ``_epoch`` when done and ``_dead_man`` when read back."""
+
+    @abstractmethod
+    async def _send(self, power_w: float) -> WriteResult:
+        """Write ``power_w`` (+ into the vehicle) and note ``_written_s`` when taken."""
+
+    @abstractmethod
+    def _status(self) -> tuple[EvseStatus, str]:
+        """Status and fault code from ``_values``."""
+
+    async def poll(self) -> None:
+        """Set up after a (re)connection, read what is due, keep the watchdog fed while the permit holds."""
+        await self._read()
+        unready = self._epoch != self._peer.epoch or (self.has_dead_man and not self._dead_man)
+        if unready and self._peer.link.connected and self._clock.now_s() >= self._prepare_s:
+            self._prepare_s = self._clock.now_s() + PREPARE_RETRY_S
+            async with self._lock:
+                self._dead_man = False
+                await self._prepare()
+            log.info("modbus_charger_prepared", device=self._device.id, dead_man=self._dead_man)
+        await self._keep()
+        self._publish()
+
+    async def _read(self) -> None:
+        for decoder, block in self._blocks:
+            at_s = self._clock.now_s()
+            if at_s < self._due_s.get(block.name, -math.inf):
+                continue
+            answer = await self._peer.read(block.function, block.address, block.count)
+            if isinstance(answer, Fault):
+                if answer.kind != "silent":
+                    self._values.update(decoder.unknown(answer.why))
+                return
+            self._due_s[block.name] = at_s + block.every_s
+            self._values.update(decoder.decode(answer, at_s))
+
+    async def _keep(self) -> None:
+        """Repeat the setpoint while its permit holds; end it when the permit ran out."""
+        now_s = self._clock.now_s()
+        if self._lease_until_s == -math.inf:
+            return
+        if now_s >= self._lease_until_s:
+            async with self._lock:
+                if self._clock.now_s() >= self._lease_until_s and await self._send(0.0) == "accepted":
+                    log.warning("modbus_lease_ran_out", device=self._device.id, power_w=self._power_w)
+                    self._power_w, self._lease_until_s = 0.0, -math.inf
+        elif self._dead_man and now_s - self._written_s >= self._device.watchdog_s / RENEW_FRACTION:
+            async with self._lock:
+                await self._send(self._power_w)
+
+    async def write_permit(self, permit: Permit) -> WriteResult:
+        """As the port says. Discharge without a dead-man is ``rejected`` here too, whatever the envelope thought.
+
+        A setpoint that was not taken ends the lease of the one before: that one is not repeated, zero is.
+        """
+        if permit.power_w < 0.0 and not (self._dead_man or self._contactor):
+            return "rejected"
+        async with self._lock:
+            towards_zero = abs(permit.power_w) <= abs(self._power_w) and permit.power_w * self._power_w >= 0.0
+            rest_s = self._written_s + self.settle_s - self._clock.now_s()
+            if rest_s > 0.0 and not towards_zero:
+                await self._clock.sleep_s(rest_s)
+            result = await self._send(permit.power_w)
+            self._power_w = permit.power_w
+            self._lease_until_s = self._clock.now_s() + (permit.valid_for_s if result == "accepted" else 0.0)
+            return result
+
+    def _publish(self) -> None:
+        evse, link, get = self._device.target, self._peer.link, self._values.get
+        lost = self._connected and not link.connected
+        self._connected = link.connected
+        if not link.connected:
+            self._dead_man = False
+            self._board.update_evse(evse, urgent=lost, link=link, dead_man_ok=False)
+            return
+        status, fault = self._status()
+        before = self._board.evse(evse)
+        changes: dict[str, object] = {
+            name: value for name in ("power_w", "energy_import_wh", "energy_export_wh") if (value := get(name)) is not None
+        }
+        power, asked_w = get("power_w"), self._power_w * PROOF_FRACTION
+        if asked_w <= -PROOF_LEAST_W and isinstance(power, Reading) and power.value <= asked_w:
+            changes["proven_discharge"] = True
+        urgent = fault not in {"", before.fault}
+        self._board.update_evse(
+            evse, urgent=urgent, link=link, status=status, fault=fault,
+            dead_man_ok=self._dead_man, grid_code_ok=self._grid_code_ok, **changes,
+        )  # fmt: skip
+        self._publish_vehicle(status)
+
+    def _publish_vehicle(self, status: EvseStatus) -> None:
+        evse, wall_s = self._device.target, self._clock.wall_s()
+        present = self._board.evse(evse).vehicle
+        connected = self._values.get("connected")
+        plugged = bool(connected.value) if isinstance(connected, Reading) else status == "occupied"
+        if plugged and present is None:
+            self._board.plug_in(evse, VehicleState(f"{self._device.id}-{wall_s:.0f}", "", wall_s))
+        elif not plugged and present is not None and status == "available":
+            self._board.unplug(evse)
+        facts = {
+            name: value
+            for name in ("soc_pct", "capacity_wh", "max_charge_w", "max_discharge_w", "pack_c")
+            if (value := self._values.get(name)) is not None
+        }
+        if facts:
+            self._board.update_vehicle(evse, **facts)
