@@ -1,6 +1,7 @@
 """Every row of the safety table: breaks one thing in a depot that is ready, and sees this row act, there, and no other."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -89,7 +90,7 @@ def taken(scene: Scene, pct: float) -> Scene:
 
 def warranty(scene: Scene, cap: str, life: str, cap_value: float, life_value: float | None) -> Scene:
     measured = GONE if life_value is None else Reading(life_value, NOW_S)
-    others = {f"life_discharge_{unit}": Reading(0.0, NOW_S) for unit in ("wh", "h", "efc")}
+    others: dict[str, Any] = {f"life_discharge_{unit}": Reading(0.0, NOW_S) for unit in ("wh", "h", "efc")}
     scene = with_kind(scene, **{cap: cap_value})
     for index in range(2):
         scene = with_vehicle(scene, index, **others)
@@ -357,7 +358,7 @@ def test_a_charger_that_goes_quiet_while_it_disobeys_is_still_counted() -> None:
     assert ("disobedient", "b1") in acting(scene)
 
 
-def contradicting(hall_w: float, seconds: int, **state: object) -> Scene:
+def contradicting(hall_w: float, seconds: int, **state: Any) -> Scene:
     """Both buses rest, and the hall's meter (no base load at all) shows ``hall_w``."""
     scene = ready(2, 0.0)
     for _ in range(seconds):
