@@ -1,6 +1,10 @@
 """The board: one frozen picture, unchanged states are the same objects, urgent changes wake the tick."""
 
+import pytest
+from msgspec.structs import replace
+
 from tests.depot import small_site
+from v2g_edge.config.gridcode import load_code
 from v2g_edge.field.board import GRID_SAMPLES_KEPT, Board
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.snapshot import Operator, Snapshot, VehicleState
@@ -44,9 +48,26 @@ def test_every_grid_sample_between_two_ticks_is_in_the_next_picture_once() -> No
     for tenth in range(3):
         board.update_meter("grid", frequency_hz=Reading(50.0 + tenth, tenth / 10), phase_voltage_v=volts)
     assert [sample.hz for sample in _freeze(board).grid_samples] == [Reading(50.0, 0.0), Reading(51.0, 0.1), Reading(52.0, 0.2)]
-    board.update_meter("grid", frequency_hz=Unknown("NaN"))
     board.update_meter("grid", power_w=Reading(1.0, 0.4))
     assert _freeze(board).grid_samples == ()
+
+
+def test_a_dead_grid_is_a_sample_though_the_meter_gives_no_frequency_there() -> None:
+    board = Board(small_site(), lambda: None)
+    board.update_meter("grid", frequency_hz=Unknown("NaN"), phase_voltage_v=(Reading(0.0, 3.0),) * 3)
+    assert [sample.at_s for sample in _freeze(board).grid_samples] == [3.0]
+    board.update_meter("grid", frequency_hz=Unknown("NaN"), phase_voltage_v=(Unknown("NaN"),) * 3)
+    assert _freeze(board).grid_samples == ()
+
+
+@pytest.mark.parametrize(("volts", "hz", "wakes"), [(230.0, 50.0, 0), (180.0, 50.0, 1), (230.0, 51.6, 1), (270.0, 50.0, 1)])
+def test_a_grid_sample_outside_its_window_does_not_wait_for_the_next_tick(volts: float, hz: float, wakes: int) -> None:
+    site = small_site()
+    site = replace(site, grid=replace(site.grid, profile=load_code("vde_ar_n_4105_2018", (), "")))
+    woken: list[int] = []
+    board = Board(site, lambda: woken.append(1))
+    board.update_meter("grid", frequency_hz=Reading(hz, 0.0), phase_voltage_v=(Reading(volts, 0.0),) * 3)
+    assert len(woken) == wakes
 
 
 def test_grid_samples_are_bounded_and_the_newest_stay() -> None:

@@ -36,6 +36,8 @@ class Board:
         self._contacts = {contact: ContactState() for contact in site.contacts}
         self._temperatures = {sensor: TemperatureState() for sensor in site.temperatures}
         self._grid_meter = site.grid.meter
+        self._window = site.grid.profile.enter_service if site.grid.profile else None
+        self._nominal_v = site.grid.nominal_v
         self._grid_samples: deque[GridSample] = deque(maxlen=GRID_SAMPLES_KEPT)
         self._seq = 0
 
@@ -72,10 +74,30 @@ class Board:
         self._evses[evse_id] = replace(self._evses[evse_id], vehicle=None)
 
     def update_meter(self, meter_id: str, **changes: Any) -> None:
-        """Replace fields of ``MeterState``. Every frequency sample of the grid meter is kept for the next picture."""
+        """Replace fields of ``MeterState``. Every sample of the grid is kept for the next picture; a bad one wakes the tick.
+
+        A sample is a frequency or, on a dead grid where many meters give none, any phase voltage.
+        """
         state = self._meters[meter_id] = replace(self._meters[meter_id], **changes)
-        if meter_id == self._grid_meter and "frequency_hz" in changes and isinstance(state.frequency_hz, Reading):
-            self._grid_samples.append(GridSample(state.frequency_hz.at_s, state.phase_voltage_v, state.frequency_hz))
+        if meter_id != self._grid_meter or not ("frequency_hz" in changes or "phase_voltage_v" in changes):
+            return
+        at_s = max((r.at_s for r in (state.frequency_hz, *state.phase_voltage_v) if isinstance(r, Reading)), default=None)
+        if at_s is None:
+            return
+        self._grid_samples.append(GridSample(at_s, state.phase_voltage_v, state.frequency_hz))
+        if self._is_off(state):
+            self._wake()
+
+    def _is_off(self, state: MeterState) -> bool:
+        """Outside the window in which export may begin, or not fully known: nothing that should wait for the next tick."""
+        if self._window is None:
+            return False
+        window, nominal_v = self._window, self._nominal_v
+        hz = state.frequency_hz
+        if not isinstance(hz, Reading) or not window.f_lo_hz <= hz.value <= window.f_hi_hz:
+            return True
+        low_v, high_v = window.v_lo_pu * nominal_v, window.v_hi_pu * nominal_v
+        return any(not isinstance(v, Reading) or not low_v <= v.value <= high_v for v in state.phase_voltage_v)
 
     def update_contact(self, contact_id: str, *, urgent: bool = False, **changes: Any) -> None:
         """Replace fields of ``ContactState``; an opening contact is ``urgent``."""
