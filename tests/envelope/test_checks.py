@@ -94,7 +94,8 @@ def warranty(scene: Scene, cap: str, life: str, cap_value: float, life_value: fl
     scene = with_kind(scene, **{cap: cap_value})
     for index in range(2):
         scene = with_vehicle(scene, index, **others)
-    return with_vehicle(scene, **{life: measured})
+    changes: dict[str, Any] = {life: measured}
+    return with_vehicle(scene, **changes)
 
 
 Break = Callable[[Scene], Scene]
@@ -392,15 +393,18 @@ def test_the_base_load_lies_between_its_commissioned_bounds() -> None:
         assert (("meter_implausible", "grid") in acting(scene)) == odd, base_w
 
 
-def turning(sign: float, steps_w: list[float]) -> Scene:
-    """The chargers step through ``steps_w`` (both together), one in 16 s, and the hall's meter follows them with ``sign``."""
+def turning(sign: float, steps_w: list[float], late_s: float = 0.0) -> Scene:
+    """The chargers step through ``steps_w`` (both together), one in 16 s, and the hall's meter follows them with ``sign``.
+
+    ``late_s`` is the age of what the chargers report.
+    """
     scene = ready(2, 0.0)
     for step_w in steps_w:
         for _ in range(16):
             scene = next_tick(scene, permit(scene), follow=False)
             now_s = scene.snapshot.now_s
             for index in range(2):
-                scene = with_evse(scene, index, power_w=Reading(step_w / 2.0, now_s))
+                scene = with_evse(scene, index, power_w=Reading(step_w / 2.0, now_s - late_s))
             scene = with_meter(scene, "hall-meter", power_w=Reading(sign * step_w, now_s))
     return scene
 
@@ -412,6 +416,7 @@ def test_a_meter_that_moves_against_its_chargers_is_reversed() -> None:
     assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, steps_w[:2])), "two moves may be the building's own"
     assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, [4_000.0, 0.0] * 3)), "too small to tell"
     assert ("meter_reversed", "hall-meter") not in acting(turning(-0.1, steps_w)), "the meter hardly moved"
+    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, steps_w, late_s=16.0)), "reports a step old tell nothing"
 
 
 def test_a_reversed_transformer_waits_for_an_operator() -> None:

@@ -17,7 +17,10 @@ from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Snapsho
 
 DAY_S: Final = 86_400.0
 TURN_WINDOW_S: Final = 15.0
-"""Three reports of a charger at 5 s: what meter and chargers did in this time is seen by both."""
+TURN_REPORTS: Final = 3.0
+"""Three reports of the slowest charger, at least 15 s: what meter and chargers did in this time is seen by both."""
+TURN_AGE_S: Final = 10.0
+"""Chargers that report less often tell nothing here: what they did and what the meter saw cannot be laid side by side."""
 TURN_W: Final = 10_000.0
 TURN_SHARE: Final = 0.05
 """Chargers must have moved by this much, and this share of the feeder's limit, before a meter's direction says anything."""
@@ -136,16 +139,21 @@ def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: l
         )
         sure = alive and all(outlets[i].metered for i in span.members)
         chargers_w = sum(outlets[i].power_w for i in span.members)
-        new = _turn(old, now_s, power_w, chargers_w, max(TURN_W, TURN_SHARE * span.limit_w)) if sure else old
+        present = [outlets[i].state.power_w for i in span.members if outlets[i].vehicle is not None]
+        age_s = max((now_s - power.at_s for power in present if isinstance(power, Reading)), default=0.0)
+        least_turn_w, window_s = max(TURN_W, TURN_SHARE * span.limit_w), max(TURN_WINDOW_S, TURN_REPORTS * age_s)
+        new = _turn(old, now_s, power_w, chargers_w, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
         meters.append(Meter(name, state, new, old.against if old else 0, alive, odd, sure))
     return tuple(meters)
 
 
-def _turn(old: MeterMemory | None, now_s: float, power_w: float, chargers_w: float, least_w: float) -> MeterMemory:
+def _turn(
+    old: MeterMemory | None, now_s: float, power_w: float, chargers_w: float, least_w: float, window_s: float
+) -> MeterMemory:
     """Which way a meter and its chargers moved over a window: a meter that moves against them is clamped the wrong way round."""
-    if old is None or not 0.0 <= now_s - old.at_s <= 2.0 * TURN_WINDOW_S:
+    if old is None or not 0.0 <= now_s - old.at_s <= 2.0 * window_s:
         return MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
-    if now_s - old.at_s < TURN_WINDOW_S:
+    if now_s - old.at_s < window_s:
         return old
     turned_w, moved_w = chargers_w - old.chargers_w, power_w - old.power_w
     told = abs(turned_w) >= least_w and abs(moved_w) >= abs(turned_w) / 2.0
