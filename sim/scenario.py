@@ -140,8 +140,10 @@ class Scenario(Struct, frozen=True):
     ) -> Settings:
         """The site settings for a daemon that lives in this depot. KeyError for an unknown grid code."""
         grid = replace(self.site.grid, profile=shipped_code(self.site.grid.code))
+        site = replace(self.site, grid=grid)
         return Settings(
-            site=replace(self.site, grid=grid),
+            # Whole numbers become floats, as from a site file and from the journal: so a replay is the same to the bit.
+            site=msgspec.convert(msgspec.to_builtins(site), Site),
             listeners=(Listener(host="127.0.0.1", port=ocpp_port, security_profile=0),),
             stations=self.stations,
             lines=(
