@@ -52,7 +52,7 @@ def hurried(scenario: Scenario, scale: float) -> Scenario:
     return replace(
         scenario,
         site=replace(scenario.site, safety=safety),
-        stations=tuple(replace(station, meter_interval_s=max(10.0, 0.5 * real_s)) for station in scenario.stations),
+        stations=tuple(replace(station, meter_interval_s=max(10.0, 0.2 * real_s)) for station in scenario.stations),
         disturbances=longer,
         start_wall_s=scenario.start_wall_s - LEAD_S,
         duration_s=scenario.duration_s + LEAD_S,

@@ -51,6 +51,7 @@ def night(seed: int, *, chargers: int = CHARGERS, quiet: bool = False) -> Scenar
         prices=_prices(dice),
         loads=_loads(chargers / CHARGERS),
         disturbances=() if quiet else _disturbances(dice),
+        tick_s=2.0,
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sim.night import CHARGERS, DURATION_S, START, night
 from sim.scenario import Visit, read_scenario, write_prices, write_scenario
 from sim.spice_ev import read_prices
+from v2g_edge.config import dump, load
 
 
 def test_the_same_seed_gives_the_same_night_and_another_seed_another() -> None:
@@ -47,8 +48,16 @@ def test_settings_and_world_speak_of_the_same_depot(tmp_path: Path) -> None:
     assert {outlet.evse for station in settings.stations for outlet in station.outlets} == set(depot.chargers)
     assert settings.listeners[0].port == 9000
     assert {device.target for device in settings.devices} == {scenario.site.grid.meter, scenario.site.grid.relay}
+    assert type(settings.site.feeders[0].base_load_min_w) is float
     battery = scenario.battery(scenario.visits[0].vehicle, 60)
     assert battery.capacity_wh in {280_000, 350_000}
+
+
+def test_the_site_file_of_a_night_is_one_that_the_daemon_takes(tmp_path: Path) -> None:
+    settings = night(7).settings(tmp_path, socket=str(tmp_path / "control.sock"))
+    site = tmp_path / "site.toml"
+    site.write_text(dump(settings))
+    assert load(site) == settings
 
 
 def test_the_charge_on_arrival_follows_the_road_step_by_step() -> None:
