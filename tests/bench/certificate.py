@@ -17,9 +17,9 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
 from tests.depot import BUS, healthy, small_evse, small_site
-from v2g_edge.envelope.certificate import Problem, solve
-from v2g_edge.envelope.demand import SLOT_S
-from v2g_edge.envelope.departures import CertificateMemory, Depot, Load, Proposal, certify, depot_of
+from v2g_edge.departure.certificate import Problem, solve
+from v2g_edge.departure.demand import SLOT_S
+from v2g_edge.departure.departures import CertificateMemory, Depot, Load, Proposal, certify, depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tests.depot import BUS, small_evse
 from tests.envelope.grids import toy as toy_code
-from v2g_edge.envelope.departures import depot_of
+from v2g_edge.departure.departures import depot_of
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
 from v2g_edge.envelope.permits import Decision, permit_all

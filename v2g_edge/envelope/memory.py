@@ -3,11 +3,10 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.envelope.departures import CertificateMemory
+from v2g_edge.departure.keep import DepartureMemory
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.table import Latch
-from v2g_edge.model.limits import ANY_W
 
 
 class EvseMemory(Struct, frozen=True, gc=False):
@@ -47,19 +46,6 @@ class BaseMemory(Struct, frozen=True, gc=False):
     since_s: float
     peak_w: float | None = None
     before_w: float | None = None
-
-
-class DepartureMemory(Struct, frozen=True):
-    """``short``: (outlet, Wh) that cannot be had in time if nothing changes, largest first; ``hopeless``: not even alone.
-
-    ``refused`` are the outlets whose export the certificate took away at the last tick; ``looked_s`` is wall time.
-    """
-
-    certificate: CertificateMemory = CertificateMemory()
-    short: tuple[tuple[str, float], ...] = ()
-    hopeless: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
-    looked_s: float = -ANY_W
 
 
 class EnvelopeMemory(Struct, frozen=True):

@@ -5,17 +5,17 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from v2g_edge.departure.departures import Depot, depot_of
+from v2g_edge.departure.keep import keep_departures
 from v2g_edge.envelope.baseload import hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, room
 from v2g_edge.envelope.checks import ROWS
-from v2g_edge.envelope.departures import Depot, depot_of
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
 from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
-from v2g_edge.envelope.promise import keep_departures
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W, Bound
@@ -64,7 +64,8 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         if cut is not None:
             limits.append(cut)
     permits = [_permit(o, wish_w, limits, pace) for o, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True)]
-    kept = keep_departures(depot, snapshot, [permit.power_w for permit in permits], exposures, memory.departures)
+    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
+    kept = keep_departures(depot, snapshot, [permit.power_w for permit in permits], reserved_w, memory.departures)
     for place, evse in enumerate(frame.ids if kept.refused else ()):
         if evse in kept.refused:
             bounds[place].append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from scipy.optimize import linprog
 
 from tests.depot import BUS, healthy, small_evse, small_site
-from v2g_edge.envelope.demand import HORIZON_S, SLOT_S, Job, demand_of
-from v2g_edge.envelope.departures import (
+from v2g_edge.departure.demand import HORIZON_S, SLOT_S, Job, demand_of
+from v2g_edge.departure.departures import (
     LOOKAHEAD_S,
     TRIES,
     Certificate,

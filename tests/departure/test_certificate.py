@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from v2g_edge.envelope.certificate import FINEST_WH, MOST_UNITS, Floats, Problem, solve
+from v2g_edge.departure.certificate import FINEST_WH, MOST_UNITS, Floats, Problem, solve
 
 HOUR = 1.0
 

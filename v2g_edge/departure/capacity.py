@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.envelope.departures import Depot, demands_of
+from v2g_edge.departure.departures import Depot, demands_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.snapshot import Snapshot
 

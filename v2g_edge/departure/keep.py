@@ -2,15 +2,28 @@
 
 from typing import Final, NamedTuple
 
-from v2g_edge.envelope.departures import Certificate, CertificateMemory, Depot, Proposal, certify, keep_exports
-from v2g_edge.envelope.feeders import Exposure
-from v2g_edge.envelope.memory import DepartureMemory
+from msgspec import Struct
+
+from v2g_edge.departure.departures import Certificate, CertificateMemory, Depot, Proposal, certify, keep_exports
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.snapshot import Snapshot
 
 LOOK_EVERY_S: Final = 60.0
 """Without export the fleet's departures are looked at this often: a minute is nothing against the hours of a departure."""
+
+
+class DepartureMemory(Struct, frozen=True):
+    """``short``: (outlet, Wh) that cannot be had in time if nothing changes, largest first; ``hopeless``: not even alone.
+
+    ``refused`` are the outlets whose export the certificate took away at the last tick; ``looked_s`` is wall time.
+    """
+
+    certificate: CertificateMemory = CertificateMemory()
+    short: tuple[tuple[str, float], ...] = ()
+    hopeless: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    looked_s: float = -ANY_W
 
 
 class Kept(NamedTuple):
@@ -22,11 +35,10 @@ class Kept(NamedTuple):
 
 
 def keep_departures(
-    depot: Depot, snapshot: Snapshot, powers_w: list[float], exposures: list[Exposure], memory: DepartureMemory
+    depot: Depot, snapshot: Snapshot, powers_w: list[float], reserved_w: tuple[float, ...], memory: DepartureMemory
 ) -> Kept:
-    """Judge the exports among ``powers_w`` (in the order of ``Site.evses``); whoever does not listen takes what it may take."""
+    """Judge the exports among ``powers_w``. ``reserved_w``: what outlets that do not listen may take. Order of ``Site.evses``."""
     ids = depot.frame.ids
-    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
     learned_w = (ANY_W,) * len(ids)
     exports_w = tuple(max(-power_w, 0.0) for power_w in powers_w)
     lease_s = depot.frame.site.safety.lease_s

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec import Struct
 
-from v2g_edge.envelope.certificate import Floats, Ints, Problem, solve
-from v2g_edge.envelope.demand import SLOT_S, Demand, Job, demand_of
+from v2g_edge.departure.certificate import Floats, Ints, Problem, solve
+from v2g_edge.departure.demand import SLOT_S, Demand, Job, demand_of
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import known_or
