@@ -1,0 +1,207 @@
+"""One connection: whatever comes back, a request gives registers or a Fault, and nothing is raised past it."""
+
+import asyncio
+import ssl
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.modbus.mapped import Mapped
+from sim.modbus.server import Unit, _Server
+from tests.field.modbus.conftest import RealClock
+from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.wire import BACK_OFF_S, LOSS_WINDOW, Fault, Peer, Wire
+from v2g_edge.model.settings import ModbusLine
+
+Reply = Callable[[bytes], bytes]
+
+
+async def ask(replies: list[Reply], *, function: int = 3, count: int = 2) -> list[object]:
+    """Ask once per reply against a raw server; exceptions that reach the loop fail the test."""
+    pending, faults = iter(replies), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await reader.read(300):
+                reply = next(pending, None)
+                if reply is None:
+                    break
+                writer.write(reply(request))
+                await writer.drain()
+        except ConnectionError:
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    wire = Wire(ModbusLine("l", host="127.0.0.1", port=server.sockets[0].getsockname()[1], timeout_s=0.03), RealClock())
+    answers: list[object] = []
+    for _ in replies:
+        if function in {3, 4}:
+            answers.append(await wire.read(1, function, 10, count))
+        else:
+            answers.append(await wire.write(1, function, 10, [5] * count))
+    wire.hang_up()
+    server.close()
+    await asyncio.sleep(0.01)
+    assert faults == []
+    return answers
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> Reply:
+    """Noise, or a frame that echoes the request's header with a wrong body, length, unit or protocol."""
+    body = draw(st.binary(max_size=270))
+    kind = draw(st.sampled_from(["noise", "body", "length", "unit", "protocol"]))
+    number = draw(st.integers(0, 0xFFFF))
+    if kind == "noise":
+        return lambda _: body
+    if kind == "body":
+        return lambda request: request[:4] + struct.pack(">H", len(body) + 1) + request[6:7] + body
+    if kind == "length":
+        return lambda request: request[:4] + struct.pack(">H", number) + request[6:8] + body
+    if kind == "unit":
+        return lambda request: request[:4] + struct.pack(">HB", len(body) + 1, number & 0xFF) + body
+    return lambda request: request[:2] + struct.pack(">HH", number, len(body) + 1) + request[6:7] + body
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(hostile(), min_size=1, max_size=4), st.sampled_from([3, 4, 6, 16]))
+def test_fuzzed_replies_never_raise_past_the_adapter(replies: list[Reply], function: int) -> None:
+    for answer in asyncio.run(ask(replies, function=function, count=1 if function == 6 else 2)):
+        assert answer is None or isinstance(answer, Fault) or len(answer) == 2  # type: ignore[arg-type]
+
+
+def right(words: list[int], *, function: int = 3) -> Reply:
+    return lambda request: (
+        request[:4]
+        + struct.pack(">HBBB", 3 + 2 * len(words), request[6], function, 2 * len(words))
+        + struct.pack(f">{len(words)}H", *words)
+    )
+
+
+async def test_the_right_reply_is_taken_and_the_wrong_ones_are_not() -> None:
+    """Too long, too short, another function: dropped, and the connection lives on for the next question."""
+    answers = await ask([right([1, 2, 3]), right([1]), right([1, 2], function=4), right([7, 8])])
+    assert [isinstance(answer, Fault) for answer in answers] == [True, True, True, False]
+    assert answers[-1] == [7, 8]
+
+
+async def test_an_exception_is_named() -> None:
+    def busy(request: bytes) -> bytes:
+        return request[:4] + struct.pack(">HBBB", 3, request[6], 0x83, 6)
+
+    assert await ask([busy]) == [Fault("refused", "exception 6 (busy)")]
+
+
+async def test_a_gateway_that_cannot_reach_its_device_means_silence() -> None:
+    def gateway(request: bytes) -> bytes:
+        return request[:4] + struct.pack(">HBBB", 3, request[6], 0x83, 11)
+
+    (answer,) = await ask([gateway])
+    assert isinstance(answer, Fault)
+    assert answer.kind == "silent"
+
+
+async def test_registers_that_do_not_exist_are_not_asked_for() -> None:
+    wire = Wire(ModbusLine("l", host="127.0.0.1", port=1), RealClock())
+    assert await wire.read(1, 3, 65_535, 2) == Fault("refused", "registers 65535+2 do not exist")
+
+
+class FakeWire(Wire):
+    """Answers or not, as told."""
+
+    def __init__(self, clock: "SteppedClock") -> None:
+        super().__init__(ModbusLine("l", host="nowhere"), clock)
+        self.alive = True
+        self.asked = 0
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> list[int] | Fault:
+        self.asked += 1
+        return [0] * count if self.alive else Fault("silent", "no answer in time")
+
+
+class SteppedClock(RealClock):
+    """Time that the test sets."""
+
+    at_s = 100.0
+
+    def now_s(self) -> float:
+        return self.at_s
+
+
+async def test_back_off_is_five_seconds_at_most_and_ends_with_the_first_answer() -> None:
+    clock = SteppedClock()
+    wire = FakeWire(clock)
+    peer = Peer(wire, 1, shared=True)
+    await peer.read(3, 0, 1)
+    wire.alive = False
+    gaps, last_s = [], clock.at_s
+    for _ in range(600):
+        clock.at_s += 0.1
+        asked = wire.asked
+        await peer.read(3, 0, 1)
+        if wire.asked > asked:
+            gaps.append(clock.at_s - last_s)
+            last_s = clock.at_s
+    states = [peer.link.connected]
+    assert max(gaps) <= max(BACK_OFF_S) + 0.11
+    assert wire.asked < 25
+    wire.alive = True
+    clock.at_s += 5.0
+    await peer.read(3, 0, 1)
+    assert [*states, peer.link.connected] == [False, True]
+    assert peer.epoch == 2
+
+
+async def test_loss_is_counted_over_the_last_requests() -> None:
+    clock = SteppedClock()
+    wire = FakeWire(clock)
+    peer = Peer(wire, 1, shared=True)
+    for number in range(LOSS_WINDOW):
+        wire.alive = number % 20 != 0
+        await peer.read(3, 0, 1)
+    assert peer.link.loss_pct == pytest.approx(5.0)
+    wire.alive = True
+    for _ in range(LOSS_WINDOW):
+        await peer.read(3, 0, 1)
+    assert peer.link.loss_pct == 0.0
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """Two self-signed certificates for 127.0.0.1, "ours" and "other"."""
+    for name in ("ours", "other"):
+        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+        files = ["-keyout", str(tmp_path / f"{name}.key"), "-out", str(tmp_path / f"{name}.pem")]
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files]
+        subprocess.run(command, check=True, capture_output=True)
+    return tmp_path
+
+
+async def test_tls_reads_what_tcp_reads_and_refuses_a_stranger(certificates: Path) -> None:
+    """A server certificate from the named CA is accepted, another one is not."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "ours.pem", certificates / "ours.key")
+    unit = Unit(1, Mapped(load_map("temperature-tenths"), lambda: {"value_c": 21.5}))
+    server = _Server([unit.device()], ("127.0.0.1", 0))
+    server.call_create.keywords["ssl"] = context  # type: ignore[attr-defined]
+    assert await server.listen()
+    port = server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+    found = []
+    for name in ("ours", "other"):
+        line = ModbusLine(
+            "l", transport="tls", host="127.0.0.1", port=port, ca_file=str(certificates / f"{name}.pem"), timeout_s=0.5
+        )
+        wire = Wire(line, RealClock())
+        found.append(await wire.read(1, 3, 0, 1))
+        wire.hang_up()
+    await server.shutdown()  # type: ignore[no-untyped-call]
+    await asyncio.sleep(0.05)
+    assert found[0] == [215]
+    assert isinstance(found[1], Fault)
