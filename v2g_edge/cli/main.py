@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "v2g_edge.cli.replay",
     "failsafe": "v2g_edge.cli.failsafe",
     "ocpp": "v2g_edge.cli.ocpp",
+    "pki": "v2g_edge.cli.pki",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 

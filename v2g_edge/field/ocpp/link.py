@@ -68,6 +68,7 @@ class StationLink:
             log.warning("station_link_taken_over", station=identity)
             old.ws.transport.abort()
         self._set_ports(connection)
+        self.station.encrypted = ws.transport.get_extra_info("ssl_object") is not None
         self.station.link_up(version)
         self._start_onboarding(version)
         log.info("station_connected", station=identity, version=version, peer=str(ws.remote_address))
@@ -102,11 +103,21 @@ class StationLink:
             return
         connection.answer(call.id, payload)
         self.station.remember_told(call.action, call.payload)
+        if self.station.signed:
+            self._send_certificate(connection, call.payload)
         if call.action == "BootNotification" and self._onboarding is not None:
             if self._onboarding.booted.is_set():
                 self._start_onboarding(dialect.version)
             if self._onboarding is not None:
                 self._onboarding.booted.set()
+
+    def _send_certificate(self, connection: Connection, request: dict[str, Any]) -> None:
+        """A signed certificate goes back by a call of its own; the station installs it and dials in with it next time."""
+        payload = {"certificateChain": self.station.signed}
+        payload |= {name: request[name] for name in ("certificateType", "requestId") if name in request}
+        self.station.signed = ""
+        connection.start_call("CertificateSigned", payload)
+        log.info("certificate_sent", station=connection.identity)
 
     def take_send(self, message: SendIn) -> None:
         """Unconfirmed messages."""

@@ -17,6 +17,7 @@ from v2g_edge.field.ocpp.frames import FRAME_MAX
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.operations import Operations
+from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
 from v2g_edge.field.ocpp.tls import server_context
@@ -46,7 +47,8 @@ _VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOC
 class CentralSystem:
     """Listens for the stations of the site file. ``ports`` hands permits to their outlets, by our EVSE id.
 
-    ``state_dir`` holds ``ocpp.sqlite`` (transactions, what was learnt of stations); None keeps it in memory.
+    ``state_dir`` holds ``ocpp.sqlite`` (transactions, what was learnt of stations) and, once made, the authority in ``pki``;
+    None keeps all in memory.
     """
 
     def __init__(
@@ -70,6 +72,10 @@ class CentralSystem:
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
         }
+        if state_dir is not None and (state_dir / "pki" / "ca.key").exists():
+            authority = SiteCa(state_dir / "pki")
+            for link in self.links.values():
+                link.station.authority = authority
         self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
         self._operations = Operations(self.links)
         self._servers: list[Server] = []

@@ -17,6 +17,7 @@ from v2g_edge.field.ocpp.compliance import Proof, Watch
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, Session, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.skew import Skew
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.model.ports import ClockPort
@@ -76,6 +77,9 @@ class Station:
         self._store = store
         self._alive_s = -math.inf
         self._requests = 0
+        self.authority: SiteCa | None = None
+        self.encrypted = False
+        self.signed = ""
         self.told: deque[dict[str, Any]] = deque(maxlen=TOLD_MAX)
         self._reports: dict[int, tuple[asyncio.Future[list[dict[str, Any]]], list[dict[str, Any]]]] = {}
         self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
@@ -222,6 +226,18 @@ class Station:
         """Keep the last reports, events and notifications for people to read."""
         if action not in ROUTINE_TALK:
             self.told.append({"wall_s": self._clock.wall_s(), "action": action, "payload": payload})
+
+    def took_request(self, csr_pem: str) -> bool:
+        """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link without TLS."""
+        if self.authority is None or not self.encrypted:
+            log.warning("certificate_request_refused", station=self.settings.identity, why="no site authority, or no TLS")
+            return False
+        try:
+            self.signed = self.authority.sign_request(csr_pem, self.settings.identity, self._clock.wall_s())
+        except ValueError as fault:
+            log.warning("certificate_request_refused", station=self.settings.identity, why=str(fault))
+            return False
+        return True
 
     # What is learnt of its make
 

@@ -1,6 +1,7 @@
 """TLS of a listener (security profiles 2 and 3)."""
 
 import ssl
+from pathlib import Path
 from typing import Final
 
 from v2g_edge.model.settings import Listener
@@ -26,4 +27,6 @@ def server_context(listener: Listener) -> ssl.SSLContext | None:
     if listener.security_profile == 3:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(listener.client_ca_file)
+        if "BEGIN X509 CRL" in Path(listener.client_ca_file).read_text(encoding="ascii"):
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context

@@ -56,6 +56,7 @@ class V16:
             "Heartbeat": self._heartbeat,
             "MeterValues": self._meter_values,
             "StartTransaction": self._start,
+            "SignCertificate": self._sign,
             "StatusNotification": self._status,
             "StopTransaction": self._stop,
         }
@@ -89,6 +90,9 @@ class V16:
 
     def _data_transfer(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"status": "UnknownVendorId"}
+
+    def _sign(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "Accepted" if self._station.took_request(str(payload["csr"])) else "Rejected"}
 
     def _status(self, payload: dict[str, Any]) -> dict[str, Any]:
         status, error = _STATUS.get(payload["status"], "unknown"), str(payload.get("errorCode", "NoError"))

@@ -67,6 +67,7 @@ class V2:
             "NotifyEVChargingSchedule": self._charging_schedule,
             "ReportChargingProfiles": self._report_profiles,
             "NotifyEvent": self._event,
+            "SignCertificate": self._sign,
             "StatusNotification": self._status,
             "TransactionEvent": self._transaction,
         }
@@ -101,6 +102,9 @@ class V2:
 
     def _data_transfer(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"status": "UnknownVendorId"}
+
+    def _sign(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "Accepted" if self._station.took_request(str(payload["csr"])) else "Rejected"}
 
     def _status(self, payload: dict[str, Any]) -> dict[str, Any]:
         status = _STATUS.get(payload["connectorStatus"], "unknown")

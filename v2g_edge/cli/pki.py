@@ -1,0 +1,74 @@
+"""``v2g-edge pki``: the site's own certificate authority for its charging stations."""
+
+import argparse
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
+from v2g_edge.field.ocpp.pki import SiteCa
+from v2g_edge.model.settings import HostSettings
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("pki", help="certificates of the listeners and the charging stations")
+    default = Path(HostSettings().state_dir) / "pki"
+    parser.add_argument("--folder", type=Path, default=default, help=f"where the authority lives (default {default})")
+    steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
+    step = steps.add_parser("init", help="make the authority")
+    step.add_argument("name", help="its name in every certificate, for example the depot's")
+    step = steps.add_parser("server", help="an ECDSA and an RSA certificate for the listeners")
+    step.add_argument("hosts", nargs="+", help="names and addresses that stations dial")
+    step.add_argument("--out", type=Path, required=True, help="file names without their ending")
+    step = steps.add_parser("station", help="a client certificate for a station that cannot make its own request")
+    step.add_argument("identity")
+    step.add_argument("--out", type=Path, required=True, help="file name without its ending")
+    step = steps.add_parser("sign", help="sign a station's request by hand")
+    step.add_argument("identity")
+    step.add_argument("request", type=Path)
+    steps.add_parser("list", help="what was issued, and what is due for renewal (exit 1)")
+    step = steps.add_parser(
+        "revoke", help="a certificate that must not be used any more; listeners read the list when they start"
+    )
+    step.add_argument("serial")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do one step."""
+    wall_s = time.time()
+    try:
+        if arguments.step == "init":
+            SiteCa.create(arguments.folder, arguments.name, wall_s)
+            print(f"authority {arguments.name} in {arguments.folder}; give stations {arguments.folder / 'ca.pem'}")
+            return DONE
+        return _step(SiteCa(arguments.folder), arguments, wall_s)
+    except FileNotFoundError as error:
+        raise CommandError(f"{error.filename} is missing; `v2g-edge pki init NAME` makes an authority", BAD_INPUT) from error
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error), BAD_INPUT) from error
+
+
+def _step(authority: SiteCa, arguments: argparse.Namespace, wall_s: float) -> int:
+    match arguments.step:
+        case "server":
+            for path in authority.issue_server(arguments.hosts, arguments.out, wall_s):
+                print(f"{path} and {path.with_suffix('.key')}")
+        case "station":
+            path = authority.issue_station(arguments.identity, arguments.out, wall_s)
+            print(f"{path} and {path.with_suffix('.key')}")
+        case "sign":
+            print(authority.sign_request(arguments.request.read_text(encoding="ascii"), arguments.identity, wall_s), end="")
+        case "revoke":
+            authority.revoke(arguments.serial, wall_s)
+            print(f"{arguments.serial} is revoked; restart the daemon so that its listeners know")
+        case _:
+            due = {each.serial for each in authority.due(wall_s)}
+            for each in authority.issued():
+                until = datetime.fromtimestamp(each.expires_wall_s, UTC).date()
+                state = "revoked" if each.revoked else "due" if each.serial in due else "good"
+                print(f"{each.serial:<42} {each.name:<32} until {until} {state}")
+            return FAILED if due else DONE
+    return DONE
