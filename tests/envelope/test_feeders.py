@@ -1,0 +1,264 @@
+"""The supply tree: shares, worst cases, phases, imbalance, and what a meter over its limit takes away."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.envelope.strategies import (
+    GONE,
+    NOW_S,
+    Scene,
+    permit,
+    ready,
+    with_evse,
+    with_memory,
+    with_meter,
+    with_site,
+)
+from v2g_edge.envelope.enter_service import ServiceMemory
+from v2g_edge.envelope.facts import Context, Grid, look, observe
+from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
+from v2g_edge.model.frame import frame_of
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import CurrentLimit
+from v2g_edge.model.wish import Wish
+
+MARGIN = 0.98
+QUIET = Grid("", "", "", 1.0)
+
+
+def context(scene: Scene) -> Context:
+    laid = frame_of(scene.site)
+    return look(laid, scene.snapshot, observe(laid, scene.snapshot, scene.memory, 1.0), QUIET)
+
+
+def exposure(scene: Scene, *, quarantined: bool = False) -> Exposure:
+    seen = context(scene)
+    return exposure_of(seen, seen.outlets[0], quarantined=quarantined)
+
+
+def fitted(scene: Scene, *wished_w: float) -> list[float]:
+    seen = context(scene)
+    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
+    return [round(w, 3) for w in fit(seen, list(wished_w), exposures, seen.frame.tree.base_max_w).power_w]
+
+
+def hall(scene: Scene, **changes: object) -> Scene:
+    first, second = scene.site.feeders
+    return with_site(scene, feeders=(replace(first, **changes), second))
+
+
+def outlets(scene: Scene, **changes: object) -> Scene:
+    return with_site(scene, evses=tuple(replace(evse, **changes) for evse in scene.site.evses))
+
+
+def resting(evses: int = 2) -> Scene:
+    """Nobody charges, nobody was told to."""
+    return ready(evses, 0.0)
+
+
+def charging(evses: int, each_w: float) -> Scene:
+    """All have been charging at this power for a while."""
+    return ready(evses, each_w)
+
+
+def test_what_fits_is_left_alone() -> None:
+    assert fitted(resting(), 40_000.0, -40_000.0) == [40_000.0, -40_000.0]
+
+
+def test_too_much_is_shared_by_wishes() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
+    assert fitted(scene, 40_000.0, 20_000.0) == [round(49_000.0 * 2 / 3, 3), round(49_000.0 / 3, 3)]
+    scene = hall(charging(2, 0.0), export_limit_w=50_000.0)
+    assert fitted(scene, -40_000.0, -20_000.0) == [round(-49_000.0 * 2 / 3, 3), round(-49_000.0 / 3, 3)]
+
+
+def test_proven_fallbacks_come_first() -> None:
+    scene = hall(charging(2, 40_000.0), import_limit_w=30_000.0)
+    scene = with_meter(scene, "hall-meter", power_w=Reading(29_000.0, NOW_S))
+    first = replace(scene.site.evses[0], fallback_w=10_000.0)
+    scene = with_site(scene, evses=(first, scene.site.evses[1]))
+    rest_w = 29_400.0 - 10_000.0
+    assert fitted(scene, 40_000.0, 40_000.0) == [round(10_000.0 + rest_w * 3 / 7, 3), round(rest_w * 4 / 7, 3)]
+
+
+def test_base_load_of_all_feeders_below_is_kept_free() -> None:
+    scene = with_site(charging(2, 0.0), feeders=tuple(replace(f, import_limit_w=100_000.0) for f in ready().site.feeders))
+    scene = hall(scene, base_load_max_w=20_000.0)
+    assert sum(fitted(scene, 50_000.0, 50_000.0)) == pytest.approx(98_000.0 - 50_000.0)
+
+
+def test_generation_below_a_feeder_takes_from_its_export() -> None:
+    scene = hall(charging(2, 0.0), base_load_min_w=-40_000.0)
+    assert sum(fitted(scene, -50_000.0, -50_000.0)) == pytest.approx(-58_000.0)
+
+
+def test_a_raise_waits_until_the_others_have_come_down() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
+    scene = with_memory(with_evse(scene, 0, power_w=Reading(45_000.0, NOW_S)), 0, power_w=45_000.0, most_w=45_000.0)
+    assert fitted(scene, 0.0, 45_000.0)[1] == pytest.approx(4_000.0), "b1 still draws what it was permitted"
+    down = with_evse(scene, 0, power_w=Reading(0.0, NOW_S))
+    assert fitted(down, 0.0, 45_000.0)[1] == pytest.approx(4_000.0), "its old permit may still be in force"
+    told = with_memory(down, 0, power_w=0.0, most_w=0.0)
+    assert fitted(told, 0.0, 45_000.0) == [0.0, 45_000.0]
+
+
+def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
+    silent = with_evse(outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False))
+    leased = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0)
+    assert fitted(leased, 0.0, 50_000.0)[1] == pytest.approx(19_000.0)
+    lapsed = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0, lease_until_s=NOW_S - 1.0)
+    assert fitted(lapsed, 0.0, 50_000.0)[1] == pytest.approx(43_000.0)
+
+
+def test_a_charger_without_dead_man_keeps_what_it_had_after_its_lease() -> None:
+    scene = outlets(charging(2, 30_000.0), dead_man="none")
+    silent = with_evse(scene, 0, link=replace(scene.snapshot.evses[0].link, connected=False))
+    lapsed = with_memory(silent, 0, lease_until_s=NOW_S - 1.0)
+    assert exposure(lapsed) == Exposure(False, 30_000.0, 0.0)
+
+
+def test_the_worst_case_of_one_charger() -> None:
+    base = outlets(charging(1, 10_000.0), fallback_w=3_000.0)
+    assert exposure(base) == Exposure(True, 10_000.0, 0.0)
+    assert exposure(with_evse(base, power_w=Reading(12_000.0, NOW_S))).charge_w == 12_000.0
+    assert exposure(with_evse(base, power_w=GONE)) == Exposure(True, 50_000.0, 0.0)
+    assert exposure(with_evse(base, vehicle=None)) == Exposure(True, 0.0, 0.0)
+    assert exposure(base, quarantined=True) == Exposure(False, 50_000.0, 0.0)
+    fed = with_memory(base, least_w=-5_000.0)
+    assert exposure(fed) == Exposure(True, 10_000.0, 5_000.0)
+    assert exposure(with_evse(fed, power_w=Reading(-8_000.0, NOW_S))).discharge_w == 8_000.0
+    assert exposure(with_evse(fed, power_w=GONE)) == Exposure(True, 50_000.0, 50_000.0)
+    assert exposure(fed, quarantined=True) == Exposure(False, 50_000.0, 50_000.0)
+
+
+def test_a_charger_never_seen_is_at_its_fallback_until_it_was_told_something() -> None:
+    base = outlets(charging(1, 10_000.0), fallback_w=3_000.0)
+    link = replace(base.snapshot.evses[0].link, connected=False, ever_seen=False)
+    unseen = with_evse(base, link=link)
+    assert exposure(with_memory(unseen, lease_until_s=0.0)) == Exposure(False, 3_000.0, 0.0)
+    assert exposure(unseen) == Exposure(False, 10_000.0, 0.0)
+    assert exposure(with_memory(unseen, most_w=1_000.0, power_w=1_000.0)).charge_w == 10_000.0
+    assert exposure(with_memory(with_evse(unseen, power_w=Reading(0.0, NOW_S)), most_w=1_000.0)).charge_w == 3_000.0
+
+
+def test_a_meter_over_its_limit_takes_the_excess_from_what_the_chargers_use() -> None:
+    scene = hall(charging(2, 40_000.0), import_limit_w=100_000.0)
+    over = with_meter(scene, "hall-meter", power_w=Reading(108_000.0, NOW_S))
+    assert sum(fitted(over, 40_000.0, 40_000.0)) == pytest.approx(80_000.0 - 10_000.0)
+    fed = hall(ready(2, -40_000.0), export_limit_w=100_000.0)
+    over = with_meter(fed, "hall-meter", power_w=Reading(-108_000.0, NOW_S))
+    assert sum(fitted(over, -40_000.0, -40_000.0)) == pytest.approx(-70_000.0)
+
+
+def test_the_excess_never_takes_the_proven_fallback() -> None:
+    scene = outlets(hall(charging(2, 10_000.0), import_limit_w=100_000.0), fallback_w=6_000.0)
+    over = with_meter(scene, "hall-meter", power_w=Reading(190_000.0, NOW_S))
+    assert fitted(over, 10_000.0, 10_000.0) == [6_000.0, 6_000.0]
+
+
+def test_a_silent_feeder_meter_leaves_the_fallback_and_no_export() -> None:
+    scene = with_meter(outlets(charging(2, 10_000.0), fallback_w=6_000.0), "hall-meter", power_w=GONE)
+    assert fitted(scene, 10_000.0, -10_000.0) == [6_000.0, 0.0]
+
+
+def test_the_tightest_feeder_decides_and_is_named() -> None:
+    scene = hall(ready(2, 40_000.0), import_limit_w=50_000.0)
+    decision = permit(scene)
+    assert {given_.bound_by.rule for given_ in decision.permits} == {"feeder_import"}
+    assert all("feeder hall: import limit 50000 W" in given_.bound_by.source for given_ in decision.permits)
+
+
+LIMIT = CurrentLimit(import_a=50.0, export_a=20.0, imbalance_a=ANY_W, base_load_a=0.0)
+
+
+def test_a_phase_limit_binds_three_phase_chargers_on_all_phases_alike() -> None:
+    scene = hall(charging(2, 0.0), current=LIMIT)
+    assert sum(fitted(scene, 50_000.0, 50_000.0)) == pytest.approx(3 * 50.0 * 230.0 * MARGIN)
+    assert sum(fitted(scene, -50_000.0, -50_000.0)) == pytest.approx(-3 * 20.0 * 230.0 * MARGIN)
+
+
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_a_single_phase_charger_is_bound_by_its_own_phase_alone(phase: int) -> None:
+    scene = hall(charging(2, 0.0), current=LIMIT)
+    single = replace(scene.site.evses[0], phases=("L1", "L2", "L3")[phase])
+    other = replace(scene.site.evses[1], phases=("L2", "L3", "L1")[phase])
+    scene = with_site(scene, evses=(single, other))
+    assert fitted(scene, 20_000.0, 5_000.0) == [round(50.0 * 230.0 * MARGIN, 3), 5_000.0]
+
+
+def test_single_and_three_phase_chargers_meet_on_a_phase() -> None:
+    scene = hall(charging(2, 0.0), current=LIMIT)
+    single = replace(scene.site.evses[0], phases="L2")
+    scene = with_site(scene, evses=(single, replace(scene.site.evses[1], phases="L3L1L2")))
+    first_w, second_w = fitted(scene, 10_000.0, 30_000.0)
+    assert first_w + second_w / 3.0 == pytest.approx(50.0 * 230.0 * MARGIN)
+
+
+def test_the_base_load_of_a_phase_is_kept_free_and_is_all_of_it_where_nobody_measured() -> None:
+    kept = replace(LIMIT, base_load_a=10.0)
+    assert sum(fitted(hall(charging(2, 0.0), current=kept), 50_000.0, 50_000.0)) == pytest.approx(3 * (49.0 - 10.0) * 230.0)
+    unknown = hall(charging(2, 0.0), current=replace(LIMIT, base_load_a=None), base_load_max_w=3_000.0)
+    assert sum(fitted(unknown, 50_000.0, 50_000.0)) == pytest.approx(3 * (49.0 * 230.0 - 3_000.0))
+
+
+def test_amperes_are_turned_into_watts_at_the_lowest_voltage_there_may_be() -> None:
+    scene = hall(charging(2, 0.0), current=LIMIT)
+
+    def at(*volts: float | None) -> float:
+        readings = tuple(GONE if v is None else Reading(v, NOW_S) for v in volts)
+        return sum(fitted(with_meter(scene, "hall-meter", phase_voltage_v=readings), 50_000.0, 50_000.0))
+
+    assert at(230.0, 230.0, 230.0) == pytest.approx(3 * 49.0 * 230.0)
+    assert at(250.0, 240.0, 260.0) == pytest.approx(3 * 49.0 * 230.0), "never more than nominal"
+    assert at(230.0, 210.0, 230.0) == pytest.approx(3 * 49.0 * 210.0), "the weakest phase binds three-phase chargers"
+    assert at(230.0, None, 230.0) == pytest.approx(3 * 49.0 * 184.0)
+    assert at(230.0, 100.0, 230.0) == pytest.approx(3 * 49.0 * 184.0)
+
+
+def test_a_phase_metered_over_its_limit_takes_its_excess() -> None:
+    scene = hall(charging(2, 15_000.0), current=LIMIT)
+    over_w = 49.0 * 230.0 + 2_000.0
+    phases = (Reading(0.0, NOW_S), Reading(over_w, NOW_S), Reading(0.0, NOW_S))
+    assert sum(fitted(with_meter(scene, "hall-meter", phase_power_w=phases), 15_000.0, 15_000.0)) == pytest.approx(
+        3 * (10_000.0 - 2_000.0)
+    )
+
+
+def test_imbalance_is_halved_between_the_directions() -> None:
+    scene = hall(charging(2, 0.0), current=replace(LIMIT, import_a=500.0, export_a=500.0, imbalance_a=20.0))
+    first, second = scene.site.evses
+    scene = with_site(scene, evses=(replace(first, phases="L1"), replace(second, phases="L2")))
+    half_w = round(20.0 * 230.0 * MARGIN / 2.0, 3)
+    assert fitted(scene, 7_000.0, -7_000.0) == [half_w, -half_w]
+    three = with_site(scene, evses=(replace(first, phases="L1L2L3"), replace(second, phases="L2")))
+    assert fitted(three, 20_000.0, 1_000.0) == [20_000.0, 1_000.0]
+
+
+@given(
+    wished=st.lists(st.floats(-50_000.0, 50_000.0), min_size=4, max_size=4),
+    limit_w=st.floats(0.0, 150_000.0),
+    less=st.floats(0.0, 1.0),
+)
+def test_a_tighter_feeder_never_gives_anybody_more(wished: list[float], limit_w: float, less: float) -> None:
+    scene = resting(4)
+    wide = fitted(hall(scene, import_limit_w=limit_w, export_limit_w=limit_w), *wished)
+    tight = fitted(hall(scene, import_limit_w=limit_w * less, export_limit_w=limit_w * less), *wished)
+    assert all(abs(t) <= abs(w) + 1e-3 for t, w in zip(tight, wide, strict=True))
+
+
+@given(wished=st.lists(st.floats(0.0, 50_000.0), min_size=3, max_size=3), limit_w=st.floats(1_000.0, 150_000.0))
+def test_what_a_feeder_has_is_used(wished: list[float], limit_w: float) -> None:
+    got = fitted(hall(resting(3), import_limit_w=limit_w), *wished)
+    assert sum(got) == pytest.approx(min(sum(wished), limit_w * MARGIN), abs=1e-2)
+
+
+def test_too_little_for_a_charger_is_nothing() -> None:
+    scene = hall(ready(2, 0.0), import_limit_w=7_000.0)
+    scene = scene._replace(wishes={evse: Wish(evse, 50_000.0, 0.5, "test") for evse in ("b1", "b2")})
+    decision = permit(scene._replace(memory=replace(scene.memory, service=ServiceMemory())))
+    assert [given_.power_w for given_ in decision.permits] == [0.0, 0.0]
+    assert {given_.bound_by.rule for given_ in decision.permits} == {"minimum_power"}
