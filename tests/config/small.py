@@ -128,17 +128,23 @@ def document() -> dict[str, Any]:
     return tomli.loads(TEXT)
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """The document with one key set; array entries by place: "evses.0.fallback_w"."""
-    whole = document()
+def set_key(whole: dict[str, Any], path: str, value: Any) -> None:
+    """Set one key, or remove it (None); array entries go by place: "evses.0.fallback_w"."""
     target: Any = whole
     *steps, last = path.split(".")
     for step in steps:
         target = target[int(step)] if isinstance(target, list) else target.setdefault(step, {})
+    place: Any = int(last) if isinstance(target, list) else last
     if value is None:
-        del target[last]
+        del target[place]
     else:
-        target[last] = value
+        target[place] = value
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The document with one key set."""
+    whole = document()
+    set_key(whole, path, value)
     return whole
 
 
@@ -151,4 +157,4 @@ def problems_of(plain: dict[str, Any]) -> list[Problem]:
     return []
 
 
-__all__ = ["TEXT", "changed", "config", "document", "problems_of"]
+__all__ = ["TEXT", "changed", "config", "document", "problems_of", "set_key"]

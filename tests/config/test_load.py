@@ -1,10 +1,15 @@
 """A whole site file: what it becomes, and that a bad one names every problem at once."""
 
+import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.config.small import TEXT, changed, document, problems_of
+from tests.config.small import TEXT, changed, document, problems_of, set_key
 from v2g_edge import config
 from v2g_edge.config.load import loads
 from v2g_edge.config.problems import ConfigError
@@ -66,3 +71,33 @@ def test_a_draft_grid_code_needs_a_signature() -> None:
     found = problems_of(changed("grid.code_overrides", {"enter_service.delay_s": 1e5}))
     assert [problem.key for problem in found] == ["grid.code_overrides.enter_service.delay_s"]
     assert "to" in found[0].allowed
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats()
+    | st.sampled_from(["", "A", "hall", "main", "x" * 300, "\x00", "relay", datetime(2026, 1, 1, tzinfo=UTC)]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "evse", "current", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def _paths(value: Any, path: str = "") -> list[str]:
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    below = [(f"{path}.{step}" if path else str(step), item) for step, item in steps]
+    return [each for name, item in below for each in (name, *_paths(item, name))]
+
+
+@given(st.lists(st.tuples(st.sampled_from(_paths(document())), VALUES), min_size=1, max_size=4))
+def test_whatever_stands_in_a_file_is_settings_or_problems(changes: list[tuple[str, Any]]) -> None:
+    """Any key set to anything, several at once: usable, or a report with words in every field; never another exception."""
+    plain = document()
+    for path, value in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError, ValueError, AttributeError):  # the place itself is gone by now
+            set_key(plain, path, value)
+    for problem in problems_of(plain):
+        assert all((problem.file, problem.key, problem.found, problem.allowed, problem.mend))
