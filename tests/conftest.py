@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without a deadline, because two workers on a busy machine say nothing about a function's speed."""
+"""What all tests share: hypothesis without a deadline, because a busy machine says nothing about how fast a function is."""
 
 from hypothesis import settings
 
