@@ -28,8 +28,9 @@ from v2g_edge.model.site import Site
 
 log = structlog.get_logger()
 
-PING_S: Final = 5.0
-"""Between pings (the clock's seconds): three fit into the least age at which a charger counts as silent."""
+PINGS_PER_AGE: Final = 3.0
+PING_RANGE_S: Final = (1.0, 30.0)
+"""Three pings fit into the age at which a charger counts as silent: one may be lost, and no more are sent than that needs."""
 
 OPEN_S: Final = 10.0
 CLOSE_S: Final = 1.0
@@ -77,6 +78,8 @@ class CentralSystem:
             for link in self.links.values():
                 link.station.authority = authority
         self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
+        low_s, high_s = PING_RANGE_S
+        self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
         self._operations = Operations(self.links)
         self._servers: list[Server] = []
         self._pinger: asyncio.Task[None] | None = None
@@ -166,7 +169,7 @@ class CentralSystem:
     async def _ping_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._clock.sleep_s(PING_S)
+            await self._clock.sleep_s(self._ping_s)
             for link in self.links.values():
                 link.ping(loop.time())
 
