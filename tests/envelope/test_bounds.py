@@ -1,5 +1,7 @@
 """The bounds of one charger: ratings, the vehicle's limits, derating, and what each action leaves."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -25,7 +27,7 @@ from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.snapshot import Link, TemperatureState
 
 
-def span(scene: Scene, rule: str) -> tuple[float, float] | None:
+def span(scene: Scene, rule: str) -> Any:
     """The bound of that rule on b1."""
     bounds = permit(scene).bounds[0]
     return next(((bound.min_w, bound.max_w) for bound in bounds if bound.rule == rule), None)

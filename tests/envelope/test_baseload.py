@@ -1,0 +1,123 @@
+"""The live base load: peak-held, settled, and gone with any reading that it is made of."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.envelope.strategies import GONE, Scene, next_tick, permit, ready, with_evse, with_meter
+from tests.envelope.test_feeders import context
+from v2g_edge.envelope.baseload import HOLD_S, SETTLE_S, hold_bases, live_bases
+from v2g_edge.envelope.memory import BaseMemory
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.reading import Reading
+
+MAIN = 1
+"""The root's place in the tree: feeders stand leaves first."""
+
+
+def live(scene: Scene, **memory: Any) -> tuple[float, ...]:
+    seen = context(scene)
+    now_s = scene.snapshot.now_s
+    old = replace(BaseMemory(now_s - 100.0, now_s - 100.0), **memory)
+    return live_bases(seen, (old, old))
+
+
+def building(load_w: float) -> Scene:
+    """Both buses charge 20 kW each; the building draws ``load_w`` beside them."""
+    return with_meter(ready(2, 20_000.0), "grid", power_w=Reading(40_000.0 + load_w, 1_000.0))
+
+
+def test_before_a_whole_window_was_seen_the_commissioned_bound_holds() -> None:
+    assert live(building(8_000.0))[MAIN] == 30_000.0
+    assert live(building(8_000.0), peak_w=8_000.0)[MAIN] == 30_000.0
+    assert live_bases(context(building(8_000.0)), ())[MAIN] == 30_000.0
+
+
+def test_the_highest_of_both_windows_and_of_now_counts() -> None:
+    assert live(building(8_000.0), before_w=6_000.0)[MAIN] == 8_000.0
+    assert live(building(8_000.0), before_w=9_000.0)[MAIN] == 9_000.0
+    assert live(building(8_000.0), before_w=6_000.0, peak_w=12_000.0)[MAIN] == 12_000.0
+    assert live(building(8_000.0), before_w=14_000.0, peak_w=12_000.0)[MAIN] == 14_000.0
+
+
+def test_never_below_the_least_nor_above_the_most_that_was_commissioned() -> None:
+    assert live(building(1_000.0), before_w=500.0)[MAIN] == 5_000.0
+    assert live(building(90_000.0), before_w=500.0)[MAIN] == 30_000.0
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda s: with_meter(s, "grid", power_w=GONE),
+        lambda s: with_meter(s, "grid", power_w=Reading(48_000.0, 997.0)),
+        lambda s: with_evse(s, 0, power_w=GONE),
+        lambda s: with_evse(s, 1, power_w=Reading(20_000.0, 960.0)),
+    ],
+)
+def test_without_any_one_reading_the_commissioned_bound_holds(lose: Any) -> None:
+    assert live(lose(building(8_000.0)), before_w=8_000.0)[MAIN] == 30_000.0
+
+
+def held(scene: Scene, old: BaseMemory, *powers_w: float) -> BaseMemory:
+    permits = [replace(permit(scene).permits[0], power_w=w) for w in powers_w]
+    return hold_bases(context(scene), (old, old), permits)[MAIN]
+
+
+def same(scene: Scene) -> list[Permit]:
+    return list(permit(scene).permits)
+
+
+def test_a_peak_is_held_and_a_lower_load_does_not_lower_it() -> None:
+    old = BaseMemory(900.0, 900.0)
+    first = held(building(8_000.0), old, 20_000.0, 20_000.0)
+    assert first == BaseMemory(900.0, 900.0, 8_000.0)
+    assert held(building(6_000.0), first, 20_000.0, 20_000.0).peak_w == 8_000.0
+    assert held(building(9_000.0), first, 20_000.0, 20_000.0).peak_w == 9_000.0
+
+
+def test_only_settled_samples_count() -> None:
+    moved = held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_000.0)
+    assert moved.moved_s == 1_000.0
+    assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_600.0).moved_s == 900.0
+    assert held(building(8_000.0), BaseMemory(1_000.0 - SETTLE_S + 0.1, 900.0), 20_000.0, 20_000.0).peak_w is None
+    assert held(building(8_000.0), BaseMemory(1_000.0 - SETTLE_S, 900.0), 20_000.0, 20_000.0).peak_w == 8_000.0
+    stale = with_evse(building(8_000.0), 0, power_w=Reading(20_000.0, 990.0))
+    assert held(stale, BaseMemory(985.0, 900.0), 20_000.0, 20_000.0).peak_w is None, "one report is older than the settling"
+
+
+def test_a_window_ends_after_its_time_and_its_peak_stands_one_more() -> None:
+    old = BaseMemory(0.0, 1_000.0 - HOLD_S, 12_000.0, 15_000.0)
+    assert held(building(8_000.0), old, 20_000.0, 20_000.0) == BaseMemory(0.0, 1_000.0, 8_000.0, 12_000.0)
+    young = BaseMemory(0.0, 1_000.1 - HOLD_S, 12_000.0, 15_000.0)
+    assert held(building(8_000.0), young, 20_000.0, 20_000.0) == BaseMemory(0.0, 1_000.1 - HOLD_S, 12_000.0, 15_000.0)
+
+
+def test_a_window_without_any_settled_sample_proves_nothing() -> None:
+    old = BaseMemory(0.0, 1_000.0 - HOLD_S, None, 15_000.0)
+    after = held(with_evse(building(8_000.0), 0, power_w=GONE), old, 20_000.0, 20_000.0)
+    assert after.before_w is None
+
+
+def test_a_feeder_without_meter_keeps_its_bound() -> None:
+    scene = ready(2, 20_000.0)
+    feeders = tuple(replace(feeder, meter="") for feeder in scene.site.feeders)
+    seen = context(scene._replace(site=replace(scene.site, feeders=feeders)))
+    assert live_bases(seen, (BaseMemory(0.0, 0.0, 1.0, 1.0),) * 2) == (0.0, 30_000.0)
+
+
+def test_after_half_an_hour_of_a_quiet_building_its_headroom_is_used() -> None:
+    scene = ready(2, 50_000.0)
+    first, second = scene.site.feeders
+    tight = (replace(first, import_limit_w=200_000.0), replace(second, import_limit_w=120_000.0))
+    scene = scene._replace(site=replace(scene.site, feeders=tight))
+    powers = []
+    for _ in range(70):
+        decision = permit(scene)
+        total_w = sum(given.power_w for given in decision.permits)
+        powers.append(total_w)
+        scene = next_tick(scene, decision, dt_s=30.0)
+        for meter, load_w in (("grid", 6_000.0), ("hall-meter", 0.0)):
+            scene = with_meter(scene, meter, power_w=Reading(total_w + load_w, scene.snapshot.now_s))
+    assert powers[10] == pytest.approx(120_000.0 * 0.98 - 30_000.0)
+    assert powers[-1] == pytest.approx(100_000.0), "117.6 kW less 6 kW of building leave both their full power"
