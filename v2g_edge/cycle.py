@@ -49,7 +49,8 @@ class Cycle:
 
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
-        wishes = propose_all(self._site, snapshot, plan, dict(memory.envelope.departures.short))
+        told = memory.envelope.departures
+        wishes = propose_all(self._site, snapshot, plan, dict(told.short), told.held)
         decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,

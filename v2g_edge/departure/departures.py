@@ -53,9 +53,10 @@ class Impossible(Struct, frozen=True, gc=False):
 
 
 class Certificate(Struct, frozen=True):
-    """``feasible``: the exports may be permitted. ``shortfalls``: (outlet, Wh at the grid side), largest first.
+    """``feasible``: all the exports may be permitted. ``shortfalls``: (outlet, Wh at the grid side), largest first.
 
-    ``barred``: outlets that must not export whatever others do. ``binding`` says which feeder binds and when, "" if none.
+    ``barred``: outlets that must not export whatever others do; ``others`` whether the rest may (with the barred counted as if
+    they did: losing a reading must not make room for anybody). ``binding`` says which feeder binds and when, "" if none.
     """
 
     feasible: bool
@@ -63,6 +64,7 @@ class Certificate(Struct, frozen=True):
     impossible: tuple[Impossible, ...] = ()
     barred: tuple[str, ...] = ()
     binding: str = ""
+    others: bool = False
 
 
 class Proposal(NamedTuple):
@@ -123,16 +125,17 @@ def certify(
     """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick."""
     demands = demands_of(depot, snapshot, proposal.learned_w)
     now = _needs(depot, snapshot, proposal, demands, 0.0)
-    if now.barred:
-        return Certificate(False, (), now.impossible, now.barred, f"{now.barred[0]} may not export"), memory
+    may = Certificate(
+        not now.barred, (), now.impossible, now.barred, f"{now.barred[0]} may not export" if now.barred else "", True
+    )
     if _stands(now, proposal, memory):
-        return Certificate(True, (), now.impossible), memory
+        return may, memory
     ahead_s = min(LOOKAHEAD_S, (now.slot + 1) * SLOT_S - now.start_wall_s - 1.0)
     for needs in (_needs(depot, snapshot, proposal, demands, ahead_s), now) if ahead_s > 0.0 else (now,):
         answer = solve(_problem(depot, needs, proposal))
         if not answer.short_wh.any():
             kept = CertificateMemory(needs.start_wall_s, needs.jobs, proposal.reserved_w, proposal.loads)
-            return Certificate(True, (), now.impossible), kept
+            return may, kept
     short_wh: dict[str, float] = {}
     for job, wh in zip(now.jobs, answer.short_wh.tolist(), strict=True):
         if wh > 0.0:
@@ -140,7 +143,7 @@ def certify(
     ordered = tuple(sorted(short_wh.items(), key=lambda item: (-item[1], item[0])))
     in_h = max((now.slot + answer.slot) * SLOT_S - snapshot.wall_s, 0.0) / 3600.0
     binding = f"feeder {depot.frame.tree.feeders[answer.feeder].id} is full from {in_h:.2f} h ahead"
-    return Certificate(False, ordered, now.impossible, (), binding), memory
+    return Certificate(False, ordered, now.impossible, now.barred, binding), memory
 
 
 def keep_exports(

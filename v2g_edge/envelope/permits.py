@@ -59,17 +59,15 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     cuts = fit(context, rated_w, exposures, live_bases(context, memory.bases)).cut_by
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
-    pace = _Pace(site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=answered)
-    for limits, cut in zip(bounds, cuts, strict=True):
+    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
+    kept = keep_departures(depot, snapshot, rated_w, reserved_w, memory.departures)
+    for evse, limits, cut in zip(frame.ids, bounds, cuts, strict=True):
         if cut is not None:
             limits.append(cut)
-    permits = [_permit(o, wish_w, limits, pace) for o, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True)]
-    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
-    kept = keep_departures(depot, snapshot, [permit.power_w for permit in permits], reserved_w, memory.departures)
-    for place, evse in enumerate(frame.ids if kept.refused else ()):
         if evse in kept.refused:
-            bounds[place].append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))
-            permits[place] = _permit(context.outlets[place], wished_w[place], bounds[place], pace)
+            limits.append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))
+    pace = _Pace(site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=answered)
+    permits = [_permit(o, wish_w, limits, pace) for o, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True)]
     memories = [_remember(o, e, permit, snapshot) for o, e, permit in zip(context.outlets, exposures, permits, strict=True)]
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),

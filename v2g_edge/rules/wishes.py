@@ -1,6 +1,6 @@
 """One tick of the rules: what each outlet wants by itself, and how too little power is shared."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from v2g_edge.model.plan import Plan, Slot
@@ -15,10 +15,13 @@ URGENT: Final = 1.0
 """Urgency from which a vehicle has to charge now to leave in time."""
 
 
-def propose_all(site: Site, snapshot: Snapshot, plan: Plan | None, short_wh: Mapping[str, float] = NOBODY) -> dict[str, Wish]:
+def propose_all(
+    site: Site, snapshot: Snapshot, plan: Plan | None, short_wh: Mapping[str, float] = NOBODY, held: Collection[str] = ()
+) -> dict[str, Wish]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides.
 
     ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge now, most first.
+    ``held``: outlets that should not export for a while, so that the others can.
     """
     needs = _needs(site, snapshot)
     _press(site, needs)
@@ -26,6 +29,9 @@ def propose_all(site: Site, snapshot: Snapshot, plan: Plan | None, short_wh: Map
     asked = {evse: _ask(wanted, slot, site.evses[wanted.place].max_discharge_w) for evse, wanted in needs.items()}
     if slot is not None:
         _split(site, needs, asked, slot)
+    for evse in held:
+        if evse in asked and asked[evse].power_w < 0.0:
+            asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
     for evse in short_wh.keys() & needs.keys():
         urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
