@@ -5,18 +5,19 @@ import asyncio
 import gc
 import importlib.util
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from v2g_edge.app import Daemon
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.cli.why import wall_of
-from v2g_edge.config import ConfigError, load
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.host.clock import LoopClock, SystemClock
 from v2g_edge.host.journal import JournalError
@@ -50,12 +51,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("--clock-scale needs --clock-start: only a demonstration's clock can run faster", BAD_INPUT)
     if not 0.0 < arguments.clock_scale <= 1_000.0:
         raise CommandError(f"--clock-scale {arguments.clock_scale:g}: above 0, at most 1000", BAD_INPUT)
-    try:
-        settings = load(arguments.config)
-    except ConfigError as error:
-        raise CommandError(f"nothing is started, the site file has problems:\n{error}", BAD_INPUT) from error
+    settings = _load_apart(arguments.config)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings, arguments))
+
+
+def _load_apart(path: Path) -> Settings:
+    """Checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the daemon for ever after one use."""
+    command = [sys.executable, "-m", "v2g_edge.config", "--packed", str(path)]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own module, a path as an argument
+    if done.returncode:
+        report = done.stderr.decode("utf-8", "replace").rstrip()
+        raise CommandError(f"nothing is started, the site file has problems:\n{report}", BAD_INPUT)
+    return msgspec.msgpack.decode(done.stdout, type=Settings)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

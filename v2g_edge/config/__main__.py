@@ -1,11 +1,21 @@
 """``python -m v2g_edge.config FILE`` prints the file with every key and its comment, as etc/site.example.toml is made;
-``--manual`` prints the reference part of docs/configuration.md.
+``--manual`` prints the reference part of docs/configuration.md; ``--packed FILE`` the settings for a daemon (MessagePack).
 """
 
 import sys
 from pathlib import Path
 
-from v2g_edge.config import dump, load
+import msgspec
+
+from v2g_edge.config import ConfigError, dump, load
 from v2g_edge.config.manual import manual
 
-sys.stdout.write(manual() if sys.argv[1] == "--manual" else dump(load(Path(sys.argv[1])), commented=True))
+try:
+    if sys.argv[1] == "--manual":
+        sys.stdout.write(manual())
+    elif sys.argv[1] == "--packed":
+        sys.stdout.buffer.write(msgspec.msgpack.encode(load(Path(sys.argv[2]))))
+    else:
+        sys.stdout.write(dump(load(Path(sys.argv[1])), commented=True))
+except ConfigError as error:
+    sys.exit(str(error))
