@@ -154,12 +154,16 @@ def run_demo(seed: int, scale: float, every_s: float) -> int:
         )
         reaction_s = demo.scenario.reaction_s
         print(f"At that speed a reaction may take {reaction_s:g} played seconds, {reaction_s / scale:.2f} s of yours.")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the children must not outlive us
         try:
             demo.start()
             why = _watch(demo, every_s)
         except KeyboardInterrupt:
             print("\nended")
             return 130
+        except RuntimeError as fault:
+            print(f"\n{fault}", file=sys.stderr)
+            return 1
         finally:
             demo.stop()
         report = demo.result()
