@@ -120,8 +120,12 @@ class StationLink:
         log.info("certificate_sent", station=connection.identity)
 
     def take_send(self, message: SendIn) -> None:
-        """Unconfirmed messages."""
-        log.debug("station_sent", station=self.station.settings.identity, action=message.action)
+        """Unconfirmed messages: periodic event streams (2.1)."""
+        if isinstance(self._dialect, V21):
+            try:
+                self._dialect.take_stream(message.payload)
+            except (KeyError, TypeError, ValueError) as fault:
+                log.info("stream_unreadable", station=self.station.settings.identity, fault=repr(fault))
 
     def take_late(self, answer: Answered | Refused) -> None:
         """An answer after its deadline: whoever waited has long been told; it is worth a line because it says how slow."""

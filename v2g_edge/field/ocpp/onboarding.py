@@ -26,6 +26,9 @@ log = structlog.get_logger()
 BOOT_WAIT_S: Final = 2.0
 """A station that boots sends BootNotification at once; one that merely reconnects sends nothing at all (reference ocpp.md)."""
 
+DER_REQUEST: Final = 1
+"""Request id of our one reading of DER settings."""
+
 DEFAULT_TRIES: Final = 3
 DEFAULT_RETRY_S: Final = 5.0
 """A refused or unanswered default profile is tried again a few times, then again at the next connect or boot."""
@@ -55,6 +58,8 @@ class Onboarding:
         await self._configure()
         if not fresh:
             await self._ask_what_we_missed()
+        if self._version == "2.1":
+            await self._read_21()
 
     async def _set_default(self, outlet: Outlet) -> None:
         number = outlet.wire.ocpp_evse
@@ -117,6 +122,21 @@ class Onboarding:
         if not done:
             log.warning("station_setting_refused", station=self._station.settings.identity, key=key, value=value, status=status)
         return done
+
+    async def _read_21(self) -> None:
+        """What 2.1 adds: the charger's grid-code settings, to audit them, and its power as a stream."""
+        await self._connection.call("GetDERControl", {"requestId": DER_REQUEST}, priority=BULK)
+        interval = max(int(self._station.settings.meter_interval_s), 1)
+        for number in self._station.outlets:
+            monitor = {
+                "value": interval, "type": "Periodic", "severity": 9, "periodicEventStream": {"interval": interval},
+                "component": {"name": "EVSE", "evse": {"id": number}}, "variable": {"name": "Power"},
+            }  # fmt: skip
+            outcome = await self._connection.call("SetVariableMonitoring", {"setMonitoringData": [monitor]}, priority=BULK)
+            if isinstance(outcome, Answered):
+                for result in outcome.payload.get("setMonitoringResult") or ():
+                    if result.get("status") == "Accepted" and isinstance(result.get("id"), int):
+                        self._station.power_monitors[result["id"]] = number
 
     async def _ask_what_we_missed(self) -> None:
         """Status of every outlet; a station does not report again by itself what it reported before we knew it."""

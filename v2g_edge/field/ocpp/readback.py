@@ -20,7 +20,7 @@ ROUNDING: Final = 1.0
 async def holds_default(connection: Connection, station: Station, outlet: Outlet) -> bool | None:
     """Whether the station holds our default profile as it was set (2.x: GetChargingProfiles). None: it cannot say."""
     number = outlet.wire.ocpp_evse
-    request_id, report = station.expect_report()
+    request_id, report = station.reports.expect()
     payload = {"requestId": request_id, "evseId": number, "chargingProfile": {"chargingProfileId": [DEFAULT_ID + number]}}
     try:
         outcome = await connection.call("GetChargingProfiles", payload, priority=SETPOINT, timeout_s=REPORT_S)
@@ -33,7 +33,7 @@ async def holds_default(connection: Connection, station: Station, outlet: Outlet
     except TimeoutError:
         return None
     finally:
-        station.forget_report(request_id)
+        station.reports.forget(request_id)
     return any(_is_default(profile, outlet) for profile in profiles)
 
 

@@ -3,7 +3,6 @@
 It outlives its links: a station that reconnects without a word is recovered from what is remembered here and on disk.
 """
 
-import asyncio
 import math
 from collections import deque
 from typing import Any, Final
@@ -14,10 +13,12 @@ from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.compliance import Proof, Watch
+from v2g_edge.field.ocpp.der import audit
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, Session, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.pki import SiteCa
+from v2g_edge.field.ocpp.reports import Reports
 from v2g_edge.field.ocpp.skew import Skew
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.model.ports import ClockPort
@@ -76,12 +77,13 @@ class Station:
         self._clock = clock
         self._store = store
         self._alive_s = -math.inf
-        self._requests = 0
+        self.reports = Reports()
+        self.streams: dict[int, int] = {}
+        self.power_monitors: dict[int, int] = {}
         self.authority: SiteCa | None = None
         self.encrypted = False
         self.signed = ""
         self.told: deque[dict[str, Any]] = deque(maxlen=TOLD_MAX)
-        self._reports: dict[int, tuple[asyncio.Future[list[dict[str, Any]]], list[dict[str, Any]]]] = {}
         self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
 
     # The link
@@ -227,6 +229,29 @@ class Station:
         if action not in ROUTINE_TALK:
             self.told.append({"wall_s": self._clock.wall_s(), "action": action, "payload": payload})
 
+    def took_der_alarm(self, fault: str, *, ended: bool) -> None:
+        """The charger's own protection speaks (2.1): its outlets are faulted until the alarm ends."""
+        log.warning("der_alarm", station=self.settings.identity, fault=fault, ended=ended)
+        for outlet in self.outlets.values():
+            self._board.update_evse(outlet.evse.id, urgent=not ended, fault="" if ended else f"DER {fault}")
+
+    def took_der_report(self, report: dict[str, Any]) -> None:
+        """Grid-code settings as the charger has them; what differs from the site's denies export (design 4.7)."""
+        code = self._site.grid.profile
+        differs = audit(report, code) if code is not None else []
+        for text in differs:
+            log.error("grid_code_differs", station=self.settings.identity, what=text)
+        for outlet in self.outlets.values():
+            if differs or report.get("curve") or report.get("enterService"):
+                self._board.update_evse(outlet.evse.id, grid_code_ok=not differs)
+
+    def open_stream(self, stream: int, monitor: int) -> bool:
+        """A stream of a monitored value; only power that we asked for is of use."""
+        evse = self.power_monitors.get(monitor)
+        if evse is not None:
+            self.streams[stream] = evse
+        return evse is not None
+
     def took_request(self, csr_pem: str) -> bool:
         """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link without TLS."""
         if self.authority is None or not self.encrypted:
@@ -268,27 +293,6 @@ class Station:
         for outlet in self.outlets.values():
             outlet.watch.proof = self.make_proof()
             self._board.update_evse(outlet.evse.id, proven_discharge=outlet.watch.proof == "proven")
-
-    # Reports that a request of ours announced
-
-    def expect_report(self) -> tuple[int, "asyncio.Future[list[dict[str, Any]]]"]:
-        """A request id, and what will hold the profiles reported under it."""
-        self._requests += 1
-        future: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
-        self._reports[self._requests] = (future, [])
-        return self._requests, future
-
-    def forget_report(self, request_id: int) -> None:
-        """Nobody waits any more."""
-        self._reports.pop(request_id, None)
-
-    def took_profiles(self, request_id: int, profiles: list[dict[str, Any]], *, more: bool) -> None:
-        """One part of a report of charging profiles."""
-        if request_id in self._reports:
-            future, parts = self._reports[request_id]
-            parts.extend(profiles)
-            if not more and not future.done():
-                future.set_result(parts)
 
     # Inside
 

@@ -44,7 +44,6 @@ class V16:
     """Incoming messages of one station. KeyError, TypeError or ValueError where a lenient link let an unreadable payload pass."""
 
     version: Version = "1.6"
-    discharge_by = "negative_limit"
 
     def __init__(self, station: Station, wall_s: Callable[[], float]) -> None:
         self._station = station

@@ -61,6 +61,8 @@ class V2:
             "Authorize": self._authorize,
             "BootNotification": self._boot,
             "DataTransfer": self._data_transfer,
+            "Get15118EVCertificate": self._contract,
+            "GetCertificateStatus": self._failed,
             "Heartbeat": self._heartbeat,
             "MeterValues": self._meter_values,
             "NotifyEVChargingNeeds": self._charging_needs,
@@ -117,17 +119,29 @@ class V2:
         return {}
 
     def _event(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """2.x has no temperature measurand: the pack's temperature comes as variable Temperature of component ConnectedEV."""
+        """Of the device model's events two are ours: the pack's temperature, and availability.
+
+        2.x has no temperature measurand: it comes as variable Temperature of component ConnectedEV. 2.1 stations report
+        AvailabilityState so instead of by StatusNotification.
+        """
         for datum in payload["eventData"]:
-            component = datum["component"]
-            if component["name"] == "ConnectedEV" and datum["variable"]["name"] == "Temperature":
-                try:
-                    pack_c = float(datum["actualValue"])
-                except ValueError:
-                    continue
-                sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c if isfinite(pack_c) else None)
-                self._station.took_samples(component.get("evse", {}).get("id", 0), [sample])
+            component, name = datum["component"], datum["variable"]["name"]
+            where = component.get("evse", {})
+            if component["name"] == "ConnectedEV" and name == "Temperature":
+                pack_c = _finite(datum["actualValue"])
+                sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c)
+                self._station.took_samples(where.get("id", 0), [sample])
+            elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and where:
+                status = _STATUS[datum["actualValue"]]
+                fault = "Faulted" if status == "faulted" else ""
+                self._station.took_status(StatusReport(where["id"], where.get("connectorId", 1), status, fault))
         return {}
+
+    def _failed(self, _payload: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "Failed"}  # certificate status comes from a contract's issuer, and the depot needs no network
+
+    def _contract(self, _payload: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "Failed", "exiResponse": ""}  # contracts are bought elsewhere; a depot knows its vehicles
 
     def _transaction(self, payload: dict[str, Any]) -> dict[str, Any]:
         info = payload["transactionInfo"]
@@ -153,7 +167,8 @@ class V2:
         return {"status": "Accepted" if self._station.took_needs(payload["evseId"], needs) else "Rejected"}
 
     def _report_profiles(self, payload: dict[str, Any]) -> dict[str, Any]:
-        self._station.took_profiles(payload["requestId"], payload["chargingProfile"], more=payload.get("tbc") is True)
+        parts, more = payload["chargingProfile"], payload.get("tbc") is True
+        self._station.reports.took(payload["requestId"], parts, more=more)
         return {}
 
     def _charging_schedule(self, _payload: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +204,14 @@ def _identity(token: Any) -> str:
         if info.get("type") in _IDENTITIES:
             return str(info["additionalIdToken"])
     return "" if token.get("type") == "NoAuthorization" else str(token.get("idToken", ""))
+
+
+def _finite(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if isfinite(value) else None
 
 
 def _number(value: Any) -> float | None:

@@ -8,4 +8,3 @@ class V201(V2):
     """See ``v2``. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
 
     version: Version = "2.0.1"
-    discharge_by = "negative_limit"
