@@ -13,6 +13,7 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
+from v2g_edge.rules.sharing import RulesMemory
 from v2g_edge.rules.wishes import propose_all
 
 
@@ -20,6 +21,7 @@ class Memory(Struct, frozen=True):
     """What the cycle carries from tick to tick; journalled, restored after a restart."""
 
     envelope: EnvelopeMemory = EnvelopeMemory()
+    rules: RulesMemory = RulesMemory()
 
 
 def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
@@ -44,18 +46,25 @@ class Cycle:
     """A site's tick, with the parts that never change worked out once. Holds no state of its own between ticks."""
 
     def __init__(self, site: Site) -> None:
-        self._site = site
         self._depot: Depot = depot_of(frame_of(site))
 
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
         told = memory.envelope.departures
-        wishes = propose_all(self._site, snapshot, plan, dict(told.short), told.held)
+        wishes, turns = propose_all(
+            self._depot.frame,
+            snapshot,
+            plan,
+            dict(told.short),
+            told.held,
+            memory=memory.rules,
+            bases_w=memory.envelope.live_w or None,
+        )
         decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,
             events=decision.events,
-            memory=Memory(decision.memory),
+            memory=Memory(decision.memory, turns),
             wishes=tuple(wishes.values()),
             bounds=decision.bounds,
             contactor=decision.contactor,

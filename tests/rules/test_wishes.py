@@ -3,13 +3,21 @@
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
+from v2g_edge.model.frame import frame_of
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.wish import Wish
 from v2g_edge.rules.wishes import propose_all
 
 WALL_S = 1_000_000.0
 SITE = small_site()
+
+
+def wishes_of(site: Site, snapshot: Snapshot, plan: Plan | None) -> dict[str, Wish]:
+    """What the rules would like, of a depot whose turns have just begun."""
+    return propose_all(frame_of(site), snapshot, plan)[0]
 
 
 def _plan(*pairs: tuple[str, float], site_w: float | None = None, until_s: float = 3_600.0) -> Plan:
@@ -24,12 +32,12 @@ def _leaving_in(seconds: float) -> Snapshot:
 
 
 def test_a_plan_is_followed_while_there_is_time() -> None:
-    wishes = propose_all(SITE, healthy(SITE), _plan(("b1", -10_000.0), ("b2", 5_000.0)))
+    wishes = wishes_of(SITE, healthy(SITE), _plan(("b1", -10_000.0), ("b2", 5_000.0)))
     assert [(wish.power_w, wish.reason) for wish in wishes.values()] == [(-10_000.0, "plan"), (5_000.0, "plan")]
 
 
 def test_a_vehicle_that_must_leave_soon_does_not_follow_the_plan() -> None:
-    wishes = propose_all(SITE, _leaving_in(1_500.0), _plan(("b1", -10_000.0)))
+    wishes = wishes_of(SITE, _leaving_in(1_500.0), _plan(("b1", -10_000.0)))
     assert wishes["b1"].reason == "departure"
     assert wishes["b1"].power_w == 50_000.0
 
@@ -41,17 +49,17 @@ def test_departures_that_fit_one_by_one_but_not_together_press_all_of_them() -> 
         plugged(f"bus-{i}", 100.0, WALL_S, soc_pct=Reading(60.0, 100.0), departure_wall_s=Reading(WALL_S + 5.0 * 3600.0, 100.0))
         for i in (1, 2)
     )
-    wishes = propose_all(tight, replace(healthy(tight), evses=evses), _plan(("b1", 0.0), ("b2", 0.0)))
+    wishes = wishes_of(tight, replace(healthy(tight), evses=evses), _plan(("b1", 0.0), ("b2", 0.0)))
     assert {wish.reason for wish in wishes.values()} == {"departure"}
 
 
 def test_outside_its_validity_a_plan_says_nothing() -> None:
     late = healthy(SITE, wall_s=WALL_S + 3_600.0)
-    assert {wish.reason for wish in propose_all(SITE, late, _plan(("b1", -10_000.0), ("b2", 0.0))).values()} == {"charge"}
+    assert {wish.reason for wish in wishes_of(SITE, late, _plan(("b1", -10_000.0), ("b2", 0.0))).values()} == {"charge"}
 
 
 def test_a_site_target_is_shared_among_those_it_does_not_name() -> None:
-    wishes = propose_all(SITE, healthy(SITE), _plan(("b1", 5_000.0), site_w=-20_000.0))
+    wishes = wishes_of(SITE, healthy(SITE), _plan(("b1", 5_000.0), site_w=-20_000.0))
     assert wishes["b1"].power_w == 5_000.0
     assert wishes["b2"].power_w == -20_000.0
     assert wishes["b2"].reason == "plan_site"
@@ -59,5 +67,5 @@ def test_a_site_target_is_shared_among_those_it_does_not_name() -> None:
 
 def test_a_full_vehicle_wishes_nothing() -> None:
     full = plugged("bus-1", 100.0, WALL_S, soc_pct=Reading(95.0, 100.0))
-    wishes = propose_all(SITE, replace(healthy(SITE), evses=(full, healthy(SITE).evses[1])), None)
+    wishes = wishes_of(SITE, replace(healthy(SITE), evses=(full, healthy(SITE).evses[1])), None)
     assert (wishes["b1"].power_w, wishes["b1"].reason) == (0.0, "idle")

@@ -49,7 +49,8 @@ class BaseMemory(Struct, frozen=True, gc=False):
 
 
 class EnvelopeMemory(Struct, frozen=True):
-    """The whole. ``evses`` stand in the order of ``Site.evses``, ``meters`` of ``Site.meters``, ``bases`` of the tree's feeders.
+    """The whole. ``evses`` stand in the order of ``Site.evses``, ``meters`` of ``Site.meters``, ``bases`` of the tree's feeders,
+    ``live_w`` the base loads that were reckoned with there.
 
     ``taken_pct`` is the SoC that discharge has taken out of each vehicle since the ``day`` (UTC, days since the epoch) began.
     """
@@ -59,6 +60,7 @@ class EnvelopeMemory(Struct, frozen=True):
     evses: tuple[EvseMemory, ...] = ()
     meters: tuple[MeterMemory | None, ...] = ()
     bases: tuple[BaseMemory, ...] = ()
+    live_w: tuple[float, ...] = ()
     latches: tuple[Latch, ...] = ()
     trip: TripMemory = TripMemory()
     service: ServiceMemory = ServiceMemory()
@@ -80,6 +82,7 @@ def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeM
         evses=evses,
         meters=(),
         bases=(),
+        live_w=(),
         trip=TripMemory(),
         service=ServiceMemory(),
         departures=DepartureMemory(),

@@ -56,7 +56,8 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
     wished_w = [wishes[i].power_w if i in wishes else 0.0 for i in frame.ids]
     rated_w = [min(max(w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(wished_w, site.evses, strict=True)]
-    cuts = fit(context, rated_w, exposures, live_bases(context, memory.bases)).cut_by
+    live_w = live_bases(context, memory.bases)
+    cuts = fit(context, rated_w, exposures, live_w).cut_by
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
@@ -81,6 +82,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
             evses=tuple(memories),
             meters=tuple(meter.memory for meter in context.meters),
             bases=hold_bases(context, memory.bases, permits),
+            live_w=live_w,
             latches=verdict.latches,
             trip=trip,
             service=service,

@@ -1,97 +1,140 @@
-"""Too little for all: who must leave soonest is served first, the rest share evenly, nobody gets less than a charger can do."""
+"""Too little for all: who must leave soonest is served first, the rest share evenly, and where that is too little, take turns."""
 
-from v2g_edge.model.site import Feeder, Site
+from typing import Final
+
+from msgspec import Struct
+
+from v2g_edge.model.frame import Frame
 from v2g_edge.model.wish import Wish
 
+TURN_S: Final = 900.0
+"""A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc #13750, #24932)."""
 
-def charge_limit(site: Site, feeder: Feeder) -> float:
+ENOUGH_W: Final = 1e-6
+"""Less than this is rounding."""
+
+
+class Turn(Struct, frozen=True, array_like=True, gc=False):
+    """An outlet that asks where there is too little: it has charged, or waited, since ``since_s`` (monotonic)."""
+
+    since_s: float
+    served: bool
+
+
+class RulesMemory(Struct, frozen=True):
+    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without having to."""
+
+    turns: dict[str, Turn] = {}
+
+
+def charge_limit(frame: Frame, place: int, base_w: float) -> float:
     """What a feeder leaves for all chargers below it, in W: its limit less margin and base load (as the envelope does)."""
-    margin = 1.0 - site.safety.feeder_margin_pct / 100.0
-    return max(feeder.import_limit_w * margin - feeder.base_load_max_w, 0.0)
+    margin = 1.0 - frame.site.safety.feeder_margin_pct / 100.0
+    return max(frame.tree.feeders[place].import_limit_w * margin - base_w, 0.0)
 
 
-def export_limit(site: Site, feeder: Feeder) -> float:
+def export_limit(frame: Frame, place: int) -> float:
     """What all chargers below a feeder may export together, in W (magnitude)."""
-    margin = 1.0 - site.safety.feeder_margin_pct / 100.0
-    return max(feeder.export_limit_w * margin + feeder.base_load_min_w, 0.0)
+    margin = 1.0 - frame.site.safety.feeder_margin_pct / 100.0
+    return max(frame.tree.feeders[place].export_limit_w * margin + frame.tree.base_min_w[place], 0.0)
 
 
-def share_power(site: Site, asked: dict[str, Wish]) -> dict[str, Wish]:
-    """The same wishes, cut so that no feeder is asked for more than it has.
+def share_power(
+    frame: Frame, asked: dict[str, Wish], bases_w: tuple[float, ...], memory: RulesMemory, now_s: float
+) -> tuple[dict[str, Wish], RulesMemory]:
+    """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base loads.
 
     The urgent (urgency ≥ 1) take what they need in the order of their urgency. The others share what is left evenly: each round
-    everybody may take the same further amount until they have what they asked for or a feeder above them is full.
+    everybody may take the same further amount until they have what they asked for or a feeder above them is full. Whose share is
+    below the charger's minimum gets nothing: in turns, so that everybody's comes (see ``_rank``).
     """
-    left_w = {feeder.id: charge_limit(site, feeder) for feeder in site.feeders}
-    out_w = {feeder.id: export_limit(site, feeder) for feeder in site.feeders}
-    above = _above(site)
-    given = dict.fromkeys(asked, 0.0)
-    floor_w = {evse.id: evse.min_charge_w for evse in site.evses}
-    charging = [wish for wish in asked.values() if wish.power_w > 0.0]
-    for wish in sorted((w for w in charging if w.urgency >= 1.0), key=lambda w: (-w.urgency, w.evse)):
-        given[wish.evse] = _take(wish.power_w, floor_w[wish.evse], above[wish.evse], left_w)
-    _share_evenly({w.evse: w.power_w for w in charging if w.urgency < 1.0}, above, left_w, given)
-    _drop_below_floor([w for w in charging if w.urgency < 1.0], floor_w, above, left_w, given)
-    exports = {w.evse: -w.power_w for w in asked.values() if w.power_w < 0.0}
-    outs = dict.fromkeys(exports, 0.0)
-    _share_evenly(exports, above, out_w, outs)
-    given.update({evse: -power_w for evse, power_w in outs.items()})
-    return {evse: Wish(evse, given[evse], wish.urgency, wish.reason) for evse, wish in asked.items()}
+    places = [place for place, evse in enumerate(frame.ids) if evse in asked]
+    wishes = {place: asked[frame.ids[place]] for place in places}
+    left_w = [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)]
+    given = dict.fromkeys(places, 0.0)
+    above, evses = frame.tree.above, frame.site.evses
+    urgent = [place for place in places if wishes[place].power_w > 0.0 and wishes[place].urgency >= 1.0]
+    for place in sorted(urgent, key=lambda place: (-wishes[place].urgency, frame.ids[place])):
+        power_w = min(wishes[place].power_w, *(left_w[node] for node in above[place]))
+        if power_w >= evses[place].min_charge_w:
+            given[place] = power_w
+            for node in above[place]:
+                left_w[node] -= power_w
+    others = {place: wish.power_w for place, wish in wishes.items() if wish.power_w > 0.0 and wish.urgency < 1.0}
+    free_w = list(left_w)
+    _share_evenly(frame, others, left_w, given)
+    if any(0.0 < given[place] < evses[place].min_charge_w - ENOUGH_W for place in others):
+        given.update(_in_turns(frame, others, free_w, memory, now_s))
+    exports = {place: -wish.power_w for place, wish in wishes.items() if wish.power_w < 0.0}
+    if exports:
+        outs = dict.fromkeys(exports, 0.0)
+        _share_evenly(frame, exports, [export_limit(frame, place) for place in range(len(bases_w))], outs)
+        given.update({place: -power_w for place, power_w in outs.items()})
+    shared = {w.evse: w if w.power_w == given[p] else Wish(w.evse, given[p], w.urgency, w.reason) for p, w in wishes.items()}
+    return shared, RulesMemory({frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in others})
 
 
-def _above(site: Site) -> dict[str, tuple[str, ...]]:
-    parent = {feeder.id: feeder.parent for feeder in site.feeders}
-    result = {}
-    for evse in site.evses:
-        node, path = evse.feeder, []
-        while node:
-            path.append(node)
-            node = parent[node]
-        result[evse.id] = tuple(path)
-    return result
+def _turn(memory: RulesMemory, evse: str, served: bool, now_s: float) -> Turn:
+    old = memory.turns.get(evse)
+    return old if old is not None and old.served == served and old.since_s <= now_s else Turn(now_s, served)
 
 
-def _take(wanted_w: float, floor_w: float, path: tuple[str, ...], left_w: dict[str, float]) -> float:
-    power_w = min(wanted_w, *(left_w[node] for node in path))
-    if power_w < floor_w:
-        return 0.0
-    for node in path:
-        left_w[node] -= power_w
-    return power_w
+def _rank(memory: RulesMemory, evse: str, now_s: float) -> tuple[int, float, str]:
+    """First whoever's turn is not over, then who waits, longest first, then whose turn is over, longest last."""
+    turn = memory.turns.get(evse)
+    if turn is None or not turn.served:
+        return 1, turn.since_s if turn else now_s, evse
+    return (0, turn.since_s, evse) if now_s - turn.since_s < TURN_S else (2, -turn.since_s, evse)
 
 
-def _share_evenly(
-    wanted_w: dict[str, float], above: dict[str, tuple[str, ...]], left_w: dict[str, float], given: dict[str, float]
-) -> None:
+def _in_turns(
+    frame: Frame, wanted_w: dict[int, float], left_w: list[float], memory: RulesMemory, now_s: float
+) -> dict[int, float]:
+    """Each charger's minimum in the order of their ranks, then what is left evenly among those who got it.
+
+    Nobody starves. A turn ends after ``TURN_S``; whoever waits keeps its place in the queue; and nobody overtakes: what a waiting
+    one lacks is kept from all behind it, as long as the feeders could serve it alone. So each of n waits n turns at most.
+    """
+    above, evses = frame.tree.above, frame.site.evses
+    free_w, given = list(left_w), dict.fromkeys(wanted_w, 0.0)
+    for place in sorted(wanted_w, key=lambda place: _rank(memory, frame.ids[place], now_s)):
+        least_w = evses[place].min_charge_w
+        if wanted_w[place] >= least_w and all(left_w[node] >= least_w for node in above[place]):
+            if all(free_w[node] >= least_w for node in above[place]):
+                given[place] = least_w
+            for node in above[place]:
+                free_w[node] -= least_w
+    spare_w = list(left_w)
+    for place, power_w in given.items():
+        for node in above[place]:
+            spare_w[node] -= power_w
+    _share_evenly(frame, {place: wanted_w[place] - w for place, w in given.items() if w > 0.0}, spare_w, given)
+    return given
+
+
+def _share_evenly(frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]) -> None:
     """Max-min fair filling. Each round ends a wish or fills a feeder, so there are at most that many rounds."""
+    above = frame.tree.above
+    asked_w = [0.0] * len(left_w)
+    for place, power_w in wanted_w.items():
+        for node in above[place]:
+            asked_w[node] += power_w
+    if all(asked <= left for asked, left in zip(asked_w, left_w, strict=True)):
+        for place, power_w in wanted_w.items():
+            given[place] += power_w
+        left_w[:] = [left - asked for asked, left in zip(asked_w, left_w, strict=True)]
+        return
     hungry = dict(wanted_w)
     while hungry:
-        counts: dict[str, int] = {}
-        for evse in hungry:
-            for node in above[evse]:
-                counts[node] = counts.get(node, 0) + 1
-        step_w = min(*hungry.values(), *(left_w[node] / count for node, count in counts.items()))
-        for evse in hungry:
-            given[evse] += step_w
-            hungry[evse] -= step_w
-            for node in above[evse]:
-                left_w[node] -= step_w
-        full = {node for node in counts if left_w[node] <= 1e-6}
-        hungry = {e: w for e, w in hungry.items() if w > 1e-6 and not full.intersection(above[e])}
-
-
-def _drop_below_floor(
-    wishes: list[Wish],
-    floor_w: dict[str, float],
-    above: dict[str, tuple[str, ...]],
-    left_w: dict[str, float],
-    given: dict[str, float],
-) -> None:
-    """A share below the charger's minimum helps nobody: give it back, least urgent first, and let the others have it."""
-    for wish in sorted(wishes, key=lambda w: (w.urgency, w.evse)):
-        if 0.0 < given[wish.evse] < floor_w[wish.evse]:
-            for node in above[wish.evse]:
-                left_w[node] += given[wish.evse]
-            given[wish.evse] = 0.0
-            rest = {w.evse: w.power_w - given[w.evse] for w in wishes if 0.0 < given[w.evse] < w.power_w}
-            _share_evenly(rest, above, left_w, given)
+        counts = [0] * len(left_w)
+        for place in hungry:
+            for node in above[place]:
+                counts[node] += 1
+        step_w = min(*hungry.values(), *(left / count for left, count in zip(left_w, counts, strict=True) if count))
+        for place in hungry:
+            given[place] += step_w
+            hungry[place] -= step_w
+        for node, count in enumerate(counts):
+            left_w[node] -= step_w * count
+        full = {node for node, count in enumerate(counts) if count and left_w[node] <= ENOUGH_W}
+        hungry = {place: w for place, w in hungry.items() if w > ENOUGH_W and full.isdisjoint(above[place])}
