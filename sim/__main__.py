@@ -12,7 +12,7 @@ from sim.demo import SCALE, run_demo
 from sim.night import night
 from sim.report import as_text, kept
 from sim.runner import run_scenario
-from sim.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario
+from sim.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
 from sim.serve import serve
 from sim.spice_ev import BadScenario, import_spice_ev
 
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
     run.add_argument("--one-way", action="store_true", help="SpiceEV: nobody may discharge")
     run.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
+    run.add_argument("--ocpp", choices=("2.0.1", "2.1"), default="2.0.1", help="what the stations speak (default: 2.0.1)")
     run.add_argument("--report", type=Path, help="write the report as JSON")
     run.add_argument("--state-dir", type=Path, help="keep the daemon's journal here")
     run.add_argument("--verbose", action="store_true", help="show the daemon's log")
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    scenario = _scenario(args)
+    scenario = speaking(_scenario(args), args.ocpp)
     began_s = time.perf_counter()
     report = run_scenario(scenario, args.state_dir, quiet=not args.verbose)
     took_s = time.perf_counter() - began_s

@@ -1,4 +1,8 @@
-"""What a simulated station says and understands in OCPP 2.0.1: payloads out, calls in. No socket and no timers."""
+"""What a simulated station says and understands in OCPP 2.0.1 and 2.1: payloads out, calls in. No socket and no timers.
+
+2.1 adds what the vehicle can give (``v2xChargingParameters``) and setpoints of operation mode CentralSetpoint. Its
+``maxOfflineDuration`` is not played: the daemon's leases end by their ``duration`` at the same time.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -6,6 +10,7 @@ from typing import Any, Final, Protocol
 from sim.clock import stamp, unstamp
 from sim.outlet import Outlet, Sample
 from sim.profiles import NEVER_S, Profile, ProfileStore, Purpose
+from v2g_edge.field.ocpp.messages import Version
 
 Message = tuple[str, dict[str, Any]]
 
@@ -27,6 +32,9 @@ INTERVALS: Final = {
 LISTS: Final = {("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")}
 """Writable variables that take a list; this station measures all that it can, whatever they say."""
 
+UNLIMITED_W: Final = 1e9
+"""More than any charger has."""
+
 VOLTS_PHASES: Final = 3 * 230.0
 """A limit in A counts at three phases of 230 V."""
 
@@ -34,6 +42,7 @@ VOLTS_PHASES: Final = 3 * 230.0
 class Owner(Protocol):
     """What the dialect needs of its station."""
 
+    version: Version
     outlets: dict[int, Outlet]
     profiles: ProfileStore
     variables: dict[tuple[str, str], str]
@@ -115,8 +124,8 @@ def _values(sample: Sample, kind: str, *, with_soc: bool) -> list[dict[str, Any]
     return [*values, value(sample.soc_pct, "SoC", "Percent", "EV")] if with_soc else values
 
 
-def charging_needs(outlet: Outlet) -> Message:
-    """NotifyEVChargingNeeds: departure, capacity, SoC; ``fullSoC`` carries the SoC wanted at departure."""
+def charging_needs(outlet: Outlet, version: Version) -> Message:
+    """NotifyEVChargingNeeds: departure, capacity, SoC; the SoC wanted at departure is ``fullSoC``, in 2.1 ``targetSoC``."""
     session, battery = outlet.session, outlet.charger.battery
     if session is None or battery is None:
         raise ValueError(f"{outlet.evse}: no vehicle that could need anything")
@@ -129,11 +138,15 @@ def charging_needs(outlet: Outlet) -> Message:
         "evEnergyCapacity": round(battery.capacity_wh),
         "fullSoC": round(session.visit.target_soc_pct),
     }
-    needs = {
-        "requestedEnergyTransfer": "DC",
+    needs: dict[str, Any] = {
+        "requestedEnergyTransfer": "DC" if version == "2.0.1" else "DC_BPT",
         "departureTime": stamp(session.visit.departs_wall_s),
         "dcChargingParameters": direct,
     }
+    if version == "2.1":
+        gives_w = min(battery.max_discharge_w, outlet.charger.evse.max_discharge_w)
+        target_pct = round(session.visit.target_soc_pct)
+        needs["v2xChargingParameters"] = {"maxChargePower": power_w, "maxDischargePower": gives_w, "targetSoC": target_pct}
     return "NotifyEVChargingNeeds", {"evseId": outlet.number, "chargingNeeds": needs}
 
 
@@ -193,9 +206,22 @@ def parse_profile(outlet: int, raw: dict[str, Any], wall_s: float) -> Profile | 
         outlet=outlet,
         start_wall_s=start_wall_s,
         end_wall_s=end_wall_s,
-        periods=tuple((period["startPeriod"], factor * period["limit"]) for period in schedule["chargingSchedulePeriod"]),
+        periods=tuple((period["startPeriod"], factor * _power(period)) for period in schedule["chargingSchedulePeriod"]),
         transaction=raw.get("transactionId", ""),
     )
+
+
+def _power(period: dict[str, Any]) -> float:
+    """A period's setpoint where it has one (2.1, CentralSetpoint), else its limit; without either (2.1) it limits nothing."""
+    if period.get("operationMode") == "CentralSetpoint" and "setpoint" in period:
+        return float(period["setpoint"])
+    return float(period.get("limit", UNLIMITED_W))
+
+
+def _period(version: Version, offset_s: float, power_w: float) -> dict[str, Any]:
+    if version == "2.1" and power_w < 0:
+        return {"startPeriod": int(offset_s), "operationMode": "CentralSetpoint", "setpoint": power_w, "limit": 0}
+    return {"startPeriod": int(offset_s), "limit": power_w}
 
 
 def _clear_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +245,7 @@ def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
         "duration": duration_s,
         "scheduleStart": stamp(wall_s),
         "chargingRateUnit": "W",
-        "chargingSchedulePeriod": [{"startPeriod": int(offset_s), "limit": limit_w} for offset_s, limit_w in periods],
+        "chargingSchedulePeriod": [_period(owner.version, *period) for period in periods],
     }
     return {"status": "Accepted", "schedule": schedule}
 
@@ -233,19 +259,19 @@ def _get_profiles(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
             "requestId": payload["requestId"],
             "chargingLimitSource": "CSO",
             "evseId": profile.outlet,
-            "chargingProfile": [_shown(profile)],
+            "chargingProfile": [_shown(profile, owner.version)],
             "tbc": profile is not found[-1],
         }
         owner.later(("ReportChargingProfiles", report))
     return {"status": "Accepted" if found else "NoProfiles"}
 
 
-def _shown(profile: Profile) -> dict[str, Any]:
+def _shown(profile: Profile, version: Version) -> dict[str, Any]:
     schedule: dict[str, Any] = {
         "id": 1,
         "chargingRateUnit": "W",
         "startSchedule": stamp(profile.start_wall_s),
-        "chargingSchedulePeriod": [{"startPeriod": int(offset_s), "limit": limit_w} for offset_s, limit_w in profile.periods],
+        "chargingSchedulePeriod": [_period(version, *period) for period in profile.periods],
     }
     if profile.end_wall_s < NEVER_S:
         schedule["duration"] = round(profile.end_wall_s - profile.start_wall_s)

@@ -25,7 +25,7 @@ from v2g_edge.model.settings import (
     Settings,
     Station,
 )
-from v2g_edge.model.site import Site
+from v2g_edge.model.site import DischargeBy, Site
 
 FaultKind = Literal[
     "ignore",
@@ -109,7 +109,7 @@ class Scenario(Struct, frozen=True):
     window_pu: tuple[float, float] = (0.8, 1.25)
     enter_service_s: float = 60.0
     ambient_c: float = 8.0
-    ocpp: Literal["1.6", "2.0.1", "2.1"] = "2.0.1"
+    ocpp: Literal["2.0.1", "2.1"] = "2.0.1"
 
     @property
     def end_wall_s(self) -> float:
@@ -158,6 +158,13 @@ class Scenario(Struct, frozen=True):
             host=HostSettings(state_dir=str(state_dir), socket=socket, journal_sync="normal", tick_s=self.tick_s),
             prices=PriceSettings(file=price_file),
         )
+
+
+def speaking(scenario: Scenario, version: Literal["2.0.1", "2.1"]) -> Scenario:
+    """``scenario`` with stations of another version, discharge commanded as that version does it."""
+    word: DischargeBy = "setpoint" if version == "2.1" else "negative_limit"
+    evses = tuple(replace(evse, discharge_by=word) for evse in scenario.site.evses)
+    return replace(scenario, ocpp=version, site=replace(scenario.site, evses=evses))
 
 
 def write_scenario(scenario: Scenario, path: Path) -> None:

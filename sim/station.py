@@ -69,7 +69,7 @@ class Station:
         self.heard_wall_s: float | None = None
         self._clock = clock
         self._url = f"{url}/{identity}"
-        self._version = version
+        self.version: Version = version
         self._machine = Machine(version, "station", prefix="s", strict=False)
         self._link: ClientConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,7 +161,7 @@ class Station:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_once(self) -> None:
-        protocol = Subprotocol(SUBPROTOCOL[self._version])
+        protocol = Subprotocol(SUBPROTOCOL[self.version])
         try:
             link = await connect(
                 self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1
@@ -279,7 +279,7 @@ class Station:
     def _begin(self, outlet: Outlet, wall_s: float) -> None:
         self._say(dialect20.status(outlet, wall_s))
         self._tell_transaction(outlet, "Started", "CablePluggedIn")
-        self._say(dialect20.charging_needs(outlet))
+        self._say(dialect20.charging_needs(outlet, self.version))
         if outlet.session is not None:
             outlet.session.charging = "Charging"
         self._tell_transaction(outlet, "Updated", "ChargingStateChanged")

@@ -10,6 +10,7 @@ from websockets.typing import Subprotocol
 from sim.clock import LoopClock, stamp
 from v2g_edge.field.ocpp.events import Answered, CallIn, Expired, Refused, Stray
 from v2g_edge.field.ocpp.machine import Machine
+from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "NotifyEVChargingNeeds": {"status": "Accepted"},
@@ -23,20 +24,23 @@ ANSWERS: dict[str, dict[str, Any]] = {
 class Central:
     """Serves one station on the running loop."""
 
-    def __init__(self, clock: LoopClock) -> None:
+    def __init__(self, clock: LoopClock, version: Version = "2.0.1") -> None:
         self.clock = clock
+        self._version = version
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.strays: list[str] = []
         self.links = 0
         self.boot_status = "Accepted"
-        self._machine = Machine("2.0.1", "central", prefix="c", strict=False)
+        self._machine = Machine(version, "central", prefix="c", strict=False)
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
         self._link: ServerConnection | None = None
         self._server: Server | None = None
 
     async def start(self) -> str:
         """Listen; the url for stations."""
-        self._server = await serve(self._serve, "127.0.0.1", 0, subprotocols=[Subprotocol("ocpp2.0.1")], ping_interval=None)
+        self._server = await serve(
+            self._serve, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL[self._version])], ping_interval=None
+        )
         return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
 
     async def stop(self) -> None:

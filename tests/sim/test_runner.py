@@ -12,7 +12,7 @@ from sim.depot import Disturbance
 from sim.night import night
 from sim.report import as_text, kept
 from sim.runner import run_scenario
-from sim.scenario import Fault, Scenario, write_scenario
+from sim.scenario import Fault, Scenario, speaking, write_scenario
 
 
 def peak(seed: int = 5, *, faults: tuple[Fault, ...] = ()) -> Scenario:
@@ -48,6 +48,13 @@ def test_the_evening_peak_is_sold_through_a_disturbance_and_the_same_seed_gives_
         assert journal.execute("SELECT count(*) FROM ticks").fetchone()[0] > 700
     with pytest.raises(FileExistsError, match="begins with an empty journal"):
         run_scenario(peak(), tmp_path / "first")
+
+
+@pytest.mark.slow
+def test_stations_of_2_1_sell_the_evening_by_setpoints() -> None:
+    report = run_scenario(speaking(peak(), "2.1"))
+    assert report["violations"] == []
+    assert report["energy_wh"]["discharged"] > 10_000
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from sim.scenario import Fault, FaultKind, Visit
 from sim.station import Station
 from sim.virtual import run_virtual
 from tests.sim.central import Central
+from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.model.site import CurvePoint, Evse
 
 T = 1_768_000_000.0
@@ -68,15 +69,15 @@ class Bench:
         return answer["status"] if answer else "silent"
 
 
-def play(story: Callable[[Bench], Awaitable[None]]) -> None:
+def play(story: Callable[[Bench], Awaitable[None]], version: Version = "2.0.1") -> None:
     """Run a story on a fresh bench in virtual time."""
 
     async def main() -> None:
         clock = LoopClock(T)
-        central = Central(clock)
+        central = Central(clock, version)
         url = await central.start()
         charger, profiles = Charger(EVSE), ProfileStore()
-        station = Station("CS01", [Outlet("E1", 1, charger, profiles)], profiles, clock, url)
+        station = Station("CS01", [Outlet("E1", 1, charger, profiles)], profiles, clock, url, version)
         task = asyncio.create_task(station.run())
         bench = Bench(central, station, charger)
         await bench.pass_s(2)
@@ -152,6 +153,43 @@ def test_without_a_profile_it_charges_at_full_power_and_a_lease_ends_in_the_defa
         assert bench.charger.power_w == 6_000
 
     play(story)
+
+
+def test_in_2_1_a_setpoint_discharges_and_the_vehicle_says_what_it_can_give() -> None:
+    async def story(bench: Bench) -> None:
+        bench.plug()
+        period = {
+            "startPeriod": 0,
+            "operationMode": "CentralSetpoint",
+            "setpoint": -30_000,
+            "limit": 0,
+            "dischargeLimit": -30_000,
+        }
+        schedule = {
+            "id": 1,
+            "chargingRateUnit": "W",
+            "startSchedule": stamp(bench.central.clock.wall_s()),
+            "duration": 60,
+            "chargingSchedulePeriod": [period],
+        }
+        profile = {
+            "id": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxProfile",
+            "chargingProfileKind": "Absolute",
+            "transactionId": bench.station.outlets[1].transaction,
+            "chargingSchedule": [schedule],
+        }
+        assert await bench.central.ask("SetChargingProfile", {"evseId": 1, "chargingProfile": profile}) == {"status": "Accepted"}
+        await bench.pass_s(10)
+        assert bench.charger.power_w == -30_000
+        planned = await bench.central.ask("GetCompositeSchedule", {"duration": 10, "evseId": 1})
+        assert planned is not None
+        assert planned["schedule"]["chargingSchedulePeriod"][0]["setpoint"] == -30_000
+        needs = bench.central.said("NotifyEVChargingNeeds")[0]["chargingNeeds"]
+        assert needs["v2xChargingParameters"] == {"maxChargePower": 100_000, "maxDischargePower": 100_000, "targetSoC": 90}
+
+    play(story, "2.1")
 
 
 def test_a_reply_never_sent_is_silence_and_the_link_stays() -> None:
