@@ -27,6 +27,8 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "v2g_edge.cli.replay",
     "failsafe": "v2g_edge.cli.failsafe",
     "ocpp": "v2g_edge.cli.ocpp",
+    "modbus": "v2g_edge.cli.modbus",
+    "commission": "v2g_edge.cli.commission",
     "pki": "v2g_edge.cli.pki",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
