@@ -102,6 +102,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
         None,
         lambda p: ("GetDERControl", {"requestId": int(p.get("request", 1))} | _picked(p, type="controlType")),
     ),
+    "diagnostics": Operation(
+        "have it upload its diagnostics (1.6; 2.x: log)",
+        "location",
+        lambda p: ("GetDiagnostics", {"location": p["location"]}),
+        None,
+    ),
     "display": Operation(
         "show a text",
         "id, text, priority",
@@ -220,13 +226,30 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "restart the station",
         "type (1.6: Soft|Hard; 2.x: Immediate|OnIdle)",
         lambda p: ("Reset", {"type": p.get("type", "Soft")}),
-        lambda p: ("Reset", {"type": p.get("type", "OnIdle")}),
+        lambda p: ("Reset", {"type": p.get("type", "OnIdle")} | ({"evseId": int(p["evse"])} if "evse" in p else {})),
     ),
     "set": Operation(
         "change a setting",
         "value, and key (1.6) or component and variable (2.x)",
         lambda p: ("ChangeConfiguration", {"key": p["key"], "value": str(p["value"])}),
         lambda p: ("SetVariables", {"setVariableData": [{"attributeValue": str(p["value"]), **_variable(p)}]}),
+    ),
+    "signed-firmware": Operation(
+        "update to signed firmware (1.6; 2.x: firmware)",
+        "location, retrieve_at, signature, certificate, request",
+        lambda p: (
+            "SignedUpdateFirmware",
+            {
+                "requestId": int(p.get("request", 1)),
+                "firmware": {
+                    "location": p["location"],
+                    "retrieveDateTime": p["retrieve_at"],
+                    "signature": p["signature"],
+                    "signingCertificate": p["certificate"],
+                },
+            },
+        ),
+        None,
     ),
     "start": Operation(
         "start a transaction",

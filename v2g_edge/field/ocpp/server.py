@@ -21,6 +21,7 @@ from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
 from v2g_edge.field.ocpp.tls import server_context
+from v2g_edge.field.ocpp.tokens import Tokens
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import Listener
 from v2g_edge.model.settings import Station as StationSettings
@@ -73,6 +74,9 @@ class CentralSystem:
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
         }
+        tokens = Tokens(None if state_dir is None else state_dir / "tokens.json")
+        for link in self.links.values():
+            link.station.tokens = tokens
         if state_dir is not None and (state_dir / "pki" / "ca.key").exists():
             authority = SiteCa(state_dir / "pki")
             for link in self.links.values():

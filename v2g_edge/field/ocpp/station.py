@@ -21,6 +21,7 @@ from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.reports import Reports
 from v2g_edge.field.ocpp.skew import Skew
 from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.tokens import Status, Tokens
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings
@@ -80,6 +81,7 @@ class Station:
         self.reports = Reports()
         self.streams: dict[int, int] = {}
         self.power_monitors: dict[int, int] = {}
+        self.tokens = Tokens(None)
         self.authority: SiteCa | None = None
         self.encrypted = False
         self.signed = ""
@@ -228,6 +230,10 @@ class Station:
         """Keep the last reports, events and notifications for people to read."""
         if action not in ROUTINE_TALK:
             self.told.append({"wall_s": self._clock.wall_s(), "action": action, "payload": payload})
+
+    def authorise(self, identifier: str) -> Status:
+        """Whether an identifier may charge."""
+        return self.tokens.status(identifier, self._clock.wall_s())
 
     def took_der_alarm(self, fault: str, *, ended: bool) -> None:
         """The charger's own protection speaks (2.1): its outlets are faulted until the alarm ends."""

@@ -11,6 +11,7 @@ from v2g_edge.field.ocpp.facts import Identity, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.metering import read_samples
 from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.tokens import V16_STATUS
 from v2g_edge.field.ocpp.v2 import HEARTBEAT_S
 from v2g_edge.field.ocpp.when import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
@@ -84,8 +85,8 @@ class V16:
     def _heartbeat(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"currentTime": format_wall(self._wall_s())}
 
-    def _authorize(self, _payload: dict[str, Any]) -> dict[str, Any]:
-        return {"idTagInfo": {"status": "Accepted"}}
+    def _authorize(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"idTagInfo": {"status": V16_STATUS[self._station.authorise(str(payload["idTag"]))]}}
 
     def _data_transfer(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"status": "UnknownVendorId"}
@@ -113,11 +114,11 @@ class V16:
         self._station.took_session(
             SessionEvent("started", str(number), payload["connectorId"], at_wall_s, vehicle=str(payload["idTag"]), plugged=True)
         )
-        return {"transactionId": number, "idTagInfo": {"status": "Accepted"}}
+        return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: dict[str, Any]) -> dict[str, Any]:
         transaction = str(payload["transactionId"])
         connector = self._station.evse_of(transaction)
         self._station.took_samples(connector, read_samples(payload.get("transactionData")))
         self._station.took_session(SessionEvent("ended", transaction, connector, parse_wall(payload["timestamp"])))
-        return {"idTagInfo": {"status": "Accepted"}} if "idTag" in payload else {}
+        return self._authorize(payload) if "idTag" in payload else {}

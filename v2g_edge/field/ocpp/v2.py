@@ -99,8 +99,8 @@ class V2:
     def _heartbeat(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"currentTime": format_wall(self._wall_s())}
 
-    def _authorize(self, _payload: dict[str, Any]) -> dict[str, Any]:
-        return {"idTokenInfo": {"status": "Accepted"}}
+    def _authorize(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"idTokenInfo": {"status": self._station.authorise(str(payload["idToken"]["idToken"]))}}
 
     def _data_transfer(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"status": "UnknownVendorId"}
@@ -160,7 +160,7 @@ class V2:
         number = event.ocpp_evse or self._station.evse_of(event.transaction)
         self._station.took_session(event)
         self._station.took_samples(number, read_samples(payload.get("meterValue")), offline=offline)
-        return {"idTokenInfo": {"status": "Accepted"}} if "idToken" in payload else {}
+        return self._authorize(payload) if "idToken" in payload else {}
 
     def _charging_needs(self, payload: dict[str, Any]) -> dict[str, Any]:
         needs = read_needs(payload["chargingNeeds"])
