@@ -95,6 +95,22 @@ async def test_dropping_is_at_once() -> None:
         assert not stand.relay.closed(2)
 
 
+async def test_the_tick_feeds_and_opens_without_waiting() -> None:
+    """An opening overtakes a feeding that is stuck on a slow module."""
+    stand = Stand(watchdog_s=30.0)
+    async with stand as field:
+        await stand.until(0.0)
+        field.write_contactors(closed=True)
+        await stand.until(1.0)
+        stand.relay_unit.inject_fault(Fault("slow", delay_s=0.1))
+        field.write_contactors(closed=True)
+        await asyncio.sleep(0.01)
+        stand.relay_unit.inject_fault(Fault())
+        field.write_contactors(closed=False)
+        field.write_contactors(closed=True)
+        await stand.until(0.0)
+
+
 async def test_a_module_that_does_not_answer_is_told_as_such() -> None:
     stand = Stand()
     async with stand as field:
