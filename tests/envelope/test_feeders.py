@@ -125,9 +125,12 @@ def test_the_worst_case_of_one_charger() -> None:
     base = outlets(charging(1, 10_000.0), fallback_w=3_000.0)
     assert exposure(base) == Exposure(True, 10_000.0, 0.0)
     assert exposure(with_evse(base, power_w=Reading(12_000.0, NOW_S))).charge_w == 12_000.0
-    assert exposure(with_evse(base, power_w=GONE)) == Exposure(True, 50_000.0, 0.0)
+    assert exposure(with_evse(base, power_w=GONE)) == Exposure(True, 50_000.0, 50_000.0)
+    assert exposure(with_evse(base, power_w=Reading(-90_000.0, NOW_S))) == Exposure(True, 10_000.0, 50_000.0)
+    assert exposure(with_evse(base, power_w=Reading(90_000.0, NOW_S))) == Exposure(True, 50_000.0, 0.0)
+    assert exposure(with_evse(outlets(base, discharge_by="none"), power_w=GONE)) == Exposure(True, 50_000.0, 0.0)
     assert exposure(with_evse(base, vehicle=None)) == Exposure(True, 0.0, 0.0)
-    assert exposure(base, quarantined=True) == Exposure(False, 50_000.0, 0.0)
+    assert exposure(base, quarantined=True) == Exposure(False, 50_000.0, 50_000.0)
     fed = with_memory(base, least_w=-5_000.0)
     assert exposure(fed) == Exposure(True, 10_000.0, 5_000.0)
     assert exposure(with_evse(fed, power_w=Reading(-8_000.0, NOW_S))).discharge_w == 8_000.0

@@ -27,7 +27,7 @@ class Exposure(NamedTuple):
 def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
     """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more; unknown is the rating."""
     memory, evse = o.memory, o.evse
-    most_discharge_w = evse.max_discharge_w if memory.least_w < 0.0 else 0.0
+    most_discharge_w = 0.0 if evse.discharge_by == "none" else evse.max_discharge_w
     if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
         return Exposure(False, evse.fallback_w, 0.0)
     if quarantined:
@@ -38,8 +38,8 @@ def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
         return Exposure(True, 0.0, 0.0)
     if not o.metered:
         return Exposure(o.listens, evse.max_charge_w, most_discharge_w)
-    charge_w = max(o.power_w, memory.most_w, 0.0 if o.listens else evse.fallback_w)
-    return Exposure(o.listens, charge_w, max(-o.power_w, -memory.least_w))
+    charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, 0.0 if o.listens else evse.fallback_w)
+    return Exposure(o.listens, charge_w, max(min(-o.power_w, most_discharge_w), -memory.least_w))
 
 
 class Fitted(NamedTuple):

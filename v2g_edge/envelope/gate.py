@@ -18,25 +18,22 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
     if tuple(permit.evse for permit in permits) != tuple(evse.id for evse in site.evses):
         raise InvariantBroken("permits do not name every outlet exactly once, in the site's order")
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
-    sums_w = {feeder: [0.0] * 8 for feeder in parent}  # charging and export: in all, then on L1, L2, L3
-    bases_w = {feeder: [0.0, 0.0] for feeder in parent}  # of all feeders below it: least, most
-    for feeder in site.feeders:
-        node = feeder.id
-        while node:
-            bases_w[node][0] += feeder.base_load_min_w
-            bases_w[node][1] += feeder.base_load_max_w
-            node = parent[node]
+    # Charging and export, each in all and on L1, L2, L3; then the base load, least and most: own sums first, then up the tree.
+    own_w = {feeder.id: [0.0] * 8 + [feeder.base_load_min_w, feeder.base_load_max_w] for feeder in site.feeders}
     for evse, state, permit in zip(site.evses, snapshot.evses, permits, strict=True):
         _may(site, snapshot, evse, state, permit)
-        first, phases = (0 if permit.power_w > 0.0 else 4), [int(name) for name in evse.phases.split("L")[1:]]
-        node = evse.feeder if permit.power_w else ""
+        first, power_w, sums_w = (0 if permit.power_w > 0.0 else 4), abs(permit.power_w), own_w[evse.feeder]
+        sums_w[first] += power_w
+        for phase in evse.phases[1::2]:
+            sums_w[first + int(phase)] += power_w / (len(evse.phases) / 2)
+    all_w = {feeder: [0.0] * 10 for feeder in own_w}
+    for feeder, sums_w in own_w.items():
+        node = feeder
         while node:
-            sums_w[node][first] += abs(permit.power_w)
-            for phase in phases:
-                sums_w[node][first + phase] += abs(permit.power_w) / len(phases)
+            all_w[node] = [total + part for total, part in zip(all_w[node], sums_w, strict=True)]
             node = parent[node]
-    for feeder in site.feeders:
-        _must_fit(site, snapshot, feeder, sums_w[feeder.id], bases_w[feeder.id])
+    for place in site.feeders:
+        _must_fit(site, snapshot, place, all_w[place.id])
     return permits
 
 
@@ -62,13 +59,13 @@ def _may(site: Site, snapshot: Snapshot, evse: Evse, state: EvseState, permit: P
         raise InvariantBroken(f"{evse.id}: export without a live grid meter {site.grid.meter}")
 
 
-def _must_fit(site: Site, snapshot: Snapshot, feeder: Feeder, sums_w: list[float], bases_w: list[float]) -> None:
+def _must_fit(site: Site, snapshot: Snapshot, feeder: Feeder, sums_w: list[float]) -> None:
     """The least that holds whatever the meters say: base loads at their best with a live meter, at their worst without."""
     power = snapshot.meters[site.meters.index(feeder.meter)].power_w if feeder.meter else None
     live = power is not None and is_fresh(power, snapshot.now_s, site.safety.meter_max_age_s)
-    if sums_w[0] > max(feeder.import_limit_w - bases_w[not live], 0.0) + SLACK_W:
+    if sums_w[0] > max(feeder.import_limit_w - sums_w[8 if live else 9], 0.0) + SLACK_W:
         raise InvariantBroken(f"feeder {feeder.id}: {sums_w[0]:.0f} W of charging do not fit its import limit")
-    if sums_w[4] > max(feeder.export_limit_w + bases_w[0], 0.0) + SLACK_W:
+    if sums_w[4] > max(feeder.export_limit_w + sums_w[8], 0.0) + SLACK_W:
         raise InvariantBroken(f"feeder {feeder.id}: {sums_w[4]:.0f} W of export do not fit its export limit")
     if feeder.current is None:
         return

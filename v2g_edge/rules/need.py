@@ -1,10 +1,11 @@
 """How much a vehicle still needs before it leaves, and how long that takes at best."""
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from v2g_edge.model.reading import Reading, known_or
-from v2g_edge.model.site import Evse, VehicleType
+from v2g_edge.model.site import CurvePoint, Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState, VehicleState
 
 TIME_SLACK: Final = 1.15
@@ -51,22 +52,30 @@ def _target(vehicle: VehicleState, kind: VehicleType | None) -> float:
 
 
 def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:
-    """Time from one SoC to another at full power along the type's curve (battery side), piece by piece."""
-    points = kind.charge_curve if kind else ()
-    edges = sorted({low_pct, high_pct, *(point.soc_pct for point in points if low_pct < point.soc_pct < high_pct)})
-    battery_w = full_w * evse.efficiency
-    total_s = 0.0
-    for start_pct, end_pct in pairwise(edges):
-        # The lower power of both ends: never faster than the curve says.
-        power_w = min(battery_w, _curve(kind, start_pct), _curve(kind, end_pct)) if points else battery_w
-        total_s += (end_pct - start_pct) / 100.0 * capacity_wh / max(power_w, 0.05 * battery_w) * 3600.0
-    return total_s
+    """Time from one SoC to another at full power along the type's curve (battery side)."""
+    hours = _hours(kind.charge_curve if kind else (), full_w * evse.efficiency)
+    return (_at(hours, high_pct) - _at(hours, low_pct)) * capacity_wh * 3600.0
 
 
-def _curve(kind: VehicleType | None, soc_pct: float) -> float:
-    points = kind.charge_curve if kind else ()
+def _at(hours: tuple[float, ...], soc_pct: float) -> float:
+    whole = min(int(soc_pct), 99)
+    return hours[whole] + (soc_pct - whole) * (hours[whole + 1] - hours[whole])
+
+
+@lru_cache(maxsize=1_024)
+def _hours(points: tuple[CurvePoint, ...], battery_w: float) -> tuple[float, ...]:
+    """Hours from empty to each whole percent, for a battery of 1 Wh."""
+    hours = [0.0]
+    for soc_pct in range(100):
+        # The lower power of both ends of each percent: never faster than the curve says.
+        power_w = min(battery_w, _curve(points, soc_pct), _curve(points, soc_pct + 1)) if points else battery_w
+        hours.append(hours[-1] + 0.01 / max(power_w, 0.05 * battery_w))
+    return tuple(hours)
+
+
+def _curve(points: tuple[CurvePoint, ...], soc_pct: float) -> float:
     for left, right in pairwise(points):
         if left.soc_pct <= soc_pct <= right.soc_pct and right.soc_pct > left.soc_pct:
             share = (soc_pct - left.soc_pct) / (right.soc_pct - left.soc_pct)
             return left.power_w + share * (right.power_w - left.power_w)
-    return points[-1].power_w if points and soc_pct > points[-1].soc_pct else points[0].power_w if points else 0.0
+    return points[-1].power_w if soc_pct > points[-1].soc_pct else points[0].power_w
