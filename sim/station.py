@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
-from sim import dialect20
+from sim import answers20, dialect20
 from sim.clock import LoopClock
 from sim.dialect20 import Message
 from sim.outlet import Outlet
@@ -237,7 +237,7 @@ class Station:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, CallIn):
-            answer = None if event.problems else dialect20.answer(self, event.action, event.payload)
+            answer = None if event.problems else answers20.answer(self, event.action, event.payload)
             if answer is None:
                 self._machine.refuse(event.id, "NotSupported" if not event.problems else event.problems[0].code)
             else:

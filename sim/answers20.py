@@ -1,0 +1,245 @@
+"""What a simulated station understands in OCPP 2.0.1 and 2.1: calls in, answers out, their effect on profiles and variables.
+
+2.1 adds setpoints of operation mode CentralSetpoint. Its ``maxOfflineDuration`` is not played: the daemon's leases end by their
+``duration`` at the same time.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from sim.clock import stamp, unstamp
+from sim.dialect20 import Message, heartbeat, status, transaction_event
+from sim.outlet import Outlet
+from sim.profiles import NEVER_S, Profile, ProfileStore, Purpose
+from v2g_edge.field.ocpp.messages import Version
+
+PURPOSES: Final[dict[str, Purpose]] = {
+    "ChargingStationMaxProfile": "max",
+    "ChargingStationExternalConstraints": "max",
+    "TxDefaultProfile": "default",
+    "TxProfile": "tx",
+}
+NAMES: Final[dict[Purpose, str]] = {"max": "ChargingStationMaxProfile", "default": "TxDefaultProfile", "tx": "TxProfile"}
+
+INTERVALS: Final = {
+    ("SampledDataCtrlr", "TxUpdatedInterval"),
+    ("AlignedDataCtrlr", "Interval"),
+    ("OCPPCommCtrlr", "HeartbeatInterval"),
+}
+"""Writable variables that take a number of seconds."""
+
+LISTS: Final = {("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")}
+"""Writable variables that take a list; this station measures all that it can, whatever they say."""
+
+UNLIMITED_W: Final = 1e9
+"""More than any charger has."""
+
+VOLTS_PHASES: Final = 3 * 230.0
+"""A limit in A counts at three phases of 230 V."""
+
+
+class Owner(Protocol):
+    """What the dialect needs of its station."""
+
+    version: Version
+    outlets: dict[int, Outlet]
+    profiles: ProfileStore
+    variables: dict[tuple[str, str], str]
+
+    def wall_s(self) -> float:
+        """The station's wall time."""
+
+    def later(self, message: Message) -> None:
+        """Say something of its own accord after the answer."""
+
+    def ignores_profiles(self) -> bool:
+        """Accepts and does not obey."""
+
+    def rejects_profiles(self) -> bool:
+        """Refuses every profile."""
+
+    def reboot(self) -> None:
+        """Restart, soon."""
+
+
+def answer(owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer to a call, its effect done; None for an action that this station does not support."""
+    handler = _HANDLERS.get(action)
+    return handler(owner, payload) if handler else None
+
+
+def _set_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    if owner.rejects_profiles():
+        return _no("Unspecified")
+    profile = parse_profile(payload["evseId"], payload["chargingProfile"], owner.wall_s())
+    if profile is None:
+        return _no("InvalidSchedule")
+    if profile.outlet and profile.outlet not in owner.outlets:
+        return _no("UnknownEvse")
+    if profile.purpose == "tx" and (not profile.outlet or owner.outlets[profile.outlet].transaction != profile.transaction):
+        return _no("TxNotFound")
+    if owner.ignores_profiles():
+        return {"status": "Accepted"}
+    return {"status": "Accepted"} if owner.profiles.put(profile) else _no("DuplicateProfile")
+
+
+def _no(reason: str) -> dict[str, Any]:
+    return {"status": "Rejected", "statusInfo": {"reasonCode": reason}}
+
+
+def parse_profile(outlet: int, raw: dict[str, Any], wall_s: float) -> Profile | None:
+    """A profile off the wire; None for a kind or unit that it cannot do. Relative schedules start when they are received."""
+    schedule = raw["chargingSchedule"][0]
+    if raw["chargingProfileKind"] == "Recurring":
+        return None
+    factor = 1.0 if schedule["chargingRateUnit"] == "W" else VOLTS_PHASES
+    start_wall_s = unstamp(schedule["startSchedule"]) if "startSchedule" in schedule else wall_s
+    end_wall_s = start_wall_s + schedule["duration"] if "duration" in schedule else NEVER_S
+    if "validTo" in raw:
+        end_wall_s = min(end_wall_s, unstamp(raw["validTo"]))
+    return Profile(
+        id=raw["id"],
+        stack=raw["stackLevel"],
+        purpose=PURPOSES[raw["chargingProfilePurpose"]],
+        outlet=outlet,
+        start_wall_s=start_wall_s,
+        end_wall_s=end_wall_s,
+        periods=tuple((period["startPeriod"], factor * _power(period)) for period in schedule["chargingSchedulePeriod"]),
+        transaction=raw.get("transactionId", ""),
+    )
+
+
+def _power(period: dict[str, Any]) -> float:
+    """A period's setpoint where it has one (2.1, CentralSetpoint), else its limit; without either (2.1) it limits nothing."""
+    if period.get("operationMode") == "CentralSetpoint" and "setpoint" in period:
+        return float(period["setpoint"])
+    return float(period.get("limit", UNLIMITED_W))
+
+
+def _period(version: Version, offset_s: float, power_w: float) -> dict[str, Any]:
+    if version == "2.1" and power_w < 0:
+        return {"startPeriod": int(offset_s), "operationMode": "CentralSetpoint", "setpoint": power_w, "limit": 0}
+    return {"startPeriod": int(offset_s), "limit": power_w}
+
+
+def _clear_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    criteria = payload.get("chargingProfileCriteria", {})
+    purpose = criteria.get("chargingProfilePurpose")
+    gone = owner.profiles.clear(
+        purpose=PURPOSES[purpose] if purpose else None, profile_id=payload.get("chargingProfileId"), outlet=criteria.get("evseId")
+    )
+    return {"status": "Accepted" if gone else "Unknown"}
+
+
+def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    outlet = owner.outlets.get(payload["evseId"])
+    if outlet is None:
+        return {"status": "Rejected"}
+    wall_s, duration_s = owner.wall_s(), payload["duration"]
+    full_w = outlet.charger.evse.max_charge_w
+    periods = owner.profiles.composite(outlet.number, outlet.transaction, wall_s, duration_s, full_w)
+    schedule = {
+        "evseId": outlet.number,
+        "duration": duration_s,
+        "scheduleStart": stamp(wall_s),
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [_period(owner.version, *period) for period in periods],
+    }
+    return {"status": "Accepted", "schedule": schedule}
+
+
+def _get_profiles(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    wanted = payload.get("evseId")
+    purpose = payload["chargingProfile"].get("chargingProfilePurpose")
+    found = [p for p in owner.profiles.all() if wanted in {None, p.outlet} and purpose in {None, NAMES[p.purpose]}]
+    for profile in found:
+        report = {
+            "requestId": payload["requestId"],
+            "chargingLimitSource": "CSO",
+            "evseId": profile.outlet,
+            "chargingProfile": [_shown(profile, owner.version)],
+            "tbc": profile is not found[-1],
+        }
+        owner.later(("ReportChargingProfiles", report))
+    return {"status": "Accepted" if found else "NoProfiles"}
+
+
+def _shown(profile: Profile, version: Version) -> dict[str, Any]:
+    schedule: dict[str, Any] = {
+        "id": 1,
+        "chargingRateUnit": "W",
+        "startSchedule": stamp(profile.start_wall_s),
+        "chargingSchedulePeriod": [_period(version, *period) for period in profile.periods],
+    }
+    if profile.end_wall_s < NEVER_S:
+        schedule["duration"] = round(profile.end_wall_s - profile.start_wall_s)
+    shown = {
+        "id": profile.id,
+        "stackLevel": profile.stack,
+        "chargingProfilePurpose": NAMES[profile.purpose],
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": [schedule],
+    }
+    return {**shown, "transactionId": profile.transaction} if profile.transaction else shown
+
+
+def _set_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    results = []
+    for item in payload["setVariableData"]:
+        key = (item["component"]["name"], item["variable"]["name"])
+        known = key in INTERVALS or key in LISTS or key in owner.variables
+        if known:
+            owner.variables[key] = item["attributeValue"]
+        named = {"component": item["component"], "variable": item["variable"]}
+        results.append({"attributeStatus": "Accepted" if known else "UnknownVariable", **named})
+    return {"setVariableResult": results}
+
+
+def _get_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    results = []
+    for item in payload["getVariableData"]:
+        value = owner.variables.get((item["component"]["name"], item["variable"]["name"]))
+        named = {"component": item["component"], "variable": item["variable"]}
+        known = {"attributeStatus": "Accepted", "attributeValue": value, **named}
+        results.append({"attributeStatus": "UnknownVariable", **named} if value is None else known)
+    return {"getVariableResult": results}
+
+
+def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    number = payload.get("evse", {}).get("id")
+    outlets = [outlet for outlet in owner.outlets.values() if number in {None, outlet.number}]
+    wanted = payload["requestedMessage"]
+    if wanted == "StatusNotification":
+        for outlet in outlets:
+            owner.later(status(outlet, owner.wall_s()))
+    elif wanted == "Heartbeat":
+        owner.later(heartbeat())
+    elif wanted in {"TransactionEvent", "MeterValues"}:
+        for outlet in outlets:
+            if outlet.session is not None:
+                owner.later(transaction_event(outlet, owner.wall_s(), "Updated", "Trigger", outlet.sample()))
+    else:
+        return {"status": "NotImplemented"}
+    return {"status": "Accepted"}
+
+
+def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+    owner.reboot()
+    return {"status": "Accepted"}
+
+
+def _accept(_owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+    return {"status": "Accepted"}
+
+
+_HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] = {
+    "SetChargingProfile": _set_charging_profile,
+    "ClearChargingProfile": _clear_charging_profile,
+    "GetCompositeSchedule": _composite,
+    "GetChargingProfiles": _get_profiles,
+    "SetVariables": _set_variables,
+    "GetVariables": _get_variables,
+    "TriggerMessage": _trigger,
+    "Reset": _reset,
+    "ChangeAvailability": _accept,
+}
