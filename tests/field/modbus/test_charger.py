@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sim.modbus.mapped import MappedCharger
+from sim.modbus.mapped import MappedCharger, WatchdogRelay
 from sim.modbus.server import Fault, ModbusServer, Unit
 from tests.field.modbus.conftest import SITE, RealClock, until
 from v2g_edge.field.board import Board
@@ -38,7 +38,7 @@ def permit(power_w: float, valid_for_s: float = 30.0) -> Permit:
 class Stand:
     """One simulated charger: the power that it was told is the power that it measures."""
 
-    def __init__(self, map_id: str, *, contactor: str = "", watchdog_s: float = 5.0) -> None:
+    def __init__(self, map_id: str, *, contactor: str = "", relay_map: str = "", watchdog_s: float = 5.0) -> None:
         self.site: Site = replace(SITE, evses=(evse(contactor),))
         self.power_w = 0.0
         self.state = 1.0
@@ -48,7 +48,9 @@ class Stand:
             layout, self._values, self._apply, lambda: asyncio.get_running_loop().time(), channel=channel
         )
         self.unit = Unit(1, self.charger)
-        self.server = ModbusServer([self.unit])
+        relay = WatchdogRelay(lambda: asyncio.get_running_loop().time())
+        self.server = ModbusServer([self.unit, Unit(9, relay)])
+        self.relay = ModbusDevice("k", "line", "contactor", "k1", relay_map, unit=9, poll_s=0.5)
         self.board = Board(self.site, lambda: None)
         poll_s = max(0.02, layout.least_poll_s and 1.0)
         self.device = ModbusDevice("c", "line", "charger", "e1", map_id, poll_s=poll_s, channel=channel, watchdog_s=watchdog_s)
@@ -64,7 +66,7 @@ class Stand:
     async def start(self) -> ModbusField:
         await self.server.start()
         line = ModbusLine("line", host="127.0.0.1", port=self.server.port, timeout_s=0.2)
-        field = ModbusField((line,), (self.device,), self.site, self.board, RealClock())
+        field = ModbusField((line,), (self.device, *([self.relay] if self.relay.map else [])), self.site, self.board, RealClock())
         await field.start()
         return field
 
@@ -152,12 +154,21 @@ async def test_without_a_watchdog_it_charges_but_never_discharges(map_id: str, s
 
 
 @pytest.mark.parametrize("map_id", WITHOUT)
-async def test_a_contactor_behind_it_makes_up_for_the_watchdog(map_id: str, started: Start) -> None:
-    stand = Stand(map_id, contactor="k1")
+@pytest.mark.parametrize(("relay_map", "proven"), [("watchdog-relay", True), ("contactor", False)])
+async def test_a_contactor_with_a_time_out_makes_up_for_the_watchdog(
+    map_id: str, relay_map: str, started: Start, *, proven: bool
+) -> None:
+    """Once the relay's time-out was read back it discharges; a plain coil behind it is no dead-man."""
+    stand = Stand(map_id, contactor="k1", relay_map=relay_map)
     field = await started(stand)
     await stand.until(lambda: stand.board.evse("e1").link.connected)
-    assert await field.ports["e1"].write_permit(permit(-5_000.0)) == "accepted"
-    assert stand.power_w == -5_000.0
+    assert await field.ports["e1"].write_permit(permit(-5_000.0)) == "rejected"
+    await field.feed()
+    assert field.contactor_proven("k1") is proven
+    assert await field.ports["e1"].write_permit(permit(-5_000.0)) == ("accepted" if proven else "rejected")
+    assert stand.power_w == (-5_000.0 if proven else 0.0)
+    if proven:
+        await stand.until(lambda: stand.board.evse("e1").dead_man_ok)
 
 
 async def test_a_watchdog_that_is_not_taken_is_no_dead_man(started: Start) -> None:

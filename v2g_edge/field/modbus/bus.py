@@ -127,7 +127,11 @@ class ModbusField:
         board, clock = self._board, self._clock
         if device.role == "contact":
             return ContactPoller(device, peer, board, clock)
-        behind = any(evse.id == device.target and evse.contactor for evse in self._site.evses)
+        names = {evse.contactor for evse in self._site.evses if evse.id == device.target and evse.contactor}
+
+        def behind() -> bool:
+            return any(self.contactor_proven(name) for name in names)
+
         if device.map == "sunspec":
             if device.role == "meter":
                 return MeterPoller(device, peer, None, board, clock)
@@ -148,6 +152,10 @@ class ModbusField:
         charger = RegisterCharger(device, peer, layout, board, clock, contactor=behind)
         self.ports[device.target] = charger
         return charger
+
+    def contactor_proven(self, target: str) -> bool:
+        """Whether the contactor that feeds ``target`` opens by itself when we fall silent: its time-out was read back."""
+        return any(row.target == target and row.dead_man for row in self.contactors.values())
 
     def write_contactors(self, *, closed: bool) -> None:
         """Feed or open every contactor without waiting for it: for the tick. A round that still runs is not overtaken, except

@@ -1,5 +1,7 @@
 """A bidirectional charger driven by the registers of a map: polled like a meter, commanded like an OCPP charger."""
 
+from collections.abc import Callable
+
 import structlog
 from msgspec import Struct
 
@@ -59,7 +61,14 @@ class RegisterCharger(LeasedCharger):
     """A charger that a register map describes."""
 
     def __init__(
-        self, device: ModbusDevice, peer: Peer, layout: RegisterMap, board: Board, clock: ClockPort, *, contactor: bool
+        self,
+        device: ModbusDevice,
+        peer: Peer,
+        layout: RegisterMap,
+        board: Board,
+        clock: ClockPort,
+        *,
+        contactor: Callable[[], bool],
     ) -> None:
         super().__init__(device, peer, board, clock, contactor=contactor)
         self._map = layout

@@ -3,6 +3,7 @@
 Its sign is the generator's: W > 0 injects. Grid-code settings (703, 707-710) are read, compared, and never written.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -58,7 +59,14 @@ class SunSpecCharger(LeasedCharger):
     """Found by its models, set up through 704, audited against ``profile`` (None: no grid code to compare with)."""
 
     def __init__(
-        self, device: ModbusDevice, peer: Peer, profile: GridCode | None, board: Board, clock: ClockPort, *, contactor: bool
+        self,
+        device: ModbusDevice,
+        peer: Peer,
+        profile: GridCode | None,
+        board: Board,
+        clock: ClockPort,
+        *,
+        contactor: Callable[[], bool],
     ) -> None:
         super().__init__(device, peer, board, clock, contactor=contactor)
         self._profile = profile

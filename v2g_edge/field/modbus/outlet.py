@@ -7,6 +7,7 @@ fed, so when a permit runs out un-renewed while we live, zero is written and the
 import asyncio
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -38,13 +39,16 @@ PROOF_LEAST_W: Final = 500.0
 class LeasedCharger(ABC):
     """One outlet. ``poll`` reads it, ``write_permit`` commands it. Discharge needs the dead-man read back, or a contactor.
 
+    ``contactor`` tells whether a discharge-enable contactor with a proven time-out of its own stands behind the outlet.
     A kind of charger says how it is set up (``_prepare``), how a power is written (``_send``) and what its state means.
     """
 
     has_dead_man = True
     settle_s = 0.0
 
-    def __init__(self, device: ModbusDevice, peer: Peer, board: Board, clock: ClockPort, *, contactor: bool) -> None:
+    def __init__(
+        self, device: ModbusDevice, peer: Peer, board: Board, clock: ClockPort, *, contactor: Callable[[], bool]
+    ) -> None:
         self._device = device
         self._peer = peer
         self._board = board
@@ -120,7 +124,7 @@ class LeasedCharger(ABC):
 
         A setpoint that was not taken ends the lease of the one before: that one is not repeated, zero is.
         """
-        if permit.power_w < 0.0 and not (self._dead_man or self._contactor):
+        if permit.power_w < 0.0 and not (self._dead_man or self._contactor()):
             return "rejected"
         async with self._lock:
             towards_zero = abs(permit.power_w) <= abs(self._power_w) and permit.power_w * self._power_w >= 0.0
@@ -151,7 +155,7 @@ class LeasedCharger(ABC):
         urgent = fault not in {"", before.fault}
         self._board.update_evse(
             evse, urgent=urgent, link=link, status=status, fault=fault,
-            dead_man_ok=self._dead_man, grid_code_ok=self._grid_code_ok, **changes,
+            dead_man_ok=self._dead_man or self._contactor(), grid_code_ok=self._grid_code_ok, **changes,
         )  # fmt: skip
         self._publish_vehicle(status)
 

@@ -35,6 +35,7 @@ class Contactor:
         self._epoch = -1
         self._closed: bool | None = None
         self.dead_man = False
+        self.target = device.target
 
     async def feed(self) -> WriteResult:
         """Proof of work: close, or stay closed for another ``watchdog_s``."""
