@@ -1,7 +1,10 @@
 """Daemon and depot in one process: promises hold through a disturbance, one seed gives one digest, the report says all."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,18 @@ def test_the_evening_peak_is_sold_through_a_disturbance_and_the_same_seed_gives_
         assert journal.execute("SELECT count(*) FROM ticks").fetchone()[0] > 700
     with pytest.raises(FileExistsError, match="begins with an empty journal"):
         run_scenario(peak(), tmp_path / "first")
+
+
+@pytest.mark.slow
+def test_another_process_with_other_hashes_gives_the_same_digest(tmp_path: Path) -> None:
+    write_scenario(replace(peak(), duration_s=400.0), tmp_path / "short.json")
+    digests = set()
+    for hashes in ("1", "2"):
+        report = tmp_path / f"{hashes}.json"
+        command = [sys.executable, "-m", "sim", "run", "--scenario", str(tmp_path / "short.json"), "--report", str(report)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONHASHSEED": hashes})
+        digests.add(json.loads(report.read_text())["digest"])
+    assert len(digests) == 1
 
 
 @pytest.mark.slow
