@@ -1,13 +1,13 @@
 """``v2g-edge pki``: the site's own certificate authority for its charging stations."""
 
 import argparse
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.field.ocpp.pki import SiteCa
+from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.settings import HostSettings
 
 
@@ -38,7 +38,7 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do one step."""
-    wall_s = time.time()
+    wall_s = SystemClock().wall_s()
     try:
         if arguments.step == "init":
             SiteCa.create(arguments.folder, arguments.name, wall_s)

@@ -1,0 +1,1 @@
+"""Coverage-guided runs: ``python -m tests.fuzz``."""

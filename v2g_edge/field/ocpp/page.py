@@ -1,0 +1,176 @@
+"""docs/ocpp.md, made from the code: ``python -m v2g_edge.field.ocpp.page > docs/ocpp.md``."""
+
+import sys
+from typing import Final
+
+from v2g_edge.field.ocpp import admission, compliance, connection, frames, leases, machine, onboarding, outgoing, store
+from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
+from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
+from v2g_edge.field.ocpp.metering import MEASURANDS
+from v2g_edge.field.ocpp.operations import COMMISSIONING, OPERATIONS, RESERVED
+from v2g_edge.field.ocpp.station import Station
+from v2g_edge.model.settings import Listener
+
+OURS: Final = frozenset(
+    {
+        "SetChargingProfile",
+        "ClearChargingProfile",
+        "GetCompositeSchedule",
+        "GetChargingProfiles",
+        "ChangeConfiguration",
+        "SetVariables",
+        "TriggerMessage",
+        "CertificateSigned",
+        "GetDERControl",
+        "SetVariableMonitoring",
+    }
+)
+"""What the daemon sends by itself."""
+
+_INTRO: Final = """# OCPP: the central system
+
+Made by `python -m v2g_edge.field.ocpp.page > docs/ocpp.md`; a test holds it against the code.
+
+A charging station dials `ws://HOST:PORT/ANYTHING/IDENTITY` ({subprotocols} by WebSocket subprotocol, all on one port;
+default port {port}). The last part of the path must be a `stations` entry of the site file; anybody else is refused
+with 404, and the log says why.
+
+## What a station is told
+
+1. **A safe default first.** TxDefaultProfile (id {default_id} + evse) at the outlet's `fallback_w`, without an end. 2.x
+   stations are asked for it back (GetChargingProfiles). Until it stands the outlet has no dead-man and never
+   discharges.
+2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute,
+   `startSchedule` now on the station's clock, `duration` = the permit's, `validTo` with it (2.x), `maxOfflineDuration`
+   and `invalidAfterOfflineDuration` (2.1). When we fall silent it runs out and the default is what is left.
+3. **Discharge.** 1.6 and 2.0.1: a negative `limit`, only where the site file says `discharge_by = "negative_limit"`.
+   2.1: CentralSetpoint with `setpoint` and `dischargeLimit` below zero and `limit` 0 (`discharge_by = "setpoint"`). The
+   first discharge of a make (vendor, model, firmware) is at most {probe_w:.0f} W; the meter proves it (half of what was
+   asked, after {settle_s:.0f} s) or refutes it (charging with more than {wrong_w:.0f} W). What GetCompositeSchedule
+   answers is compared at once. A refuted make never gets a negative value again.
+4. **Refusals.** What stands in the way is cleared once, then other shapes are tried: {shapes}. What worked is kept.
+5. **A stop passes everything**: it goes before all other calls and waits at most {patience_s:g} s for the answer to the
+   one before it.
+
+## What a station says
+
+Sessions: TransactionEvent, or StartTransaction, StopTransaction and MeterValues. A start or an end is on disk before it
+is answered; registers follow every few seconds. Repetitions and late news change nothing. Readings with old time stamps
+are history, never the present; a wrong clock is recognised when several readings over time agree on it. The vehicle is
+the transaction's idToken (idTag), or an `additionalInfo` of type EVCCID, VIN or MacAddress. Needs come by
+NotifyEVChargingNeeds: `departureTime`, `stateOfCharge`, `evEnergyCapacity`, `evMaxPower`, target SoC from
+`v2xChargingParameters.targetSoC` or `fullSoC`; `v2xChargingParameters` is also read on 2.0.1, there or inside
+`customData`. The pack's temperature: 1.6 measurand Temperature at location EV; 2.x NotifyEvent, component ConnectedEV,
+variable Temperature.
+
+Metering asked for: {measurands}, every `meter_interval_s`.
+
+A station that reconnects takes over its old link, needs no boot and no new status: what was open is restored from disk,
+and it is asked for its status after {boot_wait_s:g} s without a BootNotification.
+
+## Who may charge
+
+{tokens}
+
+## Security
+
+Each listener has one security profile (0 none, 1 Basic, 2 TLS with Basic, 3 mutual TLS; a profile is never lowered by a
+message). After {failures} wrong credentials an address waits {locked_s:g} s. TLS 1.2 and 1.3; give an ECDSA and an RSA
+certificate; `tls_rsa_suites` adds the two suites without forward secrecy. `v2g-edge pki` makes the site's authority,
+issues, signs, lists, revokes. Put it into `pki` of the state folder and stations renew their certificates by
+SignCertificate, over TLS only.
+
+## Limits
+
+| what | limit |
+|---|---|
+"""
+
+_TOKENS: Final = """Everybody, unless the state folder holds `tokens.json`, which is read again when it changes:
+`{"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until": "2026-12-31T00:00:00Z"}}}`."""
+
+
+def render() -> str:
+    """The page."""
+    shapes = ", ".join(_shape(shape) for shape in leases.LADDER[1:])
+    intro = _INTRO.format(
+        subprotocols=", ".join(SUBPROTOCOL[version] for version in VERSIONS),
+        port=Listener().port,
+        default_id=leases.DEFAULT_ID,
+        lease_id=leases.LEASE_ID,
+        probe_w=compliance.PROBE_W,
+        settle_s=compliance.SETTLE_S,
+        wrong_w=compliance.WRONG_WAY_W,
+        shapes=shapes,
+        patience_s=machine.SAFETY_PATIENCE_S,
+        measurands=", ".join(MEASURANDS),
+        boot_wait_s=onboarding.BOOT_WAIT_S,
+        tokens=_TOKENS,
+        failures=admission.FAILURES_MAX,
+        locked_s=admission.LOCKED_S,
+    )
+    return intro + "\n".join([*_limits(), "", *_operations(), "", *_messages()]) + "\n"
+
+
+def _shape(shape: leases.Shape) -> str:
+    end = "with" if shape.valid_to else "without"
+    return f"{end} `validTo` in {shape.unit} at level {shape.stack_level}"
+
+
+def _limits() -> list[str]:
+    rows = (
+        ("one frame", f"{frames.FRAME_MAX} bytes"),
+        ("unread data of a station", f"{connection.UNREAD_MAX} bytes, then the link is cut"),
+        ("frames that are no OCPP", f"{connection.STRAYS_MAX}, then the link is closed (1008)"),
+        ("calls waiting for a station", f"{outgoing.QUEUE_MAX}, the least urgent falls out"),
+        ("calls of a station without answer", str(machine.OPEN_MAX)),
+        ("answer to a call", f"{machine.TIMEOUT_S:g} s; to a setpoint 10 s"),
+        ("pings lost in a row", f"{LOST_MAX} of {PONG_S:g} s, then the link is cut"),
+        ("first transaction id of 1.6", str(store.FIRST_TRANSACTION)),
+    )
+    return [f"| {what} | {limit} |" for what, limit in rows]
+
+
+def _operations() -> list[str]:
+    lines = ["## What can be asked", "", "`v2g-edge ocpp STATION OPERATION NAME=VALUE…`, and `ocpp` on the control socket.", ""]
+    lines += ["| operation | what | parameters | 1.6 | 2.x |", "|---|---|---|---|---|"]
+    lines.append("| call | any message of the version | action, payload | yes | yes |")
+    lines += [f"| {name} | {o.text} | {o.params} | {_yes(o.v16)} | {_yes(o.v2)} |" for name, o in sorted(OPERATIONS.items())]
+    lines += ["", "Never sent by hand: " + "; ".join(f"{action} ({why})" for action, why in sorted(RESERVED.items())) + "."]
+    lines.append(f"Only with `engineer=NAME`: {', '.join(sorted(COMMISSIONING))} (grid-code settings).")
+    return lines
+
+
+def _messages() -> list[str]:
+    lines = [
+        "## Every message",
+        "",
+        "*in*: answered. *out*: sent by the daemon itself. *ask*: on request, by `call` or an operation.",
+        "*NotSupported*: known, and answered so. *reserved*: never sent.",
+        "",
+    ]
+    for version in VERSIONS:
+        handled = handles(version)
+        rows = {action: "in" if action in handled else "NotSupported" for action in FROM_STATION[version]}
+        rows |= dict.fromkeys(SENDS[version], "in")
+        for action in FROM_CENTRAL[version]:
+            way = "out" if action in OURS else "reserved" if action in RESERVED else "ask"
+            rows[action] = f"{rows[action]}, {way}" if action in rows else way
+        lines += [f"### OCPP {version}", "", "| message | |", "|---|---|"]
+        lines += [f"| {action} | {rows[action]} |" for action in sorted(rows)]
+        lines.append("")
+    return lines[:-1]
+
+
+def handles(version: Version) -> frozenset[str]:
+    """The incoming actions that are answered in ``version``."""
+    nobody: Station = object.__new__(Station)  # the handlers are only named, never called
+    return DIALECTS[version](nobody, lambda: 0.0).handles
+
+
+def _yes(there: object) -> str:
+    return "yes" if there else "no"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
