@@ -176,3 +176,4 @@ class ModbusServer:
             task.cancel()
         await asyncio.gather(*server.tasks, return_exceptions=True)
         await server.shutdown()  # type: ignore[no-untyped-call]
+        await asyncio.sleep(0)  # transports close in the loop's next round

@@ -13,8 +13,9 @@ import msgspec
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.config import ConfigError, load
+from v2g_edge.departure.departures import depot_of
 from v2g_edge.envelope.memory import EnvelopeMemory
-from v2g_edge.envelope.permits import depot_of, permit_all
+from v2g_edge.envelope.permits import permit_all
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.modbus.commission import Finding, Sample, directions, fit_meter, fit_step, judge, meter_verdict

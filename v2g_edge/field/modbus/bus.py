@@ -197,6 +197,7 @@ class ModbusField:
         await asyncio.gather(*tasks, return_exceptions=True)
         for wire in self._wires.values():
             wire.hang_up()
+        await asyncio.sleep(0)  # transports close in the loop's next round
 
     async def _run(self, device: ModbusDevice, poller: Poller) -> None:
         """Poll every ``poll_s``; rounds that a slow device made us miss are left out, not made up.
