@@ -14,8 +14,9 @@ from tests.depot import BUS, small_evse
 from tests.envelope.grids import toy as toy_code
 from v2g_edge.departure.departures import depot_of
 from v2g_edge.envelope.enter_service import ServiceMemory
-from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
+from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import Decision, permit_all
+from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Measured, Reading, Unknown

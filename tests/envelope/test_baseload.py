@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.envelope.strategies import GONE, Scene, next_tick, permit, ready, with_evse, with_meter
 from tests.envelope.test_feeders import context
 from v2g_edge.envelope.baseload import HOLD_S, SETTLE_S, hold_bases, live_bases
-from v2g_edge.envelope.memory import BaseMemory
+from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading
 

@@ -24,8 +24,8 @@ from tests.envelope.strategies import (
 )
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory
-from v2g_edge.envelope.memory import MeterMemory
 from v2g_edge.envelope.table import SITE
+from v2g_edge.model.evidence import MeterMemory
 from v2g_edge.model.fault import FAULTS, fault_code, fault_of
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import Vehicle
@@ -124,6 +124,7 @@ CASES: list[tuple[str, str, Break]] = [
     ("charger_faulted", "b1", lambda s: with_evse(s, fault="Inverter_Fault_0x04")),
     ("charger_faulted", "b1", lambda s: with_evse(s, fault="something new")),
     ("charger_faulted", "b1", lambda s: with_evse(s, status="faulted")),
+    ("charger_faulted", "b1", lambda s: with_evse(s, status="faulted", fault="WeakSignal")),
     ("charger_impaired", "b1", lambda s: with_evse(s, fault="HighTemperature")),
     ("ev_connection_lost", "b1", lambda s: with_evse(s, status="available")),
     ("ev_connection_lost", "b1", lambda s: with_evse(s, status="unavailable")),

@@ -42,7 +42,8 @@ def exposure(scene: Scene, *, quarantined: bool = False) -> Exposure:
 def fitted(scene: Scene, *wished_w: float) -> list[float]:
     seen = context(scene)
     exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
-    return [round(w, 3) for w in fit(seen, list(wished_w), exposures, seen.frame.tree.base_max_w).power_w]
+    cuts = fit(seen, list(wished_w), exposures, seen.frame.tree.base_max_w)
+    return [round(w if cut is None else min(max(w, cut.min_w), cut.max_w), 3) for w, cut in zip(wished_w, cuts, strict=True)]
 
 
 def hall(scene: Scene, **changes: object) -> Scene:

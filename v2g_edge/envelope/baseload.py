@@ -7,7 +7,7 @@ them the commissioned bound holds again.
 from typing import Final
 
 from v2g_edge.envelope.facts import Context
-from v2g_edge.envelope.memory import BaseMemory
+from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading, is_fresh
 

@@ -4,7 +4,8 @@ A trip allows what missing data allows, charging at the proven fallback, and no 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from types import SimpleNamespace
+from typing import Any, Final
 
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.envelope.table import SITE, Action, Clear, Found, Latch, Row, Scope
@@ -18,7 +19,6 @@ HEAT_HYSTERESIS_C: Final = 3.0
 """What was too hot must have cooled this far: sensors resolve 1 K, and packs warm by about 1 K a minute at full power."""
 TURNS: Final = 3
 """So many opposite moves in a row: one or two may be the building's own."""
-
 
 Condition = Callable[[Context, Any, Latch | None], bool | str]
 """Of the context, one subject, and the row's own latch there: words for people where the row holds, false or "" elsewhere."""
@@ -45,17 +45,13 @@ def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Calla
     return make
 
 
-class _Whole(NamedTuple):
-    id: str
-
-
-_WHOLE = (_Whole(SITE),)
+_WHOLE = (SimpleNamespace(id=SITE),)
 _site = _each("site", lambda _c: _WHOLE)
 _meter = _each("meter", lambda c: c.meters)
 _evse = _each("evse", lambda c: c.outlets)
 
 
-def _export_hold(c: Context, _it: _Whole, _held: Latch | None) -> str:
+def _export_hold(c: Context, _it: object, _held: Latch | None) -> str:
     if not c.site.grid.export_allowed:
         return "grid.export_allowed = false"
     if c.relay is None or c.grid_meter is None:
@@ -63,30 +59,29 @@ def _export_hold(c: Context, _it: _Whole, _held: Latch | None) -> str:
     return "export held by the operator" if c.snapshot.operator.export_hold else ""
 
 
-def _relay_open(c: Context, _it: _Whole, _held: Latch | None) -> str:
+def _relay_open(c: Context, _it: object, _held: Latch | None) -> str:
     open_now = c.relay is not None and isinstance(c.relay.closed, Reading) and c.relay.closed.value < 0.5
     return f"contact {c.site.grid.relay} is open" if open_now else ""
 
 
-def _relay_silent(c: Context, _it: _Whole, _held: Latch | None) -> str:
+def _relay_silent(c: Context, _it: object, _held: Latch | None) -> str:
     max_age_s = c.site.safety.contact_max_age_s
     alive = c.relay is None or is_fresh(c.relay.closed, c.snapshot.now_s, max_age_s)
     return "" if alive else f"contact {c.site.grid.relay} has no sample younger than {max_age_s:g} s"
 
 
-def _start_window(c: Context, _it: _Whole, _held: Latch | None) -> str:
+def _start_window(c: Context, _it: object, _held: Latch | None) -> str:
     window_hz = c.site.safety.export_start_window_hz
     hz = fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0) if c.grid_meter else 0.0
     off_hz = hz - c.site.grid.nominal_hz
-    return (
-        "" if abs(off_hz) <= window_hz else f"frequency is {off_hz:+.3f} Hz off nominal, export starts within ±{window_hz:g} Hz"
-    )
+    return "" if abs(off_hz) <= window_hz else f"frequency is {off_hz:+.3f} Hz off nominal, export starts within ±{window_hz:g}"
 
 
 def _stopped(what: str) -> Condition:
     def condition(_c: Context, o: Outlet, _held: Latch | None) -> str:
-        code = o.state.fault or ("Faulted" if o.state.status == "faulted" else "")
-        return f"{code}: {fault_of(code).text}" if code and fault_of(code).stops == what else ""
+        code, faulted = o.state.fault, o.state.status == "faulted"
+        stops = "all" if faulted else fault_of(code).stops if code else ""
+        return f"{code or 'status Faulted'}: {fault_of(code).text}" if stops == what else ""
 
     return condition
 

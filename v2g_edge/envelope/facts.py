@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory, MeterMemory
+from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.model.evidence import EvseMemory, MeterMemory
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, fresh_or, is_fresh

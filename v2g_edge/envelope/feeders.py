@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Measured, fresh_or
-from v2g_edge.model.tree import PHASES, phase_share
 
 LOWEST_V_PU: Final = 0.8
 """Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown counts as this."""
@@ -42,13 +41,6 @@ def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
     return Exposure(o.listens, charge_w, max(min(-o.power_w, most_discharge_w), -memory.least_w))
 
 
-class Fitted(NamedTuple):
-    """Powers that fit the tree, and for each outlet the feeder bound that cut it, if one did."""
-
-    power_w: list[float]
-    cut_by: list[Bound | None]
-
-
 class _Side(NamedTuple):
     """One direction as positive numbers for each outlet: wished, the part of that which is its proven fallback, permitted last,
     possibly flowing where it listens, possibly flowing where it does not, metered.
@@ -70,23 +62,23 @@ class _Limit(NamedTuple):
     limit_w: float
     base_w: float
     metered: Measured | None
-    weights: list[float] | None
+    weights: tuple[float, ...] | None
     source: str
 
 
-def fit(c: Context, wished_w: list[float], exposures: list[Exposure], bases_w: tuple[float, ...]) -> Fitted:
-    """Cut ``wished_w`` (already within the ratings) until every feeder holds in both directions.
+def fit(c: Context, wished_w: list[float], exposures: list[Exposure], bases_w: tuple[float, ...]) -> list[Bound | None]:
+    """For each outlet the feeder's bound that cuts ``wished_w`` (already within the ratings) most, None where all of it fits.
 
     Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not matter. ``bases_w`` are
     the base loads to reckon with (``baseload``).
     """
-    fitted = Fitted(list(wished_w), [None] * len(wished_w))
+    cuts: list[Bound | None] = [None] * len(wished_w)
     sides = [_side(c, wished_w, exposures, 1.0)] + ([_side(c, wished_w, exposures, -1.0)] if min(wished_w) < 0.0 else [])
     for place, members in enumerate(c.frame.tree.below):
         for side in sides if members else ():
             for limit in _limits(c, place, side.sign, bases_w[place]):
-                _cut(c, side, limit, members, fitted)
-    return fitted
+                _cut(c, side, limit, members, cuts)
+    return cuts
 
 
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
@@ -125,14 +117,12 @@ def _limits(c: Context, place: int, sign: float, base_w: float) -> list[_Limit]:
         limit_a = current.import_a if sign > 0.0 else current.export_a
         on_phase_w = max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * v
         power = state.phase_power_w[phase] if state else None
-        weights = [phase_share(evse, phase) for evse in c.site.evses]
         source = f"feeder {feeder.id}: {limit_a:g} A {side} on L{phase + 1} at {v:.0f} V, base load {on_phase_w:.0f} W"
-        limits.append(_Limit(limit_a * v * free, on_phase_w, power, weights, source))
+        limits.append(_Limit(limit_a * v * free, on_phase_w, power, c.frame.tree.weights[phase], source))
         if current.imbalance_a < ANY_W:
-            single = [w if len(PHASES[evse.phases]) == 1 else 0.0 for w, evse in zip(weights, c.site.evses, strict=True)]
             # Charging on one phase and discharging on another add up: each direction may use half.
             source = f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A, half for each direction, on L{phase + 1}"
-            limits.append(_Limit(current.imbalance_a * v * free / 2.0, 0.0, None, single, source))
+            limits.append(_Limit(current.imbalance_a * v * free / 2.0, 0.0, None, c.frame.tree.single[phase], source))
     return limits
 
 
@@ -143,7 +133,7 @@ def _voltage(c: Context, measured: Measured) -> float:
     return max(min(v, c.site.grid.nominal_v), lowest_v)
 
 
-def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], fitted: Fitted) -> None:
+def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], cuts: list[Bound | None]) -> None:
     """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be using."""
     w = limit.weights
     if w is not None:
@@ -169,13 +159,13 @@ def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], fitte
         return
     proven = _share(free_w, proven_w)
     rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
-    for i in members:
+    for i in [i for i in members if side.wished_w[i]]:
         wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
         fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + max(wish_w - last_w, 0.0) * raised)
-        if fits_w < side.sign * fitted.power_w[i]:
-            fitted.power_w[i] = side.sign * fits_w
+        before = cuts[i]
+        if fits_w < (max(-before.min_w, before.max_w) if before else wish_w):
             low_w, high_w = (0.0, fits_w) if side.sign > 0.0 else (-fits_w, 0.0)
-            fitted.cut_by[i] = Bound(low_w, high_w, side.rule, limit.source)
+            cuts[i] = Bound(low_w, high_w, side.rule, limit.source)
 
 
 def _share(available_w: float, wanted_w: float) -> float:

@@ -15,9 +15,10 @@ from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
 from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
-from v2g_edge.envelope.memory import EnvelopeMemory, EvseMemory
+from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, action_of, judge
 from v2g_edge.model.event import Event
+from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import fresh_or
@@ -26,7 +27,6 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
 
 __all__ = ["Decision", "Depot", "depot_of", "permit_all"]
-
 GOLDEN: Final = 0.618_033_988_75
 """Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
 STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
@@ -57,7 +57,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     wished_w = [wishes[i].power_w if i in wishes else 0.0 for i in frame.ids]
     rated_w = [min(max(w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(wished_w, site.evses, strict=True)]
     live_w = live_bases(context, memory.bases)
-    cuts = fit(context, rated_w, exposures, live_w).cut_by
+    cuts = fit(context, rated_w, exposures, live_w)
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
@@ -67,27 +67,20 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
             limits.append(cut)
         if evse in kept.refused:
             limits.append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))
-    pace = _Pace(site.safety.ramp_up_w_per_s * dt_s, site.safety.lease_s, renew=answered)
-    permits = [_permit(o, wish_w, limits, pace) for o, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True)]
+    ramp_w, stale = site.safety.ramp_up_w_per_s * dt_s, any(row.id in STALE_ROWS for row, _ in verdict.active)
+    permits = []
+    for outlet, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True):
+        renew = answered and not (stale and any(limit.rule in STALE_ROWS for limit in limits))
+        permits.append(_permit(outlet, wish_w, limits, ramp_w, site.safety.lease_s, renew=renew))
     memories = [_remember(o, e, permit, snapshot) for o, e, permit in zip(context.outlets, exposures, permits, strict=True)]
+    meters, bases = tuple(meter.memory for meter in context.meters), hold_bases(context, memory.bases, permits)
+    memory = replace(memory, now_s=snapshot.now_s, started=True, evses=tuple(memories), meters=meters, bases=bases, live_w=live_w)
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),
         bounds=tuple(tuple(b) for b in bounds),
         contactor=not tripped,
         events=verdict.events + kept.events,
-        memory=replace(
-            memory,
-            now_s=snapshot.now_s,
-            started=True,
-            evses=tuple(memories),
-            meters=tuple(meter.memory for meter in context.meters),
-            bases=hold_bases(context, memory.bases, permits),
-            live_w=live_w,
-            latches=verdict.latches,
-            trip=trip,
-            service=service,
-            departures=kept.memory,
-        ),
+        memory=replace(memory, latches=verdict.latches, trip=trip, service=service, departures=kept.memory),
     )
 
 
@@ -99,17 +92,10 @@ def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple
     now_s, samples = snapshot.now_s, snapshot.grid_samples
     trip, verdict = trip_step(code, nominal_v, memory.trip, samples, now_s, max_age_s)
     fault = "; ".join(describe(each) for each in verdict.trips)
-    closed = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
+    contact = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
+    closed, chance = fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5, snapshot.wall_s * GOLDEN % 1.0
     service, state = service_step(
-        code,
-        nominal_v,
-        memory.service,
-        samples,
-        now_s,
-        max_age_s,
-        trip=fault,
-        permitted=fresh_or(closed, now_s, site.safety.contact_max_age_s, 0.0) > 0.5,
-        chance=snapshot.wall_s * GOLDEN % 1.0,
+        code, nominal_v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance
     )
     return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
 
@@ -126,13 +112,7 @@ def _inputs(context: Context, dt_s: float) -> Inputs:
     )
 
 
-class _Pace(NamedTuple):
-    ramp_w: float
-    lease_s: float
-    renew: bool
-
-
-def _permit(o: Outlet, wish_w: float, bounds: list[Bound], pace: _Pace) -> Permit:
+def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
     evse, last_w = o.evse, o.memory.power_w
     low_w, high_w = room(bounds)
     bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
@@ -141,14 +121,13 @@ def _permit(o: Outlet, wish_w: float, bounds: list[Bound], pace: _Pace) -> Permi
         bound_by = next(bound for bound in bounds if bound.min_w == low_w)
     elif power_w < wish_w:
         bound_by = next(bound for bound in bounds if bound.max_w == high_w)
-    ramped_w = min(max(power_w, min(last_w, 0.0) - pace.ramp_w), max(last_w, 0.0) + pace.ramp_w)
+    ramped_w = min(max(power_w, min(last_w, 0.0) - ramp_w), max(last_w, 0.0) + ramp_w)
     if ramped_w != power_w:
         bound_by, power_w = Bound(min(ramped_w, 0.0), max(ramped_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s"), ramped_w
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
         bound_by = Bound(0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power")
         power_w = 0.0
-    fresh = pace.renew and not any(bound.rule in STALE_ROWS for bound in bounds)
-    return Permit(evse.id, power_w, low_w, high_w, pace.lease_s, fresh, wish_w, bound_by)
+    return Permit(evse.id, power_w, low_w, high_w, lease_s, renew, wish_w, bound_by)
 
 
 def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot) -> EvseMemory:
@@ -156,12 +135,7 @@ def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot)
     if not exposure.listens and snapshot.now_s <= old.lease_until_s:
         return old  # what it was last told may still be in force, until that lease has run out
     confirmed = command.ack == "accepted"
-    most_w = max(command.power_w, old.power_w, 0.0) if confirmed else old.most_w
-    least_w = min(command.power_w, old.power_w, 0.0) if confirmed else old.least_w
-    return replace(
-        old,
-        power_w=permit.power_w,
-        lease_until_s=snapshot.now_s + permit.valid_for_s,
-        most_w=max(most_w, permit.power_w),
-        least_w=min(least_w, permit.power_w),
-    )
+    most_w = max(permit.power_w, max(command.power_w, old.power_w, 0.0) if confirmed else old.most_w)
+    least_w = min(permit.power_w, min(command.power_w, old.power_w, 0.0) if confirmed else old.least_w)
+    until_s = snapshot.now_s + permit.valid_for_s
+    return replace(old, power_w=permit.power_w, lease_until_s=until_s, most_w=most_w, least_w=least_w)

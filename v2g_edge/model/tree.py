@@ -19,7 +19,8 @@ class Tree(NamedTuple):
     """Feeders leaves first. ``below``: for each feeder the places in ``Site.evses`` of all outlets under it.
 
     ``above``: for each outlet the places in ``feeders`` of all feeders over it, nearest first. ``base_min_w`` and ``base_max_w``:
-    what the base loads of a feeder and of all feeders below it add up to, at least and at most.
+    what the base loads of a feeder and of all feeders below it add up to, at least and at most. ``weights``: for each grid phase
+    the share of each outlet's power that flows there; ``single``: the same for single-phase outlets alone.
     """
 
     feeders: tuple[Feeder, ...]
@@ -27,6 +28,8 @@ class Tree(NamedTuple):
     above: tuple[tuple[int, ...], ...]
     base_min_w: tuple[float, ...]
     base_max_w: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...]
+    single: tuple[tuple[float, ...], ...]
 
 
 def tree_of(site: Site) -> Tree:
@@ -54,6 +57,8 @@ def tree_of(site: Site) -> Tree:
         above=above,
         base_min_w=tuple(sum(feeder.base_load_min_w for feeder in all_below) for all_below in inside),
         base_max_w=tuple(sum(feeder.base_load_max_w for feeder in all_below) for all_below in inside),
+        weights=tuple(tuple(phase_share(evse, phase) for evse in site.evses) for phase in range(3)),
+        single=tuple(tuple(float(PHASES[evse.phases] == (phase,)) for evse in site.evses) for phase in range(3)),
     )
 
 
