@@ -35,7 +35,7 @@ ENVELOPE: Final = ROOT / "v2g_edge" / "envelope"
 AT_ONCE: Final = 2
 CHILD_S: Final = 60.0
 """A mutant that runs longer loops for ever."""
-SHARED: Final = ("test_permits", "test_checks", "test_properties")
+SHARED: Final = ("test_checks", "test_feeders", "test_properties")
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "table": ("test_table",),
     "gate": ("test_gate",),
@@ -43,7 +43,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "baseload": ("test_baseload", *SHARED),
     "checks": ("test_checks", *SHARED),
     "facts": ("test_facts", *SHARED),
-    "feeders": ("test_feeders", *SHARED),
+    "feeders": ("test_feeders", "test_gate", "test_properties"),
     "permits": SHARED,
 }
 """The tests that have to notice, cheapest first; a module that is not named here is tried with its own test file."""
@@ -201,6 +201,7 @@ def main() -> int:
         importlib.util.find_spec(f"v2g_edge.envelope.{name}")
     for loaded in [name for name in sys.modules if name.startswith("v2g_edge")]:
         del sys.modules[loaded]
+    os.environ["ENVELOPE_EXAMPLES"] = "15"
     for name in given.modules:
         path = ENVELOPE / f"{name}.py"
         same = Mutant(name, 0, "no change", compile(path.read_text(encoding="utf-8"), str(path), "exec"))

@@ -1,5 +1,6 @@
 """What holds for every depot, every state and every wish: above all that less knowledge never allows more."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,9 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import GridSample
 from v2g_edge.model.tree import phase_share
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+EXAMPLES = int(os.environ.get("ENVELOPE_EXAMPLES", "150"))
+"""Mutation testing asks for fewer: there are a thousand mutants."""
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 NOISE_W = 1e-6
 
 
