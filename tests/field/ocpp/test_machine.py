@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.field.ocpp.samples import keys, property_names, sample
 from v2g_edge.field.ocpp.events import Answered, AnswerRejected, CallIn, Duplicate, Event, Expired, Refused, SendIn, Stray
 from v2g_edge.field.ocpp.frames import FRAME_MAX
-from v2g_edge.field.ocpp.machine import SAFETY_PATIENCE_S, SETTLED_MAX, TIMEOUT_S, Machine
+from v2g_edge.field.ocpp.machine import SAFETY_PATIENCE_S, SETPOINT_PATIENCE_S, SETTLED_MAX, TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
 from v2g_edge.field.ocpp.outgoing import BULK, QUEUE_MAX, SAFETY, SETPOINT
 from v2g_edge.field.ocpp.schemas import schema
@@ -203,6 +203,18 @@ def test_a_safety_call_passes_everything_and_does_not_wait_for_a_slow_answer() -
     machine.tick(1.0 + SAFETY_PATIENCE_S)
     assert machine.events() == [Expired(slow, "GetConfiguration", "gave_way", sent=True)]
     assert [frame[1] for frame in sent(machine)] == [stop]
+
+
+def test_a_lease_waits_a_little_for_a_question_and_not_at_all_longer() -> None:
+    machine = central("1.6")
+    question = machine.call("GetConfiguration", {}, 0.0, priority=BULK)
+    machine.call("ClearCache", {}, 10.0, priority=SETPOINT)
+    machine.call("GetLocalListVersion", {}, 10.0)
+    assert machine.next_deadline_s() == 10.0 + SETPOINT_PATIENCE_S
+    machine.tick(10.0 + SETPOINT_PATIENCE_S)
+    assert machine.events() == [Expired(question, "GetConfiguration", "gave_way", sent=True)]
+    machine.call("GetConfiguration", {}, 13.0)
+    assert machine.next_deadline_s() == 10.0 + SETPOINT_PATIENCE_S + TIMEOUT_S
 
 
 def test_a_newer_setpoint_replaces_the_queued_one_of_its_key_and_keeps_its_place() -> None:

@@ -30,7 +30,7 @@ from v2g_edge.field.ocpp.events import (
     Stray,
 )
 from v2g_edge.field.ocpp.messages import SENDS, Role, Version, incoming_actions, known_actions
-from v2g_edge.field.ocpp.outgoing import ROUTINE, SAFETY, Outgoing, Queue
+from v2g_edge.field.ocpp.outgoing import ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
 from v2g_edge.field.ocpp.schemas import Problem, problems
 
 TIMEOUT_S: Final = 30.0
@@ -39,6 +39,11 @@ TIMEOUT_S: Final = 30.0
 SAFETY_PATIENCE_S: Final = 0.5
 """How long a safety call waits for the answer to the call before it. A local network answers in milliseconds; a station
 that does not may not hold up a stop. The specifications leave the time-out of a call to its sender."""
+
+SETPOINT_PATIENCE_S: Final = 3.0
+"""The same for a lease: some stations never answer an action they do not know, and a lease may not run out meanwhile."""
+
+_PATIENCE_S: Final = {SAFETY: SAFETY_PATIENCE_S, SETPOINT: SETPOINT_PATIENCE_S}
 
 SETTLED_MAX: Final = 32
 """Calls remembered after their end, to tell late and duplicate answers from strays."""
@@ -118,9 +123,10 @@ class Machine:
         out = Outgoing(f"{self._prefix}{self._next}", action, payload, priority, key, timeout_s)
         for gone, why in self._queue.put(out):
             self._events.append(Expired(gone.id, gone.action, why, sent=False))
-        if priority == SAFETY and self._line is not None and self._line.priority != SAFETY:
-            self._line.deadline_s = min(self._line.deadline_s, now_s + SAFETY_PATIENCE_S)
-            self._line.why = "gave_way"
+        if priority in _PATIENCE_S and self._line is not None and self._line.priority > priority:
+            deadline_s = now_s + _PATIENCE_S[priority]
+            if deadline_s < self._line.deadline_s:
+                self._line.deadline_s, self._line.why = deadline_s, "gave_way"
         self._pump(now_s)
         return out.id
 

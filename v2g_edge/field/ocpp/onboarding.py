@@ -26,6 +26,9 @@ log = structlog.get_logger()
 BOOT_WAIT_S: Final = 2.0
 """A station that boots sends BootNotification at once; one that merely reconnects sends nothing at all (reference ocpp.md)."""
 
+BULK_S: Final = 10.0
+"""Patience with what is good to know and no more."""
+
 DER_REQUEST: Final = 1
 """Request id of our one reading of DER settings."""
 
@@ -125,14 +128,16 @@ class Onboarding:
 
     async def _read_21(self) -> None:
         """What 2.1 adds: the charger's grid-code settings, to audit them, and its power as a stream."""
-        await self._connection.call("GetDERControl", {"requestId": DER_REQUEST}, priority=BULK)
+        await self._connection.call("GetDERControl", {"requestId": DER_REQUEST}, priority=BULK, timeout_s=BULK_S)
         interval = max(int(self._station.settings.meter_interval_s), 1)
         for number in self._station.outlets:
             monitor = {
                 "value": interval, "type": "Periodic", "severity": 9, "periodicEventStream": {"interval": interval},
                 "component": {"name": "EVSE", "evse": {"id": number}}, "variable": {"name": "Power"},
             }  # fmt: skip
-            outcome = await self._connection.call("SetVariableMonitoring", {"setMonitoringData": [monitor]}, priority=BULK)
+            outcome = await self._connection.call(
+                "SetVariableMonitoring", {"setMonitoringData": [monitor]}, priority=BULK, timeout_s=BULK_S
+            )
             if isinstance(outcome, Answered):
                 for result in outcome.payload.get("setMonitoringResult") or ():
                     if result.get("status") == "Accepted" and isinstance(result.get("id"), int):
@@ -147,7 +152,7 @@ class Onboarding:
                 payload["connectorId"] = wire.ocpp_evse
             else:
                 payload["evse"] = {"id": wire.ocpp_evse, "connectorId": wire.ocpp_connector}
-            await self._connection.call("TriggerMessage", payload, priority=BULK)
+            await self._connection.call("TriggerMessage", payload, priority=BULK, timeout_s=BULK_S)
 
 
 def _told(outcome: Outcome) -> str:

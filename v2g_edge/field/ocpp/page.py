@@ -50,7 +50,7 @@ with 404, and the log says why.
    answers is compared at once. A refuted make never gets a negative value again.
 4. **Refusals.** What stands in the way is cleared once, then other shapes are tried: {shapes}. What worked is kept.
 5. **A stop passes everything**: it goes before all other calls and waits at most {patience_s:g} s for the answer to the
-   one before it.
+   one before it; a lease waits at most {lease_patience_s:g} s.
 
 ## What a station says
 
@@ -103,6 +103,7 @@ def render() -> str:
         wrong_w=compliance.WRONG_WAY_W,
         shapes=shapes,
         patience_s=machine.SAFETY_PATIENCE_S,
+        lease_patience_s=machine.SETPOINT_PATIENCE_S,
         measurands=", ".join(MEASURANDS),
         boot_wait_s=onboarding.BOOT_WAIT_S,
         tokens=_TOKENS,

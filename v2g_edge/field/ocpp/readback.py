@@ -56,7 +56,7 @@ async def planned_w(connection: Connection, version: Version, outlet: Outlet) ->
     """
     number = outlet.wire.ocpp_evse
     payload: dict[str, Any] = {"connectorId" if version == "1.6" else "evseId": number, "duration": 10, "chargingRateUnit": "W"}
-    outcome = await connection.call("GetCompositeSchedule", payload, priority=BULK)
+    outcome = await connection.call("GetCompositeSchedule", payload, priority=BULK, timeout_s=REPORT_S)
     if not isinstance(outcome, Answered) or outcome.payload.get("status") != "Accepted":
         return None
     schedule = outcome.payload.get("chargingSchedule" if version == "1.6" else "schedule") or {}
