@@ -42,6 +42,7 @@ class Stand:
         self.site: Site = replace(SITE, evses=(evse(contactor),))
         self.power_w = 0.0
         self.state = 1.0
+        self.soc_pct = 64.0
         self.layout = layout = load_map(map_id)
         channel = layout.first_channel
         self.charger = MappedCharger(
@@ -59,7 +60,7 @@ class Stand:
         self.power_w = power_w
 
     def _values(self) -> dict[str, float]:
-        found = {"power_w": self.power_w, "state": self.state, "soc_pct": 64.0, "connected": 1.0}
+        found = {"power_w": self.power_w, "state": self.state, "soc_pct": self.soc_pct, "connected": 1.0}
         names = {field.name for block in self.layout.blocks for field in block.fields}
         return {name: value for name, value in found.items() if name in names}
 
@@ -243,3 +244,24 @@ async def test_a_faulted_state_is_told(started: Start) -> None:
     await started(stand)
     await stand.until(lambda: stand.board.evse("e1").status == "faulted")
     assert stand.board.evse("e1").fault == "state 7"
+
+
+async def test_a_glitch_of_the_state_of_charge_is_not_believed(started: Start) -> None:
+    """64 % cannot become 12 % between two polls: the last value stays and grows old; a percent more is taken."""
+    stand = Stand("generic-charger")
+    field = await started(stand)
+    await stand.until(lambda: (v := stand.board.evse("e1").vehicle) is not None and isinstance(v.soc_pct, Reading))
+    stand.soc_pct = 12.0
+    requests = field.peers["c"].requests
+    await stand.until(lambda: field.peers["c"].requests > requests + 5)
+    assert soc(stand) == pytest.approx(64.0)
+    stand.soc_pct = 65.0
+    await stand.until(lambda: soc(stand) == pytest.approx(65.0))
+
+
+def soc(stand: Stand) -> float:
+    """The state of charge on the board; the test fails without one."""
+    vehicle = stand.board.evse("e1").vehicle
+    assert vehicle is not None
+    assert isinstance(vehicle.soc_pct, Reading)
+    return vehicle.soc_pct.value

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2g_edge.field.modbus.plausibility import EnergyCheck, balance_verdict, judged, jump_verdict, sum_verdict
+from v2g_edge.field.modbus.plausibility import EnergyCheck, judged, jump_verdict, sum_verdict
 from v2g_edge.model.reading import Measured, Reading, Unknown
 
 WATTS = st.floats(-1e6, 1e6)
@@ -29,18 +29,11 @@ def test_what_is_unknown_is_not_judged() -> None:
     assert sum_verdict(unknown, [at(1.0)] * 3) == ""
     assert sum_verdict(at(9e9), [at(1.0), unknown, at(1.0)]) == ""
     assert jump_verdict(unknown, at(1e9), 1.0) == ""
-    assert balance_verdict(unknown, [], 0.0, 0.0) == ""
 
 
 @pytest.mark.parametrize(("after", "ok"), [(at(60.0, 1.0), True), (at(61.0, 1.0), True), (at(0.0, 1.0), False)])
 def test_a_state_of_charge_cannot_fall_to_nothing_in_a_second(after: Reading, ok: bool) -> None:
     assert (jump_verdict(at(60.0), after, 0.1, slack=1.0) == "") is ok
-
-
-@pytest.mark.parametrize(("base_w", "ok"), [(5_000.0, True), (-20_000.0, False), (80_000.0, False)])
-def test_the_rest_at_the_grid_meter_must_be_a_possible_base_load(base_w: float, ok: bool) -> None:
-    parts = [at(10_000.0), at(-4_000.0)]
-    assert (balance_verdict(at(6_000.0 + base_w), parts, 0.0, 30_000.0) == "") is ok
 
 
 def run(check: EnergyCheck, power_w: float, counted: float) -> str:
@@ -73,3 +66,26 @@ def test_a_doubtful_power_becomes_unknown_with_the_reason() -> None:
     assert isinstance(found["power_w"], Unknown)
     assert "disagree" in found["power_w"].why
     assert found["frequency_hz"] == at(50.0)
+
+
+def test_a_counter_that_jumps_is_unknown_once_and_starts_the_comparison_anew() -> None:
+    """A meter was replaced: its counters begin at another number, its power stays believed."""
+    check = EnergyCheck()
+    for minute in range(120):
+        counted = 20_000.0 * minute / 60.0 + (5e6 if minute >= 60 else 0.0)
+        values: dict[str, Measured] = {
+            "power_w": at(20_000.0, 60.0 * minute),
+            "energy_import_wh": at(counted, 60.0 * minute),
+            "energy_export_wh": at(0.0, 60.0 * minute),
+        }
+        found = judged(values, check)
+        assert isinstance(found["power_w"], Reading)
+        assert isinstance(found["energy_import_wh"], Unknown) is (minute == 60)
+
+
+def test_a_counter_that_runs_backwards_is_unknown() -> None:
+    check = EnergyCheck()
+    check.counter("energy_import_wh", at(50_000.0, 0.0))
+    found = check.counter("energy_import_wh", at(10_000.0, 1.0))
+    assert isinstance(found, Unknown)
+    assert "jumped by -40000" in found.why

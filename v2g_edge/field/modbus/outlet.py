@@ -14,10 +14,11 @@ import structlog
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.codec import Block, Decoder
+from v2g_edge.field.modbus.plausibility import SOC_PCT_PER_S, SOC_SLACK_PCT, jump_verdict
 from v2g_edge.field.modbus.wire import Fault, Peer
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, WriteResult
-from v2g_edge.model.reading import Measured, Reading
+from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import ModbusDevice
 from v2g_edge.model.snapshot import EvseStatus, VehicleState
 
@@ -173,5 +174,11 @@ class LeasedCharger(ABC):
             for name in ("soc_pct", "capacity_wh", "max_charge_w", "max_discharge_w", "pack_c")
             if (value := self._values.get(name)) is not None
         }
+        if (
+            plugged
+            and present is not None
+            and jump_verdict(present.soc_pct, facts.get("soc_pct", NO_SAMPLE), SOC_PCT_PER_S, SOC_SLACK_PCT)
+        ):
+            del facts["soc_pct"]  # a glitch: the last value grows old until the new one is possible
         if facts:
             self._board.update_vehicle(evse, **facts)

@@ -16,8 +16,13 @@ MIN_MOVED_WH: Final = 2_000.0
 ENERGY_SHARE: Final = 0.5
 """Half of what passed: a wrong transformer ratio or a turned sign is far beyond, sampling error far below."""
 
-MAX_W: Final = 1e7
-"""No depot feeder carries more than 10 MW; a counter that runs faster has jumped."""
+COUNTER_WH_PER_S: Final = 1e7 / 3600.0
+COUNTER_SLACK_WH: Final = 1_000.0
+"""No depot feeder carries more than 10 MW; a counter that runs faster (1 kWh of resolution aside) has jumped."""
+
+SOC_PCT_PER_S: Final = 0.06
+SOC_SLACK_PCT: Final = 2.0
+"""Twice the capacity in an hour is 0.056 %/s, beyond any vehicle here; 2 % are the glitches seen on the Quasar."""
 
 
 def sum_verdict(total: Measured, phases: Iterable[Measured]) -> str:
@@ -40,18 +45,6 @@ def jump_verdict(before: Measured, after: Measured, most_per_s: float, slack: fl
     return "" if abs(step) <= allowed else f"jumped by {step:g}, at most {allowed:g} is possible"
 
 
-def balance_verdict(grid: Measured, parts: Iterable[Measured], base_min_w: float, base_max_w: float) -> str:
-    """Grid meter against the sum of the chargers behind it: the rest must be a base load that the site can have."""
-    known = list(parts)
-    if not isinstance(grid, Reading) or not all(isinstance(part, Reading) for part in known):
-        return ""
-    rest_w = grid.value - sum(part.value for part in known if isinstance(part, Reading))
-    slack_w = SUM_FLOOR_W + SUM_SHARE * sum(abs(part.value) for part in known if isinstance(part, Reading))
-    if base_min_w - slack_w <= rest_w <= base_max_w + slack_w:
-        return ""
-    return f"{rest_w:.0f} W of base load, only {base_min_w:.0f}..{base_max_w:.0f} W are possible"
-
-
 class EnergyCheck:
     """Compares a meter's counters with its own power over windows of at least ``MIN_MOVED_WH``."""
 
@@ -60,7 +53,18 @@ class EnergyCheck:
         self._power: Reading | None = None
         self._net_wh = 0.0
         self._moved_wh = 0.0
+        self._counters: dict[str, Measured] = {}
         self.verdict = ""
+
+    def counter(self, name: str, after: Measured) -> Measured:
+        """The counter, or Unknown for the one sample at which it jumped or ran backwards; then it counts from there."""
+        before = self._counters.get(name, after)
+        if isinstance(after, Reading):
+            self._counters[name] = after
+        why = jump_verdict(before, after, COUNTER_WH_PER_S, COUNTER_SLACK_WH)
+        if why:
+            self._start = None
+        return Unknown(f"counter {why}") if why else after
 
     def take(self, power: Measured, imported: Measured, exported: Measured) -> str:
         """Add a sample; the verdict stands until the next window says otherwise. Unknown counters judge nothing."""
@@ -90,14 +94,21 @@ class EnergyCheck:
         self._start, self._net_wh, self._moved_wh = counters, 0.0, 0.0
 
 
+COUNTERS: Final = ("energy_import_wh", "energy_export_wh")
+
+
 def judged(values: dict[str, Measured], energy: EnergyCheck) -> dict[str, Measured]:
     """A meter's values with the powers made Unknown where they cannot be true."""
     power = values.get("power_w", Unknown("not measured"))
     phases = [values.get(f"power_l{phase}_w", Unknown("not measured")) for phase in (1, 2, 3)]
+    counters = {name: energy.counter(name, values[name]) for name in COUNTERS if name in values}
     unknown = Unknown("not counted")
-    why = sum_verdict(power, phases) or energy.take(
-        power, values.get("energy_import_wh", unknown), values.get("energy_export_wh", unknown)
-    )
+    imported, exported = (counters.get(name, unknown) for name in COUNTERS)
+    why = sum_verdict(power, phases) or energy.take(power, imported, exported)
     if not why:
-        return values
-    return values | {name: Unknown(why) for name in ("power_w", "power_l1_w", "power_l2_w", "power_l3_w") if name in values}
+        return values | counters
+    return (
+        values
+        | counters
+        | {name: Unknown(why) for name in ("power_w", "power_l1_w", "power_l2_w", "power_l3_w") if name in values}
+    )
