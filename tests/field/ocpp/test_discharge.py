@@ -66,6 +66,7 @@ async def test_a_station_whose_own_schedule_says_charging_is_found_out_before_th
         },
     }  # fmt: skip
     await port.write_permit(permit("b2", -30_000.0))
+    await until(lambda: depot.central.links["new"].station.make_proof() == "refuted")
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
     assert limits(station) == [-PROBE_W, 0]
     await station.close()

@@ -1,5 +1,6 @@
 """One outlet as the writer sees it: permits become charging profiles, and discharge is given step by step until it is proven."""
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -32,6 +33,7 @@ class OutletPort:
         self._outlet = outlet
         self._clock = clock
         self.connection: Connection | None = None
+        self._comparing: asyncio.Task[None] | None = None
 
     async def write_permit(self, permit: Permit) -> WriteResult:
         """Set or renew the lease. Without a transaction there is nothing to set: the default profile rules, and 0 W flow.
@@ -61,7 +63,10 @@ class OutletPort:
         if result == "accepted" or (result == "silent" and power_w < 0.0):  # unanswered, it may have arrived
             watch.commanded(power_w, self._clock.now_s())
         if result == "accepted" and begins and watch.proof == "unknown":
-            await self._compare(connection, version)
+            # Beside the write, not in it: a slow answer may not hold up the next permit.
+            self._comparing = asyncio.get_running_loop().create_task(
+                self._compare(connection, version), name=f"compare {permit.evse}"
+            )
         return "rejected" if power_w == 0.0 > permit.power_w else result
 
     def _speakable(self, permit: Permit, version: Version) -> float:
