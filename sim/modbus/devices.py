@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pymodbus.simulator import DataType, SimData, SimDevice
 from sunspec2.device import Model
 
@@ -36,6 +37,18 @@ class MeterTruth(Struct, frozen=True, gc=False):
     frequency_hz: float
     energy_import_wh: float = 0.0
     energy_export_wh: float = 0.0
+
+    def rotated(self, steps: int) -> "MeterTruth":
+        """As a meter sees it whose phases were connected ``steps`` places further on."""
+        turn = [(index + steps) % 3 for index in range(3)]
+        power_w = tuple(self.phase_power_w[index] for index in turn)
+        volts = tuple(self.phase_voltage_v[index] for index in turn)
+        return replace(self, phase_power_w=power_w, phase_voltage_v=volts)
+
+    def with_reversed_ct(self, *phases: int) -> "MeterTruth":
+        """As a meter sees it whose current transformers of ``phases`` (1-3) hang the wrong way round."""
+        power_w = tuple(-w if phase in phases else w for phase, w in enumerate(self.phase_power_w, 1))
+        return replace(self, phase_power_w=power_w)
 
     def values(self) -> dict[str, float]:
         """By the names that images use."""

@@ -145,6 +145,14 @@ def test_integers_saturate_and_nan_becomes_the_sentinel() -> None:
     assert raw(float("nan"), Spot("x", 0, "I")) == 0xFFFF_FFFF
 
 
+def test_a_wrongly_connected_meter_sees_the_same_power_elsewhere() -> None:
+    assert TRUTH.rotated(1).phase_power_w == (2_000.0, -500.0, 1_000.0)
+    assert TRUTH.rotated(1).phase_voltage_v == (230.0, 231.0, 229.0)
+    assert TRUTH.rotated(3) == TRUTH
+    assert TRUTH.with_reversed_ct(2, 3).phase_power_w == (1_000.0, -2_000.0, 500.0)
+    assert TRUTH.with_reversed_ct(2).values()["power_w"] == -1_500.0
+
+
 def test_runs_join_neighbours() -> None:
     assert runs([5, 1, 2, 3, 9, 10]) == [(1, 3), (5, 1), (9, 2)]
 
