@@ -1,0 +1,181 @@
+"""One tick of the envelope as a whole: leases, ramps, what is remembered, what is explained."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.envelope.strategies import (
+    GONE,
+    NOW_S,
+    Scene,
+    next_tick,
+    permit,
+    ready,
+    remembered,
+    with_evse,
+    with_memory,
+    with_meter,
+    with_site,
+    with_snapshot,
+    with_vehicle,
+)
+from tests.envelope.test_feeders import outlets
+from v2g_edge.envelope.memory import EnvelopeMemory, restarted
+from v2g_edge.model.evidence import EvseMemory
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.snapshot import CommandState, ContactState, Link
+from v2g_edge.model.wish import Wish
+
+
+def wishing(scene: Scene, *powers_w: float) -> Scene:
+    return scene._replace(wishes={f"b{i}": Wish(f"b{i}", w, 0.5, "test") for i, w in enumerate(powers_w, 1)})
+
+
+def remembers(scene: Scene) -> EvseMemory:
+    return permit(scene).memory.evses[0]
+
+
+def test_an_outlet_without_a_wish_is_wished_nothing() -> None:
+    decision = permit(ready()._replace(wishes={}))
+    assert [(given.power_w, given.wish_w) for given in decision.permits] == [(0.0, 0.0)] * 2
+
+
+def test_every_permit_is_a_lease_of_the_commissioned_length() -> None:
+    scene = with_site(ready(), safety=replace(ready().site.safety, lease_s=12.0))
+    assert [given.valid_for_s for given in permit(scene).permits] == [12.0, 12.0]
+    assert remembers(scene).lease_until_s == NOW_S + 12.0
+
+
+def test_a_wish_beyond_the_rating_is_cut_and_says_why() -> None:
+    given = permit(wishing(ready(), 90_000.0, 0.0)).permits[0]
+    assert given.bound_by.rule in {"ramp", "charger_rating"}
+    assert given.wish_w == 90_000.0
+
+
+def test_power_grows_by_the_ramp_from_where_it_was() -> None:
+    scene = with_site(ready(2, 0.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0))
+    given = permit(wishing(scene, 30_000.0, -30_000.0)).permits
+    assert [permit_.power_w for permit_ in given] == [5_000.0, -5_000.0]
+    assert {permit_.bound_by.rule for permit_ in given} == {"ramp"}
+    on = with_memory(with_evse(wishing(scene, 30_000.0, 0.0), power_w=Reading(10_000.0, NOW_S)), power_w=10_000.0, most_w=1e4)
+    assert permit(on).permits[0].power_w == 15_000.0
+
+
+def test_a_turn_round_starts_at_nothing() -> None:
+    scene = with_site(ready(2, -20_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0))
+    assert permit(wishing(scene, 30_000.0, 0.0)).permits[0].power_w == 5_000.0
+
+
+def test_towards_nothing_there_is_no_ramp() -> None:
+    scene = with_site(ready(2, -20_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=1.0))
+    assert [given.power_w for given in permit(wishing(scene, 0.0, -1_000.0)).permits] == [0.0, -1_000.0]
+
+
+@pytest.mark.parametrize(("wish_w", "power_w"), [(3_999.0, 0.0), (4_000.0, 4_000.0), (-999.0, 0.0), (-1_000.0, -1_000.0)])
+def test_less_than_a_charger_can_do_is_nothing(wish_w: float, power_w: float) -> None:
+    scene = outlets(ready(), min_charge_w=4_000.0, min_discharge_w=1_000.0)
+    given = permit(wishing(scene, wish_w, 0.0)).permits[0]
+    assert given.power_w == power_w
+    assert (given.bound_by.rule == "minimum_power") == (power_w == 0.0)
+
+
+def test_a_clock_that_stands_still_or_goes_back_gives_no_ramp() -> None:
+    scene = wishing(ready(2, 0.0), 30_000.0, 30_000.0)
+    for then_s in (NOW_S, NOW_S + 5.0):
+        frozen = scene._replace(memory=replace(scene.memory, now_s=then_s))
+        assert [given.power_w for given in permit(frozen).permits] == [0.0, 0.0]
+
+
+def test_an_accepted_permit_replaces_all_before_it() -> None:
+    scene = with_memory(ready(2, 10_000.0), most_w=40_000.0, least_w=-30_000.0)
+    told = with_evse(scene, command=CommandState(10_000.0, "accepted", NOW_S, NOW_S + 30.0))
+    assert (remembers(told).most_w, remembers(told).least_w) == (10_000.0, 0.0)
+    for ack in ("pending", "rejected", "silent", "none"):
+        open_ = with_evse(scene, command=CommandState(10_000.0, ack, NOW_S, NOW_S + 30.0))
+        assert (remembers(open_).most_w, remembers(open_).least_w) == (40_000.0, -30_000.0)
+
+
+def test_a_new_permit_counts_from_the_moment_it_is_made() -> None:
+    scene = wishing(ready(2, 0.0), 20_000.0, -20_000.0)
+    decision = permit(scene)
+    assert [(old.most_w, old.least_w) for old in decision.memory.evses] == [(20_000.0, 0.0), (0.0, -20_000.0)]
+    assert [old.power_w for old in decision.memory.evses] == [20_000.0, -20_000.0]
+
+
+def test_what_a_silent_charger_was_last_told_is_kept_until_its_lease_ends() -> None:
+    silent = with_evse(ready(2, 20_000.0), link=Link(False, True, NOW_S))
+    assert (remembers(silent).power_w, remembers(silent).lease_until_s) == (20_000.0, NOW_S + 29.0)
+    at_the_end = with_memory(silent, lease_until_s=NOW_S)
+    assert remembers(at_the_end).power_w == 20_000.0
+    over = with_memory(silent, lease_until_s=NOW_S - 0.1)
+    assert remembers(over).power_w == 0.0
+    assert remembers(over).lease_until_s == NOW_S + 30.0
+
+
+def test_leases_are_renewed_unless_inputs_are_dead() -> None:
+    scene = ready(2, 20_000.0)
+    assert all(given.renew for given in permit(scene).permits)
+    for dead in (
+        with_meter(scene, "grid", power_w=GONE),
+        with_meter(scene, "grid", repeats=99),
+        with_snapshot(scene, contacts=(ContactState(Link(True, True, NOW_S), GONE),)),
+    ):
+        assert not any(given.renew for given in permit(dead).permits)
+    assert all(given.renew for given in permit(with_vehicle(scene, soc_pct=GONE)).permits)
+
+
+def test_without_a_grid_code_or_a_contact_nothing_is_exported() -> None:
+    scene = ready()
+    for changes in ({"profile": None}, {"relay": ""}):
+        bare = with_site(scene, grid=replace(scene.site.grid, **changes))
+        decision = permit(bare)
+        assert [given.power_w for given in decision.permits] == [0.0, 0.0]
+        assert "not_in_service" in {bound.rule for bound in decision.bounds[0]}
+        assert decision.contactor
+
+
+def test_memory_goes_through_a_tick_in_the_sites_order() -> None:
+    memory = permit(ready(3)).memory
+    assert memory.started
+    assert memory.now_s == NOW_S
+    assert len(memory.evses) == 3
+    assert len(memory.meters) == 2
+    assert len(memory.bases) == 2
+    assert memory.live_w == (0.0, 30_000.0)
+
+
+def test_the_first_tick_ever_needs_no_memory() -> None:
+    scene = ready(2, 20_000.0)
+    decision = permit(scene._replace(memory=EnvelopeMemory()))
+    assert [given.power_w for given in decision.permits] == [0.0, 0.0]
+    again = next_tick(scene, decision)
+    assert permit(again).permits[0].power_w == 20_000.0
+
+
+def test_a_restart_keeps_what_stands_and_proves_the_grid_anew() -> None:
+    memory = permit(ready()).memory
+    fresh = restarted(memory, 5.0, 30.0)
+    assert not fresh.started
+    assert [old.lease_until_s for old in fresh.evses] == [35.0, 35.0]
+    assert [old.power_w for old in fresh.evses] == [-20_000.0, -20_000.0]
+    assert (fresh.meters, fresh.bases, fresh.live_w) == ((), (), ())
+    assert fresh.service.state == "waiting"
+    assert fresh.latches == memory.latches
+    assert fresh.taken_pct == memory.taken_pct
+
+
+def test_a_depot_that_just_runs_settles() -> None:
+    scene = ready(2, 20_000.0)
+    for _ in range(5):
+        decision = permit(scene)
+        assert [given.power_w for given in decision.permits] == [20_000.0, 20_000.0]
+        assert {given.bound_by.rule for given in decision.permits} == {"wish"}
+        scene = next_tick(scene, decision)
+        total_w = sum(given.power_w for given in decision.permits)
+        scene = with_meter(scene, "hall-meter", power_w=Reading(total_w, scene.snapshot.now_s))
+
+
+def test_an_unplugged_outlet_takes_over_nothing_of_the_last_vehicle() -> None:
+    gone = with_evse(ready(2, 20_000.0), vehicle=None)
+    assert permit(gone).permits[0].power_w == 0.0
+    assert remembers(gone).session == ""
+    assert remembered("s", 5.0).power_w == 5.0
