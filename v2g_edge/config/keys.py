@@ -247,6 +247,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "invert": Key("Whether its sign (a contact: its sense) is the other way round."),
         "channel": Key("Which of its inputs or outputs, from 0.", "", 0, 1_000),
         "watchdog_s": seconds("Its dead-man time, set at connect; chargers and contactors.", 1.0, 600.0),
+        "vehicle": optional('Id of the vehicle that always stands at this charger; "": not known.'),
     },
     CloudSettings: {
         "host": optional('Address of the MQTT broker; "": no cloud.'),

@@ -62,7 +62,8 @@ class ModbusDevice(Struct, frozen=True):
     """A device on a line. ``role`` and ``target`` say which meter, contact, temperature or EVSE of the site it feeds.
 
     ``map`` names a register map (a file beside the code or in the site folder) or "sunspec" for discovery.
-    ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays.
+    ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays. ``vehicle`` is the one that always stands
+    at this charger, for chargers that cannot tell; "" where anybody may.
     """
 
     id: str
@@ -75,6 +76,7 @@ class ModbusDevice(Struct, frozen=True):
     invert: bool = False
     channel: int = 0
     watchdog_s: float = 10.0
+    vehicle: str = ""
 
 
 class CloudSettings(Struct, frozen=True):

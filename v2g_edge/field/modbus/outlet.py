@@ -166,7 +166,7 @@ class LeasedCharger(ABC):
         connected = self._values.get("connected")
         plugged = bool(connected.value) if isinstance(connected, Reading) else status == "occupied"
         if plugged and present is None:
-            self._board.plug_in(evse, VehicleState(f"{self._device.id}-{wall_s:.0f}", "", wall_s))
+            self._board.plug_in(evse, VehicleState(f"{self._device.id}-{wall_s:.0f}", self._device.vehicle, wall_s))
         elif not plugged and present is not None and status == "available":
             self._board.unplug(evse)
         facts = {
