@@ -7,6 +7,7 @@ bottleneck.
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ CLIENTS: Final = 20
 SECONDS: Final = 3.0
 ROUNDS: Final = 2
 FRAMES: Final = 256
+
+CROWD: Final = 1_000
+EVERY_S: Final = 10.0
+SETTLE_S: Final = 8.0
+"""Stations connected at once, each sending a message this often, after the beginning has passed."""
 
 AT: Final = "2026-03-01T12:00:00.000Z"
 METER_16: Final = [
@@ -156,8 +162,8 @@ async def serve_ours(_version: str) -> None:
     from v2g_edge.model.settings import Listener, Station, StationEvse  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    site = small_site(CLIENTS)
-    stations = [Station(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CLIENTS)]
+    site = small_site(CROWD)
+    stations = [Station(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CROWD)]
     with tempfile.TemporaryDirectory() as folder:
         board = Board(site, lambda: None)
         system = CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=Path(folder))
@@ -217,6 +223,71 @@ async def serve_echo(_version: str) -> None:
 SERVERS: Final[dict[str, Callable[[str], Any]]] = {"ours": serve_ours, "package": serve_package, "echo": serve_echo}
 
 
+class Guest(asyncio.Protocol):
+    """One of a crowd: compression agreed, a Heartbeat now and then; whatever comes back is the answer."""
+
+    def __init__(self, number: int) -> None:
+        self._head = (
+            f"GET /cp{number} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+            f"Sec-WebSocket-Key: {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: ocpp2.0.1\r\n\r\n"
+        ).encode()
+        self.transport: asyncio.Transport | None = None
+        self.sent_s: float | None = None
+        self.latencies: list[float] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._head)
+
+    def data_received(self, data: bytes) -> None:
+        if self.sent_s is not None:
+            self.latencies.append(time.perf_counter() - self.sent_s)
+            self.sent_s = None
+
+    def speak(self, number: int) -> None:
+        """One Heartbeat."""
+        if self.transport is not None:
+            self.sent_s = time.perf_counter()
+            self.transport.write(_masked(b'[2,"h%d","Heartbeat",{}]' % number))
+
+
+async def crowd(port: int, memory: Callable[[], int]) -> tuple[float, float]:
+    """(bytes of the server for each connected station, p99 of the answer time in ms)."""
+    loop = asyncio.get_running_loop()
+    before = memory()
+    guests = [Guest(n) for n in range(CROWD)]
+    for guest in guests:
+        await loop.create_connection(lambda g=guest: g, "127.0.0.1", port)  # type: ignore[misc]
+    await asyncio.sleep(SETTLE_S)
+    began = loop.time()
+    for number, guest in enumerate(guests):
+        loop.call_at(began + EVERY_S * number / CROWD, guest.speak, number)
+    await asyncio.sleep(EVERY_S + 1.0)
+    each = (memory() - before) / CROWD
+    late = sorted(value for guest in guests for value in guest.latencies)
+    for guest in guests:
+        if guest.transport is not None:
+            guest.transport.abort()
+    return each, 1000.0 * late[int(len(late) * 0.99)]
+
+
+def measure_crowd() -> tuple[float, float]:
+    """See ``crowd``, against a fresh server process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * CROWD)), hard))
+    command = [sys.executable, "-m", "tests.bench.ocpp", "ours", "2.0.1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        server = psutil.Process(process.pid)
+        return asyncio.run(crowd(port, lambda: int(server.memory_info().rss)))
+    finally:
+        process.kill()
+        process.wait()
+
+
 def measure(server: str, version: str, kind: str) -> tuple[float, float]:
     """Best of a few rounds against a fresh server process: answers a second of its processor time, whatever else runs."""
     command = [sys.executable, "-m", "tests.bench.ocpp", server, version]
@@ -249,6 +320,11 @@ def rows() -> list[tuple[str, float, str, str, float, float, str]]:
         result.append((f"OCPP {name}", ours, "msg/cpu-s", "ocpp package", package, ours / package, f"≥ {goal}×"))
         result.append((f"OCPP {name}", ours, "msg/cpu-s", "websockets echo", echo, ours / echo, "≥ 0.7×"))
         result.append((f"OCPP {name}, p99 answer at full load", p99_ms, "ms", "none", 0.0, 0.0, "told"))
+    each, p99_ms = measure_crowd()
+    result.append((f"OCPP memory of a connected station, {CROWD} of them", each / 1024, "KiB", "none", 0.0, 0.0, "≤ 32 KiB"))
+    result.append(
+        (f"OCPP p99 answer, {CROWD} stations at one message in {EVERY_S:g} s", p99_ms, "ms", "none", 0.0, 0.0, "≤ 50 ms")
+    )
     return result
 
 

@@ -28,8 +28,8 @@ log = structlog.get_logger()
 Dialect: TypeAlias = V16 | V201 | V21
 DIALECTS: Final[Mapping[Version, type[V16] | type[V201] | type[V21]]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
 
-TAKEN_OVER: Final = 1012
-"""Close code for a link whose station has dialled in anew (RFC 6455 registry: service restart, connect again if you must)."""
+HANDLES: Final[dict[Version, frozenset[str]]] = {}
+"""What each dialect answers: one set for all stations."""
 
 PINGS: Final = 50
 """Pings that the link's loss is counted over."""
@@ -61,7 +61,8 @@ class StationLink:
         identity = self.station.settings.identity
         old = self.connection
         dialect = DIALECTS[version](self.station, self._clock.wall_s)
-        machine = Machine(version, "central", prefix=prefix, strict=self.station.settings.strict, handles=dialect.handles)
+        handles = HANDLES.setdefault(version, dialect.handles)
+        machine = Machine(version, "central", prefix=prefix, strict=self.station.settings.strict, handles=handles)
         connection = Connection(ws, machine, self, identity)
         self.connection, self._dialect, self._unanswered = connection, dialect, False
         if old is not None:

@@ -38,10 +38,14 @@ CLOSE_S: Final = 1.0
 """Patience with an opening and with a closing handshake."""
 
 DEFLATE: Final = ServerPerMessageDeflateFactory(
-    server_max_window_bits=11, client_max_window_bits=11, compress_settings={"memLevel": 3}
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=11,
+    client_max_window_bits=11,
+    compress_settings={"memLevel": 3},
 )
-"""permessage-deflate (a SHALL of OCPP 2.x Part 4 3.3) with windows of 2 KiB: OCPP messages are short, and a thousand stations
-share the memory."""
+"""permessage-deflate (a SHALL of OCPP 2.x Part 4 3.3) with windows of 2 KiB that are not kept between messages: OCPP messages
+are short, and a kept window is 24 KiB of every station's memory."""
 
 _VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOCOL.items()}
 
@@ -168,6 +172,9 @@ class CentralSystem:
         assert ws.request is not None  # noqa: S101 - the handshake is over
         self._connections += 1
         link = self.links[identity_of(ws.request.path)]
+        ws.request.headers.clear()  # the handshake is over, and its headers are 4 KiB
+        if ws.response is not None:
+            ws.response.headers.clear()
         await link.serve(ws, _VERSION_OF[str(ws.subprotocol)], f"{self._connections}-")
 
     async def _ping_all(self) -> None:
