@@ -35,7 +35,7 @@ ENVELOPE: Final = ROOT / "v2g_edge" / "envelope"
 AT_ONCE: Final = 2
 CHILD_S: Final = 60.0
 """A mutant that runs longer loops for ever."""
-SHARED: Final = ("test_checks", "test_feeders", "test_properties")
+SHARED: Final = ("test_permits", "test_checks", "test_feeders", "test_facts", "test_properties")
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "table": ("test_table",),
     "gate": ("test_gate",),
@@ -43,7 +43,8 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "baseload": ("test_baseload", *SHARED),
     "checks": ("test_checks", *SHARED),
     "facts": ("test_facts", *SHARED),
-    "feeders": ("test_feeders", "test_gate", "test_properties"),
+    "feeders": SHARED,
+    "memory": SHARED,
     "permits": SHARED,
 }
 """The tests that have to notice, cheapest first; a module that is not named here is tried with its own test file."""

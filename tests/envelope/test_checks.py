@@ -472,3 +472,42 @@ def test_a_zero_export_site_may_feed_its_own_certain_base_load() -> None:
 def test_a_type_without_a_temperature_window_needs_no_report() -> None:
     assert BUS.pack_max_c < 1e12
     assert acting(with_kind(with_vehicle(ready(), pack_c=GONE), pack_max_c=1e12)) == set()
+
+
+def first_sight(power_w: float, permit_w: float, **command: Any) -> bool:
+    """Whether b1's allowance begins to drain at ``power_w`` against a permit of ``permit_w``."""
+    scene = with_memory(with_evse(ready(2, permit_w), power_w=Reading(power_w, NOW_S)), power_w=permit_w)
+    if command:
+        scene = with_evse(scene, command=replace(scene.snapshot.evses[0].command, **command))
+    return any(latch.row == "disobedient" and latch.subject == "b1" for latch in permit(scene).memory.latches)
+
+
+@pytest.mark.parametrize(
+    ("power_w", "permit_w", "off"),
+    [
+        (11_500.0, 10_000.0, False),
+        (11_501.0, 10_000.0, True),
+        (-1_500.0, 10_000.0, False),
+        (-1_501.0, 10_000.0, True),
+        (-11_500.0, -10_000.0, False),
+        (-11_501.0, -10_000.0, True),
+        (1_500.0, -10_000.0, False),
+        (1_501.0, -10_000.0, True),
+    ],
+)
+def test_less_than_permitted_is_obedience_and_more_is_not(power_w: float, permit_w: float, off: bool) -> None:
+    assert first_sight(power_w, permit_w) == off
+
+
+def test_without_a_lease_the_default_profile_is_what_is_obeyed() -> None:
+    scene = charger(ready(2, 0.0), fallback_w=6_000.0)
+
+    def off(power_w: float, lease_until_s: float) -> bool:
+        command = replace(scene.snapshot.evses[0].command, lease_until_s=lease_until_s)
+        shown = with_evse(scene, power_w=Reading(power_w, NOW_S), command=command)
+        return any(latch.row == "disobedient" and latch.subject == "b1" for latch in permit(shown).memory.latches)
+
+    assert not off(7_500.0, NOW_S)
+    assert off(7_501.0, NOW_S)
+    assert off(7_500.0, NOW_S + 0.1)
+    assert not off(1_500.0, NOW_S + 0.1)
