@@ -231,6 +231,13 @@ def test_plugging_in_again_does_not_reset_the_day() -> None:
     assert observed(moved).taken_pct == {"bus-1": 10.0}
 
 
+def test_the_last_report_after_a_discharge_still_counts_and_later_ones_do_not() -> None:
+    ended = with_memory(with_vehicle(ready(), soc_pct=Reading(79.0, NOW_S)), power_w=0.0, least_w=0.0, discharged_s=NOW_S - 10.0)
+    assert observed(ended).taken_pct == {"bus-1": 1.0}
+    long_ago = with_memory(ended, discharged_s=NOW_S - ended.site.safety.charger_max_age_s - 1.0)
+    assert observed(long_ago).taken_pct == {}
+
+
 def test_a_soc_that_flickers_while_nothing_may_flow_out_is_not_taken() -> None:
     resting = with_memory(with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S)), power_w=0.0, least_w=0.0)
     assert observed(resting).taken_pct == {}

@@ -173,8 +173,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("soc_low", A.EXPORT_OFF, lambda _, o, held: o.soc_pct <= _soc_floor(o) + (SOC_HYSTERESIS_PCT if held else 0.0)
         and f"SoC {o.soc_pct:.1f} % (0: unknown), floor {_soc_floor(o):.1f} %"),
     _evse("depth_of_event", A.EXPORT_OFF, lambda _, o, held:
-        o.kind and o.memory.event_soc_pct - o.soc_pct >= (1e-9 if held else o.kind.depth_per_event_pct)
-        and f"{o.memory.event_soc_pct - o.soc_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %"),
+        o.kind and o.memory.event_soc_pct - o.memory.last_soc_pct >= (1e-9 if held else o.kind.depth_per_event_pct)
+        and f"{o.memory.event_soc_pct - o.memory.last_soc_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %"),
     _evse("depth_of_day", A.EXPORT_OFF, lambda _, o, __: o.kind and o.taken_pct >= o.kind.depth_per_day_pct
         and f"{o.taken_pct:.1f} % taken today, cap {o.kind.depth_per_day_pct:g} %"),
     _evse("pack_temperature", A.CHARGE_AT_FALLBACK, _pack_out),

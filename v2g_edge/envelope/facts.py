@@ -168,7 +168,7 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
     taken_pct = memory.taken_pct if day == memory.day else {}
     evses = []
     for evse, state, old in zip(frame.site.evses, snapshot.evses, memory.evses or (EvseMemory(),) * len(frame.ids), strict=True):
-        new, vehicle = old, state.vehicle
+        new, vehicle = replace(old, discharged_s=snapshot.now_s) if old.least_w < 0.0 else old, state.vehicle
         if evse.cooling_loop:
             most_w = evse.max_charge_w if vehicle else 0.0
             power_w = abs(fresh_or(state.power_w, snapshot.now_s, frame.site.safety.charger_max_age_s, most_w))
@@ -182,7 +182,8 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
         elif soc_pct > 0.0 and (soc_pct != old.last_soc_pct or old.power_w > 0.0):
             # Charging ends an event. A SoC that flickers while nothing may flow out is the sensor's, not ours.
             top_pct = soc_pct if old.power_w > 0.0 else max(old.event_soc_pct, soc_pct)
-            out_pct = max(old.last_soc_pct - soc_pct, 0.0) if old.least_w < 0.0 else 0.0
+            late = 0.0 <= snapshot.now_s - new.discharged_s <= frame.site.safety.charger_max_age_s  # the last report comes after
+            out_pct = max(old.last_soc_pct - soc_pct, 0.0) if late else 0.0
             if out_pct:
                 taken_pct = {**taken_pct, vehicle.vehicle: taken_pct.get(vehicle.vehicle, 0.0) + out_pct}
             new = replace(new, event_soc_pct=top_pct, last_soc_pct=soc_pct)

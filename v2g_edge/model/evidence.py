@@ -2,13 +2,16 @@
 
 from msgspec import Struct
 
+from v2g_edge.model.limits import ANY_W
+
 
 class EvseMemory(Struct, frozen=True, gc=False):
     """One outlet. ``power_w`` is the last permit, its lease ends at ``lease_until_s``; 0 and 0 before the first.
 
     ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts until the charger
     has accepted a newer. ``event_soc_pct`` is the highest SoC since the vehicle plugged in or last charged (the top of the
-    present event), ``last_soc_pct`` the last seen; ``heat_pct`` the mean load over about ``safety.thermal_time_s``.
+    present event), ``last_soc_pct`` the last seen, ``discharged_s`` when a discharge was last in force; ``heat_pct`` is the mean
+    load over about ``safety.thermal_time_s``.
     """
 
     power_w: float = 0.0
@@ -18,6 +21,7 @@ class EvseMemory(Struct, frozen=True, gc=False):
     session: str = ""
     event_soc_pct: float = 0.0
     last_soc_pct: float = 0.0
+    discharged_s: float = -ANY_W
     heat_pct: float = 0.0
 
 
