@@ -69,6 +69,7 @@ def import_spice_ev(path: Path, connector: str, prices: Path, *, bidirectional: 
         stations=tuple(Station(f"CS{evse[1:]}", (StationEvse(evse),), meter_interval_s=10.0) for evse in evse_of.values()),
         visits=tuple(visit for visit in visits if start_wall_s <= visit.arrives_wall_s < end_wall_s),
         prices=read_prices(prices, start_wall_s, end_wall_s),
+        tick_s=2.0,
         loads=(Load("main", BUILDING_W, restless_w=400.0),),
         ambient_c=5.0,
     )
