@@ -8,9 +8,10 @@ from typing import Any
 from tests.depot import small_site
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
-from tests.field.ocpp.test_server import STARTED, permit, ready, transaction
+from tests.field.ocpp.test_server import BOOT_2, STARTED, permit, ready, transaction
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.storm import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S
 from v2g_edge.field.ocpp.when import format_wall
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Listener, Station, StationEvse
@@ -42,6 +43,21 @@ async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(t
     await again.call("TransactionEvent", transaction("Ended", 5))
     await again.close()
     await after.central.stop()
+
+
+async def test_in_a_storm_of_boots_the_last_wait_each_a_while_and_are_then_taken(depot: Depot) -> None:
+    storm = depot.central.links["new"].station.storm
+    for n in range(BOOTS_MAX):
+        assert storm.pending_s(f"s{n}", depot.clock.now) == 0
+    waits = {storm.pending_s(f"s{n}", depot.clock.now) for n in range(BOOTS_MAX)}
+    assert waits == set(range(WAIT_S, WAIT_S + SPREAD_S))
+    station = await Peer.dial(depot.port, "new", "2.0.1")
+    answer = await station.call("BootNotification", BOOT_2)
+    assert (answer["status"], answer["interval"] in waits) == ("Pending", True)
+    depot.clock.advance(WINDOW_S)
+    assert (await station.call("BootNotification", BOOT_2))["status"] == "Accepted"
+    await until(lambda: depot.board.evse("b2").dead_man_ok)
+    await station.close()
 
 
 async def test_a_transaction_that_shows_itself_only_by_its_readings_is_picked_up(depot: Depot) -> None:

@@ -10,9 +10,10 @@ from v2g_edge.field.ocpp.events import Expired
 from v2g_edge.field.ocpp.leases import Lease, Shape, lease_profile
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outgoing import SAFETY, SETPOINT
+from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.readback import planned_w
 from v2g_edge.field.ocpp.setting import accepted, set_profile
-from v2g_edge.field.ocpp.station import Outlet, Station
+from v2g_edge.field.ocpp.station import Station
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, WriteResult
 

@@ -106,11 +106,18 @@ class StationLink:
         self.station.remember_told(call.action, call.payload)
         if self.station.signed:
             self._send_certificate(connection, call.payload)
-        if call.action == "BootNotification" and self._onboarding is not None:
-            if self._onboarding.booted.is_set():
-                self._start_onboarding(dialect.version)
-            if self._onboarding is not None:
-                self._onboarding.booted.set()
+        if call.action == "BootNotification":
+            self._booted(dialect.version, accepted=payload["status"] == "Accepted")
+
+    def _booted(self, version: Version, *, accepted: bool) -> None:
+        """A station that may go on is onboarded now; one that must wait is left alone until it boots again."""
+        if not accepted:
+            self._stop_onboarding()
+            return
+        if self._onboarding is None or self._onboarding.booted.is_set():
+            self._start_onboarding(version)
+        if self._onboarding is not None:
+            self._onboarding.booted.set()
 
     def _send_certificate(self, connection: Connection, request: dict[str, Any]) -> None:
         """A signed certificate goes back by a call of its own; the station installs it and dials in with it next time."""

@@ -17,9 +17,10 @@ from v2g_edge.field.ocpp.machine import TIMEOUT_S
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
 from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
+from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.readback import holds_default
 from v2g_edge.field.ocpp.setting import accepted, set_profile
-from v2g_edge.field.ocpp.station import Outlet, Station
+from v2g_edge.field.ocpp.station import Station
 
 log = structlog.get_logger()
 

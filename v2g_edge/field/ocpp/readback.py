@@ -8,7 +8,8 @@ from v2g_edge.field.ocpp.events import Answered
 from v2g_edge.field.ocpp.leases import DEFAULT_ID, NOMINAL_V
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
-from v2g_edge.field.ocpp.station import Outlet, Station
+from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.station import Station
 
 REPORT_S: Final = 10.0
 """A station that announces a report sends it at once."""

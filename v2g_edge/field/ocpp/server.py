@@ -20,6 +20,7 @@ from v2g_edge.field.ocpp.operations import Operations
 from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
+from v2g_edge.field.ocpp.storm import Storm
 from v2g_edge.field.ocpp.tls import server_context
 from v2g_edge.field.ocpp.tokens import Tokens
 from v2g_edge.model.ports import ChargerPort, ClockPort
@@ -78,9 +79,9 @@ class CentralSystem:
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
         }
-        tokens = Tokens(None if state_dir is None else state_dir / "tokens.json")
+        tokens, storm = Tokens(None if state_dir is None else state_dir / "tokens.json"), Storm()
         for link in self.links.values():
-            link.station.tokens = tokens
+            link.station.tokens, link.station.storm = tokens, storm
         if state_dir is not None and (state_dir / "pki" / "ca.key").exists():
             authority = SiteCa(state_dir / "pki")
             for link in self.links.values():

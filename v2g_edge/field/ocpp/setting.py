@@ -9,7 +9,7 @@ from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.events import Answered, Refused
 from v2g_edge.field.ocpp.leases import LADDER, Shape
 from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.station import Outlet
+from v2g_edge.field.ocpp.outlet import Outlet
 
 log = structlog.get_logger()
 

@@ -12,21 +12,22 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.compliance import Proof, Watch
+from v2g_edge.field.ocpp.compliance import Proof
 from v2g_edge.field.ocpp.der import audit
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, Session, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.reports import Reports
 from v2g_edge.field.ocpp.skew import Skew
 from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.storm import Storm
 from v2g_edge.field.ocpp.tokens import Status, Tokens
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings
-from v2g_edge.model.settings import StationEvse
-from v2g_edge.model.site import Evse, Site
+from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Link, VehicleState
 
 log = structlog.get_logger()
@@ -43,24 +44,6 @@ ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent",
 
 SEEN_MAX: Final = 64
 """Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
-
-
-class Outlet:
-    """One outlet of a station and the session at it."""
-
-    def __init__(self, evse: Evse, wire: StationEvse) -> None:
-        self.evse = evse
-        self.wire = wire
-        self.session: Session | None = None
-        self.early_needs = Needs()
-        self.shape = Shape()
-        self.watch = Watch()
-        self.saved_s = -math.inf
-
-    @property
-    def phases(self) -> int:
-        """Phases of the outlet, from its phase map."""
-        return 3 if len(self.evse.phases) > 2 else 1
 
 
 class Station:
@@ -82,6 +65,7 @@ class Station:
         self.streams: dict[int, int] = {}
         self.power_monitors: dict[int, int] = {}
         self.tokens = Tokens(None)
+        self.storm = Storm()
         self.authority: SiteCa | None = None
         self.encrypted = False
         self.signed = ""
@@ -230,6 +214,10 @@ class Station:
         """Keep the last reports, events and notifications for people to read."""
         if action not in ROUTINE_TALK:
             self.told.append({"wall_s": self._clock.wall_s(), "action": action, "payload": payload})
+
+    def pending_s(self) -> int:
+        """0 when a boot is accepted now, else how long the station shall wait."""
+        return self.storm.pending_s(self.settings.identity, self._clock.now_s())
 
     def authorise(self, identifier: str) -> Status:
         """Whether an identifier may charge."""

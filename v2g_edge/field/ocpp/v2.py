@@ -94,7 +94,9 @@ class V2:
                 str(station.get("serialNumber", "")),
             )
         )
-        return {"currentTime": format_wall(self._wall_s()), "interval": HEARTBEAT_S, "status": "Accepted"}
+        wait_s = self._station.pending_s()
+        status = "Pending" if wait_s else "Accepted"
+        return {"currentTime": format_wall(self._wall_s()), "interval": wait_s or HEARTBEAT_S, "status": status}
 
     def _heartbeat(self, _payload: dict[str, Any]) -> dict[str, Any]:
         return {"currentTime": format_wall(self._wall_s())}

@@ -1,0 +1,27 @@
+"""One outlet of a station, as we see it between its messages."""
+
+import math
+
+from v2g_edge.field.ocpp.compliance import Watch
+from v2g_edge.field.ocpp.facts import Needs, Session
+from v2g_edge.field.ocpp.leases import Shape
+from v2g_edge.model.settings import StationEvse
+from v2g_edge.model.site import Evse
+
+
+class Outlet:
+    """One outlet of a station and the session at it."""
+
+    def __init__(self, evse: Evse, wire: StationEvse) -> None:
+        self.evse = evse
+        self.wire = wire
+        self.session: Session | None = None
+        self.early_needs = Needs()
+        self.shape = Shape()
+        self.watch = Watch()
+        self.saved_s = -math.inf
+
+    @property
+    def phases(self) -> int:
+        """Phases of the outlet, from its phase map."""
+        return 3 if len(self.evse.phases) > 2 else 1
