@@ -42,9 +42,7 @@ def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
 
 
 class _Side(NamedTuple):
-    """One direction as positive numbers for each outlet: wished, the part of that which is its proven fallback, permitted last,
-    possibly flowing where it listens, possibly flowing where it does not, metered.
-    """
+    """One direction, positive: wished, the proven fallback of it, last permit, flow where it listens, where not, metered."""
 
     sign: float
     rule: str
