@@ -41,6 +41,22 @@ def test_a_contradiction_is_named(path: str, value: Any, key: str, word: str) ->
     assert any(word in str(problem) for problem in found)
 
 
+def test_a_target_above_what_charging_reaches_is_refused_where_it_would_count() -> None:
+    """It would be a missed departure every day; without a departure the target says nothing."""
+    kind_full = changed("vehicle_types.0.max_soc_pct", 90.0)
+    assert not [problem for problem in problems_of(kind_full) if "target_soc_pct" in problem.key]
+    kind_full["vehicles"][0]["departs"] = "06:00"
+    found = [problem for problem in problems_of(kind_full) if problem.key == "vehicles.bus-1.target_soc_pct"]
+    assert found
+    assert "90 %" in str(found[0])
+
+
+@pytest.mark.parametrize("text", ["6:00", "24:00", "06:60", "06:00:00", "noon", "06:00 "])
+def test_a_departure_that_is_no_time_of_day_is_refused(text: str) -> None:
+    """One spelling only, so that nobody wonders what 6:00 in the evening means."""
+    assert [problem for problem in problems_of(changed("vehicles.0.departs", text)) if problem.key == "vehicles.bus-1.departs"]
+
+
 def test_a_site_without_a_relay_is_a_site_without_export() -> None:
     """Not a mistake: one-way depots have none."""
     assert problems_of(changed("grid.relay", "")) == []

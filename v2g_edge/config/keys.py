@@ -39,6 +39,8 @@ NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,47}$"
 LINE: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 """One line of text for people or a path that must be given."""
 OPTIONAL: Final = r"^[^\x00-\x1f\x7f]{0,200}$"
+CLOCK: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
+"""A time of day, or none."""
 POWER: Final = 100e6
 """100 MW: beyond any depot; a larger number is a unit mistake."""
 
@@ -180,6 +182,11 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "type": name("The kind of vehicle."),
         "may_discharge": Key("Standing permission to discharge this vehicle."),
         "reserve_soc_pct": percent("Kept on top of what each departure needs."),
+        "departs": Key(
+            'Daily departure "HH:MM" in the site\'s timezone, for chargers that cannot say it (OCPP 1.6, registers); "": none.',
+            pattern=CLOCK,
+        ),
+        "target_soc_pct": percent("State of charge it needs at departs; what the charger says goes first."),
     },
     SafetySettings: {
         "meter_max_age_s": seconds("A meter's sample older than this is no sample.", 0.1, 60.0),

@@ -71,6 +71,18 @@ def _names(plan: SiteFile, file: str) -> Iterator[Problem]:
     for vehicle in plan.vehicles:
         kinds = (each.id for each in plan.vehicle_types)
         yield from unknown(f"vehicles.{vehicle.id}.type", vehicle.type, kinds, "a vehicle type", file)
+    yield from _targets(plan, file)
+
+
+def _targets(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """A target that charging never reaches would count as a missed departure every day."""
+    most_pct = {kind.id: kind.max_soc_pct for kind in plan.vehicle_types}
+    for vehicle in plan.vehicles:
+        limit_pct = most_pct.get(vehicle.type, 100.0)
+        if vehicle.departs and vehicle.target_soc_pct > limit_pct:
+            key, found = f"vehicles.{vehicle.id}.target_soc_pct", f"{vehicle.target_soc_pct:g} %"
+            allowed = f"at most max_soc_pct = {limit_pct:g} % of {vehicle.type}"
+            yield Problem(file, key, found, allowed, "Charging ends there.")
 
 
 def check_tree(feeders: tuple[Feeder, ...], file: str) -> Iterator[Problem]:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from v2g_edge.model.reading import Reading
+from v2g_edge.field.timetable import Timetable
+from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import (
     ContactState,
@@ -39,6 +40,9 @@ class Board:
         self._window = site.grid.profile.enter_service if site.grid.profile else None
         self._nominal_v = site.grid.nominal_v
         self._grid_samples: deque[GridSample] = deque(maxlen=GRID_SAMPLES_KEPT)
+        self._timetable = Timetable(site)
+        self._to_time: dict[str, None] = {}
+        self._timed: dict[str, dict[str, Reading]] = {}
         self._seq = 0
 
     def evse(self, evse_id: str) -> EvseState:
@@ -63,10 +67,18 @@ class Board:
         """Replace fields of the plugged-in ``VehicleState``; without a vehicle there is nothing to change."""
         state = self._evses[evse_id]
         if state.vehicle is not None:
-            self._evses[evse_id] = replace(state, vehicle=replace(state.vehicle, **changes))
+            vehicle = state.vehicle
+            if changes.get("vehicle", vehicle.vehicle) != vehicle.vehicle:
+                of_another = self._timed.pop(evse_id, {})
+                gone = {name: NO_SAMPLE for name, value in of_another.items() if getattr(vehicle, name) is value}
+                vehicle = replace(vehicle, **gone)
+                self._to_time[evse_id] = None
+            self._evses[evse_id] = replace(state, vehicle=replace(vehicle, **changes))
 
     def plug_in(self, evse_id: str, vehicle: VehicleState) -> None:
-        """A new session begins; whatever was known of the last vehicle is gone."""
+        """A new session begins; whatever was known of the last vehicle is gone. The timetable says what the charger does not."""
+        self._timed.pop(evse_id, None)
+        self._to_time[evse_id] = None
         self._evses[evse_id] = replace(self._evses[evse_id], vehicle=vehicle)
 
     def unplug(self, evse_id: str) -> None:
@@ -112,6 +124,8 @@ class Board:
     def freeze(self, now_s: float, wall_s: float, *, clock_synced: bool, operator: Operator) -> Snapshot:
         """One picture of everything, numbered. Unchanged states are the same objects as in the last picture."""
         self._seq += 1
+        if self._to_time and clock_synced:
+            self._consult_timetable(now_s, wall_s)
         samples = tuple(self._grid_samples)
         self._grid_samples.clear()
         return Snapshot(
@@ -126,3 +140,12 @@ class Board:
             operator=operator,
             grid_samples=samples,
         )
+
+    def _consult_timetable(self, now_s: float, wall_s: float) -> None:
+        """Once a session, in the first picture with a clock that can be trusted."""
+        for evse_id in self._to_time:
+            state = self._evses[evse_id]
+            if state.vehicle is not None:
+                self._timed[evse_id] = self._timetable.says(state.vehicle, now_s, wall_s)
+                self.update_vehicle(evse_id, **self._timed[evse_id])
+        self._to_time.clear()

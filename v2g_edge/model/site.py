@@ -111,12 +111,16 @@ class Vehicle(Struct, frozen=True, gc=False):
     """A vehicle the depot knows. ``id`` is what the charger reports (EVCCID, VIN or id token).
 
     ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each departure's target.
+    ``departs`` is its daily departure, "HH:MM" in the site's timezone, "" without one; ``target_soc_pct`` is what it needs then.
+    Both count only where the charger does not say them itself.
     """
 
     id: str
     type: str
     may_discharge: bool
     reserve_soc_pct: float = 0.0
+    departs: str = ""
+    target_soc_pct: float = 100.0
 
 
 class SafetySettings(Struct, frozen=True):

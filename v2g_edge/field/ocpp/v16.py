@@ -1,7 +1,7 @@
 """OCPP 1.6 with the Security Whitepaper's messages: to our vocabulary and back.
 
 An EVSE of ours is a connector of 1.6. Transaction ids are ours to give; they come from the store and never repeat. 1.6 knows no
-departure and no vehicle but its idTag: departure and target stay unknown unless somebody else says them.
+departure and no vehicle but its idTag: departure and target come from the site file, or stay unknown.
 """
 
 from collections.abc import Callable
