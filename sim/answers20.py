@@ -5,12 +5,12 @@
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sim.clock import stamp, unstamp
-from sim.dialect20 import Message, heartbeat, status, transaction_event
-from sim.outlet import Outlet
-from sim.profiles import NEVER_S, Profile, ProfileStore, Purpose
+from sim.dialect20 import heartbeat, status, transaction_event
+from sim.profiles import NEVER_S, Profile, Purpose
+from sim.voice import Owner
 from v2g_edge.field.ocpp.messages import Version
 
 PURPOSES: Final[dict[str, Purpose]] = {
@@ -36,30 +36,6 @@ UNLIMITED_W: Final = 1e9
 
 VOLTS_PHASES: Final = 3 * 230.0
 """A limit in A counts at three phases of 230 V."""
-
-
-class Owner(Protocol):
-    """What the dialect needs of its station."""
-
-    version: Version
-    outlets: dict[int, Outlet]
-    profiles: ProfileStore
-    variables: dict[tuple[str, str], str]
-
-    def wall_s(self) -> float:
-        """The station's wall time."""
-
-    def later(self, message: Message) -> None:
-        """Say something of its own accord after the answer."""
-
-    def ignores_profiles(self) -> bool:
-        """Accepts and does not obey."""
-
-    def rejects_profiles(self) -> bool:
-        """Refuses every profile."""
-
-    def reboot(self) -> None:
-        """Restart, soon."""
 
 
 def answer(owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from sim.clock import stamp
 from sim.outlet import Outlet, Sample
+from sim.voice import Message
 from v2g_edge.field.ocpp.messages import Version
-
-Message = tuple[str, dict[str, Any]]
 
 
 def boot(identity: str, reason: str) -> Message:

@@ -9,13 +9,18 @@ from sim.scenario import Visit
 
 @dataclass
 class Session:
-    """A vehicle's stay. ``transaction`` is the station's id for it; ``seq`` counts its events (2.x seqNo)."""
+    """A vehicle's stay. ``transaction`` is its id, "" until the central system gives one (1.6); ``seq`` counts its events.
+
+    ``start_wh`` is the import register when it began; ``stopped``: ended from afar, the vehicle still there.
+    """
 
     visit: Visit
     transaction: str
     plugged_wall_s: float
     seq: int = 0
     charging: str = "EVConnected"
+    start_wh: float = 0.0
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Outlet:
     def plug(self, battery: Battery, visit: Visit, transaction: str, wall_s: float) -> None:
         """A vehicle arrives."""
         self.charger.plug(battery)
-        self.session = Session(visit, transaction, wall_s)
+        self.session = Session(visit, transaction, wall_s, start_wh=self.charger.import_wh)
 
     def unplug(self) -> Battery | None:
         """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its transaction)."""
@@ -62,6 +67,9 @@ class Outlet:
             self.charger.command_w = self.charger.power_w = 0.0
             return
         if self.session is None:
+            return
+        if self.session.stopped:
+            self.charger.command_w = 0.0
             return
         limit_w = self.profiles.limit_w(self.number, self.session.transaction, wall_s)
         power_w = self.charger.evse.max_charge_w if limit_w is None else limit_w

@@ -18,14 +18,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
-from sim import answers20, dialect20
+from sim import dialect16
 from sim.clock import LoopClock
-from sim.dialect20 import Message
-from sim.outlet import Outlet
+from sim.outlet import Outlet, Session
 from sim.physics import Battery
 from sim.profiles import ProfileStore
 from sim.scenario import Fault, FaultKind, Visit
-from v2g_edge.field.ocpp.events import Answered, CallIn, Event, Expired
+from sim.voice import Message, Shown, Voice
+from sim.voice16 import Voice16
+from sim.voice20 import Voice20
+from v2g_edge.field.ocpp.events import Answered, CallIn, Event, Expired, Refused
 from v2g_edge.field.ocpp.machine import Machine
 from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
 
@@ -70,6 +72,8 @@ class Station:
         self._clock = clock
         self._url = f"{url}/{identity}"
         self.version: Version = version
+        self._voice: Voice = Voice16() if version == "1.6" else Voice20(version)
+        self._starts: dict[str, tuple[Outlet, Session]] = {}
         self._machine = Machine(version, "station", prefix="s", strict=False)
         self._link: ClientConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,16 +117,16 @@ class Station:
         """A vehicle is connected at an outlet."""
         outlet, wall_s = self.outlets[number], self.wall_s()
         self._transactions += 1
-        outlet.plug(battery, visit, f"{self.identity}-{self._transactions}", wall_s)
+        outlet.plug(battery, visit, self._voice.transaction(self.identity, self._transactions), wall_s)
         self._begin(outlet, wall_s)
 
     def unplug(self, number: int) -> Battery | None:
         """The vehicle leaves."""
         outlet, wall_s = self.outlets[number], self.wall_s()
         if outlet.session is not None:
-            self._tell_transaction(outlet, "Ended", "EVDeparted")
+            self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=False))
         battery = outlet.unplug()
-        self._say(dialect20.status(outlet, wall_s))
+        self._say(self._voice.status(outlet, wall_s))
         return battery
 
     def step(self, wall_s: float) -> None:
@@ -178,6 +182,7 @@ class Station:
         finally:
             self._link, self.accepted, self._boot_id = None, False, ""
             self._held.clear()
+            self._starts.clear()
             self._machine.lost()
             self._machine.events()
             await link.close()
@@ -191,7 +196,7 @@ class Station:
             self._boot()
 
     def _boot(self) -> None:
-        self._boot_id = self._machine.call(*dialect20.boot(self.identity, self._boot_reason), self._clock.now_s())
+        self._boot_id = self._machine.call(*self._voice.boot(self.identity, self._boot_reason), self._clock.now_s())
         self._flush()
 
     def _on_frame(self, frame: str | bytes) -> None:
@@ -237,7 +242,7 @@ class Station:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, CallIn):
-            answer = None if event.problems else answers20.answer(self, event.action, event.payload)
+            answer = None if event.problems else self._voice.answer(self, event.action, event.payload)
             if answer is None:
                 self._machine.refuse(event.id, "NotSupported" if not event.problems else event.problems[0].code)
             else:
@@ -246,6 +251,19 @@ class Station:
                     outlet.command(self.wall_s(), wrong_sign="wrong_sign" in self._was, dead="reboot" in self._was)
         elif isinstance(event, Answered | Expired) and event.id == self._boot_id:
             self._on_boot(event.payload if isinstance(event, Answered) else {})
+        elif isinstance(event, Answered | Refused | Expired) and event.id in self._starts:
+            self._on_start(*self._starts.pop(event.id), event.payload if isinstance(event, Answered) else {})
+
+    def _on_start(self, outlet: Outlet, session: Session, payload: dict[str, Any]) -> None:
+        """The central system gave the transaction its id (1.6), perhaps when the vehicle has left; refused or lost: ask again."""
+        if "transactionId" not in payload:
+            return
+        session.transaction = str(payload["transactionId"])
+        if outlet.session is session:
+            self._say(self._voice.status(outlet, self.wall_s()))
+        else:
+            wall_s, meter_wh = self.wall_s(), outlet.charger.import_wh
+            self._say(dialect16.stop(session.transaction, wall_s, meter_wh, "EVDisconnected"))
 
     def _on_boot(self, payload: dict[str, Any]) -> None:
         self._boot_id = ""
@@ -255,57 +273,60 @@ class Station:
             return
         self._booted = self.accepted = True
         if payload["interval"] > 0:
-            self.variables["OCPPCommCtrlr", "HeartbeatInterval"] = str(payload["interval"])
+            self.variables[self._voice.heartbeat_key] = str(payload["interval"])
         for outlet in self.outlets.values():
-            self._say(dialect20.status(outlet, self.wall_s()))
+            self._say(self._voice.status(outlet, self.wall_s()))
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """After an outage: history first, flagged as such."""
+        """After an outage: history first."""
         while self._backlog:
-            action, payload = self._backlog.popleft()
-            self._machine.call(
-                action, {**payload, "offline": True} if action == "TransactionEvent" else payload, self._clock.now_s()
-            )
+            self._machine.call(*self._voice.caught_up(self._backlog.popleft()), self._clock.now_s())
 
     def _say(self, message: Message) -> None:
-        """Call out, or keep a transaction event for later."""
+        """Call out, or keep what belongs to a transaction for later."""
         if self._link is not None and self.accepted:
-            self._machine.call(*message, self._clock.now_s())
+            call_id = self._machine.call(*message, self._clock.now_s())
+            if message[0] == "StartTransaction":
+                outlet = self.outlets[message[1]["connectorId"]]
+                if outlet.session is not None:
+                    self._starts[call_id] = outlet, outlet.session
             self._flush()
-        elif message[0] in {"TransactionEvent", "NotifyEVChargingNeeds"}:
+        elif message[0] in self._voice.kept:
             self._backlog.append(message)
 
+    def _say_all(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._say(message)
+
     def _begin(self, outlet: Outlet, wall_s: float) -> None:
-        self._say(dialect20.status(outlet, wall_s))
-        self._tell_transaction(outlet, "Started", "CablePluggedIn")
-        self._say(dialect20.charging_needs(outlet, self.version))
-        if outlet.session is not None:
-            outlet.session.charging = "Charging"
-        self._tell_transaction(outlet, "Updated", "ChargingStateChanged")
+        self._say_all(self._voice.began(outlet, self._shown(outlet)))
         self._due[f"report{outlet.number}"] = wall_s + REPORT_S
         self._due[f"temperature{outlet.number}"] = wall_s
 
-    def _tell_transaction(self, outlet: Outlet, kind: str, reason: str) -> None:
-        sample = outlet.sample(stuck="stuck_meter" in self._was)
-        with_soc = "quiet_soc" not in self._was
-        self._say(dialect20.transaction_event(outlet, self.wall_s(), kind, reason, sample, with_soc=with_soc))
+    def _shown(self, outlet: Outlet) -> Shown:
+        return Shown(self.wall_s(), outlet.sample(stuck="stuck_meter" in self._was), "quiet_soc" not in self._was)
 
     def _report(self, wall_s: float) -> None:
-        if self._is_due("heartbeat", wall_s, self._interval("OCPPCommCtrlr", "HeartbeatInterval", HEARTBEAT_S)):
-            self._say(dialect20.heartbeat())
-        interval_s = self._interval("SampledDataCtrlr", "TxUpdatedInterval", REPORT_S)
+        if self._is_due("heartbeat", wall_s, self._interval(self._voice.heartbeat_key, HEARTBEAT_S)):
+            self._say(self._voice.heartbeat())
+        interval_s = self._interval(self._voice.report_key, REPORT_S)
         for number, outlet in self.outlets.items():
             if outlet.session is not None:
+                if not outlet.transaction and not outlet.session.stopped and not self._is_starting(outlet):
+                    self._say(self._voice.start(outlet))
                 if self._is_due(f"report{number}", wall_s, interval_s):
-                    self._tell_transaction(outlet, "Updated", "MeterValuePeriodic")
+                    self._say_all(self._voice.reported(outlet, self._shown(outlet)))
                 if self._is_due(f"temperature{number}", wall_s, TEMPERATURE_S):
                     self._events_sent += 1
-                    self._say(dialect20.temperature(outlet, wall_s, outlet.sample().pack_c, self._events_sent))
+                    self._say_all(self._voice.temperature(outlet, self._shown(outlet), self._events_sent))
         self._quiet_until_s = wall_s + QUIET_S
 
-    def _interval(self, component: str, variable: str, otherwise_s: float) -> float:
-        text = self.variables.get((component, variable), "")
+    def _is_starting(self, outlet: Outlet) -> bool:
+        return any(session is outlet.session for _, session in self._starts.values())
+
+    def _interval(self, key: tuple[str, str], otherwise_s: float) -> float:
+        text = self.variables.get(key, "")
         return float(text) if text.isdigit() and int(text) > 0 else otherwise_s
 
     def _is_due(self, what: str, wall_s: float, interval_s: float) -> bool:
@@ -345,7 +366,8 @@ class Station:
     def _restart_sessions(self) -> None:
         for outlet in self.outlets.values():
             if outlet.session is not None:
-                self._tell_transaction(outlet, "Ended", "AbnormalCondition")
+                self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=True))
                 self._transactions += 1
-                outlet.session.transaction, outlet.session.seq = f"{self.identity}-{self._transactions}", 0
+                outlet.session.transaction, outlet.session.seq = self._voice.transaction(self.identity, self._transactions), 0
+                outlet.session.plugged_wall_s, outlet.session.start_wh = self.wall_s(), outlet.charger.import_wh
                 self._begin(outlet, self.wall_s())

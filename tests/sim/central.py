@@ -18,6 +18,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "StatusNotification": {},
     "NotifyEvent": {},
     "ReportChargingProfiles": {},
+    "MeterValues": {},
+    "StartTransaction": {"transactionId": 41, "idTagInfo": {"status": "Accepted"}},
+    "StopTransaction": {},
 }
 
 

@@ -1,0 +1,77 @@
+"""What a simulated station says of its own accord in OCPP 1.6. Payloads only: no socket and no timers.
+
+The central system gives the transaction ids; the vehicle is known by its idTag. 1.6 has no word for departure, capacity or the
+charge wanted: who must know them reads them in the site file. Only what ``MeterValuesSampledData`` lists is reported.
+"""
+
+from typing import Any, Final
+
+from sim.clock import stamp
+from sim.outlet import Outlet, Sample
+from sim.voice import Message, Shown
+
+MEASURANDS: Final = {
+    "Power.Active.Import": "W",
+    "Power.Active.Export": "W",
+    "Energy.Active.Import.Register": "Wh",
+    "Energy.Active.Export.Register": "Wh",
+    "SoC": "Percent",
+    "Temperature": "Celsius",
+}
+"""All that it can measure, with units (OCPP 1.6 7.31, 7.45)."""
+
+IN_VEHICLE: Final = frozenset({"SoC", "Temperature"})
+
+
+def status(outlet: Outlet, wall_s: float) -> Message:
+    """StatusNotification: a plugged-in vehicle prepares until its transaction runs."""
+    state = "Available" if outlet.session is None else "Charging" if outlet.transaction else "Preparing"
+    told = {"connectorId": outlet.number, "errorCode": "NoError", "status": state, "timestamp": stamp(wall_s)}
+    return "StatusNotification", told
+
+
+def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
+    """MeterValues of the measurands in ``listed`` (commas between them; "": all); values are texts."""
+    payload: dict[str, Any] = {"connectorId": outlet.number}
+    if outlet.transaction:
+        payload["transactionId"] = int(outlet.transaction)
+    wanted = listed.split(",") if listed else list(MEASURANDS)
+    values = _values(shown.sample)
+    sampled = [
+        {
+            "value": f"{values[name]:.1f}",
+            "context": "Sample.Periodic",
+            "measurand": name,
+            "location": "EV" if name in IN_VEHICLE else "Outlet",
+            "unit": MEASURANDS[name],
+        }
+        for name in wanted
+        if name != "SoC" or shown.with_soc
+    ]
+    return "MeterValues", {**payload, "meterValue": [{"timestamp": stamp(shown.wall_s), "sampledValue": sampled}]}
+
+
+def _values(sample: Sample) -> dict[str, float]:
+    return {
+        "Power.Active.Import": max(sample.power_w, 0.0),
+        "Power.Active.Export": max(-sample.power_w, 0.0),
+        "Energy.Active.Import.Register": sample.import_wh,
+        "Energy.Active.Export.Register": sample.export_wh,
+        "SoC": sample.soc_pct,
+        "Temperature": sample.pack_c,
+    }
+
+
+def start(outlet: Outlet) -> Message:
+    """StartTransaction; said again it is the same to the letter, so that the central system knows it for a repetition."""
+    session = outlet.session
+    if session is None:
+        raise ValueError(f"{outlet.evse}: no vehicle to start a transaction with")
+    told = {"connectorId": outlet.number, "idTag": session.visit.vehicle, "meterStart": int(session.start_wh)}
+    return "StartTransaction", {**told, "timestamp": stamp(session.plugged_wall_s)}
+
+
+def stop(transaction: str, wall_s: float, meter_wh: float, reason: str) -> Message:
+    """StopTransaction."""
+    told = {"transactionId": int(transaction), "timestamp": stamp(wall_s), "meterStop": int(meter_wh), "reason": reason}
+    return "StopTransaction", told

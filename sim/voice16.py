@@ -1,0 +1,67 @@
+"""The voice of a station that speaks OCPP 1.6."""
+
+from typing import Any
+
+from sim import answers16, dialect16
+from sim.outlet import Outlet
+from sim.voice import Message, Owner, Shown
+
+
+class Voice16:
+    """See ``sim.voice.Voice``."""
+
+    heartbeat_key: tuple[str, str] = ("", "HeartbeatInterval")
+    report_key: tuple[str, str] = ("", "MeterValueSampleInterval")
+    kept: frozenset[str] = frozenset({"StopTransaction"})
+
+    def __init__(self) -> None:
+        self._listed = ""
+
+    def transaction(self, identity: str, count: int) -> str:
+        """Given by the central system."""
+        return ""
+
+    def boot(self, identity: str, reason: str) -> Message:
+        """BootNotification; 1.6 gives no reason."""
+        told = {"chargePointVendor": "v2g-edge sim", "chargePointModel": "SimBidi 16", "chargePointSerialNumber": identity[:25]}
+        return "BootNotification", {**told, "firmwareVersion": "1.0"}
+
+    def heartbeat(self) -> Message:
+        """Heartbeat."""
+        return "Heartbeat", {}
+
+    def status(self, outlet: Outlet, wall_s: float) -> Message:
+        """StatusNotification."""
+        return dialect16.status(outlet, wall_s)
+
+    def began(self, outlet: Outlet, shown: Shown) -> list[Message]:
+        """Preparing, and the transaction."""
+        return [dialect16.status(outlet, shown.wall_s), dialect16.start(outlet)]
+
+    def start(self, outlet: Outlet) -> Message:
+        """StartTransaction."""
+        return dialect16.start(outlet)
+
+    def reported(self, outlet: Outlet, shown: Shown) -> list[Message]:
+        """MeterValues."""
+        return [dialect16.meter_values(outlet, shown, self._listed)]
+
+    def ended(self, outlet: Outlet, shown: Shown, *, power_loss: bool) -> list[Message]:
+        """StopTransaction, of a transaction that has an id."""
+        reason = "PowerLoss" if power_loss else "EVDisconnected"
+        wall_s, meter_wh = shown.wall_s, shown.sample.import_wh
+        return [dialect16.stop(outlet.transaction, wall_s, meter_wh, reason)] if outlet.transaction else []
+
+    def temperature(self, outlet: Outlet, shown: Shown, seq: int) -> list[Message]:
+        """Among the meter values."""
+        return []
+
+    def caught_up(self, message: Message) -> Message:
+        """As it was: its time says when."""
+        return message
+
+    def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        """See ``sim.answers16``."""
+        answer = answers16.answer(owner, action, payload)
+        self._listed = owner.variables.get(("", answers16.SAMPLED), "")
+        return answer

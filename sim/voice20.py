@@ -1,0 +1,75 @@
+"""The voice of a station that speaks OCPP 2.0.1 or 2.1."""
+
+from typing import Any
+
+from sim import answers20, dialect20
+from sim.outlet import Outlet
+from sim.voice import Message, Owner, Shown
+from v2g_edge.field.ocpp.messages import Version
+
+
+class Voice20:
+    """See ``sim.voice.Voice``."""
+
+    heartbeat_key: tuple[str, str] = ("OCPPCommCtrlr", "HeartbeatInterval")
+    report_key: tuple[str, str] = ("SampledDataCtrlr", "TxUpdatedInterval")
+    kept: frozenset[str] = frozenset({"TransactionEvent", "NotifyEVChargingNeeds"})
+
+    def __init__(self, version: Version) -> None:
+        self._version = version
+
+    def transaction(self, identity: str, count: int) -> str:
+        """The station's own."""
+        return f"{identity}-{count}"
+
+    def boot(self, identity: str, reason: str) -> Message:
+        """BootNotification."""
+        return dialect20.boot(identity, reason)
+
+    def heartbeat(self) -> Message:
+        """Heartbeat."""
+        return dialect20.heartbeat()
+
+    def status(self, outlet: Outlet, wall_s: float) -> Message:
+        """StatusNotification."""
+        return dialect20.status(outlet, wall_s)
+
+    def began(self, outlet: Outlet, shown: Shown) -> list[Message]:
+        """Occupied, the transaction, what the vehicle needs, and that it charges."""
+        messages = [
+            dialect20.status(outlet, shown.wall_s),
+            _event(outlet, shown, "Started", "CablePluggedIn"),
+            dialect20.charging_needs(outlet, self._version),
+        ]
+        if outlet.session is not None:
+            outlet.session.charging = "Charging"
+        return [*messages, _event(outlet, shown, "Updated", "ChargingStateChanged")]
+
+    def start(self, outlet: Outlet) -> Message:
+        """Never asked for: the station's own id is there from the beginning."""
+        raise ValueError(f"{outlet.evse}: a 2.x transaction has its id from the beginning")
+
+    def reported(self, outlet: Outlet, shown: Shown) -> list[Message]:
+        """A TransactionEvent."""
+        return [_event(outlet, shown, "Updated", "MeterValuePeriodic")]
+
+    def ended(self, outlet: Outlet, shown: Shown, *, power_loss: bool) -> list[Message]:
+        """The last TransactionEvent."""
+        return [_event(outlet, shown, "Ended", "AbnormalCondition" if power_loss else "EVDeparted")]
+
+    def temperature(self, outlet: Outlet, shown: Shown, seq: int) -> list[Message]:
+        """NotifyEvent."""
+        return [dialect20.temperature(outlet, shown.wall_s, shown.sample.pack_c, seq)]
+
+    def caught_up(self, message: Message) -> Message:
+        """Flagged as history."""
+        action, payload = message
+        return (action, {**payload, "offline": True}) if action == "TransactionEvent" else message
+
+    def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+        """See ``sim.answers20``."""
+        return answers20.answer(owner, action, payload)
+
+
+def _event(outlet: Outlet, shown: Shown, kind: str, reason: str) -> Message:
+    return dialect20.transaction_event(outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc)
