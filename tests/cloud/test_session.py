@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -316,3 +317,21 @@ def test_back_off_grows_to_a_minute_and_differs_between_depots() -> None:
     assert all(0.5 <= wait_s <= 60.0 for wait_s in waits)
     assert min(waits[6:]) >= 30.0
     assert len({backoff_s(f"depot-{n}", 6) for n in range(50)}) == 50
+
+
+async def test_stop_ends_though_the_goodbye_cannot_be_said(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("v2g_edge.cloud.session.TIMEOUT_S", 0.5)
+    async with broker.client() as cloud:
+        await cloud.subscribe(f"{SITE}/status", qos=1)
+        running = Daemon(settings_of(broker), tmp_path)
+        await running.session.start()
+        assert await heard(cloud, "status") == {"online": True}
+        assert broker.process is not None
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(10.0):
+                await running.session.stop()
+        finally:
+            broker.process.send_signal(signal.SIGCONT)

@@ -91,6 +91,7 @@ class CloudSession:
         self._wake = asyncio.Event()
         self._latest: dict[str, Any] | None = None
         self._kept: tuple[int, bytes] = (-1, b"")
+        self._stopping = False
         self.connected = False
 
     async def start(self) -> None:
@@ -106,11 +107,13 @@ class CloudSession:
             if isinstance(plan, Plan):
                 self._on_plan(plan)
                 log.info("cloud_plan_restored", revision=plan.revision)
+        self._stopping = False
         self._task = asyncio.create_task(self._run(), name="cloud")
 
     async def stop(self) -> None:
         """Say goodbye if connected, and close. Unsent events stay on disk."""
         task, self._task = self._task, None
+        self._stopping = True
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -132,7 +135,8 @@ class CloudSession:
 
     async def _run(self) -> None:
         attempt = 0
-        while True:
+        # A goodbye that fails raises MqttError in place of the cancellation, which is then lost: the flag ends the loop.
+        while not self._stopping:
             try:
                 async with self._client() as client:
                     attempt = 0
@@ -142,8 +146,9 @@ class CloudSession:
                 log.warning("cloud_offline", host=self._settings.host, fault=str(fault) or type(fault).__name__)
             finally:
                 self.connected = False
-            await self._clock.sleep_s(backoff_s(self._site_id, attempt))
-            attempt += 1
+            if not self._stopping:
+                await self._clock.sleep_s(backoff_s(self._site_id, attempt))
+                attempt += 1
 
     def _client(self) -> CheckedClient:
         settings = self._settings
