@@ -31,6 +31,9 @@ MEASURANDS: Final = (
 )
 """What we ask a station to report, most important first; a station that refuses the list is asked for less."""
 
+PACK: Final = "Temperature"
+"""Asked for in 1.6 only: 2.x has no such measurand. At location EV it is the pack's."""
+
 
 def read_samples(meter_values: Any) -> list[Sample]:
     """One ``Sample`` for each entry of ``meterValue`` that says something. Never raises: what cannot be read is left out."""

@@ -15,7 +15,7 @@ from v2g_edge.field.ocpp.events import Answered, Expired
 from v2g_edge.field.ocpp.leases import Shape, default_profile
 from v2g_edge.field.ocpp.machine import TIMEOUT_S
 from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.metering import MEASURANDS
+from v2g_edge.field.ocpp.metering import MEASURANDS, PACK
 from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.readback import holds_default
@@ -96,7 +96,8 @@ class Onboarding:
 
     async def _configure(self) -> None:
         interval = str(max(int(self._station.settings.meter_interval_s), 1))
-        for wanted in (MEASURANDS, MEASURANDS[:1]):
+        whole = (*MEASURANDS, PACK) if self._version == "1.6" else MEASURANDS
+        for wanted in dict.fromkeys((whole, MEASURANDS, MEASURANDS[:1])):
             if self._version == "1.6":
                 done = await self._change_16("MeterValuesSampledData", ",".join(wanted))
             else:
