@@ -127,7 +127,7 @@ def hall(scene: Scene) -> Any:
 def test_a_charger_may_be_anywhere_between_its_meter_and_its_permit() -> None:
     scene = ready(2, 0.0)
     moving = with_memory(with_evse(scene, power_w=Reading(20_000.0, NOW_S)), power_w=40_000.0)
-    for hall_w, odd in ((16_600.0, False), (16_400.0, True), (43_400.0, False), (43_600.0, True)):
+    for hall_w, odd in ((16_500.0, False), (16_400.0, True), (43_500.0, False), (43_600.0, True)):
         assert (hall(with_meter(moving, "hall-meter", power_w=Reading(hall_w, NOW_S))).odd != "") == odd, hall_w
     lost = with_evse(moving, power_w=GONE)
     for hall_w, odd in ((-53_400.0, False), (-53_600.0, True), (53_400.0, False), (53_600.0, True)):
@@ -169,6 +169,8 @@ def test_small_moves_say_nothing() -> None:
 def test_a_window_is_not_judged_before_it_is_over_nor_when_it_is_too_old() -> None:
     young = MeterMemory(THEN_S + 0.1, 0.0, 0.0, 1)
     assert turned(young, -20_000.0, 20_000.0) == young
+    begun = MeterMemory(NOW_S, 0.0, 0.0, 1)
+    assert turned(begun, -20_000.0, 20_000.0) == begun
     stale = MeterMemory(NOW_S - 2.0 * TURN_WINDOW_S - 0.1, 0.0, 0.0, 1)
     assert turned(stale, -20_000.0, 20_000.0) == MeterMemory(NOW_S, -20_000.0, 20_000.0, 1)
     at_last = MeterMemory(NOW_S - 2.0 * TURN_WINDOW_S, 0.0, 0.0, 1)
@@ -176,6 +178,42 @@ def test_a_window_is_not_judged_before_it_is_over_nor_when_it_is_too_old() -> No
     ahead = MeterMemory(NOW_S + 0.1, 0.0, 0.0, 1)
     assert turned(ahead, -20_000.0, 20_000.0) == MeterMemory(NOW_S, -20_000.0, 20_000.0, 1)
     assert turned(None, 5.0, 7.0) == MeterMemory(NOW_S, 5.0, 7.0, 0)
+
+
+def test_ten_kilowatts_over_a_quarter_of_a_minute_are_a_move() -> None:
+    assert turned(MeterMemory(NOW_S - 15.0, 0.0, 0.0, 1), -10_000.0, 10_000.0) == MeterMemory(NOW_S, -10_000.0, 10_000.0, 2)
+
+
+def test_a_move_is_also_a_twentieth_of_a_great_feeder() -> None:
+    def against(chargers_w: float) -> int:
+        scene = with_evse(ready(2, 0.0), power_w=Reading(chargers_w, NOW_S))
+        first_, second = scene.site.feeders
+        wide = (replace(first_, import_limit_w=400_000.0, export_limit_w=400_000.0), second)
+        scene = with_meter(with_site(scene, feeders=wide), "hall-meter", power_w=Reading(-40_000.0, NOW_S))
+        kept = hall(scene._replace(memory=replace(scene.memory, meters=(None, MeterMemory(THEN_S, 0.0, 0.0, 1))))).memory
+        assert kept is not None
+        return int(kept.against)
+
+    assert (against(19_999.0), against(20_000.0)) == (1, 2)
+
+
+def test_the_slowest_charger_sets_the_window_and_one_that_hardly_reports_tells_nothing() -> None:
+    def window(age_s: float, since_s: float) -> MeterMemory:
+        old = MeterMemory(NOW_S - since_s, 0.0, 0.0, 1)
+        scene = with_evse(ready(2, 0.0), 0, power_w=aged(20_000.0, age_s))
+        scene = with_meter(scene, "hall-meter", power_w=Reading(-20_000.0, NOW_S))
+        kept: MeterMemory = hall(scene._replace(memory=replace(scene.memory, meters=(None, old)))).memory
+        return kept
+
+    assert window(6.0, 17.9).against == 1, "three reports of six seconds are not over"
+    assert window(6.0, 18.0).against == 2
+    assert window(10.0, 30.0).against == 2
+    assert window(10.1, 31.0) == MeterMemory(NOW_S - 31.0, 0.0, 0.0, 1)
+
+
+def test_a_meter_without_past_has_nothing_against_it() -> None:
+    scene = ready(2, 0.0)
+    assert hall(scene._replace(memory=replace(scene.memory, meters=(None, None)))).against == 0
 
 
 def test_missing_readings_leave_the_count_as_it_was() -> None:
@@ -234,6 +272,8 @@ def test_plugging_in_again_does_not_reset_the_day() -> None:
 def test_the_last_report_after_a_discharge_still_counts_and_later_ones_do_not() -> None:
     ended = with_memory(with_vehicle(ready(), soc_pct=Reading(79.0, NOW_S)), power_w=0.0, least_w=0.0, discharged_s=NOW_S - 10.0)
     assert observed(ended).taken_pct == {"bus-1": 1.0}
+    just = with_memory(ended, discharged_s=NOW_S - ended.site.safety.charger_max_age_s)
+    assert observed(just).taken_pct == {"bus-1": 1.0}
     long_ago = with_memory(ended, discharged_s=NOW_S - ended.site.safety.charger_max_age_s - 1.0)
     assert observed(long_ago).taken_pct == {}
 

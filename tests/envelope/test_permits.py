@@ -78,6 +78,18 @@ def test_less_than_a_charger_can_do_is_nothing(wish_w: float, power_w: float) ->
     assert (given.bound_by.rule == "minimum_power") == (power_w == 0.0)
 
 
+def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:
+    scene = with_site(
+        outlets(ready(2, 0.0), min_discharge_w=1_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0)
+    )
+    up, down = permit(wishing(scene, 30_000.0, -30_000.0)).permits
+    assert (up.bound_by.min_w, up.bound_by.max_w) == (0.0, 5_000.0)
+    assert (down.bound_by.min_w, down.bound_by.max_w) == (-5_000.0, 0.0)
+    little = permit(wishing(scene, 0.0, -500.0)).permits
+    assert (little[1].bound_by.rule, little[1].bound_by.min_w, little[1].bound_by.max_w) == ("minimum_power", 0.0, 0.0)
+    assert little[0].bound_by.rule == "wish", "who wishes nothing is not short of anything"
+
+
 def test_a_clock_that_stands_still_or_goes_back_gives_no_ramp() -> None:
     scene = wishing(ready(2, 0.0), 30_000.0, 30_000.0)
     for then_s in (NOW_S, NOW_S + 5.0):
