@@ -90,7 +90,7 @@ def mutants(module: str) -> Iterator[Mutant]:
     """All changes of one module, one at a time."""
     path = ENVELOPE / f"{module}.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    # How a class is laid out in memory (frozen, gc) is not behaviour, and the strictness of a zip only speaks where a list is broken.
+    # How a class is laid out in memory (frozen, gc) is not behaviour; the strictness of a zip only speaks where a list is broken.
     keywords = [k for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for k in node.keywords]
     keywords += [k for node in ast.walk(tree) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "strict"]
     untouched = {id(inner) for keyword in keywords for inner in ast.walk(keyword)}
