@@ -247,8 +247,22 @@ def test_discharge_keeps_the_top_of_the_event_and_charging_moves_it() -> None:
     assert evse(higher).event_soc_pct == 85.0
 
 
+def test_only_charging_ends_an_event_however_little_of_it() -> None:
+    resting = with_memory(with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S)), power_w=0.0, least_w=0.0)
+    assert (evse(resting).event_soc_pct, evse(resting).last_soc_pct) == (80.0, 70.0)
+    steady = with_memory(ready(), power_w=0.0, least_w=0.0, event_soc_pct=90.0)
+    assert evse(steady).event_soc_pct == 90.0
+    assert evse(with_memory(steady, power_w=1.0)).event_soc_pct == 80.0
+
+
+def test_the_last_percent_of_a_battery_is_still_counted() -> None:
+    nearly = with_memory(with_vehicle(ready(), soc_pct=Reading(0.5, NOW_S)), last_soc_pct=1.0)
+    assert observed(nearly).taken_pct == {"bus-1": 0.5}
+
+
 def test_what_discharge_took_is_counted_by_vehicle_and_day() -> None:
     lower = with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S))
+    assert first(ready()).taken_pct == 0.0
     assert observed(lower).taken_pct == {"bus-1": 10.0}
     again = lower._replace(memory=replace(lower.memory, taken_pct={"bus-1": 5.0, "bus-2": 1.0}))
     assert observed(again).taken_pct == {"bus-1": 15.0, "bus-2": 1.0}

@@ -90,6 +90,17 @@ def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:
     assert little[0].bound_by.rule == "wish", "who wishes nothing is not short of anything"
 
 
+def test_nothing_is_never_a_negative_nothing() -> None:
+    """A charger might read a sign as a direction."""
+    for wish_w in (-0.0, 0.0):
+        assert [str(given.power_w) for given in permit(wishing(ready(2, 0.0), wish_w, wish_w)).permits] == ["0.0", "0.0"]
+
+
+def test_a_contact_that_is_neither_open_nor_closed_gives_no_service() -> None:
+    half = with_snapshot(ready(), contacts=(ContactState(Link(True, True, NOW_S), Reading(0.5, NOW_S)),))
+    assert permit(half).memory.service.state != "in_service"
+
+
 def test_a_clock_that_stands_still_or_goes_back_gives_no_ramp() -> None:
     scene = wishing(ready(2, 0.0), 30_000.0, 30_000.0)
     for then_s in (NOW_S, NOW_S + 5.0):
