@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sim.clock import LoopClock, unstamp
 from sim.demo import SCALE, run_demo
+from sim.mixed import mixed
 from sim.night import night
 from sim.report import as_text, kept
 from sim.runner import run_scenario
@@ -33,13 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     run = commands.add_parser("run", help="play a scenario in virtual time, daemon included, and report")
     what = run.add_mutually_exclusive_group()
-    what.add_argument("--scenario", default="night", help="'night', or a scenario file (default: night)")
+    what.add_argument("--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)")
     what.add_argument("--import-spice-ev", metavar="FILE", type=Path, help="a SpiceEV scenario; needs --connector and --prices")
     run.add_argument("--connector", help="grid connector of the SpiceEV scenario")
     run.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
     run.add_argument("--one-way", action="store_true", help="SpiceEV: nobody may discharge")
     run.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
-    run.add_argument("--ocpp", choices=("2.0.1", "2.1"), default="2.0.1", help="what the stations speak (default: 2.0.1)")
+    run.add_argument("--ocpp", choices=("1.6", "2.0.1", "2.1"), help="what the stations speak (default: as the scenario says)")
     run.add_argument("--report", type=Path, help="write the report as JSON")
     run.add_argument("--state-dir", type=Path, help="keep the daemon's journal here")
     run.add_argument("--verbose", action="store_true", help="show the daemon's log")
@@ -64,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    scenario = speaking(_scenario(args), args.ocpp)
+    scenario = _scenario(args)
+    if args.ocpp:
+        scenario = speaking(scenario, args.ocpp)
     began_s = time.perf_counter()
     report = run_scenario(scenario, args.state_dir, quiet=not args.verbose)
     took_s = time.perf_counter() - began_s
@@ -95,7 +98,8 @@ def _scenario(args: argparse.Namespace) -> Scenario:
         if not args.connector or not args.prices:
             raise ValueError("--import-spice-ev needs --connector NAME and --prices FILE")
         return import_spice_ev(args.import_spice_ev, args.connector, args.prices, bidirectional=not args.one_way)
-    return night(args.seed) if args.scenario == "night" else read_scenario(Path(args.scenario))
+    named = {"night": night, "mixed": mixed}
+    return named[args.scenario](args.seed) if args.scenario in named else read_scenario(Path(args.scenario))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any, cast
 import structlog
 
 from sim.clock import LoopClock
+from sim.modbus.rtu import serial_in_memory
 from sim.report import make_report
 from sim.scenario import METER_PORT, RELAY_PORT, Scenario, write_prices
 from sim.virtual import run_virtual
@@ -54,7 +55,8 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
         raise FileExistsError(f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR if quiet else logging.INFO))
     gc.freeze()
-    world = run_virtual(play(scenario, state_dir))
+    with serial_in_memory():
+        world = run_virtual(play(scenario, state_dir))
     return make_report(world, state_dir / "journal.db")
 
 

@@ -27,6 +27,8 @@ from v2g_edge.model.settings import (
 )
 from v2g_edge.model.site import DischargeBy, Site
 
+Version = Literal["1.6", "2.0.1", "2.1"]
+
 FaultKind = Literal[
     "ignore",
     "reject",
@@ -45,6 +47,8 @@ FaultKind = Literal[
 
 METER_PORT = 15_020
 RELAY_PORT = 15_021
+WIRED_PORT = 15_030
+SERIAL_PORT = "/dev/ttyS0"
 """Ports of the simulated Modbus devices on the virtual network; a real run takes free ones."""
 
 
@@ -81,12 +85,26 @@ class Fault(Struct, frozen=True):
     value: float = 0.0
 
 
+class Wired(Struct, frozen=True):
+    """A charger without OCPP, on a TCP port of its own: ``map`` names its registers ("quasar1", or "sunspec" for a DER charger).
+
+    ``vehicle`` always stands there (no such charger tells who does); ``watchdog_s`` is the dead-man time that the daemon sets.
+    """
+
+    evse: str
+    map: Literal["quasar1", "sunspec"]
+    vehicle: str
+    watchdog_s: float = 10.0
+
+
 class Scenario(Struct, frozen=True):
     """Everything that a run depends on. ``reaction_s`` is how long discharge may go on after the grid has gone wrong.
 
     ``allowed_late_s`` is what a charger and its protocol take from plug-in to full power; the checkers grant it before
     they call a departure possible. ``window_hz`` and ``window_pu`` are the must-trip limits of the grid code, ``enter_service_s``
     how long the grid must be healthy before anything is exported again (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s).
+    ``speak`` names the version of stations (by identity) that do not speak ``ocpp``; ``wired`` are the chargers by register.
+    ``meter``: the grid meter is a SunSpec meter on TCP, or an SDM630 on a serial line.
     """
 
     name: str
@@ -109,7 +127,14 @@ class Scenario(Struct, frozen=True):
     window_pu: tuple[float, float] = (0.8, 1.25)
     enter_service_s: float = 60.0
     ambient_c: float = 8.0
-    ocpp: Literal["2.0.1", "2.1"] = "2.0.1"
+    ocpp: Version = "2.0.1"
+    speak: tuple[tuple[str, Version], ...] = ()
+    wired: tuple[Wired, ...] = ()
+    meter: Literal["sunspec", "sdm630"] = "sunspec"
+
+    def version_of(self, station: str) -> Version:
+        """What a station speaks."""
+        return dict(self.speak).get(station, self.ocpp)
 
     @property
     def end_wall_s(self) -> float:
@@ -135,10 +160,14 @@ class Scenario(Struct, frozen=True):
         ocpp_port: int = 8081,
         meter_port: int = METER_PORT,
         relay_port: int = RELAY_PORT,
+        serial_port: str = SERIAL_PORT,
         price_file: str = "",
         socket: str = "",
     ) -> Settings:
         """The site settings for a daemon that lives in this depot. KeyError for an unknown grid code."""
+        meter_line = ModbusLine("meter_line", host="127.0.0.1", port=meter_port)
+        if self.meter == "sdm630":
+            meter_line = ModbusLine("meter_line", transport="rtu", serial_port=serial_port)
         grid = replace(self.site.grid, profile=shipped_code(self.site.grid.code))
         site = replace(self.site, grid=grid)
         return Settings(
@@ -147,12 +176,14 @@ class Scenario(Struct, frozen=True):
             listeners=(Listener(host="127.0.0.1", port=ocpp_port, security_profile=0),),
             stations=self.stations,
             lines=(
-                ModbusLine("meter_line", host="127.0.0.1", port=meter_port),
+                meter_line,
                 ModbusLine("relay_line", host="127.0.0.1", port=relay_port),
+                *(ModbusLine(f"{w.evse}_line", host="127.0.0.1", port=WIRED_PORT + n) for n, w in enumerate(self.wired)),
             ),
             devices=(
-                ModbusDevice("grid_meter", "meter_line", "meter", grid.meter, "sunspec", poll_s=self.meter_poll_s),
+                ModbusDevice("grid_meter", "meter_line", "meter", grid.meter, self.meter, poll_s=self.meter_poll_s),
                 ModbusDevice("grid_relay", "relay_line", "contact", grid.relay, "discrete-input", poll_s=self.relay_poll_s),
+                *(_charger(wired) for wired in self.wired),
             ),
             cloud=CloudSettings(),
             host=HostSettings(state_dir=str(state_dir), socket=socket, journal_sync="normal", tick_s=self.tick_s),
@@ -160,8 +191,17 @@ class Scenario(Struct, frozen=True):
         )
 
 
-def speaking(scenario: Scenario, version: Literal["2.0.1", "2.1"]) -> Scenario:
-    """``scenario`` with stations of another version, discharge commanded as that version does it."""
+def _charger(wired: Wired) -> ModbusDevice:
+    return ModbusDevice(
+        f"{wired.evse}_charger", f"{wired.evse}_line", "charger", wired.evse, wired.map,
+        poll_s=1.0, watchdog_s=wired.watchdog_s, vehicle=wired.vehicle,
+    )  # fmt: skip
+
+
+def speaking(scenario: Scenario, version: Version) -> Scenario:
+    """``scenario`` with stations of another version, discharge commanded as that version does it. ValueError for a mixed one."""
+    if scenario.speak or scenario.wired:
+        raise ValueError(f"{scenario.name}: its chargers speak several protocols; leave --ocpp out")
     word: DischargeBy = "setpoint" if version == "2.1" else "negative_limit"
     evses = tuple(replace(evse, discharge_by=word) for evse in scenario.site.evses)
     return replace(scenario, ocpp=version, site=replace(scenario.site, evses=evses))

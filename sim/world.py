@@ -10,12 +10,17 @@ from typing import Final
 from sim.checkers import Checkers
 from sim.clock import LoopClock
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
+from sim.modbus.mapped import Mapped
+from sim.modbus.rtu import MemoryRtuServer, RtuServer
 from sim.modbus.server import ModbusServer, Unit
 from sim.outlet import Outlet
 from sim.physics import Battery
 from sim.profiles import ProfileStore
-from sim.scenario import Scenario, Visit
+from sim.scenario import SERIAL_PORT, WIRED_PORT, Scenario, Visit
 from sim.station import Station
+from sim.virtual import VirtualLoop
+from sim.wired import WiredCharger
+from v2g_edge.field.modbus.mapcheck import load_map
 
 STEP_S: Final = 1.0
 """Played seconds between two steps of stations and judges; meters bring the physics up to date whenever they are read."""
@@ -31,11 +36,15 @@ class World:
         self.stations: dict[str, Station] = {}
         self.checkers = Checkers(scenario, self._heard_wall_s)
         self.depot.watchers.append(self.checkers.look)
-        self.meter = ModbusServer([Unit(1, SunSpecMeter(self._truth))], port=meter_port)
+        self.meter = self._meter(meter_port)
         self.relay = ModbusServer([Unit(1, Inputs(self._bits))], port=relay_port)
         self.cost = 0.0
         self.depot.watchers.append(lambda _, dt_s: self._pay(dt_s))
-        self._station_of: dict[str, tuple[Station, int]] = {}
+        self.wired = [
+            WiredCharger(wired, self.depot.chargers[wired.evse], clock, port=WIRED_PORT + n)
+            for n, wired in enumerate(scenario.wired)
+        ]
+        self._station_of: dict[str, tuple[Station | WiredCharger, int]] = {w.evse: (w, 1) for w in self.wired}
         self._tasks: list[asyncio.Task[None]] = []
         self._plugged: dict[str, Visit] = {}
         self._parked: dict[str, Battery] = {}
@@ -44,16 +53,16 @@ class World:
         self._price_at = 0
 
     async def start(self) -> None:
-        """Open the meter and the relay."""
-        await self.meter.start()
-        await self.relay.start()
+        """Open the meter, the relay and the chargers without OCPP."""
+        for server in (self.meter, self.relay, *(wired.server for wired in self.wired)):
+            await server.start()
 
     def join(self, url: str) -> None:
         """Let all stations dial in at ``url`` (``ws://host:port``)."""
         for spec in self.scenario.stations:
             profiles = ProfileStore()
             outlets = [Outlet(o.evse, o.ocpp_evse, self.depot.chargers[o.evse], profiles) for o in spec.outlets]
-            station = Station(spec.identity, outlets, profiles, self.clock, url, self.scenario.ocpp)
+            station = Station(spec.identity, outlets, profiles, self.clock, url, self.scenario.version_of(spec.identity))
             station.faults = tuple(fault for fault in self.scenario.faults if fault.target == spec.identity)
             self.stations[spec.identity] = station
             for outlet in outlets:
@@ -75,6 +84,8 @@ class World:
         self._come_and_go(wall_s)
         for station in self.stations.values():
             station.step(wall_s)
+        for wired in self.wired:
+            wired.step(wall_s)
 
     async def stop(self) -> None:
         """Hang up and close everything."""
@@ -82,8 +93,8 @@ class World:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.meter.stop()
-        await self.relay.stop()
+        for server in (self.meter, self.relay, *(wired.server for wired in self.wired)):
+            await server.stop()
 
     def soc_pct(self) -> dict[str, float]:
         """Charge of every vehicle that was ever here, plugged in or away, by id."""
@@ -115,6 +126,12 @@ class World:
     def _heard_wall_s(self, evse: str) -> float | None:
         known = self._station_of.get(evse)
         return known[0].heard_wall_s if known else None
+
+    def _meter(self, port: int) -> ModbusServer | RtuServer:
+        if self.scenario.meter == "sunspec":
+            return ModbusServer([Unit(1, SunSpecMeter(self._truth))], port=port)
+        units = [Unit(1, Mapped(load_map(self.scenario.meter), lambda: self._truth().values()))]
+        return MemoryRtuServer(units, SERIAL_PORT) if isinstance(asyncio.get_running_loop(), VirtualLoop) else RtuServer(units)
 
     def _truth(self) -> MeterTruth:
         depot, wall_s = self.depot, self.clock.wall_s()

@@ -88,14 +88,18 @@ class SunSpecDer:
         words = [int.from_bytes(self._data[at : at + 2], "big") for at in range(0, len(self._data), 2)]
         return SimDevice(unit, [SimData(BASE, values=words, datatype=DataType.REGISTERS)])
 
-    def refresh(self, function: int, start: int, registers: list[int]) -> None:
-        """Let the reversion timer run out, then show the truth."""
+    def check_watchdog(self) -> None:
+        """Revert when nobody wrote for too long; to be called now and then, also while nobody asks."""
         at = self._starts[704]
         timer_s = self.memory.get(at + 31, 0) << 16 | self.memory.get(at + 32, 0)
         armed = self.memory.get(at + 30) == 1 and self.memory.get(at + 22) == 1 and timer_s > 0
         if armed and not self.expired and self._now_s() - self._heard_s > timer_s:
             self.expired = True
             self._apply(-self._signed(at + 26))
+
+    def refresh(self, function: int, start: int, registers: list[int]) -> None:
+        """Let the reversion timer run out, then show the truth."""
+        self.check_watchdog()
         found = dict(self._values())
         shown = {"state": 1.0, "running": 3.0, "connection": 1.0, "energy_export_wh": 0.0, "energy_import_wh": 0.0, **found}
         self._image.write(registers, start, shown | {"injected_w": -found["power_w"]})

@@ -145,11 +145,15 @@ class MappedCharger(Mapped):
         charge_w = (self._wanted(command.charge) or 0.0) if command.charge is not None else 0.0
         return discharge_w if discharge_w < 0.0 else charge_w
 
-    def refresh(self, function: int, start: int, registers: list[int]) -> None:
-        """Let the watchdog run out, then show the truth; what was written is read back."""
+    def check_watchdog(self) -> None:
+        """Drop to the fallback when nobody wrote for too long; to be called now and then, also while nobody asks."""
         if self.watchdog_s and not self.expired and self._now_s() - self._heard_s > self.watchdog_s:
             self.expired = True
             self._apply(self._fallback_w)
+
+    def refresh(self, function: int, start: int, registers: list[int]) -> None:
+        """Let the watchdog run out, then show the truth; what was written is read back."""
+        self.check_watchdog()
         super().refresh(function, start, registers)
         for address, word in self.memory.items():
             registers[address - start] = word

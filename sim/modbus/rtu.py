@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import os
 import tty
+from collections.abc import Iterator
+from typing import Any, cast
 
 from pymodbus.exceptions import ModbusException, NoSuchIdException
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.simulator.simcore import SimCore
+from pymodbus.transport import transport
 
 from sim.modbus.server import Unit
+from sim.virtual import VirtualLoop
 
 MAX_FRAME = 256
 """Longest RTU frame (Modbus over Serial Line V1.02, 2.5.1)."""
@@ -58,7 +62,10 @@ class RtuServer:
         if self._ends is None:
             return
         with contextlib.suppress(OSError):
-            self._buffer += os.read(self._ends[0], MAX_FRAME)
+            self._take(os.read(self._ends[0], MAX_FRAME))
+
+    def _take(self, data: bytes) -> None:
+        self._buffer += data
         try:
             used, request = self._framer.handleFrame(self._buffer, 0, 0)
         except ModbusException:
@@ -75,6 +82,69 @@ class RtuServer:
         except NoSuchIdException:
             return
         response.dev_id = request.dev_id
+        self._write(self._framer.buildFrame(response))
+
+    def _write(self, frame: bytes) -> None:
         if self._ends is not None:
             with contextlib.suppress(OSError):
-                os.write(self._ends[0], self._framer.buildFrame(response))
+                os.write(self._ends[0], frame)
+
+
+class MemoryRtuServer(RtuServer):
+    """The same units and RTU frames on a serial line of the virtual network: no tty, and so no baud rate and no late bytes."""
+
+    def __init__(self, units: list[Unit], path: str) -> None:
+        super().__init__(units)
+        self.path = path
+        self._listener: asyncio.AbstractServer | None = None
+        self._transport: asyncio.Transport | None = None
+
+    async def start(self) -> None:
+        """Listen at ``path`` of the running virtual loop."""
+        self._core = SimCore([unit.device() for unit in self._units])
+        for unit in self._units:
+            unit.reset = self._forget
+        self._listener = await asyncio.get_running_loop().create_unix_server(lambda: _Port(self), self.path)
+
+    async def stop(self) -> None:
+        """Nobody finds the port any more."""
+        if self._listener is not None:
+            self._listener.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _write(self, frame: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(frame)
+
+
+class _Port(asyncio.Protocol):
+    """The device's end of the line."""
+
+    def __init__(self, server: MemoryRtuServer) -> None:
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._server._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._server._take(data)
+
+
+@contextlib.contextmanager
+def serial_in_memory() -> Iterator[None]:
+    """On virtual loops pymodbus' serial ports lead to the virtual network: a tty is the kernel's, and knows real time only."""
+    name = "create_serial_connection"
+    real = getattr(transport, name)
+
+    async def create(loop: asyncio.AbstractEventLoop, factory: Any, url: str, **settings: Any) -> Any:
+        if isinstance(loop, VirtualLoop):
+            return await loop.create_unix_connection(factory, url)
+        return await real(loop, factory, url, **settings)
+
+    setattr(transport, name, create)
+    try:
+        yield
+    finally:
+        setattr(transport, name, real)
