@@ -24,8 +24,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final, NamedTuple
 
-import hypothesis  # noqa: F401 - loaded once, before the children are forked
-import msgspec  # noqa: F401
+import hypothesis
+import msgspec  # noqa: F401 - loaded once, before the children are forked
 import numpy  # noqa: F401  # ICN001 does not apply: nothing is called
 import pytest
 import scipy.sparse.csgraph  # noqa: F401
@@ -209,6 +209,10 @@ def main() -> int:
     for loaded in [name for name in sys.modules if name.startswith("v2g_edge.") and not name.startswith("v2g_edge.model")]:
         del sys.modules[loaded]
     os.environ["ENVELOPE_EXAMPLES"] = "15"
+    # One counterexample kills: nobody wants the smallest.
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutation", max_examples=30, phases=phases, database=None, deadline=None)
+    hypothesis.settings.load_profile("mutation")
     for name in given.modules:
         path = ENVELOPE / f"{name}.py"
         same = Mutant(name, 0, "no change", compile(path.read_text(encoding="utf-8"), str(path), "exec"))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from tests.envelope.strategies import (
     GONE,
     NOW_S,
+    WALL_S,
     Scene,
     next_tick,
     permit,
@@ -20,6 +21,7 @@ from tests.envelope.strategies import (
 )
 from tests.envelope.test_feeders import outlets
 from v2g_edge.envelope.memory import EnvelopeMemory, restarted
+from v2g_edge.envelope.table import Latch
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import CommandState, ContactState, Link
@@ -70,7 +72,9 @@ def test_towards_nothing_there_is_no_ramp() -> None:
     assert [given.power_w for given in permit(wishing(scene, 0.0, -1_000.0)).permits] == [0.0, -1_000.0]
 
 
-@pytest.mark.parametrize(("wish_w", "power_w"), [(3_999.0, 0.0), (4_000.0, 4_000.0), (-999.0, 0.0), (-1_000.0, -1_000.0)])
+@pytest.mark.parametrize(
+    ("wish_w", "power_w"), [(0.5, 0.0), (3_999.0, 0.0), (4_000.0, 4_000.0), (-0.5, 0.0), (-999.0, 0.0), (-1_000.0, -1_000.0)]
+)
 def test_less_than_a_charger_can_do_is_nothing(wish_w: float, power_w: float) -> None:
     scene = outlets(ready(), min_charge_w=4_000.0, min_discharge_w=1_000.0)
     given = permit(wishing(scene, wish_w, 0.0)).permits[0]
@@ -88,6 +92,17 @@ def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:
     little = permit(wishing(scene, 0.0, -500.0)).permits
     assert (little[1].bound_by.rule, little[1].bound_by.min_w, little[1].bound_by.max_w) == ("minimum_power", 0.0, 0.0)
     assert little[0].bound_by.rule == "wish", "who wishes nothing is not short of anything"
+
+
+def test_a_charger_that_does_not_obey_counts_with_all_it_can_draw() -> None:
+    scene = ready(2, 0.0)
+    first, second = scene.site.feeders
+    scene = with_site(scene, feeders=(replace(first, import_limit_w=60_000.0), second))
+    scene = wishing(scene, 0.0, 20_000.0)
+    assert permit(scene).permits[1].power_w == 20_000.0
+    latch = Latch("disobedient", "b1", True, 0.0, "a test")
+    quarantined = scene._replace(memory=replace(scene.memory, latches=(latch,)))
+    assert permit(quarantined).permits[1].power_w == pytest.approx(8_800.0)
 
 
 def test_nothing_is_never_a_negative_nothing() -> None:
@@ -115,6 +130,32 @@ def test_an_accepted_permit_replaces_all_before_it() -> None:
     for ack in ("pending", "rejected", "silent", "none"):
         open_ = with_evse(scene, command=CommandState(10_000.0, ack, NOW_S, NOW_S + 30.0))
         assert (remembers(open_).most_w, remembers(open_).least_w) == (40_000.0, -30_000.0)
+
+
+def test_the_permit_before_counts_until_the_new_one_is_accepted() -> None:
+    up = wishing(ready(2, 10_000.0), 0.0, 0.0)
+    assert (remembers(up).power_w, remembers(up).most_w, remembers(up).least_w) == (0.0, 10_000.0, 0.0)
+    down = wishing(ready(2, -10_000.0), 0.0, 0.0)
+    assert (remembers(down).power_w, remembers(down).most_w, remembers(down).least_w) == (0.0, 0.0, -10_000.0)
+    behind = with_evse(up, command=CommandState(15_000.0, "accepted", NOW_S, NOW_S + 30.0))
+    assert remembers(behind).most_w == 15_000.0
+
+
+def test_what_a_silent_charger_may_draw_is_kept_free_in_everybodys_departure() -> None:
+    scene = ready(2, 0.0)
+    first, second = scene.site.feeders
+    scene = with_site(scene, feeders=(replace(first, import_limit_w=60_000.0), second))
+    scene = with_vehicle(wishing(scene, 0.0, -20_000.0), 1, departure_wall_s=Reading(WALL_S + 7_200.0, NOW_S))
+    assert permit(scene).permits[1].power_w == -20_000.0
+    silent = with_memory(with_evse(scene, 0, link=Link(False, True, NOW_S)), 0, most_w=50_000.0)
+    assert permit(silent).permits[1].power_w >= 0.0, "8.8 kW for two hours do not give 20 kWh back"
+
+
+def test_the_chance_of_a_wait_is_spread_over_one() -> None:
+    broken = with_snapshot(ready(), contacts=(ContactState(Link(True, True, NOW_S), Reading(0.0, NOW_S)),))
+    chances = [permit(with_snapshot(broken, wall_s=WALL_S + tick)).memory.service.chance for tick in range(20)]
+    assert all(0.0 <= chance < 1.0 for chance in chances)
+    assert len({int(10.0 * chance) for chance in chances}) == 10
 
 
 def test_a_new_permit_counts_from_the_moment_it_is_made() -> None:
