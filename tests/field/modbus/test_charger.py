@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from sim.modbus.mapped import MappedCharger, WatchdogRelay
 from sim.modbus.server import Fault, ModbusServer, Unit
+from tests.depot import BUS
 from tests.field.modbus.conftest import SITE, RealClock, until
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
@@ -19,7 +20,7 @@ from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
-from v2g_edge.model.site import Evse, Site
+from v2g_edge.model.site import Evse, Site, Vehicle
 
 CHARGERS = sorted(map_id for map_id in available_maps() if load_map(map_id).kind == "charger")
 WITH_WATCHDOG = [map_id for map_id in CHARGERS if load_map(map_id).command.watchdog is not None]
@@ -265,3 +266,39 @@ def soc(stand: Stand) -> float:
     assert vehicle is not None
     assert isinstance(vehicle.soc_pct, Reading)
     return vehicle.soc_pct.value
+
+
+async def test_a_state_of_charge_that_is_known_only_while_power_flows_stays_and_grows_old(started: Start) -> None:
+    """A Quasar says 0 when it is idle: that is no news, and no reason to forget what it said a moment ago."""
+    stand = Stand("quasar1")
+    field = await started(stand)
+    await stand.until(lambda: (v := stand.board.evse("e1").vehicle) is not None and isinstance(v.soc_pct, Reading))
+    stand.soc_pct = 0.0
+    requests = field.peers["c"].requests
+    await stand.until(lambda: field.peers["c"].requests > requests + 6)
+    vehicle = stand.board.evse("e1").vehicle
+    assert vehicle is not None
+    stopped_s = RealClock().now_s()
+    assert soc(stand) == pytest.approx(64.0)
+    assert isinstance(vehicle.soc_pct, Reading)
+    assert vehicle.soc_pct.at_s < stopped_s
+    await stand.until(lambda: field.peers["c"].requests > requests + 12)
+    assert stand.board.evse("e1").vehicle == vehicle
+
+
+@pytest.mark.parametrize(("stands_there", "gives_w"), [("car-1", 6_000.0), ("car-2", 11_000.0), ("stranger", None), ("", None)])
+async def test_what_a_vehicle_gives_is_told_by_its_type_and_the_outlet(
+    started: Start, stands_there: str, gives_w: float | None
+) -> None:
+    """No register of a Quasar tells it; without it nothing would ever be fed back. Whoever is not known gives nothing."""
+    stand = Stand("quasar1")
+    weak, strong = replace(BUS, id="weak", max_discharge_w=6_000.0), replace(BUS, id="strong", max_discharge_w=50_000.0)
+    vehicles = (Vehicle("car-1", "weak", True), Vehicle("car-2", "strong", True))
+    stand.site = replace(stand.site, vehicle_types=(weak, strong), vehicles=vehicles)
+    stand.device = replace(stand.device, vehicle=stands_there)
+    await started(stand)
+    await stand.until(lambda: stand.board.evse("e1").vehicle is not None)
+    vehicle = stand.board.evse("e1").vehicle
+    assert vehicle is not None
+    found = vehicle.max_discharge_w
+    assert (found.value if isinstance(found, Reading) else None) == gives_w

@@ -136,6 +136,7 @@ class ModbusField:
             if device.role == "meter":
                 return MeterPoller(device, peer, None, board, clock)
             der = SunSpecCharger(device, peer, self._site.grid.profile, board, clock, contactor=behind)
+            der.gives_w = self._gives_w(device)
             self.ports[device.target] = der
             return der
         layout = self._maps[device.map]
@@ -150,8 +151,16 @@ class ModbusField:
             self.contactors[device.id] = contactor
             return contactor
         charger = RegisterCharger(device, peer, layout, board, clock, contactor=behind)
+        charger.gives_w = self._gives_w(device)
         self.ports[device.target] = charger
         return charger
+
+    def _gives_w(self, device: ModbusDevice) -> float | None:
+        """Discharge power of the vehicle that always stands at a charger, by its type and the outlet; None: nobody known does."""
+        kind = next((vehicle.type for vehicle in self._site.vehicles if vehicle.id == device.vehicle), "")
+        types = {each.id: each.max_discharge_w for each in self._site.vehicle_types}
+        outlets = {evse.id: evse.max_discharge_w for evse in self._site.evses}
+        return min(types[kind], outlets[device.target]) if kind in types and device.target in outlets else None
 
     def contactor_proven(self, target: str) -> bool:
         """Whether the contactor that feeds ``target`` opens by itself when we fall silent: its time-out was read back."""

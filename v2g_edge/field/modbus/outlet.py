@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.codec import Block, Decoder
@@ -45,6 +46,8 @@ class LeasedCharger(ABC):
     """
 
     has_dead_man = True
+    gives_w: float | None = None
+    """What the vehicle here gives by the site file (its type, the outlet), for registers that do not tell. None: not known."""
     settle_s = 0.0
 
     def __init__(
@@ -166,7 +169,7 @@ class LeasedCharger(ABC):
         connected = self._values.get("connected")
         plugged = bool(connected.value) if isinstance(connected, Reading) else status == "occupied"
         if plugged and present is None:
-            self._board.plug_in(evse, VehicleState(f"{self._device.id}-{wall_s:.0f}", self._device.vehicle, wall_s))
+            self._plug_in(wall_s)
         elif not plugged and present is not None and status == "available":
             self._board.unplug(evse)
         facts = {
@@ -174,11 +177,18 @@ class LeasedCharger(ABC):
             for name in ("soc_pct", "capacity_wh", "max_charge_w", "max_discharge_w", "pack_c")
             if (value := self._values.get(name)) is not None
         }
-        if (
-            plugged
-            and present is not None
-            and jump_verdict(present.soc_pct, facts.get("soc_pct", NO_SAMPLE), SOC_PCT_PER_S, SOC_SLACK_PCT)
-        ):
-            del facts["soc_pct"]  # a glitch: the last value grows old until the new one is possible
+        soc = facts.get("soc_pct", NO_SAMPLE)
+        if plugged and present is not None and isinstance(present.soc_pct, Reading) and soc is not NO_SAMPLE:
+            silent = not isinstance(soc, Reading)  # a Quasar knows it only while power flows
+            if silent or jump_verdict(present.soc_pct, soc, SOC_PCT_PER_S, SOC_SLACK_PCT):
+                del facts["soc_pct"]  # the last value grows old until there is a new one, and that one is possible
         if facts:
             self._board.update_vehicle(evse, **facts)
+
+    def _plug_in(self, wall_s: float) -> None:
+        """A session begins. What no register can say, the site file does."""
+        vehicle = VehicleState(f"{self._device.id}-{wall_s:.0f}", self._device.vehicle, wall_s)
+        told = {field.name for _, block in self._blocks for field in block.fields}
+        if self.gives_w is not None and "max_discharge_w" not in told:
+            vehicle = replace(vehicle, max_discharge_w=Reading(self.gives_w, self._clock.now_s()))
+        self._board.plug_in(self._device.target, vehicle)
