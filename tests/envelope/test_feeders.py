@@ -85,6 +85,14 @@ def test_proven_fallbacks_come_first() -> None:
     assert fitted(scene, 40_000.0, 40_000.0) == [round(10_000.0 + rest_w * 3 / 7, 3), round(rest_w * 4 / 7, 3)]
 
 
+def test_who_wishes_no_more_than_the_proven_fallback_is_not_cut() -> None:
+    scene = hall(outlets(resting(), fallback_w=10_000.0), import_limit_w=30_000.0)
+    seen = context(scene)
+    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
+    cuts = fit(seen, [10_000.0, 40_000.0], exposures, seen.frame.tree.base_max_w)
+    assert [cut is None for cut in cuts] == [True, False]
+
+
 def test_base_load_of_all_feeders_below_is_kept_free() -> None:
     scene = with_site(charging(2, 0.0), feeders=tuple(replace(f, import_limit_w=100_000.0) for f in ready().site.feeders))
     scene = hall(scene, base_load_max_w=20_000.0)
@@ -111,6 +119,8 @@ def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None
     silent = with_evse(outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False))
     leased = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0)
     assert fitted(leased, 0.0, 50_000.0)[1] == pytest.approx(19_000.0)
+    at_the_end = with_memory(leased, 0, lease_until_s=NOW_S)
+    assert fitted(at_the_end, 0.0, 50_000.0)[1] == pytest.approx(19_000.0)
     lapsed = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0, lease_until_s=NOW_S - 1.0)
     assert fitted(lapsed, 0.0, 50_000.0)[1] == pytest.approx(43_000.0)
 
@@ -144,6 +154,8 @@ def test_a_charger_never_seen_is_at_its_fallback_until_it_was_told_something() -
     link = replace(base.snapshot.evses[0].link, connected=False, ever_seen=False)
     unseen = with_evse(base, link=link)
     assert exposure(with_memory(unseen, lease_until_s=0.0)) == Exposure(False, 3_000.0, 0.0)
+    assert exposure(with_memory(outlets(unseen, dead_man="none"), lease_until_s=0.0)) == Exposure(False, 3_000.0, 0.0)
+    assert exposure(with_memory(base, lease_until_s=0.0)) == Exposure(True, 10_000.0, 0.0), "seen, and not told anything yet"
     assert exposure(unseen) == Exposure(False, 10_000.0, 0.0)
     assert exposure(with_memory(unseen, most_w=1_000.0, power_w=1_000.0)).charge_w == 10_000.0
     assert exposure(with_memory(with_evse(unseen, power_w=Reading(0.0, NOW_S)), most_w=1_000.0)).charge_w == 3_000.0
@@ -156,6 +168,12 @@ def test_a_meter_over_its_limit_takes_the_excess_from_what_the_chargers_use() ->
     fed = hall(ready(2, -40_000.0), export_limit_w=100_000.0)
     over = with_meter(fed, "hall-meter", power_w=Reading(-108_000.0, NOW_S))
     assert sum(fitted(over, -40_000.0, -40_000.0)) == pytest.approx(-70_000.0)
+
+
+def test_a_meter_at_its_limit_takes_nothing_off() -> None:
+    scene = hall(charging(2, 40_000.0), import_limit_w=100_000.0)
+    at_the_limit = with_meter(scene, "hall-meter", power_w=Reading(98_000.0, NOW_S))
+    assert fitted(at_the_limit, 45_000.0, 45_000.0) == [45_000.0, 45_000.0]
 
 
 def test_the_excess_never_takes_the_proven_fallback() -> None:
@@ -221,6 +239,12 @@ def test_amperes_are_turned_into_watts_at_the_lowest_voltage_there_may_be() -> N
     assert at(230.0, 210.0, 230.0) == pytest.approx(3 * 49.0 * 210.0), "the weakest phase binds three-phase chargers"
     assert at(230.0, None, 230.0) == pytest.approx(3 * 49.0 * 184.0)
     assert at(230.0, 100.0, 230.0) == pytest.approx(3 * 49.0 * 184.0)
+
+
+def test_a_feeder_without_a_meter_goes_by_the_voltage_of_the_grid_meter() -> None:
+    scene = hall(charging(2, 0.0), current=LIMIT, meter="")
+    low = with_meter(scene, "grid", phase_voltage_v=(Reading(210.0, NOW_S),) * 3)
+    assert sum(fitted(low, 50_000.0, 50_000.0)) == pytest.approx(3 * 49.0 * 210.0)
 
 
 def test_a_phase_metered_over_its_limit_takes_its_excess() -> None:
