@@ -190,6 +190,7 @@ class CloudSession:
         await client.send(self._topics.status, b'{"online":true}', retain=True)
         newest = {"revision": self._kept[0] if self._kept[0] >= 0 else None}
         await client.send(self._topics.plan_request, msgspec.json.encode(newest))
+        self._heed_stop()
         self.connected = True
         log.info("cloud_online", host=self._settings.host)
 
@@ -207,6 +208,12 @@ class CloudSession:
             payload = message.payload
             if isinstance(payload, bytes | bytearray) and payload:
                 await client.send(self._topics.plan_ack, self._take(bytes(payload)))
+                self._heed_stop()
+
+    def _heed_stop(self) -> None:
+        """Take up a cancellation that aiomqtt swallowed: ``asyncio.wait_for`` (Python 3.11) loses one that meets an answer."""
+        if self._stopping:
+            raise asyncio.CancelledError
 
     def _take(self, payload: bytes) -> bytes:
         """Judge one plan; the answer. The same plan again (a retained copy after a reconnect) is acknowledged again."""
@@ -233,6 +240,7 @@ class CloudSession:
             values, self._latest = self._latest, None
             if values is not None:
                 await client.send(self._topics.telemetry, msgspec.json.encode(values), qos=0)
+            self._heed_stop()
             await self._wake.wait()
 
     async def _send_events(self, client: CheckedClient, batch: list[tuple[int, bytes]], outbox: Outbox) -> bool:
