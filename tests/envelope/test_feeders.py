@@ -86,7 +86,7 @@ def test_proven_fallbacks_come_first() -> None:
 
 
 def test_who_wishes_no_more_than_the_proven_fallback_is_not_cut() -> None:
-    scene = hall(outlets(resting(), fallback_w=10_000.0), import_limit_w=30_000.0)
+    scene = hall(outlets(charging(2, 10_000.0), fallback_w=10_000.0), import_limit_w=30_000.0)
     seen = context(scene)
     exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
     cuts = fit(seen, [10_000.0, 40_000.0], exposures, seen.frame.tree.base_max_w)
