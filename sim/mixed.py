@@ -20,6 +20,9 @@ SPEAK: Final[tuple[Version, ...]] = ("2.1", "2.1", "2.0.1", "2.0.1", "1.6", "1.6
 QUASAR_W: Final = 7_400.0
 """Wallbox Quasar 1: 32 A at 230 V, both ways."""
 
+SOC_MAX_AGE_S: Final = 3_600.0
+"""A Quasar tells the state of charge only while power flows: with the usual 300 s it would never begin to feed back."""
+
 WIRED: Final = (Wired("E07", "quasar1", "CAR07"), Wired("E08", "sunspec", "BUS08"))
 
 
@@ -53,6 +56,7 @@ def _site(site: Site, visits: tuple[Visit, ...]) -> Site:
     return replace(
         site,
         name="Mixed-depot",
+        safety=replace(site.safety, soc_max_age_s=SOC_MAX_AGE_S),
         evses=tuple(_evse(evse, n) for n, evse in enumerate(site.evses)),
         vehicle_types=kinds,
         vehicles=tuple(_vehicle(visit, types[visit.vehicle], n) for n, visit in enumerate(visits)),
