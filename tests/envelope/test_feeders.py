@@ -20,7 +20,7 @@ from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.facts import Context, Grid, look, observe
 from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.model.frame import frame_of
-from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit
 from v2g_edge.model.wish import Wish
@@ -44,6 +44,12 @@ def fitted(scene: Scene, *wished_w: float) -> list[float]:
     exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
     cuts = fit(seen, list(wished_w), exposures, seen.frame.tree.base_max_w)
     return [round(w if cut is None else min(max(w, cut.min_w), cut.max_w), 3) for w, cut in zip(wished_w, cuts, strict=True)]
+
+
+def cuts_of(scene: Scene, *wished_w: float) -> list[Bound | None]:
+    seen = context(scene)
+    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
+    return fit(seen, list(wished_w), exposures, seen.frame.tree.base_max_w)
 
 
 def hall(scene: Scene, **changes: object) -> Scene:
@@ -87,10 +93,7 @@ def test_proven_fallbacks_come_first() -> None:
 
 def test_who_wishes_no_more_than_the_proven_fallback_is_not_cut() -> None:
     scene = hall(outlets(charging(2, 10_000.0), fallback_w=10_000.0), import_limit_w=30_000.0)
-    seen = context(scene)
-    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
-    cuts = fit(seen, [10_000.0, 40_000.0], exposures, seen.frame.tree.base_max_w)
-    assert [cut is None for cut in cuts] == [True, False]
+    assert [cut is None for cut in cuts_of(scene, 10_000.0, 40_000.0)] == [True, False]
 
 
 def test_base_load_of_all_feeders_below_is_kept_free() -> None:
@@ -114,6 +117,36 @@ def test_a_raise_waits_until_the_others_have_come_down() -> None:
     assert fitted(told, 0.0, 45_000.0) == [0.0, 45_000.0]
 
 
+def test_a_raise_is_shared_from_where_each_stands() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
+    scene = with_memory(scene, 0, power_w=40_000.0, most_w=40_000.0)
+    scene = with_memory(with_evse(scene, 1, power_w=Reading(5_000.0, NOW_S)), 1, power_w=5_000.0, most_w=5_000.0)
+    assert fitted(scene, 0.0, 45_000.0)[1] == pytest.approx(9_000.0)
+
+
+def test_where_nothing_is_left_not_a_watt_is_given() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=40_000.0)
+    silent = with_evse(scene, 0, link=replace(scene.snapshot.evses[0].link, connected=False))
+    silent = with_memory(silent, 0, power_w=50_000.0, most_w=50_000.0)
+    assert fitted(silent, 0.0, 20_000.0)[1] == 0.0
+    assert [cut and cut.max_w for cut in cuts_of(silent, 0.0, 0.5)] == [None, 0.0]
+
+
+def test_a_cut_of_one_direction_leaves_the_other_at_nothing() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=20_000.0, export_limit_w=10_000.0)
+    up, down = cuts_of(scene, 30_000.0, -30_000.0)
+    assert up is not None
+    assert down is not None
+    assert (up.min_w, round(up.max_w, 3)) == (0.0, 19_600.0)
+    assert (round(down.min_w, 3), down.max_w) == (-9_800.0, 0.0)
+
+
+def test_the_power_of_a_vehicle_that_has_just_left_is_not_given_away_in_the_same_tick() -> None:
+    scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
+    left = with_memory(with_evse(scene, 0, vehicle=None), 0, power_w=45_000.0, most_w=45_000.0)
+    assert fitted(left, 0.0, 45_000.0)[1] == pytest.approx(4_000.0)
+
+
 def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None:
     scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
     silent = with_evse(outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False))
@@ -123,6 +156,7 @@ def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None
     assert fitted(at_the_end, 0.0, 50_000.0)[1] == pytest.approx(19_000.0)
     lapsed = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0, lease_until_s=NOW_S - 1.0)
     assert fitted(lapsed, 0.0, 50_000.0)[1] == pytest.approx(43_000.0)
+    assert exposure(lapsed) == Exposure(False, 6_000.0, 0.0)
 
 
 def test_a_charger_without_dead_man_keeps_what_it_had_after_its_lease() -> None:
@@ -165,6 +199,8 @@ def test_a_meter_over_its_limit_takes_the_excess_from_what_the_chargers_use() ->
     scene = hall(charging(2, 40_000.0), import_limit_w=100_000.0)
     over = with_meter(scene, "hall-meter", power_w=Reading(108_000.0, NOW_S))
     assert sum(fitted(over, 40_000.0, 40_000.0)) == pytest.approx(80_000.0 - 10_000.0)
+    alone = with_memory(with_evse(over, 1, power_w=Reading(0.0, NOW_S)), 1, power_w=0.0, most_w=0.0)
+    assert fitted(alone, 40_000.0, 0.0)[0] == pytest.approx(30_000.0)
     fed = hall(ready(2, -40_000.0), export_limit_w=100_000.0)
     over = with_meter(fed, "hall-meter", power_w=Reading(-108_000.0, NOW_S))
     assert sum(fitted(over, -40_000.0, -40_000.0)) == pytest.approx(-70_000.0)
@@ -174,6 +210,8 @@ def test_a_meter_at_its_limit_takes_nothing_off() -> None:
     scene = hall(charging(2, 40_000.0), import_limit_w=100_000.0)
     at_the_limit = with_meter(scene, "hall-meter", power_w=Reading(98_000.0, NOW_S))
     assert fitted(at_the_limit, 45_000.0, 45_000.0) == [45_000.0, 45_000.0]
+    a_watt_over = with_meter(scene, "hall-meter", power_w=Reading(98_001.0, NOW_S))
+    assert sum(fitted(a_watt_over, 45_000.0, 45_000.0)) == pytest.approx(79_999.0)
 
 
 def test_the_excess_never_takes_the_proven_fallback() -> None:
@@ -210,6 +248,9 @@ def test_a_single_phase_charger_is_bound_by_its_own_phase_alone(phase: int) -> N
     other = replace(scene.site.evses[1], phases=("L2", "L3", "L1")[phase])
     scene = with_site(scene, evses=(single, other))
     assert fitted(scene, 20_000.0, 5_000.0) == [round(50.0 * 230.0 * MARGIN, 3), 5_000.0]
+    cut = cuts_of(scene, 20_000.0, 5_000.0)[0]
+    assert cut is not None
+    assert f"50 A import on L{phase + 1} at 230 V" in cut.source
 
 
 def test_single_and_three_phase_chargers_meet_on_a_phase() -> None:
@@ -223,6 +264,8 @@ def test_single_and_three_phase_chargers_meet_on_a_phase() -> None:
 def test_the_base_load_of_a_phase_is_kept_free_and_is_all_of_it_where_nobody_measured() -> None:
     kept = replace(LIMIT, base_load_a=10.0)
     assert sum(fitted(hall(charging(2, 0.0), current=kept), 50_000.0, 50_000.0)) == pytest.approx(3 * (49.0 - 10.0) * 230.0)
+    nothing = hall(charging(2, 0.0), current=replace(LIMIT, base_load_a=None), base_load_max_w=0.0)
+    assert sum(fitted(nothing, 50_000.0, 50_000.0)) == pytest.approx(3 * 49.0 * 230.0)
     unknown = hall(charging(2, 0.0), current=replace(LIMIT, base_load_a=None), base_load_max_w=3_000.0)
     assert sum(fitted(unknown, 50_000.0, 50_000.0)) == pytest.approx(3 * (49.0 * 230.0 - 3_000.0))
 
@@ -262,6 +305,8 @@ def test_imbalance_is_halved_between_the_directions() -> None:
     scene = with_site(scene, evses=(replace(first, phases="L1"), replace(second, phases="L2")))
     half_w = round(20.0 * 230.0 * MARGIN / 2.0, 3)
     assert fitted(scene, 7_000.0, -7_000.0) == [half_w, -half_w]
+    sources = [cut.source if cut else "" for cut in cuts_of(scene, 7_000.0, -7_000.0)]
+    assert [text[-2:] for text in sources] == ["L1", "L2"]
     three = with_site(scene, evses=(replace(first, phases="L1L2L3"), replace(second, phases="L2")))
     assert fitted(three, 20_000.0, 1_000.0) == [20_000.0, 1_000.0]
 
