@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--every", type=float, default=5.0, help="real seconds between two tables (default: 5)")
     demo.set_defaults(do=lambda args: run_demo(args.seed, args.scale, args.every))
     alone = commands.add_parser("serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere")
-    alone.add_argument("--scenario", default="night", help="'night', or a scenario file (default: night)")
+    alone.add_argument("--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)")
     alone.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
     alone.add_argument("--url", default="ws://127.0.0.1:8081", help="where the stations dial in (default: %(default)s)")
     alone.add_argument("--meter-port", type=int, default=METER_PORT, help="Modbus port of the grid meter (default: %(default)s)")
@@ -79,7 +79,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    scenario = night(args.seed) if args.scenario == "night" else read_scenario(Path(args.scenario))
+    scenario = _named(args)
     start_wall_s = unstamp(args.clock_start) if args.clock_start else scenario.start_wall_s
 
     async def main() -> None:
@@ -98,6 +98,10 @@ def _scenario(args: argparse.Namespace) -> Scenario:
         if not args.connector or not args.prices:
             raise ValueError("--import-spice-ev needs --connector NAME and --prices FILE")
         return import_spice_ev(args.import_spice_ev, args.connector, args.prices, bidirectional=not args.one_way)
+    return _named(args)
+
+
+def _named(args: argparse.Namespace) -> Scenario:
     named = {"night": night, "mixed": mixed}
     return named[args.scenario](args.seed) if args.scenario in named else read_scenario(Path(args.scenario))
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from sim.clock import LoopClock
+from sim.modbus.rtu import RtuServer
 from sim.report import physical_report
 from sim.scenario import Scenario
 from sim.world import World
@@ -13,6 +14,8 @@ async def serve(scenario: Scenario, clock: LoopClock, url: str, meter_port: int,
     """Play ``scenario`` on ``clock`` to its end; the physical part of the report goes to ``report``, also when cut short."""
     world = World(scenario, clock, meter_port=meter_port, relay_port=relay_port)
     await world.start()
+    if isinstance(world.meter, RtuServer):
+        print(f"grid meter on serial port {world.meter.path}", flush=True)  # the kernel chose it: the site file must name it
     world.join(url)
     try:
         await world.play(scenario.end_wall_s)
