@@ -27,6 +27,7 @@ from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.table import SITE
 from v2g_edge.model.evidence import MeterMemory
 from v2g_edge.model.fault import FAULTS, fault_code, fault_of
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import Vehicle
 from v2g_edge.model.snapshot import ContactState, Link, Operator, TemperatureState
@@ -253,6 +254,31 @@ def test_out_of_service_nothing_is_exported_and_charging_goes_on() -> None:
     assert [given.power_w for given in permit(waiting).permits] == [20_000.0, 20_000.0]
 
 
+def test_while_it_ramps_up_a_depot_exports_its_share_and_no_row_acts() -> None:
+    ramping = ready()._replace(
+        memory=replace(ready().memory, service=replace(ready().memory.service, state="ramping", ramped_s=4.0, tick_s=NOW_S - 1.0))
+    )
+    assert acting(ramping) == set()
+    bounds = permit(ramping).bounds[0]
+    assert [(b.min_w, b.max_w) for b in bounds if b.rule == "enter_service_ramp"] == [(-12_500.0, ANY_W)]
+    assert permit(ramping).permits[0].power_w == -12_500.0
+
+
+def test_without_a_grid_meter_or_a_contact_the_site_says_why_it_never_exports() -> None:
+    for bare in (grid(ready(), meter=""), grid(ready(), relay="")):
+        assert ("export_hold", SITE) in acting(bare)
+
+
+def test_a_contact_between_open_and_closed_gives_no_service_and_trips_nobody() -> None:
+    assert acting(relay(ready(), Reading(0.5, NOW_S))) == {("not_in_service", SITE)}
+
+
+def test_export_begins_at_the_very_edge_of_the_start_window() -> None:
+    exact = with_site(ready(), safety=replace(ready().site.safety, export_start_window_hz=0.0625))
+    for hz in (49.9375, 50.0625):
+        assert acting(with_meter(exact, "grid", frequency_hz=Reading(hz, NOW_S))) == set()
+
+
 def test_an_export_that_runs_is_not_ended_by_the_start_window_or_a_lossy_link() -> None:
     off = with_meter(link(ready(), loss_pct=50.0), "grid", frequency_hz=Reading(50.1, NOW_S))
     assert permit(off).permits[0].power_w == EXPORT_W
@@ -287,6 +313,13 @@ def test_a_hot_pack_must_cool_before_it_works_again() -> None:
     assert ("pack_temperature", "b1") not in acting(with_vehicle(again, pack_c=Reading(46.9, NOW_S + 1.0)))
 
 
+def test_a_cold_pack_must_warm_before_it_works_again() -> None:
+    cold = with_vehicle(ready(), pack_c=Reading(-10.0, NOW_S))
+    again = next_tick(cold, permit(cold))
+    assert ("pack_temperature", "b1") in acting(with_vehicle(again, pack_c=Reading(-7.0, NOW_S + 1.0)))
+    assert ("pack_temperature", "b1") not in acting(with_vehicle(again, pack_c=Reading(-6.9, NOW_S + 1.0)))
+
+
 def test_a_hot_cooling_loop_must_cool_before_it_works_again() -> None:
     hot = loop(ready(), Reading(55.0, NOW_S))
     again = next_tick(hot, permit(hot))
@@ -315,6 +348,15 @@ def test_a_car_with_its_own_inverter_needs_a_fresh_permission(lease: Reading, gr
     assert (("not_authorised", "b1") not in acting(scene)) == granted
 
 
+def test_the_words_of_a_row_give_the_figures_it_judged_by() -> None:
+    def words(scene: Scene, row: str) -> str:
+        return next(latch.text for latch in permit(scene).memory.latches if latch.row == row)
+
+    assert "40.0 % taken in this event, cap 40 %" in words(with_memory(ready(), event_soc_pct=120.0), "depth_of_event")
+    assert "SoH -1.0 % (-1: unknown), floor 70 %" in words(with_vehicle(ready(), soh_pct=GONE), "soh_floor")
+    assert "silent for 31 s" in words(link(ready(), last_seen_s=NOW_S - 31.0), "charger_silent")
+
+
 def test_a_car_with_its_own_inverter_is_denied_by_default() -> None:
     assert ("not_authorised", "b1") in acting(
         with_vehicle(with_kind(ready(), needs_authorisation=True), discharge_authorised=GONE)
@@ -322,7 +364,8 @@ def test_a_car_with_its_own_inverter_is_denied_by_default() -> None:
 
 
 def test_an_unknown_vehicle_never_discharges() -> None:
-    assert ("not_authorised", "b1") in acting(with_vehicle(ready(), vehicle="stranger"))
+    for stranger in (with_vehicle(ready(), vehicle="stranger"), with_vehicle(ready(), vehicle="stranger", soc_pct=GONE)):
+        assert acting(stranger) == {("not_authorised", "b1")}, "every other row answers, and has nothing to say"
     assert permit(with_vehicle(ready(), vehicle="stranger")).permits[0].power_w == 0.0
 
 
