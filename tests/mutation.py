@@ -43,7 +43,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "facts": ("test_facts", *SHARED),
     "feeders": ("test_feeders", *SHARED),
     "gate": ("test_gate",),
-    "gridmean": ("test_gridtrip",),
+    "gridmean": ("test_gridmean", "test_gridtrip"),
     "gridtrip": ("test_gridtrip",),
     "memory": ("test_permits", "test_properties"),
     "permits": SHARED,

@@ -86,6 +86,22 @@ def test_only_settled_samples_count() -> None:
     assert held(stale, BaseMemory(985.0, 900.0), 20_000.0, 20_000.0).peak_w is None, "one report is older than the settling"
 
 
+def test_half_a_kilowatt_is_no_move_and_ten_seconds_settle_one() -> None:
+    assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_500.0).moved_s == 900.0
+    assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_499.5).moved_s == 1_000.0
+    assert held(building(8_000.0), BaseMemory(990.0, 900.0), 20_000.0, 20_000.0).peak_w == 8_000.0
+    assert held(building(8_000.0), BaseMemory(990.5, 900.0), 20_000.0, 20_000.0).peak_w is None
+
+
+def test_a_window_is_a_quarter_of_an_hour_and_does_not_end_as_it_begins() -> None:
+    begun = BaseMemory(0.0, 1_000.0, 12_000.0, 15_000.0)
+    assert held(building(8_000.0), begun, 20_000.0, 20_000.0) == begun
+    over = BaseMemory(0.0, 100.0, 12_000.0, 15_000.0)
+    assert held(building(8_000.0), over, 20_000.0, 20_000.0) == BaseMemory(0.0, 1_000.0, 8_000.0, 12_000.0)
+    ahead = BaseMemory(0.0, 1_000.5, 12_000.0, 15_000.0)
+    assert held(building(8_000.0), ahead, 20_000.0, 20_000.0).since_s == 1_000.0
+
+
 def test_a_window_ends_after_its_time_and_its_peak_stands_one_more() -> None:
     old = BaseMemory(0.0, 1_000.0 - HOLD_S, 12_000.0, 15_000.0)
     assert held(building(8_000.0), old, 20_000.0, 20_000.0) == BaseMemory(0.0, 1_000.0, 8_000.0, 12_000.0)

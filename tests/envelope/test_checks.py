@@ -199,6 +199,7 @@ def test_whatever_acts_lets_no_export_begin(row: str, subject: str, broken: Brea
         lambda s: with_vehicle(s, pack_c=Reading(39.9, NOW_S)),
         lambda s: with_kind(with_vehicle(s, pack_c=GONE), pack_max_c=1e12),
         lambda s: loop(s, Reading(44.9, NOW_S)),
+        lambda s: loop(s, Reading(54.9, NOW_S)),
         lambda s: with_vehicle(s, soh_pct=Reading(70.0, NOW_S)),
         lambda s: with_kind(with_vehicle(s, soh_pct=GONE), soh_floor_pct=0.0),
         lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, 9.99e6),
@@ -329,6 +330,13 @@ def test_a_hot_cooling_loop_must_cool_before_it_works_again() -> None:
 
     assert ("cooling_temperature", "b1") in acting(at(52.0))
     assert ("cooling_temperature", "b1") not in acting(at(51.9))
+
+
+def test_an_event_that_was_used_up_stays_so_until_the_vehicle_has_charged() -> None:
+    used = with_memory(ready(), event_soc_pct=120.0)
+    again = next_tick(used, permit(used))
+    assert ("depth_of_event", "b1") in acting(with_memory(again, event_soc_pct=80.5, power_w=0.0))
+    assert ("depth_of_event", "b1") not in acting(with_memory(again, event_soc_pct=80.0, power_w=0.0))
 
 
 def test_a_lost_vehicle_waits_until_it_is_plugged_in_again() -> None:

@@ -53,7 +53,7 @@ def _own(c: Context, o: Outlet) -> list[Bound]:
             bounds, o, "cooling_derating", _falling(o.loop_c, c.site.safety.cooling_derate_c, c.site.safety.cooling_max_c)
         )
         full = c.site.safety.sustained_pct / 100.0
-        worn = max(full, full + (1.0 - full) * _falling(o.memory.heat_pct / 100.0, HEADROOM * full, full)) if full < 1.0 else 1.0
+        worn = full + (1.0 - full) * _falling(o.memory.heat_pct / 100.0, HEADROOM * full, full)
         _add_derating(bounds, o, "sustained_load", worn)
     if kind is None:
         bounds.append(Bound(0.0, ANY_W, "vehicle_unknown", "the vehicle is not in the site file"))
