@@ -161,6 +161,7 @@ class Scenario(Struct, frozen=True):
         meter_port: int = METER_PORT,
         relay_port: int = RELAY_PORT,
         serial_port: str = SERIAL_PORT,
+        wired_ports: tuple[int, ...] = (),
         price_file: str = "",
         socket: str = "",
     ) -> Settings:
@@ -178,7 +179,10 @@ class Scenario(Struct, frozen=True):
             lines=(
                 meter_line,
                 ModbusLine("relay_line", host="127.0.0.1", port=relay_port),
-                *(ModbusLine(f"{w.evse}_line", host="127.0.0.1", port=WIRED_PORT + n) for n, w in enumerate(self.wired)),
+                *(
+                    ModbusLine(f"{wired.evse}_line", host="127.0.0.1", port=wired_ports[n] if wired_ports else WIRED_PORT + n)
+                    for n, wired in enumerate(self.wired)
+                ),
             ),
             devices=(
                 ModbusDevice("grid_meter", "meter_line", "meter", grid.meter, self.meter, poll_s=self.meter_poll_s),

@@ -29,7 +29,9 @@ STEP_S: Final = 1.0
 class World:
     """See the module. ``port`` numbers 0 take free ones, to be read from ``meter`` and ``relay`` after ``start``."""
 
-    def __init__(self, scenario: Scenario, clock: LoopClock, *, meter_port: int = 0, relay_port: int = 0) -> None:
+    def __init__(
+        self, scenario: Scenario, clock: LoopClock, *, meter_port: int = 0, relay_port: int = 0, wired_port: int = WIRED_PORT
+    ) -> None:
         self.scenario = scenario
         self.clock = clock
         self.depot = scenario.depot()
@@ -41,7 +43,7 @@ class World:
         self.cost = 0.0
         self.depot.watchers.append(lambda _, dt_s: self._pay(dt_s))
         self.wired = [
-            WiredCharger(wired, self.depot.chargers[wired.evse], clock, port=WIRED_PORT + n)
+            WiredCharger(wired, self.depot.chargers[wired.evse], clock, port=wired_port and wired_port + n)
             for n, wired in enumerate(scenario.wired)
         ]
         self._station_of: dict[str, tuple[Station | WiredCharger, int]] = {w.evse: (w, 1) for w in self.wired}

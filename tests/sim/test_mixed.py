@@ -1,5 +1,6 @@
 """Every kind of charger in one depot, driven by the whole daemon: all feed back, none breaks a promise, all leave in time."""
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -7,12 +8,18 @@ import pytest
 from msgspec.structs import replace
 
 from sim.__main__ import main
+from sim.clock import LoopClock
 from sim.depot import Disturbance
 from sim.mixed import SPEAK, mixed
+from sim.modbus.rtu import RtuServer
 from sim.night import ZONE
 from sim.report import kept
 from sim.runner import run_scenario
-from sim.scenario import Scenario, Wired, read_scenario, speaking, write_scenario
+from sim.scenario import Scenario, Wired, read_scenario, speaking, write_prices, write_scenario
+from sim.world import World
+from v2g_edge.app import Daemon
+from v2g_edge.host.notify import Watchdog
+from v2g_edge.model.reading import Reading
 
 SOON = {"E03": 75, "E06": 80, "E07": 85, "E08": 90}
 """Who leaves during the evening (2.0.1, 1.6, Quasar, SunSpec), minutes after its beginning."""
@@ -102,3 +109,40 @@ def test_a_mixed_depot_cannot_be_told_to_speak_one_version(capsys: pytest.Captur
     assert main(["run", "--scenario", "mixed", "--ocpp", "1.6"]) == 2
     assert "leave --ocpp out" in capsys.readouterr().err
     assert Wired("E07", "quasar1", "CAR07") in mixed(7).wired
+
+
+@pytest.mark.slow
+async def test_in_real_time_the_meter_is_read_over_a_real_serial_line(tmp_path: Path) -> None:
+    """Sockets and a pseudo-terminal, no virtual network; four played minutes at tenfold speed: it feeds back all the same."""
+    scenario = replace(evening(), disturbances=())
+    clock = LoopClock(scenario.start_wall_s, 10.0)
+    world = World(scenario, clock, wired_port=0)
+    await world.start()
+    assert isinstance(world.meter, RtuServer)
+    write_prices(scenario.prices, tmp_path / "prices.csv")
+    settings = scenario.settings(
+        tmp_path,
+        ocpp_port=0,
+        relay_port=world.relay.port,
+        serial_port=world.meter.path,
+        wired_ports=tuple(wired.server.port for wired in world.wired),
+        price_file=str(tmp_path / "prices.csv"),
+    )
+    daemon = Daemon(settings, clock, Watchdog())
+    await daemon.start()
+    running = asyncio.create_task(daemon.run())
+    world.join(f"ws://127.0.0.1:{daemon.ocpp.bound_port(0)}")
+    try:
+        await world.play(scenario.start_wall_s + 240.0)
+        meter = daemon.board.meter("grid")
+        assert isinstance(meter.power_w, Reading)
+        assert clock.now_s() - meter.power_w.at_s < scenario.site.safety.meter_max_age_s
+        assert isinstance(meter.energy_import_wh, Reading)
+        assert meter.energy_import_wh.value == pytest.approx(world.depot.import_wh["main"], rel=0.05)
+        assert world.checkers.book.all() == []
+        assert sum(charger.export_wh for charger in world.depot.chargers.values()) > 0.0
+    finally:
+        daemon.stop()
+        await running
+        await world.stop()
+        await daemon.close()
