@@ -237,8 +237,12 @@ def test_what_revokes_export_ends_all_discharge_in_the_same_tick(scene: Scene, w
 @MANY
 def test_power_grows_no_faster_than_the_ramp_and_falls_at_once(scene: Scene) -> None:
     step_w = scene.site.safety.ramp_up_w_per_s * (scene.snapshot.now_s - scene.memory.now_s)
-    for given_, old in zip(permit(scene).permits, scene.memory.evses, strict=True):
-        assert min(old.power_w, 0.0) - step_w - NOISE_W <= given_.power_w <= max(old.power_w, 0.0) + step_w + NOISE_W
+    for given_, old, evse in zip(permit(scene).permits, scene.memory.evses, scene.site.evses, strict=True):
+        up_w, down_w = (
+            max(max(old.power_w, 0.0) + step_w, evse.min_charge_w),
+            max(step_w - min(old.power_w, 0.0), evse.min_discharge_w),
+        )
+        assert -down_w - NOISE_W <= given_.power_w <= up_w + NOISE_W
 
 
 @given(scene=scenes())

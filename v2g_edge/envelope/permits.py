@@ -121,7 +121,8 @@ def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_
         bound_by = next(bound for bound in bounds if bound.min_w == low_w)
     elif power_w < wish_w:
         bound_by = next(bound for bound in bounds if bound.max_w == high_w)
-    ramped_w = min(max(power_w, min(last_w, 0.0) - ramp_w), max(last_w, 0.0) + ramp_w)
+    least_w = (evse.min_discharge_w, evse.min_charge_w) if ramp_w > 0.0 else (0.0, 0.0)  # short ticks must get past these
+    ramped_w = min(max(power_w, -max(ramp_w - min(last_w, 0.0), least_w[0])), max(ramp_w + max(last_w, 0.0), least_w[1]))
     if ramped_w != power_w:
         bound_by, power_w = Bound(min(ramped_w, 0.0), max(ramped_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s"), ramped_w
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
