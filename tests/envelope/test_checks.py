@@ -257,7 +257,10 @@ def test_out_of_service_nothing_is_exported_and_charging_goes_on() -> None:
 
 def test_while_it_ramps_up_a_depot_exports_its_share_and_no_row_acts() -> None:
     ramping = ready()._replace(
-        memory=replace(ready().memory, service=replace(ready().memory.service, state="ramping", ramped_s=4.0, tick_s=NOW_S - 1.0))
+        memory=replace(
+            ready().memory,
+            service=replace(ready().memory.service, state="ramping", cause="ramping up", ramped_s=4.0, tick_s=NOW_S - 1.0),
+        )
     )
     assert acting(ramping) == set()
     bounds = permit(ramping).bounds[0]
@@ -362,6 +365,10 @@ def test_the_words_of_a_row_give_the_figures_it_judged_by() -> None:
 
     assert "40.0 % taken in this event, cap 40 %" in words(with_memory(ready(), event_soc_pct=120.0), "depth_of_event")
     assert "SoH -1.0 % (-1: unknown), floor 70 %" in words(with_vehicle(ready(), soh_pct=GONE), "soh_floor")
+    assert words(with_evse(ready(), status="faulted"), "charger_faulted").startswith("status Faulted")
+    assert words(with_evse(ready(), fault="Inverter_Fault_0x04"), "charger_faulted").startswith("Inverter_Fault_0x04")
+    assert "stranger may not" in words(with_vehicle(ready(), vehicle="stranger"), "not_authorised")
+    assert "unknown may not" in words(with_vehicle(ready(), vehicle=""), "not_authorised")
     assert "silent for 31 s" in words(link(ready(), last_seen_s=NOW_S - 31.0), "charger_silent")
 
 

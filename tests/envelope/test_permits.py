@@ -82,6 +82,12 @@ def test_less_than_a_charger_can_do_is_nothing(wish_w: float, power_w: float) ->
     assert (given.bound_by.rule == "minimum_power") == (power_w == 0.0)
 
 
+def test_a_change_of_direction_ramps_from_nothing() -> None:
+    safety = replace(ready().site.safety, ramp_up_w_per_s=5_000.0)
+    assert permit(wishing(with_site(ready(2, 10_000.0), safety=safety), -30_000.0, 0.0)).permits[0].power_w == -5_000.0
+    assert permit(wishing(with_site(ready(2, -10_000.0), safety=safety), 30_000.0, 0.0)).permits[0].power_w == 5_000.0
+
+
 def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:
     scene = with_site(
         outlets(ready(2, 0.0), min_discharge_w=1_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0)
