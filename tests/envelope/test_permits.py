@@ -88,6 +88,20 @@ def test_a_change_of_direction_ramps_from_nothing() -> None:
     assert permit(wishing(with_site(ready(2, -10_000.0), safety=safety), 30_000.0, 0.0)).permits[0].power_w == 5_000.0
 
 
+def test_the_first_step_of_each_direction_is_its_own_least_power() -> None:
+    scene = outlets(with_site(ready(2, 0.0), safety=replace(ready().site.safety, ramp_up_w_per_s=500.0)), min_charge_w=4_000.0)
+    scene = outlets(scene, min_discharge_w=1_000.0)
+    assert [given.power_w for given in permit(wishing(scene, 30_000.0, -30_000.0)).permits] == [4_000.0, -1_000.0]
+
+
+def test_a_grid_trip_ends_with_the_return_to_service() -> None:
+    tripped = Latch("grid_relay_open", "site", True, 0.0, "a test", present=False)
+    scene = ready()._replace(memory=replace(ready().memory, latches=(tripped,)))
+    assert permit(scene).contactor
+    waiting = scene._replace(memory=replace(scene.memory, service=replace(scene.memory.service, state="waiting", since_s=None)))
+    assert not permit(waiting).contactor
+
+
 def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:
     scene = with_site(
         outlets(ready(2, 0.0), min_discharge_w=1_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0)
@@ -123,9 +137,9 @@ def test_a_contact_that_is_neither_open_nor_closed_gives_no_service() -> None:
 
 
 def test_a_clock_that_stands_still_or_goes_back_gives_no_ramp() -> None:
-    scene = wishing(ready(2, 0.0), 30_000.0, 30_000.0)
+    scene = wishing(ready(2, 0.0), 30_000.0, -30_000.0)
     for then_s in (NOW_S, NOW_S + 5.0):
-        frozen = scene._replace(memory=replace(scene.memory, now_s=then_s))
+        frozen = outlets(scene._replace(memory=replace(scene.memory, now_s=then_s)), min_charge_w=0.0, min_discharge_w=0.0)
         assert [given.power_w for given in permit(frozen).permits] == [0.0, 0.0]
 
 
