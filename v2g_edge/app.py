@@ -55,7 +55,9 @@ class Daemon:
         self._cycle = Cycle(self._site)
         self._state_dir = Path(settings.host.state_dir)
         self.ocpp = CentralSystem(settings.listeners, settings.stations, self._site, self.board, clock, state_dir=self._state_dir)
-        self.modbus = ModbusField(settings.lines, settings.devices, self._site, self.board, clock)
+        self.modbus = ModbusField(
+            settings.lines, settings.devices, self._site, self.board, clock, maps_folder=self._state_dir / "maps"
+        )
         self._writer = Writer({**self.ocpp.ports, **self.modbus.ports}, self.board, clock)
         self._journal: Journal | None = None
         self._control = ControlSocket(settings.host.socket, self._handlers())

@@ -1,5 +1,7 @@
 """`v2g-edge check`."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,14 @@ def test_a_register_map_that_is_not_there_is_a_problem(site: Path, capsys: pytes
     assert main(["check", str(site)]) == 2
     assert "quasar9" in capsys.readouterr().out
     assert main(["run", "--config", str(site)]) == 2
+
+
+def test_a_map_of_the_sites_own_is_found_below_its_state_folder(site: Path, tmp_path: Path) -> None:
+    """A charger of an unknown make needs a file, not a release."""
+    state = tmp_path / "state"
+    text = site.read_text().replace('map = "quasar1"', 'map = "ours"')
+    site.write_text(re.sub(r'state_dir = "[^"]*"', f'state_dir = "{state}"', text))
+    assert main(["check", str(site)]) == 2
+    (state / "maps").mkdir(parents=True)
+    shutil.copy("v2g_edge/field/modbus/maps/quasar1.toml", state / "maps" / "ours.toml")
+    assert main(["check", str(site)]) == 0

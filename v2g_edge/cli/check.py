@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         for problem in error.problems:
             print(f"  {problem.key}\n    found    {problem.found}\n    allowed  {problem.allowed}\n    {problem.mend}\n")
         return BAD_INPUT
-    devices = device_problems(settings.lines, settings.devices)
+    devices = device_problems(settings.lines, settings.devices, Path(settings.host.state_dir) / "maps")
     if devices:
         _head(arguments.file, len(devices))
         print("\n".join(f"  {problem}" for problem in devices))
