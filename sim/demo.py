@@ -176,7 +176,7 @@ def _watch(demo: Demo, every_s: float) -> str:
     why, began_s, shown_s = "", time.monotonic(), 0.0
     live = sys.stdout.isatty()
     while demo.running():
-        time.sleep(0.5)
+        time.sleep(0.5)  # the pace of the live table; the children are processes that signal nobody
         real_s = time.monotonic() - began_s
         played_s = real_s * demo.scale - LEAD_S
         if real_s - shown_s >= every_s and (table := demo.ask("status", "--once")):

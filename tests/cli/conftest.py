@@ -63,5 +63,5 @@ def wait_until_up(process: subprocess.Popen[str], control: Path) -> None:
         if process.poll() is not None:
             assert process.stderr is not None
             pytest.fail(f"the daemon ended: {process.stderr.read()}")
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two tries to reach another process, not a wait for time to pass
     pytest.fail("the daemon did not answer in time")

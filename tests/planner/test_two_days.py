@@ -72,7 +72,9 @@ class Depot:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
+@pytest.mark.skipif(
+    not DATA.is_dir(), reason="needs the real depot data, which is not part of the repository: ../shared/data is not there"
+)
 def test_every_bus_that_could_leave_charged_does_and_energy_is_sold() -> None:
     scenario = import_spice_ev(DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv")
     depot, terms = Depot(scenario), PriceSettings()

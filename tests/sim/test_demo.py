@@ -54,7 +54,7 @@ def test_an_interrupted_demo_ends_cleanly_children_included(by: signal.Signals, 
     watched = psutil.Process(demo.pid)
     ends_s = time.monotonic() + 60
     while not list(short_folder.glob("*/control.sock")) and demo.poll() is None and time.monotonic() < ends_s:
-        time.sleep(0.1)
+        time.sleep(0.1)  # until the socket of another process is there, with a limit above
     children = watched.children(recursive=True)
     assert len(children) >= 2, "daemon and simulator"
     demo.send_signal(by)

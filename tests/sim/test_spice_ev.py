@@ -96,7 +96,9 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         import_spice_ev(scenario, "Depot", prices)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
+@pytest.mark.skipif(
+    not DATA.is_dir(), reason="needs the real depot data, which is not part of the repository: ../shared/data is not there"
+)
 def test_the_real_depot_imports() -> None:
     scenario = import_spice_ev(DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv")
     assert len(scenario.stations) == len(scenario.site.vehicles) == 29

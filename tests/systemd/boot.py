@@ -65,7 +65,7 @@ def until(what: Callable[[], bool], limit_s: float) -> float:
     while not what():
         if time.monotonic() - start_s > limit_s:
             raise AssertionError(f"not within {limit_s:g} s")
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks at another machine, with a limit above
     return time.monotonic() - start_s
 
 
@@ -115,7 +115,7 @@ def _systemd_below(outer: "subprocess.Popen[bytes]", log: Path) -> int:
         with contextlib.suppress(OSError):
             if pid := child():
                 return pid
-        time.sleep(0.05)
+        time.sleep(0.05)  # until the box has a first process, with a limit above
     raise AssertionError("the box did not boot in 30 s")
 
 
