@@ -1,4 +1,7 @@
-"""`make fuzz`: every target of this package, each in a process of its own. `python -m tests.fuzz ocpp 300` runs one for 300 s."""
+"""`make fuzz`: every target of this package, each in a process of its own. `python -m tests.fuzz ocpp 300` runs one for 300 s.
+
+An input that breaks a promise is kept in ``build/fuzz``; it belongs into the target's seeds, with the repair.
+"""
 
 import importlib
 import pkgutil
@@ -10,6 +13,7 @@ from pathlib import Path
 import tests.fuzz
 
 SECONDS = 60
+FOUND = Path("build/fuzz")
 
 LAUNCH = """
 import importlib, sys, atheris
@@ -26,6 +30,7 @@ def main() -> int:
     found = sorted(module.name for module in pkgutil.iter_modules(tests.fuzz.__path__) if not module.name.startswith("_"))
     words = sys.argv[1:]
     seconds = next((int(word) for word in words if word.isdigit()), SECONDS)
+    FOUND.mkdir(parents=True, exist_ok=True)
     for name in [word for word in words if not word.isdigit()] or found:
         if name not in found:
             sys.stderr.write(f"no target {name!r}; there are {', '.join(found)}\n")
@@ -33,7 +38,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as corpus:
             for number, seed in enumerate(importlib.import_module(f"tests.fuzz.{name}").seeds()):
                 (Path(corpus) / str(number)).write_bytes(seed)
-            command = [sys.executable, "-c", LAUNCH, name, f"-max_total_time={seconds}", "-max_len=20000", corpus]
+            command = [sys.executable, "-c", LAUNCH, name, f"-max_total_time={seconds}", "-max_len=20000"]
+            command += [f"-artifact_prefix={FOUND}/", corpus]
             code = subprocess.run(command, check=False).returncode
         if code:
             return code

@@ -1,5 +1,6 @@
 """OCPP-J frames: a JSON array to and from its parts. OCPP 1.6-J chapter 4, OCPP 2.x Part 4 chapter 4."""
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,8 @@ V16_CODES: Final = {
     "RpcFrameworkError": "ProtocolError",
 }
 """Our (2.x) name → the 1.6-J one, whose spelling is part of that specification."""
+
+_CALL_HEAD: Final = re.compile(rb"\s*\[\s*2\s*,")
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -76,8 +79,8 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
 
 def looks_like_call(frame: str | bytes) -> bool:
     """Whether an unreadable frame begins as a CALL does, so that somebody waits for an answer."""
-    head = frame[:32] if isinstance(frame, str) else frame[:32].decode("utf-8", "replace")
-    return "".join(head.split()).startswith("[2,")
+    data = frame.encode("utf-8", "replace") if isinstance(frame, str) else frame
+    return _CALL_HEAD.match(data) is not None
 
 
 def encode(parts: list[Any]) -> bytes:
