@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import structlog
 from websockets.asyncio.server import ServerConnection
@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.charger import OutletPort
 from v2g_edge.field.ocpp.connection import Connection
+from v2g_edge.field.ocpp.dialect import Dialect
 from v2g_edge.field.ocpp.events import Answered, CallIn, Refused, SendIn
 from v2g_edge.field.ocpp.machine import Machine
 from v2g_edge.field.ocpp.messages import Version
@@ -25,8 +26,7 @@ from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
-Dialect: TypeAlias = V16 | V201 | V21
-DIALECTS: Final[Mapping[Version, type[V16] | type[V201] | type[V21]]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
+DIALECTS: Final[Mapping[Version, type[Dialect]]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
 
 HANDLES: Final[dict[Version, frozenset[str]]] = {}
 """What each dialect answers: one set for all stations."""

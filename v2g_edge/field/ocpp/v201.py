@@ -1,10 +1,189 @@
-"""OCPP 2.0.1: the shared messages of 2.x, and how a lease is written."""
+"""OCPP 2.0.1, and what 2.1 keeps of it: to our vocabulary and back.
 
+Vehicle identity is the transaction's ``idToken`` (eMAID, MacAddress, Central, …); an ``additionalInfo`` of type EVCCID, VIN or
+MacAddress wins over it. Needs come from NotifyEVChargingNeeds: ``departureTime``; ``dcChargingParameters`` ``stateOfCharge``,
+``evEnergyCapacity`` (Wh), ``evMaxPower`` (W); target SoC ``v2xChargingParameters.targetSoC``, else
+``dcChargingParameters.fullSoC``. ``v2xChargingParameters`` (2.1) is also read on 2.0.1, there or inside
+``chargingNeeds.customData``: stations in the field speak 2.0.1 with 2.1's V2X messages (reference ocpp.md, ChargePilot).
+"""
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any, ClassVar, Final
+
+from v2g_edge.field.ocpp.dialect import Dialect, Payload, named
+from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport
 from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.v2 import V2
+from v2g_edge.field.ocpp.metering import read_samples
+from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.model.snapshot import EvseStatus
+
+_PHASES: Final[dict[str, SessionPhase]] = {"Started": "started", "Updated": "updated", "Ended": "ended"}
+_STATUS: Final[dict[str, EvseStatus]] = {
+    "Available": "available",
+    "Occupied": "occupied",
+    "Reserved": "available",
+    "Unavailable": "unavailable",
+    "Faulted": "faulted",
+}
+_IDENTITIES: Final = ("EVCCID", "VIN", "MacAddress")
 
 
-class V201(V2):
-    """See ``v2``. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
+class V201(Dialect):
+    """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
 
-    version: Version = "2.0.1"
+    version: ClassVar[Version] = "2.0.1"
+    silent = frozenset(
+        {
+            "ClearedChargingLimit",
+            "FirmwareStatusNotification",
+            "LogStatusNotification",
+            "NotifyChargingLimit",
+            "NotifyCustomerInformation",
+            "NotifyDisplayMessages",
+            "NotifyMonitoringReport",
+            "NotifyReport",
+            "PublishFirmwareStatusNotification",
+            "ReservationStatusUpdate",
+            "SecurityEventNotification",
+        }
+    )
+
+    def __init__(self, station: Station, wall_s: Callable[[], float]) -> None:
+        super().__init__(station, wall_s)
+        self._handlers |= {
+            "Get15118EVCertificate": self._contract,
+            "GetCertificateStatus": self._failed,
+            "NotifyEVChargingNeeds": self._charging_needs,
+            "NotifyEVChargingSchedule": self._charging_schedule,
+            "NotifyEvent": self._event,
+            "ReportChargingProfiles": self._report_profiles,
+            "TransactionEvent": self._transaction,
+        }
+
+    def _who(self, payload: Payload) -> Identity:
+        return named(payload["chargingStation"], "vendorName", "model", "firmwareVersion", "serialNumber")
+
+    def _authorize(self, payload: Payload) -> Payload:
+        return {"idTokenInfo": {"status": self._station.authorise(str(payload["idToken"]["idToken"]))}}
+
+    def _status(self, payload: Payload) -> Payload:
+        status = _STATUS.get(payload["connectorStatus"], "unknown")
+        fault = "Faulted" if status == "faulted" else ""
+        self._station.took_status(StatusReport(payload["evseId"], payload["connectorId"], status, fault))
+        return {}
+
+    def _meter_values(self, payload: Payload) -> Payload:
+        self._station.took_samples(payload["evseId"], read_samples(payload["meterValue"]))
+        return {}
+
+    def _event(self, payload: Payload) -> Payload:
+        """Of the device model's events two are ours: the pack's temperature, and availability.
+
+        2.x has no temperature measurand: it comes as variable Temperature of component ConnectedEV. 2.1 stations report
+        AvailabilityState so instead of by StatusNotification.
+        """
+        for datum in payload["eventData"]:
+            component, name = datum["component"], datum["variable"]["name"]
+            where = component.get("evse", {})
+            if component["name"] == "ConnectedEV" and name == "Temperature":
+                pack_c = _finite(datum["actualValue"])
+                sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c)
+                self._station.took_samples(where.get("id", 0), [sample])
+            elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and where:
+                status = _STATUS[datum["actualValue"]]
+                fault = "Faulted" if status == "faulted" else ""
+                self._station.took_status(StatusReport(where["id"], where.get("connectorId", 1), status, fault))
+        return {}
+
+    def _failed(self, _payload: Payload) -> Payload:
+        return {"status": "Failed"}  # certificate status comes from a contract's issuer, and the depot needs no network
+
+    def _contract(self, _payload: Payload) -> Payload:
+        return {"status": "Failed", "exiResponse": ""}  # contracts are bought elsewhere; a depot knows its vehicles
+
+    def _transaction(self, payload: Payload) -> Payload:
+        info = payload["transactionInfo"]
+        offline = payload.get("offline") is True
+        state = info.get("chargingState")
+        event = SessionEvent(
+            phase=_PHASES[payload["eventType"]],
+            transaction=str(info["transactionId"]),
+            ocpp_evse=payload.get("evse", {}).get("id", 0),
+            at_wall_s=parse_wall(payload["timestamp"]),
+            seq=payload["seqNo"] if isinstance(payload["seqNo"], int) else 0,
+            vehicle=_identity(payload.get("idToken")),
+            offline=offline,
+            plugged=None if state is None else state != "Idle",
+        )
+        number = event.ocpp_evse or self._station.evse_of(event.transaction)
+        self._station.took_session(event)
+        self._station.took_samples(number, read_samples(payload.get("meterValue")), offline=offline)
+        return self._authorize(payload) if "idToken" in payload else {}
+
+    def _charging_needs(self, payload: Payload) -> Payload:
+        needs = read_needs(payload["chargingNeeds"])
+        return {"status": "Accepted" if self._station.took_needs(payload["evseId"], needs) else "Rejected"}
+
+    def _report_profiles(self, payload: Payload) -> Payload:
+        parts, more = payload["chargingProfile"], payload.get("tbc") is True
+        self._station.reports.took(payload["requestId"], parts, more=more)
+        return {}
+
+    def _charging_schedule(self, _payload: Payload) -> Payload:
+        return {"status": "Accepted"}
+
+
+def read_needs(needs: Payload) -> Needs:
+    """See the module for what is read from where."""
+    dc, ac = needs.get("dcChargingParameters") or {}, needs.get("acChargingParameters") or {}
+    v2x = needs.get("v2xChargingParameters") or (needs.get("customData") or {}).get("v2xChargingParameters") or {}
+    target = v2x.get("targetSoC", dc.get("fullSoC"))
+    takes_w = _phases_sum(v2x, "maxChargePower")
+    if takes_w is None:
+        takes_w = _number(dc.get("evMaxPower"))
+    if takes_w is None and ac:
+        phases = {"AC_single_phase": 1, "AC_two_phase": 2}.get(needs.get("requestedEnergyTransfer", ""), 3)
+        takes_w = ac["evMaxCurrent"] * ac["evMaxVoltage"] * phases
+    gives_w = _phases_sum(v2x, "maxDischargePower")
+    return Needs(
+        departure_wall_s=parse_wall(needs.get("departureTime")),
+        target_soc_pct=_share(target),
+        soc_pct=_share(dc.get("stateOfCharge")),
+        capacity_wh=_number(dc.get("evEnergyCapacity")) or None,
+        max_charge_w=takes_w,
+        max_discharge_w=None if gives_w is None else abs(gives_w),
+    )
+
+
+def _identity(token: Any) -> str:
+    if not isinstance(token, dict):
+        return ""
+    for info in token.get("additionalInfo") or ():
+        if info.get("type") in _IDENTITIES:
+            return str(info["additionalIdToken"])
+    return "" if token.get("type") == "NoAuthorization" else str(token.get("idToken", ""))
+
+
+def _finite(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if isfinite(value) else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _share(value: Any) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0.0 <= number <= 100.0 else None
+
+
+def _phases_sum(parameters: Payload, name: str) -> float | None:
+    """A power of ``v2xChargingParameters``: the total, or L1 where L2 and L3 are given too."""
+    parts = [_number(parameters.get(name + suffix)) for suffix in ("", "_L2", "_L3")]
+    return None if parts[0] is None else sum(part or 0.0 for part in parts)

@@ -1,0 +1,78 @@
+"""What all versions of OCPP share: one station's calls to our vocabulary, and the answers back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, TypeAlias
+
+from v2g_edge.field.ocpp.facts import Identity
+from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.when import format_wall
+
+Payload: TypeAlias = dict[str, Any]
+
+HEARTBEAT_S: Final = 300
+"""A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at least one a day."""
+
+
+class Dialect(ABC):
+    """Incoming messages of one station. KeyError, TypeError or ValueError where a lenient link let an unreadable payload pass."""
+
+    version: ClassVar[Version]
+    silent: ClassVar[frozenset[str]]
+    """Notifications that are kept for people to read, and whose answer says nothing."""
+
+    def __init__(self, station: Station, wall_s: Callable[[], float]) -> None:
+        self._station = station
+        self._wall_s = wall_s
+        self._handlers: dict[str, Callable[[Payload], Payload]] = {
+            "Authorize": self._authorize,
+            "BootNotification": self._boot,
+            "DataTransfer": self._data_transfer,
+            "Heartbeat": self._heartbeat,
+            "MeterValues": self._meter_values,
+            "SignCertificate": self._sign,
+            "StatusNotification": self._status,
+        }
+
+    @property
+    def handles(self) -> frozenset[str]:
+        """The actions that are answered; every other known one is NotSupported."""
+        return frozenset(self._handlers) | self.silent
+
+    def answer(self, action: str, payload: Payload) -> Payload:
+        """The answer to a call, after its facts were handed on."""
+        handler = self._handlers.get(action)
+        return handler(payload) if handler else {}
+
+    @abstractmethod
+    def _who(self, payload: Payload) -> Identity: ...
+
+    @abstractmethod
+    def _authorize(self, payload: Payload) -> Payload: ...
+
+    @abstractmethod
+    def _meter_values(self, payload: Payload) -> Payload: ...
+
+    @abstractmethod
+    def _status(self, payload: Payload) -> Payload: ...
+
+    def _boot(self, payload: Payload) -> Payload:
+        self._station.took_boot(self._who(payload))
+        wait_s = self._station.pending_s()
+        status = "Pending" if wait_s else "Accepted"
+        return {"currentTime": format_wall(self._wall_s()), "interval": wait_s or HEARTBEAT_S, "status": status}
+
+    def _heartbeat(self, _payload: Payload) -> Payload:
+        return {"currentTime": format_wall(self._wall_s())}
+
+    def _data_transfer(self, _payload: Payload) -> Payload:
+        return {"status": "UnknownVendorId"}
+
+    def _sign(self, payload: Payload) -> Payload:
+        return {"status": "Accepted" if self._station.took_request(str(payload["csr"])) else "Rejected"}
+
+
+def named(payload: Payload, *keys: str) -> Identity:
+    """Vendor, model, firmware and serial number from under ``keys``; "" where one was left out."""
+    return Identity(*(str(payload.get(key, "")) for key in keys))
