@@ -50,7 +50,7 @@ async def test_a_make_that_charges_when_told_to_discharge_never_gets_a_negative_
     await measured(depot, station, 1, 33_000.0)
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
     assert limits(station) == [-PROBE_W, 0]
-    depot.central.links["new"].station.forget_proof()
+    depot.central.links["new"].station.make.forget_proof()
     assert await port.write_permit(permit("b2", -30_000.0)) == "accepted"
     await station.close()
 
@@ -66,7 +66,7 @@ async def test_a_station_whose_own_schedule_says_charging_is_found_out_before_th
         },
     }  # fmt: skip
     await port.write_permit(permit("b2", -30_000.0))
-    await until(lambda: depot.central.links["new"].station.make_proof() == "refuted")
+    await until(lambda: depot.central.links["new"].station.make.proof() == "refuted")
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
     assert limits(station) == [-PROBE_W, 0]
     await station.close()

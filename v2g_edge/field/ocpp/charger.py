@@ -78,7 +78,7 @@ class OutletPort:
         if not self._can_discharge(version):
             log.warning("discharge_not_commandable", evse=permit.evse, version=version, discharge_by=outlet.evse.discharge_by)
             return 0.0
-        outlet.watch.proof = self._station.make_proof() if outlet.watch.proof == "unknown" else outlet.watch.proof
+        outlet.watch.proof = self._station.make.proof() if outlet.watch.proof == "unknown" else outlet.watch.proof
         return outlet.watch.allowed_w(permit.power_w, outlet.evse.min_discharge_w)
 
     async def _compare(self, connection: Connection, version: Version) -> None:
@@ -86,7 +86,7 @@ class OutletPort:
         outlet = self._outlet
         before = outlet.watch.proof
         if outlet.watch.read_back(await planned_w(connection, version, outlet)) != before:
-            self._station.proof_changed(outlet)
+            self._station.make.proof_changed(outlet)
 
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by

@@ -62,7 +62,7 @@ class V16(Dialect):
 
     def _meter_values(self, payload: Payload) -> Payload:
         connector, transaction = payload["connectorId"], payload.get("transactionId")
-        if transaction is not None and not self._station.evse_of(str(transaction)):
+        if transaction is not None and not self._station.sessions.evse_of(str(transaction)):
             # No link carried its start, or we forgot: a running transaction may show itself by nothing but its meter values.
             self._station.took_session(SessionEvent("updated", str(transaction), connector, None))
         self._station.took_samples(connector, read_samples(payload["meterValue"]))
@@ -70,7 +70,9 @@ class V16(Dialect):
 
     def _start(self, payload: Payload) -> Payload:
         at_wall_s = parse_wall(payload["timestamp"])
-        number = self._station.transaction_id(payload["connectorId"], str(payload["idTag"]), at_wall_s, payload["meterStart"])
+        number = self._station.sessions.transaction_id(
+            payload["connectorId"], str(payload["idTag"]), at_wall_s, payload["meterStart"]
+        )
         self._station.took_session(
             SessionEvent("started", str(number), payload["connectorId"], at_wall_s, vehicle=str(payload["idTag"]), plugged=True)
         )
@@ -78,7 +80,7 @@ class V16(Dialect):
 
     def _stop(self, payload: Payload) -> Payload:
         transaction = str(payload["transactionId"])
-        connector = self._station.evse_of(transaction)
+        connector = self._station.sessions.evse_of(transaction)
         self._station.took_samples(connector, read_samples(payload.get("transactionData")))
         self._station.took_session(SessionEvent("ended", transaction, connector, parse_wall(payload["timestamp"])))
         return self._authorize(payload) if "idTag" in payload else {}

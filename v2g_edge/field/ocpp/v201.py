@@ -117,7 +117,7 @@ class V201(Dialect):
             offline=offline,
             plugged=None if state is None else state != "Idle",
         )
-        number = event.ocpp_evse or self._station.evse_of(event.transaction)
+        number = event.ocpp_evse or self._station.sessions.evse_of(event.transaction)
         self._station.took_session(event)
         self._station.took_samples(number, read_samples(payload.get("meterValue")), offline=offline)
         return self._authorize(payload) if "idToken" in payload else {}

@@ -1,0 +1,62 @@
+"""What is learnt of a make (vendor, model, firmware) and kept for all stations of it."""
+
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.compliance import Proof
+from v2g_edge.field.ocpp.facts import Identity
+from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.store import TransactionStore
+
+log = structlog.get_logger()
+
+
+class Make:
+    """Who the station ``station`` is, as it said last, perhaps before our restart; and whether such stations discharge."""
+
+    def __init__(self, station: str, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore) -> None:
+        self.station = station
+        self.identity = Identity()
+        self.version: Version | None = None
+        self._outlets = outlets
+        self._board = board
+        self._store = store
+
+    def took_identity(self, identity: Identity) -> None:
+        """It booted and said who it is."""
+        self.identity = identity
+        self._store.remember(f"identity/{self.station}", msgspec.json.encode(identity).decode())
+        self.recall()
+
+    def recall(self) -> None:
+        """What is on disk of it: its identity, where it has not said so itself, and its make's proof."""
+        known = self._store.fact(f"identity/{self.station}")
+        if known and self.identity == Identity():
+            self.identity = msgspec.json.decode(known, type=Identity)
+        for outlet in self._outlets.values():
+            outlet.watch.proof = self.proof()
+            self._board.update_evse(outlet.evse.id, proven_discharge=outlet.watch.proof == "proven")
+
+    def proof_changed(self, outlet: Outlet) -> None:
+        """Remember for all stations of this make whether it discharges."""
+        proof, kind = outlet.watch.proof, self.identity.kind()
+        self._store.remember(f"discharge/{self.version}/{kind}", proof)
+        self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
+        if proof == "refuted":
+            log.error("discharge_refuted", evse=outlet.evse.id, make=kind, why="it charged while discharge was commanded")
+        else:
+            log.info("discharge_proven", evse=outlet.evse.id, make=kind)
+
+    def forget_proof(self) -> None:
+        """A person wants the make tried again (new cabling, new firmware under the old name)."""
+        self._store.remember(f"discharge/{self.version}/{self.identity.kind()}", "unknown")
+        self.recall()
+
+    def proof(self) -> Proof:
+        """What is known of this make; a sibling may have proven it meanwhile."""
+        known = self._store.fact(f"discharge/{self.version}/{self.identity.kind()}")
+        return "proven" if known == "proven" else "refuted" if known == "refuted" else "unknown"

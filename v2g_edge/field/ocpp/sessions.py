@@ -1,0 +1,178 @@
+"""The transactions of one station: they outlive links and restarts, and a repetition or late news changes nothing."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.facts import Needs, Sample, Session, SessionEvent
+from v2g_edge.field.ocpp.make import Make
+from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.reading import Measured, Reading
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import VehicleState
+
+log = structlog.get_logger()
+
+REGISTERS_S: Final = 10.0
+"""Registers of a running transaction go to disk this often; the next reading carries them again, and the end does too."""
+
+SEEN_MAX: Final = 64
+"""Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
+
+
+class Sessions:
+    """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the board."""
+
+    def __init__(
+        self, make: Make, outlets: Mapping[int, Outlet], site: Site, board: Board, clock: ClockPort, store: TransactionStore
+    ) -> None:
+        self._make = make
+        self._outlets = outlets
+        self._site = site
+        self._board = board
+        self._clock = clock
+        self._store = store
+        self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
+
+    def recall(self) -> None:
+        """Sessions that were open go on until the station says otherwise."""
+        for session in self._store.open_sessions(self._make.station):
+            outlet = next((o for o in self._outlets.values() if o.evse.id == session.evse), None)
+            if outlet is not None and outlet.session is None:
+                self._open(outlet, session)
+
+    def took(self, event: SessionEvent) -> bool:
+        """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
+        key = (event.transaction, event.seq, event.phase, event.at_wall_s)
+        if key in self._seen:
+            return False
+        self._seen.append(key)
+        outlet = self._outlet_of(event)
+        known = self._known(outlet, event.transaction)
+        if outlet is None:
+            log.warning("station_unknown_evse", station=self._make.station, evse=event.ocpp_evse)
+            return True
+        if known is not None and known.ended_wall_s is not None:
+            return True  # late news of a transaction that is over: history
+        wall_s = self._clock.wall_s()
+        if known is None:
+            started_s = event.at_wall_s if event.at_wall_s is not None else wall_s
+            known = Session(self._make.station, event.transaction, outlet.evse.id, event.vehicle, started_s)
+        session = replace(known, vehicle=event.vehicle or known.vehicle, seq=max(known.seq, event.seq))
+        if event.phase == "ended":
+            session = replace(session, ended_wall_s=event.at_wall_s if event.at_wall_s is not None else wall_s)
+        if event.phase != "updated" or outlet.session is None:
+            self._store.save(session, lasting=True)
+        if event.phase == "ended":
+            self._close(outlet, session)
+        else:
+            self._open(outlet, session, plugged=event.plugged)
+        return True
+
+    def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:
+        """What the vehicle at an outlet needs; it may come before its transaction. False for an outlet we do not have."""
+        outlet = self._outlets.get(ocpp_evse)
+        if outlet is None:
+            return False
+        if outlet.session is None:
+            outlet.early_needs = needs
+            return True
+        outlet.session = replace(outlet.session, needs=needs)
+        self._store.save(outlet.session, lasting=True)
+        self._board.update_vehicle(outlet.evse.id, **self._readings(outlet, outlet.session))
+        return True
+
+    def evse_of(self, transaction: str) -> int:
+        """The outlet number of an open transaction, 0 when it is not open here."""
+        for number, outlet in self._outlets.items():
+            if outlet.session is not None and outlet.session.transaction == transaction:
+                return number
+        return 0
+
+    def transaction_id(self, ocpp_evse: int, token: str, at_wall_s: float | None, meter_wh: int) -> int:
+        """The id of a 1.6 transaction: the one given before when a station repeats its start, else a new one."""
+        key = f"start/{self._make.station}/{ocpp_evse}"
+        start = f"{token}/{at_wall_s}/{meter_wh}"
+        number, _, last = self._store.fact(key).partition(" ")
+        if last == start:
+            return int(number)
+        given = self._store.next_transaction()
+        self._store.remember(key, f"{given} {start}")
+        return given
+
+    def took_registers(self, outlet: Outlet, sample: Sample) -> None:
+        """The meter's registers belong to the session too; they reach the disk every few seconds."""
+        if outlet.session is None or (sample.import_wh is None and sample.export_wh is None):
+            return
+        outlet.session = replace(
+            outlet.session,
+            import_wh=sample.import_wh if sample.import_wh is not None else outlet.session.import_wh,
+            export_wh=sample.export_wh if sample.export_wh is not None else outlet.session.export_wh,
+        )
+        now_s = self._clock.now_s()
+        if now_s - outlet.saved_s >= REGISTERS_S:
+            outlet.saved_s = now_s
+            self._store.save(outlet.session, lasting=False)
+
+    def _outlet_of(self, event: SessionEvent) -> Outlet | None:
+        number = event.ocpp_evse or self.evse_of(event.transaction)
+        if number:
+            return self._outlets.get(number)
+        stored = self._store.session(self._make.station, event.transaction)
+        if stored is not None:
+            return next((o for o in self._outlets.values() if o.evse.id == stored.evse), None)
+        return next(iter(self._outlets.values())) if len(self._outlets) == 1 else None
+
+    def _known(self, outlet: Outlet | None, transaction: str) -> Session | None:
+        if outlet is not None and outlet.session is not None and outlet.session.transaction == transaction:
+            return outlet.session
+        return self._store.session(self._make.station, transaction)
+
+    def _open(self, outlet: Outlet, session: Session, *, plugged: bool | None = None) -> None:
+        evse = outlet.evse.id
+        if outlet.session is None and outlet.early_needs != Needs():
+            session = replace(session, needs=outlet.early_needs)
+            outlet.early_needs = Needs()
+            self._store.save(session, lasting=True)
+        outlet.session = session
+        present = self._board.evse(evse).vehicle
+        if plugged is False:
+            self._board.unplug(evse)
+        elif present is None or present.session != session.transaction:
+            vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)
+            self._board.plug_in(evse, replace(vehicle, **self._readings(outlet, session)))
+            log.info("vehicle_plugged_in", evse=evse, vehicle=session.vehicle, transaction=session.transaction)
+        elif present.vehicle != session.vehicle:
+            self._board.update_vehicle(evse, vehicle=session.vehicle, **self._readings(outlet, session))
+
+    def _close(self, outlet: Outlet, session: Session) -> None:
+        if outlet.session is None or outlet.session.transaction == session.transaction:
+            outlet.session, outlet.early_needs = None, Needs()
+            outlet.watch.new_session()
+            self._board.unplug(outlet.evse.id)
+            log.info("vehicle_left", evse=outlet.evse.id, vehicle=session.vehicle, transaction=session.transaction)
+
+    def _readings(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
+        """The needs as readings of now. What a wire cannot say at all, the site file says (1.6 and 2.0.1: discharge power)."""
+        needs, now_s = session.needs, self._clock.now_s()
+        gives_w = needs.max_discharge_w
+        if gives_w is None and self._make.version != "2.1":
+            types = {kind.id: kind for kind in self._site.vehicle_types}
+            vehicle = next((v for v in self._site.vehicles if v.id == session.vehicle), None)
+            kind = types.get(vehicle.type) if vehicle else None
+            gives_w = min(kind.max_discharge_w, outlet.evse.max_discharge_w) if kind else None
+        said = {
+            "departure_wall_s": needs.departure_wall_s,
+            "target_soc_pct": needs.target_soc_pct,
+            "soc_pct": needs.soc_pct,
+            "capacity_wh": needs.capacity_wh,
+            "max_charge_w": needs.max_charge_w,
+            "max_discharge_w": gives_w,
+        }
+        return {name: Reading(value, now_s) for name, value in said.items() if value is not None}
