@@ -36,6 +36,8 @@ class Key(NamedTuple):
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,47}$"
 """Ids: 48 characters (OCPP 2.0.1's identifierString has room for no more), none that needs quoting in a URL or a topic."""
+IDENTITY: Final = r"^[A-Za-z0-9*_=:+|@.-]{1,48}$"
+"""What a station may be called: OCPP 2.0.1's identifierString, part 2 data types. "RDAM|123" is 1.6-J's own example (3.1.1)."""
 LINE: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 """One line of text for people or a path that must be given."""
 OPTIONAL: Final = r"^[^\x00-\x1f\x7f]{0,200}$"
@@ -220,7 +222,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "tls_rsa_suites": Key("Whether to offer the two TLS_RSA suites that old stations need; they have no forward secrecy."),
     },
     Station: {
-        "identity": name("Last part of the URL that the station dials."),
+        "identity": Key("Last part of the URL that the station dials.", pattern=IDENTITY),
         "outlets": Key("Which of its outlets is which of ours."),
         "password_file": optional("File with its password; profiles 1 and 2."),
         "strict": Key("Whether its messages must fit the schema to the letter."),

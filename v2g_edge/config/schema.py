@@ -11,7 +11,7 @@ from msgspec.structs import FieldInfo
 from pydantic import ConfigDict, Field
 from pydantic_core import ErrorDetails
 
-from v2g_edge.config.keys import KEYS, Key
+from v2g_edge.config.keys import IDENTITY, KEYS, NAME, Key
 from v2g_edge.config.layout import SiteFile, keys_of
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import CurvePoint
@@ -201,7 +201,9 @@ def allowed_of(struct: type[Struct], field: FieldInfo) -> str:
 
 
 def _form(key: Key) -> str:
-    if key.pattern.startswith("^[A-Za-z0-9]"):
+    if key.pattern == IDENTITY:
+        return " of 1 to 48 letters, digits, * - _ = : + | @ ."
+    if key.pattern == NAME:
         return " of 1 to 48 letters, digits, _ . : -"
     limits = key.pattern.rpartition("{")[2].partition("}")[0].replace(",", " to ")
     return f" of {limits} characters on one line" if limits else ""
