@@ -7,6 +7,8 @@ import msgspec
 
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
+from v2g_edge.field.ocpp.catalogue import Operation, spelled
+from v2g_edge.field.ocpp.messages import VERSIONS
 from v2g_edge.field.ocpp.operations import OPERATIONS
 
 ANSWER_S = 45.0
@@ -15,7 +17,7 @@ ANSWER_S = 45.0
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    rows = "\n".join(f"  {name:<20} {row.text}" + (f"; {row.params}" if row.params else "") for name, row in OPERATIONS.items())
+    rows = "\n".join(f"  {name:<20} {row.text}\n{_forms(row)}" for name, row in OPERATIONS.items())
     parser = subparsers.add_parser(
         "ocpp",
         help="list the charging stations, or ask one of them for something",
@@ -54,6 +56,16 @@ def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
             f"{station['station']:<24} {'up' if station['connected'] else 'down':<5} {station['version']:<6} {make:<32} {outlets}"
         )
     return DONE
+
+
+def _forms(row: Operation) -> str:
+    """Its parameters, told once for the versions that take the same."""
+    versions: dict[str, list[str]] = {}
+    for version in reversed(VERSIONS):
+        form = row.form(version)
+        if form is not None:
+            versions.setdefault(spelled(form.takes), []).append(version)
+    return "\n".join(f"{'':<24}{', '.join(of)}: {takes}" for takes, of in versions.items())
 
 
 def _params(words: list[str]) -> dict[str, Any]:

@@ -7,52 +7,123 @@ import pytest
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.test_server import ready
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, VERSIONS, Version
-from v2g_edge.field.ocpp.operations import COMMISSIONING, OPERATIONS, RESERVED
+from v2g_edge.field.ocpp.operations import COMMISSIONING, OPERATIONS, RESERVED, message
 from v2g_edge.field.ocpp.schemas import problems
 
 AT = "2026-03-01T12:00:00Z"
-ONLY_16 = {"diagnostics", "signed-firmware"}
-PARAMS: dict[str, dict[str, Any]] = {
-    "availability": {"evse": 1, "type": "Inoperative"},
+HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "1"}
+VARIABLE = {"component": "EVSE", "variable": "Power"}
+LEAST: dict[str, dict[str, Any]] = {
+    "availability": {"type": "Inoperative"},
+    "battery-swap": {"token": "bus-1"},
     "cancel-reservation": {"reservation": 7},
-    "certificates": {},
-    "data-transfer": {"vendor": "v", "data": "x"},
-    "delete-certificate": {
-        "hash": {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "1"},
-    },
+    "clear-display": {"id": 1},
+    "clear-monitors": {"ids": [1, 2]},
+    "cost": {"transaction": "12", "total": 3.5},
+    "customer": {"report": True, "clear": False},
+    "data-transfer": {"vendor": "v"},
+    "delete-certificate": {"hash": HASH},
     "diagnostics": {"location": "https://a.b/c"},
-    "signed-firmware": {"location": "https://a.b/c", "retrieve_at": AT, "signature": "s", "certificate": "c"},
     "display": {"text": "out of order"},
+    "extended-trigger": {"message": "LogStatusNotification"},
     "firmware": {"location": "https://a.b/c", "retrieve_at": AT},
-    "get": {"key": "HeartbeatInterval", "component": "OCPPCommCtrlr", "variable": "HeartbeatInterval"},
     "install-certificate": {"type": "ManufacturerRootCertificate", "pem": "x"},
-    "local-list": {"version": 3, "tokens": ["a", "b"]},
+    "local-list": {"version": 3},
     "log": {"location": "https://a.b/c"},
-    "monitor": {"component": "EVSE", "variable": "Power", "value": 1.0},
+    "monitor": {**VARIABLE, "value": 1.0},
+    "monitoring-base": {"base": "All"},
+    "monitoring-level": {"severity": 5},
+    "network-profile": {"slot": 1, "url": "wss://a.b/c", "security_profile": 2},
     "publish-firmware": {"location": "https://a.b/c", "checksum": "x"},
-    "reserve": {"evse": 1, "token": "bus-1", "until": AT, "reservation": 7},
-    "set": {"key": "HeartbeatInterval", "component": "OCPPCommCtrlr", "variable": "HeartbeatInterval", "value": 300},
-    "start": {"evse": 1, "token": "bus-1"},
+    "reserve": {"token": "bus-1", "until": AT, "reservation": 7},
+    "signed-firmware": {"location": "https://a.b/c", "retrieve_at": AT, "signature": "s", "certificate": "c"},
+    "start": {"token": "bus-1"},
     "stop": {"transaction": "12"},
+    "stream": {"id": 1},
+    "tariff": {"tariff": {"tariffId": "t", "currency": "EUR"}},
+    "transaction-tariff": {"transaction": "12", "tariff": {"tariffId": "t", "currency": "EUR"}},
+    "transfer-modes": {"transaction": "12", "modes": ["DC_BPT"]},
     "trigger": {"message": "BootNotification"},
+    "unpublish-firmware": {"checksum": "x"},
 }
+"""What each operation must be given; 1.6 and 2.x differ in settings only."""
+
+MORE: dict[str, Any] = {
+    "attribute": "Actual", "base": "SummaryInventory", "certificate": "c", "component": "EVSE", "connector": 1,
+    "criteria": ["Active"], "custom": "x", "customer": "c", "data": "x", "default": True, "duration": 60, "end": AT, "evse": 1,
+    "format": "UTF8", "gone": ["b"], "id": 1, "ids": [1], "install_at": AT, "instance": "1", "interface": "Wired1",
+    "interval": 5, "key": "HeartbeatInterval", "language": "en", "latest": AT, "level": 0, "message": "m", "oldest": AT,
+    "priority": "InFront", "purpose": "TxProfile", "request": 7, "retries": 2, "retry_s": 60, "severity": 5, "signature": "s",
+    "start": AT, "state": "Idle", "timeout_s": 30, "token": "bus-1", "token_type": "Central", "tokens": ["a"],
+    "transaction": "12", "type": "", "values": 5, "variable": "Power",
+    "apn": {"apn": "a", "apnAuthentication": "AUTO"},
+    "vpn": {"server": "s", "user": "u", "password": "p", "key": "k", "type": "IPSec"},
+}  # fmt: skip
+"""A value for every parameter that may be left out."""
+
+TYPES = {
+    "certificates": {"1.6": "CentralSystemRootCertificate", "2": "CSMSRootCertificate"},
+    "der": {"2": "FreqDroop"},
+    "local-list": {"1.6": "Differential", "2": "Full"},
+    "log": {"1.6": "SecurityLog", "2": "SecurityLog"},
+    "monitor": {"2": "Periodic"},
+    "reset": {"1.6": "Hard", "2": "Immediate"},
+}
+SPECIAL: dict[tuple[str, str], Any] = {
+    ("clear-tariffs", "ids"): ["t"],
+    ("customer", "certificate"): HASH,
+    ("monitor", "transaction"): True,
+    ("monitors", "criteria"): ["DeltaMonitoring"],
+}
+ONLY_21 = {
+    "battery-swap", "clear-tariffs", "der", "stream", "streams", "tariff", "tariffs", "transaction-tariff", "transfer-modes",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", OPERATIONS)
+def least(name: str, version: Version) -> dict[str, Any]:
+    if name in ("get", "set"):
+        return ({"key": "HeartbeatInterval"} if version == "1.6" else VARIABLE) | ({"value": 300} if name == "set" else {})
+    return LEAST.get(name, {})
+
+
+def whole(name: str, version: Version, takes: str) -> dict[str, Any]:
+    params = dict(least(name, version))
+    for row in takes.split():
+        optional = row.rstrip("?").partition(":")[0]
+        if optional not in params:
+            params[optional] = SPECIAL.get((name, optional), MORE[optional])
+            if optional == "type":
+                params["type"] = TYPES[name][version[:3] if version == "1.6" else "2"]
+    return params
+
+
+CASES = [(name, version) for name, row in OPERATIONS.items() for version in VERSIONS if row.form(version) is not None]
+
+
+@pytest.mark.parametrize(("name", "version"), CASES)
 def test_every_operation_is_written_as_each_version_wants_it(name: str, version: Version) -> None:
-    row = OPERATIONS[name]
-    build = row.v16 if version == "1.6" else row.v2
-    if build is None:
-        assert (version == "1.6") != (name in ONLY_16)
-        return
-    params = dict(PARAMS.get(name, {}))
-    if name == "install-certificate" and version == "1.6":
-        params["type"] = "ManufacturerRootCertificate"
-    action, payload = build(params)
-    assert action in FROM_CENTRAL[version] or action == "GetDERControl"
-    if action in FROM_CENTRAL[version]:
+    form = OPERATIONS[name].form(version)
+    assert form is not None
+    for params in (least(name, version), whole(name, version, form.takes)):
+        action, payload = message(version, name, params)
         assert problems(version, action, "request", payload) == ()
+
+
+def test_every_message_that_may_be_sent_has_its_operation() -> None:
+    """``CertificateSigned`` answers a station's request and the two DER writes are the commissioning's: `call` sends those."""
+    for version in VERSIONS:
+        written = {message(version, name, least(name, version))[0] for name, of in CASES if of == version}
+        if version != "1.6":
+            written.add(message(version, "report", VARIABLE)[0])
+        kept = {"CertificateSigned"} | RESERVED.keys() | COMMISSIONING
+        assert FROM_CENTRAL[version] - written == FROM_CENTRAL[version] & kept
+
+
+def test_what_one_version_lacks_is_known() -> None:
+    assert {name for name, row in OPERATIONS.items() if row.v21 and not row.v201} == ONLY_21
+    assert {name for name, row in OPERATIONS.items() if row.v16 and not row.v21} == {
+        "diagnostics", "extended-trigger", "signed-firmware",
+    }  # fmt: skip
 
 
 async def test_an_operation_is_performed_and_its_outcome_told(depot: Depot) -> None:
@@ -74,8 +145,15 @@ async def test_an_operation_is_performed_and_its_outcome_told(depot: Depot) -> N
         ("stranger", "reset", {}, "no station 'stranger' in the site file; there are new, newest, old"),
         ("new", "reset", {}, "new is not connected"),
         ("old", "coffee", {}, "no operation 'coffee'"),
-        ("old", "der", {}, "OCPP 1.6 has no der"),
-        ("old", "reserve", {}, "'until' is missing"),
+        ("old", "der", {}, "OCPP 1.6 has no der; it is in 2.1"),
+        ("old", "reserve", {}, r"reservation is missing; reserve takes reservation, token, until, \[evse\]"),
+        ("old", "reset", {"tpye": "Soft"}, r"no parameter 'tpye'; reset takes \[type\]"),
+        ("old", "unlock", {"evse": "left"}, "unlock: evse is a whole number, found 'left'"),
+        ("old", "reserve", {"reservation": 1, "token": "a", "until": "soon"}, "until is a time as in 2026"),
+        ("old", "local-list", {"version": 1, "tokens": "a"}, "tokens is a list of texts"),
+        ("old", "availability", {"type": True}, "type is a text, found True"),
+        ("old", "call", {"action": "Reset", "payload": "Soft"}, "payload is a table"),
+        ("old", "set", {"key": "authorizationKey", "value": "x" * 16}, "operation new-password"),
         ("old", "reset", {"type": "Gentle"}, "Reset"),
         ("old", "call", {"action": "Heartbeat"}, "no request of a central system"),
         ("old", "call", {"action": "SetChargingProfile", "payload": {}}, "not sent by hand"),

@@ -4,6 +4,7 @@ import sys
 from typing import Final
 
 from v2g_edge.field.ocpp import admission, compliance, connection, frames, leases, machine, onboarding, outgoing, store
+from v2g_edge.field.ocpp.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
@@ -134,9 +135,10 @@ def _limits() -> list[str]:
 
 def _operations() -> list[str]:
     lines = ["## What can be asked", "", "`v2g-edge ocpp STATION OPERATION NAME=VALUE…`, and `ocpp` on the control socket.", ""]
-    lines += ["| operation | what | parameters | 1.6 | 2.x |", "|---|---|---|---|---|"]
-    lines.append("| call | any message of the version | action, payload | yes | yes |")
-    lines += [f"| {name} | {o.text} | {o.params} | {_yes(o.v16)} | {_yes(o.v2)} |" for name, o in sorted(OPERATIONS.items())]
+    lines += ["What stands in brackets may be left out.", ""]
+    lines += ["| operation | what | parameters in 1.6 | in 2.0.1 | in 2.1 |", "|---|---|---|---|---|"]
+    lines.append("| call | any message of the version | action, [payload (a table)] | the same | the same |")
+    lines += [f"| {name} | {row.text.replace('|', ', ')} | {_forms(row)} |" for name, row in OPERATIONS.items()]
     lines += ["", "Never sent by hand: " + "; ".join(f"{action} ({why})" for action, why in sorted(RESERVED.items())) + "."]
     lines.append(f"Only with `engineer=NAME`: {', '.join(sorted(COMMISSIONING))} (grid-code settings).")
     return lines
@@ -169,8 +171,10 @@ def handles(version: Version) -> frozenset[str]:
     return DIALECTS[version](nobody, lambda: 0.0).handles
 
 
-def _yes(there: object) -> str:
-    return "yes" if there else "no"
+def _forms(row: Operation) -> str:
+    """Parameters of each version, told once where they are the same."""
+    told = ["no such message" if form is None else spelled(form.takes) for form in (row.v16, row.v201, row.v21)]
+    return " | ".join("the same" if place and text == told[place - 1] else text for place, text in enumerate(told))
 
 
 if __name__ == "__main__":
