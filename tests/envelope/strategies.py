@@ -221,7 +221,7 @@ def next_tick(scene: Scene, decision: Decision, dt_s: float = 1.0, *, follow: bo
 
     evses = []
     for state, given in zip(old.evses, decision.permits, strict=True):
-        command = CommandState(given.power_w, "accepted", now_s, now_s + given.valid_for_s)
+        command = CommandState(given.power_w, "accepted", now_s, now_s + given.valid_for_s, given.droop_w)
         obeyed = replace(state, power_w=Reading(given.power_w, now_s), command=command) if follow else state
         evses.append(moved(obeyed))
     nominal = (Reading(site.grid.nominal_v, now_s),) * 3
@@ -371,6 +371,7 @@ def states(dice: Dice, vehicle: str, evse: Evse) -> EvseState:
         power_w=(reading(dice, -evse.max_discharge_w, evse.max_charge_w)),
         dead_man_ok=(rarely(dice, True, False)),
         grid_code_ok=(rarely(dice, True, False)),
+        proven_discharge=(rarely(dice, True, False)),
         vehicle=(rarely(dice, state.vehicle, None)),
     )
 
@@ -385,8 +386,15 @@ def scene_of(dice: Dice) -> Scene:
         last_w = rarely(dice, dice.uniform(-evse.max_discharge_w, evse.max_charge_w), 0.0)
         old = remembered((rarely(dice, f"s-bus-{index}", "s-other", "")), last_w)
         heat_pct = dice.uniform(0.0, 100.0)
-        memories.append(replace(old, heat_pct=heat_pct, event_soc_pct=dice.uniform(50.0, 100.0), most_w=max(last_w, 5_000.0)))
-        wishes[evse.id] = Wish(evse.id, dice.uniform(-60_000.0, 60_000.0), 0.5, "test")
+        droop_w = dice.choice([0.0, 0.0, 3_000.0, 30_000.0])
+        most_w = max(last_w, 5_000.0) + droop_w
+        memories.append(
+            replace(
+                old, heat_pct=heat_pct, event_soc_pct=dice.uniform(50.0, 100.0), most_w=most_w, least_w=-droop_w, droop_w=droop_w
+            )
+        )
+        power_w = dice.choice([0.0, dice.uniform(-60_000.0, 60_000.0), dice.uniform(-60_000.0, 60_000.0)])
+        wishes[evse.id] = Wish(evse.id, power_w, 0.5, "test", dice.choice([0.0, 0.0, 2_000.0, 20_000.0, 60_000.0]))
     snapshot = healthy(site)
     meters = []
     for meter, span in zip(snapshot.meters, laid.spans, strict=True):

@@ -47,8 +47,9 @@ def widened(before: Decision, after: Decision) -> list[str]:
     """Outlets whose permit allows anything that it did not allow before."""
     found = []
     for was, now in zip(before.permits, after.permits, strict=True):
-        if max(now.power_w, 0.0) > max(was.power_w, 0.0) + NOISE_W or min(now.power_w, 0.0) < min(was.power_w, 0.0) - NOISE_W:
-            found.append(f"{now.evse}: {was.power_w} W became {now.power_w} W ({was.bound_by} -> {now.bound_by})")
+        if max(now.most_w, 0.0) > max(was.most_w, 0.0) + NOISE_W or min(now.least_w, 0.0) < min(was.least_w, 0.0) - NOISE_W:
+            spans = f"{was.power_w} ± {was.droop_w} W became {now.power_w} ± {now.droop_w} W"
+            found.append(f"{now.evse}: {spans} ({was.bound_by} -> {now.bound_by})")
         if now.max_w > was.max_w + NOISE_W or now.min_w < was.min_w - NOISE_W:
             found.append(f"{now.evse}: [{was.min_w}, {was.max_w}] became [{now.min_w}, {now.max_w}]")
     return found
@@ -121,9 +122,9 @@ def _sum(site: Site, decision: Decision, scene: Scene, node: str, sign: float, p
         if at != node:
             continue
         silent = not state.link.connected or scene.snapshot.now_s - state.link.last_seen_s > site.safety.charger_max_age_s
-        power_w = max(sign * given_.power_w, 0.0)
+        power_w = max(sign * given_.power_w + given_.droop_w, 0.0)
         if silent:
-            last_w = max(sign * old.power_w, 0.0) if old.lease_until_s >= NOW_S else 0.0
+            last_w = max(sign * old.power_w + old.droop_w, 0.0) if old.lease_until_s >= NOW_S else 0.0
             power_w = max(last_w, evse.fallback_w if sign > 0.0 else 0.0)
         total_w += power_w * (1.0 if phase is None else phase_share(evse, phase))
     return total_w
@@ -145,7 +146,7 @@ def test_no_sum_exceeds_a_feeder_in_either_direction_with_the_silent_at_their_wo
 
 def _silent(scene: Scene, node: str) -> tuple[float, float]:
     """What the silent chargers under a feeder may do by themselves."""
-    nothing = permit(scene)._replace(permits=tuple(replace(p, power_w=0.0) for p in permit(scene).permits))
+    nothing = permit(scene)._replace(permits=tuple(replace(p, power_w=0.0, droop_w=0.0) for p in permit(scene).permits))
     return _sum(scene.site, nothing, scene, node, 1.0), _sum(scene.site, nothing, scene, node, -1.0)
 
 
@@ -153,11 +154,13 @@ def _silent(scene: Scene, node: str) -> tuple[float, float]:
 @MANY
 def test_no_phase_of_a_feeder_carries_more_than_its_current(scene: Scene) -> None:
     site, decision = scene.site, permit(scene)
-    still = tuple(p for p, s in zip(decision.permits, scene.snapshot.evses, strict=True) if p.power_w and s.link.connected)
+    still = tuple(
+        p for p, s in zip(decision.permits, scene.snapshot.evses, strict=True) if (p.power_w or p.droop_w) and s.link.connected
+    )
     for feeder in site.feeders:
         if feeder.current is None or not still:
             continue
-        alone = decision._replace(permits=tuple(replace(p, power_w=0.0) for p in decision.permits))
+        alone = decision._replace(permits=tuple(replace(p, power_w=0.0, droop_w=0.0) for p in decision.permits))
         for phase in range(3):
             for sign, limit_a in ((1.0, feeder.current.import_a), (-1.0, feeder.current.export_a)):
                 silent_w = _sum(site, alone, scene, feeder.id, sign, phase)
@@ -177,8 +180,8 @@ def test_single_phase_chargers_never_unbalance_a_feeder_beyond_its_limit(scene: 
         for i in laid.tree.below[place]:
             if len(site.evses[i].phases) == 2:
                 phase = int(site.evses[i].phases[1]) - 1
-                power_w = decision.permits[i].power_w
-                sums[phase][power_w < 0.0] += abs(power_w)
+                sums[phase][0] += max(decision.permits[i].most_w, 0.0)
+                sums[phase][1] += max(-decision.permits[i].least_w, 0.0)
         worst_w = max(max(s[0] for s in sums) + max(s[1] for s in sums), 0.0)
         assert worst_w <= feeder.current.imbalance_a * site.grid.nominal_v + 1e-3
 
@@ -191,13 +194,19 @@ def test_no_permit_leaves_the_limits_of_its_charger_and_its_vehicle(scene: Scene
         assert -evse.max_discharge_w <= given_.power_w <= evse.max_charge_w
         assert given_.min_w <= 0.0 <= given_.max_w
         assert given_.min_w <= given_.power_w <= given_.max_w
+        assert given_.droop_w >= 0.0
+        assert given_.min_w - NOISE_W <= given_.least_w
+        assert given_.most_w <= given_.max_w + NOISE_W
+        assert -evse.max_discharge_w - NOISE_W <= given_.least_w
+        assert given_.most_w <= evse.max_charge_w + NOISE_W
+        assert given_.droop_w == 0.0 or state.proven_discharge
         assert given_.power_w == 0.0 or given_.power_w >= evse.min_charge_w or given_.power_w <= -evse.min_discharge_w
         if state.vehicle is None:
-            assert given_.power_w == 0.0
-        elif given_.power_w < 0.0:
+            assert given_.power_w == given_.droop_w == 0.0
+        elif given_.least_w < 0.0:
             gives = state.vehicle.max_discharge_w
             assert isinstance(gives, Reading)
-            assert -given_.power_w <= min(gives.value, kind.max_discharge_w) + NOISE_W
+            assert -given_.least_w <= min(gives.value, kind.max_discharge_w) + NOISE_W
 
 
 @given(scene=scenes())
@@ -206,6 +215,8 @@ def test_no_permit_goes_beyond_its_wish_or_turns_it_round(scene: Scene) -> None:
     for given_ in permit(scene).permits:
         assert given_.power_w * given_.wish_w >= 0.0
         assert abs(given_.power_w) <= abs(given_.wish_w) + NOISE_W
+        assert given_.droop_w <= scene.wishes[given_.evse].droop_w
+        assert given_.droop_w == 0.0 or given_.power_w == given_.wish_w, "a droop is judged around the wish and nowhere else"
 
 
 @given(scene=scenes(), why=st.sampled_from(["relay", "stop", "hold", "trip"]))
@@ -224,13 +235,13 @@ def test_what_revokes_export_ends_all_discharge_in_the_same_tick(scene: Scene, w
         dark = tuple(GridSample(r.at_s, (Reading(0.0, r.at_s),) * 3, r) for r in hz)
         snapshot, scene = replace(snapshot, grid_samples=dark), scene._replace(memory=replace(scene.memory, trip=TripMemory()))
     decision = permit(scene._replace(snapshot=snapshot))
-    assert all(given_.power_w >= 0.0 and given_.min_w >= 0.0 for given_ in decision.permits)
+    assert all(given_.least_w >= 0.0 and given_.min_w >= 0.0 for given_ in decision.permits)
     if why in {"relay", "trip"}:
         assert not decision.contactor
         fallbacks = [evse.fallback_w for evse in scene.site.evses]
-        assert all(g.power_w <= fallback_w for g, fallback_w in zip(decision.permits, fallbacks, strict=True))
+        assert all(g.most_w <= fallback_w for g, fallback_w in zip(decision.permits, fallbacks, strict=True))
     if why == "stop":
-        assert all(given_.power_w == 0.0 for given_ in decision.permits)
+        assert all(given_.power_w == given_.droop_w == 0.0 for given_ in decision.permits)
 
 
 @given(scene=scenes())
@@ -243,6 +254,7 @@ def test_power_grows_no_faster_than_the_ramp_and_falls_at_once(scene: Scene) -> 
             max(step_w - min(old.power_w, 0.0), evse.min_discharge_w),
         )
         assert -down_w - NOISE_W <= given_.power_w <= up_w + NOISE_W
+        assert given_.droop_w <= old.droop_w + step_w + NOISE_W
 
 
 @given(scene=scenes())

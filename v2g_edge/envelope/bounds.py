@@ -49,10 +49,8 @@ def _own(c: Context, o: Outlet) -> list[Bound]:
     if c.grid.share < 1.0:
         bounds.append(Bound(-evse.max_discharge_w * c.grid.share, ANY_W, "enter_service_ramp", c.grid.service))
     if evse.cooling_loop:
-        _add_derating(
-            bounds, o, "cooling_derating", _falling(o.loop_c, c.site.safety.cooling_derate_c, c.site.safety.cooling_max_c)
-        )
-        full = c.site.safety.sustained_pct / 100.0
+        safety, full = c.site.safety, c.site.safety.sustained_pct / 100.0
+        _add_derating(bounds, o, "cooling_derating", _falling(o.loop_c, safety.cooling_derate_c, safety.cooling_max_c))
         worn = full + (1.0 - full) * _falling(o.memory.heat_pct / 100.0, HEADROOM * full, full)
         _add_derating(bounds, o, "sustained_load", worn)
     if kind is None:
@@ -87,7 +85,7 @@ def _add_derating(bounds: list[Bound], o: Outlet, rule: str, share: float) -> No
 def _acted(action: Action, row: Row, latch: Latch, o: Outlet) -> Bound:
     match action:
         case Action.NO_NEW_EXPORT:
-            low_w, high_w = (-ANY_W if o.memory.power_w < 0.0 else 0.0), ANY_W
+            low_w, high_w = (-ANY_W if o.memory.power_w < o.memory.droop_w else 0.0), ANY_W
         case Action.EXPORT_OFF:
             low_w, high_w = 0.0, ANY_W
         case Action.CHARGE_AT_FALLBACK | Action.TRIP:

@@ -121,12 +121,11 @@ def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: l
     metered and what it was last permitted; one that is not metered anywhere in its rating.
     """
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
-    least_w = [min(o.power_w, o.memory.power_w) if o.metered else -o.evse.max_discharge_w for o in outlets]
-    most_w = [max(o.power_w, o.memory.power_w) if o.metered else o.evse.max_charge_w for o in outlets]
+    least_w = [min(o.power_w, o.memory.power_w - o.memory.droop_w) if o.metered else -o.evse.max_discharge_w for o in outlets]
+    most_w = [max(o.power_w, o.memory.power_w + o.memory.droop_w) if o.metered else o.evse.max_charge_w for o in outlets]
     meters = []
-    for name, state, span, old in zip(
-        site.meters, snapshot.meters, frame.spans, memory.meters or (None,) * len(site.meters), strict=True
-    ):
+    olds = memory.meters or (None,) * len(site.meters)
+    for name, state, span, old in zip(site.meters, snapshot.meters, frame.spans, olds, strict=True):
         wanted = [state.power_w, *((state.frequency_hz, *state.phase_voltage_v) if name == site.grid.meter else ())]
         alive = all(is_fresh(reading, now_s, safety.meter_max_age_s) for reading in wanted)
         slack_w = span.limit_w * safety.feeder_margin_pct / 100.0 + safety.obey_tolerance_w
@@ -173,15 +172,14 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
             most_w = evse.max_charge_w if vehicle else 0.0
             power_w = abs(fresh_or(state.power_w, snapshot.now_s, frame.site.safety.charger_max_age_s, most_w))
             load_pct = 100.0 * power_w / max(evse.max_charge_w, 1.0)
-            new = replace(
-                new, heat_pct=new.heat_pct + (load_pct - new.heat_pct) * min(dt_s / frame.site.safety.thermal_time_s, 1.0)
-            )
+            pace = min(dt_s / frame.site.safety.thermal_time_s, 1.0)
+            new = replace(new, heat_pct=new.heat_pct + (load_pct - new.heat_pct) * pace)
         soc_pct = vehicle.soc_pct.value if vehicle and isinstance(vehicle.soc_pct, Reading) else 0.0
         if vehicle is None or vehicle.session != old.session:
             new = replace(new, session=vehicle.session if vehicle else "", event_soc_pct=soc_pct, last_soc_pct=soc_pct)
-        elif soc_pct > 0.0 and (soc_pct != old.last_soc_pct or old.power_w > 0.0):
+        elif soc_pct > 0.0 and (soc_pct != old.last_soc_pct or old.power_w > old.droop_w):
             # Charging ends an event. A SoC that flickers while nothing may flow out is the sensor's, not ours.
-            top_pct = soc_pct if old.power_w > 0.0 else max(old.event_soc_pct, soc_pct)
+            top_pct = soc_pct if old.power_w > old.droop_w else max(old.event_soc_pct, soc_pct)
             late = 0.0 <= snapshot.now_s - new.discharged_s <= frame.site.safety.charger_max_age_s  # the last report comes after
             out_pct = max(old.last_soc_pct - soc_pct, 0.0) if late else 0.0
             if out_pct:

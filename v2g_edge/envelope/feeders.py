@@ -14,6 +14,8 @@ from v2g_edge.model.reading import Measured, fresh_or
 LOWEST_V_PU: Final = 0.8
 """Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown counts as this."""
 
+Cut = dict[str, Bound]
+
 
 class Exposure(NamedTuple):
     """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the effect is seen."""
@@ -64,14 +66,14 @@ class _Limit(NamedTuple):
     source: str
 
 
-def fit(c: Context, wished_w: list[float], exposures: list[Exposure], bases_w: tuple[float, ...]) -> list[Bound | None]:
-    """For each outlet the feeder's bound that cuts ``wished_w`` (already within the ratings) most, None where all of it fits.
+def fit(c: Context, tops_w: list[float], lows_w: list[float], exposures: list[Exposure], bases_w: tuple[float, ...]) -> list[Cut]:
+    """For each outlet, by rule, what cuts its wish most, from ``lows_w`` to ``tops_w`` (already within the ratings).
 
     Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not matter. ``bases_w`` are
     the base loads to reckon with (``baseload``).
     """
-    cuts: list[Bound | None] = [None] * len(wished_w)
-    sides = [_side(c, wished_w, exposures, 1.0)] + ([_side(c, wished_w, exposures, -1.0)] if min(wished_w) < 0.0 else [])
+    cuts: list[Cut] = [{} for _ in tops_w]
+    sides = [_side(c, tops_w, exposures, 1.0)] + ([_side(c, lows_w, exposures, -1.0)] if min(lows_w) < 0.0 else [])
     for place, members in enumerate(c.frame.tree.below):
         for side in sides if members else ():
             for limit in _limits(c, place, side.sign, bases_w[place]):
@@ -82,7 +84,7 @@ def fit(c: Context, wished_w: list[float], exposures: list[Exposure], bases_w: t
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
     charging = sign > 0.0
     mine_w = [max(sign * w, 0.0) for w in wished_w]
-    last_w = [max(sign * o.memory.power_w, 0.0) for o in c.outlets]
+    last_w = [max(sign * o.memory.power_w + o.memory.droop_w, 0.0) for o in c.outlets]
     now_w = [e.charge_w if charging else e.discharge_w for e in exposures]
     return _Side(
         sign,
@@ -131,7 +133,7 @@ def _voltage(c: Context, measured: Measured) -> float:
     return max(min(v, c.site.grid.nominal_v), lowest_v)
 
 
-def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], cuts: list[Bound | None]) -> None:
+def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], cuts: list[Cut]) -> None:
     """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be using."""
     w = limit.weights
     if w is not None:
@@ -160,10 +162,10 @@ def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], cuts:
     for i in [i for i in members if side.wished_w[i]]:
         wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
         fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + max(wish_w - last_w, 0.0) * raised)
-        before = cuts[i]
-        if fits_w < (max(-before.min_w, before.max_w) if before else wish_w):
-            low_w, high_w = (0.0, fits_w) if side.sign > 0.0 else (-fits_w, 0.0)
-            cuts[i] = Bound(low_w, high_w, side.rule, limit.source)
+        before = cuts[i].get(side.rule)
+        if fits_w < (min(-before.min_w, before.max_w) if before else wish_w):
+            low_w, high_w = (-ANY_W, fits_w) if side.sign > 0.0 else (-fits_w, ANY_W)
+            cuts[i][side.rule] = Bound(low_w, high_w, side.rule, limit.source)
 
 
 def _share(available_w: float, wanted_w: float) -> float:

@@ -22,10 +22,11 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
     own_w = {feeder.id: [0.0] * 8 + [feeder.base_load_min_w, feeder.base_load_max_w] for feeder in site.feeders}
     for evse, state, permit in zip(site.evses, snapshot.evses, permits, strict=True):
         _may(site, snapshot, evse, state, permit)
-        first, power_w, sums_w = (0 if permit.power_w > 0.0 else 4), abs(permit.power_w), own_w[evse.feeder]
-        sums_w[first] += power_w
-        for phase in evse.phases[1::2]:
-            sums_w[first + int(phase)] += power_w / (len(evse.phases) / 2)
+        sums_w = own_w[evse.feeder]
+        for first, power_w in ((0, max(permit.most_w, 0.0)), (4, max(-permit.least_w, 0.0))):
+            sums_w[first] += power_w
+            for phase in evse.phases[1::2]:
+                sums_w[first + int(phase)] += power_w / (len(evse.phases) / 2)
     all_w = {feeder: [0.0] * 10 for feeder in own_w}
     for feeder, sums_w in own_w.items():
         node = feeder
@@ -38,15 +39,16 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
 
 
 def _may(site: Site, snapshot: Snapshot, evse: Evse, state: EvseState, permit: Permit) -> None:
-    power_w = permit.power_w
-    rated = isfinite(power_w) and -evse.max_discharge_w <= power_w <= evse.max_charge_w
-    if not rated or not permit.min_w <= power_w <= permit.max_w:
+    power_w, low_w, high_w = permit.power_w, max(permit.min_w, -evse.max_discharge_w), min(permit.max_w, evse.max_charge_w)
+    if not isfinite(power_w) or not low_w <= power_w <= high_w:
         raise InvariantBroken(f"{evse.id}: {power_w} W is outside the rating or outside [{permit.min_w}, {permit.max_w}] W")
+    if not (permit.droop_w >= 0.0 and permit.least_w >= low_w - SLACK_W and permit.most_w <= high_w + SLACK_W):
+        raise InvariantBroken(f"{evse.id}: a droop of {permit.droop_w} W around {power_w} W is outside the rating or its room")
     if not 0.0 < permit.valid_for_s <= site.safety.lease_s:
         raise InvariantBroken(f"{evse.id}: a lease of {permit.valid_for_s} s, allowed up to {site.safety.lease_s} s")
-    if power_w and (state.vehicle is None or snapshot.operator.stop):
+    if (power_w or permit.droop_w) and (state.vehicle is None or snapshot.operator.stop):
         raise InvariantBroken(f"{evse.id}: power without a vehicle, or while the operator says stop")
-    if power_w >= 0.0:
+    if permit.least_w >= 0.0:
         return
     # Two of two (design 4.6), once more: contact closed, meter alive, a dead-man, nobody holds export.
     if not (state.dead_man_ok and site.grid.export_allowed) or snapshot.operator.export_hold:

@@ -54,24 +54,24 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     bounds = collect_bounds(context, verdict)
     quarantined = {latch.subject for row, latch in verdict.active if row.id == "disobedient"}
     exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
-    wished_w = [wishes[i].power_w if i in wishes else 0.0 for i in frame.ids]
-    rated_w = [min(max(w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(wished_w, site.evses, strict=True)]
+    asked = [wishes.get(i, Wish(i, 0.0, 0.0, "none")) for i in frame.ids]
+    tops_w = [min(max(w.power_w + w.droop_w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]
+    lows_w = [min(max(w.power_w - w.droop_w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]
     live_w = live_bases(context, memory.bases)
-    cuts = fit(context, rated_w, exposures, live_w)
+    cuts = fit(context, tops_w, lows_w, exposures, live_w)
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
-    kept = keep_departures(depot, snapshot, rated_w, reserved_w, memory.departures)
+    kept = keep_departures(depot, snapshot, lows_w, reserved_w, memory.departures)
     for evse, limits, cut in zip(frame.ids, bounds, cuts, strict=True):
-        if cut is not None:
-            limits.append(cut)
+        limits.extend(cut.values())
         if evse in kept.refused:
             limits.append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))
     ramp_w, stale = site.safety.ramp_up_w_per_s * dt_s, any(row.id in STALE_ROWS for row, _ in verdict.active)
     permits = []
-    for outlet, wish_w, limits in zip(context.outlets, wished_w, bounds, strict=True):
+    for outlet, wish, limits in zip(context.outlets, asked, bounds, strict=True):
         renew = answered and not (stale and any(limit.rule in STALE_ROWS for limit in limits))
-        permits.append(_permit(outlet, wish_w, limits, ramp_w, site.safety.lease_s, renew=renew))
+        permits.append(_permit(outlet, wish, limits, ramp_w, site.safety.lease_s, renew=renew))
     memories = [_remember(o, e, permit, snapshot) for o, e, permit in zip(context.outlets, exposures, permits, strict=True)]
     meters, bases = tuple(meter.memory for meter in context.meters), hold_bases(context, memory.bases, permits)
     memory = replace(memory, now_s=snapshot.now_s, started=True, evses=tuple(memories), meters=meters, bases=bases, live_w=live_w)
@@ -86,17 +86,15 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
 
 def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[TripMemory, ServiceMemory, Grid]:
     """Grid code and enter service on all samples since the last tick. A site without a grid code never exports."""
-    code, nominal_v, max_age_s = site.grid.profile, site.grid.nominal_v, site.safety.meter_max_age_s
+    code, v, max_age_s = site.grid.profile, site.grid.nominal_v, site.safety.meter_max_age_s
     if code is None or not site.grid.relay:
         return memory.trip, memory.service, Grid("", "", "no grid code or no grid contact is configured", 0.0)
     now_s, samples = snapshot.now_s, snapshot.grid_samples
-    trip, verdict = trip_step(code, nominal_v, memory.trip, samples, now_s, max_age_s)
+    trip, verdict = trip_step(code, v, memory.trip, samples, now_s, max_age_s)
     fault = "; ".join(describe(each) for each in verdict.trips)
     contact = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
     closed, chance = fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5, snapshot.wall_s * GOLDEN % 1.0
-    service, state = service_step(
-        code, nominal_v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance
-    )
+    service, state = service_step(code, v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance)
     return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
 
 
@@ -112,8 +110,8 @@ def _inputs(context: Context, dt_s: float) -> Inputs:
     )
 
 
-def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
-    evse, last_w = o.evse, o.memory.power_w
+def _permit(o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
+    evse, last_w, wish_w = o.evse, o.memory.power_w, wish.power_w
     low_w, high_w = room(bounds)
     bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
     power_w = min(max(wish_w, low_w), high_w) + 0.0  # no -0.0 on the wire
@@ -128,15 +126,17 @@ def _permit(o: Outlet, wish_w: float, bounds: list[Bound], ramp_w: float, lease_
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
         bound_by = Bound(0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power")
         power_w = 0.0
-    return Permit(evse.id, power_w, low_w, high_w, lease_s, renew, wish_w, bound_by)
+    free_w = wish.droop_w if o.state.proven_discharge and power_w == wish_w else 0.0  # feeders were asked around the wish only
+    droop_w = max(min(free_w, power_w - low_w, high_w - power_w, o.memory.droop_w + ramp_w), 0.0)
+    return Permit(evse.id, power_w, low_w, high_w, lease_s, renew, wish_w, bound_by, droop_w)
 
 
 def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot) -> EvseMemory:
-    old, command = o.memory, o.state.command
+    old, told = o.memory, o.state.command
     if not exposure.listens and snapshot.now_s <= old.lease_until_s:
         return old  # what it was last told may still be in force, until that lease has run out
-    confirmed = command.ack == "accepted"
-    most_w = max(permit.power_w, max(command.power_w, old.power_w, 0.0) if confirmed else old.most_w)
-    least_w = min(permit.power_w, min(command.power_w, old.power_w, 0.0) if confirmed else old.least_w)
+    confirmed = told.ack == "accepted"
+    most_w = max(permit.most_w, max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0) if confirmed else old.most_w)
+    least_w = min(permit.least_w, min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0) if confirmed else old.least_w)
     until_s = snapshot.now_s + permit.valid_for_s
-    return replace(old, power_w=permit.power_w, lease_until_s=until_s, most_w=most_w, least_w=least_w)
+    return replace(old, power_w=permit.power_w, lease_until_s=until_s, most_w=most_w, least_w=least_w, droop_w=permit.droop_w)

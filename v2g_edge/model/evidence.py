@@ -6,7 +6,7 @@ from v2g_edge.model.limits import ANY_W
 
 
 class EvseMemory(Struct, frozen=True, gc=False):
-    """One outlet. ``power_w`` is the last permit, its lease ends at ``lease_until_s``; 0 and 0 before the first.
+    """One outlet. ``power_w`` ± ``droop_w`` is the last permit, its lease ends at ``lease_until_s``; 0 before the first.
 
     ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts until the charger
     has accepted a newer. ``event_soc_pct`` is the highest SoC since the vehicle plugged in or last charged (the top of the
@@ -23,6 +23,7 @@ class EvseMemory(Struct, frozen=True, gc=False):
     last_soc_pct: float = 0.0
     discharged_s: float = -ANY_W
     heat_pct: float = 0.0
+    droop_w: float = 0.0
 
 
 class MeterMemory(Struct, frozen=True, gc=False):

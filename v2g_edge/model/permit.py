@@ -10,6 +10,7 @@ class Permit(Struct, frozen=True, array_like=True):
 
     ``min_w`` ≤ ``power_w`` ≤ ``max_w`` is the room left by all limits at that tick. ``bound_by`` is the limit that kept the
     wish from being met, or the wish itself (rule "wish") when nothing did. ``renew`` false: a lease that stands may run out.
+    ``droop_w`` ≥ 0: so far the charger may leave the setpoint by itself, either way, to follow the grid's frequency.
     """
 
     evse: str
@@ -20,3 +21,14 @@ class Permit(Struct, frozen=True, array_like=True):
     renew: bool
     wish_w: float
     bound_by: Bound
+    droop_w: float = 0.0
+
+    @property
+    def least_w(self) -> float:
+        """The lower end of what is permitted."""
+        return self.power_w - self.droop_w
+
+    @property
+    def most_w(self) -> float:
+        """The upper end of what is permitted."""
+        return self.power_w + self.droop_w

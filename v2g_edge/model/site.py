@@ -55,7 +55,8 @@ class Evse(Struct, frozen=True):
 
     ``fallback_w`` is the charge power of its default profile: what it does when our lease has run out.
     ``min_charge_w`` is the least non-zero charge power (6 A a phase, IEC 61851-1); between 0 and it nothing is possible.
-    ``contactor`` names the discharge-enable contactor behind it, "" without one.
+    ``contactor`` names the discharge-enable contactor behind it, "" without one. ``droop_w`` > 0: the charger itself gives this
+    much, either way, at the full deviation of ``FrequencyResponse``.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Evse(Struct, frozen=True):
     min_discharge_w: float = 0.0
     contactor: str = ""
     cooling_loop: str = ""
+    droop_w: float = 0.0
 
 
 class CurvePoint(Struct, frozen=True, array_like=True, gc=False):
@@ -170,6 +172,15 @@ class GridSettings(Struct, frozen=True):
     profile: GridCode | None = None
 
 
+class FrequencyResponse(Struct, frozen=True):
+    """The response sold, as deviations from nominal frequency: nothing within ``deadband_hz``, all of ``Evse.droop_w`` from
+    ``full_hz``, straight between. Defaults: (EU) 2017/1485 Annex V for Continental Europe, insensitivity 10 mHz, full 200 mHz.
+    """
+
+    deadband_hz: float = 0.01
+    full_hz: float = 0.2
+
+
 class Site(Struct, frozen=True):
     """One depot. Tuples are sorted by id; every name in one refers to another of them."""
 
@@ -184,3 +195,4 @@ class Site(Struct, frozen=True):
     contacts: tuple[str, ...]
     temperatures: tuple[str, ...]
     safety: SafetySettings
+    response: FrequencyResponse = FrequencyResponse()
