@@ -6,16 +6,30 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from msgspec.structs import replace
 
+from sim.modbus.mapped import WatchdogRelay
+from sim.modbus.server import ModbusServer, Unit
 from tests.cloud.broker import SITE, Broker
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.cloud.test_session import settings_of
-from tests.depot import healthy, small_site
+from tests.depot import healthy, small_evse, small_site
+from tests.field.ocpp.peer import Peer
 from v2g_edge.app import Daemon
 from v2g_edge.host.clock import LoopClock
 from v2g_edge.host.journal import JournalReader
 from v2g_edge.host.notify import Watchdog
-from v2g_edge.model.settings import CloudSettings, HostSettings, PriceSettings, Settings
+from v2g_edge.model.settings import (
+    CloudSettings,
+    HostSettings,
+    Listener,
+    ModbusDevice,
+    ModbusLine,
+    PriceSettings,
+    Settings,
+    Station,
+    StationEvse,
+)
 from v2g_edge.model.snapshot import EvseState, MeterState
 
 
@@ -102,3 +116,42 @@ async def test_without_cloud_listeners_or_devices_the_daemon_ticks_and_ends_clea
     await running
     await daemon.close()
     assert all(permit.power_w == 0.0 for permit in daemon._last[2].permits) if daemon._last else False
+
+
+@pytest.mark.parametrize(("relay_map", "proven"), [("watchdog-relay", True), ("contactor", False)])
+async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that_contactor_is_proven(
+    relay_map: str, tmp_path: Path, *, proven: bool
+) -> None:
+    """A plain coil opens for nobody when we die, and the default profile that the station took is not what the site relies on."""
+    relays = ModbusServer([Unit(9, WatchdogRelay(asyncio.get_running_loop().time))])
+    await relays.start()
+    site = small_site()
+    evses = (small_evse("b1", dead_man="contactor", contactor="k1"), site.evses[1])
+    settings = Settings(
+        replace(site, evses=evses),
+        (Listener("127.0.0.1", 0, 0),),
+        (Station("one", (StationEvse("b1"),)), Station("two", (StationEvse("b2"),))),
+        (ModbusLine("line", host="127.0.0.1", port=relays.port, timeout_s=0.2),),
+        (ModbusDevice("k", "line", "contactor", "k1", relay_map, unit=9, poll_s=0.5),),
+        CloudSettings(),
+        HostSettings(state_dir=str(tmp_path), socket="", tick_s=0.05, journal_sync="normal"),
+        PriceSettings(),
+    )
+    daemon = Daemon(settings, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
+    await daemon.start()
+    running = asyncio.create_task(daemon.run())
+    stations = [await Peer.dial(daemon.ocpp.bound_port(), identity, "1.6") for identity in ("one", "two")]
+    try:
+        await _until(lambda: daemon.board.evse("b2").dead_man_ok)
+        await _until(lambda: len(stations[0].got("ChangeConfiguration")) >= 2)  # sent when its default profile was taken
+        seq = daemon._last[0].seq if daemon._last else 0
+        await _until(lambda: daemon._last is not None and daemon._last[0].seq > seq + 10)
+        pictures = daemon._last[0].evses if daemon._last else ()
+        assert [state.dead_man_ok for state in pictures] == [proven, True]
+    finally:
+        daemon.stop()
+        await running
+        for station in stations:
+            await station.close()
+        await daemon.close()
+        await relays.stop()

@@ -60,6 +60,7 @@ class Daemon:
         )
         self._writer = Writer({**self.ocpp.ports, **self.modbus.ports}, self.board, clock)
         self._journal: Journal | None = None
+        self._behind = {e.id: e.contactor for e in self._site.evses if e.dead_man == "contactor" and e.id in self.ocpp.ports}
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
         self._prices: tuple[Price, ...] = ()
@@ -138,6 +139,10 @@ class Daemon:
         clock, journal = self._clock, self._journal
         assert journal is not None  # noqa: S101 - start() opened it
         now_s, wall_s = clock.now_s(), clock.wall_s()
+        for evse, contactor in self._behind.items():
+            # Only its contactor makes this OCPP charger safe: what the station said of its default profile does not count.
+            if self.board.evse(evse).dead_man_ok != (proven := self.modbus.contactor_proven(contactor)):
+                self.board.update_evse(evse, dead_man_ok=proven)
         snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self._operator)
         plan = self._plan(snapshot)
         before = self._memory
