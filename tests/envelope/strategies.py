@@ -372,6 +372,7 @@ def states(dice: Dice, vehicle: str, evse: Evse) -> EvseState:
         dead_man_ok=(rarely(dice, True, False)),
         grid_code_ok=(rarely(dice, True, False)),
         proven_discharge=(rarely(dice, True, False)),
+        follows=(rarely(dice, True, False)),
         vehicle=(rarely(dice, state.vehicle, None)),
     )
 
@@ -386,14 +387,11 @@ def scene_of(dice: Dice) -> Scene:
         last_w = rarely(dice, dice.uniform(-evse.max_discharge_w, evse.max_charge_w), 0.0)
         old = remembered((rarely(dice, f"s-bus-{index}", "s-other", "")), last_w)
         heat_pct = dice.uniform(0.0, 100.0)
-        droop_w = dice.choice([0.0, 0.0, 3_000.0, 30_000.0])
-        most_w = max(last_w, 5_000.0) + droop_w
-        memories.append(
-            replace(
-                old, heat_pct=heat_pct, event_soc_pct=dice.uniform(50.0, 100.0), most_w=most_w, least_w=-droop_w, droop_w=droop_w
-            )
-        )
-        power_w = dice.choice([0.0, dice.uniform(-60_000.0, 60_000.0), dice.uniform(-60_000.0, 60_000.0)])
+        droop_w = min(dice.choice([0.0, 0.0, 3_000.0, 30_000.0]), evse.max_charge_w - abs(last_w))
+        most_w, least_w = max(last_w + droop_w, 5_000.0), min(last_w - droop_w, 0.0)
+        seen = replace(old, heat_pct=heat_pct, event_soc_pct=dice.uniform(50.0, 100.0))
+        memories.append(replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w))
+        power_w = dice.choice([0.0, dice.uniform(-6_000.0, 6_000.0), dice.uniform(-60_000.0, 60_000.0)])
         wishes[evse.id] = Wish(evse.id, power_w, 0.5, "test", dice.choice([0.0, 0.0, 2_000.0, 20_000.0, 60_000.0]))
     snapshot = healthy(site)
     meters = []

@@ -198,3 +198,29 @@ def test_a_single_phase_charger_loads_its_own_phase(phase: str) -> None:
     check(scene, 50.0 * 230.0, 0.0)
     refused(scene, 50.0 * 230.0 + 2.0, 0.0, match=f"exceed {phase}")
     refused(scene, 50.0 * 230.0, 6.0, match=f"exceed {phase}")
+
+
+def test_both_ends_of_a_droop_stay_within_rating_and_room() -> None:
+    check(ready(), 10_000.0, 0.0, droop_w=40_000.0)
+    refused(ready(), 10_000.0, 0.0, match="droop", droop_w=40_002.0)
+    refused(ready(), -10_000.0, 0.0, match="droop", droop_w=40_002.0)
+    refused(ready(), 10_000.0, 0.0, match="droop", droop_w=5_000.0, max_w=14_990.0)
+    refused(ready(), 10_000.0, 0.0, match="droop", droop_w=5_000.0, min_w=5_010.0)
+    refused(ready(), 10_000.0, 0.0, match="droop", droop_w=-1.0)
+    refused(ready(), 10_000.0, 0.0, match="droop", droop_w=math.nan)
+
+
+def test_a_droop_below_zero_is_export_and_a_droop_around_nothing_is_power() -> None:
+    denied = with_evse(ready(), dead_man_ok=False)
+    check(denied, 10_000.0, 0.0, droop_w=10_000.0)
+    refused(denied, 10_000.0, 0.0, match="dead-man", droop_w=10_002.0)
+    refused(with_snapshot(ready(), operator=Operator(stop=True)), 0.0, 0.0, match="stop", droop_w=1.0)
+
+
+def test_both_ends_of_every_droop_count_in_the_sums() -> None:
+    hall, main = ready().site.feeders
+    scene = with_site(ready(), feeders=(replace(hall, import_limit_w=30_000.0, export_limit_w=30_000.0), main))
+    check(scene, 20_000.0, 0.0, droop_w=10_000.0)
+    refused(scene, 20_000.0, 0.0, match="import limit", droop_w=10_002.0)
+    check(scene, -20_000.0, 0.0, droop_w=10_000.0)
+    refused(scene, -20_000.0, 0.0, match="export limit", droop_w=10_002.0)
