@@ -1,138 +1,59 @@
 """`make mutation`: change one thing in the envelope, and see whether its tests notice.
 
-Own, because mutmut 3 copies the tree and starts a new interpreter for each mutant, some ten seconds on two cores; here a child is
-forked with every library loaded, and only the changed module is compiled anew. A mutant is killed when a test fails or hangs.
-Each module is tried with the tests named in ``TESTS``; mutants are taken in an order that does not depend on the machine, until
-``--seconds`` have passed. `python -m tests.mutation gate table --seconds 600` tries two modules only.
+Own, because mutmut 3 copies the tree and starts a new interpreter for each mutant, some ten seconds on two cores. Here the tree
+is copied once, so that nobody's edits mix in, the tests of the envelope are collected once, and each mutant is tried in a forked
+child that runs those tests alone which pass through the changed statement, the fastest first, until one fails. A change outside
+every function (a constant, a default) wants its module imported anew, and all tests. A mutant is killed when a test fails, or
+when it takes many times the seconds or the memory that the tests take without it.
 """
 
 import argparse
-import ast
-import copy
+import gc
 import importlib.abc
 import importlib.util
-import io
+import json
 import os
-import signal
+import resource
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any, Final, NamedTuple
+from shutil import copytree
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final, NamedTuple, TextIO
 
 import hypothesis
-import msgspec  # noqa: F401 - loaded once, before the children are forked
-import numpy  # noqa: F401  # ICN001 does not apply: nothing is called
 import pytest
-import scipy.sparse.csgraph  # noqa: F401
+from _pytest.runner import runtestprotocol
+
+from tests.mutants import HIT, Mutant, marked, mutants
 
 ROOT: Final = Path(__file__).parents[1]
 ENVELOPE: Final = ROOT / "v2g_edge" / "envelope"
-CHILD_S: Final = 60.0
-"""A mutant that runs longer loops for ever."""
-SHARED: Final = ("test_permits", "test_checks", "test_feeders", "test_facts", "test_bounds", "test_properties")
-TESTS: Final[dict[str, tuple[str, ...]]] = {
-    "baseload": ("test_baseload", *SHARED),
-    "bounds": ("test_bounds", *SHARED),
-    "checks": ("test_checks", *SHARED),
-    "enter_service": ("test_enter_service",),
-    "facts": ("test_facts", *SHARED),
-    "feeders": ("test_feeders", *SHARED),
-    "gate": ("test_gate",),
-    "gridmean": ("test_gridmean", "test_gridtrip"),
-    "gridtrip": ("test_gridtrip",),
-    "memory": ("test_permits", "test_properties"),
-    "permits": SHARED,
-    "table": ("test_table",),
-}
-"""The tests that have to notice, each module's own first."""
-
-SWAPS: Final[dict[type[ast.AST], type[ast.AST]]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-}
-NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
+TESTS: Final = ROOT / "tests" / "envelope"
+MODULES: Final = sorted(path.stem for path in ENVELOPE.glob("*.py") if path.stem != "__init__")
+COPIED: Final = "V2G_MUTATION_COPY"
+CPU_S: Final = 60
+"""All tests of the envelope take a quarter of it. Processor time: a busy machine makes no mutant look hung."""
+MEMORY_BYTES: Final = 8 << 30
+OPTIONS: Final = ["-q", "--no-header", "--tb=no", "--assert=plain", "--capture=no", "-p", "no:cacheprovider", "-W", "ignore"]
+OPTIONS_HYPOTHESIS: Final = ["--hypothesis-seed=1", "--hypothesis-profile=mutation"]
 
 
-class Mutant(NamedTuple):
-    """One change: where, what, and the changed module."""
+class Trace(NamedTuple):
+    """What a test did without any change: its seconds, and the statements that it came to by module."""
 
-    module: str
-    line: int
-    change: str
-    code: CodeType
+    seconds: float
+    statements: dict[str, list[int]]
 
 
 class _Outcome(NamedTuple):
     mutant: Mutant
     killed: bool
-
-
-def mutants(module: str) -> Iterator[Mutant]:
-    """All changes of one module, one at a time."""
-    path = ENVELOPE / f"{module}.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    # How a class is laid out in memory (frozen, gc) is not behaviour; the strictness of a zip only speaks where a list is broken.
-    keywords = [k for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for k in node.keywords]
-    keywords += [k for node in ast.walk(tree) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "strict"]
-    untouched = {id(inner) for keyword in keywords for inner in ast.walk(keyword)}
-    for place, node in enumerate(ast.walk(tree)):
-        if id(node) in untouched:
-            continue
-        for kind in range(_kinds(node)):
-            changed = copy.deepcopy(tree)
-            target = next(other for at, other in enumerate(ast.walk(changed)) if at == place)
-            change = _apply(target, kind)
-            if change:
-                yield Mutant(
-                    module, getattr(node, "lineno", 0), change, compile(ast.fix_missing_locations(changed), str(path), "exec")
-                )
-
-
-def _kinds(node: ast.AST) -> int:
-    if isinstance(node, ast.Compare):
-        return len(node.ops)
-    return int(isinstance(node, ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.Constant | ast.Call | ast.IfExp | ast.If | ast.While))
-
-
-def _apply(node: ast.AST, kind: int) -> str:
-    """Change a node in place; "" when there is nothing to change in it."""
-    before = ast.unparse(node)[:100]
-    if isinstance(node, ast.Compare) and type(node.ops[kind]) in SWAPS:
-        node.ops[kind] = SWAPS[type(node.ops[kind])]()  # type: ignore[call-overload]
-    elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
-        node.op = SWAPS[type(node.op)]()  # type: ignore[assignment]
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-        node.op = ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not()
-        if isinstance(node.op, ast.Not):
-            node.operand = ast.UnaryOp(ast.Not(), node.operand)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
-        node.value = not node.value if isinstance(node.value, bool) else node.value + 1
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
-        node.func.id = NAMES[node.func.id]
-    elif isinstance(node, ast.IfExp | ast.If | ast.While):
-        node.test = ast.UnaryOp(ast.Not(), node.test)
-    else:
-        return ""
-    return f"{before} -> {ast.unparse(node)[:100]}".replace("\n", " ")
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -148,86 +69,206 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(self._code, module.__dict__)  # noqa: S102 - our own source with one change
 
 
-def _child(mutant: Mutant) -> int:
-    sys.meta_path.insert(0, _Changed(f"v2g_edge.envelope.{mutant.module}", mutant.code))
-    files = [str(ROOT / "tests" / "envelope" / f"{name}.py") for name in dict.fromkeys(TESTS[mutant.module])]
-    options = ["-x", "-q", "--no-header", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-W", "ignore"]
-    options += ["--hypothesis-seed=1", "--hypothesis-profile=mutation"]
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        # Most die of their own tests: the others need not even be collected.
-        return int(any(pytest.main([*options, *some]) != pytest.ExitCode.OK for some in (files[:1], files[1:]) if some))
+# -- in a child ------------------------------------------------------------------------------------------------------------
 
 
-def _start(mutant: Mutant) -> int:
+def _passes(items: Sequence[pytest.Item]) -> bool:
+    """Run them in turn until one fails."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+            return False
+    return True
+
+
+def _change_in_place(module: str, function: str, code: CodeType) -> bool:
+    """Give a function of ``module`` its code from a changed one, under whatever wrappers; False when it is not to be found."""
+    found: Any = sys.modules[f"v2g_edge.envelope.{module}"]
+    codes = [code]
+    for name in function.split("."):
+        found = vars(found).get(name)
+        codes = [inner for outer in codes for inner in outer.co_consts if isinstance(inner, CodeType) and inner.co_name == name]
+    found = getattr(found, "fget", found)
+    while hasattr(found, "__wrapped__") or hasattr(found, "__func__"):
+        found = getattr(found, "__wrapped__", None) or found.__func__
+    if not isinstance(found, FunctionType) or len(codes) != 1:
+        return False
+    found.__code__ = codes[0]
+    return True
+
+
+def _passes_anew(module: str, code: CodeType) -> bool:
+    """Import everything again with one module changed, and run all tests, the module's own first."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "v2g_edge"}]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, _Changed(f"v2g_edge.envelope.{module}", code))
+    own = TESTS / f"test_{module}.py"
+    files = [*([own] if own.exists() else []), *(path for path in _files() if path != own)]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return pytest.main(["-x", *OPTIONS, *OPTIONS_HYPOTHESIS, *map(str, files)]) == pytest.ExitCode.OK
+
+
+def _traced(items: Iterable[pytest.Item], answer: TextIO) -> bool:
+    """Write what every test comes to; False when one fails as the code stands."""
+    seen: dict[str, set[int]] = {name: set() for name in MODULES}
+    for name in MODULES:
+        code, functions = marked(ENVELOPE / f"{name}.py")
+        setattr(sys.modules[f"v2g_edge.envelope.{name}"], HIT, seen[name].add)
+        for function in functions:
+            _change_in_place(name, function, code)
+    found, fine = {}, True
+    for item in items:
+        began_s = time.process_time()
+        if not _passes([item]):
+            sys.stderr.write(f"fails without any change: {item.nodeid}\n")
+            fine = False
+        found[item.nodeid] = Trace(time.process_time() - began_s, {name: sorted(lines) for name, lines in seen.items()})
+        for lines in seen.values():
+            lines.clear()
+    json.dump(found, answer)
+    answer.flush()
+    return fine
+
+
+def _fork(work: Callable[[], bool]) -> int:
+    """A child that ends with 0 when ``work`` says True; it ends itself when it takes too much."""
     child = os.fork()
     if child == 0:
-        signal.alarm(int(CHILD_S))
         code = 1
         try:
-            code = _child(mutant)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            code = int(not work())
         finally:
             os._exit(code)
     return child
 
 
-def run(chosen: list[Mutant], seconds: float, at_once: int) -> list[_Outcome]:
-    """Try as many as the time allows, ``at_once`` side by side."""
-    ends_s = time.monotonic() + seconds
-    waiting, running, outcomes = list(reversed(chosen)), dict[int, Mutant](), list[_Outcome]()
-    while running or (waiting and time.monotonic() < ends_s):
-        while waiting and len(running) < at_once and time.monotonic() < ends_s:
-            mutant = waiting.pop()
-            running[_start(mutant)] = mutant
-        if running:
-            child, status = os.wait()
-            outcomes.append(_Outcome(running.pop(child), killed=status != 0))
-            if not outcomes[-1].killed and outcomes[-1].mutant.line:
-                sys.stdout.write(f"survived {_words(outcomes[-1].mutant)}\n")
-                sys.stdout.flush()
-    return outcomes
+def _limited(work: Callable[[], bool]) -> Callable[[], bool]:
+    def limited() -> bool:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+        return work()
+
+    return limited
 
 
-def _words(mutant: Mutant) -> str:
+# -- the parent ------------------------------------------------------------------------------------------------------------
+
+
+class Run:
+    """A plugin: once pytest has collected the tests, it tries the mutants instead of running them."""
+
+    def __init__(self, chosen: list[Mutant], seconds: float, at_once: int, out: TextIO) -> None:
+        self._chosen, self._seconds, self._at_once, self._out = chosen, seconds, at_once, out
+        self._traces: dict[str, Trace] = {}
+        self.outcomes: list[_Outcome] = []
+        self.sound = False
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        gc.freeze()
+        self.sound = self._trace(session.items) and self._sound_anew()
+        if self.sound:
+            self._try_all(session.items)
+        return True
+
+    def _trace(self, items: list[pytest.Item]) -> bool:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
+            _, status = os.waitpid(_fork(lambda: _traced(items, answer)), 0)
+            answer.seek(0)
+            self._traces = {name: Trace(*trace) for name, trace in json.load(answer).items()} if status == 0 else {}
+        return status == 0
+
+    def _sound_anew(self) -> bool:
+        path = ENVELOPE / f"{MODULES[0]}.py"
+        same = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+        _, status = os.waitpid(_fork(lambda: _passes_anew(MODULES[0], same)), 0)
+        return status == 0
+
+    def _try_all(self, items: list[pytest.Item]) -> None:
+        """As many as the time allows, ``at_once`` side by side."""
+        ends_s = time.monotonic() + self._seconds
+        waiting, running = list(reversed(self._chosen)), dict[int, Mutant]()
+        while running or (waiting and time.monotonic() < ends_s):
+            while waiting and len(running) < self._at_once and time.monotonic() < ends_s:
+                mutant = waiting.pop()
+                running[_fork(_limited(self._work(mutant, items)))] = mutant
+            if running:
+                child, status = os.wait()
+                self.outcomes.append(_Outcome(running.pop(child), killed=status != 0))
+                if status == 0:
+                    self._out.write(f"survived {words(self.outcomes[-1].mutant)}\n")
+                    self._out.flush()
+
+    def _work(self, mutant: Mutant, items: list[pytest.Item]) -> Callable[[], bool]:
+        through = [item for item in items if mutant.statement in self._traces[item.nodeid].statements[mutant.module]]
+        through.sort(key=lambda item: self._traces[item.nodeid].seconds)
+
+        def work() -> bool:
+            if mutant.function and _change_in_place(mutant.module, mutant.function, mutant.code):
+                return _passes(through)
+            return _passes_anew(mutant.module, mutant.code)
+
+        return work
+
+
+def words(mutant: Mutant) -> str:
+    """The mutant in one line."""
     return f"{mutant.module}.py:{mutant.line}: {mutant.change}"
 
 
-def _shuffled(mutant: Mutant) -> Any:
-    return sha256(f"{mutant.module}{mutant.line}{mutant.change}".encode()).digest()
+def _shuffled(mutant: Mutant) -> bytes:
+    """An order that no machine changes, so that a run that is cut short is a fair sample."""
+    return sha256(words(mutant).encode()).digest()
 
 
-def main() -> int:
-    """Print survivors as they are found, then the share that was killed, module by module."""
-    parser = argparse.ArgumentParser(description="Mutation testing of the envelope.")
-    parser.add_argument("modules", nargs="*", choices=sorted(TESTS), default=sorted(TESTS), metavar="module")
-    parser.add_argument("--seconds", type=float, default=3_600.0)
-    parser.add_argument("--at-once", type=int, default=2)
-    given = parser.parse_args()
-    for name in given.modules:
-        importlib.util.find_spec(f"v2g_edge.envelope.{name}")
-    with redirect_stdout(io.StringIO()):
-        pytest.main(
-            ["--collect-only", "-q", "-W", "ignore", "-p", "no:cacheprovider", str(ROOT / "tests" / "depot.py")]
-        )  # the plugins
-    for loaded in [name for name in sys.modules if name.startswith("v2g_edge.") and not name.startswith("v2g_edge.model")]:
-        del sys.modules[loaded]
+def _files() -> list[Path]:
+    return sorted(TESTS.glob("test_*.py"))
+
+
+def _table(modules: list[str], found: list[Mutant], outcomes: list[_Outcome]) -> str:
+    rows = ["| module | mutants | tried | killed | share |", "|---|---|---|---|---|"]
+    for name, members in [*((f"`{name}`", {name}) for name in modules), ("all of these", set(modules))]:
+        killed = [outcome.killed for outcome in outcomes if outcome.mutant.module in members]
+        exist = sum(mutant.module in members for mutant in found)
+        rows.append(f"| {name} | {exist} | {len(killed)} | {sum(killed)} | {100.0 * sum(killed) / max(len(killed), 1):.1f} % |")
+    return "\n".join(rows)
+
+
+def _measure(modules: list[str], again: str, seconds: float, at_once: int) -> int:
     os.environ["ENVELOPE_EXAMPLES"] = "15"
     # One counterexample kills: nobody wants the smallest.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutation", max_examples=30, phases=phases, database=None, deadline=None)
-    for name in given.modules:
-        path = ENVELOPE / f"{name}.py"
-        same = Mutant(name, 0, "no change", compile(path.read_text(encoding="utf-8"), str(path), "exec"))
-        if run([same], CHILD_S, 1)[0].killed:
-            sys.stderr.write(f"the tests of {name} fail without any change: mend them first\n")
+    found = sorted((mutant for name in modules for mutant in mutants(ENVELOPE / f"{name}.py")), key=_shuffled)
+    found = [mutant for mutant in found if not again or f"survived {words(mutant)}\n" in again]
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # What pytest itself has to say is not the result.
+        run = Run(found, seconds, at_once, out)
+        pytest.main([*OPTIONS, *OPTIONS_HYPOTHESIS, *map(str, _files())], plugins=[run])
+        if not run.sound:
+            sys.stderr.write("the tests fail without any change: mend them first\n")
             return 2
-    found = sorted((mutant for name in given.modules for mutant in mutants(name)), key=_shuffled)
-    outcomes = run(found, given.seconds, given.at_once)
-    for name in [*given.modules, "all"]:
-        killed = [outcome.killed for outcome in outcomes if name in {outcome.mutant.module, "all"}]
-        exist = sum(name in {mutant.module, "all"} for mutant in found)
-        share = 100.0 * sum(killed) / max(len(killed), 1)
-        sys.stdout.write(f"{name:14} killed {sum(killed):4} of {len(killed):4} tried = {share:5.1f} %, {exist:4} exist\n")
+        out.write(_table(modules, found, run.outcomes) + "\n")
     return 0
+
+
+def main() -> int:
+    """Print survivors as they are found, then a table of the share that was killed, module by module."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Mutation testing of the envelope.")
+    parser.add_argument("modules", nargs="*", choices=MODULES, default=MODULES, metavar="module")
+    parser.add_argument("--seconds", type=float, default=3_600.0)
+    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--again", type=Path, help="what an earlier run printed: only its survivors are tried")
+    given = parser.parse_args()
+    if COPIED in os.environ:
+        again = given.again.read_text(encoding="utf-8") if given.again else ""
+        return _measure(list(given.modules), again, given.seconds, given.at_once)
+    with tempfile.TemporaryDirectory(prefix="v2g-mutation-") as place:
+        for name in ("v2g_edge", "tests", "sim", "etc", "docs"):
+            copytree(ROOT / name, Path(place) / name)
+        (Path(place) / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+        arguments = [*given.modules, f"--seconds={given.seconds}", f"--at-once={given.at_once}"]
+        arguments += [f"--again={given.again.resolve()}"] if given.again else []
+        environment = {**os.environ, COPIED: "1", "PYTHONPATH": place}
+        return subprocess.call([sys.executable, "-m", "tests.mutation", *arguments], cwd=place, env=environment)
 
 
 if __name__ == "__main__":
