@@ -57,6 +57,25 @@ def test_a_departure_that_is_no_time_of_day_is_refused(text: str) -> None:
     assert [problem for problem in problems_of(changed("vehicles.0.departs", text)) if problem.key == "vehicles.bus-1.departs"]
 
 
+def test_a_droop_needs_a_charger_that_takes_setpoints_and_gives_both_ways() -> None:
+    """The other wires have no word for it."""
+    site = changed("evses.0.droop_w", 20_000.0)
+    (problem,) = problems_of(site)
+    assert (problem.key, problem.allowed) == ("evses.A.droop_w", '0 without discharge_by = "setpoint"')
+    site["evses"][0]["discharge_by"] = "setpoint"
+    assert problems_of(site) == []
+    site["evses"][0]["droop_w"] = 50_001.0
+    (problem,) = problems_of(site)
+    assert (problem.key, problem.found) == ("evses.A.droop_w", "50001 W")
+
+
+def test_a_response_begins_before_it_is_full() -> None:
+    """Equal would be a step, which no charger follows."""
+    site = changed("response", {"deadband_hz": 0.2, "full_hz": 0.2})
+    (problem,) = problems_of(site)
+    assert problem.key == "response.full_hz"
+
+
 def test_a_site_without_a_relay_is_a_site_without_export() -> None:
     """Not a mistake: one-way depots have none."""
     assert problems_of(changed("grid.relay", "")) == []

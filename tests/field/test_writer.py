@@ -86,6 +86,28 @@ async def test_a_small_raise_waits_for_the_renewal_but_any_step_down_goes_at_onc
     assert bench.chargers["b1"].got == [10_000.0, 9_900.0]
 
 
+async def test_a_narrower_droop_goes_at_once_and_a_little_wider_one_waits() -> None:
+    bench = Bench()
+    await bench.submit(0.0, droop_w=20_000.0)
+    await bench.submit(0.0, droop_w=20_100.0)
+    assert len(bench.chargers["b1"].got) == 1
+    await bench.submit(0.0, droop_w=20_250.0)
+    assert len(bench.chargers["b1"].got) == 2
+    await bench.submit(0.0, droop_w=20_000.0, renew=False)
+    assert len(bench.chargers["b1"].got) == 3
+    assert bench.board.evse("b1").command.droop_w == 20_000.0
+
+
+async def test_the_end_of_a_droop_below_zero_does_not_wait_for_an_answer() -> None:
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    charger.gate.clear()
+    await bench.submit(5_000.0, droop_w=20_000.0)
+    await bench.submit(5_000.0, droop_w=5_000.0)
+    assert len(charger.got) == 2
+    charger.gate.set()
+
+
 async def test_a_lease_on_dead_inputs_is_not_renewed_but_may_be_lowered() -> None:
     bench = Bench()
     await bench.submit(-10_000.0)

@@ -20,7 +20,16 @@ from v2g_edge.model.settings import (
     Station,
     StationEvse,
 )
-from v2g_edge.model.site import CurrentLimit, Evse, Feeder, GridSettings, SafetySettings, Vehicle, VehicleType
+from v2g_edge.model.site import (
+    CurrentLimit,
+    Evse,
+    Feeder,
+    FrequencyResponse,
+    GridSettings,
+    SafetySettings,
+    Vehicle,
+    VehicleType,
+)
 
 
 class Key(NamedTuple):
@@ -79,6 +88,7 @@ TABLES: Final[dict[str, str]] = {
     "evses": "One table a charging outlet.",
     "vehicle_types": "One table a kind of vehicle.",
     "vehicles": "One table a vehicle that the depot knows. Others charge, and never discharge.",
+    "response": "The frequency response of chargers with a droop_w. Leave the table out to take the defaults.",
     "safety": "Numbers of the safety table. Leave the table out to take the defaults.",
     "listeners": "One table a port on which charging stations dial in (OCPP).",
     "stations": "One table a charging station that dials in.",
@@ -154,6 +164,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
             'The discharge-enable contactor behind it: target of a device with role "contactor"; "" without one.'
         ),
         "cooling_loop": optional('The temperature sensor of its cooling loop; "" without one.'),
+        "droop_w": watts('Frequency response it gives by itself, either way; needs discharge_by = "setpoint"; 0: none.'),
     },
     VehicleType: {
         "id": name("Name of the kind."),
@@ -189,6 +200,10 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
             pattern=CLOCK,
         ),
         "target_soc_pct": percent("State of charge it needs at departs; what the charger says goes first."),
+    },
+    FrequencyResponse: {
+        "deadband_hz": Key("Within this deviation from nominal frequency nothing is given.", "Hz", 0.0, 1.0),
+        "full_hz": Key("From this deviation on all of droop_w is given; above deadband_hz.", "Hz", 0.01, 5.0),
     },
     SafetySettings: {
         "meter_max_age_s": seconds("A meter's sample older than this is no sample.", 0.1, 60.0),

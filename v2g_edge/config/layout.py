@@ -20,7 +20,7 @@ from v2g_edge.model.settings import (
     Settings,
     Station,
 )
-from v2g_edge.model.site import Evse, Feeder, GridSettings, SafetySettings, Site, Vehicle, VehicleType
+from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, GridSettings, SafetySettings, Site, Vehicle, VehicleType
 
 T = TypeVar("T", bound=Struct)
 
@@ -53,6 +53,7 @@ class SiteFile(Struct, frozen=True):
     evses: tuple[Evse, ...] = ()
     vehicle_types: tuple[VehicleType, ...] = ()
     vehicles: tuple[Vehicle, ...] = ()
+    response: FrequencyResponse = FrequencyResponse()
     safety: SafetySettings = SafetySettings()
     listeners: tuple[Listener, ...] = ()
     stations: tuple[Station, ...] = ()
@@ -84,6 +85,7 @@ def to_settings(file: SiteFile) -> Settings:
         contacts=tuple(sorted(file.site.contacts)),
         temperatures=tuple(sorted(file.site.temperatures)),
         safety=file.safety,
+        response=file.response,
     )
     return Settings(
         site=site,
@@ -107,6 +109,7 @@ def from_settings(settings: Settings) -> SiteFile:
         evses=site.evses,
         vehicle_types=site.vehicle_types,
         vehicles=site.vehicles,
+        response=site.response,
         safety=site.safety,
         listeners=settings.listeners,
         stations=settings.stations,

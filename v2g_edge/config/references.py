@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.problems import Problem
-from v2g_edge.model.site import Evse, Feeder, SafetySettings, VehicleType
+from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, SafetySettings, VehicleType
 
 LEASE_TICKS = 3
 """A lease is renewed at a third of it (design 4.1), so it must last three ticks."""
@@ -24,6 +24,7 @@ def check_references(plan: SiteFile, file: str) -> Iterator[Problem]:
         yield from _evse(evse, file)
     for kind in plan.vehicle_types:
         yield from _vehicle_type(kind, file)
+    yield from _response(plan.response, file)
     yield from _safety(plan.safety, plan.host.tick_s, file)
     yield from _zone(plan.site.timezone, file)
 
@@ -129,8 +130,27 @@ def _evse(evse: Evse, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{path}.fallback_w", f"{evse.fallback_w:g} W", allowed, "The charger can draw nothing else.")
     if evse.max_discharge_w > 0.0:
         yield from _discharge(evse, path, file)
+    if evse.droop_w:
+        yield from _droop(evse, path, file)
     if evse.dead_man == "contactor" and not evse.contactor:
         yield Problem(file, f"{path}.contactor", '""', 'the contactor that dead_man = "contactor" means', "Name it.")
+
+
+def _droop(evse: Evse, path: str, file: str) -> Iterator[Problem]:
+    """Only OCPP 2.1 has an operation mode in which the charger follows the frequency by itself."""
+    if evse.discharge_by != "setpoint":
+        found, mend = f'{evse.droop_w:g} W with discharge_by = "{evse.discharge_by}"', "Only OCPP 2.1 takes a droop; else set 0."
+        yield Problem(file, f"{path}.droop_w", found, '0 without discharge_by = "setpoint"', mend)
+    most_w = min(evse.max_charge_w, evse.max_discharge_w)
+    if evse.droop_w > most_w:
+        allowed = f"at most {most_w:g} W, the smaller of max_charge_w and max_discharge_w"
+        yield Problem(file, f"{path}.droop_w", f"{evse.droop_w:g} W", allowed, "A response goes both ways.")
+
+
+def _response(response: FrequencyResponse, file: str) -> Iterator[Problem]:
+    if response.full_hz <= response.deadband_hz:
+        allowed = f"above deadband_hz = {response.deadband_hz:g} Hz"
+        yield Problem(file, "response.full_hz", f"{response.full_hz:g} Hz", allowed, "Swap them?")
 
 
 def _discharge(evse: Evse, path: str, file: str) -> Iterator[Problem]:

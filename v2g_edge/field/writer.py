@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.model.permit import Permit
@@ -70,7 +71,7 @@ class Writer:
 
     def _ends_discharge(self, permit: Permit) -> bool:
         outlet = self._outlets.get(permit.evse)
-        return outlet is not None and outlet.sent is not None and outlet.sent.power_w < 0.0 <= permit.power_w
+        return outlet is not None and outlet.sent is not None and outlet.sent.least_w < 0.0 <= permit.least_w
 
     def _is_due(self, outlet: _Outlet, permit: Permit, now_s: float) -> bool:
         state = self._board.evse(permit.evse)
@@ -83,23 +84,24 @@ class Writer:
             outlet.sent = None
             return False
         sent = outlet.sent
-        if sent is None or came_back or new_session:
+        if sent is None or came_back or new_session or state.command.ack == "none":
             return True
         step_w = abs(permit.power_w) - abs(sent.power_w)
         turned = permit.power_w * sent.power_w < 0.0
-        if turned or step_w <= -LOWER_STEP_W:
+        wider_w = permit.droop_w - sent.droop_w
+        if turned or step_w <= -LOWER_STEP_W or wider_w <= -LOWER_STEP_W:
             return True
         if not permit.renew:
             return False
         if outlet.failed:
             return now_s - outlet.sent_s >= RETRY_S
-        return step_w >= RAISE_STEP_W or now_s - outlet.sent_s >= permit.valid_for_s / 3.0
+        return step_w >= RAISE_STEP_W or wider_w >= RAISE_STEP_W or now_s - outlet.sent_s >= permit.valid_for_s / 3.0
 
     def _start(self, outlet: _Outlet, permit: Permit, now_s: float) -> None:
         outlet.epoch += 1
         outlet.sent, outlet.sent_s, outlet.failed, outlet.waiting = permit, now_s, False, None
         outlet.busy += 1
-        command = CommandState(permit.power_w, "pending", now_s, now_s + permit.valid_for_s)
+        command = CommandState(permit.power_w, "pending", now_s, now_s + permit.valid_for_s, permit.droop_w)
         self._board.update_evse(permit.evse, command=command)
         task = asyncio.get_running_loop().create_task(self._write(outlet, permit, outlet.epoch), name=f"write {permit.evse}")
         self._tasks.add(task)
@@ -110,11 +112,11 @@ class Writer:
             result = await outlet.port.write_permit(permit)
         finally:
             outlet.busy -= 1
-        if epoch != outlet.epoch:
-            return
+        if epoch != outlet.epoch or self._board.evse(permit.evse).command.ack != "pending":
+            return  # a newer one is under way, or the charger has started anew and nothing counts as told
         outlet.failed = result != "accepted"
         state = self._board.evse(permit.evse).command
-        command = CommandState(state.power_w, result, state.sent_s, state.lease_until_s)
+        command = replace(state, ack=result)
         self._board.update_evse(permit.evse, command=command)
         if outlet.failed:
             log.warning("permit_not_taken", evse=permit.evse, power_w=permit.power_w, result=result)

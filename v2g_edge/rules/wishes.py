@@ -9,6 +9,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
 from v2g_edge.rules.need import Need, need_of
+from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 
 NOBODY: Final[Mapping[str, float]] = {}
@@ -48,7 +49,8 @@ def propose_all(
     for evse in short_wh.keys() & needs.keys():
         urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
-    return share_power(frame, asked, bases_w, memory, snapshot.now_s)
+    shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s)
+    return (shared if short_wh else offer_response(frame, snapshot, shared, bases_w)), turns
 
 
 class Wanting(NamedTuple):
