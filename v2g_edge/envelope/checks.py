@@ -88,10 +88,10 @@ def _stopped(what: str) -> Condition:
 
 def _disobeys(c: Context, o: Outlet, held: Latch | None) -> str:
     # An unknown power never begins this and never ends it. Where the lease has run out, the default profile is what is obeyed.
-    slack_w, permit_w, droop_w = c.site.safety.obey_tolerance_w, o.memory.power_w, o.memory.droop_w
+    tol_w, permit_w, droop_w = c.site.safety.obey_tolerance_w, o.memory.power_w, o.memory.droop_w
     most_w = max(permit_w + droop_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
-    obeys = min(permit_w - droop_w, 0.0) - slack_w <= o.power_w <= most_w + slack_w if o.metered else held is None
-    return "" if obeys else f"measured {o.power_w:.0f} W (0: unknown) against a permit of {permit_w:.0f} ± {droop_w:.0f} W"
+    obeys = o.state.follows and (min(permit_w - droop_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w if o.metered else not held)
+    return "" if obeys else f"{o.power_w:.0f} W (0: unknown), permit {permit_w:.0f}±{droop_w:.0f} W, follows: {o.state.follows}"
 
 
 def _unauthorised(c: Context, o: Outlet, _held: Latch | None) -> str:

@@ -96,6 +96,7 @@ class EvseState(Struct, frozen=True, array_like=True):
     """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped for.
 
     ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
+    ``follows`` is false while the charger's compliance score says that it does not do what it accepts.
     """
 
     link: Link = Link()
@@ -109,6 +110,7 @@ class EvseState(Struct, frozen=True, array_like=True):
     grid_code_ok: bool = True
     vehicle: VehicleState | None = None
     command: CommandState = CommandState()
+    follows: bool = True
 
 
 class GridSample(Struct, frozen=True, array_like=True, gc=False):

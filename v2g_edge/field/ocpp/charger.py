@@ -1,6 +1,7 @@
 """One outlet as the writer sees it: permits become charging profiles, and discharge is given step by step until it is proven."""
 
 import asyncio
+import math
 from typing import Final
 
 import structlog
@@ -22,6 +23,13 @@ log = structlog.get_logger()
 ANSWER_S: Final = 10.0
 """A setpoint that is not answered by then is silent. Shorter than the 30 s of other calls: a renewal is due by then."""
 
+SILENT_MAX: Final = 2
+"""After so many setpoints in a row without an answer nothing is discharged until one comes: the stop would not come through."""
+
+COMPARE_S: Final = 300.0
+"""A station is asked this often whether it means to do what it accepted; at once where the last answer contradicted. One small
+call in five minutes for each outlet."""
+
 DISCHARGE_WORD: Final[dict[Version, str]] = {"1.6": "negative_limit", "2.0.1": "negative_limit", "2.1": "setpoint"}
 """How each version commands discharge; 2.1 also takes negative limits, "for backwards compatibility" (its schema)."""
 
@@ -35,6 +43,9 @@ class OutletPort:
         self._clock = clock
         self.connection: Connection | None = None
         self._comparing: asyncio.Task[None] | None = None
+        self._compared_s = -math.inf
+        self._writes = 0
+        self._silent = 0
 
     async def write_permit(self, permit: Permit) -> WriteResult:
         """Set or renew the lease. Without a transaction there is nothing to set: the default profile rules, and 0 W flow.
@@ -47,28 +58,48 @@ class OutletPort:
         if outlet.session is None:
             return "accepted" if permit.power_w == 0.0 else "rejected"
         power_w = self._speakable(permit, version)
-        watch = outlet.watch
-        before_w, begins = watch.sent_w, watch.sent_w >= 0.0 > power_w
+        before_w = outlet.watch.sent_w
         duration_s = max(int(permit.valid_for_s), 1)
-        outcome = await set_profile(
-            connection,
-            version,
-            outlet,
-            "TxProfile",
-            lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
-            priority=SAFETY if before_w < 0.0 <= power_w else SETPOINT,
-            key=f"lease {outlet.wire.ocpp_evse}",
-            timeout_s=ANSWER_S,
-        )
+        self._writes += 1
+        try:
+            outcome = await set_profile(
+                connection,
+                version,
+                outlet,
+                "TxProfile",
+                lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
+                priority=SAFETY if outlet.watch.least_w < 0.0 <= power_w else SETPOINT,
+                key=f"lease {outlet.wire.ocpp_evse}",
+                timeout_s=ANSWER_S,
+            )
+        except ValueError as fault:  # read leniently, a station may give an id that no profile can carry (36 characters)
+            log.error("lease_not_writable", evse=permit.evse, why=str(fault))
+            return "rejected"
         result = _result(outcome)
-        if result == "accepted" or (result == "silent" and power_w < 0.0):  # unanswered, it may have arrived
-            watch.commanded(power_w, self._clock.now_s())
-        if result == "accepted" and begins and watch.proof == "unknown":
+        self._note(outcome, result, power_w, duration_s)
+        if result == "accepted" and self._wants_compared(begins=before_w >= 0.0 > power_w):
             # Beside the write, not in it: a slow answer may not hold up the next permit.
             self._comparing = asyncio.get_running_loop().create_task(
                 self._compare(connection, version), name=f"compare {permit.evse}"
             )
         return "rejected" if power_w == 0.0 > permit.power_w else result
+
+    def _note(self, outcome: Outcome, result: WriteResult, power_w: float, duration_s: int) -> None:
+        """What may be in force now, for the watch: what was accepted, and what was sent and is not answered."""
+        now_s = self._clock.now_s()
+        if result == "accepted" or (isinstance(outcome, Expired) and outcome.sent):
+            self._outlet.watch.commanded(power_w, now_s, now_s + duration_s, sure=result == "accepted")
+        if not isinstance(outcome, Expired):
+            self._silent = 0
+        elif outcome.why == "deadline":
+            self._silent += 1
+
+    def _wants_compared(self, *, begins: bool) -> bool:
+        if self._comparing is not None and not self._comparing.done():
+            return False
+        watch = self._outlet.watch
+        probes = begins and watch.proof == "unknown"
+        return probes or watch.contradicted or self._clock.now_s() - self._compared_s >= COMPARE_S
 
     def _speakable(self, permit: Permit, version: Version) -> float:
         """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is proven."""
@@ -78,15 +109,24 @@ class OutletPort:
         if not self._can_discharge(version):
             log.warning("discharge_not_commandable", evse=permit.evse, version=version, discharge_by=outlet.evse.discharge_by)
             return 0.0
+        if self._silent >= SILENT_MAX:
+            log.warning("discharge_to_silent_station", evse=permit.evse, unanswered=self._silent)
+            return 0.0
         outlet.watch.proof = self._station.make.proof() if outlet.watch.proof == "unknown" else outlet.watch.proof
         return outlet.watch.allowed_w(permit.power_w, outlet.evse.min_discharge_w)
 
     async def _compare(self, connection: Connection, version: Version) -> None:
-        """Ask at once what the station means to do with its first discharge command."""
-        outlet = self._outlet
-        before = outlet.watch.proof
-        if outlet.watch.read_back(await planned_w(connection, version, outlet)) != before:
-            self._station.make.proof_changed(outlet)
+        """Ask what the station means to do with what it has just accepted."""
+        outlet, writes = self._outlet, self._writes
+        self._compared_s = self._clock.now_s()
+        planned = await planned_w(connection, version, outlet)
+        if writes != self._writes:
+            return  # told something else meanwhile: the answer may speak of either
+        watch, before = outlet.watch, outlet.watch.proof
+        watch.read_back(planned, self._clock.now_s())
+        if watch.contradicted:
+            log.warning("station_plans_otherwise", evse=outlet.evse.id, accepted_w=watch.sent_w, planned_w=planned)
+        self._station.make.judged(outlet, before)
 
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by

@@ -1,5 +1,6 @@
 """What is learnt of a make (vendor, model, firmware) and kept for all stations of it."""
 
+import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -41,8 +42,21 @@ class Make:
             outlet.watch.proof = self.proof()
             self._board.update_evse(outlet.evse.id, proven_discharge=outlet.watch.proof == "proven")
 
-    def proof_changed(self, outlet: Outlet) -> None:
-        """Remember for all stations of this make whether it discharges."""
+    def judged(self, outlet: Outlet, before: Proof) -> None:
+        """The outlet's watch has seen something; ``before``: its proof until then."""
+        watch, evse = outlet.watch, outlet.evse.id
+        if watch.proof != before:
+            self._remember_proof(outlet)
+        if watch.follows != self._board.evse(evse).follows:
+            self._board.update_evse(evse, follows=watch.follows)
+            log.log(
+                logging.INFO if watch.follows else logging.ERROR,
+                "station_follows_again" if watch.follows else "station_does_not_follow",
+                station=self.station, evse=evse, make=self.identity.kind(), score=round(watch.score, 2), sent_w=watch.sent_w,
+            )  # fmt: skip
+
+    def _remember_proof(self, outlet: Outlet) -> None:
+        """For all stations of this make."""
         proof, kind = outlet.watch.proof, self.identity.kind()
         self._store.remember(f"discharge/{self.version}/{kind}", proof)
         self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")

@@ -3,7 +3,7 @@
 import math
 
 from v2g_edge.field.ocpp.compliance import Watch
-from v2g_edge.field.ocpp.facts import Needs, Session
+from v2g_edge.field.ocpp.facts import Needs, Session, StatusReport
 from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
@@ -18,8 +18,9 @@ class Outlet:
         self.session: Session | None = None
         self.early_needs = Needs()
         self.shape = Shape()
-        self.watch = Watch()
+        self.watch = Watch(evse.fallback_w)
         self.saved_s = -math.inf
+        self.reported = StatusReport(wire.ocpp_evse, wire.ocpp_connector, "unknown")
 
     @property
     def phases(self) -> int:

@@ -28,7 +28,7 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import Link
+from v2g_edge.model.snapshot import CommandState, Link
 
 log = structlog.get_logger()
 
@@ -109,7 +109,9 @@ class Station:
         self.make.took_identity(identity)
         for outlet in self.outlets.values():
             outlet.shape = Shape()
-            self._board.update_evse(outlet.evse.id, dead_man_ok=False)
+            outlet.watch.restarted(self._clock.now_s())
+            # Nothing that it was told counts as told any more: the writer says it again at once.
+            self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
         log.info(
             "station_booted",
             station=self.settings.identity,
@@ -119,14 +121,16 @@ class Station:
         )
 
     def took_status(self, report: StatusReport) -> None:
-        """A status; evse 0 speaks for all outlets, and only of faults and availability."""
+        """A status; evse 0 speaks for all outlets, and only of faults and availability: well again, each is what it said last."""
         for number, outlet in self.outlets.items():
-            if report.ocpp_evse in (0, number):
-                if report.ocpp_evse == 0 and report.status not in ("faulted", "unavailable"):
-                    continue
-                old = self._board.evse(outlet.evse.id)
-                urgent = bool(report.fault) and report.fault != old.fault
-                self._board.update_evse(outlet.evse.id, urgent=urgent, status=report.status, fault=report.fault)
+            shown: StatusReport | None = None
+            if report.ocpp_evse == number and report.ocpp_connector in (0, outlet.wire.ocpp_connector):
+                shown = outlet.reported = report
+            elif report.ocpp_evse == 0:
+                shown = report if report.status in ("faulted", "unavailable") else outlet.reported
+            if shown is not None:
+                urgent = bool(shown.fault) and shown.fault != self._board.evse(outlet.evse.id).fault
+                self._board.update_evse(outlet.evse.id, urgent=urgent, status=shown.status, fault=shown.fault)
 
     def took_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False) -> None:
         """Meter values of an outlet. Only what is newer than what we have is the present; the rest is history."""
@@ -212,8 +216,8 @@ class Station:
             self._board.update_evse(evse, **changes)
         if sample.power_w is not None and "power_w" in changes:
             before = outlet.watch.proof
-            if outlet.watch.measured(sample.power_w, at_s) != before:
-                self.make.proof_changed(outlet)
+            outlet.watch.measured(sample.power_w, at_s)
+            self.make.judged(outlet, before)
         vehicle = state.vehicle
         if vehicle is not None:
             facts = {
