@@ -84,7 +84,10 @@ class Session(Struct, frozen=True):
 
 
 class StatusReport(Struct, frozen=True):
-    """A connector's status. ``ocpp_evse`` 0 is the station as a whole. ``fault`` is "" or the station's own code."""
+    """A connector's status. ``ocpp_evse`` 0 is the station as a whole. ``fault`` is "" or the station's own code.
+
+    ``ocpp_connector`` 0 is the EVSE as a whole: in 1.6, where the one is the other, always.
+    """
 
     ocpp_evse: int
     ocpp_connector: int

@@ -42,7 +42,7 @@ class Sessions:
 
     def recall(self) -> None:
         """Sessions that were open go on until the station says otherwise."""
-        for session in self._store.open_sessions(self._make.station):
+        for session in reversed(self._store.open_sessions(self._make.station)):  # the newest is the one that runs
             outlet = next((o for o in self._outlets.values() if o.evse.id == session.evse), None)
             if outlet is not None and outlet.session is None:
                 self._open(outlet, session)
@@ -71,9 +71,22 @@ class Sessions:
             self._store.save(session, lasting=True)
         if event.phase == "ended":
             self._close(outlet, session)
-        else:
+        elif not self._is_past(outlet, session, event):
+            self._supersede(outlet, session)
             self._open(outlet, session, plugged=event.plugged)
         return True
+
+    def _is_past(self, outlet: Outlet, session: Session, event: SessionEvent) -> bool:
+        """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present first (2.x)."""
+        return event.offline and outlet.session is not None and session.started_wall_s < outlet.session.started_wall_s
+
+    def _supersede(self, outlet: Outlet, session: Session) -> None:
+        """One outlet has one transaction: another one tells that the one before is over, though its end was lost."""
+        old = outlet.session
+        if old is not None and old.transaction != session.transaction:
+            self._store.save(replace(old, ended_wall_s=session.started_wall_s), lasting=True)
+            outlet.watch.new_session()
+            log.warning("transaction_end_lost", evse=outlet.evse.id, transaction=old.transaction, next=session.transaction)
 
     def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:
         """What the vehicle at an outlet needs; it may come before its transaction. False for an outlet we do not have."""

@@ -57,7 +57,7 @@ class V16(Dialect):
     def _status(self, payload: Payload) -> Payload:
         status, error = _STATUS.get(payload["status"], "unknown"), str(payload.get("errorCode", "NoError"))
         fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
-        self._station.took_status(StatusReport(payload["connectorId"], payload["connectorId"], status, fault))
+        self._station.took_status(StatusReport(payload["connectorId"], 0, status, fault))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:

@@ -94,7 +94,7 @@ class V201(Dialect):
             elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and where:
                 status = _STATUS[datum["actualValue"]]
                 fault = "Faulted" if status == "faulted" else ""
-                self._station.took_status(StatusReport(where["id"], where.get("connectorId", 1), status, fault))
+                self._station.took_status(StatusReport(where["id"], where.get("connectorId", 0), status, fault))
         return {}
 
     def _failed(self, _payload: Payload) -> Payload:
