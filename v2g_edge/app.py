@@ -51,10 +51,19 @@ class Daemon:
         self._watchdog = watchdog
         self._wake = asyncio.Event()
         self._stopping = False
+        self._reloading: asyncio.Task[None] | None = None
         self.board = Board(self._site, self._wake.set)
         self._cycle = Cycle(self._site)
         self._state_dir = Path(settings.host.state_dir)
-        self.ocpp = CentralSystem(settings.listeners, settings.stations, self._site, self.board, clock, state_dir=self._state_dir)
+        self.ocpp = CentralSystem(
+            settings.listeners,
+            settings.stations,
+            self._site,
+            self.board,
+            clock,
+            state_dir=self._state_dir,
+            settings=settings.ocpp,
+        )
         self.modbus = ModbusField(
             settings.lines, settings.devices, self._site, self.board, clock, maps_folder=self._state_dir / "maps"
         )
@@ -110,6 +119,10 @@ class Daemon:
         """End ``run`` after the present tick. May be called from a signal handler."""
         self._stopping = True
         self._wake.set()
+
+    def reload(self) -> None:
+        """Take new certificates into use, and drop nobody. May be called from a signal handler."""
+        self._reloading = asyncio.get_running_loop().create_task(self.ocpp.reload(), name="reload")
 
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""

@@ -37,6 +37,9 @@ def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, cap
         assert main(["clear", "nothing:site", *socket]) == 0
         assert main(["plan", *socket]) == 0
         assert "no plan" in capsys.readouterr().out
+        process.send_signal(signal.SIGHUP)  # new certificates, and no end
+        assert main(["ocpp", "@site", "reload", *socket]) == 0
+        assert json.loads(capsys.readouterr().out)["outcome"] == "done"
         assert main(["events", *socket]) == 0
         live = capsys.readouterr().out
         process.send_signal(signal.SIGTERM)

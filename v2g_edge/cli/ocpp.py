@@ -8,6 +8,7 @@ import msgspec
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.field.ocpp.catalogue import Operation, spelled
+from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.messages import VERSIONS
 from v2g_edge.field.ocpp.operations import OPERATIONS
 
@@ -18,13 +19,14 @@ ANSWER_S = 45.0
 def register(subparsers: Any) -> None:
     """Add the command."""
     rows = "\n".join(f"  {name:<20} {row.text}\n{_forms(row)}" for name, row in OPERATIONS.items())
+    site = "\n".join(f"  {name:<20} {text}\n{'':<24}{spelled(takes)}" for name, (text, takes) in SITE_OPERATIONS.items())
     parser = subparsers.add_parser(
         "ocpp",
         help="list the charging stations, or ask one of them for something",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"operations:\n  {'call':<20} any message: action, payload (JSON)\n{rows}",
+        epilog=f"operations:\n  {'call':<20} any message: action, payload (JSON)\n{rows}\n\nat {SITE}, for all stations:\n{site}",
     )
-    parser.add_argument("station", nargs="?", help="identity; without one: list all")
+    parser.add_argument("station", nargs="?", help=f"identity, or {SITE} for all together; without one: list all")
     parser.add_argument("operation", nargs="?", help="see below; without one: what the station said last")
     parser.add_argument("params", nargs="*", metavar="NAME=VALUE", help="VALUE is JSON, or a text where it is none")
     add_socket(parser)
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = {"station": arguments.station, "operation": arguments.operation, "params": _params(arguments.params)}
     result = ask(arguments.socket, "ocpp", request, timeout_s=ANSWER_S)
     print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
-    return DONE if result["outcome"] == "answered" else FAILED
+    return DONE if result["outcome"] in ("answered", "done") else FAILED
 
 
 def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:

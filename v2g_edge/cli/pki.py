@@ -30,7 +30,7 @@ def register(subparsers: Any) -> None:
     step.add_argument("request", type=Path)
     steps.add_parser("list", help="what was issued, and what is due for renewal (exit 1)")
     step = steps.add_parser(
-        "revoke", help="a certificate that must not be used any more; listeners read the list when they start"
+        "revoke", help="a certificate that must not be used any more; a running daemon cuts its station off within seconds"
     )
     step.add_argument("serial")
     parser.set_defaults(run=run)
@@ -63,7 +63,7 @@ def _step(authority: SiteCa, arguments: argparse.Namespace, wall_s: float) -> in
             print(authority.sign_request(arguments.request.read_text(encoding="ascii"), arguments.identity, wall_s), end="")
         case "revoke":
             authority.revoke(arguments.serial, wall_s)
-            print(f"{arguments.serial} is revoked; restart the daemon so that its listeners know")
+            print(f"{arguments.serial} is revoked; a running daemon reads the list within seconds")
         case _:
             due = {each.serial for each in authority.due(wall_s)}
             for each in authority.issued():

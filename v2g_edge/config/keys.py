@@ -16,6 +16,7 @@ from v2g_edge.model.settings import (
     Listener,
     ModbusDevice,
     ModbusLine,
+    OcppSettings,
     PriceSettings,
     Station,
     StationEvse,
@@ -50,6 +51,8 @@ IDENTITY: Final = r"^[A-Za-z0-9*_=:+|@.-]{1,48}$"
 LINE: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 """One line of text for people or a path that must be given."""
 OPTIONAL: Final = r"^[^\x00-\x1f\x7f]{0,200}$"
+HOST: Final = r"^[A-Za-z0-9.:-]{1,200}$"
+"""A host name or an address, without port and path."""
 CLOCK: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
 """A time of day, or none."""
 POWER: Final = 100e6
@@ -91,6 +94,7 @@ TABLES: Final[dict[str, str]] = {
     "response": "The frequency response of chargers with a droop_w. Leave the table out to take the defaults.",
     "safety": "Numbers of the safety table. Leave the table out to take the defaults.",
     "listeners": "One table a port on which charging stations dial in (OCPP).",
+    "ocpp": "What holds for all charging stations. Leave the table out to take the defaults.",
     "stations": "One table a charging station that dials in.",
     "lines": "One table a Modbus connection: a TCP or TLS endpoint, or a serial line.",
     "devices": "One table a Modbus device and the meter, contact, sensor or charger of the site that it feeds.",
@@ -240,6 +244,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "identity": Key("Last part of the URL that the station dials.", pattern=IDENTITY),
         "outlets": Key("Which of its outlets is which of ours."),
         "password_file": optional("File with its password; profiles 1 and 2."),
+        "least_security_profile": Key("A listener with a lower security profile turns it away."),
         "strict": Key("Whether its messages must fit the schema to the letter."),
         "meter_interval_s": seconds("How often it is told to report its meter.", 1.0, 300.0),
     },
@@ -247,6 +252,12 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "evse": name("Our name of the outlet."),
         "ocpp_evse": Key("Its number at the station: EVSE id, with OCPP 1.6 the connector id.", "", 1, 1_000),
         "ocpp_connector": Key("Its connector's number.", "", 1, 100),
+    },
+    OcppSettings: {
+        "renew_days": Key("Station certificates with less left are renewed; those of listeners are told.", "days", 1.0, 365.0),
+        "ocsp_hosts": Key(
+            "Names of the OCSP responders that may be asked about vehicles' certificates; none by default.", pattern=HOST
+        ),
     },
     ModbusLine: {
         "id": name("Name of the line."),

@@ -16,6 +16,7 @@ from v2g_edge.model.settings import (
     Listener,
     ModbusDevice,
     ModbusLine,
+    OcppSettings,
     PriceSettings,
     Settings,
     Station,
@@ -56,6 +57,7 @@ class SiteFile(Struct, frozen=True):
     response: FrequencyResponse = FrequencyResponse()
     safety: SafetySettings = SafetySettings()
     listeners: tuple[Listener, ...] = ()
+    ocpp: OcppSettings = OcppSettings()
     stations: tuple[Station, ...] = ()
     lines: tuple[ModbusLine, ...] = ()
     devices: tuple[ModbusDevice, ...] = ()
@@ -96,6 +98,7 @@ def to_settings(file: SiteFile) -> Settings:
         cloud=file.cloud,
         host=file.host,
         prices=file.prices,
+        ocpp=file.ocpp,
     )
 
 
@@ -112,6 +115,7 @@ def from_settings(settings: Settings) -> SiteFile:
         response=site.response,
         safety=site.safety,
         listeners=settings.listeners,
+        ocpp=settings.ocpp,
         stations=settings.stations,
         lines=settings.lines,
         devices=settings.devices,

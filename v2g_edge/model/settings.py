@@ -33,14 +33,23 @@ class StationEvse(Struct, frozen=True, gc=False):
 class Station(Struct, frozen=True):
     """A charging station that dials in. ``identity`` is the last part of its URL path.
 
-    ``password_file`` holds its Basic password ("" for profiles 0 and 3). ``meter_interval_s`` is what we configure it to report.
+    ``password_file`` holds its Basic password ("" for profiles 0 and 3). It may not come in by a listener below
+    ``least_security_profile``. ``meter_interval_s`` is what we configure it to report.
     """
 
     identity: str
     outlets: tuple[StationEvse, ...]
     password_file: str = ""
+    least_security_profile: Literal[0, 1, 2, 3] = 0
     strict: bool = False
     meter_interval_s: float = 5.0
+
+
+class OcppSettings(Struct, frozen=True):
+    """What holds for all stations. ``ocsp_hosts``: whom the daemon may ask about vehicles' certificates; nobody by default."""
+
+    renew_days: float = 60.0
+    ocsp_hosts: tuple[str, ...] = ()
 
 
 class ModbusLine(Struct, frozen=True):
@@ -127,3 +136,4 @@ class Settings(Struct, frozen=True):
     cloud: CloudSettings
     host: HostSettings
     prices: PriceSettings
+    ocpp: OcppSettings = OcppSettings()

@@ -8,22 +8,24 @@ import base64
 import binascii
 import hmac
 import http
+import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from v2g_edge.field.ocpp.passwords import Passwords
 from v2g_edge.model.settings import Listener
 from v2g_edge.model.settings import Station as StationSettings
 
 FAILURES_MAX: Final = 5
 LOCKED_S: Final = 60.0
-"""After so many wrong passwords in a row an address is refused unheard for so long: a station with a typing mistake retries every
-few seconds for ever, and a guesser gets 7,200 guesses a day against 128 bits or more."""
+"""After so many wrong credentials in a row an address is refused unheard for so long, for the station it claims to be: a station
+with a typing mistake retries every few seconds for ever, a guesser gets 7,200 guesses a day against 128 bits or more, and other
+stations behind the same address come in all the while."""
 
-ADDRESSES_MAX: Final = 1_024
-"""Addresses remembered; the oldest is forgotten first."""
+REMEMBERED_MAX: Final = 1_024
+"""Pairs of address and station remembered; the oldest is forgotten first."""
 
 
 class Refusal(NamedTuple):
@@ -33,36 +35,58 @@ class Refusal(NamedTuple):
     why: str
 
 
+class Shown(NamedTuple):
+    """How a station came in last: the listener's profile and, with profile 3, its certificate's serial number and end."""
+
+    profile: int
+    serial: int = -1
+    expires_wall_s: float = 0.0
+
+
 class Admission:
     """Decides over opening handshakes. Passwords are read when they are needed, so that a changed file counts at once."""
 
-    def __init__(self, stations: Mapping[str, StationSettings]) -> None:
+    def __init__(self, stations: Mapping[str, StationSettings], passwords: Passwords | None = None) -> None:
+        self.shown: dict[str, Shown] = {}
+        self.passwords = Passwords(None) if passwords is None else passwords
         self._stations = stations
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
 
     def judge(
         self, listener: Listener, path: str, authorization: str, peer: str, certificate: Mapping[str, Any] | None, now_s: float
     ) -> str | Refusal:
         """The station's identity, or why it may not come in."""
-        count, since_s = self._failures.get(peer, (0, 0.0))
-        if count >= FAILURES_MAX and now_s - since_s < LOCKED_S:
-            return Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, f"{count} wrong credentials from {peer}")
         identity = identity_of(path)
         station = self._stations.get(identity)
         if station is None:
             return Refusal(http.HTTPStatus.NOT_FOUND, f"no station {identity[:60]!r} in the site file")
-        if listener.security_profile in (1, 2) and not self._knows_password(station, authorization):
-            self._failures[peer] = (count + 1, now_s)
-            self._failures.move_to_end(peer)
-            if len(self._failures) > ADDRESSES_MAX:
+        count, since_s = self._failures.get((peer, identity), (0, 0.0))
+        if count >= FAILURES_MAX and now_s - since_s < LOCKED_S:
+            return Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, f"{count} wrong credentials for {identity} from {peer}")
+        refusal = self._refusal(listener, station, authorization, certificate)
+        if refusal is not None:
+            self._failures[peer, identity] = (count + 1, now_s)
+            self._failures.move_to_end((peer, identity))
+            if len(self._failures) > REMEMBERED_MAX:
                 self._failures.popitem(last=False)
-            return Refusal(http.HTTPStatus.UNAUTHORIZED, f"wrong or no Basic credentials for {identity}")
-        if listener.security_profile == 3 and identity not in _names(certificate):
-            return Refusal(
-                http.HTTPStatus.FORBIDDEN, f"the client certificate is for {sorted(_names(certificate))}, not {identity}"
-            )
-        self._failures.pop(peer, None)
+            return refusal
+        self._failures.pop((peer, identity), None)
+        self.shown[identity] = _shown(listener, certificate)
         return identity
+
+    def _refusal(
+        self, listener: Listener, station: StationSettings, authorization: str, certificate: Mapping[str, Any] | None
+    ) -> Refusal | None:
+        identity, profile = station.identity, listener.security_profile
+        if profile < station.least_security_profile:
+            why = f"{identity} must use security profile {station.least_security_profile} or higher; this listener has {profile}"
+            return Refusal(http.HTTPStatus.FORBIDDEN, why)
+        if profile in (1, 2) and not self._knows_password(station, authorization):
+            return Refusal(http.HTTPStatus.UNAUTHORIZED, f"wrong or no Basic credentials for {identity}")
+        if profile == 3 and identity not in _names(certificate):
+            names = ", ".join(sorted(_names(certificate))) or "nobody"
+            return Refusal(http.HTTPStatus.FORBIDDEN, f"the client certificate is for {names}, not {identity}")
+        return None
 
     def _knows_password(self, station: StationSettings, authorization: str) -> bool:
         kind, _, coded = authorization.partition(" ")
@@ -70,11 +94,9 @@ class Admission:
             return False
         try:
             user, _, password = base64.b64decode(coded, validate=True).partition(b":")
-            secret = Path(station.password_file).read_bytes().strip()
-        except (OSError, binascii.Error):
+        except binascii.Error:
             return False
-        same_user = hmac.compare_digest(user, station.identity.encode())
-        return hmac.compare_digest(password, secret) and same_user and bool(secret)
+        return hmac.compare_digest(user, station.identity.encode()) and self.passwords.fits(station, password)
 
 
 def identity_of(path: str) -> str:
@@ -88,3 +110,9 @@ def _names(certificate: Mapping[str, Any] | None) -> set[str]:
         return set()
     names = {value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"}
     return names | {value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"}
+
+
+def _shown(listener: Listener, certificate: Mapping[str, Any] | None) -> Shown:
+    if listener.security_profile < 3 or not certificate:
+        return Shown(listener.security_profile)
+    return Shown(3, int(certificate["serialNumber"], 16), float(ssl.cert_time_to_seconds(certificate["notAfter"])))

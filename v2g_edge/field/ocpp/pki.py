@@ -92,8 +92,8 @@ class SiteCa:
         for kind, key in kinds:
             certificate = self._sign(hosts[0], hosts, key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, wall_s)
             path = stem.parent / f"{stem.name}-{kind}.pem"
-            path.write_text(self._chain(certificate), encoding="ascii")
             _write_private(path.with_suffix(".key"), key)
+            _write(path, self._chain(certificate).encode(), 0o644)
             made.append(path)
         return made
 
@@ -126,7 +126,7 @@ class SiteCa:
         return self._chain(certificate)
 
     def revoke(self, serial: str, wall_s: float) -> None:
-        """Put a certificate on the list. Listeners read it when they start. ValueError for a serial that was never issued."""
+        """Put a certificate on the list; a running daemon sees it in seconds. ValueError for one that was never issued."""
         if not (self.folder / "issued" / f"{serial}.pem").exists():
             raise ValueError(f"no certificate {serial} was issued here; `v2g-edge pki list` shows them")
         self._write_list(sorted({*self._revoked(), serial}), wall_s)
@@ -185,7 +185,7 @@ class SiteCa:
             entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(now - BACKDATE).build()
             builder = builder.add_revoked_certificate(entry)
         crl = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        (self.folder / "clients.pem").write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM) + crl)
+        _write(self.folder / "clients.pem", self._certificate.public_bytes(serialization.Encoding.PEM) + crl, 0o644)
 
 
 def _builder(
@@ -213,5 +213,12 @@ def _host(host: str) -> x509.GeneralName:
 def _write_private(path: Path, key: Key) -> None:
     """Readable by its owner from the first byte on."""
     text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    _write(path, text, 0o600)
+
+
+def _write(path: Path, text: bytes, mode: int) -> None:
+    """In one step: a daemon that reads the file meanwhile sees the old one or the new one, never half of it."""
+    fresh = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(text)
+    fresh.replace(path)

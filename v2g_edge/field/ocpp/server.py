@@ -12,7 +12,8 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.admission import Admission, Refusal, identity_of
+from v2g_edge.field.ocpp.admission import Refusal, identity_of
+from v2g_edge.field.ocpp.chores import SITE, Chores
 from v2g_edge.field.ocpp.frames import FRAME_MAX
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import SUBPROTOCOL, VERSIONS
@@ -21,10 +22,9 @@ from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
 from v2g_edge.field.ocpp.storm import Storm
-from v2g_edge.field.ocpp.tls import server_context
 from v2g_edge.field.ocpp.tokens import Tokens
 from v2g_edge.model.ports import ChargerPort, ClockPort
-from v2g_edge.model.settings import Listener
+from v2g_edge.model.settings import Listener, OcppSettings
 from v2g_edge.model.settings import Station as StationSettings
 from v2g_edge.model.site import Site
 
@@ -68,13 +68,14 @@ class CentralSystem:
         *,
         state_dir: Path | None = None,
     ) -> None:
+        settings: OcppSettings | None = None,
         self._listeners = tuple(listeners)
         self._clock = clock
         self._state_dir = state_dir
         if state_dir is not None:
             state_dir.mkdir(parents=True, exist_ok=True)
         self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite")
-        self._admission = Admission({station.identity: station for station in stations})
+        self._chores = Chores(listeners, stations, settings or OcppSettings(), clock, state_dir)
         self.links = {
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
@@ -99,12 +100,13 @@ class CentralSystem:
         if self._servers:
             return
         try:
-            for listener in self._listeners:
-                self._servers.append(await self._listen(listener))
+            for place, listener in enumerate(self._listeners):
+                self._servers.append(await self._listen(place, listener))
         except OSError:
             await self.stop()
             raise
         self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
+        self._chores.start(self.links)
 
     async def stop(self) -> None:
         """Close all links and listeners. The leases at the chargers end by themselves."""
@@ -112,6 +114,7 @@ class CentralSystem:
             self._pinger.cancel()
         self._pinger = None
         for server in self._servers:
+        await self._chores.stop()
             server.close()
         for server in self._servers:
             await server.wait_closed()
@@ -126,14 +129,23 @@ class CentralSystem:
         return port
 
     async def perform(self, station: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        """An operation of ``operations`` at one station, for people. ValueError says what is wrong and what is allowed."""
+        """An operation of ``operations`` at one station, or of ``chores`` at ``SITE``, for people.
+
+        ValueError says what is wrong and what is allowed.
+        """
+        if station == SITE:
+            return await self._chores.perform(operation, params)
         return await self._operations.perform(station, operation, params)
 
     def describe(self) -> list[dict[str, Any]]:
         """Every station for people: who it is, whether it is connected, what it said last, how well it follows."""
         return [link.describe() for link in self.links.values()]
 
-    async def _listen(self, listener: Listener) -> Server:
+    async def reload(self) -> None:
+        """Take new certificates into use now, and shut out what is revoked."""
+        await self._chores.reload()
+
+    async def _listen(self, place: int, listener: Listener) -> Server:
         def judge(ws: ServerConnection, request: Request) -> Response | None:
             return self._judge(listener, ws, request)
 
@@ -151,14 +163,14 @@ class CentralSystem:
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
             max_size=FRAME_MAX,
-            ssl=server_context(listener),
+            ssl=self._chores.context(place),
         )
 
     def _judge(self, listener: Listener, ws: ServerConnection, request: Request) -> Response | None:
         peer = str(ws.remote_address[0]) if ws.remote_address else "?"
         credentials = request.headers.get_all("Authorization")
         certificate: dict[str, Any] | None = ws.transport.get_extra_info("peercert")
-        verdict = self._admission.judge(
+        verdict = self._chores.admission.judge(
             listener, request.path, credentials[0] if credentials else "", peer, certificate, self._clock.now_s()
         )
         if not isinstance(verdict, Refusal):

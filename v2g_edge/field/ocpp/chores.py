@@ -1,0 +1,80 @@
+"""What the central system does beside its links: it looks after certificates and passwords, for all stations."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from v2g_edge.field.ocpp.admission import Admission
+from v2g_edge.field.ocpp.catalogue import Params, checked
+from v2g_edge.field.ocpp.certificates import LOOK_S, Certificates
+from v2g_edge.field.ocpp.link import StationLink
+from v2g_edge.field.ocpp.passwords import Passwords
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import Listener, OcppSettings
+from v2g_edge.model.settings import Station as StationSettings
+
+SITE: Final = "@site"
+"""Stands for all stations where the name of one is asked for; no identity begins so."""
+
+SITE_OPERATIONS: Final = {
+    "reload": ("take new certificates of the listeners into use now (as SIGHUP does)", ""),
+}
+"""What can be asked for all stations together: in words, and with which parameters."""
+
+DAY_S: Final = 86_400.0
+
+
+class Chores:
+    """Owns what is beside the links. ``start`` after the links are there; ``stop`` ends what it does."""
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        stations: Sequence[StationSettings],
+        settings: OcppSettings,
+        clock: ClockPort,
+        state_dir: Path | None,
+    ) -> None:
+        self._clock = clock
+        self._certificates = Certificates(listeners, settings.renew_days * DAY_S)
+        passwords = Passwords(None if state_dir is None else state_dir / "passwords")
+        self.admission = Admission({station.identity: station for station in stations}, passwords)
+        self._links: Mapping[str, StationLink] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def context(self, place: int) -> ssl.SSLContext | None:
+        """The TLS of a listener, None for a plain one. OSError names the file that does not fit."""
+        return self._certificates.context(place)
+
+    def start(self, links: Mapping[str, StationLink]) -> None:
+        """Begin; the links may come and go."""
+        self._links = links
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp chores")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+
+    async def perform(self, operation: str, params: Params) -> dict[str, Any]:
+        """What is asked for all stations together. ValueError names what is wrong and what is allowed."""
+        if operation not in SITE_OPERATIONS:
+            raise ValueError(f"no operation {operation!r} for {SITE}; there are {', '.join(SITE_OPERATIONS)}")
+        checked(operation, SITE_OPERATIONS[operation][1], params)
+        return await self.reload()
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the listeners' files now; what became of each."""
+        told = self._certificates.reload(self._clock.wall_s())
+        await self._certificates.close_revoked(self._links, self.admission)
+        return {"outcome": "done", "listeners": told}
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)  # files of the machine's disk, so loop time
+            if self._certificates.look(self._clock.wall_s()):
+                await self._certificates.close_revoked(self._links, self.admission)
