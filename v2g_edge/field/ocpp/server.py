@@ -67,8 +67,8 @@ class CentralSystem:
         clock: ClockPort,
         *,
         state_dir: Path | None = None,
-    ) -> None:
         settings: OcppSettings | None = None,
+    ) -> None:
         self._listeners = tuple(listeners)
         self._clock = clock
         self._state_dir = state_dir
@@ -105,16 +105,16 @@ class CentralSystem:
         except OSError:
             await self.stop()
             raise
-        self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
         self._chores.start(self.links)
+        self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
 
     async def stop(self) -> None:
         """Close all links and listeners. The leases at the chargers end by themselves."""
         if self._pinger is not None:
             self._pinger.cancel()
         self._pinger = None
-        for server in self._servers:
         await self._chores.stop()
+        for server in self._servers:
             server.close()
         for server in self._servers:
             await server.wait_closed()
