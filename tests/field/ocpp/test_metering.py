@@ -36,6 +36,15 @@ def one(*sampled: dict[str, Any]) -> list[Sample]:
             ],
             Sample(AT_S, power_w=900.0),
         ),
+        ([{"value": "-3000", "measurand": "Power.Active.Import"}], Sample(AT_S, power_w=-3_000.0)),
+        (
+            [{"value": "-3000", "measurand": "Power.Active.Import"}, {"value": "3000", "measurand": "Power.Active.Export"}],
+            Sample(AT_S, power_w=-3_000.0),
+        ),
+        (
+            [{"value": "3000", "measurand": "Power.Active.Import"}, {"value": "-3000", "measurand": "Power.Active.Export"}],
+            Sample(AT_S, power_w=3_000.0),
+        ),
         ([{"value": "55", "measurand": "SoC", "location": "EV"}], Sample(AT_S, soc_pct=55.0)),
         ([{"value": "77", "measurand": "Temperature", "unit": "Fahrenheit", "location": "EV"}], Sample(AT_S, pack_c=25.0)),
     ],
@@ -52,6 +61,7 @@ def test_units_phases_and_directions_are_turned_into_ours(sampled: list[dict[str
         {"value": "1e999", "measurand": "Power.Active.Import"},
         {"value": True, "measurand": "SoC"},
         {"value": "130", "measurand": "SoC"},
+        {"value": "-3000", "measurand": "Power.Active.Export"},
         {"value": "40", "measurand": "Temperature", "location": "Body"},
         {"value": "9", "measurand": "Power.Active.Import", "location": "Inlet"},
         {"value": 1, "unitOfMeasure": {"multiplier": "x"}},

@@ -53,17 +53,27 @@ def _sample(entry: dict[str, Any]) -> Sample:
     for measurand in {name for name, _ in phases} - totals.keys():
         totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
     found = totals.get
-    imported, exported = found(_IMPORT), found(_EXPORT)
-    power_w = None if imported is None and exported is None else (imported or 0.0) - (exported or 0.0)
     soc_pct, pack_c = found("SoC"), found("Temperature")
     return Sample(
         at_wall_s=parse_wall(entry.get("timestamp")),
-        power_w=power_w,
+        power_w=_net_w(found(_IMPORT), found(_EXPORT)),
         import_wh=found(_DEFAULT),
         export_wh=found("Energy.Active.Export.Register"),
         soc_pct=soc_pct if soc_pct is not None and 0.0 <= soc_pct <= 100.0 else None,
         pack_c=pack_c if pack_c is not None and PACK_RANGE_C[0] <= pack_c <= PACK_RANGE_C[1] else None,
     )
+
+
+def _net_w(import_w: float | None, export_w: float | None) -> float | None:
+    """Power into the vehicle. An export is a magnitude (OCPP 1.6 7.31, 2.x MeasurandEnumType): a negative one says nothing.
+
+    A negative import is an export; told under both names it counts once.
+    """
+    if export_w is not None and export_w < 0.0:
+        export_w = None
+    if import_w is None or export_w is None:
+        return import_w if export_w is None else -export_w
+    return max(import_w, 0.0) - export_w if export_w > 0.0 else import_w
 
 
 def _collect(sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]) -> None:
