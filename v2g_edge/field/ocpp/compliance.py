@@ -126,7 +126,7 @@ class Watch:
     def _fits(self, power_w: float, at_s: float) -> bool:
         leased = at_s < self._until_s
         least_w = min(self.least_w, 0.0) if leased else 0.0
-        most_w = max(self.most_w, 0.0) if leased else max(self.most_w, self.fallback_w)
+        most_w = max(self.most_w, 0.0) if leased else self.fallback_w
         return least_w - self._slack_w() <= power_w <= most_w + self._slack_w()
 
     def _judge(self, step: float, *, right: bool) -> None:
