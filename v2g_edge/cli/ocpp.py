@@ -10,7 +10,7 @@ from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.field.ocpp.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.messages import VERSIONS
-from v2g_edge.field.ocpp.operations import OPERATIONS
+from v2g_edge.field.ocpp.operations import NEW_PASSWORD, OPERATIONS
 
 ANSWER_S = 45.0
 """A station answers within 30 s or not at all; its queue may hold a call before ours."""
@@ -19,12 +19,13 @@ ANSWER_S = 45.0
 def register(subparsers: Any) -> None:
     """Add the command."""
     rows = "\n".join(f"  {name:<20} {row.text}\n{_forms(row)}" for name, row in OPERATIONS.items())
+    call = f"  {'call':<20} any message: action, payload (JSON)\n  {NEW_PASSWORD:<20} a new Basic password that nobody sees"
     site = "\n".join(f"  {name:<20} {text}\n{'':<24}{spelled(takes)}" for name, (text, takes) in SITE_OPERATIONS.items())
     parser = subparsers.add_parser(
         "ocpp",
         help="list the charging stations, or ask one of them for something",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"operations:\n  {'call':<20} any message: action, payload (JSON)\n{rows}\n\nat {SITE}, for all stations:\n{site}",
+        epilog=f"operations:\n{call}\n{rows}\n\nat {SITE}, for all stations:\n{site}",
     )
     parser.add_argument("station", nargs="?", help=f"identity, or {SITE} for all together; without one: list all")
     parser.add_argument("operation", nargs="?", help="see below; without one: what the station said last")

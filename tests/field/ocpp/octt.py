@@ -17,6 +17,7 @@ SESSION_2: Final = "test_octt.py::test_a_session_of_2_0_1_in_every_order_is_take
 TOKEN: Final = "test_octt.py::test_an_identifier_is_answered_as_the_token_file_says"
 NOTICE: Final = "test_octt.py::test_every_notification_is_acknowledged"
 LATE: Final = "test_octt.py::test_transactions_of_a_time_without_link_are_taken"
+PASSWORD: Final = "test_passwords.py::test_both_passwords_open_until_the_new_one_is_used_then_only_the_new_one"
 PROFILE_1: Final = "test_security.py::test_profile_1_wants_the_stations_own_name_and_password"
 PROFILE_2: Final = "test_security.py::test_profile_2_offers_every_required_suite_with_an_ecdsa_and_an_rsa_certificate"
 PROFILE_3: Final = "test_security.py::test_profile_3_takes_only_the_stations_own_unrevoked_certificate"
@@ -36,12 +37,13 @@ V16: Final[dict[str, str]] = {
     **_each("TC_026 TC_028 TC_040_1 TC_040_2 TC_042_1 TC_042_2 TC_043_1 TC_043_3 TC_043_4 TC_043_5 TC_061", OPERATION),
     **_each("TC_032_1 TC_037_1 TC_037_3 TC_039", LATE),
     **_each("TC_044_1 TC_044_2 TC_044_3 TC_045_1 TC_045_2 TC_046 TC_047 TC_048_1 TC_048_2 TC_048_3 TC_048_4 TC_049", OPERATION),
-    **_each("TC_051 TC_052 TC_053 TC_054 TC_055 TC_066 TC_073 TC_075_1 TC_075_2 TC_076 TC_079 TC_080 TC_083", OPERATION),
+    **_each("TC_051 TC_052 TC_053 TC_054 TC_055 TC_066 TC_075_1 TC_075_2 TC_076 TC_079 TC_080 TC_083", OPERATION),
     **_each("TC_056", "test_peers.py::test_a_1_6_client_of_the_package_plays_a_whole_session"),
     **_each("TC_057", "test_server.py::test_1_6_counts_its_transactions_and_writes_one_schedule"),
     **_each("TC_064 TC_077 TC_078 TC_081", NOTICE),
     **_each("TC_067", "test_discharge.py::test_a_refused_profile_is_tried_in_other_shapes_and_what_worked_is_kept"),
     **_each("TC_074", SIGN),
+    **_each("TC_073", PASSWORD),
     **_each("TC_085", PROFILE_1),
     **_each("TC_086", PROFILE_2),
     **_each("TC_087", PROFILE_3),
@@ -52,7 +54,8 @@ V201: Final[dict[str, str]] = {
     **_each("TC_A_01_CSMS TC_A_02_CSMS TC_A_03_CSMS", PROFILE_1),
     **_each("TC_A_04_CSMS TC_A_06_CSMS", PROFILE_2),
     **_each("TC_A_07_CSMS TC_A_08_CSMS", PROFILE_3),
-    **_each("TC_A_09_CSMS TC_A_10_CSMS TC_A_19_CSMS", OPERATION),
+    **_each("TC_A_09_CSMS TC_A_10_CSMS", PASSWORD),
+    **_each("TC_A_19_CSMS", OPERATION),
     **_each("TC_A_11_CSMS TC_A_12_CSMS TC_A_14_CSMS", SIGN),
     **_each("TC_B_01_CSMS", DEFAULT),
     **_each("TC_B_02_CSMS", "test_restart.py::test_in_a_storm_of_boots_the_last_wait_each_a_while_and_are_then_taken"),

@@ -1,5 +1,6 @@
 """Security profiles 0 to 3 on real sockets, and the site's own certificates."""
 
+import base64
 import ssl
 import stat
 import time
@@ -47,14 +48,12 @@ async def listening(tmp_path: Path, listener: Listener) -> AsyncIterator[Depot]:
 
 
 def basic(user: str, password: str) -> dict[str, Any]:
-    import base64  # noqa: PLC0415 - used here only
-
     return {"additional_headers": {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}}
 
 
-async def refused(depot: Depot, **options: Any) -> int:
+async def refused(depot: Depot, identity: str = "new", **options: Any) -> int:
     with pytest.raises(InvalidStatus) as refusal:
-        await Peer.dial(depot.port, "new", "2.0.1", **options)
+        await Peer.dial(depot.port, identity, "2.0.1", **options)
     return refusal.value.response.status_code
 
 

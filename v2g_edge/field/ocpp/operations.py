@@ -11,6 +11,7 @@ passwords, which the daemon must know before the station does, and a lower secur
 from collections.abc import Mapping
 from typing import Any, Final
 
+from v2g_edge.field.ocpp.admission import Admission
 from v2g_edge.field.ocpp.asked_setup import SETUP
 from v2g_edge.field.ocpp.asked_trust import TRUST
 from v2g_edge.field.ocpp.asked_use import USE
@@ -19,6 +20,7 @@ from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.events import Answered, Expired
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, Version
+from v2g_edge.field.ocpp.passwords import change
 
 OPERATIONS: Final[dict[str, Operation]] = dict(sorted({**USE, **SETUP, **TRUST}.items()))
 """By name, for all versions."""
@@ -35,6 +37,9 @@ RESERVED: Final = {
 COMMISSIONING: Final = frozenset({"SetDERControl", "ClearDERControl"})
 """Grid-code settings: written only with ``engineer``, the name of who answers for them; the name goes to the log."""
 
+NEW_PASSWORD: Final = "new-password"  # noqa: S105 - the operation's name
+"""Gives a station a new Basic password that nobody sees; it is no single message, so it stands beside the table."""
+
 PASSWORDS: Final = frozenset({"authorizationkey", "basicauthpassword"})
 """Settings that hold the station's password (1.6 key, 2.x variable of SecurityCtrlr; names are read without regard to case)."""
 
@@ -42,14 +47,19 @@ PASSWORDS: Final = frozenset({"authorizationkey", "basicauthpassword"})
 class Operations:
     """Performs operations at the stations that are connected. ValueError names what is wrong and what is allowed."""
 
-    def __init__(self, links: Mapping[str, StationLink]) -> None:
+    def __init__(self, links: Mapping[str, StationLink], admission: Admission) -> None:
         self._links = links
+        self._admission = admission
 
     async def perform(self, station: str, operation: str, params: Params) -> dict[str, Any]:
         """Plain values: ``outcome`` "answered" with ``payload``, "refused" with ``code``, ``text``, or "silent" with ``why``."""
         connection = self._connection(station)
-        version: Version = connection.version
-        action, payload = message(version, operation, params)
+        if operation == NEW_PASSWORD:
+            checked(operation, "", params)
+            return await change(self._admission.passwords, self._links[station].station.settings, connection)
+        action, payload = message(connection.version, operation, params)
+        shown = self._admission.shown.get(station)
+        _refuse_lowering(payload, shown.profile if shown else 0)
         return _told(action, await connection.call(action, payload))
 
     def _connection(self, station: str) -> Connection:
@@ -68,7 +78,7 @@ def message(version: Version, operation: str, params: Params) -> Message:
         return _allowed(version, given["action"], given.get("payload", {}), params)
     row = OPERATIONS.get(operation)
     if row is None:
-        raise ValueError(f"no operation {operation!r}; there are call, {', '.join(OPERATIONS)}")
+        raise ValueError(f"no operation {operation!r}; there are call, {NEW_PASSWORD}, {', '.join(OPERATIONS)}")
     form = row.form(version)
     if form is None:
         others = [other for other in FROM_CENTRAL if row.form(other) is not None]
@@ -86,17 +96,30 @@ def _allowed(version: Version, action: str, payload: dict[str, Any], params: Par
         raise ValueError(f"{action} writes grid-code settings: give engineer = the name of who answers for them")
     if "chargingProfile" in payload and action != "GetChargingProfiles":
         raise ValueError("payload must carry no charging profile")
-    if any(name.lower() in PASSWORDS for name in _settings(payload)):
-        raise ValueError("a password is changed by the operation new-password, so that the daemon knows it before the station")
+    if PASSWORDS & _settings(payload).keys():
+        raise ValueError(f"a password is changed by the operation {NEW_PASSWORD}, so that the daemon knows it before the station")
     return action, payload
 
 
-def _settings(payload: dict[str, Any]) -> list[str]:
-    """Names of the settings that a payload writes, as far as it can be read; what cannot be read the schema refuses."""
+def _settings(payload: dict[str, Any]) -> dict[str, str]:
+    """The settings that a payload writes, as far as it can be read, names in small letters; the rest the schema refuses."""
+    found = {str(payload["key"]): payload["value"]} if {"key", "value"} <= payload.keys() else {}
     rows = payload.get("setVariableData")
-    named = [row.get("variable") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    names = [each.get("name") for each in named if isinstance(each, dict)] + ([payload.get("key")] if "value" in payload else [])
-    return [name for name in names if isinstance(name, str)]
+    for row in rows if isinstance(rows, list) else ():
+        variable = row.get("variable") if isinstance(row, dict) else None
+        if isinstance(variable, dict):
+            found[str(variable.get("name"))] = row.get("attributeValue")
+    data = payload.get("connectionData")
+    if isinstance(data, dict):
+        found |= data
+    return {name.lower(): str(value) for name, value in found.items()}
+
+
+def _refuse_lowering(payload: dict[str, Any], profile: int) -> None:
+    """No message takes a station to a weaker security profile than the one it came in with (1.6 whitepaper A00, 2.x A05)."""
+    wanted = _settings(payload).get("securityprofile", "")
+    if wanted.isdigit() and int(wanted) < profile:
+        raise ValueError(f"security profile {wanted} is below {profile}, which the station uses now; a message never lowers it")
 
 
 def _told(action: str, outcome: Outcome) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from v2g_edge.field.ocpp.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
-from v2g_edge.field.ocpp.operations import COMMISSIONING, OPERATIONS, RESERVED
+from v2g_edge.field.ocpp.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.model.settings import Listener
 
@@ -137,6 +137,7 @@ def _operations() -> list[str]:
     lines = ["## What can be asked", "", "`v2g-edge ocpp STATION OPERATION NAME=VALUE…`, and `ocpp` on the control socket.", ""]
     lines += ["What stands in brackets may be left out.", ""]
     lines += ["| operation | what | parameters in 1.6 | in 2.0.1 | in 2.1 |", "|---|---|---|---|---|"]
+    lines.append(f"| {NEW_PASSWORD} | give it a new Basic password that nobody sees | no parameters | the same | the same |")
     lines.append("| call | any message of the version | action, [payload (a table)] | the same | the same |")
     lines += [f"| {name} | {row.text.replace('|', ', ')} | {_forms(row)} |" for name, row in OPERATIONS.items()]
     lines += ["", "Never sent by hand: " + "; ".join(f"{action} ({why})" for action, why in sorted(RESERVED.items())) + "."]

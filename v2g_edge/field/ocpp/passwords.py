@@ -9,7 +9,7 @@ import hmac
 import os
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -17,6 +17,8 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from v2g_edge.field.ocpp.connection import Connection, Outcome
+from v2g_edge.field.ocpp.events import Answered, Expired
 from v2g_edge.model.settings import Station
 
 log = structlog.get_logger()
@@ -26,6 +28,13 @@ RANDOM_OCTETS: Final = 20
 
 PENDING_MAX: Final = 4
 """Changes that a station was told and has not used yet. More are refused: a station that never comes back needs a visit."""
+
+
+TAKEN: Final = {
+    "Accepted": "it comes back with the new password by itself; until then both are accepted",
+    "RebootRequired": "reset it: it uses the new password after a restart; until then both are accepted",
+}
+"""What happens next, by what the station says."""
 
 
 class Kept(Struct, frozen=True):
@@ -112,6 +121,32 @@ class Passwords:
     @staticmethod
     def _path(folder: Path, identity: str) -> Path:
         return folder / f"{quote(identity, safe='')}.json"
+
+
+async def change(passwords: Passwords, station: Station, connection: Connection) -> dict[str, Any]:
+    """Tell a station a new password; nobody is shut out whatever it answers. ValueError where it has none to change."""
+    new = passwords.begin(station)
+    if connection.version == "1.6":
+        outcome = await connection.call("ChangeConfiguration", {"key": "AuthorizationKey", "value": new})
+    else:
+        where = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+        outcome = await connection.call("SetVariables", {"setVariableData": [{"attributeValue": new, **where}]})
+    status = _status(outcome)
+    if status in TAKEN:
+        return {"outcome": "done", "status": status, "next": TAKEN[status]}
+    if isinstance(outcome, Expired):
+        return {"outcome": "silent", "status": outcome.why, "next": "old and new password are both accepted; ask again later"}
+    passwords.drop(station, new)
+    return {"outcome": "refused", "status": status, "next": "the old password stands"}
+
+
+def _status(outcome: Outcome) -> str:
+    """What the station says, in the word of its version."""
+    if not isinstance(outcome, Answered):
+        return outcome.why if isinstance(outcome, Expired) else outcome.code
+    results = outcome.payload.get("setVariableResult")
+    row = results[0] if isinstance(results, list) and results and isinstance(results[0], dict) else outcome.payload
+    return str(row.get("attributeStatus", row.get("status", "")))
 
 
 def _read(station: Station) -> bytes:

@@ -90,7 +90,7 @@ class CentralSystem:
         self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
         low_s, high_s = PING_RANGE_S
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
-        self._operations = Operations(self.links)
+        self._operations = Operations(self.links, self._chores.admission)
         self._servers: list[Server] = []
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
