@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from v2g_edge.departure.draw import powers_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
 from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
@@ -51,6 +52,7 @@ class Cycle:
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
         told = memory.envelope.departures
+        drawn_w, enough_w = powers_of(self._depot.frame, snapshot, told.draws)
         wishes, turns = propose_all(
             self._depot.frame,
             snapshot,
@@ -59,6 +61,8 @@ class Cycle:
             told.held,
             memory=memory.rules,
             bases_w=memory.envelope.live_w or None,
+            drawn_w=drawn_w,
+            enough_w=enough_w,
         )
         decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(

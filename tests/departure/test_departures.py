@@ -195,13 +195,19 @@ def test_what_may_flow_to_a_silent_charger_is_kept_free_beside_its_vehicles_need
     assert not verdict(site, wants, proposal(site, reserved_w=(0.0, 2_000.0))).feasible
 
 
-def test_learned_power_and_the_cars_own_limit_narrow_the_rate() -> None:
+def test_what_a_vehicle_takes_at_most_narrows_the_rate() -> None:
     site = depot(1)
     snapshot = needing(site, (40.0, 2.0))
     wanted = proposal(site, (1_000.0,))
     assert verdict(site, snapshot, wanted).feasible
     assert verdict(site, snapshot, wanted._replace(learned_w=(39_000.0,))).barred == ("b1",)
-    assert verdict(site, with_vehicle(snapshot, 0, max_charge_w=Reading(39_000.0, NOW_S)), wanted).barred == ("b1",)
+
+
+def test_the_cars_own_limit_comes_from_the_ticks_before_so_that_losing_its_report_changes_nothing() -> None:
+    site = depot(1)
+    snapshot = needing(site, (40.0, 2.0))
+    for reported in (Reading(39_000.0, NOW_S), NO_SAMPLE):
+        assert verdict(site, with_vehicle(snapshot, 0, max_charge_w=reported), proposal(site, (1_000.0,))).feasible
 
 
 def test_a_departure_beyond_the_horizon_counts_as_at_the_horizon() -> None:
@@ -283,11 +289,32 @@ def test_a_target_above_what_the_battery_may_hold_is_impossible() -> None:
     assert answer.barred == ("b1",)
 
 
-def test_a_vehicle_that_should_have_left_asks_for_nothing_and_sells_nothing_it_needs() -> None:
-    site = depot(1)
-    overdue = needing(site, (10.0, -1.0))
+def test_a_vehicle_that_should_have_left_sells_nothing_it_needs_and_takes_full_power_until_it_is_done() -> None:
+    """10 % of 200 kWh take 24 minutes at 50 kW, two slots; in them 10 of 60 kW are left for b2, afterwards all."""
+    site = depot(2, hall_w=60_000.0)
+    overdue = needing(site, (10.0, -1.0), (2.4, 0.5))
     assert verdict(site, overdue, proposal(site)).feasible
     assert verdict(site, overdue, proposal(site, (100.0,))).barred == ("b1",)
+    assert not verdict(site, needing(site, (10.0, -1.0), (3.0, 0.5)), proposal(site)).feasible
+    assert verdict(site, needing(site, (10.0, -1.0), (25.0, 2.0)), proposal(site)).feasible, "afterwards all of it is for b2"
+
+
+def test_in_its_last_slot_a_vehicle_that_lacks_energy_counts_as_one_that_should_have_left() -> None:
+    site = depot(2, hall_w=60_000.0)
+    assert not verdict(site, needing(site, (10.0, 0.2), (3.0, 0.5)), proposal(site)).feasible
+
+
+@pytest.mark.parametrize("lost", [{}, {"target_soc_pct": NO_SAMPLE}])
+def test_who_should_have_left_and_draws_nothing_blocks_nobody(lost: dict[str, Any]) -> None:
+    """A bus that stands in for repair, asleep, with yesterday's departure: for ever, and b2 must still be able to sell."""
+    site = depot(2, hall_w=60_000.0)
+    snapshot = with_vehicle(needing(site, (40.0, -9.0), (29.0, 1.0)), 0, **lost)
+    assert not verdict(site, snapshot, proposal(site)).feasible
+    assert verdict(site, snapshot, proposal(site, idle=frozenset({0}))).feasible
+    ahead = needing(site, (40.0, 9.0), (29.0, 1.0))
+    hungry = needing(site, (45.0, 2.0), (29.0, 1.0))
+    for each in (ahead, hungry):  # one whose departure is to come keeps its claim: it may wake up
+        assert verdict(site, each, proposal(site)) == verdict(site, each, proposal(site, idle=frozenset({0})))
 
 
 # What nobody said
@@ -440,9 +467,10 @@ def depots(draw: Any) -> tuple[Site, Snapshot, Proposal]:
     """Four vehicles with or without taper, with needs and departures that often just fit, and some export."""
     kind = draw(st.sampled_from((BUS, TAPERED)))
     site = depot(4, hall_w=draw(st.sampled_from((60_000.0, 100_000.0, 150_000.0))), vehicle_types=(replace(kind, id="bus"),))
-    wants = [(draw(st.floats(0.0, 45.0)), draw(st.integers(1, 24)) / 2.0) for _ in range(4)]
+    wants = [(draw(st.floats(0.0, 45.0)), draw(st.integers(-2, 24)) / 2.0) for _ in range(4)]
+    idle = frozenset(draw(st.sets(st.integers(0, 3), max_size=2)))
     exports_w = tuple(draw(st.sampled_from((0.0, 0.0, 5_000.0, 40_000.0))) for _ in range(4))
-    return site, needing(site, *wants), proposal(site, exports_w)
+    return site, needing(site, *wants), proposal(site, exports_w, idle=idle)
 
 
 @given(data=st.data(), case=depots())
@@ -473,8 +501,11 @@ def test_more_export_or_more_silence_never_turns_no_into_yes(
 def test_the_order_of_vehicles_does_not_matter(case: tuple[Site, Snapshot, Proposal], turn: list[int]) -> None:
     site, snapshot, wanted = case
     turned = replace(snapshot, evses=tuple(snapshot.evses[i] for i in turn))
-    exports_w = tuple(wanted.exports_w[i] for i in turn)
-    assert verdict(site, turned, wanted._replace(exports_w=exports_w)).feasible == verdict(site, snapshot, wanted).feasible
+    moved = wanted._replace(
+        exports_w=tuple(wanted.exports_w[i] for i in turn),
+        idle=frozenset(place for place, i in enumerate(turn) if i in wanted.idle),
+    )
+    assert verdict(site, turned, moved).feasible == verdict(site, snapshot, wanted).feasible
 
 
 # Memory between ticks

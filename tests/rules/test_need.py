@@ -59,3 +59,24 @@ def test_the_taper_takes_longer_than_the_bulk() -> None:
         return need.seconds
 
     assert seconds(90.0, 100.0) > 1.2 * seconds(40.0, 50.0)
+
+
+def test_a_vehicle_that_was_seen_to_draw_less_starts_earlier_and_may_still_be_told_more() -> None:
+    """10.5 % of 200 kWh take 27 minutes at 50 kW and an hour at 22: with the slack 37 minutes earlier."""
+    state = plugged("v", 0.0, 0.0)
+    plate, seen = need_of(EVSE, state, BUS, 0.0), need_of(EVSE, state, BUS, 0.0, drawn_w=22_000.0)
+    assert plate is not None
+    assert seen is not None
+    assert seen.full_w == plate.full_w == 50_000.0
+    assert seen.energy_wh == plate.energy_wh
+    assert 2_000.0 < plate.latest_start_s - seen.latest_start_s < 2_500.0
+    assert need_of(EVSE, state, BUS, 0.0, drawn_w=90_000.0) == plate
+
+
+def test_the_reserve_comes_on_top_of_the_target_up_to_the_ceiling() -> None:
+    """As the certificate counts it: what it wants kept must have been charged."""
+    capped = replace(BUS, max_soc_pct=92.0)
+    for kind, reserve_pct, lacks_pct in ((BUS, 5.0, 15.5), (BUS, 20.0, 20.0), (capped, 5.0, 12.5), (capped, 0.0, 10.5)):
+        need = need_of(EVSE, plugged("v", 0.0, 0.0), kind, 0.0, reserve_pct=reserve_pct)
+        assert need is not None
+        assert abs(need.energy_wh - lacks_pct / 100.0 * 200_000.0 / 0.94) < 1e-6

@@ -69,3 +69,27 @@ def test_a_full_vehicle_wishes_nothing() -> None:
     full = plugged("bus-1", 100.0, WALL_S, soc_pct=Reading(95.0, 100.0))
     wishes = wishes_of(SITE, replace(healthy(SITE), evses=(full, healthy(SITE).evses[1])), None)
     assert (wishes["b1"].power_w, wishes["b1"].reason) == (0.0, "idle")
+
+
+def test_who_should_have_left_charges_with_all_it_takes_before_the_plan() -> None:
+    wishes = wishes_of(SITE, _leaving_in(-7_200.0), _plan(("b1", -10_000.0)))
+    assert (wishes["b1"].power_w, wishes["b1"].reason) == (50_000.0, "overdue")
+
+
+def test_who_draws_little_leaves_the_rest_of_a_short_feeder_to_the_others() -> None:
+    """Four pressed buses of 50 kW on 98 kW: told in full two of them would get everything and draw 44."""
+    site = small_site(4)
+    soon = tuple(plugged(f"bus-{i}", 100.0, WALL_S, departure_wall_s=Reading(WALL_S + 1_500.0, 100.0)) for i in range(1, 5))
+    snapshot = replace(healthy(site), evses=soon)
+    full = {wish.power_w for wish in wishes_of(site, snapshot, None).values()}
+    assert full == {50_000.0, 48_000.0, 0.0}
+    enough_w = {"b1": 23_600.0, "b2": 23_600.0, "b3": 23_600.0, "b4": 23_600.0}
+    wishes, _ = propose_all(frame_of(site), snapshot, None, enough_w=enough_w)
+    assert [wish.power_w for wish in wishes.values()] == [23_600.0] * 4
+    assert {wish.reason for wish in wishes.values()} == {"departure"}
+
+
+def test_where_feeders_have_room_everybody_may_show_what_it_can() -> None:
+    wide = replace(SITE, feeders=(replace(SITE.feeders[0], import_limit_w=150_000.0), SITE.feeders[1]))
+    wishes, _ = propose_all(frame_of(wide), _leaving_in(1_500.0), None, enough_w={"b1": 23_600.0})
+    assert wishes["b1"].power_w == 50_000.0

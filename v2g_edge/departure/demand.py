@@ -2,8 +2,8 @@
 
 What is known counts at its worst (an old SoC as if the outlet had discharged ever since). A vehicle of which nobody said how much
 it needs takes full power until it departs; one of which nobody said when it departs takes full power now until it is done, and
-the power of its later bands ever after: so losing data only adds jobs. A limit that the car does not report is the outlet's and
-the curve's.
+the power of its later bands ever after: so losing data only adds jobs. One that should have left takes full power until it is
+done, and no more.
 
 Taper: the need is cut into bands of SoC, each with the lowest power of its part of the charge curve. Bands get disjoint windows
 of slots, counted back from departure, their lengths in proportion to their least times; the lowest band begins now. A schedule
@@ -61,6 +61,7 @@ class Demand(NamedTuple):
     """One plugged-in vehicle at one tick. ``full_w`` is the most it can draw. ``departs_s`` (UTC) is ANY_W when unknown.
 
     ``soc_pct`` is the least it can be at the tick; ``wh_per_pct`` at the grid side, ANY_W when capacity or target are unknown.
+    ``idle``: it has been drawing nothing though it may, so that it claims nothing once it should have left.
     """
 
     evse: int
@@ -71,17 +72,22 @@ class Demand(NamedTuple):
     wh_per_pct: float
     unreachable_pct: float
     certain: bool
+    idle: bool = False
 
     def jobs(self, start_s: float, out_wh: float) -> tuple[list[Job], bool]:
         """The jobs from ``start_s`` (UTC) on, after ``out_wh`` (grid side) left the battery; whether they meet the whole need."""
         first, last = int(start_s // SLOT_S), int((start_s + HORIZON_S) // SLOT_S)
         end = max(min(int(self.departs_s // SLOT_S), last), first)
+        if end == first and self.idle:
+            return [], False
         if self.wh_per_pct == ANY_W:
-            return [Job(self.evse, 0, ANY_W, self.full_w, first, end)], False
+            return [Job(self.evse, 0, ANY_W, self.full_w, first, end if end > first else last)], False
         soc_pct = max(self.soc_pct - out_wh / self.wh_per_pct, 0.0)
         needed = [(band, *band.above(soc_pct, self.wh_per_pct)) for band in self.bands if band.high_pct > soc_pct]
         if self.departs_s == ANY_W:
             return self._at_once(needed, start_s, last), False
+        if end == first and needed:  # it should be leaving: full power until it is done, and then nothing more
+            return self._at_once(needed, start_s, last)[:1], False
         jobs, met, stop = [], self.unreachable_pct <= 0.0, end
         stretch = 0.0
         if len(needed) > 1:

@@ -14,7 +14,6 @@ from v2g_edge.departure.certificate import Floats, Ints, Problem, solve
 from v2g_edge.departure.demand import SLOT_S, Demand, Job, demand_of
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.reading import known_or
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.tree import PHASES
 
@@ -69,7 +68,8 @@ class Certificate(Struct, frozen=True):
 
 class Proposal(NamedTuple):
     """Exports in W ≥ 0 for the next ``duration_s``; what each outlet may draw beside its schedule because it does not listen;
-    the power each outlet was seen to reach (ANY_W: not learned). All three aligned to ``Site.evses``.
+    the most each vehicle takes by its own word and by what was seen (ANY_W: not known). All three aligned to ``Site.evses``.
+    ``idle``: places of outlets whose vehicle draws nothing though it may.
     """
 
     exports_w: tuple[float, ...]
@@ -77,6 +77,7 @@ class Proposal(NamedTuple):
     reserved_w: tuple[float, ...]
     learned_w: tuple[float, ...]
     loads: tuple[Load, ...] = ()
+    idle: frozenset[int] = frozenset()
 
 
 class Depot(NamedTuple):
@@ -123,7 +124,7 @@ def certify(
     depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
 ) -> tuple[Certificate, CertificateMemory]:
     """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick."""
-    demands = demands_of(depot, snapshot, proposal.learned_w)
+    demands = demands_of(depot, snapshot, proposal.learned_w, proposal.idle)
     now = _needs(depot, snapshot, proposal, demands, 0.0)
     may = Certificate(
         not now.barred, (), now.impossible, now.barred, f"{now.barred[0]} may not export" if now.barred else "", True
@@ -186,8 +187,13 @@ class _Needs(NamedTuple):
     barred: tuple[str, ...]
 
 
-def demands_of(depot: Depot, snapshot: Snapshot, learned_w: tuple[float, ...]) -> list[Demand | None]:
-    """What is plugged in, in the order of ``Site.evses``; None at an empty outlet."""
+def demands_of(
+    depot: Depot, snapshot: Snapshot, learned_w: tuple[float, ...], idle: frozenset[int] = frozenset()
+) -> list[Demand | None]:
+    """What is plugged in, in the order of ``Site.evses``; None at an empty outlet.
+
+    What the car reports as its limit comes with ``learned_w``, from the ticks before: no reading of this one narrows a rate.
+    """
     frame = depot.frame
     demands: list[Demand | None] = []
     for i, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
@@ -197,8 +203,9 @@ def demands_of(depot: Depot, snapshot: Snapshot, learned_w: tuple[float, ...]) -
             continue
         known = frame.known.get(vehicle.vehicle)
         kind = frame.kinds.get(known.type) if known else None
-        full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, ANY_W), learned_w[i]) * depot.share[i]
-        demands.append(demand_of(i, evse, kind, vehicle, known.reserve_soc_pct if known else 0.0, full_w, snapshot))
+        full_w = min(evse.max_charge_w, learned_w[i]) * depot.share[i]
+        demand = demand_of(i, evse, kind, vehicle, known.reserve_soc_pct if known else 0.0, full_w, snapshot)
+        demands.append(demand._replace(idle=True) if i in idle else demand)
     return demands
 
 

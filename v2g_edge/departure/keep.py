@@ -3,11 +3,15 @@
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from v2g_edge.departure.departures import Certificate, CertificateMemory, Depot, Proposal, certify, keep_exports
+from v2g_edge.departure.draw import Draws, present, watch
+from v2g_edge.departure.draw import restarted as restarted_draws
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.reading import Reading, known_or
+from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 HOLD_S: Final = 900.0
 """Who was held back for the others' sake is tried again after a slot of the day plan."""
@@ -15,12 +19,17 @@ HOLD_S: Final = 900.0
 LOOK_EVERY_S: Final = 60.0
 """Without export the fleet's departures are looked at this often: a minute is nothing against the hours of a departure."""
 
+IDLE_PCT: Final = 0.5
+"""Who lacks less than this may well be full: SoC is reported in whole percents or halves."""
+
 
 class DepartureMemory(Struct, frozen=True):
     """``short``: (outlet, Wh) that cannot be had in time if nothing changes, largest first; ``hopeless``: not even alone.
 
     ``refused`` are the outlets whose export the certificate took away at the last tick. ``held``: outlets that the rules should
-    not wish to export until ``held_until_s``, so that the others can. ``looked_s`` and ``held_until_s`` are wall time.
+    not wish to export until ``held_until_s``, so that the others can. ``looked_s`` and ``held_until_s`` are wall time. ``draws``:
+    what each vehicle was seen to draw; ``rated`` is the proof as if nobody had looked. ``idle`` lack energy and draw nothing
+    though they may; ``overdue`` lack energy and should have left.
     """
 
     certificate: CertificateMemory = CertificateMemory()
@@ -30,6 +39,10 @@ class DepartureMemory(Struct, frozen=True):
     held: tuple[str, ...] = ()
     held_until_s: float = 0.0
     looked_s: float = -ANY_W
+    draws: Draws = ()
+    rated: CertificateMemory = CertificateMemory()
+    idle: tuple[str, ...] = ()
+    overdue: tuple[str, ...] = ()
 
 
 class Kept(NamedTuple):
@@ -38,6 +51,11 @@ class Kept(NamedTuple):
     refused: dict[str, str]
     events: tuple[Event, ...]
     memory: DepartureMemory
+
+
+def restarted(memory: DepartureMemory) -> DepartureMemory:
+    """For a new process: what vehicles were seen to draw stands, all else is asked anew."""
+    return DepartureMemory(draws=restarted_draws(memory.draws))
 
 
 def keep_departures(
@@ -50,28 +68,92 @@ def keep_departures(
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
     exports_w = tuple(max(-power_w, 0.0) for power_w in wished_w)
-    proposal = Proposal(exports_w, depot.frame.site.safety.lease_s, reserved_w, (ANY_W,) * len(ids))
     refused: dict[str, str] = {}
-    proof, held, held_until_s = memory.certificate, memory.held, memory.held_until_s
-    if held and not 0.0 <= held_until_s - wall_s <= HOLD_S:
-        held = ()
+    held = memory.held if 0.0 <= memory.held_until_s - wall_s <= HOLD_S else ()
+    memory = replace(memory, held=held)
     if any(exports_w):
-        verdict, proof = certify(depot, snapshot, proposal, proof)
+        asked = _ask(depot, snapshot, exports_w, reserved_w, memory)
+        verdict = asked.verdict
         out = verdict.barred if verdict.others else tuple(evse for evse, w in zip(ids, exports_w, strict=True) if w > 0.0)
         refused = dict.fromkeys(out, _why(verdict))
+        memory = replace(memory, certificate=asked.proof, rated=asked.rated)
         if not verdict.others:
-            kept_w, _, _ = keep_exports(depot, snapshot, proposal, CertificateMemory())
-            held, held_until_s = tuple(ids[i] for i, w in enumerate(exports_w) if w > 0.0 >= kept_w[i]), wall_s + HOLD_S
+            kept_w, _, _ = keep_exports(depot, snapshot, asked.proposal, CertificateMemory())
+            held = tuple(ids[i] for i, w in enumerate(exports_w) if w > 0.0 >= kept_w[i])
+            memory = replace(memory, held=held, held_until_s=wall_s + HOLD_S)
     events = [
         Event("export_refused", "warning", evse, why, wall_s) for evse, why in refused.items() if evse not in memory.refused
     ]
-    short, hopeless, looked_s = memory.short, memory.hopeless, memory.looked_s
-    if not 0.0 <= wall_s - looked_s < LOOK_EVERY_S:
-        idle = proposal._replace(exports_w=(0.0,) * len(ids))
-        verdict, _ = certify(depot, snapshot, idle, CertificateMemory())
-        short, hopeless, looked_s = verdict.shortfalls, tuple(each.evse for each in verdict.impossible), wall_s
-        events += _alarms(verdict, memory, wall_s)
-    return Kept(refused, tuple(events), DepartureMemory(proof, short, hopeless, tuple(refused), held, held_until_s, looked_s))
+    if not 0.0 <= wall_s - memory.looked_s < LOOK_EVERY_S:
+        memory, told = _look(depot, snapshot, reserved_w, memory)
+        events += told
+    return Kept(refused, tuple(events), replace(memory, refused=tuple(refused), draws=watch(depot.frame, snapshot, memory.draws)))
+
+
+class _Asked(NamedTuple):
+    """The verdict, the proposal that it speaks of, and the proofs to go on from."""
+
+    verdict: Certificate
+    proposal: Proposal
+    proof: CertificateMemory
+    rated: CertificateMemory
+
+
+def _ask(
+    depot: Depot, snapshot: Snapshot, exports_w: tuple[float, ...], reserved_w: tuple[float, ...], memory: DepartureMemory
+) -> _Asked:
+    """Both ways: as the vehicles were seen to draw, and as their plates say. What was seen can only take exports away.
+
+    (Seen alone could allow more: of a vehicle that has become impossible the others need to leave less room.)
+    """
+    draws = present(memory.draws, snapshot)
+    most_w = tuple([ANY_W if draw is None else draw.most_w for draw in draws])
+    said_w = tuple([ANY_W if draw is None else draw.reported_w for draw in draws])
+    idle = frozenset(i for i, draw in enumerate(draws) if draw is not None and draw.idle)
+    proposal = Proposal(exports_w, depot.frame.site.safety.lease_s, reserved_w, most_w, idle=idle)
+    verdict, proof = certify(depot, snapshot, proposal, memory.certificate)
+    if not verdict.others or most_w == said_w:
+        return _Asked(verdict, proposal, proof, memory.rated)
+    plain = proposal._replace(learned_w=said_w)
+    second, rated = certify(depot, snapshot, plain, memory.rated)
+    if not second.others:
+        return _Asked(replace(second, impossible=verdict.impossible), plain, proof, rated)
+    barred = tuple(dict.fromkeys((*verdict.barred, *second.barred)))
+    return _Asked(replace(verdict, feasible=not barred, barred=barred), proposal, proof, rated)
+
+
+def _look(
+    depot: Depot, snapshot: Snapshot, reserved_w: tuple[float, ...], memory: DepartureMemory
+) -> tuple[DepartureMemory, list[Event]]:
+    """The fleet's departures without any export: who is in danger, and what of it is new since the last look."""
+    ids, wall_s = depot.frame.ids, snapshot.wall_s
+    alone = replace(memory, certificate=CertificateMemory(), rated=CertificateMemory())
+    verdict = _ask(depot, snapshot, (0.0,) * len(ids), reserved_w, alone).verdict
+    lacks_pct = [_lacks_pct(state.vehicle) for state in snapshot.evses]
+    draws = present(memory.draws, snapshot)
+    idle = tuple(evse for evse, draw, pct in zip(ids, draws, lacks_pct, strict=True) if draw and draw.idle and pct > IDLE_PCT)
+    events = _alarms(verdict, memory, wall_s) + [
+        Event(
+            "vehicle_not_charging",
+            "alarm",
+            evse,
+            f"draws nothing though it may, and lacks {lacks_pct[ids.index(evse)]:.0f} %: asleep, paused or badly plugged",
+            wall_s,
+        )
+        for evse in idle
+        if evse not in memory.idle
+    ]
+    hopeless = tuple(each.evse for each in verdict.impossible)
+    overdue = tuple(each.evse for each in verdict.impossible if each.in_h <= 0.0)
+    memory = replace(memory, short=verdict.shortfalls, hopeless=hopeless, idle=idle, overdue=overdue, looked_s=wall_s)
+    return memory, events
+
+
+def _lacks_pct(vehicle: VehicleState | None) -> float:
+    """What is known to lack; 0 where nobody said."""
+    if vehicle is None or not isinstance(vehicle.target_soc_pct, Reading):
+        return 0.0
+    return vehicle.target_soc_pct.value - known_or(vehicle.soc_pct, vehicle.target_soc_pct.value)
 
 
 def _why(verdict: Certificate) -> str:
@@ -90,11 +172,22 @@ def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> lis
             "departure_impossible",
             "alarm",
             each.evse,
-            f"departs in {each.in_h:.1f} h and lacks {each.lacks_wh / 1000.0:.1f} kWh even at full power from now on",
+            f"departs in {each.in_h:.1f} h and lacks {each.lacks_wh / 1000.0:.1f} kWh even at all the power it takes from now on",
             wall_s,
         )
         for each in verdict.impossible
-        if each.evse not in memory.hopeless
+        if each.evse not in memory.hopeless and each.in_h > 0.0
+    ]
+    events += [
+        Event(
+            "departure_overdue",
+            "alarm",
+            each.evse,
+            f"should have left {-each.in_h:.1f} h ago and lacks {each.lacks_wh / 1000.0:.1f} kWh; it gets all there is",
+            wall_s,
+        )
+        for each in verdict.impossible
+        if each.evse not in memory.overdue and each.in_h <= 0.0
     ]
     events += [
         Event("departure_short", "alarm", evse, f"lacks {wh / 1000.0:.1f} kWh at departure: {verdict.binding}", wall_s)

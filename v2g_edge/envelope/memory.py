@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.departure.keep import DepartureMemory
+from v2g_edge.departure import keep
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.table import Latch
@@ -26,7 +26,7 @@ class EnvelopeMemory(Struct, frozen=True):
     latches: tuple[Latch, ...] = ()
     trip: TripMemory = TripMemory()
     service: ServiceMemory = ServiceMemory()
-    departures: DepartureMemory = DepartureMemory()
+    departures: keep.DepartureMemory = keep.DepartureMemory()
     day: int = 0
     taken_pct: dict[str, float] = {}
 
@@ -47,5 +47,5 @@ def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeM
         live_w=(),
         trip=TripMemory(),
         service=ServiceMemory(),
-        departures=DepartureMemory(),
+        departures=keep.restarted(memory.departures),
     )

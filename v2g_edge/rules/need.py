@@ -4,6 +4,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState, VehicleState
@@ -19,7 +20,10 @@ TARGET_MARGIN_PCT: Final = 0.5
 
 
 class Need(NamedTuple):
-    """What one vehicle lacks: Wh at the grid side, ``seconds`` at full power, ``latest_start_s`` from now (< 0: late)."""
+    """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from now (< 0: late).
+
+    ``full_w`` is the most it may be told: it may take more than was seen of it so far.
+    """
 
     energy_wh: float
     seconds: float
@@ -28,27 +32,33 @@ class Need(NamedTuple):
     full_w: float
 
 
-def need_of(evse: Evse, state: EvseState, kind: VehicleType | None, wall_s: float) -> Need | None:
-    """The need of the vehicle at ``evse``; None without a vehicle. Nobody said when or how much ⇒ as if it left at once, full."""
+def need_of(
+    evse: Evse, state: EvseState, kind: VehicleType | None, wall_s: float, drawn_w: float = ANY_W, reserve_pct: float = 0.0
+) -> Need | None:
+    """The need of the vehicle at ``evse``; None without a vehicle. Nobody said when or how much ⇒ as if it left at once, full.
+
+    ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its target.
+    """
     vehicle = state.vehicle
     if vehicle is None:
         return None
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w))
     soc_pct = known_or(vehicle.soc_pct, 0.0)
-    target_pct = _target(vehicle, kind)
+    target_pct = _target(vehicle, kind, reserve_pct)
     departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
     if capacity_wh <= 0.0 or full_w <= 0.0:
         return Need(0.0, 0.0, 0.0, departs_in_s, full_w)
     lack_pct = max(min(target_pct + TARGET_MARGIN_PCT, 100.0) - soc_pct, 0.0)
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
-    seconds = _seconds(evse, kind, capacity_wh, full_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
+    seconds = _seconds(evse, kind, capacity_wh, min(full_w, drawn_w), soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
     return Need(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, full_w)
 
 
-def _target(vehicle: VehicleState, kind: VehicleType | None) -> float:
+def _target(vehicle: VehicleState, kind: VehicleType | None, reserve_pct: float) -> float:
     ceiling_pct = kind.max_soc_pct if kind else 100.0
-    return min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
+    target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
+    return max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
 
 
 def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:

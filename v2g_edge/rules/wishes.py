@@ -3,7 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
@@ -27,16 +30,19 @@ def propose_all(
     *,
     memory: RulesMemory = STRANGERS,
     bases_w: tuple[float, ...] | None = None,
+    drawn_w: Mapping[str, float] = NOBODY,
+    enough_w: Mapping[str, float] = NOBODY,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides.
 
     ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge now, most first.
     ``held``: outlets that should not export for a while, so that the others can. ``bases_w``: the feeders' base loads to reckon
-    with, in the tree's order; the commissioned bounds by default.
+    with, in the tree's order; the commissioned bounds by default. ``drawn_w``: what vehicles were seen to draw when they might
+    have drawn more; ``enough_w``: what outlets may be told where a feeder is short, without their vehicles losing anything.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
-    needs = _needs(frame, snapshot)
+    needs = _needs(frame, snapshot, drawn_w)
     _press(frame, needs, bases_w)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
@@ -49,6 +55,8 @@ def propose_all(
     for evse in short_wh.keys() & needs.keys():
         urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
+    if enough_w:
+        _make_room(frame, needs, asked, bases_w, enough_w)
     shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s)
     return (shared if short_wh else offer_response(frame, snapshot, shared, bases_w)), turns
 
@@ -62,12 +70,13 @@ class Wanting(NamedTuple):
     pressed: bool
 
 
-def _needs(frame: Frame, snapshot: Snapshot) -> dict[str, Wanting]:
+def _needs(frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float]) -> dict[str, Wanting]:
     result = {}
     for index, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
         if state.vehicle is not None:
             known = frame.known.get(state.vehicle.vehicle)
-            need = need_of(evse, state, frame.kinds.get(known.type) if known else None, snapshot.wall_s)
+            kind, reserve_pct = frame.kinds.get(known.type) if known else None, known.reserve_soc_pct if known else 0.0
+            need = need_of(evse, state, kind, snapshot.wall_s, drawn_w.get(evse.id, ANY_W), reserve_pct)
             if need is not None:
                 result[evse.id] = Wanting(evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0)
     return result
@@ -94,6 +103,21 @@ def _press(frame: Frame, needs: dict[str, Wanting], bases_w: tuple[float, ...]) 
             needs[wanting.evse] = wanting._replace(pressed=True)
 
 
+def _make_room(
+    frame: Frame, needs: dict[str, Wanting], asked: dict[str, Wish], bases_w: tuple[float, ...], enough_w: Mapping[str, float]
+) -> None:
+    """Where a feeder is asked for more than it has, do not keep power for vehicles that will not draw it."""
+    sums_w = [0.0] * len(bases_w)
+    for evse, wish in asked.items():
+        for node in frame.tree.above[needs[evse].place]:
+            sums_w[node] += max(wish.power_w, 0.0)
+    short = {node for node, sum_w in enumerate(sums_w) if sum_w > charge_limit(frame, node, bases_w[node])}
+    for evse in enough_w.keys() & asked.keys():
+        wish = asked[evse]
+        if wish.power_w > enough_w[evse] and not short.isdisjoint(frame.tree.above[needs[evse].place]):
+            asked[evse] = replace(wish, power_w=enough_w[evse])
+
+
 def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
     wall_s = snapshot.wall_s
     if not snapshot.clock_synced or not plan.valid_from_wall_s <= wall_s < plan.valid_until_wall_s:
@@ -106,7 +130,7 @@ def _ask(wanted: Wanting, planned_w: float | None, rating_w: float) -> Wish:
     need = wanted.need
     urgency = min(max(URGENT - need.latest_start_s / max(need.departs_in_s, 3600.0), 0.0), 10.0)
     if wanted.pressed:
-        return Wish(wanted.evse, need.full_w, max(urgency, URGENT), "departure")
+        return Wish(wanted.evse, need.full_w, max(urgency, URGENT), "departure" if need.departs_in_s >= 0.0 else "overdue")
     if planned_w is not None:
         return Wish(wanted.evse, min(max(planned_w, -rating_w), need.full_w), min(urgency, 0.99), "plan")
     if need.energy_wh > 0.0:

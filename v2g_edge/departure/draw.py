@@ -1,0 +1,207 @@
+"""What a vehicle draws when it may draw more: its real power, which neither the charger's plate nor the car's report need tell.
+
+Pure and replayable: each tick looks at some outlets and leaves what it learned for the next ticks. The certificate only sees what
+was learned before its own tick, so a reading that is lost in it changes nothing there; a missing reading teaches and forgets
+nothing. A lower power is believed after ten minutes of it, a higher one at once. The session ends it.
+
+Nothing is learned downwards from a charger that is told less than it could take, from the first minutes of a ramp (they are
+within the ten), or where the battery itself is the limit: near full the draw falls by itself, and the charge curve knows that.
+Who draws nothing at all has shown no power: it is asleep, paused or badly plugged, and counts as idle.
+"""
+
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.reading import Reading, is_fresh
+from v2g_edge.model.site import Evse, VehicleType
+from v2g_edge.model.snapshot import EvseState, Snapshot
+
+WINDOW_S: Final = 600.0
+"""So long it must have drawn less than it might: ramps take a minute, and a cold pack warms by about 1 K a minute."""
+FOLLOWS: Final = 0.9
+"""Who draws this share of what it may is following it: chargers deliver 4-6 % less than they are told (evcc #12733, #12703)."""
+STEP_W: Final = 700.0
+"""And so much less on top: chargers round to whole amperes, 230 W on each of three phases."""
+IDLE_W: Final = 500.0
+"""Less than this is the electronics of the car, no charging: IEC 61851-1 begins at 6 A, 1.4 kW on one phase."""
+TAPER_PCT: Final = 80.0
+"""Where a vehicle's charge curve is not known, its power falls by itself from here on."""
+TAPER_SHARE: Final = 0.8
+"""Where the curve leaves less than this of its own peak, the battery is the limit."""
+FORGET_S: Final = 3_600.0
+FORGET: Final = 1.01
+"""One percent for each hour without evidence: a night forgets less than the 15 % that the rules plan on top of every need."""
+STRIDE: Final = 5
+"""Each outlet is looked at in every fifth tick: chargers report every 5 s or less often."""
+CROWD: Final = 1.05
+"""Where a feeder is short, who was seen to draw less is permitted so much more than that, and ``CROWD_W``: a rise still shows."""
+CROWD_W: Final = 500.0
+
+
+class Window(Struct, frozen=True, array_like=True, gc=False):
+    """Since ``since_s`` every sample showed less than was permitted: at least ``permitted_w``; at most ``drawn_w`` was drawn."""
+
+    since_s: float
+    permitted_w: float
+    drawn_w: float
+
+
+class Draw(Struct, frozen=True, array_like=True, gc=False):
+    """One session. ``reported_w`` is the car's last word on what it takes, ``learned_w`` what it was seen to take; ANY_W: none.
+
+    ``learned_w`` was seen under ``under_w`` permitted, last confirmed (or forgotten a little) at ``told_s``. ``asked_w`` is the
+    least permitted since the sample of ``seen_s``. ``idle``: draws nothing though it may. ``follows``: draws a share of whatever
+    it is told (one phase of three), so it must not be told less. Times are monotonic.
+    """
+
+    session: str
+    reported_w: float = ANY_W
+    learned_w: float = ANY_W
+    under_w: float = 0.0
+    told_s: float = -ANY_W
+    seen_s: float = -ANY_W
+    asked_w: float = 0.0
+    idle: bool = False
+    follows: bool = False
+    window: Window | None = None
+
+    @property
+    def most_w(self) -> float:
+        """What it takes at most, by its own word and by what was seen."""
+        return min(self.reported_w, self.learned_w)
+
+
+Draws = tuple[Draw | None, ...]
+"""In the order of ``Site.evses``; None where nothing is plugged in."""
+
+
+def watch(frame: Frame, snapshot: Snapshot, draws: Draws) -> Draws:
+    """What is known after this tick."""
+    count = len(frame.ids)
+    known: list[Draw | None] = list(draws) if len(draws) == count else [None] * count
+    for place in range(snapshot.seq % STRIDE, count, STRIDE):
+        known[place] = _look(frame, place, snapshot, known[place])
+    return tuple(known)
+
+
+def present(draws: Draws, snapshot: Snapshot) -> Draws:
+    """Those of the sessions that still last."""
+    if not draws:
+        return (None,) * len(snapshot.evses)
+    return tuple(
+        draw if draw is not None and state.vehicle is not None and draw.session == state.vehicle.session else None
+        for draw, state in zip(draws, snapshot.evses, strict=True)
+    )
+
+
+def restarted(draws: Draws) -> Draws:
+    """For a new process, whose monotonic clock may have begun anew: what was learned stands, what was being watched does not."""
+    return tuple(draw and replace(draw, told_s=-ANY_W, seen_s=-ANY_W, asked_w=0.0, window=None) for draw in draws)
+
+
+def powers_of(frame: Frame, snapshot: Snapshot, draws: Draws) -> tuple[dict[str, float], dict[str, float]]:
+    """For the rules, of those outlets that were seen to draw less than they may: (what they draw; what is enough for them).
+
+    Enough is what an outlet may be told where its feeder is short, without its vehicle losing anything.
+    """
+    drawn_w, enough_w = {}, {}
+    for evse, draw, state in zip(frame.site.evses, draws, snapshot.evses, strict=bool(draws)):
+        if draw is None or not (draw.idle or draw.learned_w < ANY_W):
+            continue
+        if state.vehicle is None or state.vehicle.session != draw.session:
+            continue
+        if draw.learned_w < ANY_W:
+            drawn_w[evse.id] = draw.learned_w
+        if draw.idle:
+            enough_w[evse.id] = evse.min_charge_w  # enough to wake up with
+        elif not draw.follows:
+            enough_w[evse.id] = max(draw.learned_w * CROWD + CROWD_W, evse.min_charge_w)
+    return drawn_w, enough_w
+
+
+def _look(frame: Frame, place: int, snapshot: Snapshot, old: Draw | None) -> Draw | None:
+    state, now_s = snapshot.evses[place], snapshot.now_s
+    vehicle = state.vehicle
+    if vehicle is None:
+        return None
+    if old is None or old.session != vehicle.session:
+        old = Draw(vehicle.session)
+    reported = vehicle.max_charge_w
+    if isinstance(reported, Reading) and reported.value != old.reported_w:
+        old = replace(old, reported_w=max(reported.value, 0.0))
+    permitted_w = _permitted_w(state, now_s)
+    asked_w, power = min(old.asked_w, permitted_w), state.power_w
+    fresh = is_fresh(power, now_s, frame.site.safety.charger_max_age_s)
+    if not isinstance(power, Reading) or not fresh or power.at_s <= old.seen_s:
+        return old if asked_w == old.asked_w else replace(old, asked_w=asked_w)
+    old = _raise(replace(old, seen_s=power.at_s, asked_w=permitted_w), power)
+    window = _window(old.window, power, asked_w)
+    if window is None or power.at_s - window.since_s < WINDOW_S:
+        return replace(old, window=window)
+    return _judge(frame, place, snapshot, replace(old, window=None), window)
+
+
+def _permitted_w(state: EvseState, now_s: float) -> float:
+    """What it may draw as far as its charger is known to agree; 0 when that is unsure."""
+    command = state.command
+    taken = command.ack in {"accepted", "pending"} and now_s < command.lease_until_s and state.link.connected
+    return max(command.power_w, 0.0) if taken and not state.fault and state.status != "faulted" else 0.0
+
+
+def _raise(old: Draw, power: Reading) -> Draw:
+    """More than ever seen counts at once; without evidence the lower power is slowly forgotten."""
+    if power.value >= IDLE_W and old.idle:
+        old = replace(old, idle=False)
+    if old.learned_w >= ANY_W:
+        return old
+    if _round_w(power.value) > old.learned_w:
+        return replace(old, learned_w=_round_w(power.value), told_s=power.at_s, window=None)
+    if power.at_s - old.told_s >= FORGET_S:
+        return replace(old, learned_w=old.learned_w * FORGET, told_s=power.at_s)
+    return old
+
+
+def _round_w(power_w: float) -> float:
+    """Down to full hundreds: what flickers by less is no news, and makes no new proof."""
+    return power_w // 100.0 * 100.0
+
+
+def _window(old: Window | None, power: Reading, permitted_w: float) -> Window | None:
+    if permitted_w <= 0.0 or power.value >= FOLLOWS * permitted_w - STEP_W:
+        return None
+    if old is None:
+        return Window(power.at_s, permitted_w, power.value)
+    return Window(old.since_s, min(old.permitted_w, permitted_w), max(old.drawn_w, power.value))
+
+
+def _judge(frame: Frame, place: int, snapshot: Snapshot, old: Draw, window: Window) -> Draw:
+    """A full window in which it drew less than it might."""
+    evse, vehicle, now_s = frame.site.evses[place], snapshot.evses[place].vehicle, snapshot.now_s
+    if window.drawn_w < IDLE_W:
+        return replace(old, idle=True)
+    known = frame.known.get(vehicle.vehicle) if vehicle else None
+    soc = vehicle.soc_pct if vehicle else None
+    if not isinstance(soc, Reading) or not is_fresh(soc, now_s, frame.site.safety.soc_max_age_s):
+        return old
+    flat_w = _flat_w(evse, frame.kinds.get(known.type) if known else None, soc.value)
+    if window.drawn_w >= FOLLOWS * min(flat_w, old.reported_w) - STEP_W:
+        return old
+    if window.permitted_w < old.under_w and window.drawn_w < FOLLOWS * old.learned_w:
+        return replace(old, follows=True)  # told less, it drew less: the power was not the vehicle's limit
+    learned_w = min(old.learned_w, _round_w(window.drawn_w))
+    return replace(old, learned_w=learned_w, under_w=max(old.under_w, window.permitted_w), told_s=now_s)
+
+
+def _flat_w(evse: Evse, kind: VehicleType | None, soc_pct: float) -> float:
+    """What the battery would take at this SoC (grid side) if nothing else were in the way; 0 where it is the limit itself."""
+    if kind is None or not kind.charge_curve:
+        return ANY_W if soc_pct < TAPER_PCT else 0.0
+    powers = [point.power_w for point in kind.charge_curve]
+    curve_w = float(np.interp(soc_pct, [point.soc_pct for point in kind.charge_curve], powers)) / evse.efficiency
+    peak_w = min(max(powers) / evse.efficiency, evse.max_charge_w)
+    return curve_w if curve_w >= TAPER_SHARE * peak_w else 0.0
