@@ -171,14 +171,42 @@ async def test_an_identifier_is_answered_as_the_token_file_says(depot: Depot, tm
         ("stranger", "Unknown", "Invalid"),
     ):
         token = {"idToken": {"idToken": identifier, "type": "ISO14443"}}
-        assert await newer.call("Authorize", token) == {"idTokenInfo": {"status": status}}
-        assert await older.call("Authorize", {"idTag": identifier}) == {"idTagInfo": {"status": status_16}}
+        assert (await newer.call("Authorize", token))["idTokenInfo"]["status"] == status
+        assert (await older.call("Authorize", {"idTag": identifier}))["idTagInfo"]["status"] == status_16
     event = transaction("Started", evse={"id": 1}, idToken={"idToken": "stranger", "type": "ISO14443"})
     assert await newer.call("TransactionEvent", event) == {"idTokenInfo": {"status": "Unknown"}}
     path.write_text("{broken", encoding="ascii")
     assert await older.call("Authorize", {"idTag": "good"}) == {"idTagInfo": {"status": "Invalid"}}
     path.unlink()
     assert await older.call("Authorize", {"idTag": "anybody"}) == {"idTagInfo": {"status": "Accepted"}}
+    await older.close()
+    await newer.close()
+
+
+@pytest.mark.parametrize("reason", ["Local", "MasterPass"])
+async def test_who_shares_a_group_is_told_it_and_may_end_what_another_began(depot: Depot, tmp_path: Path, reason: str) -> None:
+    path = tmp_path / "tokens.json"
+    known = {"bus-2": {"group": "fleet"}, "colleague": {"group": "fleet", "until": format_wall(AT_S + 60.0)}}
+    path.write_text(json.dumps({"others": "Invalid", "known": known}), encoding="ascii")
+    for link in depot.central.links.values():
+        link.station.tokens = Tokens(path)
+    older, newer = await ready(depot, "old", "1.6"), await ready(depot)
+    colleague = {"idToken": "colleague", "type": "ISO14443"}
+    info = {
+        "status": "Accepted",
+        "groupIdToken": {"idToken": "fleet", "type": "Central"},
+        "cacheExpiryDateTime": format_wall(AT_S + 60.0),
+    }
+    began = transaction("Started", evse={"id": 1}, idToken={"idToken": "bus-2", "type": "ISO14443"})
+    answer = await newer.call("TransactionEvent", began)
+    assert answer["idTokenInfo"]["groupIdToken"] == info["groupIdToken"]
+    assert await newer.call("Authorize", {"idToken": colleague}) == {"idTokenInfo": info}
+    ended = transaction("Ended", 1, idToken=colleague, triggerReason="StopAuthorized")
+    ended["transactionInfo"] |= {"chargingState": "Idle", "stoppedReason": reason}
+    assert await newer.call("TransactionEvent", ended) == {"idTokenInfo": info}
+    assert depot.board.evse("b2").vehicle is None
+    told = await older.call("Authorize", {"idTag": "colleague"})
+    assert told["idTagInfo"] == {"status": "Accepted", "parentIdTag": "fleet", "expiryDate": format_wall(AT_S + 60.0)}
     await older.close()
     await newer.close()
 

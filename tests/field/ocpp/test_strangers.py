@@ -8,7 +8,7 @@ import pytest
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer
-from tests.field.ocpp.test_server import STARTED, permit, ready
+from tests.field.ocpp.test_server import STARTED, permit, ready, transaction, vehicle
 from v2g_edge.field.ocpp.when import format_wall
 from v2g_edge.model.reading import Reading
 
@@ -73,9 +73,8 @@ async def test_after_a_lost_stop_a_restart_finds_the_transaction_that_runs_and_n
     depot = Depot(tmp_path)
     await depot.central.start()
     station = await ready(depot, "old", "1.6")
-    vehicle = depot.board.evse("b1").vehicle
-    assert vehicle is not None
-    assert (vehicle.session, vehicle.vehicle) == (str(runs["transactionId"]), "bus-2")
+    found = vehicle(depot, "b1")
+    assert (found.session, found.vehicle) == (str(runs["transactionId"]), "bus-2")
     stop = {"transactionId": lost["transactionId"], "meterStop": 5, "timestamp": AT}
     assert await station.call("StopTransaction", stop) == {}
     assert depot.board.evse("b1").vehicle is not None
@@ -89,9 +88,7 @@ async def test_a_start_that_was_queued_without_a_link_does_not_replace_the_vehic
     await station.call("TransactionEvent", {**STARTED, "timestamp": format_wall(AT_S)})
     old = {"transactionInfo": {"transactionId": "t-0"}, "timestamp": format_wall(AT_S - 7_200.0), "offline": True}
     await station.call("TransactionEvent", {**STARTED, **old})
-    vehicle = depot.board.evse("b2").vehicle
-    assert vehicle is not None
-    assert vehicle.session == "t-1"
+    assert vehicle(depot).session == "t-1"
     await station.call("TransactionEvent", {**STARTED, **old, "eventType": "Ended", "seqNo": 1})
     assert depot.board.evse("b2").vehicle is not None
     await station.close()
@@ -118,4 +115,15 @@ async def test_a_time_is_read_in_every_form_that_stations_write_it(depot: Depot,
     assert isinstance(power, Reading)
     assert power.value == 7.0
     assert power.at_s == pytest.approx(depot.clock.now - age_s, abs=0.2)
+    await station.close()
+
+
+async def test_a_card_has_no_case_and_a_stop_with_another_card_does_not_change_the_vehicle(depot: Depot) -> None:
+    """1.6 CiString20Type, 2.x IdTokenType: readers write a card in capitals or not. A colleague's card may end a session."""
+    station = await ready(depot)
+    await station.call("TransactionEvent", {**STARTED, "idToken": {"idToken": "BUS-2", "type": "ISO14443"}})
+    assert vehicle(depot).vehicle == "bus-2"
+    stops = transaction("Updated", 1, idToken={"idToken": "bus-1", "type": "ISO14443"}, triggerReason="StopAuthorized")
+    await station.call("TransactionEvent", stops)
+    assert vehicle(depot).vehicle == "bus-2"
     await station.close()

@@ -88,7 +88,10 @@ SignCertificate, over TLS only.
 """
 
 _TOKENS: Final = """Everybody, unless the state folder holds `tokens.json`, which is read again when it changes:
-`{"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until": "2026-12-31T00:00:00Z"}}}`."""
+`{"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until": "2026-12-31T00:00:00Z"}}}`.
+Identifiers have no case. `"group": "fleet"` beside a status or a date: who shares a group may end what another of it began,
+and a group that a station has as its MasterPassGroupId may end everything there. Contract certificates (Plug & Charge) are
+not verified: an eMAID is an identifier like any other."""
 
 
 def render() -> str:

@@ -38,6 +38,7 @@ class Sessions:
         self._board = board
         self._clock = clock
         self._store = store
+        self._vehicles = {vehicle.id.casefold(): vehicle.id for vehicle in site.vehicles}
         self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
 
     def recall(self) -> None:
@@ -63,8 +64,8 @@ class Sessions:
         wall_s = self._clock.wall_s()
         if known is None:
             started_s = event.at_wall_s if event.at_wall_s is not None else wall_s
-            known = Session(self._make.station, event.transaction, outlet.evse.id, event.vehicle, started_s)
-        session = replace(known, vehicle=event.vehicle or known.vehicle, seq=max(known.seq, event.seq))
+            known = Session(self._make.station, event.transaction, outlet.evse.id, "", started_s)
+        session = replace(known, vehicle=self._vehicle(known.vehicle, event.vehicle), seq=max(known.seq, event.seq))
         if event.phase == "ended":
             session = replace(session, ended_wall_s=event.at_wall_s if event.at_wall_s is not None else wall_s)
         if event.phase != "updated" or outlet.session is None:
@@ -75,6 +76,11 @@ class Sessions:
             self._supersede(outlet, session)
             self._open(outlet, session, plugged=event.plugged)
         return True
+
+    def _vehicle(self, known: str, told: str) -> str:
+        """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may carry another's card."""
+        stays = not told or known.casefold() in self._vehicles
+        return known if stays else self._vehicles.get(told.casefold(), told)
 
     def _is_past(self, outlet: Outlet, session: Session, event: SessionEvent) -> bool:
         """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present first (2.x)."""

@@ -23,7 +23,7 @@ from v2g_edge.field.ocpp.sessions import Sessions
 from v2g_edge.field.ocpp.skew import Skew
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.storm import Storm
-from v2g_edge.field.ocpp.tokens import Status, Tokens
+from v2g_edge.field.ocpp.tokens import Token, Tokens
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings
@@ -164,9 +164,9 @@ class Station:
         """0 when a boot is accepted now, else how long the station shall wait."""
         return self.storm.pending_s(self.settings.identity, self._clock.now_s())
 
-    def authorise(self, identifier: str) -> Status:
-        """Whether an identifier may charge."""
-        return self.tokens.status(identifier, self._clock.wall_s())
+    def authorise(self, identifier: str) -> Token:
+        """Whether an identifier may charge, until when, and the group it belongs to."""
+        return self.tokens.find(identifier, self._clock.wall_s())
 
     def took_der_alarm(self, fault: str, *, ended: bool) -> None:
         """The charger's own protection speaks (2.1): its outlets are faulted until the alarm ends."""

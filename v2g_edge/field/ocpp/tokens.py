@@ -2,16 +2,20 @@
 
     {"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until": "2026-12-31T00:00:00Z"}}}
 
+Identifiers are compared without regard to case, as OCPP has them (1.6 CiString20Type, 2.x IdTokenType). A ``group`` is told to
+the stations: who shares it may end what another of it began, and the one that is a station's MasterPassGroupId may end all.
+
 Without the file everybody may charge: a depot's gate is its authorisation, and a vehicle that the site file does not know never
 discharges. The file is read again when it changes; one that cannot be read lets in nobody new and is told in the log.
 """
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.when import parse_wall
 
@@ -24,11 +28,21 @@ V16_STATUS: Final[dict[Status, str]] = {
 }  # fmt: skip
 
 
+GROUP_MAX: Final = 20
+"""Characters of a group: 1.6 has room for no more (IdToken)."""
+
+
 class Token(Struct, frozen=True, forbid_unknown_fields=True):
-    """``until`` is RFC 3339, "" for ever."""
+    """``until`` is RFC 3339, "" for ever; ``group`` "" for none. ValueError when one of them cannot be told to a station."""
 
     status: Status = "Accepted"
     until: str = ""
+    group: Annotated[str, Meta(max_length=GROUP_MAX)] = ""
+
+    def __post_init__(self) -> None:
+        """A date that cannot be read would never come."""
+        if self.until and parse_wall(self.until) is None:
+            raise ValueError(f"until {self.until!r} is no RFC 3339 time, for example 2026-12-31T00:00:00Z")
 
 
 class TokenFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,16 +58,14 @@ class Tokens:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._changed_ns = -1
-        self._file = TokenFile()
+        self._take(TokenFile())
 
-    def status(self, identifier: str, wall_s: float) -> Status:
-        """What OCPP 2.x calls the authorisation status; ``V16_STATUS`` turns it."""
+    def find(self, identifier: str, wall_s: float) -> Token:
+        """The identifier's token, with the status of this moment as OCPP 2.x calls it; ``V16_STATUS`` turns it."""
         self._refresh()
-        token = self._file.known.get(identifier)
-        if token is None:
-            return self._file.others
-        until_s = parse_wall(token.until) if token.until else None
-        return "Expired" if until_s is not None and wall_s >= until_s else token.status
+        token = self._known.get(identifier.casefold(), Token(self._file.others))
+        until_s = parse_wall(token.until)
+        return replace(token, status="Expired") if until_s is not None and wall_s >= until_s else token
 
     def _refresh(self) -> None:
         if self._path is None:
@@ -66,10 +78,14 @@ class Tokens:
             return
         self._changed_ns = changed_ns
         if changed_ns == -1:
-            self._file = TokenFile()
+            self._take(TokenFile())
             return
         try:
-            self._file = msgspec.json.decode(self._path.read_bytes(), type=TokenFile)
+            self._take(msgspec.json.decode(self._path.read_bytes(), type=TokenFile))
         except (OSError, msgspec.MsgspecError) as fault:
-            self._file = TokenFile(others="Invalid")
+            self._take(TokenFile(others="Invalid"))
             log.error("tokens_unreadable", file=str(self._path), fault=str(fault), effect="nobody is authorised")
+
+    def _take(self, file: TokenFile) -> None:
+        self._file = file
+        self._known = {identifier.casefold(): token for identifier, token in file.known.items()}

@@ -52,7 +52,13 @@ class V16(Dialect):
         return named(payload, "chargePointVendor", "chargePointModel", "firmwareVersion", "chargePointSerialNumber")
 
     def _authorize(self, payload: Payload) -> Payload:
-        return {"idTagInfo": {"status": V16_STATUS[self._station.authorise(str(payload["idTag"]))]}}
+        token = self._station.authorise(str(payload["idTag"]))
+        info = {"status": V16_STATUS[token.status]}
+        if token.group:
+            info["parentIdTag"] = token.group
+        if token.until:
+            info["expiryDate"] = token.until
+        return {"idTagInfo": info}
 
     def _status(self, payload: Payload) -> Payload:
         status, error = _STATUS.get(payload["status"], "unknown"), str(payload.get("errorCode", "NoError"))

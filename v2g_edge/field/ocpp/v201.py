@@ -66,7 +66,13 @@ class V201(Dialect):
         return named(payload["chargingStation"], "vendorName", "model", "firmwareVersion", "serialNumber")
 
     def _authorize(self, payload: Payload) -> Payload:
-        return {"idTokenInfo": {"status": self._station.authorise(str(payload["idToken"]["idToken"]))}}
+        token = self._station.authorise(str(payload["idToken"]["idToken"]))
+        info: Payload = {"status": token.status}
+        if token.group:
+            info["groupIdToken"] = {"idToken": token.group, "type": "Central"}
+        if token.until:
+            info["cacheExpiryDateTime"] = token.until
+        return {"idTokenInfo": info}
 
     def _status(self, payload: Payload) -> Payload:
         status = _STATUS.get(payload["connectorStatus"], "unknown")
