@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.envelope.grids import MAX_AGE_S, NOMINAL_V, enter_service, sample, toy
 from v2g_edge.config.gridcode import code_names, shipped_code
 from v2g_edge.envelope.enter_service import HOLD_S, ServiceMemory, ServiceVerdict, service_step
-from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
+from v2g_edge.envelope.gridtrip import FLOAT_NOISE_S, TripMemory, describe, trip_step
 from v2g_edge.model.gridcode import GridCode
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import GridSample
@@ -147,6 +147,8 @@ def test_trip_permit_and_silence_end_service_in_the_same_tick(state: str) -> Non
     assert "not permitted" in step(memory, 1.0, sample(1.0), permitted=False)[1].cause
     assert "2.1 s old" in step(memory, 2.1)[1].cause
     assert "no complete grid sample" in step(ServiceMemory(), 2.1)[1].cause
+    seen = ServiceMemory(state=state, cause="", since_s=90.0, seen_s=100.0, last_s=100.0)  # type: ignore[arg-type]
+    assert "last complete grid sample 2.5 s old" in step(seen, 102.5)[1].cause
 
 
 def test_a_short_silence_in_service_is_nothing() -> None:
@@ -178,6 +180,15 @@ def test_a_second_tick_at_the_same_time_changes_nothing() -> None:
 def test_without_a_number_drawn_the_random_wait_is_the_longest() -> None:
     assert ServiceMemory().chance == 1.0
     assert HOLD_S == 5.0
+
+
+def test_the_wait_is_exceeded_by_more_than_the_clocks_rounding_and_the_ramp_ends_within_it() -> None:
+    inside = ServiceMemory(chance=0.0, since_s=0.0, seen_s=10.0, last_s=10.0)
+    for late_s, state in ((FLOAT_NOISE_S, "waiting"), (3 * FLOAT_NOISE_S, "ramping")):
+        assert step(inside, 10.0 + late_s, sample(10.0 + late_s))[1].state == state
+    for missing_s, state in ((FLOAT_NOISE_S, "in_service"), (3 * FLOAT_NOISE_S, "ramping")):
+        memory = ServiceMemory("ramping", "", 0.0, 0.0, 50.0, 50.0, tick_s=50.0, ramped_s=20.0 - missing_s)
+        assert step(memory, 50.0)[1].state == state
 
 
 def test_the_wait_that_is_left_is_told() -> None:

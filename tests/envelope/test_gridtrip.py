@@ -12,8 +12,10 @@ from tests.envelope.grids import MAX_AGE_S, NOMINAL_V, element, sample, toy
 from v2g_edge.config.gridcode import code_names, shipped_code
 from v2g_edge.envelope.gridmean import BUCKET_S, MeanMemory, mean_add
 from v2g_edge.envelope.gridtrip import (
+    FLOAT_NOISE_S,
     ROCOF_POINTS_MAX,
     GridVerdict,
+    Timer,
     Trip,
     TripMemory,
     describe,
@@ -108,6 +110,16 @@ def test_the_delay_is_exceeded_not_reached() -> None:
         assert trips(code, every(0.1, 12, 10.0, start_s=start_s))
 
 
+def test_a_microsecond_of_rounding_is_no_excess() -> None:
+    """Nine seconds are allowed (or half a second of a rate): a clock that is a microsecond off has not exceeded them."""
+    code = replace(toy(element("UV", "voltage_low", 0.8, 10.0)), rocof=ROCOF)
+    assert not trips(code, [sample(0.0, 50.0), sample(9.0 + FLOAT_NOISE_S, 50.0)])
+    assert trips(code, [sample(0.0, 50.0), sample(9.0 + 3 * FLOAT_NOISE_S, 50.0)])
+    begun = [sample(index / 8.0, 100.0, 50.0 + 1.5 * index / 8.0) for index in range(-5, 4)]
+    assert not trips(code, [*begun, sample(0.5 + FLOAT_NOISE_S, 100.0, None)])
+    assert trips(code, [*begun, sample(0.5 + 3 * FLOAT_NOISE_S, 100.0, None)])
+
+
 def test_any_phase_trips_and_the_delay_runs_on_when_another_phase_takes_over() -> None:
     for phase in range(3):
         volts = [100.0, 100.0, 100.0]
@@ -172,6 +184,18 @@ def test_samples_out_of_order_or_from_the_future_are_none() -> None:
     assert not trips(TOY, every(0.1, 50, 50.0, start_s=10.0), now_s=9.0)
 
 
+def test_a_second_sample_of_the_same_time_is_none() -> None:
+    """A reply that came twice, the second time with other values, must not reset what the first began."""
+    begun = every(0.1, 15, 50.0)
+    assert "UV" in trips(TOY, [*begun, sample(begun[-1].at_s), *every(0.1, 10, 50.0, start_s=1.5)])
+
+
+def test_a_code_without_elements_trips_on_nothing_and_keeps_no_voltage() -> None:
+    memory, verdict = run(replace(TOY, elements=()), every(0.1, 100, 0.0, 0.0))
+    assert verdict == GridVerdict((), "")
+    assert memory == TripMemory(last_s=memory.last_s)
+
+
 def test_a_meter_that_falls_silent_does_not_stop_the_delay() -> None:
     memory, verdict = run(TOY, every(0.1, 4, 100.0, 47.0))
     assert not verdict.trips
@@ -218,7 +242,16 @@ CEASING = toy(
 
 @pytest.mark.parametrize(
     ("v", "ceases"),
-    [(0.0, True), (49.9, True), (50.0, False), (79.0, False), (110.0, False), (110.1, True), (120.0, True), (130.0, True)],
+    [
+        (0.0, True),
+        (49.9, True),
+        (50.0, False),
+        (79.0, False),
+        (1.1 * NOMINAL_V, False),
+        (110.1, True),
+        (120.0, True),
+        (130.0, True),
+    ],
 )
 def test_export_ceases_while_a_phase_is_in_the_band_and_returns_with_it(v: float, ceases: bool) -> None:
     memory, verdict = run(CEASING, [sample(0.0, (100.0, v, 100.0))])
@@ -287,7 +320,8 @@ def test_the_mean_counts_an_unknown_phase_with_its_last_value() -> None:
 
 # -- rate of change --------------------------------------------------------------------------------------------------------
 
-RATE = toy(rocof=Rocof(1.0, 0.2, 0.5, "a test", (1.0, 1.0), (0.5, 0.5)))
+ROCOF = Rocof(1.0, 0.2, 0.5, "a test", (1.0, 1.0), (0.5, 0.5))
+RATE = toy(rocof=ROCOF)
 
 
 def ramp(hz_per_s: float, step_s: float, seconds: float) -> list[GridSample]:
@@ -312,12 +346,48 @@ def test_the_rate_is_taken_as_soon_as_both_ends_have_three_samples() -> None:
     assert trips(RATE, samples) == {"ROCOF": 10.0 / 8.0}
 
 
-def test_the_window_is_kept_to_its_length() -> None:
-    """At fifty samples a second a rate needs twelve of them: ten cycles between the middles of the two ends."""
-    samples = [sample(index / 64.0, 100.0, 50.0 + 1.5 * index / 64.0) for index in range(60)]
-    memory, _ = run(RATE, samples)
-    assert memory.points[-2][0] - memory.points[1][0] >= 0.2
-    assert memory.points[-2][0] - memory.points[2][0] < 0.2
+def quick(hz_per_s: float, count: int, start_s: float = 0.0) -> list[GridSample]:
+    """Sixty-four samples a second, whose times and ramps have no rounding."""
+    return [sample(start_s + index / 64.0, 100.0, 50.0 + hz_per_s * index / 64.0) for index in range(count)]
+
+
+@pytest.mark.parametrize(("window_s", "spacings"), [(0.2, 13), (0.25, 16)])
+def test_the_window_is_kept_to_its_length(window_s: float, spacings: int) -> None:
+    """Between the middles of its two ends a rate spans its window, and not a sample more."""
+    code = toy(rocof=replace(ROCOF, window_s=window_s))
+    memory = TripMemory()
+    for index, item in enumerate(quick(1.5, 60)):
+        memory, _ = trip_step(code, NOMINAL_V, memory, (item,), item.at_s, MAX_AGE_S)
+        assert len(memory.points) == min(index + 1, spacings + 3)
+        assert (memory.rate is not None) == (index >= spacings + 2)
+    assert memory.points[-2][0] - memory.points[1][0] == spacings / 64.0
+
+
+@pytest.mark.parametrize("start_s", [0.0, 1_024.0])
+def test_the_delay_of_a_rate_begins_with_the_first_whole_window(start_s: float) -> None:
+    """Thirteen spacings of 1/64 s are the first that span 0.2 s; the rate stands with the sixteenth sample."""
+    assert trips(RATE, quick(1.5, 64, start_s)) == {"ROCOF": start_s + (15 + 33) / 64.0}
+
+
+def test_a_window_short_by_a_microsecond_of_rounding_is_whole() -> None:
+    def rate(end_s: float) -> Timer | None:
+        times_s = (-0.05, 0.0, 0.05, 0.1, end_s, 0.3)
+        return run(RATE, [sample(at_s, 100.0, 50.0 + 1.5 * at_s) for at_s in times_s])[0].rate
+
+    assert rate(0.2 - FLOAT_NOISE_S) is not None
+    assert rate(0.2 - 3 * FLOAT_NOISE_S) is None
+
+
+def test_a_rate_exactly_at_the_limit_is_inside() -> None:
+    for sign in (1.0, -1.0):
+        assert not trips(RATE, quick(sign, 110))
+        assert trips(RATE, quick(sign * 65.0 / 64.0, 110))
+
+
+def test_a_limit_below_one_hertz_a_second_is_kept_like_any_other() -> None:
+    gentle = toy(rocof=replace(ROCOF, hz_per_s=0.5))
+    assert trips(gentle, quick(0.625, 110))
+    assert not trips(gentle, quick(0.5, 110))
 
 
 def test_two_samples_a_second_are_just_enough_for_a_rate() -> None:
@@ -326,9 +396,10 @@ def test_two_samples_a_second_are_just_enough_for_a_rate() -> None:
 
 @pytest.mark.parametrize("step_s", [0.6, 1.0])
 def test_a_slow_meter_claims_no_rate(step_s: float) -> None:
-    memory, verdict = run(RATE, ramp(1.9, step_s, 1.0))
+    memory, verdict = run(RATE, ramp(0.25, step_s, 8.0))
     assert not verdict.trips
     assert memory.rate is None
+    assert len(memory.points) == 1
 
 
 def test_a_swing_that_turns_is_no_sustained_rate() -> None:

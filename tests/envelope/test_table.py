@@ -130,6 +130,7 @@ def test_a_condition_seen_for_the_first_time_does_not_act_however_long_the_tick(
     assert acting(bench.tick("a", dt_s=1_000.0)) == []
     assert bench.latches[0].left_s == FIRST_S
     assert acting(bench.tick("a", dt_s=FIRST_S)) == [("toy", "a")]
+    assert FIRST_S == 0.001, "a second sight acts after any tick that a daemon could make"
 
 
 def test_without_allowance_a_row_acts_in_a_tick_of_no_length() -> None:
@@ -254,6 +255,13 @@ def test_a_row_without_override_is_deaf_to_operators(clear: Clear) -> None:
     bench = Bench(toy(clear=clear))
     bench.tick("a")
     assert acting(bench.tick(acknowledged=("toy:a",))) == [("toy", "a")]
+
+
+def test_a_row_that_says_nothing_of_operators_is_deaf_to_them_and_acts_at_once() -> None:
+    row = Row("bare", "evse", Action.ZERO, "never", "a toy", toy().check)
+    bench = Bench(row)
+    assert acting(bench.tick("a")) == [("bare", "a")]
+    assert acting(bench.tick(acknowledged=("bare:a",))) == [("bare", "a")]
 
 
 @pytest.mark.parametrize("override", [False, True])

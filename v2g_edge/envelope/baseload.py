@@ -34,33 +34,33 @@ def hold_bases(c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit])
     moved = [abs(permit.power_w - o.memory.power_w) > MOVE_W for permit, o in zip(permits, c.outlets, strict=True)]
     olds = bases or (BaseMemory(now_s, now_s),) * len(c.frame.tree.feeders)
     for place, (old, members) in enumerate(zip(olds, c.frame.tree.below, strict=True)):
-        seen_w, taken_s = _sample(c, place)
+        seen = _sample(c, place)
         peak_w, before_w, since_s = old.peak_w, old.before_w, old.since_s
         if now_s - since_s >= HOLD_S or since_s > now_s:
             peak_w, before_w, since_s = None, peak_w, now_s
-        if seen_w is not None and taken_s >= old.moved_s + SETTLE_S:
-            peak_w = seen_w if peak_w is None else max(peak_w, seen_w)
+        if seen is not None and seen[1] >= old.moved_s + SETTLE_S:
+            peak_w = seen[0] if peak_w is None else max(peak_w, seen[0])
         held.append(BaseMemory(now_s if any(moved[i] for i in members) else old.moved_s, since_s, peak_w, before_w))
     return tuple(held)
 
 
 def _live(c: Context, place: int, old: BaseMemory) -> float:
-    seen_w, _ = _sample(c, place)
+    seen = _sample(c, place)
     least_w, most_w = c.frame.tree.base_min_w[place], c.frame.tree.base_max_w[place]
-    if seen_w is None or old.before_w is None:
+    if seen is None or old.before_w is None:
         return most_w
-    return min(max(old.before_w if old.peak_w is None else old.peak_w, old.before_w, seen_w, least_w), most_w)
+    return min(max(old.before_w if old.peak_w is None else old.peak_w, old.before_w, seen[0], least_w), most_w)
 
 
-def _sample(c: Context, place: int) -> tuple[float | None, float]:
+def _sample(c: Context, place: int) -> tuple[float, float] | None:
     """The meter less its chargers, and the time of the oldest reading in it. None while any of them is missing or old."""
     feeder, members = c.frame.tree.feeders[place], c.frame.tree.below[place]
     outlets = [c.outlets[i] for i in members]
     if not feeder.meter:
-        return None, 0.0
+        return None
     power = c.snapshot.meters[c.site.meters.index(feeder.meter)].power_w
     alive = is_fresh(power, c.snapshot.now_s, c.site.safety.meter_max_age_s)
     if not isinstance(power, Reading) or not alive or not all(o.metered for o in outlets):
-        return None, 0.0
+        return None
     times_s = [o.state.power_w.at_s for o in outlets if isinstance(o.state.power_w, Reading)]
     return power.value - sum(o.power_w for o in outlets), min((power.at_s, *times_s))

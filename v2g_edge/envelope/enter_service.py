@@ -81,11 +81,11 @@ def service_step(
 
 def _judge(rules: EnterService, nominal_v: float, memory: ServiceMemory, sample: GridSample, max_age_s: float) -> ServiceMemory:
     """Only a complete sample inside the window keeps the delay running; a gap longer than ``max_age_s`` breaks both."""
-    volts = [known(phase, sample.at_s, max_age_s) for phase in sample.v]
-    hz = known(sample.hz, sample.at_s, max_age_s)
-    complete = hz is not None and None not in volts
-    within = complete and all(rules.v_lo_pu * nominal_v <= (v or 0.0) <= rules.v_hi_pu * nominal_v for v in volts)
-    within = within and rules.f_lo_hz <= (hz or 0.0) <= rules.f_hi_hz
+    values = [known(value, sample.at_s, max_age_s) for value in (*sample.v, sample.hz)]
+    complete = None not in values
+    volts = (rules.v_lo_pu * nominal_v, rules.v_hi_pu * nominal_v)
+    windows = (volts, volts, volts, (rules.f_lo_hz, rules.f_hi_hz))
+    within = all(value is not None and lo <= value <= hi for value, (lo, hi) in zip(values, windows, strict=True))
     unbroken = memory.since_s is not None and memory.last_s is not None and sample.at_s - memory.last_s <= max_age_s
     since_s = (memory.since_s if unbroken else sample.at_s) if within else None
     if complete and memory.state != "waiting" and memory.seen_s is not None and sample.at_s - memory.seen_s > max_age_s:
@@ -99,10 +99,11 @@ def _wait_s(rules: EnterService, memory: ServiceMemory) -> float:
 
 def _advance(rules: EnterService, memory: ServiceMemory, now_s: float) -> ServiceMemory:
     """The transitions that lead back to service. The delay ends at a sample, not between samples: only what was seen counts."""
-    seen_for_s = memory.last_s - memory.since_s if memory.since_s is not None and memory.last_s is not None else 0.0
-    if memory.state == "waiting" and seen_for_s > _wait_s(rules, memory) + FLOAT_NOISE_S:
+    if memory.since_s is None or memory.last_s is None:
+        return memory
+    if memory.state == "waiting" and memory.last_s - memory.since_s > _wait_s(rules, memory) + FLOAT_NOISE_S:
         memory = replace(memory, state="ramping", ramped_s=0.0, tick_s=now_s, cause="ramping up after enter service")
-    if memory.state == "ramping" and memory.since_s is not None:
+    if memory.state == "ramping":
         memory = replace(memory, ramped_s=memory.ramped_s + max(0.0, now_s - memory.tick_s))
     if memory.state == "ramping" and memory.ramped_s >= rules.ramp_s - FLOAT_NOISE_S:
         memory = replace(memory, state="in_service", cause="")

@@ -6,7 +6,7 @@ flapping fault still acts (design 4.9). Nothing here knows what a depot is.
 """
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from enum import IntEnum, auto
 from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -28,11 +28,11 @@ Clear = Literal["when_gone", "after_enter_service", "when_unplugged", "by_operat
 class Action(IntEnum):
     """What a row does, mildest first. ``TRIP`` is the safe state (no discharge, charging at fallback) plus contactor open."""
 
-    NO_NEW_EXPORT = 1
-    EXPORT_OFF = 2
-    CHARGE_AT_FALLBACK = 3
-    ZERO = 4
-    TRIP = 5
+    NO_NEW_EXPORT = auto()
+    EXPORT_OFF = auto()
+    CHARGE_AT_FALLBACK = auto()
+    ZERO = auto()
+    TRIP = auto()
 
 
 class Found(NamedTuple):
@@ -112,7 +112,7 @@ def judge(rows: tuple[Row, ...], latches: tuple[Latch, ...], inputs: Inputs) -> 
                 if acts:
                     active.append((row, now))
             if acted != acts:
-                events.append(_event(row, subject, now.text if now is not None and acts else "", inputs.wall_s))
+                events.append(_event(row, subject, now.text if now is not None else "", inputs.wall_s))
     return Verdict(tuple(active), tuple(kept), tuple(events))
 
 
