@@ -5,11 +5,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.depot import small_site
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
-from tests.field.ocpp.test_server import BOOT_2, STARTED, permit, ready, transaction
+from tests.field.ocpp.test_server import BOOT_2, BOOT_16, STARTED, permit, ready, transaction
 from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.events import Refused
+from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.storm import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S
 from v2g_edge.field.ocpp.when import format_wall
@@ -46,10 +50,10 @@ async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(t
 
 
 async def test_in_a_storm_of_boots_the_last_wait_each_a_while_and_are_then_taken(depot: Depot) -> None:
-    storm = depot.central.links["new"].station.storm
+    boots = depot.central.links["new"].station.storm
     for n in range(BOOTS_MAX):
-        assert storm.pending_s(f"s{n}", depot.clock.now) == 0
-    waits = {storm.pending_s(f"s{n}", depot.clock.now) for n in range(BOOTS_MAX)}
+        assert boots.pending_s(f"s{n}", depot.clock.now) == 0
+    waits = {boots.pending_s(f"s{n}", depot.clock.now) for n in range(BOOTS_MAX)}
     assert waits == set(range(WAIT_S, WAIT_S + SPREAD_S))
     station = await Peer.dial(depot.port, "new", "2.0.1")
     answer = await station.call("BootNotification", BOOT_2)
@@ -57,6 +61,53 @@ async def test_in_a_storm_of_boots_the_last_wait_each_a_while_and_are_then_taken
     depot.clock.advance(WINDOW_S)
     assert (await station.call("BootNotification", BOOT_2))["status"] == "Accepted"
     await until(lambda: depot.board.evse("b2").dead_man_ok)
+    await station.close()
+
+
+def storm(depot: Depot) -> None:
+    """So many boots just now that the next one must wait."""
+    for n in range(BOOTS_MAX):
+        depot.central.links["new"].station.storm.pending_s(f"s{n}", depot.clock.now)
+
+
+async def test_while_its_boot_is_pending_a_station_may_say_nothing_but_what_it_is_asked_for(depot: Depot) -> None:
+    storm(depot)
+    station = await Peer.dial(depot.port, "new", "2.0.1")
+    assert (await station.call("BootNotification", BOOT_2))["status"] == "Pending"
+    status = {"timestamp": AT, "evseId": 1, "connectorId": 1, "connectorStatus": "Faulted"}
+    refused = await station.call("StatusNotification", status)
+    assert isinstance(refused, Refused)
+    assert refused.code == "SecurityError"
+    assert depot.board.evse("b2").fault == ""
+    await depot.central.perform("new", "trigger", {"message": "StatusNotification"})
+    assert await station.call("StatusNotification", status) == {}
+    assert station.got("SetChargingProfile") == []
+    await station.close()
+
+
+async def test_a_boot_that_is_triggered_before_its_wait_is_over_is_taken_and_everything_is_heard(depot: Depot) -> None:
+    storm(depot)
+    station = await Peer.dial(depot.port, "new", "2.0.1")
+    assert (await station.call("BootNotification", BOOT_2))["status"] == "Pending"
+    depot.clock.advance(WINDOW_S)
+    await depot.central.perform("new", "trigger", {"message": "BootNotification"})
+    assert station.got("TriggerMessage") == [{"requestedMessage": "BootNotification"}]
+    assert (await station.call("BootNotification", {**BOOT_2, "reason": "Triggered"}))["status"] == "Accepted"
+    status = {"timestamp": AT, "evseId": 1, "connectorId": 1, "connectorStatus": "Available"}
+    assert await station.call("StatusNotification", status) == {}
+    await station.close()
+
+
+@pytest.mark.parametrize(("identity", "version"), [("new", "2.0.1"), ("old", "1.6")])
+async def test_a_station_that_does_not_wait_is_heard_at_last(depot: Depot, identity: str, version: Version) -> None:
+    """1.6 does not say what a central system answers meanwhile; some stations never boot again."""
+    storm(depot)
+    station = await Peer.dial(depot.port, identity, version)
+    boot = BOOT_2 if version == "2.0.1" else BOOT_16
+    assert (await station.call("BootNotification", boot))["status"] == "Pending"
+    if version == "2.0.1":
+        depot.clock.advance(WAIT_S + SPREAD_S)
+    assert (await station.call("Heartbeat", {}))["currentTime"] == format_wall(depot.clock.wall)
     await station.close()
 
 

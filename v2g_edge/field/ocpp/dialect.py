@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from math import inf
 from typing import Any, ClassVar, Final, TypeAlias
 
 from v2g_edge.field.ocpp.facts import Identity
@@ -14,6 +15,9 @@ Payload: TypeAlias = dict[str, Any]
 HEARTBEAT_S: Final = 300
 """A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at least one a day."""
 
+_WHILE_PENDING: Final = frozenset({"BootNotification", "NotifyReport"})
+"""A report comes only when somebody asked for it; what else was triggered stands in ``Dialect.asked``."""
+
 
 class Dialect(ABC):
     """Incoming messages of one station. KeyError, TypeError or ValueError where a lenient link let an unreadable payload pass."""
@@ -25,6 +29,8 @@ class Dialect(ABC):
     def __init__(self, station: Station, wall_s: Callable[[], float]) -> None:
         self._station = station
         self._wall_s = wall_s
+        self.asked: set[str] = set()
+        self._pending_until_wall_s = -inf
         self._handlers: dict[str, Callable[[Payload], Payload]] = {
             "Authorize": self._authorize,
             "BootNotification": self._boot,
@@ -45,6 +51,14 @@ class Dialect(ABC):
         handler = self._handlers.get(action)
         return handler(payload) if handler else {}
 
+    def unwelcome(self, action: str) -> bool:
+        """Whether a station that waits sends what it was not asked for: 2.x answers SecurityError (B02.FR.09, B03.FR.07).
+
+        One that never boots again is heard when its wait is over.
+        """
+        pending = self.version != "1.6" and self._wall_s() < self._pending_until_wall_s
+        return pending and action not in self.asked | _WHILE_PENDING
+
     @abstractmethod
     def _who(self, payload: Payload) -> Identity: ...
 
@@ -60,6 +74,7 @@ class Dialect(ABC):
     def _boot(self, payload: Payload) -> Payload:
         self._station.took_boot(self._who(payload))
         wait_s = self._station.pending_s()
+        self._pending_until_wall_s = self._wall_s() + wait_s
         status = "Pending" if wait_s else "Accepted"
         return {"currentTime": format_wall(self._wall_s()), "interval": wait_s or HEARTBEAT_S, "status": status}
 

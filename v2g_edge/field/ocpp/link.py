@@ -89,6 +89,9 @@ class StationLink:
         if connection is not self.connection or dialect is None:
             connection.refuse(call.id, "GenericError", "this link was replaced by a newer one")
             return
+        if dialect.unwelcome(call.action):
+            connection.refuse(call.id, "SecurityError", "the boot is not accepted yet: send BootNotification, or what is asked for")
+            return
         if call.problems:
             told = [f"{problem.where}: {problem.what}" for problem in call.problems]
             log.warning("station_payload_odd", station=self.station.settings.identity, action=call.action, problems=told)
@@ -108,6 +111,11 @@ class StationLink:
             self._send_certificate(connection, call.payload)
         if call.action == "BootNotification":
             self._booted(dialect.version, accepted=payload["status"] == "Accepted")
+
+    def expect(self, requested: str) -> None:
+        """A message was asked for (TriggerMessage): it is welcome also while the boot is pending."""
+        if self._dialect is not None:
+            self._dialect.asked.add("SignCertificate" if requested.startswith("Sign") else requested)
 
     def _booted(self, version: Version, *, accepted: bool) -> None:
         """A station that may go on is onboarded now; one that must wait is left alone until it boots again."""

@@ -60,6 +60,8 @@ class Operations:
         action, payload = message(connection.version, operation, params)
         shown = self._admission.shown.get(station)
         _refuse_lowering(payload, shown.profile if shown else 0)
+        if action == "TriggerMessage":
+            self._links[station].expect(payload["requestedMessage"])
         return _told(action, await connection.call(action, payload))
 
     def _connection(self, station: str) -> Connection:
