@@ -13,8 +13,7 @@ from v2g_edge.model.gridcode import EnterService, GridCode
 from v2g_edge.model.snapshot import GridSample
 
 HOLD_S: Final = 5.0
-"""Least wait, even where the code's delay is 0: IEEE 1547.1 clause 5.6 wants none for 5 s after permit service; it also outlasts
-a bouncing contact."""
+"""Least wait, outlasting a bouncing contact: IEEE 1547.1 clause 5.6 wants no export for 5 s after permit service."""
 
 State = Literal["waiting", "ramping", "in_service"]
 
