@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sim.answers20 import parse_profile
-from sim.clock import stamp
+from sim.clock import stamp, unstamp
 from sim.dialect16 import MEASURANDS, meter_values, start, status, stop
 from sim.profiles import Purpose
 from sim.voice import Owner, Shown
@@ -94,6 +94,8 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     outlets = [outlet for outlet in owner.outlets.values() if number in {None, outlet.number}]
     if wanted == "Heartbeat":
         owner.later(("Heartbeat", {}))
+    elif wanted == "FirmwareStatusNotification":
+        owner.later(owner.firmware.told("1.6"))
     elif wanted == "StatusNotification":
         for outlet in outlets:
             owner.later(status(outlet, wall_s))
@@ -127,6 +129,16 @@ def _remote_stop(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return _status(False)
 
 
+def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    owner.firmware.ask({"location": payload["location"]}, unstamp(payload["retrieveDate"]), None)
+    return {}
+
+
+def _signed_update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    owner.firmware.ask(payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"])
+    return _status(True)
+
+
 def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
     owner.reboot()
     return _status(True)
@@ -146,5 +158,8 @@ _HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] =
     "RemoteStartTransaction": _remote_start,
     "RemoteStopTransaction": _remote_stop,
     "Reset": _reset,
+    "UpdateFirmware": _update,
+    "SignedUpdateFirmware": _signed_update,
+    "ExtendedTriggerMessage": _trigger,
     "ChangeAvailability": _accept,
 }

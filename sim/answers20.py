@@ -190,12 +190,19 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
             owner.later(status(outlet, owner.wall_s()))
     elif wanted == "Heartbeat":
         owner.later(heartbeat())
+    elif wanted == "FirmwareStatusNotification":
+        owner.later(owner.firmware.told(owner.version))
     elif wanted in {"TransactionEvent", "MeterValues"}:
         for outlet in outlets:
             if outlet.session is not None:
                 owner.later(transaction_event(outlet, owner.wall_s(), "Updated", "Trigger", outlet.sample()))
     else:
         return {"status": "NotImplemented"}
+    return {"status": "Accepted"}
+
+
+def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    owner.firmware.ask(payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"])
     return {"status": "Accepted"}
 
 
@@ -217,5 +224,6 @@ _HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] =
     "GetVariables": _get_variables,
     "TriggerMessage": _trigger,
     "Reset": _reset,
+    "UpdateFirmware": _update,
     "ChangeAvailability": _accept,
 }

@@ -11,9 +11,9 @@ from sim.voice import Message
 from v2g_edge.field.ocpp.messages import Version
 
 
-def boot(identity: str, reason: str) -> Message:
+def boot(identity: str, reason: str, firmware: str) -> Message:
     """BootNotification."""
-    station = {"model": "SimBidi 100", "vendorName": "v2g-edge sim", "serialNumber": identity[:25], "firmwareVersion": "1.0"}
+    station = {"model": "SimBidi 100", "vendorName": "v2g-edge sim", "serialNumber": identity[:25], "firmwareVersion": firmware}
     return "BootNotification", {"reason": reason, "chargingStation": station}
 
 

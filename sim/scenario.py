@@ -42,6 +42,8 @@ FaultKind = Literal[
     "nonsense",
     "vanish",
     "quiet_soc",
+    "bad_firmware",
+    "lost_in_update",
 ]
 """What can be wrong with a station; see ``sim.station``."""
 

@@ -7,7 +7,8 @@ Faults, while they last: ``ignore`` accepts profiles and does not obey · ``reje
 answers, the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses supply, transaction and profiles but the
 default · ``offline`` drops the link and keeps its profiles · ``wrong_sign`` charges where it should discharge ·
 ``stuck_meter`` repeats its last sample · ``quiet_soc`` reports no SoC · ``flood`` sends ``value`` frames a second ·
-``nonsense`` sends what is no OCPP · ``vanish`` drops the link in the middle of a frame.
+``nonsense`` sends what is no OCPP · ``bad_firmware`` fails to install · ``lost_in_update`` does not come back from an
+installation · ``vanish`` drops the link in the middle of a frame.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from sim import dialect16
 from sim.clock import LoopClock
+from sim.firmware import Firmware
 from sim.outlet import Outlet, Session
 from sim.physics import Battery
 from sim.profiles import ProfileStore
@@ -66,6 +68,7 @@ class Station:
         self.outlets = {outlet.number: outlet for outlet in outlets}
         self.profiles = profiles
         self.variables: dict[tuple[str, str], str] = {}
+        self.firmware = Firmware()
         self.faults: tuple[Fault, ...] = ()
         self.accepted = False
         self.heard_wall_s: float | None = None
@@ -136,6 +139,7 @@ class Station:
             self._change_faults(active)
         for outlet in self.outlets.values():
             outlet.command(wall_s, wrong_sign="wrong_sign" in active, dead="reboot" in active)
+        self._update_firmware(wall_s)
         if self._link is None or "mute" in active:
             return
         deadline_s = self._machine.next_deadline_s()
@@ -196,7 +200,9 @@ class Station:
             self._boot()
 
     def _boot(self) -> None:
-        self._boot_id = self._machine.call(*self._voice.boot(self.identity, self._boot_reason), self._clock.now_s())
+        self._boot_id = self._machine.call(
+            *self._voice.boot(self.identity, self._boot_reason, self.firmware.version), self._clock.now_s()
+        )
         self._flush()
 
     def _on_frame(self, frame: str | bytes) -> None:
@@ -337,6 +343,18 @@ class Station:
         return True
 
     # Faults
+
+    def _update_firmware(self, wall_s: float) -> None:
+        idle = all(outlet.session is None for outlet in self.outlets.values())
+        before = self.firmware.version
+        status = self.firmware.step(wall_s, idle=idle, fails="bad_firmware" in self._was)
+        if status:
+            self._say(self.firmware.told(self.version, status))
+        if status == "Installing" and "lost_in_update" in self._was:
+            lasts_s = max(f.start_wall_s + f.duration_s for f in self.faults if f.kind == "lost_in_update") - wall_s
+            self.faults = (*self.faults, Fault("offline", self.identity, wall_s, lasts_s))
+        if self.firmware.version != before:
+            self.reboot()
 
     def _change_faults(self, active: frozenset[FaultKind]) -> None:
         began, ended, self._was = active - self._was, self._was - active, active

@@ -1,10 +1,13 @@
 """What a simulated station needs of the OCPP version it speaks. ``sim.dialect20`` and ``sim.dialect16`` are the two there are."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sim.outlet import Outlet, Sample
 from sim.profiles import ProfileStore
 from v2g_edge.field.ocpp.messages import Version
+
+if TYPE_CHECKING:
+    from sim.firmware import Firmware
 
 Message = tuple[str, dict[str, Any]]
 
@@ -24,6 +27,7 @@ class Owner(Protocol):
     outlets: dict[int, Outlet]
     profiles: ProfileStore
     variables: dict[tuple[str, str], str]
+    firmware: "Firmware"
 
     def wall_s(self) -> float:
         """The station's wall time."""
@@ -52,7 +56,7 @@ class Voice(Protocol):
     def transaction(self, identity: str, count: int) -> str:
         """The id of the ``count``-th transaction; "" where the central system gives it."""
 
-    def boot(self, identity: str, reason: str) -> Message:
+    def boot(self, identity: str, reason: str, firmware: str) -> Message:
         """BootNotification."""
 
     def heartbeat(self) -> Message:

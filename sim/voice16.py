@@ -21,10 +21,10 @@ class Voice16:
         """Given by the central system."""
         return ""
 
-    def boot(self, identity: str, reason: str) -> Message:
+    def boot(self, identity: str, reason: str, firmware: str) -> Message:
         """BootNotification; 1.6 gives no reason."""
         told = {"chargePointVendor": "v2g-edge sim", "chargePointModel": "SimBidi 16", "chargePointSerialNumber": identity[:25]}
-        return "BootNotification", {**told, "firmwareVersion": "1.0"}
+        return "BootNotification", {**told, "firmwareVersion": firmware}
 
     def heartbeat(self) -> Message:
         """Heartbeat."""

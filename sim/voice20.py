@@ -22,9 +22,9 @@ class Voice20:
         """The station's own."""
         return f"{identity}-{count}"
 
-    def boot(self, identity: str, reason: str) -> Message:
+    def boot(self, identity: str, reason: str, firmware: str) -> Message:
         """BootNotification."""
-        return dialect20.boot(identity, reason)
+        return dialect20.boot(identity, reason, firmware)
 
     def heartbeat(self) -> Message:
         """Heartbeat."""

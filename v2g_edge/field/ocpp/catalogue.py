@@ -15,6 +15,7 @@ KINDS: Final[dict[str, str]] = {
     "number": "a number",
     "flag": "true or false",
     "time": "a time as in 2026-03-01T12:00:00Z",
+    "list": "a list",
     "texts": "a list of texts",
     "ints": "a list of whole numbers",
     "table": "a table",
@@ -93,6 +94,8 @@ def _as(operation: str, name: str, kind: str, value: Any) -> Any:
         case "flag" if isinstance(value, bool):
             return value
         case "time" if parse_wall(value) is not None:
+            return value
+        case "list" if isinstance(value, list):
             return value
         case "texts" if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
             return [str(each) for each in value]

@@ -1,4 +1,4 @@
-"""What the central system does beside its links: it looks after certificates and passwords, for all stations."""
+"""What the central system does beside its links, for all stations: certificates, passwords, firmware."""
 
 import asyncio
 import ssl
@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp import rollouts
 from v2g_edge.field.ocpp.admission import Admission
 from v2g_edge.field.ocpp.catalogue import Params, checked
 from v2g_edge.field.ocpp.certificates import LOOK_S, Certificates
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.passwords import Passwords
+from v2g_edge.field.ocpp.rollouts import Rollouts
+from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings
 from v2g_edge.model.settings import Station as StationSettings
@@ -20,6 +24,16 @@ SITE: Final = "@site"
 
 SITE_OPERATIONS: Final = {
     "reload": ("take new certificates of the listeners into use now (as SIGHUP does)", ""),
+    "rollout": (
+        'update the firmware of one make (vendor/model) in waves ([1, "10%"] by default, and then the rest)',
+        rollouts.TAKES,
+    ),
+    "rollout-abort": ("end the roll-out; what stations have begun they finish", ""),
+    "rollout-continue": (
+        "go on after a stop: retry=true tries those that failed again, otherwise they are left out",
+        "retry:flag?",
+    ),
+    "rollout-status": ("how far the roll-out is, station by station", ""),
 }
 """What can be asked for all stations together: in words, and with which parameters."""
 
@@ -35,22 +49,28 @@ class Chores:
         stations: Sequence[StationSettings],
         settings: OcppSettings,
         clock: ClockPort,
+        store: TransactionStore,
         state_dir: Path | None,
     ) -> None:
         self._clock = clock
+        self._store = store
         self._certificates = Certificates(listeners, settings.renew_days * DAY_S)
         passwords = Passwords(None if state_dir is None else state_dir / "passwords")
         self.admission = Admission({station.identity: station for station in stations}, passwords)
         self._links: Mapping[str, StationLink] = {}
+        self._rollouts: Rollouts | None = None
         self._task: asyncio.Task[None] | None = None
 
     def context(self, place: int) -> ssl.SSLContext | None:
         """The TLS of a listener, None for a plain one. OSError names the file that does not fit."""
         return self._certificates.context(place)
 
-    def start(self, links: Mapping[str, StationLink]) -> None:
+    def start(self, links: Mapping[str, StationLink], board: Board) -> None:
         """Begin; the links may come and go."""
         self._links = links
+        self._rollouts = Rollouts(links, board, self._clock, self._store)
+        for link in links.values():
+            link.heard = self._rollouts.took
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp chores")
 
     async def stop(self) -> None:
@@ -59,13 +79,24 @@ class Chores:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
+        if self._rollouts is not None:
+            await self._rollouts.stop()
 
     async def perform(self, operation: str, params: Params) -> dict[str, Any]:
         """What is asked for all stations together. ValueError names what is wrong and what is allowed."""
         if operation not in SITE_OPERATIONS:
             raise ValueError(f"no operation {operation!r} for {SITE}; there are {', '.join(SITE_OPERATIONS)}")
-        checked(operation, SITE_OPERATIONS[operation][1], params)
-        return await self.reload()
+        given = checked(operation, SITE_OPERATIONS[operation][1], params)
+        if operation == "reload" or self._rollouts is None:
+            return await self.reload()
+        match operation:
+            case "rollout":
+                return self._rollouts.begin(given)
+            case "rollout-continue":
+                return self._rollouts.go_on(retry=given.get("retry", False))
+            case "rollout-abort":
+                return self._rollouts.abort()
+        return self._rollouts.describe()
 
     async def reload(self) -> dict[str, Any]:
         """Read the listeners' files now; what became of each."""
@@ -75,6 +106,8 @@ class Chores:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)  # files of the machine's disk, so loop time
+            await asyncio.sleep(LOOK_S)  # how often we look, so loop time
+            if self._rollouts is not None:
+                self._rollouts.step()
             if self._certificates.look(self._clock.wall_s()):
                 await self._certificates.close_revoked(self._links, self.admission)

@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -40,12 +41,13 @@ LOST_MAX: Final = 3
 
 
 class StationLink:
-    """One configured station with at most one live link; the owner of its connection."""
+    """One configured station with at most one live link; the owner of its connection. ``heard`` is told of every call it took."""
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
         self.station = station
         self.ports = {outlet.evse.id: OutletPort(station, outlet, clock) for outlet in station.outlets.values()}
         self.connection: Connection | None = None
+        self.heard: Callable[[str, str, dict[str, Any]], None] | None = None
         self._board = board
         self._clock = clock
         self._store = store
@@ -107,6 +109,10 @@ class StationLink:
             return
         connection.answer(call.id, payload)
         self.station.remember_told(call.action, call.payload)
+        if self.heard is not None:
+            self.heard(self.station.settings.identity, call.action, call.payload)
+        if connection is not self.connection:
+            return  # gone while the disk wrote
         if self.station.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "BootNotification":

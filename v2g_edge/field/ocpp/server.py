@@ -70,12 +70,13 @@ class CentralSystem:
         settings: OcppSettings | None = None,
     ) -> None:
         self._listeners = tuple(listeners)
+        self._board = board
         self._clock = clock
         self._state_dir = state_dir
         if state_dir is not None:
             state_dir.mkdir(parents=True, exist_ok=True)
         self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite")
-        self._chores = Chores(listeners, stations, settings or OcppSettings(), clock, state_dir)
+        self._chores = Chores(listeners, stations, settings or OcppSettings(), clock, self._store, state_dir)
         self.links = {
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
@@ -105,7 +106,7 @@ class CentralSystem:
         except OSError:
             await self.stop()
             raise
-        self._chores.start(self.links)
+        self._chores.start(self.links, self._board)
         self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
 
     async def stop(self) -> None:
