@@ -247,6 +247,10 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "least_security_profile": Key("A listener with a lower security profile turns it away."),
         "strict": Key("Whether its messages must fit the schema to the letter."),
         "meter_interval_s": seconds("How often it is told to report its meter.", 1.0, 300.0),
+        "limit_unit": Key('The only unit of limits that it takes; "": what is known of its make, else W first.'),
+        "remote_start": Key("Whether it waits for a remote start when a vehicle is plugged in."),
+        "answers_within_s": seconds("How long it takes to answer; 0: what is known of its make.", 0.0, 300.0),
+        "discharges": Key("false: it is never told to discharge, whatever its outlets allow."),
     },
     StationEvse: {
         "evse": name("Our name of the outlet."),

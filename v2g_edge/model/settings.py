@@ -35,6 +35,7 @@ class Station(Struct, frozen=True):
 
     ``password_file`` holds its Basic password ("" for profiles 0 and 3). It may not come in by a listener below
     ``least_security_profile``. ``meter_interval_s`` is what we configure it to report.
+    The last four come on top of what is known of its make (``field.ocpp.quirks``); "" and 0 leave that as it is.
     """
 
     identity: str
@@ -43,6 +44,10 @@ class Station(Struct, frozen=True):
     least_security_profile: Literal[0, 1, 2, 3] = 0
     strict: bool = False
     meter_interval_s: float = 5.0
+    limit_unit: Literal["", "W", "A"] = ""
+    remote_start: bool = False
+    answers_within_s: float = 0.0
+    discharges: bool = True
 
 
 class OcppSettings(Struct, frozen=True):

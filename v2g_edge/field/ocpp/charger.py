@@ -70,7 +70,7 @@ class OutletPort:
                 lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
                 priority=SAFETY if outlet.watch.least_w < 0.0 <= power_w else SETPOINT,
                 key=f"lease {outlet.wire.ocpp_evse}",
-                timeout_s=ANSWER_S,
+                timeout_s=self._patience_s,
             )
         except ValueError as fault:  # read leniently, a station may give an id that no profile can carry (36 characters)
             log.error("lease_not_writable", evse=permit.evse, why=str(fault))
@@ -128,8 +128,14 @@ class OutletPort:
             log.warning("station_plans_otherwise", evse=outlet.evse.id, accepted_w=watch.sent_w, planned_w=planned)
         self._station.make.judged(outlet, before)
 
+    @property
+    def _patience_s(self) -> float:
+        return max(ANSWER_S, self._station.make.quirk.answers_within_s)
+
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by
+        if not self._station.make.quirk.discharges:
+            return False
         return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
 
     def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from v2g_edge.model.snapshot import EvseStatus
 
@@ -34,6 +35,13 @@ class Sample(Struct, frozen=True):
     export_wh: float | None = None
     soc_pct: float | None = None
     pack_c: float | None = None
+
+    def registers_times(self, factor: float) -> "Sample":
+        """The same with its registers scaled."""
+        if factor == 1.0:
+            return self
+        import_wh, export_wh = (None if wh is None else wh * factor for wh in (self.import_wh, self.export_wh))
+        return replace(self, import_wh=import_wh, export_wh=export_wh)
 
     def says_something(self) -> bool:
         """Whether any value of use was in it."""

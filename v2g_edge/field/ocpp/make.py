@@ -11,7 +11,9 @@ from v2g_edge.field.ocpp.compliance import Proof
 from v2g_edge.field.ocpp.facts import Identity
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.quirks import NO_QUIRK, quirk_of, with_settings
 from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.model.settings import Station
 
 log = structlog.get_logger()
 
@@ -19,10 +21,12 @@ log = structlog.get_logger()
 class Make:
     """Who the station ``station`` is, as it said last, perhaps before our restart; and whether such stations discharge."""
 
-    def __init__(self, station: str, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore) -> None:
-        self.station = station
+    def __init__(self, settings: Station, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore) -> None:
+        self.station = settings.identity
         self.identity = Identity()
+        self.quirk = with_settings(NO_QUIRK, settings)
         self.version: Version | None = None
+        self._settings = settings
         self._outlets = outlets
         self._board = board
         self._store = store
@@ -38,7 +42,11 @@ class Make:
         known = self._store.fact(f"identity/{self.station}")
         if known and self.identity == Identity():
             self.identity = msgspec.json.decode(known, type=Identity)
+        before, self.quirk = self.quirk, quirk_of(self.identity, self._settings)
+        if self.quirk.reason and self.quirk != before:
+            log.info("station_quirk", station=self.station, make=self.identity.kind(), reason=self.quirk.reason)
         for outlet in self._outlets.values():
+            outlet.may_take(self.quirk.ladder())
             outlet.watch.proof = self.proof()
             self._board.update_evse(outlet.evse.id, proven_discharge=outlet.watch.proof == "proven")
 
