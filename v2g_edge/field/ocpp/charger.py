@@ -5,15 +5,16 @@ import math
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Expired
+from v2g_edge.field.ocpp.events import Expired, accepted
 from v2g_edge.field.ocpp.leases import Lease, Shape, lease_profile
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outgoing import SAFETY, SETPOINT
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.readback import planned_w
-from v2g_edge.field.ocpp.setting import accepted, set_profile
+from v2g_edge.field.ocpp.setting import set_profile
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, WriteResult
@@ -46,6 +47,7 @@ class OutletPort:
         self._compared_s = -math.inf
         self._writes = 0
         self._silent = 0
+        self._drooping = False
 
     async def write_permit(self, permit: Permit) -> WriteResult:
         """Set or renew the lease. Without a transaction there is nothing to set: the default profile rules, and 0 W flow.
@@ -58,37 +60,69 @@ class OutletPort:
         if outlet.session is None:
             return "accepted" if permit.power_w == 0.0 else "rejected"
         power_w = self._speakable(permit, version)
+        droop_w = self._droop(permit, power_w, version)
         before_w = outlet.watch.sent_w
         duration_s = max(int(permit.valid_for_s), 1)
         self._writes += 1
         try:
-            outcome = await set_profile(
-                connection,
-                version,
-                outlet,
-                "TxProfile",
-                lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
-                priority=SAFETY if outlet.watch.least_w < 0.0 <= power_w else SETPOINT,
-                key=f"lease {outlet.wire.ocpp_evse}",
-                timeout_s=self._patience_s,
-            )
+            outcome, droop_w = await self._say(connection, version, power_w, droop_w, duration_s)
         except ValueError as fault:  # read leniently, a station may give an id that no profile can carry (36 characters)
             log.error("lease_not_writable", evse=permit.evse, why=str(fault))
             return "rejected"
         result = _result(outcome)
-        self._note(outcome, result, power_w, duration_s)
-        if result == "accepted" and self._wants_compared(begins=before_w >= 0.0 > power_w):
+        self._note(outcome, result, power_w, duration_s, droop_w)
+        begins = before_w >= 0.0 > power_w or (droop_w > 0.0 and not self._drooping)
+        self._drooping = droop_w > 0.0
+        if result == "accepted" and self._wants_compared(begins=begins):
             # Beside the write, not in it: a slow answer may not hold up the next permit.
             self._comparing = asyncio.get_running_loop().create_task(
                 self._compare(connection, version), name=f"compare {permit.evse}"
             )
         return "rejected" if power_w == 0.0 > permit.power_w else result
 
-    def _note(self, outcome: Outcome, result: WriteResult, power_w: float, duration_s: int) -> None:
+    async def _say(
+        self, connection: Connection, version: Version, power_w: float, droop_w: float, duration_s: int
+    ) -> tuple[Outcome, float]:
+        """The lease in the finest words that the station takes; with what became of it, the droop that it carries."""
+        outlet, wire = self._outlet, self._outlet.wire
+        priority = SAFETY if outlet.watch.least_w < 0.0 <= power_w - droop_w else SETPOINT
+        key, outcome = f"lease {wire.ocpp_evse}", None
+        lease = self._lease(power_w, duration_s, outlet.shape)
+        if version == "2.1":
+            if droop_w > 0.0:
+                lease = replace(lease, period=self._station.droop_period(power_w, droop_w))
+            now_s = self._clock.now_s()
+            outcome = await outlet.finer.say(connection, lease, now_s, priority=priority, key=key, timeout_s=ANSWER_S)
+        if outcome is not None:
+            return outcome, droop_w
+        outcome = await set_profile(
+            connection,
+            version,
+            outlet,
+            "TxProfile",
+            lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
+            priority=priority,
+            key=key,
+            timeout_s=ANSWER_S,
+        )
+        if version == "2.1":
+            outlet.finer.tried(connection, lease, outcome)
+        return outcome, 0.0
+
+    def _droop(self, permit: Permit, power_w: float, version: Version) -> float:
+        """What may be commanded of a permitted droop: all where discharge is proven and the station follows, else nothing."""
+        outlet, watch = self._outlet, self._outlet.watch
+        takes = (
+            version == "2.1" and outlet.evse.discharge_by == "setpoint" and outlet.shape.unit == "W" and outlet.finer.takes_droop
+        )
+        trusted = watch.proof == "proven" and watch.follows and self._silent < SILENT_MAX
+        return permit.droop_w if takes and trusted and power_w == permit.power_w else 0.0
+
+    def _note(self, outcome: Outcome, result: WriteResult, power_w: float, duration_s: int, droop_w: float) -> None:
         """What may be in force now, for the watch: what was accepted, and what was sent and is not answered."""
         now_s = self._clock.now_s()
         if result == "accepted" or (isinstance(outcome, Expired) and outcome.sent):
-            self._outlet.watch.commanded(power_w, now_s, now_s + duration_s, sure=result == "accepted")
+            self._outlet.watch.commanded(power_w, now_s, now_s + duration_s, sure=result == "accepted", droop_w=droop_w)
         if not isinstance(outcome, Expired):
             self._silent = 0
         elif outcome.why == "deadline":
@@ -98,7 +132,7 @@ class OutletPort:
         if self._comparing is not None and not self._comparing.done():
             return False
         watch = self._outlet.watch
-        probes = begins and watch.proof == "unknown"
+        probes = begins and (watch.proof == "unknown" or watch.most_w > watch.sent_w)
         return probes or watch.contradicted or self._clock.now_s() - self._compared_s >= COMPARE_S
 
     def _speakable(self, permit: Permit, version: Version) -> float:
@@ -126,16 +160,13 @@ class OutletPort:
         watch.read_back(planned, self._clock.now_s())
         if watch.contradicted:
             log.warning("station_plans_otherwise", evse=outlet.evse.id, accepted_w=watch.sent_w, planned_w=planned)
+            if self._drooping:
+                why = f"its schedule says {planned:.0f} W, the droop {watch.least_w:.0f} to {watch.most_w:.0f} W"
+                outlet.finer.refuse_droop(connection.identity, outlet.wire.ocpp_evse, why)
         self._station.make.judged(outlet, before)
-
-    @property
-    def _patience_s(self) -> float:
-        return max(ANSWER_S, self._station.make.quirk.answers_within_s)
 
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by
-        if not self._station.make.quirk.discharges:
-            return False
         return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
 
     def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:

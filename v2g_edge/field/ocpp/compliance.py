@@ -81,14 +81,16 @@ class Watch:
             return 0.0
         return max(power_w, -max(PROBE_W, min_discharge_w))
 
-    def commanded(self, power_w: float, now_s: float, until_s: float = math.inf, *, sure: bool = True) -> None:
-        """A command was accepted (``sure``), or may have arrived. Its lease ends at ``until_s``."""
+    def commanded(
+        self, power_w: float, now_s: float, until_s: float = math.inf, *, sure: bool = True, droop_w: float = 0.0
+    ) -> None:
+        """A command was accepted (``sure``), or may have arrived. Its lease ends at ``until_s``. ``droop_w``: see ``Permit``."""
         if power_w != self.sent_w or not sure:
             self._sent_s = now_s
         if (power_w < 0.0) != (self.sent_w < 0.0):
             self._since_s = now_s
-        self.least_w = power_w if sure else min(self.least_w, power_w)
-        self.most_w = power_w if sure else max(self.most_w, power_w)
+        self.least_w = power_w - droop_w if sure else min(self.least_w, power_w - droop_w)
+        self.most_w = power_w + droop_w if sure else max(self.most_w, power_w + droop_w)
         self._until_s = until_s if sure else max(self._until_s, until_s)
         self.sent_w = power_w
 

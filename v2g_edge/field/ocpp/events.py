@@ -83,4 +83,14 @@ class Stray(Struct, frozen=True, gc=False):
     why: str
 
 
+def accepted(outcome: Answered | Refused | Expired) -> bool:
+    """Whether the peer said Accepted to a call of ours."""
+    return isinstance(outcome, Answered) and outcome.payload.get("status") == "Accepted"
+
+
+def refused(outcome: Answered | Refused | Expired) -> bool:
+    """Whether it answered, and not with Accepted."""
+    return isinstance(outcome, Refused) or (isinstance(outcome, Answered) and outcome.payload.get("status") != "Accepted")
+
+
 Event: TypeAlias = CallIn | SendIn | Answered | Refused | Expired | AnswerRejected | Duplicate | Stray

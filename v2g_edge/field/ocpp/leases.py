@@ -42,7 +42,8 @@ LADDER: Final = (FIRST_SHAPE, Shape(valid_to=False), Shape(unit="A", valid_to=Fa
 class Lease(Struct, frozen=True):
     """One setpoint for one outlet: ``power_w`` + into the vehicle, from ``start_wall_s`` (station's clock) for ``duration_s``.
 
-    ``phases`` is the outlet's number of phases, for stations that take A.
+    ``phases`` is the outlet's number of phases, for stations that take A. ``period`` takes the place of the plain one, and
+    ``dynamic`` makes a profile whose numbers can be changed (2.1, see ``finer``).
     """
 
     ocpp_evse: int
@@ -53,6 +54,8 @@ class Lease(Struct, frozen=True):
     phases: int = 3
     setpoint: bool = False
     shape: Shape = Shape()
+    period: dict[str, Any] | None = None
+    dynamic: bool = False
 
 
 def default_profile(
@@ -83,16 +86,19 @@ def lease_profile(version: Version, lease: Lease) -> dict[str, Any]:
     if version == "2.1":
         profile["maxOfflineDuration"] = lease.duration_s
         profile["invalidAfterOfflineDuration"] = True
-    schedule = {
-        "startSchedule": format_wall(lease.start_wall_s),
+    schedule: dict[str, Any] = {
         "duration": lease.duration_s,
         "chargingRateUnit": shape.unit,
-        "chargingSchedulePeriod": [_period(version, lease)],
+        "chargingSchedulePeriod": [lease.period or plain_period(version, lease)],
     }
+    if lease.dynamic:
+        profile |= {"chargingProfileKind": "Dynamic", "dynUpdateInterval": max(lease.duration_s // 2, 1)}
+    else:
+        schedule["startSchedule"] = format_wall(lease.start_wall_s)
     return _wrapped(version, lease.ocpp_evse, LEASE_ID + lease.ocpp_evse, profile, schedule)
 
 
-def _period(version: Version, lease: Lease) -> dict[str, Any]:
+def plain_period(version: Version, lease: Lease) -> dict[str, Any]:
     """Discharge in 2.1 is a CentralSetpoint; limit 0 beside it keeps a station that does not follow setpoints from charging."""
     rate = _rate(lease.power_w, lease.phases, lease.shape.unit)
     if version != "2.1":

@@ -64,7 +64,7 @@ async def planned_w(connection: Connection, version: Version, outlet: Outlet) ->
     periods = schedule.get("chargingSchedulePeriod") or []
     if not periods:
         return None
-    value = periods[0].get("setpoint", periods[0].get("limit"))
+    value = next((periods[0][name] for name in ("setpoint", "v2xBaseline", "limit") if name in periods[0]), None)
     if not isinstance(value, int | float):
         return None
     return value * NOMINAL_V * outlet.phases if schedule.get("chargingRateUnit") == "A" else float(value)

@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 
 from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Answered, Refused
-from v2g_edge.field.ocpp.leases import Shape
+from v2g_edge.field.ocpp.events import Refused, accepted, refused
+from v2g_edge.field.ocpp.leases import LADDER, Shape
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
 
@@ -32,8 +32,10 @@ async def set_profile(
 
     A later command may have been given meanwhile; the machine replaces a queued older one by it (same ``key``).
     """
+    first = LADDER.index(outlet.shape)
     cleared = False
-    for shape in (outlet.shape, *(shape for shape in outlet.ladder if shape != outlet.shape)):
+    for step in range(len(LADDER)):
+        shape = LADDER[(first + step) % len(LADDER)]
         outcome = await connection.call("SetChargingProfile", build(shape), priority=priority, key=key, timeout_s=timeout_s)
         if refused(outcome) and not cleared:
             cleared = True
@@ -49,16 +51,6 @@ async def set_profile(
         if isinstance(outcome, Refused) and outcome.code in HOPELESS:
             return outcome
     return outcome
-
-
-def accepted(outcome: Outcome) -> bool:
-    """Whether the station said Accepted."""
-    return isinstance(outcome, Answered) and outcome.payload.get("status") == "Accepted"
-
-
-def refused(outcome: Outcome) -> bool:
-    """Whether the station answered, and not with Accepted."""
-    return isinstance(outcome, Refused) or (isinstance(outcome, Answered) and outcome.payload.get("status") != "Accepted")
 
 
 def _clearing(version: Version, outlet: Outlet, purpose: str) -> dict[str, Any]:

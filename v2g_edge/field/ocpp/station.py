@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.der import audit
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, StatusReport
+from v2g_edge.field.ocpp.finer import Finer, droop_period
+from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.make import Make
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
@@ -46,7 +48,7 @@ class Station:
         evses = {evse.id: evse for evse in site.evses}
         self.settings = settings
         self.outlets = {wire.ocpp_evse: Outlet(evses[wire.evse], wire) for wire in settings.outlets}
-        self.make = Make(settings, self.outlets, board, store)
+        self.make = Make(settings.identity, self.outlets, board, store)
         self.sessions = Sessions(self.make, self.outlets, site, board, clock, store)
         self.skew = Skew()
         self._site = site
@@ -107,7 +109,7 @@ class Station:
         """The station started. What was set in it may be gone."""
         self.make.took_identity(identity)
         for outlet in self.outlets.values():
-            outlet.shape = outlet.ladder[0]
+            outlet.shape, outlet.finer = Shape(), Finer()
             outlet.watch.restarted(self._clock.now_s())
             # Nothing that it was told counts as told any more: the writer says it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
@@ -137,7 +139,7 @@ class Station:
         if outlet is None:
             return
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
-        for sample in (each.registers_times(self.make.quirk.energy_factor) for each in samples):
+        for sample in samples:
             if sample.at_wall_s is None:
                 continue
             if not offline:
@@ -182,6 +184,10 @@ class Station:
         for outlet in self.outlets.values():
             if differs or report.get("curve") or report.get("enterService"):
                 self._board.update_evse(outlet.evse.id, grid_code_ok=not differs)
+
+    def droop_period(self, power_w: float, droop_w: float) -> dict[str, Any]:
+        """The site's frequency response around a setpoint, as 2.1 writes it."""
+        return droop_period(power_w, droop_w, self._site.grid.nominal_hz, self._site.response)
 
     def open_stream(self, stream: int, monitor: int) -> bool:
         """A stream of a monitored value; only power that we asked for is of use."""
