@@ -142,10 +142,13 @@ class Peer:
             self.machine.refuse(event.id, "NotSupported")
 
     def _report(self, asked: dict[str, Any]) -> None:
-        wanted = [self.profiles[number] for number in asked["chargingProfile"]["chargingProfileId"] if number in self.profiles]
+        numbers = asked["chargingProfile"].get("chargingProfileId", self.profiles)
+        wanted = [self.profiles[number] for number in numbers if number in self.profiles]
+        if not wanted:
+            return
         report = {
             "requestId": asked["requestId"],
-            "evseId": asked["evseId"],
+            "evseId": asked.get("evseId", 1),
             "chargingLimitSource": "CSO",
             "chargingProfile": wanted,
         }

@@ -39,7 +39,8 @@ def _customer(p: Params) -> Message:
 
 def _reserve_2(p: Params) -> Message:
     token = token_of(p["token"], p.get("token_type", "Central"))
-    return "ReserveNow", {"id": p["reservation"], "expiryDateTime": p["until"], "idToken": token, "evseId": p.get("evse", 1)}
+    payload = {"id": p["reservation"], "expiryDateTime": p["until"], "idToken": token, "evseId": p.get("evse", 1)}
+    return "ReserveNow", payload | ({"groupIdToken": token_of(p["group"])} if "group" in p else {})
 
 
 def _start_2(p: Params) -> Message:
@@ -121,16 +122,19 @@ USE: Final[dict[str, Operation]] = {
         Form("evse:int? purpose? level:int? ids:ints? request:int?", _profiles),
     ),
     "reserve": both(
-        "keep an outlet for a vehicle",
-        Form("reservation:int token until:time evse:int?", lambda p: ("ReserveNow", {
+        "keep an outlet for a vehicle, or for all of a group",
+        Form("reservation:int token until:time evse:int? group?", lambda p: ("ReserveNow", {
             "connectorId": p.get("evse", 1), "expiryDate": p["until"], "idTag": p["token"], "reservationId": p["reservation"],
+            **picked(p, group="parentIdTag"),
         })),
-        Form("reservation:int token until:time evse:int? token_type?", _reserve_2),
+        Form("reservation:int token until:time evse:int? group? token_type?", _reserve_2),
     ),
     "start": both(
-        "start a transaction",
-        Form("token evse:int?", lambda p: ("RemoteStartTransaction", {"connectorId": p.get("evse", 1), "idTag": p["token"]})),
-        Form("token evse:int? token_type? request:int?", _start_2),
+        "start a transaction; limit_w: at no more than this (nor than `fallback_w`) until its first lease",
+        Form("token evse:int? limit_w:number?", lambda p: (
+            "RemoteStartTransaction", {"connectorId": p.get("evse", 1), "idTag": p["token"]}
+        )),
+        Form("token evse:int? limit_w:number? token_type? request:int?", _start_2),
     ),
     "stop": both(
         "end a transaction",

@@ -72,6 +72,18 @@ def default_profile(
     return _wrapped(version, ocpp_evse, DEFAULT_ID + ocpp_evse, profile, schedule)
 
 
+def first_profile(
+    version: Version, ocpp_evse: int, limit_w: float, *, phases: int = 3, shape: Shape = FIRST_SHAPE
+) -> dict[str, Any]:
+    """The profile in a request to start a transaction: charge at no more than ``limit_w``, until the first lease replaces it.
+
+    TxProfile, no transaction id, Relative without a start: OCPP 1.6 5.16.2, 2.x F01.FR.08-11.
+    """
+    written = default_profile(version, ocpp_evse, limit_w, phases=phases, shape=shape)
+    name, number = ("csChargingProfiles", "chargingProfileId") if version == "1.6" else ("chargingProfile", "id")
+    return {**written[name], number: LEASE_ID + ocpp_evse, "chargingProfilePurpose": "TxProfile"}
+
+
 def lease_profile(version: Version, lease: Lease) -> dict[str, Any]:
     """SetChargingProfile payload of a lease. In 2.1 it also ends after ``duration_s`` without a link (``maxOfflineDuration``)."""
     shape = lease.shape

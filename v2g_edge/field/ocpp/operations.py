@@ -18,6 +18,7 @@ from v2g_edge.field.ocpp.asked_use import USE
 from v2g_edge.field.ocpp.catalogue import Message, Operation, Params, checked
 from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.events import Answered, Expired
+from v2g_edge.field.ocpp.leases import first_profile
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, Version
 from v2g_edge.field.ocpp.passwords import change
@@ -60,9 +61,19 @@ class Operations:
         action, payload = message(connection.version, operation, params)
         shown = self._admission.shown.get(station)
         _refuse_lowering(payload, shown.profile if shown else 0)
+        if "limit_w" in params:
+            payload["chargingProfile"] = self._first_profile(station, connection.version, params)
         if action == "TriggerMessage":
             self._links[station].expect(payload["requestedMessage"])
         return _told(action, await connection.call(action, payload))
+
+    def _first_profile(self, station: str, version: Version, params: Params) -> dict[str, Any]:
+        """What a transaction begins with that is started by hand; the first lease takes its place, having its id."""
+        number, limit_w = int(params.get("evse", 1)), float(params["limit_w"])
+        outlet = self._links[station].station.outlets.get(number)
+        if outlet is None or not limit_w >= 0.0:
+            raise ValueError(f"limit_w must be 0 W or more, and evse {number} one of the station's outlets in the site file")
+        return first_profile(version, number, min(limit_w, outlet.evse.fallback_w), phases=outlet.phases, shape=outlet.shape)
 
     def _connection(self, station: str) -> Connection:
         link = self._links.get(station)
