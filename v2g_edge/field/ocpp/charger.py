@@ -92,7 +92,7 @@ class OutletPort:
             if droop_w > 0.0:
                 lease = replace(lease, period=self._station.droop_period(power_w, droop_w))
             now_s = self._clock.now_s()
-            outcome = await outlet.finer.say(connection, lease, now_s, priority=priority, key=key, timeout_s=ANSWER_S)
+            outcome = await outlet.finer.say(connection, lease, now_s, priority=priority, key=key, timeout_s=self._patience_s)
         if outcome is not None:
             return outcome, droop_w
         outcome = await set_profile(
@@ -103,7 +103,7 @@ class OutletPort:
             lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
             priority=priority,
             key=key,
-            timeout_s=ANSWER_S,
+            timeout_s=self._patience_s,
         )
         if version == "2.1":
             outlet.finer.tried(connection, lease, outcome)
@@ -165,8 +165,14 @@ class OutletPort:
                 outlet.finer.refuse_droop(connection.identity, outlet.wire.ocpp_evse, why)
         self._station.make.judged(outlet, before)
 
+    @property
+    def _patience_s(self) -> float:
+        return max(ANSWER_S, self._station.make.quirk.answers_within_s)
+
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by
+        if not self._station.make.quirk.discharges:
+            return False
         return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
 
     def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:

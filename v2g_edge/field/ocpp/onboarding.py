@@ -56,14 +56,25 @@ class Onboarding:
                     await self.booted.wait()
             except TimeoutError:
                 log.info("station_reconnected_without_boot", station=self._station.settings.identity)
-        fresh = self.booted.is_set()
+        fresh, quirk = self.booted.is_set(), self._station.make.quirk
+        if quirk.make_available:
+            await self._make_available()
         for outlet in self._station.outlets.values():
             await self._set_default(outlet)
         await self._configure()
-        if not fresh:
+        if not fresh or quirk.ask_status:
             await self._ask_what_we_missed()
         if self._version == "2.1":
             await self._read_21()
+
+    @property
+    def _patience_s(self) -> float:
+        return max(TIMEOUT_S, self._station.make.quirk.answers_within_s)
+
+    async def _make_available(self) -> None:
+        """The station as a whole: connector 0 of 1.6, no EVSE in 2.x."""
+        word = {"connectorId": 0, "type": "Operative"} if self._version == "1.6" else {"operationalStatus": "Operative"}
+        await self._connection.call("ChangeAvailability", word, timeout_s=self._patience_s)
 
     async def _set_default(self, outlet: Outlet) -> None:
         number = outlet.wire.ocpp_evse
@@ -74,7 +85,7 @@ class Onboarding:
 
             outcome = await set_profile(
                 self._connection, self._version, outlet, "TxDefaultProfile", build,
-                priority=SETPOINT, key=f"default {number}", timeout_s=TIMEOUT_S,
+                priority=SETPOINT, key=f"default {number}", timeout_s=self._patience_s,
             )  # fmt: skip
             if accepted(outcome) and await self._is_held(outlet):
                 self._board.update_evse(outlet.evse.id, dead_man_ok=True)
@@ -95,9 +106,12 @@ class Onboarding:
         return held is not False
 
     async def _configure(self) -> None:
+        for key, value in self._station.make.quirk.settings if self._version == "1.6" else ():
+            await self._change_16(key, value)
         interval = str(max(int(self._station.settings.meter_interval_s), 1))
         whole = (*MEASURANDS, PACK) if self._version == "1.6" else MEASURANDS
-        for wanted in dict.fromkeys((whole, MEASURANDS, MEASURANDS[:1])):
+        lists = (self._station.make.quirk.asks(names) for names in (whole, MEASURANDS, MEASURANDS[:1]))
+        for wanted in dict.fromkeys(lists):
             if self._version == "1.6":
                 done = await self._change_16("MeterValuesSampledData", ",".join(wanted))
             else:
@@ -110,13 +124,15 @@ class Onboarding:
             await self._set_2("SampledDataCtrlr", "TxUpdatedInterval", interval)
 
     async def _change_16(self, key: str, value: str) -> bool:
-        outcome = await self._connection.call("ChangeConfiguration", {"key": key, "value": value})
+        outcome = await self._connection.call(
+            "ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s
+        )
         status = outcome.payload.get("status") if isinstance(outcome, Answered) else _told(outcome)
         return self._told_if_refused(key, value, status in ("Accepted", "RebootRequired"), status)
 
     async def _set_2(self, component: str, variable: str, value: str) -> bool:
         data = {"attributeValue": value, "component": {"name": component}, "variable": {"name": variable}}
-        outcome = await self._connection.call("SetVariables", {"setVariableData": [data]})
+        outcome = await self._connection.call("SetVariables", {"setVariableData": [data]}, timeout_s=self._patience_s)
         status = _told(outcome)
         if isinstance(outcome, Answered):
             results = outcome.payload.get("setVariableResult")

@@ -5,7 +5,7 @@ import math
 from v2g_edge.field.ocpp.compliance import Watch
 from v2g_edge.field.ocpp.facts import Needs, Session, StatusReport
 from v2g_edge.field.ocpp.finer import Finer
-from v2g_edge.field.ocpp.leases import Shape
+from v2g_edge.field.ocpp.leases import LADDER, Shape
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
 
@@ -18,11 +18,17 @@ class Outlet:
         self.wire = wire
         self.session: Session | None = None
         self.early_needs = Needs()
-        self.shape = Shape()
+        self.ladder: tuple[Shape, ...] = LADDER
+        self.shape = LADDER[0]
         self.finer = Finer()
         self.watch = Watch(evse.fallback_w)
         self.saved_s = -math.inf
         self.reported = StatusReport(wire.ocpp_evse, wire.ocpp_connector, "unknown")
+
+    def may_take(self, ladder: tuple[Shape, ...]) -> None:
+        """The shapes of profiles that the station may be given; one that worked stays if it is among them."""
+        self.ladder = ladder
+        self.shape = self.shape if self.shape in ladder else ladder[0]
 
     @property
     def phases(self) -> int:

@@ -7,7 +7,7 @@ import structlog
 
 from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.events import Refused, accepted, refused
-from v2g_edge.field.ocpp.leases import LADDER, Shape
+from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
 
@@ -32,10 +32,8 @@ async def set_profile(
 
     A later command may have been given meanwhile; the machine replaces a queued older one by it (same ``key``).
     """
-    first = LADDER.index(outlet.shape)
     cleared = False
-    for step in range(len(LADDER)):
-        shape = LADDER[(first + step) % len(LADDER)]
+    for shape in (outlet.shape, *(shape for shape in outlet.ladder if shape != outlet.shape)):
         outcome = await connection.call("SetChargingProfile", build(shape), priority=priority, key=key, timeout_s=timeout_s)
         if refused(outcome) and not cleared:
             cleared = True

@@ -14,7 +14,6 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.der import audit
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.finer import Finer, droop_period
-from v2g_edge.field.ocpp.leases import Shape
 from v2g_edge.field.ocpp.make import Make
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
@@ -48,7 +47,7 @@ class Station:
         evses = {evse.id: evse for evse in site.evses}
         self.settings = settings
         self.outlets = {wire.ocpp_evse: Outlet(evses[wire.evse], wire) for wire in settings.outlets}
-        self.make = Make(settings.identity, self.outlets, board, store)
+        self.make = Make(settings, self.outlets, board, store)
         self.sessions = Sessions(self.make, self.outlets, site, board, clock, store)
         self.skew = Skew()
         self._site = site
@@ -109,7 +108,7 @@ class Station:
         """The station started. What was set in it may be gone."""
         self.make.took_identity(identity)
         for outlet in self.outlets.values():
-            outlet.shape, outlet.finer = Shape(), Finer()
+            outlet.shape, outlet.finer = outlet.ladder[0], Finer()
             outlet.watch.restarted(self._clock.now_s())
             # Nothing that it was told counts as told any more: the writer says it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
@@ -139,7 +138,7 @@ class Station:
         if outlet is None:
             return
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
-        for sample in samples:
+        for sample in (each.registers_times(self.make.quirk.energy_factor) for each in samples):
             if sample.at_wall_s is None:
                 continue
             if not offline:
