@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiomqtt
@@ -15,10 +16,16 @@ from tests.cloud.plans import WALL_S, plan_bytes
 from tests.cloud.test_session import settings_of
 from tests.depot import healthy, small_evse, small_site
 from tests.field.ocpp.peer import Peer
-from v2g_edge.app import Daemon
+from v2g_edge.app import Daemon, pasts_of
+from v2g_edge.cycle import Memory
+from v2g_edge.departure.draw import Draw
+from v2g_edge.departure.keep import DepartureMemory
+from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.host.clock import LoopClock
+from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.journal import JournalReader
 from v2g_edge.host.notify import Watchdog
+from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.settings import (
     CloudSettings,
     HostSettings,
@@ -31,6 +38,7 @@ from v2g_edge.model.settings import (
     StationEvse,
 )
 from v2g_edge.model.snapshot import EvseState, MeterState
+from v2g_edge.planner.stay import Past
 
 
 @pytest.fixture
@@ -155,3 +163,75 @@ async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that
             await station.close()
         await daemon.close()
         await relays.stop()
+
+
+def _with_prices(tmp_path: Path, prices: Path) -> Daemon:
+    host = HostSettings(state_dir=str(tmp_path / "state"), socket="", tick_s=0.05, journal_sync="normal")
+    settings = Settings(small_site(), (), (), (), (), CloudSettings(), host, PriceSettings(file=str(prices)))
+    return Daemon(settings, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
+
+
+async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_mended_one_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("v2g_edge.app.PLAN_EVERY_S", 0.1)
+    prices = tmp_path / "prices.csv"
+    prices.write_text("hour,price\nsoon,dear\n")
+    daemon = _with_prices(tmp_path, prices)
+    feeding = asyncio.create_task(_keep_healthy(daemon, daemon._clock))  # type: ignore[arg-type]
+    await daemon.start()
+    running = asyncio.create_task(daemon.run())
+    try:
+        await _until(lambda: daemon._last is not None and daemon._last[2].permits[0].power_w > 0.0)
+        assert (await daemon._on_plan({}))["plan"] is None
+        told = (await daemon._on_events({}))["events"]
+        bad = [event for event in told if event["kind"] == "prices_unusable"]
+        assert len(bad) == 1
+        assert f"{prices}:2: expected" in bad[0]["text"]
+        start = datetime.fromtimestamp(WALL_S, UTC).replace(minute=0, second=0)
+        prices.write_text("hour,price\n" + "".join(f"{start + timedelta(hours=n):%Y-%m-%d %H:%M:%S},{n}\n" for n in range(24)))
+        await _until(lambda: daemon._last is not None and daemon._last[1] is not None)
+        assert (await daemon._on_plan({}))["plan"]["source"] == "local"
+    finally:
+        feeding.cancel()
+        daemon.stop()
+        await asyncio.gather(running, return_exceptions=True)
+        await daemon.close()
+
+
+async def test_capacity_is_reckoned_from_the_last_tick_and_its_limits(tmp_path: Path) -> None:
+    """No grid code, so nothing may be exported and nothing sold; a request that cannot be meant is refused in words."""
+    daemon = _with_prices(tmp_path, tmp_path / "none.csv")
+    await daemon.start()
+    with pytest.raises(BadRequestError, match="first tick"):
+        await daemon._on_capacity({})
+    feeding = asyncio.create_task(_keep_healthy(daemon, daemon._clock))  # type: ignore[arg-type]
+    running = asyncio.create_task(daemon.run())
+    try:
+        await _until(lambda: daemon._last is not None and daemon._last[2].permits[0].power_w > 0.0)
+        answer = await daemon._on_capacity({"book": "r1", "service": "reserve", "wanted_w": 5_000.0})
+        assert (answer["offer"]["power_w"], answer["booked"]) == (0.0, False)
+        with pytest.raises(BadRequestError, match="capacity takes"):
+            await daemon._on_capacity({"kw": 5})
+    finally:
+        feeding.cancel()
+        daemon.stop()
+        await asyncio.gather(running, return_exceptions=True)
+        await daemon.close()
+
+
+def test_the_plan_is_told_what_was_taken_and_drawn() -> None:
+    """Of the present session and the present day only."""
+    snapshot = healthy(small_site())
+    first = EvseMemory(session="s-bus-1", event_soc_pct=90.0, last_soc_pct=78.0)
+    other = EvseMemory(session="left", event_soc_pct=90.0, last_soc_pct=78.0)
+    envelope = EnvelopeMemory(
+        evses=(first, other),
+        day=int(snapshot.wall_s // 86_400.0),
+        taken_pct={"bus-1": 25.0},
+        departures=DepartureMemory(draws=(Draw("s-bus-1", learned_w=22_000.0), None)),
+    )
+    assert pasts_of(small_site(), Memory(envelope), snapshot) == {"b1": Past(12.0, 25.0, 22_000.0)}
+    later = replace(snapshot, wall_s=snapshot.wall_s + 86_400.0)
+    assert pasts_of(small_site(), Memory(envelope), later)["b1"].day_pct == 0.0
+    assert pasts_of(small_site(), Memory(), snapshot) == {}

@@ -10,9 +10,11 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge import __version__
-from v2g_edge.cloud.prices import read_prices
+from v2g_edge.cloud.prices import PriceFile
 from v2g_edge.cloud.session import CloudSession
+from v2g_edge.counter import Counter
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
+from v2g_edge.departure.draw import powers_of
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem
@@ -22,11 +24,14 @@ from v2g_edge.host.journal import Journal
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.event import Event
-from v2g_edge.model.plan import Plan, Price
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
+from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Operator, Snapshot
 from v2g_edge.planner.price_rule import plan_from_prices
+from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.study.explain import describe_status, describe_why
 
 log = structlog.get_logger()
@@ -39,6 +44,19 @@ EVENTS_KEPT: Final = 1_000
 
 EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
+
+
+def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
+    """What the local plan has to know of each outlet's vehicle beyond the present picture."""
+    known = memory.envelope
+    drawn_w, _ = powers_of(site, snapshot, known.departures.draws)
+    pasts = {}
+    for evse, state, old in zip(site.evses, snapshot.evses, known.evses, strict=bool(known.evses)):
+        if state.vehicle is not None and state.vehicle.session == old.session:
+            event_pct = max(old.event_soc_pct - old.last_soc_pct, 0.0)
+            day_pct = known.taken_pct.get(state.vehicle.vehicle, 0.0) if known.day == int(snapshot.wall_s // DAY_S) else 0.0
+            pasts[evse.id] = Past(event_pct, day_pct, drawn_w.get(evse.id, ANY_W))
+    return pasts
 
 
 class Daemon:
@@ -72,12 +90,14 @@ class Daemon:
         self._behind = {e.id: e.contactor for e in self._site.evses if e.dead_man == "contactor" and e.id in self.ocpp.ports}
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
-        self._prices: tuple[Price, ...] = ()
+        self._prices = PriceFile(settings.prices)
+        self._reading: asyncio.Task[None] | None = None
         self._cloud_plan: Plan | None = None
         self._local_plan: Plan | None = None
         self._planned_s = -PLAN_EVERY_S
         self._planned_for: tuple[object, ...] = ()
         self._orders = OperatorFile(self._state_dir / "operator.json")
+        self._counter = Counter(self._site, self._state_dir / "offers.json")
         self._operator = Operator()
         self._memory = Memory()
         self._last: tuple[Snapshot, Plan | None, Outcome] | None = None
@@ -86,9 +106,8 @@ class Daemon:
 
     async def start(self) -> None:
         """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the control socket."""
-        prices, host = self._settings.prices, self._settings.host
-        if prices.file:
-            self._prices = read_prices(Path(prices.file), shift_to_year=prices.shift_to_year)
+        host = self._settings.host
+        prices_fault = self._prices.read()
         self._journal = Journal.open(
             self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
         )
@@ -99,6 +118,7 @@ class Daemon:
         await self.ocpp.start()
         await self.modbus.start()
         await self._cloud.start()
+        self._tell_prices(prices_fault)
         await self._control.start()
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
 
@@ -127,6 +147,8 @@ class Daemon:
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
         self._watchdog.stopping()
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
@@ -197,7 +219,7 @@ class Daemon:
         cloud = self._cloud_plan
         if cloud is not None and cloud.valid_from_wall_s <= snapshot.wall_s < cloud.valid_until_wall_s:
             return cloud
-        if not self._prices:
+        if not self._settings.prices.file:
             return None
         facts = tuple(
             (v.session, v.departure_wall_s, v.target_soc_pct) if (v := state.vehicle) is not None else None
@@ -205,8 +227,26 @@ class Daemon:
         )
         if facts != self._planned_for or snapshot.now_s - self._planned_s >= PLAN_EVERY_S:
             self._planned_for, self._planned_s = facts, snapshot.now_s
-            self._local_plan = plan_from_prices(self._site, snapshot, self._prices, self._settings.prices, snapshot.wall_s)
+            if self._prices.is_changed() and (self._reading is None or self._reading.done()):
+                self._reading = asyncio.create_task(self._read_prices(), name="prices")
+            self._local_plan = None
+            if self._prices.prices:
+                terms, past = self._settings.prices, pasts_of(self._site, self._memory, snapshot)
+                self._local_plan = plan_from_prices(self._site, snapshot, self._prices.prices, terms, snapshot.wall_s, past)
         return self._local_plan
+
+    async def _read_prices(self) -> None:
+        """In a thread: a file of years takes half a second. The next tick plans with what it says."""
+        self._tell_prices(await asyncio.to_thread(self._prices.read))
+        self._planned_s = -PLAN_EVERY_S
+
+    def _tell_prices(self, fault: str) -> None:
+        """Without prices the depot keeps its promises and earns nothing: worth an event, not the daemon's life."""
+        if fault:
+            event = Event("prices_unusable", "warning", "site", fault, self._clock.wall_s())
+            log.info("event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text)
+            self._events.append(event)
+            self._cloud.publish_events((event,))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
         self._cloud_plan = plan
@@ -219,6 +259,7 @@ class Daemon:
             "events": self._on_events,
             "plan": self._on_plan,
             "operate": self._on_operate,
+            "capacity": self._on_capacity,
             "ocpp": self._on_ocpp,
         }
 
@@ -256,6 +297,14 @@ class Daemon:
     async def _on_plan(self, _params: dict[str, Any]) -> dict[str, Any]:
         _snapshot, plan, _outcome = self._tick_or_refuse()
         return {"plan": msgspec.to_builtins(plan)}
+
+    async def _on_capacity(self, params: dict[str, Any]) -> dict[str, Any]:
+        """What is booked, and what could be; a booking where ``book`` names one; ``cancel`` ends one (``v2g_edge.counter``)."""
+        snapshot, _plan, outcome = self._tick_or_refuse()
+        try:
+            return self._counter.serve(params, snapshot, outcome.permits)
+        except (ValueError, OSError) as error:
+            raise BadRequestError(str(error)) from error
 
     async def _on_operate(self, params: dict[str, Any]) -> dict[str, Any]:
         """Standing orders: ``stop``, ``export_hold`` (booleans), ``acknowledge`` ("row:subject"). On disk before the answer."""

@@ -52,7 +52,7 @@ class Cycle:
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
         told = memory.envelope.departures
-        drawn_w, enough_w = powers_of(self._depot.frame, snapshot, told.draws)
+        drawn_w, enough_w = powers_of(self._depot.frame.site, snapshot, told.draws)
         wishes, turns = propose_all(
             self._depot.frame,
             snapshot,

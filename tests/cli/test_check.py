@@ -43,3 +43,18 @@ def test_a_map_of_the_sites_own_is_found_below_its_state_folder(site: Path, tmp_
     (state / "maps").mkdir(parents=True)
     shutil.copy("v2g_edge/field/modbus/maps/quasar1.toml", state / "maps" / "ours.toml")
     assert main(["check", str(site)]) == 0
+
+
+def test_a_price_file_that_cannot_be_used_is_reported_line_by_line_with_1(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon would start without a plan of its own: not what whoever set the key had in mind."""
+    prices = tmp_path / "prices.csv"
+    prices.write_text("hour,price\n2026-01-01 00:00:00,ten\n")
+    site.write_text(site.read_text() + f'\n[prices]\nfile = "{prices}"\n')
+    assert main(["check", str(site)]) == 1
+    report = capsys.readouterr().out
+    assert f"{prices}:2: expected" in report
+    assert "no problem" not in report
+    prices.write_text("hour,price\n2026-01-01 00:00:00,10\n")
+    assert main(["check", str(site)]) == 0

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from v2g_edge.cloud.prices import MAX_REPORTED, BadPrices, read_prices
+from v2g_edge.cloud.prices import MAX_REPORTED, BadPrices, PriceFile, read_prices
+from v2g_edge.model.settings import PriceSettings
 
 HEAD = "Datetime,Price (EUR/MWh)\n"
 
@@ -63,3 +64,28 @@ def test_a_file_without_prices_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadPrices, match="absent"):
         read_prices(tmp_path / "absent.csv")
+
+
+def test_a_file_is_read_again_when_it_changes_and_a_bad_one_leaves_the_prices_that_were_known(tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + "2023-01-01 00:00:00,10\n")
+    file = PriceFile(PriceSettings(file=str(path)))
+    assert file.is_changed()
+    assert file.read() == ""
+    assert not file.is_changed()
+    written(tmp_path, HEAD + "2023-01-01 00:00:00,10\n2023-01-01 01:00:00,dear\n")
+    assert file.is_changed()
+    assert f"{path}:3: " in file.read()
+    assert not file.is_changed(), "told once"
+    assert [price.per_kwh for price in file.prices] == [0.01]
+    path.unlink()
+    assert file.is_changed()
+    assert "cannot be read" in file.read()
+    written(tmp_path, HEAD + "2023-01-01 00:00:00,20\n")
+    assert file.is_changed()
+    assert file.read() == ""
+    assert [price.per_kwh for price in file.prices] == [0.02]
+
+
+def test_without_a_file_there_are_no_prices_and_nothing_is_wrong() -> None:
+    file = PriceFile(PriceSettings())
+    assert (file.is_changed(), file.read(), file.prices) == (False, "", ())

@@ -17,14 +17,18 @@ from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site, Vehicle
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.price_rule import GAIN_PER_KWH, plan_from_prices
-from v2g_edge.planner.slots import charge_limit, export_limit
+from v2g_edge.planner.slots import charge_limits, export_limits
+from v2g_edge.planner.stay import Past
 
 FREE = PriceSettings()
 PEAK = prices_of(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2)
 
 
-def made(site: Site, snapshot: Snapshot, prices: tuple[Price, ...] = PEAK, terms: PriceSettings = FREE) -> Plan:
-    return plan_from_prices(site, snapshot, prices, terms, snapshot.wall_s)
+def made(
+    site: Site, snapshot: Snapshot, prices: tuple[Price, ...] = PEAK, terms: PriceSettings = FREE, past: Past | None = None
+) -> Plan:
+    pasts = dict.fromkeys((evse.id for evse in site.evses), past) if past else {}
+    return plan_from_prices(site, snapshot, prices, terms, snapshot.wall_s, pasts)
 
 
 def powers(plan: Plan, evse: str) -> list[float]:
@@ -37,6 +41,7 @@ def exported_wh(plan: Plan) -> float:
 
 def feeders_hold(site: Site, plan: Plan) -> None:
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
+    most_in, most_out = charge_limits(site), export_limits(site)
     for slot in plan.slots:
         for feeder in site.feeders:
             ins = outs = 0.0
@@ -47,8 +52,8 @@ def feeders_hold(site: Site, plan: Plan) -> None:
                 power_w = dict(slot.evse_w).get(evse.id, 0.0)
                 if node == feeder.id:
                     ins, outs = ins + max(power_w, 0.0), outs - min(power_w, 0.0)
-            assert ins <= charge_limit(site, feeder) + 1.0
-            assert outs <= export_limit(site, feeder) + 1.0
+            assert ins <= most_in[feeder.id] + 1.0
+            assert outs <= most_out[feeder.id] + 1.0
 
 
 @pytest.mark.parametrize("seed", [1, 7, 42])
@@ -145,6 +150,64 @@ def test_wear_and_losses_decide_whether_export_pays() -> None:
     assert exported_wh(made(site, snapshot, PEAK, PriceSettings(wear_per_kwh=0.94 * gain + 0.001))) == 0.0
     assert exported_wh(made(site, snapshot, PEAK, PriceSettings(fixed_per_kwh=0.3))) == 0.0
     assert exported_wh(made(site, snapshot, prices_of(*[0.2] * 12))) == 0.0
+
+
+def taken_pct(site: Site, plan: Plan, until_s: float = 1e12) -> float:
+    """SoC that the plan takes out of each vehicle."""
+    early = [slot for slot in plan.slots if slot.start_wall_s < until_s]
+    wh = sum(-w * (slot.end_wall_s - slot.start_wall_s) / 3_600 for slot in early for _, w in slot.evse_w if w < 0)
+    return wh / 0.94 / 2_000.0 / len(site.evses)
+
+
+def test_a_plan_promises_no_more_depth_than_the_event_and_the_day_have_left() -> None:
+    """Caps of 40 % an event and 60 % a day. The envelope would stop the rest, after the dear hours had been wasted on it."""
+    site = small_site(1)
+    snapshot = snapshot_of(site, soc_pct=Reading(95.0, 100.0))
+    assert taken_pct(site, made(site, snapshot)) == pytest.approx(40.0, abs=0.5)
+    assert taken_pct(site, made(site, snapshot, past=Past(event_pct=30.0))) == pytest.approx(10.0, abs=0.5)
+    assert taken_pct(site, made(site, snapshot, past=Past(day_pct=45.0))) == pytest.approx(15.0, abs=0.5)
+    assert taken_pct(site, made(site, snapshot, past=Past(event_pct=41.0))) == 0.0
+    assert taken_pct(site, made(site, snapshot, past=Past(day_pct=70.0))) == 0.0
+
+
+def test_a_new_day_brings_its_own_depth() -> None:
+    """From 22:00 UTC: what today has used up, tomorrow has again."""
+    site, midnight_s = small_site(1), WALL_S + 86_400.0
+    snapshot = replace(snapshot_of(site, departure_wall_s=Reading(midnight_s + 50_000.0, 100.0)), wall_s=midnight_s - 7_200.0)
+    prices = prices_of(0.4, 0.4, 0.4, 0.4, *[0.1] * 14, start_s=midnight_s - 7_200.0)
+    plan = made(site, snapshot, prices, past=Past(day_pct=50.0))
+    assert taken_pct(site, plan, midnight_s) == pytest.approx(10.0, abs=0.5)
+    assert 12.0 < taken_pct(site, plan) <= 40.5
+
+
+def test_a_worn_battery_is_planned_to_give_its_share() -> None:
+    """As the envelope bounds it: the type's power times state of health, nothing below the floor of 70 % or when unknown."""
+    site = small_site(1)
+    for soh, most_w in ((Reading(80.0, 100.0), 40_000.0), (Reading(69.0, 100.0), 0.0), (Unknown("none"), 0.0)):
+        assert -min(powers(made(site, snapshot_of(site, soh_pct=soh)), "b1")) == pytest.approx(most_w)
+
+
+def test_feeders_carry_the_base_loads_of_all_below_them() -> None:
+    site = small_site(2)
+    hall, main = site.feeders
+    loaded = replace(site, feeders=(replace(hall, base_load_max_w=20_000.0, base_load_min_w=-15_000.0), main))
+    assert charge_limits(loaded) == {"hall": 78_000.0, "main": 146_000.0}
+    assert export_limits(loaded) == {"hall": 83_000.0, "main": 88_000.0}
+    assert charge_limits(site)["main"] == 166_000.0
+
+
+def test_a_vehicle_that_was_seen_to_draw_less_is_planned_with_that() -> None:
+    """10 % of 200 kWh: 40 kW a quarter hour at most by the plate, 22 kW as it draws, in twice as many quarter hours."""
+    site = small_site(1)
+    plan = made(site, snapshot_of(site), past=Past(drawn_w=22_000.0))
+    assert max(powers(plan, "b1")) <= 22_000.0
+    assert play(site, snapshot_of(site), plan, 0.95)["b1"] >= 90.0
+
+
+def test_the_reserve_is_planned_on_top_of_the_target() -> None:
+    site = small_site(1)
+    kept = replace(site, vehicles=tuple(replace(v, reserve_soc_pct=5.0) for v in site.vehicles))
+    assert play(site, snapshot_of(site), made(kept, snapshot_of(site)), 0.95)["b1"] >= 95.0
 
 
 def test_two_plans_of_one_picture_are_the_same() -> None:

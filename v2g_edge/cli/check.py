@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from v2g_edge.cli.outcome import BAD_INPUT, DONE
+from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED
+from v2g_edge.cloud.prices import PriceFile
 from v2g_edge.config import ConfigError, load
 from v2g_edge.field.modbus.bus import device_problems
 
@@ -17,7 +18,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """One report on stdout; 2 when the file cannot be used."""
+    """One report on stdout; 2 when the file cannot be used, 1 when it can but its price file cannot."""
     try:
         settings = load(arguments.file)
     except ConfigError as error:
@@ -32,6 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
         return BAD_INPUT
     site = settings.site
     grid = site.grid.profile
+    prices = PriceFile(settings.prices).read()
+    if prices:
+        print(f"{arguments.file}: prices.file cannot be used; the daemon starts, and makes no plan of its own\n")
+        print("\n".join(f"  {line}" for line in prices.splitlines()))
+        return FAILED
     print(f"{arguments.file}: no problem")
     print(f"  {site.name}: {len(site.evses)} outlets, {len(site.feeders)} feeders, {len(site.vehicles)} vehicles")
     export = "allowed" if site.grid.export_allowed else "not allowed"

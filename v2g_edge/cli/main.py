@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "why": "v2g_edge.cli.why",
     "events": "v2g_edge.cli.events",
     "plan": "v2g_edge.cli.plan",
+    "capacity": "v2g_edge.cli.capacity",
     "stop": "v2g_edge.cli.operate",
     "hold": "v2g_edge.cli.operate",
     "release": "v2g_edge.cli.operate",

@@ -68,6 +68,7 @@ def lines_of(status: dict[str, Any]) -> list[str]:
 
 def _row(evse: dict[str, Any]) -> tuple[str, ...]:
     state = evse["fault"] or (evse["status"] if evse["connected"] else "silent")
+    state = ", ".join([state, *(risk.replace("_", " ").upper() for risk in evse["risks"])])
     return (
         evse["id"],
         evse["vehicle"] or "-",

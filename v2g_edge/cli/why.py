@@ -65,6 +65,12 @@ def lines_of(why: dict[str, Any]) -> list[str]:
         f"  wanted     {kilowatts(why['wish_w'])} kW, because: {why['reason']}",
         f"  permitted  {kilowatts(why['permit_w'])} kW for {number(why['valid_for_s'])} s; room {room} kW",
         f"  measured   {kilowatts(why['measured_w'])} kW; last command {why['ack']}",
+        *(
+            [f"  takes      {kilowatts(why['takes_w'])} kW at most, as it says or as was seen"]
+            if why["takes_w"] is not None
+            else []
+        ),
+        *([f"  departure  {', '.join(why['risks']).replace('_', ' ')}"] if why["risks"] else []),
         "",
         *table(("", "limit", "from kW", "to kW", "source"), rows, frozenset({0, 1, 4})),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from v2g_edge.model.plan import Price
+from v2g_edge.model.settings import PriceSettings
 
 MAX_LINES: Final = 200_000
 """Five years of quarter hours are 175,000 lines; a longer file is the wrong file."""
@@ -21,6 +22,39 @@ MAX_PER_MWH: Final = 100_000.0
 
 class BadPrices(ValueError):  # noqa: N818 - names the file's fault
     """The file cannot serve; the message lists every bad line (the first ``MAX_REPORTED``) with what is allowed."""
+
+
+class PriceFile:
+    """The price file of the settings, and what it said when it last could be read. Without a file there are no prices."""
+
+    def __init__(self, settings: PriceSettings) -> None:
+        self._path = Path(settings.file) if settings.file else None
+        self._year = settings.shift_to_year
+        self._seen: tuple[int, int] | None = (0, 0)
+        self.prices: tuple[Price, ...] = ()
+
+    def is_changed(self) -> bool:
+        """Whether the file is another one than at the last reading, come or gone."""
+        return self._path is not None and self._signature() != self._seen
+
+    def read(self) -> str:
+        """Read it anew; what is wrong with it, "" when nothing is. Prices known before stay: they hold for their own hours."""
+        if self._path is None:
+            return ""
+        self._seen = self._signature()
+        try:
+            self.prices = read_prices(self._path, shift_to_year=self._year)
+        except BadPrices as fault:
+            return str(fault)
+        return ""
+
+    def _signature(self) -> tuple[int, int] | None:
+        assert self._path is not None  # noqa: S101 - both callers have seen that there is one
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size
 
 
 def read_prices(path: Path, *, shift_to_year: int = 0) -> tuple[Price, ...]:

@@ -69,12 +69,19 @@ def offer_of(
     return offer, Ledger((*open_now, offer))
 
 
+def without(ledger: Ledger, request: str) -> Ledger:
+    """The ledger without the booking of ``request``; what it held may be sold again."""
+    return Ledger(tuple(offer for offer in ledger.offers if offer.request != request))
+
+
 def _free_w(depot: Depot, snapshot: Snapshot, room_w: tuple[float, ...], until_s: float, sold: tuple[Offer, ...]) -> list[float]:
     """Export that each outlet can hold until ``until_s`` beside all that is sold, every feeder's export limit kept."""
     frame, wall_s = depot.frame, snapshot.wall_s
     sold_w, sold_wh = dict.fromkeys(frame.ids, 0.0), dict.fromkeys(frame.ids, 0.0)
     for offer in sold:
         for name, power_w in offer.evse_w:
+            if name not in sold_w:
+                continue  # booked before the site file lost this outlet
             sold_w[name] += power_w
             sold_wh[name] += power_w * (offer.until_wall_s - wall_s) / 3600.0
     free_w = []

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, is_fresh
-from v2g_edge.model.site import Evse, VehicleType
+from v2g_edge.model.site import Evse, Site, VehicleType
 from v2g_edge.model.snapshot import EvseState, Snapshot
 
 WINDOW_S: Final = 600.0
@@ -104,13 +104,13 @@ def restarted(draws: Draws) -> Draws:
     return tuple(draw and replace(draw, told_s=-ANY_W, seen_s=-ANY_W, asked_w=0.0, window=None) for draw in draws)
 
 
-def powers_of(frame: Frame, snapshot: Snapshot, draws: Draws) -> tuple[dict[str, float], dict[str, float]]:
+def powers_of(site: Site, snapshot: Snapshot, draws: Draws) -> tuple[dict[str, float], dict[str, float]]:
     """For the rules, of those outlets that were seen to draw less than they may: (what they draw; what is enough for them).
 
     Enough is what an outlet may be told where its feeder is short, without its vehicle losing anything.
     """
     drawn_w, enough_w = {}, {}
-    for evse, draw, state in zip(frame.site.evses, draws, snapshot.evses, strict=bool(draws)):
+    for evse, draw, state in zip(site.evses, draws, snapshot.evses, strict=bool(draws)):
         if draw is None or not (draw.idle or draw.learned_w < ANY_W):
             continue
         if state.vehicle is None or state.vehicle.session != draw.session:

@@ -1,11 +1,11 @@
 """What people on site have ordered, kept on disk: a stop survives a restart and a power cut."""
 
-import os
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from v2g_edge.host.statefile import write_atomically
 from v2g_edge.model.snapshot import Operator
 
 log = structlog.get_logger()
@@ -29,10 +29,4 @@ class OperatorFile:
 
     def save(self, operator: Operator) -> None:
         """Replace the file; the new orders are on the disk when this returns. OSError where the disk refuses."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.encode(operator))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        write_atomically(self._path, msgspec.json.encode(operator))

@@ -4,6 +4,7 @@ A plain rule, not an optimum: departures first (earliest first, cheapest slots, 
 hour, each piece together with the cheaper piece that buys it back. Pure and deterministic.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from v2g_edge.model.plan import Plan, Price, Slot
@@ -11,7 +12,7 @@ from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.slots import Grid, Room, grid_of
-from v2g_edge.planner.stay import MARGIN_S, Stay, stays_of
+from v2g_edge.planner.stay import MARGIN_S, NOTHING, Past, Stay, stays_of
 
 FEEDER_SHARE: Final = 0.8
 """Departures are planned into four fifths of each feeder: the rules press a whole fleet when more is needed."""
@@ -29,12 +30,20 @@ SHORT_S: Final = 1.0
 """A vehicle that lacks less than a second of charging is on time."""
 
 
-def plan_from_prices(site: Site, snapshot: Snapshot, prices: tuple[Price, ...], settings: PriceSettings, wall_s: float) -> Plan:
+def plan_from_prices(
+    site: Site,
+    snapshot: Snapshot,
+    prices: tuple[Price, ...],
+    settings: PriceSettings,
+    wall_s: float,
+    pasts: Mapping[str, Past] = NOTHING,
+) -> Plan:
     """The plan from ``wall_s`` (UTC) on for everything that is plugged in. Never raises; without prices it charges at once.
 
     ``revision`` is the second it was made in. A vehicle without departure, SoC or capacity charges at once and never exports.
+    ``pasts``, by outlet: what was already taken out of its vehicle, and what that was seen to draw.
     """
-    stays = stays_of(site, snapshot.evses, wall_s)
+    stays = stays_of(site, snapshot.evses, wall_s, pasts)
     known = [stay.deadline_s for stay in stays if not stay.at_once]
     grid = grid_of(prices, settings, wall_s, max(known, default=wall_s) + MARGIN_S)
     if not prices:
@@ -46,7 +55,7 @@ def plan_from_prices(site: Site, snapshot: Snapshot, prices: tuple[Price, ...], 
             backs = {path: room.open_after(slot, grid.cheap, path) for path in {stay.path for stay in able}}
             for stay in able:
                 _export(stay, slot, backs[stay.path], grid, room, settings.wear_per_kwh)
-    room.widen(site, 1.0 - FEEDER_SHARE if on_time else 0.0)
+    room.widen(1.0 - FEEDER_SHARE if on_time else 0.0)
     for stay in stays:
         if stay.at_once:
             _charge(stay, range(len(grid)), grid, room, grid.edges[-1])
@@ -85,7 +94,7 @@ def _attempt(
     for stay in first:
         _charge(stay, range(len(grid)), grid, room, grid.edges[-1])
         stay.may_export = False
-    room.widen(site, share - 1.0)
+    room.widen(share - 1.0)
     return room, [stay for stay in queue if _charge(stay, grid.cheap, grid, room, stay.deadline_s) > SHORT_S]
 
 
@@ -127,7 +136,8 @@ def _export(stay: Stay, slot: int, backs: list[int], grid: Grid, room: Room, wea
     sell, seconds = grid.sell[slot], grid.seconds(slot, stay.deadline_s)
     if stay.power_w[slot] > 0.0 or sell is None or seconds < grid.edges[slot + 1] - grid.edges[slot]:
         return
-    if min(stay.depth_pct, stay.soc_pct[slot] - stay.floor_pct) < LEAST_PCT:
+    start_s = grid.edges[slot]
+    if min(stay.left_pct(start_s), stay.soc_pct[slot] - stay.floor_pct) < LEAST_PCT:
         return
     efficiency = stay.evse.efficiency
     worth = sell - wear_per_kwh / efficiency - GAIN_PER_KWH
@@ -137,13 +147,12 @@ def _export(stay: Stay, slot: int, backs: list[int], grid: Grid, room: Room, wea
         return
     given_w = 0.0
     if grid.later / efficiency**2 < worth:
-        spare_pct = min(stay.soc_pct[-1] - stay.goal_pct, _spare(stay, slot, len(grid)))
+        spare_pct = min(stay.soc_pct[-1] - stay.goal_pct, _spare(stay, slot, len(grid), start_s))
         given_w = max(min(budget_w, spare_pct / pct_per_w), 0.0)
         _move(stay, slot, -given_w * pct_per_w)
-        stay.depth_pct -= given_w * pct_per_w
-        stay.lowest_pct -= given_w * pct_per_w
+        stay.spend(start_s, given_w * pct_per_w)
     for back in backs:
-        if given_w >= budget_w or stay.depth_pct < LEAST_PCT or grid.buy[back] / efficiency**2 >= worth:
+        if given_w >= budget_w or stay.left_pct(start_s) < LEAST_PCT or grid.buy[back] / efficiency**2 >= worth:
             break
         given_w += _swap(stay, slot, back, grid, room, (budget_w - given_w) * pct_per_w) / pct_per_w
     stay.power_w[slot] = -given_w
@@ -151,9 +160,9 @@ def _export(stay: Stay, slot: int, backs: list[int], grid: Grid, room: Room, wea
         room.export[node][slot] -= given_w
 
 
-def _spare(stay: Stay, first: int, last: int) -> float:
+def _spare(stay: Stay, first: int, last: int, start_s: float) -> float:
     """How far the SoC may fall from slot ``first`` up to ``last`` (not included): to the floor, and by what the depth leaves."""
-    return min(min(stay.soc_pct[first:last]) - stay.floor_pct, stay.depth_pct)
+    return min(min(stay.soc_pct[first:last]) - stay.floor_pct, stay.left_pct(start_s))
 
 
 def _swap(stay: Stay, slot: int, back: int, grid: Grid, room: Room, wanted_pct: float) -> float:
@@ -166,13 +175,12 @@ def _swap(stay: Stay, slot: int, back: int, grid: Grid, room: Room, wanted_pct: 
     if free_w < least_w:
         return 0.0
     slope_s = stay.slope_s(stay.lowest_pct)
-    moved_pct = min(wanted_pct, free_w / stay.full_w * usable_s / slope_s, _spare(stay, slot, back))
+    moved_pct = min(wanted_pct, free_w / stay.full_w * usable_s / slope_s, _spare(stay, slot, back, grid.edges[slot]))
     if moved_pct < LEAST_PCT:
         return 0.0
     _take(stay, back, min(max(moved_pct * slope_s / usable_s * stay.full_w, least_w), free_w), room)
     _move(stay, slot, -moved_pct, back)
-    stay.depth_pct -= moved_pct
-    stay.lowest_pct -= moved_pct
+    stay.spend(grid.edges[slot], moved_pct)
     return moved_pct
 
 

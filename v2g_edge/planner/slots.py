@@ -7,7 +7,7 @@ from typing import Final
 
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import PriceSettings
-from v2g_edge.model.site import Feeder, Site
+from v2g_edge.model.site import Site
 
 SLOT_S: Final = 900.0
 """The European day-ahead market trades quarter hours since October 2025 (SDAC 15-minute MTU); hourly prices fit in."""
@@ -79,26 +79,43 @@ class Room:
     """What the feeders have left, in W by feeder and slot: for charging and for export. Nothing is netted between the two."""
 
     def __init__(self, site: Site, slots: int, share: float) -> None:
-        self.charge = {feeder.id: [share * charge_limit(site, feeder)] * slots for feeder in site.feeders}
-        self.export = {feeder.id: [export_limit(site, feeder)] * slots for feeder in site.feeders}
+        self._charge_w = charge_limits(site)
+        self.charge = {feeder: [share * limit_w] * slots for feeder, limit_w in self._charge_w.items()}
+        self.export = {feeder: [limit_w] * slots for feeder, limit_w in export_limits(site).items()}
 
     def open_after(self, slot: int, order: tuple[int, ...], path: tuple[str, ...]) -> list[int]:
         """The slots of ``order`` later than ``slot`` in which every feeder of ``path`` has something left to charge with."""
         rows = [self.charge[node] for node in path]
         return [k for k in order if k > slot and all(row[k] >= LEAST_W for row in rows)]
 
-    def widen(self, site: Site, share: float) -> None:
+    def widen(self, share: float) -> None:
         """Give charging a further ``share`` of each feeder's limit."""
-        for feeder in site.feeders:
-            more_w = share * charge_limit(site, feeder)
-            self.charge[feeder.id] = [left_w + more_w for left_w in self.charge[feeder.id]]
+        for feeder, limit_w in self._charge_w.items():
+            self.charge[feeder] = [left_w + share * limit_w for left_w in self.charge[feeder]]
 
 
-def charge_limit(site: Site, feeder: Feeder) -> float:
-    """What a feeder leaves for the chargers below it, in W: its limit less the safety margin and the largest base load."""
-    return max(feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0) - feeder.base_load_max_w, 0.0)
+def charge_limits(site: Site) -> dict[str, float]:
+    """By feeder what it leaves for the chargers below it, in W: its limit less the margin and the largest base loads below it."""
+    base_w = _sums(site, {feeder.id: feeder.base_load_max_w for feeder in site.feeders})
+    return {f.id: max(f.import_limit_w * _share(site) - base_w[f.id], 0.0) for f in site.feeders}
 
 
-def export_limit(site: Site, feeder: Feeder) -> float:
-    """What the chargers below a feeder may export together, in W (magnitude), with the least base load."""
-    return max(feeder.export_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0) + feeder.base_load_min_w, 0.0)
+def export_limits(site: Site) -> dict[str, float]:
+    """By feeder what the chargers below it may export together, in W (magnitude), with the least base loads below it."""
+    base_w = _sums(site, {feeder.id: feeder.base_load_min_w for feeder in site.feeders})
+    return {f.id: max(f.export_limit_w * _share(site) + base_w[f.id], 0.0) for f in site.feeders}
+
+
+def _share(site: Site) -> float:
+    return 1.0 - site.safety.feeder_margin_pct / 100.0
+
+
+def _sums(site: Site, own_w: dict[str, float]) -> dict[str, float]:
+    """A feeder carries its own base load and those of all feeders below it."""
+    parent, sums_w = {feeder.id: feeder.parent for feeder in site.feeders}, dict.fromkeys(own_w, 0.0)
+    for feeder, load_w in own_w.items():
+        node = feeder
+        while node:
+            sums_w[node] += load_w
+            node = parent[node]
+    return sums_w

@@ -1,9 +1,11 @@
 """One vehicle's stay as the planner sees it: what it lacks, how fast it fills, what it may give, and its plan so far."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, Site, VehicleType
 from v2g_edge.model.snapshot import EvseState, VehicleState
@@ -29,12 +31,29 @@ LEAST_SHARE: Final = 0.05
 """A curve that ends at 0 W would take for ever; the last trickle counts with a twentieth of full power (as in the rules)."""
 
 
+DAY_S: Final = 86_400.0
+"""Depth is counted by days of UTC, as in the safety table."""
+
+
+class Past(NamedTuple):
+    """What an outlet's vehicle has behind it: SoC taken out in the present event and today, and what it was seen to draw."""
+
+    event_pct: float = 0.0
+    day_pct: float = 0.0
+    drawn_w: float = ANY_W
+
+
+NO_PAST: Final = Past()
+NOTHING: Final[Mapping[str, Past]] = {}
+
+
 @dataclass(slots=True)
 class Stay:
     """``deadline_s`` (UTC) is the departure less a margin; −inf: charge at once. Powers are in W ≥ 0 at the grid side.
 
     ``filled_s[n]`` are the seconds from empty to ``n`` × ``STEP_PCT`` at full power, slack included. ``power_w`` (+ into the
     vehicle) and ``soc_pct`` (at the slot's end) are the plan so far. ``lowest_pct`` is the SoC with all planned export taken out.
+    ``depth_pct`` is what may be taken out in all, ``today_pct`` what until ``midnight_s`` (UTC).
     """
 
     evse: Evse
@@ -49,6 +68,8 @@ class Stay:
     export_w: float = 0.0
     floor_pct: float = 100.0
     depth_pct: float = 0.0
+    today_pct: float = 0.0
+    midnight_s: float = 0.0
     lowest_pct: float = 0.0
     power_w: list[float] = field(default_factory=list)
     soc_pct: list[float] = field(default_factory=list)
@@ -72,14 +93,25 @@ class Stay:
         step = min(max(-int(-soc_pct // STEP_PCT) - 1, 0), STEPS - 1)
         return (self.filled_s[step + 1] - self.filled_s[step]) / STEP_PCT
 
+    def left_pct(self, start_s: float) -> float:
+        """What may still be taken out in a slot that starts at ``start_s``."""
+        return min(self.depth_pct, self.today_pct) if start_s < self.midnight_s else self.depth_pct
+
+    def spend(self, start_s: float, by_pct: float) -> None:
+        """Plan to take ``by_pct`` out in the slot that starts at ``start_s``."""
+        self.depth_pct -= by_pct
+        self.lowest_pct -= by_pct
+        if start_s < self.midnight_s:
+            self.today_pct -= by_pct
+
     def _filled(self, soc_pct: float) -> float:
         step = min(max(int(soc_pct / STEP_PCT), 0), STEPS - 1)
         low_s, high_s = self.filled_s[step], self.filled_s[step + 1]
         return low_s + (high_s - low_s) * (soc_pct / STEP_PCT - step)
 
 
-def stays_of(site: Site, evses: tuple[EvseState, ...], wall_s: float) -> list[Stay]:
-    """All vehicles that are plugged in, in the order of ``Site.evses``."""
+def stays_of(site: Site, evses: tuple[EvseState, ...], wall_s: float, pasts: Mapping[str, Past] = NOTHING) -> list[Stay]:
+    """All vehicles that are plugged in, in the order of ``Site.evses``. ``pasts`` by outlet id."""
     kinds = {kind.id: kind for kind in site.vehicle_types}
     known = {vehicle.id: vehicle for vehicle in site.vehicles}
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
@@ -90,9 +122,12 @@ def stays_of(site: Site, evses: tuple[EvseState, ...], wall_s: float) -> list[St
             continue
         entry = known.get(vehicle.vehicle)
         kind = kinds.get(entry.type) if entry else None
-        stay = _stay(evse, _path(evse.feeder, parent), vehicle, kind, wall_s)
+        past = pasts.get(evse.id, NO_PAST)
+        reserve_pct = entry.reserve_soc_pct if entry else 0.0
+        stay = _stay(evse, _path(evse.feeder, parent), vehicle, kind, wall_s, past.drawn_w, reserve_pct)
         if entry and kind and entry.may_discharge and site.grid.export_allowed and not stay.at_once and state.fault == "":
-            _allow_export(stay, vehicle, kind, entry.reserve_soc_pct)
+            stay.midnight_s = wall_s - wall_s % DAY_S + DAY_S
+            _allow_export(stay, vehicle, kind, reserve_pct, past)
         stays.append(stay)
     return stays
 
@@ -105,11 +140,20 @@ def _path(node: str, parent: dict[str, str]) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _stay(evse: Evse, path: tuple[str, ...], vehicle: VehicleState, kind: VehicleType | None, wall_s: float) -> Stay:
-    full_w = max(min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w)), 0.0)
+def _stay(
+    evse: Evse,
+    path: tuple[str, ...],
+    vehicle: VehicleState,
+    kind: VehicleType | None,
+    wall_s: float,
+    drawn_w: float,
+    reserve_pct: float,
+) -> Stay:
+    full_w = max(min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w), drawn_w), 0.0)
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
     ceiling_pct = kind.max_soc_pct if kind else 100.0
-    goal_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct) + TARGET_MARGIN_PCT, max(ceiling_pct, 1.0), 100.0)
+    wanted_pct = known_or(vehicle.target_soc_pct, ceiling_pct) + reserve_pct
+    goal_pct = min(wanted_pct + TARGET_MARGIN_PCT, max(ceiling_pct, 1.0), 100.0)
     departure, soc = vehicle.departure_wall_s, vehicle.soc_pct
     certain = isinstance(departure, Reading) and isinstance(soc, Reading) and capacity_wh > 0.0
     deadline_s = departure.value - MARGIN_S if certain and isinstance(departure, Reading) else float("-inf")
@@ -125,12 +169,16 @@ def _stay(evse: Evse, path: tuple[str, ...], vehicle: VehicleState, kind: Vehicl
     )
 
 
-def _allow_export(stay: Stay, vehicle: VehicleState, kind: VehicleType, reserve_pct: float) -> None:
+def _allow_export(stay: Stay, vehicle: VehicleState, kind: VehicleType, reserve_pct: float, past: Past) -> None:
+    """As far as the envelope would let it: what it takes away later, a plan should not promise."""
     evse = stay.evse
     gives_w = known_or(vehicle.max_discharge_w, 0.0)
-    stay.export_w = max(min(evse.max_discharge_w, kind.max_discharge_w, gives_w), 0.0)
+    soh_pct = min(max(known_or(vehicle.soh_pct, 0.0), 0.0), 100.0) if kind.soh_floor_pct > 0.0 else 100.0
+    share = soh_pct / 100.0 if soh_pct >= kind.soh_floor_pct else 0.0
+    stay.export_w = max(min(evse.max_discharge_w, kind.max_discharge_w * share, gives_w), 0.0)
     stay.floor_pct = kind.min_soc_pct + reserve_pct + FLOOR_MARGIN_PCT
-    stay.depth_pct = min(kind.depth_per_event_pct, kind.depth_per_day_pct)
+    stay.depth_pct = max(min(kind.depth_per_event_pct - past.event_pct, kind.depth_per_day_pct), 0.0)
+    stay.today_pct = max(kind.depth_per_day_pct - past.day_pct, 0.0)
     able = evse.discharge_by != "none" and evse.dead_man != "none" and stay.export_w > 0.0
     stay.may_export = able and stay.export_w >= evse.min_discharge_w
 

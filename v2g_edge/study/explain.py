@@ -8,7 +8,7 @@ from typing import Any
 from v2g_edge.cycle import Outcome
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.plan import Plan
-from v2g_edge.model.reading import Measured, Reading
+from v2g_edge.model.reading import Measured, Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 
@@ -52,13 +52,46 @@ def _row(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> dict[s
         "soc_pct": _value(vehicle.soc_pct) if vehicle else None,
         "target_soc_pct": _value(vehicle.target_soc_pct) if vehicle else None,
         "departure_wall_s": _value(vehicle.departure_wall_s) if vehicle else None,
-        "power_w": _value(state.power_w),
+        "power_w": _power(site, snapshot, index),
+        "takes_w": _takes(snapshot, outcome, index),
         "permit_w": permit.power_w,
         "wish_w": permit.wish_w,
         "ack": state.command.ack,
         "bound_by": permit.bound_by.rule,
         "source": permit.bound_by.source,
+        "risks": _risks(evse.id, snapshot, outcome, index),
     }
+
+
+def _power(site: Site, snapshot: Snapshot, index: int) -> float | None:
+    """What flows at an outlet with a vehicle; an old report, or one of a vehicle that has left, says nothing about now."""
+    state = snapshot.evses[index]
+    fresh = is_fresh(state.power_w, snapshot.now_s, site.safety.charger_max_age_s)
+    return _value(state.power_w) if fresh and state.vehicle is not None else None
+
+
+def _takes(snapshot: Snapshot, outcome: Outcome, index: int) -> float | None:
+    """The most that the vehicle takes, by its own word or as it was seen; None where nothing is known beyond the plate."""
+    vehicle, draws = snapshot.evses[index].vehicle, outcome.memory.envelope.departures.draws
+    draw = draws[index] if draws else None
+    known = vehicle is not None and draw is not None and draw.session == vehicle.session and draw.most_w < ANY_W
+    return draw.most_w if known and draw is not None else None
+
+
+def _risks(evse: str, snapshot: Snapshot, outcome: Outcome, index: int) -> list[str]:
+    """What endangers this departure: "overdue", "impossible", "short", "not_charging"; as of the last look at the fleet."""
+    vehicle, told = snapshot.evses[index].vehicle, outcome.memory.envelope.departures
+    if vehicle is None:
+        return []
+    departs_s = _value(vehicle.departure_wall_s)
+    overdue = snapshot.clock_synced and departs_s is not None and departs_s < snapshot.wall_s
+    found = {
+        "overdue": overdue,
+        "impossible": evse in told.hopeless and not overdue,
+        "short": any(evse == short for short, _ in told.short),
+        "not_charging": evse in told.idle,
+    }
+    return [risk for risk, there in found.items() if there]
 
 
 def describe_why(site: Site, snapshot: Snapshot, outcome: Outcome, evse_id: str) -> dict[str, Any]:
@@ -81,7 +114,9 @@ def describe_why(site: Site, snapshot: Snapshot, outcome: Outcome, evse_id: str)
         "permit_w": permit.power_w,
         "room_w": [permit.min_w, permit.max_w],
         "valid_for_s": permit.valid_for_s,
-        "measured_w": _value(snapshot.evses[index].power_w),
+        "measured_w": _power(site, snapshot, index),
+        "takes_w": _takes(snapshot, outcome, index),
+        "risks": _risks(evse_id, snapshot, outcome, index),
         "ack": snapshot.evses[index].command.ack,
         "limits": limits,
     }

@@ -1,0 +1,103 @@
+"""The counter where capacity is sold: bookings on disk before they are answered, so that no restart sells anything twice.
+
+``departure.capacity`` reckons what there is; this file keeps what was promised. A booking is no permit and no plan: whoever books
+sends the plan that delivers it, and each tick still decides what may flow.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from v2g_edge.departure.capacity import Ledger, Offer, Request, offer_of, without
+from v2g_edge.departure.departures import depot_of
+from v2g_edge.host.statefile import write_atomically
+from v2g_edge.model.frame import frame_of
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+PREVIEW_S: Final = 3_600.0
+"""Unless asked otherwise, what could be held for an hour."""
+LONGEST_S: Final = 86_400.0
+"""A day: nobody knows the missions after the next."""
+MOST_W: Final = 1e8
+LONGEST_NAME: Final = 64
+ALLOWED: Final = (
+    "book and service (1-64 characters), wanted_w (above 0, at most 1e8), duration_s (above 0, at most 86400), cancel"
+)
+
+
+class Counter:
+    """Serves requests against the last tick. ``path`` holds the ledger; one that cannot be read sells nothing."""
+
+    def __init__(self, site: Site, path: Path) -> None:
+        self._depot = depot_of(frame_of(site))
+        self._path = path
+
+    def serve(self, params: dict[str, Any], snapshot: Snapshot, permits: tuple[Permit, ...]) -> dict[str, Any]:
+        """Book, cancel, or only look. ValueError says what is allowed; OSError where the disk refuses: then nothing is booked.
+
+        Booking the same id again gives the same answer and books nothing more.
+        """
+        request, cancel = _parse(params)
+        ledger = self._load()
+        if cancel:
+            if all(offer.request != cancel for offer in ledger.offers):
+                raise ValueError(f"nothing is booked as {cancel!r}")
+            ledger = without(ledger, cancel)
+            self._save(ledger)
+            log.info("capacity_cancelled", request=cancel)
+        if request.id and not snapshot.clock_synced:
+            raise ValueError("wall time is not synchronised: until when something would be sold cannot be said")
+        room_w = tuple(max(-permit.min_w, 0.0) for permit in permits)
+        offer, after = offer_of(self._depot, snapshot, room_w, request, ledger)
+        if request.id and after != ledger:
+            self._save(after)
+            log.info("capacity_booked", request=offer.request, service=offer.service, power_w=offer.total_w)
+        kept = after if request.id else ledger
+        open_now = [_plain(each) for each in kept.offers if each.until_wall_s > snapshot.wall_s]
+        return {"offer": _plain(offer), "booked": any(each["id"] == request.id for each in open_now), "open": open_now}
+
+    def _load(self) -> Ledger:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Ledger)
+        except FileNotFoundError:
+            return Ledger()
+        except (OSError, msgspec.MsgspecError) as error:
+            text = f"{self._path} cannot be read ({error}), so what is sold is not known and nothing is offered"
+            raise ValueError(f"{text}; restore it, or remove it when all that was sold is over") from error
+
+    def _save(self, ledger: Ledger) -> None:
+        write_atomically(self._path, msgspec.json.encode(ledger))
+
+
+def _plain(offer: Offer) -> dict[str, Any]:
+    return {
+        "id": offer.request,
+        "service": offer.service,
+        "until_wall_s": offer.until_wall_s,
+        "power_w": offer.total_w,
+        "evse_w": dict(offer.evse_w),
+    }
+
+
+def _parse(params: dict[str, Any]) -> tuple[Request, str]:
+    """The request, with an empty id where nothing is to be booked; and the id whose booking ends, "" for none."""
+    names = {key: params.get(key, "") for key in ("book", "service", "cancel")}
+    power_w, duration_s = params.get("wanted_w", MOST_W), params.get("duration_s", PREVIEW_S)
+    wrong = params.keys() - {*names, "wanted_w", "duration_s"}
+    texts = all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names.values())
+    if wrong or not texts or not _within(power_w, MOST_W) or not _within(duration_s, LONGEST_S):
+        raise ValueError(f"capacity takes {ALLOWED}; found {params!r}")
+    if bool(names["book"]) != bool(names["service"]) or (names["book"] and ("wanted_w" not in params or names["cancel"])):
+        raise ValueError(f"a booking needs book, service and wanted_w, and no cancel; found {params!r}")
+    return Request(names["book"], names["service"], float(power_w), float(duration_s)), names["cancel"]
+
+
+def _within(value: object, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0.0 < value <= most
