@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
-from websockets.asyncio.connection import broadcast
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from v2g_edge.field.ocpp.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
 from v2g_edge.field.ocpp.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outgoing import ROUTINE
+from v2g_edge.field.ocpp.wire import Message, Wire
 
 log = structlog.get_logger()
 
@@ -26,14 +25,15 @@ UNREAD_MAX: Final = 1 << 20
 """Octets that wait in a socket whose station does not read them: more than any answer, less than what would hurt us."""
 
 BINARY_CLOSE: Final = 1003
-"""RFC 6455 7.4.1: a type of data that cannot be accepted. OCPP-J is text."""
+NONSENSE_CLOSE: Final = 1008
+"""RFC 6455 7.4.1: a type of data that cannot be accepted (OCPP-J is text), and a violated policy."""
 
 
 class Owner(Protocol):
     """Who answers for a connection."""
 
-    async def take_call(self, connection: "Connection", call: CallIn) -> None:
-        """Answer through ``connection.answer`` or ``refuse``. Calls of one station come one after the other."""
+    def take_call(self, connection: "Connection", call: CallIn) -> None:
+        """Answer through ``connection.answer`` or ``refuse``, now or later."""
 
     def take_send(self, message: SendIn) -> None:
         """An unconfirmed message."""
@@ -50,7 +50,7 @@ class Connection:
 
     __slots__ = ("_deadline_s", "_loop", "_machine", "_owner", "_sending", "_strays", "_timer", "_waiting", "identity", "ws")
 
-    def __init__(self, ws: ServerConnection, machine: Machine, owner: Owner, identity: str) -> None:
+    def __init__(self, ws: Wire, machine: Machine, owner: Owner, identity: str) -> None:
         self.ws = ws
         self.identity = identity
         self._machine = machine
@@ -68,22 +68,9 @@ class Connection:
         return self._machine.version
 
     async def run(self) -> None:
-        """Read frames until the link is gone."""
-        machine, now_s = self._machine, self._loop.time
+        """Take frames until the link is gone."""
         try:
-            while self._strays < STRAYS_MAX:
-                frame = await self.ws.recv()
-                if isinstance(frame, bytes):
-                    log.warning("station_sent_binary", station=self.identity, octets=len(frame))
-                    await self.ws.close(BINARY_CLOSE, "OCPP-J is text")
-                    return
-                self._owner.take_life()
-                machine.receive(frame, now_s())
-                await self._dispatch()
-            log.warning("station_talks_nonsense", station=self.identity, strays=self._strays)
-            await self.ws.close(1008, "not OCPP-J")
-        except ConnectionClosed:
-            pass
+            await self.ws.listen(self._take)
         finally:
             self._end()
 
@@ -107,10 +94,12 @@ class Connection:
     def answer(self, message_id: MessageId, payload: dict[str, Any]) -> None:
         """Answer a call of the station. ValueError when the payload violates the schema."""
         self._machine.answer(message_id, payload)
+        self._send()
 
     def refuse(self, message_id: MessageId, code: str, description: str = "") -> None:
         """Answer a call of the station with an error."""
         self._machine.refuse(message_id, code, description)
+        self._send()
 
     def ping(self, on_pong: Callable[[], None]) -> None:
         """Send a WebSocket ping; ``on_pong`` is called when it is answered."""
@@ -129,26 +118,36 @@ class Connection:
         """End the link; ``run`` returns."""
         await self.ws.close(code, reason)
 
-    async def _dispatch(self) -> None:
+    def _take(self, frame: Message) -> None:
+        """One message of the station."""
+        if isinstance(frame, bytes):
+            log.warning("station_sent_binary", station=self.identity, octets=len(frame))
+            self.ws.give_up(BINARY_CLOSE, "OCPP-J is text")
+            return
+        self._owner.take_life()
+        self._machine.receive(frame, self._loop.time())
+        self._settle()
+        if self._strays >= STRAYS_MAX:
+            log.warning("station_talks_nonsense", station=self.identity, strays=self._strays)
+            self.ws.give_up(NONSENSE_CLOSE, "not OCPP-J")
+
+    def _settle(self) -> None:
         """Hand on what the machine has to tell, and send what it has to send."""
         for event in self._machine.events():
             if type(event) is CallIn:
-                await self._owner.take_call(self, event)
+                self._owner.take_call(self, event)
             else:
                 self._tell(event)
         self._send()
 
-    def _settle(self) -> None:
-        """As ``_dispatch``, from outside the reader, where no call of the station can be among the events."""
-        for event in self._machine.events():
-            self._tell(event)
-        self._send()
-
     def _send(self) -> None:
-        """Hand frames to the socket without waiting (``broadcast`` never does): a stop must not queue behind a slow reader."""
+        """Hand frames to the socket without waiting: a stop must not queue behind a slow reader."""
         self._arm()
-        for frame in self._machine.frames():
-            broadcast((self.ws,), frame, text=True)
+        frames = self._machine.frames()
+        if not frames:
+            return
+        for frame in frames:
+            self.ws.post(frame)
         if self.ws.transport.get_write_buffer_size() > UNREAD_MAX:
             log.warning("station_does_not_read", station=self.identity, octets=UNREAD_MAX)
             self.ws.transport.abort()

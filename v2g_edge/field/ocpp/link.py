@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from websockets.asyncio.server import ServerConnection
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.charger import OutletPort
@@ -23,6 +22,7 @@ from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.v16 import V16
 from v2g_edge.field.ocpp.v21 import V21
 from v2g_edge.field.ocpp.v201 import V201
+from v2g_edge.field.ocpp.wire import Wire
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ class StationLink:
         self._unanswered = False
         self._ping_sent_s = 0.0
 
-    async def serve(self, ws: ServerConnection, version: Version, prefix: str) -> None:
+    async def serve(self, ws: Wire, version: Version, prefix: str) -> None:
         """Run one link to its end. A link that still stands gives way: the station knows better than TCP whether it is dead."""
         identity = self.station.settings.identity
         old = self.connection
@@ -85,8 +85,8 @@ class StationLink:
                 self.station.link_down()
                 log.warning("station_disconnected", station=identity, code=ws.close_code, reason=ws.close_reason)
 
-    async def take_call(self, connection: Connection, call: CallIn) -> None:
-        """Answer one call: read it, let the station take it in, write it to disk, then answer."""
+    def take_call(self, connection: Connection, call: CallIn) -> None:
+        """Answer one call: read it, let the station take it in, and answer when what came of it is on disk."""
         dialect = self._dialect
         if connection is not self.connection or dialect is None:
             connection.refuse(call.id, "GenericError", "this link was replaced by a newer one")
@@ -99,13 +99,17 @@ class StationLink:
             log.warning("station_payload_odd", station=self.station.settings.identity, action=call.action, problems=told)
         try:
             payload = dialect.answer(call.action, call.payload)
-            await self._store.commit()
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be read: {fault!r}")
             return
         except sqlite3.Error as fault:
-            log.error("transaction_store_failed", station=self.station.settings.identity, fault=str(fault))
-            connection.refuse(call.id, "InternalError", "not stored; send it again")
+            self._not_stored(connection, call, fault)
+            return
+        self._store.when_durable(partial(self._answer, connection, call, payload))
+
+    def _answer(self, connection: Connection, call: CallIn, payload: dict[str, Any], failed: sqlite3.Error | None) -> None:
+        if failed is not None:
+            self._not_stored(connection, call, failed)
             return
         connection.answer(call.id, payload)
         self.station.remember_told(call.action, call.payload)
@@ -116,7 +120,11 @@ class StationLink:
         if self.station.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "BootNotification":
-            self._booted(dialect.version, accepted=payload["status"] == "Accepted")
+            self._booted(connection.version, accepted=payload["status"] == "Accepted")
+
+    def _not_stored(self, connection: Connection, call: CallIn, fault: sqlite3.Error) -> None:
+        log.error("transaction_store_failed", station=self.station.settings.identity, fault=str(fault))
+        connection.refuse(call.id, "InternalError", "not stored; send it again")
 
     def expect(self, requested: str) -> None:
         """A message was asked for (TriggerMessage): it is welcome also while the boot is pending."""

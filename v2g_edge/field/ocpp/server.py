@@ -23,6 +23,7 @@ from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
 from v2g_edge.field.ocpp.storm import Storm
 from v2g_edge.field.ocpp.tokens import Tokens
+from v2g_edge.field.ocpp.wire import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings
 from v2g_edge.model.settings import Station as StationSettings
@@ -157,6 +158,7 @@ class CentralSystem:
             subprotocols=[Subprotocol(SUBPROTOCOL[version]) for version in VERSIONS],
             process_request=judge,
             process_response=_log_refusal,
+            create_connection=Wire,
             extensions=[DEFLATE],
             compression=None,
             server_header=None,
@@ -183,6 +185,7 @@ class CentralSystem:
         return response
 
     async def _handle(self, ws: ServerConnection) -> None:
+        assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
         assert ws.request is not None  # noqa: S101 - the handshake is over
         self._connections += 1
         link = self.links[identity_of(ws.request.path)]

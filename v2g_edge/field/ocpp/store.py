@@ -6,6 +6,7 @@ registers in between are written every few seconds: what a sudden end takes of t
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -45,8 +46,11 @@ class TransactionStore(Protocol):
     def remember(self, key: str, value: str) -> None:
         """Write a text under a key. Durable only after ``commit``."""
 
-    async def commit(self) -> None:
-        """Return when everything saved so far is on disk. Callers of the same moment share one write."""
+    def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
+        """Call ``then`` once everything saved so far is on disk: at once when it is, else after one write for all who wait.
+
+        ``then`` gets the fault when it could not be written.
+        """
 
     def flush(self) -> None:
         """Write what is left, at the end of a run."""
@@ -62,7 +66,7 @@ class SqliteStore:
         self._db.executescript(_SCHEMA)
         self._dirty = False
         self._lasting = False
-        self._committed: asyncio.Future[None] | None = None
+        self._waiting: list[Callable[[sqlite3.Error | None], None]] = []
         self._encode = msgspec.json.Encoder().encode
         self._decoder = msgspec.json.Decoder(Session)
 
@@ -102,15 +106,14 @@ class SqliteStore:
         self._lasting = True
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
 
-    async def commit(self) -> None:
+    def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been handled."""
         if not self._dirty:
+            then(None)
             return
-        if self._committed is None:
-            loop = asyncio.get_running_loop()
-            self._committed = loop.create_future()
-            loop.call_soon(self._write)
-        await self._committed
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._waiting.append(then)
 
     def flush(self) -> None:
         """See ``TransactionStore``."""
@@ -122,7 +125,8 @@ class SqliteStore:
             self._dirty = True
 
     def _write(self) -> None:
-        waiting, self._committed = self._committed, None
+        waiting, self._waiting = self._waiting, []
+        failed = None
         try:
             if self._dirty:
                 self._db.execute("COMMIT")
@@ -132,8 +136,6 @@ class SqliteStore:
                     self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
                     self._lasting = False
         except sqlite3.Error as fault:
-            if waiting is not None and not waiting.done():
-                waiting.set_exception(fault)
-            return
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+            failed = fault
+        for then in waiting:
+            asyncio.get_running_loop().call_soon(then, failed)
