@@ -17,7 +17,7 @@ from v2g_edge.model.settings import Listener, Station, StationEvse
 class Depot:
     """Everything a test needs in one hand. ``wakes`` counts how often the tick was woken early."""
 
-    def __init__(self, state_dir: Path | None = None, **evse_changes: Any) -> None:
+    def __init__(self, state_dir: Path | None = None, *, of_stations: dict[str, Any] | None = None, **evse_changes: Any) -> None:
         site = small_site(3)
         evses = tuple(replace(evse, fallback_w=11_000.0, **evse_changes) for evse in site.evses)
         evses = (*evses[:2], replace(evses[2], discharge_by="setpoint"))
@@ -26,7 +26,8 @@ class Depot:
         self.board = Board(self.site, self._wake)
         self.clock = Clock()
         self.stations = tuple(
-            Station(identity, (StationEvse(evse),)) for identity, evse in (("old", "b1"), ("new", "b2"), ("newest", "b3"))
+            Station(identity, (StationEvse(evse),), **(of_stations or {}))
+            for identity, evse in (("old", "b1"), ("new", "b2"), ("newest", "b3"))
         )
         self.listener = Listener("127.0.0.1", 0, 0)
         self.central = CentralSystem((self.listener,), self.stations, self.site, self.board, self.clock, state_dir=state_dir)

@@ -11,12 +11,13 @@ import structlog
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.charger import OutletPort
-from v2g_edge.field.ocpp.connection import Connection
+from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.dialect import Dialect
 from v2g_edge.field.ocpp.events import Answered, CallIn, Refused, SendIn
 from v2g_edge.field.ocpp.machine import Machine
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.onboarding import Onboarding
+from v2g_edge.field.ocpp.starting import start_waiting
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.v16 import V16
@@ -92,7 +93,9 @@ class StationLink:
             connection.refuse(call.id, "GenericError", "this link was replaced by a newer one")
             return
         if dialect.unwelcome(call.action):
-            connection.refuse(call.id, "SecurityError", "the boot is not accepted yet: send BootNotification, or what is asked for")
+            connection.refuse(
+                call.id, "SecurityError", "the boot is not accepted yet: send BootNotification, or what is asked for"
+            )
             return
         if call.problems:
             told = [f"{problem.where}: {problem.what}" for problem in call.problems]
@@ -119,6 +122,8 @@ class StationLink:
             return  # gone while the disk wrote
         if self.station.signed:
             self._send_certificate(connection, call.payload)
+        if call.action == "StatusNotification":
+            start_waiting(connection, self.station)
         if call.action == "BootNotification":
             self._booted(connection.version, accepted=payload["status"] == "Accepted")
 
@@ -146,8 +151,7 @@ class StationLink:
         payload = {"certificateChain": self.station.signed}
         payload |= {name: request[name] for name in ("certificateType", "requestId") if name in request}
         self.station.signed = ""
-        connection.start_call("CertificateSigned", payload)
-        log.info("certificate_sent", station=connection.identity)
+        connection.start_call("CertificateSigned", payload).add_done_callback(partial(_tell_installed, connection.identity))
 
     def take_send(self, message: SendIn) -> None:
         """Unconfirmed messages: periodic event streams (2.1)."""
@@ -235,3 +239,13 @@ class StationLink:
     def _set_ports(self, connection: Connection | None) -> None:
         for port in self.ports.values():
             port.connection = connection
+
+
+def _tell_installed(identity: str, done: "asyncio.Future[Outcome]") -> None:
+    """What became of a certificate that was signed for a station: one that it does not take is nobody's."""
+    outcome = done.result()
+    status = outcome.payload.get("status") if isinstance(outcome, Answered) else type(outcome).__name__
+    if status == "Accepted":
+        log.info("station_certificate_installed", station=identity)
+    else:
+        log.error("station_certificate_not_installed", station=identity, status=status)

@@ -12,6 +12,7 @@ import structlog
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.connection import Connection, Outcome
 from v2g_edge.field.ocpp.events import Answered, Expired, accepted
+from v2g_edge.field.ocpp.facts import Identity
 from v2g_edge.field.ocpp.leases import Shape, default_profile
 from v2g_edge.field.ocpp.machine import TIMEOUT_S
 from v2g_edge.field.ocpp.messages import Version
@@ -124,9 +125,7 @@ class Onboarding:
             await self._set_2("SampledDataCtrlr", "TxUpdatedInterval", interval)
 
     async def _change_16(self, key: str, value: str) -> bool:
-        outcome = await self._connection.call(
-            "ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s
-        )
+        outcome = await self._connection.call("ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s)
         status = outcome.payload.get("status") if isinstance(outcome, Answered) else _told(outcome)
         return self._told_if_refused(key, value, status in ("Accepted", "RebootRequired"), status)
 
@@ -162,7 +161,10 @@ class Onboarding:
                         self._station.power_monitors[result["id"]] = number
 
     async def _ask_what_we_missed(self) -> None:
-        """Status of every outlet; a station does not report again by itself what it reported before we knew it."""
+        """Who it is where nobody knows (some tell only when they are asked: evcc #6906), and the status of every outlet."""
+        if self._station.identity == Identity():
+            who = {"requestedMessage": "BootNotification"}
+            await self._connection.call("TriggerMessage", who, priority=BULK, timeout_s=BULK_S)
         for outlet in self._station.outlets.values():
             wire = outlet.wire
             payload: dict[str, Any] = {"requestedMessage": "StatusNotification"}

@@ -23,6 +23,7 @@ class Outlet:
         self.finer = Finer()
         self.watch = Watch(evse.fallback_w)
         self.saved_s = -math.inf
+        self.waits_for_start = False
         self.reported = StatusReport(wire.ocpp_evse, wire.ocpp_connector, "unknown")
 
     def may_take(self, ladder: tuple[Shape, ...]) -> None:

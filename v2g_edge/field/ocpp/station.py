@@ -129,8 +129,17 @@ class Station:
             elif report.ocpp_evse == 0:
                 shown = report if report.status in ("faulted", "unavailable") else outlet.reported
             if shown is not None:
-                urgent = bool(shown.fault) and shown.fault != self._board.evse(outlet.evse.id).fault
+                before = self._board.evse(outlet.evse.id)
+                urgent = bool(shown.fault) and shown.fault != before.fault
+                outlet.waits_for_start = shown.status == "occupied" != before.status and outlet.session is None
                 self._board.update_evse(outlet.evse.id, urgent=urgent, status=shown.status, fault=shown.fault)
+
+    def take_waiting(self) -> list[int]:
+        """The outlets at which a vehicle has just been plugged in and waits for a remote start, each told once."""
+        waiting = [number for number, outlet in self.outlets.items() if outlet.waits_for_start and self.make.quirk.remote_start]
+        for outlet in self.outlets.values():
+            outlet.waits_for_start = False
+        return waiting
 
     def took_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False) -> None:
         """Meter values of an outlet. Only what is newer than what we have is the present; the rest is history."""
@@ -202,7 +211,7 @@ class Station:
             return False
         try:
             self.signed = self.authority.sign_request(csr_pem, self.settings.identity, self._clock.wall_s())
-        except ValueError as fault:
+        except (OSError, ValueError) as fault:
             log.warning("certificate_request_refused", station=self.settings.identity, why=str(fault))
             return False
         return True
