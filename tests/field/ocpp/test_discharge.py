@@ -140,3 +140,32 @@ def test_what_may_be_commanded_never_exceeds_the_permit(power_w: float, least_w:
     allowed_w = watch.allowed_w(power_w, least_w)
     assert min(power_w, 0.0) <= allowed_w <= max(power_w, 0.0)
     assert not (proof == "refuted" and allowed_w < 0.0)
+
+
+async def test_what_one_station_of_a_make_refutes_no_sister_may_do_any_more_and_none_can_prove_again(depot: Depot) -> None:
+    """Two stations of one make probe at the same time: one goes the wrong way, the other exports."""
+    stations = [await ready(depot, "new", "2.1"), await ready(depot, "newest", "2.1")]
+    ports = {evse: depot.central.ports[evse] for evse in ("b2", "b3")}
+    for station in stations:
+        await station.call("TransactionEvent", STARTED)
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["accepted"] * 2
+    await measured(depot, stations[0], 1, 9_000.0)
+    await measured(depot, stations[1], 1, -1_900.0)
+    assert [depot.board.evse(evse).proven_discharge for evse in ports] == [False, False]
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["rejected"] * 2
+    for station in stations:
+        last = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]
+        assert (last["limit"], last["operationMode"]) == (0, "ChargingOnly")
+        await station.close()
+
+
+async def test_a_proven_station_stops_when_a_sister_goes_the_wrong_way(depot: Depot) -> None:
+    station, port = await ready(depot), depot.central.ports["b2"]
+    await station.call("TransactionEvent", STARTED)
+    await port.write_permit(permit("b2", -30_000.0))
+    await measured(depot, station, 1, -1_900.0)
+    make = depot.central.links["new"].station.make
+    make._store.remember(f"discharge/2.0.1/{make.identity.kind()}", "refuted")
+    assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
+    assert depot.board.evse("b2").proven_discharge is False
+    await station.close()

@@ -146,7 +146,7 @@ class OutletPort:
         if self._silent >= SILENT_MAX:
             log.warning("discharge_to_silent_station", evse=permit.evse, unanswered=self._silent)
             return 0.0
-        outlet.watch.proof = self._station.make.proof() if outlet.watch.proof == "unknown" else outlet.watch.proof
+        self._station.make.consult(outlet)
         return outlet.watch.allowed_w(permit.power_w, outlet.evse.min_discharge_w)
 
     async def _compare(self, connection: Connection, version: Version) -> None:

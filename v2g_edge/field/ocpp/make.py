@@ -47,8 +47,17 @@ class Make:
             log.info("station_quirk", station=self.station, make=self.identity.kind(), reason=self.quirk.reason)
         for outlet in self._outlets.values():
             outlet.may_take(self.quirk.ladder())
-            outlet.watch.proof = self.proof()
-            self._board.update_evse(outlet.evse.id, proven_discharge=outlet.watch.proof == "proven")
+            self._take(outlet, self.proof())
+
+    def consult(self, outlet: Outlet) -> None:
+        """What a sister has shown meanwhile: a proof where this one has none, a refutation in any case."""
+        known, proof = self.proof(), outlet.watch.proof
+        if known != proof and (proof == "unknown" or known == "refuted"):
+            self._take(outlet, known)
+
+    def _take(self, outlet: Outlet, proof: Proof) -> None:
+        outlet.watch.proof = proof
+        self._board.update_evse(outlet.evse.id, proven_discharge=proof == "proven")
 
     def judged(self, outlet: Outlet, before: Proof) -> None:
         """The outlet's watch has seen something; ``before``: its proof until then."""
@@ -66,6 +75,10 @@ class Make:
     def _remember_proof(self, outlet: Outlet) -> None:
         """For all stations of this make."""
         proof, kind = outlet.watch.proof, self.identity.kind()
+        if self.proof() == "refuted" != proof:
+            log.warning("discharge_refuted_elsewhere", evse=outlet.evse.id, make=kind)
+            self._take(outlet, "refuted")
+            return
         self._store.remember(f"discharge/{self.version}/{kind}", proof)
         self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
         if proof == "refuted":

@@ -3,12 +3,14 @@
 import sys
 from typing import Final
 
-from v2g_edge.field.ocpp import admission, compliance, connection, frames, leases, machine, onboarding, outgoing, store
+from v2g_edge.field.ocpp import admission, charger, compliance, connection, frames, leases, machine, onboarding, outgoing, store
 from v2g_edge.field.ocpp.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
 from v2g_edge.field.ocpp.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED
+from v2g_edge.field.ocpp.quirks import QUIRKS, Quirk
+from v2g_edge.field.ocpp.starting import TOKEN
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.model.settings import Listener
 
@@ -48,10 +50,17 @@ with 404, and the log says why.
    2.1: CentralSetpoint with `setpoint` and `dischargeLimit` below zero and `limit` 0 (`discharge_by = "setpoint"`). The
    first discharge of a make (vendor, model, firmware) is at most {probe_w:.0f} W; the meter proves it (half of what was
    asked, after {settle_s:.0f} s) or refutes it (charging with more than {wrong_w:.0f} W). What GetCompositeSchedule
-   answers is compared at once. A refuted make never gets a negative value again.
+   answers is compared at once. A refuted make never gets a negative value again, at none of its stations. After
+   {silent} setpoints in a row without an answer a station is told to stop only.
 4. **Refusals.** What stands in the way is cleared once, then other shapes are tried: {shapes}. What worked is kept.
 5. **A stop passes everything**: it goes before all other calls and waits at most {patience_s:g} s for the answer to the
    one before it; a lease waits at most {lease_patience_s:g} s.
+6. **Compliance.** Every reading is held against what was commanded and may be in force ({tolerance_w:.0f} W or
+   {tolerance_share:.0%}); every {compare_min:.0f} min a renewal is followed by GetCompositeSchedule, after a
+   contradiction the next one too. A score from 1 to 0 forgets over about twenty readings; a contradiction weighs as five
+   of them. Below {trust_below:g} the station does not follow (`disobedient` in `events.md`: quarantined, counted at its
+   maximum, never exporting, until an operator ends it), from {trust_again:g} it does again.
+7. **After a boot** everything is said again at once: default, metering, lease.
 
 ## What a station says
 
@@ -106,6 +115,12 @@ def render() -> str:
         settle_s=compliance.SETTLE_S,
         wrong_w=compliance.WRONG_WAY_W,
         shapes=shapes,
+        silent=charger.SILENT_MAX,
+        tolerance_w=compliance.TOLERANCE_W,
+        tolerance_share=compliance.TOLERANCE_SHARE,
+        compare_min=charger.COMPARE_S / 60.0,
+        trust_below=compliance.TRUST_BELOW,
+        trust_again=compliance.TRUST_AGAIN,
         patience_s=machine.SAFETY_PATIENCE_S,
         lease_patience_s=machine.SETPOINT_PATIENCE_S,
         measurands=", ".join(MEASURANDS),
@@ -114,7 +129,7 @@ def render() -> str:
         failures=admission.FAILURES_MAX,
         locked_s=admission.LOCKED_S,
     )
-    return intro + "\n".join([*_limits(), "", *_operations(), "", *_messages()]) + "\n"
+    return intro + "\n".join([*_limits(), "", *_quirks(), "", *_operations(), "", *_messages()]) + "\n"
 
 
 def _shape(shape: leases.Shape) -> str:
@@ -134,6 +149,38 @@ def _limits() -> list[str]:
         ("first transaction id of 1.6", str(store.FIRST_TRANSACTION)),
     )
     return [f"| {what} | {limit} |" for what, limit in rows]
+
+
+def _quirks() -> list[str]:
+    lines = [
+        "## What is peculiar to makes",
+        "",
+        "Known by what BootNotification says (`*`: anything); the first row that fits counts. A row takes away or adds patience,",
+        "and never says that a discharge is proven. `limit_unit`, `remote_start`, `answers_within_s` and `discharges` of a",
+        f"station in the site file come on top. A remote start is for identifier `{TOKEN}`, which no vehicle of the site should",
+        "have: so started, a vehicle charges and never discharges.",
+        "",
+        "| vendor | model | firmware | what we do | because | seen in |",
+        "|---|---|---|---|---|---|",
+    ]
+    return lines + [
+        f"| {q.vendor} | {q.model} | {q.firmware} | {_heeded(q)} | {q.reason} | {q.source} |".replace("*", "\\*") for q in QUIRKS
+    ]
+
+
+def _heeded(quirk: Quirk) -> str:
+    told = (
+        (quirk.unit, f"limits in {quirk.unit} only"),
+        (quirk.measurands, "asked for " + ", ".join(quirk.measurands)),
+        (quirk.settings, "first " + ", ".join(f"`{key}={value}`" for key, value in quirk.settings)),
+        (quirk.make_available, "made available"),
+        (quirk.ask_status, "asked for its status after a boot too"),
+        (quirk.remote_start, "started when a vehicle comes"),
+        (quirk.answers_within_s, f"waited for {quirk.answers_within_s:g} s"),
+        (quirk.energy_factor != 1.0, f"registers × {quirk.energy_factor:g}"),
+        (not quirk.discharges, "never told to discharge"),
+    )
+    return "; ".join(text for heeded, text in told if heeded)
 
 
 def _operations() -> list[str]:
