@@ -92,15 +92,13 @@ class Finer:
         log.warning("droop_refused", station=station, ocpp_evse=ocpp_evse, why=why)
 
     def pulled(self, transaction: str, now_s: float) -> dict[str, Any]:
-        """The answer to PullDynamicScheduleUpdate: the present numbers while the lease stands. Never revives one that has ended.
-
-        Where the wanted setpoint has another operation mode, a profile with it is on its way: until then nothing flows.
+        """The answer to PullDynamicScheduleUpdate: the wanted numbers while the lease stands. Never revives one that has ended,
+        nor one that another profile, on its way, is to replace.
         """
         held = self._standing
         if held is None or held.transaction != transaction or now_s >= held.until_s:
             return {"status": "Rejected"}
-        numbers = _numbers(held.period, self._wanted)
-        return {"status": "Accepted", "scheduleUpdate": numbers or dict.fromkeys(_names(held.period), 0)}
+        return {"status": "Accepted", "scheduleUpdate": _numbers(held.period, self._wanted)}
 
     def _update(self, link: Connection, lease: Lease, now_s: float) -> dict[str, Any] | None:
         held = self._standing
@@ -115,7 +113,7 @@ class Finer:
 def droop_period(power_w: float, droop_w: float, nominal_hz: float, response: FrequencyResponse) -> dict[str, Any]:
     """The period of a droop around ``power_w``, whole watts, never wider than permitted; low frequency takes power off."""
     base_w = int(power_w)
-    wide_w = floor(min(power_w + droop_w - base_w, base_w - power_w + droop_w))
+    wide_w = max(floor(min(power_w + droop_w - base_w, base_w - power_w + droop_w)), 0)
     dead_hz, full_hz = response.deadband_hz, response.full_hz
     points = ((-FAR_HZ, -wide_w), (-full_hz, -wide_w), (-dead_hz, 0), (dead_hz, 0), (full_hz, wide_w), (FAR_HZ, wide_w))
     return {

@@ -197,6 +197,13 @@ class Station:
         """The site's frequency response around a setpoint, as 2.1 writes it."""
         return droop_period(power_w, droop_w, self._site.grid.nominal_hz, self._site.response)
 
+    def pulled(self, ocpp_evse: int) -> dict[str, Any]:
+        """The answer to a station that asks what its lease says now (2.1)."""
+        outlet = self.outlets.get(ocpp_evse)
+        if outlet is None or outlet.session is None:
+            return {"status": "Rejected"}
+        return outlet.finer.pulled(outlet.session.transaction, self._clock.now_s())
+
     def open_stream(self, stream: int, monitor: int) -> bool:
         """A stream of a monitored value; only power that we asked for is of use."""
         evse = self.power_monitors.get(monitor)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from v2g_edge.field.ocpp.dialect import Payload
 from v2g_edge.field.ocpp.facts import Sample
+from v2g_edge.field.ocpp.leases import LEASE_ID
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.v201 import V201
 from v2g_edge.field.ocpp.when import parse_wall
@@ -33,8 +34,8 @@ class V21(V201):
         self._station.took_der_report(payload)
         return {}
 
-    def _pull(self, _payload: Payload) -> Payload:
-        return {"status": "Rejected"}  # our leases are Absolute and renewed by us; none is dynamic
+    def _pull(self, payload: Payload) -> Payload:
+        return self._station.pulled(int(payload["chargingProfileId"]) - LEASE_ID)
 
     def _open_stream(self, payload: Payload) -> Payload:
         stream = payload["constantStreamData"]
