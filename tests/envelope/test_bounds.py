@@ -104,6 +104,7 @@ def test_a_stranger_gives_nothing() -> None:
         (Reading(80.0, 0.0), 70.0, -40_000.0),
         (Reading(120.0, 0.0), 70.0, -50_000.0),
         (GONE, 70.0, 0.0),
+        (GONE, 0.5, 0.0),
         (GONE, 0.0, -50_000.0),
         (Reading(50.0, 0.0), 0.0, -50_000.0),
     ],
@@ -153,6 +154,7 @@ def test_at_the_upper_edge_a_vehicle_charges_at_most_at_the_fallback_and_may_sti
     scene = with_kind(with_vehicle(outlets(ready(), fallback_w=2_000.0), soc_pct=soc), max_soc_pct=90.0)
     assert span(scene, "soc_high") == ((-ANY_W, 2_000.0) if binds else None)
     assert span(with_kind(scene, max_soc_pct=100.0), "soc_high") is None
+    assert span(with_kind(with_vehicle(scene, soc_pct=Reading(0.5, NOW_S)), max_soc_pct=90.0), "soc_high") is None
 
 
 def test_a_full_vehicle_exports() -> None:

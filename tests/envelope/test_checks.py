@@ -145,6 +145,7 @@ CASES: list[tuple[str, str, Break]] = [
     ("cooling_temperature", "b1", lambda s: loop(s, GONE)),
     ("soh_floor", "b1", lambda s: with_vehicle(s, soh_pct=Reading(69.9, NOW_S))),
     ("soh_floor", "b1", lambda s: with_vehicle(s, soh_pct=GONE)),
+    ("soh_floor", "b1", lambda s: with_kind(with_vehicle(s, soh_pct=GONE), soh_floor_pct=0.5)),
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, 1e7)),
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_h", "life_discharge_h", 4_000.0, 4_000.0)),
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_efc", "life_discharge_efc", 500.0, 500.0)),
@@ -233,7 +234,8 @@ def test_row_ids_are_unique_and_only_grid_trips_wait_for_enter_service() -> None
 
 
 def test_an_operator_may_end_only_what_rests_on_judgement() -> None:
-    assert {row.id for row in ROWS if row.override or row.clear == "by_operator"} == {"meter_reversed", "disobedient"}
+    rests = {"meter_reversed", "disobedient"}
+    assert {row.id for row in ROWS if row.override} == {row.id for row in ROWS if row.clear == "by_operator"} == rests
 
 
 def test_an_open_grid_contact_trips_and_stays_tripped_until_service_returns() -> None:

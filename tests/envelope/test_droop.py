@@ -151,6 +151,16 @@ def test_a_wider_droop_counts_until_the_charger_has_taken_the_narrower() -> None
     assert (again.most_w, again.least_w) == (5_000.0, -5_000.0)
 
 
+def test_the_ends_of_the_last_droop_and_of_the_one_last_told_count_until_the_new_one_is_told() -> None:
+    for power_w in (10_000.0, -10_000.0):
+        scene = droops((power_w, 2_000.0))._replace(wishes={})
+        without = with_memory(with_evse(scene, command=CommandState(power_w, "accepted", NOW_S, NOW_S + 30.0)), droop_w=0.0)
+        told = with_evse(without, command=CommandState(power_w, "accepted", NOW_S, NOW_S + 30.0, 3_000.0))
+        for each, reach_w in ((scene, 12_000.0), (with_memory(without, droop_w=2_000.0), 12_000.0), (told, 13_000.0)):
+            kept = permit(each).memory.evses[0]
+            assert (kept.most_w, kept.least_w) == ((reach_w, 0.0) if power_w > 0.0 else (0.0, -reach_w))
+
+
 def test_a_raise_waits_for_the_end_of_anothers_droop() -> None:
     scene = hall(droops((0.0, 20_000.0), (0.0, 0.0)), import_limit_w=40_000.0)
     scene = scene._replace(wishes={"b2": Wish("b2", 39_200.0, 0.5, "test")})
@@ -165,8 +175,9 @@ def test_a_charger_that_stays_within_its_droop_obeys(power_w: float, obeys: bool
     assert bool(left) is not obeys
 
 
-def test_a_meter_that_shows_the_response_is_plausible() -> None:
-    scene = with_meter(droops((0.0, 20_000.0)), "hall-meter", power_w=Reading(-19_000.0, NOW_S))
+@pytest.mark.parametrize("power_w", [-19_000.0, 19_000.0])
+def test_a_meter_that_shows_the_response_is_plausible(power_w: float) -> None:
+    scene = with_meter(droops((0.0, 20_000.0)), "hall-meter", power_w=Reading(power_w, NOW_S))
     assert not [latch for latch in permit(scene).memory.latches if latch.row == "meter_implausible"]
 
 

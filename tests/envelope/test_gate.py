@@ -153,6 +153,15 @@ def test_charging_is_not_excused_by_others_that_discharge() -> None:
     refused(hall(ready(), export_limit_w=40_000.0), 45_000.0, -45_000.0, match="export")
 
 
+def test_where_the_base_load_takes_all_not_a_watt_is_left() -> None:
+    drawn = with_meter(main(ready(), import_limit_w=20_000.0), "grid", power_w=GONE)
+    check(drawn, SLACK_W, 0.0)
+    refused(drawn, SLACK_W + 0.5, 0.0, match="feeder main: 2 W of charging")
+    generated = hall(ready(), export_limit_w=10_000.0, base_load_min_w=-20_000.0)
+    check(generated, -SLACK_W, 0.0)
+    refused(generated, -SLACK_W - 0.5, 0.0, match="feeder hall: 2 W of export")
+
+
 def test_every_feeder_above_is_checked() -> None:
     refused(main(ready(), import_limit_w=40_000.0), 20_000.0, 20_000.0, match="feeder main")
     refused(main(ready(), export_limit_w=20_000.0), -20_000.0, -20_000.0, match="feeder main")
@@ -195,15 +204,18 @@ def test_a_single_phase_charger_loads_its_own_phase(phase: str) -> None:
     phased = hall(ready(), current=LIMIT)
     evses = (replace(phased.site.evses[0], phases=phase), phased.site.evses[1])
     scene = with_site(phased, evses=evses)
-    check(scene, 50.0 * 230.0, 0.0)
-    refused(scene, 50.0 * 230.0 + 2.0, 0.0, match=f"exceed {phase}")
+    check(scene, 50.0 * 230.0 + SLACK_W, 0.0)
+    refused(scene, 50.0 * 230.0 + 2.0, 0.0, match=f"11502 W in, 0 W out exceed {phase}")
     refused(scene, 50.0 * 230.0, 6.0, match=f"exceed {phase}")
+    check(scene, -30.0 * 230.0 - SLACK_W, 0.0)
+    refused(scene, -30.0 * 230.0 - 2.0, 0.0, match=f"0 W in, 6902 W out exceed {phase}")
 
 
 def test_both_ends_of_a_droop_stay_within_rating_and_room() -> None:
     check(ready(), 10_000.0, 0.0, droop_w=40_000.0)
-    refused(ready(), 10_000.0, 0.0, match="droop", droop_w=40_002.0)
-    refused(ready(), -10_000.0, 0.0, match="droop", droop_w=40_002.0)
+    for power_w in (10_000.0, -10_000.0):
+        check(ready(), power_w, 0.0, droop_w=40_000.0 + SLACK_W)
+        refused(ready(), power_w, 0.0, match="droop", droop_w=40_002.0)
     refused(ready(), 10_000.0, 0.0, match="droop", droop_w=5_000.0, max_w=14_990.0)
     refused(ready(), 10_000.0, 0.0, match="droop", droop_w=5_000.0, min_w=5_010.0)
     refused(ready(), 10_000.0, 0.0, match="droop", droop_w=-1.0)

@@ -92,6 +92,15 @@ def test_the_first_step_of_each_direction_is_its_own_least_power() -> None:
     scene = outlets(with_site(ready(2, 0.0), safety=replace(ready().site.safety, ramp_up_w_per_s=500.0)), min_charge_w=4_000.0)
     scene = outlets(scene, min_discharge_w=1_000.0)
     assert [given.power_w for given in permit(wishing(scene, 30_000.0, -30_000.0)).permits] == [4_000.0, -1_000.0]
+    slow = with_site(scene, safety=replace(scene.site.safety, ramp_up_w_per_s=0.5))
+    assert [given.power_w for given in permit(wishing(slow, 30_000.0, -30_000.0)).permits] == [4_000.0, -1_000.0]
+
+
+def test_who_wishes_no_export_takes_nothing_of_a_feeders_export() -> None:
+    scene = ready(2, 0.0)
+    first, second = scene.site.feeders
+    scene = with_site(scene, feeders=(replace(first, export_limit_w=24_000.0), second))
+    assert [given.power_w for given in permit(wishing(scene, -20_000.0, 0.0)).permits] == [-20_000.0, 0.0]
 
 
 def test_a_grid_trip_ends_with_the_return_to_service() -> None:
