@@ -68,6 +68,8 @@ def test_units_phases_and_directions_are_turned_into_ours(sampled: list[dict[str
         {"value": 1, "unitOfMeasure": {"multiplier": 400}},
         {"measurand": "SoC"},
         {"value": 5, "measurand": 7},
+        {"value": 5, "location": []},
+        {"value": 5, "phase": {}},
         "rubbish",
     ],
 )
@@ -85,3 +87,5 @@ def test_nothing_that_json_can_hold_makes_it_raise(anything: Any) -> None:
     assert isinstance(read_samples(anything), list)
     assert isinstance(read_samples([{"timestamp": AT, "sampledValue": anything}]), list)
     assert isinstance(read_samples([{"timestamp": AT, "sampledValue": [{"value": anything, "measurand": "SoC"}]}]), list)
+    for key in ("measurand", "location", "phase", "unit", "unitOfMeasure"):
+        assert isinstance(read_samples([{"timestamp": AT, "sampledValue": [{"value": 1, key: anything}]}]), list)

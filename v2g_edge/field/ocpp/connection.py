@@ -94,12 +94,12 @@ class Connection:
     def answer(self, message_id: MessageId, payload: dict[str, Any]) -> None:
         """Answer a call of the station. ValueError when the payload violates the schema."""
         self._machine.answer(message_id, payload)
-        self._send()
+        self._post()
 
     def refuse(self, message_id: MessageId, code: str, description: str = "") -> None:
         """Answer a call of the station with an error."""
         self._machine.refuse(message_id, code, description)
-        self._send()
+        self._post()
 
     def ping(self, on_pong: Callable[[], None]) -> None:
         """Send a WebSocket ping; ``on_pong`` is called when it is answered."""
@@ -138,11 +138,11 @@ class Connection:
                 self._owner.take_call(self, event)
             else:
                 self._tell(event)
-        self._send()
-
-    def _send(self) -> None:
-        """Hand frames to the socket without waiting: a stop must not queue behind a slow reader."""
         self._arm()
+        self._post()
+
+    def _post(self) -> None:
+        """Hand frames to the socket without waiting: a stop must not queue behind a slow reader."""
         frames = self._machine.frames()
         if not frames:
             return

@@ -45,7 +45,7 @@ class Sample(Struct, frozen=True):
 
     def says_something(self) -> bool:
         """Whether any value of use was in it."""
-        return any(v is not None for v in (self.power_w, self.import_wh, self.export_wh, self.soc_pct, self.pack_c))
+        return not (self.power_w is self.import_wh is self.export_wh is self.soc_pct is self.pack_c is None)
 
 
 class Needs(Struct, frozen=True):

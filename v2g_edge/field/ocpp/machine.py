@@ -31,7 +31,7 @@ from v2g_edge.field.ocpp.events import (
 )
 from v2g_edge.field.ocpp.messages import SENDS, Role, Version, incoming_actions, known_actions
 from v2g_edge.field.ocpp.outgoing import ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
-from v2g_edge.field.ocpp.schemas import Problem, problems
+from v2g_edge.field.ocpp.schemas import Problem, may_be_empty, problems
 
 TIMEOUT_S: Final = 30.0
 """Default deadline of a call: stations answer within 30 s or not at all (six independent ones, reference ocpp.md)."""
@@ -164,7 +164,7 @@ class Machine:
         action = self._open.get(message_id)
         if action is None:
             return  # the link was lost in between, or the peer repeated an id
-        if wrong := problems(self.version, action, "response", payload):
+        if (payload or not may_be_empty(self.version, action)) and (wrong := problems(self.version, action, "response", payload)):
             raise ValueError(f"{action}Response ({self.version}) {wrong[0].where}: {wrong[0].what}")
         del self._open[message_id]
         self._frames.append(frames.encode([frames.CALLRESULT, message_id, payload]))

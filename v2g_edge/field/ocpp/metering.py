@@ -11,11 +11,13 @@ from v2g_edge.field.ocpp.facts import Sample
 from v2g_edge.field.ocpp.when import parse_wall
 
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
+_NUMERIC: Final = frozenset({int, float, str})
 _KILO: Final = frozenset({"kW", "kWh"})
 _DEFAULT: Final = "Energy.Active.Import.Register"
 _IMPORT: Final = "Power.Active.Import"
 _EXPORT: Final = "Power.Active.Export"
 _WANTED: Final = frozenset({_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"})
+"""Most of what stations report is of no use here: voltages and currents of every phase."""
 _FOREIGN: Final = frozenset({"Inlet", "Body"})
 """Locations that do not measure the outlet."""
 
@@ -48,10 +50,12 @@ def _sample(entry: dict[str, Any]) -> Sample:
     phases: dict[tuple[str, int], float] = {}
     values = entry.get("sampledValue")
     for sampled in values if isinstance(values, list) else ():
-        if type(sampled) is dict:
-            _collect(sampled, totals, phases)
-    for measurand in {name for name, _ in phases} - totals.keys():
-        totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
+        measurand = sampled.get("measurand", _DEFAULT) if type(sampled) is dict else None
+        if type(measurand) is str and measurand in _WANTED:
+            _collect(measurand, sampled, totals, phases)
+    if phases:
+        for measurand in {name for name, _ in phases} - totals.keys():
+            totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
     found = totals.get
     soc_pct, pack_c = found("SoC"), found("Temperature")
     return Sample(
@@ -76,12 +80,9 @@ def _net_w(import_w: float | None, export_w: float | None) -> float | None:
     return max(import_w, 0.0) - export_w if export_w > 0.0 else import_w
 
 
-def _collect(sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]) -> None:
-    measurand = sampled.get("measurand", _DEFAULT)
-    if type(measurand) is not str or measurand not in _WANTED:
-        return  # most of what stations report is of no use here: voltages and currents of every phase
+def _collect(measurand: str, sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]) -> None:
     location = sampled.get("location", "Outlet")
-    if location in _FOREIGN or (measurand == "Temperature" and location != "EV"):
+    if type(location) is not str or location in _FOREIGN or (measurand == "Temperature" and location != "EV"):
         return  # the cabinet's temperature, the cable's: not the pack
     value = _number(sampled)
     if value is None:
@@ -89,18 +90,17 @@ def _collect(sampled: dict[str, Any], totals: dict[str, float], phases: dict[tup
     phase = sampled.get("phase")
     if phase is None:
         totals[measurand] = value
-    elif phase in _PHASES:
+    elif type(phase) is str and phase in _PHASES:
         phases[measurand, _PHASES[phase]] = value
 
 
 def _number(sampled: dict[str, Any]) -> float | None:
     """The value in W, Wh, % or °C; None for signed data, texts and what is not finite."""
-    raw = sampled.get("value")
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        return None
+    raw: Any = sampled.get("value")
     unit, power = sampled.get("unit"), 0
-    described = sampled.get("unitOfMeasure")
-    if type(described) is dict:
+    if type(raw) not in _NUMERIC:
+        return None
+    if type(described := sampled.get("unitOfMeasure")) is dict:
         unit, power = described.get("unit"), described.get("multiplier", 0)
     try:
         value = float(raw)
@@ -108,10 +108,11 @@ def _number(sampled: dict[str, Any]) -> float | None:
             value *= 10.0**power
     except (TypeError, ValueError, OverflowError):
         return None
-    if unit in _KILO:
-        value *= 1000.0
-    elif unit == "Fahrenheit":
-        value = (value - 32.0) / 1.8
-    elif unit == "K":
-        value -= 273.15
+    if type(unit) is str:
+        if unit in _KILO:
+            value *= 1000.0
+        elif unit == "Fahrenheit":
+            value = (value - 32.0) / 1.8
+        elif unit == "K":
+            value -= 273.15
     return value if math.isfinite(value) else None

@@ -54,6 +54,12 @@ def validator(version: Version, action: str, kind: Kind) -> Validator:
     return compiler(schema(version, action, kind), validate_formats=True)
 
 
+@cache
+def may_be_empty(version: Version, action: str) -> bool:
+    """Whether an answer without any content conforms, as most do: asked once, not for every answer."""
+    return validator(version, action, "response").is_valid({})
+
+
 def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[Problem, ...]:
     """What is wrong with ``payload``; empty when it conforms. At most ``PROBLEMS_MAX``, the first ones found."""
     check = validator(version, action, kind)

@@ -1,6 +1,5 @@
 """The transactions of one station: they outlive links and restarts, and a repetition or late news changes nothing."""
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -39,7 +38,7 @@ class Sessions:
         self._clock = clock
         self._store = store
         self._vehicles = {vehicle.id.casefold(): vehicle.id for vehicle in site.vehicles}
-        self._seen: deque[tuple[str, int, str, float | None]] = deque(maxlen=SEEN_MAX)
+        self._seen: dict[tuple[str, int, str, float | None], None] = {}
 
     def recall(self) -> None:
         """Sessions that were open go on until the station says otherwise."""
@@ -53,7 +52,9 @@ class Sessions:
         key = (event.transaction, event.seq, event.phase, event.at_wall_s)
         if key in self._seen:
             return False
-        self._seen.append(key)
+        self._seen[key] = None
+        if len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
         outlet = self._outlet_of(event)
         known = self._known(outlet, event.transaction)
         if outlet is None:

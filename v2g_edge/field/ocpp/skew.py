@@ -28,9 +28,10 @@ class Skew:
     def learn(self, at_wall_s: float, wall_s: float, now_s: float) -> None:
         """A reading stamped ``at_wall_s`` by the station arrived now."""
         self._seen.append((now_s, at_wall_s - wall_s))
+        if len(self._seen) < READINGS or now_s - self._seen[0][0] < SPAN_S:
+            return
         offsets = [offset for _, offset in self._seen]
-        steady = max(offsets) - min(offsets) <= AGREE_S
-        if len(offsets) == READINGS and steady and now_s - self._seen[0][0] >= SPAN_S:
+        if max(offsets) - min(offsets) <= AGREE_S:
             offset_s = max(offsets)  # the least delayed one
             self.offset_s = offset_s if abs(offset_s) > AGREE_S else 0.0
 

@@ -147,7 +147,8 @@ class Station:
         if outlet is None:
             return
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
-        for sample in (each.registers_times(self.make.quirk.energy_factor) for each in samples):
+        for told in samples:
+            sample = told.registers_times(self.make.quirk.energy_factor)
             if sample.at_wall_s is None:
                 continue
             if not offline:

@@ -2,8 +2,8 @@
 
 The library does handshakes, TLS, fragments, compression, control frames and closing. A whole text frame without compression
 needs none of that: it is unmasked and handed on in the call that brought it, past the library's parser, queue and task, which
-are two thirds of what a message costs. Measured with an echo, a message on one core: ``websockets`` 31 µs, this 9 µs, and the
-compiled ``picows`` 9 µs and ``aiohttp`` 14 µs.
+are half of what a message costs. An echo on one core in one run: ``websockets`` 22 µs a message, this 10 µs, a bare transport
+9 µs. (The compiled ``picows`` 2.3 does it in 9 µs too, ``aiohttp`` 3.14 in 14 µs: nothing is left to win there.)
 """
 
 import asyncio
