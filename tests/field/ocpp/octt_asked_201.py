@@ -164,6 +164,14 @@ def list2(answer: str, kind: str = "Full", tokens: tuple[str, ...] = ("bus-2",),
     return [Step("local-list", params, "SendLocalList", demands, said(answer))]
 
 
+def group2(status: str) -> list[Step]:
+    """A local list whose entries share a group; the station decides by it, also without a link."""
+    info = {"status": status, "groupIdToken": {"idToken": "fleet", "type": "Central"}}
+    entry = {"idToken": {"idToken": "bus-2", "type": "Central"}, "idTokenInfo": info}
+    wanted = {"versionNumber": 1, "updateType": "Full", "localAuthorizationList": [entry]}
+    return [asked("SendLocalList", wanted, OK, event2("Started", "Authorized"), event2("Ended", "StopAuthorized", 1))]
+
+
 def reserve2(answer: str, *after: Call, evse: int | None = 1, **more: Any) -> list[Step]:
     demands: dict[str, Any] = {"id": 1, "expiryDateTime": LATER, "idToken": {"idToken": "bus-2", "type": "Central"}}
     demands |= {"evseId": evse} if evse else {}
@@ -295,6 +303,8 @@ V201: Final[dict[str, list[Step]]] = {
     "TC_B_44": network2("Failed"),
     "TC_C_37": [Step("clear-cache", {}, "ClearCache", {}, OK)],
     "TC_C_38": [Step("clear-cache", {}, "ClearCache", {}, said("Rejected"))],
+    "TC_C_40": group2("Accepted"),
+    "TC_C_43": group2("Blocked"),
     "TC_D_01": list2("Accepted"),
     "TC_D_02": list2("Accepted", "Differential"),
     "TC_D_03": list2("Accepted", "Differential", (), ("bus-2",)),

@@ -11,92 +11,13 @@ from tests.field.ocpp import octt
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer
 from tests.field.ocpp.samples import sample
-from tests.field.ocpp.test_server import ready, transaction
+from tests.field.ocpp.test_server import permit, ready, transaction
 from v2g_edge.field.ocpp.link import DIALECTS
 from v2g_edge.field.ocpp.messages import FROM_STATION, VERSIONS, Version
-from v2g_edge.field.ocpp.operations import message
 from v2g_edge.field.ocpp.tokens import Tokens
 from v2g_edge.field.ocpp.when import format_wall
 
-SIGNED = {"signature": "s", "certificate": "c"}
-URL = "https://files.example/x"
-HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "1"}
 OCPP_IDENTITY: dict[Version, str] = {"1.6": "old", "2.0.1": "new", "2.1": "newest"}
-
-OPERATIONS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
-    ("1.6", "start", {"token": "bus-1"}, {"status": "Accepted"}),
-    ("1.6", "start", {"token": "bus-1"}, {"status": "Rejected"}),
-    ("1.6", "stop", {"transaction": 1}, {"status": "Rejected"}),
-    ("1.6", "reset", {"type": "Hard"}, {"status": "Accepted"}),
-    ("1.6", "reset", {"type": "Soft"}, {"status": "Accepted"}),
-    ("1.6", "unlock", {"evse": 1}, {"status": "Unlocked"}),
-    ("1.6", "unlock", {"evse": 1}, {"status": "NotSupported"}),
-    ("1.6", "get", {}, {"configurationKey": [{"key": "a", "readonly": False, "value": "1"}], "unknownKey": []}),
-    ("1.6", "get", {"key": "SupportedFeatureProfiles"}, {"unknownKey": ["SupportedFeatureProfiles"]}),
-    ("1.6", "set", {"key": "MeterValueSampleInterval", "value": -1}, {"status": "Rejected"}),
-    ("1.6", "set", {"key": "Unknown", "value": 1}, {"status": "NotSupported"}),
-    ("1.6", "set", {"key": "SecurityProfile", "value": 2}, {"status": "Accepted"}),
-    ("1.6", "clear-cache", {}, {"status": "Accepted"}),
-    ("1.6", "local-list-version", {}, {"listVersion": -1}),
-    ("1.6", "local-list", {"version": 1, "tokens": ["a"]}, {"status": "NotSupported"}),
-    ("1.6", "local-list", {"version": 1, "tokens": ["a"], "type": "Differential"}, {"status": "Failed"}),
-    ("1.6", "firmware", {"location": URL, "retrieve_at": AT}, {}),
-    ("1.6", "diagnostics", {"location": URL}, {"fileName": "x.log"}),
-    ("1.6", "reserve", {"evse": 0, "token": "bus-1", "until": AT, "reservation": 1}, {"status": "Faulted"}),
-    ("1.6", "cancel-reservation", {"reservation": 1}, {"status": "Rejected"}),
-    ("1.6", "trigger", {"message": "MeterValues", "evse": 1}, {"status": "Rejected"}),
-    ("1.6", "availability", {"evse": 0, "type": "Inoperative"}, {"status": "Scheduled"}),
-    ("1.6", "composite", {"evse": 1}, {"status": "Rejected"}),
-    ("1.6", "install-certificate", {"type": "CentralSystemRootCertificate", "pem": "x"}, {"status": "Accepted"}),
-    ("1.6", "certificates", {"type": "ManufacturerRootCertificate"}, {"status": "NotFound"}),
-    ("1.6", "delete-certificate", {"hash": HASH}, {"status": "Accepted"}),
-    ("1.6", "log", {"location": URL, "type": "SecurityLog"}, {"status": "Accepted", "filename": "x"}),
-    ("1.6", "signed-firmware", {"location": URL, "retrieve_at": AT, **SIGNED}, {"status": "InvalidCertificate"}),
-    ("2.0.1", "get", {"component": "OCPPCommCtrlr", "variable": "OfflineThreshold"}, {"getVariableResult": []}),
-    ("2.0.1", "report", {"base": "ConfigurationInventory"}, {"status": "Accepted"}),
-    ("2.0.1", "report", {}, {"status": "EmptyResultSet"}),
-    ("2.0.1", "reset", {"type": "OnIdle"}, {"status": "Scheduled"}),
-    ("2.0.1", "reset", {"type": "Immediate", "evse": 1}, {"status": "Accepted"}),
-    ("2.0.1", "clear-cache", {}, {"status": "Rejected"}),
-    ("2.0.1", "transaction", {"transaction": "t"}, {"messagesInQueue": True, "ongoingIndicator": True}),
-    ("2.0.1", "transaction", {}, {"messagesInQueue": False}),
-    ("2.0.1", "start", {"token": "bus-2", "evse": 1}, {"status": "Accepted", "transactionId": "t"}),
-    ("2.0.1", "stop", {"transaction": "t"}, {"status": "Accepted"}),
-    ("2.0.1", "unlock", {"evse": 1}, {"status": "Unlocked"}),
-    ("2.0.1", "trigger", {"message": "MeterValues", "evse": 1}, {"status": "Accepted"}),
-    ("2.0.1", "trigger", {"message": "TransactionEvent"}, {"status": "NotImplemented"}),
-    ("2.0.1", "availability", {"evse": 1, "type": "Inoperative"}, {"status": "Scheduled"}),
-    ("2.0.1", "availability", {"type": "Operative"}, {"status": "Accepted"}),
-    ("2.0.1", "firmware", {"location": URL, "retrieve_at": AT, **SIGNED}, {"status": "AcceptedCanceled"}),
-    ("2.0.1", "install-certificate", {"type": "CSMSRootCertificate", "pem": "x"}, {"status": "Failed"}),
-    ("2.0.1", "certificates", {}, {"status": "NotFound"}),
-    ("2.0.1", "delete-certificate", {"hash": HASH}, {"status": "Failed"}),
-    ("2.0.1", "log", {"location": URL}, {"status": "AcceptedCanceled", "filename": "x"}),
-    ("2.0.1", "reserve", {"token": "bus-2", "until": AT, "reservation": 1}, {"status": "Occupied"}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("version", "operation", "params", "answer"), OPERATIONS)
-async def test_what_the_station_answers_is_told(
-    depot: Depot, version: Version, operation: str, params: dict[str, Any], answer: dict[str, Any]
-) -> None:
-    identity = OCPP_IDENTITY[version]
-    station = await Peer.dial(depot.port, identity, version)
-    await station.call("Heartbeat", {})
-    if operation == "get" and version != "1.6":
-        row = {"component": {"name": params["component"]}, "variable": {"name": params["variable"]}}
-        answer = {"getVariableResult": [{"attributeStatus": "Accepted", "attributeValue": "1", **row}]}
-    names = {"diagnostics": "GetDiagnostics", "get": "GetConfiguration" if version == "1.6" else "GetVariables"}
-    done: dict[str, Any] = {}
-    for action in {names.get(operation, ""), *_actions(operation, params, version)}:
-        station.scripts[action] = lambda _: answer
-    done = await depot.central.perform(identity, operation, params)
-    assert (done["outcome"], done.get("payload")) == ("answered", answer)
-    await station.close()
-
-
-def _actions(operation: str, params: dict[str, Any], version: Version) -> list[str]:
-    return [message(version, operation, params)[0]]
 
 
 @pytest.mark.parametrize("first", ["plug", "token", "cached"])
@@ -211,6 +132,33 @@ async def test_who_shares_a_group_is_told_it_and_may_end_what_another_began(depo
     await newer.close()
 
 
+async def test_a_vehicle_that_plans_with_more_than_it_was_given_is_to_plan_again(depot: Depot) -> None:
+    """High-level communication (K15-K17): needs, a profile, the vehicle's own schedule; renegotiated by either side."""
+    station, port = await ready(depot), depot.central.ports["b2"]
+    await station.call("TransactionEvent", transaction("Started", evse={"id": 1, "connectorId": 1}))
+    dc = {"evMaxCurrent": 100, "evMaxVoltage": 400, "evMaxPower": 40_000, "stateOfCharge": 30}
+    needs = {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "DC", "dcChargingParameters": dc}}
+
+    async def planned(limit: float, unit: str = "W") -> str:
+        period = {"startPeriod": 0, "limit": limit, **({"numberPhases": 3} if unit == "A" else {})}
+        schedule = {"id": 1, "chargingRateUnit": unit, "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 1.0}, period]}
+        answer = await station.call("NotifyEVChargingSchedule", {"timeBase": AT, "evseId": 1, "chargingSchedule": schedule})
+        return str(answer["status"])
+
+    assert await station.call("NotifyEVChargingNeeds", needs) == {"status": "Accepted"}
+    assert await port.write_permit(permit("b2", 30_000.0)) == "accepted"
+    assert [await planned(30_000.0), await planned(43.0, "A")] == ["Accepted", "Accepted"]
+    assert [await planned(40_000.0), await planned(58.0, "A")] == ["Rejected", "Rejected"]
+    assert await port.write_permit(permit("b2", 20_000.0)) == "accepted"
+    assert [await planned(30_000.0), await planned(20_000.0)] == ["Rejected", "Accepted"]
+    assert await station.call("NotifyEVChargingNeeds", needs) == {"status": "Accepted"}
+    assert await port.write_permit(permit("b2", 25_000.0)) == "accepted"
+    assert await planned(25_000.0) == "Accepted"
+    leases = [p["chargingProfile"] for p in station.got("SetChargingProfile")]
+    assert {p["transactionId"] for p in leases if p["chargingProfilePurpose"] == "TxProfile"} == {"t-1"}
+    await station.close()
+
+
 async def test_transactions_of_a_time_without_link_are_taken(depot: Depot) -> None:
     station = await ready(depot, "old", "1.6")
     depot.clock.advance(3_600.0)
@@ -241,8 +189,7 @@ async def test_every_notification_is_acknowledged(depot: Depot, version: Version
 
 def test_every_case_names_a_test_that_exists_and_the_page_is_up_to_date() -> None:
     here = Path(__file__).parent
-    for case, test in {**octt.V16, **octt.V201}.items():
-        if test:
-            file, _, name = test.partition("::")
-            assert re.search(rf"def {name}\(", (here / file).read_text(encoding="utf-8")), (case, test)
+    for test in {*octt.V16.values(), *octt.V201.values()}:
+        file, _, name = test.partition("::")
+        assert re.search(rf"def {name}\(", (here / file).read_text(encoding="utf-8")), test
     assert octt.PAGE.read_text(encoding="utf-8") == octt.render(), "run python -m tests.field.ocpp.octt"

@@ -5,12 +5,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.peer import AT, AT_S, Peer
-from tests.field.ocpp.test_server import STARTED, permit, ready, transaction, vehicle
+from tests.field.ocpp.peer import AT, AT_S, Peer, until
+from tests.field.ocpp.samples import sample
+from tests.field.ocpp.test_server import BOOT_2, STARTED, permit, ready, transaction, vehicle
+from v2g_edge.field.ocpp.events import Refused
+from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.when import format_wall
 from v2g_edge.model.reading import Reading
+from v2g_edge.model.settings import Station, StationEvse
 
 
 def status(evse: int, connector: int, what: str) -> dict[str, Any]:
@@ -126,4 +133,89 @@ async def test_a_card_has_no_case_and_a_stop_with_another_card_does_not_change_t
     stops = transaction("Updated", 1, idToken={"idToken": "bus-1", "type": "ISO14443"}, triggerReason="StopAuthorized")
     await station.call("TransactionEvent", stops)
     assert vehicle(depot).vehicle == "bus-2"
+    await station.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "offered", "chosen"),
+    [
+        ("/old", ["ocpp1.6"], "ocpp1.6"),
+        ("/ocpp/v16/old/", ["ocpp1.6"], "ocpp1.6"),
+        ("//old?token=x", ["ocpp1.6"], "ocpp1.6"),
+        ("/%6fld", ["ocpp1.6"], "ocpp1.6"),
+        ("/new", ["ocpp0.1", "ocpp2.0.1"], "ocpp2.0.1"),
+        ("/old", ["ocpp0.1", "ocpp1.6"], "ocpp1.6"),
+        ("/newest", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"], "ocpp2.1"),
+        ("/new", ["ocpp0.1"], 400),
+        ("/new", ["OCPP2.0.1"], 400),
+        ("/new", None, 400),
+        ("/New", ["ocpp2.0.1"], 404),
+        ("/", ["ocpp2.0.1"], 404),
+        ("/new%2F", ["ocpp2.0.1"], 404),
+        ("/%ff", ["ocpp2.0.1"], 404),
+    ],
+)
+async def test_who_is_let_in_and_what_is_spoken(depot: Depot, path: str, offered: list[str] | None, chosen: str | int) -> None:
+    """The newest version that both know. Without one there is no upgrade: the compliance tool wants 400 where 1.6-J 3.2 had
+    a handshake that is closed at once.
+    """
+    subprotocols = [Subprotocol(name) for name in offered] if offered else None
+    try:
+        async with connect(f"ws://localhost:{depot.port}{path}", subprotocols=subprotocols) as ws:
+            found: str | int | None = ws.subprotocol
+    except InvalidStatus as refusal:
+        found = refusal.response.status_code
+    assert found == chosen
+
+
+async def test_a_name_with_signs_that_a_url_must_escape_finds_its_station(tmp_path: Path) -> None:
+    """RDAM|123 is the example of 1.6-J 3.1.1; clients escape it or not."""
+    depot = Depot()
+    depot.central = CentralSystem(
+        (depot.listener,), (Station("RDAM|123", (StationEvse("b1"),)),), depot.site, depot.board, depot.clock, state_dir=tmp_path
+    )
+    await depot.central.start()
+    for path in ("RDAM%7C123", "RDAM|123", "RDAM%7c123/"):
+        async with connect(f"ws://localhost:{depot.port}/{path}", subprotocols=[Subprotocol("ocpp1.6")]) as ws:
+            assert ws.subprotocol == "ocpp1.6"
+    await depot.central.stop()
+
+
+async def test_a_station_without_smart_charging_is_asked_once_and_has_no_dead_man(depot: Depot) -> None:
+    """CALLERROR NotSupported to a profile (TC_K_15): no other shape mends that."""
+    station = await Peer.dial(depot.port, "new", "2.0.1")
+    station.scripts["SetChargingProfile"] = lambda _: {"no": "answer"}  # our station's machine makes it NotSupported
+    await station.call("BootNotification", BOOT_2)
+    await until(lambda: station.got("ClearChargingProfile"))
+    await station.call("TransactionEvent", STARTED)
+    before = len(station.got("SetChargingProfile"))
+    assert await depot.central.ports["b2"].write_permit(permit("b2", 5_000.0)) == "rejected"
+    profiles = [payload["chargingProfile"] for payload in station.got("SetChargingProfile")[before:]]
+    assert 1 <= sum(profile["chargingProfilePurpose"] == "TxProfile" for profile in profiles) <= 2
+    assert depot.board.evse("b2").dead_man_ok is False
+    await station.close()
+
+
+async def test_a_profile_that_is_refused_is_cleared_by_its_purpose_even_where_there_was_none(depot: Depot) -> None:
+    """ClearChargingProfile by criteria, answered Unknown (TC_K_06, TC_K_08)."""
+    station = await ready(depot)
+    answers = ["Rejected", "Accepted"]
+    station.scripts["SetChargingProfile"] = lambda _: {"status": answers.pop(0)}
+    station.scripts["ClearChargingProfile"] = lambda _: {"status": "Unknown"}
+    await station.call("TransactionEvent", STARTED)
+    assert await depot.central.ports["b2"].write_permit(permit("b2", 5_000.0)) == "accepted"
+    assert station.got("ClearChargingProfile") == [
+        {"chargingProfileCriteria": {"evseId": 1, "chargingProfilePurpose": "TxProfile"}}
+    ]
+    await station.close()
+
+
+@pytest.mark.parametrize("action", ["BatterySwap", "GetCertificateChainStatus", "NotifySettlement", "NotifyWebPaymentStarted",
+                                    "VatNumberValidation"])  # fmt: skip
+async def test_what_a_depot_has_no_use_for_is_answered_not_supported(depot: Depot, action: str) -> None:
+    """2.1: payments, tax numbers, battery swaps. No answer at all would hold up the station for its time-out."""
+    station = await ready(depot, "newest", "2.1")
+    refused = await station.call(action, sample("2.1", action, "request"))
+    assert isinstance(refused, Refused)
+    assert refused.code == "NotSupported"
     await station.close()

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any, ClassVar, Final
 
+from v2g_edge.field.ocpp.compliance import TOLERANCE_W
 from v2g_edge.field.ocpp.dialect import Dialect, Payload, named
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport
+from v2g_edge.field.ocpp.leases import NOMINAL_V
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.metering import read_samples
 from v2g_edge.field.ocpp.station import Station
@@ -137,8 +139,24 @@ class V201(Dialect):
         self._station.reports.took(payload["requestId"], parts, more=more)
         return {}
 
-    def _charging_schedule(self, _payload: Payload) -> Payload:
-        return {"status": "Accepted"}
+    def _charging_schedule(self, payload: Payload) -> Payload:
+        """A vehicle may plan with what it was given, and beyond the lease with the default; else it plans again (K15-K17)."""
+        outlet = self._station.outlets.get(payload["evseId"])
+        if outlet is None:
+            return {"status": "Rejected"}
+        given_w = max(outlet.watch.most_w, outlet.watch.fallback_w) + TOLERANCE_W
+        within = _most_w(payload["chargingSchedule"], outlet.phases) <= given_w
+        return {"status": "Accepted" if within else "Rejected"}
+
+
+def _most_w(schedule: Payload, phases: int) -> float:
+    """The largest power of a vehicle's own schedule."""
+    amperes = schedule["chargingRateUnit"] == "A"
+    limits = [
+        float(period.get("limit") or 0.0) * (NOMINAL_V * int(period.get("numberPhases", phases)) if amperes else 1.0)
+        for period in schedule["chargingSchedulePeriod"]
+    ]
+    return max(limits, default=0.0)
 
 
 def read_needs(needs: Payload) -> Needs:
