@@ -7,7 +7,7 @@ charge wanted: who must know them reads them in the site file. Only what ``Meter
 from typing import Any, Final
 
 from sim.clock import stamp
-from sim.outlet import Outlet, Sample
+from sim.outlet import Outlet, Sample, Session
 from sim.voice import Message, Shown
 
 MEASURANDS: Final = {
@@ -64,10 +64,14 @@ def _values(sample: Sample) -> dict[str, float]:
 
 def start(outlet: Outlet) -> Message:
     """StartTransaction; said again it is the same to the letter, so that the central system knows it for a repetition."""
-    session = outlet.session
-    if session is None:
+    if outlet.session is None:
         raise ValueError(f"{outlet.evse}: no vehicle to start a transaction with")
-    told = {"connectorId": outlet.number, "idTag": session.visit.vehicle, "meterStart": int(session.start_wh)}
+    return start_of(outlet.number, outlet.session)
+
+
+def start_of(number: int, session: Session) -> Message:
+    """StartTransaction of a stay that may be over."""
+    told = {"connectorId": number, "idTag": session.visit.vehicle, "meterStart": int(session.start_wh)}
     return "StartTransaction", {**told, "timestamp": stamp(session.plugged_wall_s)}
 
 

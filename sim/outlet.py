@@ -11,7 +11,8 @@ from sim.scenario import Visit
 class Session:
     """A vehicle's stay. ``transaction`` is its id, "" until the central system gives one (1.6); ``seq`` counts its events.
 
-    ``start_wh`` is the import register when it began; ``stopped``: ended from afar, the vehicle still there.
+    ``start_wh`` is the import register when it began; ``stopped``: ended from afar, the vehicle still there; ``left``: the time
+    and the register when it left.
     """
 
     visit: Visit
@@ -21,6 +22,7 @@ class Session:
     charging: str = "EVConnected"
     start_wh: float = 0.0
     stopped: bool = False
+    left: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,10 @@ class ProfileStore:
             self._cache[outlet, transaction] = until_s, limit_w
         return limit_w
 
+    def clock_changed(self) -> None:
+        """What was worked out for a later time holds no more."""
+        self._cache.clear()
+
     def next_change_s(self, outlet: int, wall_s: float) -> float:
         """The next time at which the limit at an outlet may change by itself."""
         return min(

@@ -36,7 +36,10 @@ FaultKind = Literal[
     "late",
     "reboot",
     "offline",
+    "duplicate",
+    "wrong_clock",
     "wrong_sign",
+    "turned_meter",
     "stuck_meter",
     "flood",
     "nonsense",
@@ -45,7 +48,7 @@ FaultKind = Literal[
     "bad_firmware",
     "lost_in_update",
 ]
-"""What can be wrong with a station; see ``sim.station``."""
+"""What can be wrong with a station; see ``sim.faults``."""
 
 METER_PORT = 15_020
 RELAY_PORT = 15_021

@@ -3,12 +3,7 @@
 It speaks over the product's own message machine, playing the other side. ``step`` is called about once a played second: it
 obeys the profiles, sends what is due, starts and ends faults. The link lives in ``run`` and comes back after every loss.
 
-Faults, while they last: ``ignore`` accepts profiles and does not obey · ``reject`` refuses them · ``mute`` neither speaks nor
-answers, the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses supply, transaction and profiles but the
-default · ``offline`` drops the link and keeps its profiles · ``wrong_sign`` charges where it should discharge ·
-``stuck_meter`` repeats its last sample · ``quiet_soc`` reports no SoC · ``flood`` sends ``value`` frames a second ·
-``nonsense`` sends what is no OCPP · ``bad_firmware`` fails to install · ``lost_in_update`` does not come back from an
-installation · ``vanish`` drops the link in the middle of a frame.
+What can go wrong with it: ``sim.faults``.
 """
 
 import asyncio
@@ -19,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
-from sim import dialect16
+from sim import dialect16, faults
 from sim.clock import LoopClock
 from sim.firmware import Firmware
 from sim.outlet import Outlet, Session
@@ -46,16 +41,6 @@ QUIET_S: Final = 2.0
 
 BACKLOG: Final = 8
 """Transaction events kept while offline, oldest dropped first (seen: 7-8 delivered after an outage)."""
-
-NONSENSE: Final = (
-    "{",
-    "[2]",
-    '[2,"x","NoSuchAction",{}]',
-    "[9,9,9]",
-    '[3,"never-asked",{}]',
-    '[2,"y","Heartbeat",{"a":1}]',
-    "\x00",
-)
 
 
 class Station:
@@ -91,12 +76,14 @@ class Station:
         self._transactions = 0
         self._events_sent = 0
         self._was: frozenset[FaultKind] = frozenset()
+        self._ahead_s = 0.0
+        self._untold: list[tuple[Outlet, Session]] = []
 
     # What the dialect asks
 
     def wall_s(self) -> float:
-        """The station's wall time."""
-        return self._clock.wall_s()
+        """The station's wall time, as its clock has it."""
+        return self._clock.wall_s() + self._ahead_s
 
     def later(self, message: Message) -> None:
         """Say ``message`` after the present answer."""
@@ -112,7 +99,7 @@ class Station:
 
     def reboot(self) -> None:
         """Restart for half a minute, beginning with the next step."""
-        self.faults = (*self.faults, Fault("reboot", self.identity, self.wall_s(), 30.0))
+        self.faults = (*self.faults, Fault("reboot", self.identity, self._clock.wall_s(), 30.0))
 
     # What the world does to it
 
@@ -121,24 +108,27 @@ class Station:
         outlet, wall_s = self.outlets[number], self.wall_s()
         self._transactions += 1
         outlet.plug(battery, visit, self._voice.transaction(self.identity, self._transactions), wall_s)
-        self._begin(outlet, wall_s)
+        self._begin(outlet)
 
     def unplug(self, number: int) -> Battery | None:
         """The vehicle leaves."""
         outlet, wall_s = self.outlets[number], self.wall_s()
         if outlet.session is not None:
             self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=False))
+            outlet.session.left = wall_s, outlet.charger.import_wh
+            if not outlet.transaction and not outlet.session.stopped and not self._is_starting(outlet):
+                self._untold.append((outlet, outlet.session))
         battery = outlet.unplug()
         self._say(self._voice.status(outlet, wall_s))
         return battery
 
     def step(self, wall_s: float) -> None:
         """Obey, report, misbehave. Call it about once a second."""
-        active = frozenset(f.kind for f in self.faults if f.start_wall_s <= wall_s < f.start_wall_s + f.duration_s)
+        active = faults.active(self.faults, wall_s)
         if active or self._was:
             self._change_faults(active)
         for outlet in self.outlets.values():
-            outlet.command(wall_s, wrong_sign="wrong_sign" in active, dead="reboot" in active)
+            outlet.command(self.wall_s(), wrong_sign="wrong_sign" in active, dead="reboot" in active)
         self._update_firmware(wall_s)
         if self._link is None or "mute" in active:
             return
@@ -186,6 +176,7 @@ class Station:
         finally:
             self._link, self.accepted, self._boot_id = None, False, ""
             self._held.clear()
+            self._untold += [(outlet, session) for outlet, session in self._starts.values() if outlet.session is not session]
             self._starts.clear()
             self._machine.lost()
             self._machine.events()
@@ -208,7 +199,7 @@ class Station:
     def _on_frame(self, frame: str | bytes) -> None:
         if "mute" in self._was:
             return
-        self.heard_wall_s = self.wall_s()
+        self.heard_wall_s = self._clock.wall_s()
         self._machine.receive(frame, self._clock.now_s())
         self._take_events()
         self._flush()
@@ -220,8 +211,7 @@ class Station:
     def _flush(self) -> None:
         """Hand frames to the link, in order; a ``late`` station keeps them for a while."""
         frames = self._machine.frames()
-        late_s = max((f.value for f in self.faults if f.kind == "late"), default=0.0) if "late" in self._was else 0.0
-        now_s = self._clock.now_s()
+        now_s, late_s = self._clock.now_s(), faults.value(self.faults, "late", self._was)
         self._held.extend((now_s + late_s, frame) for frame in frames)
         if self._held and self._sending is None and self._held[0][0] <= now_s:
             self._sending = asyncio.get_running_loop().create_task(self._send())
@@ -268,13 +258,13 @@ class Station:
         if outlet.session is session:
             self._say(self._voice.status(outlet, self.wall_s()))
         else:
-            wall_s, meter_wh = self.wall_s(), outlet.charger.import_wh
+            wall_s, meter_wh = session.left or (self.wall_s(), outlet.charger.import_wh)
             self._say(dialect16.stop(session.transaction, wall_s, meter_wh, "EVDisconnected"))
 
     def _on_boot(self, payload: dict[str, Any]) -> None:
         self._boot_id = ""
         if payload.get("status") != "Accepted":
-            self._due["boot"] = self.wall_s() + max(float(payload.get("interval", 0)), RETRY_S)
+            self._due["boot"] = self._clock.wall_s() + max(float(payload.get("interval", 0)), RETRY_S)
             self.accepted = False
             return
         self._booted = self.accepted = True
@@ -288,15 +278,21 @@ class Station:
         """After an outage: history first."""
         while self._backlog:
             self._machine.call(*self._voice.caught_up(self._backlog.popleft()), self._clock.now_s())
+        while self._untold:
+            outlet, session = self._untold.pop(0)
+            start = dialect16.start_of(outlet.number, session)
+            self._starts[self._machine.call(*start, self._clock.now_s())] = outlet, session
 
     def _say(self, message: Message) -> None:
         """Call out, or keep what belongs to a transaction for later."""
         if self._link is not None and self.accepted:
-            call_id = self._machine.call(*message, self._clock.now_s())
-            if message[0] == "StartTransaction":
-                outlet = self.outlets[message[1]["connectorId"]]
-                if outlet.session is not None:
-                    self._starts[call_id] = outlet, outlet.session
+            twice = "duplicate" in self._was and message[0] in {*self._voice.kept, "StartTransaction", "MeterValues"}
+            for _ in range(2 if twice else 1):
+                call_id = self._machine.call(*message, self._clock.now_s())
+                if message[0] == "StartTransaction":
+                    outlet = self.outlets[message[1]["connectorId"]]
+                    if outlet.session is not None:
+                        self._starts[call_id] = outlet, outlet.session
             self._flush()
         elif message[0] in self._voice.kept:
             self._backlog.append(message)
@@ -305,13 +301,16 @@ class Station:
         for message in messages:
             self._say(message)
 
-    def _begin(self, outlet: Outlet, wall_s: float) -> None:
+    def _begin(self, outlet: Outlet) -> None:
+        wall_s = self._clock.wall_s()
         self._say_all(self._voice.began(outlet, self._shown(outlet)))
         self._due[f"report{outlet.number}"] = wall_s + REPORT_S
         self._due[f"temperature{outlet.number}"] = wall_s
 
     def _shown(self, outlet: Outlet) -> Shown:
-        return Shown(self.wall_s(), outlet.sample(stuck="stuck_meter" in self._was), "quiet_soc" not in self._was)
+        sample = outlet.sample(stuck="stuck_meter" in self._was)
+        shown = faults.turned(sample) if "turned_meter" in self._was else sample
+        return Shown(self.wall_s(), shown, "quiet_soc" not in self._was)
 
     def _report(self, wall_s: float) -> None:
         if self._is_due("heartbeat", wall_s, self._interval(self._voice.heartbeat_key, HEARTBEAT_S)):
@@ -358,6 +357,9 @@ class Station:
 
     def _change_faults(self, active: frozenset[FaultKind]) -> None:
         began, ended, self._was = active - self._was, self._was - active, active
+        ahead_s, self._ahead_s = self._ahead_s, faults.value(self.faults, "wrong_clock", active)
+        if ahead_s != self._ahead_s:
+            self.profiles.clock_changed()
         if began & {"offline", "reboot"}:
             self._drop()
         if "vanish" in began and self._link is not None:
@@ -369,11 +371,8 @@ class Station:
             self._backlog.clear()
         if "reboot" in ended:
             self._restart_sessions()
-        if self._link is not None and "nonsense" in active:
-            self._raw([text.encode() for text in NONSENSE])
-        if self._link is not None and "flood" in active:
-            rate = max((f.value for f in self.faults if f.kind == "flood"), default=0.0) or 200.0
-            self._raw([f'[2,"f{self._events_sent}-{n}","Heartbeat",{{}}]'.encode() for n in range(int(rate))])
+        if self._link is not None and active & {"nonsense", "flood"}:
+            self._raw(faults.frames(self.faults, active, self._events_sent))
 
     def _raw(self, frames: list[bytes]) -> None:
         now_s = self._clock.now_s()
@@ -388,4 +387,4 @@ class Station:
                 self._transactions += 1
                 outlet.session.transaction, outlet.session.seq = self._voice.transaction(self.identity, self._transactions), 0
                 outlet.session.plugged_wall_s, outlet.session.start_wh = self.wall_s(), outlet.charger.import_wh
-                self._begin(outlet, self.wall_s())
+                self._begin(outlet)

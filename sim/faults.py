@@ -1,0 +1,53 @@
+"""What can be wrong with a simulated station, whatever version it speaks.
+
+While they last: ``ignore`` accepts profiles and does not obey · ``reject`` refuses them · ``mute`` neither speaks nor answers,
+the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses supply, transaction and profiles but the default ·
+``offline`` drops the link and keeps its profiles and what belongs to transactions · ``duplicate`` says twice what belongs to a
+transaction · ``wrong_clock`` is ``value`` seconds ahead (below 0: behind) · ``wrong_sign`` charges where it should discharge ·
+``turned_meter`` shows charging as discharging and the other way round · ``stuck_meter`` repeats its last sample · ``quiet_soc``
+reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` sends what is no OCPP · ``bad_firmware`` fails to
+install · ``lost_in_update`` does not come back from an installation · ``vanish`` drops the link in the middle of a frame.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from sim.outlet import Sample
+from sim.scenario import Fault, FaultKind
+
+NONSENSE: Final = (
+    "{",
+    "[2]",
+    '[2,"x","NoSuchAction",{}]',
+    "[9,9,9]",
+    '[3,"never-asked",{}]',
+    '[2,"y","Heartbeat",{"a":1}]',
+    "\x00",
+)
+
+FLOOD: Final = 200.0
+"""Frames a second where a flood does not say how many."""
+
+
+def active(faults: tuple[Fault, ...], wall_s: float) -> frozenset[FaultKind]:
+    """What is wrong at ``wall_s``."""
+    return frozenset(fault.kind for fault in faults if fault.start_wall_s <= wall_s < fault.start_wall_s + fault.duration_s)
+
+
+def value(faults: tuple[Fault, ...], kind: FaultKind, now: frozenset[FaultKind]) -> float:
+    """The value of a fault that is active, 0 of one that is not."""
+    return next((fault.value for fault in faults if fault.kind == kind), 0.0) if kind in now else 0.0
+
+
+def frames(faults: tuple[Fault, ...], now: frozenset[FaultKind], count: int) -> list[bytes]:
+    """What is sent beside all sense; ``count`` numbers the seconds."""
+    sent = [text.encode() for text in NONSENSE] if "nonsense" in now else []
+    if "flood" in now:
+        rate = int(value(faults, "flood", now) or FLOOD)
+        sent += [f'[2,"f{count}-{n}","Heartbeat",{{}}]'.encode() for n in range(rate)]
+    return sent
+
+
+def turned(sample: Sample) -> Sample:
+    """As a meter shows it that was wired the wrong way round."""
+    return replace(sample, power_w=-sample.power_w, import_wh=sample.export_wh, export_wh=sample.import_wh)
