@@ -94,6 +94,8 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     outlets = [outlet for outlet in owner.outlets.values() if number in {None, outlet.number}]
     if wanted == "Heartbeat":
         owner.later(("Heartbeat", {}))
+    elif wanted == "SignChargePointCertificate" and owner.keyring is not None:
+        owner.later(("SignCertificate", {"csr": owner.keyring.request(owner.identity)}))
     elif wanted == "FirmwareStatusNotification":
         owner.later(owner.firmware.told("1.6"))
     elif wanted == "StatusNotification":
@@ -139,6 +141,13 @@ def _signed_update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return _status(True)
 
 
+def _install(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    taken = owner.keyring is not None and owner.keyring.install(payload["certificateChain"])
+    if taken:
+        owner.redial()
+    return _status(taken)
+
+
 def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
     owner.reboot()
     return _status(True)
@@ -158,6 +167,7 @@ _HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] =
     "RemoteStartTransaction": _remote_start,
     "RemoteStopTransaction": _remote_stop,
     "Reset": _reset,
+    "CertificateSigned": _install,
     "UpdateFirmware": _update,
     "SignedUpdateFirmware": _signed_update,
     "ExtendedTriggerMessage": _trigger,

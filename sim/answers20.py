@@ -196,6 +196,9 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
         for outlet in outlets:
             if outlet.session is not None:
                 owner.later(transaction_event(outlet, owner.wall_s(), "Updated", "Trigger", outlet.sample()))
+    elif wanted == "SignChargingStationCertificate" and owner.keyring is not None:
+        request = {"csr": owner.keyring.request(owner.identity), "certificateType": "ChargingStationCertificate"}
+        owner.later(("SignCertificate", request | ({"requestId": 1} if owner.version == "2.1" else {})))
     else:
         return {"status": "NotImplemented"}
     return {"status": "Accepted"}
@@ -209,6 +212,13 @@ def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
 def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
     owner.reboot()
     return {"status": "Accepted"}
+
+
+def _install(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    taken = owner.keyring is not None and owner.keyring.install(payload["certificateChain"])
+    if taken:
+        owner.redial()
+    return {"status": "Accepted" if taken else "Rejected"}
 
 
 def _accept(_owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
@@ -225,5 +235,6 @@ _HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] =
     "TriggerMessage": _trigger,
     "Reset": _reset,
     "UpdateFirmware": _update,
+    "CertificateSigned": _install,
     "ChangeAvailability": _accept,
 }

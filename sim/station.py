@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from sim import dialect16, faults
 from sim.clock import LoopClock
 from sim.firmware import Firmware
+from sim.keyring import Keyring
 from sim.outlet import Outlet, Session
 from sim.physics import Battery
 from sim.profiles import ProfileStore
@@ -53,7 +54,8 @@ class Station:
         self.outlets = {outlet.number: outlet for outlet in outlets}
         self.profiles = profiles
         self.variables: dict[tuple[str, str], str] = {}
-        self.firmware = Firmware()
+        self.firmware, self.bidi = Firmware(), Bidi()
+        self.keyring: Keyring | None = None
         self.faults: tuple[Fault, ...] = ()
         self.accepted = False
         self.heard_wall_s: float | None = None
@@ -100,6 +102,10 @@ class Station:
     def reboot(self) -> None:
         """Restart for half a minute, beginning with the next step."""
         self.faults = (*self.faults, Fault("reboot", self.identity, self._clock.wall_s(), 30.0))
+
+    def redial(self) -> None:
+        """Come back in a second, with what is on the keyring by then."""
+        asyncio.get_running_loop().call_later(1.0 / self._clock.scale, self._drop)
 
     # What the world does to it
 
@@ -159,7 +165,7 @@ class Station:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_once(self) -> None:
-        protocol = Subprotocol(SUBPROTOCOL[self.version])
+        protocol, tls = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.context() if self.keyring else None
         try:
             link = await connect(
                 self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1

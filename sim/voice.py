@@ -8,6 +8,7 @@ from v2g_edge.field.ocpp.messages import Version
 
 if TYPE_CHECKING:
     from sim.firmware import Firmware
+    from sim.keyring import Keyring
 
 Message = tuple[str, dict[str, Any]]
 
@@ -28,6 +29,9 @@ class Owner(Protocol):
     profiles: ProfileStore
     variables: dict[tuple[str, str], str]
     firmware: "Firmware"
+    identity: str
+    keyring: "Keyring | None"
+    bidi: "Bidi"
 
     def wall_s(self) -> float:
         """The station's wall time."""
@@ -43,6 +47,9 @@ class Owner(Protocol):
 
     def reboot(self) -> None:
         """Restart, soon."""
+
+    def redial(self) -> None:
+        """Drop the link, soon, and dial in again."""
 
 
 class Voice(Protocol):

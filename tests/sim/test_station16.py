@@ -191,7 +191,7 @@ def test_a_trigger_brings_the_message_and_an_unknown_one_is_said_to_be_unknown()
         before = len(bench.central.said("StatusNotification"))
         for wanted in ("StatusNotification", "MeterValues", "Heartbeat"):
             assert (await bench.ask("TriggerMessage", {"requestedMessage": wanted}))["status"] == "Accepted"
-        assert (await bench.ask("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"}))[
+        assert (await bench.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"}))[
             "status"
         ] == "NotImplemented"
         assert len(bench.central.said("StatusNotification")) == before + 1

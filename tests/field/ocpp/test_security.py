@@ -172,6 +172,8 @@ async def test_a_station_renews_its_certificate_over_tls_and_gets_nobody_elses(t
         certificate = x509.load_pem_x509_certificate(sent["certificateChain"].encode())
         assert certificate.subject.rfc4514_string() == "CN=new"
         assert sent["certificateType"] == "ChargingStationCertificate"
+        refused_too = {"csr": request_for("new"), "certificateType": "V2GCertificate"}
+        assert await station.call("SignCertificate", refused_too) == {"status": "Rejected"}
         await station.close()
 
 

@@ -13,6 +13,7 @@ import structlog
 from v2g_edge.field.ocpp.admission import Admission
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.tls import LiveContext, Loaded, files_of, load
+from v2g_edge.field.ocpp.when import format_wall
 from v2g_edge.model.settings import Listener
 
 log = structlog.get_logger()
@@ -75,6 +76,18 @@ class Certificates:
             why = self._take(place, self._seen[place], wall_s)
             told.append({"listener": f"{listener.host}:{listener.port}", "taken": not why, "why": why})
         return told
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Until when what is in use is good, for people."""
+        return [
+            {
+                "listener": f"{self._listeners[place].host}:{self._listeners[place].port}",
+                "file": file,
+                "until": format_wall(wall_s),
+            }
+            for place, loaded in self._loaded.items()
+            for file, wall_s in loaded.expires
+        ]
 
     def revoked(self) -> frozenset[int]:
         """Serial numbers that no listener may accept any more."""

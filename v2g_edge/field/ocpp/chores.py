@@ -1,10 +1,13 @@
 """What the central system does beside its links, for all stations: certificates, passwords, firmware."""
 
 import asyncio
+import sqlite3
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp import rollouts
@@ -13,16 +16,21 @@ from v2g_edge.field.ocpp.catalogue import Params, checked
 from v2g_edge.field.ocpp.certificates import LOOK_S, Certificates
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.passwords import Passwords
+from v2g_edge.field.ocpp.pki import SiteCa
+from v2g_edge.field.ocpp.renewals import Renewals
 from v2g_edge.field.ocpp.rollouts import Rollouts
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings
 from v2g_edge.model.settings import Station as StationSettings
 
+log = structlog.get_logger()
+
 SITE: Final = "@site"
 """Stands for all stations where the name of one is asked for; no identity begins so."""
 
 SITE_OPERATIONS: Final = {
+    "certificates": ("until when the certificates of listeners and stations are good", ""),
     "reload": ("take new certificates of the listeners into use now (as SIGHUP does)", ""),
     "rollout": (
         'update the firmware of one make (vendor/model) in waves ([1, "10%"] by default, and then the rest)',
@@ -59,6 +67,9 @@ class Chores:
         self.admission = Admission({station.identity: station for station in stations}, passwords)
         self._links: Mapping[str, StationLink] = {}
         self._rollouts: Rollouts | None = None
+        self._renewals: Renewals | None = None
+        self._renew_s = settings.renew_days * DAY_S
+        self._folder = None if state_dir is None else state_dir / "pki"
         self._task: asyncio.Task[None] | None = None
 
     def context(self, place: int) -> ssl.SSLContext | None:
@@ -69,8 +80,10 @@ class Chores:
         """Begin; the links may come and go."""
         self._links = links
         self._rollouts = Rollouts(links, board, self._clock, self._store)
+        self._renewals = Renewals(links, self.admission, self._clock, self._renew_s)
         for link in links.values():
             link.heard = self._rollouts.took
+        self._find_authority()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp chores")
 
     async def stop(self) -> None:
@@ -79,17 +92,22 @@ class Chores:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
-        if self._rollouts is not None:
-            await self._rollouts.stop()
+        for each in (self._rollouts, self._renewals):
+            if each is not None:
+                await each.stop()
 
     async def perform(self, operation: str, params: Params) -> dict[str, Any]:
         """What is asked for all stations together. ValueError names what is wrong and what is allowed."""
         if operation not in SITE_OPERATIONS:
             raise ValueError(f"no operation {operation!r} for {SITE}; there are {', '.join(SITE_OPERATIONS)}")
         given = checked(operation, SITE_OPERATIONS[operation][1], params)
-        if operation == "reload" or self._rollouts is None:
-            return await self.reload()
+        if self._rollouts is None or self._renewals is None:
+            raise ValueError("the central system is not started")
         match operation:
+            case "reload":
+                return await self.reload()
+            case "certificates":
+                return {"outcome": "done", "stations": self._renewals.describe(), "listeners": self._certificates.describe()}
             case "rollout":
                 return self._rollouts.begin(given)
             case "rollout-continue":
@@ -102,12 +120,28 @@ class Chores:
         """Read the listeners' files now; what became of each."""
         told = self._certificates.reload(self._clock.wall_s())
         await self._certificates.close_revoked(self._links, self.admission)
+        self._find_authority()
         return {"outcome": "done", "listeners": told}
+
+    def _find_authority(self) -> None:
+        """The site's authority, where one was made. ValueError or OSError when it cannot be used."""
+        if self._folder is None or self._renewals is None or not (self._folder / "ca.key").exists():
+            return
+        self._renewals.authority = SiteCa(self._folder)
+        for link in self._links.values():
+            link.station.authority = self._renewals.authority
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)  # how often we look, so loop time
-            if self._rollouts is not None:
-                self._rollouts.step()
-            if self._certificates.look(self._clock.wall_s()):
-                await self._certificates.close_revoked(self._links, self.admission)
+            try:
+                await self._look()
+            except (OSError, ValueError, sqlite3.Error) as fault:
+                log.error("ocpp_chore_failed", fault=repr(fault), effect="tried again")
+
+    async def _look(self) -> None:
+        if self._rollouts is not None and self._renewals is not None:
+            self._rollouts.step()
+            self._renewals.step()
+        if self._certificates.look(self._clock.wall_s()):
+            await self._certificates.close_revoked(self._links, self.admission)

@@ -5,12 +5,19 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, ClassVar, Final, TypeAlias
 
+import structlog
+
 from v2g_edge.field.ocpp.facts import Identity
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.when import format_wall
 
+log = structlog.get_logger()
+
 Payload: TypeAlias = dict[str, Any]
+
+OURS: Final = "ChargingStationCertificate"
+"""The use of certificates that the site's authority signs for. One towards vehicles is for a V2G authority to sign."""
 
 HEARTBEAT_S: Final = 300
 """A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at least one a day."""
@@ -85,6 +92,10 @@ class Dialect(ABC):
         return {"status": "UnknownVendorId"}
 
     def _sign(self, payload: Payload) -> Payload:
+        kind = str(payload.get("certificateType", OURS))
+        if kind != OURS:
+            log.warning("certificate_request_refused", station=self._station.settings.identity, why=f"no {kind} is issued here")
+            return {"status": "Rejected"}
         return {"status": "Accepted" if self._station.took_request(str(payload["csr"])) else "Rejected"}
 
 

@@ -18,7 +18,6 @@ from v2g_edge.field.ocpp.frames import FRAME_MAX
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.operations import Operations
-from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import SqliteStore
 from v2g_edge.field.ocpp.storm import Storm
@@ -85,10 +84,6 @@ class CentralSystem:
         tokens, storm = Tokens(None if state_dir is None else state_dir / "tokens.json"), Storm()
         for link in self.links.values():
             link.station.tokens, link.station.storm = tokens, storm
-        if state_dir is not None and (state_dir / "pki" / "ca.key").exists():
-            authority = SiteCa(state_dir / "pki")
-            for link in self.links.values():
-                link.station.authority = authority
         self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
         low_s, high_s = PING_RANGE_S
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
