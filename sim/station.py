@@ -168,7 +168,7 @@ class Station:
         protocol, tls = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.context() if self.keyring else None
         try:
             link = await connect(
-                self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1
+                self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1, ssl=tls
             )
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
             return
