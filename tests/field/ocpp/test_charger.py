@@ -22,15 +22,20 @@ STATION = {"1.6": "old", "2.0.1": "new", "2.1": "newest"}
 VERSIONS: tuple[Version, ...] = ("1.6", "2.0.1", "2.1")
 
 
-async def charging(depot: Depot, version: Version) -> Peer:
-    """A booted station of a version with a vehicle at it."""
-    station = await ready(depot, STATION[version], version)
+async def charging(depot: Depot, version: Version, *, clock_off_s: float = 0.0) -> Peer:
+    """A booted station of a version with a vehicle at it, its clock ahead of ours."""
+    station, at = await ready(depot, STATION[version], version), format_wall(depot.clock.wall + clock_off_s)
     if version == "1.6":
-        start = {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": format_wall(depot.clock.wall)}
-        await station.call("StartTransaction", start)
+        await station.call("StartTransaction", {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": at})
     else:
-        await station.call("TransactionEvent", STARTED)
+        await station.call("TransactionEvent", {**STARTED, "timestamp": at})
     return station
+
+
+def limit_of(payload: dict[str, Any]) -> float:
+    """The limit that a SetChargingProfile of 2.x begins with."""
+    limit: float = payload["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"]
+    return limit
 
 
 def ids(station: Peer, version: Version) -> list[int]:

@@ -115,7 +115,7 @@ class OutletPort:
         takes = (
             version == "2.1" and outlet.evse.discharge_by == "setpoint" and outlet.shape.unit == "W" and outlet.finer.takes_droop
         )
-        trusted = watch.proof == "proven" and watch.follows and self._silent < SILENT_MAX
+        trusted = watch.proof == "proven" and watch.follows and self._silent < SILENT_MAX and self._station.skew.known
         return permit.droop_w if takes and trusted and power_w == permit.power_w else 0.0
 
     def _note(self, outcome: Outcome, result: WriteResult, power_w: float, duration_s: int, droop_w: float) -> None:
@@ -136,8 +136,14 @@ class OutletPort:
         return probes or watch.contradicted or self._clock.now_s() - self._compared_s >= COMPARE_S
 
     def _speakable(self, permit: Permit, version: Version) -> float:
-        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is proven."""
+        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is proven.
+
+        Where the station's clock is not known, no more than its default profile allows: a lease may come into force at any time.
+        """
         outlet = self._outlet
+        if not self._station.skew.known:
+            log.warning("station_clock_unknown", evse=permit.evse, power_w=permit.power_w)
+            return min(max(permit.power_w, 0.0), outlet.evse.fallback_w)
         if permit.power_w >= 0.0:
             return permit.power_w
         if not self._can_discharge(version):

@@ -46,6 +46,8 @@ with 404, and the log says why.
 2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute,
    `startSchedule` now on the station's clock, `duration` = the permit's, `validTo` with it (2.x), `maxOfflineDuration`
    and `invalidAfterOfflineDuration` (2.1). When we fall silent it runs out and the default is what is left.
+   While a station's clock is not known (nothing that it stamped agreed with ours, nor steadily with another time), it is told
+   no more than its default allows: a lease by a wrong clock may come into force in an hour.
 3. **Discharge.** 1.6 and 2.0.1: a negative `limit`, only where the site file says `discharge_by = "negative_limit"`.
    2.1: CentralSetpoint with `setpoint` and `dischargeLimit` below zero and `limit` 0 (`discharge_by = "setpoint"`). The
    first discharge of a make (vendor, model, firmware) is at most {probe_w:.0f} W; the meter proves it (half of what was

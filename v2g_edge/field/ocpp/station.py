@@ -159,6 +159,8 @@ class Station:
 
     def took_session(self, event: SessionEvent) -> bool:
         """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
+        if event.at_wall_s is not None and not event.offline:
+            self.skew.saw(event.at_wall_s, self._clock.wall_s())
         return self.sessions.took(event)
 
     def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:

@@ -1,0 +1,79 @@
+"""A station's clock is believed when several readings over some time agree; until then nothing may depend on it."""
+
+import pytest
+
+from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.test_charger import charging, limit_of
+from tests.field.ocpp.test_server import meter, permit, transaction
+from v2g_edge.field.ocpp.skew import AGREE_S, JUMP_S, READINGS, SPAN_S, Skew
+from v2g_edge.field.ocpp.when import format_wall
+
+STEP_S = SPAN_S / (READINGS - 1) + 0.1
+
+
+def fed(offset_s: float, *, readings: int = READINGS, step_s: float = STEP_S, delays_s: tuple[float, ...] = (0.0,)) -> Skew:
+    """A clock that is ``offset_s`` ahead, its readings coming with delays in turn."""
+    skew = Skew()
+    for n in range(readings):
+        now_s = 100.0 + n * step_s
+        skew.learn(1e6 + now_s + offset_s - delays_s[n % len(delays_s)], 1e6 + now_s, now_s)
+    return skew
+
+
+@pytest.mark.parametrize("offset_s", [-3_600.0, -3.0, 3.0, 7_200.0])
+def test_a_steady_offset_is_learnt_and_a_reading_of_now_is_of_now(offset_s: float) -> None:
+    skew = fed(offset_s)
+    assert (skew.offset_s, skew.known) == (offset_s, True)
+    assert skew.sampled_s(2e6 + offset_s, 2e6, 500.0) == 500.0
+    assert skew.sampled_s(2e6 + offset_s - 60.0, 2e6, 500.0) == 440.0
+    assert skew.sampled_s(2e6 + offset_s + AGREE_S + 0.1, 2e6, 500.0) is None, "no reading is of the future"
+
+
+def test_latency_is_no_offset() -> None:
+    skew = fed(0.0, delays_s=(0.3, 1.4, 0.1))
+    assert (skew.offset_s, skew.known) == (0.0, True)
+
+
+def test_the_least_delayed_reading_tells_the_offset() -> None:
+    assert fed(60.0, delays_s=(1.0, 0.2, 1.5)).offset_s == pytest.approx(59.8)
+
+
+@pytest.mark.parametrize(
+    "skew",
+    [
+        fed(-120.0, readings=READINGS - 1),
+        fed(-120.0, step_s=0.05, readings=8),
+        fed(-120.0, delays_s=(0.0, AGREE_S + 0.1)),
+    ],
+    ids=["too few", "a burst of queued ones", "at odds"],
+)
+def test_what_may_be_history_is_no_clock(skew: Skew) -> None:
+    assert (skew.offset_s, skew.known) == (0.0, False)
+    assert skew.sampled_s(2e6 - 120.0, 2e6, 500.0) == 380.0, "what seems old is old"
+
+
+def test_one_message_that_agrees_makes_a_clock_known_and_a_jump_makes_it_unknown() -> None:
+    skew, known = Skew(), []
+    for off_s in (-AGREE_S - 0.1, AGREE_S, -JUMP_S, -JUMP_S - 0.1, 0.0):
+        skew.saw(1e6 + off_s, 1e6)
+        known.append(skew.known)
+    assert known == [False, True, True, False, True], "a delayed message is no other time"
+
+
+@pytest.mark.parametrize("offset_s", [-3_600.0, 3_600.0])
+async def test_until_its_clock_is_known_a_station_is_told_no_more_than_its_default_allows(depot: Depot, offset_s: float) -> None:
+    """A lease that begins by a clock an hour behind comes into force in an hour, when nobody may be there to end it."""
+    station = await charging(depot, "2.0.1", clock_off_s=offset_s)
+    port = depot.central.ports["b2"]
+    assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
+    assert await port.write_permit(permit("b2", 40_000.0)) == "accepted"
+    for seq in range(1, READINGS + 1):
+        depot.clock.advance(STEP_S)
+        at = format_wall(depot.clock.wall + offset_s)
+        await station.call("TransactionEvent", transaction("Updated", seq, at, meterValue=meter(0.0, at)))
+    assert await port.write_permit(permit("b2", 40_000.0)) == "accepted"
+    assert await port.write_permit(permit("b2", -1_500.0)) == "accepted"
+    assert [limit_of(payload) for payload in station.got("SetChargingProfile")] == [11_000, 0, 11_000, 40_000, -1_500]
+    lease = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]
+    assert lease["startSchedule"] == format_wall(depot.clock.wall + offset_s)
+    await station.close()
