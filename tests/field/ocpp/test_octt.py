@@ -107,7 +107,7 @@ async def test_an_identifier_is_answered_as_the_token_file_says(depot: Depot, tm
 @pytest.mark.parametrize("reason", ["Local", "MasterPass"])
 async def test_who_shares_a_group_is_told_it_and_may_end_what_another_began(depot: Depot, tmp_path: Path, reason: str) -> None:
     path = tmp_path / "tokens.json"
-    known = {"bus-2": {"group": "fleet"}, "colleague": {"group": "fleet", "until": format_wall(AT_S + 60.0)}}
+    known = {"bus-2": {"group": "fleet"}, "colleague": {"group": "fleet", "until": "2026-03-02"}}
     path.write_text(json.dumps({"others": "Invalid", "known": known}), encoding="ascii")
     for link in depot.central.links.values():
         link.station.tokens = Tokens(path)
@@ -116,7 +116,7 @@ async def test_who_shares_a_group_is_told_it_and_may_end_what_another_began(depo
     info = {
         "status": "Accepted",
         "groupIdToken": {"idToken": "fleet", "type": "Central"},
-        "cacheExpiryDateTime": format_wall(AT_S + 60.0),
+        "cacheExpiryDateTime": "2026-03-02T00:00:00.000Z",
     }
     began = transaction("Started", evse={"id": 1}, idToken={"idToken": "bus-2", "type": "ISO14443"})
     answer = await newer.call("TransactionEvent", began)
@@ -127,7 +127,7 @@ async def test_who_shares_a_group_is_told_it_and_may_end_what_another_began(depo
     assert await newer.call("TransactionEvent", ended) == {"idTokenInfo": info}
     assert depot.board.evse("b2").vehicle is None
     told = await older.call("Authorize", {"idTag": "colleague"})
-    assert told["idTagInfo"] == {"status": "Accepted", "parentIdTag": "fleet", "expiryDate": format_wall(AT_S + 60.0)}
+    assert told["idTagInfo"] == {"status": "Accepted", "parentIdTag": "fleet", "expiryDate": "2026-03-02T00:00:00.000Z"}
     await older.close()
     await newer.close()
 

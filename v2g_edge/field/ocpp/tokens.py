@@ -39,9 +39,13 @@ class Token(Struct, frozen=True, forbid_unknown_fields=True):
     until: str = ""
     group: Annotated[str, Meta(max_length=GROUP_MAX)] = ""
 
+    def until_wall_s(self) -> float | None:
+        """When it ends; None for never."""
+        return parse_wall(self.until)
+
     def __post_init__(self) -> None:
         """A date that cannot be read would never come."""
-        if self.until and parse_wall(self.until) is None:
+        if self.until and self.until_wall_s() is None:
             raise ValueError(f"until {self.until!r} is no RFC 3339 time, for example 2026-12-31T00:00:00Z")
 
 
@@ -64,8 +68,8 @@ class Tokens:
         """The identifier's token, with the status of this moment as OCPP 2.x calls it; ``V16_STATUS`` turns it."""
         self._refresh()
         token = self._known.get(identifier.casefold(), Token(self._file.others))
-        until_s = parse_wall(token.until)
-        return replace(token, status="Expired") if until_s is not None and wall_s >= until_s else token
+        until_wall_s = token.until_wall_s()
+        return replace(token, status="Expired") if until_wall_s is not None and wall_s >= until_wall_s else token
 
     def _refresh(self) -> None:
         if self._path is None:

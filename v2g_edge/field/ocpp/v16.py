@@ -12,7 +12,7 @@ from v2g_edge.field.ocpp.facts import Identity, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.metering import read_samples
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.tokens import V16_STATUS
-from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.field.ocpp.when import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
 
 _STATUS: Final[dict[str, EvseStatus]] = {
@@ -56,8 +56,8 @@ class V16(Dialect):
         info = {"status": V16_STATUS[token.status]}
         if token.group:
             info["parentIdTag"] = token.group
-        if token.until:
-            info["expiryDate"] = token.until
+        if (until_wall_s := token.until_wall_s()) is not None:
+            info["expiryDate"] = format_wall(until_wall_s)
         return {"idTagInfo": info}
 
     def _status(self, payload: Payload) -> Payload:

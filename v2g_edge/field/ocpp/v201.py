@@ -18,7 +18,7 @@ from v2g_edge.field.ocpp.leases import NOMINAL_V
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.metering import read_samples
 from v2g_edge.field.ocpp.station import Station
-from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.field.ocpp.when import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
 
 _PHASES: Final[dict[str, SessionPhase]] = {"Started": "started", "Updated": "updated", "Ended": "ended"}
@@ -72,8 +72,8 @@ class V201(Dialect):
         info: Payload = {"status": token.status}
         if token.group:
             info["groupIdToken"] = {"idToken": token.group, "type": "Central"}
-        if token.until:
-            info["cacheExpiryDateTime"] = token.until
+        if (until_wall_s := token.until_wall_s()) is not None:
+            info["cacheExpiryDateTime"] = format_wall(until_wall_s)
         return {"idTokenInfo": info}
 
     def _status(self, payload: Payload) -> Payload:
@@ -106,7 +106,7 @@ class V201(Dialect):
         return {}
 
     def _failed(self, _payload: Payload) -> Payload:
-        return {"status": "Failed"}  # certificate status comes from a contract's issuer, and the depot needs no network
+        return {"status": "Failed"}  # unless an OCSP responder may be asked: see ``contracts``
 
     def _contract(self, _payload: Payload) -> Payload:
         return {"status": "Failed", "exiResponse": ""}  # contracts are bought elsewhere; a depot knows its vehicles
