@@ -1,7 +1,6 @@
 """What a simulated station understands in OCPP 2.0.1 and 2.1: calls in, answers out, their effect on profiles and variables.
 
-2.1 adds setpoints of operation mode CentralSetpoint. Its ``maxOfflineDuration`` is not played: the daemon's leases end by their
-``duration`` at the same time.
+2.1 adds operation modes CentralSetpoint and LocalFrequency and dynamic profiles; its own messages are in ``sim.bidi``.
 """
 
 from collections.abc import Callable
@@ -66,30 +65,56 @@ def _no(reason: str) -> dict[str, Any]:
 def parse_profile(outlet: int, raw: dict[str, Any], wall_s: float) -> Profile | None:
     """A profile off the wire; None for a kind or unit that it cannot do. Relative schedules start when they are received."""
     schedule = raw["chargingSchedule"][0]
-    if raw["chargingProfileKind"] == "Recurring":
+    if raw["chargingProfileKind"] == "Recurring" or not _fits_mode(raw, schedule):
         return None
     factor = 1.0 if schedule["chargingRateUnit"] == "W" else VOLTS_PHASES
     start_wall_s = unstamp(schedule["startSchedule"]) if "startSchedule" in schedule else wall_s
     end_wall_s = start_wall_s + schedule["duration"] if "duration" in schedule else NEVER_S
-    if "validTo" in raw:
-        end_wall_s = min(end_wall_s, unstamp(raw["validTo"]))
+    valid_to_wall_s = unstamp(raw["validTo"]) if "validTo" in raw else NEVER_S
+    points = schedule["chargingSchedulePeriod"][0].get("v2xFreqWattCurve", ())
     return Profile(
         id=raw["id"],
         stack=raw["stackLevel"],
         purpose=PURPOSES[raw["chargingProfilePurpose"]],
         outlet=outlet,
         start_wall_s=start_wall_s,
-        end_wall_s=end_wall_s,
+        end_wall_s=min(end_wall_s, valid_to_wall_s),
         periods=tuple((period["startPeriod"], factor * _power(period)) for period in schedule["chargingSchedulePeriod"]),
         transaction=raw.get("transactionId", ""),
+        lasts_s=schedule.get("duration", NEVER_S) if raw["chargingProfileKind"] == "Dynamic" else 0.0,
+        valid_to_wall_s=valid_to_wall_s,
+        offline_s=raw["maxOfflineDuration"] if raw.get("invalidAfterOfflineDuration") else NEVER_S,
+        curve=tuple((point["frequency"], point["power"]) for point in points),
     )
+
+
+def _fits_mode(raw: dict[str, Any], schedule: dict[str, Any]) -> bool:
+    """The rules of 2.1: a dynamic profile has one period from 0 (K28.FR.01, .02); LocalFrequency a curve of two points or more in
+    W around a baseline, and no limit or setpoint beside it (Q08.FR.02-05); ChargingOnly no setpoint (Q02.FR.02).
+    """
+    periods = schedule["chargingSchedulePeriod"]
+    if raw["chargingProfileKind"] == "Dynamic" and (
+        len(periods) != 1 or periods[0]["startPeriod"] or "startSchedule" in schedule
+    ):
+        return False
+    if raw["chargingProfileKind"] != "Dynamic" and "dynUpdateInterval" in raw:
+        return False
+    for period in periods:
+        beside = {"limit", "dischargeLimit", "setpoint"} & period.keys()
+        if period.get("operationMode") == "LocalFrequency":
+            curve = len(period.get("v2xFreqWattCurve", ())) >= 2 and "v2xBaseline" in period
+            if beside or not curve or schedule["chargingRateUnit"] != "W":
+                return False
+        elif period.get("operationMode") == "ChargingOnly" and beside - {"limit"}:
+            return False
+    return True
 
 
 def _power(period: dict[str, Any]) -> float:
     """A period's setpoint where it has one (2.1, CentralSetpoint), else its limit; without either (2.1) it limits nothing."""
     if period.get("operationMode") == "CentralSetpoint" and "setpoint" in period:
         return float(period["setpoint"])
-    return float(period.get("limit", UNLIMITED_W))
+    return float(period.get("v2xBaseline", period.get("limit", UNLIMITED_W)))
 
 
 def _period(version: Version, offset_s: float, power_w: float) -> dict[str, Any]:

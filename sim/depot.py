@@ -87,7 +87,9 @@ class Depot:
         """Bring everything to ``wall_s``. Going back, or nowhere, does nothing."""
         while wall_s - self.wall_s > 1e-9:
             dt_s = min(MAX_STEP_S, wall_s - self.wall_s)
+            hz = self.grid.frequency_hz(self.wall_s)
             for charger in self.chargers.values():
+                charger.hz = hz
                 charger.step(dt_s)
             self.wall_s += dt_s
             self._sum()

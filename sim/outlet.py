@@ -59,7 +59,7 @@ class Outlet:
 
     def unplug(self) -> Battery | None:
         """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its transaction)."""
-        self.session = None
+        self.session, self.charger.droop = None, ()
         self.profiles.clear(purpose="tx", outlet=self.number)
         return self.charger.unplug()
 
@@ -71,11 +71,12 @@ class Outlet:
         if self.session is None:
             return
         if self.session.stopped:
-            self.charger.command_w = 0.0
+            self.charger.command_w, self.charger.droop = 0.0, ()
             return
         limit_w = self.profiles.limit_w(self.number, self.session.transaction, wall_s)
         power_w = self.charger.evse.max_charge_w if limit_w is None else limit_w
         self.charger.command_w = abs(power_w) if wrong_sign else power_w
+        self.charger.droop = self.profiles.curve(self.number, self.session.transaction, wall_s)
 
     def sample(self, *, stuck: bool = False) -> Sample:
         """What the meter shows now; ``stuck``: what it showed when it got stuck."""

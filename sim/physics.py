@@ -5,6 +5,7 @@ protection of their own steps in, so that what the daemon allows is what happens
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from v2g_edge.model.site import CurvePoint, Evse
@@ -56,7 +57,10 @@ class Battery:
 
 @dataclass
 class Charger:
-    """One outlet's power electronics and meter. ``command_w`` is what they were told; ``power_w`` what flows."""
+    """One outlet's power electronics and meter. ``command_w`` is what they were told; ``power_w`` what flows.
+
+    ``droop`` is what they add by themselves at a frequency, (Hz, W), and ``hz`` the grid's.
+    """
 
     evse: Evse
     ramp_up_w_per_s: float = RAMP_UP_W_PER_S
@@ -67,6 +71,8 @@ class Charger:
     import_wh: float = 0.0
     export_wh: float = 0.0
     session_export_wh: float = field(default=0.0)
+    droop: tuple[tuple[float, float], ...] = ()
+    hz: float = 0.0
 
     def plug(self, battery: Battery) -> None:
         """A vehicle is connected."""
@@ -81,10 +87,11 @@ class Charger:
         """What the setpoint comes to, given the vehicle and the electronics; below the least power nothing flows."""
         if self.battery is None:
             return 0.0
-        if self.command_w >= 0:
-            power_w = min(self.command_w, self.evse.max_charge_w, self.battery.charge_limit_w() / self.efficiency)
+        command_w = self.command_w + (droop_at(self.droop, self.hz) if self.droop else 0.0)
+        if command_w >= 0:
+            power_w = min(command_w, self.evse.max_charge_w, self.battery.charge_limit_w() / self.efficiency)
             return power_w if power_w >= self.evse.min_charge_w else 0.0
-        power_w = min(-self.command_w, self.evse.max_discharge_w, self.battery.discharge_limit_w() * self.efficiency)
+        power_w = min(-command_w, self.evse.max_discharge_w, self.battery.discharge_limit_w() * self.efficiency)
         return -power_w if power_w >= self.evse.min_discharge_w else 0.0
 
     def step(self, dt_s: float) -> None:
@@ -115,6 +122,16 @@ def curve_w(curve: tuple[CurvePoint, ...], soc_pct: float) -> float:
             )
         before = point
     return before.power_w
+
+
+def droop_at(points: tuple[tuple[float, float], ...], hz: float) -> float:
+    """What a frequency curve gives at ``hz``: straight between its points, its end values beyond them."""
+    if hz <= points[0][0]:
+        return points[0][1]
+    for (low_hz, low_w), (high_hz, high_w) in pairwise(points):
+        if hz <= high_hz:
+            return low_w + (high_w - low_w) * (hz - low_hz) / (high_hz - low_hz) if high_hz > low_hz else high_w
+    return points[-1][1]
 
 
 def _ramped(now_w: float, target_w: float, up_w: float, down_w: float) -> float:

@@ -8,6 +8,7 @@ setpoints of that magnitude.
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Purpose = Literal["max", "default", "tx"]
 
@@ -21,7 +22,9 @@ CHANGES_MAX: Final = 1_024
 class Profile(Struct, frozen=True):
     """``periods`` are (offset in s, limit in W) from ``start_wall_s``; the schedule ends at ``end_wall_s``.
 
-    ``outlet`` 0 is the whole station. ``transaction`` is "" for all purposes but "tx".
+    ``outlet`` 0 is the whole station. ``transaction`` is "" for all purposes but "tx". ``lasts_s`` > 0: a dynamic profile (2.1
+    K28), which ends so long after its last update and at ``valid_to_wall_s``. ``offline_s``: it is gone so long after the link.
+    ``curve`` adds W to the limit at a frequency: (Hz, W), rising Hz (2.1 Q08).
     """
 
     id: int
@@ -32,6 +35,10 @@ class Profile(Struct, frozen=True):
     end_wall_s: float
     periods: tuple[tuple[float, float], ...]
     transaction: str = ""
+    lasts_s: float = 0.0
+    valid_to_wall_s: float = NEVER_S
+    offline_s: float = NEVER_S
+    curve: tuple[tuple[float, float], ...] = ()
 
     def limit_w(self, wall_s: float) -> float | None:
         """Its limit at ``wall_s``; None when it is not in force."""
@@ -81,6 +88,28 @@ class ProfileStore:
             del self._profiles[key]
         self._cache.clear()
         return len(gone)
+
+    def update(self, profile_id: int, limit_w: float, wall_s: float) -> bool:
+        """Change the one limit of a dynamic profile; its time begins anew. False where there is no such profile."""
+        key, known = next(((k, p) for k, p in self._profiles.items() if p.id == profile_id and p.lasts_s), (None, None))
+        if key is None or known is None:
+            return False
+        end_wall_s = min(wall_s + known.lasts_s, known.valid_to_wall_s)
+        self._profiles[key] = replace(known, start_wall_s=wall_s, end_wall_s=end_wall_s, periods=((0.0, limit_w),))
+        self._cache.clear()
+        return True
+
+    def lost_link(self, for_s: float) -> None:
+        """Without a link for so long: what was only to be trusted with one is gone for good (``invalidAfterOfflineDuration``)."""
+        for key in [key for key, known in self._profiles.items() if for_s >= known.offline_s]:
+            del self._profiles[key]
+            self._cache.clear()
+
+    def curve(self, outlet: int, transaction: str, wall_s: float) -> tuple[tuple[float, float], ...]:
+        """The frequency curve of the transaction's profile in force; empty where it has none."""
+        mine = [p for p in self._profiles.values() if p.outlet in {0, outlet} and p.transaction == transaction and p.curve]
+        ruling = [p for p in mine if p.limit_w(wall_s) is not None]
+        return max(ruling, key=lambda profile: profile.stack).curve if ruling and transaction else ()
 
     def all(self) -> tuple[Profile, ...]:
         """Everything installed."""

@@ -4,12 +4,14 @@ import asyncio
 import gc
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import structlog
 
 from sim.clock import LoopClock
+from sim.depot import Depot
 from sim.modbus.rtu import serial_in_memory
 from sim.report import make_report
 from sim.scenario import METER_PORT, RELAY_PORT, Scenario, write_prices
@@ -60,13 +62,14 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     return make_report(world, state_dir / "journal.db")
 
 
-async def play(scenario: Scenario, state_dir: Path) -> World:
-    """Daemon and depot on the running loop, from the scenario's beginning to its end."""
+async def play(scenario: Scenario, state_dir: Path, watch: Callable[[Depot, float], None] | None = None) -> World:
+    """Daemon and depot on the running loop, from the scenario's beginning to its end. ``watch`` sees every physical step."""
     clock = LoopClock(scenario.start_wall_s)
     prices = state_dir / "prices.csv"
     write_prices(scenario.prices, prices)
     settings = scenario.settings(state_dir, ocpp_port=OCPP_PORT, price_file=str(prices))
     world = World(scenario, clock, meter_port=METER_PORT, relay_port=RELAY_PORT)
+    world.depot.watchers += [watch] if watch else []
     await world.start()
     daemon = Daemon(settings, clock, cast(Any, _NoServiceManager()))
     await daemon.start()

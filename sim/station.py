@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.typing import Subprotocol
 
 from sim import dialect16, faults
+from sim.bidi import Bidi
 from sim.clock import LoopClock
 from sim.firmware import Firmware
 from sim.keyring import Keyring
@@ -50,17 +51,15 @@ class Station:
     def __init__(
         self, identity: str, outlets: list[Outlet], profiles: ProfileStore, clock: LoopClock, url: str, version: Version = "2.0.1"
     ) -> None:
-        self.identity = identity
+        self.identity, self.profiles = identity, profiles
         self.outlets = {outlet.number: outlet for outlet in outlets}
-        self.profiles = profiles
         self.variables: dict[tuple[str, str], str] = {}
         self.firmware, self.bidi = Firmware(), Bidi()
         self.keyring: Keyring | None = None
         self.faults: tuple[Fault, ...] = ()
         self.accepted = False
         self.heard_wall_s: float | None = None
-        self._clock = clock
-        self._url = f"{url}/{identity}"
+        self._clock, self._url = clock, f"{url}/{identity}"
         self.version: Version = version
         self._voice: Voice = Voice16() if version == "1.6" else Voice20(version)
         self._starts: dict[str, tuple[Outlet, Session]] = {}
@@ -70,9 +69,7 @@ class Station:
         self._sending: asyncio.Task[None] | None = None
         self._held: deque[tuple[float, bytes]] = deque()
         self._backlog: deque[Message] = deque(maxlen=BACKLOG)
-        self._boot_id = ""
-        self._boot_reason = "PowerUp"
-        self._booted = False
+        self._boot_id, self._boot_reason, self._booted = "", "PowerUp", False
         self._due: dict[str, float] = {}
         self._quiet_until_s = 0.0
         self._transactions = 0
@@ -136,6 +133,7 @@ class Station:
         for outlet in self.outlets.values():
             outlet.command(self.wall_s(), wrong_sign="wrong_sign" in active, dead="reboot" in active)
         self._update_firmware(wall_s)
+        self.profiles.lost_link(0.0 if self._link else self._clock.now_s() - self.bidi.alone_s)
         if self._link is None or "mute" in active:
             return
         deadline_s = self._machine.next_deadline_s()
@@ -145,10 +143,11 @@ class Station:
         if self.accepted:
             if wall_s >= self._quiet_until_s:
                 self._report(wall_s)
+            for message in self.bidi.due(self.wall_s(), lambda number: self.outlets[number].charger.power_w):
+                self._machine.send(*message)
         elif not self._boot_id and self._is_due("boot", wall_s, RETRY_S):
             self._boot()
-        if self._held:
-            self._flush()
+        self._flush()
 
     # Link
 
@@ -181,6 +180,7 @@ class Station:
             pass
         finally:
             self._link, self.accepted, self._boot_id = None, False, ""
+            self.bidi.alone_s = self._clock.now_s()
             self._held.clear()
             self._untold += [(outlet, session) for outlet, session in self._starts.values() if outlet.session is not session]
             self._starts.clear()
@@ -192,6 +192,7 @@ class Station:
         if self._booted:
             self.accepted = True
             self._catch_up()
+            self._say_all(self.bidi.open_again())
             self._flush()
         else:
             self._boot()
@@ -251,6 +252,8 @@ class Station:
                 self._machine.answer(event.id, answer)
                 for outlet in self.outlets.values():
                     outlet.command(self.wall_s(), wrong_sign="wrong_sign" in self._was, dead="reboot" in self._was)
+        elif isinstance(event, Answered) and event.action == "OpenPeriodicEventStream":
+            self.bidi.opened(event.payload["status"] == "Accepted")
         elif isinstance(event, Answered | Expired) and event.id == self._boot_id:
             self._on_boot(event.payload if isinstance(event, Answered) else {})
         elif isinstance(event, Answered | Refused | Expired) and event.id in self._starts:

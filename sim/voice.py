@@ -7,6 +7,7 @@ from sim.profiles import ProfileStore
 from v2g_edge.field.ocpp.messages import Version
 
 if TYPE_CHECKING:
+    from sim.bidi import Bidi
     from sim.firmware import Firmware
     from sim.keyring import Keyring
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sim import answers20, dialect20
+from sim import answers20, bidi, dialect20
 from sim.outlet import Outlet
 from sim.voice import Message, Owner, Shown
 from v2g_edge.field.ocpp.messages import Version
@@ -67,8 +67,9 @@ class Voice20:
         return (action, {**payload, "offline": True}) if action == "TransactionEvent" else message
 
     def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
-        """See ``sim.answers20``."""
-        return answers20.answer(owner, action, payload)
+        """See ``sim.answers20``, and for what 2.1 adds ``sim.bidi``."""
+        own = bidi.answer(owner, action, payload) if self._version == "2.1" else None
+        return answers20.answer(owner, action, payload) if own is None else own
 
 
 def _event(outlet: Outlet, shown: Shown, kind: str, reason: str) -> Message:

@@ -19,6 +19,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "NotifyEvent": {},
     "ReportChargingProfiles": {},
     "MeterValues": {},
+    "ReportDERControl": {},
+    "OpenPeriodicEventStream": {"status": "Accepted"},
     "StartTransaction": {"transactionId": 41, "idTagInfo": {"status": "Accepted"}},
     "StopTransaction": {},
 }
