@@ -557,6 +557,18 @@ def test_memory_is_used_while_nothing_got_harder_and_not_afterwards() -> None:
     assert certify(place, over, wanted, first)[1] is not first
 
 
+def test_a_proof_of_full_power_at_a_lower_rate_does_not_stand_for_a_higher_one() -> None:
+    """b1, of which nobody knows the need, takes 20 and then 50 of the hall's 60 kW: 40 kW were room enough for b2, 10 are not."""
+    site = depot(2, hall_w=60_000.0)
+    place = depot_of(frame_of(site))
+    snapshot = with_vehicle(needing(site, (1.0, 4.0), (30.0, 2.0)), 0, target_soc_pct=NO_SAMPLE)
+    slow = proposal(site, learned_w=(20_000.0, ANY_W))
+    answer, memory = certify(place, snapshot, slow, CertificateMemory())
+    assert answer.feasible
+    assert not certify(place, snapshot, proposal(site), memory)[0].feasible
+    assert not certify(place, snapshot, proposal(site), CertificateMemory(), also=memory)[0].feasible
+
+
 def test_memory_survives_the_journal() -> None:
     """Encoded and decoded, it is the same memory; the same inputs give the same bytes."""
     site = depot(3)

@@ -121,15 +121,18 @@ def depot_of(frame: Frame) -> Depot:
 
 
 def certify(
-    depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
+    depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory, also: CertificateMemory | None = None
 ) -> tuple[Certificate, CertificateMemory]:
-    """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick."""
+    """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick.
+
+    ``also``: a second proof that may serve, of a problem that is likely to be harder.
+    """
     demands = demands_of(depot, snapshot, proposal.learned_w, proposal.idle)
     now = _needs(depot, snapshot, proposal, demands, 0.0)
     may = Certificate(
         not now.barred, (), now.impossible, now.barred, f"{now.barred[0]} may not export" if now.barred else "", True
     )
-    if _stands(now, proposal, memory):
+    if _stands(now, proposal, memory) or (also is not None and _stands(now, proposal, also)):
         return may, memory
     ahead_s = min(LOOKAHEAD_S, (now.slot + 1) * SLOT_S - now.start_wall_s - 1.0)
     for needs in (_needs(depot, snapshot, proposal, demands, ahead_s), now) if ahead_s > 0.0 else (now,):
@@ -275,6 +278,6 @@ def _stands(now: _Needs, proposal: Proposal, memory: CertificateMemory) -> bool:
 def _covered(job: Job, old: Job | None) -> bool:
     if old is None:
         return False
-    if old.need_wh == ANY_W and job.rate_w <= old.rate_w and job.first >= old.first and job.end <= old.end:
-        return True  # all that it can take was there
+    if old.need_wh == ANY_W:  # all that it can take was there
+        return job.rate_w <= old.rate_w and job.first >= old.first and job.end <= old.end
     return job.need_wh <= old.need_wh and job.rate_w >= old.rate_w and job.first <= old.first and job.end >= old.end

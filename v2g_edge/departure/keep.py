@@ -115,7 +115,7 @@ def _ask(
     if not verdict.others or most_w == said_w:
         return _Asked(verdict, proposal, proof, memory.rated)
     plain = proposal._replace(learned_w=said_w)
-    second, rated = certify(depot, snapshot, plain, memory.rated)
+    second, rated = certify(depot, snapshot, plain, memory.rated, also=proof)
     if not second.others:
         return _Asked(replace(second, impossible=verdict.impossible), plain, proof, rated)
     barred = tuple(dict.fromkeys((*verdict.barred, *second.barred)))
