@@ -27,6 +27,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Operator, Snapshot
@@ -37,7 +38,8 @@ from v2g_edge.study.explain import describe_status, describe_why
 log = structlog.get_logger()
 
 PLAN_EVERY_S: Final = 900.0
-"""The local plan is made anew at every slot of a day-ahead market (15 min), and whenever a vehicle comes or goes."""
+"""The local plan is made anew at every slot of a day-ahead market (15 min), whenever a vehicle comes or goes, and once its charge is known: a
+1.6 station tells it seconds after the vehicle, and until then it counts as empty."""
 
 EVENTS_KEPT: Final = 1_000
 """Recent events for the control socket; all of them are in the journal."""
@@ -222,7 +224,7 @@ class Daemon:
         if not self._settings.prices.file:
             return None
         facts = tuple(
-            (v.session, v.departure_wall_s, v.target_soc_pct) if (v := state.vehicle) is not None else None
+            (v.session, v.departure_wall_s, v.target_soc_pct, isinstance(v.soc_pct, Reading)) if (v := state.vehicle) else None
             for state in snapshot.evses
         )
         if facts != self._planned_for or snapshot.now_s - self._planned_s >= PLAN_EVERY_S:
