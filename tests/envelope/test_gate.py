@@ -110,7 +110,7 @@ def test_no_export_while_it_is_held() -> None:
 
 
 @pytest.mark.parametrize(
-    "closed", [GONE, Reading(0.0, NOW_S), Reading(0.49, NOW_S), Reading(1.0, NOW_S - 1.01), Reading(1.0, NOW_S + 0.01)]
+    "closed", [GONE, Reading(0.0, NOW_S), Reading(0.5, NOW_S), Reading(1.0, NOW_S - 1.01), Reading(1.0, NOW_S + 0.01)]
 )
 def test_no_export_without_a_closed_contact(closed: Reading) -> None:
     scene = with_snapshot(ready(), contacts=(ContactState(Link(True, True, NOW_S), closed),))

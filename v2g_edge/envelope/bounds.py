@@ -57,13 +57,11 @@ def _own(c: Context, o: Outlet) -> list[Bound]:
         bounds.append(Bound(0.0, ANY_W, "vehicle_unknown", "the vehicle is not in the site file"))
         return bounds
     # Participation by health: an old battery gives less of what its type may give.
-    share = known_or(vehicle.soh_pct, 0.0) / 100.0 if kind.soh_floor_pct > 0.0 else 1.0
-    bounds.append(
-        Bound(-kind.max_discharge_w * min(max(share, 0.0), 1.0), ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH")
-    )
+    share = min(max(known_or(vehicle.soh_pct, 0.0) / 100.0, 0.0), 1.0) if kind.soh_floor_pct > 0.0 else 1.0
+    bounds.append(Bound(-kind.max_discharge_w * share, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH"))
     if kind.pack_max_c < ANY_W:
         _add_derating(bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c))
-    if kind.max_soc_pct < 100.0 and (o.soc_pct or 100.0) >= kind.max_soc_pct:
+    if kind.max_soc_pct < 100.0 and not 0.0 < o.soc_pct < kind.max_soc_pct:
         # A type without an upper edge leaves the top to the battery's own management. Unknown counts as full.
         bounds.append(
             Bound(-ANY_W, evse.fallback_w, "soc_high", f"SoC {o.soc_pct:.1f} % (0: unknown), ceiling {kind.max_soc_pct:g} %")
@@ -73,7 +71,7 @@ def _own(c: Context, o: Outlet) -> list[Bound]:
 
 def _falling(value: float, start: float, end: float) -> float:
     """1 up to ``start``, 0 from ``end``, straight between."""
-    return 1.0 if value <= start else max((end - value) / max(end - start, 1e-9), 0.0)
+    return min(max((end - value) / max(end - start, 1e-9), 0.0), 1.0)
 
 
 def _add_derating(bounds: list[Bound], o: Outlet, rule: str, share: float) -> None:

@@ -98,7 +98,7 @@ def _unauthorised(c: Context, o: Outlet, _held: Latch | None) -> str:
     if o.vehicle is None or o.known is None or o.kind is None or not o.known.may_discharge:
         return f"vehicle {o.vehicle.vehicle or 'unknown'} may not discharge" if o.vehicle else "no vehicle"
     lease = o.vehicle.discharge_authorised
-    granted = is_fresh(lease, c.snapshot.now_s, c.site.safety.authorisation_max_age_s) and known_or(lease, 0.0) == 1.0
+    granted = fresh_or(lease, c.snapshot.now_s, c.site.safety.authorisation_max_age_s, 0.0) == 1.0
     return "" if granted or not o.kind.needs_authorisation else f"vehicle {o.known.id} holds no fresh permission to discharge"
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.reading import is_fresh, known_or
+from v2g_edge.model.reading import fresh_or, is_fresh
 from v2g_edge.model.site import Evse, Feeder, Site
 from v2g_edge.model.snapshot import EvseState, Snapshot
 
@@ -54,7 +54,7 @@ def _may(site: Site, snapshot: Snapshot, evse: Evse, state: EvseState, permit: P
     if not (state.dead_man_ok and site.grid.export_allowed) or snapshot.operator.export_hold:
         raise InvariantBroken(f"{evse.id}: export without dead-man or permission")
     closed = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
-    if not is_fresh(closed, snapshot.now_s, site.safety.contact_max_age_s) or known_or(closed, 0.0) < 0.5:
+    if fresh_or(closed, snapshot.now_s, site.safety.contact_max_age_s, 0.0) <= 0.5:
         raise InvariantBroken(f"{evse.id}: export without a closed grid contact {site.grid.relay}")
     hz = snapshot.meters[site.meters.index(site.grid.meter)].frequency_hz
     if not is_fresh(hz, snapshot.now_s, site.safety.meter_max_age_s):
