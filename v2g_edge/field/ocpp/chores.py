@@ -14,7 +14,9 @@ from v2g_edge.field.ocpp import rollouts
 from v2g_edge.field.ocpp.admission import Admission
 from v2g_edge.field.ocpp.catalogue import Params, checked
 from v2g_edge.field.ocpp.certificates import LOOK_S, Certificates
+from v2g_edge.field.ocpp.contracts import Contracts
 from v2g_edge.field.ocpp.link import StationLink
+from v2g_edge.field.ocpp.ocsp import Ocsp
 from v2g_edge.field.ocpp.passwords import Passwords
 from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.renewals import Renewals
@@ -66,6 +68,7 @@ class Chores:
         passwords = Passwords(None if state_dir is None else state_dir / "passwords")
         self.admission = Admission({station.identity: station for station in stations}, passwords)
         self._links: Mapping[str, StationLink] = {}
+        self._contracts = Contracts(Ocsp(settings.ocsp_hosts, clock, state_dir and state_dir / "pki" / "issuers.pem"), clock)
         self._rollouts: Rollouts | None = None
         self._renewals: Renewals | None = None
         self._renew_s = settings.renew_days * DAY_S
@@ -82,7 +85,7 @@ class Chores:
         self._rollouts = Rollouts(links, board, self._clock, self._store)
         self._renewals = Renewals(links, self.admission, self._clock, self._renew_s)
         for link in links.values():
-            link.heard = self._rollouts.took
+            link.heard, link.amend = self._rollouts.took, self._contracts.amend
         self._find_authority()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp chores")
 

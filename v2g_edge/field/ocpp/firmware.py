@@ -41,7 +41,7 @@ class Update(Struct, frozen=True):
 
 
 class Terms(Struct, frozen=True):
-    """``deadline_s`` without news fails a member; ``at_once`` of them are under way together; ``busy``: wait for it or skip it."""
+    """``deadline_s`` without news fails a member; ``at_once`` are under way together; ``busy``: wait for it or skip it."""
 
     soak_s: float = 3_600.0
     deadline_s: float = 7_200.0

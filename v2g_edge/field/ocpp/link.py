@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -42,12 +42,17 @@ LOST_MAX: Final = 3
 
 
 class StationLink:
-    """One configured station with at most one live link; the owner of its connection. ``heard`` is told of every call it took."""
+    """One configured station with at most one live link; the owner of its connection. ``heard`` is told of every call it took.
+
+    ``amend`` may take its time over an answer; the station's other messages go on meanwhile.
+    """
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
         self.station = station
         self.ports = {outlet.evse.id: OutletPort(station, outlet, clock) for outlet in station.outlets.values()}
         self.connection: Connection | None = None
+        self.amend: Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None = None
+        self._amending: set[asyncio.Task[None]] = set()
         self.heard: Callable[[str, str, dict[str, Any]], None] | None = None
         self._board = board
         self._clock = clock
@@ -108,7 +113,16 @@ class StationLink:
         except sqlite3.Error as fault:
             self._not_stored(connection, call, fault)
             return
-        self._store.when_durable(partial(self._answer, connection, call, payload))
+        better = self.amend(connection.version, call.action, call.payload, payload) if self.amend is not None else None
+        if better is None:
+            self._store.when_durable(partial(self._answer, connection, call, payload))
+            return
+        task = asyncio.get_running_loop().create_task(self._answer_later(connection, call, better), name=f"amend {call.action}")
+        self._amending.add(task)
+        task.add_done_callback(self._amending.discard)
+
+    async def _answer_later(self, connection: Connection, call: CallIn, better: Awaitable[dict[str, Any]]) -> None:
+        self._store.when_durable(partial(self._answer, connection, call, await better))
 
     def _answer(self, connection: Connection, call: CallIn, payload: dict[str, Any], failed: sqlite3.Error | None) -> None:
         if failed is not None:
@@ -222,6 +236,8 @@ class StationLink:
     async def stop(self) -> None:
         """Cancel what runs beside the link."""
         self._stop_onboarding()
+        for task in self._amending:
+            task.cancel()
 
     def _start_onboarding(self, version: Version) -> None:
         self._stop_onboarding()

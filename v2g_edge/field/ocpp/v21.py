@@ -7,7 +7,7 @@ from v2g_edge.field.ocpp.facts import Sample
 from v2g_edge.field.ocpp.leases import LEASE_ID
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.v201 import V201
-from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.field.ocpp.when import format_wall, parse_wall
 
 
 class V21(V201):
@@ -19,10 +19,21 @@ class V21(V201):
     def __init__(self, station: Station, wall_s: Callable[[], float]) -> None:
         super().__init__(station, wall_s)
         self._handlers |= {
+            "GetCertificateChainStatus": self._chain_status,
             "NotifyDERAlarm": self._der_alarm,
             "OpenPeriodicEventStream": self._open_stream,
             "PullDynamicScheduleUpdate": self._pull,
             "ReportDERControl": self._der_report,
+        }
+
+    def _chain_status(self, payload: Payload) -> Payload:
+        """Nothing is known where nobody may be asked (``contracts`` asks where the site file allows it)."""
+        unknown = {"status": "Failed", "nextUpdate": format_wall(self._wall_s())}
+        rows = payload["certificateStatusRequests"]
+        return {
+            "certificateStatus": [
+                {"certificateHashData": row["certificateHashData"], "source": row["source"], **unknown} for row in rows
+            ]
         }
 
     def _der_alarm(self, payload: Payload) -> Payload:
