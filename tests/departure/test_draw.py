@@ -99,6 +99,16 @@ def test_rationed_paused_refused_faulted_and_unmeasured_vehicles_teach_nothing(
     assert (draw.learned_w, draw.idle) == (ANY_W, False)
 
 
+def test_a_charger_that_follows_the_frequency_by_itself_may_draw_less_than_its_setpoint() -> None:
+    """30 kW ± 10: 20 kW are what it was told; 15 are not."""
+    for drawn_w, learned_w in ((20_000.0, ANY_W), (15_000.0, 15_000.0)):
+        play = Play()
+        for _ in range(140):
+            play.tick(30_000.0, drawn_w, command=CommandState(30_000.0, "accepted", 0.0, 1e9, 10_000.0))
+        assert play.draws[0] is not None
+        assert play.draws[0].learned_w == learned_w
+
+
 def test_a_permit_that_came_and_went_between_two_samples_teaches_nothing() -> None:
     """The charger reports every 30 s, and was rationed a moment before each report."""
     play = Play()

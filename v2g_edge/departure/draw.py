@@ -150,7 +150,7 @@ def _permitted_w(state: EvseState, now_s: float) -> float:
     """What it may draw as far as its charger is known to agree; 0 when that is unsure."""
     command = state.command
     taken = command.ack in {"accepted", "pending"} and now_s < command.lease_until_s and state.link.connected
-    return max(command.power_w, 0.0) if taken and not state.fault and state.status != "faulted" else 0.0
+    return max(command.power_w - command.droop_w, 0.0) if taken and not state.fault and state.status != "faulted" else 0.0
 
 
 def _raise(old: Draw, power: Reading) -> Draw:
