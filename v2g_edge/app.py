@@ -38,8 +38,8 @@ from v2g_edge.study.explain import describe_status, describe_why
 log = structlog.get_logger()
 
 PLAN_EVERY_S: Final = 900.0
-"""The local plan is made anew at every slot of a day-ahead market (15 min), whenever a vehicle comes or goes, and once its charge is known: a
-1.6 station tells it seconds after the vehicle, and until then it counts as empty."""
+"""The local plan is made anew at every slot of a day-ahead market (15 min), whenever a vehicle comes or goes, and once its charge
+is known: a 1.6 station tells it seconds later, and until then it counts as empty."""
 
 EVENTS_KEPT: Final = 1_000
 """Recent events for the control socket; all of them are in the journal."""
