@@ -19,7 +19,7 @@ LAUNCH = """
 import importlib, sys, atheris
 with atheris.instrument_imports(include=["v2g_edge"]):
     target = importlib.import_module("tests.fuzz." + sys.argv[1])
-atheris.Setup(sys.argv[:1] + sys.argv[2:], target.feed)
+atheris.Setup(sys.argv[:1] + sys.argv[2:], target.feed, custom_mutator=target.mutator)
 atheris.Fuzz()
 """
 """Only what is imported inside the block is watched for coverage; instrumenting every library takes a minute."""

@@ -1,8 +1,10 @@
 """Frames of all three versions into the message machine and the handlers behind it: no crash, no unanswered call, no growth."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from functools import cache
+from random import Random
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,14 @@ from v2g_edge.model.settings import Station, StationEvse
 
 UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What a handler may raise on a payload that a lenient link let pass; the link answers FormatViolation then."""
+
+
+ODD: Final[tuple[Any, ...]] = (
+    None, True, False, 0, -1, 1, 2, 2**31, 2**53, 2**63, 2**64 - 1, 1.5, -0.0, 1e308, 1e-320, "", "x", "1", "-1", "nan", "inf",
+    "1e999", "2026-01-01T00:00:00Z", "2026-01-01", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "\0", "\U0001f600",
+    "a" * 300, [], {}, [[]], [None], {"id": 1}, "Started", "Ended", "Updated", "SoC", "Power.Active.Export", "kW", "bus-1",
+)  # fmt: skip
+"""Values that ask a handler something: wrong kinds, edges, and right words in the wrong place."""
 
 
 class Target:
@@ -64,11 +74,9 @@ class Target:
 
     def _answer(self, machine: Machine, dialect: Any, call: CallIn) -> None:
         try:
-            payload = dialect.answer(call.action, call.payload)
+            machine.answer(call.id, dialect.answer(call.action, call.payload))
         except UNREADABLE:
             machine.refuse(call.id, "FormatViolation")
-            return
-        machine.answer(call.id, payload)
 
 
 def _is_call(frame: bytes) -> bool:
@@ -97,6 +105,39 @@ def mutate(seed: bytes, cuts: Sequence[int], junk: bytes) -> bytes:
     """``seed`` with a piece between two of its own places replaced by ``junk``."""
     low, high = sorted(cut % (len(seed) + 1) for cut in cuts[:2])
     return seed[:low] + junk + seed[high:]
+
+
+def vary(frame: bytes, seed: int) -> bytes:
+    """``frame`` with up to four of its values replaced, or left out: it stays JSON, and so it comes further than torn octets."""
+    parts, dice = msgspec.json.decode(frame), Random(seed)
+    for _ in range(dice.choice((1, 1, 2, 4))):
+        spots = list(_spots(parts))
+        if spots:
+            holder, key = dice.choice(spots)
+            holder[key] = deepcopy(dice.choice(ODD))
+            if dice.random() < 0.1:
+                del holder[key]
+    return msgspec.json.encode(parts)
+
+
+def _spots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place below ``value``: the table or list, and the key or index in it."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from _spots(value[key])
+
+
+def mutator(data: bytes, max_size: int, seed: int) -> bytes:
+    """What a coverage-guided run does to an input: torn octets and odd values in turn."""
+    import atheris  # noqa: PLC0415 - only there where it is run
+
+    if seed % 2:
+        try:
+            return vary(data, seed)[:max_size]
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            pass
+    mutated: bytes = atheris.Mutate(data, max_size)
+    return mutated
 
 
 def feed(data: bytes) -> None:

@@ -128,7 +128,10 @@ class StationLink:
         if failed is not None:
             self._not_stored(connection, call, failed)
             return
-        connection.answer(call.id, payload)
+        try:
+            connection.answer(call.id, payload)
+        except ValueError as fault:  # it echoes what a lenient link let pass
+            connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be answered: {fault}")
         self.station.remember_told(call.action, call.payload)
         if self.heard is not None:
             self.heard(self.station.settings.identity, call.action, call.payload)
