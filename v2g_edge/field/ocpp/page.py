@@ -3,8 +3,23 @@
 import sys
 from typing import Final
 
-from v2g_edge.field.ocpp import admission, charger, compliance, connection, frames, leases, machine, onboarding, outgoing, store
+from v2g_edge.field.ocpp import (
+    admission,
+    certificates,
+    charger,
+    compliance,
+    connection,
+    firmware,
+    frames,
+    leases,
+    machine,
+    ocsp,
+    onboarding,
+    outgoing,
+    store,
+)
 from v2g_edge.field.ocpp.catalogue import Operation, spelled
+from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
@@ -22,6 +37,7 @@ OURS: Final = frozenset(
         "GetChargingProfiles",
         "ChangeConfiguration",
         "SetVariables",
+        "ExtendedTriggerMessage",
         "TriggerMessage",
         "CertificateSigned",
         "GetDERControl",
@@ -86,11 +102,47 @@ and it is asked for its status after {boot_wait_s:g} s without a BootNotificatio
 
 ## Security
 
-Each listener has one security profile (0 none, 1 Basic, 2 TLS with Basic, 3 mutual TLS; a profile is never lowered by a
-message). After {failures} wrong credentials an address waits {locked_s:g} s. TLS 1.2 and 1.3; give an ECDSA and an RSA
-certificate; `tls_rsa_suites` adds the two suites without forward secrecy. `v2g-edge pki` makes the site's authority,
-issues, signs, lists, revokes. Put it into `pki` of the state folder and stations renew their certificates by
-SignCertificate, over TLS only.
+Each listener has one security profile (0 none, 1 Basic, 2 TLS with Basic, 3 mutual TLS); a station with
+`least_security_profile` is turned away by lower ones, and no message to a station asks for less than it uses now. After
+{failures} wrong credentials a station is refused for {locked_s:g} s at the address they came from; others behind the same
+address come in. TLS 1.2 and 1.3; give an ECDSA and an RSA certificate; `tls_rsa_suites` adds the two suites without
+forward secrecy.
+
+**Certificates of listeners** (`certificate_files`, `key_files`, `client_ca_file` with its revocation list) may change at any
+time: they are looked at every {look_s:g} s, and at once with `v2g-edge ocpp @site reload` or SIGHUP (`systemctl reload`).
+New handshakes use the new files, standing links stay. Files that do not fit, or have run out, are refused by name in the
+log, and the old ones stay. A station whose certificate is revoked loses its link at once. Keep these files where the daemon
+can read them while it runs; systemd's credentials are copies from its start.
+
+**Certificates of stations.** `v2g-edge pki` makes the site's authority, issues, signs, lists, revokes. In `pki` of the state
+folder it signs what stations request (SignCertificate, over TLS only, ChargingStationCertificate only). A station whose
+certificate has less than `ocpp.renew_days` left is asked once a day to request a new one; the log says what became of it.
+`v2g-edge ocpp @site certificates` lists until when each is good.
+
+**Passwords.** `v2g-edge ocpp STATION new-password` makes a random one, tells the station (AuthorizationKey,
+SecurityCtrlr.BasicAuthPassword) and accepts both until the new one is used. It lies in `passwords` of the state folder and
+in no log. A new text in the station's `password_file` overrules it.
+
+## Vehicles' certificates
+
+GetCertificateStatus and GetCertificateChainStatus (2.1) ask an OCSP responder that `ocpp.ocsp_hosts` lists, without
+redirects, {ocsp_s:g} s and {ocsp_max} octets at most, and keep its word until its next update. Without a listed host the
+answer is Failed. A word of our own (chain status, `certificateStatus` of Authorize) is given only where the response's
+signature leads to a certificate in `pki/issuers.pem` of the state folder: Accepted, CertificateRevoked (the identifier is
+Invalid then), CertificateExpired or CertChainError for a chain that does not hold; else nothing is said and the identifier
+decides. Limits: revocation lists are not fetched (chain status by CRL: Failed), and contracts are neither installed nor
+updated (Get15118EVCertificate: Failed), because a depot has no contract pool behind it.
+
+## Firmware
+
+`v2g-edge ocpp @site rollout make=VENDOR/MODEL version=2.0 location=URL waves='[1, "10%"]'` updates the stations of one make
+in waves; who is left is the last one. `version` is what BootNotification says afterwards. `signature` and `certificate` make it
+signed (1.6: SignedUpdateFirmware). A station is good when it has told Installed, has come back with the version, and has then
+been connected, without a fault and following its setpoints for `soak_s` (default {soak_s:g}). The next wave begins when a
+wave is good. Anything else (a failure, nothing new for `deadline_s`, default {deadline_s:g}, another version, a fault) stops
+it and says which station and why: `rollout-status`, then `rollout-continue` (`retry=true` tries again who failed, else they are
+left out) or `rollout-abort`. A station where a vehicle stands is waited for, or with `busy=skip` left out; at most `at_once`
+(default {at_once}) are under way together. A restart of the daemon changes nothing.
 
 ## Limits
 
@@ -101,8 +153,8 @@ SignCertificate, over TLS only.
 _TOKENS: Final = """Everybody, unless the state folder holds `tokens.json`, which is read again when it changes:
 `{"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until": "2026-12-31T00:00:00Z"}}}`.
 Identifiers have no case. `"group": "fleet"` beside a status or a date: who shares a group may end what another of it began,
-and a group that a station has as its MasterPassGroupId may end everything there. Contract certificates (Plug & Charge) are
-not verified: an eMAID is an identifier like any other."""
+and a group that a station has as its MasterPassGroupId may end everything there. An eMAID (Plug & Charge) is an
+identifier like any other."""
 
 
 def render() -> str:
@@ -130,6 +182,12 @@ def render() -> str:
         tokens=_TOKENS,
         failures=admission.FAILURES_MAX,
         locked_s=admission.LOCKED_S,
+        look_s=certificates.LOOK_S,
+        ocsp_s=ocsp.ANSWER_S,
+        ocsp_max=ocsp.ANSWER_MAX,
+        soak_s=firmware.Terms().soak_s,
+        deadline_s=firmware.Terms().deadline_s,
+        at_once=firmware.Terms().at_once,
     )
     return intro + "\n".join([*_limits(), "", *_quirks(), "", *_operations(), "", *_messages()]) + "\n"
 
@@ -192,7 +250,11 @@ def _operations() -> list[str]:
     lines.append(f"| {NEW_PASSWORD} | give it a new Basic password that nobody sees | no parameters | the same | the same |")
     lines.append("| call | any message of the version | action, [payload (a table)] | the same | the same |")
     lines += [f"| {name} | {row.text.replace('|', ', ')} | {_forms(row)} |" for name, row in OPERATIONS.items()]
+    lines += ["", f"`v2g-edge ocpp {SITE} OPERATION NAME=VALUE…` asks for all stations together:", ""]
+    lines += ["| operation | what | parameters |", "|---|---|---|"]
+    lines += [f"| {name} | {text} | {spelled(takes)} |" for name, (text, takes) in SITE_OPERATIONS.items()]
     lines += ["", "Never sent by hand: " + "; ".join(f"{action} ({why})" for action, why in sorted(RESERVED.items())) + "."]
+    lines.append("Nor passwords (new-password does that), nor a security profile below the present one.")
     lines.append(f"Only with `engineer=NAME`: {', '.join(sorted(COMMISSIONING))} (grid-code settings).")
     return lines
 
