@@ -22,7 +22,7 @@ from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.v21 import V21
 from v2g_edge.model.settings import Station, StationEvse
 
-UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError)
+UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a handler may raise on a payload that a lenient link let pass; the link answers FormatViolation then."""
 
 

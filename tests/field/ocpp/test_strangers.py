@@ -17,7 +17,7 @@ from v2g_edge.field.ocpp.events import Refused
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.tokens import Token, Tokens
 from v2g_edge.field.ocpp.when import format_wall
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.settings import Station, StationEvse
 
 
@@ -235,4 +235,15 @@ async def test_an_answer_of_ours_that_no_schema_allows_becomes_an_error_and_not_
     assert isinstance(refused, Refused)
     assert refused.code == "FormationViolation"
     assert "currentTime" in await station.call("Heartbeat", {})
+    await station.close()
+
+
+async def test_texts_for_currents_and_volts_are_no_needs(depot: Depot) -> None:
+    """A text times a number is a long text: 300 letters times a hundred million would have been 30 GB."""
+    station = await ready(depot)
+    ac = {"energyAmount": 1, "evMinCurrent": 6, "evMaxCurrent": "x" * 300, "evMaxVoltage": 100_000_000}
+    needs = {"requestedEnergyTransfer": "AC_three_phase", "acChargingParameters": ac}
+    await say(station, "NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})
+    await station.call("TransactionEvent", STARTED)
+    assert vehicle(depot).max_charge_w == NO_SAMPLE
     await station.close()

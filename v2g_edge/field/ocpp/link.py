@@ -107,7 +107,7 @@ class StationLink:
             log.warning("station_payload_odd", station=self.station.settings.identity, action=call.action, problems=told)
         try:
             payload = dialect.answer(call.action, call.payload)
-        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be read: {fault!r}")
             return
         except sqlite3.Error as fault:
@@ -175,7 +175,7 @@ class StationLink:
         if isinstance(self._dialect, V21):
             try:
                 self._dialect.take_stream(message.payload)
-            except (KeyError, TypeError, ValueError) as fault:
+            except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
                 log.info("stream_unreadable", station=self.station.settings.identity, fault=repr(fault))
 
     def take_late(self, answer: Answered | Refused) -> None:

@@ -167,9 +167,10 @@ def read_needs(needs: Payload) -> Needs:
     takes_w = _phases_sum(v2x, "maxChargePower")
     if takes_w is None:
         takes_w = _number(dc.get("evMaxPower"))
-    if takes_w is None and ac:
+    amperes, volts = _number(ac.get("evMaxCurrent")), _number(ac.get("evMaxVoltage"))
+    if takes_w is None and amperes is not None and volts is not None:
         phases = {"AC_single_phase": 1, "AC_two_phase": 2}.get(needs.get("requestedEnergyTransfer", ""), 3)
-        takes_w = ac["evMaxCurrent"] * ac["evMaxVoltage"] * phases
+        takes_w = amperes * volts * phases
     gives_w = _phases_sum(v2x, "maxDischargePower")
     return Needs(
         departure_wall_s=parse_wall(needs.get("departureTime")),
