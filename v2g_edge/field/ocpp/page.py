@@ -52,7 +52,8 @@ Made by `python -m v2g_edge.field.ocpp.page > docs/ocpp.md`; a test holds it aga
 
 A charging station dials `ws://HOST:PORT/ANYTHING/IDENTITY` ({subprotocols} by WebSocket subprotocol, all on one port;
 default port {port}). The last part of the path must be a `stations` entry of the site file; anybody else is refused
-with 404, and the log says why.
+with 404, and the log says why. Percent signs are read ("RDAM%7C123"). The newest version that both speak is taken, in
+whatever order they are offered; without one, or without any offer, the answer is 400.
 
 ## What a station is told
 
@@ -83,8 +84,13 @@ with 404, and the log says why.
 ## What a station says
 
 Sessions: TransactionEvent, or StartTransaction, StopTransaction and MeterValues. A start or an end is on disk before it
-is answered; registers follow every few seconds. Repetitions and late news change nothing. Readings with old time stamps
-are history, never the present; a wrong clock is recognised when several readings over time agree on it. The vehicle is
+is answered; registers follow every few seconds. Repetitions and late news change nothing. One outlet has one transaction:
+the next one tells that the last is over when its end was lost. Status counts of the outlet's own `ocpp_connector` and of
+the station as a whole (evse 0). While a boot is Pending (a storm of boots), a 2.x station gets SecurityError for all that it
+was not asked for. A vehicle's own schedule (NotifyEVChargingSchedule) above what it was given is Rejected.
+
+Readings with old time stamps are history, never the present; a wrong clock is recognised when several readings over time
+agree on it. The vehicle is
 the transaction's idToken (idTag), or an `additionalInfo` of type EVCCID, VIN or MacAddress. Needs come by
 NotifyEVChargingNeeds: `departureTime`, `stateOfCharge`, `evEnergyCapacity`, `evMaxPower`, target SoC from
 `v2xChargingParameters.targetSoC` or `fullSoC`; `v2xChargingParameters` is also read on 2.0.1, there or inside

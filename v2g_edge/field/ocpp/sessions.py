@@ -118,7 +118,8 @@ class Sessions:
 
     def transaction_id(self, ocpp_evse: int, token: str, at_wall_s: float | None, meter_wh: int) -> int:
         """The id of a 1.6 transaction: the one given before when a station repeats its start, else a new one."""
-        key = f"start/{self._make.station}/{ocpp_evse}"
+        place = ocpp_evse if ocpp_evse in self._outlets else "elsewhere"  # one row each, however many a station makes up
+        key = f"start/{self._make.station}/{place}"
         start = f"{token}/{at_wall_s}/{meter_wh}"
         number, _, last = self._store.fact(key).partition(" ")
         if last == start:
