@@ -21,7 +21,7 @@ SLOW = (CurvePoint(0.0, 22_000.0 * 0.94), CurvePoint(85.0, 22_000.0 * 0.94), Cur
 
 
 class Night:
-    """A bus at each charger, which obeys its permits. The plan charges the first for a quarter hour, and then waits."""
+    """A bus at each charger, which obeys its permits. The plan charges for a quarter hour, and then waits."""
 
     def __init__(self, site: Site, soc_pct: float, hours: float, curve: tuple[CurvePoint, ...] = SLOW) -> None:
         self.site, self.cycle, self.memory = site, Cycle(site), Memory()
@@ -30,9 +30,9 @@ class Night:
             charger.plug(Battery(bus.id, BUS.capacity_wh, soc_pct, curve, BUS.max_discharge_w))
         self.charger = self.chargers[0]
         self.departs_s = WALL_S + hours * HOUR_S
-        early = Slot(WALL_S, WALL_S + 900.0, (("b1", 50_000.0),))
-        late = Slot(WALL_S + 900.0, self.departs_s + HOUR_S, (("b1", 0.0),))
-        self.plan: Plan | None = Plan(1, "cloud", WALL_S, WALL_S, late.end_wall_s, (early, late))
+        early = Slot(WALL_S, WALL_S + 900.0, tuple((evse.id, 50_000.0) for evse in site.evses))
+        late = Slot(WALL_S + 900.0, self.departs_s + HOUR_S, tuple((evse.id, 0.0) for evse in site.evses))
+        self.plan = Plan(1, "cloud", WALL_S, WALL_S, late.end_wall_s, (early, late))
         self.events: list[Event] = []
         self.began_s: float | None = None
 
@@ -111,7 +111,10 @@ def test_a_bus_that_takes_its_plate_teaches_nothing() -> None:
 
 
 def test_four_of_them_under_one_hall_all_leave_charged() -> None:
-    """64 kWh each in 4 h, 22 kW each, 98 kW for all. Told 50 kW each, two would get everything and draw half of it."""
-    night = Night(small_site(4), 48.0, 4.0)
-    night.plan = None
+    """Each needs 3 h of 22 kW, all start in time for that, and 107 kW are enough. By their plates two would be told 50 kW each, draw
+    half of it, and leave nothing for the other two: those would leave with 67 %.
+    """
+    site = small_site(4)
+    wide = replace(site, feeders=(replace(site.feeders[0], import_limit_w=110_000.0), site.feeders[1]))
+    night = Night(wide, 48.0, 6.0)
     assert night.play() >= 80.0
