@@ -111,8 +111,8 @@ def test_a_bus_that_takes_its_plate_teaches_nothing() -> None:
 
 
 def test_four_of_them_under_one_hall_all_leave_charged() -> None:
-    """Each needs 3 h of 22 kW, all start in time for that, and 107 kW are enough. By their plates two would be told 50 kW each, draw
-    half of it, and leave nothing for the other two: those would leave with 67 %.
+    """Each needs 3 h of 22 kW, all start in time for that, and 107 kW are enough. By their plates two would be told 50 kW each,
+    draw half of it, and leave nothing for the other two: those would leave with 67 %.
     """
     site = small_site(4)
     wide = replace(site, feeders=(replace(site.feeders[0], import_limit_w=110_000.0), site.feeders[1]))
