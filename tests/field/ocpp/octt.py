@@ -34,7 +34,7 @@ STORM: Final = "test_restart.py::test_in_a_storm_of_boots_the_last_wait_each_a_w
 TOKEN: Final = "test_octt.py::test_an_identifier_is_answered_as_the_token_file_says"
 
 BY_PERMIT: Final = "charging profiles come of permits alone; what this case sends by hand would overrule the envelope"
-PLUG_AND_CHARGE: Final = "contract certificates are not verified or bought here: a depot knows its vehicles"
+CONTRACTS: Final = "contracts are not handed out: a depot has no contract pool behind it"
 
 
 def _each(names: str, test: str, suffix: str = "") -> dict[str, str]:
@@ -77,6 +77,8 @@ V201: Final[dict[str, str]] = {
     **_new("B_58", HANDSHAKE),
     **_new("C_02 C_06 C_07 C_08 C_20 E_16", TOKEN),
     **_new("C_39 C_47 C_48 C_49", GROUP),
+    **_new("C_50 C_52", "test_contracts.py::test_an_authorisation_by_contract_says_what_is_known_of_its_certificates"),
+    **_new("C_51", "test_contracts.py::test_a_chain_that_does_not_hold_is_refused_and_one_to_nobody_is_not_judged"),
     **_new("E_01 E_02 E_03 E_04 E_07 E_08 E_09 E_10 E_11 E_12 E_14 E_15 E_17 E_19 E_20 E_22 E_26 E_38 E_39 E_53", SESSION_2),
     **_new("G_20 K_48 K_50 K_51 N_21 N_48 N_49 N_50 P_02 P_03", NOTICE),
     **_new("J_01 J_02 J_03 J_04 J_07 J_08 J_09 J_10 J_11", SESSION_2),
@@ -84,13 +86,14 @@ V201: Final[dict[str, str]] = {
     **_new("K_04 K_60", LEASE),
     **_new("K_06 K_08", CLEARED),
     **_new("K_15", "test_strangers.py::test_a_station_without_smart_charging_is_asked_once_and_has_no_dead_man"),
+    **_new("M_24", "test_contracts.py::test_what_the_responder_says_is_handed_on_and_kept_until_its_next_update"),
     **_new("K_53 K_55 K_57 K_58 K_59", HIGH_LEVEL),
 }
 
 NOT: Final[dict[str, str]] = {
     **_new("A_12", "a certificate towards vehicles is for a V2G authority to sign; ours signs stations"),
     **_new("B_08", "the operation asks for one variable at a time, so no limit of items can be passed"),
-    **_new("C_50 C_51 C_52 M_24 M_26 M_28", PLUG_AND_CHARGE),
+    **_new("M_26 M_28", CONTRACTS),
     **_new("I_02", "no tariff is kept, so a transaction's end carries no total"),
     **_new("K_02 K_03 K_05 K_10 K_19 K_70", BY_PERMIT),
 }
