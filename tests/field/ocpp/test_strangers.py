@@ -247,3 +247,17 @@ async def test_texts_for_currents_and_volts_are_no_needs(depot: Depot) -> None:
     await station.call("TransactionEvent", STARTED)
     assert vehicle(depot).max_charge_w == NO_SAMPLE
     await station.close()
+
+
+async def test_a_number_that_a_station_still_has_from_before_the_state_was_lost_is_not_given_again(depot: Depot) -> None:
+    """1.6: we count from 1 again, and the station goes on with its transaction 1; a second 1 would be taken for the first."""
+    station = await ready(depot, "old", "1.6")
+    values = [{"timestamp": AT, "sampledValue": [{"value": "1"}]}]
+    await station.call("MeterValues", {"connectorId": 1, "transactionId": 1, "meterValue": values})
+    assert vehicle(depot, "b1").session == "1"
+    assert await station.call("StopTransaction", {"transactionId": 1, "meterStop": 2, "timestamp": AT}) == {}
+    start = {"connectorId": 1, "idTag": "bus-1", "meterStart": 2, "timestamp": AT}
+    begun = await station.call("StartTransaction", start)
+    assert begun["transactionId"] != 1
+    assert vehicle(depot, "b1").session == str(begun["transactionId"])
+    await station.close()

@@ -125,6 +125,8 @@ class Sessions:
         if last == start:
             return int(number)
         given = self._store.next_transaction()
+        while self._store.session(self._make.station, str(given)) is not None:
+            given = self._store.next_transaction()  # the station has one of this number from before our state was lost
         self._store.remember(key, f"{given} {start}")
         return given
 
