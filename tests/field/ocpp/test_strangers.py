@@ -261,3 +261,26 @@ async def test_a_number_that_a_station_still_has_from_before_the_state_was_lost_
     assert begun["transactionId"] != 1
     assert vehicle(depot, "b1").session == str(begun["transactionId"])
     await station.close()
+
+
+async def test_a_2_1_station_reports_itself_its_evse_and_its_connectors_as_components(depot: Depot) -> None:
+    """AvailabilityState of ChargingStation, EVSE or Connector in NotifyEvent, in place of StatusNotification."""
+    station = await ready(depot, "newest", "2.1")
+
+    async def notify(name: str, value: str, **where: int) -> tuple[str, str]:
+        datum = {
+            "eventId": 1, "timestamp": AT, "trigger": "Delta", "actualValue": value,
+            "eventNotificationType": "HardWiredNotification",
+            "component": {"name": name} | ({"evse": where} if where else {}), "variable": {"name": "AvailabilityState"},
+        }  # fmt: skip
+        assert await station.call("NotifyEvent", {"generatedAt": AT, "seqNo": 0, "eventData": [datum]}) == {}
+        state = depot.board.evse("b3")
+        return state.status, state.fault
+
+    assert await notify("Connector", "Occupied", id=1, connectorId=1) == ("occupied", "")
+    assert await notify("Connector", "Faulted", id=1, connectorId=2) == ("occupied", "")
+    assert await notify("ChargingStation", "Faulted") == ("faulted", "Faulted")
+    assert await notify("ChargingStation", "Available") == ("occupied", "")
+    assert await notify("EVSE", "Unavailable", id=1) == ("unavailable", "")
+    assert await notify("Controller", "Faulted") == ("unavailable", "")
+    await station.close()

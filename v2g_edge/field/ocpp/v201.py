@@ -29,6 +29,8 @@ _STATUS: Final[dict[str, EvseStatus]] = {
     "Unavailable": "unavailable",
     "Faulted": "faulted",
 }
+WHOLE: Final = "ChargingStation"
+"""The component of the device model that is the whole station (2.x part 2, appendix 3)."""
 _IDENTITIES: Final = ("EVCCID", "VIN", "MacAddress")
 
 
@@ -99,10 +101,10 @@ class V201(Dialect):
                 pack_c = _finite(datum["actualValue"])
                 sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c)
                 self._station.took_samples(where.get("id", 0), [sample])
-            elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and where:
+            elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and (where or component["name"] == WHOLE):
                 status = _STATUS[datum["actualValue"]]
                 fault = "Faulted" if status == "faulted" else ""
-                self._station.took_status(StatusReport(where["id"], where.get("connectorId", 0), status, fault))
+                self._station.took_status(StatusReport(where.get("id", 0), where.get("connectorId", 0), status, fault))
         return {}
 
     def _failed(self, _payload: Payload) -> Payload:
