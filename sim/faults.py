@@ -39,6 +39,11 @@ def value(faults: tuple[Fault, ...], kind: FaultKind, now: frozenset[FaultKind])
     return next((fault.value for fault in faults if fault.kind == kind), 0.0) if kind in now else 0.0
 
 
+def late_s(faults: tuple[Fault, ...], now: frozenset[FaultKind], frame: bytes) -> float:
+    """How late a frame goes out: answers are late; what the station says of its own accord is not."""
+    return value(faults, "late", now) if frame.startswith((b"[3", b"[4")) else 0.0
+
+
 def frames(faults: tuple[Fault, ...], now: frozenset[FaultKind], count: int) -> list[bytes]:
     """What is sent beside all sense; ``count`` numbers the seconds."""
     sent = [text.encode() for text in NONSENSE] if "nonsense" in now else []

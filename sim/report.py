@@ -94,15 +94,23 @@ def read_bodies(journal: Path) -> list[bytes]:
 
 
 def trips(bodies: list[bytes]) -> list[dict[str, Any]]:
-    """Every event of severity "trip" in the journal: what is the ``events`` field of a record is found by its look."""
+    """Every event of severity "trip" in the journal."""
+    found = events([body for body in bodies if b"trip" in zlib.decompress(body)])
+    return [
+        {"time": stamp(event.wall_s), "kind": event.kind, "subject": event.subject, "text": event.text}
+        for event in found
+        if event.severity == "trip"
+    ]
+
+
+def events(bodies: list[bytes]) -> list[Event]:
+    """Every event in the journal: what is the ``events`` field of a record is found by its look."""
     found = []
     for body in bodies:
-        plain = zlib.decompress(body)
-        if b"trip" in plain:
-            parts = msgspec.msgpack.decode(plain)
-            events = (_event(item) for part in parts if isinstance(part, list) for item in part)
-            found += [event for event in events if event is not None and event.severity == "trip"]
-    return [{"time": stamp(event.wall_s), "kind": event.kind, "subject": event.subject, "text": event.text} for event in found]
+        parts = msgspec.msgpack.decode(zlib.decompress(body))
+        told = (_event(item) for part in parts if isinstance(part, list) for item in part)
+        found += [event for event in told if event is not None]
+    return found
 
 
 def _event(item: Any) -> Event | None:

@@ -67,7 +67,7 @@ class Station:
         self._link: ClientConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending: asyncio.Task[None] | None = None
-        self._held: deque[tuple[float, bytes]] = deque()
+        self._held: list[tuple[float, bytes]] = []
         self._backlog: deque[Message] = deque(maxlen=BACKLOG)
         self._boot_id, self._boot_reason, self._booted = "", "PowerUp", False
         self._due: dict[str, float] = {}
@@ -217,9 +217,9 @@ class Station:
 
     def _flush(self) -> None:
         """Hand frames to the link, in order; a ``late`` station keeps them for a while."""
-        frames = self._machine.frames()
-        now_s, late_s = self._clock.now_s(), faults.value(self.faults, "late", self._was)
-        self._held.extend((now_s + late_s, frame) for frame in frames)
+        now_s = self._clock.now_s()
+        self._held += [(now_s + faults.late_s(self.faults, self._was, frame), frame) for frame in self._machine.frames()]
+        self._held.sort(key=lambda held: held[0])
         if self._held and self._sending is None and self._held[0][0] <= now_s:
             self._sending = asyncio.get_running_loop().create_task(self._send())
             self._tasks.add(self._sending)
@@ -231,7 +231,7 @@ class Station:
 
     async def _send(self) -> None:
         while self._held and self._held[0][0] <= self._clock.now_s() and self._link is not None:
-            _, frame = self._held.popleft()
+            _, frame = self._held.pop(0)
             try:
                 await self._link.send(frame, text=True)
             except ConnectionClosed:

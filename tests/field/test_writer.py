@@ -207,3 +207,30 @@ async def test_those_whose_discharge_ends_are_served_first() -> None:
 async def _note(order: list[str], evse: str) -> WriteResult:
     order.append(evse)
     return "accepted"
+
+
+async def test_only_what_was_accepted_has_a_lease_and_only_for_its_session() -> None:
+    """Where a lease has run out, the default profile is what a charger obeys: an unanswered permit must not pass for one."""
+    bench = Bench()
+    charger = bench.chargers["b1"]
+
+    def until_s() -> float:
+        return bench.board.evse("b1").command.lease_until_s
+
+    bench.board.plug_in("b1", VehicleState("first", "bus-1", 0.0))
+    charger.answer = "silent"
+    await bench.submit(10_000.0)
+    assert until_s() == 0.0
+    charger.answer = "accepted"
+    bench.clock.time_s += RETRY_S
+    await bench.submit(10_000.0)
+    assert until_s() == 135.0
+    bench.clock.time_s += 10.0
+    charger.answer = "rejected"
+    await bench.submit(20_000.0)
+    assert until_s() == 135.0, "the older one stands"
+    bench.board.plug_in("b1", VehicleState("second", "bus-2", 0.0))
+    charger.gate.clear()
+    await bench.submit(0.0)
+    assert (until_s(), bench.board.evse("b1").command.ack) == (0.0, "pending")
+    await bench.writer.stop()

@@ -25,7 +25,10 @@ RETRY_S: Final = 5.0
 
 
 class _Outlet:
-    """What was last handed to one charger. ``epoch`` numbers the writes, so that a late answer cannot speak for a newer one."""
+    """What was last handed to one charger. ``epoch`` numbers the writes, so that a late answer cannot speak for a newer one.
+
+    ``session`` is the present one, ``leased`` that of the last permit which was accepted.
+    """
 
     def __init__(self, port: ChargerPort) -> None:
         self.port = port
@@ -35,6 +38,7 @@ class _Outlet:
         self.failed = False
         self.connected = False
         self.session = ""
+        self.leased = ""
         self.waiting: Permit | None = None
         self.busy = 0
 
@@ -101,7 +105,9 @@ class Writer:
         outlet.epoch += 1
         outlet.sent, outlet.sent_s, outlet.failed, outlet.waiting = permit, now_s, False, None
         outlet.busy += 1
-        command = CommandState(permit.power_w, "pending", now_s, now_s + permit.valid_for_s, permit.droop_w)
+        # Until it is accepted, the one before it has the lease; without one, for this session, the default profile rules.
+        until_s = self._board.evse(permit.evse).command.lease_until_s if outlet.leased == outlet.session else 0.0
+        command = CommandState(permit.power_w, "pending", now_s, until_s, permit.droop_w)
         self._board.update_evse(permit.evse, command=command)
         task = asyncio.get_running_loop().create_task(self._write(outlet, permit, outlet.epoch), name=f"write {permit.evse}")
         self._tasks.add(task)
@@ -117,6 +123,9 @@ class Writer:
         outlet.failed = result != "accepted"
         state = self._board.evse(permit.evse).command
         command = replace(state, ack=result)
+        if result == "accepted":
+            outlet.leased = outlet.session
+            command = replace(command, lease_until_s=state.sent_s + permit.valid_for_s)
         self._board.update_evse(permit.evse, command=command)
         if outlet.failed:
             log.warning("permit_not_taken", evse=permit.evse, power_w=permit.power_w, result=result)

@@ -82,7 +82,7 @@ class VehicleState(Struct, frozen=True, array_like=True):
 class CommandState(Struct, frozen=True, array_like=True, gc=False):
     """The last setpoint handed to the charger and what became of it. Accepted is not obeyed: see ``EvseState.power_w``.
 
-    ``sent_s`` is monotonic; the lease of it ends at ``lease_until_s``. ``droop_w``: see ``Permit``.
+    ``sent_s`` is monotonic; the lease that was accepted last ends at ``lease_until_s``. ``droop_w``: see ``Permit``.
     """
 
     power_w: float = 0.0

@@ -52,14 +52,15 @@ class OutletPort:
     async def write_permit(self, permit: Permit) -> WriteResult:
         """Set or renew the lease. Without a transaction there is nothing to set: the default profile rules, and 0 W flow.
 
-        ``rejected`` also when discharge is permitted but cannot be commanded at this outlet: then 0 W is set instead.
+        ``rejected`` also when discharge is permitted but cannot be commanded at this outlet: then 0 W is set instead; and while
+        the station's clock is not known, because by its own it may hold the lease for over, or for not yet begun.
         """
         connection, outlet, version = self.connection, self._outlet, self._station.version
         if connection is None or version is None:
             return "silent"
         if outlet.session is None:
             return "accepted" if permit.power_w == 0.0 else "rejected"
-        power_w = self._speakable(permit, version)
+        power_w, known = self._speakable(permit, version), self._station.skew.known
         droop_w = self._droop(permit, power_w, version)
         before_w = outlet.watch.sent_w
         duration_s = max(int(permit.valid_for_s), 1)
@@ -70,7 +71,7 @@ class OutletPort:
             log.error("lease_not_writable", evse=permit.evse, why=str(fault))
             return "rejected"
         result = _result(outcome)
-        self._note(outcome, result, power_w, duration_s, droop_w)
+        self._note(outcome, result, power_w, duration_s if known else 0, droop_w)
         begins = before_w >= 0.0 > power_w or (droop_w > 0.0 and not self._drooping)
         self._drooping = droop_w > 0.0
         if result == "accepted" and self._wants_compared(begins=begins):
@@ -78,7 +79,8 @@ class OutletPort:
             self._comparing = asyncio.get_running_loop().create_task(
                 self._compare(connection, version), name=f"compare {permit.evse}"
             )
-        return "rejected" if power_w == 0.0 > permit.power_w else result
+        refused = power_w == 0.0 > permit.power_w or (result == "accepted" and not known)
+        return "rejected" if refused else result
 
     async def _say(
         self, connection: Connection, version: Version, power_w: float, droop_w: float, duration_s: int
@@ -88,7 +90,10 @@ class OutletPort:
         priority = SAFETY if outlet.watch.least_w < 0.0 <= power_w - droop_w else SETPOINT
         key, outcome = f"lease {wire.ocpp_evse}", None
         lease = self._lease(power_w, duration_s, outlet.shape)
-        if version == "2.1":
+        finer = version == "2.1" and self._station.skew.known
+        if not finer:
+            outlet.finer.forget()
+        else:
             if droop_w > 0.0:
                 lease = replace(lease, period=self._station.droop_period(power_w, droop_w))
             now_s = self._clock.now_s()
@@ -105,7 +110,7 @@ class OutletPort:
             key=key,
             timeout_s=self._patience_s,
         )
-        if version == "2.1":
+        if finer:
             outlet.finer.tried(connection, lease, outcome)
         return outcome, 0.0
 

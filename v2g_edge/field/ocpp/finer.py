@@ -86,6 +86,10 @@ class Finer:
             self.takes_dynamic = False
             log.info("dynamic_profile_refused", station=connection.identity, ocpp_evse=lease.ocpp_evse)
 
+    def forget(self) -> None:
+        """What stands there cannot be told, by a clock that nobody knows: the next lease is a new profile."""
+        self._standing = None
+
     def refuse_droop(self, station: str, ocpp_evse: int, why: str) -> None:
         """Plain setpoints from now on, until the station boots."""
         self.takes_droop = False
