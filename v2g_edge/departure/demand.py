@@ -148,16 +148,15 @@ def demand_of(
         soc_pct = max(soc.value - gone_wh / (capacity_wh / 100.0), 0.0)
     ceiling_pct = kind.max_soc_pct if kind else 100.0
     goal_pct = min(target.value + reserve_pct, ceiling_pct)
-    bands = _bands(kind.charge_curve if kind else (), full_w, evse.efficiency)
-    cut = tuple(band._replace(high_pct=min(band.high_pct, goal_pct)) for band in bands if band.low_pct < goal_pct)
-    return Demand(i, full_w, cut, soc_pct, departs_s, wh_per_pct, target.value - ceiling_pct, certain)
+    bands = _bands(kind.charge_curve if kind else (), full_w, evse.efficiency, goal_pct)
+    return Demand(i, full_w, bands, soc_pct, departs_s, wh_per_pct, target.value - ceiling_pct, certain)
 
 
 @lru_cache(maxsize=4_096)
-def _bands(curve: tuple[CurvePoint, ...], full_w: float, efficiency: float) -> tuple[_Band, ...]:
-    """Bands from 0 to 100 %, lowest first, neighbours of the same power in one. The curve is battery side, the rate grid side."""
+def _bands(curve: tuple[CurvePoint, ...], full_w: float, efficiency: float, goal_pct: float) -> tuple[_Band, ...]:
+    """Bands from 0 to the goal, lowest first, neighbours of one power in one. The curve is battery side, the rate grid side."""
     if not curve:
-        return (_Band(0.0, 100.0, full_w),)
+        return (_Band(0.0, min(100.0, goal_pct), full_w),) if goal_pct > 0.0 else ()
     grid = [k * BAND_PCT for k in range(ceil(100.0 / BAND_PCT))] + [100.0]
     powers = np.interp(grid, [point.soc_pct for point in curve], [point.power_w for point in curve])
     points = dict(zip(grid, powers.tolist(), strict=True))
@@ -170,4 +169,4 @@ def _bands(curve: tuple[CurvePoint, ...], full_w: float, efficiency: float) -> t
             bands[-1] = bands[-1]._replace(high_pct=high_pct)
         else:
             bands.append(_Band(low_pct, high_pct, rate_w))
-    return tuple(bands)
+    return tuple(band._replace(high_pct=min(band.high_pct, goal_pct)) for band in bands if band.low_pct < goal_pct)
