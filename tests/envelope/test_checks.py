@@ -151,6 +151,8 @@ CASES: list[tuple[str, str, Break]] = [
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_efc", "life_discharge_efc", 500.0, 500.0)),
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, None)),
     ("grid_code_mismatch", "b1", lambda s: with_evse(s, grid_code_ok=False)),
+    ("priority_charging", "b1", lambda s: with_evse(s, priority=True)),
+    ("charger_impaired", "b1", lambda s: with_evse(s, fault="DERControlCeased")),
 ]
 
 
@@ -422,6 +424,17 @@ def test_a_charger_whose_score_stays_too_low_is_quarantined_though_each_reading_
     word = Operator(acknowledged=("disobedient:b1",))
     assert ("disobedient", "b1") in acting(operator(scene, word))
     assert ("disobedient", "b1") not in acting(operator(with_evse(scene, follows=True), word))
+
+
+def test_who_charges_with_priority_is_counted_at_its_maximum_and_exports_nothing() -> None:
+    """At once: nobody waits for the meter to show what the station has said."""
+    hall, main = ready().site.feeders
+    scene = with_site(ready(2, 20_000.0), feeders=(replace(hall, import_limit_w=60_000.0), main))
+    assert [given.power_w for given in permit(scene).permits] == [20_000.0, 20_000.0]
+    first = permit(with_evse(scene, priority=True))
+    assert sum(given.power_w for given in first.permits) == pytest.approx(60_000.0 * 0.98 - 50_000.0)
+    assert [event.kind for event in first.events] == ["priority_charging"]
+    assert permit(with_evse(ready(2, -20_000.0), priority=True)).permits[0].min_w == 0.0
 
 
 def test_a_charger_that_goes_quiet_while_it_disobeys_is_still_counted() -> None:

@@ -166,6 +166,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("link_quality", A.NO_NEW_EXPORT, lambda c, o, _: o.state.link.loss_pct > c.site.safety.max_link_loss_pct
         and f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} %"),
     _evse("disobedient", A.EXPORT_OFF, _disobeys, "by_operator", override=True, allowance=lambda c: c.site.safety.obey_within_s),
+    _evse("priority_charging", A.EXPORT_OFF, lambda _, o, __:
+        o.state.priority and "the station charges with priority, whatever its lease says: counted at its maximum"),
     _evse("not_authorised", A.EXPORT_OFF, _unauthorised),
     _evse("departure_unknown", A.EXPORT_OFF, lambda _, o, __: o.vehicle
         and not (isinstance(o.vehicle.departure_wall_s, Reading) and isinstance(o.vehicle.target_soc_pct, Reading))

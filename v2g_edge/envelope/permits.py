@@ -52,7 +52,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     context = look(frame, snapshot, memory, grid)
     verdict = judge(ROWS, memory.latches, _inputs(context, dt_s))
     bounds = collect_bounds(context, verdict)
-    quarantined = {latch.subject for row, latch in verdict.active if row.id == "disobedient"}
+    quarantined = {latch.subject for row, latch in verdict.active if row.id in {"disobedient", "priority_charging"}}
     exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
     asked = [wishes.get(i, Wish(i, 0.0, 0.0, "none")) for i in frame.ids]
     tops_w = [min(max(w.power_w + w.droop_w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]

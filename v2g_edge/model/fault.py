@@ -16,6 +16,7 @@ class Fault(NamedTuple):
 FAULTS: Final[dict[str, Fault]] = {
     "Inverter_Fault_0x04": Fault("all", "phase mismatch between inverter and grid"),
     "ConnectorLockFailure": Fault("all", "connector does not lock"),
+    "DERControlCeased": Fault("discharge", "a control of the charger's own inverter has ended the discharge"),
     "EVCommunicationError": Fault("discharge", "vehicle does not answer the charger"),
     "GroundFailure": Fault("all", "earth fault"),
     "HighTemperature": Fault("discharge", "charger too hot"),

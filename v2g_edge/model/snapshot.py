@@ -96,7 +96,8 @@ class EvseState(Struct, frozen=True, array_like=True):
     """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped for.
 
     ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
-    ``follows`` is false while the charger's compliance score says that it does not do what it accepts.
+    ``follows`` is false while the charger's compliance score says that it does not do what it accepts. ``priority``: it says that
+    it charges with priority, whatever its lease says.
     """
 
     link: Link = Link()
@@ -111,6 +112,7 @@ class EvseState(Struct, frozen=True, array_like=True):
     vehicle: VehicleState | None = None
     command: CommandState = CommandState()
     follows: bool = True
+    priority: bool = False
 
 
 class GridSample(Struct, frozen=True, array_like=True, gc=False):
