@@ -12,8 +12,8 @@ from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.messages import VERSIONS
 from v2g_edge.field.ocpp.operations import NEW_PASSWORD, OPERATIONS
 
-ANSWER_S = 45.0
-"""A station answers within 30 s or not at all; its queue may hold a call before ours."""
+ANSWER_S = 90.0
+"""A station answers within 30 s or not at all, a report takes 25 s more, and its queue may hold a call before ours."""
 
 
 def register(subparsers: Any) -> None:
@@ -29,7 +29,12 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("station", nargs="?", help=f"identity, or {SITE} for all together; without one: list all")
     parser.add_argument("operation", nargs="?", help="see below; without one: what the station said last")
-    parser.add_argument("params", nargs="*", metavar="NAME=VALUE", help="VALUE is JSON, or a text where it is none")
+    parser.add_argument(
+        "params",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help='VALUE is a text or a number; lists, tables and quoted texts are JSON, as [1, "10%%"]',
+    )
     add_socket(parser)
     parser.set_defaults(run=run)
 
@@ -77,8 +82,15 @@ def _params(words: list[str]) -> dict[str, Any]:
         name, equals, value = word.partition("=")
         if not equals:
             raise CommandError(f"{word!r} is not NAME=VALUE", BAD_INPUT)
-        try:
-            params[name] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            params[name] = value
+        params[name] = _value(name, value)
     return params
+
+
+def _value(name: str, text: str) -> Any:
+    """Lists, tables, quoted texts, true and false are JSON. The rest stays as it was written: 2.10 may be a version."""
+    if text[:1] not in ("[", "{", '"') and text not in ("true", "false"):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise CommandError(f"{name}: {text!r} is not JSON ({error})", BAD_INPUT) from error

@@ -94,6 +94,11 @@ class Peer:
             event = await future
         return event.payload if isinstance(event, Answered) else event
 
+    def later(self, action: str, payload: dict[str, Any]) -> None:
+        """Call without waiting; the frame goes out with the next answer."""
+        call_id = self.machine.call(action, payload, 0.0)
+        self._outcomes[call_id] = asyncio.get_running_loop().create_future()
+
     def got(self, action: str) -> list[dict[str, Any]]:
         """Payloads of all calls of one action."""
         return [call.payload for call in self.calls if call.action == action]

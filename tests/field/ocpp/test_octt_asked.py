@@ -9,9 +9,16 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.octt_step import Step
 from tests.field.ocpp.peer import Peer
 from tests.field.ocpp.test_server import ready
+from v2g_edge.field.ocpp import operations
 
 OLD = octt_asked_16.V16
 NEW = {f"{case}_CSMS": steps for case, steps in octt_asked_201.V201.items()}
+
+
+@pytest.fixture(autouse=True)
+def _reports_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cases tell a report's parts after the request was answered to the person who asked."""
+    monkeypatch.setattr(operations, "REPORT_S", 0.0)
 
 
 @pytest.mark.parametrize("case", OLD | NEW)

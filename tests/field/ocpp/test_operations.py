@@ -6,6 +6,7 @@ import pytest
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.test_server import ready
+from v2g_edge.field.ocpp import operations
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, VERSIONS, Version
 from v2g_edge.field.ocpp.operations import COMMISSIONING, OPERATIONS, RESERVED, message
 from v2g_edge.field.ocpp.schemas import problems
@@ -189,3 +190,74 @@ def test_nothing_that_moves_power_can_be_sent_by_hand() -> None:
     assert moves - {"SetNetworkProfile"} <= RESERVED.keys()
     assert {"UpdateDynamicSchedule", "AFRRSignal"} <= RESERVED.keys()
     assert {"SetDERControl", "ClearDERControl"} == COMMISSIONING
+
+
+async def test_a_report_comes_back_whole_however_many_messages_it_takes(depot: Depot) -> None:
+    """One of another request is not among it; where the station has nothing to report there is none."""
+    station = await ready(depot, "newest", "2.1")
+    rows = [{"component": {"name": f"C{n}"}, "variable": {"name": "V"}, "variableAttribute": [{"value": "1"}]} for n in range(30)]
+
+    def announce(asked: dict[str, Any]) -> dict[str, Any]:
+        for n, row in enumerate(rows):
+            report = {"requestId": asked["requestId"], "generatedAt": AT, "seqNo": n, "tbc": n < 29, "reportData": [row]}
+            station.later("NotifyReport", {**report, "requestId": 99})
+            station.later("NotifyReport", report)
+        return {"status": "Accepted"}
+
+    station.scripts["GetBaseReport"] = announce
+    done = await depot.central.perform("newest", "report", {})
+    assert (done["outcome"], done["complete"], done["report"]) == ("answered", True, rows)
+    station.scripts["GetBaseReport"] = lambda _: {"status": "EmptyResultSet"}
+    assert "report" not in await depot.central.perform("newest", "report", {})
+    await station.close()
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "action", "content", "report"),
+    [
+        ("monitors", "GetMonitoringReport", "NotifyMonitoringReport", {"seqNo": 0, "generatedAt": AT}, []),
+        ("displays", "GetDisplayMessages", "NotifyDisplayMessages", {}, []),
+        ("customer", "CustomerInformation", "NotifyCustomerInformation", {"data": "all", "seqNo": 0, "generatedAt": AT}, ["all"]),
+    ],
+)
+async def test_other_reports_come_back_too(
+    depot: Depot, operation: str, asked: str, action: str, content: dict[str, Any], report: list[Any]
+) -> None:
+    station = await ready(depot, "new", "2.0.1")
+
+    def announce(request: dict[str, Any]) -> dict[str, Any]:
+        station.later(action, {"requestId": request["requestId"], **content})
+        return {"status": "Accepted"}
+
+    station.scripts[asked] = announce
+    done = await depot.central.perform("new", operation, least(operation, "2.0.1"))
+    assert (done["complete"], done["report"]) == (True, report)
+    await station.close()
+
+
+async def test_der_settings_come_back_and_a_report_without_an_end_is_told_so(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "REPORT_S", 0.2)
+    station = await ready(depot, "newest", "2.1")
+
+    def announce(request: dict[str, Any]) -> dict[str, Any]:
+        station.later("ReportDERControl", {"requestId": request["requestId"], "tbc": True})
+        return {"status": "Accepted"}
+
+    station.scripts["GetDERControl"] = announce
+    done = await depot.central.perform("newest", "der", {})
+    assert (done["complete"], [part["tbc"] for part in done["report"]]) == (False, [True])
+    await station.close()
+
+
+async def test_what_a_local_controller_tells_of_a_published_file_is_kept_for_people(depot: Depot) -> None:
+    station = await ready(depot, "new", "2.0.1")
+    station.scripts["UnpublishFirmware"] = lambda _: {"status": "Unpublished"}
+    for operation in ("publish-firmware", "unpublish-firmware"):
+        assert (await depot.central.perform("new", operation, least(operation, "2.0.1")))["outcome"] == "answered"
+    told = {"status": "Published", "requestId": 0, "location": ["https://a.b/c"]}
+    assert await station.call("PublishFirmwareStatusNotification", told) == {}
+    kept = [each["payload"] for each in depot.central.describe()[1]["told"] if each["action"].startswith("Publish")]
+    assert kept == [told]
+    await station.close()

@@ -75,7 +75,7 @@ SETUP: Final[dict[str, Operation]] = {
         lambda p: ("DataTransfer", {"vendorId": p["vendor"], **picked(p, message="messageId", data="data")}),
     ),
     "der": Operation(
-        "read the grid-code settings of a charger (answers come as ReportDERControl)", None, None,
+        "read the grid-code settings of a charger", None, None,
         Form("type? id? default:flag? request:int?", lambda p: ("GetDERControl", {
             "requestId": p.get("request", REQUEST), **picked(p, type="controlType", id="controlId", default="isDefault"),
         })),
@@ -118,10 +118,10 @@ SETUP: Final[dict[str, Operation]] = {
         Form("severity:int", lambda p: ("SetMonitoringLevel", {"severity": p["severity"]})),
     ),
     "monitors": both(
-        "which monitors it has (answers come as NotifyMonitoringReport)", None, Form(_CRITERIA_TAKES, _monitors)
+        "which monitors it has", None, Form(_CRITERIA_TAKES, _monitors)
     ),
     "report": both(
-        "its device model (answers come as NotifyReport): base FullInventory|ConfigurationInventory|SummaryInventory, or a part",
+        "its device model: base FullInventory|ConfigurationInventory|SummaryInventory, or a part",
         None, Form(f"base? {_CRITERIA_TAKES}", _report),
     ),
     "reset": both(

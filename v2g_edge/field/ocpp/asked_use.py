@@ -98,7 +98,7 @@ USE: Final[dict[str, Operation]] = {
         )),
     ),
     "customer": both(
-        "report or clear what is kept of a customer (answers come as NotifyCustomerInformation)", None,
+        "report or clear what is kept of a customer", None,
         Form("report:flag clear:flag token? token_type? customer? certificate:table? request:int?", _customer),
     ),
     "display": both(
@@ -106,7 +106,7 @@ USE: Final[dict[str, Operation]] = {
         Form("text id:int? priority? format? language? state? start:time? end:time? transaction?", _display),
     ),
     "displays": both(
-        "which texts it shows (answers come as NotifyDisplayMessages)", None,
+        "which texts it shows", None,
         Form("ids:ints? priority? state? request:int?", lambda p: ("GetDisplayMessages", {
             "requestId": p.get("request", REQUEST), **picked(p, ids="id", priority="priority", state="state"),
         })),
@@ -118,7 +118,7 @@ USE: Final[dict[str, Operation]] = {
     ),
     "local-list-version": same("which list it holds", "", lambda _: ("GetLocalListVersion", {})),
     "profiles": both(
-        "which charging profiles it holds (answers come as ReportChargingProfiles)", None,
+        "which charging profiles it holds", None,
         Form("evse:int? purpose? level:int? ids:ints? request:int?", _profiles),
     ),
     "reserve": both(

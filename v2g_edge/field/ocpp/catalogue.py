@@ -1,5 +1,6 @@
 """How an operation is written down: which parameters it takes in each version of OCPP, and the message that comes of them."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -21,6 +22,8 @@ KINDS: Final[dict[str, str]] = {
     "table": "a table",
 }
 """Kinds of parameters, as people are told of them."""
+
+NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 
 REQUEST: Final = 0
 """Request id of what a person asks for: the daemon's own begin at 1."""
@@ -91,6 +94,8 @@ def _as(operation: str, name: str, kind: str, value: Any) -> Any:
             return int(value)
         case "number" if isinstance(value, int | float) and not isinstance(value, bool):
             return value
+        case "number" if isinstance(value, str) and NUMBER.fullmatch(value):
+            return float(value)
         case "flag" if isinstance(value, bool):
             return value
         case "time" if parse_wall(value) is not None:

@@ -85,9 +85,14 @@ class Chores:
         self._rollouts = Rollouts(links, board, self._clock, self._store)
         self._renewals = Renewals(links, self.admission, self._clock, self._renew_s)
         for link in links.values():
-            link.heard, link.amend = self._rollouts.took, self._contracts.amend
+            link.heard, link.amend = self._heard, self._contracts.amend
         self._find_authority()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp chores")
+
+    def _heard(self, identity: str, action: str, payload: dict[str, Any]) -> None:
+        self._links[identity].station.reports.heard(action, payload)
+        if self._rollouts is not None:
+            self._rollouts.took(identity, action, payload)
 
     async def stop(self) -> None:
         """End."""

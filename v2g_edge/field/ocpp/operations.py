@@ -8,6 +8,7 @@ leases and default profiles are set by the daemon, and grid-code settings need a
 passwords, which the daemon must know before the station does, and a lower security profile.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from v2g_edge.field.ocpp.leases import first_profile
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, Version
 from v2g_edge.field.ocpp.passwords import change
+from v2g_edge.field.ocpp.reports import ANNOUNCED, Reports
 
 OPERATIONS: Final[dict[str, Operation]] = dict(sorted({**USE, **SETUP, **TRUST}.items()))
 """By name, for all versions."""
@@ -40,6 +42,9 @@ COMMISSIONING: Final = frozenset({"SetDERControl", "ClearDERControl"})
 
 NEW_PASSWORD: Final = "new-password"  # noqa: S105 - the operation's name
 """Gives a station a new Basic password that nobody sees; it is no single message, so it stands beside the table."""
+
+REPORT_S: Final = 25.0
+"""How long the parts of a report are waited for: a whole device model is a hundred messages."""
 
 PASSWORDS: Final = frozenset({"authorizationkey", "basicauthpassword"})
 """Settings that hold the station's password (1.6 key, 2.x variable of SecurityCtrlr; names are read without regard to case)."""
@@ -65,6 +70,8 @@ class Operations:
             payload["chargingProfile"] = self._first_profile(station, connection.version, params)
         if action == "TriggerMessage":
             self._links[station].expect(payload["requestedMessage"])
+        if operation != "call" and action in ANNOUNCED and "request" not in params:
+            return await _reported(self._links[station].station.reports, connection, action, payload)
         return _told(action, await connection.call(action, payload))
 
     def _first_profile(self, station: str, version: Version, params: Params) -> dict[str, Any]:
@@ -82,6 +89,19 @@ class Operations:
         if link.connection is None:
             raise ValueError(f"{station} is not connected")
         return link.connection
+
+
+async def _reported(reports: Reports, connection: Connection, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The answer and, as ``report``, all that it announces; ``complete`` tells whether the last part has come in time."""
+    request_id, report = reports.expect()
+    try:
+        told = _told(action, await connection.call(action, {**payload, "requestId": request_id}))
+        if told.get("payload", {}).get("status") == "Accepted":
+            await asyncio.wait((report,), timeout=REPORT_S)
+            told |= {"complete": report.done(), "report": reports.forget(request_id)}
+        return told
+    finally:
+        reports.forget(request_id)
 
 
 def message(version: Version, operation: str, params: Params) -> Message:
