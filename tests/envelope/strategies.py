@@ -371,7 +371,7 @@ def states(dice: Dice, vehicle: str, evse: Evse) -> EvseState:
         power_w=(reading(dice, -evse.max_discharge_w, evse.max_charge_w)),
         dead_man_ok=(rarely(dice, True, False)),
         grid_code_ok=(rarely(dice, True, False)),
-        proven_discharge=(rarely(dice, True, False)),
+        proven_discharge=dice.random() < 0.7,
         follows=(rarely(dice, True, False)),
         vehicle=(rarely(dice, state.vehicle, None)),
     )
@@ -388,6 +388,7 @@ def scene_of(dice: Dice) -> Scene:
         old = remembered((rarely(dice, f"s-bus-{index}", "s-other", "")), last_w)
         heat_pct = dice.uniform(0.0, 100.0)
         droop_w = min(dice.choice([0.0, 0.0, 3_000.0, 30_000.0]), evse.max_charge_w - abs(last_w))
+        droop_w = droop_w if evses[-1].proven_discharge else 0.0
         most_w, least_w = max(last_w + droop_w, 5_000.0), min(last_w - droop_w, 0.0)
         seen = replace(old, heat_pct=heat_pct, event_soc_pct=dice.uniform(50.0, 100.0))
         memories.append(replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w))

@@ -15,6 +15,7 @@ from tests.envelope.strategies import (
     with_memory,
     with_meter,
     with_site,
+    with_snapshot,
 )
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.facts import Context, Grid, look, observe
@@ -340,3 +341,92 @@ def test_too_little_for_a_charger_is_nothing() -> None:
     decision = permit(scene._replace(memory=replace(scene.memory, service=ServiceMemory())))
     assert [given_.power_w for given_ in decision.permits] == [0.0, 0.0]
     assert {given_.bound_by.rule for given_ in decision.permits} == {"minimum_power"}
+
+
+def untried(scene: Scene, *indices: int) -> Scene:
+    """At these outlets nobody has ever seen a discharge."""
+    for index in indices:
+        scene = with_evse(scene, index, proven_discharge=False)
+    return scene
+
+
+def refused(scene: Scene, *wished_w: float) -> list[bool]:
+    seen = context(scene)
+    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
+    cuts = fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
+    return ["unproven_discharge" in cut for cut in cuts]
+
+
+def test_a_first_discharge_needs_room_for_charging_at_the_rating_beside_what_the_others_wish() -> None:
+    scene = hall(untried(resting(), 0), import_limit_w=100_000.0)
+    assert refused(scene, -2_000.0, 40_000.0) == [False, False], "98 kW: 50 kW for it and 40 kW for the other"
+    assert refused(scene, -2_000.0, 49_000.0) == [True, False]
+    assert fitted(scene, -2_000.0, 49_000.0) == [0.0, 49_000.0], "who charges loses nothing"
+    assert refused(hall(resting(), import_limit_w=50_000.0), -2_000.0, 49_000.0) == [False, False], (
+        "a proven one needs no such room"
+    )
+
+
+def test_a_first_discharge_that_is_refused_says_why() -> None:
+    scene = hall(untried(ready(1, 0.0), 0), import_limit_w=40_000.0)
+    (cut,) = cuts_of(scene, -2_000.0)
+    assert cut is not None
+    assert (cut.min_w, cut.max_w) == (0.0, ANY_W)
+    assert cut.source == (
+        "never seen to discharge, and no room for its rating beside the others: feeder hall: import limit 40000 W, base load 0 W"
+    )
+
+
+def test_a_first_discharge_needs_room_on_every_phase() -> None:
+    limit = CurrentLimit(import_a=100.0, export_a=100.0, imbalance_a=ANY_W, base_load_a=0.0)
+    assert refused(hall(untried(resting(1), 0), current=limit), -2_000.0) == [False], "100 A · 230 V · 3 are 69 kW"
+    assert refused(hall(untried(resting(1), 0), current=replace(limit, import_a=60.0)), -2_000.0) == [True]
+    single = outlets(untried(resting(1), 0), phases="L2", max_charge_w=7_400.0)
+    for import_a, full in ((40.0, False), (30.0, True)):
+        assert refused(hall(single, current=replace(limit, import_a=import_a)), -2_000.0) == [full]
+
+
+def test_what_the_others_still_use_leaves_no_room_for_a_first_discharge() -> None:
+    """b2 was told to come down from 50 kW to 20 kW, and has not yet."""
+    scene = hall(untried(resting(), 0), import_limit_w=90_000.0)
+    assert refused(scene, -2_000.0, 20_000.0) == [False, False]
+    scene = with_memory(scene, 1, most_w=50_000.0)
+    assert refused(scene, -2_000.0, 20_000.0) == [True, False]
+
+
+def test_the_room_of_a_running_first_discharge_is_nobody_elses() -> None:
+    scene = hall(untried(resting(), 0), import_limit_w=100_000.0)
+    for running in (with_memory(scene, 0, power_w=-2_000.0, least_w=-2_000.0), with_memory(scene, 0, least_w=-2_000.0)):
+        assert refused(running, -2_000.0, 40_000.0) == [False, False], "its own room is kept already"
+        assert fitted(running, 0.0, 50_000.0)[1] == pytest.approx(48_000.0)
+        assert fitted(untried(running, 1), 0.0, -50_000.0)[1] == 0.0, "another first discharge waits"
+    command = replace(scene.snapshot.evses[0].command, power_w=-2_000.0)
+    assert exposure(with_evse(scene, 0, command=command)) == Exposure(True, 50_000.0, 0.0, True)
+    proven = with_evse(with_memory(scene, 0, least_w=-2_000.0), 0, proven_discharge=True)
+    assert fitted(proven, 0.0, 50_000.0)[1] == 50_000.0
+
+
+def test_first_discharges_take_turns_where_there_is_room_for_one() -> None:
+    scene = hall(untried(resting(3), 0, 1, 2), import_limit_w=60_000.0)
+    served = []
+    for turn in range(4):
+        scene = with_snapshot(scene, wall_s=300.0 * turn)
+        served.append([i for i, no in enumerate(refused(scene, -2_000.0, -2_000.0, -2_000.0)) if not no])
+    assert served == [[0], [1], [2], [0]]
+    assert refused(with_snapshot(scene, wall_s=299.9), -2_000.0, -2_000.0, -2_000.0) == [False, True, True]
+
+
+def test_a_one_way_charger_keeps_no_room() -> None:
+    scene = untried(ready(2, -2_000.0), 0)
+    scene = with_site(scene, evses=(replace(scene.site.evses[0], discharge_by="none"), scene.site.evses[1]))
+    rules = [limit.rule for limit in permit(hall(scene, import_limit_w=10_000.0)).bounds[0]]
+    assert "no_dead_man" in rules
+    assert "unproven_discharge" not in rules
+
+
+def test_a_refused_first_discharge_is_not_permitted() -> None:
+    scene = hall(untried(ready(1, -2_000.0), 0), import_limit_w=40_000.0)
+    (given_,) = permit(scene).permits
+    assert (given_.power_w, given_.bound_by.rule) == (0.0, "unproven_discharge")
+    (given_,) = permit(hall(scene, import_limit_w=60_000.0)).permits
+    assert given_.power_w == -2_000.0

@@ -236,3 +236,15 @@ def test_both_ends_of_every_droop_count_in_the_sums() -> None:
     refused(scene, 20_000.0, 0.0, match="import limit", droop_w=10_002.0)
     check(scene, -20_000.0, 0.0, droop_w=10_000.0)
     refused(scene, -20_000.0, 0.0, match="export limit", droop_w=10_002.0)
+
+
+def test_a_discharge_that_nobody_has_seen_yet_counts_as_charging_at_the_rating_too() -> None:
+    first, main = ready().site.feeders
+    narrow = with_site(ready(), feeders=(replace(first, import_limit_w=60_000.0), main))
+    untried = with_evse(narrow, proven_discharge=False)
+    check(untried, -2_000.0, 10_000.0)
+    refused(untried, -2_000.0, 10_002.0, match="feeder hall: 60002 W of charging")
+    check(narrow, -2_000.0, 50_000.0)
+    check(untried, 0.0, 50_000.0)
+    phased = with_site(untried, feeders=(replace(first, current=CurrentLimit(60.0, 100.0, 100.0)), main))
+    refused(phased, -2_000.0, 0.0, match="16667 W in, 667 W out exceed L1")

@@ -1,7 +1,6 @@
 """What is allowed. The only maker of permits, the second line behind certified protection.
 
-Read in this order: ``table`` (the trip mechanism), ``checks`` (this depot's rows), ``bounds`` (one charger's limits), ``feeders``
-(the supply tree), ``certificate`` (everybody still departs), ``permits`` (all of it, once a tick), ``gate`` (the last hop).
+Read ``table`` (the trip mechanism), ``checks`` (this depot's rows), ``bounds`` (one charger), ``feeders``, ``permits``, ``gate``.
 """
 
 

@@ -26,8 +26,9 @@ def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
         action = action_of(row, latch)
         if action is Action.TRIP and not latch.present:
             action = Action.EXPORT_OFF  # the grid is good again: charging need not wait for the way back to export
+        alike = Bound(0.0, ANY_W, row.id, latch.text) if action is Action.EXPORT_OFF else None
         for i in scope.get(latch.subject, everybody):
-            bounds[i].append(_acted(action, row, latch, context.outlets[i]))
+            bounds[i].append(alike or _acted(action, row, latch, context.outlets[i]))
     return bounds
 
 
@@ -63,9 +64,8 @@ def _own(c: Context, o: Outlet) -> list[Bound]:
         _add_derating(bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c))
     if kind.max_soc_pct < 100.0 and not 0.0 < o.soc_pct < kind.max_soc_pct:
         # A type without an upper edge leaves the top to the battery's own management. Unknown counts as full.
-        bounds.append(
-            Bound(-ANY_W, evse.fallback_w, "soc_high", f"SoC {o.soc_pct:.1f} % (0: unknown), ceiling {kind.max_soc_pct:g} %")
-        )
+        words = f"SoC {o.soc_pct:.1f} % (0: unknown), ceiling {kind.max_soc_pct:g} %"
+        bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_high", words))
     return bounds
 
 
@@ -81,13 +81,6 @@ def _add_derating(bounds: list[Bound], o: Outlet, rule: str, share: float) -> No
 
 
 def _acted(action: Action, row: Row, latch: Latch, o: Outlet) -> Bound:
-    match action:
-        case Action.NO_NEW_EXPORT:
-            low_w, high_w = (-ANY_W if o.memory.power_w < o.memory.droop_w else 0.0), ANY_W
-        case Action.EXPORT_OFF:
-            low_w, high_w = 0.0, ANY_W
-        case Action.CHARGE_AT_FALLBACK | Action.TRIP:
-            low_w, high_w = 0.0, o.evse.fallback_w
-        case Action.ZERO:
-            low_w, high_w = 0.0, 0.0
+    low_w = -ANY_W if action is Action.NO_NEW_EXPORT and o.memory.power_w < o.memory.droop_w else 0.0
+    high_w = {Action.NO_NEW_EXPORT: ANY_W, Action.EXPORT_OFF: ANY_W, Action.ZERO: 0.0}.get(action, o.evse.fallback_w)
     return Bound(low_w, high_w, row.id, latch.text)

@@ -20,8 +20,8 @@ HEAT_HYSTERESIS_C: Final = 3.0
 TURNS: Final = 3
 """So many opposite moves in a row: one or two may be the building's own."""
 
-Condition = Callable[[Context, Any, Latch | None], bool | str]
-"""Of the context, one subject, and the row's own latch there: words for people where the row holds, false or "" elsewhere."""
+Condition = Callable[[Context, Mapping[str, Latch]], list[Any]]
+"""Of the context and the row's latches by subject: an answer for every subject, in order, words where it holds, else false."""
 
 
 def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Callable[..., Row]:
@@ -37,21 +37,25 @@ def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Calla
         allowance: Callable[[Context], float] | None = None,
     ) -> Row:
         def check(c: Context, standing: Mapping[str, Latch]) -> Found:
-            items, held = subjects(c), standing.get
-            return Found(len(items), {i.id: str(text) for i in items if (text := condition(c, i, held(i.id)))})
+            texts = condition(c, standing)
+            present = {i.id: str(text) for i, text in zip(subjects(c), texts, strict=True) if text} if any(texts) else {}
+            return Found(len(texts), present)
 
         return Row(name, scope, action, clear, name.replace("_", " "), check, override, allowance)
 
     return make
 
 
-_WHOLE = (SimpleNamespace(id=SITE),)
-_site = _each("site", lambda _c: _WHOLE)
+_whole = _each("site", lambda _c: (SimpleNamespace(id=SITE),))
 _meter = _each("meter", lambda c: c.meters)
 _evse = _each("evse", lambda c: c.outlets)
 
 
-def _export_hold(c: Context, _it: object, _held: Latch | None) -> str:
+def _site(name: str, action: Action, condition: Callable[[Context], Any], clear: Clear = "when_gone") -> Row:
+    return _whole(name, action, lambda c, _: [condition(c)], clear)
+
+
+def _export_hold(c: Context) -> str:
     if not c.site.grid.export_allowed:
         return "grid.export_allowed = false"
     if c.relay is None or c.grid_meter is None:
@@ -59,34 +63,31 @@ def _export_hold(c: Context, _it: object, _held: Latch | None) -> str:
     return "export held by the operator" if c.snapshot.operator.export_hold else ""
 
 
-def _relay_open(c: Context, _it: object, _held: Latch | None) -> str:
+def _relay_open(c: Context) -> str:
     open_now = c.relay is not None and isinstance(c.relay.closed, Reading) and c.relay.closed.value < 0.5
     return f"contact {c.site.grid.relay} is open" if open_now else ""
 
 
-def _relay_silent(c: Context, _it: object, _held: Latch | None) -> str:
+def _relay_silent(c: Context) -> str:
     max_age_s = c.site.safety.contact_max_age_s
     alive = c.relay is None or is_fresh(c.relay.closed, c.snapshot.now_s, max_age_s)
     return "" if alive else f"contact {c.site.grid.relay} has no sample younger than {max_age_s:g} s"
 
 
-def _start_window(c: Context, _it: object, _held: Latch | None) -> str:
+def _start_window(c: Context) -> str:
     window_hz = c.site.safety.export_start_window_hz
     hz = fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0) if c.grid_meter else 0.0
     off_hz = hz - c.site.grid.nominal_hz
     return "" if abs(off_hz) <= window_hz else f"frequency is {off_hz:+.3f} Hz off nominal, export starts within ±{window_hz:g}"
 
 
-def _stopped(what: str) -> Condition:
-    def condition(_c: Context, o: Outlet, _held: Latch | None) -> str:
-        code, faulted = o.state.fault, o.state.status == "faulted"
-        stops = "all" if faulted else fault_of(code).stops if code else ""
-        return f"{code or 'status Faulted'}: {fault_of(code).text}" if stops == what else ""
-
-    return condition
+def _stopped(o: Outlet, what: str) -> str:
+    code, faulted = o.state.fault, o.state.status == "faulted"
+    stops = "all" if faulted else fault_of(code).stops if code else ""
+    return f"{code or 'status Faulted'}: {fault_of(code).text}" if stops == what else ""
 
 
-def _disobeys(c: Context, o: Outlet, held: Latch | None) -> str:
+def _disobeys(c: Context, o: Outlet, *, held: bool) -> str:
     # An unknown power never begins this and never ends it. Where the lease has run out, the default profile is what is obeyed.
     tol_w, permit_w, droop_w = c.site.safety.obey_tolerance_w, o.memory.power_w, o.memory.droop_w
     most_w = max(permit_w + droop_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
@@ -94,19 +95,20 @@ def _disobeys(c: Context, o: Outlet, held: Latch | None) -> str:
     return "" if obeys else f"{o.power_w:.0f} W (0: unknown), permit {permit_w:.0f}±{droop_w:.0f} W, follows: {o.state.follows}"
 
 
-def _unauthorised(c: Context, o: Outlet, _held: Latch | None) -> str:
+def _unauthorised(c: Context, o: Outlet) -> str:
     if o.vehicle is None or o.known is None or o.kind is None or not o.known.may_discharge:
         return f"vehicle {o.vehicle.vehicle or 'unknown'} may not discharge" if o.vehicle else "no vehicle"
-    lease = o.vehicle.discharge_authorised
-    granted = fresh_or(lease, c.snapshot.now_s, c.site.safety.authorisation_max_age_s, 0.0) == 1.0
-    return "" if granted or not o.kind.needs_authorisation else f"vehicle {o.known.id} holds no fresh permission to discharge"
-
-
-def _worn(_c: Context, o: Outlet, _held: Latch | None) -> str:
-    """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as used up."""
-    if o.vehicle is None or o.kind is None:
+    if not o.kind.needs_authorisation:
         return ""
+    granted = fresh_or(o.vehicle.discharge_authorised, c.snapshot.now_s, c.site.safety.authorisation_max_age_s, 0.0) == 1.0
+    return "" if granted else f"vehicle {o.known.id} holds no fresh permission to discharge"
+
+
+def _worn(o: Outlet) -> str:
+    """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as used up."""
     v, kind = o.vehicle, o.kind
+    if v is None or kind is None or min(kind.warranty_discharge_wh, kind.warranty_discharge_h, kind.warranty_efc) >= ANY_W:
+        return ""
     lives = (v.life_discharge_wh, v.life_discharge_h, v.life_discharge_efc)
     caps = ((kind.warranty_discharge_wh, "Wh"), (kind.warranty_discharge_h, "h"), (kind.warranty_efc, "EFC"))
     used = [
@@ -117,11 +119,7 @@ def _worn(_c: Context, o: Outlet, _held: Latch | None) -> str:
     return f"warranty of {v.vehicle}: {', '.join(used)} used ({ANY_W:g}: unknown)" if used else ""
 
 
-def _soc_floor(o: Outlet) -> float:
-    return o.kind.min_soc_pct + o.known.reserve_soc_pct if o.kind and o.known else -1.0
-
-
-def _pack_out(_c: Context, o: Outlet, held: Latch | None) -> str:
+def _pack_out(o: Outlet, *, held: bool) -> str:
     # A type whose window is wider than any pack (±ANY_W) was commissioned without a temperature report.
     if o.kind is None or o.kind.pack_max_c >= ANY_W:
         return ""
@@ -133,61 +131,63 @@ def _pack_out(_c: Context, o: Outlet, held: Latch | None) -> str:
 # fmt: off
 A = Action
 ROWS: Final[tuple[Row, ...]] = (
-    _site("operator_stop", A.ZERO, lambda c, _, __: c.snapshot.operator.stop and "stopped by the operator"),
+    _site("operator_stop", A.ZERO, lambda c: c.snapshot.operator.stop and "stopped by the operator"),
     _site("export_hold", A.EXPORT_OFF, _export_hold),
     _site("grid_relay_open", A.TRIP, _relay_open, "after_enter_service"),
-    _site("grid_fault", A.TRIP, lambda c, _, __: c.grid.fault, "after_enter_service"),
+    _site("grid_fault", A.TRIP, lambda c: c.grid.fault, "after_enter_service"),
     _site("grid_relay_silent", A.CHARGE_AT_FALLBACK, _relay_silent),
-    _site("momentary_cessation", A.EXPORT_OFF, lambda c, _, __: c.grid.cease),
-    _site("not_in_service", A.EXPORT_OFF, lambda c, _, __: c.grid.share <= 0.0 and c.grid.service),
+    _site("momentary_cessation", A.EXPORT_OFF, lambda c: c.grid.cease),
+    _site("not_in_service", A.EXPORT_OFF, lambda c: c.grid.share <= 0.0 and c.grid.service),
     _site("start_window", A.NO_NEW_EXPORT, _start_window),
-    _site("clock_unsynced", A.EXPORT_OFF, lambda c, _, __:
+    _site("clock_unsynced", A.EXPORT_OFF, lambda c:
         not c.snapshot.clock_synced and "wall time is not synchronised: departures cannot be proven"),
-    _meter("meter_silent", A.CHARGE_AT_FALLBACK, lambda c, m, _:
-        not m.alive and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} s"),
-    _meter("meter_frozen", A.CHARGE_AT_FALLBACK, lambda c, m, _:
-        m.state.repeats >= c.site.safety.frozen_reads and f"meter {m.id} gave the same answer {m.state.repeats} times in a row"),
-    _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda _, m, held:
-        (m.odd and f"meter {m.id} reads {m.odd}") or (held and not m.sure and f"meter {m.id} was implausible, now readings miss"),
+    _meter("meter_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not m.alive
+        and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} s" for m in c.meters]),
+    _meter("meter_frozen", A.CHARGE_AT_FALLBACK, lambda c, _: [m.state.repeats >= c.site.safety.frozen_reads
+        and f"meter {m.id} gave the same answer {m.state.repeats} times in a row" for m in c.meters]),
+    _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda c, held: [(m.odd and f"meter {m.id} reads {m.odd}")
+        or (m.id in held and not m.sure and f"meter {m.id} was implausible, now readings miss") for m in c.meters],
         allowance=lambda c: c.site.safety.balance_within_s),
-    _meter("meter_reversed", A.CHARGE_AT_FALLBACK, lambda _, m, __:
-        m.against >= TURNS and f"meter {m.id} moved against its chargers {m.against} times: transformer reversed?",
+    _meter("meter_reversed", A.CHARGE_AT_FALLBACK, lambda c, _: [m.against >= TURNS
+        and f"meter {m.id} moved against its chargers {m.against} times: transformer reversed?" for m in c.meters],
         "by_operator", override=True),
-    _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, o, _:
-        not o.listens and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: {o.state.link.connected}"),
-    _evse("charger_faulted", A.ZERO, _stopped("all")),
-    _evse("charger_impaired", A.EXPORT_OFF, _stopped("discharge")),
-    _evse("ev_connection_lost", A.EXPORT_OFF, lambda _, o, __:
-        o.vehicle and o.state.status in {"available", "unavailable"} and f"charger says {o.state.status} within a session",
-        "when_unplugged"),
-    _evse("no_dead_man", A.EXPORT_OFF, lambda _, o, __:
-        (o.evse.dead_man == "none" or o.evse.discharge_by == "none" or not o.state.dead_man_ok)
-        and f"no confirmed lease for discharge (dead_man {o.evse.dead_man}, discharge_by {o.evse.discharge_by})"),
-    _evse("link_quality", A.NO_NEW_EXPORT, lambda c, o, _: o.state.link.loss_pct > c.site.safety.max_link_loss_pct
-        and f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} %"),
-    _evse("disobedient", A.EXPORT_OFF, _disobeys, "by_operator", override=True, allowance=lambda c: c.site.safety.obey_within_s),
-    _evse("priority_charging", A.EXPORT_OFF, lambda _, o, __:
-        o.state.priority and "the station charges with priority, whatever its lease says: counted at its maximum"),
-    _evse("not_authorised", A.EXPORT_OFF, _unauthorised),
-    _evse("departure_unknown", A.EXPORT_OFF, lambda _, o, __: o.vehicle
-        and not (isinstance(o.vehicle.departure_wall_s, Reading) and isinstance(o.vehicle.target_soc_pct, Reading))
-        and "departure or its SoC is not known"),
-    _evse("soc_low", A.EXPORT_OFF, lambda _, o, held: o.soc_pct <= _soc_floor(o) + (SOC_HYSTERESIS_PCT if held else 0.0)
-        and f"SoC {o.soc_pct:.1f} % (0: unknown), floor {_soc_floor(o):.1f} %"),
-    _evse("depth_of_event", A.EXPORT_OFF, lambda _, o, held:
-        o.kind and o.memory.event_soc_pct - o.memory.last_soc_pct >= (1e-9 if held else o.kind.depth_per_event_pct)
-        and f"{o.memory.event_soc_pct - o.memory.last_soc_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %"),
-    _evse("depth_of_day", A.EXPORT_OFF, lambda _, o, __: o.kind and o.taken_pct >= o.kind.depth_per_day_pct
-        and f"{o.taken_pct:.1f} % taken today, cap {o.kind.depth_per_day_pct:g} %"),
-    _evse("pack_temperature", A.CHARGE_AT_FALLBACK, _pack_out),
-    _evse("cooling_temperature", A.CHARGE_AT_FALLBACK, lambda c, o, held:
-        o.loop_c >= c.site.safety.cooling_max_c - (HEAT_HYSTERESIS_C if held else 0.0)
-        and f"{o.evse.cooling_loop} at {o.loop_c:.1f} °C (limit if unknown), limit {c.site.safety.cooling_max_c:g} °C"),
-    _evse("soh_floor", A.EXPORT_OFF, lambda _, o, __:
-        o.kind and 0.0 < o.kind.soh_floor_pct > known_or(o.vehicle.soh_pct, -1.0)
-        and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} %"),
-    _evse("battery_throughput_exceeded", A.EXPORT_OFF, _worn),
-    _evse("grid_code_mismatch", A.EXPORT_OFF, lambda _, o, __:
-        not o.state.grid_code_ok and "the charger's programmed grid code differs from the site's"),
+    _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not o.listens
+        and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: {o.state.link.connected}"
+        for o in c.outlets]),
+    _evse("charger_faulted", A.ZERO, lambda c, _: [_stopped(o, "all") for o in c.outlets]),
+    _evse("charger_impaired", A.EXPORT_OFF, lambda c, _: [_stopped(o, "discharge") for o in c.outlets]),
+    _evse("ev_connection_lost", A.EXPORT_OFF, lambda c, _: [o.state.status in {"available", "unavailable"} and o.vehicle
+        and f"charger says {o.state.status} within a session" for o in c.outlets], "when_unplugged"),
+    _evse("no_dead_man", A.EXPORT_OFF, lambda c, _: [
+        (not o.state.dead_man_ok or o.evse.dead_man == "none" or o.evse.discharge_by == "none") and
+        f"no confirmed lease for discharge (dead_man {o.evse.dead_man}, discharge_by {o.evse.discharge_by})" for o in c.outlets]),
+    _evse("link_quality", A.NO_NEW_EXPORT, lambda c, _: [o.state.link.loss_pct > c.site.safety.max_link_loss_pct and
+        f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} %" for o in c.outlets]),
+    _evse("disobedient", A.EXPORT_OFF, lambda c, held: [_disobeys(c, o, held=o.id in held) for o in c.outlets],
+        "by_operator", override=True, allowance=lambda c: c.site.safety.obey_within_s),
+    _evse("priority_charging", A.EXPORT_OFF, lambda c, _: [o.state.priority
+        and "the station charges with priority, whatever its lease says: counted at its maximum" for o in c.outlets]),
+    _evse("not_authorised", A.EXPORT_OFF, lambda c, _: [_unauthorised(c, o) for o in c.outlets]),
+    _evse("departure_unknown", A.EXPORT_OFF, lambda c, _: [(v := o.vehicle) is not None
+        and not (isinstance(v.departure_wall_s, Reading) and isinstance(v.target_soc_pct, Reading))
+        and "departure or its SoC is not known" for o in c.outlets]),
+    _evse("soc_low", A.EXPORT_OFF, lambda c, held: [o.soc_pct <= o.floor_pct + (SOC_HYSTERESIS_PCT if o.id in held else 0.0)
+        and f"SoC {o.soc_pct:.1f} % (0: unknown), floor {o.floor_pct:.1f} %" for o in c.outlets]),
+    _evse("depth_of_event", A.EXPORT_OFF, lambda c, held: [o.kind is not None
+        and (out_pct := o.memory.event_soc_pct - o.memory.last_soc_pct) >= (1e-9 if o.id in held else o.kind.depth_per_event_pct)
+        and f"{out_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %" for o in c.outlets]),
+    _evse("depth_of_day", A.EXPORT_OFF, lambda c, _: [o.kind is not None and o.taken_pct >= o.kind.depth_per_day_pct
+        and f"{o.taken_pct:.1f} % taken today, cap {o.kind.depth_per_day_pct:g} %" for o in c.outlets]),
+    _evse("pack_temperature", A.CHARGE_AT_FALLBACK, lambda c, held: [_pack_out(o, held=o.id in held) for o in c.outlets]),
+    _evse("cooling_temperature", A.CHARGE_AT_FALLBACK, lambda c, held: [
+        o.loop_c >= c.site.safety.cooling_max_c - (HEAT_HYSTERESIS_C if o.id in held else 0.0)
+        and f"{o.evse.cooling_loop} at {o.loop_c:.1f} °C (limit if unknown), limit {c.site.safety.cooling_max_c:g} °C"
+        for o in c.outlets]),
+    _evse("soh_floor", A.EXPORT_OFF, lambda c, _: [o.kind is not None and o.vehicle is not None
+        and 0.0 < o.kind.soh_floor_pct > known_or(o.vehicle.soh_pct, -1.0)
+        and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} %" for o in c.outlets]),
+    _evse("battery_throughput_exceeded", A.EXPORT_OFF, lambda c, _: [_worn(o) for o in c.outlets]),
+    _evse("grid_code_mismatch", A.EXPORT_OFF, lambda c, _: [not o.state.grid_code_ok
+        and "the charger's programmed grid code differs from the site's" for o in c.outlets]),
 )
 # fmt: on

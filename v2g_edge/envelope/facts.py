@@ -32,6 +32,7 @@ class Outlet(NamedTuple):
     idle: nothing is plugged in and it listens.
 
     ``power_w`` is 0 when not metered, ``soc_pct`` 0 when unknown, ``pack_c`` and ``loop_c`` then at their upper limits.
+    ``floor_pct`` is the SoC below which nothing is taken, with the vehicle's own reserve (-1: unknown vehicle).
     """
 
     id: str
@@ -45,6 +46,7 @@ class Outlet(NamedTuple):
     metered: bool
     power_w: float
     soc_pct: float
+    floor_pct: float
     pack_c: float
     loop_c: float
     taken_pct: float
@@ -91,26 +93,24 @@ class Context(NamedTuple):
 def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -> Context:
     """All facts of one tick; ``memory`` as ``observe`` left it."""
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
-    loops = {
-        sensor: fresh_or(state.value_c, now_s, safety.temperature_max_age_s, safety.cooling_max_c)
-        for sensor, state in zip(site.temperatures, snapshot.temperatures, strict=True)
-    }
+    age_s, soc_age_s, warm_age_s = safety.charger_max_age_s, safety.soc_max_age_s, safety.temperature_max_age_s
+    sensors = zip(site.temperatures, snapshot.temperatures, strict=True)
+    loops = {sensor: fresh_or(state.value_c, now_s, warm_age_s, safety.cooling_max_c) for sensor, state in sensors}
     outlets = []
     for evse, state, old in zip(site.evses, snapshot.evses, memory.evses, strict=True):
         vehicle, link, power = state.vehicle, state.link, state.power_w
-        known = frame.known.get(vehicle.vehicle) if vehicle else None
-        kind = frame.kinds.get(known.type) if known else None
-        listens = link.connected and 0.0 <= now_s - link.last_seen_s <= safety.charger_max_age_s
-        power_w = fresh_or(power, now_s, safety.charger_max_age_s, 0.0)
-        metered = (vehicle is None and listens) or is_fresh(power, now_s, safety.charger_max_age_s)
-        soc_pct = fresh_or(vehicle.soc_pct, now_s, safety.soc_max_age_s, 0.0) if vehicle else 0.0
-        hottest_c = kind.pack_max_c if kind else ANY_W
-        pack_c = fresh_or(vehicle.pack_c, now_s, safety.temperature_max_age_s, hottest_c) if vehicle else hottest_c
-        loop_c = loops.get(evse.cooling_loop, -ANY_W)
-        taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0) if vehicle else 0.0
-        outlets.append(
-            Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, metered, power_w, soc_pct, pack_c, loop_c, taken_pct)
-        )
+        listens = link.connected and 0.0 <= now_s - link.last_seen_s <= age_s
+        power_w = power.value if (fresh := is_fresh(power, now_s, age_s)) else 0.0
+        known, kind, soc_pct, floor_pct, pack_c, taken_pct = None, None, 0.0, -1.0, ANY_W, 0.0
+        if vehicle is not None:
+            if (known := frame.known.get(vehicle.vehicle)) and (kind := frame.kinds.get(known.type)):
+                floor_pct = kind.min_soc_pct + known.reserve_soc_pct
+            soc_pct = fresh_or(vehicle.soc_pct, now_s, soc_age_s, 0.0)
+            pack_c = fresh_or(vehicle.pack_c, now_s, warm_age_s, kind.pack_max_c if kind else ANY_W)
+            taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0)
+        heat = (soc_pct, floor_pct, pack_c, loops.get(evse.cooling_loop, -ANY_W), taken_pct)
+        metered = fresh or (vehicle is None and listens)
+        outlets.append(Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, metered, power_w, *heat))
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return Context(frame, site, snapshot, tuple(outlets), _meters(frame, snapshot, memory, outlets), meter, relay, grid)
@@ -121,44 +121,41 @@ def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: l
     metered and what it was last permitted; one that is not metered anywhere in its rating.
     """
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
-    least_w = [min(o.power_w, o.memory.power_w - o.memory.droop_w) if o.metered else -o.evse.max_discharge_w for o in outlets]
-    most_w = [max(o.power_w, o.memory.power_w + o.memory.droop_w) if o.metered else o.evse.max_charge_w for o in outlets]
     meters = []
     olds = memory.meters or (None,) * len(site.meters)
     for name, state, span, old in zip(site.meters, snapshot.meters, frame.spans, olds, strict=True):
         wanted = [state.power_w, *((state.frequency_hz, *state.phase_voltage_v) if name == site.grid.meter else ())]
         alive = all(is_fresh(reading, now_s, safety.meter_max_age_s) for reading in wanted)
         slack_w = span.limit_w * safety.feeder_margin_pct / 100.0 + safety.obey_tolerance_w
-        low_w = sum(least_w[i] for i in span.members) + span.base_min_w - slack_w
-        high_w = sum(most_w[i] for i in span.members) + span.base_max_w + slack_w
+        below = [outlets[i] for i in span.members]
+        dark = [o.evse for o in below if not o.metered]
+        seen = [(o.power_w, o.memory.power_w, o.memory.droop_w) for o in below if o.metered]
+        low_w = sum([min(w, told_w - droop_w) for w, told_w, droop_w in seen]) - sum([evse.max_discharge_w for evse in dark])
+        high_w = sum([max(w, told_w + droop_w) for w, told_w, droop_w in seen]) + sum([evse.max_charge_w for evse in dark])
+        low_w, high_w = low_w + span.base_min_w - slack_w, high_w + span.base_max_w + slack_w
         power_w = fresh_or(state.power_w, now_s, safety.meter_max_age_s, low_w)
-        odd = (
-            ""
-            if low_w <= power_w <= high_w
-            else f"{power_w:.0f} W; its chargers and base load make {low_w:.0f} to {high_w:.0f} W"
-        )
-        sure = alive and all(outlets[i].metered for i in span.members)
-        chargers_w = sum(outlets[i].power_w for i in span.members)
-        present = [outlets[i].state.power_w for i in span.members if outlets[i].vehicle is not None]
-        age_s = max((now_s - power.at_s for power in present if isinstance(power, Reading)), default=0.0)
+        words = f"{power_w:.0f} W; its chargers and base load make {low_w:.0f} to {high_w:.0f} W"
+        odd = "" if low_w <= power_w <= high_w else words
+        sure, chargers_w = alive and not dark, sum([o.power_w for o in below])
+        present = [o.state.power_w for o in below if o.vehicle is not None]
+        age_s = max([now_s - power.at_s for power in present if isinstance(power, Reading)], default=0.0)
         least_turn_w, window_s = max(TURN_W, TURN_SHARE * span.limit_w), max(TURN_WINDOW_S, TURN_REPORTS * age_s)
-        new = _turn(old, now_s, power_w, chargers_w, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
-        meters.append(Meter(name, state, new, old.against if old else 0, alive, odd, sure))
+        new = MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
+        kept = _turn(old, new, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
+        meters.append(Meter(name, state, kept, new.against, alive, odd, sure))
     return tuple(meters)
 
 
-def _turn(
-    old: MeterMemory | None, now_s: float, power_w: float, chargers_w: float, least_w: float, window_s: float
-) -> MeterMemory:
+def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: float) -> MeterMemory:
     """Which way a meter and its chargers moved over a window: a meter that moves against them is clamped the wrong way round."""
-    if old is None or not 0.0 <= now_s - old.at_s <= 2.0 * window_s:
-        return MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
-    if now_s - old.at_s < window_s:
+    if old is None or not 0.0 <= new.at_s - old.at_s <= 2.0 * window_s:
+        return new
+    if new.at_s - old.at_s < window_s:
         return old
-    turned_w, moved_w = chargers_w - old.chargers_w, power_w - old.power_w
-    told = abs(turned_w) >= least_w and abs(moved_w) >= abs(turned_w) / 2.0
-    against = old.against if not told else old.against + 1 if turned_w * moved_w < 0.0 else 0
-    return MeterMemory(now_s, power_w, chargers_w, against)
+    turned_w, moved_w = new.chargers_w - old.chargers_w, new.power_w - old.power_w
+    if abs(turned_w) < least_w or abs(moved_w) < abs(turned_w) / 2.0:
+        return new
+    return replace(new, against=old.against + 1 if turned_w * moved_w < 0.0 else 0)
 
 
 def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: float) -> EnvelopeMemory:

@@ -5,6 +5,7 @@ stops, in either direction, can push a feeder over its limit (design 4.2). Share
 readings would leave of it: when a reading goes missing, the others get no more in that tick (design 4.10).
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from v2g_edge.envelope.facts import Context, Outlet
@@ -14,15 +15,21 @@ from v2g_edge.model.reading import Measured, fresh_or
 LOWEST_V_PU: Final = 0.8
 """Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown counts as this."""
 
+TRIAL_S: Final = 300.0
+"""Who tries first changes this often: a first discharge has proven itself, or given up, within a minute (``field.ocpp``)."""
+
 Cut = dict[str, Bound]
 
 
 class Exposure(NamedTuple):
-    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the effect is seen."""
+    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the effect is seen. One
+    that ``tries`` was told to discharge and never seen to: it may charge at its rating instead, and that room is nobody else's.
+    """
 
     listens: bool
     charge_w: float
     discharge_w: float
+    tries: bool = False
 
 
 def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
@@ -37,23 +44,26 @@ def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
         return Exposure(False, evse.fallback_w, 0.0)
     if o.vehicle is None and o.listens:
         return Exposure(True, 0.0, 0.0)
+    tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
     if not o.metered:
-        return Exposure(o.listens, evse.max_charge_w, most_discharge_w)
+        return Exposure(o.listens, evse.max_charge_w, most_discharge_w, tries)
     charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, 0.0 if o.listens else evse.fallback_w)
-    return Exposure(o.listens, charge_w, max(min(-o.power_w, most_discharge_w), -memory.least_w))
+    discharge_w = max(min(-o.power_w, most_discharge_w), -memory.least_w)
+    return Exposure(o.listens, evse.max_charge_w if tries else charge_w, discharge_w, tries)
 
 
 class _Side(NamedTuple):
-    """One direction, positive: wished, the proven fallback of it, last permit, flow where it listens, where not, metered."""
+    """One direction, positive, by outlet: wished, the proven fallback of it, last permit, flow where it listens, where not, and
+    the most of all this that can add up there.
+    """
 
     sign: float
-    rule: str
-    wished_w: list[float]
-    proven_w: list[float]
-    last_w: list[float]
-    busy_w: list[float]
-    fixed_w: list[float]
-    metered_w: list[float]
+    wished_w: tuple[float, ...]
+    proven_w: tuple[float, ...]
+    last_w: tuple[float, ...]
+    busy_w: tuple[float, ...]
+    fixed_w: tuple[float, ...]
+    most_w: tuple[float, ...]
 
 
 class _Limit(NamedTuple):
@@ -73,29 +83,35 @@ def fit(c: Context, tops_w: list[float], lows_w: list[float], exposures: list[Ex
     the base loads to reckon with (``baseload``).
     """
     cuts: list[Cut] = [{} for _ in tops_w]
-    sides = [_side(c, tops_w, exposures, 1.0)] + ([_side(c, lows_w, exposures, -1.0)] if min(lows_w) < 0.0 else [])
+    sides, trials = [_side(c, tops_w, exposures, 1.0)], _trials(c, lows_w)
+    if min(lows_w) < 0.0:
+        sides.append(_side(c, lows_w, exposures, -1.0))
     for place, members in enumerate(c.frame.tree.below):
         for side in sides if members else ():
+            first = [i for i in trials if place in c.frame.tree.above[i] and side.sign > 0.0]
             for limit in _limits(c, place, side.sign, bases_w[place]):
-                _cut(c, side, limit, members, cuts)
+                _cut(c, side, limit, members, first, cuts)
     return cuts
 
 
+def _trials(c: Context, lows_w: list[float]) -> list[int]:
+    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps nobody waiting for ever."""
+    new = {o.id: i for i, o in enumerate(c.outlets) if lows_w[i] < 0.0 and not o.state.proven_discharge}
+    names, turn = sorted(new), int(c.snapshot.wall_s // TRIAL_S) % max(len(new), 1)
+    return [new[name] for name in names[turn:] + names[:turn]]
+
+
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
-    charging = sign > 0.0
-    mine_w = [max(sign * w, 0.0) for w in wished_w]
-    last_w = [max(sign * o.memory.power_w + o.memory.droop_w, 0.0) for o in c.outlets]
-    now_w = [e.charge_w if charging else e.discharge_w for e in exposures]
-    return _Side(
-        sign,
-        "feeder_import" if charging else "feeder_export",
-        mine_w,
-        [min(w, o.evse.fallback_w) if charging else 0.0 for w, o in zip(mine_w, c.outlets, strict=True)],
-        last_w,
-        [max(now, last) if e.listens else 0.0 for now, last, e in zip(now_w, last_w, exposures, strict=True)],
-        [0.0 if e.listens else now for now, e in zip(now_w, exposures, strict=True)],
-        [max(sign * o.power_w, 0.0) for o in c.outlets],
-    )
+    rows = []
+    for o, wish_w, (listens, charge_w, discharge_w, tries) in zip(c.outlets, wished_w, exposures, strict=True):
+        mine_w = max(sign * wish_w, 0.0)
+        proven_w, now_w = (min(mine_w, o.evse.fallback_w), charge_w) if sign > 0.0 else (0.0, discharge_w)
+        last_w = max(sign * o.memory.power_w + o.memory.droop_w, 0.0)
+        fixed = not listens or (tries and sign > 0.0)
+        busy_w, fixed_w = (0.0, now_w) if fixed else (max(now_w, last_w), 0.0)
+        most_w = fixed_w + max(mine_w, busy_w + max(mine_w - last_w, 0.0))
+        rows.append((mine_w, proven_w, last_w, busy_w, fixed_w, most_w))
+    return _Side(sign, *zip(*rows, strict=True))
 
 
 def _limits(c: Context, place: int, sign: float, base_w: float) -> list[_Limit]:
@@ -106,9 +122,8 @@ def _limits(c: Context, place: int, sign: float, base_w: float) -> list[_Limit]:
     power = state.power_w if state else None
     side, limit_w = ("import", feeder.import_limit_w) if sign > 0.0 else ("export", feeder.export_limit_w)
     base_w = base_w if sign > 0.0 else -c.frame.tree.base_min_w[place]
-    limits = [
-        _Limit(limit_w * free, base_w, power, None, f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W")
-    ]
+    source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W"
+    limits = [_Limit(limit_w * free, base_w, power, None, source)]
     if current is None:
         return limits
     volts = state.phase_voltage_v if state else c.grid_meter.phase_voltage_v if c.grid_meter else None
@@ -133,39 +148,52 @@ def _voltage(c: Context, measured: Measured) -> float:
     return max(min(v, c.site.grid.nominal_v), lowest_v)
 
 
-def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], cuts: list[Cut]) -> None:
+def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trials: list[int], cuts: list[Cut]) -> None:
     """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be using."""
     w = limit.weights
     if w is not None:
         members = tuple(i for i in members if w[i])
 
-    def total(powers: list[float]) -> float:
+    def total(powers: Sequence[float]) -> float:
         return sum([powers[i] for i in members]) if w is None else sum([powers[i] * w[i] for i in members])
 
-    wished_w, proven_w = total(side.wished_w), total(side.proven_w)
-    cap_w = max(limit.limit_w - limit.base_w, 0.0)
-    if limit.metered is not None:
-        # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
-        over_w = (
-            side.sign * fresh_or(limit.metered, c.snapshot.now_s, c.site.safety.meter_max_age_s, side.sign * ANY_W)
-            - limit.limit_w
-        )
-        if over_w > 0.0:
-            cap_w = min(cap_w, max(total(side.metered_w) - over_w, proven_w))
-    free_w = cap_w - total(side.fixed_w)
-    raised_w = sum([max(side.wished_w[i] - side.last_w[i], 0.0) * (1.0 if w is None else w[i]) for i in members])
+    # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
+    cap_w, far_w, max_age_s = max(limit.limit_w - limit.base_w, 0.0), side.sign * ANY_W, c.site.safety.meter_max_age_s
+    seen_w = 0.0 if limit.metered is None else side.sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, far_w)
+    if seen_w > limit.limit_w:
+        used_w = total([max(side.sign * o.power_w, 0.0) for o in c.outlets])
+        cap_w = min(cap_w, max(used_w - (seen_w - limit.limit_w), total(side.proven_w)))
+    if not trials and total(side.most_w) <= cap_w:
+        return
+    free_w, wished_w, proven_w = cap_w - total(side.fixed_w), total(side.wished_w), total(side.proven_w)
+    raised_w = total([max(wish_w - last_w, 0.0) for wish_w, last_w in zip(side.wished_w, side.last_w, strict=True)])
     spare_w = free_w - total(side.busy_w)
+    _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
     if wished_w <= free_w and raised_w <= spare_w:
         return
     proven = _share(free_w, proven_w)
     rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
+    rule = "feeder_import" if side.sign > 0.0 else "feeder_export"
     for i in [i for i in members if side.wished_w[i]]:
         wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
         fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + max(wish_w - last_w, 0.0) * raised)
-        before = cuts[i].get(side.rule)
+        before = cuts[i].get(rule)
         if fits_w < (min(-before.min_w, before.max_w) if before else wish_w):
             low_w, high_w = (-ANY_W, fits_w) if side.sign > 0.0 else (-fits_w, ANY_W)
-            cuts[i][side.rule] = Bound(low_w, high_w, side.rule, limit.source)
+            cuts[i][rule] = Bound(low_w, high_w, rule, limit.source)
+
+
+def _try(c: Context, side: _Side, limit: _Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]) -> None:
+    """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs room for that beside all
+    that is wished and used. Whose turn comes later waits: no lost reading makes room for it.
+    """
+    for i in trials:
+        share = 1.0 if limit.weights is None else limit.weights[i]
+        rest_w = max(c.outlets[i].evse.max_charge_w - side.fixed_w[i], 0.0)
+        left_w, spare_w = left_w - rest_w * share, spare_w - max(rest_w - side.busy_w[i], 0.0) * share
+        if share and min(left_w, spare_w) < 0.0:
+            why = f"never seen to discharge, and no room for its rating beside the others: {limit.source}"
+            cuts[i]["unproven_discharge"] = Bound(0.0, ANY_W, "unproven_discharge", why)
 
 
 def _share(available_w: float, wanted_w: float) -> float:

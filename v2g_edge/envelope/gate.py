@@ -1,6 +1,5 @@
 """The last hop: every permit and every sum checked again from site and snapshot alone, sharing no code with the rest."""
 
-from math import isfinite
 from typing import Final
 
 from v2g_edge.envelope import InvariantBroken
@@ -18,15 +17,18 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
     if tuple(permit.evse for permit in permits) != tuple(evse.id for evse in site.evses):
         raise InvariantBroken("permits do not name every outlet exactly once, in the site's order")
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
-    # Charging and export, each in all and on L1, L2, L3; then the base load, least and most: own sums first, then up the tree.
+    # Charging and export, each in all and of chargers on L1, L2, L3 alone; then the base load, least and most: own, then all.
     own_w = {feeder.id: [0.0] * 8 + [feeder.base_load_min_w, feeder.base_load_max_w] for feeder in site.feeders}
     for evse, state, permit in zip(site.evses, snapshot.evses, permits, strict=True):
-        _may(site, snapshot, evse, state, permit)
-        sums_w = own_w[evse.feeder]
-        for first, power_w in ((0, max(permit.most_w, 0.0)), (4, max(-permit.least_w, 0.0))):
-            sums_w[first] += power_w
-            for phase in evse.phases[1::2]:
-                sums_w[first + int(phase)] += power_w / (len(evse.phases) / 2)
+        least_w, most_w, sums_w = permit.least_w, permit.most_w, own_w[evse.feeder]
+        _may(site, snapshot, evse, state, permit, least_w, most_w)
+        if least_w < 0.0 and not state.proven_discharge:
+            most_w = evse.max_charge_w  # it may charge instead
+        for first, power_w in ((0, most_w), (4, -least_w)):
+            if power_w > 0.0:
+                sums_w[first] += power_w
+                if len(evse.phases) == len("L1"):
+                    sums_w[first + int(evse.phases[1])] += power_w
     all_w = {feeder: [0.0] * 10 for feeder in own_w}
     for feeder, sums_w in own_w.items():
         node = feeder
@@ -38,17 +40,17 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
     return permits
 
 
-def _may(site: Site, snapshot: Snapshot, evse: Evse, state: EvseState, permit: Permit) -> None:
+def _may(site: Site, snapshot: Snapshot, evse: Evse, state: EvseState, permit: Permit, least_w: float, most_w: float) -> None:
     power_w, low_w, high_w = permit.power_w, max(permit.min_w, -evse.max_discharge_w), min(permit.max_w, evse.max_charge_w)
-    if not isfinite(power_w) or not low_w <= power_w <= high_w:
+    if not low_w <= power_w <= high_w:  # nor is NaN
         raise InvariantBroken(f"{evse.id}: {power_w} W is outside the rating or outside [{permit.min_w}, {permit.max_w}] W")
-    if not (permit.droop_w >= 0.0 and permit.least_w >= low_w - SLACK_W and permit.most_w <= high_w + SLACK_W):
+    if not (permit.droop_w >= 0.0 and least_w >= low_w - SLACK_W and most_w <= high_w + SLACK_W):
         raise InvariantBroken(f"{evse.id}: a droop of {permit.droop_w} W around {power_w} W is outside the rating or its room")
     if not 0.0 < permit.valid_for_s <= site.safety.lease_s:
         raise InvariantBroken(f"{evse.id}: a lease of {permit.valid_for_s} s, allowed up to {site.safety.lease_s} s")
     if (power_w or permit.droop_w) and (state.vehicle is None or snapshot.operator.stop):
         raise InvariantBroken(f"{evse.id}: power without a vehicle, or while the operator says stop")
-    if permit.least_w >= 0.0:
+    if least_w >= 0.0:
         return
     # Two of two (design 4.6), once more: contact closed, meter alive, a dead-man, nobody holds export.
     if not (state.dead_man_ok and site.grid.export_allowed) or snapshot.operator.export_hold:
@@ -72,6 +74,8 @@ def _must_fit(site: Site, snapshot: Snapshot, feeder: Feeder, sums_w: list[float
     if feeder.current is None:
         return
     import_w, export_w = feeder.current.import_a * site.grid.nominal_v, feeder.current.export_a * site.grid.nominal_v
+    even_w = [(sums_w[first] - sum(sums_w[first + 1 : first + 4])) / 3.0 for first in (0, 4)]
     for phase in (1, 2, 3):
-        if sums_w[phase] > import_w + SLACK_W or sums_w[4 + phase] > export_w + SLACK_W:
-            raise InvariantBroken(f"feeder {feeder.id}: {sums_w[phase]:.0f} W in, {sums_w[4 + phase]:.0f} W out exceed L{phase}")
+        in_w, out_w = even_w[0] + sums_w[phase], even_w[1] + sums_w[4 + phase]
+        if in_w > import_w + SLACK_W or out_w > export_w + SLACK_W:
+            raise InvariantBroken(f"feeder {feeder.id}: {in_w:.0f} W in, {out_w:.0f} W out exceed L{phase}")

@@ -37,15 +37,5 @@ def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeM
     Latches and ledgers stand. Every last permit counts as in force for one more lease; the grid has to prove itself anew.
     """
     evses = tuple(replace(evse, lease_until_s=now_s + lease_s) for evse in memory.evses)
-    return replace(
-        memory,
-        now_s=now_s,
-        started=False,
-        evses=evses,
-        meters=(),
-        bases=(),
-        live_w=(),
-        trip=TripMemory(),
-        service=ServiceMemory(),
-        departures=keep.restarted(memory.departures),
-    )
+    departures, day, taken_pct = keep.restarted(memory.departures), memory.day, memory.taken_pct
+    return EnvelopeMemory(now_s, evses=evses, latches=memory.latches, departures=departures, day=day, taken_pct=taken_pct)

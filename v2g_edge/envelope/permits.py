@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from msgspec.structs import replace
-
 from v2g_edge.departure.departures import Depot, depot_of
 from v2g_edge.departure.keep import keep_departures
 from v2g_edge.envelope.baseload import hold_bases, live_bases
@@ -16,7 +14,7 @@ from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory
-from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, action_of, judge
+from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Scope, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.limits import ANY_W, Bound
@@ -27,6 +25,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
 
 __all__ = ["Decision", "Depot", "depot_of", "permit_all"]
+NOTHING: Final = Wish("", 0.0, 0.0, "none")
 GOLDEN: Final = 0.618_033_988_75
 """Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
 STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
@@ -54,34 +53,30 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     bounds = collect_bounds(context, verdict)
     quarantined = {latch.subject for row, latch in verdict.active if row.id in {"disobedient", "priority_charging"}}
     exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
-    asked = [wishes.get(i, Wish(i, 0.0, 0.0, "none")) for i in frame.ids]
-    tops_w = [min(max(w.power_w + w.droop_w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]
-    lows_w = [min(max(w.power_w - w.droop_w, -e.max_discharge_w), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]
+    asked = [wishes.get(i, NOTHING) for i in frame.ids]
+    rated = [(w, -e.max_discharge_w * (e.discharge_by != "none"), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]
+    tops_w = [min(max(wish.power_w + wish.droop_w, low_w), high_w) for wish, low_w, high_w in rated]
+    lows_w = [min(max(wish.power_w - wish.droop_w, low_w), high_w) for wish, low_w, high_w in rated]
     live_w = live_bases(context, memory.bases)
     cuts = fit(context, tops_w, lows_w, exposures, live_w)
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
     kept = keep_departures(depot, snapshot, lows_w, reserved_w, memory.departures)
-    for evse, limits, cut in zip(frame.ids, bounds, cuts, strict=True):
-        limits.extend(cut.values())
-        if evse in kept.refused:
-            limits.append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[evse]))
     ramp_w, stale = site.safety.ramp_up_w_per_s * dt_s, any(row.id in STALE_ROWS for row, _ in verdict.active)
-    permits = []
-    for outlet, wish, limits in zip(context.outlets, asked, bounds, strict=True):
+    permits, told = [], []
+    for o, wish, limits, cut, exposure in zip(context.outlets, asked, bounds, cuts, exposures, strict=True):
+        limits.extend(cut.values())
+        if o.id in kept.refused:
+            limits.append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[o.id]))
         renew = answered and not (stale and any(limit.rule in STALE_ROWS for limit in limits))
-        permits.append(_permit(outlet, wish, limits, ramp_w, site.safety.lease_s, renew=renew))
-    memories = [_remember(o, e, permit, snapshot) for o, e, permit in zip(context.outlets, exposures, permits, strict=True)]
+        permits.append(_permit(o, wish, limits, ramp_w, site.safety.lease_s, renew=renew))
+        told.append(_remember(o, exposure, permits[-1], snapshot))
     meters, bases = tuple(meter.memory for meter in context.meters), hold_bases(context, memory.bases, permits)
-    memory = replace(memory, now_s=snapshot.now_s, started=True, evses=tuple(memories), meters=meters, bases=bases, live_w=live_w)
-    return Decision(
-        permits=pass_gate(site, snapshot, tuple(permits)),
-        bounds=tuple(tuple(b) for b in bounds),
-        contactor=not tripped,
-        events=verdict.events + kept.events,
-        memory=replace(memory, latches=verdict.latches, trip=trip, service=service, departures=kept.memory),
-    )
+    after = (verdict.latches, trip, service, kept.memory, memory.day, memory.taken_pct)
+    memory = EnvelopeMemory(snapshot.now_s, True, tuple(told), meters, bases, live_w, *after)
+    shown, events = tuple([tuple(each) for each in bounds]), verdict.events + kept.events
+    return Decision(pass_gate(site, snapshot, tuple(permits)), shown, not tripped, events, memory)
 
 
 def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[TripMemory, ServiceMemory, Grid]:
@@ -98,27 +93,20 @@ def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple
     return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
 
 
-def _inputs(context: Context, dt_s: float) -> Inputs:
-    return Inputs(
-        context=context,
-        dt_s=dt_s,
-        wall_s=context.snapshot.wall_s,
-        counts={"site": 1, "meter": len(context.meters), "evse": len(context.outlets)},
-        sessions={o.id: o.vehicle.session for o in context.outlets if o.vehicle is not None},
-        in_service=context.grid.share > 0.0,
-        acknowledged=frozenset(context.snapshot.operator.acknowledged),
-    )
+def _inputs(c: Context, dt_s: float) -> Inputs:
+    counts: dict[Scope, int] = {"site": 1, "meter": len(c.meters), "evse": len(c.outlets)}
+    sessions, said = {o.id: o.vehicle.session for o in c.outlets if o.vehicle is not None}, c.snapshot.operator.acknowledged
+    return Inputs(c, dt_s, c.snapshot.wall_s, counts, sessions, c.grid.share > 0.0, frozenset(said))
 
 
 def _permit(o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
     evse, last_w, wish_w = o.evse, o.memory.power_w, wish.power_w
     low_w, high_w = room(bounds)
-    bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
-    power_w = min(max(wish_w, low_w), high_w) + 0.0  # no -0.0 on the wire
-    if power_w > wish_w:
-        bound_by = next(bound for bound in bounds if bound.min_w == low_w)
-    elif power_w < wish_w:
-        bound_by = next(bound for bound in bounds if bound.max_w == high_w)
+    if low_w <= wish_w <= high_w:
+        power_w, bound_by = wish_w + 0.0, Bound(wish_w, wish_w, "wish", "nothing limits the wish")  # no -0.0 on the wire
+    else:
+        power_w = (low_w if wish_w < low_w else high_w) + 0.0
+        bound_by = next(bound for bound in bounds if (bound.min_w == low_w if wish_w < low_w else bound.max_w == high_w))
     least_w = (evse.min_discharge_w, evse.min_charge_w) if ramp_w > 0.0 else (0.0, 0.0)  # short ticks must get past these
     ramped_w = min(max(power_w, -max(ramp_w - min(last_w, 0.0), least_w[0])), max(ramp_w + max(last_w, 0.0), least_w[1]))
     if ramped_w != power_w:
@@ -138,5 +126,5 @@ def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot)
     confirmed = told.ack == "accepted"
     most_w = max(permit.most_w, max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0) if confirmed else old.most_w)
     least_w = min(permit.least_w, min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0) if confirmed else old.least_w)
-    until_s = snapshot.now_s + permit.valid_for_s
-    return replace(old, power_w=permit.power_w, lease_until_s=until_s, most_w=most_w, least_w=least_w, droop_w=permit.droop_w)
+    rest = (old.session, old.event_soc_pct, old.last_soc_pct, old.discharged_s, old.heat_pct, permit.droop_w)
+    return EvseMemory(permit.power_w, snapshot.now_s + permit.valid_for_s, most_w, least_w, *rest)

@@ -5,7 +5,7 @@ when the reading is missing or old (``fresh_or``), and that number is the worst 
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from msgspec import Struct
 
@@ -28,7 +28,7 @@ Measured: TypeAlias = Reading | Unknown
 NO_SAMPLE = Unknown("no sample yet")
 
 
-def is_fresh(measured: Measured, now_s: float, max_age_s: float) -> bool:
+def is_fresh(measured: Measured, now_s: float, max_age_s: float) -> TypeGuard[Reading]:
     """True when there is a value not older than ``max_age_s``. A sample from the future counts as old."""
     return isinstance(measured, Reading) and 0.0 <= now_s - measured.at_s <= max_age_s
 
