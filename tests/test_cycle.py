@@ -64,3 +64,18 @@ def test_unknown_soc_never_exports() -> None:
     outcome = Cycle(site).tick(snapshot, export_plan("b1", -10_000.0), Memory())
     assert outcome.permits[0].power_w >= 0.0
     assert isinstance(snapshot.evses[1].power_w, Reading)
+
+
+def test_a_cars_limit_that_is_no_longer_reported_still_bounds_what_is_wished_and_permitted() -> None:
+    site = small_site()
+    cycle, memory = Cycle(site), Memory()
+    for second in range(12):
+        snapshot = healthy(site, 100.0 + second, seq=second)
+        vehicle = snapshot.evses[0].vehicle
+        assert vehicle is not None
+        limit = Reading(11_000.0, 100.0) if second < 8 else Unknown("lost")
+        evses = (replace(snapshot.evses[0], vehicle=replace(vehicle, max_charge_w=limit)), snapshot.evses[1])
+        outcome = cycle.tick(replace(snapshot, evses=evses), None, memory)
+        memory = outcome.memory
+        assert outcome.wishes[0].power_w == 11_000.0
+        assert outcome.permits[0].power_w <= 11_000.0

@@ -51,7 +51,7 @@ EARLY_TICK_GAP_S: Final = 0.02
 def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
     """What the local plan has to know of each outlet's vehicle beyond the present picture."""
     known = memory.envelope
-    drawn_w, _ = powers_of(site, snapshot, known.departures.draws)
+    drawn_w = powers_of(site, snapshot, known.departures.draws).drawn_w
     pasts = {}
     for evse, state, old in zip(site.evses, snapshot.evses, known.evses, strict=bool(known.evses)):
         if state.vehicle is not None and state.vehicle.session == old.session:

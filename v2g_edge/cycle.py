@@ -52,7 +52,7 @@ class Cycle:
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
         told = memory.envelope.departures
-        drawn_w, enough_w = powers_of(self._depot.frame.site, snapshot, told.draws)
+        powers = powers_of(self._depot.frame.site, snapshot, told.draws)
         wishes, turns = propose_all(
             self._depot.frame,
             snapshot,
@@ -61,8 +61,9 @@ class Cycle:
             told.held,
             memory=memory.rules,
             bases_w=memory.envelope.live_w or None,
-            drawn_w=drawn_w,
-            enough_w=enough_w,
+            drawn_w=powers.drawn_w,
+            enough_w=powers.enough_w,
+            said_w=powers.said_w,
         )
         decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(

@@ -144,6 +144,7 @@ def test_the_last_report_is_kept_when_it_goes_missing() -> None:
     play.run(10.0, 0.0, 0.0)
     play.snapshot = with_vehicle(play.snapshot, 0, max_charge_w=NO_SAMPLE)
     assert play.run(60.0, 0.0, 0.0).reported_w == 30_000.0
+    assert powers_of(play.site, play.snapshot, play.draws).said_w == {"b1": 30_000.0}
     play.snapshot = with_vehicle(play.snapshot, 0, max_charge_w=Reading(40_000.0, 100.0))
     assert play.run(5.0, 0.0, 0.0).reported_w == 40_000.0
 
@@ -153,7 +154,7 @@ def test_the_session_ends_it() -> None:
     play.run(700.0, 50_000.0, 10_000.0)
     play.snapshot = with_vehicle(play.snapshot, 0, session="next", max_charge_w=NO_SAMPLE)
     assert of_now(play.draws, play.snapshot) == (None,)
-    assert powers_of(play.site, play.snapshot, play.draws) == ({}, {})
+    assert powers_of(play.site, play.snapshot, play.draws) == ({}, {}, {})
     assert play.run(5.0, 50_000.0, 10_000.0).most_w == ANY_W
     play.snapshot = replace(play.snapshot, evses=(replace(play.snapshot.evses[0], vehicle=None),))
     play.tick(0.0, 0.0)
@@ -174,7 +175,7 @@ def test_who_draws_nothing_though_it_may_is_idle_until_it_draws() -> None:
     play = Play()
     draw = play.run(700.0, 50_000.0, 30.0)
     assert (draw.idle, draw.learned_w) == (True, ANY_W)
-    assert powers_of(play.site, play.snapshot, play.draws) == ({}, {"b1": SITE.evses[0].min_charge_w})
+    assert powers_of(play.site, play.snapshot, play.draws) == ({}, {"b1": SITE.evses[0].min_charge_w}, {})
     assert play.run(60.0, 0.0, 0.0).idle
     assert not play.run(5.0, 4_000.0, 3_900.0).idle
 
@@ -182,7 +183,7 @@ def test_who_draws_nothing_though_it_may_is_idle_until_it_draws() -> None:
 def test_where_feeders_are_short_a_little_more_than_it_draws_is_enough() -> None:
     play = Play()
     play.run(700.0, 50_000.0, 20_000.0)
-    assert powers_of(play.site, play.snapshot, play.draws) == ({"b1": 20_000.0}, {"b1": 20_000.0 * CROWD + CROWD_W})
+    assert powers_of(play.site, play.snapshot, play.draws) == ({"b1": 20_000.0}, {"b1": 20_000.0 * CROWD + CROWD_W}, {})
 
 
 def test_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_to_nothing() -> None:
@@ -190,13 +191,13 @@ def test_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_to_nothing(
     play = Play()
     play.run(700.0, 50_000.0, 50_000.0 / 3.0)
     for _ in range(400):
-        _, enough_w = powers_of(play.site, play.snapshot, play.draws)
+        enough_w = powers_of(play.site, play.snapshot, play.draws).enough_w
         told_w = enough_w.get("b1", 50_000.0)
         play.run(5.0, told_w, told_w / 3.0)
     draw = play.draws[0]
     assert draw is not None
     assert draw.learned_w == pytest.approx(16_600.0, rel=0.02)
-    assert powers_of(play.site, play.snapshot, play.draws)[1] == {}
+    assert powers_of(play.site, play.snapshot, play.draws).enough_w == {}
 
 
 def test_a_restart_keeps_what_was_learned_and_begins_to_look_anew() -> None:

@@ -9,7 +9,7 @@ within the ten), or where the battery itself is the limit: near full the draw fa
 Who draws nothing at all has shown no power: it is asleep, paused or badly plugged, and counts as idle.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -104,24 +104,32 @@ def restarted(draws: Draws) -> Draws:
     return tuple(draw and replace(draw, told_s=-ANY_W, seen_s=-ANY_W, asked_w=0.0, window=None) for draw in draws)
 
 
-def powers_of(site: Site, snapshot: Snapshot, draws: Draws) -> tuple[dict[str, float], dict[str, float]]:
-    """For the rules, of those outlets that were seen to draw less than they may: (what they draw; what is enough for them).
-
-    Enough is what an outlet may be told where its feeder is short, without its vehicle losing anything.
+class Powers(NamedTuple):
+    """For the rules, by outlet, where something is known beyond the present picture: what vehicles were seen to draw when they
+    might have drawn more; what is enough where a feeder is short; what they last said they take, where they say it no more.
     """
-    drawn_w, enough_w = {}, {}
+
+    drawn_w: dict[str, float]
+    enough_w: dict[str, float]
+    said_w: dict[str, float]
+
+
+def powers_of(site: Site, snapshot: Snapshot, draws: Draws) -> Powers:
+    """What the ticks before have left for this one."""
+    powers = Powers({}, {}, {})
     for evse, draw, state in zip(site.evses, draws, snapshot.evses, strict=bool(draws)):
-        if draw is None or not (draw.idle or draw.learned_w < ANY_W):
+        vehicle = state.vehicle
+        if draw is None or vehicle is None or vehicle.session != draw.session:
             continue
-        if state.vehicle is None or state.vehicle.session != draw.session:
-            continue
+        if draw.reported_w < ANY_W and not isinstance(vehicle.max_charge_w, Reading):
+            powers.said_w[evse.id] = draw.reported_w
         if draw.learned_w < ANY_W:
-            drawn_w[evse.id] = draw.learned_w
+            powers.drawn_w[evse.id] = draw.learned_w
         if draw.idle:
-            enough_w[evse.id] = evse.min_charge_w  # enough to wake up with
-        elif not draw.follows:
-            enough_w[evse.id] = max(draw.learned_w * CROWD + CROWD_W, evse.min_charge_w)
-    return drawn_w, enough_w
+            powers.enough_w[evse.id] = evse.min_charge_w  # enough to wake up with
+        elif draw.learned_w < ANY_W and not draw.follows:
+            powers.enough_w[evse.id] = max(draw.learned_w * CROWD + CROWD_W, evse.min_charge_w)
+    return powers
 
 
 def _look(frame: Frame, place: int, snapshot: Snapshot, old: Draw | None) -> Draw | None:

@@ -33,17 +33,24 @@ class Need(NamedTuple):
 
 
 def need_of(
-    evse: Evse, state: EvseState, kind: VehicleType | None, wall_s: float, drawn_w: float = ANY_W, reserve_pct: float = 0.0
+    evse: Evse,
+    state: EvseState,
+    kind: VehicleType | None,
+    wall_s: float,
+    drawn_w: float = ANY_W,
+    reserve_pct: float = 0.0,
+    said_w: float = ANY_W,
 ) -> Need | None:
     """The need of the vehicle at ``evse``; None without a vehicle. Nobody said when or how much ⇒ as if it left at once, full.
 
-    ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its target.
+    ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its target. ``said_w``:
+    what it last said it takes, should it no longer say it: a lost report must not widen a wish.
     """
     vehicle = state.vehicle
     if vehicle is None:
         return None
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
-    full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w))
+    full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
     soc_pct = known_or(vehicle.soc_pct, 0.0)
     target_pct = _target(vehicle, kind, reserve_pct)
     departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0

@@ -32,17 +32,19 @@ def propose_all(
     bases_w: tuple[float, ...] | None = None,
     drawn_w: Mapping[str, float] = NOBODY,
     enough_w: Mapping[str, float] = NOBODY,
+    said_w: Mapping[str, float] = NOBODY,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides.
 
     ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge now, most first.
     ``held``: outlets that should not export for a while, so that the others can. ``bases_w``: the feeders' base loads to reckon
     with, in the tree's order; the commissioned bounds by default. ``drawn_w``: what vehicles were seen to draw when they might
-    have drawn more; ``enough_w``: what outlets may be told where a feeder is short, without their vehicles losing anything.
+    have drawn more; ``enough_w``: what outlets may be told where a feeder is short, without their vehicles losing anything;
+    ``said_w``: what vehicles that no longer say it last said they take.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
-    needs = _needs(frame, snapshot, drawn_w)
+    needs = _needs(frame, snapshot, drawn_w, said_w)
     _press(frame, needs, bases_w)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
@@ -70,13 +72,14 @@ class Wanting(NamedTuple):
     pressed: bool
 
 
-def _needs(frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float]) -> dict[str, Wanting]:
+def _needs(frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float], said_w: Mapping[str, float]) -> dict[str, Wanting]:
     result = {}
     for index, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
         if state.vehicle is not None:
             known = frame.known.get(state.vehicle.vehicle)
             kind, reserve_pct = frame.kinds.get(known.type) if known else None, known.reserve_soc_pct if known else 0.0
-            need = need_of(evse, state, kind, snapshot.wall_s, drawn_w.get(evse.id, ANY_W), reserve_pct)
+            seen_w, last_w = drawn_w.get(evse.id, ANY_W), said_w.get(evse.id, ANY_W)
+            need = need_of(evse, state, kind, snapshot.wall_s, seen_w, reserve_pct, last_w)
             if need is not None:
                 result[evse.id] = Wanting(evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0)
     return result
