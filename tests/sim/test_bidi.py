@@ -102,7 +102,7 @@ def test_without_a_link_a_lease_ends_after_its_offline_time_for_good() -> None:
         await bench.set_profile("TxDefaultProfile", 6_000)
         schedule = {"id": 1, "chargingRateUnit": "W", "duration": 3_000, "chargingSchedulePeriod": [DROOP]}
         schedule["startSchedule"] = stamp(bench.central.clock.wall_s())
-        changes = {"validTo": stamp(bench.central.clock.wall_s() + 3_000), "chargingSchedule": [schedule]}
+        changes: dict[str, Any] = {"validTo": stamp(bench.central.clock.wall_s() + 3_000), "chargingSchedule": [schedule]}
         assert await lease(bench, DROOP, maxOfflineDuration=30, invalidAfterOfflineDuration=True, **changes) == "Accepted"
         bench.charger.hz = 49.8
         bench.fault("offline", 45)

@@ -95,7 +95,7 @@ class OutletPort:
             outlet.finer.forget()
         else:
             if droop_w > 0.0:
-                lease = replace(lease, period=self._station.droop_period(power_w, droop_w))
+                lease = replace(lease, period=self._station.v21.droop_period(power_w, droop_w))
             now_s = self._clock.now_s()
             outcome = await outlet.finer.say(connection, lease, now_s, priority=priority, key=key, timeout_s=self._patience_s)
         if outcome is not None:

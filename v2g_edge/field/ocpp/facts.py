@@ -49,7 +49,10 @@ class Sample(Struct, frozen=True):
 
 
 class Needs(Struct, frozen=True):
-    """What a vehicle needs and allows (NotifyEVChargingNeeds). None: not said."""
+    """What a vehicle needs and allows (NotifyEVChargingNeeds). None: not said.
+
+    ``requested`` and ``available`` are ways of energy transfer by their ISO 15118-20 names (EnergyTransferModeEnumType).
+    """
 
     departure_wall_s: float | None = None
     target_soc_pct: float | None = None
@@ -57,6 +60,8 @@ class Needs(Struct, frozen=True):
     capacity_wh: float | None = None
     max_charge_w: float | None = None
     max_discharge_w: float | None = None
+    requested: str = ""
+    available: tuple[str, ...] = ()
 
 
 class SessionEvent(Struct, frozen=True):

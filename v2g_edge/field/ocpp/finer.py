@@ -45,12 +45,16 @@ class Standing(Struct, frozen=True):
 
 
 class Finer:
-    """What one outlet takes of this, and the dynamic lease that stands there."""
+    """What one outlet takes of this, and the dynamic lease that stands there.
+
+    ``allowed``: the transaction and the ways of energy transfer that were told last (``v2x``).
+    """
 
     def __init__(self) -> None:
         self.takes_droop = self.takes_dynamic = True
         self._standing: Standing | None = None
         self._wanted: dict[str, Any] = {}
+        self.allowed: tuple[str, tuple[str, ...]] | None = None
 
     async def say(
         self, connection: Connection, lease: Lease, now_s: float, *, priority: int, key: str, timeout_s: float

@@ -20,6 +20,7 @@ from v2g_edge.field.ocpp.onboarding import Onboarding
 from v2g_edge.field.ocpp.starting import start_waiting
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.v2x import TELLING, tell_allowed
 from v2g_edge.field.ocpp.v16 import V16
 from v2g_edge.field.ocpp.v21 import V21
 from v2g_edge.field.ocpp.v201 import V201
@@ -137,6 +138,9 @@ class StationLink:
             self.heard(self.station.settings.identity, call.action, call.payload)
         if connection is not self.connection:
             return  # gone while the disk wrote
+        if connection.version == "2.1" and call.action in TELLING:
+            for outlet in self.station.outlets.values():
+                tell_allowed(connection, self.station.v21.site, outlet)
         if self.station.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "StatusNotification":

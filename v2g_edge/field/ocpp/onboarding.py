@@ -20,6 +20,7 @@ from v2g_edge.field.ocpp.metering import MEASURANDS, PACK
 from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.readback import holds_default
+from v2g_edge.field.ocpp.reading21 import read_21
 from v2g_edge.field.ocpp.setting import set_profile
 from v2g_edge.field.ocpp.station import Station
 
@@ -30,9 +31,6 @@ BOOT_WAIT_S: Final = 2.0
 
 BULK_S: Final = 10.0
 """Patience with what is good to know and no more."""
-
-DER_REQUEST: Final = 1
-"""Request id of our one reading of DER settings."""
 
 DEFAULT_TRIES: Final = 3
 DEFAULT_RETRY_S: Final = 5.0
@@ -66,7 +64,7 @@ class Onboarding:
         if not fresh or quirk.ask_status:
             await self._ask_what_we_missed()
         if self._version == "2.1":
-            await self._read_21()
+            await read_21(self._connection, self._station)
 
     @property
     def _patience_s(self) -> float:
@@ -142,23 +140,6 @@ class Onboarding:
         if not done:
             log.warning("station_setting_refused", station=self._station.settings.identity, key=key, value=value, status=status)
         return done
-
-    async def _read_21(self) -> None:
-        """What 2.1 adds: the charger's grid-code settings, to audit them, and its power as a stream."""
-        await self._connection.call("GetDERControl", {"requestId": DER_REQUEST}, priority=BULK, timeout_s=BULK_S)
-        interval = max(int(self._station.settings.meter_interval_s), 1)
-        for number in self._station.outlets:
-            monitor = {
-                "value": interval, "type": "Periodic", "severity": 9, "periodicEventStream": {"interval": interval},
-                "component": {"name": "EVSE", "evse": {"id": number}}, "variable": {"name": "Power"},
-            }  # fmt: skip
-            outcome = await self._connection.call(
-                "SetVariableMonitoring", {"setMonitoringData": [monitor]}, priority=BULK, timeout_s=BULK_S
-            )
-            if isinstance(outcome, Answered):
-                for result in outcome.payload.get("setMonitoringResult") or ():
-                    if result.get("status") == "Accepted" and isinstance(result.get("id"), int):
-                        self._station.power_monitors[result["id"]] = number
 
     async def _ask_what_we_missed(self) -> None:
         """Who it is where nobody knows (some tell only when they are asked: evcc #6906), and the status of every outlet."""

@@ -18,7 +18,8 @@ from v2g_edge.field.ocpp.asked_trust import TRUST
 from v2g_edge.field.ocpp.asked_use import USE
 from v2g_edge.field.ocpp.catalogue import Message, Operation, Params, checked
 from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Answered, Expired
+from v2g_edge.field.ocpp.der_check import check_control
+from v2g_edge.field.ocpp.events import Answered, Expired, accepted
 from v2g_edge.field.ocpp.leases import first_profile
 from v2g_edge.field.ocpp.link import StationLink
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, Version
@@ -72,7 +73,11 @@ class Operations:
             self._links[station].expect(payload["requestedMessage"])
         if operation != "call" and action in ANNOUNCED and "request" not in params:
             return await _reported(self._links[station].station.reports, connection, action, payload)
-        return _told(action, await connection.call(action, payload))
+        outcome = await connection.call(action, payload)
+        told = _told(action, outcome)
+        if action in COMMISSIONING and accepted(outcome):
+            told |= await check_control(connection, self._links[station].station, action, payload)
+        return told
 
     def _first_profile(self, station: str, version: Version, params: Params) -> dict[str, Any]:
         """What a transaction begins with that is started by hand; the first lease takes its place, having its id."""

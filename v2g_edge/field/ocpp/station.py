@@ -11,9 +11,8 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.der import audit
 from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, StatusReport
-from v2g_edge.field.ocpp.finer import Finer, droop_period
+from v2g_edge.field.ocpp.finer import Finer
 from v2g_edge.field.ocpp.make import Make
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
@@ -21,6 +20,7 @@ from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.reports import Reports
 from v2g_edge.field.ocpp.sessions import Sessions
 from v2g_edge.field.ocpp.skew import Skew
+from v2g_edge.field.ocpp.station21 import Station21
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.storm import Storm
 from v2g_edge.field.ocpp.tokens import Token, Tokens
@@ -49,14 +49,12 @@ class Station:
         self.outlets = {wire.ocpp_evse: Outlet(evses[wire.evse], wire) for wire in settings.outlets}
         self.make = Make(settings, self.outlets, board, store)
         self.sessions = Sessions(self.make, self.outlets, site, board, clock, store)
-        self.skew = Skew()
         self._site = site
         self._board = board
         self._clock = clock
         self._alive_s = -math.inf
         self.reports = Reports()
-        self.streams: dict[int, int] = {}
-        self.power_monitors: dict[int, int] = {}
+        self.v21 = Station21(settings.identity, self.outlets, site, board, clock)
         self.tokens = Tokens(None)
         self.storm = Storm()
         self.authority: SiteCa | None = None
@@ -70,6 +68,11 @@ class Station:
         return self.make.identity
 
     @property
+    def skew(self) -> Skew:
+        """How far its clock is from ours."""
+        return self.make.skew
+
+    @property
     def version(self) -> Version | None:
         """What it spoke last, None before its first link."""
         return self.make.version
@@ -79,6 +82,7 @@ class Station:
     def link_up(self, version: Version) -> None:
         """A link stands. Sessions that were open go on until the station says otherwise."""
         self.make.version = version
+        self.v21.link_up()
         self.make.recall()
         self.sessions.recall()
         self.alive()
@@ -107,6 +111,7 @@ class Station:
     def took_boot(self, identity: Identity) -> None:
         """The station started. What was set in it may be gone."""
         self.make.took_identity(identity)
+        self.v21.booted()
         for outlet in self.outlets.values():
             outlet.shape, outlet.finer = outlet.ladder[0], Finer()
             outlet.watch.restarted(self._clock.now_s())
@@ -130,9 +135,10 @@ class Station:
                 shown = report if report.status in ("faulted", "unavailable") else outlet.reported
             if shown is not None:
                 before = self._board.evse(outlet.evse.id)
-                urgent = bool(shown.fault) and shown.fault != before.fault
+                fault = shown.fault or self.v21.fault()
+                urgent = bool(fault) and fault != before.fault
                 outlet.waits_for_start = shown.status == "occupied" != before.status and outlet.session is None
-                self._board.update_evse(outlet.evse.id, urgent=urgent, status=shown.status, fault=shown.fault)
+                self._board.update_evse(outlet.evse.id, urgent=urgent, status=shown.status, fault=fault)
 
     def take_waiting(self) -> list[int]:
         """The outlets at which a vehicle has just been plugged in and waits for a remote start, each told once."""
@@ -153,6 +159,7 @@ class Station:
                 continue
             if not offline:
                 self.skew.learn(sample.at_wall_s, wall_s, now_s)
+                self.make.keep_clock()
             at_s = self.skew.sampled_s(sample.at_wall_s, wall_s, now_s)
             if at_s is not None:
                 self._measured(outlet, sample, at_s)
@@ -161,6 +168,7 @@ class Station:
         """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
         if event.at_wall_s is not None and not event.offline:
             self.skew.saw(event.at_wall_s, self._clock.wall_s())
+            self.make.keep_clock()
         return self.sessions.took(event)
 
     def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:
@@ -179,40 +187,6 @@ class Station:
     def authorise(self, identifier: str) -> Token:
         """Whether an identifier may charge, until when, and the group it belongs to."""
         return self.tokens.find(identifier, self._clock.wall_s())
-
-    def took_der_alarm(self, fault: str, *, ended: bool) -> None:
-        """The charger's own protection speaks (2.1): its outlets are faulted until the alarm ends."""
-        log.warning("der_alarm", station=self.settings.identity, fault=fault, ended=ended)
-        for outlet in self.outlets.values():
-            self._board.update_evse(outlet.evse.id, urgent=not ended, fault="" if ended else f"DER {fault}")
-
-    def took_der_report(self, report: dict[str, Any]) -> None:
-        """Grid-code settings as the charger has them; what differs from the site's denies export (design 4.7)."""
-        code = self._site.grid.profile
-        differs = audit(report, code) if code is not None else []
-        for text in differs:
-            log.error("grid_code_differs", station=self.settings.identity, what=text)
-        for outlet in self.outlets.values():
-            if differs or report.get("curve") or report.get("enterService"):
-                self._board.update_evse(outlet.evse.id, grid_code_ok=not differs)
-
-    def droop_period(self, power_w: float, droop_w: float) -> dict[str, Any]:
-        """The site's frequency response around a setpoint, as 2.1 writes it."""
-        return droop_period(power_w, droop_w, self._site.grid.nominal_hz, self._site.response)
-
-    def pulled(self, ocpp_evse: int) -> dict[str, Any]:
-        """The answer to a station that asks what its lease says now (2.1)."""
-        outlet = self.outlets.get(ocpp_evse)
-        if outlet is None or outlet.session is None:
-            return {"status": "Rejected"}
-        return outlet.finer.pulled(outlet.session.transaction, self._clock.now_s())
-
-    def open_stream(self, stream: int, monitor: int) -> bool:
-        """A stream of a monitored value; only power that we asked for is of use."""
-        evse = self.power_monitors.get(monitor)
-        if evse is not None:
-            self.streams[stream] = evse
-        return evse is not None
 
     def took_request(self, csr_pem: str) -> bool:
         """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link without TLS."""

@@ -181,6 +181,8 @@ def read_needs(needs: Payload) -> Needs:
         capacity_wh=_number(dc.get("evEnergyCapacity")) or None,
         max_charge_w=takes_w,
         max_discharge_w=None if gives_w is None else abs(gives_w),
+        requested=str(needs.get("requestedEnergyTransfer", "")),
+        available=tuple(needs.get("availableEnergyTransfer") or ()),
     )
 
 

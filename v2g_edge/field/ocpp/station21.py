@@ -1,0 +1,158 @@
+"""What OCPP 2.1 adds to a station: DER alarms and controls, streams, priority charging, and which energy transfer is allowed.
+
+All of it can only narrow what the outlets may do: an alarm is a fault, a running control that ends discharge is one for the
+discharge, settings that differ from the grid code deny export, and who charges with priority is counted at its maximum.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.der import ENDS_DISCHARGE, FIELDS, LISTS, audit, type_of
+from v2g_edge.field.ocpp.finer import droop_period
+from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.site import Site
+
+log = structlog.get_logger()
+
+CEASED: Final = "DERControlCeased"
+"""Our fault code for a control that has ended the discharge (``model.fault``)."""
+
+AUDITED: Final = frozenset({"curve", FIELDS["EnterService"]})
+"""What a report must carry to say anything of the grid code."""
+
+
+class Station21:
+    """See the module. ``streams`` and ``power_monitors`` by the station's ids: the OCPP evse number whose power they carry."""
+
+    def __init__(self, identity: str, outlets: Mapping[int, Outlet], site: Site, board: Board, clock: ClockPort) -> None:
+        self.identity = identity
+        self.streams: dict[int, int] = {}
+        self.power_monitors: dict[int, int] = {}
+        self.site = site
+        self._outlets = outlets
+        self._board = board
+        self._clock = clock
+        self._settings: dict[tuple[str, str], dict[str, Any]] = {}
+        self._alarms: dict[str, str] = {}
+        self._running: set[str] = set()
+        self._priority: set[str] = set()
+
+    def link_up(self) -> None:
+        """A new link: which streams go on, it will say."""
+        self.streams.clear()
+
+    def booted(self) -> None:
+        """The station starts anew: it tells again what alarms, and nothing runs."""
+        self._alarms.clear()
+        self._running.clear()
+        self._priority.clear()
+        self.tell_priority()
+        self.streams.clear()
+        self.power_monitors.clear()
+
+    # DER
+
+    def fault(self) -> str:
+        """The fault that the station's DER functions make, "" for none."""
+        alarm = next(iter(self._alarms.values()), "")
+        return alarm or (CEASED if any(map(self._ceases, self._running)) else "")
+
+    def took_alarm(self, control: str, fault: str, *, ended: bool) -> None:
+        """The charger's own protection speaks: its outlets are faulted until every alarm has ended."""
+        log.warning("der_alarm", station=self.identity, control=control, fault=fault, ended=ended)
+        if ended:
+            self._alarms.pop(control, None)
+        else:
+            self._alarms[control] = f"DER {fault}"
+        self._tell_fault()
+
+    def took_start_stop(self, control_id: str, superseded: list[str], *, started: bool) -> None:
+        """A control began or ended. One that nobody knows counts as the worst kind."""
+        self._running.difference_update(superseded)
+        if started:
+            self._running.add(control_id)
+        else:
+            self._running.discard(control_id)
+        log.info("der_control", station=self.identity, control=control_id, started=started, ceases=self._ceases(control_id))
+        self._tell_fault()
+
+    def took_report(self, report: dict[str, Any]) -> None:
+        """Grid-code settings, perhaps a part of them: what differs from the site's code denies export (design 4.7)."""
+        for name in LISTS:
+            for entry in report.get(name, ()):
+                self._settings[type_of(entry, name), entry["id"]] = {"list": name, **entry}
+        if not AUDITED.isdisjoint(report):
+            self._audit()
+
+    def took_all(self, parts: list[dict[str, Any]]) -> None:
+        """A whole report of everything: what is not in it any more is gone."""
+        self._settings.clear()
+        for part in parts:
+            self.took_report(part)
+
+    def report(self) -> dict[str, Any]:
+        """All that is known of the settings, as one report."""
+        told: dict[str, Any] = {}
+        for entry in self._settings.values():
+            told.setdefault(entry["list"], []).append(entry)
+        return told
+
+    def _audit(self) -> None:
+        code = self.site.grid.profile
+        differs = audit(self.report(), code) if code is not None else []
+        for text in differs:
+            log.error("grid_code_differs", station=self.identity, what=text)
+        for outlet in self._outlets.values():
+            self._board.update_evse(outlet.evse.id, grid_code_ok=not differs)
+
+    def _ceases(self, control_id: str) -> bool:
+        kinds = {kind for kind, known in self._settings if known == control_id}
+        return not kinds or not kinds.isdisjoint(ENDS_DISCHARGE)
+
+    def _tell_fault(self) -> None:
+        for outlet in self._outlets.values():
+            fault = outlet.reported.fault or self.fault()
+            urgent = bool(fault) and fault != self._board.evse(outlet.evse.id).fault
+            self._board.update_evse(outlet.evse.id, urgent=urgent, fault=fault)
+
+    # Priority charging
+
+    def took_priority(self, transaction: str, *, activated: bool) -> None:
+        """Somebody at the station, or its owner, has it charge whatever our leases say."""
+        if activated:
+            self._priority.add(transaction)
+        else:
+            self._priority.discard(transaction)
+        log.warning("priority_charging", station=self.identity, transaction=transaction, activated=activated)
+        self.tell_priority()
+
+    def tell_priority(self) -> None:
+        """Which outlets charge with priority; a transaction that is over does no more."""
+        for outlet in self._outlets.values():
+            priority = outlet.session is not None and outlet.session.transaction in self._priority
+            if priority != self._board.evse(outlet.evse.id).priority:
+                self._board.update_evse(outlet.evse.id, urgent=priority, priority=priority)
+
+    # Leases and streams
+
+    def droop_period(self, power_w: float, droop_w: float) -> dict[str, Any]:
+        """The site's frequency response around a setpoint."""
+        return droop_period(power_w, droop_w, self.site.grid.nominal_hz, self.site.response)
+
+    def pulled(self, ocpp_evse: int) -> dict[str, Any]:
+        """The answer to a station that asks what its lease says now."""
+        outlet = self._outlets.get(ocpp_evse)
+        if outlet is None or outlet.session is None:
+            return {"status": "Rejected"}
+        return outlet.finer.pulled(outlet.session.transaction, self._clock.now_s())
+
+    def open_stream(self, stream: int, monitor: int) -> bool:
+        """A stream of a monitored value; only power that we asked for is of use."""
+        evse = self.power_monitors.get(monitor)
+        if evse is not None:
+            self.streams[stream] = evse
+        return evse is not None
