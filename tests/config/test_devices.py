@@ -26,6 +26,8 @@ from tests.config.small import changed, document, problems_of
         ("listeners", [{"port": 8081}], "stations.CP-A.password_file", "password"),
         ("listeners.0.security_profile", 2, "listeners.#1.certificate_files", "certificate"),
         ("listeners.0.security_profile", 3, "listeners.#1.client_ca_file", "CA"),
+        ("stations.0.identity", "@site", "stations.@site", "another identity"),
+        ("stations.0.least_security_profile", 3, "stations.CP-A.least_security_profile", "best listener"),
         ("listeners.0.key_files", ["a"], "listeners.#1.key_files", "one key"),
         ("lines.0.host", "", "lines.field.host", "tcp"),
         ("lines.0.transport", "tls", "lines.field.ca_file", "tls"),

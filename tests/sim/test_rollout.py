@@ -230,6 +230,7 @@ def test_what_cannot_be_rolled_out_is_named(tmp_path: Path) -> None:
             ({"make": make, **NEW, "waves": "1"}, "waves is a list"),
             ({"make": make, **NEW, "busy": "hit"}, 'busy is "wait" or "skip"'),
             ({"make": make, **NEW, "soak_s": 0}, "above 0"),
+            ({"make": make, **NEW, "signature": "x"}, "give both or neither"),
             ({"make": make}, "version is missing; rollout takes make, version, location"),
         ):
             with pytest.raises(ValueError, match=text):

@@ -14,6 +14,8 @@ MODBUS_ONLY = {"dead_man": ("modbus_watchdog", "sunspec_revert"), "discharge_by"
 PASSWORD_PROFILES = (1, 2)
 TLS_PROFILES = (2, 3)
 CLIENT_CERTIFICATE_PROFILE = 3
+ALL_STATIONS = "@site"
+"""What `v2g-edge ocpp` calls all stations together (``field.ocpp.chores``)."""
 
 
 def check_devices(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -21,6 +23,7 @@ def check_devices(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from _fed(plan, file)
     yield from _chargers(plan, file)
     yield from _listeners(plan, file)
+    yield from _doors(plan, file)
     for line in plan.lines:
         yield from _line(line, file)
     yield from _devices(plan, file)
@@ -96,6 +99,18 @@ def _listeners(plan: SiteFile, file: str) -> Iterator[Problem]:
             if not station.password_file:
                 key = f"stations.{station.identity}.password_file"
                 yield Problem(file, key, '""', "a file: every listener asks for a password", "The station could never dial in.")
+
+
+def _doors(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """Every station can be named, and finds a listener that its least security profile lets it use."""
+    best = max((listener.security_profile for listener in plan.listeners), default=0)
+    for station in plan.stations:
+        if station.identity == ALL_STATIONS:
+            mend = "Give the station another identity, at itself too."
+            yield Problem(file, f"stations.{station.identity}", "an identity", f"anything but {ALL_STATIONS}", mend)
+        if plan.listeners and station.least_security_profile > best:
+            key, found = f"stations.{station.identity}.least_security_profile", str(station.least_security_profile)
+            yield Problem(file, key, found, f"at most {best}, the best listener's", "The station could never dial in.")
 
 
 def _listener(listener: Listener, path: str, file: str) -> Iterator[Problem]:

@@ -29,7 +29,7 @@ from v2g_edge.model.settings import Station as StationSettings
 log = structlog.get_logger()
 
 SITE: Final = "@site"
-"""Stands for all stations where the name of one is asked for; no identity begins so."""
+"""Stands for all stations where the name of one is asked for; the site file lets no station be called so."""
 
 SITE_OPERATIONS: Final = {
     "certificates": ("until when the certificates of listeners and stations are good", ""),

@@ -44,7 +44,7 @@ class Reports:
     def heard(self, action: str, payload: Mapping[str, Any]) -> None:
         """A message that may be a part."""
         request_id = payload.get("requestId")
-        if request_id not in self._waiting:
+        if not isinstance(request_id, int) or request_id not in self._waiting:
             return
         content = payload.get(_PARTS[action], []) if action in _PARTS else [payload] if action == "ReportDERControl" else None
         if content is not None:

@@ -63,6 +63,8 @@ class Rollouts:
         numbers: dict[str, Any] = {key: params[key] for key in ("soak_s", "deadline_s", "at_once", "busy") if key in params}
         if any(value not in ("wait", "skip") if key == "busy" else value <= 0 for key, value in numbers.items()):
             raise ValueError(f'soak_s, deadline_s and at_once are above 0, busy is "wait" or "skip"; found {numbers}')
+        if bool(params.get("signature")) != bool(params.get("certificate")):
+            raise ValueError("signed firmware has a signature and the certificate that it was signed with: give both or neither")
         update = Update(
             params["make"], params["version"], params["location"],
             parse_wall(params.get("retrieve_at")) or 0.0, parse_wall(params.get("install_at")) or 0.0,
