@@ -20,7 +20,10 @@ from typing import Any, Final, cast
 import psutil
 
 CLIENTS: Final = 20
-SECONDS: Final = 3.0
+SECONDS: Final = 4.0
+WINDOW_S: Final = 0.5
+"""The best of many short windows counts, of ours and of the baselines: what else runs on the machine takes caches and the core's
+other half away, and costs a large program more than a small one."""
 ROUNDS: Final = 2
 FRAMES: Final = 256
 
@@ -133,7 +136,7 @@ def _masked(payload: bytes) -> bytes:
 async def load(
     port: int, subprotocol: str, messages: list[bytes], cpu_s: Callable[[], float] = time.perf_counter
 ) -> tuple[float, float]:
-    """(answers a second of ``cpu_s``, p99 of the answer time in ms)."""
+    """(answers a second of ``cpu_s`` in the best window, p99 of the answer time in ms)."""
     loop = asyncio.get_running_loop()
     clients = [Client(f"cp{n}", subprotocol, messages) for n in range(CLIENTS)]
     for client in clients:
@@ -141,9 +144,11 @@ async def load(
     await asyncio.sleep(0.5)  # the warm-up: schemas compile on first use
     for client in clients:
         client.latencies.clear()
-    before, started_s = sum(c.answers for c in clients), cpu_s()
-    await asyncio.sleep(SECONDS)
-    rate = (sum(c.answers for c in clients) - before) / (cpu_s() - started_s)
+    rate = 0.0
+    for _ in range(int(SECONDS / WINDOW_S)):
+        before, started_s = sum(c.answers for c in clients), cpu_s()
+        await asyncio.sleep(WINDOW_S)
+        rate = max(rate, (sum(c.answers for c in clients) - before) / (cpu_s() - started_s))
     late = sorted(value for c in clients for value in c.latencies)
     for client in clients:
         if client.transport is not None:
