@@ -9,6 +9,7 @@ from v2g_edge.field.ocpp import (
     charger,
     compliance,
     connection,
+    finer,
     firmware,
     frames,
     leases,
@@ -42,6 +43,10 @@ OURS: Final = frozenset(
         "CertificateSigned",
         "GetDERControl",
         "SetVariableMonitoring",
+        "GetPeriodicEventStream",
+        "AdjustPeriodicEventStream",
+        "NotifyAllowedEnergyTransfer",
+        "UpdateDynamicSchedule",
     }
 )
 """What the daemon sends by itself."""
@@ -60,7 +65,7 @@ whatever order they are offered; without one, or without any offer, the answer i
 1. **A safe default first.** TxDefaultProfile (id {default_id} + evse) at the outlet's `fallback_w`, without an end. 2.x
    stations are asked for it back (GetChargingProfiles). Until it stands the outlet has no dead-man and never
    discharges.
-2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute,
+2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute (2.1: Dynamic, below),
    `startSchedule` now on the station's clock, `duration` = the permit's, `validTo` with it (2.x), `maxOfflineDuration`
    and `invalidAfterOfflineDuration` (2.1). When we fall silent it runs out and the default is what is left.
    While a station's clock is not known (nothing that it stamped agreed with ours, nor steadily with another time), it is told
@@ -150,6 +155,50 @@ it and says which station and why: `rollout-status`, then `rollout-continue` (`r
 left out) or `rollout-abort`. A station where a vehicle stands is waited for, or with `busy=skip` left out; at most `at_once`
 (default {at_once}) are under way together. A restart of the daemon changes nothing.
 
+## What 2.1 adds
+
+**Setpoints within a lease** go by UpdateDynamicSchedule: the lease is a profile of kind Dynamic, `duration` and
+`maxOfflineDuration` as ever, and its `validTo` ends it whatever updates come; it is renewed by a new profile like any other.
+PullDynamicScheduleUpdate is answered with the wanted numbers while the lease stands, and Rejected afterwards. A change of
+direction, and a stop of a discharge, are new profiles. A station that refuses a dynamic profile and takes an Absolute one
+gets Absolute ones until it boots.
+
+**Frequency response in the charger.** An outlet with `droop_w` (site file, with `[response]`) may be given operation mode
+LocalFrequency: `v2xBaseline` is the setpoint, and `v2xFreqWattCurve` adds nothing within `deadband_hz` of nominal and
+± the droop from `full_hz` on; low frequency takes power off. It reacts without a message. The permit bounds it: both ends
+have passed every limit that binds the setpoint (rating, vehicle, feeders and phases in both directions, departures, grid
+connection, ramp), and the curve is flat out to ±{far_hz:g} Hz, so that no reading of it leads further. It stands in the same
+short TxProfile and ends with it. There is none where discharge of the make is not proven, where the station does not
+follow, beside a setpoint that was cut, and below zero none while export is denied. A station that refuses it, or whose
+GetCompositeSchedule lies outside it, gets plain setpoints until it boots. Limits: the local plan sells no response of its
+own, so a charger that feeds back at its rating has no room for one; and what a charger gave is settled by nobody yet.
+
+**Energy transfer.** When a vehicle offers both ways (AC_BPT, AC_BPT_DER, DC_BPT, DC_ACDP_BPT), the station is told by
+NotifyAllowedEnergyTransfer what it may use: both ways where the site may export, the outlet can, and the vehicle and its
+type are in the site file and may discharge; else the one-way modes only. A vehicle's own schedule with more discharge than
+was permitted is Rejected and logged.
+
+**DER.** All settings are read after each connect and boot (GetDERControl) and audited as one, however many parts the report
+has: enter service, ramp, must-trip curves, the ten-minute mean, no must-trip and may-trip point inside what the code rides
+through, momentary cessation only where the code allows it. What differs denies export (`grid_code_mismatch`). Not audited,
+because the report or the code has no word for it: rate of change of frequency, droop, gradients, reactive power, discharge
+limits. NotifyDERAlarm is a fault of all outlets until that control's alarm ends. NotifyDERStartStop: while a cessation or
+trip control runs, or one that nobody knows, nothing is discharged. SetDERControl and ClearDERControl need `engineer`; what
+the charger then reports is compared, and the answer says `held` and what `differs`.
+
+**Priority charging** (NotifyPriorityCharging) overrules leases at the station: the outlet is counted at its maximum at once and
+exports nothing (`priority_charging`). We never ask for it: UsePriorityCharging, which K21.FR.10 has a CSMS support, is
+reserved, because what it starts is bounded by no permit.
+
+**AFRRSignal is reserved.** A signal is added to the power by a curve in the charger, beside the frequency's: it moves power
+between two ticks, and the envelope would have to judge the sum of both curves before. It could do so by sharing the droop
+between them; but no service hands this daemon such a signal, and aFRR has five minutes to full activation (the European
+implementation framework for aFRR), so its
+setpoint goes the ordinary way of plan, permit and lease every tick. CentralFrequency is that same way by another name.
+
+**Streams.** Each outlet's power is asked for as a periodic event stream every `meter_interval_s`; after a reconnect streams are
+taken up under their old ids (GetPeriodicEventStream) and brought to our pace (AdjustPeriodicEventStream).
+
 ## Limits
 
 | what | limit |
@@ -194,6 +243,7 @@ def render() -> str:
         soak_s=firmware.Terms().soak_s,
         deadline_s=firmware.Terms().deadline_s,
         at_once=firmware.Terms().at_once,
+        far_hz=finer.FAR_HZ,
     )
     return intro + "\n".join([*_limits(), "", *_quirks(), "", *_operations(), "", *_messages()]) + "\n"
 
