@@ -1,10 +1,12 @@
 """A station's clock is believed when several readings over some time agree; until then nothing may depend on it."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.test_charger import charging, limit_of
-from tests.field.ocpp.test_server import meter, permit, transaction
+from tests.field.ocpp.test_server import meter, permit, ready, transaction
 from v2g_edge.field.ocpp.skew import AGREE_S, JUMP_S, READINGS, SPAN_S, Skew
 from v2g_edge.field.ocpp.when import format_wall
 
@@ -77,3 +79,23 @@ async def test_until_its_clock_is_known_a_station_is_told_no_more_than_its_defau
     lease = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]
     assert lease["startSchedule"] == format_wall(depot.clock.wall + offset_s)
     await station.close()
+
+
+async def test_a_wrong_clock_is_known_again_after_our_restart(tmp_path: Path) -> None:
+    before = Depot(tmp_path)
+    await before.central.start()
+    station = await charging(before, "2.0.1", clock_off_s=3_600.0)
+    for seq in range(1, READINGS + 1):
+        before.clock.advance(STEP_S)
+        at = format_wall(before.clock.wall + 3_600.0)
+        await station.call("TransactionEvent", transaction("Updated", seq, at, meterValue=meter(0.0, at)))
+    await before.central.stop()
+    await station.close()
+    after = Depot(tmp_path)
+    await after.central.start()
+    again = await ready(after)
+    assert await after.central.ports["b2"].write_permit(permit("b2", 40_000.0)) == "accepted"
+    lease = again.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]
+    assert lease["startSchedule"] == format_wall(after.clock.wall + 3_600.0)
+    await again.close()
+    await after.central.stop()

@@ -1,4 +1,6 @@
-"""What is learnt of a make (vendor, model, firmware) and kept for all stations of it."""
+"""What is learnt of a station and kept: who it is, how far its clock is off, and for all of its make (vendor, model, firmware)
+whether they discharge.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -12,6 +14,7 @@ from v2g_edge.field.ocpp.facts import Identity
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.quirks import NO_QUIRK, quirk_of, with_settings
+from v2g_edge.field.ocpp.skew import AGREE_S, Skew
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.model.settings import Station
 
@@ -26,6 +29,8 @@ class Make:
         self.identity = Identity()
         self.quirk = with_settings(NO_QUIRK, settings)
         self.version: Version | None = None
+        self.skew = Skew()
+        self._clock_kept_s: float | None = None
         self._settings = settings
         self._outlets = outlets
         self._board = board
@@ -38,7 +43,8 @@ class Make:
         self.recall()
 
     def recall(self) -> None:
-        """What is on disk of it: its identity, where it has not said so itself, and its make's proof."""
+        """What is on disk of it: its identity, where it has not said so itself, its clock, and its make's proof."""
+        self._recall_clock()
         known = self._store.fact(f"identity/{self.station}")
         if known and self.identity == Identity():
             self.identity = msgspec.json.decode(known, type=Identity)
@@ -48,6 +54,19 @@ class Make:
         for outlet in self._outlets.values():
             outlet.may_take(self.quirk.ladder())
             self._take(outlet, self.proof())
+
+    def keep_clock(self) -> None:
+        """Remember how far its clock is from ours: after our restart its leases need not wait until it has shown it again."""
+        kept_s, offset_s = self._clock_kept_s, self.skew.offset_s
+        if self.skew.known and (kept_s is None or abs(kept_s - offset_s) > AGREE_S):
+            self._clock_kept_s = offset_s
+            self._store.remember(f"clock/{self.station}", str(offset_s))
+
+    def _recall_clock(self) -> None:
+        kept = self._store.fact(f"clock/{self.station}")
+        if kept and self._clock_kept_s is None:
+            self._clock_kept_s = self.skew.offset_s = float(kept)
+            self.skew.known = True
 
     def consult(self, outlet: Outlet) -> None:
         """What a sister has shown meanwhile: a proof where this one has none, a refutation in any case."""
