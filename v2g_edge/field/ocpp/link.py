@@ -150,6 +150,7 @@ class StationLink:
 
     def _not_stored(self, connection: Connection, call: CallIn, fault: sqlite3.Error) -> None:
         log.error("transaction_store_failed", station=self.station.settings.identity, fault=str(fault))
+        self.station.sessions.not_stored()
         connection.refuse(call.id, "InternalError", "not stored; send it again")
 
     def expect(self, requested: str) -> None:

@@ -79,6 +79,10 @@ class Sessions:
             self._open(outlet, session, plugged=event.plugged)
         return True
 
+    def not_stored(self) -> None:
+        """What was taken did not reach the disk and was refused: sent again, it is no repetition."""
+        self._seen.clear()
+
     def _vehicle(self, known: str, told: str) -> str:
         """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may carry another's card."""
         stays = not told or known.casefold() in self._vehicles

@@ -137,5 +137,6 @@ class SqliteStore:
                     self._lasting = False
         except sqlite3.Error as fault:
             failed = fault
+            self._dirty = self._db.in_transaction  # a full disk makes SQLite roll back by itself: nothing is left to commit then
         for then in waiting:
             asyncio.get_running_loop().call_soon(then, failed)
