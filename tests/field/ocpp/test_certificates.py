@@ -21,6 +21,7 @@ from tests.field.ocpp.test_security import NO_HANDSHAKE, PASSWORD, basic, listen
 from v2g_edge.field.ocpp import chores
 from v2g_edge.field.ocpp.chores import SITE
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
 from v2g_edge.model.settings import Listener
 
 
@@ -80,6 +81,28 @@ async def test_mutual_tls_with_either_kind_of_certificate_in_either_version(
         assert refusal.value.response.status_code == 403
         with pytest.raises(NO_HANDSHAKE):
             await came_in(depot, client(authority))
+
+
+@pytest.mark.parametrize("profile", [2, 3])
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("suite", [*ECDSA_SUITES.split(":"), *ECDHE_RSA_SUITES.split(":"), *RSA_SUITES.split(":")])
+async def test_the_suites_of_the_specification_are_spoken_and_the_weak_ones_where_they_are_asked_for(
+    tmp_path: Path, authority: Authority, suite: str, asked: bool, profile: Literal[2, 3]
+) -> None:
+    own = authority.issue("new", tmp_path / "own") if profile == 3 else None
+    async with listening(tmp_path, listener(authority, profile, tls_rsa_suites=asked)) as depot:
+        context = client(authority, own)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(suite)
+        credentials = basic("new", PASSWORD) if profile == 2 else {}
+        if suite in RSA_SUITES and not asked:
+            with pytest.raises(NO_HANDSHAKE):
+                await came_in(depot, context, **credentials)
+            return
+        station = await came_in(depot, context, **credentials)
+        assert tls_of(station).cipher()[0] == suite
+        assert tls_of(station).compression() is None
+        await station.close()
 
 
 @pytest.mark.parametrize("version", ["TLSv1", "TLSv1_1"])
