@@ -94,6 +94,7 @@ def charging_needs(outlet: Outlet, version: Version) -> Message:
     if version == "2.1":
         gives_w = min(battery.max_discharge_w, outlet.charger.evse.max_discharge_w)
         target_pct = round(session.visit.target_soc_pct)
+        needs["availableEnergyTransfer"] = ["DC", "DC_BPT"]
         needs["v2xChargingParameters"] = {"maxChargePower": power_w, "maxDischargePower": gives_w, "targetSoC": target_pct}
     return "NotifyEVChargingNeeds", {"evseId": outlet.number, "chargingNeeds": needs}
 

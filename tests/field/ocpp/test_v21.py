@@ -310,6 +310,21 @@ async def test_what_the_car_says_in_2_1_becomes_its_needs(depot: Depot) -> None:
     await station.close()
 
 
+async def test_a_stream_may_be_opened_before_the_answer_about_its_monitor_is_read(depot: Depot) -> None:
+    """Both can come in one segment; and one that turns out not to be ours tells nothing."""
+    station = await Peer.dial(depot.port, "newest", "2.1")
+    station.scripts["SetVariableMonitoring"] = lambda _: None
+    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
+    await until(lambda: station.got("SetVariableMonitoring"))
+    opened = {"constantStreamData": {"id": 3, "variableMonitoringId": 78, "params": {"interval": 1}}}
+    assert await station.call("OpenPeriodicEventStream", opened) == {"status": "Accepted"}
+    stream = {"id": 3, "pending": 0, "basetime": format_wall(AT_S), "data": [{"t": 0.0, "v": "-4000"}]}
+    station.machine.send("NotifyPeriodicEventStream", stream)
+    assert "currentTime" in await station.call("Heartbeat", {})
+    assert depot.board.evse("b3").power_w is NO_SAMPLE
+    await station.close()
+
+
 async def test_a_closed_stream_tells_nothing_more(depot: Depot) -> None:
     station = await streaming(depot)
     await station.call(

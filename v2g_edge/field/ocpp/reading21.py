@@ -23,8 +23,10 @@ async def read_21(connection: Connection, station: Station) -> None:
     """Both, one after the other; a report that is announced and does not come holds up nothing."""
     if station.v21.power_monitors:
         await _take_up_streams(connection, station)
-    for number in station.outlets.keys() - set(station.v21.power_monitors.values()):
+    station.v21.asking = True
+    for number in sorted(station.outlets.keys() - set(station.v21.power_monitors.values())):
         await _ask_for_stream(connection, station, number)
+    station.v21.asking = False
     await _read_controls(connection, station)
 
 

@@ -26,12 +26,15 @@ AUDITED: Final = frozenset({"curve", FIELDS["EnterService"]})
 
 
 class Station21:
-    """See the module. ``streams`` and ``power_monitors`` by the station's ids: the OCPP evse number whose power they carry."""
+    """See the module. All by the station's ids: ``streams``, the monitor of each; ``power_monitors``, the OCPP evse number whose
+    power it watches. ``asking``: a monitor was asked for, and its stream may come before we have read the answer.
+    """
 
     def __init__(self, identity: str, outlets: Mapping[int, Outlet], site: Site, board: Board, clock: ClockPort) -> None:
         self.identity = identity
         self.streams: dict[int, int] = {}
         self.power_monitors: dict[int, int] = {}
+        self.asking = False
         self.site = site
         self._outlets = outlets
         self._board = board
@@ -44,6 +47,7 @@ class Station21:
     def link_up(self) -> None:
         """A new link: which streams go on, it will say."""
         self.streams.clear()
+        self.asking = False
 
     def booted(self) -> None:
         """The station starts anew: it tells again what alarms, and nothing runs."""
@@ -152,7 +156,11 @@ class Station21:
 
     def open_stream(self, stream: int, monitor: int) -> bool:
         """A stream of a monitored value; only power that we asked for is of use."""
-        evse = self.power_monitors.get(monitor)
-        if evse is not None:
-            self.streams[stream] = evse
-        return evse is not None
+        if monitor not in self.power_monitors and not self.asking:
+            return False
+        self.streams[stream] = monitor
+        return True
+
+    def evse_of_stream(self, stream: int) -> int:
+        """The OCPP evse number whose power a stream carries, 0 for one that is not ours."""
+        return self.power_monitors.get(self.streams.get(stream, -1), 0)

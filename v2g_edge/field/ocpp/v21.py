@@ -95,7 +95,7 @@ class V21(V201):
 
     def take_stream(self, payload: Payload) -> None:
         """NotifyPeriodicEventStream: values of one monitored power, ``t`` seconds after ``basetime``."""
-        evse = self._station.v21.streams.get(int(payload["id"]), 0)
+        evse = self._station.v21.evse_of_stream(int(payload["id"]))
         base_s = parse_wall(payload["basetime"])
         if evse and base_s is not None:
             samples = [Sample(base_s + float(point["t"]), power_w=float(point["v"])) for point in payload["data"]]
