@@ -1,14 +1,14 @@
 """The public case ids of the Open Charge Alliance's compliance tool for a central system, and the test of ours that plays each.
 
 1.6: "Test case document OCTT for OCPP 1.6", section 3 (system under test: central system), with the cases that published result
-tables add. 2.0.1: all cases of published test suites and result tables, core and every optional part.
+tables add. 2.0.1: all cases of published test suites and result tables, core and every optional part. 2.1: what they add.
 ``python -m tests.field.ocpp.octt`` writes docs/ocpp-octt.md.
 """
 
 from pathlib import Path
 from typing import Final
 
-from tests.field.ocpp import octt_asked_16, octt_asked_201
+from tests.field.ocpp import octt_asked_16, octt_asked_21, octt_asked_201
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "ocpp-octt.md"
 
@@ -90,6 +90,38 @@ V201: Final[dict[str, str]] = {
     **_new("K_53 K_55 K_57 K_58 K_59", HIGH_LEVEL),
 }
 
+FINER: Final = "test_finer.py::test_a_setpoint_within_a_lease_is_an_update_and_the_lease_is_renewed_by_a_profile"
+PULLED: Final = "test_finer.py::test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_rejected_afterwards"
+SETPOINT: Final = "test_server.py::test_2_1_discharges_by_setpoint_and_forgets_the_lease_without_a_link"
+TURNED: Final = "test_finer.py::test_a_stop_and_a_turn_are_new_profiles_with_their_own_operation_mode"
+
+V21: Final[dict[str, str]] = {
+    **{f"{case}_CSMS": ASKED for case in octt_asked_21.V21},
+    **{f"{case}_CSMS": "test_octt_asked.py::test_a_case_of_the_compliance_tool_is_listened_to" for case in octt_asked_21.SENT},
+    **_new("E_117", LEASE),
+    **_new("K_100 Q_108", SETPOINT),
+    **_new("K_101 Q_107", TURNED),
+    **_new("K_113 K_114", "test_v21.py::test_a_vehicle_may_plan_no_more_discharge_than_was_permitted"),
+    **_new("K_115 K_117 Q_109", FINER),
+    **_new("K_121 Q_110", PULLED),
+    **_new("N_105", "test_v21.py::test_power_comes_as_a_stream"),
+    **_new("Q_102", "test_v21.py::test_a_vehicle_that_may_feed_back_is_allowed_both_ways_and_told_once"),
+    **_new("Q_121", "test_finer.py::test_a_droop_is_a_lease_that_ends_by_itself"),
+    **_new("R_107", "test_v21.py::test_what_commissioning_has_set_is_read_back_and_compared"),
+    **_new("R_108", "test_v21.py::test_a_der_alarm_is_a_fault_until_it_ends"),
+}
+
+NOT_21: Final[dict[str, str]] = {
+    **_new("B_100", "a station's password goes out by the operation new-password alone, so that the daemon knows it first"),
+    **_new("C_103 C_104 C_108 C_113 C_117 C_118 C_119 C_120 C_125 C_126 C_131 C_132 C_133", "nobody pays at a depot's charger"),
+    **_new("E_102 E_109 E_110 E_111", "what a vehicle may take is in its permits, not in a limit of the transaction"),
+    **_new("I_109", "no tariff is kept for a driver"),
+    **_new("K_102 K_104 K_106 K_109 K_118 Q_111 Q_112 Q_117 Q_120 Q_124", BY_PERMIT),
+    **_new("K_126 Q_103", "a vehicle that may not feed back is told so and gets leases to charge; none is rejected"),
+    **_new("M_100", CONTRACTS),
+    **_new("S_103", "batteries stay in their vehicles; BatterySwap is answered NotSupported"),
+}
+
 NOT: Final[dict[str, str]] = {
     **_new("A_12", "a certificate towards vehicles is for a V2G authority to sign; ours signs stations"),
     **_new("B_08", "the operation asks for one variable at a time, so no limit of items can be passed"),
@@ -111,7 +143,7 @@ def render() -> str:
         "A station that offers no version we speak gets 400 and no upgrade, as TC_088 and TC_B_58 want it; 1.6-J 3.2 would have",
         "the handshake completed and the link closed at once.",
     ]
-    for title, cases, without in (("OCPP 1.6", V16, {}), ("OCPP 2.0.1", V201, NOT)):
+    for title, cases, without in (("OCPP 1.6", V16, {}), ("OCPP 2.0.1", V201, NOT), ("OCPP 2.1 adds", V21, NOT_21)):
         rows = {case: f"`{test}`" for case, test in cases.items()} | {c: f"does not apply: {why}" for c, why in without.items()}
         lines += ["", f"## {title}: {len(cases)} of {len(rows)}", "", "| case | test |", "|---|---|"]
         lines += [f"| {case} | {rows[case]} |" for case in sorted(rows)]

@@ -189,7 +189,7 @@ async def test_every_notification_is_acknowledged(depot: Depot, version: Version
 
 def test_every_case_names_a_test_that_exists_and_the_page_is_up_to_date() -> None:
     here = Path(__file__).parent
-    for test in {*octt.V16.values(), *octt.V201.values()}:
+    for test in {*octt.V16.values(), *octt.V201.values(), *octt.V21.values()}:
         file, _, name = test.partition("::")
         assert re.search(rf"def {name}\(", (here / file).read_text(encoding="utf-8")), test
     assert octt.PAGE.read_text(encoding="utf-8") == octt.render(), "run python -m tests.field.ocpp.octt"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.field.ocpp import octt_asked_16, octt_asked_201
+from tests.field.ocpp import octt_asked_16, octt_asked_21, octt_asked_201
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.octt_step import Step
 from tests.field.ocpp.peer import Peer
@@ -21,12 +21,24 @@ def _reports_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations, "REPORT_S", 0.0)
 
 
-@pytest.mark.parametrize("case", OLD | NEW)
+NEWEST = {f"{case}_CSMS": steps for case, steps in octt_asked_21.V21.items()}
+
+
+@pytest.mark.parametrize("case", OLD | NEW | NEWEST)
 async def test_a_case_of_the_compliance_tool_is_asked_for_and_told(depot: Depot, case: str) -> None:
-    identity, version = ("old", "1.6") if case in OLD else ("new", "2.0.1")
+    identity, version = ("old", "1.6") if case in OLD else ("new", "2.0.1") if case in NEW else ("newest", "2.1")
     station = await ready(depot, identity, version)
-    for step in (OLD | NEW)[case]:
+    for step in (OLD | NEW | NEWEST)[case]:
         await play(depot, station, identity, step)
+    await station.close()
+
+
+@pytest.mark.parametrize("case", octt_asked_21.SENT)
+async def test_a_case_of_the_compliance_tool_is_listened_to(depot: Depot, case: str) -> None:
+    station = await ready(depot, "newest", "2.1")
+    for action, payload in octt_asked_21.SENT[case]:
+        answer = await station.call(action, payload)
+        assert isinstance(answer, dict), (action, answer)
     await station.close()
 
 
