@@ -24,6 +24,7 @@ from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit
+from v2g_edge.model.snapshot import Link
 from v2g_edge.model.wish import Wish
 
 MARGIN = 0.98
@@ -121,6 +122,11 @@ def test_a_raise_waits_until_the_others_have_come_down() -> None:
     assert fitted(down, 0.0, 45_000.0)[1] == pytest.approx(4_000.0), "its old permit may still be in force"
     told = with_memory(down, 0, power_w=0.0, most_w=0.0)
     assert fitted(told, 0.0, 45_000.0) == [0.0, 45_000.0]
+
+
+def test_a_raise_comes_on_top_of_what_the_charger_may_still_be_drawing_itself() -> None:
+    scene = hall(with_memory(resting(), 0, power_w=10_000.0, most_w=30_000.0), import_limit_w=50_000.0)
+    assert fitted(scene, 40_000.0, 0.0) == [pytest.approx(10_000.0 + 49_000.0 - 30_000.0), 0.0]
 
 
 def test_a_raise_is_shared_from_where_each_stands() -> None:
@@ -365,6 +371,30 @@ def test_a_first_discharge_needs_room_for_charging_at_the_rating_beside_what_the
     assert refused(hall(resting(), import_limit_w=50_000.0), -2_000.0, 49_000.0) == [False, False], (
         "a proven one needs no such room"
     )
+
+
+def test_a_first_discharge_may_take_the_last_watt_of_the_room_and_no_more() -> None:
+    scene = hall(untried(resting(), 0), import_limit_w=100_000.0)
+    assert refused(scene, -2_000.0, 48_000.0) == [False, False], "50 kW and 48 kW are all of 98 kW"
+    assert refused(scene, -2_000.0, 48_000.5) == [True, False]
+    running = with_memory(scene, 0, least_w=-2_000.0)
+    assert refused(running, -2_000.0, 48_000.0) == [False, False]
+
+
+def test_a_first_discharge_needs_its_rating_below_no_export_limit_and_no_other_feeder() -> None:
+    assert refused(hall(untried(resting(1), 0), export_limit_w=10_000.0), -2_000.0) == [False]
+    scene = untried(resting(), 0)
+    beside = replace(scene.site.feeders[0], id="yard", import_limit_w=10_000.0, meter="")
+    evses = (scene.site.evses[0], replace(scene.site.evses[1], feeder="yard"))
+    assert refused(with_site(scene, feeders=(*scene.site.feeders, beside), evses=evses), -2_000.0, 0.0) == [False, False]
+
+
+def test_what_is_wished_for_a_silent_charger_leaves_no_room_for_a_first_discharge() -> None:
+    """Nobody knows which it will do: the 20 kW it was last told, or what it is told when it comes back."""
+    scene = hall(untried(with_memory(resting(), 1, power_w=40_000.0, most_w=20_000.0), 0), import_limit_w=100_000.0)
+    silent = with_evse(scene, 1, link=Link(False, True, NOW_S))
+    assert refused(silent, -2_000.0, 0.0) == [False, False]
+    assert refused(silent, -2_000.0, 40_000.0) == [True, False]
 
 
 def test_a_first_discharge_that_is_refused_says_why() -> None:
