@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ class Site:
             outlet = Outlet(evse.id, 1, Charger(evse), profiles)
             self.stations[name] = Station(name, [outlet], profiles, self.clock, f"ws://127.0.0.1:{PORT}", version)
 
-    def _central(self) -> CentralSystem:
+    def _central(self, gone: str = "") -> CentralSystem:
         stations = [StationSettings(f"cs{evse.id[1:]}", (StationEvse(evse.id),)) for evse in self._site.evses]
+        stations = [station for station in stations if station.identity != gone]
         return CentralSystem(
             [Listener("127.0.0.1", PORT, 0)], stations, self._site, self._board, self.clock, state_dir=self._folder
         )
@@ -70,10 +72,10 @@ class Site:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.central.stop()
 
-    async def restart(self) -> None:
-        """Another daemon on the same state folder."""
+    async def restart(self, gone: str = "") -> None:
+        """Another daemon on the same state folder, perhaps with one station less in its site file."""
         await self.central.stop()
-        self.central = self._central()
+        self.central = self._central(gone)
         await self.central.start()
 
     async def pass_s(self, duration_s: float) -> None:
@@ -202,6 +204,34 @@ def test_it_goes_on_where_it_was_after_a_restart_of_the_daemon(tmp_path: Path, v
         await site.until("finished")
 
     play(version, tmp_path, story)
+
+
+def test_a_station_that_left_the_site_file_stops_it_like_one_that_never_comes_back(tmp_path: Path) -> None:
+    async def story(site: Site) -> None:
+        await site.ask("rollout", make=MAKES["2.0.1"], waves=[1], **NEW)
+        await site.pass_s(30)
+        await site.restart(gone="cs1")
+        told = await site.until("stopped")
+        assert told["why"].startswith("cs1: nothing new after")
+        await site.ask("rollout-continue")
+        await site.until("finished")
+
+    play("2.0.1", tmp_path, story)
+
+
+def test_what_cannot_be_read_any_more_is_forgotten(tmp_path: Path) -> None:
+    async def story(site: Site) -> None:
+        await site.ask("rollout", make=MAKES["2.0.1"], **NEW)
+        await site.central.stop()
+        with sqlite3.connect(tmp_path / "ocpp.sqlite") as database:
+            database.execute("UPDATE facts SET value = '{}' WHERE key = 'rollout'")
+        database.close()
+        site.central = site._central()
+        await site.central.start()
+        with pytest.raises(ValueError, match="there is no roll-out"):
+            await site.ask("rollout-status")
+
+    play("2.0.1", tmp_path, story)
 
 
 def test_an_operator_aborts_and_begins_another(tmp_path: Path) -> None:

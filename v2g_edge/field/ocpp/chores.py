@@ -144,7 +144,7 @@ class Chores:
             await asyncio.sleep(LOOK_S)  # how often we look, so loop time
             try:
                 await self._look()
-            except (OSError, ValueError, sqlite3.Error) as fault:
+            except (OSError, ValueError, LookupError, sqlite3.Error) as fault:
                 log.error("ocpp_chore_failed", fault=repr(fault), effect="tried again")
 
     async def _look(self) -> None:

@@ -49,8 +49,7 @@ class Rollouts:
         self._board = board
         self._clock = clock
         self._store = store
-        known = store.fact(FACT)
-        self._now = msgspec.json.decode(known, type=Rollout) if known else None
+        self._now = _read(store.fact(FACT))
         self._stepped_s = clock.now_s()
         self._saved_s = clock.now_s()
         self._asking: set[asyncio.Task[None]] = set()
@@ -157,7 +156,9 @@ class Rollouts:
         return sorted(of, key=lambda name: self._links[name].connection is None)
 
     def _view(self, name: str) -> View:
-        link = self._links[name]
+        link = self._links.get(name)
+        if link is None:  # the site file has changed since the roll-out began
+            return View(connected=False, firmware="", busy="", trouble="")
         busy = trouble = ""
         for outlet in link.station.outlets.values():
             state = self._board.evse(outlet.evse.id)
@@ -171,7 +172,8 @@ class Rollouts:
         return View(link.connection is not None, link.station.identity.firmware, busy, trouble)
 
     def _asked(self, ask: Ask, failed: sqlite3.Error | None) -> None:
-        connection = self._links[ask.station].connection
+        link = self._links.get(ask.station)
+        connection = link.connection if link is not None else None
         if failed is not None or connection is None:
             if ask.what == "update":
                 self._put(firmware.not_sent(self._present(), ask.station))
@@ -211,6 +213,15 @@ class Rollouts:
             log.error("rollout_stopped", wave=after.wave, why=after.why, effect="nobody else is asked until an operator decides")
         else:
             log.warning("rollout_goes_on" if after.state == "running" else f"rollout_{after.state}", wave=after.wave)
+
+
+def _read(known: str) -> Rollout | None:
+    """What is on disk; what cannot be read is forgotten, and nobody is asked because of it."""
+    try:
+        return msgspec.json.decode(known, type=Rollout) if known else None
+    except msgspec.MsgspecError as fault:
+        log.error("rollout_unreadable", fault=str(fault), effect="forgotten; begin another")
+        return None
 
 
 def _message(version: Version, rollout: Rollout, wall_s: float) -> Message:
