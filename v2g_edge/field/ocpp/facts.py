@@ -23,7 +23,7 @@ class Identity(Struct, frozen=True):
         return f"{self.vendor}/{self.model}/{self.firmware}"
 
 
-class Sample(Struct, frozen=True):
+class Sample(Struct, frozen=True, gc=False):
     """One set of meter values. ``at_wall_s`` is the station's clock, None when it gave no readable time.
 
     ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say.
@@ -64,7 +64,7 @@ class Needs(Struct, frozen=True):
     available: tuple[str, ...] = ()
 
 
-class SessionEvent(Struct, frozen=True):
+class SessionEvent(Struct, frozen=True, gc=False):
     """A transaction begins, goes on, or ends, as a station tells it, perhaps late and more than once.
 
     ``ocpp_evse`` 0: not said. ``vehicle`` "" where no token was given. ``offline``: it happened while there was no link.

@@ -25,7 +25,7 @@ from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.storm import Storm
 from v2g_edge.field.ocpp.tokens import Token, Tokens
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
+from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import CommandState, Link
@@ -205,27 +205,30 @@ class Station:
     def _measured(self, outlet: Outlet, sample: Sample, at_s: float) -> None:
         evse = outlet.evse.id
         state = self._board.evse(evse)
-        values = (("power_w", sample.power_w), ("energy_import_wh", sample.import_wh), ("energy_export_wh", sample.export_wh))
-        changes: dict[str, Any] = {
-            name: Reading(value, at_s) for name, value in values if value is not None and _newer(at_s, getattr(state, name))
-        }
+        changes: dict[str, Any] = {}
+        if sample.power_w is not None and _newer(at_s, state.power_w):
+            changes["power_w"] = Reading(sample.power_w, at_s)
+        if sample.import_wh is not None and _newer(at_s, state.energy_import_wh):
+            changes["energy_import_wh"] = Reading(sample.import_wh, at_s)
+        if sample.export_wh is not None and _newer(at_s, state.energy_export_wh):
+            changes["energy_export_wh"] = Reading(sample.export_wh, at_s)
         if changes:
             self._board.update_evse(evse, **changes)
-        if sample.power_w is not None and "power_w" in changes:
+        if "power_w" in changes and sample.power_w is not None:
             before = outlet.watch.proof
             outlet.watch.measured(sample.power_w, at_s)
             self.make.judged(outlet, before)
         vehicle = state.vehicle
         if vehicle is not None:
-            facts = {
-                name: Reading(value, at_s)
-                for name, value, old in (("soc_pct", sample.soc_pct, vehicle.soc_pct), ("pack_c", sample.pack_c, vehicle.pack_c))
-                if value is not None and _newer(at_s, old)
-            }
+            facts: dict[str, Any] = {}
+            if sample.soc_pct is not None and _newer(at_s, vehicle.soc_pct):
+                facts["soc_pct"] = Reading(sample.soc_pct, at_s)
+            if sample.pack_c is not None and _newer(at_s, vehicle.pack_c):
+                facts["pack_c"] = Reading(sample.pack_c, at_s)
             if facts:
                 self._board.update_vehicle(evse, **facts)
         self.sessions.took_registers(outlet, sample)
 
 
 def _newer(at_s: float, old: Measured) -> bool:
-    return old is NO_SAMPLE or not isinstance(old, Reading) or at_s >= old.at_s
+    return not isinstance(old, Reading) or at_s >= old.at_s
