@@ -1,0 +1,86 @@
+"""Setting a profile at a station that does not like it: what is tried, in which order, and when it is hopeless."""
+
+from typing import Any
+
+import pytest
+
+from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.peer import Peer, until
+from tests.field.ocpp.test_charger import charging
+from tests.field.ocpp.test_server import permit
+from v2g_edge.field.ocpp import charger
+from v2g_edge.field.ocpp.leases import LADDER
+
+
+def shapes(station: Peer, skip: int) -> list[tuple[str, bool, int]]:
+    """Unit, end and level of the profiles that it was given, after the first ``skip``."""
+    profiles = [payload["chargingProfile"] for payload in station.got("SetChargingProfile")[skip:]]
+    return [(p["chargingSchedule"][0]["chargingRateUnit"], "validTo" in p, p["stackLevel"]) for p in profiles]
+
+
+async def test_what_stands_in_the_way_is_cleared_once_then_each_shape_is_tried_once(depot: Depot) -> None:
+    station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
+    before = len(station.got("SetChargingProfile"))
+    station.scripts["SetChargingProfile"] = lambda _: {"status": "Rejected"}
+    assert await port.write_permit(permit("b2", 6_000.0)) == "rejected"
+    ladder = [(shape.unit, shape.valid_to, shape.stack_level) for shape in LADDER]
+    assert shapes(station, before) == [ladder[0], *ladder]
+    assert station.got("ClearChargingProfile") == [
+        {"chargingProfileCriteria": {"evseId": 1, "chargingProfilePurpose": "TxProfile"}}
+    ]
+    await station.close()
+
+
+async def test_the_default_of_the_others_is_not_cleared(depot: Depot) -> None:
+    """1.6: by connector and purpose."""
+    station, port = await charging(depot, "1.6"), depot.central.ports["b1"]
+    station.scripts["SetChargingProfile"] = lambda _: {"status": "Rejected"}
+    await port.write_permit(permit("b1", 6_000.0))
+    assert station.got("ClearChargingProfile") == [{"connectorId": 1, "chargingProfilePurpose": "TxProfile"}]
+    await station.close()
+
+
+async def test_a_station_that_does_not_answer_is_not_asked_again_in_other_words(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charger, "ANSWER_S", 0.02)
+    station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
+    before = len(station.got("SetChargingProfile"))
+    station.scripts["SetChargingProfile"] = lambda _: None
+    assert await port.write_permit(permit("b2", 6_000.0)) == "silent"
+    await station.call("Heartbeat", {})
+    assert len(shapes(station, before)) == 1
+    assert station.got("ClearChargingProfile") == []
+    await station.close()
+
+
+async def test_without_smart_charging_no_other_shape_helps(depot: Depot) -> None:
+    station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
+    before = len(station.got("SetChargingProfile"))
+
+    def unknown(_: dict[str, Any]) -> dict[str, Any]:
+        return {"no": "answer that the schema knows: the peer answers NotSupported"}
+
+    station.scripts["SetChargingProfile"] = unknown
+    assert await port.write_permit(permit("b2", 6_000.0)) == "rejected"
+    assert len(shapes(station, before)) == 2, "once, and once more after clearing"
+    await station.close()
+
+
+async def test_what_worked_is_tried_first_and_given_up_when_it_works_no_more(depot: Depot) -> None:
+    station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
+    taken: list[tuple[str, bool, int]] = []
+
+    def answer(payload: dict[str, Any]) -> dict[str, Any]:
+        p = payload["chargingProfile"]
+        shape = (p["chargingSchedule"][0]["chargingRateUnit"], "validTo" in p, p["stackLevel"])
+        return {"status": "Accepted" if shape in taken else "Rejected"}
+
+    station.scripts["SetChargingProfile"] = answer
+    for taken in ([("A", False, 0)], [("W", False, 1)]):
+        assert await port.write_permit(permit("b2", 6_000.0)) == "accepted"
+        before = len(station.got("SetChargingProfile"))
+        assert await port.write_permit(permit("b2", 6_000.0)) == "accepted"
+        assert shapes(station, before) == taken
+    await until(lambda: station.got("SetVariables"))
+    await station.close()
