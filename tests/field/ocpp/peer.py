@@ -41,8 +41,8 @@ class Clock:
         self.wall += duration_s
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
-    """Wait for a condition, without guessing how long it takes."""
+async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+    """Wait for a condition, without guessing how long it takes; the limit only ends a run that hangs, on a busy machine too."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.002)
