@@ -284,3 +284,38 @@ async def test_a_2_1_station_reports_itself_its_evse_and_its_connectors_as_compo
     assert await notify("EVSE", "Unavailable", id=1) == ("unavailable", "")
     assert await notify("Controller", "Faulted") == ("unavailable", "")
     await station.close()
+
+
+async def test_a_card_before_the_cable_names_the_vehicle_though_its_evse_is_not_known_yet(tmp_path: Path) -> None:
+    """2.x may start a transaction by a card alone (TxStartPoint Authorized); where it stands is told when the cable is in."""
+
+    async def two_outlets() -> Depot:
+        depot = Depot()
+        wires = (StationEvse("b1", 1), StationEvse("b2", 2))
+        depot.central = CentralSystem(
+            (depot.listener,), (Station("new", wires),), depot.site, depot.board, depot.clock, state_dir=tmp_path
+        )
+        await depot.central.start()
+        return depot
+
+    depot = await two_outlets()
+    station = await Peer.dial(depot.port, "new", "2.0.1")
+    card = transaction("Started", idToken={"idToken": "bus-2", "type": "ISO14443"}, triggerReason="Authorized")
+    assert (await station.call("TransactionEvent", card))["idTokenInfo"]["status"] == "Accepted"
+    assert [depot.board.evse(evse).vehicle for evse in ("b1", "b2")] == [None, None]
+    await depot.central.stop()
+    await station.close()
+    depot = await two_outlets()
+    station = await Peer.dial(depot.port, "new", "2.0.1")
+    assert await station.call("TransactionEvent", transaction("Updated", 1, evse={"id": 2, "connectorId": 1})) == {}
+    found = vehicle(depot)
+    assert (found.session, found.vehicle, found.plugged_wall_s) == ("t-1", "bus-2", AT_S)
+    assert depot.board.evse("b1").vehicle is None
+    timed_out = transaction("Started", idToken={"idToken": "bus-1", "type": "ISO14443"})
+    timed_out["transactionInfo"] = {"transactionId": "t-2"}
+    await station.call("TransactionEvent", timed_out)
+    await station.call("TransactionEvent", {**timed_out, "eventType": "Ended", "seqNo": 1})
+    await station.call("TransactionEvent", {**timed_out, "eventType": "Updated", "seqNo": 2, "evse": {"id": 1}})
+    assert depot.board.evse("b1").vehicle is None
+    await station.close()
+    await depot.central.stop()

@@ -82,7 +82,7 @@ class SessionEvent(Struct, frozen=True, gc=False):
 
 
 class Session(Struct, frozen=True):
-    """A transaction as it is kept on disk: ``evse`` is our id, ``seq`` the last sequence number, ``*_wh`` the last registers."""
+    """A transaction on disk: ``evse`` is our id ("": not told yet), ``seq`` the last sequence number, ``*_wh`` the last registers."""
 
     station: str
     transaction: str

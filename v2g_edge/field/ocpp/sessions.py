@@ -25,6 +25,9 @@ REGISTERS_S: Final = 10.0
 SEEN_MAX: Final = 64
 """Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
 
+NOWHERE: Final = ""
+"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when the cable is in."""
+
 
 class Sessions:
     """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the board."""
@@ -57,27 +60,32 @@ class Sessions:
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
         outlet = self._outlet_of(event)
-        known = self._known(outlet, event.transaction)
-        if outlet is None:
+        if outlet is None and event.ocpp_evse:
             log.warning("station_unknown_evse", station=self._make.station, evse=event.ocpp_evse)
             return True
+        known = self._known(outlet, event.transaction)
         if known is not None and known.ended_wall_s is not None:
             return True  # late news of a transaction that is over: history
-        wall_s = self._clock.wall_s()
-        if known is None:
-            started_s = event.at_wall_s if event.at_wall_s is not None else wall_s
-            known = Session(self._make.station, event.transaction, outlet.evse.id, "", started_s)
-        session = replace(known, vehicle=self._vehicle(known.vehicle, event.vehicle), seq=max(known.seq, event.seq))
-        if event.phase == "ended":
-            session = replace(session, ended_wall_s=event.at_wall_s if event.at_wall_s is not None else wall_s)
-        if event.phase != "updated" or outlet.session is None:
+        session = self._told(known, event, outlet.evse.id if outlet is not None else NOWHERE)
+        if event.phase != "updated" or outlet is None or outlet.session is None:
             self._store.save(session, lasting=True)
+        if outlet is None:
+            return True
         if event.phase == "ended":
             self._close(outlet, session)
         elif not self._is_past(outlet, session, event):
             self._supersede(outlet, session)
             self._open(outlet, session, plugged=event.plugged)
         return True
+
+    def _told(self, known: Session | None, event: SessionEvent, evse: str) -> Session:
+        """The transaction with what an event tells of it."""
+        at_wall_s = event.at_wall_s if event.at_wall_s is not None else self._clock.wall_s()
+        if known is None:
+            known = Session(self._make.station, event.transaction, evse, "", at_wall_s)
+        vehicle, ended = self._vehicle(known.vehicle, event.vehicle), event.phase == "ended"
+        session = replace(known, evse=evse or known.evse, vehicle=vehicle, seq=max(known.seq, event.seq))
+        return replace(session, ended_wall_s=at_wall_s) if ended else session
 
     def not_stored(self) -> None:
         """What was taken did not reach the disk and was refused: sent again, it is no repetition."""
