@@ -82,7 +82,7 @@ class SessionEvent(Struct, frozen=True, gc=False):
 
 
 class Session(Struct, frozen=True):
-    """A transaction on disk: ``evse`` is our id ("": not told yet), ``seq`` the last sequence number, ``*_wh`` the last registers."""
+    """A transaction on disk: ``evse`` our id ("" until it is told), ``seq`` the last sequence number, ``*_wh`` registers."""
 
     station: str
     transaction: str
