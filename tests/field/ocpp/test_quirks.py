@@ -104,6 +104,8 @@ def test_the_site_file_says_the_same_of_one_station() -> None:
 async def test_a_make_that_takes_amperes_only_is_never_sent_watts(depot: Depot, version: Version) -> None:
     station = await booted(depot, version, WALLBOX)
     assert units(station, version) == {"A"}
+    shown = next(each for each in depot.central.describe() if each["station"] == NAMES[version][0])
+    assert "takes amperes only" in shown["quirk"]
     assert len(quirk_of(WALLBOX, PLAIN).ladder()) < len(LADDER), "what differs by the unit alone is tried once"
     made_available = station.got("ChangeAvailability")[0]
     assert made_available == ({"connectorId": 0, "type": "Operative"} if version == "1.6" else {"operationalStatus": "Operative"})

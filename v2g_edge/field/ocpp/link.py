@@ -227,13 +227,16 @@ class StationLink:
             "vendor": station.identity.vendor,
             "model": station.identity.model,
             "firmware": station.identity.firmware,
+            "quirk": station.make.quirk.reason,
             "clock_offset_s": station.skew.offset_s,
+            "clock_known": station.skew.known,
             "outlets": [
                 {
                     "evse": outlet.evse.id,
                     "transaction": outlet.session.transaction if outlet.session else "",
                     "discharge": outlet.watch.proof,
                     "score": round(outlet.watch.score, 3),
+                    "follows": outlet.watch.follows,
                     "commanded_w": outlet.watch.sent_w,
                 }
                 for outlet in station.outlets.values()
