@@ -10,7 +10,7 @@ from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.field.ocpp.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.messages import VERSIONS
-from v2g_edge.field.ocpp.operations import NEW_PASSWORD, OPERATIONS
+from v2g_edge.field.ocpp.operations import NEW_PASSWORD, OPERATIONS, RETRY_DISCHARGE
 
 ANSWER_S = 90.0
 """A station answers within 30 s or not at all, a report takes 25 s more, and its queue may hold a call before ours."""
@@ -20,6 +20,7 @@ def register(subparsers: Any) -> None:
     """Add the command."""
     rows = "\n".join(f"  {name:<20} {row.text}\n{_forms(row)}" for name, row in OPERATIONS.items())
     call = f"  {'call':<20} any message: action, payload (JSON)\n  {NEW_PASSWORD:<20} a new Basic password that nobody sees"
+    call += f"\n  {RETRY_DISCHARGE:<20} probe a refuted make's discharge again: engineer"
     site = "\n".join(f"  {name:<20} {text}\n{'':<24}{spelled(takes)}" for name, (text, takes) in SITE_OPERATIONS.items())
     parser = subparsers.add_parser(
         "ocpp",

@@ -50,7 +50,10 @@ async def test_a_make_that_charges_when_told_to_discharge_never_gets_a_negative_
     await measured(depot, station, 1, 33_000.0)
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
     assert limits(station) == [-PROBE_W, 0]
-    depot.central.links["new"].station.make.forget_proof()
+    with pytest.raises(ValueError, match="engineer is missing"):
+        await depot.central.perform("new", "retry-discharge", {})
+    told = await depot.central.perform("new", "retry-discharge", {"engineer": "site engineer"})
+    assert told["payload"] == {"make": "v/m/1", "discharge": "unknown"}
     assert await port.write_permit(permit("b2", -30_000.0)) == "accepted"
     await station.close()
 

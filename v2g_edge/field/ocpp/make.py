@@ -105,8 +105,9 @@ class Make:
         else:
             log.info("discharge_proven", evse=outlet.evse.id, make=kind)
 
-    def forget_proof(self) -> None:
-        """A person wants the make tried again (new cabling, new firmware under the old name)."""
+    def forget_proof(self, engineer: str) -> None:
+        """Somebody answers for trying the make again (new cabling, new firmware under the old name)."""
+        log.warning("discharge_proof_forgotten", make=self.identity.kind(), was=self.proof(), engineer=engineer)
         self._store.remember(f"discharge/{self.version}/{self.identity.kind()}", "unknown")
         self.recall()
 

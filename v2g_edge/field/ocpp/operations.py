@@ -44,6 +44,9 @@ COMMISSIONING: Final = frozenset({"SetDERControl", "ClearDERControl"})
 NEW_PASSWORD: Final = "new-password"  # noqa: S105 - the operation's name
 """Gives a station a new Basic password that nobody sees; it is no single message, so it stands beside the table."""
 
+RETRY_DISCHARGE: Final = "retry-discharge"
+"""Forgets what was found of a make's discharge, with ``engineer``, so that it is probed again. Nothing is sent."""
+
 REPORT_S: Final = 25.0
 """How long the parts of a report are waited for: a whole device model is a hundred messages."""
 
@@ -61,6 +64,8 @@ class Operations:
     async def perform(self, station: str, operation: str, params: Params) -> dict[str, Any]:
         """Plain values: ``outcome`` "answered" with ``payload``, "refused" with ``code``, ``text``, or "silent" with ``why``."""
         connection = self._connection(station)
+        if operation == RETRY_DISCHARGE:
+            return self._retry_discharge(station, checked(operation, "engineer", params)["engineer"])
         if operation == NEW_PASSWORD:
             checked(operation, "", params)
             return await change(self._admission.passwords, self._links[station].station.settings, connection)
@@ -78,6 +83,13 @@ class Operations:
         if action in COMMISSIONING and accepted(outcome):
             told |= await check_control(connection, self._links[station].station, action, payload)
         return told
+
+    def _retry_discharge(self, station: str, engineer: str) -> dict[str, Any]:
+        make = self._links[station].station.make
+        make.forget_proof(engineer)
+        for link in self._links.values():
+            link.station.make.recall()
+        return {"outcome": "answered", "payload": {"make": make.identity.kind(), "discharge": make.proof()}}
 
     def _first_profile(self, station: str, version: Version, params: Params) -> dict[str, Any]:
         """What a transaction begins with that is started by hand; the first lease takes its place, having its id."""
@@ -116,7 +128,9 @@ def message(version: Version, operation: str, params: Params) -> Message:
         return _allowed(version, given["action"], given.get("payload", {}), params)
     row = OPERATIONS.get(operation)
     if row is None:
-        raise ValueError(f"no operation {operation!r}; there are call, {NEW_PASSWORD}, {', '.join(OPERATIONS)}")
+        raise ValueError(
+            f"no operation {operation!r}; there are call, {NEW_PASSWORD}, {RETRY_DISCHARGE}, {', '.join(OPERATIONS)}"
+        )
     form = row.form(version)
     if form is None:
         others = [other for other in FROM_CENTRAL if row.form(other) is not None]

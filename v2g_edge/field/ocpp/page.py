@@ -24,7 +24,7 @@ from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
 from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.field.ocpp.metering import MEASURANDS
-from v2g_edge.field.ocpp.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED
+from v2g_edge.field.ocpp.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED, RETRY_DISCHARGE
 from v2g_edge.field.ocpp.quirks import QUIRKS, Quirk
 from v2g_edge.field.ocpp.starting import TOKEN
 from v2g_edge.field.ocpp.station import Station
@@ -74,8 +74,8 @@ whatever order they are offered; without one, or without any offer, the answer i
    2.1: CentralSetpoint with `setpoint` and `dischargeLimit` below zero and `limit` 0 (`discharge_by = "setpoint"`). The
    first discharge of a make (vendor, model, firmware) is at most {probe_w:.0f} W; the meter proves it (half of what was
    asked, after {settle_s:.0f} s) or refutes it (charging with more than {wrong_w:.0f} W). What GetCompositeSchedule
-   answers is compared at once. A refuted make never gets a negative value again, at none of its stations. After
-   {silent} setpoints in a row without an answer a station is told to stop only.
+   answers is compared at once. A refuted make never gets a negative value again, at none of its stations, until somebody
+   answers for `retry-discharge`. After {silent} setpoints in a row without an answer a station is told to stop only.
 4. **Refusals.** What stands in the way is cleared once, then other shapes are tried: {shapes}. What worked is kept.
 5. **A stop passes everything**: it goes before all other calls and waits at most {patience_s:g} s for the answer to the
    one before it; a lease waits at most {lease_patience_s:g} s.
@@ -304,6 +304,9 @@ def _operations() -> list[str]:
     lines += ["What stands in brackets may be left out.", ""]
     lines += ["| operation | what | parameters in 1.6 | in 2.0.1 | in 2.1 |", "|---|---|---|---|---|"]
     lines.append(f"| {NEW_PASSWORD} | give it a new Basic password that nobody sees | no parameters | the same | the same |")
+    lines.append(
+        f"| {RETRY_DISCHARGE} | probe a refuted make's discharge again, nothing is sent | engineer | the same | the same |"
+    )
     lines.append("| call | any message of the version | action, [payload (a table)] | the same | the same |")
     lines += [f"| {name} | {row.text.replace('|', ', ')} | {_forms(row)} |" for name, row in OPERATIONS.items()]
     lines += ["", f"`v2g-edge ocpp {SITE} OPERATION NAME=VALUE…` asks for all stations together:", ""]
