@@ -319,3 +319,42 @@ async def test_a_card_before_the_cable_names_the_vehicle_though_its_evse_is_not_
     assert depot.board.evse("b1").vehicle is None
     await station.close()
     await depot.central.stop()
+
+
+async def test_a_vehicle_that_was_unplugged_within_its_transaction_stays_gone_until_a_state_says_otherwise(depot: Depot) -> None:
+    """2.x leaves ``chargingState`` out while it does not change: a meter value after Idle is no vehicle."""
+
+    async def told(seq: int, state: str) -> bool:
+        event = transaction("Updated", seq, evse={"id": 1})
+        event["transactionInfo"] = {"transactionId": "t-1"} | ({"chargingState": state} if state else {})
+        await station.call("TransactionEvent", event)
+        return depot.board.evse("b2").vehicle is not None
+
+    station = await ready(depot)
+    await station.call("TransactionEvent", STARTED)
+    states = ["", "Idle", "", "EVConnected", "", "SuspendedEV", "Idle", ""]
+    assert [await told(seq, state) for seq, state in enumerate(states, 1)] == [True, False, False, True, True, True, False, False]
+    await station.call("TransactionEvent", transaction("Ended", 20))
+    event = {**STARTED, "transactionInfo": {"transactionId": "t-2"}}
+    await station.call("TransactionEvent", event)
+    assert vehicle(depot).session == "t-2"
+    await station.close()
+
+
+async def test_an_id_that_a_station_uses_again_for_a_later_transaction_is_a_new_one(depot: Depot) -> None:
+    """Stations that count from 1 after a reboot; news of the first, before its end, stay history."""
+    station = await ready(depot)
+    await station.call("TransactionEvent", STARTED)
+    await station.call("TransactionEvent", transaction("Ended", 5, format_wall(AT_S + 60.0)))
+    for kind, seq, after_s in (("Started", 0, 0.0), ("Started", 1, 30.0), ("Updated", 2, 90.0), ("Ended", 6, 90.0)):
+        await station.call("TransactionEvent", transaction(kind, seq, format_wall(AT_S + after_s), evse={"id": 1}))
+        assert depot.board.evse("b2").vehicle is None
+    depot.clock.advance(120.0)
+    token = {"idToken": "bus-1", "type": "Central"}
+    await station.call("TransactionEvent", transaction("Started", 0, format_wall(AT_S + 120.0), evse={"id": 1}, idToken=token))
+    found = vehicle(depot)
+    assert (found.session, found.vehicle, found.plugged_wall_s) == ("t-1", "bus-1", AT_S + 120.0)
+    assert await depot.central.ports["b2"].write_permit(permit("b2", 5_000.0)) == "accepted"
+    await station.call("TransactionEvent", transaction("Ended", 1, format_wall(AT_S + 180.0)))
+    assert depot.board.evse("b2").vehicle is None
+    await station.close()

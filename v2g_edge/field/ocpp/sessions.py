@@ -65,7 +65,11 @@ class Sessions:
             return True
         known = self._known(outlet, event.transaction)
         if known is not None and known.ended_wall_s is not None:
-            return True  # late news of a transaction that is over: history
+            later = event.at_wall_s is not None and event.at_wall_s > known.ended_wall_s
+            if event.phase != "started" or not later:
+                return True  # late news of a transaction that is over: history
+            log.warning("transaction_id_used_again", station=self._make.station, transaction=event.transaction)
+            known = None
         session = self._told(known, event, outlet.evse.id if outlet is not None else NOWHERE)
         if event.phase != "updated" or outlet is None or outlet.session is None:
             self._store.save(session, lasting=True)
@@ -176,9 +180,10 @@ class Sessions:
             session = replace(session, needs=outlet.early_needs)
             outlet.early_needs = Needs()
             self._store.save(session, lasting=True)
+        present, before = self._board.evse(evse).vehicle, outlet.session
         outlet.session = session
-        present = self._board.evse(evse).vehicle
-        if plugged is False:
+        goes_on = before is not None and before.transaction == session.transaction
+        if plugged is False or (plugged is None and goes_on and present is None):  # 2.x tells a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
             vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)
