@@ -3,11 +3,13 @@
 Played after the specification's rules (blocks K28, N11, R04) as far as the daemon uses them; the rest is NotSupported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sim.clock import stamp
+from sim.outlet import Outlet
+from sim.scenario import FaultKind
 from sim.voice import Message, Owner
 
 CURVES: Final = frozenset(
@@ -57,6 +59,22 @@ class Bidi:
     allowed: dict[str, list[str]] = field(default_factory=dict)
     last_id: int = 0
     alone_s: float = 0.0
+
+    def changed(
+        self, began: frozenset[FaultKind], ended: frozenset[FaultKind], outlets: Mapping[int, Outlet], wall_s: float
+    ) -> list[Message]:
+        """What the faults of 2.1 that begin and end make it say; priority charging is done by the outlets."""
+        messages: list[Message] = []
+        for fault, starts in [*((kind, True) for kind in sorted(began)), *((kind, False) for kind in sorted(ended))]:
+            if fault == "der_alarm":
+                alarm = {"controlType": "HVMustTrip", "gridEventFault": "OverVoltage", "timestamp": stamp(wall_s)}
+                messages.append(("NotifyDERAlarm", alarm if starts else {**alarm, "alarmEnded": True}))
+            for outlet in outlets.values() if fault == "priority" else ():
+                outlet.priority = starts
+                if outlet.transaction:
+                    told = {"transactionId": outlet.transaction, "activated": starts}
+                    messages.append(("NotifyPriorityCharging", told))
+        return messages
 
     def open_again(self) -> list[Message]:
         """After a lost link: every stream has to be opened anew."""

@@ -6,7 +6,8 @@ the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses 
 transaction · ``wrong_clock`` is ``value`` seconds ahead (below 0: behind) · ``wrong_sign`` charges where it should discharge ·
 ``turned_meter`` shows charging as discharging and the other way round · ``stuck_meter`` repeats its last sample · ``quiet_soc``
 reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` sends what is no OCPP · ``bad_firmware`` fails to
-install · ``lost_in_update`` does not come back from an installation · ``vanish`` drops the link in the middle of a frame.
+install · ``lost_in_update`` does not come back from an installation · ``vanish`` drops the link in the middle of a frame ·
+``priority`` charges with full power whatever its profiles say, and tells so (2.1) · ``der_alarm`` tells of over-voltage (2.1).
 """
 
 from dataclasses import replace

@@ -45,6 +45,7 @@ class Outlet:
         self.charger = charger
         self.profiles = profiles
         self.session: Session | None = None
+        self.priority = False
         self._stuck: Sample | None = None
 
     @property
@@ -72,6 +73,9 @@ class Outlet:
             return
         if self.session.stopped:
             self.charger.command_w, self.charger.droop = 0.0, ()
+            return
+        if self.priority:
+            self.charger.command_w, self.charger.droop = self.charger.evse.max_charge_w, ()
             return
         limit_w = self.profiles.limit_w(self.number, self.session.transaction, wall_s)
         power_w = self.charger.evse.max_charge_w if limit_w is None else limit_w

@@ -47,6 +47,8 @@ FaultKind = Literal[
     "quiet_soc",
     "bad_firmware",
     "lost_in_update",
+    "priority",
+    "der_alarm",
 ]
 """What can be wrong with a station; see ``sim.faults``."""
 
