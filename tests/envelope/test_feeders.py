@@ -379,6 +379,8 @@ def test_a_first_discharge_may_take_the_last_watt_of_the_room_and_no_more() -> N
     assert refused(scene, -2_000.0, 48_000.5) == [True, False]
     running = with_memory(scene, 0, least_w=-2_000.0)
     assert refused(running, -2_000.0, 48_000.0) == [False, False]
+    turning = with_memory(hall(scene, import_limit_w=60_000.0), 0, power_w=30_000.0, most_w=30_000.0)
+    assert refused(turning, -2_000.0, 0.0) == [False, False], "what it draws itself until then is part of its rating"
 
 
 def test_a_first_discharge_needs_its_rating_below_no_export_limit_and_no_other_feeder() -> None:

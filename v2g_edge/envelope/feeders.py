@@ -58,6 +58,7 @@ class _Side(NamedTuple):
     """
 
     sign: float
+    charging: bool
     wished_w: tuple[float, ...]
     proven_w: tuple[float, ...]
     last_w: tuple[float, ...]
@@ -88,8 +89,8 @@ def fit(c: Context, tops_w: list[float], lows_w: list[float], exposures: list[Ex
         sides.append(_side(c, lows_w, exposures, -1.0))
     for place, members in enumerate(c.frame.tree.below):
         for side in sides if members else ():
-            first = [i for i in trials if place in c.frame.tree.above[i] and side.sign > 0.0]
-            for limit in _limits(c, place, side.sign, bases_w[place]):
+            first = [i for i in trials if place in c.frame.tree.above[i] and side.charging]
+            for limit in _limits(c, place, bases_w[place], charging=side.charging):
                 _cut(c, side, limit, members, first, cuts)
     return cuts
 
@@ -102,26 +103,26 @@ def _trials(c: Context, lows_w: list[float]) -> list[int]:
 
 
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
-    rows = []
+    rows, charging = [], sign > 0.0
     for o, wish_w, (listens, charge_w, discharge_w, tries) in zip(c.outlets, wished_w, exposures, strict=True):
         mine_w = max(sign * wish_w, 0.0)
-        proven_w, now_w = (min(mine_w, o.evse.fallback_w), charge_w) if sign > 0.0 else (0.0, discharge_w)
+        proven_w, now_w = (min(mine_w, o.evse.fallback_w), charge_w) if charging else (0.0, discharge_w)
         last_w = max(sign * o.memory.power_w + o.memory.droop_w, 0.0)
-        fixed = not listens or (tries and sign > 0.0)
+        fixed = not listens or (tries and charging)
         busy_w, fixed_w = (0.0, now_w) if fixed else (max(now_w, last_w), 0.0)
         most_w = fixed_w + max(mine_w, busy_w + max(mine_w - last_w, 0.0))
         rows.append((mine_w, proven_w, last_w, busy_w, fixed_w, most_w))
-    return _Side(sign, *zip(*rows, strict=True))
+    return _Side(sign, charging, *zip(*rows, strict=True))
 
 
-def _limits(c: Context, place: int, sign: float, base_w: float) -> list[_Limit]:
+def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_Limit]:
     """All limits of a feeder in one direction: its total, its phases, and what its single-phase chargers may unbalance."""
     feeder, current = c.frame.tree.feeders[place], c.frame.tree.feeders[place].current
     free = 1.0 - c.site.safety.feeder_margin_pct / 100.0
     state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
     power = state.power_w if state else None
-    side, limit_w = ("import", feeder.import_limit_w) if sign > 0.0 else ("export", feeder.export_limit_w)
-    base_w = base_w if sign > 0.0 else -c.frame.tree.base_min_w[place]
+    side, limit_w = ("import", feeder.import_limit_w) if charging else ("export", feeder.export_limit_w)
+    base_w = base_w if charging else -c.frame.tree.base_min_w[place]
     source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W"
     limits = [_Limit(limit_w * free, base_w, power, None, source)]
     if current is None:
@@ -129,7 +130,7 @@ def _limits(c: Context, place: int, sign: float, base_w: float) -> list[_Limit]:
     volts = state.phase_voltage_v if state else c.grid_meter.phase_voltage_v if c.grid_meter else None
     for phase in range(3):
         v = _voltage(c, volts[phase]) if volts else c.site.grid.nominal_v
-        limit_a = current.import_a if sign > 0.0 else current.export_a
+        limit_a = current.import_a if charging else current.export_a
         on_phase_w = max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * v
         power = state.phase_power_w[phase] if state else None
         source = f"feeder {feeder.id}: {limit_a:g} A {side} on L{phase + 1} at {v:.0f} V, base load {on_phase_w:.0f} W"
@@ -173,14 +174,14 @@ def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trial
         return
     proven = _share(free_w, proven_w)
     rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
-    rule = "feeder_import" if side.sign > 0.0 else "feeder_export"
+    rule = "feeder_import" if side.charging else "feeder_export"
     for i in [i for i in members if side.wished_w[i]]:
         wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
         fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + max(wish_w - last_w, 0.0) * raised)
         before = cuts[i].get(rule)
         if fits_w < (min(-before.min_w, before.max_w) if before else wish_w):
-            low_w, high_w = (-ANY_W, fits_w) if side.sign > 0.0 else (-fits_w, ANY_W)
-            cuts[i][rule] = Bound(low_w, high_w, rule, limit.source)
+            room_w = (-ANY_W, fits_w) if side.charging else (-fits_w, ANY_W)
+            cuts[i][rule] = Bound(*room_w, rule, limit.source)
 
 
 def _try(c: Context, side: _Side, limit: _Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]) -> None:
