@@ -358,3 +358,16 @@ async def test_an_id_that_a_station_uses_again_for_a_later_transaction_is_a_new_
     await station.call("TransactionEvent", transaction("Ended", 1, format_wall(AT_S + 180.0)))
     assert depot.board.evse("b2").vehicle is None
     await station.close()
+
+
+async def test_a_number_written_as_a_text_is_still_that_number(depot: Depot) -> None:
+    """Stations that are read leniently: the connector "1" is the connector 1, and no stranger's."""
+    old, new = await ready(depot, "old", "1.6"), await ready(depot)
+    await say(old, "StartTransaction", {"connectorId": "1", "idTag": "bus-1", "meterStart": "0", "timestamp": AT})
+    await say(old, "StatusNotification", {"connectorId": "1", "errorCode": "NoError", "status": "Charging"})
+    await say(new, "TransactionEvent", {**STARTED, "seqNo": "0", "evse": {"id": "1", "connectorId": "1"}})
+    await say(new, "StatusNotification", {"timestamp": AT, "evseId": "1", "connectorId": "1", "connectorStatus": "Occupied"})
+    for evse, name in (("b1", "bus-1"), ("b2", "bus-2")):
+        assert (vehicle(depot, evse).vehicle, depot.board.evse(evse).status) == (name, "occupied")
+    await old.close()
+    await new.close()

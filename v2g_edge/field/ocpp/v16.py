@@ -63,11 +63,11 @@ class V16(Dialect):
     def _status(self, payload: Payload) -> Payload:
         status, error = _STATUS.get(payload["status"], "unknown"), str(payload.get("errorCode", "NoError"))
         fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
-        self._station.took_status(StatusReport(payload["connectorId"], 0, status, fault))
+        self._station.took_status(StatusReport(int(payload["connectorId"]), 0, status, fault))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
-        connector, transaction = payload["connectorId"], payload.get("transactionId")
+        connector, transaction = int(payload["connectorId"]), payload.get("transactionId")
         if transaction is not None and not self._station.sessions.evse_of(str(transaction)):
             # No link carried its start, or we forgot: a running transaction may show itself by nothing but its meter values.
             self._station.took_session(SessionEvent("updated", str(transaction), connector, None))
@@ -75,13 +75,9 @@ class V16(Dialect):
         return {}
 
     def _start(self, payload: Payload) -> Payload:
-        at_wall_s = parse_wall(payload["timestamp"])
-        number = self._station.sessions.transaction_id(
-            payload["connectorId"], str(payload["idTag"]), at_wall_s, payload["meterStart"]
-        )
-        self._station.took_session(
-            SessionEvent("started", str(number), payload["connectorId"], at_wall_s, vehicle=str(payload["idTag"]), plugged=True)
-        )
+        at_wall_s, connector, token = parse_wall(payload["timestamp"]), int(payload["connectorId"]), str(payload["idTag"])
+        number = self._station.transaction_id(connector, token, at_wall_s, payload["meterStart"])
+        self._station.took_session(SessionEvent("started", str(number), connector, at_wall_s, vehicle=token, plugged=True))
         return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: Payload) -> Payload:

@@ -81,11 +81,11 @@ class V201(Dialect):
     def _status(self, payload: Payload) -> Payload:
         status = _STATUS.get(payload["connectorStatus"], "unknown")
         fault = "Faulted" if status == "faulted" else ""
-        self._station.took_status(StatusReport(payload["evseId"], payload["connectorId"], status, fault))
+        self._station.took_status(StatusReport(int(payload["evseId"]), int(payload["connectorId"]), status, fault))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
-        self._station.took_samples(payload["evseId"], read_samples(payload["meterValue"]))
+        self._station.took_samples(int(payload["evseId"]), read_samples(payload["meterValue"]))
         return {}
 
     def _event(self, payload: Payload) -> Payload:
@@ -120,7 +120,7 @@ class V201(Dialect):
         event = SessionEvent(
             phase=_PHASES[payload["eventType"]],
             transaction=str(info["transactionId"]),
-            ocpp_evse=payload.get("evse", {}).get("id", 0),
+            ocpp_evse=int(payload.get("evse", {}).get("id", 0)),
             at_wall_s=parse_wall(payload["timestamp"]),
             seq=payload["seqNo"] if isinstance(payload["seqNo"], int) else 0,
             vehicle=_identity(payload.get("idToken")),
@@ -134,7 +134,7 @@ class V201(Dialect):
 
     def _charging_needs(self, payload: Payload) -> Payload:
         needs = read_needs(payload["chargingNeeds"])
-        return {"status": "Accepted" if self._station.took_needs(payload["evseId"], needs) else "Rejected"}
+        return {"status": "Accepted" if self._station.took_needs(int(payload["evseId"]), needs) else "Rejected"}
 
     def _report_profiles(self, payload: Payload) -> Payload:
         parts, more = payload["chargingProfile"], payload.get("tbc") is True
@@ -143,7 +143,7 @@ class V201(Dialect):
 
     def _charging_schedule(self, payload: Payload) -> Payload:
         """A vehicle may plan with what it was given, and beyond the lease with the default; else it plans again (K15-K17)."""
-        outlet = self._station.outlets.get(payload["evseId"])
+        outlet = self._station.outlets.get(int(payload["evseId"]))
         if outlet is None:
             return {"status": "Rejected"}
         given_w = max(outlet.watch.most_w, outlet.watch.fallback_w) + TOLERANCE_W
