@@ -207,6 +207,7 @@ def test_whatever_acts_lets_no_export_begin(row: str, subject: str, broken: Brea
         lambda s: with_kind(with_vehicle(s, soh_pct=GONE), soh_floor_pct=0.0),
         lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, 9.99e6),
         lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e12, None),
+        lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_h", 1e7, None),
         lambda s: with_vehicle(s, discharge_authorised=GONE),
         lambda s: with_vehicle(s, max_charge_w=GONE),
         lambda s: with_vehicle(s, capacity_wh=Reading(200_000.0, NOW_S)),

@@ -67,6 +67,8 @@ def test_all_tops_fit_the_feeder_and_so_do_all_bottoms() -> None:
     for limits in ({"import_limit_w": 10_000.0}, {"export_limit_w": 10_000.0}):
         given = permit(hall(droops(*both), **limits)).permits
         assert [round(each.droop_w, 3) for each in given] == [4_900.0, 4_900.0], limits
+    for limits in ({"import_limit_w": 25_000.0}, {"export_limit_w": 25_000.0}):
+        assert span(hall(droops((0.0, 20_000.0)), **limits)) == (-20_000.0, 20_000.0), "24.5 kW are more than 20 kW"
     tight = CurrentLimit(import_a=20.0, export_a=300.0, imbalance_a=1e12, base_load_a=0.0)
     volts = with_meter(hall(droops(*both), current=tight), "hall-meter", phase_voltage_v=(Reading(230.0, NOW_S),) * 3)
     assert sum(each.most_w for each in permit(volts).permits) == pytest.approx(3 * 20.0 * 230.0 * 0.98)

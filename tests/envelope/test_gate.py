@@ -157,6 +157,7 @@ def test_where_the_base_load_takes_all_not_a_watt_is_left() -> None:
     drawn = with_meter(main(ready(), import_limit_w=20_000.0), "grid", power_w=GONE)
     check(drawn, SLACK_W, 0.0)
     refused(drawn, SLACK_W + 0.5, 0.0, match="feeder main: 2 W of charging")
+    refused(drawn, 0.75, 0.75, match="feeder main: 2 W of charging")
     generated = hall(ready(), export_limit_w=10_000.0, base_load_min_w=-20_000.0)
     check(generated, -SLACK_W, 0.0)
     refused(generated, -SLACK_W - 0.5, 0.0, match="feeder hall: 2 W of export")
