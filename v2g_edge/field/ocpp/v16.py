@@ -76,7 +76,7 @@ class V16(Dialect):
 
     def _start(self, payload: Payload) -> Payload:
         at_wall_s, connector, token = parse_wall(payload["timestamp"]), int(payload["connectorId"]), str(payload["idTag"])
-        number = self._station.transaction_id(connector, token, at_wall_s, payload["meterStart"])
+        number = self._station.sessions.transaction_id(connector, token, at_wall_s, payload["meterStart"])
         self._station.took_session(SessionEvent("started", str(number), connector, at_wall_s, vehicle=token, plugged=True))
         return {"transactionId": number, **self._authorize(payload)}
 
