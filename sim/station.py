@@ -19,6 +19,7 @@ from sim.bidi import Bidi
 from sim.clock import LoopClock
 from sim.firmware import Firmware
 from sim.keyring import Keyring
+from sim.outbox import Outbox
 from sim.outlet import Outlet, Session
 from sim.physics import Battery
 from sim.profiles import ProfileStore
@@ -64,10 +65,7 @@ class Station:
         self._voice: Voice = Voice16() if version == "1.6" else Voice20(version)
         self._starts: dict[str, tuple[Outlet, Session]] = {}
         self._machine = Machine(version, "station", prefix="s", strict=False)
-        self._link: ClientConnection | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._sending: asyncio.Task[None] | None = None
-        self._held: list[tuple[float, bytes]] = []
+        self._outbox = Outbox(clock)
         self._backlog: deque[Message] = deque(maxlen=BACKLOG)
         self._boot_id, self._boot_reason, self._booted = "", "PowerUp", False
         self._due: dict[str, float] = {}
@@ -159,9 +157,7 @@ class Station:
                     await self._serve_once()
                 await self._clock.sleep_s(RETRY_S)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._outbox.stop()
 
     async def _serve_once(self) -> None:
         protocol, tls = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.context() if self.keyring else None
@@ -171,7 +167,7 @@ class Station:
             )
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
             return
-        self._link = link
+        self._outbox.link = link
         try:
             self._on_link()
             async for frame in link:
@@ -179,9 +175,9 @@ class Station:
         except ConnectionClosed:
             pass
         finally:
-            self._link, self.accepted, self._boot_id = None, False, ""
+            self.accepted, self._boot_id = False, ""
             self.bidi.alone_s = self._clock.now_s()
-            self._held.clear()
+            self._outbox.lost()
             self._untold += [(outlet, session) for outlet, session in self._starts.values() if outlet.session is not session]
             self._starts.clear()
             self._machine.lost()
@@ -211,31 +207,17 @@ class Station:
         self._take_events()
         self._flush()
 
+    @property
+    def _link(self) -> ClientConnection | None:
+        return self._outbox.link
+
     def _drop(self) -> None:
         if self._link is not None:
             self._link.transport.abort()
 
     def _flush(self) -> None:
-        """Hand frames to the link, in order; a ``late`` station keeps them for a while."""
-        now_s = self._clock.now_s()
-        self._held += [(now_s + faults.late_s(self.faults, self._was, frame), frame) for frame in self._machine.frames()]
-        self._held.sort(key=lambda held: held[0])
-        if self._held and self._sending is None and self._held[0][0] <= now_s:
-            self._sending = asyncio.get_running_loop().create_task(self._send())
-            self._tasks.add(self._sending)
-            self._sending.add_done_callback(self._sent)
-
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._sending = None
-
-    async def _send(self) -> None:
-        while self._held and self._held[0][0] <= self._clock.now_s() and self._link is not None:
-            _, frame = self._held.pop(0)
-            try:
-                await self._link.send(frame, text=True)
-            except ConnectionClosed:
-                return
+        """Hand frames to the link; a ``late`` station keeps its answers for a while."""
+        self._outbox.put([(faults.late_s(self.faults, self._was, frame), frame) for frame in self._machine.frames()])
 
     # Messages
 
@@ -369,7 +351,6 @@ class Station:
         ahead_s, self._ahead_s = self._ahead_s, faults.value(self.faults, "wrong_clock", active)
         if ahead_s != self._ahead_s:
             self.profiles.clock_changed()
-        self._say_all(self.bidi.changed(began, ended, self.outlets, self.wall_s()))
         if began & {"offline", "reboot"}:
             self._drop()
         if "vanish" in began and self._link is not None:
@@ -385,10 +366,8 @@ class Station:
             self._raw(faults.frames(self.faults, active, self._events_sent))
 
     def _raw(self, frames: list[bytes]) -> None:
-        now_s = self._clock.now_s()
-        self._held.extend((now_s, frame) for frame in frames)
+        self._outbox.put([(0.0, frame) for frame in frames])
         self._events_sent += 1
-        self._flush()
 
     def _restart_sessions(self) -> None:
         for outlet in self.outlets.values():
