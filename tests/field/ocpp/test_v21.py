@@ -220,6 +220,15 @@ async def test_a_vehicle_that_nobody_let_feed_back_is_allowed_to_charge(
     await station.close()
 
 
+@pytest.mark.parametrize(("card", "modes"), [("bus-3", 11), ("BUS-3", 11), ("stranger", 0)])
+async def test_who_may_feed_back_is_told_so_when_it_is_authorised(depot: Depot, card: str, modes: int) -> None:
+    station = await ready(depot, "newest", "2.1")
+    answer = await station.call("Authorize", {"idToken": {"idToken": card, "type": "MacAddress"}})
+    assert answer["idTokenInfo"]["status"] == "Accepted"
+    assert len(answer.get("allowedEnergyTransfer", ())) == modes
+    await station.close()
+
+
 async def test_a_vehicle_that_only_charges_needs_no_word(depot: Depot) -> None:
     station = await ready(depot, "newest", "2.1")
     await station.call("TransactionEvent", STARTED)

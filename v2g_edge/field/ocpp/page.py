@@ -175,7 +175,8 @@ own, so a charger that feeds back at its rating has no room for one; and what a 
 
 **Energy transfer.** When a vehicle offers both ways (AC_BPT, AC_BPT_DER, DC_BPT, DC_ACDP_BPT), the station is told by
 NotifyAllowedEnergyTransfer what it may use: both ways where the site may export, the outlet can, and the vehicle and its
-type are in the site file and may discharge; else the one-way modes only. A vehicle's own schedule with more discharge than
+type are in the site file and may discharge; else the one-way modes only. Such a vehicle is allowed every mode in the
+answer to Authorize already. A vehicle's own schedule with more discharge than
 was permitted is Rejected and logged.
 
 **DER.** All settings are read after each connect and boot (GetDERControl) and audited as one, however many parts the report

@@ -9,6 +9,7 @@ from v2g_edge.field.ocpp.dialect import Payload
 from v2g_edge.field.ocpp.facts import Sample
 from v2g_edge.field.ocpp.leases import LEASE_ID, NOMINAL_V
 from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.v2x import EVERY_MODE, can_give, vehicle_gives
 from v2g_edge.field.ocpp.v201 import V201
 from v2g_edge.field.ocpp.when import format_wall, parse_wall
 
@@ -58,8 +59,15 @@ class V21(V201):
         self._station.v21.took_priority(payload["transactionId"], activated=payload["activated"] is not False)
         return {}
 
+    def _authorize(self, payload: Payload) -> Payload:
+        """Who may feed back is told so before its session is agreed (Q01); left out, a vehicle may only charge."""
+        answer, outlets = super()._authorize(payload), self._station.outlets.values()
+        gives = vehicle_gives(self._station.v21.site, str(payload["idToken"]["idToken"])) and all(map(can_give, outlets))
+        return answer | ({"allowedEnergyTransfer": list(EVERY_MODE)} if gives else {})
+
     def _transaction(self, payload: Payload) -> Payload:
         answer = super()._transaction(payload)
+        answer.pop("allowedEnergyTransfer", None)  # the answer to a transaction has no such word
         self._station.v21.tell_priority()
         return answer
 

@@ -28,12 +28,34 @@ ONE_WAY: Final = {
 SINGLE_PHASE: Final = {**ONE_WAY, "AC_BPT": "AC_single_phase"}
 
 
+EVERY_MODE: Final = (
+    "AC_single_phase", "AC_two_phase", "AC_three_phase", "DC", "AC_BPT", "AC_BPT_DER", "AC_DER", "DC_BPT", "DC_ACDP",
+    "DC_ACDP_BPT", "WPT",
+)  # fmt: skip
+"""All of EnergyTransferModeEnumType, for a vehicle that may feed back and has not said yet what it offers."""
+
+
 def may_give(site: Site, outlet: Outlet) -> bool:
     """Whether discharge is agreed: by the site, for the outlet, and for the vehicle that is there. When, the envelope decides."""
-    vehicle = next((v for v in site.vehicles if outlet.session is not None and v.id == outlet.session.vehicle), None)
+    return can_give(outlet) and outlet.session is not None and vehicle_gives(site, outlet.session.vehicle)
+
+
+def can_give(outlet: Outlet) -> bool:
+    """Whether an outlet feeds back at all."""
+    return outlet.evse.discharge_by != "none" and outlet.evse.max_discharge_w > 0.0
+
+
+def vehicle_gives(site: Site, identifier: str) -> bool:
+    """Whether the site may export and has this vehicle, of a type that gives, among those that may discharge."""
+    vehicle = next((v for v in site.vehicles if v.id.casefold() == identifier.casefold()), None)
     kind = next((k for k in site.vehicle_types if vehicle is not None and k.id == vehicle.type), None)
-    agreed = site.grid.export_allowed and outlet.evse.discharge_by != "none" and outlet.evse.max_discharge_w > 0.0
-    return agreed and vehicle is not None and vehicle.may_discharge and kind is not None and kind.max_discharge_w > 0.0
+    return (
+        site.grid.export_allowed
+        and vehicle is not None
+        and vehicle.may_discharge
+        and kind is not None
+        and kind.max_discharge_w > 0.0
+    )
 
 
 def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]:
