@@ -91,6 +91,9 @@ def seeds() -> list[bytes]:
     """A full message of every action that stations send, and the shapes around them."""
     found = [b"", b"[]", b"[2]", b'[2,"1","Heartbeat",{}]', b'[3,"1",{}]', b'[4,"1","GenericError","",{}]', b'[5,"1","x","",{}]']
     found.append(b"[2" + b" " * 40 + b',"' + b"x" * 40 + b'","Heartbeat",{}]')
+    ac = {"energyAmount": 1, "evMinCurrent": 1, "evMaxCurrent": "xx", "evMaxVoltage": 2**63}
+    needs = {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "AC_three_phase", "acChargingParameters": ac}}
+    found.append(msgspec.json.encode([2, "1", "NotifyEVChargingNeeds", needs]))
     for version in VERSIONS:
         found += [_call(version, action) for action in sorted(FROM_STATION[version])]
         found += [msgspec.json.encode([6, "1", action, sample(version, action, "request")]) for action in SENDS[version]]
