@@ -19,7 +19,7 @@ from tests.envelope.strategies import (
 )
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.facts import Context, Grid, look, observe
-from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
+from v2g_edge.envelope.feeders import Cut, Exposure, exposure_of, fit
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Reading
@@ -41,20 +41,21 @@ def exposure(scene: Scene, *, quarantined: bool = False) -> Exposure:
     return exposure_of(seen, seen.outlets[0], quarantined=quarantined)
 
 
-def fitted(scene: Scene, *wished_w: float) -> list[float]:
+def fits(scene: Scene, wished_w: tuple[float, ...]) -> list[Cut]:
     seen = context(scene)
     exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
-    cuts = fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
+    return fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
+
+
+def fitted(scene: Scene, *wished_w: float) -> list[float]:
     return [
         round(min(max(w, *(c.min_w for c in cut.values())), *(c.max_w for c in cut.values())) if cut else w, 3)
-        for w, cut in zip(wished_w, cuts, strict=True)
+        for w, cut in zip(wished_w, fits(scene, wished_w), strict=True)
     ]
 
 
 def cuts_of(scene: Scene, *wished_w: float) -> list[Bound | None]:
-    seen = context(scene)
-    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
-    cuts = fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
+    cuts = fits(scene, wished_w)
     assert all(len(cut) <= 1 for cut in cuts), "a setpoint goes one way"
     return [next(iter(cut.values()), None) for cut in cuts]
 
@@ -357,10 +358,7 @@ def untried(scene: Scene, *indices: int) -> Scene:
 
 
 def refused(scene: Scene, *wished_w: float) -> list[bool]:
-    seen = context(scene)
-    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
-    cuts = fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
-    return ["unproven_discharge" in cut for cut in cuts]
+    return ["unproven_discharge" in cut for cut in fits(scene, wished_w)]
 
 
 def test_a_first_discharge_needs_room_for_charging_at_the_rating_beside_what_the_others_wish() -> None:
