@@ -13,10 +13,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from sim.clock import stamp
+from sim.faults import NONSENSE, active, frames, late_s, turned, value
 from sim.night import ZONE, night
+from sim.outlet import Sample
 from sim.report import events, read_bodies
 from sim.runner import run_scenario
 from sim.scenario import Fault, FaultKind, Scenario, Version, Visit
+from tests.sim.test_station import Bench, T, play
 from v2g_edge.field.ocpp.compliance import PROBE_W
 from v2g_edge.field.ocpp.facts import Session
 
@@ -161,3 +165,47 @@ def test_vehicles_that_come_and_go_while_the_link_is_down_are_counted_once_each(
         assert session.ended_wall_s == (pytest.approx(visit.departs_wall_s, abs=2.0) if over else None)
     assert [v for v in report["violations"] if v["rule"] != "lease"] == []
     assert fed_back_wh(report, "E02") > SOLD_WH
+
+
+def test_a_fault_is_active_from_its_beginning_to_its_end_and_has_a_value_only_then() -> None:
+    told = (Fault("late", "CS01", 100.0, 10.0, 60.0), Fault("ignore", "CS01", 105.0, 1.0))
+    assert [sorted(active(told, second)) for second in (99.9, 100.0, 105.5, 109.9, 110.0)] == [
+        [], ["late"], ["ignore", "late"], ["late"], [],
+    ]  # fmt: skip
+    assert value(told, "late", active(told, 100.0)) == 60.0
+    assert value(told, "late", active(told, 110.0)) == 0.0
+    late = frozenset[FaultKind]({"late"})
+    assert [late_s(told, late, frame) for frame in (b'[3,"a",{}]', b'[4,"a"]', b'[2,"a"]')] == [60.0, 60.0, 0.0]
+
+
+def test_a_flood_has_so_many_frames_a_second_and_nonsense_is_no_ocpp() -> None:
+    told = (Fault("flood", "CS01", 0.0, 10.0, 7.0),)
+    flood, nonsense = frozenset[FaultKind]({"flood"}), frozenset[FaultKind]({"nonsense"})
+    assert len(set(frames(told, flood, 1) + frames(told, flood, 2))) == 14, "every call has an id of its own"
+    assert frames(told, nonsense, 1) == [text.encode() for text in NONSENSE]
+    assert frames(told, frozenset(), 1) == []
+
+
+def test_a_turned_meter_shows_everything_the_other_way_round() -> None:
+    sample = Sample(5_000.0, 100.0, 20.0, 50.0, 15.0)
+    assert turned(sample) == Sample(-5_000.0, 20.0, 100.0, 50.0, 15.0)
+    assert turned(turned(sample)) == sample
+
+
+def test_duplicates_and_a_wrong_clock_are_seen_on_the_wire() -> None:
+    async def story(bench: Bench) -> None:
+        bench.fault("duplicate", 30)
+        await bench.pass_s(1)
+        bench.plug()
+        await bench.pass_s(3)
+        events = bench.central.said("TransactionEvent")
+        assert [event["seqNo"] for event in events] == [0, 0, 1, 1]
+        bench.fault("wrong_clock", 100, -3_600)
+        await bench.pass_s(12)
+        late = bench.central.said("TransactionEvent")[-1]
+        assert late["timestamp"] < stamp(T - 3_500)
+        assert await bench.set_profile("TxProfile", -40_000, duration_s=30) == "Accepted"
+        await bench.pass_s(3)
+        assert bench.charger.power_w > 0, "by its own clock that begins in an hour"
+
+    play(story)
