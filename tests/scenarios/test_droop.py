@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from sim.depot import Depot, Disturbance
 from sim.runner import play
-from sim.scenario import Scenario, speaking
+from sim.scenario import Fault, Scenario, speaking
 from sim.virtual import run_virtual
 from tests.sim.test_runner import peak
 from v2g_edge.field.ocpp.store import SqliteStore
@@ -34,6 +34,13 @@ def event(hz: float, **grid: bool) -> Scenario:
     )
 
 
+def proven(state_dir: Path) -> None:
+    """The make is known to discharge, as an earlier night left it."""
+    store = SqliteStore(state_dir / "ocpp.sqlite")
+    store.remember("discharge/2.1/v2g-edge sim/SimBidi 100/1.0", "proven")
+    store.flush()
+
+
 def played(scenario: Scenario, tmp_path: Path) -> list[tuple[float, float, float]]:
     """(s after the event began, power of all chargers, of the one that gives most) at every physical step of the event."""
     seen: list[tuple[float, float, float]] = []
@@ -44,9 +51,7 @@ def played(scenario: Scenario, tmp_path: Path) -> list[tuple[float, float, float
             powers = [charger.power_w for charger in depot.chargers.values()]
             seen.append((after_s, sum(powers), min(powers)))
 
-    store = SqliteStore(tmp_path / "ocpp.sqlite")
-    store.remember("discharge/2.1/v2g-edge sim/SimBidi 100/1.0", "proven")  # as an earlier night left it
-    store.flush()
+    proven(tmp_path)
     world = run_virtual(play(scenario, tmp_path, watch))
     assert world.checkers.book.all() == []
     return seen
@@ -66,3 +71,23 @@ def test_chargers_respond_within_two_seconds_and_no_wider_than_they_may(hz: floa
 @pytest.mark.slow
 def test_where_export_is_not_allowed_no_frequency_makes_a_charger_feed_back(tmp_path: Path) -> None:
     assert min(least_w for _, _, least_w in played(event(49.8, export_allowed=False), tmp_path)) >= 0.0
+
+
+@pytest.mark.slow
+def test_without_the_daemon_a_response_ends_with_its_lease(tmp_path: Path) -> None:
+    """All links are lost 75 s before the event, 15 s longer than a lease: what is left is the default profile, which is deaf."""
+    scenario = event(49.8)
+    lost_s = scenario.start_wall_s + EVENT_S - scenario.site.safety.lease_s - 15.0
+    faults = tuple(Fault("offline", station.identity, lost_s, 200.0) for station in scenario.stations)
+    early = Disturbance(lost_s + 5.0, 20.0, frequency_hz=49.8)
+    powers_w: dict[float, float] = {}
+
+    def watch(depot: Depot, _dt_s: float) -> None:
+        powers_w[depot.wall_s - lost_s] = min(charger.power_w for charger in depot.chargers.values())
+
+    scenario = replace(scenario, faults=faults, disturbances=(early, *scenario.disturbances))
+    proven(tmp_path)
+    run_virtual(play(scenario, tmp_path, watch))
+    assert powers_w[20.0] == pytest.approx(-DROOP_W, rel=0.1), "the lease still stands"
+    lease_s = scenario.site.safety.lease_s
+    assert min(power_w for after_s, power_w in powers_w.items() if after_s > lease_s + 5.0) >= 0.0
