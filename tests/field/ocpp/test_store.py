@@ -1,15 +1,18 @@
 """Transactions on a real disk: told durable when they are, together, and never when they are not."""
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import until
-from tests.field.ocpp.test_server import STARTED, ready, transaction
+from tests.field.ocpp.test_server import BOOT_2, STARTED, ready, transaction
 from v2g_edge.field.ocpp.events import Refused
 from v2g_edge.field.ocpp.facts import Needs, Session
 from v2g_edge.field.ocpp.store import FIRST_TRANSACTION, SqliteStore
@@ -90,6 +93,22 @@ async def test_an_event_that_could_not_be_stored_is_refused_and_stored_when_it_i
         assert ended == [(int(event is not STARTED),)]
     await station.close()
     await depot.central.stop()
+
+
+async def test_a_station_that_hangs_up_before_its_answer_is_remembered_all_the_same(tmp_path: Path) -> None:
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    depot = Depot(tmp_path)
+    await depot.central.start()
+    for action, payload in (("TransactionEvent", STARTED), ("BootNotification", BOOT_2)):
+        ws = await connect(f"ws://localhost:{depot.port}/new", subprotocols=[Subprotocol("ocpp2.0.1")], proxy=None)
+        await ws.send(json.dumps([2, "1", action, payload]))
+        ws.transport.abort()
+    store = depot.central._store
+    await until(lambda: store.fact("identity/new") and not depot.central.links["new"].connection)
+    assert [each.transaction for each in store.open_sessions("new")] == ["t-1"]
+    await depot.central.stop()
+    assert faults == []
 
 
 async def test_sessions_facts_and_numbers_outlive_the_process(file: Path) -> None:
