@@ -12,6 +12,7 @@ from sim.voice import Owner, Shown
 SAMPLED: Final = "MeterValuesSampledData"
 
 NUMBERS: Final = frozenset({"MeterValueSampleInterval", "HeartbeatInterval", "ClockAlignedDataInterval", "WebSocketPingInterval"})
+PASSWORD: Final = "AuthorizationKey"  # noqa: S105 - the key's name
 LISTS: Final = frozenset({SAMPLED, "StopTxnSampledData"})
 """Keys that can be changed: whole numbers of seconds, and lists of measurands."""
 
@@ -74,6 +75,10 @@ def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
 
 def _change(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     key, value = payload["key"], payload["value"]
+    if key == PASSWORD:
+        owner.keyring.password = value
+        owner.redial()
+        return _status(True)
     if key not in NUMBERS | LISTS:
         return {"status": "NotSupported"}
     good = value.isdigit() if key in NUMBERS else all(name in MEASURANDS for name in value.split(","))
@@ -94,7 +99,7 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     outlets = [outlet for outlet in owner.outlets.values() if number in {None, outlet.number}]
     if wanted == "Heartbeat":
         owner.later(("Heartbeat", {}))
-    elif wanted == "SignChargePointCertificate" and owner.keyring is not None:
+    elif wanted == "SignChargePointCertificate":
         owner.later(("SignCertificate", {"csr": owner.keyring.request(owner.identity)}))
     elif wanted == "FirmwareStatusNotification":
         owner.later(owner.firmware.told("1.6"))
@@ -142,10 +147,23 @@ def _signed_update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _install(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
-    taken = owner.keyring is not None and owner.keyring.install(payload["certificateChain"])
+    taken = owner.keyring.install(payload["certificateChain"])
     if taken:
         owner.redial()
     return _status(taken)
+
+
+def _trust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    return {"status": owner.keyring.trust(payload["certificateType"], payload["certificate"])}
+
+
+def _trusted(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    found = [hashes for _, hashes in owner.keyring.trusted([payload["certificateType"]])]
+    return {"status": "Accepted", "certificateHashData": found} if found else {"status": "NotFound"}
+
+
+def _distrust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    return {"status": owner.keyring.distrust(payload["certificateHashData"])}
 
 
 def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +186,9 @@ _HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] =
     "RemoteStopTransaction": _remote_stop,
     "Reset": _reset,
     "CertificateSigned": _install,
+    "InstallCertificate": _trust,
+    "GetInstalledCertificateIds": _trusted,
+    "DeleteCertificate": _distrust,
     "UpdateFirmware": _update,
     "SignedUpdateFirmware": _signed_update,
     "ExtendedTriggerMessage": _trigger,

@@ -30,6 +30,9 @@ INTERVALS: Final = {
 LISTS: Final = {("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")}
 """Writable variables that take a list; this station measures all that it can, whatever they say."""
 
+PASSWORD: Final = ("SecurityCtrlr", "BasicAuthPassword")
+"""Written and never read; it dials in again with the new one."""
+
 UNLIMITED_W: Final = 1e9
 """More than any charger has."""
 
@@ -188,8 +191,11 @@ def _set_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     results = []
     for item in payload["setVariableData"]:
         key = (item["component"]["name"], item["variable"]["name"])
-        known = key in INTERVALS or key in LISTS or key in owner.variables
-        if known:
+        known = key == PASSWORD or key in INTERVALS or key in LISTS or key in owner.variables
+        if key == PASSWORD:
+            owner.keyring.password = item["attributeValue"]
+            owner.redial()
+        elif known:
             owner.variables[key] = item["attributeValue"]
         named = {"component": item["component"], "variable": item["variable"]}
         results.append({"attributeStatus": "Accepted" if known else "UnknownVariable", **named})
@@ -221,7 +227,7 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
         for outlet in outlets:
             if outlet.session is not None:
                 owner.later(transaction_event(outlet, owner.wall_s(), "Updated", "Trigger", outlet.sample()))
-    elif wanted == "SignChargingStationCertificate" and owner.keyring is not None:
+    elif wanted == "SignChargingStationCertificate":
         request = {"csr": owner.keyring.request(owner.identity), "certificateType": "ChargingStationCertificate"}
         owner.later(("SignCertificate", request | ({"requestId": 1} if owner.version == "2.1" else {})))
     else:
@@ -234,13 +240,29 @@ def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted"}
 
 
+def _trust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    return {"status": owner.keyring.trust(payload["certificateType"], payload["certificate"])}
+
+
+def _trusted(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    found = [
+        {"certificateType": kind, "certificateHashData": hashes}
+        for kind, hashes in owner.keyring.trusted(payload.get("certificateType"))
+    ]
+    return {"status": "Accepted", "certificateHashDataChain": found} if found else {"status": "NotFound"}
+
+
+def _distrust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+    return {"status": owner.keyring.distrust(payload["certificateHashData"])}
+
+
 def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
     owner.reboot()
     return {"status": "Accepted"}
 
 
 def _install(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
-    taken = owner.keyring is not None and owner.keyring.install(payload["certificateChain"])
+    taken = owner.keyring.install(payload["certificateChain"])
     if taken:
         owner.redial()
     return {"status": "Accepted" if taken else "Rejected"}
@@ -261,5 +283,8 @@ _HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] =
     "Reset": _reset,
     "UpdateFirmware": _update,
     "CertificateSigned": _install,
+    "InstallCertificate": _trust,
+    "GetInstalledCertificateIds": _trusted,
+    "DeleteCertificate": _distrust,
     "ChangeAvailability": _accept,
 }

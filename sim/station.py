@@ -56,7 +56,7 @@ class Station:
         self.outlets = {outlet.number: outlet for outlet in outlets}
         self.variables: dict[tuple[str, str], str] = {}
         self.firmware, self.bidi = Firmware(), Bidi()
-        self.keyring: Keyring | None = None
+        self.keyring = Keyring()
         self.faults: tuple[Fault, ...] = ()
         self.accepted = False
         self.heard_wall_s: float | None = None
@@ -160,10 +160,10 @@ class Station:
             await self._outbox.stop()
 
     async def _serve_once(self) -> None:
-        protocol, tls = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.context() if self.keyring else None
+        protocol, shown = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.options(self.identity)
         try:
             link = await connect(
-                self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1, ssl=tls
+                self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1, **shown
             )
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
             return

@@ -31,7 +31,7 @@ class Owner(Protocol):
     variables: dict[tuple[str, str], str]
     firmware: "Firmware"
     identity: str
-    keyring: "Keyring | None"
+    keyring: "Keyring"
     bidi: "Bidi"
 
     def wall_s(self) -> float:
