@@ -31,7 +31,7 @@ def hold_bases(c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit])
     """The peaks after this tick."""
     now_s = c.snapshot.now_s
     held = []
-    moved = [abs(permit.power_w - o.memory.power_w) > MOVE_W for permit, o in zip(permits, c.outlets, strict=True)]
+    moved = {i for i, (p, o) in enumerate(zip(permits, c.outlets, strict=True)) if abs(p.power_w - o.memory.power_w) > MOVE_W}
     olds = bases or (BaseMemory(now_s, now_s),) * len(c.frame.tree.feeders)
     for place, (old, members) in enumerate(zip(olds, c.frame.tree.below, strict=True)):
         seen = _sample(c, place)
@@ -40,7 +40,7 @@ def hold_bases(c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit])
             peak_w, before_w, since_s = None, peak_w, now_s
         if seen is not None and seen[1] >= old.moved_s + SETTLE_S:
             peak_w = seen[0] if peak_w is None else max(peak_w, seen[0])
-        held.append(BaseMemory(now_s if any(moved[i] for i in members) else old.moved_s, since_s, peak_w, before_w))
+        held.append(BaseMemory(old.moved_s if moved.isdisjoint(members) else now_s, since_s, peak_w, before_w))
     return tuple(held)
 
 

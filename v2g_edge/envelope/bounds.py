@@ -20,7 +20,7 @@ def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
     everybody = range(len(context.outlets))
     under = {meter.id: span.members for meter, span in zip(context.meters, context.frame.spans, strict=True)}
     place = {evse: (index,) for index, evse in enumerate(context.frame.ids)}
-    bounds = [_own(context, outlet) for outlet in context.outlets]
+    bounds = [_own(context, outlet, rated) for outlet, rated in zip(context.outlets, context.frame.rated, strict=True)]
     for row, latch in verdict.active:
         scope = under if row.scope == "meter" else place
         action = action_of(row, latch)
@@ -37,16 +37,12 @@ def room(bounds: list[Bound]) -> tuple[float, float]:
     return max([bound.min_w for bound in bounds]), min([bound.max_w for bound in bounds])
 
 
-def _own(c: Context, o: Outlet) -> list[Bound]:
+def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
     evse, vehicle, kind = o.evse, o.vehicle, o.kind
     if vehicle is None:
         return [Bound(0.0, 0.0, "no_vehicle", "nothing is plugged in")]
-    discharge_w = evse.max_discharge_w if evse.discharge_by != "none" else 0.0
     gives_w = max(known_or(vehicle.max_discharge_w, 0.0), 0.0)
-    bounds = [
-        Bound(-discharge_w, evse.max_charge_w, "charger_rating", "site file, evses"),
-        Bound(-gives_w, ANY_W, "vehicle_limits", "discharge limit reported by the vehicle (0: none reported)"),
-    ]
+    bounds = [rated, Bound(-gives_w, ANY_W, "vehicle_limits", "discharge limit reported by the vehicle (0: none reported)")]
     if c.grid.share < 1.0:
         bounds.append(Bound(-evse.max_discharge_w * c.grid.share, ANY_W, "enter_service_ramp", c.grid.service))
     if evse.cooling_loop:

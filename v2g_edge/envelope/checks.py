@@ -91,8 +91,10 @@ def _disobeys(c: Context, o: Outlet, *, held: bool) -> str:
     # An unknown power never begins this and never ends it. Where the lease has run out, the default profile is what is obeyed.
     tol_w, permit_w, droop_w = c.site.safety.obey_tolerance_w, o.memory.power_w, o.memory.droop_w
     most_w = max(permit_w + droop_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
-    obeys = o.state.follows and (min(permit_w - droop_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w if o.metered else not held)
-    return "" if obeys else f"{o.power_w:.0f} W (0: unknown), permit {permit_w:.0f}±{droop_w:.0f} W, follows: {o.state.follows}"
+    between = min(permit_w - droop_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w
+    if o.state.follows and (between if o.metered else not held):
+        return ""
+    return f"{o.power_w:.0f} W (0: unknown), permit {permit_w:.0f}±{droop_w:.0f} W, follows: {o.state.follows}"
 
 
 def _unauthorised(c: Context, o: Outlet) -> str:
@@ -107,7 +109,7 @@ def _unauthorised(c: Context, o: Outlet) -> str:
 def _worn(o: Outlet) -> str:
     """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as used up."""
     v, kind = o.vehicle, o.kind
-    if v is None or kind is None or min(kind.warranty_discharge_wh, kind.warranty_discharge_h, kind.warranty_efc) >= ANY_W:
+    if v is None or kind is None or ANY_W <= kind.warranty_discharge_wh == kind.warranty_discharge_h == kind.warranty_efc:
         return ""
     lives = (v.life_discharge_wh, v.life_discharge_h, v.life_discharge_efc)
     caps = ((kind.warranty_discharge_wh, "Wh"), (kind.warranty_discharge_h, "h"), (kind.warranty_efc, "EFC"))
@@ -154,8 +156,9 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not o.listens
         and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: {o.state.link.connected}"
         for o in c.outlets]),
-    _evse("charger_faulted", A.ZERO, lambda c, _: [_stopped(o, "all") for o in c.outlets]),
-    _evse("charger_impaired", A.EXPORT_OFF, lambda c, _: [_stopped(o, "discharge") for o in c.outlets]),
+    _evse("charger_faulted", A.ZERO, lambda c, _: [
+        (o.state.fault or o.state.status == "faulted") and _stopped(o, "all") for o in c.outlets]),
+    _evse("charger_impaired", A.EXPORT_OFF, lambda c, _: [o.state.fault and _stopped(o, "discharge") for o in c.outlets]),
     _evse("ev_connection_lost", A.EXPORT_OFF, lambda c, _: [o.state.status in {"available", "unavailable"} and o.vehicle
         and f"charger says {o.state.status} within a session" for o in c.outlets], "when_unplugged"),
     _evse("no_dead_man", A.EXPORT_OFF, lambda c, _: [

@@ -6,6 +6,7 @@ whole envelope monotone (design 4.10).
 
 from typing import Final, NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.envelope.memory import EnvelopeMemory
@@ -27,7 +28,7 @@ TURN_SHARE: Final = 0.05
 """Chargers must have moved by this much, and this share of the feeder's limit, before a meter's direction says anything."""
 
 
-class Outlet(NamedTuple):
+class Outlet(Struct, frozen=True, gc=False):
     """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``metered``: its power is fresh, or it is
     idle: nothing is plugged in and it listens.
 
@@ -128,10 +129,9 @@ def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: l
         alive = all(is_fresh(reading, now_s, safety.meter_max_age_s) for reading in wanted)
         slack_w = span.limit_w * safety.feeder_margin_pct / 100.0 + safety.obey_tolerance_w
         below = [outlets[i] for i in span.members]
-        dark = [o.evse for o in below if not o.metered]
-        seen = [(o.power_w, o.memory.power_w, o.memory.droop_w) for o in below if o.metered]
-        low_w = sum([min(w, told_w - droop_w) for w, told_w, droop_w in seen]) - sum([evse.max_discharge_w for evse in dark])
-        high_w = sum([max(w, told_w + droop_w) for w, told_w, droop_w in seen]) + sum([evse.max_charge_w for evse in dark])
+        dark, lit = [o.evse for o in below if not o.metered], [o for o in below if o.metered]
+        low_w = sum([min(o.power_w, o.memory.power_w - o.memory.droop_w) for o in lit]) - sum([e.max_discharge_w for e in dark])
+        high_w = sum([max(o.power_w, o.memory.power_w + o.memory.droop_w) for o in lit]) + sum([e.max_charge_w for e in dark])
         low_w, high_w = low_w + span.base_min_w - slack_w, high_w + span.base_max_w + slack_w
         power_w = fresh_or(state.power_w, now_s, safety.meter_max_age_s, low_w)
         words = f"{power_w:.0f} W; its chargers and base load make {low_w:.0f} to {high_w:.0f} W"

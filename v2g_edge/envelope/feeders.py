@@ -8,6 +8,8 @@ readings would leave of it: when a reading goes missing, the others get no more 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Measured, fresh_or
@@ -21,7 +23,7 @@ TRIAL_S: Final = 300.0
 Cut = dict[str, Bound]
 
 
-class Exposure(NamedTuple):
+class Exposure(Struct, frozen=True, gc=False):
     """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the effect is seen. One
     that ``tries`` was told to discharge and never seen to: it may charge at its rating instead, and that room is nobody else's.
     """
@@ -104,13 +106,15 @@ def _trials(c: Context, lows_w: list[float]) -> list[int]:
 
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
     rows, charging = [], sign > 0.0
-    for o, wish_w, (listens, charge_w, discharge_w, tries) in zip(c.outlets, wished_w, exposures, strict=True):
-        mine_w = max(sign * wish_w, 0.0)
-        proven_w, now_w = (min(mine_w, o.evse.fallback_w), charge_w) if charging else (0.0, discharge_w)
-        last_w = max(sign * o.memory.power_w + o.memory.droop_w, 0.0)
-        fixed = not listens or (tries and charging)
-        busy_w, fixed_w = (0.0, now_w) if fixed else (max(now_w, last_w), 0.0)
-        most_w = fixed_w + max(mine_w, busy_w + max(mine_w - last_w, 0.0))
+    for o, wish_w, e in zip(c.outlets, wished_w, exposures, strict=True):
+        mine_w, last_w = sign * wish_w, sign * o.memory.power_w + o.memory.droop_w
+        mine_w, last_w = mine_w if mine_w > 0.0 else 0.0, last_w if last_w > 0.0 else 0.0
+        proven_w, now_w = (min(mine_w, o.evse.fallback_w), e.charge_w) if charging else (0.0, e.discharge_w)
+        if e.listens and not (e.tries and charging):
+            busy_w, fixed_w = now_w if now_w > last_w else last_w, 0.0
+            most_w = busy_w + mine_w - last_w if mine_w > last_w else busy_w
+        else:
+            busy_w, fixed_w, most_w = 0.0, now_w, now_w + mine_w
         rows.append((mine_w, proven_w, last_w, busy_w, fixed_w, most_w))
     return _Side(sign, charging, *zip(*rows, strict=True))
 
@@ -120,11 +124,10 @@ def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_L
     feeder, current = c.frame.tree.feeders[place], c.frame.tree.feeders[place].current
     free = 1.0 - c.site.safety.feeder_margin_pct / 100.0
     state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
-    power = state.power_w if state else None
     side, limit_w = ("import", feeder.import_limit_w) if charging else ("export", feeder.export_limit_w)
     base_w = base_w if charging else -c.frame.tree.base_min_w[place]
     source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W"
-    limits = [_Limit(limit_w * free, base_w, power, None, source)]
+    limits = [_Limit(limit_w * free, base_w, state.power_w if state else None, None, source)]
     if current is None:
         return limits
     volts = state.phase_voltage_v if state else c.grid_meter.phase_voltage_v if c.grid_meter else None
@@ -144,9 +147,8 @@ def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_L
 
 def _voltage(c: Context, measured: Measured) -> float:
     """The voltage that turns A into W: nominal, or the measured one where that is lower; unknown counts as the lowest."""
-    lowest_v = LOWEST_V_PU * c.site.grid.nominal_v
-    v = fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v)
-    return max(min(v, c.site.grid.nominal_v), lowest_v)
+    lowest_v, nominal_v = LOWEST_V_PU * c.site.grid.nominal_v, c.site.grid.nominal_v
+    return max(min(fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v), nominal_v), lowest_v)
 
 
 def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trials: list[int], cuts: list[Cut]) -> None:

@@ -14,13 +14,13 @@ SLACK_W: Final = 1.0
 
 def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tuple[Permit, ...]:
     """The same permits, or ``InvariantBroken`` with the one that must not be."""
-    if tuple(permit.evse for permit in permits) != tuple(evse.id for evse in site.evses):
+    if [permit.evse for permit in permits] != [evse.id for evse in site.evses]:
         raise InvariantBroken("permits do not name every outlet exactly once, in the site's order")
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
     # Charging and export, each in all and of chargers on L1, L2, L3 alone; then the base load, least and most: own, then all.
     own_w = {feeder.id: [0.0] * 8 + [feeder.base_load_min_w, feeder.base_load_max_w] for feeder in site.feeders}
     for evse, state, permit in zip(site.evses, snapshot.evses, permits, strict=True):
-        least_w, most_w, sums_w = permit.least_w, permit.most_w, own_w[evse.feeder]
+        least_w, most_w, sums_w = permit.power_w - permit.droop_w, permit.power_w + permit.droop_w, own_w[evse.feeder]
         _may(site, snapshot, evse, state, permit, least_w, most_w)
         if least_w < 0.0 and not state.proven_discharge:
             most_w = evse.max_charge_w  # it may charge instead

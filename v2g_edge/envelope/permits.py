@@ -54,9 +54,8 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     quarantined = {latch.subject for row, latch in verdict.active if row.id in {"disobedient", "priority_charging"}}
     exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
     asked = [wishes.get(i, NOTHING) for i in frame.ids]
-    rated = [(w, -e.max_discharge_w * (e.discharge_by != "none"), e.max_charge_w) for w, e in zip(asked, site.evses, strict=True)]
-    tops_w = [min(max(wish.power_w + wish.droop_w, low_w), high_w) for wish, low_w, high_w in rated]
-    lows_w = [min(max(wish.power_w - wish.droop_w, low_w), high_w) for wish, low_w, high_w in rated]
+    tops_w = [min(max(w.power_w + w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
+    lows_w = [min(max(w.power_w - w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
     live_w = live_bases(context, memory.bases)
     cuts = fit(context, tops_w, lows_w, exposures, live_w)
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
@@ -102,20 +101,23 @@ def _inputs(c: Context, dt_s: float) -> Inputs:
 def _permit(o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
     evse, last_w, wish_w = o.evse, o.memory.power_w, wish.power_w
     low_w, high_w = room(bounds)
-    if low_w <= wish_w <= high_w:
-        power_w, bound_by = wish_w + 0.0, Bound(wish_w, wish_w, "wish", "nothing limits the wish")  # no -0.0 on the wire
+    power_w = (low_w if wish_w < low_w else high_w if wish_w > high_w else wish_w) + 0.0  # no -0.0 on the wire
+    if power_w == wish_w:
+        bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
     else:
-        power_w = (low_w if wish_w < low_w else high_w) + 0.0
         bound_by = next(bound for bound in bounds if (bound.min_w == low_w if wish_w < low_w else bound.max_w == high_w))
-    least_w = (evse.min_discharge_w, evse.min_charge_w) if ramp_w > 0.0 else (0.0, 0.0)  # short ticks must get past these
-    ramped_w = min(max(power_w, -max(ramp_w - min(last_w, 0.0), least_w[0])), max(ramp_w + max(last_w, 0.0), least_w[1]))
-    if ramped_w != power_w:
-        bound_by, power_w = Bound(min(ramped_w, 0.0), max(ramped_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s"), ramped_w
+    if power_w * last_w < 0.0 or abs(power_w) > abs(last_w) + ramp_w:
+        least_w = (evse.min_discharge_w, evse.min_charge_w) if ramp_w > 0.0 else (0.0, 0.0)  # short ticks must get past these
+        ramped_w = min(max(power_w, -max(ramp_w - min(last_w, 0.0), least_w[0])), max(ramp_w + max(last_w, 0.0), least_w[1]))
+        if ramped_w != power_w:
+            power_w = ramped_w
+            bound_by = Bound(min(power_w, 0.0), max(power_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s")
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
         bound_by = Bound(0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power")
         power_w = 0.0
-    free_w = wish.droop_w if o.state.proven_discharge and power_w == wish_w else 0.0  # feeders were asked around the wish only
-    droop_w = max(min(free_w, power_w - low_w, high_w - power_w, o.memory.droop_w + ramp_w), 0.0)
+    droop_w = 0.0
+    if wish.droop_w > 0.0 and o.state.proven_discharge and power_w == wish_w:  # feeders were asked around the wish only
+        droop_w = max(min(wish.droop_w, power_w - low_w, high_w - power_w, o.memory.droop_w + ramp_w), 0.0)
     return Permit(evse.id, power_w, low_w, high_w, lease_s, renew, wish_w, bound_by, droop_w)
 
 

@@ -155,11 +155,8 @@ def _cleared(row: Row, latch: Latch, inputs: Inputs) -> bool:
     may = row.override or row.clear == "by_operator" or latch.subject == NO_ANSWER
     if may and f"{latch.row}:{latch.subject}" in inputs.acknowledged:
         return True
-    gone: dict[Clear, bool] = {
-        "when_gone": True,
-        "after_enter_service": inputs.in_service,
-        "when_unplugged": inputs.sessions.get(latch.subject, "") != latch.session,
-    }
+    unplugged = inputs.sessions.get(latch.subject, "") != latch.session
+    gone: dict[Clear, bool] = {"when_gone": True, "after_enter_service": inputs.in_service, "when_unplugged": unplugged}
     return latch.subject != NO_ANSWER and gone.get(row.clear, False)
 
 

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from v2g_edge.model.site import Site, Vehicle, VehicleType
+from v2g_edge.model.limits import Bound
+from v2g_edge.model.site import Evse, Site, Vehicle, VehicleType
 from v2g_edge.model.tree import Tree, tree_of
 
 
@@ -16,7 +17,9 @@ class Span(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What of a site never changes. ``spans`` stand in the order of ``Site.meters``, ``ids`` in that of ``Site.evses``."""
+    """What of a site never changes. ``spans`` stand in the order of ``Site.meters``, ``ids`` in that of ``Site.evses``, and so do
+    ``rated``: each outlet's bound by its plate, without discharge where none can be commanded.
+    """
 
     site: Site
     tree: Tree
@@ -24,6 +27,7 @@ class Frame(NamedTuple):
     known: dict[str, Vehicle]
     kinds: dict[str, VehicleType]
     spans: tuple[Span, ...]
+    rated: tuple[Bound, ...]
 
 
 def frame_of(site: Site) -> Frame:
@@ -36,6 +40,13 @@ def frame_of(site: Site) -> Frame:
         known={vehicle.id: vehicle for vehicle in site.vehicles},
         kinds={kind.id: kind for kind in site.vehicle_types},
         spans=tuple(_span(site, tree, meter) for meter in site.meters),
+        rated=tuple(_rated(evse) for evse in site.evses),
+    )
+
+
+def _rated(evse: Evse) -> Bound:
+    return Bound(
+        0.0 if evse.discharge_by == "none" else -evse.max_discharge_w, evse.max_charge_w, "charger_rating", "site file, evses"
     )
 
 

@@ -5,7 +5,7 @@ from msgspec import Struct
 from v2g_edge.model.limits import Bound
 
 
-class Permit(Struct, frozen=True, array_like=True):
+class Permit(Struct, frozen=True, array_like=True, gc=False):
     """Setpoint ``power_w`` (+ into the vehicle), a lease of ``valid_for_s`` from the tick that made it.
 
     ``min_w`` ≤ ``power_w`` ≤ ``max_w`` is the room left by all limits at that tick. ``bound_by`` is the limit that kept the

@@ -2,12 +2,14 @@
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, VehicleType
-from v2g_edge.model.snapshot import EvseState, VehicleState
+from v2g_edge.model.snapshot import EvseState
 
 TIME_SLACK: Final = 1.15
 """Chargers deliver 4-6 % less than their plate and taper early (evcc #12733, #12703, #9550): plan for 15 % more time."""
@@ -19,7 +21,7 @@ TARGET_MARGIN_PCT: Final = 0.5
 """Aim this far above the target, so that a meter that rounds down still shows it at departure."""
 
 
-class Need(NamedTuple):
+class Need(Struct, frozen=True, gc=False):
     """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from now (< 0: late).
 
     ``full_w`` is the most it may be told: it may take more than was seen of it so far.
@@ -51,8 +53,10 @@ def need_of(
         return None
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
-    soc_pct = known_or(vehicle.soc_pct, 0.0)
-    target_pct = _target(vehicle, kind, reserve_pct)
+    soc_pct, ceiling_pct = known_or(vehicle.soc_pct, 0.0), kind.max_soc_pct if kind else 100.0
+    target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
+    if reserve_pct > 0.0:
+        target_pct = max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
     departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
     if capacity_wh <= 0.0 or full_w <= 0.0:
         return Need(0.0, 0.0, 0.0, departs_in_s, full_w)
@@ -60,12 +64,6 @@ def need_of(
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
     seconds = _seconds(evse, kind, capacity_wh, min(full_w, drawn_w), soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
     return Need(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, full_w)
-
-
-def _target(vehicle: VehicleState, kind: VehicleType | None, reserve_pct: float) -> float:
-    ceiling_pct = kind.max_soc_pct if kind else 100.0
-    target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
-    return max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
 
 
 def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:

@@ -1,8 +1,9 @@
 """One tick of the rules: what each outlet wants by itself, and how too little power is shared."""
 
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.model.frame import Frame
@@ -60,10 +61,11 @@ def propose_all(
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
     shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s)
-    return (shared if short_wh else offer_response(frame, snapshot, shared, bases_w)), turns
+    armed = not short_wh and any(evse.droop_w for evse in site.evses)
+    return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
 
 
-class Wanting(NamedTuple):
+class Wanting(Struct, frozen=True, gc=False):
     """One vehicle with its need; ``pressed`` is set where the whole fleet's departures leave no time to wait."""
 
     evse: str
@@ -90,20 +92,32 @@ def _press(frame: Frame, needs: dict[str, Wanting], bases_w: tuple[float, ...]) 
 
     When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then are pressed.
     """
-    due = [wanting for wanting in needs.values() if wanting.need.energy_wh > 0.0]
     below: list[list[Wanting]] = [[] for _ in bases_w]
-    for wanting in sorted(due, key=lambda w: (w.need.departs_in_s, w.evse)):
-        for node in frame.tree.above[wanting.place]:
-            below[node].append(wanting)
+    for wanting in needs.values():
+        if wanting.need.energy_wh > 0.0:
+            for node in frame.tree.above[wanting.place]:
+                below[node].append(wanting)
     for place, queue in enumerate(below):
         limit_w = charge_limit(frame, place, bases_w[place])
-        due_wh, last = 0.0, 0
+
+        def is_tight(departs_in_s: float, due_wh: float, limit_w: float = limit_w) -> bool:
+            return departs_in_s * limit_w / 3600.0 <= due_wh * 1.2 + limit_w / 6.0
+
+        soonest_s, due_wh, last = (
+            min([w.need.departs_in_s for w in queue], default=0.0),
+            sum([w.need.energy_wh for w in queue]),
+            0,
+        )
+        if not is_tight(soonest_s, due_wh):
+            continue  # all of it fits before the first departure
+        queue.sort(key=lambda w: (w.need.departs_in_s, w.evse))
+        due_wh = 0.0
         for index, wanting in enumerate(queue, 1):
             due_wh += wanting.need.energy_wh
-            if wanting.need.departs_in_s * limit_w / 3600.0 <= due_wh * 1.2 + limit_w / 6.0:
+            if is_tight(wanting.need.departs_in_s, due_wh):
                 last = index
         for wanting in queue[:last]:
-            needs[wanting.evse] = wanting._replace(pressed=True)
+            needs[wanting.evse] = replace(wanting, pressed=True)
 
 
 def _make_room(
