@@ -19,6 +19,8 @@ def offer_response(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish],
 
     One after the other in the site's order, each as far as its rating and the feeders above it allow in both directions.
     """
+    if not any(evse.droop_w for evse in frame.site.evses):
+        return dict(wishes)
     nodes = range(len(bases_w))
     free_in = [charge_limit(frame, node, bases_w[node]) for node in nodes]
     free_out = [export_limit(frame, node) for node in nodes]

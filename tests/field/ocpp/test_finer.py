@@ -214,6 +214,19 @@ async def test_a_station_that_refuses_dynamic_profiles_gets_absolute_ones(depot:
     await station.close()
 
 
+async def test_a_station_that_takes_no_end_date_gets_no_dynamic_profile(depot: Depot) -> None:
+    """Only the date ends a dynamic lease whatever updates come."""
+    station, port = await charging(depot), depot.central.ports["b3"]
+    station.scripts["SetChargingProfile"] = lambda payload: {
+        "status": "Rejected" if "validTo" in payload["chargingProfile"] else "Accepted"
+    }
+    assert await port.write_permit(permit("b3", 10_000.0)) == "accepted"
+    assert await port.write_permit(permit("b3", 12_000.0)) == "accepted"
+    assert (last(station)["chargingProfileKind"], station.got("UpdateDynamicSchedule")) == ("Absolute", [])
+    assert "validTo" not in last(station)
+    await station.close()
+
+
 async def test_a_reconnected_station_gets_a_whole_profile(depot: Depot) -> None:
     station, port = await charging(depot), depot.central.ports["b3"]
     await port.write_permit(permit("b3", 10_000.0))
