@@ -18,7 +18,7 @@ from v2g_edge.field.ocpp.machine import Machine
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.onboarding import Onboarding
 from v2g_edge.field.ocpp.starting import start_waiting
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.station import ROUTINE_TALK, Station
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.v2x import TELLING, tell_allowed
 from v2g_edge.field.ocpp.v16 import V16
@@ -43,9 +43,10 @@ LOST_MAX: Final = 3
 
 
 class StationLink:
-    """One configured station with at most one live link; the owner of its connection. ``heard`` is told of every call it took.
+    """One configured station with at most one live link; the owner of its connection.
 
-    ``amend`` may take its time over an answer; the station's other messages go on meanwhile.
+    ``heard`` is told of the calls it took, but for what stations say all day. ``amend`` may take its time over an answer; the
+    station's other messages go on meanwhile.
     """
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
@@ -134,7 +135,7 @@ class StationLink:
         except ValueError as fault:  # it echoes what a lenient link let pass
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be answered: {fault}")
         self.station.remember_told(call.action, call.payload)
-        if self.heard is not None:
+        if self.heard is not None and call.action not in ROUTINE_TALK:
             self.heard(self.station.settings.identity, call.action, call.payload)
         if connection is not self.connection:
             return  # gone while the disk wrote

@@ -152,8 +152,9 @@ signed (1.6: SignedUpdateFirmware). A station is good when it has told Installed
 been connected, without a fault and following its setpoints for `soak_s` (default {soak_s:g}). The next wave begins when a
 wave is good. Anything else (a failure, nothing new for `deadline_s`, default {deadline_s:g}, another version, a fault) stops
 it and says which station and why: `rollout-status`, then `rollout-continue` (`retry=true` tries again who failed, else they are
-left out) or `rollout-abort`. A station where a vehicle stands is waited for, or with `busy=skip` left out; at most `at_once`
-(default {at_once}) are under way together. A restart of the daemon changes nothing.
+left out) or `rollout-abort`. A station where a vehicle stands, that is faulted or not connected is waited for, or with
+`busy=skip` left out; at most `at_once` (default {at_once}) are under way together. Nobody is asked before `retrieve_at`;
+`install_at` is handed on. A restart of the daemon changes nothing.
 
 ## What 2.1 adds
 
