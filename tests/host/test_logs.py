@@ -37,6 +37,16 @@ def test_a_line_is_an_event_with_keys(capsys: pytest.CaptureFixture[str]) -> Non
     assert _lines(capsys) == ['timestamp=T level=info event=station_connected station=CP-1 why="first time" ok=true']
 
 
+def test_a_value_cannot_begin_a_line_or_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths and names come from whoever dials."""
+    logs.set_up_logs("info", lambda: "T", "console")
+    structlog.get_logger().info("refused", path="/\x1b[2J\nlevel=info\u202e", name="Säule 7")
+    (line,) = _lines(capsys)
+    assert line.isprintable()
+    assert r"\x1b[2J\nlevel=info\u202e" in line
+    assert "Säule 7" in line
+
+
 def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     """And json is one object a line."""
     logs.set_up_logs("warning", lambda: "T", "json")

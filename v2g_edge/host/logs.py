@@ -97,6 +97,15 @@ class _Foreign(logging.Handler):
         structlog.get_logger().log(record.levelno, "library", logger=record.name, text=text)
 
 
+def _on_one_line(_logger: object, _method: str, entry: EventDict) -> EventDict:
+    """What others send, a path or a name, may not steer the terminal that shows the log. journalctl sees to it by itself."""
+    return {key: _escaped(value) if isinstance(value, str) else value for key, value in entry.items()}
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def set_up_logs(level: Level, wall_text: Callable[[], str], style: Style = "auto") -> None:
     """Configure the whole process. ``wall_text`` gives the time as it should stand in a line (journald has its own)."""
     if style == "auto":
@@ -109,7 +118,9 @@ def set_up_logs(level: Level, wall_text: Callable[[], str], style: Style = "auto
     common.append(structlog.processors.format_exc_info)
     factory: Any = structlog.WriteLoggerFactory(file=sys.stderr)
     last: Any = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
-    if style == "json":
+    if style == "console":
+        common.append(_on_one_line)
+    elif style == "json":
         last = structlog.processors.JSONRenderer()
     elif style == "journal":
         writer = JournalWriter()

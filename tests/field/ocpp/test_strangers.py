@@ -371,3 +371,18 @@ async def test_a_number_written_as_a_text_is_still_that_number(depot: Depot) -> 
         assert (vehicle(depot, evse).vehicle, depot.board.evse(evse).status) == (name, "occupied")
     await old.close()
     await new.close()
+
+
+async def test_words_of_a_station_cannot_steer_the_terminal_of_who_reads_them(depot: Depot) -> None:
+    """A vendor, a card or an error code with escape sequences, line ends or a megabyte in it."""
+    station = await Peer.dial(depot.port, "old", "1.6")
+    evil = "\x1b[2Jlevel=info\nall is well\u202e"
+    await say(station, "BootNotification", {"chargePointVendor": evil, "chargePointModel": "m" * 100_000})
+    await say(station, "StatusNotification", status_16(1, "Faulted", evil))
+    await say(station, "StartTransaction", {"connectorId": 1, "idTag": evil, "meterStart": 0, "timestamp": AT})
+    shown = depot.central.describe()[0]
+    state = depot.board.evse("b1")
+    words = (shown["vendor"], shown["model"], state.fault, vehicle(depot, "b1").vehicle)
+    assert all(word.isprintable() and len(word) <= 255 for word in words)
+    assert words[3] == "\ufffd[2Jlevel=info\ufffdall is well\ufffd"
+    await station.close()

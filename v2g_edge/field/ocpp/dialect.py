@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import structlog
 
-from v2g_edge.field.ocpp.facts import Identity
+from v2g_edge.field.ocpp.facts import Identity, readable
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.when import format_wall
@@ -101,4 +101,4 @@ class Dialect(ABC):
 
 def named(payload: Payload, *keys: str) -> Identity:
     """Vendor, model, firmware and serial number from under ``keys``; "" where one was left out."""
-    return Identity(*(str(payload.get(key, "")) for key in keys))
+    return Identity(*(readable(payload.get(key, "")) for key in keys))

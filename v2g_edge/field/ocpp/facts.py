@@ -1,6 +1,6 @@
 """What stations say, in one vocabulary for all versions. Power + is into the vehicle, whatever the wire's words."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -8,6 +8,15 @@ from msgspec.structs import replace
 from v2g_edge.model.snapshot import EvseStatus
 
 SessionPhase = Literal["started", "updated", "ended"]
+
+
+TEXT_MAX: Final = 255
+"""Characters kept of a word of a station: the longest that a schema allows for a name or an identifier (2.1 idToken)."""
+
+
+def readable(text: object) -> str:
+    """A station's word as people may see it: short, on one line, and without what would steer their terminal."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)[:TEXT_MAX])
 
 
 class Identity(Struct, frozen=True):

@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.facts import Needs, Sample, Session, SessionEvent
+from v2g_edge.field.ocpp.facts import Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.field.ocpp.make import Make
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.store import TransactionStore
@@ -98,7 +98,7 @@ class Sessions:
     def _vehicle(self, known: str, told: str) -> str:
         """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may carry another's card."""
         stays = not told or known.casefold() in self._vehicles
-        return known if stays else self._vehicles.get(told.casefold(), told)
+        return known if stays else self._vehicles.get(told.casefold(), readable(told))
 
     def _is_past(self, outlet: Outlet, session: Session, event: SessionEvent) -> bool:
         """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present first (2.x)."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from v2g_edge.field.ocpp.dialect import Dialect, Payload, named
-from v2g_edge.field.ocpp.facts import Identity, SessionEvent, StatusReport
+from v2g_edge.field.ocpp.facts import Identity, SessionEvent, StatusReport, readable
 from v2g_edge.field.ocpp.metering import read_samples
 from v2g_edge.field.ocpp.station import Station
 from v2g_edge.field.ocpp.tokens import V16_STATUS
@@ -61,7 +61,7 @@ class V16(Dialect):
         return {"idTagInfo": info}
 
     def _status(self, payload: Payload) -> Payload:
-        status, error = _STATUS.get(payload["status"], "unknown"), str(payload.get("errorCode", "NoError"))
+        status, error = _STATUS.get(payload["status"], "unknown"), readable(payload.get("errorCode", "NoError"))
         fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
         self._station.took_status(StatusReport(int(payload["connectorId"]), 0, status, fault))
         return {}
