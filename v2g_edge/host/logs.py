@@ -98,12 +98,17 @@ class _Foreign(logging.Handler):
 
 
 def _on_one_line(_logger: object, _method: str, entry: EventDict) -> EventDict:
-    """What others send, a path or a name, may not steer the terminal that shows the log. journalctl sees to it by itself."""
-    return {key: _escaped(value) if isinstance(value, str) else value for key, value in entry.items()}
+    """What others send, a path or a name, may not steer the terminal that shows the log. journalctl sees to it by itself.
+
+    Line ends are written as \\n by the renderer.
+    """
+    return {key: _shown(value) if isinstance(value, str) else value for key, value in entry.items()}
 
 
-def _escaped(text: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def _shown(text: str) -> str:
+    return (
+        text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    )
 
 
 def set_up_logs(level: Level, wall_text: Callable[[], str], style: Style = "auto") -> None:
