@@ -216,15 +216,15 @@ def test_two_plans_of_one_picture_are_the_same() -> None:
 
 
 def test_thirty_vehicles_over_a_day_take_a_fraction_of_a_tick() -> None:
-    """The aim is 20 ms; best of five on a shared machine, with room for a slow one."""
+    """The aim is 20 ms; best of five, of processor time: what else the machine does says nothing. With room for a slow one."""
     site = small_site(30)
     snapshot = snapshot_of(site, departure_wall_s=Reading(WALL_S + 86_000.0, 100.0))
     prices = prices_of(*(0.1 + 0.01 * (n * 7 % 13) for n in range(25)))
     best_s = 1.0
     for _ in range(5):
-        begin_s = time.perf_counter()
+        begin_s = time.process_time()
         plan = made(site, snapshot, prices)
-        best_s = min(best_s, time.perf_counter() - begin_s)
+        best_s = min(best_s, time.process_time() - begin_s)
     assert len(plan.slots) == 96
     assert best_s < 0.06
 
