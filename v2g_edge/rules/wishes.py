@@ -145,14 +145,14 @@ def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
 def _ask(wanted: Wanting, planned_w: float | None, rating_w: float) -> Wish:
     """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks."""
     need = wanted.need
+    if need.energy_wh <= 0.0 and planned_w is None and not wanted.pressed:
+        return Wish(wanted.evse, 0.0, 0.0, "idle")
     urgency = min(max(URGENT - need.latest_start_s / max(need.departs_in_s, 3600.0), 0.0), 10.0)
     if wanted.pressed:
         return Wish(wanted.evse, need.full_w, max(urgency, URGENT), "departure" if need.departs_in_s >= 0.0 else "overdue")
     if planned_w is not None:
         return Wish(wanted.evse, min(max(planned_w, -rating_w), need.full_w), min(urgency, 0.99), "plan")
-    if need.energy_wh > 0.0:
-        return Wish(wanted.evse, need.full_w, min(urgency, 0.99), "charge")
-    return Wish(wanted.evse, 0.0, 0.0, "idle")
+    return Wish(wanted.evse, need.full_w, min(urgency, 0.99), "charge")
 
 
 def _split(site: Site, needs: dict[str, Wanting], asked: dict[str, Wish], slot: Slot) -> None:
