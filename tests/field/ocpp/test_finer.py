@@ -252,6 +252,16 @@ async def test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_reject
     await station.close()
 
 
+async def test_the_lease_of_the_last_vehicle_is_told_to_nobody(depot: Depot) -> None:
+    station, port = await charging(depot), depot.central.ports["b3"]
+    await port.write_permit(permit("b3", 10_000.0))
+    await station.call("TransactionEvent", transaction("Ended", 1))
+    info = {"transactionInfo": {"transactionId": "t-2"}}
+    await station.call("TransactionEvent", {**STARTED, **info})
+    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE}) == {"status": "Rejected"}
+    await station.close()
+
+
 async def test_who_asks_while_a_stop_is_on_its_way_is_not_encouraged(depot: Depot) -> None:
     station, port = await charging(depot), depot.central.ports["b3"]
     await port.write_permit(permit("b3", -10_000.0))

@@ -106,6 +106,28 @@ async def test_each_alarm_ends_by_itself_and_no_status_ends_one(depot: Depot) ->
     await station.close()
 
 
+async def test_a_fault_of_the_outlet_outlasts_an_alarm_of_the_inverter(depot: Depot) -> None:
+    station = await ready(depot, "newest", "2.1")
+    await station.call("StatusNotification", {"timestamp": AT, "connectorStatus": "Faulted", "evseId": 1, "connectorId": 1})
+    alarm = {"controlType": "HVMustTrip", "gridEventFault": "OverVoltage", "timestamp": AT}
+    await station.call("NotifyDERAlarm", alarm)
+    await station.call("NotifyDERAlarm", {**alarm, "alarmEnded": True})
+    assert depot.board.evse("b3").fault == "Faulted"
+    await station.close()
+
+
+async def test_a_boot_ends_alarms_and_priority(depot: Depot) -> None:
+    station = await ready(depot, "newest", "2.1")
+    await station.call("TransactionEvent", STARTED)
+    await station.call("NotifyPriorityCharging", {"transactionId": "t-1", "activated": True})
+    await station.call("NotifyDERAlarm", {"controlType": "HVMustTrip", "timestamp": AT})
+    assert (depot.board.evse("b3").fault, depot.board.evse("b3").priority) == ("DER HVMustTrip", True)
+    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
+    await station.call("StatusNotification", {"timestamp": AT, "connectorStatus": "Occupied", "evseId": 1, "connectorId": 1})
+    assert (depot.board.evse("b3").fault, depot.board.evse("b3").priority) == ("", False)
+    await station.close()
+
+
 async def test_a_control_that_ceases_ends_the_discharge_while_it_runs_and_a_droop_does_not(depot: Depot) -> None:
     station = await ready(depot, "newest", "2.1")
     droop = {"priority": 0, "overFreq": 50.2, "underFreq": 49.8, "overDroop": 0.05, "underDroop": 0.05, "responseTime": 2}
@@ -226,6 +248,8 @@ async def test_who_may_feed_back_is_told_so_when_it_is_authorised(depot: Depot, 
     answer = await station.call("Authorize", {"idToken": {"idToken": card, "type": "MacAddress"}})
     assert answer["idTokenInfo"]["status"] == "Accepted"
     assert len(answer.get("allowedEnergyTransfer", ())) == modes
+    started = {**STARTED, "idToken": {"idToken": card, "type": "MacAddress"}}
+    assert (await station.call("TransactionEvent", started)).keys() == {"idTokenInfo"}
     await station.close()
 
 
