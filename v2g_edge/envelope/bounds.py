@@ -54,8 +54,7 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
         bounds.append(Bound(0.0, ANY_W, "vehicle_unknown", "the vehicle is not in the site file"))
         return bounds
     # Participation by health: an old battery gives less of what its type may give.
-    soh_pct = known_or(vehicle.soh_pct, 0.0) if kind.soh_floor_pct > 0.0 else 100.0
-    share = 1.0 if soh_pct >= 100.0 else max(soh_pct / 100.0, 0.0)
+    share = min(max(known_or(vehicle.soh_pct, 0.0) / 100.0, 0.0), 1.0) if kind.soh_floor_pct > 0.0 else 1.0
     bounds.append(Bound(-kind.max_discharge_w * share, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH"))
     if kind.pack_max_c < ANY_W:
         _add_derating(bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c))
