@@ -143,5 +143,6 @@ async def responding(now: float, key: Key | None = None, *, delegated: bool = Fa
         yield responder
     finally:
         server.close()
+        await asyncio.sleep(0)  # who was accepted in this turn of the loop has begun now
         await asyncio.gather(*responder.serving)
         await server.wait_closed()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import ocsp as library
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.peer import AT_S, Peer
+from tests.field.ocpp.peer import AT_S, Peer, until
 from tests.field.ocpp.responder import PEM, Issuer, Responder, responding
 from v2g_edge.field.ocpp import ocsp
 from v2g_edge.field.ocpp.server import CentralSystem
@@ -114,6 +114,7 @@ async def test_the_station_is_heard_while_a_responder_thinks(tmp_path: Path) -> 
         station = await Peer.dial(depot.port, "newest", "2.1")
         data = {"ocspRequestData": responder.issuer.data(responder.certificate(), responder.url)}
         asked = asyncio.get_running_loop().create_task(station.call("GetCertificateStatus", data))
+        await until(lambda: responder.asked == 1)
         done = await depot.central.perform("newest", "clear-cache", {})
         assert done["outcome"] == "answered"
         assert not asked.done()

@@ -148,14 +148,17 @@ async def _fetch(parts: SplitResult, body: bytes) -> bytes:
 
 def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> bytes:
     headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
-    connection.request("POST", path, body, headers)
-    with connection.getresponse() as response:
-        found = response.read(ANSWER_MAX + 1)
-        if response.status != http.client.OK:
-            raise ValueError(f"HTTP status {response.status}")
-        if len(found) > ANSWER_MAX:
-            raise ValueError(f"more than {ANSWER_MAX} octets")
-        return found
+    try:
+        connection.request("POST", path, body, headers)
+        with connection.getresponse() as response:
+            found = response.read(ANSWER_MAX + 1)
+            if response.status != http.client.OK:
+                raise ValueError(f"HTTP status {response.status}")
+            if len(found) > ANSWER_MAX:
+                raise ValueError(f"more than {ANSWER_MAX} octets")
+            return found
+    finally:
+        connection.close()  # also where nobody waited until it was open
 
 
 def _read(der: bytes, question: Question, now_wall_s: float, issuers: Sequence[x509.Certificate]) -> Answer:
