@@ -87,3 +87,14 @@ def test_what_the_vehicle_was_seen_to_take_is_shown_while_it_is_there() -> None:
     assert row(with_first(vehicle=None), told)["takes_w"] is None
     assert row(healthy(SITE), DepartureMemory(draws=(Draw("another", learned_w=22_000.0), None)))["takes_w"] is None
     assert row(healthy(SITE), DepartureMemory())["takes_w"] is None
+
+
+def test_a_droop_shows_beside_its_setpoint_and_only_where_there_is_one() -> None:
+    snapshot = healthy(SITE)
+    outcome = outcome_of(snapshot)
+    assert not [line for line in why_lines(describe_why(SITE, snapshot, outcome, "b1")) if "response" in line]
+    first = replace(outcome.permits[0], droop_w=12_000.0)
+    drooping = replace(outcome, permits=(first, *outcome.permits[1:]))
+    assert "  response   +12.0 kW or as much less, by the grid's frequency" in why_lines(
+        describe_why(SITE, snapshot, drooping, "b1")
+    )

@@ -64,6 +64,7 @@ def lines_of(why: dict[str, Any]) -> list[str]:
         f"{why['evse']} at {local_time(why['wall_s'], '%Y-%m-%d %H:%M:%S %Z')} (tick {why['seq']})",
         f"  wanted     {kilowatts(why['wish_w'])} kW, because: {why['reason']}",
         f"  permitted  {kilowatts(why['permit_w'])} kW for {number(why['valid_for_s'])} s; room {room} kW",
+        *([f"  response   {kilowatts(why['droop_w'])} kW or as much less, by the grid's frequency"] if why["droop_w"] else []),
         f"  measured   {kilowatts(why['measured_w'])} kW; last command {why['ack']}",
         *(
             [f"  takes      {kilowatts(why['takes_w'])} kW at most, as it says or as was seen"]

@@ -112,6 +112,7 @@ def describe_why(site: Site, snapshot: Snapshot, outcome: Outcome, evse_id: str)
         "wish_w": permit.wish_w,
         "reason": wish.reason if wish else "no vehicle",
         "permit_w": permit.power_w,
+        "droop_w": permit.droop_w,
         "room_w": [permit.min_w, permit.max_w],
         "valid_for_s": permit.valid_for_s,
         "measured_w": _power(site, snapshot, index),
