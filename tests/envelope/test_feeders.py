@@ -172,8 +172,10 @@ def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None
     assert exposure(lapsed) == Exposure(False, 6_000.0, 0.0)
 
 
-def test_a_charger_without_dead_man_keeps_what_it_had_after_its_lease() -> None:
-    scene = outlets(charging(2, 30_000.0), dead_man="none")
+@pytest.mark.parametrize("dead_man", ["none", "contactor"])
+def test_a_charger_without_dead_man_of_its_own_keeps_what_it_had_after_its_lease(dead_man: str) -> None:
+    """A contactor opens when we die, not when the charger falls silent while we feed it."""
+    scene = outlets(charging(2, 30_000.0), dead_man=dead_man)
     silent = with_evse(scene, 0, link=replace(scene.snapshot.evses[0].link, connected=False))
     lapsed = with_memory(silent, 0, lease_until_s=NOW_S - 1.0)
     assert exposure(lapsed) == Exposure(False, 30_000.0, 0.0)

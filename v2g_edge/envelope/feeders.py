@@ -42,7 +42,7 @@ def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
         return Exposure(False, evse.fallback_w, 0.0)
     if quarantined:
         return Exposure(False, evse.max_charge_w, most_discharge_w)
-    if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man != "none":
+    if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man not in {"none", "contactor"}:
         return Exposure(False, evse.fallback_w, 0.0)
     if o.vehicle is None and o.listens:
         return Exposure(True, 0.0, 0.0)
