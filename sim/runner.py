@@ -55,10 +55,14 @@ def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bo
 def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     if (state_dir / "journal.db").exists():
         raise FileExistsError(f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal")
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR if quiet else logging.INFO))
     gc.freeze()
-    with serial_in_memory():
-        world = run_virtual(play(scenario, state_dir))
+    try:
+        with serial_in_memory():
+            world = run_virtual(play(scenario, state_dir))
+    finally:
+        structlog.configure(**before)  # others of this process have a log of their own
     return make_report(world, state_dir / "journal.db")
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import replace
 
 from sim.__main__ import main
@@ -113,3 +114,9 @@ def test_a_report_with_a_broken_promise_is_told_so() -> None:
     broken = {"time": "t", "place": "main", "rule": "r", "found": 2, "allowed": 1, "unit": "W", "lasted_s": 3}
     assert not kept({**whole, "violations": [broken]})
     assert "r at main: 2 W, allowed 1" in as_text({**whole, "violations": [broken]})
+
+
+def test_a_quiet_run_leaves_the_log_of_its_process_as_it_was() -> None:
+    before = structlog.get_config()
+    run_scenario(replace(peak(), duration_s=20.0))
+    assert structlog.get_config() == before
