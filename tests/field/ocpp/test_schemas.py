@@ -1,9 +1,11 @@
 """What the validators accept, what they refuse, and with which error code."""
 
+import msgspec
 import pytest
 
 from tests.field.ocpp.samples import sample
-from v2g_edge.field.ocpp.messages import SENDS, VERSIONS, Version, known_actions
+from v2g_edge.field.ocpp.machine import Machine
+from v2g_edge.field.ocpp.messages import FROM_STATION, SENDS, VERSIONS, Version, known_actions
 from v2g_edge.field.ocpp.schemas import PROBLEMS_MAX, problems
 
 
@@ -76,3 +78,16 @@ def test_numbers_that_json_cannot_hold_are_refused() -> None:
         "chargingSchedulePeriod": [period],
     }
     assert problems("2.0.1", "GetCompositeSchedule", "response", {"status": "Accepted", "schedule": payload}) != ()
+
+
+def test_an_empty_answer_is_let_out_exactly_where_the_schema_takes_it() -> None:
+    for version, actions in FROM_STATION.items():
+        for action in actions:
+            machine = Machine(version, "central")
+            machine.receive(msgspec.json.encode([2, "1", action, sample(version, action, "request")]), 0.0)
+            if problems(version, action, "response", {}):
+                with pytest.raises(ValueError, match=action):
+                    machine.answer("1", {})
+            else:
+                machine.answer("1", {})
+                assert machine.frames() == [b'[3,"1",{}]']
