@@ -100,6 +100,11 @@ class Responder:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET"):
+            self.asked += 1
+            crl = self._list()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(crl) + crl)
+            return
         length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
         body = await reader.readexactly(length)
         self.asked += 1
@@ -110,6 +115,17 @@ class Responder:
         else:
             der = {"huge": b"x" * 1_000_000, "garbage": b"garbage"}.get(self.answer) or self._der(body)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(der) + der)
+
+    def _list(self) -> bytes:
+        """The revocation list: everything known is in it when the answer is "revoked"."""
+        old = timedelta(days=30 if self.answer == "stale" else 0)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.issuer.certificate.subject)
+        builder = builder.last_update(self.issuer.now - old).next_update(self.issuer.now - old + timedelta(hours=12))
+        for serial in self.known if self.answer == "revoked" else ():
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(self.issuer.now).build()
+            builder = builder.add_revoked_certificate(entry)
+        crl = builder.sign(self.issuer.key, hashes.SHA256())
+        return crl.public_bytes(PEM if self.answer == "unknown" else serialization.Encoding.DER)
 
     def _der(self, body: bytes) -> bytes:
         if self.answer == "busy":

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import ocsp as library
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.peer import AT_S, Peer, until
+from tests.field.ocpp.peer import AT, AT_S, Peer, until
 from tests.field.ocpp.responder import PEM, Issuer, Responder, responding
 from v2g_edge.field.ocpp import ocsp
 from v2g_edge.field.ocpp.server import CentralSystem
@@ -148,10 +148,33 @@ async def test_a_word_that_leads_to_no_known_issuer_is_not_passed_on(tmp_path: P
         assert (await chain_status(depot, forged))["status"] == "Failed"
 
 
-async def test_a_revocation_list_is_not_fetched_and_nobody_is_asked_by_default(tmp_path: Path) -> None:
-    async with responding(AT_S) as responder, asking(tmp_path) as depot:
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+@pytest.mark.parametrize(
+    ("answer", "word", "until"),
+    [("good", "Good", HALF_DAY), ("unknown", "Good", HALF_DAY), ("revoked", "Revoked", HALF_DAY), ("stale", "Failed", AT)],
+)
+async def test_a_revocation_list_of_a_known_issuer_tells_too(
+    tmp_path: Path, answer: str, word: str, until: str, kind: str
+) -> None:
+    """As DER and (here "unknown") as PEM."""
+    key = rsa.generate_private_key(65_537, 2_048) if kind == "rsa" else None
+    async with (
+        responding(AT_S, key) as responder,
+        asking(tmp_path, "localhost", issuers=text(responder.issuer.certificate)) as depot,
+    ):
+        responder.answer = answer
+        row = await chain_status(depot, responder, source="CRL")
+        assert (row["status"], row["nextUpdate"], row["source"]) == (word, until, "CRL")
+
+
+async def test_a_list_of_somebody_else_clears_nobody_and_nobody_is_asked_by_default(tmp_path: Path) -> None:
+    stranger = Issuer(AT_S)
+    async with responding(AT_S) as responder, asking(tmp_path, "localhost", issuers=text(stranger.certificate)) as depot:
         assert (await chain_status(depot, responder, source="CRL"))["status"] == "Failed"
-        assert (await chain_status(depot, responder))["status"] == "Failed"
+        assert responder.asked == 1
+    async with responding(AT_S) as responder, asking(tmp_path) as depot:
+        for source in ("CRL", "OCSP"):
+            assert (await chain_status(depot, responder, source=source))["status"] == "Failed"
         assert responder.asked == 0
 
 

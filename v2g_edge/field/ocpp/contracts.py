@@ -69,14 +69,13 @@ class Contracts:
         return {"certificateStatus": list(await asyncio.gather(*(self._row(row) for row in rows)))}
 
     async def _row(self, row: Payload) -> Payload:
-        """One certificate; revocation lists are not fetched."""
+        """One certificate: the first of the addresses whose word leads to an issuer that we know."""
         word, until_wall_s = "Failed", self._clock.wall_s()
-        if row["source"] == "OCSP":
-            for url in row["urls"]:
-                found = await self._ocsp.ask(Question.read(row["certificateHashData"]), str(url))
-                if found is not None and found.proven:
-                    word, until_wall_s = found.word, found.next_wall_s
-                    break
+        for url in row["urls"]:
+            found = await self._ocsp.ask(Question.read(row["certificateHashData"]), str(url), in_list=row["source"] == "CRL")
+            if found is not None and found.proven:
+                word, until_wall_s = found.word, found.next_wall_s
+                break
         named = {"certificateHashData": row["certificateHashData"], "source": row["source"]}
         return {**named, "status": word, "nextUpdate": format_wall(until_wall_s)}
 

@@ -1,4 +1,4 @@
-"""Whether a vehicle's certificates still stand: asked of an OCSP responder (RFC 6960) on behalf of a station, and kept a while.
+"""Whether a vehicle's certificates still stand: asked of an OCSP responder (RFC 6960) or a revocation list, and kept a while.
 
 Only hosts that the site file lists are asked, without redirects, within time and size limits. What a responder says is passed on
 as it is where the station checks it itself (GetCertificateStatus). Where we say it in our own words, its signature must lead to
@@ -31,11 +31,14 @@ log = structlog.get_logger()
 ANSWER_S: Final = 8.0
 """A station waits 30 s for our answer, a driver less."""
 ANSWER_MAX: Final = 64 << 10
-"""An OCSP response with its certificates is two to five kilobytes."""
+LIST_MAX: Final = 4 << 20
+"""Octets. An OCSP response with its certificates is two to five kilobytes; a list has 40 for each revoked certificate."""
 AT_ONCE: Final = 4
 CACHE_MAX: Final = 256
 CLOCKS_S: Final = 300.0
 """A responder's clock may be so far ahead of ours."""
+
+_HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 
 Word = Literal["Good", "Revoked", "Unknown"]
 
@@ -63,7 +66,7 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """``der`` as the responder gave it; ``proven``: its signature leads to an issuer that we know. Times are UTC seconds."""
+    """``der`` as the responder gave it, nothing of a list; ``proven``: its signature leads to an issuer that we know. Times are UTC seconds."""
 
     der: bytes
     word: Word
@@ -82,8 +85,11 @@ class Ocsp:
         self._told: set[str] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, question: Question, url: str) -> Answer | None:
-        """What the responder at ``url`` says; None when it may not be asked, or says nothing of use (the log says why)."""
+    async def ask(self, question: Question, url: str, *, in_list: bool = False) -> Answer | None:
+        """What the responder at ``url`` says, or (``in_list``) the revocation list that lies there.
+
+        None when it may not be asked, or says nothing of use (the log says why).
+        """
         now_wall_s = self._clock.wall_s()
         kept = self._kept.get((question, url))
         if kept is not None and kept.next_wall_s > now_wall_s:
@@ -93,8 +99,8 @@ class Ocsp:
             return None
         try:
             async with self._turns:
-                der = await _fetch(parts, _request(question))
-            answer = _read(der, question, now_wall_s, self.issuers())
+                der = await _fetch(parts, None if in_list else _request(question))
+            answer = (_read_list if in_list else _read)(der, question, now_wall_s, self.issuers())
         except (OSError, ValueError, TimeoutError, http.client.HTTPException, UnsupportedAlgorithm) as fault:
             log.warning("ocsp_failed", host=parts.hostname, fault=str(fault) or type(fault).__name__)
             return None
@@ -131,14 +137,14 @@ def _request(question: Question) -> bytes:
     return built.public_bytes(serialization.Encoding.DER)
 
 
-async def _fetch(parts: SplitResult, body: bytes) -> bytes:
-    """POST it beside the loop. When time is up the socket is shut, so that the thread ends too."""
+async def _fetch(parts: SplitResult, body: bytes | None) -> bytes:
+    """POST the body, or GET without one, beside the loop. When time is up the socket is shut, so that the thread ends too."""
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(str(parts.hostname), parts.port, timeout=ANSWER_S)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         async with asyncio.timeout(ANSWER_S):
-            return await asyncio.to_thread(_post, connection, path, body)
+            return await asyncio.to_thread(_request_once, connection, path, body)
     finally:
         if connection.sock is not None:
             with contextlib.suppress(OSError):  # it is closed already
@@ -146,16 +152,16 @@ async def _fetch(parts: SplitResult, body: bytes) -> bytes:
         connection.close()
 
 
-def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> bytes:
-    headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
+def _request_once(connection: http.client.HTTPConnection, path: str, body: bytes | None) -> bytes:
+    most = LIST_MAX if body is None else ANSWER_MAX
     try:
-        connection.request("POST", path, body, headers)
+        connection.request("GET" if body is None else "POST", path, body, {} if body is None else _HEADERS)
         with connection.getresponse() as response:
-            found = response.read(ANSWER_MAX + 1)
+            found = response.read(most + 1)
             if response.status != http.client.OK:
                 raise ValueError(f"HTTP status {response.status}")
-            if len(found) > ANSWER_MAX:
-                raise ValueError(f"more than {ANSWER_MAX} octets")
+            if len(found) > most:
+                raise ValueError(f"more than {most} octets")
             return found
     finally:
         connection.close()  # also where nobody waited until it was open
@@ -176,6 +182,27 @@ def _read(der: bytes, question: Question, now_wall_s: float, issuers: Sequence[x
             raise ValueError(f"the answer is of {single.this_update_utc}, until {until}: not of now")
         return Answer(der, _WORDS[single.certificate_status], _proven(response, question, issuers), next_wall_s)
     raise ValueError("the answer is about another certificate")
+
+
+def _read_list(text: bytes, question: Question, now_wall_s: float, issuers: Sequence[x509.Certificate]) -> Answer:
+    """ValueError when it is no list of now of an issuer that we know: who is not in somebody else's list is not good."""
+    crl = x509.load_pem_x509_crl(text) if text.startswith(b"-----") else x509.load_der_x509_crl(text)
+    until = crl.next_update_utc
+    if until is None or until.timestamp() < now_wall_s or crl.last_update_utc.timestamp() > now_wall_s + CLOCKS_S:
+        raise ValueError(f"the list is of {crl.last_update_utc}, until {until}: not of now")
+    if not any(
+        _lists(crl, issuer) and digest_of(key_bits(issuer), question.algorithm) == question.key_hash for issuer in issuers
+    ):
+        raise ValueError("the list is signed by nobody that we know to issue this certificate")
+    entry = crl.get_revoked_certificate_by_serial_number(int(question.serial, 16))
+    return Answer(b"", "Good" if entry is None else "Revoked", True, until.timestamp())
+
+
+def _lists(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    key = issuer.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) or crl.issuer != issuer.subject:
+        return False
+    return crl.is_signature_valid(key)
 
 
 def _proven(response: ocsp.OCSPResponse, question: Question, issuers: Sequence[x509.Certificate]) -> bool:

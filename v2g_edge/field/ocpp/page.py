@@ -136,13 +136,13 @@ in no log. A new text in the station's `password_file` overrules it.
 
 ## Vehicles' certificates
 
-GetCertificateStatus and GetCertificateChainStatus (2.1) ask an OCSP responder that `ocpp.ocsp_hosts` lists, without
-redirects, {ocsp_s:g} s and {ocsp_max} octets at most, and keep its word until its next update. Without a listed host the
-answer is Failed. A word of our own (chain status, `certificateStatus` of Authorize) is given only where the response's
-signature leads to a certificate in `pki/issuers.pem` of the state folder: Accepted, CertificateRevoked (the identifier is
-Invalid then), CertificateExpired or CertChainError for a chain that does not hold; else nothing is said and the identifier
-decides. Limits: revocation lists are not fetched (chain status by CRL: Failed), and contracts are neither installed nor
-updated (Get15118EVCertificate: Failed), because a depot has no contract pool behind it.
+GetCertificateStatus and GetCertificateChainStatus (2.1; also by revocation list) ask a host that `ocpp.ocsp_hosts` lists,
+without redirects, {ocsp_s:g} s and {ocsp_max} octets ({list_max} for a list) at most, and keep its word until its next
+update. Without a listed host the answer is Failed. A word of our own (chain status, `certificateStatus` of Authorize) is
+given only where the response's signature leads to a certificate in `pki/issuers.pem` of the state folder: Accepted,
+CertificateRevoked (the identifier is Invalid then), CertificateExpired or CertChainError for a chain that does not hold;
+else nothing is said and the identifier decides. A limit: contracts are neither installed nor updated
+(Get15118EVCertificate: Failed), because a depot has no contract pool behind it.
 
 ## Firmware
 
@@ -243,6 +243,7 @@ def render() -> str:
         look_s=certificates.LOOK_S,
         ocsp_s=ocsp.ANSWER_S,
         ocsp_max=ocsp.ANSWER_MAX,
+        list_max=ocsp.LIST_MAX,
         soak_s=firmware.Terms().soak_s,
         deadline_s=firmware.Terms().deadline_s,
         at_once=firmware.Terms().at_once,
