@@ -260,7 +260,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     OcppSettings: {
         "renew_days": Key("Station certificates with less left are renewed; those of listeners are told.", "days", 1.0, 365.0),
         "ocsp_hosts": Key(
-            "Names of the OCSP responders that may be asked about vehicles' certificates; none by default.", pattern=HOST
+            "Hosts that may be asked about vehicles' certificates (OCSP, revocation lists); none by default.", pattern=HOST
         ),
     },
     ModbusLine: {

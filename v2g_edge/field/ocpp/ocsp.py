@@ -66,7 +66,7 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """``der`` as the responder gave it, nothing of a list; ``proven``: its signature leads to an issuer that we know. Times are UTC seconds."""
+    """``der`` as the responder gave it, b"" of a list; ``proven``: signed on behalf of an issuer that we know. UTC seconds."""
 
     der: bytes
     word: Word
