@@ -29,6 +29,8 @@ INTERVALS: Final = {
 
 LISTS: Final = {("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")}
 """Writable variables that take a list; this station measures all that it can, whatever they say."""
+DYNAMIC: Final = ("SmartChargingCtrlr", "SupportsDynamicProfiles")
+"""Read-only: every station of 2.1 here supports them."""
 
 PASSWORD: Final = ("SecurityCtrlr", "BasicAuthPassword")
 """Written and never read; it dials in again with the new one."""
@@ -205,7 +207,8 @@ def _set_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
 def _get_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     results = []
     for item in payload["getVariableData"]:
-        value = owner.variables.get((item["component"]["name"], item["variable"]["name"]))
+        key = (item["component"]["name"], item["variable"]["name"])
+        value = owner.variables.get(key, "true" if owner.version == "2.1" and key == DYNAMIC else None)
         named = {"component": item["component"], "variable": item["variable"]}
         known = {"attributeStatus": "Accepted", "attributeValue": value, **named}
         results.append({"attributeStatus": "UnknownVariable", **named} if value is None else known)

@@ -1,6 +1,7 @@
 """2.1's finer leases: a droop that stays in its permit, changes without a new profile, plain leases where they are refused."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_server import permit, ready, transaction
+from tests.field.ocpp.test_server import BOOT_2, permit, transaction
 from v2g_edge.field.ocpp.finer import FAR_HZ, droop_period
 from v2g_edge.field.ocpp.leases import LEASE_ID
 from v2g_edge.field.ocpp.server import CentralSystem
@@ -38,9 +39,23 @@ def period(station: Peer) -> dict[str, Any]:
     return told
 
 
-async def charging(depot: Depot, *, proven: bool = True) -> Peer:
+def says(supports: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """An answer to GetVariables: what it says of dynamic profiles, "" where it does not know the variable."""
+
+    def answer(payload: dict[str, Any]) -> dict[str, Any]:
+        named = {name: payload["getVariableData"][0][name] for name in ("component", "variable")}
+        said = {"attributeStatus": "Accepted", "attributeValue": supports} if supports else {"attributeStatus": "UnknownVariable"}
+        return {"getVariableResult": [{**said, **named}]}
+
+    return answer
+
+
+async def charging(depot: Depot, *, proven: bool = True, supports: str = "true") -> Peer:
     """A 2.1 station with a transaction, of a make that is known to discharge."""
-    station = await ready(depot, "newest", "2.1")
+    station = await Peer.dial(depot.port, "newest", "2.1")
+    station.scripts["GetVariables"] = says(supports)
+    await station.call("BootNotification", BOOT_2)
+    await until(lambda: depot.board.evse("b3").dead_man_ok and station.got("SetVariableMonitoring"))
     await station.call("TransactionEvent", STARTED)
     if proven:
         depot.central.links["newest"].station.outlets[1].watch.proof = "proven"
@@ -191,6 +206,17 @@ async def test_a_stop_and_a_turn_are_new_profiles_with_their_own_operation_mode(
     assert (station.got("UpdateDynamicSchedule"), period(station)["operationMode"]) == ([], "ChargingOnly")
     await port.write_permit(permit("b3", 8_000.0))
     assert station.got("UpdateDynamicSchedule") == [{"chargingProfileId": LEASE, "scheduleUpdate": {"limit": 8_000}}]
+    await station.close()
+
+
+@pytest.mark.parametrize("supports", ["", "false", "FALSE", "perhaps"])
+async def test_a_station_that_does_not_say_it_supports_dynamic_profiles_gets_absolute_ones(depot: Depot, supports: str) -> None:
+    station, port = await charging(depot, supports=supports), depot.central.ports["b3"]
+    assert await port.write_permit(permit("b3", 10_000.0)) == "accepted"
+    assert await port.write_permit(permit("b3", 12_000.0)) == "accepted"
+    kinds = [each["chargingProfile"]["chargingProfileKind"] for each in station.got("SetChargingProfile")]
+    assert kinds == ["Relative", "Absolute", "Absolute"], "the default, and two leases"
+    assert station.got("UpdateDynamicSchedule") == []
     await station.close()
 
 

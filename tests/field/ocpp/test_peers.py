@@ -211,8 +211,7 @@ async def session_2(depot: Depot, package: Any, identity: str, evse: str) -> dic
         assert vehicle(depot, evse).session == "x-1"
         assert await port.write_permit(permit(evse, -1_500.0)) == "accepted"
         lease = [p for p in again.of("SetChargingProfile") if p["charging_profile_purpose"] == "TxProfile"][-1]
-        kind = "Dynamic" if package is v21 else "Absolute"
-        assert (lease["id"], lease["transaction_id"], lease["charging_profile_kind"]) == (LEASE_ID + 1, "x-1", kind)
+        assert (lease["id"], lease["transaction_id"], lease["charging_profile_kind"]) == (LEASE_ID + 1, "x-1", "Absolute")
         assert lease["charging_schedule"][0]["duration"] == 30
         done = await depot.central.perform(identity, "stop", {"transaction": "x-1"})
         assert (done["payload"], again.of("RequestStopTransaction")) == ({"status": "Accepted"}, [{"transaction_id": "x-1"}])

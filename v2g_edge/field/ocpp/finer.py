@@ -9,7 +9,8 @@ permit: its ends are flat out to ``FAR_HZ``, and no point, nor any line between 
 
 **Dynamic** (K28): a profile of kind Dynamic has one period, and UpdateDynamicSchedule changes the numbers in it. Its ``duration``
 counts from the last update, so its ``validTo`` ends the lease; it is renewed like any other. A station that asks
-(PullDynamicScheduleUpdate) is told what is wanted now, as long as the lease stands, and Rejected afterwards.
+(PullDynamicScheduleUpdate) is told what is wanted now, as long as the lease stands, and Rejected afterwards. Only a station that
+says it has them gets one (SmartChargingCtrlr.SupportsDynamicProfiles): another might accept it and not know when it ends.
 """
 
 from math import floor
@@ -45,13 +46,13 @@ class Standing(Struct, frozen=True):
 
 
 class Finer:
-    """What one outlet takes of this, and the dynamic lease that stands there.
+    """What one outlet takes of this, and the dynamic lease that stands there. ``takes_dynamic`` once the station has said so.
 
     ``allowed``: the transaction and the ways of energy transfer that were told last (``v2x``).
     """
 
     def __init__(self) -> None:
-        self.takes_droop = self.takes_dynamic = True
+        self.takes_droop, self.takes_dynamic = True, False
         self._standing: Standing | None = None
         self._wanted: dict[str, Any] = {}
         self.allowed: tuple[str, tuple[str, ...]] | None = None

@@ -1,4 +1,4 @@
-"""What is asked of a 2.1 station when it has connected: its grid-code settings, to audit them, and its power as streams."""
+"""What is asked of a 2.1 station when it has connected: dynamic profiles, its power as streams, its grid-code settings."""
 
 import asyncio
 from typing import Any, Final
@@ -20,7 +20,8 @@ HELD: Final = frozenset({"Accepted", "Duplicate"})
 
 
 async def read_21(connection: Connection, station: Station) -> None:
-    """Both, one after the other; a report that is announced and does not come holds up nothing."""
+    """One after the other; a report that is announced and does not come holds up nothing."""
+    await _ask_for_dynamic(connection, station)
     if station.v21.power_monitors:
         await _take_up_streams(connection, station)
     station.v21.asking = True
@@ -28,6 +29,16 @@ async def read_21(connection: Connection, station: Station) -> None:
         await _ask_for_stream(connection, station, number)
     station.v21.asking = False
     await _read_controls(connection, station)
+
+
+async def _ask_for_dynamic(connection: Connection, station: Station) -> None:
+    """Whether it supports profiles of kind Dynamic; without a clear yes it gets none."""
+    asked = {"component": {"name": "SmartChargingCtrlr"}, "variable": {"name": "SupportsDynamicProfiles"}}
+    outcome = await connection.call("GetVariables", {"getVariableData": [asked]}, priority=BULK, timeout_s=BULK_S)
+    results = outcome.payload.get("getVariableResult") or () if isinstance(outcome, Answered) else ()
+    takes = any(str(result.get("attributeValue", "")).lower() == "true" for result in results)
+    for outlet in station.outlets.values():
+        outlet.finer.takes_dynamic = takes
 
 
 async def _read_controls(connection: Connection, station: Station) -> None:
