@@ -65,7 +65,7 @@ whatever order they are offered; without one, or without any offer, the answer i
 1. **A safe default first.** TxDefaultProfile (id {default_id} + evse) at the outlet's `fallback_w`, without an end. 2.x
    stations are asked for it back (GetChargingProfiles). Until it stands the outlet has no dead-man and never
    discharges.
-2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute (2.1: Dynamic, below),
+2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute (2.1: see below),
    `startSchedule` now on the station's clock, `duration` = the permit's, `validTo` with it (2.x), `maxOfflineDuration`
    and `invalidAfterOfflineDuration` (2.1). When we fall silent it runs out and the default is what is left.
    While a station's clock is not known (nothing that it stamped agreed with ours, nor steadily with another time), it is told
@@ -158,7 +158,8 @@ left out) or `rollout-abort`. A station where a vehicle stands, that is faulted 
 
 ## What 2.1 adds
 
-**Setpoints within a lease** go by UpdateDynamicSchedule: the lease is a profile of kind Dynamic, `duration` and
+**Setpoints within a lease**, at a station that says SmartChargingCtrlr.SupportsDynamicProfiles is true, go by
+UpdateDynamicSchedule: the lease is a profile of kind Dynamic, `duration` and
 `maxOfflineDuration` as ever, and its `validTo` ends it whatever updates come; it is renewed by a new profile like any other.
 PullDynamicScheduleUpdate is answered with the wanted numbers while the lease stands, and Rejected afterwards. A change of
 direction, and a stop of a discharge, are new profiles. A station that refuses a dynamic profile and takes an Absolute one
