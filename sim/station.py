@@ -351,6 +351,7 @@ class Station:
         ahead_s, self._ahead_s = self._ahead_s, faults.value(self.faults, "wrong_clock", active)
         if ahead_s != self._ahead_s:
             self.profiles.clock_changed()
+        self._say_all(self.bidi.changed(began, ended, self.outlets, self.wall_s()))
         if began & {"offline", "reboot"}:
             self._drop()
         if "vanish" in began and self._link is not None:
