@@ -62,6 +62,11 @@ def test_power_grows_by_the_ramp_from_where_it_was() -> None:
     assert permit(on).permits[0].power_w == 15_000.0
 
 
+def test_export_too_grows_by_the_ramp_from_where_it_was() -> None:
+    scene = with_site(ready(2, -10_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0))
+    assert [given.power_w for given in permit(wishing(scene, -30_000.0, -12_000.0)).permits] == [-15_000.0, -12_000.0]
+
+
 def test_a_turn_round_starts_at_nothing() -> None:
     scene = with_site(ready(2, -20_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0))
     assert permit(wishing(scene, 30_000.0, 0.0)).permits[0].power_w == 5_000.0
