@@ -242,7 +242,7 @@ class StationLink:
                 }
                 for outlet in station.outlets.values()
             ],
-            "told": list(station.told),
+            "told": station.told.describe(),
         }
 
     async def stop(self) -> None:

@@ -4,7 +4,6 @@ It outlives its links: a station that reconnects without a word is recovered fro
 """
 
 import math
-from collections import deque
 from typing import Any, Final
 
 import structlog
@@ -24,6 +23,7 @@ from v2g_edge.field.ocpp.station21 import Station21
 from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.field.ocpp.storm import Storm
 from v2g_edge.field.ocpp.tokens import Token, Tokens
+from v2g_edge.field.ocpp.told import Told
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings
@@ -35,8 +35,6 @@ log = structlog.get_logger()
 ALIVE_STEP_S: Final = 0.2
 """The board is told of life this often at most: silence is judged in seconds, and stations send many frames in one."""
 
-TOLD_MAX: Final = 20
-"""Messages of one station kept for people to read; a device model report is one to a few of them."""
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
 
 
@@ -60,7 +58,7 @@ class Station:
         self.authority: SiteCa | None = None
         self.encrypted = False
         self.signed = ""
-        self.told: deque[dict[str, Any]] = deque(maxlen=TOLD_MAX)
+        self.told = Told()
 
     @property
     def identity(self) -> Identity:
@@ -178,7 +176,7 @@ class Station:
     def remember_told(self, action: str, payload: dict[str, Any]) -> None:
         """Keep the last reports, events and notifications for people to read."""
         if action not in ROUTINE_TALK:
-            self.told.append({"wall_s": self._clock.wall_s(), "action": action, "payload": payload})
+            self.told.add(self._clock.wall_s(), action, payload)
 
     def pending_s(self) -> int:
         """0 when a boot is accepted now, else how long the station shall wait."""
