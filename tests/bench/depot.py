@@ -24,6 +24,7 @@ from sim.demo import free_ports, hurried
 from sim.night import ZONE, night
 from sim.scenario import Scenario, Wired, write_prices
 from sim.world import World
+from tests.processes import start as start_process
 from v2g_edge.config import dump
 from v2g_edge.model.limits import ANY_W
 
@@ -150,7 +151,7 @@ async def _measure(folder: Path, wired: int) -> tuple[float, float]:
     (folder / "site.toml").write_text(dump(replace(settings, devices=slow)))
     start = datetime.fromtimestamp(start_wall_s, UTC).isoformat()
     log = (folder / "daemon.log").open("wb")
-    daemon = subprocess.Popen(
+    daemon = start_process(
         [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(folder / "site.toml"), "--clock-start", start,
          "--clock-scale", str(SCALE), "--clock-origin", str(clock.origin_s)],
         stdout=log, stderr=log,
@@ -195,7 +196,7 @@ async def _one_event(world: World, closed: list[bool], ear: _Ear) -> float:
 
 
 async def _broadcast_ms() -> float:
-    server = subprocess.Popen([sys.executable, "-c", BROADCASTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = start_process([sys.executable, "-c", BROADCASTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     assert server.stdin is not None
     url = f"ws://127.0.0.1:{int(server.stdout.readline())}"
@@ -214,7 +215,7 @@ async def _broadcast_ms() -> float:
 
 
 def _empty_mib() -> float:
-    process = subprocess.Popen([sys.executable, "-c", EMPTY_LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = start_process([sys.executable, "-c", EMPTY_LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None
     process.stdout.readline()

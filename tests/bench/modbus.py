@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pymodbus.client import AsyncModbusTcpClient
 
 from tests.field.modbus.conftest import SITE, RealClock, until
+from tests.processes import start
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.model.limits import Bound
@@ -145,7 +146,7 @@ async def _zeros(ports: list[int]) -> float:
 
 def rows() -> list[Row]:
     """The table."""
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-c", DEVICES_PROGRAM, str(DEVICES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None

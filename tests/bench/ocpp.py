@@ -19,6 +19,8 @@ from typing import Any, Final, cast
 
 import psutil
 
+from tests.processes import start
+
 CLIENTS: Final = 20
 SECONDS: Final = 4.0
 WINDOW_S: Final = 0.5
@@ -282,7 +284,7 @@ def measure_crowd() -> tuple[float, float]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * CROWD)), hard))
     command = [sys.executable, "-m", "tests.bench.ocpp", "ours", "2.0.1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
@@ -296,7 +298,7 @@ def measure_crowd() -> tuple[float, float]:
 def measure(server: str, version: str, kind: str) -> tuple[float, float]:
     """Best of a few rounds against a fresh server process: answers a second of its processor time, whatever else runs."""
     command = [sys.executable, "-m", "tests.bench.ocpp", server, version]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())

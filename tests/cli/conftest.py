@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 import structlog
 
 from tests.config.small import TEXT
+from tests.processes import running
 from v2g_edge.cli.client import ask
 from v2g_edge.cli.outcome import CommandError
 
@@ -44,13 +44,9 @@ def site(tmp_path: Path) -> Path:
 def daemon(site: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """`v2g-edge run` as a process that has finished its first tick."""
     command = [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(site), *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NOTIFY_SOCKET": ""}) as process:
-        try:
-            wait_until_up(process, site.parent / "control.sock")
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+    with running(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NOTIFY_SOCKET": ""}) as process:
+        wait_until_up(process, site.parent / "control.sock")
+        yield process
 
 
 def wait_until_up(process: subprocess.Popen[str], control: Path) -> None:

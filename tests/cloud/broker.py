@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.processes import start
+
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 SITE = "v2g-edge/depot-1"
 
@@ -58,7 +60,7 @@ class Broker:
 
     async def start(self) -> None:
         """Up, and answering on its port."""
-        self.process = subprocess.Popen(  # noqa: ASYNC220 - a test starts it, and waits for its port below
+        self.process = start(
             [MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         async with asyncio.timeout(10):

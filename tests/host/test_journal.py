@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
+from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.host.journal import KEY_EVERY, WAITING_MAX, Journal, JournalError, JournalReader
 from v2g_edge.model.plan import Plan, Slot
@@ -132,19 +133,16 @@ asyncio.run(main())
 
 
 def test_after_kill_9_the_journal_opens_with_at_most_the_last_tick_missing(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path / "j.db")], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
-    assert process.stdout is not None
-    last = 0
-    for line in process.stdout:
-        last = int(line)
-        if last >= 40:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    rest = process.stdout.read().split()
-    process.wait()
-    process.stdout.close()
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "j.db")]
+    with running(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        last = 0
+        for line in process.stdout:
+            last = int(line)
+            if last >= 40:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        rest = process.stdout.read().split()
     last = int(rest[-1]) if rest else last
     ticks = list(JournalReader(tmp_path / "j.db").ticks())
     assert [tick.snapshot.seq for tick in ticks[:last]] == list(range(1, last + 1))

@@ -14,6 +14,7 @@ import pytest
 
 from sim.demo import SCALE, Demo, free_ports, hurried
 from sim.night import night
+from tests.processes import running
 from v2g_edge.config import load
 
 
@@ -58,15 +59,16 @@ def alive(process: psutil.Process) -> bool:
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_ends_cleanly_children_included(by: signal.Signals, short_folder: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(short_folder)}
-    demo = subprocess.Popen([sys.executable, "-m", "sim", "demo"], stdout=subprocess.PIPE, text=True, env=environment)
-    watched = psutil.Process(demo.pid)
-    ends_s = time.monotonic() + 60
-    while not list(short_folder.glob("*/control.sock")) and demo.poll() is None and time.monotonic() < ends_s:
-        time.sleep(0.1)  # until the socket of another process is there, with a limit above
-    children = watched.children(recursive=True)
-    assert len(children) >= 2, "daemon and simulator"
-    demo.send_signal(by)
-    output, _ = demo.communicate(timeout=60)
+    command = [sys.executable, "-m", "sim", "demo"]
+    with running(command, by=signal.SIGTERM, stdout=subprocess.PIPE, text=True, env=environment) as demo:
+        watched = psutil.Process(demo.pid)
+        ends_s = time.monotonic() + 60
+        while not list(short_folder.glob("*/control.sock")) and demo.poll() is None and time.monotonic() < ends_s:
+            time.sleep(0.1)  # until the socket of another process is there, with a limit above
+        children = watched.children(recursive=True)
+        assert len(children) >= 2, "daemon and simulator"
+        demo.send_signal(by)
+        output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert output.rstrip().endswith("ended")
     assert not [child for child in children if alive(child)]

@@ -4,11 +4,12 @@ Real processes and real sockets; the clock runs ten times as fast as life on bot
 """
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sim.demo import free_ports
 from sim.night import ZONE, night
 from sim.scenario import Scenario, Version, write_prices
 from sim.world import World
+from tests.processes import running
 from v2g_edge.config import dump
 
 SCALE = 10.0
@@ -90,8 +92,9 @@ async def until(condition: Callable[[], bool], patience_s: float) -> bool:
     return True
 
 
-def start_daemon(scenario: Scenario, folder: Path, ports: list[int], origin_s: float) -> "subprocess.Popen[bytes]":
-    """``v2g-edge run`` as a process of its own."""
+@contextlib.contextmanager
+def daemon_of(scenario: Scenario, folder: Path, ports: list[int], origin_s: float) -> "Iterator[subprocess.Popen[bytes]]":
+    """``v2g-edge run`` as a process of its own, gone afterwards."""
     write_prices(scenario.prices, folder / "prices.csv")
     settings = scenario.settings(
         folder, ocpp_port=ports[0], meter_port=ports[1], relay_port=ports[2], price_file=str(folder / "prices.csv")
@@ -100,8 +103,25 @@ def start_daemon(scenario: Scenario, folder: Path, ports: list[int], origin_s: f
     start = datetime.fromtimestamp(scenario.start_wall_s, UTC).isoformat()
     command = [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(folder / "site.toml"), "--clock-start", start]
     command += ["--clock-scale", str(SCALE), "--clock-origin", f"{origin_s:.3f}"]
-    with (folder / "daemon.log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "NOTIFY_SOCKET": ""})
+    with (
+        (folder / "daemon.log").open("wb") as log,
+        running(command, stdout=log, stderr=log, env={**os.environ, "NOTIFY_SOCKET": ""}) as daemon,
+    ):
+        yield daemon
+
+
+@contextlib.asynccontextmanager
+async def played(world: World, daemon_port: int, end_wall_s: float) -> AsyncIterator[None]:
+    """The depot at its work, its stations dialling the daemon."""
+    await world.start()
+    world.join(f"ws://127.0.0.1:{daemon_port}")
+    playing = asyncio.create_task(world.play(end_wall_s))
+    try:
+        yield
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        await world.stop()
 
 
 @pytest.mark.slow
@@ -110,29 +130,20 @@ async def test_after_kill_9_twenty_stations_of_all_versions_are_at_their_default
     ports = free_ports(3)
     clock = LoopClock(scenario.start_wall_s, SCALE)
     world = World(scenario, clock, meter_port=ports[1], relay_port=ports[2])
-    await world.start()
-    daemon = start_daemon(scenario, tmp_path, ports, clock.origin_s)
-    world.join(f"ws://127.0.0.1:{ports[0]}")
-    playing = asyncio.create_task(world.play(scenario.end_wall_s))
-    chargers = list(world.depot.chargers.values())
-    try:
-        discharging = await until(lambda: all(c.power_w < -FLOW_W for c in chargers) or daemon.poll() is not None, PATIENCE_S)
-        assert discharging, (tmp_path / "daemon.log").read_text()[-3_000:]
-        assert daemon.poll() is None, (tmp_path / "daemon.log").read_text()[-3_000:]
-        daemon.kill()
-        daemon.wait()
-        killed_wall_s = clock.wall_s()
-        assert all(charger.power_w < -FLOW_W for charger in chargers)
-        lease_s = scenario.site.safety.lease_s
-        safe = await until(lambda: all(0.0 <= c.power_w <= c.evse.fallback_w for c in chargers), 3 * lease_s / SCALE)
-        took_s = clock.wall_s() - killed_wall_s
-        assert safe
-        assert took_s <= lease_s + 0.5 * SCALE, f"{took_s:.1f} s, and a lease is {lease_s:g} s (half a real second of slack)"
-        assert await until(lambda: all(c.power_w == c.evse.fallback_w for c in chargers), 2.0), "and charges at its default"
-        assert not [violation for violation in world.checkers.book.all() if violation.rule == "lease"]
-    finally:
-        daemon.kill()
-        daemon.wait()
-        playing.cancel()
-        await asyncio.gather(playing, return_exceptions=True)
-        await world.stop()
+    async with played(world, ports[0], scenario.end_wall_s):
+        chargers = list(world.depot.chargers.values())
+        with daemon_of(scenario, tmp_path, ports, clock.origin_s) as daemon:
+            discharging = await until(lambda: all(c.power_w < -FLOW_W for c in chargers) or daemon.poll() is not None, PATIENCE_S)
+            assert discharging, (tmp_path / "daemon.log").read_text()[-3_000:]
+            assert daemon.poll() is None, (tmp_path / "daemon.log").read_text()[-3_000:]
+            daemon.kill()
+            daemon.wait()
+            killed_wall_s = clock.wall_s()
+            assert all(charger.power_w < -FLOW_W for charger in chargers)
+            lease_s = scenario.site.safety.lease_s
+            safe = await until(lambda: all(0.0 <= c.power_w <= c.evse.fallback_w for c in chargers), 3 * lease_s / SCALE)
+            took_s = clock.wall_s() - killed_wall_s
+            assert safe
+            assert took_s <= lease_s + 0.5 * SCALE, f"{took_s:.1f} s, and a lease is {lease_s:g} s (half a real second of slack)"
+            assert await until(lambda: all(c.power_w == c.evse.fallback_w for c in chargers), 2.0), "and charges at its default"
+            assert not [violation for violation in world.checkers.book.all() if violation.rule == "lease"]

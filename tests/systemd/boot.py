@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.config.small import TEXT
+from tests.processes import start
 
 UNIT = "v2g-edge.service"
 BOX = Path(__file__).with_name("box.sh")
@@ -78,7 +79,7 @@ def booted(folder: Path) -> Iterator[Box]:
     work.mkdir()
     log = (folder / "log").open("wb")
     command = [str(BOX), str(work), sysconfig.get_path("purelib"), str(site)]
-    outer = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    outer = start(command, stdout=log, stderr=log, start_new_session=True)
     try:
         box = Box(_systemd_below(outer, folder / "log"))
         until(lambda: "active" in box.run("systemctl", "is-active", "v2g-box.target", check=False).split(), 30)

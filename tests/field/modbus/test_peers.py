@@ -12,6 +12,7 @@ from sim.modbus.devices import MeterTruth, SunSpecMeter
 from sim.modbus.mapped import Mapped
 from sim.modbus.server import ModbusServer, Unit
 from tests.field.modbus.conftest import SITE, RealClock, until
+from tests.processes import running
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.modbus.mapcheck import load_map
@@ -34,7 +35,7 @@ def libmodbus_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def libmodbus_port(libmodbus_program: Path) -> Iterator[int]:
-    with subprocess.Popen([libmodbus_program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with running([libmodbus_program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         yield int(process.stdout.readline())
