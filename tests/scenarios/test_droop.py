@@ -36,7 +36,7 @@ def event(hz: float, **grid: bool) -> Scenario:
 
 def proven(state_dir: Path) -> None:
     """The make is known to discharge, as an earlier night left it."""
-    store = SqliteStore(state_dir / "ocpp.sqlite")
+    store = SqliteStore(state_dir / "ocpp.sqlite", lambda: 0.0)
     store.remember("discharge/2.1/v2g-edge sim/SimBidi 100/1.0", "proven")
     store.flush()
 

@@ -148,8 +148,15 @@ class Chores:
                 log.error("ocpp_chore_failed", fault=repr(fault), effect="tried again")
 
     async def _look(self) -> None:
+        if self._store.prune():
+            self._store.when_durable(_not_pruned)
         if self._rollouts is not None and self._renewals is not None:
             self._rollouts.step()
             self._renewals.step()
         if self._certificates.look(self._clock.wall_s()):
             await self._certificates.close_revoked(self._links, self.admission)
+
+
+def _not_pruned(failed: sqlite3.Error | None) -> None:
+    if failed is not None:
+        log.error("ocpp_chore_failed", fault=repr(failed), effect="tried again")

@@ -89,7 +89,9 @@ whatever order they are offered; without one, or without any offer, the answer i
 ## What a station says
 
 Sessions: TransactionEvent, or StartTransaction, StopTransaction and MeterValues. A start or an end is on disk before it
-is answered; registers follow every few seconds. Repetitions and late news change nothing. One outlet has one transaction:
+is answered; registers follow every few seconds. Repetitions and late news change nothing: an ended transaction is known for
+{kept_days:.0f} days, longer than a fleet's summer without power, and the latest {kept_max:,} of a station at most; open ones are
+never forgotten, and a 1.6 number is given once. One outlet has one transaction:
 the next one tells that the last is over when its end was lost. Status counts of the outlet's own `ocpp_connector` and of
 the station as a whole (evse 0). While a boot is Pending (a storm of boots), a 2.x station gets SecurityError for all that it
 was not asked for. A vehicle's own schedule (NotifyEVChargingSchedule) above what it was given is Rejected.
@@ -238,6 +240,8 @@ def render() -> str:
         lease_patience_s=machine.SETPOINT_PATIENCE_S,
         measurands=", ".join(MEASURANDS),
         boot_wait_s=onboarding.BOOT_WAIT_S,
+        kept_days=store.KEPT_S / 86_400.0,
+        kept_max=store.KEPT_MAX,
         tokens=_TOKENS,
         failures=admission.FAILURES_MAX,
         locked_s=admission.LOCKED_S,

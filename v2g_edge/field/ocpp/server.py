@@ -75,7 +75,7 @@ class CentralSystem:
         self._state_dir = state_dir
         if state_dir is not None:
             state_dir.mkdir(parents=True, exist_ok=True)
-        self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite")
+        self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite", clock.wall_s)
         self._chores = Chores(listeners, stations, settings or OcppSettings(), clock, self._store, state_dir)
         self.links = {
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)

@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.facts import Needs, Sample, Session, SessionEvent, readable
+from v2g_edge.field.ocpp.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.field.ocpp.make import Make
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.field.ocpp.store import TransactionStore
@@ -24,6 +24,10 @@ REGISTERS_S: Final = 10.0
 
 SEEN_MAX: Final = 64
 """Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
+
+OPEN_MAX: Final = 50
+"""Transactions of a station that run at no outlet and have not ended, as queued news of a station that was offline: so many
+are waited for. Older ones' ends are lost."""
 
 NOWHERE: Final = ""
 """The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when the cable is in."""
@@ -53,6 +57,8 @@ class Sessions:
 
     def took(self, event: SessionEvent) -> bool:
         """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
+        if len(event.transaction) > TEXT_MAX:
+            raise ValueError(f"the name of a transaction has at most {TEXT_MAX} signs, found {len(event.transaction)}")
         key = (event.transaction, event.seq, event.phase, event.at_wall_s)
         if key in self._seen:
             return False
@@ -74,12 +80,15 @@ class Sessions:
         if event.phase != "updated" or outlet is None or outlet.session is None:
             self._store.save(session, lasting=True)
         if outlet is None:
+            self._end_forgotten()
             return True
         if event.phase == "ended":
             self._close(outlet, session)
         elif not self._is_past(outlet, session, event):
             self._supersede(outlet, session)
             self._open(outlet, session, plugged=event.plugged)
+        else:
+            self._end_forgotten()
         return True
 
     def _told(self, known: Session | None, event: SessionEvent, evse: str) -> Session:
@@ -112,6 +121,14 @@ class Sessions:
             outlet.watch.new_session()
             log.warning("transaction_end_lost", evse=outlet.evse.id, transaction=old.transaction, next=session.transaction)
 
+    def _end_forgotten(self) -> None:
+        """The oldest transactions of no outlet, above ``OPEN_MAX``, are over."""
+        running = {outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None}
+        waiting = [each for each in self._store.open_sessions(self._make.station) if each.transaction not in running]
+        for each in waiting[:-OPEN_MAX]:
+            self._store.save(replace(each, ended_wall_s=each.started_wall_s), lasting=True)
+            log.warning("transaction_end_lost", evse=each.evse, transaction=each.transaction, next="")
+
     def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:
         """What the vehicle at an outlet needs; it may come before its transaction. False for an outlet we do not have."""
         outlet = self._outlets.get(ocpp_evse)
@@ -136,7 +153,7 @@ class Sessions:
         """The id of a 1.6 transaction: the one given before when a station repeats its start, else a new one."""
         place = ocpp_evse if ocpp_evse in self._outlets else "elsewhere"  # one row each, however many a station makes up
         key = f"start/{self._make.station}/{place}"
-        start = f"{token}/{at_wall_s}/{meter_wh}"
+        start = f"{readable(token)}/{at_wall_s}/{readable(meter_wh)}"
         number, _, last = self._store.fact(key).partition(" ")
         if last == start:
             return int(number)

@@ -2,6 +2,8 @@
 
 The start and the end of a transaction, and what its vehicle needs, are synced to the medium before they are acknowledged. The
 registers in between are written every few seconds: what a sudden end takes of them, the next reading and the end carry again.
+
+Ended transactions are forgotten after ``KEPT_S``, and the pages they leave are used again; open ones never are.
 """
 
 import asyncio
@@ -17,12 +19,30 @@ from v2g_edge.field.ocpp.facts import Session
 FIRST_TRANSACTION: Final = 1
 """1.6 transaction ids are integers that the central system gives out; they never repeat (citrineos #172)."""
 
+KEPT_S: Final = 100 * 86_400.0
+"""An ended transaction is known for so long, 100 days. A station repeats what was not answered when it is in the network again,
+however late. The longest silence of a station that is well is a school fleet's summer, eleven weeks without power (77 days). A
+repetition that is not known any more would be taken for a new transaction."""
+
+KEPT_MAX: Final = 5_000
+"""Ended transactions of one station that are known at most, the latest: two outlets with twenty vehicles a day make 4,000 in
+``KEPT_S``. So a station that makes them up fills no disk: they take 480 octets each with their indexes, 2.4 MB a station."""
+
+PRUNED_MAX: Final = 100
+"""Rows forgotten at a time: about a millisecond of the loop."""
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sessions
     (station TEXT, "transaction" TEXT, ended INTEGER, body BLOB, PRIMARY KEY (station, "transaction"));
 CREATE INDEX IF NOT EXISTS open_sessions ON sessions (station) WHERE ended = 0;
+CREATE INDEX IF NOT EXISTS ended_sessions ON sessions (station, ended) WHERE ended > 0;
+CREATE INDEX IF NOT EXISTS old_sessions ON sessions (ended) WHERE ended > 0;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT);
 """
+"""``ended``: 0 while it is open, else UTC seconds from which ``KEPT_S`` counts."""
+
+_FROM_BEFORE: Final = "UPDATE sessions SET ended = MAX(2, ?) WHERE ended = 1"
+"""Older files have 1 there, and no time that is sure to be ours: ``KEPT_S`` counts from now."""
 
 
 class TransactionStore(Protocol):
@@ -36,6 +56,9 @@ class TransactionStore(Protocol):
 
     def save(self, session: Session, *, lasting: bool) -> None:
         """Write; ``lasting``: it must survive a power cut. Durable only after ``commit``."""
+
+    def prune(self) -> bool:
+        """Forget some of what ended long ago; False when there is nothing left of it. Durable only after ``commit``."""
 
     def next_transaction(self) -> int:
         """A transaction id that was never given out before (1.6)."""
@@ -57,13 +80,16 @@ class TransactionStore(Protocol):
 
 
 class SqliteStore:
-    """One SQLite file (WAL); ":memory:" for tests."""
+    """One SQLite file (WAL); ":memory:" for tests. ``wall_s`` tells UTC seconds."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, wall_s: Callable[[], float]) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        self._db.execute(_FROM_BEFORE, (int(wall_s()),))
+        self._wall_s = wall_s
+        self._ended: dict[str, int] = {}
         self._dirty = False
         self._lasting = False
         self._waiting: list[Callable[[sqlite3.Error | None], None]] = []
@@ -86,8 +112,22 @@ class SqliteStore:
         """See ``TransactionStore``."""
         self._begin()
         self._lasting |= lasting
-        row = (session.station, session.transaction, session.ended_wall_s is not None, self._encode(session))
+        row = (session.station, session.transaction, self._ended_mark(session), self._encode(session))
         self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)", row)
+        if session.ended_wall_s is not None:
+            self._keep_within(session.station)
+
+    def prune(self) -> bool:
+        """See ``TransactionStore``."""
+        before_s = int(self._wall_s() - KEPT_S)
+        old = "SELECT rowid, station FROM sessions WHERE ended > 0 AND ended < ? LIMIT ?"
+        rows = self._db.execute(old, (before_s, PRUNED_MAX)).fetchall()
+        if rows:
+            self._begin()
+            self._db.executemany("DELETE FROM sessions WHERE rowid = ?", [row[:1] for row in rows])
+            for _, station in rows:
+                self._ended.pop(station, None)
+        return bool(rows)
 
     def next_transaction(self) -> int:
         """See ``TransactionStore``."""
@@ -118,6 +158,21 @@ class SqliteStore:
     def flush(self) -> None:
         """See ``TransactionStore``."""
         self._write()
+
+    def _ended_mark(self, session: Session) -> int:
+        """By our clock, for a station's may stand at 1970; by the station's where it is later, for ours may, at a start."""
+        return 0 if session.ended_wall_s is None else max(int(self._wall_s()), int(session.ended_wall_s), 2)
+
+    def _keep_within(self, station: str) -> None:
+        """Forget the station's oldest ones above ``KEPT_MAX``. They are counted only when there may be as many."""
+        count = self._ended.get(station, KEPT_MAX) + 1
+        if count > KEPT_MAX:
+            (count,) = self._db.execute("SELECT COUNT(*) FROM sessions WHERE station = ? AND ended > 0", (station,)).fetchone()
+        if count > KEPT_MAX:
+            oldest = "SELECT rowid FROM sessions WHERE station = ? AND ended > 0 ORDER BY ended, rowid LIMIT ?"
+            self._db.execute(f"DELETE FROM sessions WHERE rowid IN ({oldest})", (station, count - KEPT_MAX))  # noqa: S608 - ours
+            count = KEPT_MAX
+        self._ended[station] = count
 
     def _begin(self) -> None:
         if not self._dirty:
