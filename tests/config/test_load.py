@@ -56,6 +56,34 @@ def test_one_report_holds_every_contradiction() -> None:
     assert {"evses.A", "safety.lease_s", "vehicles.bus-1.type", "devices.charger-b.target"} <= keys
 
 
+def test_one_report_holds_ranges_and_contradictions() -> None:
+    """A value out of range, a vehicle without capacity and a phase that is not there hide neither a cycle nor a wrong name."""
+    plain = changed("feeders.0.parent", "hall")
+    plain["evses"][0]["phases"] = "L4"
+    plain["evses"][0]["max_charge_w"] = -1.0
+    del plain["vehicle_types"][0]["capacity_wh"]
+    plain["devices"][0]["line"] = "nowhere"
+    plain["site"]["timezone"] = "Europe/Nowhere"
+    keys = [problem.key for problem in problems_of(plain)]
+    kind = plain["vehicle_types"][0]["id"]
+    assert {
+        "feeders",
+        "feeders.main.parent",
+        "evses.A.phases",
+        "evses.A.max_charge_w",
+        f"vehicle_types.{kind}.capacity_wh",
+    } <= set(keys)
+    assert {f"devices.{plain['devices'][0]['id']}.line", "site.timezone"} <= set(keys)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("evses.0.id", 5), ("evses.0.max_charge_w", "x"), ("evses.0.feeder", 5), ("vehicle_types.0.id", "")]
+)
+def test_what_hangs_on_a_broken_place_is_not_told_again(path: str, value: object) -> None:
+    """Whoever refers to it is not to blame."""
+    assert len(problems_of(changed(path, value))) == 1
+
+
 @pytest.mark.parametrize("key", ["site", "grid", "feeders"])
 def test_the_tables_without_defaults_are_asked_for(key: str) -> None:
     """A site without them is none."""

@@ -96,13 +96,18 @@ def model_of(struct: type[Struct]) -> type[pydantic.BaseModel]:
 _FILE: Final = model_of(SiteFile)
 
 
-def validate(document: dict[str, Any], file: str) -> list[Problem]:
-    """Every key that is missing, unknown, of the wrong type or out of range."""
+Place = tuple[tuple[int | str, ...], str]
+"""Where a document breaks the schema, and pydantic's word for how."""
+
+
+def validate(document: dict[str, Any], file: str) -> tuple[list[Problem], list[Place]]:
+    """Every key that is missing, unknown, of the wrong type or out of range; and where they are."""
     try:
         _FILE.model_validate_json(json.dumps(document, default=str))
     except pydantic.ValidationError as error:
-        return [_problem(item, document, file) for item in error.errors(include_url=False, include_context=False)]
-    return []
+        items = error.errors(include_url=False, include_context=False)
+        return [_problem(item, document, file) for item in items], [(item["loc"], item["type"]) for item in items]
+    return [], []
 
 
 def path_of(loc: tuple[int | str, ...], document: Any) -> str:
@@ -134,7 +139,7 @@ def _problem(item: ErrorDetails, document: dict[str, Any], file: str) -> Problem
     value: Any = document
     for step in loc:
         value = _step(value, step)
-    struct, field = _field_at(loc)
+    struct, field = field_at(loc)
     if item["type"] == "extra_forbidden" and struct is not None:
         names = [each.name for each in keys_of(struct)]
         near = difflib.get_close_matches(str(loc[-1]), names, 1)
@@ -164,7 +169,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= FOUND_MAX else text[:FOUND_MAX] + "…"
 
 
-def _field_at(loc: tuple[int | str, ...]) -> tuple[type[Struct] | None, FieldInfo | None]:
+def field_at(loc: tuple[int | str, ...]) -> tuple[type[Struct] | None, FieldInfo | None]:
     """The table and the field that an error speaks of."""
     struct: type[Struct] = SiteFile
     field: FieldInfo | None = None
