@@ -122,6 +122,23 @@ async def test_the_station_is_heard_while_a_responder_thinks(tmp_path: Path) -> 
         asked.cancel()
 
 
+async def test_whoever_hangs_up_is_not_asked_for_any_more(tmp_path: Path) -> None:
+    """A station that asks and dials anew, again and again, leaves no questions behind."""
+    async with responding(AT_S) as responder, asking(tmp_path, "localhost") as depot:
+        responder.answer = "endless"
+        data = {"ocspRequestData": responder.issuer.data(responder.certificate(), responder.url)}
+        link = depot.central.links["newest"]
+        for _ in range(5):
+            station = await Peer.dial(depot.port, "newest", "2.1")
+            asked = asyncio.get_running_loop().create_task(station.call("GetCertificateStatus", data))
+            await until(lambda: link._amending)
+            (question,) = link._amending
+            await station.close()
+            await until(question.done)
+            assert question.cancelled()
+            asked.cancel()
+
+
 @pytest.mark.parametrize("delegated", [False, True])
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
 @pytest.mark.parametrize(("answer", "word"), [("good", "Good"), ("revoked", "Revoked"), ("unknown", "Unknown")])

@@ -1,8 +1,11 @@
 """Reports come in parts, under the number of the request that announced them; what nobody waits for is left alone."""
 
-import pytest
+import time
 
-from v2g_edge.field.ocpp.reports import Reports
+import pytest
+import structlog
+
+from v2g_edge.field.ocpp.reports import OCTETS_MAX, PARTS_MAX, Reports
 
 
 async def test_a_report_is_complete_with_its_last_part() -> None:
@@ -57,3 +60,31 @@ async def test_a_message_that_carries_the_number_is_a_part(
     assert not report.done()
     reports.heard(action, {**payload, "requestId": number})
     assert await report == parts
+
+
+@pytest.mark.parametrize(
+    ("part", "kept"),
+    [({"x": "y" * 1_000}, OCTETS_MAX // 1_008), ({}, PARTS_MAX)],
+    ids=["octets", "rows"],
+)
+async def test_a_report_without_end_is_kept_up_to_a_size_and_never_complete(part: dict[str, str], kept: int) -> None:
+    reports = Reports("new")
+    number, report = reports.expect()
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(50):
+            reports.took(number, [dict(part) for _ in range(1_000)], more=True)
+        reports.took(number, [], more=False)
+    assert not report.done()
+    assert len(reports.forget(number)) == kept
+    assert [(each["event"], each["station"], each["parts"]) for each in logged] == [("report_too_long", "new", kept)]
+
+
+async def test_a_part_that_is_heard_twice_counts_once_however_many_there_are() -> None:
+    reports = Reports()
+    number, report = reports.expect()
+    parts = [{"row": row} for row in range(15_000)]
+    began_s = time.process_time()
+    reports.took(number, parts, more=True)
+    reports.took(number, parts, more=False)
+    assert await report == parts
+    assert time.process_time() - began_s < 2.0, "comparing each with each took minutes"

@@ -23,6 +23,7 @@ from v2g_edge.cli.main import main
 from v2g_edge.field.ocpp.admission import FAILURES_MAX, LOCKED_S, identity_of
 from v2g_edge.field.ocpp.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.station import SIGNED_MAX, SIGNED_S
 from v2g_edge.field.ocpp.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
 from v2g_edge.model.settings import Listener
 
@@ -174,6 +175,23 @@ async def test_a_station_renews_its_certificate_over_tls_and_gets_nobody_elses(t
         assert sent["certificateType"] == "ChargingStationCertificate"
         refused_too = {"csr": request_for("new"), "certificateType": "V2GCertificate"}
         assert await station.call("SignCertificate", refused_too) == {"status": "Rejected"}
+        await station.close()
+
+
+async def test_a_station_that_asks_without_end_fills_no_disk_with_certificates(tmp_path: Path) -> None:
+    authority, listener = tls_listener(tmp_path, 3)
+    own = authority.issue_station("new", tmp_path / "new", NOW)
+    before = len(authority.issued())
+    async with listening(tmp_path, listener) as depot:
+        depot.clock.wall = NOW
+        station = await Peer.dial(depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki", certificate=own))
+        await station.call("BootNotification", BOOT)
+        asked = {"csr": request_for("new"), "certificateType": "ChargingStationCertificate"}
+        answers = [(await station.call("SignCertificate", asked))["status"] for _ in range(SIGNED_MAX + 3)]
+        assert answers == ["Accepted"] * SIGNED_MAX + ["Rejected"] * 3
+        assert len(authority.issued()) == before + SIGNED_MAX
+        depot.clock.advance(SIGNED_S)
+        assert await station.call("SignCertificate", asked) == {"status": "Accepted"}
         await station.close()
 
 

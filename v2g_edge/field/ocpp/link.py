@@ -54,7 +54,7 @@ class StationLink:
         self.ports = {outlet.evse.id: OutletPort(station, outlet, clock) for outlet in station.outlets.values()}
         self.connection: Connection | None = None
         self.amend: Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None = None
-        self._amending: set[asyncio.Task[None]] = set()
+        self._amending: dict[asyncio.Task[None], Connection] = {}
         self.heard: Callable[[str, str, dict[str, Any]], None] | None = None
         self._board = board
         self._clock = clock
@@ -86,6 +86,8 @@ class StationLink:
         try:
             await connection.run()
         finally:
+            for task in [task for task, its in self._amending.items() if its is connection]:
+                task.cancel()  # nobody is left to be answered, and a station that dials anew may ask anew
             if self.connection is connection:
                 self._stop_onboarding()
                 self.connection = None
@@ -120,8 +122,8 @@ class StationLink:
             self._store.when_durable(partial(self._answer, connection, call, payload))
             return
         task = asyncio.get_running_loop().create_task(self._answer_later(connection, call, better), name=f"amend {call.action}")
-        self._amending.add(task)
-        task.add_done_callback(self._amending.discard)
+        self._amending[task] = connection
+        task.add_done_callback(self._amending.pop)
 
     async def _answer_later(self, connection: Connection, call: CallIn, better: Awaitable[dict[str, Any]]) -> None:
         self._store.when_durable(partial(self._answer, connection, call, await better))

@@ -66,6 +66,7 @@ async def _ask_for_stream(connection: Connection, station: Station, number: int)
     for result in outcome.payload.get("setMonitoringResult") or () if isinstance(outcome, Answered) else ():
         if result.get("status") in HELD and isinstance(result.get("id"), int):
             station.v21.power_monitors[result["id"]] = number
+            break  # one was asked for
 
 
 async def _take_up_streams(connection: Connection, station: Station) -> None:

@@ -4,6 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+import structlog
+
+log = structlog.get_logger()
+
 ANNOUNCED: Final = {
     "GetBaseReport": "NotifyReport",
     "GetReport": "NotifyReport",
@@ -21,25 +26,55 @@ _PARTS: Final = {
 }  # fmt: skip
 """Where the content is; a ReportDERControl is content as a whole, and ReportChargingProfiles are read by the dialect."""
 
+OCTETS_MAX: Final = 2 << 20
+PARTS_MAX: Final = 20_000
+"""Kept of one report, as JSON and as rows: a whole device model is a hundred messages of some kilobytes, one to two thousand
+variables. A report that is longer stays incomplete."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Waiting:
+    """A report and what has come of it. ``known``: the identity of each part."""
+
+    __slots__ = ("future", "known", "octets", "parts", "too_long")
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
+        self.parts: list[dict[str, Any]] = []
+        self.known: set[int] = set()
+        self.octets = 0
+        self.too_long = False
+
+    def take(self, part: dict[str, Any]) -> None:
+        """One part, once: who hears may hear twice."""
+        if self.too_long or id(part) in self.known:
+            return
+        self.octets += len(_encode(part))
+        self.too_long = self.octets > OCTETS_MAX or len(self.parts) >= PARTS_MAX
+        if not self.too_long:
+            self.known.add(id(part))
+            self.parts.append(part)
+
 
 class Reports:
     """Waiting reports by request id."""
 
-    def __init__(self) -> None:
+    def __init__(self, station: str = "") -> None:
+        self._station = station
         self._last = 0
-        self._waiting: dict[int, tuple[asyncio.Future[list[dict[str, Any]]], list[dict[str, Any]]]] = {}
+        self._waiting: dict[int, _Waiting] = {}
 
     def expect(self) -> tuple[int, "asyncio.Future[list[dict[str, Any]]]"]:
         """A request id, and what will hold everything reported under it."""
         self._last += 1
-        future: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
-        self._waiting[self._last] = (future, [])
-        return self._last, future
+        self._waiting[self._last] = waiting = _Waiting()
+        return self._last, waiting.future
 
     def forget(self, request_id: int) -> list[Any]:
         """Nobody waits any more; what has come of it."""
         waiting = self._waiting.pop(request_id, None)
-        return waiting[1] if waiting is not None else []
+        return waiting.parts if waiting is not None else []
 
     def heard(self, action: str, payload: Mapping[str, Any]) -> None:
         """A message that may be a part."""
@@ -52,10 +87,15 @@ class Reports:
 
     def took(self, request_id: int, parts: list[dict[str, Any]], *, more: bool) -> bool:
         """One part; without ``more`` it was the last. False where nobody waits for it."""
-        if request_id not in self._waiting:
+        waiting = self._waiting.get(request_id)
+        if waiting is None:
             return False
-        future, kept = self._waiting[request_id]
-        kept.extend(part for part in parts if not any(part is known for known in kept))  # who hears may hear twice
-        if not more and not future.done():
-            future.set_result(kept)
+        was_too_long = waiting.too_long
+        for part in parts:
+            waiting.take(part)
+        if waiting.too_long:
+            if not was_too_long:
+                log.warning("report_too_long", station=self._station, request=request_id, parts=len(waiting.parts))
+        elif not more and not waiting.future.done():
+            waiting.future.set_result(waiting.parts)
         return True

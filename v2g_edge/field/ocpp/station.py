@@ -4,6 +4,7 @@ It outlives its links: a station that reconnects without a word is recovered fro
 """
 
 import math
+from collections import deque
 from typing import Any, Final
 
 import structlog
@@ -35,6 +36,11 @@ log = structlog.get_logger()
 ALIVE_STEP_S: Final = 0.2
 """The board is told of life this often at most: silence is judged in seconds, and stations send many frames in one."""
 
+SIGNED_MAX: Final = 24
+SIGNED_S: Final = 86_400.0
+"""Certificates that one station is given in so long: each is a file of the authority's, for good. One a year is needed; a station
+that was not answered asks again (2.x CertSigningRepeatTimes)."""
+
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
 
 
@@ -51,7 +57,7 @@ class Station:
         self._board = board
         self._clock = clock
         self._alive_s = -math.inf
-        self.reports = Reports()
+        self.reports = Reports(settings.identity)
         self.v21 = Station21(settings.identity, self.outlets, site, board, clock)
         self.tokens = Tokens(None)
         self.storm = Storm()
@@ -59,6 +65,7 @@ class Station:
         self.encrypted = False
         self.signed = ""
         self.told = Told()
+        self._signed_s: deque[float] = deque(maxlen=SIGNED_MAX)
 
     @property
     def identity(self) -> Identity:
@@ -191,11 +198,18 @@ class Station:
         if self.authority is None or not self.encrypted:
             log.warning("certificate_request_refused", station=self.settings.identity, why="no site authority, or no TLS")
             return False
+        now_s = self._clock.now_s()
+        if len(self._signed_s) == SIGNED_MAX and now_s - self._signed_s[0] < SIGNED_S:
+            log.warning(
+                "certificate_request_refused", station=self.settings.identity, why=f"{SIGNED_MAX} were given within a day"
+            )
+            return False
         try:
             self.signed = self.authority.sign_request(csr_pem, self.settings.identity, self._clock.wall_s())
         except (OSError, ValueError) as fault:
             log.warning("certificate_request_refused", station=self.settings.identity, why=str(fault))
             return False
+        self._signed_s.append(now_s)
         return True
 
     # Inside

@@ -7,10 +7,12 @@ discharge, settings that differ from the grid code deny export, and who charges 
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.der import ENDS_DISCHARGE, FIELDS, LISTS, audit, type_of
+from v2g_edge.field.ocpp.facts import TEXT_MAX, readable
 from v2g_edge.field.ocpp.finer import droop_period
 from v2g_edge.field.ocpp.outlet import Outlet
 from v2g_edge.model.ports import ClockPort
@@ -23,6 +25,20 @@ CEASED: Final = "DERControlCeased"
 
 AUDITED: Final = frozenset({"curve", FIELDS["EnterService"]})
 """What a report must carry to say anything of the grid code."""
+
+ALARMS_MAX: Final = 32
+RUNNING_MAX: Final = 256
+SETTINGS_MAX: Final = 256
+SETTING_MAX: Final = 8 << 10
+PRIORITY_MAX: Final = 64
+STREAMS_MAX: Final = 64
+"""What is kept of one station, so that none fills the memory: 2.1 has 21 types of control, each with a default and a few that are
+scheduled; a curve of ten points takes about 1 KiB (octets as JSON). What is beyond counts as the worst of its kind."""
+
+MORE: Final = "\n"
+"""Stands for all alarms, or controls, beyond these numbers: until the next boot, for no name of a station's is like this."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Station21:
@@ -42,7 +58,8 @@ class Station21:
         self._settings: dict[tuple[str, str], dict[str, Any]] = {}
         self._alarms: dict[str, str] = {}
         self._running: set[str] = set()
-        self._priority: set[str] = set()
+        self._priority: dict[str, None] = {}
+        self._too_much = False
 
     def link_up(self) -> None:
         """A new link: which streams go on, it will say."""
@@ -67,18 +84,22 @@ class Station21:
 
     def took_alarm(self, control: str, fault: str, *, ended: bool) -> None:
         """The charger's own protection speaks: its outlets are faulted until every alarm has ended."""
+        control, fault = readable(control), readable(fault)
         log.warning("der_alarm", station=self.identity, control=control, fault=fault, ended=ended)
         if ended:
             self._alarms.pop(control, None)
         else:
-            self._alarms[control] = f"DER {fault}"
+            known = control in self._alarms or len(self._alarms) < ALARMS_MAX
+            self._alarms[control if known else MORE] = f"DER {fault}"
         self._tell_fault()
 
     def took_start_stop(self, control_id: str, superseded: list[str], *, started: bool) -> None:
         """A control began or ended. One that nobody knows counts as the worst kind."""
-        self._running.difference_update(superseded)
+        control_id = readable(control_id)
+        self._running.difference_update(map(readable, superseded))
         if started:
-            self._running.add(control_id)
+            known = control_id in self._running or len(self._running) < RUNNING_MAX
+            self._running.add(control_id if known else MORE)
         else:
             self._running.discard(control_id)
         log.info("der_control", station=self.identity, control=control_id, started=started, ceases=self._ceases(control_id))
@@ -88,13 +109,21 @@ class Station21:
         """Grid-code settings, perhaps a part of them: what differs from the site's code denies export (design 4.7)."""
         for name in LISTS:
             for entry in report.get(name, ()):
-                self._settings[type_of(entry, name), entry["id"]] = {"list": name, **entry}
-        if not AUDITED.isdisjoint(report):
+                self._keep((readable(type_of(entry, name)), readable(entry["id"])), {"list": name, **entry})
+        if self._too_much or not AUDITED.isdisjoint(report):
             self._audit()
+
+    def _keep(self, key: tuple[str, str], entry: dict[str, Any]) -> None:
+        room = key in self._settings or len(self._settings) < SETTINGS_MAX
+        if room and len(_encode(entry)) <= SETTING_MAX:
+            self._settings[key] = entry
+        else:
+            self._too_much = True
 
     def took_all(self, parts: list[dict[str, Any]]) -> None:
         """A whole report of everything: what is not in it any more is gone."""
         self._settings.clear()
+        self._too_much = False
         for part in parts:
             self.took_report(part)
 
@@ -108,6 +137,10 @@ class Station21:
     def _audit(self) -> None:
         code = self.site.grid.profile
         differs = audit(self.report(), code) if code is not None else []
+        if self._too_much and code is not None:
+            differs.append(
+                f"more is set than can be held against the code: {SETTINGS_MAX} settings, of {SETTING_MAX} octets each"
+            )
         for text in differs:
             log.error("grid_code_differs", station=self.identity, what=text)
         for outlet in self._outlets.values():
@@ -127,12 +160,23 @@ class Station21:
 
     def took_priority(self, transaction: str, *, activated: bool) -> None:
         """Somebody at the station, or its owner, has it charge whatever our leases say."""
+        if len(transaction) > TEXT_MAX:
+            raise ValueError(f"the name of a transaction has at most {TEXT_MAX} signs, found {len(transaction)}")
         if activated:
-            self._priority.add(transaction)
+            self._priority[transaction] = None
+            self._forget_priority()
         else:
-            self._priority.discard(transaction)
+            self._priority.pop(transaction, None)
         log.warning("priority_charging", station=self.identity, transaction=transaction, activated=activated)
         self.tell_priority()
+
+    def _forget_priority(self) -> None:
+        """The oldest that runs at no outlet: it may be told before its transaction, and none says that it is over."""
+        if len(self._priority) > PRIORITY_MAX:
+            running = {outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None}
+            spare = next((each for each in self._priority if each not in running), None)
+            if spare is not None:
+                del self._priority[spare]
 
     def tell_priority(self) -> None:
         """Which outlets charge with priority; a transaction that is over does no more."""
@@ -157,6 +201,8 @@ class Station21:
     def open_stream(self, stream: int, monitor: int) -> bool:
         """A stream of a monitored value; only power that we asked for is of use."""
         if monitor not in self.power_monitors and not self.asking:
+            return False
+        if stream not in self.streams and len(self.streams) >= STREAMS_MAX:
             return False
         self.streams[stream] = monitor
         return True

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from v2g_edge.field.ocpp.compliance import TOLERANCE_W
 from v2g_edge.field.ocpp.dialect import Dialect, Payload, named
-from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport
+from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport, readable
 from v2g_edge.field.ocpp.leases import NOMINAL_V
 from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.metering import read_samples
@@ -31,6 +31,8 @@ _STATUS: Final[dict[str, EvseStatus]] = {
 }
 WHOLE: Final = "ChargingStation"
 """The component of the device model that is the whole station (2.x part 2, appendix 3)."""
+MODES_MAX: Final = 32
+"""Ways of energy transfer kept of a vehicle; 2.1 has 16 (EnergyTransferModeEnumType)."""
 _IDENTITIES: Final = ("EVCCID", "VIN", "MacAddress")
 
 
@@ -181,8 +183,8 @@ def read_needs(needs: Payload) -> Needs:
         capacity_wh=_number(dc.get("evEnergyCapacity")) or None,
         max_charge_w=takes_w,
         max_discharge_w=None if gives_w is None else abs(gives_w),
-        requested=str(needs.get("requestedEnergyTransfer", "")),
-        available=tuple(needs.get("availableEnergyTransfer") or ()),
+        requested=readable(needs.get("requestedEnergyTransfer", "")),
+        available=tuple(dict.fromkeys(map(readable, needs.get("availableEnergyTransfer") or ())))[:MODES_MAX],
     )
 
 
