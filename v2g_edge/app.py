@@ -200,7 +200,7 @@ class Daemon:
         if self._watchdog.fed == 0:
             self._watchdog.ready()
         self._watchdog.feed(f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected")
-        self.modbus.write_contactors(closed=outcome.contactor)
+        self.modbus.write_contactors(closed=outcome.contactor, dropped=outcome.dropped)
 
     def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
         """Events to the log, the cloud and whoever asks; telemetry at its own pace."""

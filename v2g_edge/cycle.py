@@ -33,7 +33,10 @@ def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
 
 
 class Outcome(Struct, frozen=True):
-    """``permits`` and ``bounds`` in the order of ``Site.evses``. ``contactor`` false: open the discharge-enable contactors."""
+    """``permits`` and ``bounds`` in the order of ``Site.evses``. ``contactor`` false: open every discharge-enable contactor.
+
+    ``dropped``: those to open in any case, because a charger that has no other dead-man is silent or does not follow.
+    """
 
     permits: tuple[Permit, ...]
     events: tuple[Event, ...]
@@ -41,6 +44,7 @@ class Outcome(Struct, frozen=True):
     wishes: tuple[Wish, ...]
     bounds: tuple[tuple[Bound, ...], ...]
     contactor: bool
+    dropped: tuple[str, ...] = ()
 
 
 class Cycle:
@@ -73,4 +77,5 @@ class Cycle:
             wishes=tuple(wishes.values()),
             bounds=decision.bounds,
             contactor=decision.contactor,
+            dropped=decision.dropped,
         )

@@ -24,6 +24,7 @@ from v2g_edge.envelope.memory import EnvelopeMemory, restarted
 from v2g_edge.envelope.table import Latch
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import DeadMan
 from v2g_edge.model.snapshot import CommandState, ContactState, Link
 from v2g_edge.model.wish import Wish
 
@@ -114,6 +115,31 @@ def test_a_grid_trip_ends_with_the_return_to_service() -> None:
     assert permit(scene).contactor
     waiting = scene._replace(memory=replace(scene.memory, service=replace(scene.memory.service, state="waiting", since_s=None)))
     assert not permit(waiting).contactor
+
+
+@pytest.mark.parametrize(
+    ("dead_man", "silent", "disobeys", "dropped"),
+    [
+        ("contactor", False, False, ()),
+        ("contactor", True, False, ("k1",)),
+        ("contactor", False, True, ("k1",)),
+        ("ocpp_profile", True, True, ()),
+    ],
+)
+def test_a_charger_without_a_lease_of_its_own_loses_its_contactor_when_it_does_not_listen_or_follow(
+    dead_man: DeadMan, silent: bool, disobeys: bool, dropped: tuple[str, ...]
+) -> None:
+    scene = ready()
+    first, second = scene.site.evses
+    other = replace(second, dead_man="contactor", contactor="k2")
+    scene = with_site(scene, evses=(replace(first, dead_man=dead_man, contactor="k1"), other))
+    if silent:
+        scene = with_evse(scene, link=Link(False, True, NOW_S))
+    if disobeys:
+        held = Latch("disobedient", first.id, True, 0.0, "a test", present=False)
+        scene = scene._replace(memory=replace(scene.memory, latches=(held,)))
+    decision = permit(scene)
+    assert (decision.contactor, decision.dropped) == (True, dropped)
 
 
 def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:

@@ -9,7 +9,7 @@ from v2g_edge.envelope.baseload import hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, room
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
-from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
+from v2g_edge.envelope.facts import Grid, Outlet, look, observe
 from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
@@ -33,11 +33,12 @@ STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silen
 
 
 class Decision(NamedTuple):
-    """Permits in the order of ``Site.evses``; ``bounds`` explains every limit on every outlet; ``contactor`` false opens it."""
+    """Permits in the order of ``Site.evses``; ``bounds`` explains each limit; ``contactor`` false opens all, else ``dropped``."""
 
     permits: tuple[Permit, ...]
     bounds: tuple[tuple[Bound, ...], ...]
     contactor: bool
+    dropped: tuple[str, ...]
     events: tuple[Event, ...]
     memory: EnvelopeMemory
 
@@ -49,7 +50,9 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     trip, service, grid = _judge_grid(site, snapshot, memory)
     memory = observe(frame, snapshot, memory, dt_s)
     context = look(frame, snapshot, memory, grid)
-    verdict = judge(ROWS, memory.latches, _inputs(context, dt_s))
+    counts: dict[Scope, int] = {"site": 1, "meter": len(context.meters), "evse": len(context.outlets)}
+    sessions, said = {o.id: o.vehicle.session for o in context.outlets if o.vehicle}, frozenset(snapshot.operator.acknowledged)
+    verdict = judge(ROWS, memory.latches, Inputs(context, dt_s, snapshot.wall_s, counts, sessions, grid.share > 0.0, said))
     bounds = collect_bounds(context, verdict)
     quarantined = {latch.subject for row, latch in verdict.active if row.id in {"disobedient", "priority_charging"}}
     exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
@@ -58,6 +61,9 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     lows_w = [min(max(w.power_w - w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
     live_w = live_bases(context, memory.bases)
     cuts = fit(context, tops_w, lows_w, exposures, live_w)
+    # A charger with no lease of its own goes on with what it was told last until its contactor opens.
+    deaf = [o.evse for o, exposure in zip(context.outlets, exposures, strict=True) if not exposure.listens]
+    dropped = tuple(sorted({evse.contactor for evse in deaf if evse.dead_man == "contactor"}))
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
@@ -75,7 +81,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     after = (verdict.latches, trip, service, kept.memory, memory.day, memory.taken_pct)
     memory = EnvelopeMemory(snapshot.now_s, True, tuple(told), meters, bases, live_w, *after)
     shown, events = tuple([tuple(each) for each in bounds]), verdict.events + kept.events
-    return Decision(pass_gate(site, snapshot, tuple(permits)), shown, not tripped, events, memory)
+    return Decision(pass_gate(site, snapshot, tuple(permits)), shown, not tripped, dropped, events, memory)
 
 
 def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[TripMemory, ServiceMemory, Grid]:
@@ -90,12 +96,6 @@ def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple
     closed, chance = fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5, snapshot.wall_s * GOLDEN % 1.0
     service, state = service_step(code, v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance)
     return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
-
-
-def _inputs(c: Context, dt_s: float) -> Inputs:
-    counts: dict[Scope, int] = {"site": 1, "meter": len(c.meters), "evse": len(c.outlets)}
-    sessions, said = {o.id: o.vehicle.session for o in c.outlets if o.vehicle is not None}, c.snapshot.operator.acknowledged
-    return Inputs(c, dt_s, c.snapshot.wall_s, counts, sessions, c.grid.share > 0.0, frozenset(said))
 
 
 def _permit(o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:

@@ -91,7 +91,7 @@ async def test_dropping_is_at_once() -> None:
     async with stand as field:
         await field.feed()
         await stand.until(1.0)
-        await field.drop()
+        await field.feed(opening=("k",))
         assert not stand.relay.closed(2)
 
 
@@ -108,6 +108,16 @@ async def test_the_tick_feeds_and_opens_without_waiting() -> None:
         stand.relay_unit.inject_fault(Fault())
         field.write_contactors(closed=False)
         field.write_contactors(closed=True)
+        await stand.until(0.0)
+
+
+async def test_one_contactor_of_those_that_are_fed_can_be_opened() -> None:
+    stand = Stand(watchdog_s=30.0)
+    async with stand as field:
+        await stand.until(0.0)
+        field.write_contactors(closed=True, dropped=("another",))
+        await stand.until(1.0)
+        field.write_contactors(closed=True, dropped=("k1",))
         await stand.until(0.0)
 
 

@@ -1,6 +1,7 @@
 """All Modbus lines and devices of a depot: who shares a connection, who is polled when, and what reaches the board."""
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -101,7 +102,7 @@ class ModbusField:
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
         self._contacting: asyncio.Task[None] | None = None
-        self._contacting_closed = False
+        self._opening: set[str] = set()
         self.ports: dict[str, ChargerPort] = {}
         self.contactors: dict[str, Contactor] = {}
         self.peers: dict[str, Peer] = {}
@@ -166,26 +167,26 @@ class ModbusField:
         """Whether the contactor that feeds ``target`` opens by itself when we fall silent: its time-out was read back."""
         return any(row.target == target and row.dead_man for row in self.contactors.values())
 
-    def write_contactors(self, *, closed: bool) -> None:
-        """Feed or open every contactor without waiting for it: for the tick. A round that still runs is not overtaken, except
-        by an opening.
+    def write_contactors(self, *, closed: bool, dropped: Collection[str] = ()) -> None:
+        """Feed every contactor, but open those of the targets in ``dropped``, and all where not ``closed``. Does not wait: it is
+        for the tick. A round that still runs is not overtaken, except by an opening that is not in it.
         """
         if not self.contactors:
             return
+        opening = {device for device, row in self.contactors.items() if not closed or row.target in dropped}
         if self._contacting is not None and not self._contacting.done():
-            if closed or not self._contacting_closed:
+            if opening <= self._opening:
                 return
             self._contacting.cancel()
-        self._contacting_closed = closed
-        self._contacting = asyncio.get_running_loop().create_task(self.feed() if closed else self.drop(), name="contactors")
+        self._opening = opening
+        self._contacting = asyncio.get_running_loop().create_task(self.feed(opening), name="contactors")
 
-    async def feed(self) -> None:
-        """Proof of work for every contactor: call it after a full tick in which all checks answered (design 4.8)."""
-        await asyncio.gather(*(contactor.feed() for contactor in self.contactors.values()))
-
-    async def drop(self) -> None:
-        """Open every contactor."""
-        await asyncio.gather(*(contactor.drop() for contactor in self.contactors.values()))
+    async def feed(self, opening: Collection[str] = ()) -> None:
+        """Proof of work for every contactor but the devices in ``opening``, which open: after a full tick in which all checks
+        answered (design 4.8).
+        """
+        rows = self.contactors.items()
+        await asyncio.gather(*(row.drop() if device in opening else row.feed() for device, row in rows))
 
     async def start(self) -> None:
         """Begin polling. Does not wait for any device: the board says what is known."""
