@@ -4,6 +4,7 @@ whether they discharge.
 
 import logging
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 import structlog
@@ -19,6 +20,13 @@ from v2g_edge.field.ocpp.store import TransactionStore
 from v2g_edge.model.settings import Station
 
 log = structlog.get_logger()
+
+MAKES_MAX: Final = 1_000
+"""Makes of which it is remembered whether they discharge: a depot has some, and a station may call itself by a new firmware at
+each boot. Beyond them none is tried, until an engineer answers for it (``forget_proof``)."""
+
+NO_MORE: Final = "discharge/-"
+"""Where it is remembered that there are so many."""
 
 
 class Make:
@@ -98,7 +106,14 @@ class Make:
             log.warning("discharge_refuted_elsewhere", evse=outlet.evse.id, make=kind)
             self._take(outlet, "refuted")
             return
-        self._store.remember(f"discharge/{self.version}/{kind}", proof)
+        if not self._store.fact(self._key()) and self._store.count_facts("discharge/") >= MAKES_MAX:
+            self._store.remember(NO_MORE, "refuted")
+            log.error(
+                "discharge_makes_too_many", evse=outlet.evse.id, make=kind, most=MAKES_MAX, effect="new makes never discharge"
+            )
+            self._take(outlet, "refuted")
+            return
+        self._store.remember(self._key(), proof)
         self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
         if proof == "refuted":
             log.error("discharge_refuted", evse=outlet.evse.id, make=kind, why="it charged while discharge was commanded")
@@ -108,10 +123,13 @@ class Make:
     def forget_proof(self, engineer: str) -> None:
         """Somebody answers for trying the make again (new cabling, new firmware under the old name)."""
         log.warning("discharge_proof_forgotten", make=self.identity.kind(), was=self.proof(), engineer=engineer)
-        self._store.remember(f"discharge/{self.version}/{self.identity.kind()}", "unknown")
+        self._store.remember(self._key(), "unknown")
         self.recall()
 
     def proof(self) -> Proof:
         """What is known of this make; a sibling may have proven it meanwhile."""
-        known = self._store.fact(f"discharge/{self.version}/{self.identity.kind()}")
+        known = self._store.fact(self._key()) or self._store.fact(NO_MORE)
         return "proven" if known == "proven" else "refuted" if known == "refuted" else "unknown"
+
+    def _key(self) -> str:
+        return f"discharge/{self.version}/{self.identity.kind()}"

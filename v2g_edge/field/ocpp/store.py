@@ -66,6 +66,9 @@ class TransactionStore(Protocol):
     def fact(self, key: str) -> str:
         """A remembered text; "" when there is none."""
 
+    def count_facts(self, prefix: str) -> int:
+        """How many texts are remembered under keys that begin so."""
+
     def remember(self, key: str, value: str) -> None:
         """Write a text under a key. Durable only after ``commit``."""
 
@@ -139,6 +142,13 @@ class SqliteStore:
         """See ``TransactionStore``."""
         row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         return row[0] if row else ""
+
+    def count_facts(self, prefix: str) -> int:
+        """See ``TransactionStore``."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM facts WHERE key >= ? AND key < ?", (prefix, prefix + "\U0010ffff")
+        ).fetchone()
+        return int(row[0])
 
     def remember(self, key: str, value: str) -> None:
         """See ``TransactionStore``."""

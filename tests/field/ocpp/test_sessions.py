@@ -1,0 +1,40 @@
+"""What a station says of its transactions is kept short, also where a lenient link lets long words pass."""
+
+import pytest
+from msgspec import json
+
+from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.peer import AT_S
+from v2g_edge.field.ocpp.facts import TEXT_MAX, SessionEvent
+from v2g_edge.field.ocpp.sessions import SEEN_MAX
+from v2g_edge.field.ocpp.v201 import MODES_MAX, read_needs
+
+
+def test_a_transaction_with_an_endless_name_is_refused_and_nothing_of_it_is_kept() -> None:
+    depot = Depot()
+    station = depot.central.links["new"].station
+    station.took_session(SessionEvent("started", "t" * TEXT_MAX, 1, AT_S))
+    for length in (TEXT_MAX + 1, 500_000):
+        with pytest.raises(ValueError, match="at most 255 signs"):  # which the link answers with FormatViolation
+            station.took_session(SessionEvent("started", "t" * length, 1, AT_S))
+    assert len(station.sessions._seen) == 1
+    assert [len(each.transaction) for each in depot.central._store.open_sessions("new")] == [TEXT_MAX]
+
+
+def test_what_is_remembered_to_tell_repetitions_has_an_end() -> None:
+    depot = Depot()
+    station = depot.central.links["new"].station
+    for number in range(3 * SEEN_MAX):
+        assert station.sessions.transaction_id(1, "card", AT_S, number) == 2 * number + 1
+        assert station.sessions.transaction_id(1_000 + number, "c" * 500_000, AT_S, number) == 2 * number + 2
+        station.sessions.took(SessionEvent("updated", str(number), 1, AT_S))
+    assert len(station.sessions._seen) == SEEN_MAX
+    assert depot.central._store.count_facts("start/new/") == 2, "one row for each outlet, one for all that there are not"
+    assert len(depot.central._store.fact("start/new/elsewhere")) < 400
+
+
+def test_of_a_vehicles_ways_of_energy_transfer_so_many_are_kept() -> None:
+    modes = [f"Mode{number}" for number in range(1_000)]
+    needs = read_needs({"requestedEnergyTransfer": "x" * 10_000, "availableEnergyTransfer": [*modes, *modes]})
+    assert needs.available == tuple(modes[:MODES_MAX])
+    assert len(json.encode(needs)) < 2_000
