@@ -1,7 +1,9 @@
 """The whole daemon with chargers by register, in virtual time: it charges them, and its death ends what it asked for."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -18,6 +20,7 @@ from v2g_edge.host.notify import Watchdog
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import CloudSettings, HostSettings, ModbusDevice, ModbusLine, PriceSettings, Settings
+from v2g_edge.model.site import DeadMan
 
 PORT = 5021
 BASE_W = 6_000.0
@@ -34,13 +37,13 @@ class Depot:
         self.quasar = MappedCharger(load_map("quasar1"), self._quasar, lambda w: self._set("q1", w), now_s)
         self.der = SunSpecDer(self._der, lambda w: self._set("d1", w), now_s)
         self.meter = Unit(1, SunSpecMeter(self._truth))
+        self.quasar_unit = Unit(11, self.quasar)
         others = [
             Unit(2, Inputs(lambda: [self.closed])),
             Unit(3, self.contactor),
-            Unit(11, self.quasar),
             Unit(12, self.der),
         ]
-        self.server = ModbusServer([self.meter, *others], port=PORT)
+        self.server = ModbusServer([self.meter, self.quasar_unit, *others], port=PORT)
 
     def _set(self, name: str, power_w: float) -> None:
         self.power_w[name] = power_w
@@ -57,14 +60,14 @@ class Depot:
         return MeterTruth((third_w, third_w, third_w), (230.0, 230.5, 229.5), 50.0 + 0.001 * (now_s % 5.0))
 
 
-def settings(state_dir: Path) -> Settings:
+def settings(state_dir: Path, dead_man: DeadMan = "modbus_watchdog") -> Settings:
     site = small_site()
     silent = replace(site.vehicle_types[0], pack_min_c=-ANY_W, pack_max_c=ANY_W, derate_from_c=ANY_W)  # reports no temperature
     site = replace(site, vehicle_types=(silent,))
     evses = (
         small_evse("d1", max_charge_w=22_000.0, max_discharge_w=22_000.0, dead_man="sunspec_revert", discharge_by="register"),
         small_evse(
-            "q1", max_charge_w=7_400.0, max_discharge_w=7_400.0, min_charge_w=1_380.0, dead_man="modbus_watchdog",
+            "q1", max_charge_w=7_400.0, max_discharge_w=7_400.0, min_charge_w=1_380.0, dead_man=dead_man,
             discharge_by="register", contactor="k1",
         ),
     )  # fmt: skip
@@ -109,8 +112,36 @@ def test_it_charges_by_register_feeds_the_contactor_and_lets_go_when_it_dies(tmp
         assert not depot.contactor.closed(0)
         await depot.server.stop()
 
+    run(play())
+
+
+def test_a_charger_that_only_its_contactor_can_stop_loses_it_when_it_falls_silent_while_the_daemon_lives(tmp_path: Path) -> None:
+    async def play() -> None:
+        depot = Depot()
+        await depot.server.start()
+        daemon = Daemon(settings(tmp_path, "contactor"), LoopClock(1_700_000_000.0), Watchdog())
+        await daemon.start()
+        running = asyncio.create_task(daemon.run())
+        await asyncio.sleep(60.0)
+        assert depot.contactor.closed(0)
+        depot.quasar_unit.inject_fault(Fault("silent"))
+        await asyncio.sleep(60.0)
+        assert not depot.contactor.closed(0)
+        assert daemon.board.meter("grid").link.connected, "everything else goes on"
+        depot.quasar_unit.inject_fault(Fault())
+        await asyncio.sleep(60.0)
+        assert depot.contactor.closed(0)
+        daemon.stop()
+        await running
+        await daemon.close()
+        await depot.server.stop()
+
+    run(play())
+
+
+def run(play: Coroutine[Any, Any, None]) -> None:
     loop = VirtualLoop()
     try:
-        loop.run_until_complete(play())
+        loop.run_until_complete(play)
     finally:
         loop.close()
