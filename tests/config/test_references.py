@@ -24,6 +24,7 @@ from tests.config.small import changed, problems_of
         ("vehicles.0.type", "tram", "vehicles.bus-1.type", "bus"),
         ("vehicle_types.0.min_soc_pct", 95.0, "vehicle_types.bus.min_soc_pct", "95"),
         ("vehicle_types.0.derate_from_c", 60.0, "vehicle_types.bus.derate_from_c", "50"),
+        ("vehicle_types.0.derate_from_c", 50.0, "vehicle_types.bus.derate_from_c", "Lower it"),
         ("vehicle_types.0.charge_curve", [[50.0, 1.0], [50.0, 2.0]], "vehicle_types.bus.charge_curve", "rising"),
         ("vehicle_types.0.charge_curve", [[0.0, 0.0]], "vehicle_types.bus.charge_curve", "never charges"),
         ("feeders.0.base_load_min_w", 20_000.0, "feeders.main.base_load_min_w", "10000"),

@@ -20,7 +20,7 @@ def register(subparsers: Any) -> None:
         add_socket(parser)
         parser.set_defaults(run=run, params=params)
     parser = subparsers.add_parser("clear", help="clear a latched row of the safety table by hand, where its rule asks for that")
-    parser.add_argument("latch", metavar="ROW:SUBJECT", help="as `v2g-edge status` shows it, for example grid_trip:site")
+    parser.add_argument("latch", metavar="ROW:SUBJECT", help="as `v2g-edge status` shows it, for example meter_reversed:grid")
     add_socket(parser)
     parser.set_defaults(run=run, params=None)
 

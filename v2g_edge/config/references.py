@@ -169,9 +169,10 @@ def _discharge(evse: Evse, path: str, file: str) -> Iterator[Problem]:
 def _vehicle_type(kind: VehicleType, file: str) -> Iterator[Problem]:
     path = f"vehicle_types.{kind.id}"
     for low, high in (("min_soc_pct", "max_soc_pct"), ("pack_min_c", "pack_max_c"), ("derate_from_c", "pack_max_c")):
-        if getattr(kind, low) >= getattr(kind, high):
-            allowed = f"below {high} = {getattr(kind, high):g}"
-            yield Problem(file, f"{path}.{low}", f"{getattr(kind, low):g}", allowed, "Swap them?")
+        least, most = getattr(kind, low), getattr(kind, high)
+        if least >= most:
+            mend = "Swap them?" if least > most else "Lower it: any number below will do where the other means no limit."
+            yield Problem(file, f"{path}.{low}", f"{least:g}", f"below {high} = {most:g}", mend)
     socs = [point.soc_pct for point in kind.charge_curve]
     if any(after <= before for before, after in pairwise(socs)):
         found = ", ".join(f"{soc:g}" for soc in socs)
