@@ -301,3 +301,28 @@ async def test_queued_news_without_an_end_does_not_pile_up(tmp_path: Path) -> No
     assert "t-1" in opened, "the one that runs"
     await station.close()
     await depot.central.stop()
+
+
+async def test_a_station_that_repeats_itself_three_months_later_is_still_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was offline for a summer, we were restarted meanwhile, and nothing of what it repeats plugs anybody in."""
+    monkeypatch.setattr("v2g_edge.field.ocpp.chores.LOOK_S", 0.01)
+    depot = Depot(tmp_path)
+    await depot.central.start()
+    station = await ready(depot)
+    for event in (STARTED, transaction("Ended", 1)):
+        await station.call("TransactionEvent", event)
+    await station.close()
+    await depot.central.stop()
+    later = Depot(tmp_path)
+    later.clock.advance(KEPT_S - 86_400.0)
+    await later.central.start()
+    station = await ready(later)
+    for event in (STARTED, transaction("Ended", 1)):
+        await station.call("TransactionEvent", {**event, "offline": True})
+        assert later.board.evse("b2").vehicle is None
+    assert later.central._store.open_sessions("new") == []
+    assert on_disk(tmp_path / "ocpp.sqlite") == {"t-1"}
+    await station.close()
+    await later.central.stop()
