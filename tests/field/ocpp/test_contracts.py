@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import ocsp as library
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.peer import AT, AT_S, Peer, until
+from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
 from tests.field.ocpp.responder import PEM, Issuer, Responder, responding
 from v2g_edge.field.ocpp import ocsp
 from v2g_edge.field.ocpp.server import CentralSystem
@@ -106,6 +106,20 @@ async def test_an_answer_of_no_use_is_failed_and_is_not_kept(
 async def test_an_address_of_no_use_is_failed(tmp_path: Path, url: str) -> None:
     async with responding(AT_S) as responder, asking(tmp_path, "localhost") as depot:
         assert await status(depot, responder, responder.certificate(), url or "x") == {"status": "Failed"}
+
+
+async def test_long_words_of_a_station_are_neither_asked_nor_remembered(tmp_path: Path) -> None:
+    async with responding(AT_S) as responder:
+        asked = ocsp.Ocsp(("localhost",), Clock(), None)
+        question = ocsp.Question.read(responder.issuer.data(responder.certificate(), responder.url))
+        longest = responder.url + "/" + "x" * (ocsp.URL_MAX - len(responder.url) - 1)
+        assert await asked.ask(question, longest + "x") is None
+        assert (responder.asked, len(asked._kept)) == (0, 0)
+        assert await asked.ask(question, longest) is not None
+        for number in range(2 * ocsp.CACHE_MAX):
+            assert await asked.ask(question, f"http://host{number}.{'y' * 1_500}/") is None
+        assert len(asked._told) == ocsp.CACHE_MAX
+        assert max(map(len, asked._told)) == ocsp.HOST_MAX
 
 
 async def test_the_station_is_heard_while_a_responder_thinks(tmp_path: Path) -> None:

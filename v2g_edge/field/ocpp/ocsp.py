@@ -35,6 +35,10 @@ LIST_MAX: Final = 4 << 20
 """Octets. An OCSP response with its certificates is two to five kilobytes; a list has 40 for each revoked certificate."""
 AT_ONCE: Final = 4
 CACHE_MAX: Final = 256
+HOST_MAX: Final = 253
+"""Characters of a name in the DNS (RFC 1035 2.3.4); no more is remembered of a host that is not asked."""
+URL_MAX: Final = 2_000
+"""Characters of an address (2.1, CertificateStatusRequestInfoType; 2.0.1 allows 512): a longer one is not asked."""
 CLOCKS_S: Final = 300.0
 """A responder's clock may be so far ahead of ours."""
 
@@ -95,7 +99,7 @@ class Ocsp:
         if kept is not None and kept.next_wall_s > now_wall_s:
             return kept
         parts = urlsplit(url)
-        if not self._listed(parts):
+        if len(url) > URL_MAX or not self._listed(parts):
             return None
         try:
             async with self._turns:
@@ -111,7 +115,7 @@ class Ocsp:
         return answer
 
     def _listed(self, parts: SplitResult) -> bool:
-        host = (parts.hostname or "").lower()
+        host = (parts.hostname or "").lower()[:HOST_MAX]
         if parts.scheme in ("http", "https") and self._hosts & {host, parts.netloc.lower()}:
             return True
         if host not in self._told and len(self._told) < CACHE_MAX:
