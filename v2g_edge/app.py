@@ -20,6 +20,7 @@ from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.writer import Writer
 from v2g_edge.host.control import BadRequestError, ControlSocket, Handler
+from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.operator import OperatorFile
@@ -99,6 +100,7 @@ class Daemon:
         self._planned_s = -PLAN_EVERY_S
         self._planned_for: tuple[object, ...] = ()
         self._orders = OperatorFile(self._state_dir / "operator.json")
+        self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._counter = Counter(self._site, self._state_dir / "offers.json")
         self._operator = Operator()
         self._memory = Memory()
@@ -159,6 +161,7 @@ class Daemon:
         journal, self._journal = self._journal, None
         if journal is not None:
             await journal.close()
+        self._grid_log.close()
         log.info("stopped", site=self._site.name)
 
     async def _pace(self) -> None:
@@ -196,6 +199,7 @@ class Daemon:
             memory_before=before,
             memory_after=outcome.memory,
         )
+        self._grid_log.record(snapshot, outcome.events)
         self._tell(snapshot, plan, outcome)
         if self._watchdog.fed == 0:
             self._watchdog.ready()
@@ -314,14 +318,24 @@ class Daemon:
         wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
         if wrong or not params:
             raise BadRequestError(f"operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found {params!r}")
+        said = params.get("acknowledge")
+        if said:
+            self._check_clear(said)
         orders = replace(
             self._operator,
             stop=params.get("stop", self._operator.stop),
             export_hold=params.get("export_hold", self._operator.export_hold),
         )
         self._orders.save(orders)
-        said = params.get("acknowledge")
         self._operator = replace(orders, acknowledged=(said,)) if said else orders
         log.warning("operator_order", **params)
         self._wake.set()
         return {"stop": orders.stop, "export_hold": orders.export_hold}
+
+    def _check_clear(self, latch: str) -> None:
+        """Whoever clears what does not act, or what still has its cause, must not believe that it is cleared."""
+        acting = {f"{each.row}:{each.subject}": each for each in self._memory.envelope.latches if each.active}
+        if latch not in acting:
+            raise BadRequestError(f"{latch!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}")
+        if acting[latch].present:
+            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` tells it")

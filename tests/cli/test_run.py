@@ -34,7 +34,10 @@ def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, cap
         assert capsys.readouterr().out == "standing orders: stop, hold\n"
         assert main(["release", *socket]) == 0
         assert capsys.readouterr().out == "standing orders: none\n"
-        assert main(["clear", "nothing:site", *socket]) == 0
+        assert main(["clear", "nothing:site", *socket]) == 2
+        assert "'nothing:site' does not act; there act: " in capsys.readouterr().err
+        assert main(["clear", "grid_relay_silent:site", *socket]) == 2
+        assert "has its cause still" in capsys.readouterr().err
         assert main(["plan", *socket]) == 0
         assert "no plan" in capsys.readouterr().out
         process.send_signal(signal.SIGHUP)  # new certificates, and no end

@@ -50,6 +50,9 @@ def test_the_evening_peak_is_sold_through_a_disturbance_and_the_same_seed_gives_
     assert first["digest"] != run_scenario(peak(6))["digest"]
     with sqlite3.connect(tmp_path / "first" / "journal.db") as journal:
         assert journal.execute("SELECT count(*) FROM ticks").fetchone()[0] > 700
+    written = [line.split(",")[1] for line in (tmp_path / "first" / "grid_events.log").read_text(encoding="utf-8").splitlines()]
+    assert written.count("trip") == 1
+    assert 2 <= written.index("trip") <= len(written) - 4  # a sample a second
     with pytest.raises(FileExistsError, match="begins with an empty journal"):
         run_scenario(peak(), tmp_path / "first")
 
