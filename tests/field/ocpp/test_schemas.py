@@ -1,5 +1,8 @@
 """What the validators accept, what they refuse, and with which error code."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 
@@ -91,3 +94,14 @@ def test_an_empty_answer_is_let_out_exactly_where_the_schema_takes_it() -> None:
             else:
                 machine.answer("1", {})
                 assert machine.frames() == [b'[3,"1",{}]']
+
+
+def test_a_schema_is_read_without_importing_the_packages_classes() -> None:
+    """They are hundreds for each version, and made at the first message they held up all stations for a second."""
+    code = (
+        "import sys; from v2g_edge.field.ocpp.schemas import problems\n"
+        "for version in ('1.6', '2.0.1', '2.1'): problems(version, 'Heartbeat', 'request', {})\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('ocpp.')))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert told.stdout.split() == []

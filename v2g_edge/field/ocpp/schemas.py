@@ -19,7 +19,8 @@ Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Valid
 PROBLEMS_MAX: Final = 8
 """Problems told of one message: enough to mend it, and a hostile one cannot fill a log line."""
 
-_PACKAGE: Final[dict[Version, str]] = {"1.6": "ocpp.v16", "2.0.1": "ocpp.v201", "2.1": "ocpp.v21"}
+_FOLDER: Final[dict[Version, str]] = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
+"""Below the package. Not imported: its modules make hundreds of classes, which held up the loop for a second on first use."""
 
 _CODES: Final = {
     "type": "TypeConstraintViolation",
@@ -42,7 +43,7 @@ class Problem(msgspec.Struct, frozen=True):
 def schema(version: Version, action: str, kind: Kind) -> dict[str, Any]:
     """The schema as published; FileNotFoundError for a message that the version does not have."""
     suffix = "Response" if kind == "response" else "" if version == "1.6" or action in SENDS[version] else "Request"
-    text = files(_PACKAGE[version]).joinpath("schemas", f"{action}{suffix}.json").read_bytes()
+    text = files("ocpp").joinpath(_FOLDER[version], "schemas", f"{action}{suffix}.json").read_bytes()
     loaded: dict[str, Any] = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"))
     return loaded
 
