@@ -17,7 +17,9 @@ from v2g_edge.field.ocpp import (
     ocsp,
     onboarding,
     outgoing,
+    reports,
     store,
+    told,
 )
 from v2g_edge.field.ocpp.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
@@ -108,6 +110,10 @@ Metering asked for: {measurands}, every `meter_interval_s`.
 
 A station that reconnects takes over its old link, needs no boot and no new status: what was open is restored from disk,
 and it is asked for its status after {boot_wait_s:g} s without a BootNotification.
+
+`v2g-edge ocpp IDENTITY` shows what a station said last: {told_max} messages, but for what all say all day, in {told_all_kib} KiB
+together. One above {told_kib} KiB is shortened: `shortened_from_octets`, and "{told_mark}" where something is left out. An
+operation that asks for a report shows all its parts, up to {report_mib} MiB; above that it is not `complete`.
 
 ## Who may charge
 
@@ -240,6 +246,11 @@ def render() -> str:
         lease_patience_s=machine.SETPOINT_PATIENCE_S,
         measurands=", ".join(MEASURANDS),
         boot_wait_s=onboarding.BOOT_WAIT_S,
+        told_max=told.TOLD_MAX,
+        told_all_kib=told.ALL_MAX >> 10,
+        told_kib=told.MESSAGE_MAX >> 10,
+        told_mark=told.MARK,
+        report_mib=reports.OCTETS_MAX >> 20,
         kept_days=store.KEPT_S / 86_400.0,
         kept_max=store.KEPT_MAX,
         tokens=_TOKENS,
