@@ -341,6 +341,29 @@ async def test_a_vehicle_that_was_unplugged_within_its_transaction_stays_gone_un
     await station.close()
 
 
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+async def test_a_start_before_its_status_is_no_lost_vehicle_and_a_free_outlet_within_the_session_is_one(
+    depot: Depot, version: str
+) -> None:
+    """What was said before the vehicle came is not of its session: `ev_connection_lost` would hold it back until it leaves."""
+    identity, evse = ("old", "b1") if version == "1.6" else ("new", "b2")
+    station = await ready(depot, identity, version)
+    free = status_16(1, "Available") if version == "1.6" else status(1, 1, "Available")
+    await station.call("StatusNotification", free)
+    assert depot.board.evse(evse).status == "available"
+    if version == "1.6":
+        await station.call("StartTransaction", {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": AT})
+    else:
+        await station.call("TransactionEvent", STARTED)
+    assert depot.board.evse(evse).status == "occupied"
+    await station.call("StatusNotification", free)
+    assert depot.board.evse(evse).status == "available"
+    if version == "2.0.1":
+        await station.call("TransactionEvent", transaction("Updated", 1))
+        assert depot.board.evse(evse).status == "available"
+    await station.close()
+
+
 async def test_an_id_that_a_station_uses_again_for_a_later_transaction_is_a_new_one(depot: Depot) -> None:
     """Stations that count from 1 after a reboot; news of the first, before its end, stay history."""
     station = await ready(depot)

@@ -86,7 +86,7 @@ class Sessions:
             self._close(outlet, session)
         elif not self._is_past(outlet, session, event):
             self._supersede(outlet, session)
-            self._open(outlet, session, plugged=event.plugged)
+            self._open(outlet, session, plugged=event.plugged, begins=not event.offline)
         else:
             self._end_forgotten()
         return True
@@ -191,7 +191,7 @@ class Sessions:
             return outlet.session
         return self._store.session(self._make.station, transaction)
 
-    def _open(self, outlet: Outlet, session: Session, *, plugged: bool | None = None) -> None:
+    def _open(self, outlet: Outlet, session: Session, *, plugged: bool | None = None, begins: bool = False) -> None:
         evse = outlet.evse.id
         if outlet.session is None and outlet.early_needs != Needs():
             session = replace(session, needs=outlet.early_needs)
@@ -204,6 +204,9 @@ class Sessions:
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
             vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)
+            if begins and self._board.evse(evse).status == "available":  # said before the vehicle came
+                outlet.reported = replace(outlet.reported, status="occupied")
+                self._board.update_evse(evse, status="occupied")
             self._board.plug_in(evse, replace(vehicle, **self._readings(outlet, session)))
             log.info("vehicle_plugged_in", evse=evse, vehicle=session.vehicle, transaction=session.transaction)
         elif present.vehicle != session.vehicle:
