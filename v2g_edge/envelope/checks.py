@@ -77,8 +77,8 @@ def _relay_silent(c: Context) -> str:
 def _start_window(c: Context) -> str:
     window_hz = c.site.safety.export_start_window_hz
     hz = fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0) if c.grid_meter else 0.0
-    off_hz = hz - c.site.grid.nominal_hz
-    return "" if abs(off_hz) <= window_hz else f"frequency is {off_hz:+.3f} Hz off nominal, export starts within ±{window_hz:g}"
+    inside = abs(hz - c.site.grid.nominal_hz) <= window_hz
+    return "" if inside else f"frequency is {hz:.3f} Hz (0: unknown), export starts within ±{window_hz:g} Hz of nominal"
 
 
 def _stopped(o: Outlet, what: str) -> str:
