@@ -11,6 +11,7 @@ from sim.clock import stamp
 from sim.outlet import Outlet
 from sim.scenario import FaultKind
 from sim.voice import Message, Owner
+from v2g_edge.field.ocpp.der import FIELDS
 
 CURVES: Final = frozenset(
     {
@@ -18,16 +19,6 @@ CURVES: Final = frozenset(
         "LVMayTrip", "PowerMonitoringMustTrip", "VoltVar", "VoltWatt", "WattPF", "WattVar",
     }
 )  # fmt: skip
-FIELDS: Final = {
-    "EnterService": "enterService",
-    "FixedPFAbsorb": "fixedPFAbsorb",
-    "FixedPFInject": "fixedPFInject",
-    "FixedVar": "fixedVar",
-    "FreqDroop": "freqDroop",
-    "Gradients": "gradient",
-    "LimitMaxDischarge": "limitMaxDischarge",
-}
-"""Where each control stands in SetDERControl and ReportDERControl; all others are curves."""
 
 BARE: Final = frozenset({"enterService", "gradient"})
 """Reported without ``isDefault`` and ``isSuperseded``."""

@@ -14,18 +14,18 @@ from tests.processes import running
 
 FAMILY = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
 print(child.pid, flush=True)
 child.wait()
 """
 """A process with a child that would outlive it."""
 
 RUNNER = """
-import subprocess, sys, time
+import signal, subprocess, sys
 from tests.processes import running
-with running([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+with running([sys.executable, "-c", "import signal; signal.pause()"]) as process:
     print(process.pid, flush=True)
-    time.sleep(600)
+    signal.pause()
 """
 """What runs tests, in the middle of one."""
 
