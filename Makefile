@@ -1,6 +1,8 @@
 # Everything a person or CI runs. `make demo` and `make test` need nothing but Debian 12 and Python 3.11.
 
 VENV   := .venv
+# The distribution's own interpreter where there is one: it is what a site controller runs.
+PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 # A real MQTT broker, systemd's own checkers, and an independent Modbus peer: the tests use the real parts.
@@ -12,8 +14,8 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh .ci/install-debian $(DEBIAN)
-	python3 -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else 0'
-	python3 -m venv $(VENV)
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fast,dev]'
 	@touch $(STAMP)
 

@@ -7,15 +7,15 @@ import sys
 import time
 from pathlib import Path
 
-from sim.clock import LoopClock, unstamp
-from sim.demo import SCALE, run_demo
-from sim.mixed import mixed
-from sim.night import night
-from sim.report import as_text, kept
-from sim.runner import run_scenario
-from sim.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
-from sim.serve import serve
-from sim.spice_ev import BadScenario, import_spice_ev
+from sim.runners.demo import SCALE, run_demo
+from sim.runners.report import as_text, kept
+from sim.runners.runner import run_scenario
+from sim.runners.serve import serve
+from sim.scenarios.mixed import mixed
+from sim.scenarios.night import night
+from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
+from sim.scenarios.spice_ev import BadScenario, import_spice_ev
+from sim.virtual.clock import LoopClock, unstamp
 
 
 def main(arguments: list[str] | None = None) -> int:

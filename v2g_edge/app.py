@@ -285,7 +285,7 @@ class Daemon:
             raise BadRequestError(str(error.args[0])) from error
 
     async def _on_ocpp(self, params: dict[str, Any]) -> dict[str, Any]:
-        """All stations, or the outcome of one operation at one of them (``v2g_edge.field.ocpp.operations``)."""
+        """All stations, or the outcome of one operation at one of them (``v2g_edge.field.ocpp.upkeep.operations``)."""
         if "operation" not in params:
             return {"stations": self.ocpp.describe()}
         try:

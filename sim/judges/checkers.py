@@ -19,9 +19,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from sim.depot import Depot
-from sim.physics import Battery, Charger
-from sim.scenario import Scenario, Visit
+from sim.scenarios.scenario import Scenario, Visit
+from sim.world.depot import Depot
+from sim.world.physics import Battery, Charger
 from v2g_edge.model.site import Evse, VehicleType
 
 FLOW_W: Final = 300.0

@@ -14,7 +14,7 @@ from pymodbus.simulator.simcore import SimCore
 from pymodbus.transport import transport
 
 from sim.modbus.server import Unit
-from sim.virtual import VirtualLoop
+from sim.virtual.loop import VirtualLoop
 
 MAX_FRAME = 256
 """Longest RTU frame (Modbus over Serial Line V1.02, 2.5.1)."""

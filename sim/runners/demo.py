@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from sim.night import START, night
-from sim.report import as_text, kept, with_journal
-from sim.scenario import Scenario, write_prices, write_scenario
+from sim.runners.report import as_text, kept, with_journal
+from sim.scenarios.night import START, night
+from sim.scenarios.scenario import Scenario, write_prices, write_scenario
 from v2g_edge.config import dump
 
 SCALE: Final = 120.0

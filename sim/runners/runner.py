@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import structlog
 
-from sim.clock import LoopClock
-from sim.depot import Depot
 from sim.modbus.rtu import serial_in_memory
-from sim.report import make_report
-from sim.scenario import METER_PORT, RELAY_PORT, Scenario, write_prices
-from sim.virtual import run_virtual
-from sim.world import World
+from sim.runners.report import make_report
+from sim.runners.world import World
+from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, write_prices
+from sim.virtual.clock import LoopClock
+from sim.virtual.loop import run_virtual
+from sim.world.depot import Depot
 from v2g_edge.app import Daemon
 
 OCPP_PORT = 8081

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from sim.clock import LoopClock
 from sim.modbus.rtu import RtuServer
-from sim.report import physical_report
-from sim.scenario import Scenario
-from sim.world import World
+from sim.runners.report import physical_report
+from sim.runners.world import World
+from sim.scenarios.scenario import Scenario
+from sim.virtual.clock import LoopClock
 
 
 async def serve(scenario: Scenario, clock: LoopClock, url: str, meter_port: int, relay_port: int, report: Path | None) -> None:

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sim.night import ZONE, night
-from sim.scenario import Scenario, Version, Visit, Wired
+from sim.scenarios.night import ZONE, night
+from sim.scenarios.scenario import Scenario, Version, Visit, Wired
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import CurvePoint, Evse, Site, Vehicle, VehicleType
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sim.depot import Disturbance, Load
-from sim.scenario import Scenario, Visit
+from sim.scenarios.scenario import Scenario, Visit
+from sim.world.depot import Disturbance, Load
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import Station, StationEvse

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.depot import Depot, Disturbance, Grid, Load
-from sim.physics import Battery, Charger
+from sim.world.depot import Depot, Disturbance, Grid, Load
+from sim.world.physics import Battery, Charger
 from v2g_edge.config.gridcode import shipped_code
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import (
@@ -50,7 +50,7 @@ FaultKind = Literal[
     "priority",
     "der_alarm",
 ]
-"""What can be wrong with a station; see ``sim.faults``."""
+"""What can be wrong with a station; see ``sim.stations.faults``."""
 
 METER_PORT = 15_020
 RELAY_PORT = 15_021

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import msgspec
 
-from sim.depot import Load
-from sim.scenario import Scenario, Visit
+from sim.scenarios.scenario import Scenario, Visit
+from sim.world.depot import Load
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import Station, StationEvse

@@ -13,8 +13,8 @@ install · ``lost_in_update`` does not come back from an installation · ``vanis
 from dataclasses import replace
 from typing import Final
 
-from sim.outlet import Sample
-from sim.scenario import Fault, FaultKind
+from sim.scenarios.scenario import Fault, FaultKind
+from sim.stations.outlet import Sample
 
 NONSENSE: Final = (
     "{",

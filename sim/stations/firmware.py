@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sim.voice import Message
-from v2g_edge.field.ocpp.messages import Version
+from sim.stations.version import Message
+from v2g_edge.field.ocpp.wire.messages import Version
 
 DOWNLOAD_S: Final = 20.0
 INSTALL_S: Final = 30.0

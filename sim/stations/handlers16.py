@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from sim.answers20 import parse_profile
-from sim.clock import stamp, unstamp
-from sim.dialect16 import MEASURANDS, meter_values, start, status, stop
-from sim.profiles import Purpose
-from sim.voice import Owner, Shown
+from sim.stations.handlers20 import parse_profile
+from sim.stations.messages16 import MEASURANDS, meter_values, start, status, stop
+from sim.stations.profiles import Purpose
+from sim.stations.version import Owner, Shown
+from sim.virtual.clock import stamp, unstamp
 
 SAMPLED: Final = "MeterValuesSampledData"
 

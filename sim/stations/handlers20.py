@@ -1,16 +1,16 @@
 """What a simulated station understands in OCPP 2.0.1 and 2.1: calls in, answers out, their effect on profiles and variables.
 
-2.1 adds operation modes CentralSetpoint and LocalFrequency and dynamic profiles; its own messages are in ``sim.bidi``.
+2.1 adds operation modes CentralSetpoint and LocalFrequency and dynamic profiles; its own messages: ``sim.stations.station21``.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from sim.clock import stamp, unstamp
-from sim.dialect20 import heartbeat, status, transaction_event
-from sim.profiles import NEVER_S, Profile, Purpose
-from sim.voice import Owner
-from v2g_edge.field.ocpp.messages import Version
+from sim.stations.messages20 import heartbeat, status, transaction_event
+from sim.stations.profiles import NEVER_S, Profile, Purpose
+from sim.stations.version import Owner
+from sim.virtual.clock import stamp, unstamp
+from v2g_edge.field.ocpp.wire.messages import Version
 
 PURPOSES: Final[dict[str, Purpose]] = {
     "ChargingStationMaxProfile": "max",

@@ -6,9 +6,9 @@ charge wanted: who must know them reads them in the site file. Only what ``Meter
 
 from typing import Any, Final
 
-from sim.clock import stamp
-from sim.outlet import Outlet, Sample, Session
-from sim.voice import Message, Shown
+from sim.stations.outlet import Outlet, Sample, Session
+from sim.stations.version import Message, Shown
+from sim.virtual.clock import stamp
 
 MEASURANDS: Final = {
     "Power.Active.Import": "W",

@@ -5,10 +5,10 @@
 
 from typing import Any
 
-from sim.clock import stamp
-from sim.outlet import Outlet, Sample
-from sim.voice import Message
-from v2g_edge.field.ocpp.messages import Version
+from sim.stations.outlet import Outlet, Sample
+from sim.stations.version import Message
+from sim.virtual.clock import stamp
+from v2g_edge.field.ocpp.wire.messages import Version
 
 
 def boot(identity: str, reason: str, firmware: str) -> Message:

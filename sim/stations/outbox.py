@@ -5,7 +5,7 @@ import asyncio
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from sim.clock import LoopClock
+from sim.virtual.clock import LoopClock
 
 
 class Outbox:

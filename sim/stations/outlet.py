@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from sim.physics import Battery, Charger
-from sim.profiles import ProfileStore
-from sim.scenario import Visit
+from sim.scenarios.scenario import Visit
+from sim.stations.profiles import ProfileStore
+from sim.world.physics import Battery, Charger
 
 
 @dataclass

@@ -3,7 +3,7 @@
 It speaks over the product's own message machine, playing the other side. ``step`` is called about once a played second: it
 obeys the profiles, sends what is due, starts and ends faults. The link lives in ``run`` and comes back after every loss.
 
-What can go wrong with it: ``sim.faults``.
+What can go wrong with it: ``sim.stations.faults``.
 """
 
 import asyncio
@@ -14,22 +14,23 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
-from sim import dialect16, faults
-from sim.bidi import Bidi
-from sim.clock import LoopClock
-from sim.firmware import Firmware
-from sim.keyring import Keyring
-from sim.outbox import Outbox
-from sim.outlet import Outlet, Session
-from sim.physics import Battery
-from sim.profiles import ProfileStore
-from sim.scenario import Fault, FaultKind, Visit
-from sim.voice import Message, Shown, Voice
-from sim.voice16 import Voice16
-from sim.voice20 import Voice20
-from v2g_edge.field.ocpp.events import Answered, CallIn, Event, Expired, Refused
-from v2g_edge.field.ocpp.machine import Machine
-from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
+from sim.scenarios.scenario import Fault, FaultKind, Visit
+from sim.stations import faults
+from sim.stations import messages16 as dialect16
+from sim.stations.firmware import Firmware
+from sim.stations.keyring import Keyring
+from sim.stations.outbox import Outbox
+from sim.stations.outlet import Outlet, Session
+from sim.stations.profiles import ProfileStore
+from sim.stations.station21 import Bidi
+from sim.stations.version import Message, Shown, Voice
+from sim.stations.version16 import Voice16
+from sim.stations.version20 import Voice20
+from sim.virtual.clock import LoopClock
+from sim.world.physics import Battery
+from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Event, Expired, Refused
+from v2g_edge.field.ocpp.wire.machine import Machine
+from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
 
 RETRY_S: Final = 5.0
 """Seconds of played time before a lost link is dialled again (stations seen: at once, 2-3 s, 3 s, 30 s)."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sim.clock import stamp
-from sim.outlet import Outlet
-from sim.scenario import FaultKind
-from sim.voice import Message, Owner
-from v2g_edge.field.ocpp.der import FIELDS
+from sim.scenarios.scenario import FaultKind
+from sim.stations.outlet import Outlet
+from sim.stations.version import Message, Owner
+from sim.virtual.clock import stamp
+from v2g_edge.field.ocpp.vocabulary.der_settings import FIELDS
 
 CURVES: Final = frozenset(
     {

@@ -1,15 +1,15 @@
-"""What a simulated station needs of the OCPP version it speaks. ``sim.dialect20`` and ``sim.dialect16`` are the two there are."""
+"""What a simulated station needs of the OCPP version it speaks: ``version16`` or ``version20``."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sim.outlet import Outlet, Sample
-from sim.profiles import ProfileStore
-from v2g_edge.field.ocpp.messages import Version
+from sim.stations.outlet import Outlet, Sample
+from sim.stations.profiles import ProfileStore
+from v2g_edge.field.ocpp.wire.messages import Version
 
 if TYPE_CHECKING:
-    from sim.bidi import Bidi
-    from sim.firmware import Firmware
-    from sim.keyring import Keyring
+    from sim.stations.firmware import Firmware
+    from sim.stations.keyring import Keyring
+    from sim.stations.station21 import Bidi
 
 Message = tuple[str, dict[str, Any]]
 

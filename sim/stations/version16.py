@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sim import answers16, dialect16
-from sim.outlet import Outlet
-from sim.voice import Message, Owner, Shown
+from sim.stations import handlers16 as answers16
+from sim.stations import messages16 as dialect16
+from sim.stations.outlet import Outlet
+from sim.stations.version import Message, Owner, Shown
 
 
 class Voice16:
-    """See ``sim.voice.Voice``."""
+    """See ``sim.stations.version.Voice``."""
 
     heartbeat_key: tuple[str, str] = ("", "HeartbeatInterval")
     report_key: tuple[str, str] = ("", "MeterValueSampleInterval")
@@ -61,7 +62,7 @@ class Voice16:
         return message
 
     def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
-        """See ``sim.answers16``."""
+        """See ``sim.stations.handlers16``."""
         answer = answers16.answer(owner, action, payload)
         self._listed = owner.variables.get(("", answers16.SAMPLED), "")
         return answer

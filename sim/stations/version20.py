@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from sim import answers20, bidi, dialect20
-from sim.outlet import Outlet
-from sim.voice import Message, Owner, Shown
-from v2g_edge.field.ocpp.messages import Version
+from sim.stations import handlers20 as answers20
+from sim.stations import messages20 as dialect20
+from sim.stations import station21 as bidi
+from sim.stations.outlet import Outlet
+from sim.stations.version import Message, Owner, Shown
+from v2g_edge.field.ocpp.wire.messages import Version
 
 
 class Voice20:
-    """See ``sim.voice.Voice``."""
+    """See ``sim.stations.version.Voice``."""
 
     heartbeat_key: tuple[str, str] = ("OCPPCommCtrlr", "HeartbeatInterval")
     report_key: tuple[str, str] = ("SampledDataCtrlr", "TxUpdatedInterval")
@@ -67,7 +69,7 @@ class Voice20:
         return (action, {**payload, "offline": True}) if action == "TransactionEvent" else message
 
     def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
-        """See ``sim.answers20``, and for what 2.1 adds ``sim.bidi``."""
+        """See ``sim.stations.handlers20``, and for what 2.1 adds ``sim.stations.station21``."""
         own = bidi.answer(owner, action, payload) if self._version == "2.1" else None
         return answers20.answer(owner, action, payload) if own is None else own
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar, TypeVarTuple
 
-from sim.pipe import Pipe, Socket, pair
+from sim.virtual.pipe import Pipe, Socket, pair
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

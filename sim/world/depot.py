@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from sim.physics import Charger
+from sim.world.physics import Charger
 from v2g_edge.model.site import Feeder, Site
 
 MAX_STEP_S = 1.0

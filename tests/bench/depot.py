@@ -19,11 +19,11 @@ import psutil
 from msgspec.structs import replace
 from websockets.asyncio.client import connect
 
-from sim.clock import LoopClock
-from sim.demo import free_ports, hurried
-from sim.night import ZONE, night
-from sim.scenario import Scenario, Wired, write_prices
-from sim.world import World
+from sim.runners.demo import free_ports, hurried
+from sim.runners.world import World
+from sim.scenarios.night import ZONE, night
+from sim.scenarios.scenario import Scenario, Wired, write_prices
+from sim.virtual.clock import LoopClock
 from tests.processes import start as start_process
 from v2g_edge.config import dump
 from v2g_edge.model.limits import ANY_W

@@ -11,14 +11,14 @@ from tests.bench.ocpp import frames as messages
 from tests.depot import small_site
 from tests.field.ocpp.peer import Clock
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp import frames
-from v2g_edge.field.ocpp.connection import Connection
-from v2g_edge.field.ocpp.link import DIALECTS
-from v2g_edge.field.ocpp.machine import Machine
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.schemas import problems
+from v2g_edge.field.ocpp.link.station_link import DIALECTS
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.wire import Wire
+from v2g_edge.field.ocpp.wire import frames
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.machine import Machine
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.schemas import problems
+from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.settings import Station, StationEvse
 
 ROUNDS: Final = 150

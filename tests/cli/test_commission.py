@@ -8,11 +8,11 @@ from pathlib import Path
 import tomli
 from msgspec.structs import replace
 
-from sim.clock import LoopClock
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.mapped import MappedCharger
 from sim.modbus.server import ModbusServer, Unit
-from sim.virtual import VirtualLoop
+from sim.virtual.clock import LoopClock
+from sim.virtual.loop import VirtualLoop
 from tests.depot import small_site
 from v2g_edge.cli.commission import commission, fragment, report
 from v2g_edge.field.modbus.commission import Finding, Three, directions

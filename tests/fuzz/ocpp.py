@@ -14,12 +14,12 @@ from tests.depot import small_site
 from tests.field.ocpp.peer import Clock
 from tests.field.ocpp.samples import sample
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.events import CallIn, SendIn
-from v2g_edge.field.ocpp.link import DIALECTS
-from v2g_edge.field.ocpp.machine import OPEN_MAX, Machine
-from v2g_edge.field.ocpp.messages import FROM_STATION, SENDS, VERSIONS, Version
+from v2g_edge.field.ocpp.link.station_link import DIALECTS
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.v21 import V21
+from v2g_edge.field.ocpp.versions.v21 import V21
+from v2g_edge.field.ocpp.wire.events import CallIn, SendIn
+from v2g_edge.field.ocpp.wire.machine import OPEN_MAX, Machine
+from v2g_edge.field.ocpp.wire.messages import FROM_STATION, SENDS, VERSIONS, Version
 from v2g_edge.model.settings import Station, StationEvse
 
 UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -1,35 +1,28 @@
-"""docs/ocpp.md, made from the code: ``python -m v2g_edge.field.ocpp.page > docs/ocpp.md``."""
+"""docs/ocpp.md, made from the code: ``python -m tests.pages.ocpp_page > docs/ocpp.md``."""
 
 import sys
 from typing import Final
 
-from v2g_edge.field.ocpp import (
-    admission,
-    certificates,
-    charger,
-    compliance,
-    connection,
-    finer,
-    firmware,
-    frames,
-    leases,
-    machine,
-    ocsp,
-    onboarding,
-    outgoing,
-    reports,
-    store,
-    told,
-)
-from v2g_edge.field.ocpp.catalogue import Operation, spelled
-from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
-from v2g_edge.field.ocpp.link import DIALECTS, LOST_MAX, PONG_S
-from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
-from v2g_edge.field.ocpp.metering import MEASURANDS
-from v2g_edge.field.ocpp.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED, RETRY_DISCHARGE
-from v2g_edge.field.ocpp.quirks import QUIRKS, Quirk
-from v2g_edge.field.ocpp.starting import TOKEN
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.link import onboarding
+from v2g_edge.field.ocpp.link.remote_start import TOKEN
+from v2g_edge.field.ocpp.link.station_link import DIALECTS, LOST_MAX, PONG_S
+from v2g_edge.field.ocpp.station import store
+from v2g_edge.field.ocpp.station.quirks import QUIRKS, Quirk
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.trust import admission, ocsp
+from v2g_edge.field.ocpp.upkeep import certificates, firmware
+from v2g_edge.field.ocpp.upkeep.catalogue import Operation, spelled
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE, SITE_OPERATIONS
+from v2g_edge.field.ocpp.upkeep.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED, RETRY_DISCHARGE
+from v2g_edge.field.ocpp.vocabulary import charging_profiles as leases
+from v2g_edge.field.ocpp.vocabulary import compliance, reports
+from v2g_edge.field.ocpp.vocabulary import dynamic_profiles as finer
+from v2g_edge.field.ocpp.vocabulary import last_messages as told
+from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS
+from v2g_edge.field.ocpp.wire import connection, frames, machine
+from v2g_edge.field.ocpp.wire import queue as outgoing
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.model.settings import Listener
 
 OURS: Final = frozenset(
@@ -55,7 +48,7 @@ OURS: Final = frozenset(
 
 _INTRO: Final = """# OCPP: the central system
 
-Made by `python -m v2g_edge.field.ocpp.page > docs/ocpp.md`; a test holds it against the code.
+Made by `python -m tests.pages.ocpp_page > docs/ocpp.md`; a test holds it against the code.
 
 A charging station dials `ws://HOST:PORT/ANYTHING/IDENTITY` ({subprotocols} by WebSocket subprotocol, all on one port;
 default port {port}). The last part of the path must be a `stations` entry of the site file; anybody else is refused

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
-from v2g_edge.field.ocpp.page import render
+from tests.pages.ocpp_page import render
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
 
 PAGE = Path(__file__).parents[3] / "docs" / "ocpp.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), "run python -m v2g_edge.field.ocpp.page > docs/ocpp.md"
+    assert PAGE.read_text(encoding="utf-8") == render(), "run python -m tests.pages.ocpp_page > docs/ocpp.md"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,8 +1,8 @@
 """Depots for the planner's tests, and a playback of a plan on the simulator's physics."""
 
-from sim.night import night
-from sim.physics import Battery, Charger
-from sim.scenario import Scenario
+from sim.scenarios.night import night
+from sim.scenarios.scenario import Scenario
+from sim.world.physics import Battery, Charger
 from tests.depot import healthy, plugged, small_site
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import NO_SAMPLE, Reading

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sim.night import night
+from sim.scenarios.night import night
 from tests.planner.fleet import WALL_S, all_in, full_night, play, prices_of, small_site, snapshot_of
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading, Unknown

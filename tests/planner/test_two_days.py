@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sim.physics import Battery, Charger
-from sim.scenario import Scenario, Visit
-from sim.spice_ev import import_spice_ev
+from sim.scenarios.scenario import Scenario, Visit
+from sim.scenarios.spice_ev import import_spice_ev
+from sim.world.physics import Battery, Charger
 from tests.planner.fleet import all_in
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sim.depot import Depot, Disturbance
-from sim.runner import play
-from sim.scenario import Fault, Scenario, speaking
-from sim.virtual import run_virtual
-from tests.sim.test_runner import peak
-from v2g_edge.field.ocpp.store import SqliteStore
+from sim.runners.runner import play
+from sim.scenarios.scenario import Fault, Scenario, speaking
+from sim.virtual.loop import run_virtual
+from sim.world.depot import Depot, Disturbance
+from tests.sim.runners.test_runner import peak
+from v2g_edge.field.ocpp.station.store import SqliteStore
 
 DROOP_W = 10_000.0
 EVENT_S = 240.0

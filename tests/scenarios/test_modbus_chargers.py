@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sim.clock import LoopClock
 from sim.modbus.der import SunSpecDer
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.mapped import MappedCharger, WatchdogRelay
 from sim.modbus.server import Fault, ModbusServer, Unit
-from sim.virtual import VirtualLoop
+from sim.virtual.clock import LoopClock
+from sim.virtual.loop import VirtualLoop
 from tests.depot import small_evse, small_site
 from v2g_edge.app import Daemon
 from v2g_edge.field.modbus.mapcheck import load_map

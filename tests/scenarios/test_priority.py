@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sim.depot import Depot
-from sim.report import events, read_bodies
-from sim.runner import play
-from sim.scenario import Fault, FaultKind, Scenario, speaking
-from sim.virtual import run_virtual
-from tests.sim.test_runner import peak
+from sim.runners.report import events, read_bodies
+from sim.runners.runner import play
+from sim.scenarios.scenario import Fault, FaultKind, Scenario, speaking
+from sim.virtual.loop import run_virtual
+from sim.world.depot import Depot
+from tests.sim.runners.test_runner import peak
 
 BEGINS_S, LASTS_S = 200.0, 60.0
 LIMIT_W = 150_000.0

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from sim.physics import Battery, Charger
+from sim.world.physics import Battery, Charger
 from tests.depot import BUS, healthy, plugged, small_site
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.model.event import Event

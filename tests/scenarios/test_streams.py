@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sim.runner import play
-from sim.scenario import Fault, Scenario, speaking
-from sim.virtual import run_virtual
-from tests.sim.test_runner import peak
+from sim.runners.runner import play
+from sim.scenarios.scenario import Fault, Scenario, speaking
+from sim.virtual.loop import run_virtual
+from tests.sim.runners.test_runner import peak
 from v2g_edge.field.board import Board
 from v2g_edge.model.reading import Reading
 

@@ -7,10 +7,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from sim.clock import LoopClock, stamp
-from v2g_edge.field.ocpp.events import Answered, CallIn, Expired, Refused, Stray
-from v2g_edge.field.ocpp.machine import Machine
-from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
+from sim.virtual.clock import LoopClock, stamp
+from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, Refused, Stray
+from v2g_edge.field.ocpp.wire.machine import Machine
+from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "NotifyEVChargingNeeds": {"status": "Accepted"},

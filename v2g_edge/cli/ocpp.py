@@ -7,10 +7,10 @@ import msgspec
 
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
-from v2g_edge.field.ocpp.catalogue import Operation, spelled
-from v2g_edge.field.ocpp.chores import SITE, SITE_OPERATIONS
-from v2g_edge.field.ocpp.messages import VERSIONS
-from v2g_edge.field.ocpp.operations import NEW_PASSWORD, OPERATIONS, RETRY_DISCHARGE
+from v2g_edge.field.ocpp.upkeep.catalogue import Operation, spelled
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE, SITE_OPERATIONS
+from v2g_edge.field.ocpp.upkeep.operations import NEW_PASSWORD, OPERATIONS, RETRY_DISCHARGE
+from v2g_edge.field.ocpp.wire.messages import VERSIONS
 
 ANSWER_S = 90.0
 """A station answers within 30 s or not at all, a report takes 25 s more, and its queue may hold a call before ours."""

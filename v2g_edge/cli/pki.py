@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
-from v2g_edge.field.ocpp.pki import SiteCa
+from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.settings import HostSettings
 

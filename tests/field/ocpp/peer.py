@@ -8,9 +8,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from v2g_edge.field.ocpp.events import Answered, CallIn, Event, Expired, Refused
-from v2g_edge.field.ocpp.machine import Machine
-from v2g_edge.field.ocpp.messages import SUBPROTOCOL, Version
+from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Event, Expired, Refused
+from v2g_edge.field.ocpp.wire.machine import Machine
+from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
 
 AT = "2026-03-01T12:00:00.000Z"
 AT_S = 1_772_366_400.0

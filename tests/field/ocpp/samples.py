@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.schemas import Kind, schema
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.schemas import Kind, schema
 
 
 def sample(version: Version, action: str, kind: Kind) -> dict[str, Any]:

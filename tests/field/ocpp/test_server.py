@@ -10,9 +10,9 @@ from websockets.typing import Subprotocol
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer, until
 from tests.field.ocpp.samples import sample
-from v2g_edge.field.ocpp.events import Refused
-from v2g_edge.field.ocpp.leases import DEFAULT_ID, LEASE_ID
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
+from v2g_edge.field.ocpp.wire.events import Refused
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading

@@ -2,11 +2,11 @@
 
 import pytest
 
-from sim.checkers import Book, Checkers, best_soc_pct
-from sim.depot import Depot, Disturbance
-from sim.night import night
-from sim.physics import Charger
-from sim.scenario import Scenario, Visit
+from sim.judges.checkers import Book, Checkers, best_soc_pct
+from sim.scenarios.night import night
+from sim.scenarios.scenario import Scenario, Visit
+from sim.world.depot import Depot, Disturbance
+from sim.world.physics import Charger
 
 
 class World:

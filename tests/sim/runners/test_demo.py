@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sim.demo import SCALE, Demo, free_ports, hurried
-from sim.night import night
+from sim.runners.demo import SCALE, Demo, free_ports, hurried
+from sim.scenarios.night import night
 from tests.processes import running
 from v2g_edge.config import load
 

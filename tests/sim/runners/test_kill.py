@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sim.checkers import FLOW_W
-from sim.clock import LoopClock
-from sim.demo import free_ports
-from sim.night import ZONE, night
-from sim.scenario import Scenario, Version, write_prices
-from sim.world import World
+from sim.judges.checkers import FLOW_W
+from sim.runners.demo import free_ports
+from sim.runners.world import World
+from sim.scenarios.night import ZONE, night
+from sim.scenarios.scenario import Scenario, Version, write_prices
+from sim.virtual.clock import LoopClock
 from tests.processes import running
 from v2g_edge.config import dump
 

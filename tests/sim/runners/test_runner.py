@@ -12,11 +12,11 @@ import structlog
 from msgspec.structs import replace
 
 from sim.__main__ import main
-from sim.depot import Disturbance
-from sim.night import night
-from sim.report import as_text, kept
-from sim.runner import run_scenario
-from sim.scenario import Fault, Scenario, speaking, write_scenario
+from sim.runners.report import as_text, kept
+from sim.runners.runner import run_scenario
+from sim.scenarios.night import night
+from sim.scenarios.scenario import Fault, Scenario, speaking, write_scenario
+from sim.world.depot import Disturbance
 
 
 def peak(seed: int = 5, *, faults: tuple[Fault, ...] = ()) -> Scenario:

@@ -8,15 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from sim.__main__ import main
-from sim.clock import LoopClock
-from sim.depot import Disturbance
-from sim.mixed import SPEAK, mixed
 from sim.modbus.rtu import RtuServer
-from sim.night import ZONE
-from sim.report import kept
-from sim.runner import run_scenario
-from sim.scenario import Scenario, Wired, read_scenario, speaking, write_prices, write_scenario
-from sim.world import World
+from sim.runners.report import kept
+from sim.runners.runner import run_scenario
+from sim.runners.world import World
+from sim.scenarios.mixed import SPEAK, mixed
+from sim.scenarios.night import ZONE
+from sim.scenarios.scenario import Scenario, Wired, read_scenario, speaking, write_prices, write_scenario
+from sim.virtual.clock import LoopClock
+from sim.world.depot import Disturbance
 from v2g_edge.app import Daemon
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.model.reading import Reading

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.night import CHARGERS, DURATION_S, START, night
-from sim.scenario import Visit, read_scenario, write_prices, write_scenario
-from sim.spice_ev import read_prices
+from sim.scenarios.night import CHARGERS, DURATION_S, START, night
+from sim.scenarios.scenario import Visit, read_scenario, write_prices, write_scenario
+from sim.scenarios.spice_ev import read_prices
 from v2g_edge.config import dump, load
 
 

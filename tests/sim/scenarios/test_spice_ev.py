@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim.spice_ev import BadScenario, import_spice_ev, read_prices
+from sim.scenarios.spice_ev import BadScenario, import_spice_ev, read_prices
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -13,16 +13,16 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from sim.clock import stamp
-from sim.faults import NONSENSE, active, frames, late_s, turned, value
-from sim.night import ZONE, night
-from sim.outlet import Sample
-from sim.report import events, read_bodies
-from sim.runner import run_scenario
-from sim.scenario import Fault, FaultKind, Scenario, Version, Visit
-from tests.sim.test_station import Bench, T, play
-from v2g_edge.field.ocpp.compliance import PROBE_W
-from v2g_edge.field.ocpp.facts import Session
+from sim.runners.report import events, read_bodies
+from sim.runners.runner import run_scenario
+from sim.scenarios.night import ZONE, night
+from sim.scenarios.scenario import Fault, FaultKind, Scenario, Version, Visit
+from sim.stations.faults import NONSENSE, active, frames, late_s, turned, value
+from sim.stations.outlet import Sample
+from sim.virtual.clock import stamp
+from tests.sim.stations.test_station import Bench, T, play
+from v2g_edge.field.ocpp.vocabulary.compliance import PROBE_W
+from v2g_edge.field.ocpp.vocabulary.facts import Session
 
 SPAN_S: Final = 420.0
 SOLD_WH: Final = 60.0

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import structlog
 
-from sim.clock import LoopClock
-from sim.keyring import Keyring
-from sim.outlet import Outlet
-from sim.physics import Charger
-from sim.profiles import ProfileStore
-from sim.scenario import Version
-from sim.station import Station
+from sim.scenarios.scenario import Version
+from sim.stations.keyring import Keyring
+from sim.stations.outlet import Outlet
+from sim.stations.profiles import ProfileStore
+from sim.stations.station import Station
+from sim.virtual.clock import LoopClock
+from sim.world.physics import Charger
 from tests.depot import small_site
 from tests.field.ocpp.peer import until
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.pki import SiteCa
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.model.settings import Listener, StationEvse
 from v2g_edge.model.settings import Station as StationSettings
 

@@ -1,6 +1,6 @@
 """Profile stacking as OCPP has it: a lapsed transaction profile falls back to the default, maxima cut, same id replaces."""
 
-from sim.profiles import NEVER_S, Profile, ProfileStore
+from sim.stations.profiles import NEVER_S, Profile, ProfileStore
 
 T = 1_768_000_000.0
 

@@ -7,21 +7,22 @@ from pathlib import Path
 import pytest
 import structlog
 
-from sim.clock import LoopClock
-from sim.keyring import Keyring
-from sim.outlet import Outlet
-from sim.physics import Charger
-from sim.profiles import ProfileStore
-from sim.scenario import Version
-from sim.station import Station
+from sim.scenarios.scenario import Version
+from sim.stations.keyring import Keyring
+from sim.stations.outlet import Outlet
+from sim.stations.profiles import ProfileStore
+from sim.stations.station import Station
+from sim.virtual.clock import LoopClock
+from sim.world.physics import Charger
 from tests.depot import small_site
 from tests.field.ocpp.peer import until
-from tests.field.ocpp.test_security import tls_listener
+from tests.field.ocpp.trust.test_security import tls_listener
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp import chores, renewals
-from v2g_edge.field.ocpp.chores import SITE
-from v2g_edge.field.ocpp.pki import LEAF_DAYS
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS
+from v2g_edge.field.ocpp.upkeep import certificate_renewal as renewals
+from v2g_edge.field.ocpp.upkeep import maintenance as chores
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE
 from v2g_edge.model.settings import Station as StationSettings
 from v2g_edge.model.settings import StationEvse
 

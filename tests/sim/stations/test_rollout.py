@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import structlog
 
-from sim.clock import LoopClock
-from sim.outlet import Outlet
-from sim.physics import Battery, Charger
-from sim.profiles import ProfileStore
-from sim.scenario import Fault, Version, Visit
-from sim.station import Station
-from sim.virtual import run_virtual
+from sim.scenarios.scenario import Fault, Version, Visit
+from sim.stations.outlet import Outlet
+from sim.stations.profiles import ProfileStore
+from sim.stations.station import Station
+from sim.virtual.clock import LoopClock
+from sim.virtual.loop import run_virtual
+from sim.world.physics import Battery, Charger
 from tests.depot import small_site
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.chores import SITE
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE
 from v2g_edge.model.settings import Listener, StationEvse
 from v2g_edge.model.settings import Station as StationSettings
 from v2g_edge.model.site import CurvePoint

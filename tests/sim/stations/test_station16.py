@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sim.clock import LoopClock, stamp
-from sim.outlet import Outlet
-from sim.physics import Battery, Charger
-from sim.profiles import ProfileStore
-from sim.scenario import Fault, Visit
-from sim.station import Station
-from sim.virtual import run_virtual
+from sim.scenarios.scenario import Fault, Visit
+from sim.stations.outlet import Outlet
+from sim.stations.profiles import ProfileStore
+from sim.stations.station import Station
+from sim.virtual.clock import LoopClock, stamp
+from sim.virtual.loop import run_virtual
+from sim.world.physics import Battery, Charger
 from tests.sim.central import Central
-from v2g_edge.field.ocpp.leases import Lease, default_profile, lease_profile
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import Lease, default_profile, lease_profile
 from v2g_edge.model.site import CurvePoint, Evse
 
 T = 1_768_000_000.0

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sim.clock import stamp
-from tests.sim.test_station import Bench, play
+from sim.virtual.clock import stamp
+from tests.sim.stations.test_station import Bench, play
 
 NOMINAL_HZ = 50.0
 CURVE = [

@@ -11,7 +11,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from sim.virtual import START_S, Stuck, VirtualLoop, run_virtual
+from sim.virtual.loop import START_S, Stuck, VirtualLoop, run_virtual
 
 
 def test_a_week_of_sleep_takes_no_time_and_is_exact() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim.depot import Depot, Disturbance, Grid, Load
-from sim.physics import Battery, Charger
+from sim.world.depot import Depot, Disturbance, Grid, Load
+from sim.world.physics import Battery, Charger
 from v2g_edge.model.site import CurvePoint, Evse, Feeder, GridSettings, SafetySettings, Site
 
 WALL_S = 1_768_000_000.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.physics import RAMP_DOWN_W_PER_S, RAMP_UP_W_PER_S, Battery, Charger, curve_w
+from sim.world.physics import RAMP_DOWN_W_PER_S, RAMP_UP_W_PER_S, Battery, Charger, curve_w
 from v2g_edge.model.site import CurvePoint, Evse
 
 CURVE = (CurvePoint(0, 100_000), CurvePoint(80, 100_000), CurvePoint(100, 20_000))

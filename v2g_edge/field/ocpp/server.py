@@ -12,17 +12,17 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.admission import Refusal, identity_of
-from v2g_edge.field.ocpp.chores import SITE, Chores
-from v2g_edge.field.ocpp.frames import FRAME_MAX
-from v2g_edge.field.ocpp.link import StationLink
-from v2g_edge.field.ocpp.messages import SUBPROTOCOL, VERSIONS
-from v2g_edge.field.ocpp.operations import Operations
-from v2g_edge.field.ocpp.station import Station
-from v2g_edge.field.ocpp.store import SqliteStore
-from v2g_edge.field.ocpp.storm import Storm
-from v2g_edge.field.ocpp.tokens import Tokens
-from v2g_edge.field.ocpp.wire import Wire
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.station.store import SqliteStore
+from v2g_edge.field.ocpp.trust.admission import Refusal, identity_of
+from v2g_edge.field.ocpp.trust.tokens import Tokens
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Chores
+from v2g_edge.field.ocpp.upkeep.operations import Operations
+from v2g_edge.field.ocpp.wire.boot_throttle import Storm
+from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
+from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
+from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings
 from v2g_edge.model.settings import Station as StationSettings

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import STARTED, meter, permit, ready, transaction
-from v2g_edge.field.ocpp.compliance import PROBE_S, PROBE_W, SETTLE_S, Watch
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.vocabulary.compliance import PROBE_S, PROBE_W, SETTLE_S, Watch
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 BOOT = {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m", "firmwareVersion": "1"}}
 

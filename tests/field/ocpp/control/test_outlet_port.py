@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.control.test_discharge import limits, measured
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_discharge import limits, measured
 from tests.field.ocpp.test_server import BOOT_2, BOOT_16, STARTED, permit, ready
-from v2g_edge.field.ocpp import charger
-from v2g_edge.field.ocpp.charger import COMPARE_S, SILENT_MAX
-from v2g_edge.field.ocpp.leases import DEFAULT_ID, LEASE_ID
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.control.outlet_port import COMPARE_S, SILENT_MAX
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.field.writer import Writer
 from v2g_edge.model.permit import Permit
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.control.test_outlet_port import STATION
 from tests.field.ocpp.peer import Peer, Script, until
-from tests.field.ocpp.test_charger import STATION
 from tests.field.ocpp.test_server import ready
-from v2g_edge.field.ocpp import readback
-from v2g_edge.field.ocpp.leases import DEFAULT_ID
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.readback import holds_default, planned_w
+from v2g_edge.field.ocpp.control import read_back as readback
+from v2g_edge.field.ocpp.control.read_back import holds_default, planned_w
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID
+from v2g_edge.field.ocpp.wire.messages import Version
 
 AT = "2026-03-01T12:00:00Z"
 

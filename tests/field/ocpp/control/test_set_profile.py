@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.control.test_outlet_port import charging
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_charger import charging
 from tests.field.ocpp.test_server import permit
-from v2g_edge.field.ocpp import charger
-from v2g_edge.field.ocpp.leases import LADDER
+from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER
 
 
 def shapes(station: Peer, skip: int) -> list[tuple[str, bool, int]]:

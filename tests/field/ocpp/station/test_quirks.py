@@ -8,17 +8,18 @@ import pytest
 from msgspec.structs import asdict, replace
 
 from tests.field.ocpp.conftest import Depot
+from tests.field.ocpp.control.test_discharge import limits
+from tests.field.ocpp.control.test_outlet_port import VERSIONS
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_charger import VERSIONS
-from tests.field.ocpp.test_discharge import limits
 from tests.field.ocpp.test_server import STARTED, meter, permit, transaction
-from v2g_edge.field.ocpp import charger, onboarding
-from v2g_edge.field.ocpp.facts import Identity, Sample
-from v2g_edge.field.ocpp.leases import LADDER
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.quirks import NO_QUIRK, QUIRKS, Quirk, quirk_of, with_settings
-from v2g_edge.field.ocpp.starting import TOKEN
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.link import onboarding
+from v2g_edge.field.ocpp.link.remote_start import TOKEN
+from v2g_edge.field.ocpp.station.quirks import NO_QUIRK, QUIRKS, Quirk, quirk_of, with_settings
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, Sample
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Station, StationEvse
 

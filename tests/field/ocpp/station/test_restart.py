@@ -12,11 +12,11 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
 from tests.field.ocpp.test_server import BOOT_2, BOOT_16, STARTED, permit, ready, transaction
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.events import Refused
-from v2g_edge.field.ocpp.messages import Version
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.storm import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S
+from v2g_edge.field.ocpp.wire.events import Refused
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Listener, Station, StationEvse
 

@@ -5,9 +5,9 @@ from msgspec import json
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT_S
-from v2g_edge.field.ocpp.facts import TEXT_MAX, SessionEvent
-from v2g_edge.field.ocpp.sessions import SEEN_MAX
-from v2g_edge.field.ocpp.v201 import MODES_MAX, read_needs
+from v2g_edge.field.ocpp.station.sessions import SEEN_MAX
+from v2g_edge.field.ocpp.versions.v201 import MODES_MAX, read_needs
+from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, SessionEvent
 
 
 def test_a_transaction_with_an_endless_name_is_refused_and_nothing_of_it_is_kept() -> None:

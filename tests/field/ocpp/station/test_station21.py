@@ -6,10 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.test_v21 import CODE, enter
+from tests.field.ocpp.versions.test_v21 import CODE, enter
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.facts import TEXT_MAX, Session
-from v2g_edge.field.ocpp.station21 import (
+from v2g_edge.field.ocpp.station.station21 import (
     ALARMS_MAX,
     CEASED,
     PRIORITY_MAX,
@@ -19,6 +18,7 @@ from v2g_edge.field.ocpp.station21 import (
     STREAMS_MAX,
     Station21,
 )
+from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Session
 
 DROOP = {"priority": 0, "overFreq": 50.2, "underFreq": 49.8, "overDroop": 0.05, "underDroop": 0.05, "responseTime": 2}
 

@@ -3,8 +3,8 @@
 import structlog
 
 from tests.field.ocpp.conftest import Depot
-from v2g_edge.field.ocpp.facts import Identity
-from v2g_edge.field.ocpp.make import MAKES_MAX, NO_MORE, Make
+from v2g_edge.field.ocpp.station.station_model import MAKES_MAX, NO_MORE, Make
+from v2g_edge.field.ocpp.vocabulary.facts import Identity
 
 
 def shown(depot: Depot, make: Make, firmware: int, proof: str) -> None:

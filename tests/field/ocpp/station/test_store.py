@@ -13,10 +13,10 @@ from websockets.typing import Subprotocol
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Clock, until
 from tests.field.ocpp.test_server import BOOT_2, STARTED, ready, transaction
-from v2g_edge.field.ocpp.events import Refused
-from v2g_edge.field.ocpp.facts import Needs, Session
-from v2g_edge.field.ocpp.sessions import OPEN_MAX
-from v2g_edge.field.ocpp.store import FIRST_TRANSACTION, KEPT_MAX, KEPT_S, PRUNED_MAX, SqliteStore
+from v2g_edge.field.ocpp.station.sessions import OPEN_MAX
+from v2g_edge.field.ocpp.station.store import FIRST_TRANSACTION, KEPT_MAX, KEPT_S, PRUNED_MAX, SqliteStore
+from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session
+from v2g_edge.field.ocpp.wire.events import Refused
 
 
 def session(number: int, **changes: Any) -> Session:
@@ -273,7 +273,7 @@ async def test_a_file_from_before_keeps_its_sessions_for_the_whole_time_from_now
 
 
 async def test_the_central_system_forgets_beside_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("v2g_edge.field.ocpp.chores.LOOK_S", 0.01)
+    monkeypatch.setattr("v2g_edge.field.ocpp.upkeep.maintenance.LOOK_S", 0.01)
     depot = Depot(tmp_path)
     await depot.central.start()
     station = await ready(depot)
@@ -307,7 +307,7 @@ async def test_a_station_that_repeats_itself_three_months_later_is_still_recogni
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was offline for a summer, we were restarted meanwhile, and nothing of what it repeats plugs anybody in."""
-    monkeypatch.setattr("v2g_edge.field.ocpp.chores.LOOK_S", 0.01)
+    monkeypatch.setattr("v2g_edge.field.ocpp.upkeep.maintenance.LOOK_S", 0.01)
     depot = Depot(tmp_path)
     await depot.central.start()
     station = await ready(depot)

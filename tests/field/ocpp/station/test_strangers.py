@@ -13,10 +13,10 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer, until
 from tests.field.ocpp.samples import sample
 from tests.field.ocpp.test_server import BOOT_2, STARTED, permit, ready, transaction, vehicle
-from v2g_edge.field.ocpp.events import Refused
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.tokens import Token, Tokens
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
+from v2g_edge.field.ocpp.wire.events import Refused
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.settings import Station, StationEvse
 

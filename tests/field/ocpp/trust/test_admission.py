@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2g_edge.field.ocpp.admission import FAILURES_MAX, LOCKED_S, REMEMBERED_MAX, Admission, Refusal, identity_of
+from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, LOCKED_S, REMEMBERED_MAX, Admission, Refusal, identity_of
 from v2g_edge.model.settings import Listener, Station, StationEvse
 
 PLAIN = Listener("127.0.0.1", 0, 0)

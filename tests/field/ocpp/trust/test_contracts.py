@@ -16,9 +16,9 @@ from cryptography.x509 import ocsp as library
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
 from tests.field.ocpp.responder import PEM, Issuer, Responder, responding
-from v2g_edge.field.ocpp import ocsp
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.trust import ocsp
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.settings import Listener, OcppSettings
 
 HALF_DAY = format_wall(AT_S + 43_200.0)

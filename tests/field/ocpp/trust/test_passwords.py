@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_security import NOW, PASSWORD, basic, listening, refused, tls_listener, trusting
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.passwords import PENDING_MAX, Passwords
+from tests.field.ocpp.trust.test_security import NOW, PASSWORD, basic, listening, refused, tls_listener, trusting
 from v2g_edge.field.ocpp.server import CentralSystem
+from v2g_edge.field.ocpp.trust.passwords import PENDING_MAX, Passwords
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.settings import Listener
 
 IDENTITY: dict[Version, str] = {"1.6": "old", "2.0.1": "new", "2.1": "newest"}

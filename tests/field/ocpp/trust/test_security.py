@@ -20,11 +20,11 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
 from v2g_edge.cli.main import main
-from v2g_edge.field.ocpp.admission import FAILURES_MAX, LOCKED_S, identity_of
-from v2g_edge.field.ocpp.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.station import SIGNED_MAX, SIGNED_S
-from v2g_edge.field.ocpp.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
+from v2g_edge.field.ocpp.station.station import SIGNED_MAX, SIGNED_S
+from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, LOCKED_S, identity_of
+from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
+from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
 from v2g_edge.model.settings import Listener
 
 NOW = time.time()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.field.ocpp.peer import AT_S
-from v2g_edge.field.ocpp.tokens import Token, Tokens
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 
 def tokens(folder: Path, file: Any) -> Tokens:

@@ -1,4 +1,4 @@
-"""Who is asked for a new certificate, when, and what is told of it. A station that renews for real: tests/sim/test_renewal.py."""
+"""Which station renews its certificate, and when. One that renews for real: ``tests/sim/stations/test_renewal.py``."""
 
 import ssl
 from collections.abc import AsyncIterator, MutableMapping
@@ -11,12 +11,12 @@ import structlog
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_security import NOW, PASSWORD, basic, listening, request_for, tls_listener, trusting
-from v2g_edge.field.ocpp import chores
-from v2g_edge.field.ocpp.chores import SITE
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.pki import LEAF_DAYS, SiteCa
-from v2g_edge.field.ocpp.renewals import ASK_S, ISSUED_S, WAIT_S, Renewals
+from tests.field.ocpp.trust.test_security import NOW, PASSWORD, basic, listening, request_for, tls_listener, trusting
+from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, SiteCa
+from v2g_edge.field.ocpp.upkeep import maintenance as chores
+from v2g_edge.field.ocpp.upkeep.certificate_renewal import ASK_S, ISSUED_S, WAIT_S, Renewals
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE
+from v2g_edge.field.ocpp.wire.messages import Version
 
 DAY_S = 86_400.0
 IDENTITY: dict[Version, str] = {"1.6": "old", "2.0.1": "new", "2.1": "newest"}

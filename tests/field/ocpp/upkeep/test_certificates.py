@@ -17,11 +17,11 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.openssl import Authority
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.test_security import NO_HANDSHAKE, PASSWORD, basic, listening
-from v2g_edge.field.ocpp import chores
-from v2g_edge.field.ocpp.chores import SITE
+from tests.field.ocpp.trust.test_security import NO_HANDSHAKE, PASSWORD, basic, listening
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
+from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
+from v2g_edge.field.ocpp.upkeep import maintenance as chores
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE
 from v2g_edge.model.settings import Listener
 
 

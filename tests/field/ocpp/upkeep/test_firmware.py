@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2g_edge.field.ocpp import firmware
-from v2g_edge.field.ocpp.firmware import FAILURES, RESTARTS_MAX, Ask, Member, Rollout, Terms, Update, View, begin, step
+from v2g_edge.field.ocpp.upkeep import firmware
+from v2g_edge.field.ocpp.upkeep.firmware import FAILURES, RESTARTS_MAX, Ask, Member, Rollout, Terms, Update, View, begin, step
 
 NEW = Update("v/m", "2.0", "https://a.b/fw-2.0.bin")
 TERMS = Terms(soak_s=60.0, deadline_s=600.0)

@@ -6,10 +6,10 @@ import pytest
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.test_server import ready
-from v2g_edge.field.ocpp import operations
-from v2g_edge.field.ocpp.messages import FROM_CENTRAL, VERSIONS, Version
-from v2g_edge.field.ocpp.operations import COMMISSIONING, OPERATIONS, RESERVED, message
-from v2g_edge.field.ocpp.schemas import problems
+from v2g_edge.field.ocpp.upkeep import operations
+from v2g_edge.field.ocpp.upkeep.operations import COMMISSIONING, OPERATIONS, RESERVED, message
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, VERSIONS, Version
+from v2g_edge.field.ocpp.wire.schemas import problems
 
 AT = "2026-03-01T12:00:00Z"
 HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "1"}

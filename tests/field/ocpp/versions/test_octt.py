@@ -12,10 +12,10 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer
 from tests.field.ocpp.samples import sample
 from tests.field.ocpp.test_server import permit, ready, transaction
-from v2g_edge.field.ocpp.link import DIALECTS
-from v2g_edge.field.ocpp.messages import FROM_STATION, VERSIONS, Version
-from v2g_edge.field.ocpp.tokens import Tokens
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.link.station_link import DIALECTS
+from v2g_edge.field.ocpp.trust.tokens import Tokens
+from v2g_edge.field.ocpp.wire.messages import FROM_STATION, VERSIONS, Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 OCPP_IDENTITY: dict[Version, str] = {"1.6": "old", "2.0.1": "new", "2.1": "newest"}
 

@@ -9,7 +9,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.octt_step import Step
 from tests.field.ocpp.peer import Peer
 from tests.field.ocpp.test_server import ready
-from v2g_edge.field.ocpp import operations
+from v2g_edge.field.ocpp.upkeep import operations
 
 OLD = octt_asked_16.V16
 NEW = {f"{case}_CSMS": steps for case, steps in octt_asked_201.V201.items()}

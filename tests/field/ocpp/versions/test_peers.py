@@ -17,8 +17,8 @@ from websockets.typing import Subprotocol
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, until
 from tests.field.ocpp.test_server import permit, vehicle
-from v2g_edge.field.ocpp.leases import DEFAULT_ID, LEASE_ID
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
 
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer, until
 from tests.field.ocpp.test_server import permit, ready, transaction
-from v2g_edge.field.ocpp.der import audit
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.vocabulary.der_settings import audit
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.fault import fault_of
 from v2g_edge.model.gridcode import Element, EnterService, GridCode
 from v2g_edge.model.reading import NO_SAMPLE, Reading

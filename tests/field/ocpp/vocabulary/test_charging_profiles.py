@@ -7,11 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.field.ocpp.test_charger import VERSIONS
-from v2g_edge.field.ocpp.leases import DEFAULT_ID, LADDER, LEASE_ID, NOMINAL_V, Lease, Shape, default_profile, lease_profile
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.schemas import problems
-from v2g_edge.field.ocpp.when import parse_wall
+from tests.field.ocpp.control.test_outlet_port import VERSIONS
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import (
+    DEFAULT_ID,
+    LADDER,
+    LEASE_ID,
+    NOMINAL_V,
+    Lease,
+    Shape,
+    default_profile,
+    lease_profile,
+)
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.schemas import problems
+from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
 LEASE = Lease(2, "41", -5_000.0, 1_772_366_400.0, 30)
 POWERS = st.floats(-350_000.0, 350_000.0)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.test_charger import charging, limit_of
+from tests.field.ocpp.control.test_outlet_port import charging, limit_of
 from tests.field.ocpp.test_server import meter, permit, ready, transaction
-from v2g_edge.field.ocpp.skew import AGREE_S, JUMP_S, READINGS, SPAN_S, Skew
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, Skew
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 STEP_S = SPAN_S / (READINGS - 1) + 0.1
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from v2g_edge.field.ocpp.compliance import PROBE_S, SETTLE_S, TRUST_BELOW, Watch
+from v2g_edge.field.ocpp.vocabulary.compliance import PROBE_S, SETTLE_S, TRUST_BELOW, Watch
 
 FALLBACK_W = 11_000.0
 

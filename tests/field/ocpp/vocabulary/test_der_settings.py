@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from v2g_edge.config.gridcode import code_names, shipped_code
-from v2g_edge.field.ocpp.der import MUST_TRIP, audit, differences
+from v2g_edge.field.ocpp.vocabulary.der_settings import MUST_TRIP, audit, differences
 from v2g_edge.model.gridcode import GridCode
 
 CAT3 = shipped_code("ieee1547_2018_cat3")

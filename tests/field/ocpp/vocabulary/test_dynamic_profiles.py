@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import BOOT_2, permit, transaction
-from v2g_edge.field.ocpp.finer import FAR_HZ, droop_period
-from v2g_edge.field.ocpp.leases import LEASE_ID
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LEASE_ID
+from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import FAR_HZ, droop_period
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.site import FrequencyResponse
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from v2g_edge.field.ocpp.told import ALL_MAX, MARK, MESSAGE_MAX, TOLD_MAX, Told, shortened
+from v2g_edge.field.ocpp.vocabulary.last_messages import ALL_MAX, MARK, MESSAGE_MAX, TOLD_MAX, Told, shortened
 
 REPORT = {
     "requestId": 7,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.field.ocpp.peer import AT, AT_S
-from v2g_edge.field.ocpp.facts import Sample
-from v2g_edge.field.ocpp.metering import read_samples
+from v2g_edge.field.ocpp.vocabulary.facts import Sample
+from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 
 
 def one(*sampled: dict[str, Any]) -> list[Sample]:

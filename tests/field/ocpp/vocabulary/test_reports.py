@@ -5,7 +5,7 @@ import time
 import pytest
 import structlog
 
-from v2g_edge.field.ocpp.reports import OCTETS_MAX, PARTS_MAX, Reports
+from v2g_edge.field.ocpp.vocabulary.reports import OCTETS_MAX, PARTS_MAX, Reports
 
 
 async def test_a_report_is_complete_with_its_last_part() -> None:

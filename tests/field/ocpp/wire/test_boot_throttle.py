@@ -1,6 +1,6 @@
 """After a power cut all stations boot at once: so many are taken, the others wait a while, each a different one."""
 
-from v2g_edge.field.ocpp.storm import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S, Storm
+from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S, Storm
 
 
 def test_an_ordinary_day_keeps_nobody_waiting() -> None:

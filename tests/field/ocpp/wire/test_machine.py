@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.field.ocpp.samples import keys, property_names, sample
-from v2g_edge.field.ocpp.events import Answered, AnswerRejected, CallIn, Duplicate, Event, Expired, Refused, SendIn, Stray
-from v2g_edge.field.ocpp.frames import FRAME_MAX
-from v2g_edge.field.ocpp.machine import SAFETY_PATIENCE_S, SETPOINT_PATIENCE_S, SETTLED_MAX, TIMEOUT_S, Machine
-from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
-from v2g_edge.field.ocpp.outgoing import BULK, QUEUE_MAX, SAFETY, SETPOINT
-from v2g_edge.field.ocpp.schemas import schema
+from v2g_edge.field.ocpp.wire.events import Answered, AnswerRejected, CallIn, Duplicate, Event, Expired, Refused, SendIn, Stray
+from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
+from v2g_edge.field.ocpp.wire.machine import SAFETY_PATIENCE_S, SETPOINT_PATIENCE_S, SETTLED_MAX, TIMEOUT_S, Machine
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
+from v2g_edge.field.ocpp.wire.queue import BULK, QUEUE_MAX, SAFETY, SETPOINT
+from v2g_edge.field.ocpp.wire.schemas import schema
 
 BOOT_16 = {"chargePointVendor": "a", "chargePointModel": "b"}
 

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from v2g_edge.field.ocpp.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version, known_actions
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version, known_actions
 
 
 @pytest.mark.parametrize("version", VERSIONS)

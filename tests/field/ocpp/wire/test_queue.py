@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2g_edge.field.ocpp.outgoing import BULK, QUEUE_MAX, ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
+from v2g_edge.field.ocpp.wire.queue import BULK, QUEUE_MAX, ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
 
 PRIORITIES = (SAFETY, SETPOINT, ROUTINE, BULK)
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from tests.field.ocpp.samples import sample
-from v2g_edge.field.ocpp.machine import Machine
-from v2g_edge.field.ocpp.messages import FROM_STATION, SENDS, VERSIONS, Version, known_actions
-from v2g_edge.field.ocpp.schemas import PROBLEMS_MAX, problems
+from v2g_edge.field.ocpp.wire.machine import Machine
+from v2g_edge.field.ocpp.wire.messages import FROM_STATION, SENDS, VERSIONS, Version, known_actions
+from v2g_edge.field.ocpp.wire.schemas import PROBLEMS_MAX, problems
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -99,7 +99,7 @@ def test_an_empty_answer_is_let_out_exactly_where_the_schema_takes_it() -> None:
 def test_a_schema_is_read_without_importing_the_packages_classes() -> None:
     """They are hundreds for each version, and made at the first message they held up all stations for a second."""
     code = (
-        "import sys; from v2g_edge.field.ocpp.schemas import problems\n"
+        "import sys; from v2g_edge.field.ocpp.wire.schemas import problems\n"
         "for version in ('1.6', '2.0.1', '2.1'): problems(version, 'Heartbeat', 'request', {})\n"
         "print(*sorted(name for name in sys.modules if name.startswith('ocpp.')))"
     )

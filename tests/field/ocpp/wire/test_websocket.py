@@ -16,10 +16,10 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Close, Frame, Opcode
 from websockets.uri import parse_uri
 
-from sim.virtual import run_virtual
-from v2g_edge.field.ocpp.frames import FRAME_MAX
+from sim.virtual.loop import run_virtual
 from v2g_edge.field.ocpp.server import DEFLATE
-from v2g_edge.field.ocpp.wire import BURST, SHORT_MAX, Message, Wire
+from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
+from v2g_edge.field.ocpp.wire.websocket import BURST, SHORT_MAX, Message, Wire
 
 Told = list[tuple[str, Message]]
 Guest = Callable[[int], Coroutine[Any, Any, Any]]

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import structlog
 
-from v2g_edge.field.ocpp.connection import Connection
-from v2g_edge.field.ocpp.der import LISTS, differences
-from v2g_edge.field.ocpp.events import accepted
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.vocabulary.der_settings import LISTS, differences
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.events import accepted
 
 log = structlog.get_logger()
 

@@ -7,15 +7,15 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Expired, accepted
-from v2g_edge.field.ocpp.leases import Lease, Shape, lease_profile
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.outgoing import SAFETY, SETPOINT
-from v2g_edge.field.ocpp.outlet import Outlet
-from v2g_edge.field.ocpp.readback import planned_w
-from v2g_edge.field.ocpp.setting import set_profile
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.control.read_back import planned_w
+from v2g_edge.field.ocpp.control.set_profile import set_profile
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import Lease, Shape, lease_profile
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Expired, accepted
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.queue import SAFETY, SETPOINT
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, WriteResult
 

@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.connection import Connection
-from v2g_edge.field.ocpp.events import Answered
-from v2g_edge.field.ocpp.leases import DEFAULT_ID, NOMINAL_V
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
-from v2g_edge.field.ocpp.outlet import Outlet
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, NOMINAL_V
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.events import Answered
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.queue import BULK, SETPOINT
 
 REPORT_S: Final = 10.0
 """A station that announces a report sends it at once."""

@@ -5,11 +5,11 @@ from typing import Any
 
 import structlog
 
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Refused, accepted, refused
-from v2g_edge.field.ocpp.leases import Shape
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import Shape
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Refused, accepted, refused
+from v2g_edge.field.ocpp.wire.messages import Version
 
 log = structlog.get_logger()
 

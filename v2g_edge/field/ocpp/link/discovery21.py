@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import structlog
 
-from v2g_edge.field.ocpp.connection import Connection
-from v2g_edge.field.ocpp.events import Answered, accepted
-from v2g_edge.field.ocpp.outgoing import BULK
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.events import Answered, accepted
+from v2g_edge.field.ocpp.wire.queue import BULK
 
 log = structlog.get_logger()
 

@@ -10,19 +10,19 @@ from typing import Any, Final
 import structlog
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Answered, Expired, accepted
-from v2g_edge.field.ocpp.facts import Identity
-from v2g_edge.field.ocpp.leases import Shape, default_profile
-from v2g_edge.field.ocpp.machine import TIMEOUT_S
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.metering import MEASURANDS, PACK
-from v2g_edge.field.ocpp.outgoing import BULK, SETPOINT
-from v2g_edge.field.ocpp.outlet import Outlet
-from v2g_edge.field.ocpp.readback import holds_default
-from v2g_edge.field.ocpp.reading21 import read_21
-from v2g_edge.field.ocpp.setting import set_profile
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.control.read_back import holds_default
+from v2g_edge.field.ocpp.control.set_profile import set_profile
+from v2g_edge.field.ocpp.link.discovery21 import read_21
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import Shape, default_profile
+from v2g_edge.field.ocpp.vocabulary.facts import Identity
+from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS, PACK
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Answered, Expired, accepted
+from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.queue import BULK, SETPOINT
 
 log = structlog.get_logger()
 

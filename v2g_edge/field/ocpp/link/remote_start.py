@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.station import Station
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 
 log = structlog.get_logger()
 

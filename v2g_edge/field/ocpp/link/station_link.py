@@ -10,21 +10,21 @@ from typing import Any, Final
 import structlog
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.charger import OutletPort
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.dialect import Dialect
-from v2g_edge.field.ocpp.events import Answered, CallIn, Refused, SendIn
-from v2g_edge.field.ocpp.machine import Machine
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.onboarding import Onboarding
-from v2g_edge.field.ocpp.starting import start_waiting
-from v2g_edge.field.ocpp.station import ROUTINE_TALK, Station
-from v2g_edge.field.ocpp.store import TransactionStore
-from v2g_edge.field.ocpp.v2x import TELLING, tell_allowed
-from v2g_edge.field.ocpp.v16 import V16
-from v2g_edge.field.ocpp.v21 import V21
-from v2g_edge.field.ocpp.v201 import V201
-from v2g_edge.field.ocpp.wire import Wire
+from v2g_edge.field.ocpp.control.outlet_port import OutletPort
+from v2g_edge.field.ocpp.link.onboarding import Onboarding
+from v2g_edge.field.ocpp.link.remote_start import start_waiting
+from v2g_edge.field.ocpp.station.energy_transfer import TELLING, tell_allowed
+from v2g_edge.field.ocpp.station.station import ROUTINE_TALK, Station
+from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.versions.v16 import V16
+from v2g_edge.field.ocpp.versions.v21 import V21
+from v2g_edge.field.ocpp.versions.v201 import V201
+from v2g_edge.field.ocpp.versions.version import Dialect
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
+from v2g_edge.field.ocpp.wire.machine import Machine
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()

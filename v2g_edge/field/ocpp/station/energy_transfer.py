@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import structlog
 
-from v2g_edge.field.ocpp.connection import Connection
-from v2g_edge.field.ocpp.events import accepted
-from v2g_edge.field.ocpp.facts import Needs
-from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.vocabulary.facts import Needs
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.events import accepted
 from v2g_edge.model.site import Site
 
 log = structlog.get_logger()

@@ -2,10 +2,10 @@
 
 import math
 
-from v2g_edge.field.ocpp.compliance import Watch
-from v2g_edge.field.ocpp.facts import Needs, Session, StatusReport
-from v2g_edge.field.ocpp.finer import Finer
-from v2g_edge.field.ocpp.leases import LADDER, Shape
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER, Shape
+from v2g_edge.field.ocpp.vocabulary.compliance import Watch
+from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import Finer
+from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session, StatusReport
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
 

@@ -10,8 +10,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.field.ocpp.facts import Identity
-from v2g_edge.field.ocpp.leases import LADDER, Shape, Unit
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER, Shape, Unit
+from v2g_edge.field.ocpp.vocabulary.facts import Identity
 from v2g_edge.model.settings import Station
 
 

@@ -8,10 +8,10 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
-from v2g_edge.field.ocpp.make import Make
-from v2g_edge.field.ocpp.outlet import Outlet
-from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.station_model import Make
+from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.site import Site, Vehicle

@@ -11,20 +11,20 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, StatusReport
-from v2g_edge.field.ocpp.finer import Finer
-from v2g_edge.field.ocpp.make import Make
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.outlet import Outlet
-from v2g_edge.field.ocpp.pki import SiteCa
-from v2g_edge.field.ocpp.reports import Reports
-from v2g_edge.field.ocpp.sessions import Sessions
-from v2g_edge.field.ocpp.skew import Skew
-from v2g_edge.field.ocpp.station21 import Station21
-from v2g_edge.field.ocpp.store import TransactionStore
-from v2g_edge.field.ocpp.storm import Storm
-from v2g_edge.field.ocpp.tokens import Token, Tokens
-from v2g_edge.field.ocpp.told import Told
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.sessions import Sessions
+from v2g_edge.field.ocpp.station.station21 import Station21
+from v2g_edge.field.ocpp.station.station_model import Make
+from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.trust.pki import SiteCa
+from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
+from v2g_edge.field.ocpp.vocabulary.clock_skew import Skew
+from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import Finer
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, StatusReport
+from v2g_edge.field.ocpp.vocabulary.last_messages import Told
+from v2g_edge.field.ocpp.vocabulary.reports import Reports
+from v2g_edge.field.ocpp.wire.boot_throttle import Storm
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import Station as StationSettings

@@ -11,10 +11,10 @@ import msgspec
 import structlog
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.der import ENDS_DISCHARGE, FIELDS, LISTS, audit, type_of
-from v2g_edge.field.ocpp.facts import TEXT_MAX, readable
-from v2g_edge.field.ocpp.finer import droop_period
-from v2g_edge.field.ocpp.outlet import Outlet
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.vocabulary.der_settings import ENDS_DISCHARGE, FIELDS, LISTS, audit, type_of
+from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import droop_period
+from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, readable
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.site import Site
 

@@ -10,13 +10,13 @@ import msgspec
 import structlog
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.compliance import Proof
-from v2g_edge.field.ocpp.facts import Identity
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.outlet import Outlet
-from v2g_edge.field.ocpp.quirks import NO_QUIRK, quirk_of, with_settings
-from v2g_edge.field.ocpp.skew import AGREE_S, Skew
-from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.quirks import NO_QUIRK, quirk_of, with_settings
+from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, Skew
+from v2g_edge.field.ocpp.vocabulary.compliance import Proof
+from v2g_edge.field.ocpp.vocabulary.facts import Identity
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.settings import Station
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from v2g_edge.field.ocpp.facts import Session
+from v2g_edge.field.ocpp.vocabulary.facts import Session
 
 FIRST_TRANSACTION: Final = 1
 """1.6 transaction ids are integers that the central system gives out; they never repeat (citrineos #172)."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from v2g_edge.field.ocpp.passwords import Passwords
+from v2g_edge.field.ocpp.trust.passwords import Passwords
 from v2g_edge.model.settings import Listener
 from v2g_edge.model.settings import Station as StationSettings
 

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from v2g_edge.field.ocpp.ocsp import Answer, Ocsp, Question, digest_of, key_bits, wire_text
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.trust.ocsp import Answer, Ocsp, Question, digest_of, key_bits, wire_text
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()

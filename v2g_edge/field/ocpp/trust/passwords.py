@@ -17,8 +17,8 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Answered, Expired
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Answered, Expired
 from v2g_edge.model.settings import Station
 
 log = structlog.get_logger()

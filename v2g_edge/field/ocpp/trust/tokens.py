@@ -17,7 +17,7 @@ import structlog
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
 log = structlog.get_logger()
 

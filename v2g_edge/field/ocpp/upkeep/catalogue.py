@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
 Params: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = tuple[str, dict[str, Any]]

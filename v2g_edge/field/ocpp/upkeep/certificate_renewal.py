@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import structlog
 
-from v2g_edge.field.ocpp.admission import Admission
-from v2g_edge.field.ocpp.connection import Connection
-from v2g_edge.field.ocpp.events import Answered
-from v2g_edge.field.ocpp.link import StationLink
-from v2g_edge.field.ocpp.pki import SiteCa
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.trust.admission import Admission
+from v2g_edge.field.ocpp.trust.pki import SiteCa
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.events import Answered
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()

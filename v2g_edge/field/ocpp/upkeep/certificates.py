@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from v2g_edge.field.ocpp.admission import Admission
-from v2g_edge.field.ocpp.link import StationLink
-from v2g_edge.field.ocpp.tls import LiveContext, Loaded, files_of, load
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.trust.admission import Admission
+from v2g_edge.field.ocpp.trust.tls import LiveContext, Loaded, files_of, load
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.settings import Listener
 
 log = structlog.get_logger()

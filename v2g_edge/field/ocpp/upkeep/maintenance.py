@@ -10,18 +10,18 @@ from typing import Any, Final
 import structlog
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp import rollouts
-from v2g_edge.field.ocpp.admission import Admission
-from v2g_edge.field.ocpp.catalogue import Params, checked
-from v2g_edge.field.ocpp.certificates import LOOK_S, Certificates
-from v2g_edge.field.ocpp.contracts import Contracts
-from v2g_edge.field.ocpp.link import StationLink
-from v2g_edge.field.ocpp.ocsp import Ocsp
-from v2g_edge.field.ocpp.passwords import Passwords
-from v2g_edge.field.ocpp.pki import SiteCa
-from v2g_edge.field.ocpp.renewals import Renewals
-from v2g_edge.field.ocpp.rollouts import Rollouts
-from v2g_edge.field.ocpp.store import TransactionStore
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.trust.admission import Admission
+from v2g_edge.field.ocpp.trust.contracts import Contracts
+from v2g_edge.field.ocpp.trust.ocsp import Ocsp
+from v2g_edge.field.ocpp.trust.passwords import Passwords
+from v2g_edge.field.ocpp.trust.pki import SiteCa
+from v2g_edge.field.ocpp.upkeep import rollouts
+from v2g_edge.field.ocpp.upkeep.catalogue import Params, checked
+from v2g_edge.field.ocpp.upkeep.certificate_renewal import Renewals
+from v2g_edge.field.ocpp.upkeep.certificates import LOOK_S, Certificates
+from v2g_edge.field.ocpp.upkeep.rollouts import Rollouts
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings
 from v2g_edge.model.settings import Station as StationSettings

@@ -12,19 +12,19 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.admission import Admission
-from v2g_edge.field.ocpp.asked_setup import SETUP
-from v2g_edge.field.ocpp.asked_trust import TRUST
-from v2g_edge.field.ocpp.asked_use import USE
-from v2g_edge.field.ocpp.catalogue import Message, Operation, Params, checked
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.der_check import check_control
-from v2g_edge.field.ocpp.events import Answered, Expired, accepted
-from v2g_edge.field.ocpp.leases import first_profile
-from v2g_edge.field.ocpp.link import StationLink
-from v2g_edge.field.ocpp.messages import FROM_CENTRAL, Version
-from v2g_edge.field.ocpp.passwords import change
-from v2g_edge.field.ocpp.reports import ANNOUNCED, Reports
+from v2g_edge.field.ocpp.control.der_audit import check_control
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.trust.admission import Admission
+from v2g_edge.field.ocpp.trust.passwords import change
+from v2g_edge.field.ocpp.upkeep.catalogue import Message, Operation, Params, checked
+from v2g_edge.field.ocpp.upkeep.operations_setup import SETUP
+from v2g_edge.field.ocpp.upkeep.operations_trust import TRUST
+from v2g_edge.field.ocpp.upkeep.operations_use import USE
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import first_profile
+from v2g_edge.field.ocpp.vocabulary.reports import ANNOUNCED, Reports
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Answered, Expired, accepted
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, Version
 
 OPERATIONS: Final[dict[str, Operation]] = dict(sorted({**USE, **SETUP, **TRUST}.items()))
 """By name, for all versions."""

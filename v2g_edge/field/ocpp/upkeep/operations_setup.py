@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.catalogue import (
+from v2g_edge.field.ocpp.upkeep.catalogue import (
     REQUEST,
     VARIABLE,
     Form,

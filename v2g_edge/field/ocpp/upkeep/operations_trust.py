@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.catalogue import REQUEST, Form, Message, Operation, Params, both, picked, same
+from v2g_edge.field.ocpp.upkeep.catalogue import REQUEST, Form, Message, Operation, Params, both, picked, same
 
 _TIMES: Final = "location retrieve_at:time install_at:time? retries:int? retry_s:int? request:int?"
 

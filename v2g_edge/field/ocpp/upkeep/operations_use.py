@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.catalogue import REQUEST, Form, Message, Operation, Params, both, evse_of, picked, same, token_of
+from v2g_edge.field.ocpp.upkeep.catalogue import REQUEST, Form, Message, Operation, Params, both, evse_of, picked, same, token_of
 
 
 def _list_16(p: Params) -> Message:

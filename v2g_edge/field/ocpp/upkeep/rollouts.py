@@ -12,16 +12,16 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp import firmware
-from v2g_edge.field.ocpp.asked_trust import signed_firmware_16, update_firmware_2, update_firmware_16
-from v2g_edge.field.ocpp.catalogue import Message, Params
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import Answered, Expired
-from v2g_edge.field.ocpp.firmware import Ask, Rollout, Terms, Update, View
-from v2g_edge.field.ocpp.link import StationLink
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.store import TransactionStore
-from v2g_edge.field.ocpp.when import format_wall, parse_wall
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.upkeep import firmware
+from v2g_edge.field.ocpp.upkeep.catalogue import Message, Params
+from v2g_edge.field.ocpp.upkeep.firmware import Ask, Rollout, Terms, Update, View
+from v2g_edge.field.ocpp.upkeep.operations_trust import signed_firmware_16, update_firmware_2, update_firmware_16
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import Answered, Expired
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()

@@ -7,12 +7,12 @@ departure and no vehicle but its idTag: departure and target come from the site 
 from collections.abc import Callable
 from typing import Final
 
-from v2g_edge.field.ocpp.dialect import Dialect, Payload, named
-from v2g_edge.field.ocpp.facts import Identity, SessionEvent, StatusReport, readable
-from v2g_edge.field.ocpp.metering import read_samples
-from v2g_edge.field.ocpp.station import Station
-from v2g_edge.field.ocpp.tokens import V16_STATUS
-from v2g_edge.field.ocpp.when import format_wall, parse_wall
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.trust.tokens import V16_STATUS
+from v2g_edge.field.ocpp.versions.version import Dialect, Payload, named
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, SessionEvent, StatusReport, readable
+from v2g_edge.field.ocpp.vocabulary.metering import read_samples
+from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
 
 _STATUS: Final[dict[str, EvseStatus]] = {

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any, ClassVar, Final
 
-from v2g_edge.field.ocpp.compliance import TOLERANCE_W
-from v2g_edge.field.ocpp.dialect import Dialect, Payload, named
-from v2g_edge.field.ocpp.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport, readable
-from v2g_edge.field.ocpp.leases import NOMINAL_V
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.metering import read_samples
-from v2g_edge.field.ocpp.station import Station
-from v2g_edge.field.ocpp.when import format_wall, parse_wall
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.versions.version import Dialect, Payload, named
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
+from v2g_edge.field.ocpp.vocabulary.compliance import TOLERANCE_W
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport, readable
+from v2g_edge.field.ocpp.vocabulary.metering import read_samples
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
 
 _PHASES: Final[dict[str, SessionPhase]] = {"Started": "started", "Updated": "updated", "Ended": "ended"}

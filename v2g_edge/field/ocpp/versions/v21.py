@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import structlog
 
-from v2g_edge.field.ocpp.compliance import TOLERANCE_W
-from v2g_edge.field.ocpp.dialect import Payload
-from v2g_edge.field.ocpp.facts import Sample
-from v2g_edge.field.ocpp.leases import LEASE_ID, NOMINAL_V
-from v2g_edge.field.ocpp.station import Station
-from v2g_edge.field.ocpp.v2x import EVERY_MODE, can_give, vehicle_gives
-from v2g_edge.field.ocpp.v201 import V201
-from v2g_edge.field.ocpp.when import format_wall, parse_wall
+from v2g_edge.field.ocpp.station.energy_transfer import EVERY_MODE, can_give, vehicle_gives
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.versions.v201 import V201
+from v2g_edge.field.ocpp.versions.version import Payload
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LEASE_ID, NOMINAL_V
+from v2g_edge.field.ocpp.vocabulary.compliance import TOLERANCE_W
+from v2g_edge.field.ocpp.vocabulary.facts import Sample
+from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 
 log = structlog.get_logger()
 

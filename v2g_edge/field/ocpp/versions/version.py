@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import structlog
 
-from v2g_edge.field.ocpp.facts import Identity, readable
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.station import Station
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, readable
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.when import format_wall
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 DEFAULT_ID: Final = 1_000
 LEASE_ID: Final = 2_000

@@ -20,9 +20,9 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.field.ocpp.connection import Connection, Outcome
-from v2g_edge.field.ocpp.events import accepted, refused
-from v2g_edge.field.ocpp.leases import LEASE_ID, Lease, lease_profile, plain_period
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import LEASE_ID, Lease, lease_profile, plain_period
+from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
+from v2g_edge.field.ocpp.wire.events import accepted, refused
 from v2g_edge.model.site import FrequencyResponse
 
 log = structlog.get_logger()

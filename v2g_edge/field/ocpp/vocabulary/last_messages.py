@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from v2g_edge.field.ocpp.facts import readable
+from v2g_edge.field.ocpp.vocabulary.facts import readable
 
 TOLD_MAX: Final = 20
 """Messages of one station kept."""

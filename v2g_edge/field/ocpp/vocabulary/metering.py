@@ -7,8 +7,8 @@ it is Wh (energy) or W (power). Totals (no phase) win over the sum of the phases
 import math
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.facts import Sample
-from v2g_edge.field.ocpp.when import parse_wall
+from v2g_edge.field.ocpp.vocabulary.facts import Sample
+from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
 _NUMERIC: Final = frozenset({int, float, str})

@@ -7,11 +7,11 @@ from typing import Any, Final, Protocol, TypeAlias
 import structlog
 from websockets.exceptions import ConnectionClosed
 
-from v2g_edge.field.ocpp.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
-from v2g_edge.field.ocpp.machine import TIMEOUT_S, Machine
-from v2g_edge.field.ocpp.messages import Version
-from v2g_edge.field.ocpp.outgoing import ROUTINE
-from v2g_edge.field.ocpp.wire import Message, Wire
+from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
+from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.queue import ROUTINE
+from v2g_edge.field.ocpp.wire.websocket import Message, Wire
 
 log = structlog.get_logger()
 

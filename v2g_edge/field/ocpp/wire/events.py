@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from v2g_edge.field.ocpp.schemas import Problem
+from v2g_edge.field.ocpp.wire.schemas import Problem
 
 MessageId: TypeAlias = str | int
 """A string by the specification; a lenient station may use numbers, which go back as they came."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from v2g_edge.field.ocpp.messages import Version
+from v2g_edge.field.ocpp.wire.messages import Version
 
 CALL: Final = 2
 CALLRESULT: Final = 3

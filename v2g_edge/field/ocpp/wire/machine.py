@@ -16,8 +16,8 @@ handler may call out before it answers: the two directions do not wait for each 
 from collections.abc import Callable
 from typing import Any, Final
 
-from v2g_edge.field.ocpp import frames
-from v2g_edge.field.ocpp.events import (
+from v2g_edge.field.ocpp.wire import frames
+from v2g_edge.field.ocpp.wire.events import (
     Answered,
     AnswerRejected,
     CallIn,
@@ -29,9 +29,9 @@ from v2g_edge.field.ocpp.events import (
     SendIn,
     Stray,
 )
-from v2g_edge.field.ocpp.messages import SENDS, Role, Version, incoming_actions, known_actions
-from v2g_edge.field.ocpp.outgoing import ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
-from v2g_edge.field.ocpp.schemas import Problem, may_be_empty, problems
+from v2g_edge.field.ocpp.wire.messages import SENDS, Role, Version, incoming_actions, known_actions
+from v2g_edge.field.ocpp.wire.queue import ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
+from v2g_edge.field.ocpp.wire.schemas import Problem, may_be_empty, problems
 
 TIMEOUT_S: Final = 30.0
 """Default deadline of a call: stations answer within 30 s or not at all (six independent ones, reference ocpp.md)."""

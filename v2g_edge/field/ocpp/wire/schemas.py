@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import jsonschema_rs
 import msgspec
 
-from v2g_edge.field.ocpp.messages import SENDS, Version
+from v2g_edge.field.ocpp.wire.messages import SENDS, Version
 
 Kind = Literal["request", "response"]
 Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Validator

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from sim.clock import LoopClock
 from sim.modbus.der import SunSpecDer
 from sim.modbus.mapped import MappedCharger
 from sim.modbus.server import ModbusServer, Unit
-from sim.physics import Battery, Charger
-from sim.scenario import Visit, Wired
+from sim.scenarios.scenario import Visit, Wired
+from sim.virtual.clock import LoopClock
+from sim.world.physics import Battery, Charger
 from v2g_edge.field.modbus.mapcheck import load_map
 
 FREE, CHARGING, PAUSED, DISCHARGING = 0.0, 1.0, 4.0, 11.0

@@ -7,19 +7,19 @@ virtual, scaled or real time.
 import asyncio
 from typing import Final
 
-from sim.checkers import Checkers
-from sim.clock import LoopClock
+from sim.judges.checkers import Checkers
+from sim.modbus.charger import WiredCharger
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.mapped import Mapped
 from sim.modbus.rtu import MemoryRtuServer, RtuServer
 from sim.modbus.server import ModbusServer, Unit
-from sim.outlet import Outlet
-from sim.physics import Battery
-from sim.profiles import ProfileStore
-from sim.scenario import SERIAL_PORT, WIRED_PORT, Scenario, Visit
-from sim.station import Station
-from sim.virtual import VirtualLoop
-from sim.wired import WiredCharger
+from sim.scenarios.scenario import SERIAL_PORT, WIRED_PORT, Scenario, Visit
+from sim.stations.outlet import Outlet
+from sim.stations.profiles import ProfileStore
+from sim.stations.station import Station
+from sim.virtual.clock import LoopClock
+from sim.virtual.loop import VirtualLoop
+from sim.world.physics import Battery
 from v2g_edge.field.modbus.mapcheck import load_map
 
 STEP_S: Final = 1.0

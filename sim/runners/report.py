@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from sim.clock import stamp
-from sim.world import World
+from sim.runners.world import World
+from sim.virtual.clock import stamp
 from v2g_edge.model.event import Event
 
 

@@ -1,0 +1,1 @@
+"""Time and transports: clocks, the virtual loop, and byte streams in memory."""

@@ -1,0 +1,1 @@
+"""The depot as physics: vehicles, chargers, feeders, grid."""

@@ -1,0 +1,1 @@
+"""An outlet under control: charging profiles set, read back and audited."""

@@ -1,0 +1,1 @@
+"""A station's link: from its connection through onboarding to remote starts."""

@@ -1,0 +1,1 @@
+"""Identity and its proofs: certificates, TLS, revocation, contracts, passwords, admission, tokens."""

@@ -1,0 +1,1 @@
+"""Operations, firmware, roll-outs and certificates over the life of a station."""

@@ -1,0 +1,1 @@
+"""OCPP on the wire: frames, messages, schemas, and the connection that carries them."""
