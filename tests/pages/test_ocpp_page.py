@@ -7,7 +7,7 @@ import pytest
 from tests.pages.ocpp_page import render
 from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
 
-PAGE = Path(__file__).parents[3] / "docs" / "ocpp.md"
+PAGE = Path(__file__).parents[2] / "docs" / "ocpp.md"
 
 
 def test_the_page_is_up_to_date() -> None:

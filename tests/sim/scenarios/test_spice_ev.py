@@ -8,7 +8,7 @@ import pytest
 
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev, read_prices
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 def small(tmp_path: Path, **changes: Any) -> tuple[Path, Path]:
