@@ -90,10 +90,10 @@ V201: Final[dict[str, str]] = {
     **_new("K_53 K_55 K_57 K_58 K_59", HIGH_LEVEL),
 }
 
-FINER: Final = "test_finer.py::test_a_setpoint_within_a_lease_is_an_update_and_the_lease_is_renewed_by_a_profile"
-PULLED: Final = "test_finer.py::test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_rejected_afterwards"
+FINER: Final = "test_dynamic_profiles.py::test_a_setpoint_within_a_lease_is_an_update_and_the_lease_is_renewed_by_a_profile"
+PULLED: Final = "test_dynamic_profiles.py::test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_rejected_afterwards"
 SETPOINT: Final = "test_server.py::test_2_1_discharges_by_setpoint_and_forgets_the_lease_without_a_link"
-TURNED: Final = "test_finer.py::test_a_stop_and_a_turn_are_new_profiles_with_their_own_operation_mode"
+TURNED: Final = "test_dynamic_profiles.py::test_a_stop_and_a_turn_are_new_profiles_with_their_own_operation_mode"
 
 V21: Final[dict[str, str]] = {
     **{f"{case}_CSMS": ASKED for case in octt_asked_21.V21},
@@ -106,7 +106,7 @@ V21: Final[dict[str, str]] = {
     **_new("K_121 Q_110", PULLED),
     **_new("N_105", "test_v21.py::test_power_comes_as_a_stream"),
     **_new("Q_102", "test_v21.py::test_a_vehicle_that_may_feed_back_is_allowed_both_ways_and_told_once"),
-    **_new("Q_121", "test_finer.py::test_a_droop_is_a_lease_that_ends_by_itself"),
+    **_new("Q_121", "test_dynamic_profiles.py::test_a_droop_is_a_lease_that_ends_by_itself"),
     **_new("R_107", "test_v21.py::test_what_commissioning_has_set_is_read_back_and_compared"),
     **_new("R_108", "test_v21.py::test_a_der_alarm_is_a_fault_until_it_ends"),
 }
