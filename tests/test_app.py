@@ -69,7 +69,7 @@ async def _keep_healthy(daemon: Daemon, clock: LoopClock) -> None:
 
 
 async def _permit_w(daemon: Daemon) -> float:
-    status = await daemon._on_status({})
+    status = await daemon._handlers()["status"]({})
     return float(next(row["permit_w"] for row in status["evses"] if row["id"] == "b1"))
 
 
@@ -85,16 +85,16 @@ async def test_a_plan_changes_the_next_permits_is_acknowledged_and_the_night_goe
     await daemon.start()
     running = asyncio.create_task(daemon.run())
     try:
-        await _until(lambda: daemon._last is not None and daemon._last[2].permits[0].power_w > 0.0)
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w > 0.0)
         async with broker.client() as cloud:
             await cloud.subscribe(f"{SITE}/plan/ack", qos=1)
             await _until(lambda: daemon._cloud.connected)
             await cloud.publish(f"{SITE}/plan", plan_bytes(7, {"b1": 11_000.0}), qos=1)
             assert await _ack(cloud)
-        await _until(lambda: daemon._last is not None and daemon._last[2].permits[0].power_w == 11_000.0)
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w == 11_000.0)
         broker.kill()
-        seq = daemon._last[0].seq if daemon._last else 0
-        await _until(lambda: daemon._last is not None and daemon._last[0].seq > seq + 20)
+        seq = daemon.state.tick[0].seq if daemon.state.tick else 0
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[0].seq > seq + 20)
         assert await _permit_w(daemon) == 11_000.0, "the plan holds without the broker"
     finally:
         feeding.cancel()
@@ -119,11 +119,11 @@ async def test_without_cloud_listeners_or_devices_the_daemon_ticks_and_ends_clea
     daemon = Daemon(base, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
     await daemon.start()
     running = asyncio.create_task(daemon.run())
-    await _until(lambda: daemon._last is not None and daemon._last[0].seq > 5)
+    await _until(lambda: daemon.state.tick is not None and daemon.state.tick[0].seq > 5)
     daemon.stop()
     await running
     await daemon.close()
-    assert all(permit.power_w == 0.0 for permit in daemon._last[2].permits) if daemon._last else False
+    assert all(permit.power_w == 0.0 for permit in daemon.state.tick[2].permits) if daemon.state.tick else False
 
 
 @pytest.mark.parametrize(("relay_map", "proven"), [("watchdog-relay", True), ("contactor", False)])
@@ -152,9 +152,9 @@ async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that
     try:
         await _until(lambda: daemon.board.evse("b2").dead_man_ok)
         await _until(lambda: len(stations[0].got("ChangeConfiguration")) >= 2)  # sent when its default profile was taken
-        seq = daemon._last[0].seq if daemon._last else 0
-        await _until(lambda: daemon._last is not None and daemon._last[0].seq > seq + 10)
-        pictures = daemon._last[0].evses if daemon._last else ()
+        seq = daemon.state.tick[0].seq if daemon.state.tick else 0
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[0].seq > seq + 10)
+        pictures = daemon.state.tick[0].evses if daemon.state.tick else ()
         assert [state.dead_man_ok for state in pictures] == [proven, True]
     finally:
         daemon.stop()
@@ -182,16 +182,16 @@ async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_m
     await daemon.start()
     running = asyncio.create_task(daemon.run())
     try:
-        await _until(lambda: daemon._last is not None and daemon._last[2].permits[0].power_w > 0.0)
-        assert (await daemon._on_plan({}))["plan"] is None
-        told = (await daemon._on_events({}))["events"]
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w > 0.0)
+        assert (await daemon._handlers()["plan"]({}))["plan"] is None
+        told = (await daemon._handlers()["events"]({}))["events"]
         bad = [event for event in told if event["kind"] == "prices_unusable"]
         assert len(bad) == 1
         assert f"{prices}:2: expected" in bad[0]["text"]
         start = datetime.fromtimestamp(WALL_S, UTC).replace(minute=0, second=0)
         prices.write_text("hour,price\n" + "".join(f"{start + timedelta(hours=n):%Y-%m-%d %H:%M:%S},{n}\n" for n in range(24)))
-        await _until(lambda: daemon._last is not None and daemon._last[1] is not None)
-        assert (await daemon._on_plan({}))["plan"]["source"] == "local"
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[1] is not None)
+        assert (await daemon._handlers()["plan"]({}))["plan"]["source"] == "local"
     finally:
         feeding.cancel()
         daemon.stop()
@@ -204,15 +204,15 @@ async def test_capacity_is_reckoned_from_the_last_tick_and_its_limits(tmp_path: 
     daemon = _with_prices(tmp_path, tmp_path / "none.csv")
     await daemon.start()
     with pytest.raises(BadRequestError, match="first tick"):
-        await daemon._on_capacity({})
+        await daemon._handlers()["capacity"]({})
     feeding = asyncio.create_task(_keep_healthy(daemon, daemon._clock))  # type: ignore[arg-type]
     running = asyncio.create_task(daemon.run())
     try:
-        await _until(lambda: daemon._last is not None and daemon._last[2].permits[0].power_w > 0.0)
-        answer = await daemon._on_capacity({"book": "r1", "service": "reserve", "wanted_w": 5_000.0})
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w > 0.0)
+        answer = await daemon._handlers()["capacity"]({"book": "r1", "service": "reserve", "wanted_w": 5_000.0})
         assert (answer["offer"]["power_w"], answer["booked"]) == (0.0, False)
         with pytest.raises(BadRequestError, match="capacity takes"):
-            await daemon._on_capacity({"kw": 5})
+            await daemon._handlers()["capacity"]({"kw": 5})
     finally:
         feeding.cancel()
         daemon.stop()

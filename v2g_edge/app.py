@@ -1,25 +1,28 @@
 """The wiring: the only file that knows every room. One daemon, one loop, one tick at a time."""
 
 import asyncio
-from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
 from v2g_edge import __version__
+from v2g_edge.api.capacity import CapacityApi
+from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.orders import OrdersApi
+from v2g_edge.api.state import DepotState, Tick
+from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.prices import PriceFile
 from v2g_edge.cloud.session import CloudSession
-from v2g_edge.counter import Counter
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
 from v2g_edge.departure.draw import powers_of
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.writer import Writer
-from v2g_edge.host.control import BadRequestError, ControlSocket, Handler
+from v2g_edge.host.control import ControlSocket, Handler
 from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
 from v2g_edge.host.notify import Watchdog
@@ -31,19 +34,16 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import Operator, Snapshot
+from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.stay import DAY_S, Past
-from v2g_edge.study.explain import describe_status, describe_why
+from v2g_edge.study.explain import describe_status
 
 log = structlog.get_logger()
 
 PLAN_EVERY_S: Final = 900.0
 """The local plan is made anew at every slot of a day-ahead market (15 min), whenever a vehicle comes or goes, and once its charge
 is known: a 1.6 station tells it seconds later, and until then it counts as empty."""
-
-EVENTS_KEPT: Final = 1_000
-"""Recent events for the control socket; all of them are in the journal."""
 
 EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
@@ -75,6 +75,7 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self.board = Board(self._site, self._wake.set)
         self._cycle = Cycle(self._site)
+        self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
         self.ocpp = CentralSystem(
             settings.listeners,
@@ -91,7 +92,6 @@ class Daemon:
         self._writer = Writer({**self.ocpp.ports, **self.modbus.ports}, self.board, clock)
         self._journal: Journal | None = None
         self._behind = {e.id: e.contactor for e in self._site.evses if e.dead_man == "contactor" and e.id in self.ocpp.ports}
-        self._control = ControlSocket(settings.host.socket, self._handlers())
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
         self._prices = PriceFile(settings.prices)
         self._reading: asyncio.Task[None] | None = None
@@ -100,12 +100,8 @@ class Daemon:
         self._planned_s = -PLAN_EVERY_S
         self._planned_for: tuple[object, ...] = ()
         self._orders = OperatorFile(self._state_dir / "operator.json")
+        self._control = ControlSocket(settings.host.socket, self._handlers())
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
-        self._counter = Counter(self._site, self._state_dir / "offers.json")
-        self._operator = Operator()
-        self._memory = Memory()
-        self._last: tuple[Snapshot, Plan | None, Outcome] | None = None
-        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._told_s = -settings.cloud.telemetry_s
 
     async def start(self) -> None:
@@ -115,10 +111,10 @@ class Daemon:
         self._journal = Journal.open(
             self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
         )
-        self._operator = self._orders.load()
+        self.state.operator = self._orders.load()
         memory = self._journal.last_memory()
         if memory is not None:
-            self._memory = restarted(msgspec.msgpack.decode(memory, type=Memory), self._site, self._clock.now_s())
+            self.state.memory = restarted(msgspec.msgpack.decode(memory, type=Memory), self._site, self._clock.now_s())
         await self.ocpp.start()
         await self.modbus.start()
         await self._cloud.start()
@@ -183,14 +179,14 @@ class Daemon:
             # Only its contactor makes this OCPP charger safe: what the station said of its default profile does not count.
             if self.board.evse(evse).dead_man_ok != (proven := self.modbus.contactor_proven(contactor)):
                 self.board.update_evse(evse, dead_man_ok=proven)
-        snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self._operator)
+        snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
         plan = self._plan(snapshot)
-        before = self._memory
+        before = self.state.memory
         outcome = self._cycle.tick(snapshot, plan, before)
         self._writer.submit(outcome.permits)
-        self._memory = outcome.memory
-        self._operator = replace(self._operator, acknowledged=())
-        self._last = (snapshot, plan, outcome)
+        self.state.memory = outcome.memory
+        self.state.operator = replace(self.state.operator, acknowledged=())
+        self.state.tick = Tick(snapshot, plan, outcome)
         journal.record(
             snapshot,
             plan,
@@ -210,7 +206,7 @@ class Daemon:
         """Events to the log, the cloud and whoever asks; telemetry at its own pace."""
         for event in outcome.events:
             log.info("event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text)
-        self._events.extend(outcome.events)
+        self.state.events.extend(outcome.events)
         cloud = self._settings.cloud
         if not cloud.host:
             return
@@ -237,7 +233,7 @@ class Daemon:
                 self._reading = asyncio.create_task(self._read_prices(), name="prices")
             self._local_plan = None
             if self._prices.prices:
-                terms, past = self._settings.prices, pasts_of(self._site, self._memory, snapshot)
+                terms, past = self._settings.prices, pasts_of(self._site, self.state.memory, snapshot)
                 self._local_plan = plan_from_prices(self._site, snapshot, self._prices.prices, terms, snapshot.wall_s, past)
         return self._local_plan
 
@@ -251,7 +247,7 @@ class Daemon:
         if fault:
             event = Event("prices_unusable", "warning", "site", fault, self._clock.wall_s())
             log.info("event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text)
-            self._events.append(event)
+            self.state.events.append(event)
             self._cloud.publish_events((event,))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
@@ -259,83 +255,14 @@ class Daemon:
         self._wake.set()
 
     def _handlers(self) -> dict[str, Handler]:
+        """The control socket's methods, by name (``v2g_edge.api``)."""
+        status = StatusApi(self.state)
         return {
-            "status": self._on_status,
-            "why": self._on_why,
-            "events": self._on_events,
-            "plan": self._on_plan,
-            "operate": self._on_operate,
-            "capacity": self._on_capacity,
-            "ocpp": self._on_ocpp,
+            "status": status.status,
+            "why": status.why,
+            "events": status.events,
+            "plan": status.plan,
+            "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
+            "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
+            "ocpp": OcppApi(self.ocpp).ocpp,
         }
-
-    def _tick_or_refuse(self) -> tuple[Snapshot, Plan | None, Outcome]:
-        if self._last is None:
-            raise BadRequestError("the daemon has not finished its first tick yet; ask again in a second")
-        return self._last
-
-    async def _on_status(self, _params: dict[str, Any]) -> dict[str, Any]:
-        return describe_status(self._site, *self._tick_or_refuse())
-
-    async def _on_why(self, params: dict[str, Any]) -> dict[str, Any]:
-        snapshot, _plan, outcome = self._tick_or_refuse()
-        try:
-            return describe_why(self._site, snapshot, outcome, str(params.get("evse", "")))
-        except KeyError as error:
-            raise BadRequestError(str(error.args[0])) from error
-
-    async def _on_ocpp(self, params: dict[str, Any]) -> dict[str, Any]:
-        """All stations, or the outcome of one operation at one of them (``v2g_edge.field.ocpp.upkeep.operations``)."""
-        if "operation" not in params:
-            return {"stations": self.ocpp.describe()}
-        try:
-            return await self.ocpp.perform(str(params.get("station", "")), str(params["operation"]), params.get("params") or {})
-        except (ValueError, TypeError) as error:
-            raise BadRequestError(str(error)) from error
-
-    async def _on_events(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Events after ``since_wall_s`` (all that are kept, by default), oldest first."""
-        since = params.get("since_wall_s", 0.0)
-        if not isinstance(since, int | float):
-            raise BadRequestError(f"since_wall_s is UTC epoch seconds, found {since!r}")
-        return {"events": [msgspec.to_builtins(event) for event in self._events if event.wall_s > since]}
-
-    async def _on_plan(self, _params: dict[str, Any]) -> dict[str, Any]:
-        _snapshot, plan, _outcome = self._tick_or_refuse()
-        return {"plan": msgspec.to_builtins(plan)}
-
-    async def _on_capacity(self, params: dict[str, Any]) -> dict[str, Any]:
-        """What is booked, and what could be; a booking where ``book`` names one; ``cancel`` ends one (``v2g_edge.counter``)."""
-        snapshot, _plan, outcome = self._tick_or_refuse()
-        try:
-            return self._counter.serve(params, snapshot, outcome.permits)
-        except (ValueError, OSError) as error:
-            raise BadRequestError(str(error)) from error
-
-    async def _on_operate(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Standing orders: ``stop``, ``export_hold`` (booleans), ``acknowledge`` ("row:subject"). On disk before the answer."""
-        allowed = {"stop": bool, "export_hold": bool, "acknowledge": str}
-        wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
-        if wrong or not params:
-            raise BadRequestError(f"operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found {params!r}")
-        said = params.get("acknowledge")
-        if said:
-            self._check_clear(said)
-        orders = replace(
-            self._operator,
-            stop=params.get("stop", self._operator.stop),
-            export_hold=params.get("export_hold", self._operator.export_hold),
-        )
-        self._orders.save(orders)
-        self._operator = replace(orders, acknowledged=(said,)) if said else orders
-        log.warning("operator_order", **params)
-        self._wake.set()
-        return {"stop": orders.stop, "export_hold": orders.export_hold}
-
-    def _check_clear(self, latch: str) -> None:
-        """Whoever clears what does not act, or what still has its cause, must not believe that it is cleared."""
-        acting = {f"{each.row}:{each.subject}": each for each in self._memory.envelope.latches if each.active}
-        if latch not in acting:
-            raise BadRequestError(f"{latch!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}")
-        if acting[latch].present:
-            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` tells it")

@@ -1,4 +1,4 @@
-"""The counter: nothing is sold twice, whatever is asked and however often the daemon starts."""
+"""Capacity bookings: nothing is sold twice, whatever is asked and however often the daemon starts."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.departure.test_capacity import WALL_S, buses, depot
-from v2g_edge.counter import Counter
+from v2g_edge.api.capacity import CapacityBookings
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.snapshot import Snapshot
@@ -26,8 +26,8 @@ def permits(export_w: float = 50_000.0) -> tuple[Permit, ...]:
 
 
 def asked(folder: Path, snapshot: Snapshot = SNAPSHOT, export_w: float = 50_000.0, **params: Any) -> dict[str, Any]:
-    """Each time a counter of its own, as after a restart."""
-    return Counter(DEPOT.frame.site, folder / "offers.json").serve(params, snapshot, permits(export_w))
+    """Bookings read anew each time, as after a restart."""
+    return CapacityBookings(DEPOT.frame.site, folder / "offers.json").serve(params, snapshot, permits(export_w))
 
 
 def test_a_look_books_nothing(tmp_path: Path) -> None:

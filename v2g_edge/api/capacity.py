@@ -1,6 +1,6 @@
-"""The counter where capacity is sold: bookings on disk before they are answered, so that no restart sells anything twice.
+"""``capacity``: what export could be sold, and bookings of it, which are on disk before they are answered.
 
-``departure.capacity`` reckons what there is; this file keeps what was promised. A booking is no permit and no plan: whoever books
+``departure.capacity`` reckons what there is; this module keeps what was promised. A booking is no permit and no plan: the buyer
 sends the plan that delivers it, and each tick still decides what may flow.
 """
 
@@ -11,8 +11,10 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from v2g_edge.api.state import DepotState
 from v2g_edge.departure.capacity import Ledger, Offer, Request, offer_of, without
 from v2g_edge.departure.departures import depot_of
+from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.statefile import write_atomically
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.permit import Permit
@@ -32,7 +34,7 @@ ALLOWED: Final = (
 )
 
 
-class Counter:
+class CapacityBookings:
     """Serves requests against the last tick. ``path`` holds the ledger; one that cannot be read sells nothing."""
 
     def __init__(self, site: Site, path: Path) -> None:
@@ -101,3 +103,19 @@ def _parse(params: dict[str, Any]) -> tuple[Request, str]:
 
 def _within(value: object, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0.0 < value <= most
+
+
+class CapacityApi:
+    """Answers ``capacity`` requests from the last tick."""
+
+    def __init__(self, state: DepotState, path: Path) -> None:
+        self._state = state
+        self._bookings = CapacityBookings(state.site, path)
+
+    async def capacity(self, params: dict[str, Any]) -> dict[str, Any]:
+        """What is booked, and what could be; a booking where ``book`` names one; ``cancel`` ends one."""
+        tick = self._state.last_tick()
+        try:
+            return self._bookings.serve(params, tick.snapshot, tick.outcome.permits)
+        except (ValueError, OSError) as error:
+            raise BadRequestError(str(error)) from error

@@ -1,0 +1,52 @@
+"""``operate``: standing orders of a person. They are on disk before the answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from msgspec.structs import replace
+
+from v2g_edge.api.state import DepotState
+from v2g_edge.host.control import BadRequestError
+from v2g_edge.host.operator import OperatorFile
+
+log = structlog.get_logger()
+
+
+class OrdersApi:
+    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"). ``wake`` brings the next tick forward."""
+
+    def __init__(self, state: DepotState, file: OperatorFile, wake: Callable[[], None]) -> None:
+        self._state = state
+        self._file = file
+        self._wake = wake
+
+    async def operate(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Keep the orders, then act on them at the next tick."""
+        allowed = {"stop": bool, "export_hold": bool, "acknowledge": str}
+        wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
+        if wrong or not params:
+            raise BadRequestError(f"operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found {params!r}")
+        latch = params.get("acknowledge")
+        if latch:
+            self._check_clear(latch)
+        standing = self._state.operator
+        orders = replace(
+            standing,
+            stop=params.get("stop", standing.stop),
+            export_hold=params.get("export_hold", standing.export_hold),
+        )
+        self._file.save(orders)
+        self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
+        log.warning("operator_order", **params)
+        self._wake()
+        return {"stop": orders.stop, "export_hold": orders.export_hold}
+
+    def _check_clear(self, latch: str) -> None:
+        """Refuse to clear a latch that does not act or whose cause lasts: the person must not believe that it is cleared."""
+        latches = self._state.memory.envelope.latches
+        acting = {f"{each.row}:{each.subject}": each for each in latches if each.active}
+        if latch not in acting:
+            raise BadRequestError(f"{latch!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}")
+        if acting[latch].present:
+            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` tells it")
