@@ -18,8 +18,8 @@ from tests.depot import healthy, small_evse, small_site
 from tests.field.ocpp.peer import Peer
 from v2g_edge.app import Daemon, pasts_of
 from v2g_edge.cycle import Memory
-from v2g_edge.departure.draw import Draw
-from v2g_edge.departure.keep import DepartureMemory
+from v2g_edge.departure.admit_exports import DepartureMemory
+from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.host.clock import LoopClock
 from v2g_edge.host.control import BadRequestError
@@ -34,8 +34,8 @@ from v2g_edge.model.settings import (
     ModbusLine,
     PriceSettings,
     Settings,
-    Station,
     StationEvse,
+    StationSettings,
 )
 from v2g_edge.model.snapshot import EvseState, MeterState
 from v2g_edge.planner.stay import Past
@@ -138,7 +138,7 @@ async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that
     settings = Settings(
         replace(site, evses=evses),
         (Listener("127.0.0.1", 0, 0),),
-        (Station("one", (StationEvse("b1"),)), Station("two", (StationEvse("b2"),))),
+        (StationSettings("one", (StationEvse("b1"),)), StationSettings("two", (StationEvse("b2"),))),
         (ModbusLine("line", host="127.0.0.1", port=relays.port, timeout_s=0.2),),
         (ModbusDevice("k", "line", "contactor", "k1", relay_map, unit=9, poll_s=0.5),),
         CloudSettings(),
@@ -229,7 +229,7 @@ def test_the_plan_is_told_what_was_taken_and_drawn() -> None:
         evses=(first, other),
         day=int(snapshot.wall_s // 86_400.0),
         taken_pct={"bus-1": 25.0},
-        departures=DepartureMemory(draws=(Draw("s-bus-1", learned_w=22_000.0), None)),
+        departures=DepartureMemory(draws=(LearnedPower("s-bus-1", learned_w=22_000.0), None)),
     )
     assert pasts_of(small_site(), Memory(envelope), snapshot) == {"b1": Past(12.0, 25.0, 22_000.0)}
     later = replace(snapshot, wall_s=snapshot.wall_s + 86_400.0)

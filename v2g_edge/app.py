@@ -17,7 +17,7 @@ from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.prices import PriceFile
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
-from v2g_edge.departure.draw import powers_of
+from v2g_edge.departure.charging_power import powers_of
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from v2g_edge.departure.draw import powers_of
+from v2g_edge.departure.charging_power import powers_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
 from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all

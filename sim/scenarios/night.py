@@ -9,7 +9,7 @@ from sim.scenarios.scenario import Scenario, Visit
 from sim.world.depot import Disturbance, Load
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Price
-from v2g_edge.model.settings import Station, StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 from v2g_edge.model.site import CurvePoint, Evse, Feeder, GridSettings, SafetySettings, Site, Vehicle, VehicleType
 
 ZONE: Final = ZoneInfo("Europe/Amsterdam")
@@ -46,7 +46,7 @@ def night(seed: int, *, chargers: int = CHARGERS, quiet: bool = False) -> Scenar
         start_wall_s=START.timestamp(),
         duration_s=DURATION_S,
         site=_site(evses, kinds, vehicles, chargers / CHARGERS),
-        stations=tuple(Station(f"CS{evse.id[1:]}", (StationEvse(evse.id),), meter_interval_s=10.0) for evse in evses),
+        stations=tuple(StationSettings(f"CS{evse.id[1:]}", (StationEvse(evse.id),), meter_interval_s=10.0) for evse in evses),
         visits=tuple(_visit(dice, evse, vehicle) for evse, vehicle in zip(evses, vehicles, strict=True)),
         prices=_prices(dice),
         loads=_loads(chargers / CHARGERS),

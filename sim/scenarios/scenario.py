@@ -23,7 +23,7 @@ from v2g_edge.model.settings import (
     ModbusLine,
     PriceSettings,
     Settings,
-    Station,
+    StationSettings,
 )
 from v2g_edge.model.site import DischargeBy, Site
 
@@ -119,7 +119,7 @@ class Scenario(Struct, frozen=True):
     start_wall_s: float
     duration_s: float
     site: Site
-    stations: tuple[Station, ...]
+    stations: tuple[StationSettings, ...]
     visits: tuple[Visit, ...]
     prices: tuple[Price, ...]
     loads: tuple[Load, ...]

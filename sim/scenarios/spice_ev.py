@@ -24,7 +24,7 @@ from sim.scenarios.scenario import Scenario, Visit
 from sim.world.depot import Load
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Price
-from v2g_edge.model.settings import Station, StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 from v2g_edge.model.site import CurvePoint, Evse, Feeder, GridSettings, SafetySettings, Site, Vehicle, VehicleType
 
 ROUTE_EFFICIENCY: Final = 0.95
@@ -66,7 +66,9 @@ def import_spice_ev(path: Path, connector: str, prices: Path, *, bidirectional: 
         start_wall_s=start_wall_s,
         duration_s=duration_s,
         site=_site(parts, connector, depot, evse_of, vehicles),
-        stations=tuple(Station(f"CS{evse[1:]}", (StationEvse(evse),), meter_interval_s=10.0) for evse in evse_of.values()),
+        stations=tuple(
+            StationSettings(f"CS{evse[1:]}", (StationEvse(evse),), meter_interval_s=10.0) for evse in evse_of.values()
+        ),
         visits=tuple(visit for visit in visits if start_wall_s <= visit.arrives_wall_s < end_wall_s),
         prices=read_prices(prices, start_wall_s, end_wall_s),
         tick_s=2.0,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sim.stations.handlers20 import parse_profile
 from sim.stations.messages16 import MEASURANDS, meter_values, start, status, stop
 from sim.stations.profiles import Purpose
-from sim.stations.version import Owner, Shown
+from sim.stations.version import Shown, StationContext
 from sim.virtual.clock import stamp, unstamp
 
 SAMPLED: Final = "MeterValuesSampledData"
@@ -19,7 +19,7 @@ LISTS: Final = frozenset({SAMPLED, "StopTxnSampledData"})
 PURPOSES: Final[dict[str, Purpose]] = {"ChargePointMaxProfile": "max", "TxDefaultProfile": "default", "TxProfile": "tx"}
 
 
-def answer(owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+def answer(owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
     """The answer to a call, its effect done; None for an action that this station does not support."""
     handler = _HANDLERS.get(action)
     return handler(owner, payload) if handler else None
@@ -29,7 +29,7 @@ def _status(accepted: bool) -> dict[str, Any]:
     return {"status": "Accepted" if accepted else "Rejected"}
 
 
-def _set_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _set_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     number, raw = payload["connectorId"], payload["csChargingProfiles"]
     if owner.rejects_profiles() or (number and number not in owner.outlets):
         return _status(False)
@@ -49,7 +49,7 @@ def _set_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, An
     return _status(owner.ignores_profiles() or owner.profiles.put(profile))
 
 
-def _clear_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _clear_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     purpose = payload.get("chargingProfilePurpose")
     gone = owner.profiles.clear(
         purpose=PURPOSES[purpose] if purpose else None, profile_id=payload.get("id"), outlet=payload.get("connectorId")
@@ -57,7 +57,7 @@ def _clear_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, 
     return {"status": "Accepted" if gone else "Unknown"}
 
 
-def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _composite(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     outlet = owner.outlets.get(payload["connectorId"])
     if outlet is None:
         return _status(False)
@@ -73,7 +73,7 @@ def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted", **told}
 
 
-def _change(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _change(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     key, value = payload["key"], payload["value"]
     if key == PASSWORD:
         owner.keyring.password = value
@@ -87,14 +87,14 @@ def _change(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return _status(good)
 
 
-def _get(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _get(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     asked = payload.get("key") or sorted(NUMBERS | LISTS)
     known = [key for key in asked if key in NUMBERS | LISTS]
     shown = [{"key": key, "readonly": False, "value": owner.variables.get(("", key), "")} for key in known]
     return {"configurationKey": shown, "unknownKey": [key for key in asked if key not in known]}
 
 
-def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _trigger(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     number, wanted, wall_s = payload.get("connectorId"), payload["requestedMessage"], owner.wall_s()
     outlets = [outlet for outlet in owner.outlets.values() if number in {None, outlet.number}]
     if wanted == "Heartbeat":
@@ -115,7 +115,7 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return _status(True)
 
 
-def _remote_start(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _remote_start(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     """For a vehicle whose transaction was stopped from afar; a new one starts by itself when it is plugged in."""
     for outlet in owner.outlets.values():
         session = outlet.session
@@ -126,7 +126,7 @@ def _remote_start(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return _status(False)
 
 
-def _remote_stop(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _remote_stop(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     for outlet in owner.outlets.values():
         if outlet.session is not None and outlet.transaction == str(payload["transactionId"]):
             owner.later(stop(outlet.transaction, owner.wall_s(), outlet.charger.import_wh, "Remote"))
@@ -136,46 +136,46 @@ def _remote_stop(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return _status(False)
 
 
-def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     owner.firmware.ask({"location": payload["location"]}, unstamp(payload["retrieveDate"]), None)
     return {}
 
 
-def _signed_update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _signed_update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     owner.firmware.ask(payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"])
     return _status(True)
 
 
-def _install(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _install(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     taken = owner.keyring.install(payload["certificateChain"])
     if taken:
         owner.redial()
     return _status(taken)
 
 
-def _trust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _trust(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": owner.keyring.trust(payload["certificateType"], payload["certificate"])}
 
 
-def _trusted(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _trusted(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     found = [hashes for _, hashes in owner.keyring.trusted([payload["certificateType"]])]
     return {"status": "Accepted", "certificateHashData": found} if found else {"status": "NotFound"}
 
 
-def _distrust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _distrust(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": owner.keyring.distrust(payload["certificateHashData"])}
 
 
-def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+def _reset(owner: StationContext, _payload: dict[str, Any]) -> dict[str, Any]:
     owner.reboot()
     return _status(True)
 
 
-def _accept(_owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+def _accept(_owner: StationContext, _payload: dict[str, Any]) -> dict[str, Any]:
     return _status(True)
 
 
-_HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] = {
+_HANDLERS: Final[dict[str, Callable[[StationContext, dict[str, Any]], dict[str, Any]]]] = {
     "SetChargingProfile": _set_charging_profile,
     "ClearChargingProfile": _clear_charging_profile,
     "GetCompositeSchedule": _composite,

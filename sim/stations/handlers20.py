@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sim.stations.messages20 import heartbeat, status, transaction_event
 from sim.stations.profiles import NEVER_S, Profile, Purpose
-from sim.stations.version import Owner
+from sim.stations.version import StationContext
 from sim.virtual.clock import stamp, unstamp
 from v2g_edge.field.ocpp.wire.messages import Version
 
@@ -42,13 +42,13 @@ VOLTS_PHASES: Final = 3 * 230.0
 """A limit in A counts at three phases of 230 V."""
 
 
-def answer(owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+def answer(owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
     """The answer to a call, its effect done; None for an action that this station does not support."""
     handler = _HANDLERS.get(action)
     return handler(owner, payload) if handler else None
 
 
-def _set_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _set_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     if owner.rejects_profiles():
         return _no("Unspecified")
     profile = parse_profile(payload["evseId"], payload["chargingProfile"], owner.wall_s())
@@ -128,7 +128,7 @@ def _period(version: Version, offset_s: float, power_w: float) -> dict[str, Any]
     return {"startPeriod": int(offset_s), "limit": power_w}
 
 
-def _clear_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _clear_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     criteria = payload.get("chargingProfileCriteria", {})
     purpose = criteria.get("chargingProfilePurpose")
     gone = owner.profiles.clear(
@@ -137,7 +137,7 @@ def _clear_charging_profile(owner: Owner, payload: dict[str, Any]) -> dict[str, 
     return {"status": "Accepted" if gone else "Unknown"}
 
 
-def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _composite(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     outlet = owner.outlets.get(payload["evseId"])
     if outlet is None:
         return {"status": "Rejected"}
@@ -154,7 +154,7 @@ def _composite(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted", "schedule": schedule}
 
 
-def _get_profiles(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _get_profiles(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     wanted = payload.get("evseId")
     purpose = payload["chargingProfile"].get("chargingProfilePurpose")
     found = [p for p in owner.profiles.all() if wanted in {None, p.outlet} and purpose in {None, NAMES[p.purpose]}]
@@ -189,7 +189,7 @@ def _shown(profile: Profile, version: Version) -> dict[str, Any]:
     return {**shown, "transactionId": profile.transaction} if profile.transaction else shown
 
 
-def _set_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _set_variables(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     results = []
     for item in payload["setVariableData"]:
         key = (item["component"]["name"], item["variable"]["name"])
@@ -204,7 +204,7 @@ def _set_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"setVariableResult": results}
 
 
-def _get_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _get_variables(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     results = []
     for item in payload["getVariableData"]:
         key = (item["component"]["name"], item["variable"]["name"])
@@ -215,7 +215,7 @@ def _get_variables(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"getVariableResult": results}
 
 
-def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _trigger(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     number = payload.get("evse", {}).get("id")
     outlets = [outlet for outlet in owner.outlets.values() if number in {None, outlet.number}]
     wanted = payload["requestedMessage"]
@@ -238,16 +238,16 @@ def _trigger(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted"}
 
 
-def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     owner.firmware.ask(payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"])
     return {"status": "Accepted"}
 
 
-def _trust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _trust(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": owner.keyring.trust(payload["certificateType"], payload["certificate"])}
 
 
-def _trusted(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _trusted(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     found = [
         {"certificateType": kind, "certificateHashData": hashes}
         for kind, hashes in owner.keyring.trusted(payload.get("certificateType"))
@@ -255,27 +255,27 @@ def _trusted(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted", "certificateHashDataChain": found} if found else {"status": "NotFound"}
 
 
-def _distrust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _distrust(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": owner.keyring.distrust(payload["certificateHashData"])}
 
 
-def _reset(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+def _reset(owner: StationContext, _payload: dict[str, Any]) -> dict[str, Any]:
     owner.reboot()
     return {"status": "Accepted"}
 
 
-def _install(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _install(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     taken = owner.keyring.install(payload["certificateChain"])
     if taken:
         owner.redial()
     return {"status": "Accepted" if taken else "Rejected"}
 
 
-def _accept(_owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+def _accept(_owner: StationContext, _payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted"}
 
 
-_HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] = {
+_HANDLERS: Final[dict[str, Callable[[StationContext, dict[str, Any]], dict[str, Any]]]] = {
     "SetChargingProfile": _set_charging_profile,
     "ClearChargingProfile": _clear_charging_profile,
     "GetCompositeSchedule": _composite,

@@ -15,17 +15,16 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.typing import Subprotocol
 
 from sim.scenarios.scenario import Fault, FaultKind, Visit
-from sim.stations import faults
-from sim.stations import messages16 as dialect16
+from sim.stations import faults, messages16
 from sim.stations.firmware import Firmware
 from sim.stations.keyring import Keyring
 from sim.stations.outbox import Outbox
 from sim.stations.outlet import Outlet, Session
 from sim.stations.profiles import ProfileStore
-from sim.stations.station21 import Bidi
-from sim.stations.version import Message, Shown, Voice
-from sim.stations.version16 import Voice16
-from sim.stations.version20 import Voice20
+from sim.stations.station21 import Station21
+from sim.stations.version import Message, Shown, StationVersion
+from sim.stations.version16 import Version16
+from sim.stations.version20 import Version20
 from sim.virtual.clock import LoopClock
 from sim.world.physics import Battery
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Event, Expired, Refused
@@ -56,14 +55,14 @@ class Station:
         self.identity, self.profiles = identity, profiles
         self.outlets = {outlet.number: outlet for outlet in outlets}
         self.variables: dict[tuple[str, str], str] = {}
-        self.firmware, self.bidi = Firmware(), Bidi()
+        self.firmware, self.bidi = Firmware(), Station21()
         self.keyring = Keyring()
         self.faults: tuple[Fault, ...] = ()
         self.accepted = False
         self.heard_wall_s: float | None = None
         self._clock, self._url = clock, f"{url}/{identity}"
         self.version: Version = version
-        self._voice: Voice = Voice16() if version == "1.6" else Voice20(version)
+        self._voice: StationVersion = Version16() if version == "1.6" else Version20(version)
         self._starts: dict[str, tuple[Outlet, Session]] = {}
         self._machine = Machine(version, "station", prefix="s", strict=False)
         self._outbox = Outbox(clock)
@@ -251,7 +250,7 @@ class Station:
             self._say(self._voice.status(outlet, self.wall_s()))
         else:
             wall_s, meter_wh = session.left or (self.wall_s(), outlet.charger.import_wh)
-            self._say(dialect16.stop(session.transaction, wall_s, meter_wh, "EVDisconnected"))
+            self._say(messages16.stop(session.transaction, wall_s, meter_wh, "EVDisconnected"))
 
     def _on_boot(self, payload: dict[str, Any]) -> None:
         self._boot_id = ""
@@ -272,7 +271,7 @@ class Station:
             self._machine.call(*self._voice.caught_up(self._backlog.popleft()), self._clock.now_s())
         while self._untold:
             outlet, session = self._untold.pop(0)
-            start = dialect16.start_of(outlet.number, session)
+            start = messages16.start_of(outlet.number, session)
             self._starts[self._machine.call(*start, self._clock.now_s())] = outlet, session
 
     def _say(self, message: Message) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sim.scenarios.scenario import FaultKind
 from sim.stations.outlet import Outlet
-from sim.stations.version import Message, Owner
+from sim.stations.version import Message, StationContext
 from sim.virtual.clock import stamp
 from v2g_edge.field.ocpp.vocabulary.der_settings import FIELDS
 
@@ -39,7 +39,7 @@ class Stream:
 
 
 @dataclass
-class Bidi:
+class Station21:
     """State of one station. ``controls`` by (control type, id): the SetDERControl that set it. ``allowed`` by transaction.
 
     ``alone_s``: when the link was lost, by the station's own clock.
@@ -106,13 +106,13 @@ def shown(stream: Stream) -> dict[str, Any]:
     return {"id": stream.id, "variableMonitoringId": stream.monitor, "params": {"interval": int(stream.interval_s)}}
 
 
-def answer(owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+def answer(owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
     """The answer to a call of 2.1, its effect done; None for what is not 2.1's own."""
     handler = _HANDLERS.get(action)
     return handler(owner, payload) if handler else None
 
 
-def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     told = payload["scheduleUpdate"]
     if owner.ignores_profiles():
         return {"status": "Accepted"}
@@ -122,7 +122,7 @@ def _update(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted" if taken else "Rejected"}
 
 
-def _allow(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _allow(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     running = {outlet.transaction for outlet in owner.outlets.values() if outlet.transaction}
     if payload["transactionId"] not in running:
         return {"status": "Rejected"}
@@ -130,7 +130,7 @@ def _allow(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted"}
 
 
-def _set_control(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _set_control(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     name = FIELDS.get(payload["controlType"], "curve")
     if name not in payload:
         return {"status": "Rejected"}
@@ -138,14 +138,14 @@ def _set_control(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted"}
 
 
-def _clear_control(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _clear_control(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     gone = _matching(owner, payload)
     for key in gone:
         del owner.bidi.controls[key]
     return {"status": "Accepted" if gone else "NotFound"}
 
 
-def _get_control(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _get_control(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     """One ReportDERControl for each control, ``tbc`` on all but the last."""
     found = _matching(owner, payload)
     for key in found:
@@ -161,7 +161,7 @@ def _get_control(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted" if found else "NotFound"}
 
 
-def _matching(owner: Owner, payload: dict[str, Any]) -> list[tuple[str, str]]:
+def _matching(owner: StationContext, payload: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         key
         for key, control in owner.bidi.controls.items()
@@ -171,7 +171,7 @@ def _matching(owner: Owner, payload: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _monitor(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _monitor(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     """Monitors of an outlet's power, as streams; nothing else is watched."""
     results = []
     for item in payload["setMonitoringData"]:
@@ -189,7 +189,7 @@ def _monitor(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"setMonitoringResult": results}
 
 
-def _adjust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
+def _adjust(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     stream = owner.bidi.streams.get(payload["id"])
     if stream is None:
         return {"status": "Rejected"}
@@ -197,12 +197,12 @@ def _adjust(owner: Owner, payload: dict[str, Any]) -> dict[str, Any]:
     return {"status": "Accepted"}
 
 
-def _streams(owner: Owner, _payload: dict[str, Any]) -> dict[str, Any]:
+def _streams(owner: StationContext, _payload: dict[str, Any]) -> dict[str, Any]:
     streams = [shown(stream) for stream in owner.bidi.streams.values()]
     return {"constantStreamData": streams} if streams else {}
 
 
-_HANDLERS: Final[dict[str, Callable[[Owner, dict[str, Any]], dict[str, Any]]]] = {
+_HANDLERS: Final[dict[str, Callable[[StationContext, dict[str, Any]], dict[str, Any]]]] = {
     "AdjustPeriodicEventStream": _adjust,
     "ClearDERControl": _clear_control,
     "GetDERControl": _get_control,

@@ -9,7 +9,7 @@ from v2g_edge.field.ocpp.wire.messages import Version
 if TYPE_CHECKING:
     from sim.stations.firmware import Firmware
     from sim.stations.keyring import Keyring
-    from sim.stations.station21 import Bidi
+    from sim.stations.station21 import Station21
 
 Message = tuple[str, dict[str, Any]]
 
@@ -22,7 +22,7 @@ class Shown(NamedTuple):
     with_soc: bool
 
 
-class Owner(Protocol):
+class StationContext(Protocol):
     """What a voice needs of its station."""
 
     version: Version
@@ -32,7 +32,7 @@ class Owner(Protocol):
     firmware: "Firmware"
     identity: str
     keyring: "Keyring"
-    bidi: "Bidi"
+    bidi: "Station21"
 
     def wall_s(self) -> float:
         """The station's wall time."""
@@ -53,7 +53,7 @@ class Owner(Protocol):
         """Drop the link, soon, and dial in again."""
 
 
-class Voice(Protocol):
+class StationVersion(Protocol):
     """Payloads only: no socket and no timers. The keys name the variables that hold intervals in s."""
 
     heartbeat_key: tuple[str, str]
@@ -91,5 +91,5 @@ class Voice(Protocol):
     def caught_up(self, message: Message) -> Message:
         """A kept message as it is told after the outage."""
 
-    def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def answer(self, owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to a call, its effect done; None for an action that this station does not support."""

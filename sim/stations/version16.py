@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from sim.stations import handlers16 as answers16
-from sim.stations import messages16 as dialect16
+from sim.stations import handlers16, messages16
 from sim.stations.outlet import Outlet
-from sim.stations.version import Message, Owner, Shown
+from sim.stations.version import Message, Shown, StationContext
 
 
-class Voice16:
-    """See ``sim.stations.version.Voice``."""
+class Version16:
+    """See ``sim.stations.version.StationVersion``."""
 
     heartbeat_key: tuple[str, str] = ("", "HeartbeatInterval")
     report_key: tuple[str, str] = ("", "MeterValueSampleInterval")
@@ -33,25 +32,25 @@ class Voice16:
 
     def status(self, outlet: Outlet, wall_s: float) -> Message:
         """StatusNotification."""
-        return dialect16.status(outlet, wall_s)
+        return messages16.status(outlet, wall_s)
 
     def began(self, outlet: Outlet, shown: Shown) -> list[Message]:
         """Preparing, and the transaction."""
-        return [dialect16.status(outlet, shown.wall_s), dialect16.start(outlet)]
+        return [messages16.status(outlet, shown.wall_s), messages16.start(outlet)]
 
     def start(self, outlet: Outlet) -> Message:
         """StartTransaction."""
-        return dialect16.start(outlet)
+        return messages16.start(outlet)
 
     def reported(self, outlet: Outlet, shown: Shown) -> list[Message]:
         """MeterValues."""
-        return [dialect16.meter_values(outlet, shown, self._listed)]
+        return [messages16.meter_values(outlet, shown, self._listed)]
 
     def ended(self, outlet: Outlet, shown: Shown, *, power_loss: bool) -> list[Message]:
         """StopTransaction, of a transaction that has an id."""
         reason = "PowerLoss" if power_loss else "EVDisconnected"
         wall_s, meter_wh = shown.wall_s, shown.sample.import_wh
-        return [dialect16.stop(outlet.transaction, wall_s, meter_wh, reason)] if outlet.transaction else []
+        return [messages16.stop(outlet.transaction, wall_s, meter_wh, reason)] if outlet.transaction else []
 
     def temperature(self, outlet: Outlet, shown: Shown, seq: int) -> list[Message]:
         """Among the meter values."""
@@ -61,8 +60,8 @@ class Voice16:
         """As it was: its time says when."""
         return message
 
-    def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def answer(self, owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
         """See ``sim.stations.handlers16``."""
-        answer = answers16.answer(owner, action, payload)
-        self._listed = owner.variables.get(("", answers16.SAMPLED), "")
+        answer = handlers16.answer(owner, action, payload)
+        self._listed = owner.variables.get(("", handlers16.SAMPLED), "")
         return answer

@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from sim.stations import handlers20 as answers20
-from sim.stations import messages20 as dialect20
-from sim.stations import station21 as bidi
+from sim.stations import handlers20, messages20, station21
 from sim.stations.outlet import Outlet
-from sim.stations.version import Message, Owner, Shown
+from sim.stations.version import Message, Shown, StationContext
 from v2g_edge.field.ocpp.wire.messages import Version
 
 
-class Voice20:
-    """See ``sim.stations.version.Voice``."""
+class Version20:
+    """See ``sim.stations.version.StationVersion``."""
 
     heartbeat_key: tuple[str, str] = ("OCPPCommCtrlr", "HeartbeatInterval")
     report_key: tuple[str, str] = ("SampledDataCtrlr", "TxUpdatedInterval")
@@ -26,22 +24,22 @@ class Voice20:
 
     def boot(self, identity: str, reason: str, firmware: str) -> Message:
         """BootNotification."""
-        return dialect20.boot(identity, reason, firmware)
+        return messages20.boot(identity, reason, firmware)
 
     def heartbeat(self) -> Message:
         """Heartbeat."""
-        return dialect20.heartbeat()
+        return messages20.heartbeat()
 
     def status(self, outlet: Outlet, wall_s: float) -> Message:
         """StatusNotification."""
-        return dialect20.status(outlet, wall_s)
+        return messages20.status(outlet, wall_s)
 
     def began(self, outlet: Outlet, shown: Shown) -> list[Message]:
         """Occupied, the transaction, what the vehicle needs, and that it charges."""
         messages = [
-            dialect20.status(outlet, shown.wall_s),
+            messages20.status(outlet, shown.wall_s),
             _event(outlet, shown, "Started", "CablePluggedIn"),
-            dialect20.charging_needs(outlet, self._version),
+            messages20.charging_needs(outlet, self._version),
         ]
         if outlet.session is not None:
             outlet.session.charging = "Charging"
@@ -61,18 +59,18 @@ class Voice20:
 
     def temperature(self, outlet: Outlet, shown: Shown, seq: int) -> list[Message]:
         """NotifyEvent."""
-        return [dialect20.temperature(outlet, shown.wall_s, shown.sample.pack_c, seq)]
+        return [messages20.temperature(outlet, shown.wall_s, shown.sample.pack_c, seq)]
 
     def caught_up(self, message: Message) -> Message:
         """Flagged as history."""
         action, payload = message
         return (action, {**payload, "offline": True}) if action == "TransactionEvent" else message
 
-    def answer(self, owner: Owner, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def answer(self, owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
         """See ``sim.stations.handlers20``, and for what 2.1 adds ``sim.stations.station21``."""
-        own = bidi.answer(owner, action, payload) if self._version == "2.1" else None
-        return answers20.answer(owner, action, payload) if own is None else own
+        own = station21.answer(owner, action, payload) if self._version == "2.1" else None
+        return handlers20.answer(owner, action, payload) if own is None else own
 
 
 def _event(outlet: Outlet, shown: Shown, kind: str, reason: str) -> Message:
-    return dialect20.transaction_event(outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc)
+    return messages20.transaction_event(outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc)

@@ -17,11 +17,11 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
 from tests.depot import BUS, healthy, small_evse, small_site
+from v2g_edge.departure.admit_exports import DepartureMemory, admit_exports
 from v2g_edge.departure.certificate import Problem, solve
+from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.departure.demand import SLOT_S
 from v2g_edge.departure.departures import CertificateMemory, Depot, Load, Proposal, certify, depot_of
-from v2g_edge.departure.draw import Draw
-from v2g_edge.departure.keep import DepartureMemory, keep_departures
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
@@ -184,15 +184,15 @@ def _learned(place: Depot, snapshot: Snapshot, later: Snapshot, proposal: Propos
     """A tenth of the vehicles was seen to draw less than its plate: asked both ways, and all are watched."""
     count = len(snapshot.evses)
     draws = tuple(
-        Draw(state.vehicle.session, learned_w=60_000.0 if i % 10 == 0 else ANY_W) if state.vehicle else None
+        LearnedPower(state.vehicle.session, learned_w=60_000.0 if i % 10 == 0 else ANY_W) if state.vehicle else None
         for i, state in enumerate(snapshot.evses)
     )
     memory = DepartureMemory(draws=draws, looked_s=snapshot.wall_s)
     wished_w, silent_w = [-power_w for power_w in proposal.exports_w], (0.0,) * count
-    first = keep_departures(place, snapshot, wished_w, silent_w, memory)
+    first = admit_exports(place, snapshot, wished_w, silent_w, memory)
     if first.refused:
         raise AssertionError("the depot of this table should be feasible as its vehicles draw, too")
-    fresh_ms = best_ms(partial(keep_departures, place, snapshot, wished_w, silent_w, memory))
-    next_ms = best_ms(partial(keep_departures, place, later, wished_w, silent_w, first.memory))
+    fresh_ms = best_ms(partial(admit_exports, place, snapshot, wished_w, silent_w, memory))
+    next_ms = best_ms(partial(admit_exports, place, later, wished_w, silent_w, first.memory))
     name = f"the same with what {count // 10} of {count} were seen to draw"
     return name, fresh_ms, "ms", "next tick, reused", next_ms, fresh_ms / next_ms, goal

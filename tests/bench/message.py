@@ -11,7 +11,7 @@ from tests.bench.ocpp import frames as messages
 from tests.depot import small_site
 from tests.field.ocpp.peer import Clock
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.link.station_link import DIALECTS
+from v2g_edge.field.ocpp.link.station_link import VERSION_ADAPTERS
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.wire import frames
 from v2g_edge.field.ocpp.wire.connection import Connection
@@ -19,7 +19,7 @@ from v2g_edge.field.ocpp.wire.machine import Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.schemas import problems
 from v2g_edge.field.ocpp.wire.websocket import Wire
-from v2g_edge.model.settings import Station, StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 
 ROUNDS: Final = 150
 """Passes over all messages of the load, the stages taking turns; the best one of each counts."""
@@ -50,10 +50,12 @@ def pass_us(step: Callable[[Any], Any], inputs: list[Any]) -> float:
 async def stages(version: Version, action: str, kind: str) -> dict[str, float]:
     """Microseconds by stage."""
     site = small_site(1)
-    central = CentralSystem([], [Station("cp0", (StationEvse("b1"),), strict=True)], site, Board(site, lambda: None), Clock())
+    central = CentralSystem(
+        [], [StationSettings("cp0", (StationEvse("b1"),), strict=True)], site, Board(site, lambda: None), Clock()
+    )
     link, sink = central.links["cp0"], Sink()
     link.station.link_up(version)
-    link._dialect = dialect = DIALECTS[version](link.station, Clock().wall_s)
+    link._adapter = dialect = VERSION_ADAPTERS[version](link.station, Clock().wall_s)
     machine = Machine(version, "central", handles=dialect.handles)
     link.connection = Connection(cast("Wire", sink), machine, link, "cp0")
     texts = [message.decode() for message in messages(kind)]

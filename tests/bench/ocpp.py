@@ -166,11 +166,11 @@ async def serve_ours(_version: str) -> None:
     from tests.field.ocpp.peer import Clock  # noqa: PLC0415
     from v2g_edge.field.board import Board  # noqa: PLC0415
     from v2g_edge.field.ocpp.server import CentralSystem  # noqa: PLC0415
-    from v2g_edge.model.settings import Listener, Station, StationEvse  # noqa: PLC0415
+    from v2g_edge.model.settings import Listener, StationEvse, StationSettings  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     site = small_site(CROWD)
-    stations = [Station(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CROWD)]
+    stations = [StationSettings(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CROWD)]
     with tempfile.TemporaryDirectory() as folder:
         board = Board(site, lambda: None)
         system = CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=Path(folder))

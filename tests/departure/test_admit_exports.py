@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.departure.test_departures import depot, depots, losses, needing, with_vehicle
+from v2g_edge.departure.admit_exports import LOOK_EVERY_S, DepartureMemory, ExportVerdict, admit_exports, restarted
+from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.departure.departures import Proposal, depot_of
-from v2g_edge.departure.draw import Draw
-from v2g_edge.departure.keep import LOOK_EVERY_S, DepartureMemory, Kept, keep_departures, restarted
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import NO_SAMPLE, Reading
@@ -20,17 +20,17 @@ from v2g_edge.model.snapshot import CommandState, Snapshot
 FRESH = DepartureMemory()
 
 
-def kept(site: Site, snapshot: Snapshot, wished_w: list[float], memory: DepartureMemory = FRESH) -> Kept:
-    return keep_departures(depot_of(frame_of(site)), snapshot, wished_w, (0.0,) * len(site.evses), memory)
+def kept(site: Site, snapshot: Snapshot, wished_w: list[float], memory: DepartureMemory = FRESH) -> ExportVerdict:
+    return admit_exports(depot_of(frame_of(site)), snapshot, wished_w, (0.0,) * len(site.evses), memory)
 
 
 def seen(site: Site, *draws: dict[str, Any] | None) -> DepartureMemory:
     """A memory of vehicles of the present sessions."""
     filled = draws + (None,) * (len(site.evses) - len(draws))
-    return DepartureMemory(draws=tuple(None if d is None else Draw(f"s-bus-{i}", **d) for i, d in enumerate(filled, 1)))
+    return DepartureMemory(draws=tuple(None if d is None else LearnedPower(f"s-bus-{i}", **d) for i, d in enumerate(filled, 1)))
 
 
-def kinds(result: Kept) -> list[tuple[str, str]]:
+def kinds(result: ExportVerdict) -> list[tuple[str, str]]:
     return [(event.kind, event.subject) for event in result.events]
 
 

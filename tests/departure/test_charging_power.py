@@ -9,8 +9,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.departure.test_departures import depot, needing, with_vehicle
-from v2g_edge.departure.draw import CROWD, CROWD_W, FORGET, FORGET_S, STRIDE, WINDOW_S, Draw, Draws, powers_of, restarted, watch
-from v2g_edge.departure.draw import present as of_now
+from v2g_edge.departure.charging_power import (
+    CROWD,
+    CROWD_W,
+    FORGET,
+    FORGET_S,
+    STRIDE,
+    WINDOW_S,
+    LearnedPower,
+    LearnedPowers,
+    powers_of,
+    restarted,
+    watch,
+)
+from v2g_edge.departure.charging_power import present as of_now
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown
@@ -18,7 +30,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import CommandState, Snapshot
 
 SITE = depot(1)
-NOBODY: Draws = ()
+NOBODY: LearnedPowers = ()
 LOST = Unknown("lost")
 
 
@@ -30,7 +42,7 @@ class Play:
         self.snapshot = with_vehicle(needing(site, (40.0, 9.0)), 0, soc_pct=Reading(soc, 100.0), **changes)
         self.snapshot = replace(self.snapshot, seq=0)
 
-    def run(self, seconds: float, permitted_w: float, drawn_w: float | None, **changes: Any) -> Draw:
+    def run(self, seconds: float, permitted_w: float, drawn_w: float | None, **changes: Any) -> LearnedPower:
         for _ in range(int(seconds // 5.0)):
             self.tick(permitted_w, drawn_w, **changes)
         draw = self.draws[0]
@@ -245,7 +257,7 @@ def test_no_history_learns_more_than_was_drawn_or_less_than_was_last_seen(
             assert not reports or draw.learned_w >= drawn_w // 100.0 * 100.0
             assert draw.learned_w >= 500.0
         for codec in (msgspec.json, msgspec.msgpack):
-            assert codec.decode(codec.encode(play.draws), type=Draws) == play.draws
+            assert codec.decode(codec.encode(play.draws), type=LearnedPowers) == play.draws
 
 
 @given(steps=st.lists(STEPS, min_size=1, max_size=8))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.envelope.strategies import GONE, NOW_S, Scene, frame, permit, ready, scenes, with_evse
+from v2g_edge.departure.admit_exports import DepartureMemory
 from v2g_edge.departure.departures import depot_of
-from v2g_edge.departure.keep import DepartureMemory
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.permits import Decision, permit_all
 from v2g_edge.model.reading import Reading

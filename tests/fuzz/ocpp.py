@@ -14,13 +14,13 @@ from tests.depot import small_site
 from tests.field.ocpp.peer import Clock
 from tests.field.ocpp.samples import sample
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.link.station_link import DIALECTS
+from v2g_edge.field.ocpp.link.station_link import VERSION_ADAPTERS
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.versions.v21 import V21
 from v2g_edge.field.ocpp.wire.events import CallIn, SendIn
 from v2g_edge.field.ocpp.wire.machine import OPEN_MAX, Machine
 from v2g_edge.field.ocpp.wire.messages import FROM_STATION, SENDS, VERSIONS, Version
-from v2g_edge.model.settings import Station, StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 
 UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a handler may raise on a payload that a lenient link let pass; the link answers FormatViolation then."""
@@ -44,11 +44,11 @@ class Target:
             for strict in (True, False):
                 site = small_site(1)
                 central = CentralSystem(
-                    [], [Station("cp", (StationEvse("b1"),))], site, Board(site, lambda: None), clock, state_dir=None
+                    [], [StationSettings("cp", (StationEvse("b1"),))], site, Board(site, lambda: None), clock, state_dir=None
                 )
                 station = central.links["cp"].station
                 station.link_up(version)
-                dialect = DIALECTS[version](station, clock.wall_s)
+                dialect = VERSION_ADAPTERS[version](station, clock.wall_s)
                 self._sides.append((Machine(version, "central", strict=strict, handles=dialect.handles), dialect))
 
     def feed(self, frame: bytes) -> None:

@@ -3,10 +3,10 @@
 import sys
 from typing import Final
 
-from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.control import outlet_port
 from v2g_edge.field.ocpp.link import onboarding
 from v2g_edge.field.ocpp.link.remote_start import TOKEN
-from v2g_edge.field.ocpp.link.station_link import DIALECTS, LOST_MAX, PONG_S
+from v2g_edge.field.ocpp.link.station_link import LOST_MAX, PONG_S, VERSION_ADAPTERS
 from v2g_edge.field.ocpp.station import store
 from v2g_edge.field.ocpp.station.quirks import QUIRKS, Quirk
 from v2g_edge.field.ocpp.station.station import Station
@@ -20,8 +20,7 @@ from v2g_edge.field.ocpp.vocabulary import compliance, reports
 from v2g_edge.field.ocpp.vocabulary import dynamic_profiles as finer
 from v2g_edge.field.ocpp.vocabulary import last_messages as told
 from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS
-from v2g_edge.field.ocpp.wire import connection, frames, machine
-from v2g_edge.field.ocpp.wire import queue as outgoing
+from v2g_edge.field.ocpp.wire import connection, frames, machine, queue
 from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
 from v2g_edge.model.settings import Listener
 
@@ -229,10 +228,10 @@ def render() -> str:
         settle_s=compliance.SETTLE_S,
         wrong_w=compliance.WRONG_WAY_W,
         shapes=shapes,
-        silent=charger.SILENT_MAX,
+        silent=outlet_port.SILENT_MAX,
         tolerance_w=compliance.TOLERANCE_W,
         tolerance_share=compliance.TOLERANCE_SHARE,
-        compare_min=charger.COMPARE_S / 60.0,
+        compare_min=outlet_port.COMPARE_S / 60.0,
         trust_below=compliance.TRUST_BELOW,
         trust_again=compliance.TRUST_AGAIN,
         patience_s=machine.SAFETY_PATIENCE_S,
@@ -271,7 +270,7 @@ def _limits() -> list[str]:
         ("one frame", f"{frames.FRAME_MAX} bytes"),
         ("unread data of a station", f"{connection.UNREAD_MAX} bytes, then the link is cut"),
         ("frames that are no OCPP", f"{connection.STRAYS_MAX}, then the link is closed (1008)"),
-        ("calls waiting for a station", f"{outgoing.QUEUE_MAX}, the least urgent falls out"),
+        ("calls waiting for a station", f"{queue.QUEUE_MAX}, the least urgent falls out"),
         ("calls of a station without answer", str(machine.OPEN_MAX)),
         ("answer to a call", f"{machine.TIMEOUT_S:g} s; to a setpoint 10 s"),
         ("pings lost in a row", f"{LOST_MAX} of {PONG_S:g} s, then the link is cut"),
@@ -355,7 +354,7 @@ def _messages() -> list[str]:
 def handles(version: Version) -> frozenset[str]:
     """The incoming actions that are answered in ``version``."""
     nobody: Station = object.__new__(Station)  # the handlers are only named, never called
-    return DIALECTS[version](nobody, lambda: 0.0).handles
+    return VERSION_ADAPTERS[version](nobody, lambda: 0.0).handles
 
 
 def _forms(row: Operation) -> str:

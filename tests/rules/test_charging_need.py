@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tests.depot import BUS, plugged, small_evse
 from v2g_edge.model.reading import Reading, Unknown
-from v2g_edge.rules.need import MARGIN_S, TIME_SLACK, need_of
+from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, need_of
 
 EVSE = small_evse("b1")
 

@@ -77,7 +77,7 @@ def test_who_should_have_left_charges_with_all_it_takes_before_the_plan() -> Non
 
 
 def test_who_draws_little_leaves_the_rest_of_a_short_feeder_to_the_others() -> None:
-    """Four pressed buses of 50 kW on 98 kW: told in full two of them would get everything and draw 44."""
+    """Four urgent buses of 50 kW on 98 kW: told in full two of them would get everything and draw 44."""
     site = small_site(4)
     soon = tuple(plugged(f"bus-{i}", 100.0, WALL_S, departure_wall_s=Reading(WALL_S + 1_500.0, 100.0)) for i in range(1, 5))
     snapshot = replace(healthy(site), evses=soon)

@@ -9,8 +9,8 @@ from tests.depot import healthy, plugged, small_site
 from v2g_edge.cli.status import lines_of as status_lines
 from v2g_edge.cli.why import lines_of as why_lines
 from v2g_edge.cycle import Cycle, Memory, Outcome
-from v2g_edge.departure.draw import Draw
-from v2g_edge.departure.keep import DepartureMemory
+from v2g_edge.departure.admit_exports import DepartureMemory
+from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status, describe_why
@@ -80,12 +80,12 @@ def test_why_an_overdue_vehicle_charges_has_an_answer() -> None:
 
 
 def test_what_the_vehicle_was_seen_to_take_is_shown_while_it_is_there() -> None:
-    told = DepartureMemory(draws=(Draw("s-bus-1", learned_w=22_000.0), None))
+    told = DepartureMemory(draws=(LearnedPower("s-bus-1", learned_w=22_000.0), None))
     assert row(healthy(SITE), told)["takes_w"] == 22_000.0
     snapshot = healthy(SITE)
     assert any("22.0 kW at most" in line for line in why_lines(describe_why(SITE, snapshot, outcome_of(snapshot, told), "b1")))
     assert row(with_first(vehicle=None), told)["takes_w"] is None
-    assert row(healthy(SITE), DepartureMemory(draws=(Draw("another", learned_w=22_000.0), None)))["takes_w"] is None
+    assert row(healthy(SITE), DepartureMemory(draws=(LearnedPower("another", learned_w=22_000.0), None)))["takes_w"] is None
     assert row(healthy(SITE), DepartureMemory())["takes_w"] is None
 
 

@@ -18,8 +18,8 @@ from v2g_edge.model.settings import (
     ModbusLine,
     OcppSettings,
     PriceSettings,
-    Station,
     StationEvse,
+    StationSettings,
 )
 from v2g_edge.model.site import (
     CurrentLimit,
@@ -240,7 +240,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "client_ca_file": optional("CA of the stations' certificates; profile 3."),
         "tls_rsa_suites": Key("Whether to offer the two TLS_RSA suites that old stations need; they have no forward secrecy."),
     },
-    Station: {
+    StationSettings: {
         "identity": Key("Last part of the URL that the station dials.", pattern=IDENTITY),
         "outlets": Key("Which of its outlets is which of ours."),
         "password_file": optional("File with its password; profiles 1 and 2."),

@@ -19,7 +19,7 @@ from v2g_edge.model.settings import (
     OcppSettings,
     PriceSettings,
     Settings,
-    Station,
+    StationSettings,
 )
 from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, GridSettings, SafetySettings, Site, Vehicle, VehicleType
 
@@ -58,7 +58,7 @@ class SiteFile(Struct, frozen=True):
     safety: SafetySettings = SafetySettings()
     listeners: tuple[Listener, ...] = ()
     ocpp: OcppSettings = OcppSettings()
-    stations: tuple[Station, ...] = ()
+    stations: tuple[StationSettings, ...] = ()
     lines: tuple[ModbusLine, ...] = ()
     devices: tuple[ModbusDevice, ...] = ()
     cloud: CloudSettings = CloudSettings()

@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from v2g_edge.departure.charging_power import LearnedPowers, present, watch
+from v2g_edge.departure.charging_power import restarted as restarted_draws
 from v2g_edge.departure.departures import Certificate, CertificateMemory, Depot, Proposal, certify, keep_exports
-from v2g_edge.departure.draw import Draws, present, watch
-from v2g_edge.departure.draw import restarted as restarted_draws
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
@@ -39,13 +39,13 @@ class DepartureMemory(Struct, frozen=True):
     held: tuple[str, ...] = ()
     held_until_s: float = 0.0
     looked_s: float = -ANY_W
-    draws: Draws = ()
+    draws: LearnedPowers = ()
     rated: CertificateMemory = CertificateMemory()
     idle: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
 
 
-class Kept(NamedTuple):
+class ExportVerdict(NamedTuple):
     """``refused``: outlets that may not export at this tick, with the reason."""
 
     refused: dict[str, str]
@@ -58,9 +58,9 @@ def restarted(memory: DepartureMemory) -> DepartureMemory:
     return DepartureMemory(draws=restarted_draws(memory.draws))
 
 
-def keep_departures(
+def admit_exports(
     depot: Depot, snapshot: Snapshot, wished_w: list[float], reserved_w: tuple[float, ...], memory: DepartureMemory
-) -> Kept:
+) -> ExportVerdict:
     """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order of ``Site.evses``.
 
     All exports or none: what is judged are the wishes, whatever readings leave of them, and a no ends every export of this tick.
@@ -87,7 +87,9 @@ def keep_departures(
     if not 0.0 <= wall_s - memory.looked_s < LOOK_EVERY_S:
         memory, told = _look(depot, snapshot, reserved_w, memory)
         events += told
-    return Kept(refused, tuple(events), replace(memory, refused=tuple(refused), draws=watch(depot.frame, snapshot, memory.draws)))
+    return ExportVerdict(
+        refused, tuple(events), replace(memory, refused=tuple(refused), draws=watch(depot.frame, snapshot, memory.draws))
+    )
 
 
 class _Asked(NamedTuple):

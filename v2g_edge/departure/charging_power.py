@@ -51,7 +51,7 @@ class Window(Struct, frozen=True, array_like=True, gc=False):
     drawn_w: float
 
 
-class Draw(Struct, frozen=True, array_like=True, gc=False):
+class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
     """One session. ``reported_w`` is the car's last word on what it takes, ``learned_w`` what it was seen to take; ANY_W: none.
 
     ``learned_w`` was seen under ``under_w`` permitted, last confirmed (or forgotten a little) at ``told_s``. ``asked_w`` is the
@@ -76,20 +76,20 @@ class Draw(Struct, frozen=True, array_like=True, gc=False):
         return min(self.reported_w, self.learned_w)
 
 
-Draws = tuple[Draw | None, ...]
+LearnedPowers = tuple[LearnedPower | None, ...]
 """In the order of ``Site.evses``; None where nothing is plugged in."""
 
 
-def watch(frame: Frame, snapshot: Snapshot, draws: Draws) -> Draws:
+def watch(frame: Frame, snapshot: Snapshot, draws: LearnedPowers) -> LearnedPowers:
     """What is known after this tick."""
     count = len(frame.ids)
-    known: list[Draw | None] = list(draws) if len(draws) == count else [None] * count
+    known: list[LearnedPower | None] = list(draws) if len(draws) == count else [None] * count
     for place in range(snapshot.seq % STRIDE, count, STRIDE):
         known[place] = _look(frame, place, snapshot, known[place])
     return tuple(known)
 
 
-def present(draws: Draws, snapshot: Snapshot) -> Draws:
+def present(draws: LearnedPowers, snapshot: Snapshot) -> LearnedPowers:
     """Those of the sessions that still last."""
     if not draws:
         return (None,) * len(snapshot.evses)
@@ -99,7 +99,7 @@ def present(draws: Draws, snapshot: Snapshot) -> Draws:
     )
 
 
-def restarted(draws: Draws) -> Draws:
+def restarted(draws: LearnedPowers) -> LearnedPowers:
     """For a new process, whose monotonic clock may have begun anew: what was learned stands, what was being watched does not."""
     return tuple(draw and replace(draw, told_s=-ANY_W, seen_s=-ANY_W, asked_w=0.0, window=None) for draw in draws)
 
@@ -114,7 +114,7 @@ class Powers(NamedTuple):
     said_w: dict[str, float]
 
 
-def powers_of(site: Site, snapshot: Snapshot, draws: Draws) -> Powers:
+def powers_of(site: Site, snapshot: Snapshot, draws: LearnedPowers) -> Powers:
     """What the ticks before have left for this one."""
     powers = Powers({}, {}, {})
     for evse, draw, state in zip(site.evses, draws, snapshot.evses, strict=bool(draws)):
@@ -132,13 +132,13 @@ def powers_of(site: Site, snapshot: Snapshot, draws: Draws) -> Powers:
     return powers
 
 
-def _look(frame: Frame, place: int, snapshot: Snapshot, old: Draw | None) -> Draw | None:
+def _look(frame: Frame, place: int, snapshot: Snapshot, old: LearnedPower | None) -> LearnedPower | None:
     state, now_s = snapshot.evses[place], snapshot.now_s
     vehicle = state.vehicle
     if vehicle is None:
         return None
     if old is None or old.session != vehicle.session:
-        old = Draw(vehicle.session)
+        old = LearnedPower(vehicle.session)
     reported = vehicle.max_charge_w
     if isinstance(reported, Reading) and reported.value != old.reported_w:
         old = replace(old, reported_w=max(reported.value, 0.0))
@@ -161,7 +161,7 @@ def _permitted_w(state: EvseState, now_s: float) -> float:
     return max(command.power_w - command.droop_w, 0.0) if taken and not state.fault and state.status != "faulted" else 0.0
 
 
-def _raise(old: Draw, power: Reading) -> Draw:
+def _raise(old: LearnedPower, power: Reading) -> LearnedPower:
     """More than ever seen counts at once; without evidence the lower power is slowly forgotten."""
     if power.value >= IDLE_W and old.idle:
         old = replace(old, idle=False)
@@ -187,7 +187,7 @@ def _window(old: Window | None, power: Reading, permitted_w: float) -> Window | 
     return Window(old.since_s, min(old.permitted_w, permitted_w), max(old.drawn_w, power.value))
 
 
-def _judge(frame: Frame, place: int, snapshot: Snapshot, old: Draw, window: Window) -> Draw:
+def _judge(frame: Frame, place: int, snapshot: Snapshot, old: LearnedPower, window: Window) -> LearnedPower:
     """A full window in which it drew less than it might."""
     evse, vehicle, now_s = frame.site.evses[place], snapshot.evses[place].vehicle, snapshot.now_s
     if window.drawn_w < IDLE_W:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.departure import keep
+from v2g_edge.departure import admit_exports
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.table import Latch
@@ -26,7 +26,7 @@ class EnvelopeMemory(Struct, frozen=True):
     latches: tuple[Latch, ...] = ()
     trip: TripMemory = TripMemory()
     service: ServiceMemory = ServiceMemory()
-    departures: keep.DepartureMemory = keep.DepartureMemory()
+    departures: admit_exports.DepartureMemory = admit_exports.DepartureMemory()
     day: int = 0
     taken_pct: dict[str, float] = {}
 
@@ -37,5 +37,5 @@ def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeM
     Latches and ledgers stand. Every last permit counts as in force for one more lease; the grid has to prove itself anew.
     """
     evses = tuple(replace(evse, lease_until_s=now_s + lease_s) for evse in memory.evses)
-    departures, day, taken_pct = keep.restarted(memory.departures), memory.day, memory.taken_pct
+    departures, day, taken_pct = admit_exports.restarted(memory.departures), memory.day, memory.taken_pct
     return EnvelopeMemory(now_s, evses=evses, latches=memory.latches, departures=departures, day=day, taken_pct=taken_pct)

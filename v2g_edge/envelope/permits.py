@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from v2g_edge.departure.admit_exports import admit_exports
 from v2g_edge.departure.departures import Depot, depot_of
-from v2g_edge.departure.keep import keep_departures
 from v2g_edge.envelope.baseload import hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, room
 from v2g_edge.envelope.checks import ROWS
@@ -62,12 +62,12 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     live_w = live_bases(context, memory.bases)
     cuts = fit(context, tops_w, lows_w, exposures, live_w)
     # A charger with no lease of its own goes on with what it was told last until its contactor opens.
-    deaf = [o.evse for o, exposure in zip(context.outlets, exposures, strict=True) if not exposure.listens]
-    dropped = tuple(sorted({evse.contactor for evse in deaf if evse.dead_man == "contactor"}))
+    unresponsive = [o.evse for o, exposure in zip(context.outlets, exposures, strict=True) if not exposure.listens]
+    dropped = tuple(sorted({evse.contactor for evse in unresponsive if evse.dead_man == "contactor"}))
     tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
-    kept = keep_departures(depot, snapshot, lows_w, reserved_w, memory.departures)
+    kept = admit_exports(depot, snapshot, lows_w, reserved_w, memory.departures)
     ramp_w, stale = site.safety.ramp_up_w_per_s * dt_s, any(row.id in STALE_ROWS for row, _ in verdict.active)
     permits, told = [], []
     for o, wish, limits, cut, exposure in zip(context.outlets, asked, bounds, cuts, exposures, strict=True):

@@ -30,7 +30,7 @@ class StationEvse(Struct, frozen=True, gc=False):
     ocpp_connector: int = 1
 
 
-class Station(Struct, frozen=True):
+class StationSettings(Struct, frozen=True):
     """A charging station that dials in. ``identity`` is the last part of its URL path.
 
     ``password_file`` holds its Basic password ("" for profiles 0 and 3). It may not come in by a listener below
@@ -135,7 +135,7 @@ class Settings(Struct, frozen=True):
 
     site: Site
     listeners: tuple[Listener, ...]
-    stations: tuple[Station, ...]
+    stations: tuple[StationSettings, ...]
     lines: tuple[ModbusLine, ...]
     devices: tuple[ModbusDevice, ...]
     cloud: CloudSettings

@@ -11,7 +11,7 @@ from v2g_edge.model.plan import Plan, Price, Slot
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.slots import Grid, Room, grid_of
+from v2g_edge.planner.slots import Room, TimeGrid, grid_of
 from v2g_edge.planner.stay import MARGIN_S, NOTHING, Past, Stay, stays_of
 
 FEEDER_SHARE: Final = 0.8
@@ -47,7 +47,7 @@ def plan_from_prices(
     known = [stay.deadline_s for stay in stays if not stay.at_once]
     grid = grid_of(prices, settings, wall_s, max(known, default=wall_s) + MARGIN_S)
     if not prices:
-        grid = Grid(grid.edges, grid.buy, grid.sell, grid.later, tuple(range(len(grid))), ())
+        grid = TimeGrid(grid.edges, grid.buy, grid.sell, grid.later, tuple(range(len(grid))), ())
     room, on_time = _charge_all(site, stays, grid)
     if on_time:
         able = sorted((stay for stay in stays if stay.may_export), key=lambda s: (-s.deadline_s, s.evse.id))
@@ -62,7 +62,7 @@ def plan_from_prices(
     return _plan(stays, grid, wall_s)
 
 
-def _charge_all(site: Site, stays: list[Stay], grid: Grid) -> tuple[Room, bool]:
+def _charge_all(site: Site, stays: list[Stay], grid: TimeGrid) -> tuple[Room, bool]:
     """Place what every known departure needs. False when together they stay short of feeder, though each alone had the time."""
     known = sorted((stay for stay in stays if not stay.at_once), key=lambda s: (s.deadline_s, s.evse.id))
     # Best effort, never zeros (FlexMeasures #1001): who is late even alone charges from now on, past its departure, before all.
@@ -83,7 +83,7 @@ def _charge_all(site: Site, stays: list[Stay], grid: Grid) -> tuple[Room, bool]:
 
 
 def _attempt(
-    site: Site, stays: list[Stay], first: list[Stay], queue: list[Stay], grid: Grid, share: float
+    site: Site, stays: list[Stay], first: list[Stay], queue: list[Stay], grid: TimeGrid, share: float
 ) -> tuple[Room, list[Stay]]:
     """Plan anew: ``first`` at once with all of the feeders, the ``queue`` cheaply with ``share`` of them. Also: who is short."""
     room = Room(site, len(grid), 1.0)
@@ -98,7 +98,7 @@ def _attempt(
     return room, [stay for stay in queue if _charge(stay, grid.cheap, grid, room, stay.deadline_s) > SHORT_S]
 
 
-def _charge(stay: Stay, order: range | tuple[int, ...], grid: Grid, room: Room, until_s: float) -> float:
+def _charge(stay: Stay, order: range | tuple[int, ...], grid: TimeGrid, room: Room, until_s: float) -> float:
     """Fill the slots in ``order`` until the vehicle has what it lacks; the seconds at full power that found no place."""
     lack_s = stay.lack_s if stay.capacity_wh > 0.0 else float("inf")
     if lack_s <= 0.0 or stay.full_w <= 0.0:
@@ -131,7 +131,7 @@ def _move(stay: Stay, first: int, by_pct: float, last: int | None = None) -> Non
         stay.soc_pct[slot] += by_pct
 
 
-def _export(stay: Stay, slot: int, backs: list[int], grid: Grid, room: Room, wear_per_kwh: float) -> None:
+def _export(stay: Stay, slot: int, backs: list[int], grid: TimeGrid, room: Room, wear_per_kwh: float) -> None:
     """Export in ``slot`` as far as it pays: first what the vehicle has above its goal, then what ``backs`` buy back later."""
     sell, seconds = grid.sell[slot], grid.seconds(slot, stay.deadline_s)
     if stay.power_w[slot] > 0.0 or sell is None or seconds < grid.edges[slot + 1] - grid.edges[slot]:
@@ -165,7 +165,7 @@ def _spare(stay: Stay, first: int, last: int, start_s: float) -> float:
     return min(min(stay.soc_pct[first:last]) - stay.floor_pct, stay.left_pct(start_s))
 
 
-def _swap(stay: Stay, slot: int, back: int, grid: Grid, room: Room, wanted_pct: float) -> float:
+def _swap(stay: Stay, slot: int, back: int, grid: TimeGrid, room: Room, wanted_pct: float) -> float:
     """Move charge (at most ``wanted_pct`` of SoC) out in ``slot`` and in again in the later slot ``back``: percent moved."""
     usable_s = grid.seconds(back, stay.deadline_s)
     if usable_s <= 0.0 or stay.power_w[back] < 0.0:
@@ -184,7 +184,7 @@ def _swap(stay: Stay, slot: int, back: int, grid: Grid, room: Room, wanted_pct: 
     return moved_pct
 
 
-def _plan(stays: list[Stay], grid: Grid, wall_s: float) -> Plan:
+def _plan(stays: list[Stay], grid: TimeGrid, wall_s: float) -> Plan:
     slots = []
     for slot in range(len(grid)):
         pairs = []

@@ -27,7 +27,7 @@ LEAST_W: Final = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class TimeGrid:
     """Slot ``k`` lasts from ``edges[k]`` to ``edges[k + 1]`` (UTC). ``buy`` and ``sell`` are per kWh at the grid connection.
 
     ``sell`` is None where no price is known: nothing is exported then. ``later`` values energy that is bought after the plan.
@@ -49,7 +49,7 @@ class Grid:
         return max(min(self.edges[slot + 1], until_s) - self.edges[slot], 0.0)
 
 
-def grid_of(prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, until_s: float) -> Grid:
+def grid_of(prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, until_s: float) -> TimeGrid:
     """The grid from now (the first slot is cut) to ``until_s``, on full quarter hours. ``prices`` are sorted by start.
 
     A slot without a known price counts as dear as the dearest known one when buying.
@@ -65,7 +65,7 @@ def grid_of(prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, u
     sell = tuple(None if price is None else price + settings.export_per_kwh for price in known)
     cheap = tuple(sorted(range(count), key=lambda k: (buy[k], k)))
     priced = [(-value, k) for k, value in enumerate(sell) if value is not None]
-    return Grid(edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced)))
+    return TimeGrid(edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced)))
 
 
 def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> float | None:

@@ -21,7 +21,7 @@ TARGET_MARGIN_PCT: Final = 0.5
 """Aim this far above the target, so that a meter that rounds down still shows it at departure."""
 
 
-class Need(Struct, frozen=True, gc=False):
+class ChargingNeed(Struct, frozen=True, gc=False):
     """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from now (< 0: late).
 
     ``full_w`` is the most it may be told: it may take more than was seen of it so far.
@@ -42,7 +42,7 @@ def need_of(
     drawn_w: float = ANY_W,
     reserve_pct: float = 0.0,
     said_w: float = ANY_W,
-) -> Need | None:
+) -> ChargingNeed | None:
     """The need of the vehicle at ``evse``; None without a vehicle. Nobody said when or how much ⇒ as if it left at once, full.
 
     ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its target. ``said_w``:
@@ -59,11 +59,11 @@ def need_of(
         target_pct = max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
     departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
     if capacity_wh <= 0.0 or full_w <= 0.0:
-        return Need(0.0, 0.0, 0.0, departs_in_s, full_w)
+        return ChargingNeed(0.0, 0.0, 0.0, departs_in_s, full_w)
     lack_pct = max(min(target_pct + TARGET_MARGIN_PCT, 100.0) - soc_pct, 0.0)
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
     seconds = _seconds(evse, kind, capacity_wh, min(full_w, drawn_w), soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
-    return Need(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, full_w)
+    return ChargingNeed(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, full_w)
 
 
 def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:

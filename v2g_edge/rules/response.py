@@ -15,7 +15,7 @@ PRESSED = 1.0
 
 
 def offer_response(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], bases_w: tuple[float, ...]) -> dict[str, Wish]:
-    """The same wishes, with a droop at each outlet that is armed (``Evse.droop_w``), proven, and not pressed.
+    """The same wishes, with a droop at each outlet that is armed (``Evse.droop_w``), proven, and not urgent.
 
     One after the other in the site's order, each as far as its rating and the feeders above it allow in both directions.
     """

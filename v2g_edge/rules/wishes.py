@@ -12,7 +12,7 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
-from v2g_edge.rules.need import Need, need_of
+from v2g_edge.rules.charging_need import ChargingNeed, need_of
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 
@@ -46,7 +46,7 @@ def propose_all(
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
     needs = _needs(frame, snapshot, drawn_w, said_w)
-    _press(frame, needs, bases_w)
+    _mark_urgent(frame, needs, bases_w)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
     asked = {evse: _ask(w, planned_w.get(evse), site.evses[w.place].max_discharge_w) for evse, w in needs.items()}
@@ -65,16 +65,18 @@ def propose_all(
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
 
 
-class Wanting(Struct, frozen=True, gc=False):
-    """One vehicle with its need; ``pressed`` is set where the whole fleet's departures leave no time to wait."""
+class ChargingRequest(Struct, frozen=True, gc=False):
+    """One vehicle with its need; ``urgent`` is set where the whole fleet's departures leave no time to wait."""
 
     evse: str
     place: int
-    need: Need
-    pressed: bool
+    need: ChargingNeed
+    urgent: bool
 
 
-def _needs(frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float], said_w: Mapping[str, float]) -> dict[str, Wanting]:
+def _needs(
+    frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float], said_w: Mapping[str, float]
+) -> dict[str, ChargingRequest]:
     result = {}
     for index, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
         if state.vehicle is not None:
@@ -83,16 +85,16 @@ def _needs(frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float], said_
             seen_w, last_w = drawn_w.get(evse.id, ANY_W), said_w.get(evse.id, ANY_W)
             need = need_of(evse, state, kind, snapshot.wall_s, seen_w, reserve_pct, last_w)
             if need is not None:
-                result[evse.id] = Wanting(evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0)
+                result[evse.id] = ChargingRequest(evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0)
     return result
 
 
-def _press(frame: Frame, needs: dict[str, Wanting], bases_w: tuple[float, ...]) -> None:
+def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple[float, ...]) -> None:
     """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up to each departure.
 
-    When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then are pressed.
+    When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then are urgent.
     """
-    below: list[list[Wanting]] = [[] for _ in bases_w]
+    below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
         if wanting.need.energy_wh > 0.0:
             for node in frame.tree.above[wanting.place]:
@@ -117,11 +119,15 @@ def _press(frame: Frame, needs: dict[str, Wanting], bases_w: tuple[float, ...]) 
             if is_tight(wanting.need.departs_in_s, due_wh):
                 last = index
         for wanting in queue[:last]:
-            needs[wanting.evse] = replace(wanting, pressed=True)
+            needs[wanting.evse] = replace(wanting, urgent=True)
 
 
 def _make_room(
-    frame: Frame, needs: dict[str, Wanting], asked: dict[str, Wish], bases_w: tuple[float, ...], enough_w: Mapping[str, float]
+    frame: Frame,
+    needs: dict[str, ChargingRequest],
+    asked: dict[str, Wish],
+    bases_w: tuple[float, ...],
+    enough_w: Mapping[str, float],
 ) -> None:
     """Where a feeder is asked for more than it has, do not keep power for vehicles that will not draw it."""
     sums_w = [0.0] * len(bases_w)
@@ -142,25 +148,25 @@ def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
     return next((slot for slot in plan.slots if slot.start_wall_s <= wall_s < slot.end_wall_s), None)
 
 
-def _ask(wanted: Wanting, planned_w: float | None, rating_w: float) -> Wish:
+def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> Wish:
     """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks."""
     need = wanted.need
-    if need.energy_wh <= 0.0 and planned_w is None and not wanted.pressed:
+    if need.energy_wh <= 0.0 and planned_w is None and not wanted.urgent:
         return Wish(wanted.evse, 0.0, 0.0, "idle")
     urgency = min(max(URGENT - need.latest_start_s / max(need.departs_in_s, 3600.0), 0.0), 10.0)
-    if wanted.pressed:
+    if wanted.urgent:
         return Wish(wanted.evse, need.full_w, max(urgency, URGENT), "departure" if need.departs_in_s >= 0.0 else "overdue")
     if planned_w is not None:
         return Wish(wanted.evse, min(max(planned_w, -rating_w), need.full_w), min(urgency, 0.99), "plan")
     return Wish(wanted.evse, need.full_w, min(urgency, 0.99), "charge")
 
 
-def _split(site: Site, needs: dict[str, Wanting], asked: dict[str, Wish], slot: Slot) -> None:
+def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish], slot: Slot) -> None:
     """Share a slot's site target among those whom it does not name: charging by what they lack, export by rating."""
     if slot.site_w is None:
         return
     named = {evse for evse, _ in slot.evse_w}
-    free = [w for w in needs.values() if w.evse not in named and not w.pressed]
+    free = [w for w in needs.values() if w.evse not in named and not w.urgent]
     charging = slot.site_w >= 0.0
     weights = [w.need.energy_wh if charging else site.evses[w.place].max_discharge_w for w in free]
     total = sum(weights)

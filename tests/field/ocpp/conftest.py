@@ -11,7 +11,7 @@ from tests.depot import small_site
 from tests.field.ocpp.peer import Clock
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.model.settings import Listener, Station, StationEvse
+from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 
 
 class Depot:
@@ -26,7 +26,7 @@ class Depot:
         self.board = Board(self.site, self._wake)
         self.clock = Clock()
         self.stations = tuple(
-            Station(identity, (StationEvse(evse),), **(of_stations or {}))
+            StationSettings(identity, (StationEvse(evse),), **(of_stations or {}))
             for identity, evse in (("old", "b1"), ("new", "b2"), ("newest", "b3"))
         )
         self.listener = Listener("127.0.0.1", 0, 0)

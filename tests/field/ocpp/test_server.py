@@ -266,7 +266,7 @@ async def test_nonsense_of_one_station_is_answered_as_the_protocol_says_and_leav
     assert isinstance(refused, Refused)
     assert refused.code == "NotSupported"
     await bad.ws.send("[" * 50_000)
-    await bad.ws.send('[2,"9","Make",{}]')
+    await bad.ws.send('[2,"9","StationModel",{}]')
     await bad.ws.send(b"\x00\x01")
     assert await bad.gone() == 1003
     assert (await good.call("Heartbeat", {}))["currentTime"] == AT

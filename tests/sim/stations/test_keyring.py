@@ -22,8 +22,7 @@ from tests.field.ocpp.peer import until
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.trust.pki import SiteCa
-from v2g_edge.model.settings import Listener, StationEvse
-from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 
 PASSWORD = "0123456789abcdef"
 SCALE = 10.0

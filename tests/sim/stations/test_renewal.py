@@ -23,8 +23,7 @@ from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS
 from v2g_edge.field.ocpp.upkeep import certificate_renewal as renewals
 from v2g_edge.field.ocpp.upkeep import maintenance as chores
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE
-from v2g_edge.model.settings import Station as StationSettings
-from v2g_edge.model.settings import StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 
 SCALE = 10.0
 WAIT_S = 20.0

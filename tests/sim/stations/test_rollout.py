@@ -21,8 +21,7 @@ from tests.depot import small_site
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE
-from v2g_edge.model.settings import Listener, StationEvse
-from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 from v2g_edge.model.site import CurvePoint
 
 T = 1_767_268_800.0

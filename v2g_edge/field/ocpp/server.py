@@ -17,15 +17,14 @@ from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.trust.admission import Refusal, identity_of
 from v2g_edge.field.ocpp.trust.tokens import Tokens
-from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Chores
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
-from v2g_edge.field.ocpp.wire.boot_throttle import Storm
+from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
-from v2g_edge.model.settings import Listener, OcppSettings
-from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
 from v2g_edge.model.site import Site
 
 log = structlog.get_logger()
@@ -76,18 +75,18 @@ class CentralSystem:
         if state_dir is not None:
             state_dir.mkdir(parents=True, exist_ok=True)
         self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite", clock.wall_s)
-        self._chores = Chores(listeners, stations, settings or OcppSettings(), clock, self._store, state_dir)
+        self._maintenance = Maintenance(listeners, stations, settings or OcppSettings(), clock, self._store, state_dir)
         self.links = {
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
         }
-        tokens, storm = Tokens(None if state_dir is None else state_dir / "tokens.json"), Storm()
+        tokens, storm = Tokens(None if state_dir is None else state_dir / "tokens.json"), BootThrottle()
         for link in self.links.values():
-            link.station.tokens, link.station.storm = tokens, storm
+            link.station.tokens, link.station.boot_throttle = tokens, storm
         self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
         low_s, high_s = PING_RANGE_S
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
-        self._operations = Operations(self.links, self._chores.admission)
+        self._operations = Operations(self.links, self._maintenance.admission)
         self._servers: list[Server] = []
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
@@ -102,7 +101,7 @@ class CentralSystem:
         except OSError:
             await self.stop()
             raise
-        self._chores.start(self.links, self._board)
+        self._maintenance.start(self.links, self._board)
         self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
 
     async def stop(self) -> None:
@@ -110,7 +109,7 @@ class CentralSystem:
         if self._pinger is not None:
             self._pinger.cancel()
         self._pinger = None
-        await self._chores.stop()
+        await self._maintenance.stop()
         for server in self._servers:
             server.close()
         for server in self._servers:
@@ -126,12 +125,12 @@ class CentralSystem:
         return port
 
     async def perform(self, station: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        """An operation of ``operations`` at one station, or of ``chores`` at ``SITE``, for people.
+        """An operation of ``operations`` at one station, or of ``maintenance`` at ``SITE``, for people.
 
         ValueError says what is wrong and what is allowed.
         """
         if station == SITE:
-            return await self._chores.perform(operation, params)
+            return await self._maintenance.perform(operation, params)
         return await self._operations.perform(station, operation, params)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -140,7 +139,7 @@ class CentralSystem:
 
     async def reload(self) -> None:
         """Take new certificates into use now, and shut out what is revoked."""
-        await self._chores.reload()
+        await self._maintenance.reload()
 
     async def _listen(self, place: int, listener: Listener) -> Server:
         def judge(ws: ServerConnection, request: Request) -> Response | None:
@@ -161,14 +160,14 @@ class CentralSystem:
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
             max_size=FRAME_MAX,
-            ssl=self._chores.context(place),
+            ssl=self._maintenance.context(place),
         )
 
     def _judge(self, listener: Listener, ws: ServerConnection, request: Request) -> Response | None:
         peer = str(ws.remote_address[0]) if ws.remote_address else "?"
         credentials = request.headers.get_all("Authorization")
         certificate: dict[str, Any] | None = ws.transport.get_extra_info("peercert")
-        verdict = self._chores.admission.judge(
+        verdict = self._maintenance.admission.judge(
             listener, request.path, credentials[0] if credentials else "", peer, certificate, self._clock.now_s()
         )
         if not isinstance(verdict, Refusal):

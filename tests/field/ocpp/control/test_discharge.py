@@ -69,7 +69,7 @@ async def test_a_station_whose_own_schedule_says_charging_is_found_out_before_th
         },
     }  # fmt: skip
     await port.write_permit(permit("b2", -30_000.0))
-    await until(lambda: depot.central.links["new"].station.make.proof() == "refuted")
+    await until(lambda: depot.central.links["new"].station.model.proof() == "refuted")
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
     assert limits(station) == [-PROBE_W, 0]
     await station.close()
@@ -167,7 +167,7 @@ async def test_a_proven_station_stops_when_a_sister_goes_the_wrong_way(depot: De
     await station.call("TransactionEvent", STARTED)
     await port.write_permit(permit("b2", -30_000.0))
     await measured(depot, station, 1, -1_900.0)
-    make = depot.central.links["new"].station.make
+    make = depot.central.links["new"].station.model
     make._store.remember(f"discharge/2.0.1/{make.identity.kind()}", "refuted")
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
     assert depot.board.evse("b2").proven_discharge is False

@@ -9,7 +9,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_discharge import limits, measured
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import BOOT_2, BOOT_16, STARTED, permit, ready
-from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.control import outlet_port
 from v2g_edge.field.ocpp.control.outlet_port import COMPARE_S, SILENT_MAX
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -147,7 +147,7 @@ async def test_a_station_whose_meter_shows_something_else_than_commanded_is_not_
 async def test_a_station_that_does_not_answer_is_told_to_discharge_twice_and_then_only_to_stop(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charger, "ANSWER_S", 0.05)
+    monkeypatch.setattr(outlet_port, "ANSWER_S", 0.05)
     station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
     station.scripts["SetChargingProfile"] = lambda _: None
     results = [await port.write_permit(permit("b2", -30_000.0)) for _ in range(SILENT_MAX + 1)]

@@ -8,7 +8,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import charging
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import permit
-from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.control import outlet_port
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER
 
 
@@ -43,7 +43,7 @@ async def test_the_default_of_the_others_is_not_cleared(depot: Depot) -> None:
 async def test_a_station_that_does_not_answer_is_not_asked_again_in_other_words(
     depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charger, "ANSWER_S", 0.02)
+    monkeypatch.setattr(outlet_port, "ANSWER_S", 0.02)
     station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
     before = len(station.got("SetChargingProfile"))
     station.scripts["SetChargingProfile"] = lambda _: None

@@ -12,7 +12,7 @@ from tests.field.ocpp.control.test_discharge import limits
 from tests.field.ocpp.control.test_outlet_port import VERSIONS
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import STARTED, meter, permit, transaction
-from v2g_edge.field.ocpp.control import outlet_port as charger
+from v2g_edge.field.ocpp.control import outlet_port
 from v2g_edge.field.ocpp.link import onboarding
 from v2g_edge.field.ocpp.link.remote_start import TOKEN
 from v2g_edge.field.ocpp.station.quirks import NO_QUIRK, QUIRKS, Quirk, quirk_of, with_settings
@@ -21,9 +21,9 @@ from v2g_edge.field.ocpp.vocabulary.facts import Identity, Sample
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.settings import Station, StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 
-PLAIN = Station("s", (StationEvse("b1"),))
+PLAIN = StationSettings("s", (StationEvse("b1"),))
 WALLBOX = Identity("Wall Box Chargers", "PLP1-0-2-4", "6.7.38")
 NAMES = {"1.6": ("old", "b1"), "2.0.1": ("new", "b2"), "2.1": ("newest", "b3")}
 
@@ -195,7 +195,7 @@ async def test_a_register_in_another_unit_is_turned(depot: Depot) -> None:
 async def test_what_the_site_file_says_of_a_station_reaches_its_outlets() -> None:
     depot = Depot(of_stations={"answers_within_s": 45.0, "discharges": False})
     await depot.central.start()
-    assert depot.central.links["new"].station.make.quirk.answers_within_s == 45.0
+    assert depot.central.links["new"].station.model.quirk.answers_within_s == 45.0
     station = await booted(depot, "2.0.1", Identity("v", "m", "1"))
     await station.call("TransactionEvent", STARTED)
     assert await depot.central.ports["b2"].write_permit(permit("b2", -30_000.0)) == "rejected"
@@ -209,7 +209,7 @@ async def test_a_slow_make_has_more_time_to_take_its_default_and_its_leases(
 ) -> None:
     """Everybody else's patience is cut to nothing; the answers come after it."""
     monkeypatch.setattr(onboarding, "TIMEOUT_S", 0.01)
-    monkeypatch.setattr(charger, "ANSWER_S", 0.01)
+    monkeypatch.setattr(outlet_port, "ANSWER_S", 0.01)
     station = await Peer.dial(depot.port, "new", "2.0.1")
     station.scripts["SetChargingProfile"] = lambda _: None
 

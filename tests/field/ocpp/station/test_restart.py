@@ -18,7 +18,7 @@ from v2g_edge.field.ocpp.wire.events import Refused
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.settings import Listener, Station, StationEvse
+from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 
 
 async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(t
 
 
 async def test_in_a_storm_of_boots_the_last_wait_each_a_while_and_are_then_taken(depot: Depot) -> None:
-    boots = depot.central.links["new"].station.storm
+    boots = depot.central.links["new"].station.boot_throttle
     for n in range(BOOTS_MAX):
         assert boots.pending_s(f"s{n}", depot.clock.now) == 0
     waits = {boots.pending_s(f"s{n}", depot.clock.now) for n in range(BOOTS_MAX)}
@@ -67,7 +67,7 @@ async def test_in_a_storm_of_boots_the_last_wait_each_a_while_and_are_then_taken
 def storm(depot: Depot) -> None:
     """So many boots just now that the next one must wait."""
     for n in range(BOOTS_MAX):
-        depot.central.links["new"].station.storm.pending_s(f"s{n}", depot.clock.now)
+        depot.central.links["new"].station.boot_throttle.pending_s(f"s{n}", depot.clock.now)
 
 
 async def test_while_its_boot_is_pending_a_station_may_say_nothing_but_what_it_is_asked_for(depot: Depot) -> None:
@@ -132,7 +132,7 @@ async def test_fifty_stations_are_back_under_control_within_ten_seconds_and_no_t
     def system() -> tuple[Board, CentralSystem]:
         site = small_site(fifty)
         board = Board(site, lambda: None)
-        stations = [Station(f"s{n}", (StationEvse(f"b{n + 1}"),)) for n in range(fifty)]
+        stations = [StationSettings(f"s{n}", (StationEvse(f"b{n + 1}"),)) for n in range(fifty)]
         return board, CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=tmp_path)
 
     def event(n: int, kind: str, seq: int) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, SessionEvent
 def test_a_transaction_with_an_endless_name_is_refused_and_nothing_of_it_is_kept() -> None:
     depot = Depot()
     station = depot.central.links["new"].station
-    station.took_session(SessionEvent("started", "t" * TEXT_MAX, 1, AT_S))
+    station.on_session(SessionEvent("started", "t" * TEXT_MAX, 1, AT_S))
     for length in (TEXT_MAX + 1, 500_000):
         with pytest.raises(ValueError, match="at most 255 signs"):  # which the link answers with FormatViolation
-            station.took_session(SessionEvent("started", "t" * length, 1, AT_S))
+            station.on_session(SessionEvent("started", "t" * length, 1, AT_S))
     assert len(station.sessions._seen) == 1
     assert [len(each.transaction) for each in depot.central._store.open_sessions("new")] == [TEXT_MAX]
 

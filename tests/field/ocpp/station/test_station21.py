@@ -47,11 +47,11 @@ def coded(depot: Depot) -> tuple[Station21, Board]:
 
 def test_alarms_beyond_count_keep_the_fault_until_the_next_boot(said: Station21) -> None:
     for number in range(10 * ALARMS_MAX):
-        said.took_alarm(f"Control{number}", "OverVoltage" * 1_000, ended=False)
+        said.on_alarm(f"Control{number}", "OverVoltage" * 1_000, ended=False)
     assert len(said._alarms) == ALARMS_MAX + 1
     assert max(map(len, said._alarms.values())) < 300
     for number in range(10 * ALARMS_MAX):
-        said.took_alarm(f"Control{number}", "", ended=True)
+        said.on_alarm(f"Control{number}", "", ended=True)
     assert said.fault().startswith("DER OverVoltage"), "some that were not kept may still be there"
     said.booted()
     assert said.fault() == ""
@@ -59,20 +59,20 @@ def test_alarms_beyond_count_keep_the_fault_until_the_next_boot(said: Station21)
 
 def test_alarms_within_count_end_one_by_one(said: Station21) -> None:
     for number in range(ALARMS_MAX):
-        said.took_alarm(f"Control{number}", "OverVoltage", ended=False)
+        said.on_alarm(f"Control{number}", "OverVoltage", ended=False)
     for number in range(ALARMS_MAX):
         assert said.fault() == "DER OverVoltage"
-        said.took_alarm(f"Control{number}", "", ended=True)
+        said.on_alarm(f"Control{number}", "", ended=True)
     assert said.fault() == ""
 
 
 def test_controls_beyond_count_end_the_discharge_until_the_next_boot(said: Station21) -> None:
     for number in range(3 * RUNNING_MAX):
-        said.took_report(setting("slope"))
-        said.took_start_stop("slope" if number < 5 else f"slope-{number}", [], started=True)
+        said.on_report(setting("slope"))
+        said.on_start_stop("slope" if number < 5 else f"slope-{number}", [], started=True)
     assert len(said._running) == RUNNING_MAX + 1
     for number in range(3 * RUNNING_MAX):
-        said.took_start_stop("slope" if number < 5 else f"slope-{number}", [], started=False)
+        said.on_start_stop("slope" if number < 5 else f"slope-{number}", [], started=False)
     assert said.fault() == CEASED
     said.booted()
     assert said.fault() == ""
@@ -93,12 +93,12 @@ def test_settings_beyond_count_or_size_deny_export_until_a_report_that_can_be_he
     said, board = coded(depot)
     board.update_evse("b3", grid_code_ok=True)
     for report in reports:
-        said.took_report(report)
+        said.on_report(report)
     assert len(said._settings) == kept
     assert board.evse("b3").grid_code_ok is False
-    said.took_all([setting("slope")])
+    said.on_all([setting("slope")])
     assert (len(said._settings), board.evse("b3").grid_code_ok) == (1, False), "it says nothing of the code"
-    said.took_all([setting("slope"), enter()])
+    said.on_all([setting("slope"), enter()])
     assert (len(said._settings), board.evse("b3").grid_code_ok) == (2, True)
 
 
@@ -106,7 +106,7 @@ def test_as_many_settings_as_are_kept_may_be_told_again_and_again(depot: Depot) 
     said, board = coded(depot)
     board.update_evse("b3", grid_code_ok=True)
     for _ in range(3):
-        said.took_all([setting(f"slope-{number}") for number in range(SETTINGS_MAX)])
+        said.on_all([setting(f"slope-{number}") for number in range(SETTINGS_MAX)])
     assert board.evse("b3").grid_code_ok is True
 
 
@@ -115,16 +115,16 @@ def test_priority_of_transactions_that_ended_without_a_word_is_forgotten_and_of_
 ) -> None:
     outlet = depot.central.links["newest"].station.outlets[1]
     outlet.session = Session("newest", "runs", "b3", "bus-3", 1.0)
-    said.took_priority("runs", activated=True)
+    said.on_priority("runs", activated=True)
     for number in range(10 * PRIORITY_MAX):
-        said.took_priority(f"t-{number}", activated=True)
+        said.on_priority(f"t-{number}", activated=True)
     assert len(said._priority) == PRIORITY_MAX
     assert depot.board.evse("b3").priority is True
     outlet.session = Session("newest", f"t-{10 * PRIORITY_MAX - 1}", "b3", "bus-3", 2.0)
-    said.tell_priority()
+    said.send_priority()
     assert depot.board.evse("b3").priority is True, "told before its transaction"
     with pytest.raises(ValueError, match="at most 255 signs"):
-        said.took_priority("t" * (TEXT_MAX + 1), activated=True)
+        said.on_priority("t" * (TEXT_MAX + 1), activated=True)
 
 
 def test_streams_beyond_count_are_not_opened(said: Station21) -> None:

@@ -18,7 +18,7 @@ from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
 from v2g_edge.field.ocpp.wire.events import Refused
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import NO_SAMPLE, Reading
-from v2g_edge.model.settings import Station, StationEvse
+from v2g_edge.model.settings import StationEvse, StationSettings
 
 
 def status(evse: int, connector: int, what: str) -> dict[str, Any]:
@@ -173,7 +173,12 @@ async def test_a_name_with_signs_that_a_url_must_escape_finds_its_station(tmp_pa
     """RDAM|123 is the example of 1.6-J 3.1.1; clients escape it or not."""
     depot = Depot()
     depot.central = CentralSystem(
-        (depot.listener,), (Station("RDAM|123", (StationEvse("b1"),)),), depot.site, depot.board, depot.clock, state_dir=tmp_path
+        (depot.listener,),
+        (StationSettings("RDAM|123", (StationEvse("b1"),)),),
+        depot.site,
+        depot.board,
+        depot.clock,
+        state_dir=tmp_path,
     )
     await depot.central.start()
     for path in ("RDAM%7C123", "RDAM|123", "RDAM%7c123/"):
@@ -293,7 +298,7 @@ async def test_a_card_before_the_cable_names_the_vehicle_though_its_evse_is_not_
         depot = Depot()
         wires = (StationEvse("b1", 1), StationEvse("b2", 2))
         depot.central = CentralSystem(
-            (depot.listener,), (Station("new", wires),), depot.site, depot.board, depot.clock, state_dir=tmp_path
+            (depot.listener,), (StationSettings("new", wires),), depot.site, depot.board, depot.clock, state_dir=tmp_path
         )
         await depot.central.start()
         return depot

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, LOCKED_S, REMEMBERED_MAX, Admission, Refusal, identity_of
-from v2g_edge.model.settings import Listener, Station, StationEvse
+from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 
 PLAIN = Listener("127.0.0.1", 0, 0)
 BASIC = Listener("127.0.0.1", 0, 1)
@@ -27,7 +27,7 @@ GOOD, BAD = basic("cp1", "long enough a secret"), basic("cp1", "another long sec
 def admission(tmp_path: Path) -> Admission:
     """Two stations that share a password file."""
     (tmp_path / "password").write_text("long enough a secret\n", encoding="utf-8")
-    stations = [Station(name, (StationEvse("b1"),), password_file=str(tmp_path / "password")) for name in ("cp1", "cp2")]
+    stations = [StationSettings(name, (StationEvse("b1"),), password_file=str(tmp_path / "password")) for name in ("cp1", "cp2")]
     return Admission({station.identity: station for station in stations})
 
 
@@ -120,6 +120,6 @@ def test_mutual_tls_lets_in_whom_the_certificate_names(
 
 
 def test_a_station_that_needs_a_higher_profile_is_not_let_in_by_a_lower_one(tmp_path: Path) -> None:
-    strict = Admission({"cp1": Station("cp1", (StationEvse("b1"),), least_security_profile=2)})
+    strict = Admission({"cp1": StationSettings("cp1", (StationEvse("b1"),), least_security_profile=2)})
     assert judge(strict, listener=PLAIN) == 403
-    assert judge(Admission({"cp1": Station("cp1", (StationEvse("b1"),))}), listener=PLAIN) == "cp1"
+    assert judge(Admission({"cp1": StationSettings("cp1", (StationEvse("b1"),))}), listener=PLAIN) == "cp1"

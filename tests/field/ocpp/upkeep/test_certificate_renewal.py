@@ -13,7 +13,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.trust.test_security import NOW, PASSWORD, basic, listening, request_for, tls_listener, trusting
 from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, SiteCa
-from v2g_edge.field.ocpp.upkeep import maintenance as chores
+from v2g_edge.field.ocpp.upkeep import maintenance
 from v2g_edge.field.ocpp.upkeep.certificate_renewal import ASK_S, ISSUED_S, WAIT_S, Renewals
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -34,7 +34,7 @@ async def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: Any) ->
         LOOKS.count += 1
 
     monkeypatch.setattr(Renewals, "step", counted)
-    monkeypatch.setattr(chores, "LOOK_S", 0.01)
+    monkeypatch.setattr(maintenance, "LOOK_S", 0.01)
     authority, listener = tls_listener(tmp_path, profile)
     with structlog.testing.capture_logs() as logs:
         async with listening(tmp_path, listener) as depot:

@@ -20,7 +20,7 @@ from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.trust.test_security import NO_HANDSHAKE, PASSWORD, basic, listening
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
-from v2g_edge.field.ocpp.upkeep import maintenance as chores
+from v2g_edge.field.ocpp.upkeep import maintenance
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE
 from v2g_edge.model.settings import Listener
 
@@ -170,7 +170,7 @@ async def test_new_files_count_for_new_handshakes_and_drop_nobody(tmp_path: Path
 
 @asynccontextmanager
 async def looking_often(tmp_path: Path, of: Listener, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Depot]:
-    monkeypatch.setattr(chores, "LOOK_S", 0.02)
+    monkeypatch.setattr(maintenance, "LOOK_S", 0.02)
     async with listening(tmp_path, of) as depot:
         yield depot
 

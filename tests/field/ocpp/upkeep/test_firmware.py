@@ -38,8 +38,8 @@ def asked(
 def updated(of: Rollout, *stations: str) -> Rollout:
     """They have installed it and come back."""
     for station in stations:
-        of = firmware.took_status(of, station, "Installed", 7)
-        of = firmware.took_boot(of, station, "2.0")
+        of = firmware.on_status(of, station, "Installed", 7)
+        of = firmware.on_boot(of, station, "2.0")
     return of
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_asked_before_its_time_and_the_wait_for_installation_does_not
     assert asks == []
     now, asks = asked(now, wall_s=1_000.0)
     assert asks == ["s00"]
-    now = firmware.took_status(now, "s00", "InstallScheduled", 7)
+    now = firmware.on_status(now, "s00", "InstallScheduled", 7)
     now, _ = asked(now, elapsed_s=5_000.0, wall_s=6_000.0)
     assert member(now).phase == "updating"
     now, _ = asked(now, elapsed_s=601.0, wall_s=9_601.0)
@@ -127,7 +127,7 @@ def test_nothing_is_asked_before_its_time_and_the_wait_for_installation_does_not
 @pytest.mark.parametrize("status", sorted(FAILURES))
 def test_a_failure_stops_it_and_says_which_and_why(status: str) -> None:
     now, _ = asked(rollout(2))
-    now, asks = asked(firmware.took_status(now, "s01", status, 7))
+    now, asks = asked(firmware.on_status(now, "s01", status, 7))
     assert (now.state, now.why, asks) == ("stopped", f"s01: {status}", [])
     now, asks = asked(updated(now, "s00"), views(s00=DONE), elapsed_s=600.0)
     assert (now.state, member(now).phase, asks) == ("stopped", "soaking", [])
@@ -136,15 +136,15 @@ def test_a_failure_stops_it_and_says_which_and_why(status: str) -> None:
 def test_a_status_of_another_request_or_of_nobodys_is_not_about_this() -> None:
     now, _ = asked(rollout())
     for station, request in (("s00", 6), ("s01", 7), ("unknown", 7)):
-        assert firmware.took_status(now, station, "InstallationFailed", request) == now
-    assert member(firmware.took_status(now, "s00", "InstallationFailed", None)).phase == "failed"
+        assert firmware.on_status(now, station, "InstallationFailed", request) == now
+    assert member(firmware.on_status(now, "s00", "InstallationFailed", None)).phase == "failed"
 
 
 def test_silence_counts_from_the_last_news_and_not_while_a_vehicle_charges() -> None:
     now, _ = asked(rollout())
     now, _ = asked(now, elapsed_s=500.0)
-    now, _ = asked(firmware.took_status(now, "s00", "Downloading", 7), elapsed_s=500.0)
-    now, _ = asked(firmware.took_status(now, "s00", "Downloading", 7), views(s00=IDLE._replace(busy="a vehicle")), 5_000.0)
+    now, _ = asked(firmware.on_status(now, "s00", "Downloading", 7), elapsed_s=500.0)
+    now, _ = asked(firmware.on_status(now, "s00", "Downloading", 7), views(s00=IDLE._replace(busy="a vehicle")), 5_000.0)
     assert member(now).phase == "updating"
     now, _ = asked(now, elapsed_s=101.0)
     assert now.why == "s00: nothing new after Downloading for 601 s"
@@ -152,24 +152,24 @@ def test_silence_counts_from_the_last_news_and_not_while_a_vehicle_charges() -> 
 
 def test_not_back_and_back_with_another_version_are_failures() -> None:
     now, _ = asked(rollout())
-    now = firmware.took_status(now, "s00", "Installed", 7)
+    now = firmware.on_status(now, "s00", "Installed", 7)
     gone, _ = asked(now, views(s00=IDLE._replace(connected=False)), elapsed_s=601.0)
     assert gone.why == "s00: not back with the new version for 601 s"
-    old = firmware.took_boot(now, "s00", "1.0")
+    old = firmware.on_boot(now, "s00", "1.0")
     assert member(old).why == "came back with version '1.0', not '2.0'"
 
 
 def test_a_restart_in_the_middle_of_an_installation_is_no_failure() -> None:
     now, _ = asked(rollout())
-    now = firmware.took_boot(firmware.took_status(now, "s00", "InstallRebooting", 7), "s00", "1.0")
+    now = firmware.on_boot(firmware.on_status(now, "s00", "InstallRebooting", 7), "s00", "1.0")
     assert member(now).phase == "updating"
 
 
 def test_a_station_that_came_back_before_it_told_is_asked_and_idle_is_answer_enough() -> None:
     now, _ = asked(rollout())
-    now, asks = step(firmware.took_boot(now, "s00", "2.0"), views(s00=DONE), 1.0, 0.0)
+    now, asks = step(firmware.on_boot(now, "s00", "2.0"), views(s00=DONE), 1.0, 0.0)
     assert asks == [Ask("s00", "status")]
-    now = firmware.took_status(now, "s00", "Idle", None)
+    now = firmware.on_status(now, "s00", "Idle", None)
     now, _ = asked(now, views(s00=DONE))
     assert member(now).phase == "soaking"
 
@@ -210,14 +210,14 @@ def test_a_station_that_restarts_again_and_again_is_not_good() -> None:
     now, _ = asked(rollout())
     now, _ = asked(updated(now, "s00"), views(s00=DONE))
     for _ in range(RESTARTS_MAX):
-        now = firmware.took_boot(now, "s00", "2.0")
+        now = firmware.on_boot(now, "s00", "2.0")
         assert member(now).phase == "soaking"
-    assert member(firmware.took_boot(now, "s00", "2.0")).phase == "failed"
+    assert member(firmware.on_boot(now, "s00", "2.0")).phase == "failed"
 
 
 def test_an_operator_leaves_out_what_failed_or_tries_it_again() -> None:
     now, _ = asked(rollout(2))
-    now, _ = asked(firmware.took_refusal(now, "s00", "InvalidCertificate"))
+    now, _ = asked(firmware.on_refusal(now, "s00", "InvalidCertificate"))
     with_it, asks = asked(firmware.resumed(now, retry=True))
     assert asks == ["s00"]
     without, asks = asked(firmware.resumed(now, retry=False))
@@ -265,9 +265,9 @@ def test_whatever_comes_nobody_of_a_later_wave_is_asked_before_the_wave_is_good(
     }  # fmt: skip
     for kind, station, what in events:
         if kind == "status":
-            now = firmware.took_status(now, station, what, 7)
+            now = firmware.on_status(now, station, what, 7)
         elif kind == "boot":
-            now = firmware.took_boot(now, station, what)
+            now = firmware.on_boot(now, station, what)
         else:
             seen[station] = kinds[what]
             before = now

@@ -12,7 +12,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer
 from tests.field.ocpp.samples import sample
 from tests.field.ocpp.test_server import permit, ready, transaction
-from v2g_edge.field.ocpp.link.station_link import DIALECTS
+from v2g_edge.field.ocpp.link.station_link import VERSION_ADAPTERS
 from v2g_edge.field.ocpp.trust.tokens import Tokens
 from v2g_edge.field.ocpp.wire.messages import FROM_STATION, VERSIONS, Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
@@ -175,7 +175,7 @@ async def test_transactions_of_a_time_without_link_are_taken(depot: Depot) -> No
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_notification_is_acknowledged(depot: Depot, version: Version) -> None:
     station = await Peer.dial(depot.port, OCPP_IDENTITY[version], version)
-    handled = DIALECTS[version](depot.central.links["old"].station, lambda: 0.0).handles
+    handled = VERSION_ADAPTERS[version](depot.central.links["old"].station, lambda: 0.0).handles
     for action in sorted(FROM_STATION[version]):
         answer = await station.call(action, sample(version, action, "request"))
         if action in handled:

@@ -22,7 +22,7 @@ from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
 
 
-class Told:
+class LastMessages:
     """What the package's handlers were given, by action, and the answers it gives beside "Accepted"."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Told:
         return [payload for name, payload in self.calls if name == action]
 
 
-def station_16(ws: Any, told: Told) -> Any:
+def station_16(ws: Any, told: LastMessages) -> Any:
     class Station(v16.ChargePoint):  # type: ignore[misc]
         @on("SetChargingProfile")  # type: ignore[untyped-decorator]
         def on_profile(self, **payload: Any) -> Any:
@@ -62,7 +62,7 @@ def station_16(ws: Any, told: Told) -> Any:
     return Station("old", ws)
 
 
-def station_2(package: Any, ws: Any, told: Told) -> Any:
+def station_2(package: Any, ws: Any, told: LastMessages) -> Any:
     class Station(package.ChargePoint):  # type: ignore[misc]
         @on("SetChargingProfile")  # type: ignore[untyped-decorator]
         def on_profile(self, **payload: Any) -> Any:
@@ -105,7 +105,7 @@ def station_2(package: Any, ws: Any, told: Told) -> Any:
 
 
 @asynccontextmanager
-async def linked(depot: Depot, identity: str, package: Any, told: Told) -> AsyncIterator[Any]:
+async def linked(depot: Depot, identity: str, package: Any, told: LastMessages) -> AsyncIterator[Any]:
     """A station of ``package`` that reads until its link is closed."""
     subprotocol = {v16: "ocpp1.6", v201: "ocpp2.0.1", v21: "ocpp2.1"}[package]
     async with connect(f"ws://localhost:{depot.port}/{identity}", subprotocols=[Subprotocol(subprotocol)]) as ws:
@@ -118,7 +118,7 @@ async def linked(depot: Depot, identity: str, package: Any, told: Told) -> Async
 
 
 async def test_a_1_6_client_of_the_package_plays_a_whole_session(depot: Depot) -> None:
-    told, port = Told(), depot.central.ports["b1"]
+    told, port = LastMessages(), depot.central.ports["b1"]
     async with linked(depot, "old", v16, told) as station:
         assert (await station.call(v16.call.BootNotification("model", "vendor"))).status == "Accepted"
         await until(lambda: depot.board.evse("b1").dead_man_ok)
@@ -164,7 +164,7 @@ async def test_a_1_6_client_of_the_package_plays_a_whole_session(depot: Depot) -
 
 async def session_2(depot: Depot, package: Any, identity: str, evse: str) -> dict[str, Any]:
     """The same session in 2.x, with a break of the link in its middle; returns the first period of the last lease."""
-    told, port, call = Told(), depot.central.ports[evse], package.call
+    told, port, call = LastMessages(), depot.central.ports[evse], package.call
     where, token = {"id": 1, "connector_id": 1}, {"id_token": "bus-2", "type": "Central"}
 
     def event(kind: str, seq: int, trigger: str, **more: Any) -> Any:
@@ -203,7 +203,7 @@ async def session_2(depot: Depot, package: Any, identity: str, evse: str) -> dic
         await station.call(event("Updated", 2, "Trigger"))
     await until(lambda: not depot.board.evse(evse).link.connected)
     assert await port.write_permit(permit(evse, 7_000.0)) == "silent"
-    again = Told()
+    again = LastMessages()
     again.calls = [call for call in told.calls if call[0] == "SetChargingProfile"][:1]
     async with linked(depot, identity, package, again) as station:
         await station.call(event("Updated", 3, "ChargingRateChanged"))

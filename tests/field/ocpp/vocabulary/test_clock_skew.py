@@ -7,15 +7,15 @@ import pytest
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import charging, limit_of
 from tests.field.ocpp.test_server import meter, permit, ready, transaction
-from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, Skew
+from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, ClockSkew
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 STEP_S = SPAN_S / (READINGS - 1) + 0.1
 
 
-def fed(offset_s: float, *, readings: int = READINGS, step_s: float = STEP_S, delays_s: tuple[float, ...] = (0.0,)) -> Skew:
+def fed(offset_s: float, *, readings: int = READINGS, step_s: float = STEP_S, delays_s: tuple[float, ...] = (0.0,)) -> ClockSkew:
     """A clock that is ``offset_s`` ahead, its readings coming with delays in turn."""
-    skew = Skew()
+    skew = ClockSkew()
     for n in range(readings):
         now_s = 100.0 + n * step_s
         skew.learn(1e6 + now_s + offset_s - delays_s[n % len(delays_s)], 1e6 + now_s, now_s)
@@ -49,13 +49,13 @@ def test_the_least_delayed_reading_tells_the_offset() -> None:
     ],
     ids=["too few", "a burst of queued ones", "at odds"],
 )
-def test_what_may_be_history_is_no_clock(skew: Skew) -> None:
+def test_what_may_be_history_is_no_clock(skew: ClockSkew) -> None:
     assert (skew.offset_s, skew.known) == (0.0, False)
     assert skew.sampled_s(2e6 - 120.0, 2e6, 500.0) == 380.0, "what seems old is old"
 
 
 def test_one_message_that_agrees_makes_a_clock_known_and_a_jump_makes_it_unknown() -> None:
-    skew, known = Skew(), []
+    skew, known = ClockSkew(), []
     for off_s in (-AGREE_S - 0.1, AGREE_S, -JUMP_S, -JUMP_S - 0.1, 0.0):
         skew.saw(1e6 + off_s, 1e6)
         known.append(skew.known)

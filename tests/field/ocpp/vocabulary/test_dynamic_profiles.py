@@ -162,7 +162,7 @@ async def test_a_station_whose_own_schedule_leaves_the_droop_is_given_no_more(de
     }  # fmt: skip
     await port.write_permit(drooping(0.0, FAST))
     outlet = depot.central.links["newest"].station.outlets[1]
-    await until(lambda: not outlet.finer.takes_droop)
+    await until(lambda: not outlet.dynamic.takes_droop)
     await port.write_permit(drooping(0.0, FAST))
     assert period(station)["operationMode"] == "ChargingOnly"
     await station.close()

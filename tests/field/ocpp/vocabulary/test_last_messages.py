@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from v2g_edge.field.ocpp.vocabulary.last_messages import ALL_MAX, MARK, MESSAGE_MAX, TOLD_MAX, Told, shortened
+from v2g_edge.field.ocpp.vocabulary.last_messages import ALL_MAX, MARK, MESSAGE_MAX, TOLD_MAX, LastMessages, shortened
 
 REPORT = {
     "requestId": 7,
@@ -33,7 +33,7 @@ def octets(value: Any) -> int:
 
 
 def test_what_is_short_is_kept_whole_the_newest_last() -> None:
-    told = Told()
+    told = LastMessages()
     for n in range(TOLD_MAX + 5):
         told.add(1_000.0 + n, "NotifyEvent", {"seqNo": n})
     kept = told.describe()
@@ -42,7 +42,7 @@ def test_what_is_short_is_kept_whole_the_newest_last() -> None:
 
 
 def test_a_long_one_shows_its_beginning_and_how_much_there_was() -> None:
-    told = Told()
+    told = LastMessages()
     told.add(1.0, "NotifyReport", REPORT)
     (kept,) = told.describe()
     assert octets(kept) <= MESSAGE_MAX
@@ -54,7 +54,7 @@ def test_a_long_one_shows_its_beginning_and_how_much_there_was() -> None:
 
 
 def test_the_parts_of_a_report_are_there_as_long_as_all_of_them_have_room() -> None:
-    told = Told()
+    told = LastMessages()
     parts = [{**REPORT, "seqNo": n, "tbc": n < 5, "reportData": REPORT["reportData"][n * 20 : n * 20 + 20]} for n in range(6)]  # type: ignore[index]
     for part in parts:
         told.add(1.0, "NotifyReport", part)
@@ -74,7 +74,7 @@ def test_the_parts_of_a_report_are_there_as_long_as_all_of_them_have_room() -> N
     ids=["text", "escapes", "name", "table", "nested"],
 )
 def test_whatever_is_long_in_it(payload: dict[str, Any], seen: str) -> None:
-    told = Told()
+    told = LastMessages()
     told.add(1.0, "DataTransfer", payload)
     (kept,) = told.describe()
     assert octets(kept) <= MESSAGE_MAX
@@ -86,7 +86,7 @@ def test_what_is_nested_deeply_is_cut_where_nobody_reads_on(deep: int) -> None:
     nested: Any = "x" * 10_000
     for _ in range(deep):
         nested = [nested]
-    told = Told()
+    told = LastMessages()
     told.add(1.0, "DataTransfer", {"data": nested})
     assert octets(told.describe()) < 1_000
     assert MARK in msgspec.json.encode(told.describe()).decode()
@@ -104,7 +104,7 @@ def test_any_value_gets_short_and_stays_json(value: Any, room: int) -> None:
 
 
 def test_all_messages_of_a_station_together_stay_within_their_octets() -> None:
-    told = Told()
+    told = LastMessages()
     for n in range(3 * TOLD_MAX):
         told.add(float(n), "NotifyReport", REPORT)
         told.add(float(n), "NotifyEvent", {"seqNo": n})

@@ -55,10 +55,10 @@ async def test_a_message_that_carries_the_number_is_a_part(
     reports = Reports()
     number, report = reports.expect()
     for odd in (None, "1", 1_000):
-        reports.heard(action, {**payload, "requestId": odd})
-    reports.heard("Heartbeat", {"requestId": number})
+        reports.on_message(action, {**payload, "requestId": odd})
+    reports.on_message("Heartbeat", {"requestId": number})
     assert not report.done()
-    reports.heard(action, {**payload, "requestId": number})
+    reports.on_message(action, {**payload, "requestId": number})
     assert await report == parts
 
 

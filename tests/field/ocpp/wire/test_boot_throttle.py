@@ -1,15 +1,15 @@
 """After a power cut all stations boot at once: so many are taken, the others wait a while, each a different one."""
 
-from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S, Storm
+from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S, BootThrottle
 
 
 def test_an_ordinary_day_keeps_nobody_waiting() -> None:
-    storm = Storm()
+    storm = BootThrottle()
     assert [storm.pending_s(f"s{n}", 1.01 * n * WINDOW_S / BOOTS_MAX) for n in range(5 * BOOTS_MAX)] == [0] * 5 * BOOTS_MAX
 
 
 def test_those_that_wait_take_no_place_and_all_are_taken_when_they_come_back() -> None:
-    storm, waiting, now_s, boots = Storm(), [f"CS{n:04}" for n in range(4 * BOOTS_MAX)], 0.0, 0
+    storm, waiting, now_s, boots = BootThrottle(), [f"CS{n:04}" for n in range(4 * BOOTS_MAX)], 0.0, 0
     while waiting:
         told = {name: storm.pending_s(name, now_s) for name in waiting}
         boots += len(waiting)
@@ -21,7 +21,7 @@ def test_those_that_wait_take_no_place_and_all_are_taken_when_they_come_back() -
 
 
 def test_a_station_is_told_the_same_wait_every_time_and_its_neighbours_others() -> None:
-    storm = Storm()
+    storm = BootThrottle()
     for n in range(BOOTS_MAX):
         storm.pending_s(f"s{n}", 0.0)
     waits = [storm.pending_s(f"CS{n}", 1.0) for n in range(200)]

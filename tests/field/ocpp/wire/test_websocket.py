@@ -21,7 +21,7 @@ from v2g_edge.field.ocpp.server import DEFLATE
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.websocket import BURST, SHORT_MAX, Message, Wire
 
-Told = list[tuple[str, Message]]
+LastMessages = list[tuple[str, Message]]
 Guest = Callable[[int], Coroutine[Any, Any, Any]]
 
 TEXT = st.text(max_size=300).map(lambda text: (text, Opcode.TEXT))
@@ -63,9 +63,9 @@ class Raw(asyncio.Protocol):
         return raw
 
 
-async def visit(guest: Guest, *, answer: bytes | None = None) -> Told:
+async def visit(guest: Guest, *, answer: bytes | None = None) -> LastMessages:
     """What a server heard of a guest, as (path, message). It says ``answer`` to every text."""
-    told: Told = []
+    told: LastMessages = []
 
     async def handle(ws: ServerConnection) -> None:
         assert isinstance(ws, Wire)

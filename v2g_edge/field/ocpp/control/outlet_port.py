@@ -60,7 +60,7 @@ class OutletPort:
             return "silent"
         if outlet.session is None:
             return "accepted" if permit.power_w == 0.0 else "rejected"
-        power_w, known = self._speakable(permit, version), self._station.skew.known
+        power_w, known = self._speakable(permit, version), self._station.clock_skew.known
         droop_w = self._droop(permit, power_w, version)
         before_w = outlet.watch.sent_w
         duration_s = max(int(permit.valid_for_s), 1)
@@ -90,14 +90,14 @@ class OutletPort:
         priority = SAFETY if outlet.watch.least_w < 0.0 <= power_w - droop_w else SETPOINT
         key, outcome = f"lease {wire.ocpp_evse}", None
         lease = self._lease(power_w, duration_s, outlet.shape)
-        finer = version == "2.1" and self._station.skew.known
-        if not finer:
-            outlet.finer.forget()
+        dynamic = version == "2.1" and self._station.clock_skew.known
+        if not dynamic:
+            outlet.dynamic.forget()
         else:
             if droop_w > 0.0:
                 lease = replace(lease, period=self._station.v21.droop_period(power_w, droop_w))
             now_s = self._clock.now_s()
-            outcome = await outlet.finer.say(connection, lease, now_s, priority=priority, key=key, timeout_s=self._patience_s)
+            outcome = await outlet.dynamic.send(connection, lease, now_s, priority=priority, key=key, timeout_s=self._patience_s)
         if outcome is not None:
             return outcome, droop_w
         outcome = await set_profile(
@@ -110,17 +110,20 @@ class OutletPort:
             key=key,
             timeout_s=self._patience_s,
         )
-        if finer:
-            outlet.finer.tried(connection, lease, outcome)
+        if dynamic:
+            outlet.dynamic.tried(connection, lease, outcome)
         return outcome, 0.0
 
     def _droop(self, permit: Permit, power_w: float, version: Version) -> float:
         """What may be commanded of a permitted droop: all where discharge is proven and the station follows, else nothing."""
         outlet, watch = self._outlet, self._outlet.watch
         takes = (
-            version == "2.1" and outlet.evse.discharge_by == "setpoint" and outlet.shape.unit == "W" and outlet.finer.takes_droop
+            version == "2.1"
+            and outlet.evse.discharge_by == "setpoint"
+            and outlet.shape.unit == "W"
+            and outlet.dynamic.takes_droop
         )
-        trusted = watch.proof == "proven" and watch.follows and self._silent < SILENT_MAX and self._station.skew.known
+        trusted = watch.proof == "proven" and watch.follows and self._silent < SILENT_MAX and self._station.clock_skew.known
         return permit.droop_w if takes and trusted and power_w == permit.power_w else 0.0
 
     def _note(self, outcome: Outcome, result: WriteResult, power_w: float, duration_s: int, droop_w: float) -> None:
@@ -146,7 +149,7 @@ class OutletPort:
         Where the station's clock is not known, no more than its default profile allows: a lease may come into force at any time.
         """
         outlet = self._outlet
-        if not self._station.skew.known:
+        if not self._station.clock_skew.known:
             log.warning("station_clock_unknown", evse=permit.evse, power_w=permit.power_w)
             return min(max(permit.power_w, 0.0), outlet.evse.fallback_w)
         if permit.power_w >= 0.0:
@@ -157,7 +160,7 @@ class OutletPort:
         if self._silent >= SILENT_MAX:
             log.warning("discharge_to_silent_station", evse=permit.evse, unanswered=self._silent)
             return 0.0
-        self._station.make.consult(outlet)
+        self._station.model.consult(outlet)
         return outlet.watch.allowed_w(permit.power_w, outlet.evse.min_discharge_w)
 
     async def _compare(self, connection: Connection, version: Version) -> None:
@@ -173,16 +176,16 @@ class OutletPort:
             log.warning("station_plans_otherwise", evse=outlet.evse.id, accepted_w=watch.sent_w, planned_w=planned)
             if self._drooping:
                 why = f"its schedule says {planned:.0f} W, the droop {watch.least_w:.0f} to {watch.most_w:.0f} W"
-                outlet.finer.refuse_droop(connection.identity, outlet.wire.ocpp_evse, why)
-        self._station.make.judged(outlet, before)
+                outlet.dynamic.refuse_droop(connection.identity, outlet.wire.ocpp_evse, why)
+        self._station.model.judged(outlet, before)
 
     @property
     def _patience_s(self) -> float:
-        return max(ANSWER_S, self._station.make.quirk.answers_within_s)
+        return max(ANSWER_S, self._station.model.quirk.answers_within_s)
 
     def _can_discharge(self, version: Version) -> bool:
         by = self._outlet.evse.discharge_by
-        if not self._station.make.quirk.discharges:
+        if not self._station.model.quirk.discharges:
             return False
         return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
 
@@ -192,7 +195,7 @@ class OutletPort:
             ocpp_evse=outlet.wire.ocpp_evse,
             transaction=outlet.session.transaction if outlet.session else "0",
             power_w=power_w,
-            start_wall_s=self._clock.wall_s() + self._station.skew.offset_s,
+            start_wall_s=self._clock.wall_s() + self._station.clock_skew.offset_s,
             duration_s=duration_s,
             phases=outlet.phases,
             setpoint=outlet.evse.discharge_by == "setpoint",

@@ -38,7 +38,7 @@ async def _ask_for_dynamic(connection: Connection, station: Station) -> None:
     results = outcome.payload.get("getVariableResult") or () if isinstance(outcome, Answered) else ()
     takes = any(str(result.get("attributeValue", "")).lower() == "true" for result in results)
     for outlet in station.outlets.values():
-        outlet.finer.takes_dynamic = takes
+        outlet.dynamic.takes_dynamic = takes
 
 
 async def _read_controls(connection: Connection, station: Station) -> None:
@@ -48,7 +48,7 @@ async def _read_controls(connection: Connection, station: Station) -> None:
         outcome = await connection.call("GetDERControl", {"requestId": request_id}, priority=BULK, timeout_s=BULK_S)
         if accepted(outcome):
             async with asyncio.timeout(BULK_S):
-                station.v21.took_all(await report)
+                station.v21.on_all(await report)
     except TimeoutError:
         log.warning("der_report_incomplete", station=connection.identity)
     finally:

@@ -55,7 +55,7 @@ class Onboarding:
                     await self.booted.wait()
             except TimeoutError:
                 log.info("station_reconnected_without_boot", station=self._station.settings.identity)
-        fresh, quirk = self.booted.is_set(), self._station.make.quirk
+        fresh, quirk = self.booted.is_set(), self._station.model.quirk
         if quirk.make_available:
             await self._make_available()
         for outlet in self._station.outlets.values():
@@ -68,7 +68,7 @@ class Onboarding:
 
     @property
     def _patience_s(self) -> float:
-        return max(TIMEOUT_S, self._station.make.quirk.answers_within_s)
+        return max(TIMEOUT_S, self._station.model.quirk.answers_within_s)
 
     async def _make_available(self) -> None:
         """The station as a whole: connector 0 of 1.6, no EVSE in 2.x."""
@@ -105,11 +105,11 @@ class Onboarding:
         return held is not False
 
     async def _configure(self) -> None:
-        for key, value in self._station.make.quirk.settings if self._version == "1.6" else ():
+        for key, value in self._station.model.quirk.settings if self._version == "1.6" else ():
             await self._change_16(key, value)
         interval = str(max(int(self._station.settings.meter_interval_s), 1))
         whole = (*MEASURANDS, PACK) if self._version == "1.6" else MEASURANDS
-        lists = (self._station.make.quirk.asks(names) for names in (whole, MEASURANDS, MEASURANDS[:1]))
+        lists = (self._station.model.quirk.asks(names) for names in (whole, MEASURANDS, MEASURANDS[:1]))
         for wanted in dict.fromkeys(lists):
             if self._version == "1.6":
                 done = await self._change_16("MeterValuesSampledData", ",".join(wanted))

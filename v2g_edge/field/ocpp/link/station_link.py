@@ -13,13 +13,13 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.outlet_port import OutletPort
 from v2g_edge.field.ocpp.link.onboarding import Onboarding
 from v2g_edge.field.ocpp.link.remote_start import start_waiting
-from v2g_edge.field.ocpp.station.energy_transfer import TELLING, tell_allowed
+from v2g_edge.field.ocpp.station.energy_transfer import TELLING, send_allowed_transfer
 from v2g_edge.field.ocpp.station.station import ROUTINE_TALK, Station
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.versions.v16 import V16
 from v2g_edge.field.ocpp.versions.v21 import V21
 from v2g_edge.field.ocpp.versions.v201 import V201
-from v2g_edge.field.ocpp.versions.version import Dialect
+from v2g_edge.field.ocpp.versions.version import VersionAdapter
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
 from v2g_edge.field.ocpp.wire.machine import Machine
@@ -29,10 +29,10 @@ from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
-DIALECTS: Final[Mapping[Version, type[Dialect]]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
+VERSION_ADAPTERS: Final[Mapping[Version, type[VersionAdapter]]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
 
 HANDLES: Final[dict[Version, frozenset[str]]] = {}
-"""What each dialect answers: one set for all stations."""
+"""What each adapter answers: one set for all stations."""
 
 PINGS: Final = 50
 """Pings that the link's loss is counted over."""
@@ -45,8 +45,8 @@ LOST_MAX: Final = 3
 class StationLink:
     """One configured station with at most one live link; the owner of its connection.
 
-    ``heard`` is told of the calls it took, but for what stations say all day. ``amend`` may take its time over an answer; the
-    station's other messages go on meanwhile.
+    ``on_message`` is called for each call that was taken, routine ones aside. ``amend`` may take its time over an answer;
+    the station's other messages go on meanwhile.
     """
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
@@ -55,11 +55,11 @@ class StationLink:
         self.connection: Connection | None = None
         self.amend: Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None = None
         self._amending: dict[asyncio.Task[None], Connection] = {}
-        self.heard: Callable[[str, str, dict[str, Any]], None] | None = None
+        self.on_message: Callable[[str, str, dict[str, Any]], None] | None = None
         self._board = board
         self._clock = clock
         self._store = store
-        self._dialect: Dialect | None = None
+        self._adapter: VersionAdapter | None = None
         self._onboarding: Onboarding | None = None
         self._task: asyncio.Task[None] | None = None
         self._pings: deque[bool] = deque(maxlen=PINGS)
@@ -70,11 +70,11 @@ class StationLink:
         """Run one link to its end. A link that still stands gives way: the station knows better than TCP whether it is dead."""
         identity = self.station.settings.identity
         old = self.connection
-        dialect = DIALECTS[version](self.station, self._clock.wall_s)
-        handles = HANDLES.setdefault(version, dialect.handles)
+        adapter = VERSION_ADAPTERS[version](self.station, self._clock.wall_s)
+        handles = HANDLES.setdefault(version, adapter.handles)
         machine = Machine(version, "central", prefix=prefix, strict=self.station.settings.strict, handles=handles)
         connection = Connection(ws, machine, self, identity)
-        self.connection, self._dialect, self._unanswered = connection, dialect, False
+        self.connection, self._adapter, self._unanswered = connection, adapter, False
         if old is not None:
             log.warning("station_link_taken_over", station=identity)
             old.ws.transport.abort()
@@ -97,11 +97,11 @@ class StationLink:
 
     def take_call(self, connection: Connection, call: CallIn) -> None:
         """Answer one call: read it, let the station take it in, and answer when what came of it is on disk."""
-        dialect = self._dialect
-        if connection is not self.connection or dialect is None:
+        adapter = self._adapter
+        if connection is not self.connection or adapter is None:
             connection.refuse(call.id, "GenericError", "this link was replaced by a newer one")
             return
-        if dialect.unwelcome(call.action):
+        if adapter.unwelcome(call.action):
             connection.refuse(
                 call.id, "SecurityError", "the boot is not accepted yet: send BootNotification, or what is asked for"
             )
@@ -110,7 +110,7 @@ class StationLink:
             told = [f"{problem.where}: {problem.what}" for problem in call.problems]
             log.warning("station_payload_odd", station=self.station.settings.identity, action=call.action, problems=told)
         try:
-            payload = dialect.answer(call.action, call.payload)
+            payload = adapter.answer(call.action, call.payload)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be read: {fault!r}")
             return
@@ -137,13 +137,13 @@ class StationLink:
         except ValueError as fault:  # it echoes what a lenient link let pass
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be answered: {fault}")
         self.station.remember_told(call.action, call.payload)
-        if self.heard is not None and call.action not in ROUTINE_TALK:
-            self.heard(self.station.settings.identity, call.action, call.payload)
+        if self.on_message is not None and call.action not in ROUTINE_TALK:
+            self.on_message(self.station.settings.identity, call.action, call.payload)
         if connection is not self.connection:
             return  # gone while the disk wrote
         if connection.version == "2.1" and call.action in TELLING:
             for outlet in self.station.outlets.values():
-                tell_allowed(connection, self.station.v21.site, outlet)
+                send_allowed_transfer(connection, self.station.v21.site, outlet)
         if self.station.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "StatusNotification":
@@ -158,8 +158,8 @@ class StationLink:
 
     def expect(self, requested: str) -> None:
         """A message was asked for (TriggerMessage): it is welcome also while the boot is pending."""
-        if self._dialect is not None:
-            self._dialect.asked.add("SignCertificate" if requested.startswith("Sign") else requested)
+        if self._adapter is not None:
+            self._adapter.asked.add("SignCertificate" if requested.startswith("Sign") else requested)
 
     def _booted(self, version: Version, *, accepted: bool) -> None:
         """A station that may go on is onboarded now; one that must wait is left alone until it boots again."""
@@ -180,9 +180,9 @@ class StationLink:
 
     def take_send(self, message: SendIn) -> None:
         """Unconfirmed messages: periodic event streams (2.1)."""
-        if isinstance(self._dialect, V21):
+        if isinstance(self._adapter, V21):
             try:
-                self._dialect.take_stream(message.payload)
+                self._adapter.take_stream(message.payload)
             except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
                 log.info("stream_unreadable", station=self.station.settings.identity, fault=repr(fault))
 
@@ -230,9 +230,9 @@ class StationLink:
             "vendor": station.identity.vendor,
             "model": station.identity.model,
             "firmware": station.identity.firmware,
-            "quirk": station.make.quirk.reason,
-            "clock_offset_s": station.skew.offset_s,
-            "clock_known": station.skew.known,
+            "quirk": station.model.quirk.reason,
+            "clock_offset_s": station.clock_skew.offset_s,
+            "clock_known": station.clock_skew.known,
             "outlets": [
                 {
                     "evse": outlet.evse.id,
@@ -244,7 +244,7 @@ class StationLink:
                 }
                 for outlet in station.outlets.values()
             ],
-            "told": station.told.describe(),
+            "told": station.last_messages.describe(),
         }
 
     async def stop(self) -> None:

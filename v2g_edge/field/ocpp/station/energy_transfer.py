@@ -1,5 +1,5 @@
 """Which ways of energy transfer a vehicle may use (ISO 15118-20 names, OCPP 2.1 Q01): both ways only where site, outlet and
-vehicle agree to discharge, else one way. Told to the station once for each transaction, and again when it changes.
+vehicle agree to discharge, else one way. LastMessages to the station once for each transaction, and again when it changes.
 """
 
 from typing import Any, Final
@@ -67,16 +67,16 @@ def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]
     return [mode for mode in offered if mode not in ONE_WAY] or [plain[mode] for mode in offered]
 
 
-def tell_allowed(connection: Connection, site: Site, outlet: Outlet) -> None:
+def send_allowed_transfer(connection: Connection, site: Site, outlet: Outlet) -> None:
     """Send what is allowed to the vehicle at an outlet, where it offers both ways and has not been told so yet."""
     session = outlet.session
     if session is None or not {session.needs.requested, *session.needs.available} & ONE_WAY.keys():
         return
     modes = allowed_modes(session.needs, gives=may_give(site, outlet), single_phase=outlet.phases == 1)
     told = (session.transaction, tuple(modes))
-    if told == outlet.finer.allowed:
+    if told == outlet.dynamic.allowed:
         return
-    outlet.finer.allowed = told
+    outlet.dynamic.allowed = told
     payload: dict[str, Any] = {"transactionId": session.transaction, "allowedEnergyTransfer": modes}
     answer = connection.start_call("NotifyAllowedEnergyTransfer", payload)
     answer.add_done_callback(

@@ -4,7 +4,7 @@ import math
 
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER, Shape
 from v2g_edge.field.ocpp.vocabulary.compliance import Watch
-from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import Finer
+from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import DynamicProfiles
 from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session, StatusReport
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
@@ -20,7 +20,7 @@ class Outlet:
         self.early_needs = Needs()
         self.ladder: tuple[Shape, ...] = LADDER
         self.shape = LADDER[0]
-        self.finer = Finer()
+        self.dynamic = DynamicProfiles()
         self.watch = Watch(evse.fallback_w)
         self.saved_s = -math.inf
         self.waits_for_start = False

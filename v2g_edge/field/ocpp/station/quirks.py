@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER, Shape, Unit
 from v2g_edge.field.ocpp.vocabulary.facts import Identity
-from v2g_edge.model.settings import Station
+from v2g_edge.model.settings import StationSettings
 
 
 class Quirk(Struct, frozen=True):
@@ -107,12 +107,12 @@ QUIRKS: Final = (
 )  # fmt: skip
 
 
-def quirk_of(identity: Identity, settings: Station) -> Quirk:
+def quirk_of(identity: Identity, settings: StationSettings) -> Quirk:
     """What is to be heeded at a station: its make's row, and what the site file says of it."""
     return with_settings(next((row for row in QUIRKS if row.fits(identity)), NO_QUIRK), settings)
 
 
-def with_settings(row: Quirk, settings: Station) -> Quirk:
+def with_settings(row: Quirk, settings: StationSettings) -> Quirk:
     """A row with what the site file says of one station on top. Discharge is off where either says so."""
     return replace(
         row,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.station.outlet import Outlet
-from v2g_edge.field.ocpp.station.station_model import Make
+from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.model.ports import ClockPort
@@ -37,9 +37,15 @@ class Sessions:
     """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the board."""
 
     def __init__(
-        self, make: Make, outlets: Mapping[int, Outlet], site: Site, board: Board, clock: ClockPort, store: TransactionStore
+        self,
+        make: StationModel,
+        outlets: Mapping[int, Outlet],
+        site: Site,
+        board: Board,
+        clock: ClockPort,
+        store: TransactionStore,
     ) -> None:
-        self._make = make
+        self._model = make
         self._outlets = outlets
         self._site = site
         self._board = board
@@ -50,7 +56,7 @@ class Sessions:
 
     def recall(self) -> None:
         """Sessions that were open go on until the station says otherwise."""
-        for session in reversed(self._store.open_sessions(self._make.station)):  # the newest is the one that runs
+        for session in reversed(self._store.open_sessions(self._model.station)):  # the newest is the one that runs
             outlet = next((o for o in self._outlets.values() if o.evse.id == session.evse), None)
             if outlet is not None and outlet.session is None:
                 self._open(outlet, session)
@@ -67,14 +73,14 @@ class Sessions:
             del self._seen[next(iter(self._seen))]
         outlet = self._outlet_of(event)
         if outlet is None and event.ocpp_evse:
-            log.warning("station_unknown_evse", station=self._make.station, evse=event.ocpp_evse)
+            log.warning("station_unknown_evse", station=self._model.station, evse=event.ocpp_evse)
             return True
         known = self._known(outlet, event.transaction)
         if known is not None and known.ended_wall_s is not None:
             later = event.at_wall_s is not None and event.at_wall_s > known.ended_wall_s
             if event.phase != "started" or not later:
                 return True  # late news of a transaction that is over: history
-            log.warning("transaction_id_used_again", station=self._make.station, transaction=event.transaction)
+            log.warning("transaction_id_used_again", station=self._model.station, transaction=event.transaction)
             known = None
         session = self._told(known, event, outlet.evse.id if outlet is not None else NOWHERE)
         if event.phase != "updated" or outlet is None or outlet.session is None:
@@ -95,7 +101,7 @@ class Sessions:
         """The transaction with what an event tells of it."""
         at_wall_s = event.at_wall_s if event.at_wall_s is not None else self._clock.wall_s()
         if known is None:
-            known = Session(self._make.station, event.transaction, evse, "", at_wall_s)
+            known = Session(self._model.station, event.transaction, evse, "", at_wall_s)
         vehicle, ended = self._vehicle(known.vehicle, event.vehicle), event.phase == "ended"
         session = replace(known, evse=evse or known.evse, vehicle=vehicle, seq=max(known.seq, event.seq))
         return replace(session, ended_wall_s=at_wall_s) if ended else session
@@ -124,12 +130,12 @@ class Sessions:
     def _end_forgotten(self) -> None:
         """The oldest transactions of no outlet, above ``OPEN_MAX``, are over."""
         running = {outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None}
-        waiting = [each for each in self._store.open_sessions(self._make.station) if each.transaction not in running]
+        waiting = [each for each in self._store.open_sessions(self._model.station) if each.transaction not in running]
         for each in waiting[:-OPEN_MAX]:
             self._store.save(replace(each, ended_wall_s=each.started_wall_s), lasting=True)
             log.warning("transaction_end_lost", evse=each.evse, transaction=each.transaction, next="")
 
-    def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:
+    def on_needs(self, ocpp_evse: int, needs: Needs) -> bool:
         """What the vehicle at an outlet needs; it may come before its transaction. False for an outlet we do not have."""
         outlet = self._outlets.get(ocpp_evse)
         if outlet is None:
@@ -152,18 +158,18 @@ class Sessions:
     def transaction_id(self, ocpp_evse: int, token: str, at_wall_s: float | None, meter_wh: int) -> int:
         """The id of a 1.6 transaction: the one given before when a station repeats its start, else a new one."""
         place = ocpp_evse if ocpp_evse in self._outlets else "elsewhere"  # one row each, however many a station makes up
-        key = f"start/{self._make.station}/{place}"
+        key = f"start/{self._model.station}/{place}"
         start = f"{readable(token)}/{at_wall_s}/{readable(meter_wh)}"
         number, _, last = self._store.fact(key).partition(" ")
         if last == start:
             return int(number)
         given = self._store.next_transaction()
-        while self._store.session(self._make.station, str(given)) is not None:
+        while self._store.session(self._model.station, str(given)) is not None:
             given = self._store.next_transaction()  # the station has one of this number from before our state was lost
         self._store.remember(key, f"{given} {start}")
         return given
 
-    def took_registers(self, outlet: Outlet, sample: Sample) -> None:
+    def on_registers(self, outlet: Outlet, sample: Sample) -> None:
         """The meter's registers belong to the session too; they reach the disk every few seconds."""
         if outlet.session is None or (sample.import_wh is None and sample.export_wh is None):
             return
@@ -181,7 +187,7 @@ class Sessions:
         number = event.ocpp_evse or self.evse_of(event.transaction)
         if number:
             return self._outlets.get(number)
-        stored = self._store.session(self._make.station, event.transaction)
+        stored = self._store.session(self._model.station, event.transaction)
         if stored is not None:
             return next((o for o in self._outlets.values() if o.evse.id == stored.evse), None)
         return next(iter(self._outlets.values())) if len(self._outlets) == 1 else None
@@ -189,7 +195,7 @@ class Sessions:
     def _known(self, outlet: Outlet | None, transaction: str) -> Session | None:
         if outlet is not None and outlet.session is not None and outlet.session.transaction == transaction:
             return outlet.session
-        return self._store.session(self._make.station, transaction)
+        return self._store.session(self._model.station, transaction)
 
     def _open(self, outlet: Outlet, session: Session, *, plugged: bool | None = None, begins: bool = False) -> None:
         evse = outlet.evse.id
@@ -223,7 +229,7 @@ class Sessions:
         """The needs as readings of now. What a wire cannot say at all, the site file says (1.6 and 2.0.1: discharge power)."""
         needs, now_s = session.needs, self._clock.now_s()
         gives_w = needs.max_discharge_w
-        if gives_w is None and self._make.version != "2.1":
+        if gives_w is None and self._model.version != "2.1":
             types = {kind.id: kind for kind in self._site.vehicle_types}
             vehicle = next((v for v in self._site.vehicles if v.id == session.vehicle), None)
             kind = types.get(vehicle.type) if vehicle else None

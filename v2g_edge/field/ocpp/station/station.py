@@ -14,20 +14,20 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.station.sessions import Sessions
 from v2g_edge.field.ocpp.station.station21 import Station21
-from v2g_edge.field.ocpp.station.station_model import Make
+from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
-from v2g_edge.field.ocpp.vocabulary.clock_skew import Skew
-from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import Finer
+from v2g_edge.field.ocpp.vocabulary.clock_skew import ClockSkew
+from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import DynamicProfiles
 from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, StatusReport
-from v2g_edge.field.ocpp.vocabulary.last_messages import Told
+from v2g_edge.field.ocpp.vocabulary.last_messages import LastMessages
 from v2g_edge.field.ocpp.vocabulary.reports import Reports
-from v2g_edge.field.ocpp.wire.boot_throttle import Storm
+from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
-from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.settings import StationSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import CommandState, Link
 
@@ -51,8 +51,8 @@ class Station:
         evses = {evse.id: evse for evse in site.evses}
         self.settings = settings
         self.outlets = {wire.ocpp_evse: Outlet(evses[wire.evse], wire) for wire in settings.outlets}
-        self.make = Make(settings, self.outlets, board, store)
-        self.sessions = Sessions(self.make, self.outlets, site, board, clock, store)
+        self.model = StationModel(settings, self.outlets, board, store)
+        self.sessions = Sessions(self.model, self.outlets, site, board, clock, store)
         self._site = site
         self._board = board
         self._clock = clock
@@ -60,35 +60,35 @@ class Station:
         self.reports = Reports(settings.identity)
         self.v21 = Station21(settings.identity, self.outlets, site, board, clock)
         self.tokens = Tokens(None)
-        self.storm = Storm()
+        self.boot_throttle = BootThrottle()
         self.authority: SiteCa | None = None
         self.encrypted = False
         self.signed = ""
-        self.told = Told()
+        self.last_messages = LastMessages()
         self._signed_s: deque[float] = deque(maxlen=SIGNED_MAX)
 
     @property
     def identity(self) -> Identity:
         """Who it says it is."""
-        return self.make.identity
+        return self.model.identity
 
     @property
-    def skew(self) -> Skew:
+    def clock_skew(self) -> ClockSkew:
         """How far its clock is from ours."""
-        return self.make.skew
+        return self.model.clock_skew
 
     @property
     def version(self) -> Version | None:
         """What it spoke last, None before its first link."""
-        return self.make.version
+        return self.model.version
 
     # The link
 
     def link_up(self, version: Version) -> None:
         """A link stands. Sessions that were open go on until the station says otherwise."""
-        self.make.version = version
+        self.model.version = version
         self.v21.link_up()
-        self.make.recall()
+        self.model.recall()
         self.sessions.recall()
         self.alive()
 
@@ -113,12 +113,12 @@ class Station:
 
     # What it says
 
-    def took_boot(self, identity: Identity) -> None:
+    def on_boot(self, identity: Identity) -> None:
         """The station started. What was set in it may be gone."""
-        self.make.took_identity(identity)
+        self.model.on_identity(identity)
         self.v21.booted()
         for outlet in self.outlets.values():
-            outlet.shape, outlet.finer = outlet.ladder[0], Finer()
+            outlet.shape, outlet.dynamic = outlet.ladder[0], DynamicProfiles()
             outlet.watch.restarted(self._clock.now_s())
             # Nothing that it was told counts as told any more: the writer says it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
@@ -130,7 +130,7 @@ class Station:
             firmware=identity.firmware,
         )
 
-    def took_status(self, report: StatusReport) -> None:
+    def on_status(self, report: StatusReport) -> None:
         """A status; evse 0 speaks for all outlets, and only of faults and availability: well again, each is what it said last."""
         for number, outlet in self.outlets.items():
             shown: StatusReport | None = None
@@ -147,53 +147,53 @@ class Station:
 
     def take_waiting(self) -> list[int]:
         """The outlets at which a vehicle has just been plugged in and waits for a remote start, each told once."""
-        waiting = [number for number, outlet in self.outlets.items() if outlet.waits_for_start and self.make.quirk.remote_start]
+        waiting = [number for number, outlet in self.outlets.items() if outlet.waits_for_start and self.model.quirk.remote_start]
         for outlet in self.outlets.values():
             outlet.waits_for_start = False
         return waiting
 
-    def took_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False) -> None:
+    def on_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False) -> None:
         """Meter values of an outlet. Only what is newer than what we have is the present; the rest is history."""
         outlet = self.outlets.get(ocpp_evse)
         if outlet is None:
             return
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
         for told in samples:
-            sample = told.registers_times(self.make.quirk.energy_factor)
+            sample = told.registers_times(self.model.quirk.energy_factor)
             if sample.at_wall_s is None:
                 continue
             if not offline:
-                self.skew.learn(sample.at_wall_s, wall_s, now_s)
-                self.make.keep_clock()
-            at_s = self.skew.sampled_s(sample.at_wall_s, wall_s, now_s)
+                self.clock_skew.learn(sample.at_wall_s, wall_s, now_s)
+                self.model.keep_clock()
+            at_s = self.clock_skew.sampled_s(sample.at_wall_s, wall_s, now_s)
             if at_s is not None:
                 self._measured(outlet, sample, at_s)
 
-    def took_session(self, event: SessionEvent) -> bool:
+    def on_session(self, event: SessionEvent) -> bool:
         """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
         if event.at_wall_s is not None and not event.offline:
-            self.skew.saw(event.at_wall_s, self._clock.wall_s())
-            self.make.keep_clock()
+            self.clock_skew.saw(event.at_wall_s, self._clock.wall_s())
+            self.model.keep_clock()
         return self.sessions.took(event)
 
-    def took_needs(self, ocpp_evse: int, needs: Needs) -> bool:
+    def on_needs(self, ocpp_evse: int, needs: Needs) -> bool:
         """What the vehicle at an outlet needs. False for an outlet we do not have."""
-        return self.sessions.took_needs(ocpp_evse, needs)
+        return self.sessions.on_needs(ocpp_evse, needs)
 
     def remember_told(self, action: str, payload: dict[str, Any]) -> None:
         """Keep the last reports, events and notifications for people to read."""
         if action not in ROUTINE_TALK:
-            self.told.add(self._clock.wall_s(), action, payload)
+            self.last_messages.add(self._clock.wall_s(), action, payload)
 
     def pending_s(self) -> int:
         """0 when a boot is accepted now, else how long the station shall wait."""
-        return self.storm.pending_s(self.settings.identity, self._clock.now_s())
+        return self.boot_throttle.pending_s(self.settings.identity, self._clock.now_s())
 
     def authorise(self, identifier: str) -> Token:
         """Whether an identifier may charge, until when, and the group it belongs to."""
         return self.tokens.find(identifier, self._clock.wall_s())
 
-    def took_request(self, csr_pem: str) -> bool:
+    def on_request(self, csr_pem: str) -> bool:
         """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link without TLS."""
         if self.authority is None or not self.encrypted:
             log.warning("certificate_request_refused", station=self.settings.identity, why="no site authority, or no TLS")
@@ -229,7 +229,7 @@ class Station:
         if "power_w" in changes and sample.power_w is not None:
             before = outlet.watch.proof
             outlet.watch.measured(sample.power_w, at_s)
-            self.make.judged(outlet, before)
+            self.model.judged(outlet, before)
         vehicle = state.vehicle
         if vehicle is not None:
             facts: dict[str, Any] = {}
@@ -239,7 +239,7 @@ class Station:
                 facts["pack_c"] = Reading(sample.pack_c, at_s)
             if facts:
                 self._board.update_vehicle(evse, **facts)
-        self.sessions.took_registers(outlet, sample)
+        self.sessions.on_registers(outlet, sample)
 
 
 def _newer(at_s: float, old: Measured) -> bool:

@@ -71,7 +71,7 @@ class Station21:
         self._alarms.clear()
         self._running.clear()
         self._priority.clear()
-        self.tell_priority()
+        self.send_priority()
         self.streams.clear()
         self.power_monitors.clear()
 
@@ -82,7 +82,7 @@ class Station21:
         alarm = next(iter(self._alarms.values()), "")
         return alarm or (CEASED if any(map(self._ceases, self._running)) else "")
 
-    def took_alarm(self, control: str, fault: str, *, ended: bool) -> None:
+    def on_alarm(self, control: str, fault: str, *, ended: bool) -> None:
         """The charger's own protection speaks: its outlets are faulted until every alarm has ended."""
         control, fault = readable(control), readable(fault)
         log.warning("der_alarm", station=self.identity, control=control, fault=fault, ended=ended)
@@ -93,7 +93,7 @@ class Station21:
             self._alarms[control if known else MORE] = f"DER {fault}"
         self._tell_fault()
 
-    def took_start_stop(self, control_id: str, superseded: list[str], *, started: bool) -> None:
+    def on_start_stop(self, control_id: str, superseded: list[str], *, started: bool) -> None:
         """A control began or ended. One that nobody knows counts as the worst kind."""
         control_id = readable(control_id)
         self._running.difference_update(map(readable, superseded))
@@ -105,7 +105,7 @@ class Station21:
         log.info("der_control", station=self.identity, control=control_id, started=started, ceases=self._ceases(control_id))
         self._tell_fault()
 
-    def took_report(self, report: dict[str, Any]) -> None:
+    def on_report(self, report: dict[str, Any]) -> None:
         """Grid-code settings, perhaps a part of them: what differs from the site's code denies export (design 4.7)."""
         for name in LISTS:
             for entry in report.get(name, ()):
@@ -120,12 +120,12 @@ class Station21:
         else:
             self._too_much = True
 
-    def took_all(self, parts: list[dict[str, Any]]) -> None:
+    def on_all(self, parts: list[dict[str, Any]]) -> None:
         """A whole report of everything: what is not in it any more is gone."""
         self._settings.clear()
         self._too_much = False
         for part in parts:
-            self.took_report(part)
+            self.on_report(part)
 
     def report(self) -> dict[str, Any]:
         """All that is known of the settings, as one report."""
@@ -158,7 +158,7 @@ class Station21:
 
     # Priority charging
 
-    def took_priority(self, transaction: str, *, activated: bool) -> None:
+    def on_priority(self, transaction: str, *, activated: bool) -> None:
         """Somebody at the station, or its owner, has it charge whatever our leases say."""
         if len(transaction) > TEXT_MAX:
             raise ValueError(f"the name of a transaction has at most {TEXT_MAX} signs, found {len(transaction)}")
@@ -168,7 +168,7 @@ class Station21:
         else:
             self._priority.pop(transaction, None)
         log.warning("priority_charging", station=self.identity, transaction=transaction, activated=activated)
-        self.tell_priority()
+        self.send_priority()
 
     def _forget_priority(self) -> None:
         """The oldest that runs at no outlet: it may be told before its transaction, and none says that it is over."""
@@ -178,7 +178,7 @@ class Station21:
             if spare is not None:
                 del self._priority[spare]
 
-    def tell_priority(self) -> None:
+    def send_priority(self) -> None:
         """Which outlets charge with priority; a transaction that is over does no more."""
         for outlet in self._outlets.values():
             priority = outlet.session is not None and outlet.session.transaction in self._priority
@@ -196,7 +196,7 @@ class Station21:
         outlet = self._outlets.get(ocpp_evse)
         if outlet is None or outlet.session is None:
             return {"status": "Rejected"}
-        return outlet.finer.pulled(outlet.session.transaction, self._clock.now_s())
+        return outlet.dynamic.pulled(outlet.session.transaction, self._clock.now_s())
 
     def open_stream(self, stream: int, monitor: int) -> bool:
         """A stream of a monitored value; only power that we asked for is of use."""

@@ -13,11 +13,11 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.station.quirks import NO_QUIRK, quirk_of, with_settings
 from v2g_edge.field.ocpp.station.store import TransactionStore
-from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, Skew
+from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, ClockSkew
 from v2g_edge.field.ocpp.vocabulary.compliance import Proof
 from v2g_edge.field.ocpp.vocabulary.facts import Identity
 from v2g_edge.field.ocpp.wire.messages import Version
-from v2g_edge.model.settings import Station
+from v2g_edge.model.settings import StationSettings
 
 log = structlog.get_logger()
 
@@ -29,22 +29,22 @@ NO_MORE: Final = "discharge/-"
 """Where it is remembered that there are so many."""
 
 
-class Make:
+class StationModel:
     """Who the station ``station`` is, as it said last, perhaps before our restart; and whether such stations discharge."""
 
-    def __init__(self, settings: Station, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore) -> None:
+    def __init__(self, settings: StationSettings, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore) -> None:
         self.station = settings.identity
         self.identity = Identity()
         self.quirk = with_settings(NO_QUIRK, settings)
         self.version: Version | None = None
-        self.skew = Skew()
+        self.clock_skew = ClockSkew()
         self._clock_kept_s: float | None = None
         self._settings = settings
         self._outlets = outlets
         self._board = board
         self._store = store
 
-    def took_identity(self, identity: Identity) -> None:
+    def on_identity(self, identity: Identity) -> None:
         """It booted and said who it is."""
         self.identity = identity
         self._store.remember(f"identity/{self.station}", msgspec.json.encode(identity).decode())
@@ -65,16 +65,16 @@ class Make:
 
     def keep_clock(self) -> None:
         """Remember how far its clock is from ours: after our restart its leases need not wait until it has shown it again."""
-        kept_s, offset_s = self._clock_kept_s, self.skew.offset_s
-        if self.skew.known and (kept_s is None or abs(kept_s - offset_s) > AGREE_S):
+        kept_s, offset_s = self._clock_kept_s, self.clock_skew.offset_s
+        if self.clock_skew.known and (kept_s is None or abs(kept_s - offset_s) > AGREE_S):
             self._clock_kept_s = offset_s
             self._store.remember(f"clock/{self.station}", str(offset_s))
 
     def _recall_clock(self) -> None:
         kept = self._store.fact(f"clock/{self.station}")
         if kept and self._clock_kept_s is None:
-            self._clock_kept_s = self.skew.offset_s = float(kept)
-            self.skew.known = True
+            self._clock_kept_s = self.clock_skew.offset_s = float(kept)
+            self.clock_skew.known = True
 
     def consult(self, outlet: Outlet) -> None:
         """What a sister has shown meanwhile: a proof where this one has none, a refutation in any case."""

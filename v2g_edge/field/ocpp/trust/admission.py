@@ -15,8 +15,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from v2g_edge.field.ocpp.trust.passwords import Passwords
-from v2g_edge.model.settings import Listener
-from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.settings import Listener, StationSettings
 
 FAILURES_MAX: Final = 5
 LOCKED_S: Final = 60.0

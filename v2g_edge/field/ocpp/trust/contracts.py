@@ -31,7 +31,7 @@ Payload = dict[str, Any]
 
 
 class Contracts:
-    """``amend`` takes its time over an answer that a dialect has given at once."""
+    """``amend`` takes its time over an answer that a adapter has given at once."""
 
     def __init__(self, ocsp: Ocsp, clock: ClockPort) -> None:
         self._ocsp = ocsp

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, Expired
-from v2g_edge.model.settings import Station
+from v2g_edge.model.settings import StationSettings
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Passwords:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def fits(self, station: Station, given: bytes) -> bool:
+    def fits(self, station: StationSettings, given: bytes) -> bool:
         """Whether ``given`` lets the station in. The first use of a new password ends the old one."""
         secret = _read(station)
         if not secret:
@@ -65,7 +65,7 @@ class Passwords:
                 return True
         return False
 
-    def begin(self, station: Station) -> str:
+    def begin(self, station: StationSettings) -> str:
         """A new password, accepted from now on beside the present one. ValueError where it cannot be changed."""
         if self._folder is None or not station.password_file:
             raise ValueError(
@@ -83,16 +83,16 @@ class Passwords:
         self._save(station.identity, replace(kept, pending=(*kept.pending, new)))
         return new
 
-    def drop(self, station: Station, new: str) -> None:
+    def drop(self, station: StationSettings, new: str) -> None:
         """The station did not take it."""
         kept = self._kept(station, _read(station))
         self._save(station.identity, replace(kept, pending=tuple(each for each in kept.pending if each != new)))
 
-    def changing(self, station: Station) -> bool:
+    def changing(self, station: StationSettings) -> bool:
         """Whether a new password was told and not used yet."""
         return bool(self._kept(station, _read(station)).pending)
 
-    def _kept(self, station: Station, secret: bytes) -> Kept:
+    def _kept(self, station: StationSettings, secret: bytes) -> Kept:
         of = hashlib.sha256(secret).hexdigest()
         if self._folder is None:
             return Kept(of)
@@ -123,7 +123,7 @@ class Passwords:
         return folder / f"{quote(identity, safe='')}.json"
 
 
-async def change(passwords: Passwords, station: Station, connection: Connection) -> dict[str, Any]:
+async def change(passwords: Passwords, station: StationSettings, connection: Connection) -> dict[str, Any]:
     """Tell a station a new password; nobody is shut out whatever it answers. ValueError where it has none to change."""
     new = passwords.begin(station)
     if connection.version == "1.6":
@@ -149,7 +149,7 @@ def _status(outcome: Outcome) -> str:
     return str(row.get("attributeStatus", row.get("status", "")))
 
 
-def _read(station: Station) -> bytes:
+def _read(station: StationSettings) -> bytes:
     try:
         return Path(station.password_file).read_bytes().strip() if station.password_file else b""
     except OSError:

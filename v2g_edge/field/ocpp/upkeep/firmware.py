@@ -193,7 +193,7 @@ def _gate(rollout: Rollout) -> Rollout:
     return replace(rollout, wave=rollout.wave + 1)
 
 
-def took_status(rollout: Rollout, station: str, status: str, request: int | None) -> Rollout:
+def on_status(rollout: Rollout, station: str, status: str, request: int | None) -> Rollout:
     """A firmware status. One of another request is not about this roll-out; plain 1.6 names none."""
 
     def heard(member: Member) -> Member:
@@ -211,7 +211,7 @@ def took_status(rollout: Rollout, station: str, status: str, request: int | None
     return _changed(rollout, station, heard)
 
 
-def took_boot(rollout: Rollout, station: str, firmware: str) -> Rollout:
+def on_boot(rollout: Rollout, station: str, firmware: str) -> Rollout:
     """A station has started, with this version."""
     expected = rollout.update.version
 
@@ -230,7 +230,7 @@ def took_boot(rollout: Rollout, station: str, firmware: str) -> Rollout:
     return _changed(rollout, station, heard)
 
 
-def took_refusal(rollout: Rollout, station: str, why: str) -> Rollout:
+def on_refusal(rollout: Rollout, station: str, why: str) -> Rollout:
     """It does not take the request."""
     return _changed(rollout, station, lambda member: replace(member, phase="failed", why=f"refused: {why}"))
 

@@ -23,8 +23,7 @@ from v2g_edge.field.ocpp.upkeep.certificate_renewal import Renewals
 from v2g_edge.field.ocpp.upkeep.certificates import LOOK_S, Certificates
 from v2g_edge.field.ocpp.upkeep.rollouts import Rollouts
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.settings import Listener, OcppSettings
-from v2g_edge.model.settings import Station as StationSettings
+from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
 
 log = structlog.get_logger()
 
@@ -50,7 +49,7 @@ SITE_OPERATIONS: Final = {
 DAY_S: Final = 86_400.0
 
 
-class Chores:
+class Maintenance:
     """Owns what is beside the links. ``start`` after the links are there; ``stop`` ends what it does."""
 
     def __init__(
@@ -85,12 +84,12 @@ class Chores:
         self._rollouts = Rollouts(links, board, self._clock, self._store)
         self._renewals = Renewals(links, self.admission, self._clock, self._renew_s)
         for link in links.values():
-            link.heard, link.amend = self._heard, self._contracts.amend
+            link.on_message, link.amend = self._on_message, self._contracts.amend
         self._find_authority()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp chores")
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp maintenance")
 
-    def _heard(self, identity: str, action: str, payload: dict[str, Any]) -> None:
-        self._links[identity].station.reports.heard(action, payload)
+    def _on_message(self, identity: str, action: str, payload: dict[str, Any]) -> None:
+        self._links[identity].station.reports.on_message(action, payload)
         if self._rollouts is not None:
             self._rollouts.took(identity, action, payload)
 

@@ -85,10 +85,10 @@ class Operations:
         return told
 
     def _retry_discharge(self, station: str, engineer: str) -> dict[str, Any]:
-        make = self._links[station].station.make
+        make = self._links[station].station.model
         make.forget_proof(engineer)
         for link in self._links.values():
-            link.station.make.recall()
+            link.station.model.recall()
         return {"outcome": "answered", "payload": {"make": make.identity.kind(), "discharge": make.proof()}}
 
     def _first_profile(self, station: str, version: Version, params: Params) -> dict[str, Any]:

@@ -113,11 +113,11 @@ class Rollouts:
         if rollout is None or rollout.state == "finished":
             return
         if action == "BootNotification":
-            self._put(firmware.took_boot(rollout, station, self._links[station].station.identity.firmware))
+            self._put(firmware.on_boot(rollout, station, self._links[station].station.identity.firmware))
         elif action in STATUSES:
             request = payload.get("requestId")
             status = str(payload.get("status", ""))
-            self._put(firmware.took_status(rollout, station, status, request if isinstance(request, int) else None))
+            self._put(firmware.on_status(rollout, station, status, request if isinstance(request, int) else None))
 
     def step(self) -> None:
         """Go on by the time that has passed since the last step."""
@@ -192,12 +192,12 @@ class Rollouts:
         try:
             outcome = await connection.call(action, payload)
         except ValueError as fault:  # what was given does not fit the version's schema
-            self._put(firmware.took_refusal(self._present(), ask.station, str(fault)))
+            self._put(firmware.on_refusal(self._present(), ask.station, str(fault)))
             return
         if isinstance(outcome, Expired) and not outcome.sent:
             self._put(firmware.not_sent(self._present(), ask.station))
         elif (why := _refused(outcome)) is not None:
-            self._put(firmware.took_refusal(self._present(), ask.station, why))
+            self._put(firmware.on_refusal(self._present(), ask.station, why))
 
     def _put(self, after: Rollout) -> None:
         """Keep it, tell what has become of it, and write it down where more than time has passed."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.trust.tokens import V16_STATUS
-from v2g_edge.field.ocpp.versions.version import Dialect, Payload, named
+from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
 from v2g_edge.field.ocpp.vocabulary.facts import Identity, SessionEvent, StatusReport, readable
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
@@ -30,7 +30,7 @@ _HARMLESS: Final = frozenset({"NoError", "WeakSignal", "ReaderFailure", "LocalLi
 """Error codes that leave the power path alone (OCPP 1.6 7.6)."""
 
 
-class V16(Dialect):
+class V16(VersionAdapter):
     """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
 
     version = "1.6"
@@ -63,26 +63,26 @@ class V16(Dialect):
     def _status(self, payload: Payload) -> Payload:
         status, error = _STATUS.get(payload["status"], "unknown"), readable(payload.get("errorCode", "NoError"))
         fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
-        self._station.took_status(StatusReport(int(payload["connectorId"]), 0, status, fault))
+        self._station.on_status(StatusReport(int(payload["connectorId"]), 0, status, fault))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
         connector, transaction = int(payload["connectorId"]), payload.get("transactionId")
         if transaction is not None and not self._station.sessions.evse_of(str(transaction)):
             # No link carried its start, or we forgot: a running transaction may show itself by nothing but its meter values.
-            self._station.took_session(SessionEvent("updated", str(transaction), connector, None))
-        self._station.took_samples(connector, read_samples(payload["meterValue"]))
+            self._station.on_session(SessionEvent("updated", str(transaction), connector, None))
+        self._station.on_samples(connector, read_samples(payload["meterValue"]))
         return {}
 
     def _start(self, payload: Payload) -> Payload:
         at_wall_s, connector, token = parse_wall(payload["timestamp"]), int(payload["connectorId"]), str(payload["idTag"])
         number = self._station.sessions.transaction_id(connector, token, at_wall_s, payload["meterStart"])
-        self._station.took_session(SessionEvent("started", str(number), connector, at_wall_s, vehicle=token, plugged=True))
+        self._station.on_session(SessionEvent("started", str(number), connector, at_wall_s, vehicle=token, plugged=True))
         return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: Payload) -> Payload:
         transaction = str(payload["transactionId"])
         connector = self._station.sessions.evse_of(transaction)
-        self._station.took_samples(connector, read_samples(payload.get("transactionData")))
-        self._station.took_session(SessionEvent("ended", transaction, connector, parse_wall(payload["timestamp"])))
+        self._station.on_samples(connector, read_samples(payload.get("transactionData")))
+        self._station.on_session(SessionEvent("ended", transaction, connector, parse_wall(payload["timestamp"])))
         return self._authorize(payload) if "idTag" in payload else {}

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, ClassVar, Final
 
 from v2g_edge.field.ocpp.station.station import Station
-from v2g_edge.field.ocpp.versions.version import Dialect, Payload, named
+from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
 from v2g_edge.field.ocpp.vocabulary.compliance import TOLERANCE_W
 from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport, readable
@@ -36,7 +36,7 @@ MODES_MAX: Final = 32
 _IDENTITIES: Final = ("EVCCID", "VIN", "MacAddress")
 
 
-class V201(Dialect):
+class V201(VersionAdapter):
     """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
 
     version: ClassVar[Version] = "2.0.1"
@@ -83,11 +83,11 @@ class V201(Dialect):
     def _status(self, payload: Payload) -> Payload:
         status = _STATUS.get(payload["connectorStatus"], "unknown")
         fault = "Faulted" if status == "faulted" else ""
-        self._station.took_status(StatusReport(int(payload["evseId"]), int(payload["connectorId"]), status, fault))
+        self._station.on_status(StatusReport(int(payload["evseId"]), int(payload["connectorId"]), status, fault))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
-        self._station.took_samples(int(payload["evseId"]), read_samples(payload["meterValue"]))
+        self._station.on_samples(int(payload["evseId"]), read_samples(payload["meterValue"]))
         return {}
 
     def _event(self, payload: Payload) -> Payload:
@@ -102,11 +102,11 @@ class V201(Dialect):
             if component["name"] == "ConnectedEV" and name == "Temperature":
                 pack_c = _finite(datum["actualValue"])
                 sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c)
-                self._station.took_samples(where.get("id", 0), [sample])
+                self._station.on_samples(where.get("id", 0), [sample])
             elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and (where or component["name"] == WHOLE):
                 status = _STATUS[datum["actualValue"]]
                 fault = "Faulted" if status == "faulted" else ""
-                self._station.took_status(StatusReport(where.get("id", 0), where.get("connectorId", 0), status, fault))
+                self._station.on_status(StatusReport(where.get("id", 0), where.get("connectorId", 0), status, fault))
         return {}
 
     def _failed(self, _payload: Payload) -> Payload:
@@ -130,13 +130,13 @@ class V201(Dialect):
             plugged=None if state is None else state != "Idle",
         )
         number = event.ocpp_evse or self._station.sessions.evse_of(event.transaction)
-        self._station.took_session(event)
-        self._station.took_samples(number, read_samples(payload.get("meterValue")), offline=offline)
+        self._station.on_session(event)
+        self._station.on_samples(number, read_samples(payload.get("meterValue")), offline=offline)
         return self._authorize(payload) if "idToken" in payload else {}
 
     def _charging_needs(self, payload: Payload) -> Payload:
         needs = read_needs(payload["chargingNeeds"])
-        return {"status": "Accepted" if self._station.took_needs(int(payload["evseId"]), needs) else "Rejected"}
+        return {"status": "Accepted" if self._station.on_needs(int(payload["evseId"]), needs) else "Rejected"}
 
     def _report_profiles(self, payload: Payload) -> Payload:
         parts, more = payload["chargingProfile"], payload.get("tbc") is True

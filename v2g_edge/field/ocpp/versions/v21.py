@@ -47,16 +47,16 @@ class V21(V201):
 
     def _der_alarm(self, payload: Payload) -> Payload:
         fault = str(payload.get("gridEventFault") or payload["controlType"])
-        self._station.v21.took_alarm(payload["controlType"], fault, ended=payload.get("alarmEnded") is True)
+        self._station.v21.on_alarm(payload["controlType"], fault, ended=payload.get("alarmEnded") is True)
         return {}
 
     def _der_start_stop(self, payload: Payload) -> Payload:
         superseded = payload.get("supersededIds") or []
-        self._station.v21.took_start_stop(payload["controlId"], superseded, started=payload["started"] is not False)
+        self._station.v21.on_start_stop(payload["controlId"], superseded, started=payload["started"] is not False)
         return {}
 
     def _priority(self, payload: Payload) -> Payload:
-        self._station.v21.took_priority(payload["transactionId"], activated=payload["activated"] is not False)
+        self._station.v21.on_priority(payload["transactionId"], activated=payload["activated"] is not False)
         return {}
 
     def _authorize(self, payload: Payload) -> Payload:
@@ -68,7 +68,7 @@ class V21(V201):
     def _transaction(self, payload: Payload) -> Payload:
         answer = super()._transaction(payload)
         answer.pop("allowedEnergyTransfer", None)  # the answer to a transaction has no such word
-        self._station.v21.tell_priority()
+        self._station.v21.send_priority()
         return answer
 
     def _charging_schedule(self, payload: Payload) -> Payload:
@@ -85,7 +85,7 @@ class V21(V201):
         return answer
 
     def _der_report(self, payload: Payload) -> Payload:
-        self._station.v21.took_report(payload)
+        self._station.v21.on_report(payload)
         self._station.reports.took(payload["requestId"], [payload], more=payload.get("tbc") is True)
         return {}
 
@@ -107,7 +107,7 @@ class V21(V201):
         base_s = parse_wall(payload["basetime"])
         if evse and base_s is not None:
             samples = [Sample(base_s + float(point["t"]), power_w=float(point["v"])) for point in payload["data"]]
-            self._station.took_samples(evse, samples)
+            self._station.on_samples(evse, samples)
 
 
 def least_w(schedule: Payload, phases: int) -> float:

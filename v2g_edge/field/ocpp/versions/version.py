@@ -23,10 +23,10 @@ HEARTBEAT_S: Final = 300
 """A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at least one a day."""
 
 _WHILE_PENDING: Final = frozenset({"BootNotification", "NotifyReport"})
-"""A report comes only when somebody asked for it; what else was triggered stands in ``Dialect.asked``."""
+"""A report comes only when somebody asked for it; what else was triggered stands in ``VersionAdapter.asked``."""
 
 
-class Dialect(ABC):
+class VersionAdapter(ABC):
     """Incoming messages of one station. KeyError, TypeError or ValueError where a lenient link let an unreadable payload pass."""
 
     version: ClassVar[Version]
@@ -79,7 +79,7 @@ class Dialect(ABC):
     def _status(self, payload: Payload) -> Payload: ...
 
     def _boot(self, payload: Payload) -> Payload:
-        self._station.took_boot(self._who(payload))
+        self._station.on_boot(self._who(payload))
         wait_s = self._station.pending_s()
         self._pending_until_wall_s = self._wall_s() + wait_s
         status = "Pending" if wait_s else "Accepted"
@@ -96,7 +96,7 @@ class Dialect(ABC):
         if kind != OURS:
             log.warning("certificate_request_refused", station=self._station.settings.identity, why=f"no {kind} is issued here")
             return {"status": "Rejected"}
-        return {"status": "Accepted" if self._station.took_request(str(payload["csr"])) else "Rejected"}
+        return {"status": "Accepted" if self._station.on_request(str(payload["csr"])) else "Rejected"}
 
 
 def named(payload: Payload, *keys: str) -> Identity:

@@ -22,7 +22,7 @@ JUMP_S: Final = 30.0
 """So far from what was known it is another time, or history: a lease that begins half a minute late does no harm."""
 
 
-class Skew:
+class ClockSkew:
     """Offset of one station's clock: ``offset_s`` is its clock minus ours."""
 
     __slots__ = ("_seen", "known", "offset_s")

@@ -45,7 +45,7 @@ class Standing(Struct, frozen=True):
     until_s: float
 
 
-class Finer:
+class DynamicProfiles:
     """What one outlet takes of this, and the dynamic lease that stands there. ``takes_dynamic`` once the station has said so.
 
     ``allowed``: the transaction and the ways of energy transfer that were told last (``v2x``).
@@ -57,7 +57,7 @@ class Finer:
         self._wanted: dict[str, Any] = {}
         self.allowed: tuple[str, tuple[str, ...]] | None = None
 
-    async def say(
+    async def send(
         self, connection: Connection, lease: Lease, now_s: float, *, priority: int, key: str, timeout_s: float
     ) -> Outcome | None:
         """Put the lease to the station; None where a plain one must be tried (then ``tried`` is to be told of it)."""

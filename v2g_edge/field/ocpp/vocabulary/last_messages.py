@@ -28,7 +28,7 @@ DEPTH_MAX: Final = 12
 _encode = msgspec.json.Encoder().encode
 
 
-class Told:
+class LastMessages:
     """The messages as JSON: a tenth of what they take as objects."""
 
     __slots__ = ("_kept", "_octets")

@@ -24,7 +24,7 @@ _PARTS: Final = {
     "NotifyReport": "reportData", "NotifyMonitoringReport": "monitor", "NotifyDisplayMessages": "messageInfo",
     "NotifyCustomerInformation": "data",
 }  # fmt: skip
-"""Where the content is; a ReportDERControl is content as a whole, and ReportChargingProfiles are read by the dialect."""
+"""Where the content is; a ReportDERControl is content as a whole, and ReportChargingProfiles are read by the adapter."""
 
 OCTETS_MAX: Final = 2 << 20
 PARTS_MAX: Final = 20_000
@@ -76,7 +76,7 @@ class Reports:
         waiting = self._waiting.pop(request_id, None)
         return waiting.parts if waiting is not None else []
 
-    def heard(self, action: str, payload: Mapping[str, Any]) -> None:
+    def on_message(self, action: str, payload: Mapping[str, Any]) -> None:
         """A message that may be a part."""
         request_id = payload.get("requestId")
         if not isinstance(request_id, int) or request_id not in self._waiting:

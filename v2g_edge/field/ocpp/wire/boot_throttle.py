@@ -13,7 +13,7 @@ SPREAD_S: Final = 20
 """A station told Pending boots again after 5 to 24 s, by its name: no second storm (lbbrhzn/ocpp #1096)."""
 
 
-class Storm:
+class BootThrottle:
     """Shared by all stations."""
 
     def __init__(self) -> None:

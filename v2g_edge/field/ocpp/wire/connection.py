@@ -29,7 +29,7 @@ NONSENSE_CLOSE: Final = 1008
 """RFC 6455 7.4.1: a type of data that cannot be accepted (OCPP-J is text), and a violated policy."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """Who answers for a connection."""
 
     def take_call(self, connection: "Connection", call: CallIn) -> None:
@@ -50,7 +50,7 @@ class Connection:
 
     __slots__ = ("_deadline_s", "_loop", "_machine", "_owner", "_sending", "_strays", "_timer", "_waiting", "identity", "ws")
 
-    def __init__(self, ws: Wire, machine: Machine, owner: Owner, identity: str) -> None:
+    def __init__(self, ws: Wire, machine: Machine, owner: ConnectionOwner, identity: str) -> None:
         self.ws = ws
         self.identity = identity
         self._machine = machine

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from v2g_edge.field.ocpp.wire.schemas import Problem
+from v2g_edge.field.ocpp.wire.schemas import SchemaProblem
 
 MessageId: TypeAlias = str | int
 """A string by the specification; a lenient station may use numbers, which go back as they came."""
@@ -19,7 +19,7 @@ class CallIn(Struct, frozen=True, gc=False):
     id: MessageId
     action: str
     payload: dict[str, Any]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[SchemaProblem, ...] = ()
 
 
 class SendIn(Struct, frozen=True, gc=False):
@@ -27,7 +27,7 @@ class SendIn(Struct, frozen=True, gc=False):
 
     action: str
     payload: dict[str, Any]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[SchemaProblem, ...] = ()
 
 
 class Answered(Struct, frozen=True, gc=False):
@@ -36,7 +36,7 @@ class Answered(Struct, frozen=True, gc=False):
     id: str
     action: str
     payload: dict[str, Any]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[SchemaProblem, ...] = ()
     late: bool = False
 
 

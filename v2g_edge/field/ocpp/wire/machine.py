@@ -31,7 +31,7 @@ from v2g_edge.field.ocpp.wire.events import (
 )
 from v2g_edge.field.ocpp.wire.messages import SENDS, Role, Version, incoming_actions, known_actions
 from v2g_edge.field.ocpp.wire.queue import ROUTINE, SAFETY, SETPOINT, Outgoing, Queue
-from v2g_edge.field.ocpp.wire.schemas import Problem, may_be_empty, problems
+from v2g_edge.field.ocpp.wire.schemas import SchemaProblem, may_be_empty, problems
 
 TIMEOUT_S: Final = 30.0
 """Default deadline of a call: stations answer within 30 s or not at all (six independent ones, reference ocpp.md)."""
@@ -297,5 +297,5 @@ _RECEIVERS: Final[dict[int, Callable[[Machine, list[Any], float], None]]] = {
 }
 
 
-def _told(wrong: tuple[Problem, ...]) -> str:
+def _told(wrong: tuple[SchemaProblem, ...]) -> str:
     return "; ".join(f"{problem.where or 'payload'}: {problem.what}" for problem in wrong)

@@ -32,7 +32,7 @@ _CODES: Final = {
 """Violated keyword → error code (OCPP 2.0.1 Part 4 table 9); every other keyword bounds a value: PropertyConstraintViolation."""
 
 
-class Problem(msgspec.Struct, frozen=True):
+class SchemaProblem(msgspec.Struct, frozen=True):
     """One violation: the error ``code`` it answers to, ``where`` in the payload, and ``what`` is wrong."""
 
     code: str
@@ -61,7 +61,7 @@ def may_be_empty(version: Version, action: str) -> bool:
     return validator(version, action, "response").is_valid({})
 
 
-def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[Problem, ...]:
+def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[SchemaProblem, ...]:
     """What is wrong with ``payload``; empty when it conforms. At most ``PROBLEMS_MAX``, the first ones found."""
     check = validator(version, action, kind)
     try:
@@ -69,14 +69,14 @@ def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[P
             return ()
         return _listed(check, payload)
     except ValueError as fault:  # nested deeper than the validator walks, or a number no JSON can hold
-        return (Problem("FormatViolation", "", str(fault)[:200]),)
+        return (SchemaProblem("FormatViolation", "", str(fault)[:200]),)
 
 
-def _listed(check: Validator, payload: Any) -> tuple[Problem, ...]:
+def _listed(check: Validator, payload: Any) -> tuple[SchemaProblem, ...]:
     found = []
     for error in check.iter_errors(payload):
         code = _CODES.get(error.kind.name, "PropertyConstraintViolation")
-        found.append(Problem(code, ".".join(str(step) for step in error.instance_path), error.message[:200]))
+        found.append(SchemaProblem(code, ".".join(str(step) for step in error.instance_path), error.message[:200]))
         if len(found) == PROBLEMS_MAX:
             break
     return tuple(found)
