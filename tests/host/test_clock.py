@@ -1,7 +1,11 @@
 """Clocks: monotonic time never goes back, a scaled clock runs as many times faster as it says."""
 
 import asyncio
+from pathlib import Path
 
+import pytest
+
+from v2g_edge.host import clockstate
 from v2g_edge.host.clock import LoopClock, SystemClock
 
 
@@ -31,3 +35,26 @@ async def test_the_system_clock_moves_forward_and_knows_whether_it_is_synchronis
     assert clock.now_s() >= before_s + 0.01
     assert clock.wall_s() > 1.7e9
     assert clock.synced() in {True, False}
+
+
+def test_a_daemon_that_may_not_ask_the_kernel_reads_what_another_unit_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clockstate.Kernel, "read", lambda _kernel: None)
+    state = tmp_path / "state"
+    clock = SystemClock(state)
+    assert not clock.synced()
+    clockstate.write(state, True, clock.now_s())
+    assert clock.synced()
+    clockstate.write(state, False, clock.now_s())
+    assert not clock.synced()
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("text", ["", "1", "1 x", "1 nan", "1 95.0", "1 101.0", "yes 100.0", "1 100.0 1", "\N{DEGREE SIGN} 1"])
+def test_an_old_or_odd_line_says_that_the_clock_is_not_synchronised(tmp_path: Path, text: str) -> None:
+    state = tmp_path / "state"
+    state.write_text("1 100.0\n", encoding="utf-8")
+    assert clockstate.read(state, 100.4)
+    state.write_text(text, encoding="utf-8")
+    assert not clockstate.read(state, 100.4)

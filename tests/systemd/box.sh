@@ -26,7 +26,12 @@ cat >"$root/opt/v2g-edge/bin/v2g-edge" <<'END'
 #!/bin/sh
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/v2g-edge/lib:/opt/v2g-edge/lib/packages exec /usr/bin/python3 -m v2g_edge.cli "$@"
 END
-chmod 755 "$root/opt/v2g-edge/bin/v2g-edge"
+cat >"$root/opt/v2g-edge/bin/python3" <<'END'
+#!/bin/sh
+[ "$1" = -I ] && shift
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/v2g-edge/lib:/opt/v2g-edge/lib/packages exec /usr/bin/python3 -P "$@"
+END
+chmod 755 "$root/opt/v2g-edge/bin/v2g-edge" "$root/opt/v2g-edge/bin/python3"
 cp "$here"/systemd/*.service "$root/etc/systemd/system/"
 mkdir -p "$root/etc/sysusers.d" "$root/etc/tmpfiles.d"
 cp "$here/systemd/v2g-edge.sysusers.conf" "$root/etc/sysusers.d/v2g-edge.conf"

@@ -1,5 +1,6 @@
 """The units as systemd itself reads them, without starting anything: this runs wherever systemd's programs are installed."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -7,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from v2g_edge.cli.main import parser
+from v2g_edge.host.clock import STATE
 from v2g_edge.model.settings import HostSettings
 from v2g_edge.model.site import SafetySettings
 
 FOLDER = Path("systemd")
 UNITS = sorted(FOLDER.glob("*.service"))
 PROGRAM = "/opt/v2g-edge/bin/v2g-edge"
-EXPOSURE_MAX = {"v2g-edge.service": 21, "v2g-edge-failsafe.service": 16}
-"""Tenths of systemd's exposure level, 0 (closed) to 100 (open): what it was when the units were made."""
+PYTHON = "/opt/v2g-edge/bin/python3"
+EXPOSURE_MAX = {"v2g-edge.service": 15, "v2g-edge-failsafe.service": 15, "v2g-edge-clock.service": 10}
+"""Tenths of systemd's exposure level, 0 (closed) to 100 (open), that a unit may have."""
 
 
 def settings_of(unit: Path) -> dict[str, list[str]]:
@@ -32,8 +35,9 @@ def installed(tmp_path: Path) -> Path:
     """The units with a program that is there; nothing else is changed."""
     for unit in UNITS:
         text = unit.read_text(encoding="utf-8")
-        assert PROGRAM in text
-        (tmp_path / unit.name).write_text(text.replace(PROGRAM, sys.executable), encoding="utf-8")
+        assert PROGRAM in text or PYTHON in text
+        there = text.replace(PROGRAM, sys.executable).replace(PYTHON, sys.executable)
+        (tmp_path / unit.name).write_text(there, encoding="utf-8")
     return tmp_path
 
 
@@ -74,6 +78,9 @@ def test_the_commands_of_the_units_are_commands_of_the_program(unit: Path) -> No
     assert lines
     for line in lines:
         program, *words = line.split()
+        if program == PYTHON:
+            assert importlib.util.find_spec(words[words.index("-m") + 1]) is not None
+            continue
         assert program == PROGRAM
         parser(words[0]).parse_args(words)
 
@@ -97,7 +104,23 @@ def test_the_units_and_the_settings_agree() -> None:
     assert 3 * HostSettings().tick_s < float(unit["WatchdogSec"][0]) < SafetySettings().lease_s
     assert unit["RestartPreventExitStatus"] == ["2"]
     assert unit["OnFailure"] == ["v2g-edge-failsafe.service"]
-    assert "ProtectClock" not in unit
+    assert unit["ProtectClock"] == ["yes"]
+    assert "v2g-edge-clock.service" in unit["Wants"][0].split()  # or the daemon would take its clock for a wrong one
+    writer = settings_of(FOLDER / "v2g-edge-clock.service")
+    assert Path("/run") / writer["RuntimeDirectory"][0] / "state" == STATE
+    assert writer["ExecStart"][0].split()[-1] == str(STATE)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_no_unit_leaves_its_memory_on_the_disk(unit: Path) -> None:
+    """An image of the memory holds passwords and keys."""
+    assert settings_of(unit)["LimitCORE"] == ["0"]
+
+
+@pytest.mark.parametrize("name", ["v2g-edge.service", "v2g-edge-failsafe.service"])
+def test_what_the_daemon_writes_is_its_own_alone(name: str) -> None:
+    """Members of its group may ask the control socket; the state folder holds keys."""
+    assert settings_of(FOLDER / name)["UMask"] == ["0077"]
 
 
 def test_the_user_is_made_as_systemd_reads_it(tmp_path: Path) -> None:

@@ -1,21 +1,22 @@
-"""Clocks. The only file of the product that reads one."""
+"""Clocks of the daemon."""
 
 import asyncio
-import ctypes
 import time
+from pathlib import Path
 from typing import Final
 
-TIME_ERROR: Final = 5
-"""What adjtimex(2) returns while the kernel's clock is not synchronised."""
+from v2g_edge.host import clockstate
+
+STATE: Final = Path("/run/v2g-edge-clock/state")
+"""Where v2g-edge-clock.service writes what the kernel says, for a daemon that may not ask by itself (``ProtectClock=``)."""
 
 
 class SystemClock:
-    """The machine's own clocks. ``synced`` asks the kernel, so any time service counts (chrony, timesyncd, ntpd)."""
+    """The machine's own clocks. ``synced`` asks the kernel, or reads what another unit has asked, so any time service counts."""
 
-    def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        # struct timex is 208 bytes on 64-bit Linux; modes = 0 only reads.
-        self._timex = ctypes.create_string_buffer(512)
+    def __init__(self, state: Path = STATE) -> None:
+        self._kernel = clockstate.Kernel()
+        self._state = state
 
     def now_s(self) -> float:
         """Monotonic seconds."""
@@ -26,10 +27,9 @@ class SystemClock:
         return time.time()
 
     def synced(self) -> bool:
-        """Whether the kernel's clock is disciplined by a time service."""
-        ctypes.memset(self._timex, 0, ctypes.sizeof(self._timex))
-        state = int(self._libc.adjtimex(self._timex))
-        return 0 <= state < TIME_ERROR
+        """Whether a time service disciplines the kernel's clock; False where nothing can be learnt of it."""
+        answer = self._kernel.read()
+        return clockstate.read(self._state, time.monotonic()) if answer is None else answer
 
     async def sleep_s(self, duration_s: float) -> None:
         """Wait."""
