@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import daemon
-from v2g_edge.cli.capacity import lines_of
+from v2g_edge.cli.live.capacity import lines_of
 from v2g_edge.cli.main import main
 
 

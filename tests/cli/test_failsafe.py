@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.config.small import TEXT
-from v2g_edge.cli.failsafe import open_contactors
 from v2g_edge.cli.main import main
+from v2g_edge.cli.site.failsafe import open_contactors
 from v2g_edge.config.load import loads
 
 CONTACTOR = """

@@ -11,8 +11,8 @@ import pytest
 
 from tests.cloud.broker import Broker
 from tests.config.small import TEXT
+from v2g_edge.cli.live.plan_file import table
 from v2g_edge.cli.main import main
-from v2g_edge.cli.plan_file import table
 from v2g_edge.cloud.inbox import PlanMessage, parse_plan
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.config.load import load

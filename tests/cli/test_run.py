@@ -112,6 +112,6 @@ def test_a_journal_that_is_no_journal_ends_the_daemon_with_a_reason(site: Path, 
 
 def test_the_daemon_does_not_carry_what_it_needs_once() -> None:
     """The checker of site files stays outside: 14 MiB less for the life of the daemon."""
-    code = "import sys, v2g_edge.cli.run; print(*sys.modules)"
+    code = "import sys, v2g_edge.cli.site.run; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(run.stdout.split()) & {"pydantic", "v2g_edge.config"}

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
-from v2g_edge.cli.status import lines_of as status_lines
-from v2g_edge.cli.why import lines_of as why_lines
+from v2g_edge.cli.live.status import lines_of as status_lines
+from v2g_edge.cli.live.why import lines_of as why_lines
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.departure.admit_exports import DepartureMemory
 from v2g_edge.departure.charging_power import LearnedPower

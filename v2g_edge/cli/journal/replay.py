@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from v2g_edge import __version__
+from v2g_edge.cli.journal.past import replayed
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
-from v2g_edge.cli.past import replayed
 from v2g_edge.cli.screen import local_time
 from v2g_edge.cycle import Outcome
 from v2g_edge.host.journal import JournalReader, Tick
@@ -29,7 +29,7 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the differences and their number; 1 if there is any."""
-    from v2g_edge.cli.why import wall_of  # noqa: PLC0415 - only for --from
+    from v2g_edge.cli.live.why import wall_of  # noqa: PLC0415 - only for --from
 
     start = wall_of(arguments.start) if arguments.start else None
     ticks = found = 0

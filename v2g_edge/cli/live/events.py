@@ -52,7 +52,7 @@ async def _follow(arguments: argparse.Namespace, since_wall_s: float) -> None:
 
 
 def _recorded(path: Path) -> list[dict[str, Any]]:
-    from v2g_edge.cli.past import opened  # noqa: PLC0415 - the live question needs no journal
+    from v2g_edge.cli.journal.past import opened  # noqa: PLC0415 - the live question needs no journal
 
     with opened(path) as reader:
         return [msgspec.to_builtins(event) for tick in reader.ticks() for event in tick.events]

@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 from v2g_edge.cli.client import add_socket, ask
+from v2g_edge.cli.live.plan_file import add_verbs
 from v2g_edge.cli.outcome import DONE
-from v2g_edge.cli.plan_file import add_verbs
 from v2g_edge.cli.screen import kilowatts, local_time
 
 

@@ -42,7 +42,7 @@ def wall_of(text: str) -> float:
 
 
 def _from_journal(arguments: argparse.Namespace) -> dict[str, Any]:
-    from v2g_edge.cli.past import last_before  # noqa: PLC0415 - the live question needs neither cycle nor journal
+    from v2g_edge.cli.journal.past import last_before  # noqa: PLC0415 - the live question needs neither cycle nor journal
     from v2g_edge.study.explain import describe_why  # noqa: PLC0415
 
     at_wall_s = wall_of(arguments.at) if arguments.at else None

@@ -16,8 +16,8 @@ import msgspec
 import structlog
 
 from v2g_edge.app import Daemon
+from v2g_edge.cli.live.why import wall_of
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
-from v2g_edge.cli.why import wall_of
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.host.clock import LoopClock, SystemClock
 from v2g_edge.host.journal import JournalError

@@ -1,0 +1,1 @@
+"""Commands about a site file and what it sets up."""
