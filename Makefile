@@ -8,9 +8,12 @@ STAMP  := $(VENV)/.installed
 # A real MQTT broker, systemd's own checkers, and an independent Modbus peer: the tests use the real parts.
 DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-config python3-dev python3-venv systemd
 
-.PHONY: setup demo test check sim bench fuzz mutation clean
+.PHONY: help setup demo test check docs sim bench fuzz mutation clean
 
-setup: $(STAMP)
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(STAMP) ## a virtual environment with what is needed
 
 $(STAMP): pyproject.toml constraints.txt
 	@sh .ci/install-debian $(DEBIAN)
@@ -19,29 +22,33 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fast,dev]'
 	@touch $(STAMP)
 
-demo: setup
+demo: setup ## one night of a simulated depot, before your eyes
 	$(PY) -m sim demo
 
-test: setup check
+test: setup check ## everything that is promised, checked
 	$(PY) -m pytest -n 2
 
-check: setup
+check: setup ## lint, types, import rules
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-sim: setup
+docs: setup ## the documentation as a site, in build/docs
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[docs]'
+	$(VENV)/bin/mkdocs build --config-file .ci/mkdocs.yml
+
+sim: setup ## the seeded night in virtual time
 	$(PY) -m sim run --scenario night --seed 7 --report out.json
 
-bench: setup
+bench: setup ## speed and memory, as ratios
 	$(PY) -m tests.bench
 
-fuzz: setup
+fuzz: setup ## hostile input, for a while
 	$(PY) -m tests.fuzz
 
-mutation: setup
+mutation: setup ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation
 
-clean:
+clean: ## remove what was made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis mutants out.json
