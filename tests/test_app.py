@@ -21,6 +21,7 @@ from v2g_edge.cycle import Memory
 from v2g_edge.departure.admit_exports import DepartureMemory
 from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.field.ocpp.upkeep.maintenance import Maintenance
 from v2g_edge.host.clock import LoopClock
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.journal import JournalReader
@@ -50,7 +51,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
 
 
 async def _until(promise: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not promise():  # noqa: ASYNC110 - the promise is the state of a whole daemon, which signals nobody
             await asyncio.sleep(0.02)
 
@@ -106,7 +107,7 @@ async def test_a_plan_changes_the_next_permits_is_acknowledged_and_the_night_goe
 
 
 async def _ack(cloud: aiomqtt.Client) -> bool:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         async for message in cloud.messages:
             assert isinstance(message.payload, bytes)
             return b"7" in message.payload and b"accepted" in message.payload
@@ -124,6 +125,86 @@ async def test_without_cloud_listeners_or_devices_the_daemon_ticks_and_ends_clea
     await running
     await daemon.close()
     assert all(permit.power_w == 0.0 for permit in daemon.state.tick[2].permits) if daemon.state.tick else False
+
+
+class OddError(Exception):
+    """A class that nobody lists."""
+
+
+class DeadlyClock(LoopClock):
+    """Each task that waits on it is killed once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wall_s: float) -> None:
+        super().__init__(loop, wall_s)
+        self.killed: set[str] = set()
+        self.back: set[str] = set()
+
+    async def sleep_s(self, duration_s: float) -> None:
+        task = asyncio.current_task()
+        name = task.get_name() if task is not None else ""
+        if name not in self.killed:
+            self.killed.add(name)
+            raise OddError(name)
+        self.back.add(name)
+        await super().sleep_s(min(duration_s, 0.1))
+
+
+async def test_outside_case_a13_each_long_lived_task_is_killed_once_and_comes_back_with_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meters = ModbusServer([Unit(1, WatchdogRelay(asyncio.get_running_loop().time))])
+    await meters.start()
+    host = HostSettings(state_dir=str(tmp_path), socket=str(tmp_path / "socket"), tick_s=0.05, journal_sync="normal")
+    cloud = CloudSettings(host="127.0.0.1", port=1, tls=False)
+    line = ModbusLine("tcp", host="127.0.0.1", port=meters.port)
+    device = ModbusDevice("relay", "tcp", "contact", "relay", "coil", poll_s=0.05)
+    settings = Settings(small_site(), (Listener("127.0.0.1", 0, 0),), (), (line,), (device,), cloud, host, PriceSettings())
+    clock = DeadlyClock(asyncio.get_running_loop(), WALL_S)
+
+    async def look(maintenance: Maintenance) -> None:
+        await clock.sleep_s(0.0)
+
+    monkeypatch.setattr(Maintenance, "_look", look)
+    monkeypatch.setattr("v2g_edge.field.ocpp.upkeep.maintenance.LOOK_S", 0.01)
+    daemon = Daemon(settings, clock, Watchdog())
+    await daemon.start()
+    running = asyncio.create_task(daemon.run(), name="run")
+    names = {"pace", "modbus relay", "ocpp pings", "ocpp maintenance", "cloud"}
+    try:
+        await _until(lambda: clock.back >= names)
+        kept = {task.get_name() for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "_keep"}
+        assert kept == names, "a task that lives as long as the daemon is missing in this test"
+        assert {each.subject for each in daemon.state.events if each.kind == "task_failed"} == names
+        seq = daemon.state.last_tick().snapshot.seq
+        await _until(lambda: daemon.state.last_tick().snapshot.seq > seq + 3)
+    finally:
+        daemon.stop()
+        await asyncio.gather(running, return_exceptions=True)
+        await daemon.close()
+        await meters.stop()
+
+
+async def test_what_fails_in_the_bookkeeping_of_a_tick_is_told_and_stops_no_tick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule 13: the journal, the grid log and the telling come after the permits."""
+
+    def broken(*_arguments: object, **_names: object) -> None:
+        raise OddError("disk")
+
+    monkeypatch.setattr("v2g_edge.host.journal.Journal.record", broken)
+    monkeypatch.setattr("v2g_edge.host.gridlog.GridLog.record", broken)
+    monkeypatch.setattr("v2g_edge.app.Daemon._plan", broken)
+    host = HostSettings(state_dir=str(tmp_path), socket="", tick_s=0.05, journal_sync="normal")
+    base = Settings(small_site(), (), (), (), (), CloudSettings(), host, PriceSettings())
+    daemon = Daemon(base, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
+    await daemon.start()
+    running = asyncio.create_task(daemon.run())
+    await _until(lambda: daemon.state.tick is not None and daemon.state.tick[0].seq > 5)
+    daemon.stop()
+    await running
+    await daemon.close()
+    assert {each.subject for each in daemon.state.events if each.kind == "task_failed"} == {"journal", "grid log", "plan"}
 
 
 @pytest.mark.parametrize(("relay_map", "proven"), [("watchdog-relay", True), ("contactor", False)])

@@ -79,5 +79,15 @@ def test_only_the_clock_reads_the_clock() -> None:
     assert readers <= allowed, f"time comes from a ClockPort: {sorted(readers - allowed)}"
 
 
+def test_every_task_is_watched() -> None:
+    """Rule 14: tasks are started by ``v2g_edge.tasks``; the one group is awaited by a kept task."""
+    starts = re.compile(r"\b(create_task|ensure_future|run_coroutine_threadsafe)\(")
+    found = {
+        (_name(path), line.strip()) for path in PRODUCT for line in path.read_text("utf-8").splitlines() if starts.search(line)
+    }
+    others = {where for where in found if where[0] != "v2g_edge/tasks.py" and not where[1].startswith("group.create_task(")}
+    assert others == set()
+
+
 def test_no_module_is_left_without_its_docstring() -> None:
     assert [_name(path) for path in SOURCES if len(ast.get_docstring(_tree(path)) or "") < 10] == []

@@ -1,6 +1,7 @@
 """The wiring: the only file that knows every room. One daemon, one loop, one tick at a time."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +18,17 @@ from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.prices import PriceFile
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
+from v2g_edge.decider import Decider
 from v2g_edge.departure.charging_power import powers_of
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.writer import Writer
 from v2g_edge.host.control import ControlSocket, Handler
+from v2g_edge.host.faults import LoopFaults
 from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
+from v2g_edge.host.logs import record_event
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.event import Event
@@ -38,6 +42,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.study.explain import describe_status
+from v2g_edge.tasks import begin, described, guarded, keep, report
 
 log = structlog.get_logger()
 
@@ -74,7 +79,7 @@ class Daemon:
         self._stopping = False
         self._reloading: asyncio.Task[None] | None = None
         self.board = Board(self._site, self._wake.set)
-        self._cycle = Cycle(self._site)
+        self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
         self.ocpp = CentralSystem(
@@ -103,9 +108,11 @@ class Daemon:
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
+        self._faults = LoopFaults(self._tell_fault)
 
     async def start(self) -> None:
         """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the control socket."""
+        self._faults.install()
         host = self._settings.host
         prices_fault = self._prices.read()
         self._journal = Journal.open(
@@ -124,7 +131,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design 4.1)."""
-        pace = asyncio.create_task(self._pace(), name="pace")
+        pace = keep("pace", self._pace)
         try:
             while not self._stopping:
                 await self._wake.wait()
@@ -142,7 +149,10 @@ class Daemon:
 
     def reload(self) -> None:
         """Take new certificates into use, and drop nobody. May be called from a signal handler."""
-        self._reloading = asyncio.get_running_loop().create_task(self.ocpp.reload(), name="reload")
+        self._reloading = begin("reload", self._reload())
+
+    async def _reload(self) -> None:
+        await self.ocpp.reload()
 
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
@@ -158,6 +168,7 @@ class Daemon:
         if journal is not None:
             await journal.close()
         self._grid_log.close()
+        self._faults.remove()
         log.info("stopped", site=self._site.name)
 
     async def _pace(self) -> None:
@@ -180,14 +191,15 @@ class Daemon:
             if self.board.evse(evse).dead_man_ok != (proven := self.modbus.contactor_proven(contactor)):
                 self.board.update_evse(evse, dead_man_ok=proven)
         snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
-        plan = self._plan(snapshot)
         before = self.state.memory
-        outcome = self._cycle.tick(snapshot, plan, before)
+        snapshot, plan, outcome = self._decider.decide(snapshot, self._plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)
         self.state.memory = outcome.memory
         self.state.operator = replace(self.state.operator, acknowledged=())
         self.state.tick = Tick(snapshot, plan, outcome)
-        journal.record(
+        # Bookkeeping never decides control (rule 13): whatever happens here, the permits are out.
+        keeping = partial(
+            journal.record,
             snapshot,
             plan,
             outcome.permits,
@@ -195,8 +207,9 @@ class Daemon:
             memory_before=before,
             memory_after=outcome.memory,
         )
-        self._grid_log.record(snapshot, outcome.events)
-        self._tell(snapshot, plan, outcome)
+        guarded("journal", keeping)
+        guarded("grid log", self._grid_log.record, snapshot, outcome.events)
+        guarded("events and telemetry", self._tell, snapshot, plan, outcome)
         if self._watchdog.fed == 0:
             self._watchdog.ready()
         self._watchdog.feed(f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected")
@@ -205,7 +218,7 @@ class Daemon:
     def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
         """Events to the log, the cloud and whoever asks; telemetry at its own pace."""
         for event in outcome.events:
-            log.info("event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text)
+            record_event(event)
         self.state.events.extend(outcome.events)
         cloud = self._settings.cloud
         if not cloud.host:
@@ -215,6 +228,14 @@ class Daemon:
         if snapshot.now_s - self._told_s >= cloud.telemetry_s:
             self._told_s = snapshot.now_s
             self._cloud.publish_telemetry(describe_status(self._site, snapshot, plan, outcome))
+
+    def _plan_or_none(self, snapshot: Snapshot) -> Plan | None:
+        """As ``_plan``; a plan that cannot be made costs earnings, not the tick."""
+        try:
+            return self._plan(snapshot)
+        except Exception as fault:  # noqa: BLE001 - prices and forecasts of any kind
+            report("plan", f"no plan could be made: {described(fault)}", fault)
+            return None
 
     def _plan(self, snapshot: Snapshot) -> Plan | None:
         """The cloud's plan while it is valid, else our own from prices, else none."""
@@ -230,7 +251,7 @@ class Daemon:
         if facts != self._planned_for or snapshot.now_s - self._planned_s >= PLAN_EVERY_S:
             self._planned_for, self._planned_s = facts, snapshot.now_s
             if self._prices.is_changed() and (self._reading is None or self._reading.done()):
-                self._reading = asyncio.create_task(self._read_prices(), name="prices")
+                self._reading = begin("prices", self._read_prices())
             self._local_plan = None
             if self._prices.prices:
                 terms, past = self._settings.prices, pasts_of(self._site, self.state.memory, snapshot)
@@ -245,10 +266,21 @@ class Daemon:
     def _tell_prices(self, fault: str) -> None:
         """Without prices the depot keeps its promises and earns nothing: worth an event, not the daemon's life."""
         if fault:
-            event = Event("prices_unusable", "warning", "site", fault, self._clock.wall_s())
-            log.info("event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text)
-            self.state.events.append(event)
-            self._cloud.publish_events((event,))
+            self._tell_event(Event("prices_unusable", "warning", "site", fault, self._clock.wall_s()))
+
+    def _tell_fault(self, name: str, text: str) -> None:
+        """A task of ours or of a library failed (rule 14)."""
+        self._tell_event(Event("task_failed", "alarm", name, text, self._clock.wall_s()))
+
+    def _tell_refused(self, subject: str, text: str) -> None:
+        """An outlet or a plan is left out of the tick, because the tick could not be decided with it."""
+        self._tell_event(Event("reading_refused", "alarm", subject, text, self._clock.wall_s()))
+
+    def _tell_event(self, event: Event) -> None:
+        """What happened outside a tick, to the log, the cloud and whoever asks."""
+        record_event(event)
+        self.state.events.append(event)
+        self._cloud.publish_events((event,))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
         self._cloud_plan = plan

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.cloud.broker import SITE, Broker, make_certificates
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.depot import small_site
 from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES
-from v2g_edge.cloud.session import CloudSession, backoff_s, tls_context
+from v2g_edge.cloud.session import CheckedClient, CloudSession, backoff_s, tls_context
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
@@ -92,14 +93,14 @@ async def daemon(settings: CloudSettings, state_dir: Path) -> AsyncIterator[Daem
 
 
 async def until(promise: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not promise():  # noqa: ASYNC110 - the session has no event for each thing that a test may wait for
             await asyncio.sleep(0.01)
 
 
 async def heard(client: aiomqtt.Client, topic: str) -> dict[str, Any]:
     """The next JSON message on one of the site's topics."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         async for message in client.messages:
             if str(message.topic) == f"{SITE}/{topic}":
                 assert isinstance(message.payload, bytes)
@@ -172,6 +173,40 @@ async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(broker: B
             assert await heard(cloud, "telemetry") == {"n": 2}
             await cloud.publish(f"{SITE}/plan", plan_bytes(revision=4), qos=1)
             assert (await heard(cloud, "plan/ack"))["result"] == "accepted"
+
+
+async def test_outside_case_b6_broker_comes_back_ten_times(broker: Broker, tmp_path: Path) -> None:
+    """A TLS broker is ended and started again; each time the session says that it is offline, and comes back by itself."""
+    with capture_logs() as logs:
+        async with daemon(settings_of(broker), tmp_path) as depot:
+            for n in range(10):
+                await depot.online()
+                broker.kill()
+                await until(lambda: not depot.session.connected)
+                await until(lambda n=n: sum(each["event"] == "cloud_offline" for each in logs) > n)  # type: ignore[misc]
+                await broker.start()
+            await depot.online()
+    assert sum(each["event"] == "cloud_online" for each in logs) == 11
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("odd"), KeyError("odd"), struct.error("odd"), asyncio.CancelledError()])
+async def test_outside_case_a13_the_session_outlives_any_class_of_exception(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """A library raises what nobody listed: the session says that it is offline, and connects again."""
+    faults = [fault]
+
+    async def greet(self: CloudSession, client: CheckedClient) -> None:
+        if faults:
+            raise faults.pop()
+        await good(self, client)
+
+    good = CloudSession._greet
+    monkeypatch.setattr(CloudSession, "_greet", greet)
+    with capture_logs() as logs:
+        async with daemon(settings_of(broker), tmp_path) as depot:
+            await depot.online()
+    assert [each["event"] for each in logs].count("cloud_offline") == 1
 
 
 async def test_events_wait_on_disk_for_a_broker_and_arrive_in_order(broker: Broker, tmp_path: Path) -> None:

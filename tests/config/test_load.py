@@ -101,6 +101,15 @@ def test_a_draft_grid_code_needs_a_signature() -> None:
     assert "to" in found[0].allowed
 
 
+@pytest.mark.parametrize("name", ["current", "id", "import_a", "feeders"])
+def test_outside_case_keys_within_a_table_that_has_the_name_of_a_table(name: str) -> None:
+    """`current` within `[feeders.current]`: the report is of the inner key, and there is no traceback."""
+    plain = changed(f"feeders.0.current.{name}", "y")
+    set_key(plain, "feeders.0.current.x", 1)
+    keys = {problem.key for problem in problems_of(plain)}
+    assert {f"feeders.main.current.{name}", "feeders.main.current.x"} <= keys
+
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()

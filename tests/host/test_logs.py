@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2g_edge.host import logs
+from v2g_edge.model.event import Event, Severity
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,19 @@ def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[st
     structlog.get_logger().warning("loud", n=1)
     (line,) = _lines(capsys)
     assert json.loads(line) == {"timestamp": "T", "level": "warning", "event": "loud", "n": 1}
+
+
+@pytest.mark.parametrize(("severity", "priority"), [("info", 6), ("warning", 4), ("alarm", 3), ("trip", 2)])
+def test_outside_case_b8_an_events_severity_is_its_priority(
+    severity: Severity, priority: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`journalctl -p warning` shows it, and so does `log_level = "warning"`."""
+    logs.set_up_logs("warning", lambda: "T", "json")
+    logs.record_event(Event("grid_fault", severity, "grid", "text", 0.0))
+    lines = _lines(capsys)
+    assert bool(lines) == (severity != "info")
+    for line in lines:
+        assert logs.PRIORITY[json.loads(line)["level"]] == priority
 
 
 def test_what_libraries_log_becomes_an_event(capsys: pytest.CaptureFixture[str]) -> None:

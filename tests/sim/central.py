@@ -65,7 +65,7 @@ class Central:
         self._waiting[message_id] = future
         await self._flush()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 return await future
         except TimeoutError:
             self._machine.tick(self.clock.now_s() + 1)

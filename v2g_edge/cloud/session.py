@@ -27,6 +27,7 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import CloudSettings
 from v2g_edge.model.site import Site
+from v2g_edge.tasks import described, is_cancelled, keep
 
 log = structlog.get_logger()
 
@@ -108,7 +109,7 @@ class CloudSession:
                 self._on_plan(plan)
                 log.info("cloud_plan_restored", revision=plan.revision)
         self._stopping = False
-        self._task = asyncio.create_task(self._run(), name="cloud")
+        self._task = keep("cloud", self._run)
 
     async def stop(self) -> None:
         """Say goodbye if connected, and close. Unsent events stay on disk."""
@@ -141,9 +142,12 @@ class CloudSession:
                 async with self._client() as client:
                     attempt = 0
                     await self._serve(client)
-            except (aiomqtt.MqttError, OSError, ValueError) as fault:
-                # ValueError: a certificate or password file that is no such thing; it may be mended while we run.
-                log.warning("cloud_offline", host=self._settings.host, fault=str(fault) or type(fault).__name__)
+            except asyncio.CancelledError as fault:
+                if self._stopping or is_cancelled():
+                    raise
+                log.warning("cloud_offline", host=self._settings.host, fault=described(fault))
+            except Exception as fault:  # noqa: BLE001 - broker, network, certificate and password files: any class (rule 14)
+                log.warning("cloud_offline", host=self._settings.host, fault=_told(fault))
             finally:
                 self.connected = False
             if not self._stopping:
@@ -195,13 +199,13 @@ class CloudSession:
         log.info("cloud_online", host=self._settings.host)
 
     async def _exchange(self, client: CheckedClient) -> None:
-        """Receive and send until the connection breaks, which raises ``MqttError``."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._receive(client), name="cloud_in")
-                group.create_task(self._send(client), name="cloud_out")
-        except* (aiomqtt.MqttError, OSError) as faults:
-            raise aiomqtt.MqttError(str(faults.exceptions[0])) from faults
+        """Receive and send until the connection breaks, which raises an ``ExceptionGroup``.
+
+        It is not taken apart with ``except*``: before 3.11.4 Python puts whatever is raised there into a group again.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._receive(client), name="cloud_in")
+            group.create_task(self._send(client), name="cloud_out")
 
     async def _receive(self, client: CheckedClient) -> None:
         async for message in client.messages:
@@ -250,6 +254,13 @@ class CloudSession:
                 return False
             outbox.forget(seq)
         return True
+
+
+def _told(fault: BaseException) -> str:
+    """The first fault of a group, in one line."""
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return str(fault) or type(fault).__name__
 
 
 def tls_context(settings: CloudSettings) -> ssl.SSLContext:

@@ -171,9 +171,16 @@ def shown(value: Any) -> str:
 
 def field_at(loc: tuple[int | str, ...]) -> tuple[type[Struct] | None, FieldInfo | None]:
     """The table and the field that an error speaks of."""
+    struct, field, _place = placed(loc)
+    return struct, field
+
+
+def placed(loc: tuple[int | str, ...]) -> tuple[type[Struct], FieldInfo | None, int]:
+    """The table, the field, and the place of the field's key in ``loc``: one name may stand in it more than once."""
     struct: type[Struct] = SiteFile
     field: FieldInfo | None = None
-    for step in loc:
+    at = 0
+    for place, step in enumerate(loc):
         if isinstance(step, int):
             continue
         if field is not None:
@@ -181,8 +188,8 @@ def field_at(loc: tuple[int | str, ...]) -> tuple[type[Struct] | None, FieldInfo
             if inner is None:
                 break
             struct = inner
-        field = next((each for each in keys_of(struct) if each.name == step), None)
-    return struct, field
+        field, at = next((each for each in keys_of(struct) if each.name == step), None), place
+    return struct, field, at
 
 
 def allowed_of(struct: type[Struct], field: FieldInfo) -> str:

@@ -8,7 +8,7 @@ import copy
 from typing import Any, Final, Literal, get_args, get_origin
 
 from v2g_edge.config.keys import Key
-from v2g_edge.config.schema import Place, field_at, is_list, key_of, part_of, without_none
+from v2g_edge.config.schema import Place, is_list, key_of, part_of, placed, without_none
 from v2g_edge.model.site import CurvePoint
 
 CURVES: Final = ([[0.0, 1.0]], [[0.0, 2.0], [100.0, 3.0]])
@@ -28,18 +28,17 @@ def stand_ins(document: dict[str, Any], places: list[Place]) -> list[dict[str, A
 
 def _mend(plain: Any, loc: tuple[int | str, ...], kind: str, turn: int) -> bool:
     """Put stand-in ``turn`` at the key of ``loc``; False where none can be given. Steps after the key lie within its value."""
-    struct, field = field_at(loc)
-    name = str(loc[-1]) if kind == "extra_forbidden" else field.name if field else ""
-    if struct is None or name not in loc:
+    struct, field, at = placed(loc)
+    unknown = kind == "extra_forbidden"
+    if not unknown and (field is None or part_of(field.type) is not None):
         return False
-    for step in loc[: loc.index(name)]:
+    key = loc[-1] if unknown else loc[at]
+    for step in loc[: len(loc) - 1 if unknown else at]:
         plain = plain[step]
-    if kind == "extra_forbidden":
-        del plain[name]
-        return True
-    if field is None or part_of(field.type) is not None:
-        return False
-    plain[name] = _value(without_none(field.type), key_of(struct, name), turn)
+    if unknown:
+        plain.pop(key, None)
+    elif field is not None:
+        plain[key] = _value(without_none(field.type), key_of(struct, field.name), turn)
     return True
 
 

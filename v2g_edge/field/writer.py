@@ -11,6 +11,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.snapshot import CommandState
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -109,7 +110,7 @@ class Writer:
         until_s = self._board.evse(permit.evse).command.lease_until_s if outlet.leased == outlet.session else 0.0
         command = CommandState(permit.power_w, "pending", now_s, until_s, permit.droop_w)
         self._board.update_evse(permit.evse, command=command)
-        task = asyncio.get_running_loop().create_task(self._write(outlet, permit, outlet.epoch), name=f"write {permit.evse}")
+        task = begin(f"write {permit.evse}", self._write(outlet, permit, outlet.epoch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal
 import structlog
 from structlog.typing import EventDict
 
+from v2g_edge.model.event import Event
+
 JOURNAL: Final = Path("/run/systemd/journal/socket")
 VALUE_MAX: Final = 16_384
 """Bytes of one field: a whole entry stays below a datagram's usual limit of 208 KiB (net.core.wmem_default)."""
@@ -26,6 +28,17 @@ PRIORITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception":
 
 Level = Literal["debug", "info", "warning", "error"]
 Style = Literal["auto", "console", "json", "journal"]
+
+
+LEVEL_OF: Final = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR, "trip": logging.CRITICAL}
+"""An event's severity is the priority of its line, so that `journalctl -p warning` and `log_level` show what matters."""
+
+
+def record_event(event: Event) -> None:
+    """One line for one event."""
+    structlog.get_logger().log(
+        LEVEL_OF[event.severity], "event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text
+    )
 
 
 class JournalWriter:

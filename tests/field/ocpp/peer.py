@@ -90,7 +90,7 @@ class Peer:
             await self._flush()
         except ConnectionClosed:
             await self._task
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             event = await future
         return event.payload if isinstance(event, Answered) else event
 
@@ -105,7 +105,7 @@ class Peer:
 
     async def gone(self) -> int | None:
         """Wait until the other side has closed; the close code."""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             await self._task
         return self.ws.close_code
 

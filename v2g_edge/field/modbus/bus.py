@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from v2g_edge.field.modbus.wire import Peer, Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 from v2g_edge.model.site import Site
+from v2g_edge.tasks import begin, described, keep, report
 
 log = structlog.get_logger()
 
@@ -76,7 +78,7 @@ def device_problems(
 
 class ModbusField:
     """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays nobody; a serial line
-    is shared, and a unit that is gone is asked at most every 5 s there.
+    is shared, and a unit that is gone is asked at most every 4 s there.
 
     ``ports`` are the chargers driven by register, by EVSE id; ``contactors`` go by device id. MapError names every problem of
     the devices and maps at once. ``peers`` (by device id) carry the counters.
@@ -179,22 +181,25 @@ class ModbusField:
                 return
             self._contacting.cancel()
         self._opening = opening
-        self._contacting = asyncio.get_running_loop().create_task(self.feed(opening), name="contactors")
+        self._contacting = begin("contactors", self.feed(opening))
 
     async def feed(self, opening: Collection[str] = ()) -> None:
         """Proof of work for every contactor but the devices in ``opening``, which open: after a full tick in which all checks
         answered (design 4.8).
         """
         rows = self.contactors.items()
-        await asyncio.gather(*(row.drop() if device in opening else row.feed() for device, row in rows))
+        done = await asyncio.gather(
+            *(row.drop() if device in opening else row.feed() for device, row in rows), return_exceptions=True
+        )
+        for device, outcome in zip(self.contactors, done, strict=True):
+            if isinstance(outcome, Exception):
+                report(f"contactor {device}", f"failed with {described(outcome)}", outcome)
 
     async def start(self) -> None:
         """Begin polling. Does not wait for any device: the board says what is known."""
         if not self._tasks:
             self._running = True
-            self._tasks = [
-                asyncio.create_task(self._run(device, poller), name=f"modbus {device.id}") for device, poller in self._pollers
-            ]
+            self._tasks = [keep(f"modbus {device.id}", partial(self._run, device, poller)) for device, poller in self._pollers]
 
     async def stop(self) -> None:
         """End all polling and hang up."""

@@ -6,6 +6,7 @@ registers or a ``Fault``.
 """
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import struct
@@ -26,14 +27,15 @@ from pymodbus.transport import CommParams, CommType
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import ModbusLine
 from v2g_edge.model.snapshot import Link
+from v2g_edge.tasks import described, is_cancelled
 
 log = structlog.get_logger()
 
 DEAD_AFTER: Final = 3
 """Unanswered requests in a row after which a device counts as gone and its connection is made anew."""
 
-BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
-"""Pauses between tries of a device that is gone; 5 s at most, so that it is back in the picture soon after repair."""
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 3.0, 4.0)
+"""Pauses between tries of a device that is gone; 4 s at most, so that it is back in the picture within 5 s of its repair."""
 
 LOSS_WINDOW: Final = 200
 """Requests over which loss is counted: 20 s at 10 Hz."""
@@ -207,19 +209,23 @@ class Wire:
         async with self._lock:
             if self._quiet_until_s > self.clock.now_s():
                 await self.clock.sleep_s(self._quiet_until_s - self.clock.now_s())
-            if self._client is None:
-                self._client = _client(self.line)
-            client = self._client
-            if not client.connected and not await client.connect():
-                return Fault("silent", "no connection")
+            client = await self._connected()
+            if isinstance(client, Fault):
+                return client
             client.ctx.framer.expected = (function, count if function in {3, 4} else 0)  # type: ignore[attr-defined]
             answered = False
             try:
                 answer = await self._send(client, unit, function, address, count, values)
                 answered = True
-            except (ModbusException, OSError, TimeoutError, ValueError) as fault:
-                answer = Fault("silent", "no answer in time" if isinstance(fault, ModbusException) else str(fault))
+            except ModbusException:
+                answer = Fault("silent", "no answer in time")
                 answered = not client.connected
+            except asyncio.CancelledError as fault:
+                if is_cancelled():
+                    raise
+                answer = self._broken(fault)
+            except Exception as fault:  # noqa: BLE001 - pymodbus, pyserial, termios, ssl: any class (rule 14)
+                answer = self._broken(fault)
             finally:
                 if not answered:
                     self._missed((unit, function, count))
@@ -230,6 +236,27 @@ class Wire:
                 name = EXCEPTIONS.get(code, "unknown exception")
                 return Fault("silent" if code in GATEWAY_SILENT else "refused", f"exception {code} ({name})")
             return answer
+
+    async def _connected(self) -> AsyncModbusTcpClient | AsyncModbusSerialClient | Fault:
+        """The client, connected; or why there is none, whatever class of exception said so."""
+        try:
+            if self._client is None:
+                self._client = _client(self.line)
+            client = self._client
+            if client.connected or await client.connect():
+                return client
+        except asyncio.CancelledError as fault:
+            if is_cancelled():
+                raise
+            return self._broken(fault)
+        except Exception as fault:  # noqa: BLE001 - name look-up, certificates, termios.error (no OSError): any class (rule 14)
+            return self._broken(fault)
+        return Fault("silent", "no connection")
+
+    def _broken(self, fault: BaseException) -> Fault:
+        """A connection that raised is not used again: what state it is in, nobody knows."""
+        self.hang_up()
+        return Fault("silent", described(fault))
 
     @staticmethod
     async def _send(
@@ -271,9 +298,10 @@ class Wire:
 
     def hang_up(self) -> None:
         """End the connection; the next request makes a new one. On a serial line this also throws away what it holds."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):  # a port that was unplugged may fail in any way while it is closed
+                client.close()
 
 
 class Peer:

@@ -26,6 +26,7 @@ from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
 from v2g_edge.model.site import Site
+from v2g_edge.tasks import guarded, keep
 
 log = structlog.get_logger()
 
@@ -102,7 +103,7 @@ class CentralSystem:
             await self.stop()
             raise
         self._maintenance.start(self.links, self._board)
-        self._pinger = asyncio.get_running_loop().create_task(self._ping_all(), name="ocpp pings")
+        self._pinger = keep("ocpp pings", self._ping_all)
 
     async def stop(self) -> None:
         """Close all links and listeners. The leases at the chargers end by themselves."""
@@ -193,7 +194,7 @@ class CentralSystem:
         while True:
             await self._clock.sleep_s(self._ping_s)
             for link in self.links.values():
-                link.ping(loop.time())
+                guarded("ocpp pings", link.ping, loop.time())
 
 
 def _log_refusal(ws: ServerConnection, request: Request, response: Response) -> Response | None:

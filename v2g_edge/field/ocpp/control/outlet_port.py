@@ -18,6 +18,7 @@ from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import SAFETY, SETPOINT
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, WriteResult
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -76,9 +77,7 @@ class OutletPort:
         self._drooping = droop_w > 0.0
         if result == "accepted" and self._wants_compared(begins=begins):
             # Beside the write, not in it: a slow answer may not hold up the next permit.
-            self._comparing = asyncio.get_running_loop().create_task(
-                self._compare(connection, version), name=f"compare {permit.evse}"
-            )
+            self._comparing = begin(f"compare {permit.evse}", self._compare(connection, version))
         refused = power_w == 0.0 > permit.power_w or (result == "accepted" and not known)
         return "rejected" if refused else result
 

@@ -26,6 +26,7 @@ from v2g_edge.field.ocpp.wire.machine import Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -121,7 +122,7 @@ class StationLink:
         if better is None:
             self._store.when_durable(partial(self._answer, connection, call, payload))
             return
-        task = asyncio.get_running_loop().create_task(self._answer_later(connection, call, better), name=f"amend {call.action}")
+        task = begin(f"amend {call.action}", self._answer_later(connection, call, better))
         self._amending[task] = connection
         task.add_done_callback(self._amending.pop)
 
@@ -257,9 +258,7 @@ class StationLink:
         self._stop_onboarding()
         assert self.connection is not None  # noqa: S101 - the callers have set it
         self._onboarding = Onboarding(self.station, self.connection, version, self._board)
-        self._task = asyncio.get_running_loop().create_task(
-            self._onboarding.run(), name=f"onboard {self.station.settings.identity}"
-        )
+        self._task = begin(f"onboard {self.station.settings.identity}", self._onboarding.run())
 
     def _stop_onboarding(self) -> None:
         if self._task is not None:

@@ -16,6 +16,7 @@ from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -89,7 +90,7 @@ class Renewals:
         return shown.expires_wall_s if shown is not None and shown.serial >= 0 else self._issued.get(identity)
 
     def _start(self, identity: str, connection: Connection, expires_wall_s: float) -> None:
-        task = asyncio.get_running_loop().create_task(self._ask(identity, connection, expires_wall_s), name=f"renew {identity}")
+        task = begin(f"renew {identity}", self._ask(identity, connection, expires_wall_s))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 

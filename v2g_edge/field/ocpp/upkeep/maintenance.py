@@ -24,6 +24,7 @@ from v2g_edge.field.ocpp.upkeep.certificates import LOOK_S, Certificates
 from v2g_edge.field.ocpp.upkeep.rollouts import Rollouts
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
+from v2g_edge.tasks import keep
 
 log = structlog.get_logger()
 
@@ -86,7 +87,7 @@ class Maintenance:
         for link in links.values():
             link.on_message, link.amend = self._on_message, self._contracts.amend
         self._find_authority()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="ocpp maintenance")
+        self._task = keep("ocpp maintenance", self._run)
 
     def _on_message(self, identity: str, action: str, payload: dict[str, Any]) -> None:
         self._links[identity].station.reports.on_message(action, payload)

@@ -23,6 +23,7 @@ from v2g_edge.field.ocpp.wire.events import Answered, Expired
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -178,7 +179,7 @@ class Rollouts:
             if ask.what == "update":
                 self._put(firmware.not_sent(self._present(), ask.station))
             return
-        task = asyncio.get_running_loop().create_task(self._ask(ask, connection), name=f"firmware {ask.station}")
+        task = begin(f"firmware {ask.station}", self._ask(ask, connection))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 

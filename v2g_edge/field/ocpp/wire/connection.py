@@ -12,6 +12,7 @@ from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import ROUTINE
 from v2g_edge.field.ocpp.wire.websocket import Message, Wire
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -103,7 +104,7 @@ class Connection:
 
     def ping(self, on_pong: Callable[[], None]) -> None:
         """Send a WebSocket ping; ``on_pong`` is called when it is answered."""
-        task = self._loop.create_task(self._ping(on_pong))
+        task = begin(f"ping {self.identity}", self._ping(on_pong))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 

@@ -14,6 +14,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
+from v2g_edge.tasks import begin
+
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # a platform without the library's compiled part
@@ -71,7 +73,7 @@ class Wire(ServerConnection):
     def give_up(self, code: int, reason: str) -> None:
         """Start closing; whatever else comes is not heard."""
         self._take = _nobody
-        self._giving_up = self.loop.create_task(self.close(code, reason))
+        self._giving_up = begin("close a station's link", self.close(code, reason))
 
     # What the transport and the library call
 
