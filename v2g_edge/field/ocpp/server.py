@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -20,6 +19,7 @@ from v2g_edge.field.ocpp.trust.tokens import Tokens
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
 from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
+from v2g_edge.field.ocpp.wire.budget import BoundedDeflateFactory
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.wire.websocket import Wire
@@ -38,7 +38,7 @@ OPEN_S: Final = 10.0
 CLOSE_S: Final = 1.0
 """Patience with an opening and with a closing handshake."""
 
-DEFLATE: Final = ServerPerMessageDeflateFactory(
+DEFLATE: Final = BoundedDeflateFactory(
     server_no_context_takeover=True,
     client_no_context_takeover=True,
     server_max_window_bits=11,

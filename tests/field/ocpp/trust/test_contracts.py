@@ -17,7 +17,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Clock, Peer, until
 from tests.field.ocpp.responder import PEM, Issuer, Responder, responding
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.trust import ocsp
+from v2g_edge.field.ocpp.trust import contracts, ocsp
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.settings import Listener, OcppSettings
 
@@ -283,3 +283,33 @@ async def test_a_contract_is_never_handed_out(depot: Depot) -> None:
     wanted = {"iso15118SchemaVersion": "urn:iso:15118:2:2013:MsgDef", "action": "Install", "exiRequest": "x"}
     assert await station.call("Get15118EVCertificate", wanted) == {"status": "Failed", "exiResponse": ""}
     await station.close()
+
+
+@pytest.mark.parametrize("certificates", [1_350, 2_700])
+@pytest.mark.parametrize("identity", ["new", "newest"])
+async def test_e2_chains_of_1350_certificates_are_not_checked(
+    tmp_path: Path, certificates: int, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the station is read leniently: no signature is looked at."""
+    monkeypatch.setattr(contracts.x509, "load_pem_x509_certificates", lambda _octets: pytest.fail("was read"))
+    checks = contracts.Contracts(ocsp.Ocsp((), Clock(), None), Clock())
+    chain = text(Issuer(AT_S).certificate) * certificates
+    better = checks.amend("2.1", "Authorize", {"idToken": TOKEN, "certificate": chain}, {"idTokenInfo": {"status": "Accepted"}})
+    assert better is not None
+    assert (await better)["certificateStatus"] == "CertChainError"
+
+
+@pytest.mark.parametrize("many", [5, 10, 1_000])
+async def test_e2_no_more_is_asked_than_the_schemas_allow(many: int) -> None:
+    """Leniently read too."""
+    checks = contracts.Contracts(ocsp.Ocsp(("localhost",), Clock(), None), Clock())
+    data = {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "c"}
+    rows = [{"certificateHashData": data, "source": "OCSP", "urls": ["http://localhost:1/"]}] * many
+    asked = checks.amend("2.1", "GetCertificateChainStatus", {"certificateStatusRequests": rows}, {"certificateStatus": []})
+    assert asked is not None
+    assert await asked == {"certificateStatus": []}
+    hashes = [{**data, "responderURL": "http://localhost:1/"}] * many
+    request = {"idToken": TOKEN, "iso15118CertificateHashData": hashes}
+    asked = checks.amend("2.0.1", "Authorize", request, NOTHING_SAID)
+    assert asked is not None
+    assert await asked == NOTHING_SAID

@@ -41,6 +41,10 @@ SIGNED_S: Final = 86_400.0
 """Certificates that one station is given in so long: each is a file of the authority's, for good. One a year is needed; a station
 that was not answered asks again (2.x CertSigningRepeatTimes)."""
 
+REFUSED_MAX: Final = 24
+REFUSED_S: Final = 3_600.0
+"""Requests for certificates that do not fit, of one station in so long: beyond them none is looked at until the hour has passed."""
+
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
 
 
@@ -66,6 +70,7 @@ class Station:
         self.signed = ""
         self.last_messages = LastMessages()
         self._signed_s: deque[float] = deque(maxlen=SIGNED_MAX)
+        self._refused_s: deque[float] = deque(maxlen=REFUSED_MAX)
 
     @property
     def identity(self) -> Identity:
@@ -204,10 +209,13 @@ class Station:
                 "certificate_request_refused", station=self.settings.identity, why=f"{SIGNED_MAX} were given within a day"
             )
             return False
+        if len(self._refused_s) == REFUSED_MAX and now_s - self._refused_s[0] < REFUSED_S:
+            return False
         try:
             self.signed = self.authority.sign_request(csr_pem, self.settings.identity, self._clock.wall_s())
         except (OSError, ValueError) as fault:
-            log.warning("certificate_request_refused", station=self.settings.identity, why=str(fault))
+            log.warning("certificate_request_refused", station=self.settings.identity, why=str(fault)[:200])
+            self._refused_s.append(now_s)
             return False
         self._signed_s.append(now_s)
         return True

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from v2g_edge.field.ocpp.trust.ocsp import Answer, Ocsp, Question, digest_of, key_bits, wire_text
+from v2g_edge.field.ocpp.trust.pki import may_verify
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.ports import ClockPort
 
@@ -26,6 +27,12 @@ PATIENCE_S: Final = 20.0
 
 RESULT_MAX: Final[Mapping[str, int]] = {"2.0.1": 5_500, "2.1": 18_000}
 """Characters of ``ocspResult`` (GetCertificateStatusResponse of each version)."""
+
+CERTIFICATE_MAX: Final = 10_000
+CHAIN_MAX: Final = 8
+ASKED_MAX: Final = 4
+"""Characters of a chain (2.1; 2.0.1 allows 5,500), its certificates (a vehicle's chain has four at most, ISO 15118-2), and what
+one message may ask about (both versions). The schemas say so too; a station that is read leniently is held to it here."""
 
 Payload = dict[str, Any]
 
@@ -65,13 +72,13 @@ class Contracts:
         return {"status": "Accepted", "ocspResult": result}
 
     async def _chain_status(self, request: Payload) -> Payload:
-        rows = request["certificateStatusRequests"]
+        rows = _few(request["certificateStatusRequests"])
         return {"certificateStatus": list(await asyncio.gather(*(self._row(row) for row in rows)))}
 
     async def _row(self, row: Payload) -> Payload:
         """One certificate: the first of the addresses whose word leads to an issuer that we know."""
         word, until_wall_s = "Failed", self._clock.wall_s()
-        for url in row["urls"]:
+        for url in _few(row["urls"], 1 + ASKED_MAX):
             found = await self._ocsp.ask(Question.read(row["certificateHashData"]), str(url), in_list=row["source"] == "CRL")
             if found is not None and found.proven:
                 word, until_wall_s = found.word, found.next_wall_s
@@ -80,10 +87,13 @@ class Contracts:
         return {**named, "status": word, "nextUpdate": format_wall(until_wall_s)}
 
     async def _authorize(self, request: Payload, answer: Payload) -> Payload:
-        asked = [(Question.read(data), str(data["responderURL"])) for data in request.get("iso15118CertificateHashData", ())]
+        hashes = _few(request.get("iso15118CertificateHashData", []))
+        asked = [(Question.read(data), str(data["responderURL"])) for data in hashes]
         verdict, anchored = "", True
         if "certificate" in request:
-            verdict, anchored, of_chain = self._read_chain(str(request["certificate"]))
+            pem = str(request["certificate"])
+            # Each signature takes up to a few milliseconds of arithmetic: not on the loop.
+            verdict, anchored, of_chain = await asyncio.to_thread(self._read_chain, pem)
             asked = asked or of_chain
         if not verdict:
             found = await asyncio.gather(*(self._ocsp.ask(*each) for each in asked))
@@ -95,11 +105,15 @@ class Contracts:
 
     def _read_chain(self, pem: str) -> tuple[str, bool, list[tuple[Question, str]]]:
         """What is wrong with it ("" when nothing is), whether an issuer that we know stands behind it, and whom to ask."""
+        if len(pem) > CERTIFICATE_MAX:
+            return "CertChainError", False, []
         try:
             chain = x509.load_pem_x509_certificates(pem.encode())
+            if len(chain) > CHAIN_MAX or not all(may_verify(each.public_key()) for each in chain):
+                return "CertChainError", False, []
             for below, its_issuer in pairwise(chain):
                 below.verify_directly_issued_by(its_issuer)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
             return "CertChainError", False, []
         wall_s = self._clock.wall_s()
         if any(each.not_valid_after_utc.timestamp() <= wall_s for each in chain):
@@ -109,6 +123,12 @@ class Contracts:
         above = [*chain[1:], *([anchor] if anchor is not None else [])]
         asked = [(_question(each, issuer), url) for each, issuer in zip(chain, above, strict=False) if (url := _responder(each))]
         return "", anchor is not None, asked
+
+
+def _few(rows: Any, most: int = ASKED_MAX) -> list[Any]:
+    if not isinstance(rows, list) or len(rows) > most:
+        raise ValueError(f"a list of at most {most} is expected")
+    return rows
 
 
 def _verdict(found: list[Answer | None], *, anchored: bool) -> str:

@@ -104,7 +104,8 @@ class Ocsp:
         try:
             async with self._turns:
                 der = await _fetch(parts, None if in_list else _request(question))
-            answer = (_read_list if in_list else _read)(der, question, now_wall_s, self.issuers())
+            read = _read_list if in_list else _read
+            answer = await asyncio.to_thread(lambda: read(der, question, now_wall_s, self.issuers()))
         except (OSError, ValueError, TimeoutError, http.client.HTTPException, UnsupportedAlgorithm) as fault:
             log.warning("ocsp_failed", host=parts.hostname, fault=str(fault) or type(fault).__name__)
             return None

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_DAYS: Final = 7_300
@@ -33,6 +33,13 @@ BACKDATE: Final = timedelta(days=1)
 """Stations that have just started may be a day behind."""
 
 RSA_BITS: Final = 2_048
+RSA_BITS_MAX: Final = 4_096
+RSA_EXPONENT_MAX: Final = 1 << 32
+"""What a signature costs to check grows with the cube of the key's length, and with the exponent's: 0.1 ms up to here, seconds at
+16,384 bits."""
+
+REQUEST_MAX: Final = 10_000
+"""Characters of a certificate request (2.1; 5,500 before)."""
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -107,11 +114,16 @@ class SiteCa:
         return path
 
     def sign_request(self, csr_pem: str, identity: str, wall_s: float) -> str:
-        """The chain for a station's request (SignCertificate). ValueError when it is not its own or its key is too weak."""
+        """The chain for a station's request (SignCertificate). ValueError when it is not its own or its key does not fit."""
+        if len(csr_pem) > REQUEST_MAX:
+            raise ValueError(f"a request of {len(csr_pem)} characters; allowed are {REQUEST_MAX}")
         try:
             request = x509.load_pem_x509_csr(csr_pem.encode())
         except ValueError as fault:
             raise ValueError(f"not a certificate request: {fault}") from fault
+        key = request.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) or not may_verify(key):
+            raise ValueError(f"keys are ECDSA, or RSA of {RSA_BITS} to {RSA_BITS_MAX} bits")
         try:
             signed = request.is_signature_valid
         except InvalidSignature:
@@ -119,9 +131,6 @@ class SiteCa:
         names = [str(part.value) for part in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if not signed or names != [identity]:
             raise ValueError(f"the request is for {names}, or not signed by its own key; the station is {identity}")
-        key = request.public_key()
-        if not (isinstance(key, ec.EllipticCurvePublicKey) or (isinstance(key, rsa.RSAPublicKey) and key.key_size >= RSA_BITS)):
-            raise ValueError(f"keys are ECDSA, or RSA of {RSA_BITS} bits and more")
         certificate = self._sign(identity, [identity], key, ExtendedKeyUsageOID.CLIENT_AUTH, wall_s)
         return self._chain(certificate)
 
@@ -201,6 +210,13 @@ def _builder(
         .not_valid_before(now - BACKDATE)
         .not_valid_after(now + timedelta(days=days))
     )
+
+
+def may_verify(key: object) -> bool:
+    """Whether a signature by this key is worth checking: of a kind and size that costs little."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return RSA_BITS <= key.key_size <= RSA_BITS_MAX and key.public_numbers().e <= RSA_EXPONENT_MAX
+    return isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
 
 
 def _host(host: str) -> x509.GeneralName:

@@ -19,6 +19,12 @@ ELEMENTS: Final = {CALL: (4, 4), CALLRESULT: (3, 3), CALLERROR: (4, 5), CALLRESU
 FRAME_MAX: Final = 1 << 20
 """Bytes of one frame. The largest legal one seen is a SetChargingProfile of 3 × 1,024 periods, about 600 kB."""
 
+ELEMENTS_FREE: Final = 16 << 10
+OCTETS_PER_ELEMENT: Final = 16
+"""JSON values that a frame may hold: the first, and one for so many octets. Each takes 60 octets and 50 ns at least once
+it is read, and ``{}`` has two octets. Stations' messages have 18 octets a value; the densest legal one, a report of 1,024
+periods, has 9, and 10,000 values in all."""
+
 ID_MAX: Final = 36
 """Characters of a message id (both specifications); lenient stations get ``ID_LENIENT_MAX``."""
 ID_LENIENT_MAX: Final = 255
@@ -38,6 +44,9 @@ V16_CODES: Final = {
 """Our (2.x) name → the 1.6-J one, whose spelling is part of that specification."""
 
 _CALL_HEAD: Final = re.compile(rb"\s*\[\s*2\s*,")
+_HEAD: Final = re.compile(r'\s*\[\s*2\s*,\s*"([\x20\x21\x23-\x5b\x5d-\x7e]{1,36})"\s*,')
+"""The id of a CALL that is not read further."""
+_HEAD_MAX: Final = 256
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -57,6 +66,7 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
     """The parts of a frame, with the type, the id and the number of elements checked. Raises ``Unreadable``."""
     if len(frame) > FRAME_MAX:
         raise Unreadable("RpcFrameworkError", f"frame of {len(frame)} bytes; allowed are {FRAME_MAX}")
+    _check_elements(frame)
     try:
         parts = _decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
@@ -77,9 +87,23 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
     return parts
 
 
+def _check_elements(frame: str | bytes) -> None:
+    """Bound what reading the frame will cost, before it is read: each value has its comma, or opens a list or table."""
+    most = ELEMENTS_FREE + len(frame) // OCTETS_PER_ELEMENT
+    if len(frame) <= most:
+        return
+    octets = frame.encode("utf-8", "replace") if isinstance(frame, str) else frame
+    found = octets.count(b",") + octets.count(b"[") + octets.count(b"{")
+    if found > most:
+        head = _HEAD.match(octets[:_HEAD_MAX].decode("utf-8", "replace"))
+        why = f"{found} values in {len(frame)} bytes; allowed are {most}"
+        raise Unreadable("FormatViolation", why, head[1]) if head else Unreadable("RpcFrameworkError", why)
+
+
 def looks_like_call(frame: str | bytes) -> bool:
     """Whether an unreadable frame begins as a CALL does, so that somebody waits for an answer."""
-    data = frame.encode("utf-8", "replace") if isinstance(frame, str) else frame
+    head = frame[:_HEAD_MAX]
+    data = head.encode("utf-8", "replace") if isinstance(head, str) else head
     return _CALL_HEAD.match(data) is not None
 
 

@@ -12,7 +12,9 @@ from typing import Any, Final, TypeAlias
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import OPEN, Event
+from websockets.protocol import CONNECTING, OPEN, Event
+
+from v2g_edge.field.ocpp.wire.budget import Allowance
 
 from v2g_edge.tasks import begin
 
@@ -32,7 +34,12 @@ SHORT_MAX: Final = 125
 """Octets of a payload whose length fits into the second octet. So short, a frame goes out as it is: compressed it would grow."""
 
 BURST: Final = 32
-"""Frames of one station taken in a row; then it is the others' turn."""
+TURN_OCTETS: Final = 64 << 10
+TURN_S: Final = 0.005
+"""Frames of one station, their (inflated) octets, and the time they took, in a row; then it is the others' turn."""
+
+SLICE: Final = 4 << 10
+"""Octets that the library's parser is given at a time: it takes all frames in them at once."""
 
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
@@ -51,6 +58,10 @@ class Wire(ServerConnection):
         self._is_text = True
         self._mid_message = False
         self._giving_up: asyncio.Task[None] | None = None
+        self._allowance = Allowance()
+        self._held = False
+        self._turn_frames = self._turn_octets = 0
+        self._turn_s = 0.0
 
     async def listen(self, take: Callable[[Message], None]) -> None:
         """Hand every message to ``take`` as it comes, text as str and binary as bytes. Returns when the connection is gone."""
@@ -79,19 +90,29 @@ class Wire(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """Octets arrived."""
+        if self._held:
+            self._rest += data
+            return
         if self._rest:
             data, self._rest = self._rest + data, b""
-        if self.protocol.state is not OPEN:
+        if self.protocol.state is CONNECTING:
             # A client that does not wait for our answer takes the long way: only the parser knows where its frames begin.
             self._long = not data.endswith(b"\r\n\r\n")
             super().data_received(data)
-        elif self._long:
-            super().data_received(data)
+            return
+        self._turn_frames = self._turn_octets = 0
+        self._turn_s = self.loop.time()
+        if self._long or self.protocol.state is not OPEN:
+            self._parse(data)
         else:
             self._split(data)
+        if not self._held and self._allowance.wait_s(self._turn_s) > 0.0:
+            self._pause(self._rest)
 
     def process_event(self, event: Event) -> None:
         """A request or a frame went the long way."""
+        if isinstance(event, Frame):
+            self._charge(len(event.data))
         if not isinstance(event, Frame) or event.opcode not in _DATA:
             super().process_event(event)
             return
@@ -108,9 +129,17 @@ class Wire(ServerConnection):
 
     # Inside
 
+    def _parse(self, data: bytes) -> None:
+        """Hand octets to the library, a few frames at a time."""
+        for at in range(0, len(data), SLICE):
+            if at and self._turn_is_over():
+                self._pause(data[at:])
+                return
+            super().data_received(data[at : at + SLICE])
+
     def _split(self, data: bytes) -> None:
         """Hand on whole text frames here, give everything else to the library frame by frame."""
-        at, size, left = 0, len(data), BURST
+        at, size = 0, len(data)
         while at < size:
             if self._due:
                 part = data[at : at + self._due]
@@ -120,13 +149,13 @@ class Wire(ServerConnection):
                 if self.protocol.state is not OPEN:
                     self._due = size  # a closing handshake: the parser discards the rest
                 continue
-            if not left:
+            if self._turn_is_over():
                 self._pause(data[at:])
                 return
-            left -= 1
             start, end = payload_at(data, at)
             masked = at + 1 == size or data[at + 1] & MASKED
             if end <= size and masked and data[at] == WHOLE_TEXT and not self._mid_message:
+                self._charge(end - start)
                 self._take_text(apply_mask(data[start:end], data[start - 4 : start]))
                 at = end
             elif end > size and masked and size - at < HEADER_MAX:
@@ -135,13 +164,31 @@ class Wire(ServerConnection):
             else:
                 self._due = end - at
 
+    def _charge(self, octets: int) -> None:
+        self._turn_frames += 1
+        self._turn_octets += octets
+        self._allowance.spend(octets)
+
+    def _turn_is_over(self) -> bool:
+        if not self._turn_frames:
+            return False
+        if self._turn_frames >= BURST or self._turn_octets >= TURN_OCTETS:
+            return True
+        return self.loop.time() - self._turn_s >= TURN_S
+
     def _pause(self, rest: bytes) -> None:
         self._rest = rest
+        self._held = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
-        self.loop.call_soon(self._go_on)
+        wait_s = self._allowance.wait_s(self.loop.time())
+        if wait_s > 0.0:
+            self.loop.call_later(wait_s, self._go_on)
+        else:
+            self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
+        self._held = False
         if not self.transport.is_closing():
             self.transport.resume_reading()
             self.data_received(b"")
