@@ -43,7 +43,7 @@ that was not answered asks again (2.x CertSigningRepeatTimes)."""
 
 REFUSED_MAX: Final = 24
 REFUSED_S: Final = 3_600.0
-"""Requests for certificates that do not fit, of one station in so long: beyond them none is looked at until the hour has passed."""
+"""Requests for certificates that do not fit, of one station in so long: beyond them none is looked at for an hour."""
 
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
 
