@@ -15,7 +15,6 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import CONNECTING, OPEN, Event
 
 from v2g_edge.field.ocpp.wire.budget import Allowance
-
 from v2g_edge.tasks import begin
 
 try:
