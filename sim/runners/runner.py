@@ -6,45 +6,32 @@ import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
 from sim.modbus.rtu import serial_in_memory
+from sim.runners.controller import Controller
+from sim.runners.injector import Injector
 from sim.runners.report import make_report
 from sim.runners.world import World
+from sim.scenarios.check import check
 from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, write_prices
 from sim.virtual.clock import LoopClock
 from sim.virtual.loop import run_virtual
 from sim.world.depot import Depot
-from v2g_edge.app import Daemon
 
 OCPP_PORT = 8081
 """On the virtual network only."""
-
-
-class _NoServiceManager:
-    """Stands where systemd's watchdog would be fed."""
-
-    def __init__(self) -> None:
-        self.fed = 0
-
-    def ready(self) -> None:
-        """Nobody waits."""
-
-    def feed(self, status: str) -> None:
-        """Count the ticks."""
-        self.fed += 1
-
-    def stopping(self) -> None:
-        """Nobody waits."""
 
 
 def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bool = True) -> dict[str, Any]:
     """Play a scenario to its end and report. ``state_dir`` keeps the journal; without one it is thrown away.
 
     ``quiet`` keeps the daemon's log to warnings: a night has ten thousand lines otherwise.
+    Raises ``BadWorld`` for what cannot be played.
     """
+    check(scenario)
     if state_dir is not None:
         state_dir.mkdir(parents=True, exist_ok=True)
         return _run(scenario, state_dir, quiet)
@@ -74,22 +61,22 @@ async def play(scenario: Scenario, state_dir: Path, watch: Callable[[Depot, floa
     settings = scenario.settings(state_dir, ocpp_port=OCPP_PORT, price_file=str(prices))
     world = World(scenario, clock, meter_port=METER_PORT, relay_port=RELAY_PORT)
     world.depot.watchers += [watch] if watch else []
+    controller = Controller(settings, clock)
+    world.watchers.append(Injector(world, controller).look)
     await world.start()
-    daemon = Daemon(settings, clock, cast(Any, _NoServiceManager()))
-    await daemon.start()
-    running = asyncio.create_task(daemon.run(), name="daemon")
+    await controller.start()
     world.join(f"ws://127.0.0.1:{OCPP_PORT}")
+    ending = asyncio.create_task(controller.wait(), name="controller")
     playing = asyncio.create_task(world.play(scenario.end_wall_s), name="world")
     try:
-        await asyncio.wait({running, playing}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-            raise RuntimeError("the daemon ended before the scenario did")
-        playing.result()
+        await asyncio.wait({ending, playing}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ending, playing):
+            if task.done():
+                task.result()
     finally:
-        daemon.stop()
-        playing.cancel()
-        await asyncio.gather(running, playing, return_exceptions=True)
+        for task in (ending, playing):
+            task.cancel()
+        await asyncio.gather(ending, playing, return_exceptions=True)
         await world.stop()
-        await daemon.close()
+        await controller.stop()
     return world

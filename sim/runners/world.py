@@ -1,10 +1,12 @@
 """The depot outside the daemon's walls, running: physics, stations, Modbus devices, comings and goings, and the judges.
 
 ``start`` opens the Modbus servers, ``join`` lets the stations dial in, ``play`` lets time pass. The clock decides whether that is
-virtual, scaled or real time.
+virtual, scaled or real time. ``distort`` stands between the truth and what the meter shows, ``contact`` in place of what the grid
+contact shows; ``watchers`` are called before each step.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from sim.judges.checkers import Checkers
@@ -13,7 +15,9 @@ from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.mapped import Mapped
 from sim.modbus.rtu import MemoryRtuServer, RtuServer
 from sim.modbus.server import ModbusServer, Unit
-from sim.scenarios.scenario import SERIAL_PORT, WIRED_PORT, Scenario, Visit
+from sim.scenarios.fault import EVERYBODY, STATION
+from sim.scenarios.scenario import SERIAL_PORT, WIRED_PORT, Scenario
+from sim.scenarios.visit import Visit
 from sim.stations.outlet import Outlet
 from sim.stations.profiles import ProfileStore
 from sim.stations.station import Station
@@ -38,8 +42,13 @@ class World:
         self.stations: dict[str, Station] = {}
         self.checkers = Checkers(scenario, self._heard_wall_s)
         self.depot.watchers.append(self.checkers.look)
+        self.distort: Callable[[MeterTruth], MeterTruth] = lambda truth: truth
+        self.contact: bool | None = None
+        self.meter_unit = self._meter_unit()
+        self.relay_unit = Unit(1, Inputs(self._bits))
         self.meter = self._meter(meter_port)
-        self.relay = ModbusServer([Unit(1, Inputs(self._bits))], port=relay_port)
+        self.relay = ModbusServer([self.relay_unit], port=relay_port)
+        self.watchers: list[Callable[[float], None]] = []
         self.cost = 0.0
         self.depot.watchers.append(lambda _, dt_s: self._pay(dt_s))
         self.wired = [
@@ -65,7 +74,8 @@ class World:
             profiles = ProfileStore()
             outlets = [Outlet(o.evse, o.ocpp_evse, self.depot.chargers[o.evse], profiles) for o in spec.outlets]
             station = Station(spec.identity, outlets, profiles, self.clock, url, self.scenario.version_of(spec.identity))
-            station.faults = tuple(fault for fault in self.scenario.faults if fault.target == spec.identity)
+            mine = {spec.identity, EVERYBODY}
+            station.faults = tuple(f for f in self.scenario.faults if f.kind in STATION and f.target in mine)
             self.stations[spec.identity] = station
             for outlet in outlets:
                 self._station_of[outlet.evse] = (station, outlet.number)
@@ -82,6 +92,8 @@ class World:
 
     def step(self, wall_s: float) -> None:
         """Bring everything to ``wall_s``."""
+        for watch in self.watchers:
+            watch(wall_s)
         self.depot.advance(wall_s)
         self._come_and_go(wall_s)
         for station in self.stations.values():
@@ -105,7 +117,7 @@ class World:
 
     def _come_and_go(self, wall_s: float) -> None:
         for evse, visit in list(self._plugged.items()):
-            if visit.departs_wall_s <= wall_s:
+            if visit.gone_wall_s <= wall_s:
                 del self._plugged[evse]
                 station, number = self._station_of[evse]
                 battery = station.unplug(number)
@@ -129,11 +141,19 @@ class World:
         known = self._station_of.get(evse)
         return known[0].heard_wall_s if known else None
 
-    def _meter(self, port: int) -> ModbusServer | RtuServer:
+    def _meter_unit(self) -> Unit:
         if self.scenario.meter == "sunspec":
-            return ModbusServer([Unit(1, SunSpecMeter(self._truth))], port=port)
-        units = [Unit(1, Mapped(load_map(self.scenario.meter), lambda: self._truth().values()))]
+            return Unit(1, SunSpecMeter(self._shown))
+        return Unit(1, Mapped(load_map(self.scenario.meter), lambda: self._shown().values()))
+
+    def _meter(self, port: int) -> ModbusServer | RtuServer:
+        units = [self.meter_unit]
+        if self.scenario.meter == "sunspec":
+            return ModbusServer(units, port=port)
         return MemoryRtuServer(units, SERIAL_PORT) if isinstance(asyncio.get_running_loop(), VirtualLoop) else RtuServer(units)
+
+    def _shown(self) -> MeterTruth:
+        return self.distort(self._truth())
 
     def _truth(self) -> MeterTruth:
         depot, wall_s = self.depot, self.clock.wall_s()
@@ -145,7 +165,8 @@ class World:
         return MeterTruth((third_w, third_w, third_w), volts, depot.grid.frequency_hz(wall_s), *registers)
 
     def _bits(self) -> list[bool]:
-        return [self.depot.grid.relay_closed(self.clock.wall_s()), *[False] * 15]
+        closed = self.depot.grid.relay_closed(self.clock.wall_s()) if self.contact is None else self.contact
+        return [closed, *[False] * 15]
 
     def _pay(self, dt_s: float) -> None:
         """Energy at the connection point, bought and sold at the hour's price."""

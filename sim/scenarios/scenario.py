@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sim.scenarios.fault import Fault, FaultKind
+from sim.scenarios.visit import Visit
 from sim.world.depot import Depot, Disturbance, Grid, Load
 from sim.world.physics import Battery, Charger
 from v2g_edge.config.gridcode import shipped_code
@@ -27,69 +29,15 @@ from v2g_edge.model.settings import (
 )
 from v2g_edge.model.site import DischargeBy, Site
 
-Version = Literal["1.6", "2.0.1", "2.1"]
+__all__ = ["Fault", "FaultKind", "Scenario", "Version", "Visit", "Wired", "read_scenario", "speaking", "write_scenario"]
 
-FaultKind = Literal[
-    "ignore",
-    "reject",
-    "mute",
-    "late",
-    "reboot",
-    "offline",
-    "duplicate",
-    "wrong_clock",
-    "wrong_sign",
-    "turned_meter",
-    "stuck_meter",
-    "flood",
-    "nonsense",
-    "vanish",
-    "quiet_soc",
-    "bad_firmware",
-    "lost_in_update",
-    "priority",
-    "der_alarm",
-]
-"""What can be wrong with a station; see ``sim.stations.faults``."""
+Version = Literal["1.6", "2.0.1", "2.1"]
 
 METER_PORT = 15_020
 RELAY_PORT = 15_021
 WIRED_PORT = 15_030
 SERIAL_PORT = "/dev/ttyS0"
 """Ports of the simulated Modbus devices on the virtual network; a real run takes free ones."""
-
-
-class Visit(Struct, frozen=True):
-    """A vehicle's stay at an outlet. Times are UTC. The first visit has ``soc_pct``, its charge on arrival.
-
-    A later one has ``route_pct`` instead: the changes of SoC since it last left, applied one after the other and each kept within
-    0-100 %, so that the charge on arrival follows from the charge with which the daemon let it go.
-    """
-
-    evse: str
-    vehicle: str
-    arrives_wall_s: float
-    departs_wall_s: float
-    target_soc_pct: float
-    soc_pct: float | None = None
-    route_pct: tuple[float, ...] = ()
-
-    def arrival_soc_pct(self, left_soc_pct: float) -> float:
-        """Charge on arrival of a vehicle that last left with ``left_soc_pct`` (not looked at where ``soc_pct`` is given)."""
-        soc_pct = left_soc_pct if self.soc_pct is None else self.soc_pct
-        for change_pct in self.route_pct:
-            soc_pct = min(100.0, max(0.0, soc_pct + change_pct))
-        return soc_pct
-
-
-class Fault(Struct, frozen=True):
-    """``target`` is a station's identity. ``value`` means what the kind says (seconds late, frames a second)."""
-
-    kind: FaultKind
-    target: str
-    start_wall_s: float
-    duration_s: float
-    value: float = 0.0
 
 
 class Wired(Struct, frozen=True):

@@ -7,14 +7,23 @@ transaction · ``wrong_clock`` is ``value`` seconds ahead (below 0: behind) · `
 ``turned_meter`` shows charging as discharging and the other way round · ``stuck_meter`` repeats its last sample · ``quiet_soc``
 reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` sends what is no OCPP · ``bad_firmware`` fails to
 install · ``lost_in_update`` does not come back from an installation · ``vanish`` drops the link in the middle of a frame ·
-``priority`` charges with full power whatever its profiles say, and tells so (2.1) · ``der_alarm`` tells of over-voltage (2.1).
+``priority`` charges with full power whatever its profiles say, and tells so (2.1) · ``der_alarm`` tells of over-voltage (2.1) ·
+``reject_negative`` refuses limits below 0 · ``wrong_soc`` tells ``value`` points too many · ``half_open`` keeps the
+connection, of which nothing arrives on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws
+``value`` times what it is told · ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only``
+(1.6) tell nothing but amperes and volts, or the import register · ``ghost`` never tells that a transaction is over.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
-from sim.scenarios.scenario import Fault, FaultKind
-from sim.stations.outlet import Sample
+from websockets.asyncio.client import ClientConnection
+
+from sim.scenarios.fault import Fault, FaultKind
+from sim.stations.outlet import Outlet, Sample
+from sim.virtual.pipe import Pipe
+from v2g_edge.model.limits import ANY_W
 
 NONSENSE: Final = (
     "{",
@@ -32,7 +41,7 @@ FLOOD: Final = 200.0
 
 def active(faults: tuple[Fault, ...], wall_s: float) -> frozenset[FaultKind]:
     """What is wrong at ``wall_s``."""
-    return frozenset(fault.kind for fault in faults if fault.start_wall_s <= wall_s < fault.start_wall_s + fault.duration_s)
+    return frozenset(fault.kind for fault in faults if fault.is_active(wall_s))
 
 
 def value(faults: tuple[Fault, ...], kind: FaultKind, now: frozenset[FaultKind]) -> float:
@@ -52,6 +61,25 @@ def frames(faults: tuple[Fault, ...], now: frozenset[FaultKind], count: int) -> 
         rate = int(value(faults, "flood", now) or FLOOD)
         sent += [f'[2,"f{count}-{n}","Heartbeat",{{}}]'.encode() for n in range(rate)]
     return sent
+
+
+def twist(faults: tuple[Fault, ...], now: frozenset[FaultKind], outlets: Iterable[Outlet]) -> None:
+    """What a station's outlets do to their setpoint and to what they tell."""
+    for outlet in outlets:
+        outlet.factor = value(faults, "overdraw", now) or 1.0
+        outlet.cap_w = value(faults, "underdraw", now) if "underdraw" in now else ANY_W
+        outlet.soc_error_pct = value(faults, "wrong_soc", now)
+
+
+def disturb(faults: tuple[Fault, ...], now: frozenset[FaultKind], link: ClientConnection | None) -> None:
+    """Make a link in memory late or half-open. A real network is not ours to disturb."""
+    if link is not None and isinstance(link.transport, Pipe):
+        link.transport.disturb(delay_s=value(faults, "slow_link", now), dead="half_open" in now)
+
+
+def only(now: frozenset[FaultKind]) -> Literal["", "currents", "registers"]:
+    """What alone a station tells of its meter; "" where it tells all."""
+    return "currents" if "currents_only" in now else "registers" if "registers_only" in now else ""
 
 
 def turned(sample: Sample) -> Sample:

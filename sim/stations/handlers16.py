@@ -41,7 +41,7 @@ def _set_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dic
         "chargingSchedule": [raw["chargingSchedule"]],
     }
     profile = parse_profile(number, as_in_2, owner.wall_s())
-    if profile is None:
+    if profile is None or owner.rejects_profiles(profile.least_w):
         return _status(False)
     running = owner.outlets[number].transaction if number else ""
     if profile.purpose == "tx" and (not running or profile.transaction not in {"", running}):

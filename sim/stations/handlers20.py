@@ -54,6 +54,8 @@ def _set_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dic
     profile = parse_profile(payload["evseId"], payload["chargingProfile"], owner.wall_s())
     if profile is None:
         return _no("InvalidSchedule")
+    if owner.rejects_profiles(profile.least_w):
+        return _no("UnsupportedParam")
     if profile.outlet and profile.outlet not in owner.outlets:
         return _no("UnknownEvse")
     if profile.purpose == "tx" and (not profile.outlet or owner.outlets[profile.outlet].transaction != profile.transaction):

@@ -20,6 +20,9 @@ MEASURANDS: Final = {
 }
 """All that it can measure, with units (OCPP 1.6 7.31, 7.45)."""
 
+VOLTS: Final = 230.0
+"""Phase to neutral, as a station shows it that tells currents."""
+
 IN_VEHICLE: Final = frozenset({"SoC", "Temperature"})
 
 
@@ -36,6 +39,8 @@ def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
     if outlet.transaction:
         payload["transactionId"] = int(outlet.transaction)
     wanted = listed.split(",") if listed else list(MEASURANDS)
+    if shown.only == "registers":
+        wanted = [name for name in wanted if name.endswith("Import.Register")]
     values = _values(shown.sample)
     sampled = [
         {
@@ -48,7 +53,20 @@ def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
         for name in wanted
         if name != "SoC" or shown.with_soc
     ]
+    if shown.only == "currents":
+        sampled = _currents(shown.sample)
     return "MeterValues", {**payload, "meterValue": [{"timestamp": stamp(shown.wall_s), "sampledValue": sampled}]}
+
+
+def _currents(sample: Sample) -> list[dict[str, Any]]:
+    """Amperes and volts a phase, and nothing else."""
+    amps = max(sample.power_w, 0.0) / 3.0 / VOLTS
+    shown = [("Current.Import", f"{amps:.2f}", "A"), ("Voltage", f"{VOLTS:.1f}", "V")]
+    return [
+        {"value": text, "context": "Sample.Periodic", "measurand": name, "location": "Outlet", "unit": unit, "phase": phase}
+        for name, text, unit in shown
+        for phase in ("L1-N", "L2-N", "L3-N")
+    ]
 
 
 def _values(sample: Sample) -> dict[str, float]:
@@ -71,7 +89,7 @@ def start(outlet: Outlet) -> Message:
 
 def start_of(number: int, session: Session) -> Message:
     """StartTransaction of a stay that may be over."""
-    told = {"connectorId": number, "idTag": session.visit.vehicle, "meterStart": int(session.start_wh)}
+    told = {"connectorId": number, "idTag": session.visit.identity, "meterStart": int(session.start_wh)}
     return "StartTransaction", {**told, "timestamp": stamp(session.plugged_wall_s)}
 
 

@@ -45,7 +45,7 @@ def transaction_event(outlet: Outlet, wall_s: float, kind: str, reason: str, sam
     }
     session.seq += 1
     if kind == "Started":
-        payload["idToken"] = {"idToken": session.visit.vehicle, "type": "MacAddress"}
+        payload["idToken"] = {"idToken": session.visit.identity, "type": "MacAddress"}
     if kind == "Ended":
         info["stoppedReason"] = "PowerLoss" if reason == "AbnormalCondition" else "EVDisconnected"
     return "TransactionEvent", payload
@@ -82,7 +82,7 @@ def charging_needs(outlet: Outlet, version: Version) -> Message:
         "evMaxCurrent": round(power_w / 400),
         "evMaxVoltage": 800,
         "evMaxPower": round(power_w),
-        "stateOfCharge": int(battery.soc_pct),
+        "stateOfCharge": int(outlet.told_soc_pct(battery)),
         "evEnergyCapacity": round(battery.capacity_wh),
         "fullSoC": round(session.visit.target_soc_pct),
     }

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sim.scenarios.scenario import Visit
+from sim.scenarios.visit import Visit
 from sim.stations.profiles import ProfileStore
 from sim.world.physics import Battery, Charger
+from v2g_edge.model.limits import ANY_W
 
 
 @dataclass
@@ -37,7 +38,10 @@ class Sample:
 
 
 class Outlet:
-    """``number`` is its OCPP evse id. ``command`` turns the ruling profile into the electronics' setpoint."""
+    """``number`` is its OCPP evse id. ``command`` turns the ruling profile into the electronics' setpoint.
+
+    Wrong with it may be: it draws ``factor`` times what it is told, no more than ``cap_w``, and tells a wrong charge.
+    """
 
     def __init__(self, evse: str, number: int, charger: Charger, profiles: ProfileStore) -> None:
         self.evse = evse
@@ -46,6 +50,9 @@ class Outlet:
         self.profiles = profiles
         self.session: Session | None = None
         self.priority = False
+        self.factor = 1.0
+        self.cap_w = ANY_W
+        self.soc_error_pct = 0.0
         self._stuck: Sample | None = None
 
     @property
@@ -79,8 +86,13 @@ class Outlet:
             return
         limit_w = self.profiles.limit_w(self.number, self.session.transaction, wall_s)
         power_w = self.charger.evse.max_charge_w if limit_w is None else limit_w
-        self.charger.command_w = abs(power_w) if wrong_sign else power_w
+        power_w = abs(power_w) if wrong_sign else power_w
+        self.charger.command_w = min(power_w * self.factor, self.cap_w) if power_w > 0.0 else power_w
         self.charger.droop = self.profiles.curve(self.number, self.session.transaction, wall_s)
+
+    def told_soc_pct(self, battery: Battery) -> float:
+        """The charge that the vehicle tells, its error included."""
+        return min(max(battery.soc_pct + self.soc_error_pct, 0.0), 100.0)
 
     def sample(self, *, stuck: bool = False) -> Sample:
         """What the meter shows now; ``stuck``: what it showed when it got stuck."""
@@ -91,7 +103,7 @@ class Outlet:
             power_w=self.charger.power_w,
             import_wh=self.charger.import_wh,
             export_wh=self.charger.export_wh,
-            soc_pct=battery.soc_pct if battery else 0.0,
+            soc_pct=self.told_soc_pct(battery) if battery else 0.0,
             pack_c=battery.pack_c if battery else 0.0,
         )
         self._stuck = now if stuck else None

@@ -40,6 +40,11 @@ class Profile(Struct, frozen=True):
     offline_s: float = NEVER_S
     curve: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def least_w(self) -> float:
+        """The least of its limits."""
+        return min((limit_w for _, limit_w in self.periods), default=0.0)
+
     def limit_w(self, wall_s: float) -> float | None:
         """Its limit at ``wall_s``; None when it is not in force."""
         if not self.start_wall_s <= wall_s < self.end_wall_s:

@@ -14,7 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
-from sim.scenarios.scenario import Fault, FaultKind, Visit
+from sim.scenarios.fault import Fault, FaultKind
+from sim.scenarios.visit import Visit
 from sim.stations import faults, messages16
 from sim.stations.firmware import Firmware
 from sim.stations.keyring import Keyring
@@ -73,6 +74,7 @@ class Station:
         self._transactions = 0
         self._events_sent = 0
         self._was: frozenset[FaultKind] = frozenset()
+        self._lasting: tuple[Fault, ...] = ()
         self._ahead_s = 0.0
         self._untold: list[tuple[Outlet, Session]] = []
 
@@ -90,9 +92,9 @@ class Station:
         """Fault ``ignore``."""
         return "ignore" in self._was
 
-    def rejects_profiles(self) -> bool:
-        """Fault ``reject``."""
-        return "reject" in self._was
+    def rejects_profiles(self, least_w: float = 0.0) -> bool:
+        """Faults ``reject`` and ``reject_negative``."""
+        return "reject" in self._was or ("reject_negative" in self._was and least_w < 0.0)
 
     def reboot(self) -> None:
         """Restart for half a minute, beginning with the next step."""
@@ -115,7 +117,8 @@ class Station:
         """The vehicle leaves."""
         outlet, wall_s = self.outlets[number], self.wall_s()
         if outlet.session is not None:
-            self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=False))
+            if "ghost" not in self._was:
+                self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=False))
             outlet.session.left = wall_s, outlet.charger.import_wh
             if not outlet.transaction and not outlet.session.stopped and not self._is_starting(outlet):
                 self._untold.append((outlet, outlet.session))
@@ -125,7 +128,8 @@ class Station:
 
     def step(self, wall_s: float) -> None:
         """Obey, report, misbehave. Call it about once a second."""
-        active = faults.active(self.faults, wall_s)
+        self._lasting = tuple(fault for fault in self.faults if fault.is_active(wall_s)) if self.faults else ()
+        active = faults.active(self._lasting, wall_s)
         if active or self._was:
             self._change_faults(active)
         for outlet in self.outlets.values():
@@ -168,6 +172,7 @@ class Station:
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
             return
         self._outbox.link = link
+        faults.disturb(self._lasting, self._was, link)
         try:
             self._on_link()
             async for frame in link:
@@ -217,7 +222,7 @@ class Station:
 
     def _flush(self) -> None:
         """Hand frames to the link; a ``late`` station keeps its answers for a while."""
-        self._outbox.put([(faults.late_s(self.faults, self._was, frame), frame) for frame in self._machine.frames()])
+        self._outbox.put([(faults.late_s(self._lasting, self._was, frame), frame) for frame in self._machine.frames()])
 
     # Messages
 
@@ -301,7 +306,7 @@ class Station:
     def _shown(self, outlet: Outlet) -> Shown:
         sample = outlet.sample(stuck="stuck_meter" in self._was)
         shown = faults.turned(sample) if "turned_meter" in self._was else sample
-        return Shown(self.wall_s(), shown, "quiet_soc" not in self._was)
+        return Shown(self.wall_s(), shown, "quiet_soc" not in self._was, faults.only(self._was))
 
     def _report(self, wall_s: float) -> None:
         if self._is_due("heartbeat", wall_s, self._interval(self._voice.heartbeat_key, HEARTBEAT_S)):
@@ -348,11 +353,13 @@ class Station:
 
     def _change_faults(self, active: frozenset[FaultKind]) -> None:
         began, ended, self._was = active - self._was, self._was - active, active
-        ahead_s, self._ahead_s = self._ahead_s, faults.value(self.faults, "wrong_clock", active)
+        ahead_s, self._ahead_s = self._ahead_s, faults.value(self._lasting, "wrong_clock", active)
         if ahead_s != self._ahead_s:
             self.profiles.clock_changed()
         self._say_all(self.bidi.changed(began, ended, self.outlets, self.wall_s()))
-        if began & {"offline", "reboot"}:
+        faults.twist(self._lasting, active, self.outlets.values())
+        faults.disturb(self._lasting, active, self._link)
+        if began & {"offline", "reboot"} or "half_open" in ended:
             self._drop()
         if "vanish" in began and self._link is not None:
             self._link.transport.write(b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,")  # 1,024 bytes announced, four come
@@ -364,7 +371,7 @@ class Station:
         if "reboot" in ended:
             self._restart_sessions()
         if self._link is not None and active & {"nonsense", "flood"}:
-            self._raw(faults.frames(self.faults, active, self._events_sent))
+            self._raw(faults.frames(self._lasting, active, self._events_sent))
 
     def _raw(self, frames: list[bytes]) -> None:
         self._outbox.put([(0.0, frame) for frame in frames])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sim.scenarios.scenario import FaultKind
+from sim.scenarios.fault import FaultKind
 from sim.stations.outlet import Outlet
 from sim.stations.version import Message, StationContext
 from sim.virtual.clock import stamp
@@ -117,7 +117,7 @@ def _update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     if owner.ignores_profiles():
         return {"status": "Accepted"}
     power_w = told.get("setpoint", told.get("limit"))
-    taken = power_w is not None and not owner.rejects_profiles()
+    taken = power_w is not None and not owner.rejects_profiles(power_w)
     taken = taken and owner.profiles.update(payload["chargingProfileId"], float(power_w), owner.wall_s())
     return {"status": "Accepted" if taken else "Rejected"}
 

@@ -1,6 +1,6 @@
 """What a simulated station needs of the OCPP version it speaks: ``version16`` or ``version20``."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from sim.stations.outlet import Outlet, Sample
 from sim.stations.profiles import ProfileStore
@@ -15,11 +15,15 @@ Message = tuple[str, dict[str, Any]]
 
 
 class Shown(NamedTuple):
-    """What the meter shows at the moment of telling; ``with_soc`` false: the vehicle does not say its charge."""
+    """What the meter shows at the moment of telling; ``with_soc`` false: the vehicle does not say its charge.
+
+    ``only``: a 1.6 station that tells nothing but its currents and voltages, or its import register.
+    """
 
     wall_s: float
     sample: Sample
     with_soc: bool
+    only: Literal["", "currents", "registers"] = ""
 
 
 class StationContext(Protocol):
@@ -43,8 +47,8 @@ class StationContext(Protocol):
     def ignores_profiles(self) -> bool:
         """Accepts and does not obey."""
 
-    def rejects_profiles(self) -> bool:
-        """Refuses every profile."""
+    def rejects_profiles(self, least_w: float = 0.0) -> bool:
+        """Refuses every profile, or each whose least limit is below 0."""
 
     def reboot(self) -> None:
         """Restart, soon."""

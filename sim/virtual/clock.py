@@ -33,6 +33,53 @@ class LoopClock:
         await asyncio.sleep(max(duration_s, 0.0) / self.scale)
 
 
+class FaultyClock:
+    """The controller's own clock on top of the played time: wall time may be wrong, or known to be a guess.
+
+    ``step_s`` is added to wall time; ``drift_ppm`` adds to it as time goes on. ``synced`` is what the time service says.
+    Monotonic seconds are never wrong, but begin anew with ``boot`` and stand while the machine is suspended (``skip_s``).
+    """
+
+    def __init__(self, true: LoopClock) -> None:
+        self._true = true
+        self.step_s = 0.0
+        self.is_synced = True
+        self._drift_ppm = 0.0
+        self._drift_from_s = 0.0
+        self._booted_s = 0.0
+
+    def now_s(self) -> float:
+        """Monotonic seconds since the machine was started."""
+        return self._true.now_s() - self._booted_s
+
+    def wall_s(self) -> float:
+        """UTC epoch seconds, as the controller believes."""
+        return self._true.wall_s() + self.step_s + self._drifted_s()
+
+    def synced(self) -> bool:
+        """Whether the time service vouches for wall time."""
+        return self.is_synced
+
+    async def sleep_s(self, duration_s: float) -> None:
+        """Wait."""
+        await self._true.sleep_s(duration_s)
+
+    def drift(self, ppm: float) -> None:
+        """Let wall time run fast by so much from now on (below 0: slow); 0 puts it right at once, as a time service does."""
+        self._drift_ppm, self._drift_from_s = ppm, self._true.now_s()
+
+    def boot(self) -> None:
+        """The machine starts: monotonic time begins anew."""
+        self._booted_s = self._true.now_s()
+
+    def skip_s(self, duration_s: float) -> None:
+        """The machine slept for so long: monotonic time knows nothing of it."""
+        self._booted_s += duration_s
+
+    def _drifted_s(self) -> float:
+        return self._drift_ppm * 1e-6 * (self._true.now_s() - self._drift_from_s)
+
+
 def stamp(wall_s: float) -> str:
     """RFC 3339 in UTC with milliseconds, as OCPP writes times."""
     return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

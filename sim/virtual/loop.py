@@ -2,11 +2,16 @@
 
 The same daemon code and protocol bytes run in it as in real time, only as fast as the machine computes. No sockets, no
 threads, no wall clock: two runs of the same program take the same steps in the same order. ``run_in_executor`` runs inline.
+
+What runs in it belongs to an owner (``OWNER``, inherited by tasks, timers and connections). All of an owner can be stopped while
+the others go on (``hold``), and ended without a last word (``kill``): a process that the machine stops, and one that dies.
 """
 
 import asyncio
+import contextvars
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar, TypeVarTuple
@@ -21,6 +26,9 @@ START_S: Final = 1_000.0
 
 FIRST_PORT: Final = 49_152
 """First of the ports handed out for port 0 and for clients (RFC 6335 section 6: dynamic ports)."""
+
+OWNER: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("owner", default="")
+"""Whose code runs: "" is the world's."""
 
 _ANYWHERE: Final = frozenset({None, "", "0.0.0.0", "::"})  # noqa: S104 - names of an address, nothing is bound
 
@@ -47,6 +55,24 @@ class _Leap:
         """Nothing is held."""
 
 
+class _Sieve(deque[asyncio.Handle]):
+    """The loop's ready queue while somebody is held: what is theirs is set aside instead of run."""
+
+    def __init__(self, ready: "deque[asyncio.Handle]", held: set[str]) -> None:
+        super().__init__(ready)
+        self.aside: list[asyncio.Handle] = []
+        self._held = held
+        self._nothing = asyncio.Handle(lambda: None, (), asyncio.get_running_loop())
+        self._nothing.cancel()
+
+    def popleft(self) -> asyncio.Handle:
+        handle = super().popleft()
+        if not self._held or handle._context.get(OWNER, "") not in self._held:  # type: ignore[attr-defined]
+            return handle
+        self.aside.append(handle)
+        return self._nothing
+
+
 class MemoryServer(asyncio.AbstractServer):
     """A listening address of the virtual network."""
 
@@ -55,6 +81,7 @@ class MemoryServer(asyncio.AbstractServer):
         self._network = loop.servers
         self._key = key
         self.factory = factory
+        self.context = contextvars.copy_context()
         self.sockets: tuple[Socket, ...] = (Socket(key),)
 
     def close(self) -> None:
@@ -90,6 +117,43 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _Leap()
         self.servers: dict[Any, MemoryServer] = {}
         self._next_port = FIRST_PORT
+        self._held: set[str] = set()
+        self._owned: dict[str, set[asyncio.Task[Any]]] = {}
+        self._pipes: dict[str, set[Pipe]] = {}
+
+    def hold(self, owner: str) -> None:
+        """Nothing of ``owner`` runs until ``release``; what falls due meanwhile waits in its order."""
+        self._held.add(owner)
+        if not isinstance(self._ready, _Sieve):
+            self._ready: deque[asyncio.Handle] = _Sieve(self._ready, self._held)
+
+    def release(self, owner: str) -> None:
+        """``owner`` goes on with all that waits for it."""
+        self._held.discard(owner)
+        if isinstance(self._ready, _Sieve) and not self._held:
+            self._ready = deque([*self._ready.aside, *self._ready])
+
+    def kill(self, owner: str) -> list[asyncio.Task[Any]]:
+        """End ``owner``: its peers see resets, its ports are free, its tasks are cancelled. Returns them, to be waited for."""
+        self.release(owner)
+        for pipe in self._pipes.pop(owner, set()):
+            pipe.cut()
+        for key in [key for key, server in self.servers.items() if server.context.get(OWNER, "") == owner]:
+            self.servers.pop(key).close()
+        tasks = sorted((task for task in self._owned.pop(owner, set()) if not task.done()), key=lambda task: task.get_name())
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
+        """As in asyncio; the owner's tasks are known."""
+        task = super().create_task(coro, name=name, context=context)
+        owner = OWNER.get()
+        if owner:
+            mine = self._owned.setdefault(owner, set())
+            mine.add(task)
+            task.add_done_callback(mine.discard)
+        return task
 
     def time(self) -> float:
         """Virtual seconds since some start."""
@@ -143,9 +207,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         await asyncio.sleep(0)
         if server is None or not server.is_serving():
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"nobody listens at {address}")
-        protocol = factory()
-        here, there = pair(self, protocol, server.factory(), ("127.0.0.1", self._port()), address)
-        there.open()
+        protocol, mine, theirs = factory(), contextvars.copy_context(), server.context.copy()
+        names = ("127.0.0.1", self._port()), address
+        here, there = pair(self, protocol, theirs.run(server.factory), *names, (mine, theirs))
+        for pipe, owner in ((here, OWNER.get()), (there, theirs.get(OWNER, ""))):
+            if owner:
+                self._pipes[owner] = {known for known in self._pipes.get(owner, ()) if not known.is_closing()} | {pipe}
+        theirs.run(there.open)
         here.open()
         await asyncio.sleep(0)
         return here, protocol

@@ -2,16 +2,21 @@
 
 Byte-faithful and deterministic: what is written arrives in order, in the same virtual instant, joined the way a kernel
 joins small writes, so that nobody may rely on message borders. Half-close, close, reset and back-pressure are there
-because ``websockets`` and ``pymodbus`` use them; TLS, urgent data and addresses of real networks are not.
+because ``websockets`` and ``pymodbus`` use them; TLS, urgent data and addresses of real networks are not. A network that is
+late or takes everything and delivers nothing (``Pipe.disturb``) is played, too.
 """
 
 import asyncio
+import contextvars
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes on the way at which the writer is told to pause: asyncio's own default for sockets."""
+
+APART_S: Final = 1e-6
+"""Delayed pieces of one stream arrive at least this much apart."""
 
 
 class Socket:
@@ -27,11 +32,17 @@ class Socket:
 
 
 class Pipe(asyncio.Transport):
-    """One end of a stream. Made in pairs by ``pair``."""
+    """One end of a stream. Made in pairs by ``pair``. ``context``: that of its owner, whose callbacks run in it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any, name: Any, peer_name: Any) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, protocol: Any, name: Any, peer_name: Any, context: contextvars.Context
+    ) -> None:
         super().__init__({"sockname": name, "peername": peer_name, "socket": Socket(name)})
         self._loop = loop
+        self._context = context
+        self._delay_s = 0.0
+        self._arrives_s = 0.0
+        self._dead = False
         self._protocol = protocol  # by its methods, not its class: pymodbus derives from BaseProtocol only
         self._peer: Pipe | None = None
         self._inbox: list[bytes] = []
@@ -49,6 +60,23 @@ class Pipe(asyncio.Transport):
     def open(self) -> None:
         """Tell the protocol that it is connected."""
         self._protocol.connection_made(self)
+
+    def disturb(self, *, delay_s: float = 0.0, dead: bool = False) -> None:
+        """Make the network between both ends late, or half-open (``dead``: nothing arrives and nobody is told); again to mend it.
+
+        What was sent before a delay ends still arrives in order.
+        """
+        for end in (self, self._peer):
+            if end is not None:
+                end._delay_s, end._dead = delay_s, dead
+
+    def cut(self) -> None:
+        """End this side without a word, as the kernel does for a killed process: the peer sees a reset."""
+        peer, self._peer = self._peer, None
+        self._closing = True
+        self._inbox.clear()
+        if peer is not None and not peer._closing:
+            peer._shut(ConnectionResetError("connection reset by peer"))
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand the stream to another protocol."""
@@ -129,33 +157,54 @@ class Pipe(asyncio.Transport):
             return
         peer = self._peer
         self._shut(None)
-        if peer is not None and not peer._closing:
+        if peer is not None and not peer._closing and not peer._dead:
             peer._shut(ConnectionResetError("connection reset by peer"))
 
     def _shut(self, reason: Exception | None) -> None:
         self._closing = True
         self._inbox.clear()
         self._inbox_size = 0
-        self._loop.call_soon(self._lost, reason)
+        self._loop.call_soon(self._lost, reason, context=self._context)
 
     def _lost(self, reason: Exception | None) -> None:
         self._peer = None
         self._protocol.connection_lost(reason)
 
     def _take(self, data: bytes) -> None:
+        if self._closing or self._dead:
+            return
+        if self._delay_s or self._arrives_s > self._loop.time():
+            self._later(self._arrive, data)
+        else:
+            self._arrive(data)
+
+    def _arrive(self, data: bytes) -> None:
         if not self._closing:
             self._inbox.append(data)
             self._inbox_size += len(data)
             self._schedule()
 
     def _take_eof(self) -> None:
+        if self._dead:
+            return
+        if self._delay_s or self._arrives_s > self._loop.time():
+            self._later(self._end_input)
+        else:
+            self._end_input()
+
+    def _later(self, what: Callable[..., None], *args: Any) -> None:
+        """After all that is on the way already: timers of one instant have no order of their own."""
+        self._arrives_s = max(self._loop.time() + self._delay_s, self._arrives_s + APART_S)
+        self._loop.call_at(self._arrives_s, what, *args, context=self._context)
+
+    def _end_input(self) -> None:
         self._eof_in = True
         self._schedule()
 
     def _schedule(self) -> None:
         if not self._scheduled and self._reading and not self._closing:
             self._scheduled = True
-            self._loop.call_soon(self._deliver)
+            self._loop.call_soon(self._deliver, context=self._context)
 
     def _deliver(self) -> None:
         self._scheduled = False
@@ -192,9 +241,11 @@ def pair(
     server: asyncio.BaseProtocol,
     client_name: Any,
     server_name: Any,
+    contexts: tuple[contextvars.Context, contextvars.Context] | None = None,
 ) -> tuple[Pipe, Pipe]:
-    """Two connected ends, (client's, server's); neither protocol has been told yet."""
-    here = Pipe(loop, client, client_name, server_name)
-    there = Pipe(loop, server, server_name, client_name)
+    """Two connected ends, (client's, server's); neither protocol has been told yet. ``contexts`` default to the caller's."""
+    here_context, there_context = contexts or (contextvars.copy_context(), contextvars.copy_context())
+    here = Pipe(loop, client, client_name, server_name, here_context)
+    there = Pipe(loop, server, server_name, client_name, there_context)
     here._peer, there._peer = there, here
     return here, there

@@ -69,7 +69,10 @@ class Grid:
 
 
 class Depot:
-    """Feeder powers are the sum of all behind them: own load, chargers, and child feeders. ``watch`` sees every step."""
+    """Feeder powers are the sum of all behind them: own load, chargers, and child feeders. ``watchers`` see every step.
+
+    ``extra_w`` is what comes on top of the loads, by feeder.
+    """
 
     def __init__(self, site: Site, grid: Grid, loads: tuple[Load, ...], chargers: dict[str, Charger], wall_s: float) -> None:
         self.grid = grid
@@ -79,6 +82,7 @@ class Depot:
         self.import_wh: dict[str, float] = {feeder.id: 0.0 for feeder in site.feeders}
         self.export_wh: dict[str, float] = {feeder.id: 0.0 for feeder in site.feeders}
         self.watchers: list[Callable[[Depot, float], None]] = []
+        self.extra_w: dict[str, float] = {}
         self._loads = loads
         self._parents = _leaves_first(site.feeders)
         self._sum()
@@ -101,6 +105,8 @@ class Depot:
         power_w = {feeder: 0.0 for feeder, _ in self._parents}
         for load in self._loads:
             power_w[load.feeder] += load.power_w(self.wall_s)
+        for feeder, extra_w in self.extra_w.items():
+            power_w[feeder] += extra_w
         for charger in self.chargers.values():
             power_w[charger.evse.feeder] += charger.power_w
         for feeder, parent in self._parents:
