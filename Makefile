@@ -5,10 +5,14 @@ VENV   := .venv
 PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
-# A real MQTT broker, systemd's own checkers, and an independent Modbus peer: the tests use the real parts.
-DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-config python3-dev python3-venv systemd
+TESTS  := $(VENV)/.installed-tests
+# What only tests use, and the demonstration never installs: a real MQTT broker, systemd's own checkers, an independent Modbus peer.
+DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-config python3-dev systemd
+# What the package is built from and tested with.
+PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
+PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test check docs sim bench fuzz mutation clean
+.PHONY: help setup demo test test-systemd check docs sim bench fuzz mutation deb apt-repo clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,38 +20,56 @@ help: ## list the targets
 setup: $(STAMP) ## a virtual environment with what is needed
 
 $(STAMP): pyproject.toml constraints.txt
-	@sh .ci/install-debian $(DEBIAN)
+	@sh .ci/install-debian python3-venv
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fast,dev]'
+	$(PIP) --editable '.[fast]'
 	@touch $(STAMP)
+
+$(TESTS): $(STAMP)
+	@sh .ci/install-debian $(DEBIAN)
+	$(PIP) --editable '.[fast,dev,package]'
+	@touch $(TESTS)
 
 demo: setup ## one night of a simulated depot, before your eyes
 	$(PY) -m sim demo
 
-test: setup check ## everything that is promised, checked
+test: check ## everything that is promised, checked; the package under a real systemd too, where the machine can
 	$(PY) -m pytest -n 2
+	-@sh .ci/install-debian $(PACKAGING)
+	$(PY) -m tests.systemd.boot --where-possible
 
-check: setup ## lint, types, import rules
+test-systemd: $(TESTS) ## the package under a real systemd: install, watchdog, upgrade, downgrade, purge (root)
+	@sh .ci/install-debian $(PACKAGING)
+	$(PY) -m tests.systemd.boot
+
+deb: ## the Debian package of this machine's series and architecture, in dist
+	@sh .ci/install-debian $(PACKAGING)
+	debian/build dist
+
+apt-repo: deb ## the same in a signed repository, in dist/repo; V2G_EDGE_KEY names the key
+	debian/repository dist/repo dist/*.deb
+
+check: $(TESTS) ## lint, types, import rules
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-docs: setup ## the documentation as a site, in build/docs
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[docs]'
+docs: $(TESTS) ## the documentation as a site, in build/docs
+	$(PIP) '.[docs]'
 	$(VENV)/bin/mkdocs build --config-file .ci/mkdocs.yml
 
 sim: setup ## the seeded night in virtual time
 	$(PY) -m sim run --scenario night --seed 7 --report out.json
 
-bench: setup ## speed and memory, as ratios
+bench: $(TESTS) ## speed and memory, as ratios
 	$(PY) -m tests.bench
 
-fuzz: setup ## hostile input, for a while
+fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
 
-mutation: setup ## does a test notice each seeded fault?
+mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation
 
 clean: ## remove what was made

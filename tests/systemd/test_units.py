@@ -44,7 +44,9 @@ def installed(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
 def test_systemd_understands_every_line(unit: Path, installed: Path) -> None:
     """``verify`` exits 0 for unknown keys: any line of its report is a failure."""
-    run = subprocess.run(["systemd-analyze", "verify", str(installed / unit.name)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["systemd-analyze", "--man=no", "verify", str(installed / unit.name)], capture_output=True, text=True, check=False
+    )
     ours = [line for line in (run.stderr + run.stdout).splitlines() if "v2g" in line or str(installed) in line]
     assert ours == []
     assert run.returncode == 0
@@ -54,7 +56,7 @@ def test_verify_would_find_a_wrong_line(installed: Path) -> None:
     """The test above can fail."""
     unit = installed / "v2g-edge.service"
     unit.write_text(unit.read_text().replace("ProtectHome=yes", "ProtectHme=yes"), encoding="utf-8")
-    run = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    run = subprocess.run(["systemd-analyze", "--man=no", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert "v2g-edge.service" in run.stderr
 
 
@@ -102,6 +104,7 @@ def test_the_units_and_the_settings_agree() -> None:
     assert HostSettings().state_dir == f"/var/lib/{unit['StateDirectory'][0]}"
     assert HostSettings().socket == f"/run/{unit['RuntimeDirectory'][0]}/control.sock"
     assert 3 * HostSettings().tick_s < float(unit["WatchdogSec"][0]) < SafetySettings().lease_s
+    assert float(unit["TimeoutStopSec"][0]) <= 10.0
     assert unit["RestartPreventExitStatus"] == ["2"]
     assert unit["OnFailure"] == ["v2g-edge-failsafe.service"]
     assert unit["ProtectClock"] == ["yes"]
@@ -109,6 +112,21 @@ def test_the_units_and_the_settings_agree() -> None:
     writer = settings_of(FOLDER / "v2g-edge-clock.service")
     assert Path("/run") / writer["RuntimeDirectory"][0] / "state" == STATE
     assert writer["ExecStart"][0].split()[-1] == str(STATE)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_what_a_unit_says_of_its_documentation_is_there(unit: Path) -> None:
+    """The package puts each page of docs/ into its own folder; `systemctl help` opens them."""
+    pages = settings_of(unit)["Documentation"][0].split()
+    files = [page.removeprefix("file:///usr/share/doc/v2g-edge/") for page in pages if page.startswith("file:")]
+    assert "man:v2g-edge(1)" in pages
+    assert files
+    assert [name for name in files if not Path("docs", name).is_file()] == []
+
+
+def test_a_reload_needs_no_program_that_a_minimal_debian_lacks() -> None:
+    """/bin/kill belongs to procps, which is not there."""
+    assert settings_of(FOLDER / "v2g-edge.service")["ExecReload"][0].split()[0] in ("/bin/sh", PROGRAM)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))

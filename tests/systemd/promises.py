@@ -1,0 +1,213 @@
+"""What an administrator may rely on, each promise shown in the booted box, in this order: the box goes through a life."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.cli.test_failsafe import CONTACTOR
+from tests.config.small import TEXT
+from tests.systemd.artifacts import LATER
+from tests.systemd.box import UNIT, Box, until
+
+COILS_PORT: Final = 1502
+SITE: Final = "/etc/v2g-edge/site.toml"
+WORKS: Final = TEXT.replace('host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {COILS_PORT}') + CONTACTOR
+LEDGER: Final = "/var/lib/v2g-edge/journal.db"
+STOP_MAX_S: Final = 10.0
+"""What an administrator waits for (issue: stop is done in 10 s)."""
+
+
+def opened(box: Box) -> int:
+    """How often the contactor's coil was written open."""
+    log = box.shared / "coils"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return sum(not json.loads(line)["closed"] for line in lines if json.loads(line)["coil"] == 3)
+
+
+def installs_from_the_signed_repository(box: Box) -> str:
+    """One command and no question answered: the daemon runs, and its files belong to whom they should."""
+    box.run("install", "-m", "644", "/srv/shared/repo/v2g-edge-archive-keyring.gpg", "/usr/share/keyrings/")
+    box.run("cp", "/srv/shared/repo/v2g-edge.sources", "/etc/apt/sources.list.d/")
+    box.run("apt-get", "update", "-q")
+    available = box.run("apt-cache", "madison", "v2g-edge")
+    first = min((line.split("|")[1].strip() for line in available.splitlines()), key=lambda text: text.split(".")[0])
+    begun_s = time.monotonic()
+    box.run("apt-get", "install", "-q", "-y", f"v2g-edge={first}")
+    took_s = time.monotonic() - begun_s
+    until(lambda: box.show("ActiveState") == "active", 30)
+    assert box.run("stat", "-c", "%U %G %a", SITE).split() == ["root", "v2g-edge", "640"]
+    assert box.run("stat", "-c", "%U %a", "/etc/v2g-edge/secrets/CP01").split() == ["root", "600"]
+    assert box.run("stat", "-c", "%U %a", "/var/lib/v2g-edge").split() == ["v2g-edge", "750"]
+    assert "import_limit_w = 11000.0" in box.run("cat", SITE)
+    assert box.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
+    assert '"site": "depot"' in box.run("v2g-edge", "status", "--json")
+    return f"{first} in {took_s:.0f} s"
+
+
+def refuses_an_unsigned_repository(box: Box) -> str:
+    """A package that somebody else put into the folder is not taken."""
+    box.run("sh", "-c", "cp -r /srv/shared/repo /tmp/other && echo >>/tmp/other/Packages && rm /tmp/other/Packages.gz")
+    box.run("sh", "-c", "sed s,/srv/shared/repo,/tmp/other, /etc/apt/sources.list.d/v2g-edge.sources >/tmp/other.sources")
+    options = ("-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null")
+    assert box.code("apt-get", "update", *options, "-o", "Dir::Etc::sourcelist=/tmp/other.sources") != 0
+    return "a changed index is refused"
+
+
+def has_its_pages(box: Box) -> str:
+    """Manual pages, completions, and every Documentation= of the units points to something."""
+    for path in (
+        "/usr/share/man/man1/v2g-edge.1.gz",
+        "/usr/share/man/man5/v2g-edge-site.toml.5.gz",
+        "/usr/share/bash-completion/completions/v2g-edge",
+        "/usr/share/zsh/vendor-completions/_v2g-edge",
+        "/usr/share/fish/vendor_completions.d/v2g-edge.fish",
+    ):
+        assert int(box.run("stat", "-c", "%s", path)) > 500, path
+    files = [word for word in box.show("Documentation").split() if word.startswith("file://")]
+    assert files
+    for file in files:
+        box.run("test", "-s", file.removeprefix("file://"))
+    return "man, completion, Documentation="
+
+
+def starts(box: Box) -> str:
+    """`systemctl start` returns after the first whole tick, and the daemon is its own user without a capability."""
+    box.run("systemctl", "stop", UNIT)
+    box.write(SITE, WORKS)
+    box.run("sh", "-c", "echo secret >/etc/v2g-edge/secrets/CP-A")
+    begun_s = time.monotonic()
+    box.run("systemctl", "start", UNIT)
+    took_s = time.monotonic() - begun_s
+    assert box.show("ActiveState") == "active"
+    assert "outlets connected" in box.show("StatusText")
+    status = box.run("cat", f"/proc/{box.main_pid()}/status")
+    assert "CapEff:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+    assert box.run("stat", "-c", "%U", f"/proc/{box.main_pid()}").strip() == "v2g-edge"
+    assert '"site": "small"' in box.run("v2g-edge", "status", "--json")
+    resident_kib = int(status.partition("VmRSS:")[2].split()[0])
+    return f"{took_s:.2f} s to the first tick, {resident_kib / 1024:.0f} MiB resident"
+
+
+def logs_fields(box: Box) -> str:
+    """journald has each key of an event as a field."""
+    entry = box.journal("V2G_EVENT=started", "V2G_SITE=small")[-1]
+    assert entry["_SYSTEMD_UNIT"] == UNIT
+    assert entry["PRIORITY"] == "6"
+    return "V2G_EVENT=started V2G_SITE=small"
+
+
+def reads_the_clock(box: Box) -> str:
+    """The daemon's sandbox refuses to ask and to set the clock; the small unit beside it has asked a moment ago."""
+    skip = ("Exec", "Type", "Notify", "Watchdog", "Restart", "Timeout", "KillMode", "Syslog", "StateD", "RuntimeD", "LoadC")
+    text = Path("systemd/v2g-edge.service").read_text(encoding="utf-8").partition("[Service]")[2].partition("[Install]")[0]
+    lines = [line for line in text.splitlines() if "=" in line and not line.startswith(("#", *skip))]
+    code = "import ctypes,time\nc=ctypes.CDLL(None)\nb=ctypes.create_string_buffer(512)\nprint(c.adjtimex(b))\n"
+    code += "try:\n time.clock_settime(0, time.time()); print('set')\nexcept PermissionError: print('refused')\n"
+    code += "print(time.monotonic(), *open('/run/v2g-edge-clock/state').read().split())"
+    options = [f"--property={line}" for line in lines]
+    out = box.run("systemd-run", "--pipe", "--wait", "--quiet", *options, "/usr/bin/python3", "-c", code).split()
+    assert out[:2] == ["-1", "refused"], out
+    age_s = float(out[2]) - float(out[4])
+    assert 0.0 <= age_s < 5.0, out
+    return f"asking and setting are refused; v2g-edge-clock said {out[3]} {age_s:.1f} s ago"
+
+
+def gives_credentials(box: Box) -> str:
+    """The password is there for the daemon, under the path that a site file names."""
+    where = f"/run/credentials/{UNIT}/secrets_CP-A"
+    mode = box.run("nsenter", f"--target={box.main_pid()}", "--mount", "--", "stat", "-c", "%U %a", where).strip()
+    assert mode.split()[1] in ("400", "440"), mode
+    return f"{where} ({mode})"
+
+
+def restarts_after_a_kill(box: Box) -> str:
+    """kill -9: the contactors are opened, and another daemon ticks."""
+    before = opened(box)
+    old = box.signal_main(signal.SIGKILL)
+    took_s = until(lambda: box.back(old), 30)
+    assert opened(box) > before, "ExecStopPost opened no contactor"
+    return f"ticks again {took_s:.2f} s after kill -9, contactor opened"
+
+
+def restarts_after_a_hang(box: Box) -> str:
+    """A daemon that no longer ticks is ended by the watchdog, its contactors are opened, and another one starts."""
+    before = opened(box)
+    old = box.signal_main(signal.SIGSTOP)
+    took_s = until(lambda: box.back(old), 60)
+    assert box.journal("-u", "init.scope", "--grep=Watchdog timeout") or box.journal("--grep=watchdog"), "no watchdog in the log"
+    assert opened(box) > before, "no contactor was opened"
+    return f"ticks again {took_s:.2f} s after it stopped"
+
+
+def keeps_the_site_file(box: Box) -> str:
+    """An upgrade, the same version again and a downgrade leave every byte of it, and the daemon runs after each."""
+    before = box.run("sha256sum", SITE)
+    versions = [line.split("|")[1].strip() for line in box.run("apt-cache", "madison", "v2g-edge").splitlines()]
+    later = next(version for version in versions if version.startswith(LATER))
+    first = min(versions, key=lambda text: text.split(".")[0])
+    gaps = []
+    for version in (later, later, first):
+        old = box.main_pid()
+        box.run("apt-get", "install", "-q", "-y", "--reinstall", "--allow-downgrades", f"v2g-edge={version}")
+        gaps.append(until(lambda old=old: box.back(old), 30))  # type: ignore[misc]
+        assert box.run("sha256sum", SITE) == before
+        shown = box.run("v2g-edge", "--version").split()[1]
+        assert version.startswith(shown), f"{shown} is running, {version} was installed"
+    return "upgrade, reinstall, downgrade"
+
+
+def ends_cleanly(box: Box) -> str:
+    """`systemctl stop` is a success within the time that an administrator waits, and leaves no socket behind."""
+    begun_s = time.monotonic()
+    box.run("systemctl", "stop", UNIT)
+    took_s = time.monotonic() - begun_s
+    assert took_s < STOP_MAX_S
+    assert box.show("Result") == "success"
+    assert not box.run("sh", "-c", "ls /run/v2g-edge 2>/dev/null || true").strip()
+    return f"{took_s:.2f} s"
+
+
+def opens_on_failure(box: Box) -> str:
+    """A site file that was broken while the daemon was down: no restart, and the failsafe unit opens what it knows."""
+    box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}")
+    box.run("systemctl", "start", UNIT, check=False)
+    until(lambda: box.show("ActiveState") == "failed", 30)
+    until(lambda: bool(box.journal("-u", "v2g-edge-failsafe.service", "--grep=contactor")), 30)
+    assert box.show("NRestarts") == "0"
+    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reset-failed; systemctl start {UNIT}")
+    return "failed at once, failsafe ran"
+
+
+def is_removed_and_purged(box: Box) -> str:
+    """Remove keeps the configuration, purge the ledgers; with the question answered yes they go too."""
+    box.run("apt-get", "remove", "-q", "-y", "v2g-edge")
+    assert box.code("test", "-e", SITE) == 0
+    assert box.code("test", "-e", "/opt/v2g-edge") != 0, box.run("find", "/opt/v2g-edge")
+    box.run("apt-get", "purge", "-q", "-y", "v2g-edge")
+    assert box.code("test", "-e", "/etc/v2g-edge") != 0
+    assert box.code("test", "-e", LEDGER) == 0, "purge took the ledgers"
+    box.run("apt-get", "install", "-q", "-y", "v2g-edge")
+    box.run("sh", "-c", "echo v2g-edge v2g-edge/purge-ledgers boolean true | debconf-set-selections")
+    box.run("apt-get", "purge", "-q", "-y", "v2g-edge")
+    assert box.code("test", "-e", "/var/lib/v2g-edge") != 0
+    return "ledgers kept, then deleted when told"
+
+
+PROMISES = (
+    installs_from_the_signed_repository,
+    refuses_an_unsigned_repository,
+    has_its_pages,
+    starts,
+    logs_fields,
+    reads_the_clock,
+    gives_credentials,
+    restarts_after_a_kill,
+    restarts_after_a_hang,
+    keeps_the_site_file,
+    ends_cleanly,
+    opens_on_failure,
+    is_removed_and_purged,
+)
