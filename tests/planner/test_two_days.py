@@ -12,6 +12,7 @@ from tests.planner.fleet import all_in
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner.day import plan_day
 from v2g_edge.planner.price_rule import plan_from_prices
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -75,7 +76,8 @@ class Depot:
 @pytest.mark.skipif(
     not DATA.is_dir(), reason="needs the real depot data, which is not part of the repository: ../shared/data is not there"
 )
-def test_every_bus_that_could_leave_charged_does_and_energy_is_sold() -> None:
+@pytest.mark.parametrize("optimise", [False, True], ids=["plain rule", "optimised"])
+def test_every_bus_that_could_leave_charged_does_and_energy_is_sold(optimise: bool) -> None:
     scenario = import_spice_ev(DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv")
     depot, terms = Depot(scenario), PriceSettings()
     met, missed, plan = 0, [], None
@@ -94,7 +96,8 @@ def test_every_bus_that_could_leave_charged_does_and_energy_is_sold() -> None:
                 depot.arrive(visit)
                 moved = True
         if moved or plan is None:
-            plan = plan_from_prices(scenario.site, depot.picture(wall_s), scenario.prices, terms, wall_s)
+            inputs = (scenario.site, depot.picture(wall_s), scenario.prices, terms, wall_s)
+            plan = plan_day(*inputs)[0] if optimise else plan_from_prices(*inputs)
         slot = next(slot for slot in plan.slots if slot.start_wall_s <= wall_s < slot.end_wall_s)
         depot.step(dict(slot.evse_w))
     assert missed == []

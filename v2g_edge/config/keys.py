@@ -317,6 +317,12 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "file": optional('CSV of UTC hour and price per MWh; "": none.'),
         "export_per_kwh": Key("Earned for a kWh fed back, on top of the price.", "per kWh", -100.0, 100.0),
         "wear_per_kwh": Key("What a kWh taken out of a battery costs.", "per kWh", 0.0, 100.0),
+        "pack_price_per_kwh": Key(
+            "Price of a new battery: wear then follows from the depth of discharge; 0: wear_per_kwh alone.",
+            "per kWh",
+            0.0,
+            10_000.0,
+        ),
         "fixed_per_kwh": Key("Taxes and fees on each kWh drawn.", "per kWh", -100.0, 100.0),
         "shift_to_year": Key("Reads the file as if it were of this year; 0: as it is.", "", 0, 9_999),
     },

@@ -121,11 +121,15 @@ class HostSettings(Struct, frozen=True):
 
 
 class PriceSettings(Struct, frozen=True):
-    """The day-ahead prices of the local plan: a CSV of UTC hour and price per MWh, and what export earns and wear costs."""
+    """The day-ahead prices of the local plan: a CSV of UTC hour and price per MWh, and what export earns and wear costs.
+
+    ``pack_price_per_kwh`` above 0: wear follows from depth of discharge and the price of a new pack, not from ``wear_per_kwh``.
+    """
 
     file: str = ""
     export_per_kwh: float = 0.0
     wear_per_kwh: float = 0.0
+    pack_price_per_kwh: float = 0.0
     fixed_per_kwh: float = 0.0
     shift_to_year: int = 0
 

@@ -19,7 +19,7 @@ MIN_SLOTS: Final = 8
 """Two hours at least, so that a plan outlives a few missed renewals."""
 
 LAST_PRICE_S: Final = 3_600.0
-"""How long the last known price holds: one hour, the longest market interval."""
+"""How long a price holds where the next one is missing: one hour, the longest market interval. A hole stays a hole."""
 
 
 LEAST_W: Final = 1_000.0
@@ -49,13 +49,15 @@ class TimeGrid:
         return max(min(self.edges[slot + 1], until_s) - self.edges[slot], 0.0)
 
 
-def grid_of(prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, until_s: float) -> TimeGrid:
+def grid_of(
+    prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, until_s: float, least_slots: int = MIN_SLOTS
+) -> TimeGrid:
     """The grid from now (the first slot is cut) to ``until_s``, on full quarter hours. ``prices`` are sorted by start.
 
     A slot without a known price counts as dear as the dearest known one when buying.
     """
     first = wall_s - wall_s % SLOT_S
-    count = min(max(int(-((first - until_s) // SLOT_S)), MIN_SLOTS), MAX_SLOTS)
+    count = min(max(int(-((first - until_s) // SLOT_S)), MIN_SLOTS, least_slots), MAX_SLOTS)
     edges = (wall_s, *(first + SLOT_S * (n + 1) for n in range(count)))
     starts = [price.start_wall_s for price in prices]
     known = [_price_at(prices, starts, start_s) for start_s in edges[:-1]]
@@ -70,7 +72,7 @@ def grid_of(prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, u
 
 def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> float | None:
     place = bisect_right(starts, at_s) - 1
-    if place < 0 or (place == len(prices) - 1 and at_s >= starts[place] + LAST_PRICE_S):
+    if place < 0 or at_s >= starts[place] + LAST_PRICE_S:
         return None
     return prices[place].per_kwh
 

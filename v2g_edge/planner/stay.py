@@ -53,7 +53,8 @@ class Stay:
 
     ``filled_s[n]`` are the seconds from empty to ``n`` × ``STEP_PCT`` at full power, slack included. ``power_w`` (+ into the
     vehicle) and ``soc_pct`` (at the slot's end) are the plan so far. ``lowest_pct`` is the SoC with all planned export taken out.
-    ``depth_pct`` is what may be taken out in all, ``today_pct`` what until ``midnight_s`` (UTC).
+    ``depth_pct`` is what may be taken out in all, ``today_pct`` what until ``midnight_s`` (UTC); ``taken_pct`` is out already.
+    ``curve`` is the type's charge curve, battery side.
     """
 
     evse: Evse
@@ -64,6 +65,8 @@ class Stay:
     deadline_s: float
     capacity_wh: float
     filled_s: tuple[float, ...]
+    curve: tuple[CurvePoint, ...] = ()
+    taken_pct: float = 0.0
     may_export: bool = False
     export_w: float = 0.0
     floor_pct: float = 100.0
@@ -166,6 +169,7 @@ def _stay(
         deadline_s=deadline_s if deadline_s > wall_s else float("-inf"),
         capacity_wh=capacity_wh,
         filled_s=_filling(evse, kind.charge_curve if kind else (), capacity_wh, full_w),
+        curve=kind.charge_curve if kind else (),
     )
 
 
@@ -178,6 +182,7 @@ def _allow_export(stay: Stay, vehicle: VehicleState, kind: VehicleType, reserve_
     stay.export_w = max(min(evse.max_discharge_w, kind.max_discharge_w * share, gives_w), 0.0)
     stay.floor_pct = kind.min_soc_pct + reserve_pct + FLOOR_MARGIN_PCT
     stay.depth_pct = max(min(kind.depth_per_event_pct - past.event_pct, kind.depth_per_day_pct), 0.0)
+    stay.taken_pct = past.event_pct
     stay.today_pct = max(kind.depth_per_day_pct - past.day_pct, 0.0)
     able = evse.discharge_by != "none" and evse.dead_man != "none" and stay.export_w > 0.0
     stay.may_export = able and stay.export_w >= evse.min_discharge_w

@@ -1,0 +1,104 @@
+"""The optimised day plan on a real night: cheaper than the plain rule, within every limit, everybody charged."""
+
+import numpy as np
+import pytest
+
+from tests.planner.fleet import WALL_S, full_night, play, prices_of, small_site, snapshot_of
+from tests.planner.test_price_rule import FREE, exported_wh, feeders_hold
+from v2g_edge.model.plan import Plan, Price
+from v2g_edge.model.reading import Reading, Unknown
+from v2g_edge.model.site import CurvePoint, Site
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner.build import tapers_of
+from v2g_edge.planner.day import plan_day
+from v2g_edge.planner.price_rule import plan_from_prices
+from v2g_edge.planner.report import Report
+
+EVENING = (0.30, 0.35, 0.40, 0.30, 0.20, 0.15, 0.10, 0.10, 0.10, 0.15, 0.20, 0.30) * 2
+
+
+def made(site: Site, snapshot: Snapshot, prices: tuple[Price, ...] | None = None) -> tuple[Plan, Report]:
+    told = prices_of(*EVENING, start_s=snapshot.wall_s - snapshot.wall_s % 3_600) if prices is None else prices
+    return plan_day(site, snapshot, told, FREE, snapshot.wall_s)
+
+
+def cost(plan: Plan, report: Report) -> float:
+    """The energy bill of a plan at the report's prices, building included."""
+    total = 0.0
+    for place, slot in enumerate(plan.slots):
+        net_kw = sum(watts for _, watts in slot.evse_w) / 1e3 + report.base_kw[place]
+        hours = (slot.end_wall_s - slot.start_wall_s) / 3_600.0
+        total += (report.buy[place] * max(net_kw, 0.0) + report.sell[place] * min(net_kw, 0.0)) * hours
+    return total
+
+
+def test_a_night_of_twelve_is_cheaper_than_by_the_plain_rule_and_leaves_everybody_charged() -> None:
+    scenario, snapshot = full_night()
+    plan, report = made(scenario.site, snapshot)
+    prices = prices_of(*EVENING, start_s=snapshot.wall_s - snapshot.wall_s % 3_600)
+    plain = plan_from_prices(scenario.site, snapshot, prices, FREE, snapshot.wall_s)
+    assert [slot.start_wall_s for slot in plan.slots] == [slot.start_wall_s for slot in plain.slots]
+    assert cost(plan, report) < cost(plain, report) - 10.0
+    feeders_hold(scenario.site, plan)
+    left = play(scenario.site, snapshot, plan, 1.0)
+    for evse, state in zip(scenario.site.evses, snapshot.evses, strict=True):
+        if state.vehicle is not None and isinstance(state.vehicle.target_soc_pct, Reading):
+            assert left[evse.id] >= state.vehicle.target_soc_pct.value, evse.id
+    assert exported_wh(plan) > 0.0
+    assert report.warnings == ()
+
+
+def test_the_report_says_when_each_is_ready_and_what_it_costs() -> None:
+    site = small_site()
+    snapshot = snapshot_of(site)
+    _, report = made(site, snapshot, prices_of(*EVENING))
+    assert [each.evse for each in report.vehicles] == ["b1", "b2"]
+    for each in report.vehicles:
+        assert each.ready_wall_s is not None
+        assert WALL_S < each.ready_wall_s <= WALL_S + 36_000.0
+        assert each.leaves_with_pct >= 90.0
+        assert len(each.soc_pct) == len(report.buy)
+    assert report.money.export < 0.0 < report.money.energy
+    assert report.money.total == pytest.approx(sum((report.money.energy, report.money.export, report.money.wear)))
+
+
+def test_a_departure_out_of_reach_is_charged_for_at_once_and_said() -> None:
+    site = small_site()
+    snapshot = snapshot_of(site, soc_pct=Reading(5.0, 100.0), departure_wall_s=Reading(WALL_S + 7_200.0, 100.0))
+    plan, report = made(site, snapshot, prices_of(*EVENING))
+    assert len(report.warnings) == 2
+    assert sum(watts for _, watts in plan.slots[0].evse_w) == pytest.approx(98_000.0, rel=1e-3), "all that the feeder passes"
+
+
+@pytest.mark.parametrize("lost", ["departure_wall_s", "soc_pct"])
+def test_a_vehicle_of_which_nobody_said_enough_charges_at_once(lost: str) -> None:
+    site = small_site()
+    snapshot = snapshot_of(site, **{lost: Unknown("no_sample")})
+    plan, _ = made(site, snapshot, prices_of(*EVENING))
+    assert sum(watts for _, watts in plan.slots[0].evse_w) == pytest.approx(98_000.0, rel=1e-3), "all that the feeder passes"
+    assert exported_wh(plan) == 0.0
+
+
+def test_a_plan_made_twice_is_the_same_and_one_made_later_says_the_same_of_the_rest() -> None:
+    scenario, snapshot = full_night()
+    first, _ = made(scenario.site, snapshot)
+    again, _ = made(scenario.site, snapshot)
+    assert first == again
+
+
+def test_a_hollow_charge_curve_is_never_promised_more_than_it_gives() -> None:
+    curve = (CurvePoint(0.0, 100e3), CurvePoint(60.0, 100e3), CurvePoint(80.0, 40e3), CurvePoint(100.0, 20e3))
+    lines = tapers_of(curve, 1.0, 100.0, 1.0, 95.0)
+    for soc in np.arange(0.0, 95.0, 0.5):
+        real = np.interp(soc, [p.soc_pct for p in curve], [p.power_w / 1e3 for p in curve])
+        planned = min(100.0, *(line.at_empty_kw - line.per_kwh * soc for line in lines))
+        assert 0.0 < planned <= real + 1e-9
+
+
+def test_a_hole_in_the_prices_is_neither_sold_into_nor_bought_as_free() -> None:
+    site, hour = small_site(), 3_600.0
+    prices = tuple(Price(WALL_S + n * hour, 0.2) for n in range(12) if n not in {3, 4, 5})
+    plan, report = made(site, snapshot_of(site), prices)
+    hole = [k for k, slot in enumerate(plan.slots) if WALL_S + 3 * hour <= slot.start_wall_s < WALL_S + 6 * hour]
+    assert all(watts >= 0.0 for k in hole for _, watts in plan.slots[k].evse_w)
+    assert all(report.buy[k] == pytest.approx(0.2) for k in hole)

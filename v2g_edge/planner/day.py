@@ -1,0 +1,107 @@
+"""The day plan: problem, solver, rounding, and what is expected of it. Never raises: what cannot be solved says why."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from v2g_edge.model.plan import Plan, Price, Slot
+from v2g_edge.model.settings import PriceSettings
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner import highs
+from v2g_edge.planner.build import NO_OUTLOOK, Outlook, problem_of
+from v2g_edge.planner.problem import Floats, Problem, Shortfall, Solution, settled
+from v2g_edge.planner.report import Report, money_of, prices_of, ready_of
+from v2g_edge.planner.rounding import Rounded, rounded
+from v2g_edge.planner.stay import NOTHING, Past
+
+FEEDER_SHARES: Final = (0.8, 1.0)
+"""Departures are planned into four fifths of each feeder, as in the plain rule; into all of it where that is not enough, or where
+a vehicle is to take all it can."""
+
+
+def plan_day(
+    site: Site,
+    snapshot: Snapshot,
+    prices: tuple[Price, ...],
+    settings: PriceSettings,
+    wall_s: float,
+    pasts: Mapping[str, Past] = NOTHING,
+    outlook: Outlook = NO_OUTLOOK,
+    *,
+    limit_s: float = 30.0,
+) -> tuple[Plan, Report]:
+    """The plan from ``wall_s`` (UTC) on for everything that is plugged in, and its report.
+
+    Raises ``highs.NoSolutionError`` where the solver found nothing in time.
+    """
+    for share in FEEDER_SHARES:
+        problem, _, grid = problem_of(site, snapshot, prices, settings, wall_s, pasts, outlook, share=share)
+        calm, missed = settled(problem)
+        solution = highs.solve(calm, limit_s=limit_s)
+        if not solution.short_kwh and not any(pack.hurry for pack in calm.packs):
+            break
+    if solution.short_kwh:
+        calm = _softened(calm, solution)
+    done = rounded(calm, solution.charge_kw, solution.discharge_kw)
+    return _plan(calm, done, grid.edges, wall_s), _report(calm, solution, done, missed, grid.edges, wall_s, snapshot)
+
+
+def _softened(problem: Problem, solution: Solution) -> Problem:
+    """The problem with the departures that all together do not fit lowered to what the solver found for them."""
+    lacks = dict(solution.short_kwh)
+
+    def floor(name: str, floor_kwh: Floats) -> Floats:
+        return np.maximum(floor_kwh - lacks.get(name, 0.0) - 1e-3, np.minimum(floor_kwh, 0.0))
+
+    return replace(problem, packs=tuple(replace(pack, floor_kwh=floor(pack.name, pack.floor_kwh)) for pack in problem.packs))
+
+
+def _plan(problem: Problem, done: Rounded, edges: tuple[float, ...], wall_s: float) -> Plan:
+    mobile = [n for n, pack in enumerate(problem.packs) if not pack.stationary]
+    names = sorted((problem.packs[n].name, n) for n in mobile)
+    watts = np.round(done.told_kw * 1e3, 1) + 0.0
+    rows = [(name, watts[n].tolist()) for name, n in names]
+    slots = tuple(Slot(edges[t], edges[t + 1], tuple((name, row[t]) for name, row in rows)) for t in range(len(problem)))
+    return Plan(int(wall_s), "local", wall_s, wall_s, edges[-1], slots)
+
+
+def _report(
+    problem: Problem,
+    solution: Solution,
+    done: Rounded,
+    missed: tuple[Shortfall, ...],
+    edges: tuple[float, ...],
+    wall_s: float,
+    snapshot: Snapshot,
+) -> Report:
+    late = {each.pack: each for each in missed}
+    vehicles = tuple(
+        ready_of(pack, done, n, problem, solution, late.get(pack.name))
+        for n, pack in enumerate(problem.packs)
+        if not pack.stationary
+    )
+    warnings = [
+        f"{each.pack}: {each.wanted_kwh - each.reachable_kwh:.1f} kWh short at departure even at full power from now on"
+        for each in missed
+    ]
+    warnings += [
+        f"{name}: {lacks:.1f} short: all departures and reserves together do not fit the feeders"
+        for name, lacks in solution.short_kwh
+    ]
+    return Report(
+        solver=solution.solver,
+        made_wall_s=wall_s,
+        money=money_of(problem, done),
+        vehicles=tuple(sorted(vehicles, key=lambda each: each.evse)),
+        prices=prices_of(problem, solution, edges),
+        edges=edges,
+        site_kw=tuple(round(float(kw), 3) for kw in done.power_kw.sum(axis=0) + problem.base_kw),
+        base_kw=tuple(round(float(kw), 3) for kw in problem.base_kw),
+        buy=tuple(float(price) for price in problem.buy),
+        sell=tuple(float(price) for price in problem.sell),
+        reserved=tuple((each.name, max(each.up_kw, each.down_kw)) for each in problem.reserves),
+        warnings=tuple(warnings),
+    )

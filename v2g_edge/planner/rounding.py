@@ -1,0 +1,139 @@
+"""From a solver's powers to what chargers can do: one direction at a time, least powers, steps; then the energies again.
+
+A rounded schedule never falls behind the planned energy where there is room not to: what is below a charger's least power is
+charged at the least power, earlier, and made up by charging less later. So a departure that the solver met is still met.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from v2g_edge.planner.problem import Floats, Pack, Problem, energies, path_of
+
+CRUMB_KW: Final = 0.02
+"""Less than 20 W is a solver's tolerance, no power."""
+SHORT_KWH: Final = 0.05
+"""A departure is met when less than this lacks: a second or two of a depot charger."""
+
+
+class Rounded(NamedTuple):
+    """Powers (packs, T) in kW, + into the vehicle, and the energies at each slot's end that follow from them.
+
+    ``told_kw``: what chargers are told, which is more where a vehicle should take all it can and its battery ends it.
+    """
+
+    power_kw: Floats
+    energy_kwh: Floats
+    told_kw: Floats
+
+
+def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounded:
+    """What chargers do of a schedule. The order of departures decides who gets what is left of a feeder."""
+    count = len(problem)
+    free_in, free_out = problem.charge_cap_kw + 1e-6, problem.export_cap_kw + 1e-6
+    power = np.zeros((len(problem.packs), count))
+    energy, told = np.zeros((2, len(problem.packs), count))
+    order = sorted(range(len(problem.packs)), key=lambda n: (problem.packs[n].deadline < 0, problem.packs[n].deadline, n))
+    nets = [_one_way(problem, n, charge_kw[n], discharge_kw[n]) for n in range(len(problem.packs))]
+    used_in, used_out = _used(problem, nets, 1.0), _used(problem, nets, -1.0)
+    for n in order:
+        pack, path = problem.packs[n], list(path_of(problem.parent, problem.packs[n].feeder))
+        room_in = np.min(free_in[path] - used_in[path], axis=0) + np.maximum(nets[n], 0.0)
+        room_out = np.min(free_out[path] - used_out[path], axis=0) + np.maximum(-nets[n], 0.0)
+        power[n] = _round(pack, nets[n], room_in, room_out, problem.hours)
+        power[n] = _make_up(pack, power[n], room_in, problem.hours)
+        energy[n] = _energy(pack, power[n], problem.hours)
+        told[n] = np.where(power[n] > 0.0, np.minimum(pack.charge_kw, room_in), power[n]) if pack.hurry else power[n]
+        used_in[path] += np.maximum(told[n], 0.0) - np.maximum(nets[n], 0.0)
+        used_out[path] += np.maximum(-power[n], 0.0) - np.maximum(-nets[n], 0.0)
+    return Rounded(power, energy, told)
+
+
+def _energy(pack: Pack, power: Floats, hours: Floats) -> Floats:
+    return energies(pack, np.maximum(power, 0.0), np.maximum(-power, 0.0), hours)
+
+
+def _used(problem: Problem, nets: list[Floats], sign: float) -> Floats:
+    used = np.zeros((len(problem.feeders), len(problem)))
+    for pack, net in zip(problem.packs, nets, strict=True):
+        used[list(path_of(problem.parent, pack.feeder))] += np.maximum(sign * net, 0.0)
+    return used
+
+
+def _one_way(problem: Problem, n: int, charge_kw: Floats, discharge_kw: Floats) -> Floats:
+    """The power in one direction that moves the battery as both together would: netting them would overfill it."""
+    pack, eta = problem.packs[n], problem.packs[n].efficiency
+    charge_kw, discharge_kw = np.minimum(charge_kw, pack.charge_kw), np.minimum(discharge_kw, pack.discharge_kw)
+    into_kw = eta * charge_kw - discharge_kw / eta
+    net = np.where(into_kw > 0.0, into_kw / eta, into_kw * eta)
+    return np.where(np.abs(net) < CRUMB_KW, 0.0, net)
+
+
+def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours: Floats) -> Floats:
+    """Slot by slot; ``owed`` is the energy (kWh) that the planned schedule is ahead of this one, below 0 when it is behind."""
+    result = np.zeros(len(wanted))
+    owed, energy, eta = 0.0, pack.start_kwh, pack.efficiency
+    for t in range(len(wanted)):
+        hour, plan = float(hours[t]), float(wanted[t])
+        energy -= float(pack.drain_kwh[t])
+        plan_into = eta * hour * plan if plan > 0.0 else hour * plan / eta
+        into = plan_into + owed
+        power = 0.0
+        if into > eta * hour * CRUMB_KW and plan >= 0.0:
+            power = _charging(pack, t, into / (eta * hour), float(room_in[t]), energy, hour)
+        elif plan < 0.0 and into < 0.0:
+            most = min(float(pack.discharge_kw[t]), float(room_out[t]), -into * eta / hour)
+            power = -_down(pack, most) if most >= max(pack.min_discharge_kw, CRUMB_KW) else 0.0
+        moved = eta * hour * power if power > 0.0 else hour * power / eta
+        owed, energy = into - moved, energy + moved
+        result[t] = power
+    return result
+
+
+def _charging(pack: Pack, t: int, wanted_kw: float, room_kw: float, energy: float, hour: float) -> float:
+    """The least power that can be told and gives what is wanted; 0 where even the least one does not fit."""
+    most = min(_most_kw(pack, t, energy, hour), room_kw)
+    power = _up(pack, max(wanted_kw, pack.min_charge_kw))
+    if power > most:
+        power = _down(pack, most)
+    least = max(pack.min_charge_kw, CRUMB_KW)
+    return power if power >= least and energy + pack.efficiency * hour * power <= pack.full_kwh + SHORT_KWH else 0.0
+
+
+def _most_kw(pack: Pack, t: int, energy: float, hour: float) -> float:
+    """What the battery still takes all through a slot that begins with ``energy``."""
+    most = float(pack.charge_kw[t])
+    for taper in pack.tapers:
+        slope = 1.0 + taper.per_kwh * pack.efficiency * hour
+        most = min(most, (taper.at_empty_kw - taper.per_kwh * energy) / slope)
+    return most
+
+
+def _up(pack: Pack, power: float) -> float:
+    return power if pack.step_kw <= 0.0 else float(np.ceil(power / pack.step_kw - 1e-9)) * pack.step_kw
+
+
+def _down(pack: Pack, power: float) -> float:
+    return power if pack.step_kw <= 0.0 else float(np.floor(power / pack.step_kw + 1e-9)) * pack.step_kw
+
+
+def _make_up(pack: Pack, power: Floats, room_in: Floats, hours: Floats) -> Floats:
+    """What a departure still lacks after rounding, in the latest slots before it that have room: nearest to what was planned."""
+    energy = _energy(pack, power, hours)
+    lacks = float(np.max(pack.floor_kwh - energy, initial=0.0))
+    if lacks <= SHORT_KWH or pack.deadline < 0:
+        return power
+    power = power.copy()
+    for t in range(pack.deadline, -1, -1):
+        if power[t] < 0.0:
+            continue
+        before = energy[t - 1] if t else pack.start_kwh
+        most = _down(pack, min(_most_kw(pack, t, float(before), float(hours[t])), float(room_in[t])))
+        more = min(most - power[t], lacks / (pack.efficiency * hours[t]))
+        if more > CRUMB_KW and power[t] + more >= pack.min_charge_kw:
+            power[t] = min(_up(pack, float(power[t] + more)), most)
+            energy = _energy(pack, power, hours)
+            lacks = float(np.max(pack.floor_kwh - energy, initial=0.0))
+            if lacks <= SHORT_KWH:
+                break
+    return power
