@@ -116,7 +116,10 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
     for option, value in (("solver", chosen), ("run_crossover", "off"), ("threads", 1), ("time_limit", limit_s)):
         if solver.setOptionValue(option, value) != highspy.HighsStatus.kOk:
             raise NoSolutionError(f"HiGHS does not take {option} = {value}")
-    solver.passModel(lp.model())
+    model = lp.model()
+    if not all(np.all(np.isfinite(values)) for values in (model.col_cost_, model.a_matrix_.value_)):
+        raise NoSolutionError("a price, a power or an energy of the problem is no number")
+    solver.passModel(model)
     solver.run()
     status = solver.getModelStatus()
     if status in {highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible}:

@@ -23,7 +23,7 @@ FLOOR_MARGIN_PCT: Final = 2.0
 """Planned export ends this far above the least SoC: the safety table stops it with a hysteresis of its own."""
 
 STEP_PCT: Final = 2.5
-"""TimeGrid of the table of charging times; the slower end of each step counts."""
+"""Steps of the table of charging times; the slower end of each step counts."""
 
 STEPS: Final = int(100.0 / STEP_PCT)
 
