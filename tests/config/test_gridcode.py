@@ -83,7 +83,7 @@ def test_a_draft_arms_only_when_somebody_signed(name: str) -> None:
 
 def test_an_unknown_code_is_refused_with_the_known_ones() -> None:
     (problem,) = problems("ieee1547")
-    assert "'ieee1547'" in problem
+    assert '"ieee1547"' in problem
     for name in NAMES:
         assert name in problem
 

@@ -84,6 +84,12 @@ def test_what_hangs_on_a_broken_place_is_not_told_again(path: str, value: object
     assert len(problems_of(changed(path, value))) == 1
 
 
+def test_a_table_may_hold_an_unknown_key_of_its_own_name() -> None:
+    """``[feeders.current]`` with ``current`` and ``id`` in it, beside keys that are missing."""
+    found = {problem.key for problem in problems_of(changed("feeders.0.current", {"current": 1, "id": "x"}))}
+    assert found == {f"feeders.main.current.{key}" for key in ("current", "id", "import_a", "export_a", "imbalance_a")}
+
+
 @pytest.mark.parametrize("key", ["site", "grid", "feeders"])
 def test_the_tables_without_defaults_are_asked_for(key: str) -> None:
     """A site without them is none."""
@@ -108,6 +114,12 @@ def test_outside_case_keys_within_a_table_that_has_the_name_of_a_table(name: str
     set_key(plain, "feeders.0.current.x", 1)
     keys = {problem.key for problem in problems_of(plain)}
     assert {f"feeders.main.current.{name}", "feeders.main.current.x"} <= keys
+
+
+def test_false_is_no_security_profile() -> None:
+    """Python counts it as 0."""
+    (problem,) = problems_of(changed("listeners.0.security_profile", False))
+    assert (problem.found, problem.allowed) == ("false", "0 or 1 or 2 or 3")
 
 
 VALUES = st.recursive(

@@ -21,10 +21,10 @@ def test_bytes_that_are_no_text_and_files_without_end_are_refused(tmp_path: Path
     """Both are one problem of the whole file."""
     path = tmp_path / "x.toml"
     path.write_bytes(b"a = '\xff'\n")
-    assert "UTF-8" in toml.read(path)[1][0].allowed
+    assert "UTF-8" in toml.read(path)[2][0].allowed
     path.write_bytes(b"#" * (toml.FILE_MAX_BYTES + 1))
-    assert "bytes" in toml.read(path)[1][0].found
-    assert toml.read(tmp_path)[1][0].found == "Is a directory"
+    assert "bytes" in toml.read(path)[2][0].found
+    assert toml.read(tmp_path)[2][0].found == "Is a directory"
 
 
 def test_deep_nesting_is_a_problem_not_a_crash() -> None:

@@ -1,5 +1,6 @@
 """``python -m v2g_edge.config FILE`` prints the file with every key and its comment, as etc/site.example.toml is made;
-``--manual`` prints the reference part of docs/configuration.md; ``--packed FILE`` the settings for a daemon (MessagePack).
+``--manual`` prints the reference part of docs/configuration.md; ``--packed FILE`` the settings for a daemon (MessagePack), and
+on stderr a line for each warning.
 """
 
 import sys
@@ -7,14 +8,18 @@ from pathlib import Path
 
 import msgspec
 
-from v2g_edge.config import ConfigError, dump, load
+from v2g_edge.config import ConfigError, dump, inspect, load
 from v2g_edge.config.manual import manual
 
 try:
     if sys.argv[1] == "--manual":
         sys.stdout.write(manual())
     elif sys.argv[1] == "--packed":
-        sys.stdout.buffer.write(msgspec.msgpack.encode(load(Path(sys.argv[2]))))
+        report = inspect(Path(sys.argv[2]))
+        if report.settings is None:
+            raise ConfigError(report.errors)
+        sys.stdout.buffer.write(msgspec.msgpack.encode(report.settings))
+        sys.stderr.write("".join(f"{problem}\n" for problem in report.problems))
     else:
         sys.stdout.write(dump(load(Path(sys.argv[1])), commented=True))
 except ConfigError as error:

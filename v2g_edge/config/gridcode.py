@@ -12,6 +12,7 @@ import msgspec
 import tomli
 from msgspec.structs import replace
 
+from v2g_edge.config.hints import near
 from v2g_edge.config.problems import ConfigError, Problem
 from v2g_edge.model.gridcode import Element, EnterService, GridCode, Rocof, Span
 
@@ -58,7 +59,9 @@ def check_code(
     problems: list[Problem] = []
     if name not in code_names():
         allowed = ", ".join(code_names())
-        return None, [Problem(file, "grid.code", repr(name), allowed, "Name the code of the interconnection agreement.")]
+        meant = near(name, code_names())
+        mend = f'Did you mean "{meant}"?' if meant else "Name the code of the interconnection agreement."
+        return None, [Problem(file, "grid.code", f'"{name}"', allowed, mend)]
     code = shipped_code(name)
     if code.status == "draft" and not draft_signed_by.strip():
         problems.append(_unsigned(file, code))

@@ -34,7 +34,10 @@ from v2g_edge.model.site import (
 
 
 class Key(NamedTuple):
-    """``low`` ≤ number ≤ ``high`` (``above``: low itself is refused); ``pattern`` binds a text, or every text of a list."""
+    """``low`` ≤ number ≤ ``high`` (``above``: low itself is refused); ``pattern`` binds a text, or every text of a list.
+
+    ``form`` says in words what the pattern allows, ``mend`` how a wrong value is mended; "" where the rest says it.
+    """
 
     text: str
     unit: str = ""
@@ -42,6 +45,8 @@ class Key(NamedTuple):
     high: float | None = None
     above: bool = False
     pattern: str = ""
+    form: str = ""
+    mend: str = ""
 
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,47}$"
@@ -157,7 +162,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "feeder": name("The node it hangs on."),
         "max_charge_w": watts("Most it draws from the grid."),
         "max_discharge_w": watts("Most it feeds back; 0: it cannot."),
-        "min_charge_w": watts("Least it can draw above zero: 6 A a phase (IEC 61851-1), 4140 W at 3 × 230 V."),
+        "min_charge_w": watts("Least it can draw above zero: 6 A a phase (IEC 61851-1), 4554 W at the highest mains, 3 × 253 V."),
         "fallback_w": watts("What it draws when our lease has run out: the power of its default profile; 0: nothing."),
         "phases": Key("Grid phase behind each of its phases, in order."),
         "dead_man": Key('What makes it safe when we fall silent; "none": it never discharges.'),
@@ -202,6 +207,8 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "departs": Key(
             'Daily departure "HH:MM" in the site\'s timezone, for chargers that cannot say it (OCPP 1.6, registers); "": none.',
             pattern=CLOCK,
+            form='a time of day "HH:MM", or "" for none',
+            mend='Write two digits each, like "05:30".',
         ),
         "target_soc_pct": percent("State of charge it needs at departs; what the charger says goes first."),
     },
@@ -241,7 +248,11 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "tls_rsa_suites": Key("Whether to offer the two TLS_RSA suites that old stations need; they have no forward secrecy."),
     },
     StationSettings: {
-        "identity": Key("Last part of the URL that the station dials.", pattern=IDENTITY),
+        "identity": Key(
+            "Last part of the URL that the station dials.",
+            pattern=IDENTITY,
+            mend="Only the last part: of ws://depot:8081/CP-01 it is CP-01.",
+        ),
         "outlets": Key("Which of its outlets is which of ours."),
         "password_file": optional("File with its password; profiles 1 and 2."),
         "least_security_profile": Key("A listener with a lower security profile turns it away."),
@@ -304,7 +315,8 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     HostSettings: {
         "state_dir": Key("Folder of the journal and of everything that must survive a restart.", pattern=LINE),
         "socket": Key(
-            'Control socket, 100 characters at most (sun_path has 108); "": none.', pattern=r"^[^\x00-\x1f\x7f]{0,100}$"
+            'Control socket, 100 characters at most (sun_path has 108); "": none.',
+            pattern=r"^[^\x00-\x1f\x7f]{0,100}$",
         ),
         "journal_sync": Key(
             '"full" survives a power cut to the last tick; "normal" may lose the last seconds, and spares the disk.'

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from v2g_edge.config.hints import near
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, SafetySettings, VehicleType
@@ -41,7 +42,9 @@ def unknown(key: str, found: str, known: Iterable[str], what: str, file: str) ->
     names = sorted(set(known))
     if found not in names:
         allowed = f"{what}: {', '.join(names[:20]) or 'there are none'}{' …' if len(names) > 20 else ''}"
-        yield Problem(file, key, f'"{found}"', allowed, "Correct the name, or add what it names.")
+        meant = near(found, names)
+        mend = f'Did you mean "{meant}"?' if meant else "Correct the name, or add what it names."
+        yield Problem(file, key, f'"{found}"', allowed, mend)
 
 
 def _duplicates(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -77,7 +80,7 @@ def _names(plan: SiteFile, file: str) -> Iterator[Problem]:
 
 def _targets(plan: SiteFile, file: str) -> Iterator[Problem]:
     """A target that charging never reaches would count as a missed departure every day."""
-    most_pct = {kind.id: kind.max_soc_pct for kind in plan.vehicle_types}
+    most_pct = {kind.id: kind.max_soc_pct for kind in plan.vehicle_types if kind.min_soc_pct < kind.max_soc_pct}
     for vehicle in plan.vehicles:
         limit_pct = most_pct.get(vehicle.type, 100.0)
         if vehicle.departs and vehicle.target_soc_pct > limit_pct:
@@ -195,4 +198,5 @@ def _zone(name: str, file: str) -> Iterator[Problem]:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield Problem(file, "site.timezone", f'"{name}"', "a name of the tz database", 'Write it like "Europe/Amsterdam".')
+        meant = near(name, available_timezones(), 0.75) or "Europe/Amsterdam"
+        yield Problem(file, "site.timezone", f'"{name}"', "a name of the tz database", f'Write it like "{meant}".')

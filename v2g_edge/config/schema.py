@@ -1,6 +1,5 @@
 """The file's schema: pydantic models made from the settings' own types and the table of keys, strict, with no unknown keys."""
 
-import difflib
 import json
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
@@ -11,6 +10,7 @@ from msgspec.structs import FieldInfo
 from pydantic import ConfigDict, Field
 from pydantic_core import ErrorDetails
 
+from v2g_edge.config.hints import mend_of, near
 from v2g_edge.config.keys import IDENTITY, KEYS, NAME, Key
 from v2g_edge.config.layout import SiteFile, keys_of
 from v2g_edge.config.problems import Problem
@@ -63,6 +63,9 @@ def _plain(kind: Any, key: Key) -> Any:
         return Annotated[kind, Field(**rules)]
     if kind is str:
         return Annotated[str, Field(pattern=key.pattern or None)]
+    options = get_args(kind)
+    if get_origin(kind) is Literal and all(isinstance(option, int) for option in options):
+        return Annotated[int, Field(ge=min(options), le=max(options))]  # a literal 0 would take false
     return kind
 
 
@@ -142,25 +145,27 @@ def _problem(item: ErrorDetails, document: dict[str, Any], file: str) -> Problem
     struct, field = field_at(loc)
     if item["type"] == "extra_forbidden" and struct is not None:
         names = [each.name for each in keys_of(struct)]
-        near = difflib.get_close_matches(str(loc[-1]), names, 1)
-        mend = f"Did you mean {near[0]}?" if near else "Remove it, or correct its name."
-        return Problem(file, key, "an unknown key", ", ".join(names), mend)
+        return Problem(file, key, "an unknown key", ", ".join(names), _other_place(str(loc[-1]), names))
     allowed = allowed_of(struct, field) if struct is not None and field is not None else item["msg"]
     if item["type"] == "missing":
         return Problem(file, key, "nothing", allowed, "Add the key: it has no default.")
-    return Problem(file, key, shown(value), allowed, _MEND.get(item["type"], "Correct the value."))
+    rule = key_of(struct, field.name) if struct is not None and field is not None else Key("")
+    kind = without_none(field.type) if field is not None else None
+    return Problem(file, key, shown(value), allowed, mend_of(item["type"], value, kind, rule))
 
 
-_MEND: Final = {
-    "float_type": "Write a number without quotes.",
-    "int_type": "Write a whole number without quotes.",
-    "int_from_float": "Write a whole number.",
-    "finite_number": "Write a finite number; a limit that does not exist is left out, never infinite.",
-    "string_type": "Write a text in quotes.",
-    "bool_type": "Write true or false without quotes.",
-    "list_type": "Write a list in [ ], or for tables a header in [[ ]].",
-    "model_type": "Write a table.",
-}
+def _other_place(name: str, names: list[str]) -> str:
+    """Where an unknown key belongs: to a name like it, or to another table."""
+    meant = near(name, names)
+    if meant:
+        return f"Did you mean {meant}?"
+    tables = [field.name for field in keys_of(SiteFile) if _has_key(field, name)]
+    return f"It is a key of {', '.join(tables)}." if tables else "Remove it, or correct its name."
+
+
+def _has_key(field: FieldInfo, name: str) -> bool:
+    part = part_of(field.type)
+    return part is not None and any(each.name == name for each in keys_of(part))
 
 
 def shown(value: Any) -> str:
@@ -208,7 +213,7 @@ def allowed_of(struct: type[Struct], field: FieldInfo) -> str:
     if kind is bool:
         return "true or false"
     if kind is str:
-        return f"a text{_form(key)}"
+        return key.form or f"a text{_form(key)}"
     return f"{'a whole number' if kind is int else 'a number'}{_range(key)}{' ' + key.unit if key.unit else ''}"
 
 

@@ -12,26 +12,42 @@ FILE_MAX_BYTES: Final = 4 * 1024 * 1024
 """A site file of 1,000 chargers has half a megabyte."""
 FAULTS_MAX: Final = 20
 """More syntax faults than this in one report help nobody."""
+SHOWN_MAX: Final = 60
+"""Characters of a broken line that a report repeats."""
+ADVICE: Final = {
+    "Illegal character": "Is the closing quote missing?",
+    "Invalid value": "A text stands in quotes, a number has a point and nothing else.",
+    "Expected newline": "A number has a point for its decimals and no other mark; one key a line.",
+    "Unclosed array": "A bracket is not closed, here or above.",
+    "Expected '='": "Write key = value.",
+    "Cannot declare": "The table stands twice: write all of it in one, or [[ ]] for one entry of many.",
+    "Cannot overwrite": "The key stands twice in this table.",
+}
+"""What to do, by the beginning of the parser's own words."""
 HEADER: Final = re.compile(r"^\s*\[\[?[^\[\],{}]+\]\]?\s*(#.*)?$")
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """The document and its syntax faults; a table with a fault in it is missing from the document."""
+def read(path: Path) -> tuple[str, dict[str, Any], list[Problem]]:
+    """The text, the document and its syntax faults; a table with a fault in it is missing from the document."""
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_MAX_BYTES + 1)
     except OSError as error:
-        return {}, [
-            Problem(str(path), "(whole file)", error.strerror or str(error), "a readable TOML file", "Give the right path.")
-        ]
+        return _unreadable(path, error.strerror or str(error), "a readable TOML file", "Give the right path.")
     if len(raw) > FILE_MAX_BYTES:
-        return {}, [
-            _fault(path, f"more than {FILE_MAX_BYTES} bytes", f"at most {FILE_MAX_BYTES} bytes", "Is this the site file?")
-        ]
+        found = f"more than {FILE_MAX_BYTES} bytes"
+        return _unreadable(path, found, f"at most {FILE_MAX_BYTES} bytes", "Is this the site file?")
     try:
-        return parse(raw.decode("utf-8"), path)
+        text = raw.decode("utf-8-sig")  # some editors put a mark in front
     except UnicodeDecodeError as error:
-        return {}, [_fault(path, f"a byte that is not UTF-8 at {error.start}", "UTF-8 text", "Save the file as UTF-8.")]
+        row = raw[: error.start].count(b"\n") + 1
+        found = f"a byte that is not UTF-8 in line {row}"
+        return _unreadable(path, found, "UTF-8 text", "Save the file as UTF-8.")
+    return (text, *parse(text, path))
+
+
+def _unreadable(path: Path, found: str, allowed: str, mend: str) -> tuple[str, dict[str, Any], list[Problem]]:
+    return "", {}, [_fault(path, found, allowed, mend)]
 
 
 def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
@@ -43,10 +59,9 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
             return tomli.loads("\n".join(lines)), faults
         except tomli.TOMLDecodeError as error:
             row = min(max(error.lineno, 1), max(len(lines), 1))
-            found = f"line {row}, column {error.colno}: {error.msg}"
-            faults.append(
-                Problem(str(path), f"line {row}", found, "TOML 1.1", "Correct the line; its table was not looked at further.")
-            )
+            found = f"{lines[row - 1].strip()[:SHOWN_MAX]!r}: {error.msg} at column {error.colno}"
+            mend = f"{_advice(error.msg, lines[row - 1])} Its table was not looked at further."
+            faults.append(Problem(str(path), f"line {row}", found, "TOML 1.1", mend, line=row))
             _cut_table(lines, row - 1)
         except RecursionError:
             return {}, [
@@ -54,6 +69,12 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
                 _fault(path, "lists or tables nested too deeply", "TOML nested as in the example", "Flatten it."),
             ]
     return {}, faults
+
+
+def _advice(message: str, line: str) -> str:
+    if any(mark in line for mark in "“”„‘’"):
+        return 'Quotes are straight: ".'
+    return next((advice for begin, advice in ADVICE.items() if message.startswith(begin)), "Correct the line.")
 
 
 def _cut_table(lines: list[str], row: int) -> None:

@@ -51,19 +51,21 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("--clock-scale needs --clock-start: only a demonstration's clock can run faster", BAD_INPUT)
     if not 0.0 < arguments.clock_scale <= 1_000.0:
         raise CommandError(f"--clock-scale {arguments.clock_scale:g}: above 0, at most 1000", BAD_INPUT)
-    settings = _load_apart(arguments.config)
+    settings, warnings = _load_apart(arguments.config)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(settings, arguments))
+        return runner.run(_serve(settings, arguments, warnings))
 
 
-def _load_apart(path: Path) -> Settings:
-    """Checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the daemon for ever after one use."""
+def _load_apart(path: Path) -> tuple[Settings, list[str]]:
+    """Settings and warnings of the file, checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the
+    daemon for ever after one use.
+    """
     command = [sys.executable, "-m", "v2g_edge.config", "--packed", str(path)]
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own module, a path as an argument
     if done.returncode:
         report = done.stderr.decode("utf-8", "replace").rstrip()
         raise CommandError(f"nothing is started, the site file has problems:\n{report}", BAD_INPUT)
-    return msgspec.msgpack.decode(done.stdout, type=Settings)
+    return msgspec.msgpack.decode(done.stdout, type=Settings), done.stderr.decode("utf-8", "replace").splitlines()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -81,13 +83,15 @@ def _clock(arguments: argparse.Namespace) -> ClockPort:
     return LoopClock(loop, wall_of(arguments.clock_start), arguments.clock_scale, arguments.clock_origin)
 
 
-async def _serve(settings: Settings, arguments: argparse.Namespace) -> int:
+async def _serve(settings: Settings, arguments: argparse.Namespace, warnings: list[str]) -> int:
     clock = _clock(arguments)
     set_up_logs(
         settings.host.log_level,
         lambda: datetime.fromtimestamp(clock.wall_s(), tz=UTC).isoformat(timespec="milliseconds"),
         arguments.log,
     )
+    for warning in warnings:
+        log.warning("site_file_odd", text=warning)
     try:
         daemon = Daemon(settings, clock, Watchdog())
     except ValueError as error:  # devices and register maps that cannot be used, all of them

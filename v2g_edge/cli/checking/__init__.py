@@ -1,0 +1,1 @@
+"""What ``v2g-edge check`` looks at beyond the site file itself, and how it reports."""

@@ -1,0 +1,121 @@
+"""Vehicles: targets that are never reached, discharge that is allowed and never happens, tables that nobody uses."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from v2g_edge.config.hints import near
+from v2g_edge.config.layout import SiteFile
+from v2g_edge.config.odd.feeders import falls
+from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.problems import Problem
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.site import Vehicle, VehicleType
+
+LEAST_CYCLES: Final = 20.0
+"""A warranty that covers less energy than so many full cycles is probably written in kWh."""
+MIN_SOC_MOST: Final = 80.0
+"""A floor above this leaves nothing to give: it is the floor that is odd then, not what stands above it."""
+
+
+def odd_vehicles(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """Each kind, each vehicle, and what refers to them."""
+    kinds = {kind.id: kind for kind in plan.vehicle_types}
+    used = {vehicle.type for vehicle in plan.vehicles}
+    for kind in plan.vehicle_types:
+        yield from _kind(kind, file)
+        if plan.vehicles and kind.id not in used:
+            mend = "Remove it, or name it at a vehicle."
+            yield odd(file, f"vehicle_types.{kind.id}", "no vehicle of this type", "at least one", mend)
+    seen: dict[str, str] = {}
+    for vehicle in plan.vehicles:
+        other = seen.setdefault(vehicle.id.lower(), vehicle.id)
+        if other != vehicle.id:
+            mend = "Are they one? Upper and lower case count."
+            yield odd(file, f"vehicles.{vehicle.id}", f'beside "{other}"', "ids that differ by more", mend)
+        kind_of = kinds.get(vehicle.type)
+        if kind_of is not None:
+            yield from _vehicle(vehicle, kind_of, file)
+    yield from _standing(plan, file)
+    yield from _money(plan, file)
+
+
+def _kind(kind: VehicleType, file: str) -> Iterator[Problem]:
+    path = f"vehicle_types.{kind.id}"
+    powers = [point.power_w for point in kind.charge_curve]
+    last = kind.charge_curve[-1]
+    if last.power_w == 0.0 and last.soc_pct < kind.max_soc_pct:
+        found = f"0 W from {last.soc_pct:g} % on, and max_soc_pct = {kind.max_soc_pct:g} %"
+        yield odd(file, f"{path}.charge_curve", found, "some power up to max_soc_pct", "It never charges beyond that.")
+    if not falls(powers[len(powers) // 2 :]):
+        yield odd(file, f"{path}.charge_curve", "more power at the end than before", "power that falls towards full", "Sorted?")
+    if kind.depth_per_event_pct > kind.depth_per_day_pct:
+        usual = f"at most depth_per_day_pct = {kind.depth_per_day_pct:g} %"
+        yield odd(file, f"{path}.depth_per_event_pct", f"{kind.depth_per_event_pct:g} %", usual, "Swapped?")
+    for name in ("warranty_discharge_wh", "warranty_efc", "warranty_discharge_h"):
+        value = getattr(kind, name)
+        least = LEAST_CYCLES * (kind.capacity_wh if name == "warranty_discharge_wh" else 1.0)
+        if 0.0 <= value < min(least, ANY_W) and kind.max_discharge_w > 0.0:
+            mend = "Discharge ends for good there. 1e12 stands for no cap."
+            yield odd(file, f"{path}.{name}", f"{value:g}", f"{least:.0f} or more", mend)
+    if kind.soh_floor_pct > 95.0:
+        mend = "Only a new battery discharges then."
+        yield odd(file, f"{path}.soh_floor_pct", f"{kind.soh_floor_pct:g} %", "70 % or so", mend)
+    if kind.min_soc_pct > MIN_SOC_MOST or kind.max_soc_pct < 50.0:
+        name = "min_soc_pct" if kind.min_soc_pct > MIN_SOC_MOST else "max_soc_pct"
+        usual = "10 to 50 %" if name == "min_soc_pct" else "80 to 100 %"
+        yield odd(file, f"{path}.{name}", f"{getattr(kind, name):g} %", usual, "Swapped, or a digit missing?")
+
+
+def _vehicle(vehicle: Vehicle, kind: VehicleType, file: str) -> Iterator[Problem]:
+    path = f"vehicles.{vehicle.id}"
+    if vehicle.may_discharge and kind.max_discharge_w == 0.0:
+        found = f"true, and {kind.id} has max_discharge_w = 0"
+        yield odd(file, f"{path}.may_discharge", found, "false for a type that cannot", "It never discharges.")
+    if vehicle.may_discharge and 0.0 in (kind.depth_per_event_pct, kind.depth_per_day_pct):
+        found = f"true, and {kind.id} lets 0 % be taken out"
+        yield odd(file, f"{path}.may_discharge", found, "a depth above 0 %", "It never discharges.")
+    needed_pct = vehicle.target_soc_pct + vehicle.reserve_soc_pct
+    if vehicle.departs and vehicle.target_soc_pct <= kind.max_soc_pct < needed_pct:
+        found = f"{vehicle.reserve_soc_pct:g} % above the target of {vehicle.target_soc_pct:g} %"
+        usual = f"together at most max_soc_pct = {kind.max_soc_pct:g} %"
+        yield odd(file, f"{path}.reserve_soc_pct", found, usual, "The reserve is never whole.")
+    if 1.0 < vehicle.target_soc_pct <= min(max(kind.min_soc_pct, 20.0), MIN_SOC_MOST):
+        mend = "It would leave nearly empty. A digit missing?"
+        yield odd(file, f"{path}.target_soc_pct", f"{vehicle.target_soc_pct:g} %", f"above {kind.min_soc_pct:g} %", mend)
+
+
+def _standing(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """Vehicles that always stand at one charger, by the site file."""
+    ids = [vehicle.id for vehicle in plan.vehicles]
+    places: dict[str, str] = {}
+    for device in plan.devices:
+        if not device.vehicle:
+            continue
+        key = f"devices.{device.id}.vehicle"
+        if device.role != "charger":
+            mend = "Only a charger has a vehicle."
+            yield odd(file, key, f'"{device.vehicle}" at a {device.role}', 'a device with role = "charger"', mend)
+        if device.vehicle not in ids:
+            meant = near(device.vehicle, ids)
+            mend = f'Did you mean "{meant}"?' if meant else "Add it to vehicles: a stranger charges and never discharges."
+            yield odd(file, key, f'"{device.vehicle}", which no [[vehicles]] table describes', "the id of a vehicle", mend)
+        other = places.setdefault(device.vehicle, device.target)
+        if other != device.target:
+            found = f'"{device.vehicle}", which stands at {other} too'
+            yield odd(file, key, found, "one outlet a vehicle", "At which of the two does it stand?")
+
+
+def _money(plan: SiteFile, file: str) -> Iterator[Problem]:
+    prices = plan.prices
+    gives = any(vehicle.may_discharge for vehicle in plan.vehicles) and plan.grid.export_allowed
+    if prices.file and prices.wear_per_kwh == 0.0 and gives:
+        mend = "Small price differences would wear batteries for nothing. Price of the pack / kWh over its life; often 0.05."
+        yield odd(file, "prices.wear_per_kwh", "0 per kWh", "above 0 where vehicles discharge", mend)
+    for name in ("export_per_kwh", "wear_per_kwh", "fixed_per_kwh"):
+        value = getattr(prices, name)
+        if abs(value) > 3.0:
+            mend = f"Are {value:g} cents meant? Write {value / 100.0:g}."
+            yield odd(file, f"prices.{name}", f"{value:g} per kWh", "at most 3 per kWh", mend)
+    if not prices.file and any((prices.export_per_kwh, prices.wear_per_kwh, prices.fixed_per_kwh, prices.shift_to_year)):
+        mend = "Name the price file, or remove the table: without prices nothing is planned."
+        yield odd(file, "prices.file", '""', "a file where the other keys are set", mend)
