@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.host.clock import SystemClock
@@ -29,10 +30,9 @@ def register(subparsers: Any) -> None:
     step.add_argument("identity")
     step.add_argument("request", type=Path)
     steps.add_parser("list", help="what was issued, and what is due for renewal (exit 1)")
-    step = steps.add_parser(
-        "revoke", help="a certificate that must not be used any more; a running daemon cuts its station off within seconds"
-    )
-    step.add_argument("serial")
+    step = steps.add_parser("revoke", help="what must not be used any more; a running daemon cuts the station off at once")
+    step.add_argument("name", help="the station's identity: all its certificates; or the serial number of one")
+    add_socket(step)
     parser.set_defaults(run=run)
 
 
@@ -62,8 +62,7 @@ def _step(authority: SiteCa, arguments: argparse.Namespace, wall_s: float) -> in
         case "sign":
             print(authority.sign_request(arguments.request.read_text(encoding="ascii"), arguments.identity, wall_s), end="")
         case "revoke":
-            authority.revoke(arguments.serial, wall_s)
-            print(f"{arguments.serial} is revoked; a running daemon reads the list within seconds")
+            _revoke(authority, arguments, wall_s)
         case _:
             due = {each.serial for each in authority.due(wall_s)}
             for each in authority.issued():
@@ -72,3 +71,17 @@ def _step(authority: SiteCa, arguments: argparse.Namespace, wall_s: float) -> in
                 print(f"{each.serial:<42} {each.name:<32} until {until} {state}")
             return FAILED if due else DONE
     return DONE
+
+
+def _revoke(authority: SiteCa, arguments: argparse.Namespace, wall_s: float) -> None:
+    serials = authority.revoke(arguments.name, wall_s)
+    for serial in serials:
+        print(f"{serial} is revoked")
+    name = authority.name_of(serials[0])
+    if stand := authority.standing(name, wall_s):
+        print(f"{name} still comes in with {', '.join(stand)}; `v2g-edge pki revoke {name}` revokes all of them")
+    try:
+        ask(arguments.socket, "ocpp", {"station": "@site", "operation": "reload"})
+        print("the daemon has read the list, and its link is cut")
+    except CommandError:
+        print("no daemon was reached; one that runs reads the list within seconds")

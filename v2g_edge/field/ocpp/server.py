@@ -1,6 +1,7 @@
 """The central system: listeners, links, and the stations behind them."""
 
 import asyncio
+import http
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.station.store import SqliteStore
-from v2g_edge.field.ocpp.trust.admission import Refusal, identity_of
+from v2g_edge.field.ocpp.trust.admission import Admitted, Refusal
 from v2g_edge.field.ocpp.trust.tokens import Tokens
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
@@ -171,8 +172,12 @@ class CentralSystem:
         verdict = self._maintenance.admission.judge(
             listener, request.path, credentials[0] if credentials else "", peer, certificate, self._clock.now_s()
         )
-        if not isinstance(verdict, Refusal):
-            return None
+        if isinstance(verdict, Admitted):
+            assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
+            if not (stands := self.links[verdict.identity].holds_against(verdict.shown)):
+                ws.admitted = verdict
+                return None
+            verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
         log.warning("station_refused", peer=peer, path=request.path[:100], status=int(verdict.status), why=verdict.why)
         response = ws.respond(verdict.status, f"{verdict.status.phrase}\n")
         if verdict.status == 401:
@@ -182,12 +187,13 @@ class CentralSystem:
     async def _handle(self, ws: ServerConnection) -> None:
         assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
         assert ws.request is not None  # noqa: S101 - the handshake is over
+        assert isinstance(ws.admitted, Admitted)  # noqa: S101 - ``_judge`` let it in
         self._connections += 1
-        link = self.links[identity_of(ws.request.path)]
+        link = self.links[ws.admitted.identity]
         ws.request.headers.clear()  # the handshake is over, and its headers are 4 KiB
         if ws.response is not None:
             ws.response.headers.clear()
-        await link.serve(ws, _VERSION_OF[str(ws.subprotocol)], f"{self._connections}-")
+        await link.serve(ws, _VERSION_OF[str(ws.subprotocol)], f"{self._connections}-", ws.admitted.shown)
 
     async def _ping_all(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, LOCKED_S, REMEMBERED_MAX, Admission, Refusal, identity_of
+from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, LOCKED_S, REMEMBERED_MAX, Admission, Admitted, Refusal, identity_of
 from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 
 PLAIN = Listener("127.0.0.1", 0, 0)
@@ -37,7 +37,7 @@ def judge(
 ) -> int | str:  # fmt: skip
     """The identity, or the status it is turned away with."""
     verdict = admission.judge(listener, path, authorization, peer, certificate, at_s)
-    return int(verdict.status) if isinstance(verdict, Refusal) else verdict
+    return int(verdict.status) if isinstance(verdict, Refusal) else verdict.identity
 
 
 @pytest.mark.parametrize(
@@ -73,21 +73,40 @@ def test_the_right_credentials_come_in_however_their_scheme_is_spelt(admission: 
     assert judge(admission, "bAsIc" + GOOD[5:]) == "cp1"
 
 
-def test_after_a_few_wrong_credentials_nobody_is_heard_for_a_while_not_even_with_the_right_ones(admission: Admission) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_e8_lock_out_as_weapon(admission: Admission, times: int) -> None:
+    """Wrong passwords in a row are answered 429, and the right one comes in all the while, from the same address too."""
     for n in range(FAILURES_MAX):
         assert judge(admission, BAD, at_s=float(n)) == 401
+    for n in range(20 * times):
+        assert judge(admission, BAD, at_s=5.0 + n / times) == 429
     last_s = FAILURES_MAX - 1.0
-    assert judge(admission, GOOD, at_s=last_s + LOCKED_S - 0.1) == 429
-    assert judge(admission, GOOD, at_s=last_s + LOCKED_S) == "cp1"
-    assert judge(admission, BAD, at_s=last_s + LOCKED_S) == 401, "it counts from the beginning after a success"
+    assert judge(admission, BAD, at_s=last_s + LOCKED_S) == 401, "the lock ends, though there was no end of guessing"
+    for n in range(FAILURES_MAX):
+        judge(admission, BAD, at_s=last_s + LOCKED_S + n)
+    assert judge(admission, GOOD, at_s=last_s + LOCKED_S + 5.0) == "cp1"
+    assert judge(admission, BAD, at_s=last_s + LOCKED_S + 6.0) == 401, "it counts from the beginning after a success"
 
 
-def test_a_lock_out_hits_neither_another_address_nor_another_station_behind_the_same_one(admission: Admission) -> None:
+@pytest.mark.parametrize("dials", [5, 10, 100])
+def test_e8_a_dial_at_the_wrong_door_counts_for_nothing(tmp_path: Path, dials: int) -> None:
+    """Without credentials at a lower listener (403), from the station's own address."""
+    strict = Admission({"cp1": StationSettings("cp1", (StationEvse("b1"),), least_security_profile=3)})
+    certificate = {"subject": ((("commonName", "cp1"),),), "notAfter": "Jan  1 00:00:00 2030 GMT", "serialNumber": "0A"}
+    for _ in range(dials):
+        assert judge(strict, listener=PLAIN) == 403
+        assert judge(strict, listener=BASIC) == 403
+        assert judge(strict, listener=MUTUAL, certificate={}) == 403
+    assert judge(strict, listener=MUTUAL, certificate=certificate) == "cp1"
+    assert not strict._failures
+
+
+def test_a_lock_hits_neither_another_address_nor_another_station_behind_the_same_one(admission: Admission) -> None:
     for _ in range(FAILURES_MAX):
         judge(admission, BAD)
-    assert judge(admission, GOOD) == 429
-    assert judge(admission, GOOD, peer="10.0.0.10") == "cp1"
-    assert judge(admission, basic("cp2", "long enough a secret"), path="/cp2") == "cp2"
+    assert judge(admission, BAD) == 429
+    assert judge(admission, BAD, peer="10.0.0.10") == 401
+    assert judge(admission, basic("cp2", "wrong"), path="/cp2") == 401
 
 
 def test_a_guesser_with_many_addresses_does_not_make_it_grow(admission: Admission) -> None:
@@ -116,7 +135,9 @@ def test_mutual_tls_lets_in_whom_the_certificate_names(
 ) -> None:
     assert judge(admission, GOOD, listener=MUTUAL, certificate=certificate) == verdict
     if verdict == "cp1":
-        assert admission.shown["cp1"].serial == 10
+        admitted = admission.judge(MUTUAL, "/ocpp/cp1", "", "10.0.0.9", certificate, 0.0)
+        assert isinstance(admitted, Admitted)
+        assert admitted.shown.serial == 10
 
 
 def test_a_station_that_needs_a_higher_profile_is_not_let_in_by_a_lower_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -22,7 +23,7 @@ from tests.field.ocpp.peer import Peer, until
 from v2g_edge.cli.main import main
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.station.station import SIGNED_MAX, SIGNED_S
-from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, LOCKED_S, identity_of
+from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, identity_of
 from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
 from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
 from v2g_edge.model.settings import Listener
@@ -77,12 +78,11 @@ async def test_a_changed_password_counts_at_once_and_drops_nobody(tmp_path: Path
         await station.close()
 
 
-async def test_guessing_is_locked_out_and_the_lock_ends(tmp_path: Path) -> None:
+async def test_guessing_is_told_to_stop_and_the_right_password_comes_in(tmp_path: Path) -> None:
     async with listening(tmp_path, Listener("127.0.0.1", 0, 1)) as depot:
         for _ in range(FAILURES_MAX):
             assert await refused(depot, **basic("new", "guess")) == 401
-        assert await refused(depot, **basic("new", PASSWORD)) == 429
-        depot.clock.advance(LOCKED_S)
+        assert await refused(depot, **basic("new", "guess")) == 429
         station = await Peer.dial(depot.port, "new", "2.0.1", **basic("new", PASSWORD))
         await station.close()
 
@@ -237,9 +237,15 @@ def test_the_command_makes_issues_lists_and_revokes(tmp_path: Path, capsys: pyte
     assert main(["pki", *folder, "sign", "CP2", str(tmp_path / "cp2.csr")]) == 0
     assert "BEGIN CERTIFICATE" in capsys.readouterr().out
     assert main(["pki", *folder, "list"]) == 0
+    assert main(["pki", *folder, "station", "CP1", "--out", str(tmp_path / "cp1-new")]) == 0
+    main(["pki", *folder, "list"])
     serial = next(line.split()[0] for line in capsys.readouterr().out.splitlines() if "CP1" in line)
-    assert main(["pki", *folder, "revoke", serial]) == 0
-    assert main(["pki", *folder, "revoke", "abc"]) == 2
+    none = ["--socket", str(tmp_path / "none")]
+    assert main(["pki", *folder, "revoke", serial, *none]) == 0
+    assert "CP1 still comes in with" in capsys.readouterr().out
+    assert main(["pki", *folder, "revoke", "CP1", *none]) == 0
+    assert "still comes in" not in capsys.readouterr().out
+    assert main(["pki", *folder, "revoke", "abc", *none]) == 2
     capsys.readouterr()
     main(["pki", *folder, "list"])
     assert "revoked" in capsys.readouterr().out
@@ -250,3 +256,28 @@ def test_the_command_makes_issues_lists_and_revokes(tmp_path: Path, capsys: pyte
 )
 def test_the_identity_is_the_last_part_of_the_path(path: str, identity: str) -> None:
     assert identity_of(path) == identity
+
+
+@pytest.mark.parametrize("more", [1, 2])
+async def test_e5_revoke_by_identity(tmp_path: Path, more: int) -> None:
+    """A thief asks for further certificates over its link: revoking the station's name shuts out all of them."""
+    authority, listener = tls_listener(tmp_path, 3)
+    stolen = authority.issue_station("new", tmp_path / "stolen", NOW)
+    async with listening(tmp_path, listener) as depot:
+        thief = await Peer.dial(depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki", certificate=stolen))
+        for _ in range(more):
+            assert await thief.call("SignCertificate", {"csr": request_for("new")}) == {"status": "Accepted"}
+        (first,) = [each for each in authority.issued() if stolen.read_text().startswith(_pem(tmp_path, each.serial))]
+        authority.revoke(first.serial, NOW)
+        with structlog.testing.capture_logs() as logs:
+            await depot.central.reload()
+        assert await thief.gone() == 1008
+        (warning,) = [entry for entry in logs if entry["event"] == "station_certificates_stand"]
+        assert len(warning["serials"].split()) == more
+        assert "pki revoke new" in warning["mend"]
+        assert len(authority.revoke("new", NOW)) == 1 + more
+        assert authority.standing("new", NOW) == []
+
+
+def _pem(tmp_path: Path, serial: str) -> str:
+    return (tmp_path / "pki" / "issued" / f"{serial}.pem").read_text()

@@ -12,7 +12,9 @@ from typing import Any, Literal
 import pytest
 import structlog
 from msgspec.structs import replace
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.typing import Subprotocol
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.openssl import Authority
@@ -210,6 +212,48 @@ async def test_a_revoked_station_is_cut_off_and_kept_out_and_the_others_are_not(
         assert "currentTime" in await station.call("Heartbeat", {})
         for each in (again, station):
             await each.close()
+
+
+@asynccontextmanager
+async def two_doors(tmp_path: Path, authority: Authority) -> AsyncIterator[Depot]:
+    """A profile 3 listener first, and a plain one beside it that the station may use too."""
+    async with listening(tmp_path, listener(authority)) as depot:
+        upper = depot.central._listeners[0]
+        await depot.central.stop()
+        depot.central = CentralSystem(
+            (upper, Listener("127.0.0.1", 0, 0)), depot.stations, depot.site, depot.board, depot.clock, state_dir=tmp_path / "two"
+        )
+        await depot.central.start()
+        yield depot
+
+
+@pytest.mark.parametrize("stray_dials", [1, 2])
+@pytest.mark.parametrize("subprotocol", ["nonsense", "ocpp2.0.1"])
+async def test_e4_revoked_and_in(tmp_path: Path, authority: Authority, stray_dials: int, subprotocol: str) -> None:
+    """What another dial of the same name shows, at a lower listener, changes nothing of the link that stands."""
+    lost = authority.issue("new", tmp_path / "lost")
+    async with two_doors(tmp_path, authority) as depot:
+        thief = await came_in(depot, client(authority, lost))
+        for _ in range(stray_dials):
+            with pytest.raises((InvalidStatus, InvalidMessage)):
+                await connect(f"ws://localhost:{depot.central.bound_port(1)}/new", subprotocols=[Subprotocol(subprotocol)])
+        assert depot.central.links["new"].shown.profile == 3
+        authority.revoke(lost)
+        await depot.central.reload()
+        assert await thief.gone() == 1008
+
+
+async def test_a_link_of_a_higher_profile_is_not_taken_over_at_a_lower_listener(tmp_path: Path, authority: Authority) -> None:
+    """When it is gone, the station may come in there again, as the site file lets it."""
+    async with two_doors(tmp_path, authority) as depot:
+        station = await came_in(depot, client(authority, authority.issue("new", tmp_path / "good")))
+        with pytest.raises(InvalidStatus, match="403"):
+            await Peer.dial(depot.central.bound_port(1), "new", "2.0.1")
+        assert "currentTime" in await station.call("Heartbeat", {})
+        await station.close()
+        await until(lambda: depot.central.links["new"].connection is None)
+        plain = await Peer.dial(depot.central.bound_port(1), "new", "2.0.1")
+        await plain.close()
 
 
 def _empty(_authority: Authority, of: Listener) -> str:

@@ -16,6 +16,7 @@ from v2g_edge.field.ocpp.link.remote_start import start_waiting
 from v2g_edge.field.ocpp.station.energy_transfer import TELLING, send_allowed_transfer
 from v2g_edge.field.ocpp.station.station import ROUTINE_TALK, Station
 from v2g_edge.field.ocpp.station.store import TransactionStore
+from v2g_edge.field.ocpp.trust.admission import Shown
 from v2g_edge.field.ocpp.versions.v16 import V16
 from v2g_edge.field.ocpp.versions.v21 import V21
 from v2g_edge.field.ocpp.versions.v201 import V201
@@ -54,6 +55,7 @@ class StationLink:
         self.station = station
         self.ports = {outlet.evse.id: OutletPort(station, outlet, clock) for outlet in station.outlets.values()}
         self.connection: Connection | None = None
+        self.shown = Shown()
         self.amend: Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None = None
         self._amending: dict[asyncio.Task[None], Connection] = {}
         self.on_message: Callable[[str, str, dict[str, Any]], None] | None = None
@@ -67,7 +69,7 @@ class StationLink:
         self._unanswered = False
         self._ping_sent_s = 0.0
 
-    async def serve(self, ws: Wire, version: Version, prefix: str) -> None:
+    async def serve(self, ws: Wire, version: Version, prefix: str, shown: Shown) -> None:
         """Run one link to its end. A link that still stands gives way: the station knows better than TCP whether it is dead."""
         identity = self.station.settings.identity
         old = self.connection
@@ -75,7 +77,7 @@ class StationLink:
         handles = HANDLES.setdefault(version, adapter.handles)
         machine = Machine(version, "central", prefix=prefix, strict=self.station.settings.strict, handles=handles)
         connection = Connection(ws, machine, self, identity)
-        self.connection, self._adapter, self._unanswered = connection, adapter, False
+        self.connection, self._adapter, self._unanswered, self.shown = connection, adapter, False, shown
         if old is not None:
             log.warning("station_link_taken_over", station=identity)
             old.ws.transport.abort()
@@ -95,6 +97,16 @@ class StationLink:
                 self._set_ports(None)
                 self.station.link_down()
                 log.warning("station_disconnected", station=identity, code=ws.close_code, reason=ws.close_reason)
+
+    def holds_against(self, shown: Shown) -> str:
+        """Why a link that stands does not give way to one that has shown this; "" where it does.
+
+        A lower security profile proves less: by it, somebody else could take the place of the station.
+        """
+        if self.connection is None or shown.profile >= self.shown.profile:
+            return ""
+        identity = self.station.settings.identity
+        return f"{identity} is connected with security profile {self.shown.profile}; this listener has {shown.profile}"
 
     def take_call(self, connection: Connection, call: CallIn) -> None:
         """Answer one call: read it, let the station take it in, and answer when what came of it is on disk."""

@@ -19,9 +19,9 @@ from v2g_edge.model.settings import Listener, StationSettings
 
 FAILURES_MAX: Final = 5
 LOCKED_S: Final = 60.0
-"""After so many wrong credentials in a row an address is refused unheard for so long, for the station it claims to be: a station
-with a typing mistake retries every few seconds for ever, a guesser gets 7,200 guesses a day against 128 bits or more, and other
-stations behind the same address come in all the while."""
+"""After so many wrong passwords in a row from one address for one station, further wrong ones are answered 429 for so long.
+The right one comes in all the while: whoever shares a station's address could lock it out otherwise. Guessing is held down by
+the rate at which an address may dial (``doorkeeper``), and by passwords of 128 bits."""
 
 REMEMBERED_MAX: Final = 1_024
 """Pairs of address and station remembered; the oldest is forgotten first."""
@@ -35,43 +35,56 @@ class Refusal(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """How a station came in last: the listener's profile and, with profile 3, its certificate's serial number and end."""
+    """How a station came in: the listener's profile and, with profile 3, its certificate's serial number and end.
 
-    profile: int
+    It belongs to the connection that showed it: another dial under the same name changes nothing of it.
+    """
+
+    profile: int = 0
     serial: int = -1
     expires_wall_s: float = 0.0
+
+
+class Admitted(NamedTuple):
+    """Who comes in, and what it showed."""
+
+    identity: str
+    shown: Shown
 
 
 class Admission:
     """Decides over opening handshakes. Passwords are read when they are needed, so that a changed file counts at once."""
 
     def __init__(self, stations: Mapping[str, StationSettings], passwords: Passwords | None = None) -> None:
-        self.shown: dict[str, Shown] = {}
         self.passwords = Passwords(None) if passwords is None else passwords
         self._stations = stations
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
 
     def judge(
         self, listener: Listener, path: str, authorization: str, peer: str, certificate: Mapping[str, Any] | None, now_s: float
-    ) -> str | Refusal:
-        """The station's identity, or why it may not come in."""
+    ) -> Admitted | Refusal:
+        """The station and what it showed, or why it may not come in."""
         identity = identity_of(path)
         station = self._stations.get(identity)
         if station is None:
             return Refusal(http.HTTPStatus.NOT_FOUND, f"no station {identity[:60]!r} in the site file")
-        count, since_s = self._failures.get((peer, identity), (0, 0.0))
-        if count >= FAILURES_MAX and now_s - since_s < LOCKED_S:
-            return Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, f"{count} wrong credentials for {identity} from {peer}")
         refusal = self._refusal(listener, station, authorization, certificate)
-        if refusal is not None:
-            self._failures[peer, identity] = (count + 1, now_s)
-            self._failures.move_to_end((peer, identity))
-            if len(self._failures) > REMEMBERED_MAX:
-                self._failures.popitem(last=False)
-            return refusal
-        self._failures.pop((peer, identity), None)
-        self.shown[identity] = _shown(listener, certificate)
-        return identity
+        if refusal is None:
+            self._failures.pop((peer, identity), None)
+            return Admitted(identity, _shown(listener, certificate))
+        # A dial at the wrong door is no guess: only a wrong password counts.
+        return self._counted(refusal, peer, identity, now_s) if refusal.status is http.HTTPStatus.UNAUTHORIZED else refusal
+
+    def _counted(self, refusal: Refusal, peer: str, identity: str, now_s: float) -> Refusal:
+        """One more wrong password."""
+        count, since_s = self._failures.get((peer, identity), (0, now_s))
+        if count >= FAILURES_MAX and now_s - since_s < LOCKED_S:
+            return Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, f"{count} wrong passwords for {identity} from {peer}")
+        self._failures[peer, identity] = (1 if count >= FAILURES_MAX else count + 1, now_s)
+        self._failures.move_to_end((peer, identity))
+        if len(self._failures) > REMEMBERED_MAX:
+            self._failures.popitem(last=False)
+        return refusal
 
     def _refusal(
         self, listener: Listener, station: StationSettings, authorization: str, certificate: Mapping[str, Any] | None

@@ -134,11 +134,25 @@ class SiteCa:
         certificate = self._sign(identity, [identity], key, ExtendedKeyUsageOID.CLIENT_AUTH, wall_s)
         return self._chain(certificate)
 
-    def revoke(self, serial: str, wall_s: float) -> None:
-        """Put a certificate on the list; a running daemon sees it in seconds. ValueError for one that was never issued."""
-        if not (self.folder / "issued" / f"{serial}.pem").exists():
-            raise ValueError(f"no certificate {serial} was issued here; `v2g-edge pki list` shows them")
-        self._write_list(sorted({*self._revoked(), serial}), wall_s)
+    def revoke(self, name: str, wall_s: float) -> list[str]:
+        """Put a certificate (by its serial number), or all that a station has (by its identity), on the list; what was put there.
+
+        A running daemon sees it in seconds. ValueError for one that was never issued.
+        """
+        one = (self.folder / "issued" / f"{name}.pem").exists()
+        serials = [name] if one else [each.serial for each in self.issued() if each.name == name]
+        if not serials:
+            raise ValueError(f"no certificate {name} and none for a station {name} was issued here; see `v2g-edge pki list`")
+        self._write_list(sorted({*self._revoked(), *serials}), wall_s)
+        return serials
+
+    def standing(self, name: str, wall_s: float) -> list[str]:
+        """Serial numbers by which a station of this name comes in."""
+        return [each.serial for each in self.issued() if each.name == name and not each.revoked and each.expires_wall_s > wall_s]
+
+    def name_of(self, serial: str) -> str:
+        """The station that a certificate was issued to, "" for none."""
+        return next((each.name for each in self.issued() if each.serial == serial), "")
 
     def issued(self) -> list[Issued]:
         """Every certificate ever issued, soonest expiry first."""

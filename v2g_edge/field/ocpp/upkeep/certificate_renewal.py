@@ -10,7 +10,6 @@ from typing import Any, Final
 import structlog
 
 from v2g_edge.field.ocpp.link.station_link import StationLink
-from v2g_edge.field.ocpp.trust.admission import Admission
 from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered
@@ -33,10 +32,9 @@ WAIT_S: Final = 60.0
 class Renewals:
     """See the module. ``authority`` None: nothing is renewed."""
 
-    def __init__(self, links: Mapping[str, StationLink], admission: Admission, clock: ClockPort, renew_s: float) -> None:
+    def __init__(self, links: Mapping[str, StationLink], clock: ClockPort, renew_s: float) -> None:
         self.authority: SiteCa | None = None
         self._links = links
-        self._admission = admission
         self._clock = clock
         self._renew_s = renew_s
         self._seen: dict[str, tuple[Connection, float]] = {}
@@ -74,8 +72,8 @@ class Renewals:
         for identity in self._links:
             expires_wall_s = self._expires_wall_s(identity)
             if expires_wall_s is not None:
-                shown = self._admission.shown.get(identity)
-                serial = f"{shown.serial:x}" if shown is not None and shown.serial >= 0 else ""
+                shown = self._links[identity].shown
+                serial = f"{shown.serial:x}" if shown.serial >= 0 else ""
                 told.append({"station": identity, "serial": serial, "until": format_wall(expires_wall_s)})
         return told
 
@@ -86,8 +84,8 @@ class Renewals:
         await asyncio.gather(*self._asking, return_exceptions=True)
 
     def _expires_wall_s(self, identity: str) -> float | None:
-        shown = self._admission.shown.get(identity)
-        return shown.expires_wall_s if shown is not None and shown.serial >= 0 else self._issued.get(identity)
+        shown = self._links[identity].shown
+        return shown.expires_wall_s if shown.serial >= 0 else self._issued.get(identity)
 
     def _start(self, identity: str, connection: Connection, expires_wall_s: float) -> None:
         task = begin(f"renew {identity}", self._ask(identity, connection, expires_wall_s))

@@ -11,14 +11,13 @@ from typing import Any, Final, TypeAlias
 import structlog
 
 from v2g_edge.field.ocpp.link.station_link import StationLink
-from v2g_edge.field.ocpp.trust.admission import Admission
 from v2g_edge.field.ocpp.trust.tls import LiveContext, Loaded, files_of, load
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.settings import Listener
 
 log = structlog.get_logger()
 
-LOOK_S: Final = 2.0
+LOOK_S: Final = 1.0
 """The files are looked at this often. New ones are read when they have stood still from one look to the next: a certificate and
 its key are two files, and one of them is written first."""
 
@@ -93,16 +92,16 @@ class Certificates:
         """Serial numbers that no listener may accept any more."""
         return frozenset().union(*(each.revoked for each in self._loaded.values()))
 
-    async def close_revoked(self, links: Mapping[str, StationLink], admission: Admission) -> None:
-        """End the links of stations that came in with a certificate that is revoked by now."""
-        revoked = self.revoked()
+    def cut_revoked(self, links: Mapping[str, StationLink]) -> list[str]:
+        """End the links that came in with a certificate that is revoked by now, at once; the stations behind them."""
+        revoked, cut = self.revoked(), []
         for identity, link in links.items():
-            shown = admission.shown.get(identity)
-            if link.connection is not None and shown is not None and shown.serial in revoked:
-                log.error(
-                    "station_certificate_revoked", station=identity, serial=f"{shown.serial:x}", effect="its link is closed"
-                )
-                await link.connection.close(REVOKED_CLOSE, "certificate revoked")
+            if link.connection is not None and link.shown.serial in revoked:
+                serial = f"{link.shown.serial:x}"
+                log.error("station_certificate_revoked", station=identity, serial=serial, effect="its link is closed")
+                link.connection.ws.give_up(REVOKED_CLOSE, "certificate revoked")
+                cut.append(identity)
+        return cut
 
     def _take(self, place: int, stamp: Stamp, wall_s: float) -> str:
         """Use the files as they are now, or say why not."""

@@ -83,7 +83,7 @@ class Maintenance:
         """Begin; the links may come and go."""
         self._links = links
         self._rollouts = Rollouts(links, board, self._clock, self._store)
-        self._renewals = Renewals(links, self.admission, self._clock, self._renew_s)
+        self._renewals = Renewals(links, self._clock, self._renew_s)
         for link in links.values():
             link.on_message, link.amend = self._on_message, self._contracts.amend
         self._find_authority()
@@ -127,9 +127,18 @@ class Maintenance:
     async def reload(self) -> dict[str, Any]:
         """Read the listeners' files now; what became of each."""
         told = self._certificates.reload(self._clock.wall_s())
-        await self._certificates.close_revoked(self._links, self.admission)
         self._find_authority()
+        self._cut_revoked()
         return {"outcome": "done", "listeners": told}
+
+    def _cut_revoked(self) -> None:
+        """Shut out what is revoked, and name what still lets the same station in: a thief may have asked for more."""
+        for identity in self._certificates.cut_revoked(self._links):
+            authority = self._links[identity].station.authority
+            stand = [] if authority is None else authority.standing(identity, self._clock.wall_s())
+            if stand:
+                mend = f"`v2g-edge pki revoke {identity}` revokes all of them"
+                log.error("station_certificates_stand", station=identity, serials=" ".join(stand), mend=mend)
 
     def _find_authority(self) -> None:
         """The site's authority, where one was made. ValueError or OSError when it cannot be used."""
@@ -154,7 +163,7 @@ class Maintenance:
             self._rollouts.step()
             self._renewals.step()
         if self._certificates.look(self._clock.wall_s()):
-            await self._certificates.close_revoked(self._links, self.admission)
+            self._cut_revoked()
 
 
 def _not_pruned(failed: sqlite3.Error | None) -> None:

@@ -70,8 +70,7 @@ class Operations:
             checked(operation, "", params)
             return await change(self._admission.passwords, self._links[station].station.settings, connection)
         action, payload = message(connection.version, operation, params)
-        shown = self._admission.shown.get(station)
-        _refuse_lowering(payload, shown.profile if shown else 0)
+        _refuse_lowering(payload, self._links[station].shown.profile)
         if "limit_w" in params:
             payload["chargingProfile"] = self._first_profile(station, connection.version, params)
         if action == "TriggerMessage":

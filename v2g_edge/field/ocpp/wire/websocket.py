@@ -44,10 +44,14 @@ _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
 class Wire(ServerConnection):
-    """Messages come by ``listen`` and go by ``post``; ``recv`` and ``send`` of the library are not used."""
+    """Messages come by ``listen`` and go by ``post``; ``recv`` and ``send`` of the library are not used.
+
+    ``admitted`` is what the owner knows of it since the handshake.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.admitted: object = None
         self._early: list[Message] = []
         self._take: Callable[[Message], None] = self._early.append
         self._rest = b""
