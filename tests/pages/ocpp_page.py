@@ -115,8 +115,8 @@ operation that asks for a report shows all its parts, up to {report_mib} MiB; ab
 
 Each listener has one security profile (0 none, 1 Basic, 2 TLS with Basic, 3 mutual TLS); a station with
 `least_security_profile` is turned away by lower ones, and no message to a station asks for less than it uses now. After
-{failures} wrong passwords in a row from one address, further wrong ones are answered 429 for {locked_s:g} s; the right one comes
-in all the while. A station that is connected is not replaced by a dial with a lower profile. TLS 1.2 and 1.3; give an ECDSA and an RSA certificate; `tls_rsa_suites` adds the two suites without
+{failures} wrong passwords in a row from one address, further wrong ones are answered 429 for {locked_s:g} s; the right
+one comes in all the while. A station that is connected is not replaced by a dial with a lower profile. TLS 1.2 and 1.3; give an ECDSA and an RSA certificate; `tls_rsa_suites` adds the two suites without
 forward secrecy.
 
 **Certificates of listeners** (`certificate_files`, `key_files`, `client_ca_file` with its revocation list) may change at any
@@ -126,7 +126,8 @@ log, and the old ones stay. A station whose certificate is revoked loses its lin
 can read them while it runs; systemd's credentials are copies from its start.
 
 **Certificates of stations.** `v2g-edge pki` makes the site's authority, issues, signs, lists, revokes. `pki revoke STATION`
-revokes every certificate of a station: use it when a charger is stolen, for whoever has its key may have asked for more. In `pki` of the state
+revokes every certificate of a station: use it when a charger is stolen, for its key may have got more of them.
+In `pki` of the state
 folder it signs what stations request (SignCertificate, over TLS only, ChargingStationCertificate only). A station whose
 certificate has less than `ocpp.renew_days` left is asked once a day to request a new one; the log says what became of it.
 `v2g-edge ocpp @site certificates` lists until when each is good.
