@@ -116,8 +116,8 @@ operation that asks for a report shows all its parts, up to {report_mib} MiB; ab
 Each listener has one security profile (0 none, 1 Basic, 2 TLS with Basic, 3 mutual TLS); a station with
 `least_security_profile` is turned away by lower ones, and no message to a station asks for less than it uses now. After
 {failures} wrong passwords in a row from one address, further wrong ones are answered 429 for {locked_s:g} s; the right
-one comes in all the while. A station that is connected is not replaced by a dial with a lower profile. TLS 1.2 and 1.3; give an ECDSA and an RSA certificate; `tls_rsa_suites` adds the two suites without
-forward secrecy.
+one comes in all the while. A station that is connected is not replaced by a dial with a lower profile. TLS 1.2
+and 1.3; give an ECDSA and an RSA certificate; `tls_rsa_suites` adds the two suites without forward secrecy.
 
 **Certificates of listeners** (`certificate_files`, `key_files`, `client_ca_file` with its revocation list) may change at any
 time: they are looked at every {look_s:g} s, and at once with `v2g-edge ocpp @site reload` or SIGHUP (`systemctl reload`).
