@@ -9,8 +9,8 @@ What counts, and from when (tolerances are for metering and ramps, not for the d
 - a vehicle discharges, or charges above the fallback, outside its pack temperature window by more than 0.5 °C for 120 s
 - a charger moves more than its rating by 1 %
 - a charger that has not heard its controller for a lease and 5 s of ramp is not at its default: discharges or charges above it
-- at departure the SoC is more than 0.5 points below the target though full power from plug-in (and
-  ``Scenario.allowed_late_s`` of protocol) would have reached it: a missed departure, counted apart
+- at departure the SoC is more than 0.5 points below the target though an oracle that knows the faults would have reached it
+  (``sim.judges.oracle``): a missed departure, counted apart
 """
 
 import copy
@@ -18,8 +18,11 @@ from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from sim.scenarios.scenario import Scenario, Visit
+from sim.judges.oracle import SOC_SLACK_PCT, Stay, prospects
+from sim.scenarios.scenario import Scenario
+from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
 from sim.world.physics import Battery, Charger
 from v2g_edge.model.site import Evse, VehicleType
@@ -31,14 +34,12 @@ FEEDER_SOON: Final = (1.01, 5.0)
 FEEDER_AT_ONCE: Final = (1.10, 0.0)
 """(share of the limit, seconds). A gG fuse carries 110 % for many minutes: this is the operator's patience, not the fuse's."""
 
-SOC_SLACK_PCT: Final = 0.5
-"""A 10 s report of a 100 kW unit is 0.1 points of a 280 kWh pack; the rest is rounding of what vehicles report."""
+LATE_S: Final = 60.0
+"""Who leaves this much before its time leaves early."""
 
 TEMPERATURE_SLACK_C: Final = 0.5
 TEMPERATURE_S: Final = 120.0
 LEASE_RAMP_S: Final = 5.0
-STEP_S: Final = 10.0
-"""Step of the forward simulation that decides whether a departure was possible."""
 
 
 class Violation(Struct, frozen=True):
@@ -88,7 +89,12 @@ class Book:
 
 
 class Departure(Struct, frozen=True):
-    """How one vehicle left. ``best_soc_pct`` is what full power from plug-in would have reached."""
+    """How one vehicle left. ``best_soc_pct`` is what the oracle would have reached.
+
+    ``needed_pct`` is what could be known to be needed: less than the target where the vehicle told too high a charge.
+
+    ``excused``: it left before its time, or the oracle could not serve more vehicles than were served.
+    """
 
     vehicle: str
     evse: str
@@ -96,13 +102,21 @@ class Departure(Struct, frozen=True):
     soc_pct: float
     target_soc_pct: float
     best_soc_pct: float
+    needed_pct: float
+    excused: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it left with what could be known to be needed."""
+        return self.soc_pct >= self.needed_pct - SOC_SLACK_PCT
 
     @property
     def verdict(self) -> str:
         """``met``, ``missed_possible`` or ``missed_impossible``."""
-        if self.soc_pct >= self.target_soc_pct - SOC_SLACK_PCT:
+        if self.is_met:
             return "met"
-        return "missed_possible" if self.best_soc_pct >= self.target_soc_pct - SOC_SLACK_PCT else "missed_impossible"
+        lost = self.best_soc_pct >= self.needed_pct - SOC_SLACK_PCT and not self.excused
+        return "missed_possible" if lost else "missed_impossible"
 
 
 class _Trace:
@@ -121,7 +135,9 @@ class Checkers:
 
     def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
         self.book = Book()
-        self.departures: list[Departure] = []
+        self._stays: dict[str, Stay] = {}
+        self._past: list[tuple[Stay, float, float]] = []
+        self._settled: list[Departure] = []
         self._scenario = scenario
         self._heard_wall_s = heard_wall_s
         self._evses = {evse.id: evse for evse in scenario.site.evses}
@@ -129,22 +145,42 @@ class Checkers:
         self._kinds = {vehicle.id: kinds[vehicle.type] for vehicle in scenario.site.vehicles}
         self._traces: dict[str, _Trace] = {}
         self._day_out: dict[tuple[str, int], float] = {}
-        self._best: dict[str, float] = {}
         self._bad_since: float | None = None
         self._healthy_since = scenario.start_wall_s - scenario.enter_service_s
 
     def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
-        """A vehicle was plugged in: work out at once what full power could do for it."""
+        """A vehicle was plugged in: the oracle will need it as it is now."""
         if charger.battery is not None:
             self._traces[visit.evse] = _Trace(charger.battery)
-            stay_s = visit.departs_wall_s - wall_s - self._scenario.allowed_late_s
-            self._best[visit.evse] = best_soc_pct(charger, stay_s)
+            self._stays[visit.evse] = Stay(visit, wall_s, copy.deepcopy(charger))
 
     def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
         """A vehicle was unplugged."""
-        best_pct = self._best.pop(visit.evse, 0.0)
         self._traces.pop(visit.evse, None)
-        self.departures.append(Departure(visit.vehicle, visit.evse, wall_s, battery.soc_pct, visit.target_soc_pct, best_pct))
+        self._past.append((self._stays.pop(visit.evse), wall_s, battery.soc_pct))
+
+    @property
+    def departures(self) -> list[Departure]:
+        """All departures so far, each with what the oracle says of it."""
+        if len(self._settled) != len(self._past):
+            self._settled = self._settle()
+        return self._settled
+
+    def _settle(self) -> list[Departure]:
+        past = self._past
+        stays = [stay for stay, _, _ in past] + list(self._stays.values())
+        found = []
+        for (stay, wall_s, soc_pct), best in zip(past, prospects(self._scenario, stays), strict=False):
+            visit = stay.visit
+            early = visit.gone_wall_s < visit.departs_wall_s - LATE_S
+            told = (visit.vehicle, visit.evse, wall_s, soc_pct, visit.target_soc_pct, best.best_soc_pct, best.needed_pct)
+            found.append(Departure(*told, excused=early))
+        served = sum(departure.is_met for departure in found)
+        could = sum(departure.best_soc_pct >= departure.needed_pct - SOC_SLACK_PCT for departure in found)
+        if served >= could < len(found):
+            # More wanted than there was: who was served is the product's choice, how many is not.
+            return [departure if departure.is_met else replace(departure, excused=True) for departure in found]
+        return found
 
     def look(self, depot: Depot, _dt_s: float) -> None:
         """Judge the present instant."""
@@ -220,15 +256,3 @@ class Checkers:
         cold = moved and battery.pack_c < kind.pack_min_c - TEMPERATURE_SLACK_C
         note("pack_hot", evse.id, wall_s, hot, TEMPERATURE_S, battery.pack_c, kind.pack_max_c, "°C")
         note("pack_cold", evse.id, wall_s, cold, TEMPERATURE_S, battery.pack_c, kind.pack_min_c, "°C")
-
-
-def best_soc_pct(charger: Charger, stay_s: float) -> float:
-    """SoC that this charger's vehicle reaches in ``stay_s`` at full power, nothing else in its way."""
-    twin = copy.deepcopy(charger)
-    if twin.battery is None:
-        raise ValueError(f"{charger.evse.id}: no vehicle")
-    twin.command_w, twin.power_w = twin.evse.max_charge_w, 0.0
-    while stay_s > 0 and twin.battery.soc_pct < 100.0:
-        twin.step(min(STEP_S, stay_s))
-        stay_s -= STEP_S
-    return twin.battery.soc_pct

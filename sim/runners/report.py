@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sim.judges.availability import Figures
 from sim.runners.world import World
 from sim.virtual.clock import stamp
 from v2g_edge.model.event import Event
@@ -33,7 +34,7 @@ def physical_report(world: World) -> dict[str, Any]:
     """What flowed, who left how, what was broken, and the end state of every vehicle and charger."""
     scenario, depot = world.scenario, world.depot
     root = scenario.site.feeders[0].id
-    departures = world.checkers.departures
+    departures = world.panel.departures
     verdicts = [departure.verdict for departure in departures]
     charged_wh = sum(charger.import_wh for charger in depot.chargers.values())
     discharged_wh = sum(charger.export_wh for charger in depot.chargers.values())
@@ -51,7 +52,7 @@ def physical_report(world: World) -> dict[str, Any]:
                 "unit": violation.unit,
                 "lasted_s": round(violation.lasted_s, 3),
             }
-            for violation in world.checkers.book.all()
+            for violation in world.panel.violations
         ],
         "departures": {
             **{verdict: verdicts.count(verdict) for verdict in ("met", "missed_possible", "missed_impossible")},
@@ -68,6 +69,7 @@ def physical_report(world: World) -> dict[str, Any]:
                 if departure.verdict != "met"
             ],
         },
+        "availability": _availability(world.panel.availability.figures),
         "energy_wh": {
             "imported": round(depot.import_wh[root], 1),
             "exported": round(depot.export_wh[root], 1),
@@ -81,6 +83,17 @@ def physical_report(world: World) -> dict[str, Any]:
             "feeder_wh": {name: [depot.import_wh[name], depot.export_wh[name]] for name in sorted(depot.feeder_w)},
             "departed": [[d.vehicle, d.wall_s, d.soc_pct] for d in departures],
         },
+    }
+
+
+def _availability(figures: Figures) -> dict[str, Any]:
+    """Vehicle-hours below target, and how many of them did not flow though they could; export not given; both by rule."""
+    return {
+        "lacking_h": round(figures.lacking_h, 3),
+        "held_h": round(sum(figures.held_h.values()), 3),
+        "held_pct": round(figures.held_pct, 3),
+        "held_h_by_rule": {rule: round(hours, 3) for rule, hours in sorted(figures.held_h.items())},
+        "export_lost_kwh_by_rule": {rule: round(kwh, 2) for rule, kwh in sorted(figures.export_lost_kwh.items())},
     }
 
 
@@ -125,6 +138,15 @@ def kept(report: dict[str, Any]) -> bool:
     return not report["violations"] and not report["departures"]["missed_possible"]
 
 
+def _availability_lines(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    held = sorted(found["held_h_by_rule"].items(), key=lambda each: -each[1])
+    what = ", ".join(f"{rule} {hours:.2f}" for rule, hours in held[:5])
+    share = f"{found['held_h']:.2f} of {found['lacking_h']:.1f} vehicle-hours did not flow ({found['held_pct']:.2f} %)"
+    return [f"available  {share}{': ' if what else ''}{what}"]
+
+
 def as_text(report: dict[str, Any]) -> str:
     """The report for people."""
     energy, departures = report["energy_wh"], report["departures"]
@@ -135,6 +157,7 @@ def as_text(report: dict[str, Any]) -> str:
         f"cost       {report['cost']:.2f}",
         f"departures {departures['met']} met, {departures['missed_possible']} missed though possible, "
         f"{departures['missed_impossible']} impossible",
+        *_availability_lines(report.get("availability")),
         f"violations {len(report['violations'])}",
         *(f"           {v['time']} {v['rule']} at {v['place']}: {v['found']} {v['unit']}, allowed {v['allowed']}, "
           f"for {v['lasted_s']} s" for v in report["violations"][:20]),

@@ -13,6 +13,7 @@ import structlog
 from sim.modbus.rtu import serial_in_memory
 from sim.runners.controller import Controller
 from sim.runners.injector import Injector
+from sim.runners.listen import Listener
 from sim.runners.report import make_report
 from sim.runners.world import World
 from sim.scenarios.check import check
@@ -24,11 +25,14 @@ from sim.world.depot import Depot
 OCPP_PORT = 8081
 """On the virtual network only."""
 
+SILENCE = logging.CRITICAL + 10
+"""Above every line that is logged."""
+
 
 def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bool = True) -> dict[str, Any]:
     """Play a scenario to its end and report. ``state_dir`` keeps the journal; without one it is thrown away.
 
-    ``quiet`` keeps the daemon's log to warnings: a night has ten thousand lines otherwise.
+    ``quiet`` keeps the daemon's log out of sight: a night has ten thousand lines, and the journal holds what counts.
     Raises ``BadWorld`` for what cannot be played.
     """
     check(scenario)
@@ -43,7 +47,7 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     if (state_dir / "journal.db").exists():
         raise FileExistsError(f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal")
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR if quiet else logging.INFO))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(SILENCE if quiet else logging.INFO))
     gc.freeze()
     try:
         with serial_in_memory():
@@ -62,7 +66,7 @@ async def play(scenario: Scenario, state_dir: Path, watch: Callable[[Depot, floa
     world = World(scenario, clock, meter_port=METER_PORT, relay_port=RELAY_PORT)
     world.depot.watchers += [watch] if watch else []
     controller = Controller(settings, clock)
-    world.watchers.append(Injector(world, controller).look)
+    world.watchers += [Injector(world, controller).look, Listener(controller, world.panel.hear).look]
     await world.start()
     await controller.start()
     world.join(f"ws://127.0.0.1:{OCPP_PORT}")
@@ -73,6 +77,7 @@ async def play(scenario: Scenario, state_dir: Path, watch: Callable[[Depot, floa
         for task in (ending, playing):
             if task.done():
                 task.result()
+        world.panel.finish(world.depot)
     finally:
         for task in (ending, playing):
             task.cancel()

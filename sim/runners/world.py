@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from sim.judges.checkers import Checkers
+from sim.judges.panel import Panel
 from sim.modbus.charger import WiredCharger
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.mapped import Mapped
@@ -40,8 +40,8 @@ class World:
         self.clock = clock
         self.depot = scenario.depot()
         self.stations: dict[str, Station] = {}
-        self.checkers = Checkers(scenario, self._heard_wall_s)
-        self.depot.watchers.append(self.checkers.look)
+        self.panel = Panel(scenario, self._heard_wall_s)
+        self.depot.watchers.append(self.panel.look)
         self.distort: Callable[[MeterTruth], MeterTruth] = lambda truth: truth
         self.contact: bool | None = None
         self.meter_unit = self._meter_unit()
@@ -123,7 +123,7 @@ class World:
                 battery = station.unplug(number)
                 if battery is not None:
                     self._parked[visit.vehicle] = battery
-                    self.checkers.left(visit, battery, wall_s)
+                    self.panel.left(visit, battery, wall_s)
         while self._to_come and self._to_come[0].arrives_wall_s <= wall_s:
             self._arrive(self._to_come.pop(0), wall_s)
 
@@ -135,7 +135,7 @@ class World:
         station, number = self._station_of[visit.evse]
         station.plug(number, battery, visit)
         self._plugged[visit.evse] = visit
-        self.checkers.arrived(visit, self.depot.chargers[visit.evse], wall_s)
+        self.panel.arrived(visit, self.depot.chargers[visit.evse], wall_s)
 
     def _heard_wall_s(self, evse: str) -> float | None:
         known = self._station_of.get(evse)

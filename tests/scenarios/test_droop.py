@@ -53,7 +53,7 @@ def played(scenario: Scenario, tmp_path: Path) -> list[tuple[float, float, float
 
     proven(tmp_path)
     world = run_virtual(play(scenario, tmp_path, watch))
-    assert world.checkers.book.all() == []
+    assert world.panel.violations == []
     return seen
 
 

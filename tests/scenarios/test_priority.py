@@ -34,7 +34,7 @@ def played(kind: FaultKind, tmp_path: Path) -> dict[float, dict[str, float]]:
         seen[depot.wall_s - scenario.start_wall_s - BEGINS_S] = {e: c.power_w for e, c in sorted(depot.chargers.items())}
 
     world = run_virtual(play(scenario, tmp_path, watch))
-    assert [each for each in world.checkers.book.all() if each.rule.startswith("feeder")] == []
+    assert [each for each in world.panel.violations if each.rule.startswith("feeder")] == []
     return seen
 
 

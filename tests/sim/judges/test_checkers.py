@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.judges.checkers import Book, Checkers, best_soc_pct
+from sim.judges.checkers import Book, Checkers
 from sim.scenarios.night import night
 from sim.scenarios.scenario import Scenario, Visit
 from sim.world.depot import Depot, Disturbance
@@ -168,13 +168,3 @@ def test_departures_are_met_missed_or_were_never_possible() -> None:
         battery.soc_pct = leaves_pct
         world.checkers.left(visit, battery, visit.departs_wall_s)
         assert world.checkers.departures[0].verdict == verdict
-
-
-def test_the_best_possible_charge_leaves_the_vehicle_alone() -> None:
-    world = World()
-    _, charger = world.plug(soc_pct=50)
-    hour_pct = 100 * charger.evse.max_charge_w * charger.efficiency * 0.98 / world.scenario.battery("BUS01", 50).capacity_wh
-    assert best_soc_pct(charger, 3_600) == pytest.approx(50 + hour_pct, abs=0.3)
-    assert charger.battery is not None
-    assert charger.battery.soc_pct == 50
-    assert best_soc_pct(charger, 48 * 3_600) == 100

@@ -146,4 +146,4 @@ async def test_after_kill_9_twenty_stations_of_all_versions_are_at_their_default
             assert safe
             assert took_s <= lease_s + 0.5 * SCALE, f"{took_s:.1f} s, and a lease is {lease_s:g} s (half a real second of slack)"
             assert await until(lambda: all(c.power_w == c.evse.fallback_w for c in chargers), 2.0), "and charges at its default"
-            assert not [violation for violation in world.checkers.book.all() if violation.rule == "lease"]
+            assert not [violation for violation in world.panel.violations if violation.rule == "lease"]

@@ -139,7 +139,7 @@ async def test_in_real_time_the_meter_is_read_over_a_real_serial_line(tmp_path: 
         assert clock.now_s() - meter.power_w.at_s < scenario.site.safety.meter_max_age_s
         assert isinstance(meter.energy_import_wh, Reading)
         assert meter.energy_import_wh.value == pytest.approx(world.depot.import_wh["main"], rel=0.05)
-        assert world.checkers.book.all() == []
+        assert world.panel.violations == []
         assert sum(charger.export_wh for charger in world.depot.chargers.values()) > 0.0
     finally:
         daemon.stop()

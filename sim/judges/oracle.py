@@ -1,0 +1,142 @@
+"""Which departures were physically possible, with the faults that were played: a depot charged by somebody who knows everything.
+
+The oracle plays all stays again with physics of its own copy: from plug-in on each vehicle charges with all that its pack, its
+outlet and the feeders leave, who has least time to spare first, never discharging, and with what the faults leave possible
+(``sim.judges.effects``). It grants the product ``CONTROL_SHARE`` of the feeders and ``Scenario.allowed_late_s`` at plug-in.
+"""
+
+import copy
+from typing import Final
+
+from msgspec import Struct
+
+from sim.judges.effects import Effects
+from sim.scenarios.scenario import Scenario
+from sim.scenarios.visit import Visit
+from sim.world.physics import Charger
+from v2g_edge.model.site import Feeder
+
+STEP_S: Final = 60.0
+
+CONTROL_SHARE: Final = 0.93
+"""Of a feeder's limit: margin (2 %), live base load held at its peaks, steps of permits and ramps."""
+
+SOC_SLACK_PCT: Final = 0.5
+"""A 10 s report of a 100 kW unit is 0.1 points of a 280 kWh pack; the rest is rounding of what vehicles report."""
+
+LATE_LEAVING_S: Final = 1.0
+
+
+class Stay(Struct):
+    """A vehicle as it arrived: ``charger`` is a copy of the outlet with its pack at that moment."""
+
+    visit: Visit
+    arrived_wall_s: float
+    charger: Charger
+
+
+class Prospect(Struct, frozen=True):
+    """``best_soc_pct`` is what all means reach, ``needed_pct`` what the product could know to be needed."""
+
+    best_soc_pct: float
+    needed_pct: float
+
+    @property
+    def possible(self) -> bool:
+        """Whether the departure could be met."""
+        return self.best_soc_pct >= self.needed_pct - SOC_SLACK_PCT
+
+
+def prospects(scenario: Scenario, stays: list[Stay]) -> list[Prospect]:
+    """What was possible for each stay, all of them together."""
+    if not stays:
+        return []
+    effects = Effects(scenario)
+    twins = [copy.deepcopy(stay.charger) for stay in stays]
+    leaves = [_leaves_wall_s(stay.visit, effects) for stay in stays]
+    needed = [stay.visit.target_soc_pct - effects.told_too_much_pct(stay.visit.evse) for stay in stays]
+    wall_s, end_wall_s = min(stay.arrived_wall_s for stay in stays), max(leaves)
+    while wall_s < end_wall_s:
+        present = [
+            n
+            for n, stay in enumerate(stays)
+            if stay.arrived_wall_s + scenario.allowed_late_s <= wall_s < leaves[n] and not _full(twins[n], needed[n])
+        ]
+        if present:
+            _charge(scenario, effects, [(stays[n], twins[n], needed[n], leaves[n]) for n in present], stays, leaves, wall_s)
+        wall_s += STEP_S
+    return [Prospect(_soc(twin), need) for twin, need in zip(twins, needed, strict=True)]
+
+
+def _leaves_wall_s(visit: Visit, effects: Effects) -> float:
+    """Nobody can know that a vehicle will leave before its time; who stays longer may be charged on."""
+    return max(visit.departs_wall_s, visit.gone_wall_s) - effects.clock_behind_s()
+
+
+def _soc(charger: Charger) -> float:
+    return charger.battery.soc_pct if charger.battery is not None else 0.0
+
+
+def _full(charger: Charger, needed_pct: float) -> bool:
+    return _soc(charger) >= min(needed_pct + SOC_SLACK_PCT, 100.0)
+
+
+def _charge(
+    scenario: Scenario,
+    effects: Effects,
+    wanting: list[tuple[Stay, Charger, float, float]],
+    stays: list[Stay],
+    leaves: list[float],
+    wall_s: float,
+) -> None:
+    room_w = _room(scenario, effects, stays, leaves, wall_s)
+    parents = {feeder.id: feeder.parent for feeder in scenario.site.feeders}
+    for _, charger, _, _ in sorted(wanting, key=lambda w: (w[3] - wall_s - _takes_s(w[1], w[2]), w[0].visit.evse)):
+        evse = charger.evse
+        most_w = effects.most_w(evse.id, evse.max_charge_w, evse.fallback_w, wall_s)
+        path, feeder = [], evse.feeder
+        while feeder:
+            path.append(feeder)
+            feeder = parents[feeder]
+        if not effects.takes_its_rating(evse.id, wall_s):
+            most_w = max(min(most_w, *(room_w[name] for name in path)), 0.0)
+        charger.command_w = most_w
+        charger.power_w = charger.reachable_w()
+        charger.step(STEP_S)
+        if not effects.takes_its_rating(evse.id, wall_s):
+            for name in path:
+                room_w[name] -= charger.power_w
+
+
+def _takes_s(charger: Charger, needed_pct: float) -> float:
+    """How long it would take at the present power; the taper is behind it for all alike."""
+    battery = charger.battery
+    if battery is None:
+        return 0.0
+    power_w = min(charger.evse.max_charge_w, battery.charge_limit_w() / charger.efficiency)
+    return (needed_pct - battery.soc_pct) / 100.0 * battery.capacity_wh / max(power_w, 1.0) * 3_600.0
+
+
+def _room(scenario: Scenario, effects: Effects, stays: list[Stay], leaves: list[float], wall_s: float) -> dict[str, float]:
+    """What is left of each feeder for charging, by id."""
+    taken_w = {feeder.id: _base_w(scenario, effects, feeder, wall_s) for feeder in scenario.site.feeders}
+    for stay, leaves_wall_s in zip(stays, leaves, strict=True):
+        evse = stay.charger.evse
+        if stay.arrived_wall_s <= wall_s < leaves_wall_s and effects.takes_its_rating(evse.id, wall_s):
+            taken_w[evse.feeder] += evse.max_charge_w
+    children: dict[str, list[str]] = {feeder.id: [] for feeder in scenario.site.feeders}
+    for feeder in scenario.site.feeders:
+        if feeder.parent:
+            children[feeder.parent].append(feeder.id)
+
+    def total(feeder: str) -> float:
+        return taken_w[feeder] + sum(total(child) for child in children[feeder])
+
+    return {f.id: CONTROL_SHARE * f.import_limit_w - total(f.id) for f in scenario.site.feeders}
+
+
+def _base_w(scenario: Scenario, effects: Effects, feeder: Feeder, wall_s: float) -> float:
+    """The building on one feeder: as commissioned where nobody measures it, as it is where somebody does."""
+    actual_w = sum(load.power_w(wall_s) for load in scenario.loads if load.feeder == feeder.id)
+    actual_w += effects.extra_w(feeder.id, wall_s)
+    return max(actual_w, feeder.base_load_max_w if not feeder.meter or effects.is_blind(wall_s) else 0.0)

@@ -1,0 +1,59 @@
+"""All judges of one run together: of the physics, of what the controller says, and of what it costs in availability."""
+
+from collections.abc import Callable
+
+from sim.judges.availability import Availability
+from sim.judges.checkers import Checkers, Departure, Violation
+from sim.judges.overseer import Overseer
+from sim.judges.told import Told
+from sim.scenarios.scenario import Scenario
+from sim.scenarios.visit import Visit
+from sim.world.depot import Depot
+from sim.world.physics import Battery, Charger
+
+
+class Panel:
+    """Give ``look`` to ``Depot.watchers``; tell of arrivals and departures; ``hear`` each tick; ``finish`` once at the end.
+
+    ``heard_wall_s`` tells when a charger last heard its controller; None: never.
+    """
+
+    def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
+        self.checkers = Checkers(scenario, heard_wall_s)
+        self.overseer = Overseer(scenario, self.checkers.book)
+        self.availability = Availability(scenario)
+
+    def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
+        """A vehicle was plugged in."""
+        self.checkers.arrived(visit, charger, wall_s)
+        self.availability.arrived(visit, wall_s)
+
+    def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
+        """A vehicle was unplugged."""
+        self.checkers.left(visit, battery, wall_s)
+        self.availability.left(visit)
+
+    def hear(self, told: Told) -> None:
+        """One tick of the controller."""
+        self.overseer.hear(told)
+        self.availability.hear(told)
+
+    def look(self, depot: Depot, dt_s: float) -> None:
+        """Judge the present instant."""
+        self.checkers.look(depot, dt_s)
+        self.overseer.look(depot, dt_s)
+        self.availability.look(depot, dt_s)
+
+    def finish(self, depot: Depot) -> None:
+        """The run is over."""
+        self.overseer.finish(depot)
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Everything that was broken, in order of time."""
+        return self.checkers.book.all()
+
+    @property
+    def departures(self) -> list[Departure]:
+        """Who left how."""
+        return self.checkers.departures
