@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
+from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.state import DepotState, Tick
@@ -105,6 +106,7 @@ class Daemon:
         self._planned_s = -PLAN_EVERY_S
         self._planned_for: tuple[object, ...] = ()
         self._orders = OperatorFile(self._state_dir / "operator.json")
+        self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
@@ -127,6 +129,7 @@ class Daemon:
         await self._cloud.start()
         self._tell_prices(prices_fault)
         await self._control.start()
+        await self._monitor.start()
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
 
     async def run(self) -> None:
@@ -159,6 +162,7 @@ class Daemon:
         self._watchdog.stopping()
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
+        await self._monitor.stop()
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
@@ -178,6 +182,7 @@ class Daemon:
         while True:
             self._wake.set()
             now_s = self._clock.now_s()
+            self._monitor.health.record_late(now_s - due_s)
             due_s = max(due_s + tick_s, now_s)
             await self._clock.sleep_s(due_s - now_s)
 
@@ -214,12 +219,14 @@ class Daemon:
             self._watchdog.ready()
         self._watchdog.feed(f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected")
         self.modbus.write_contactors(closed=outcome.contactor, dropped=outcome.dropped)
+        self._monitor.health.record_tick(now_s, clock.now_s())
 
     def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
         """Events to the log, the cloud and whoever asks; telemetry at its own pace."""
         for event in outcome.events:
             record_event(event)
         self.state.events.extend(outcome.events)
+        self._monitor.health.record_events(outcome.events)
         cloud = self._settings.cloud
         if not cloud.host:
             return
@@ -280,11 +287,15 @@ class Daemon:
         """What happened outside a tick, to the log, the cloud and whoever asks."""
         record_event(event)
         self.state.events.append(event)
+        self._monitor.health.record_events((event,))
         self._cloud.publish_events((event,))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
         self._cloud_plan = plan
         self._wake.set()
+
+    def _journal_lost(self) -> int:
+        return self._journal.lost if self._journal is not None else 0
 
     def _handlers(self) -> dict[str, Handler]:
         """The control socket's methods, by name (``v2g_edge.api``)."""
@@ -297,4 +308,5 @@ class Daemon:
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
             "ocpp": OcppApi(self.ocpp).ocpp,
+            "health": self._monitor.metrics.health,
         }

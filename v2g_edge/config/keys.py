@@ -58,6 +58,8 @@ LINE: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 OPTIONAL: Final = r"^[^\x00-\x1f\x7f]{0,200}$"
 HOST: Final = r"^[A-Za-z0-9.:-]{1,200}$"
 """A host name or an address, without port and path."""
+LOCAL: Final = r"^((127\.0\.0\.1|\[::1\]):[0-9]{1,5}|unix:/[^\x00-\x1f\x7f]{1,95})?$"
+"""The loopback or a Unix socket: what answers there asks nobody for a password."""
 CLOCK: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
 """A time of day, or none."""
 POWER: Final = 100e6
@@ -324,6 +326,11 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "journal_keep_days": Key("How long ticks stay in the journal.", "days", 0.1, 3_650.0),
         "tick_s": seconds("How often everything is decided, if nothing wakes the tick earlier.", 0.05, 10.0),
         "log_level": Key("Least severity that is logged."),
+        "metrics": Key(
+            'Where /metrics, /healthz and /readyz are answered, on this machine only; "": nowhere.',
+            form='"127.0.0.1:PORT", "[::1]:PORT", "unix:PATH" or ""',
+            pattern=LOCAL,
+        ),
     },
     PriceSettings: {
         "file": optional('CSV of UTC hour and price per MWh; "": none.'),

@@ -118,6 +118,7 @@ class HostSettings(Struct, frozen=True):
     journal_keep_days: float = 30.0
     tick_s: float = 1.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics: str = ""
 
 
 class PriceSettings(Struct, frozen=True):
