@@ -257,7 +257,7 @@ async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_m
 ) -> None:
     monkeypatch.setattr("v2g_edge.app.PLAN_EVERY_S", 0.1)
     prices = tmp_path / "prices.csv"
-    prices.write_text("hour,price\nsoon,dear\n")
+    prices.write_text("hour,EUR/MWh\nsoon,dear\n")
     daemon = _with_prices(tmp_path, prices)
     feeding = asyncio.create_task(_keep_healthy(daemon, daemon._clock))  # type: ignore[arg-type]
     await daemon.start()
@@ -270,7 +270,7 @@ async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_m
         assert len(bad) == 1
         assert f"{prices}:2: expected" in bad[0]["text"]
         start = datetime.fromtimestamp(WALL_S, UTC).replace(minute=0, second=0)
-        prices.write_text("hour,price\n" + "".join(f"{start + timedelta(hours=n):%Y-%m-%d %H:%M:%S},{n}\n" for n in range(24)))
+        prices.write_text("hour,EUR/MWh\n" + "".join(f"{start + timedelta(hours=n):%Y-%m-%d %H:%M:%S},{n}\n" for n in range(24)))
         await _until(lambda: daemon.state.tick is not None and daemon.state.tick[1] is not None)
         assert (await daemon._handlers()["plan"]({}))["plan"]["source"] == "local"
     finally:

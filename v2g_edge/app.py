@@ -16,7 +16,6 @@ from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
-from v2g_edge.cloud.prices import PriceFile
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
 from v2g_edge.decider import Decider
@@ -32,6 +31,7 @@ from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.operator import OperatorFile
+from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan

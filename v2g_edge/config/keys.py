@@ -333,7 +333,9 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         ),
     },
     PriceSettings: {
-        "file": optional('CSV of UTC hour and price per MWh; "": none.'),
+        "file": optional(
+            'File of prices: CSV, ENTSO-E XML, JSON of a price service, or a CAISO zip; its form is recognised. "": none.'
+        ),
         "export_per_kwh": Key("Earned for a kWh fed back, on top of the price.", "per kWh", -100.0, 100.0),
         "wear_per_kwh": Key("What a kWh taken out of a battery costs.", "per kWh", 0.0, 100.0),
         "pack_price_per_kwh": Key(
@@ -344,6 +346,11 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         ),
         "fixed_per_kwh": Key("Taxes and fees on each kWh drawn.", "per kWh", -100.0, 100.0),
         "shift_to_year": Key("Reads the file as if it were of this year; 0: as it is.", "", 0, 9_999),
+        "unit": Key('Unit of energy of a CSV whose header does not say it: "MWh" or "kWh".', pattern=r"^(MWh|kWh)?$"),
+        "currency": Key("Currency (ISO 4217) where the file does not say it.", pattern=r"^([A-Z]{3})?$"),
+        "zone": optional("Area, location or node to take from a file that has several."),
+        "sequence": Key("Auction to take from an ENTSO-E document; 1 is the coupled day-ahead auction (SDAC).", "", 1, 9),
+        "file_timezone": optional('Time zone of a CSV whose times and header name none; "": UTC.'),
     },
     SiteFile: {},
 }

@@ -30,7 +30,11 @@ class Plan(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True, array_like=True, gc=False):
-    """Energy price from ``start_wall_s`` (UTC) until the next one, in the site's currency per kWh; may be negative."""
+    """Energy price from ``start_wall_s`` until ``end_wall_s`` (UTC), in the site's currency per kWh; may be negative.
+
+    Without an end (0) it holds until the next price.
+    """
 
     start_wall_s: float
     per_kwh: float
+    end_wall_s: float = 0.0

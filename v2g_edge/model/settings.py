@@ -122,7 +122,7 @@ class HostSettings(Struct, frozen=True):
 
 
 class PriceSettings(Struct, frozen=True):
-    """The day-ahead prices of the local plan: a CSV of UTC hour and price per MWh, and what export earns and wear costs.
+    """The prices of the local plan, from a file of any form that ``market`` reads, and what export earns and wear costs.
 
     ``pack_price_per_kwh`` above 0: wear follows from depth of discharge and the price of a new pack, not from ``wear_per_kwh``.
     """
@@ -133,6 +133,11 @@ class PriceSettings(Struct, frozen=True):
     pack_price_per_kwh: float = 0.0
     fixed_per_kwh: float = 0.0
     shift_to_year: int = 0
+    unit: str = ""
+    currency: str = ""
+    zone: str = ""
+    sequence: int = 1
+    file_timezone: str = ""
 
 
 class Settings(Struct, frozen=True):

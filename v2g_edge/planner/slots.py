@@ -72,7 +72,7 @@ def grid_of(
 
 def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> float | None:
     place = bisect_right(starts, at_s) - 1
-    if place < 0 or at_s >= starts[place] + LAST_PRICE_S:
+    if place < 0 or at_s >= (prices[place].end_wall_s or starts[place] + LAST_PRICE_S):
         return None
     return prices[place].per_kwh
 

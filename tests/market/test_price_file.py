@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from v2g_edge.cloud.prices import MAX_REPORTED, BadPrices, PriceFile, read_prices
+from v2g_edge.market.csv_prices import FAULTS_MAX
+from v2g_edge.market.price_file import PriceFile, read_prices
+from v2g_edge.market.rows import BadPrices
 from v2g_edge.model.settings import PriceSettings
 
 HEAD = "Datetime,Price (EUR/MWh)\n"
@@ -31,26 +33,26 @@ def test_an_offset_in_the_file_is_honoured(tmp_path: Path) -> None:
 
 def test_another_year_takes_the_same_days_and_leaves_out_the_one_it_lacks(tmp_path: Path) -> None:
     path = written(tmp_path, HEAD + "2024-02-28 23:00:00,1\n2024-02-29 00:00:00,2\n2024-03-01 00:00:00,3\n")
-    prices = read_prices(path, shift_to_year=2026)
+    prices = read_prices(path, PriceSettings(shift_to_year=2026))
     assert [price.per_kwh for price in prices] == [0.001, 0.003]
     assert prices[0].start_wall_s == datetime(2026, 2, 28, 23, tzinfo=UTC).timestamp()
 
 
 def test_every_bad_line_is_named_with_its_number(tmp_path: Path) -> None:
-    bad = ("nonsense", "2023-01-01 01:00:00", "2023-01-01 02:00:00,dear", "2023-01-01 03:00:00,nan", "2023-01-01 00:00:00,1e9")
-    path = written(tmp_path, HEAD + "2023-01-01 00:00:00,1\n" + "\n".join(bad) + "\n2022-01-01 00:00:00,5\n")
+    bad = ("nonsense", "2023-01-01 01:00:00", "2023-01-01 02:00:00,dear", "2023-01-01 03:00:00,inf", "2023-01-01 00:00:00,5")
+    path = written(tmp_path, HEAD + "2023-01-01 00:00:00,1\n" + "\n".join(bad) + "\n")
     with pytest.raises(BadPrices) as found:
         read_prices(path)
     lines = str(found.value).splitlines()
-    assert [int(line.removeprefix(f"{path}:").split(":")[0]) for line in lines] == [3, 4, 5, 6, 7, 8]
-    assert "expected 'YYYY-MM-DD HH:MM:SS,price per MWh' in UTC, found 'nonsense'" in lines[0]
-    assert "not later" in lines[-1]
+    assert [int(line.removeprefix(f"{path}:").split(":")[0]) for line in lines] == [3, 4, 5, 6, 7]
+    assert "expected a header line, then a start time and a price in each line, found 'nonsense'" in lines[0]
+    assert "stands in line 2 already" in lines[-1]
 
 
 def test_a_file_full_of_bad_lines_is_reported_in_short(tmp_path: Path) -> None:
     with pytest.raises(BadPrices, match="and 80 more") as found:
         read_prices(written(tmp_path, HEAD + "x\n" * 100))
-    assert len(str(found.value).splitlines()) == MAX_REPORTED + 1
+    assert len(str(found.value).splitlines()) == FAULTS_MAX + 1
 
 
 @pytest.mark.parametrize("text", ["", HEAD, "\xff\xfe\0"])
