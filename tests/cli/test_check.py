@@ -112,28 +112,19 @@ def test_a_price_file_that_cannot_be_used_is_reported_line_by_line_with_1(
 ) -> None:
     """The daemon would start without a plan of its own: not what whoever set the key had in mind."""
     prices = tmp_path / "prices.csv"
-<<<<<<< HEAD
-    prices.write_text("hour,price\n2026-01-01 00:00:00,ten\n")
-    site.write_text(site.read_text() + f'\n[prices]\nfile = "{prices}"\nwear_per_kwh = 0.05\n')
-=======
     prices.write_text("hour,EUR/MWh\n2026-01-01 00:00:00,ten\n")
-    site.write_text(site.read_text() + f'\n[prices]\nfile = "{prices}"\n')
->>>>>>> c69a43e (Read prices in the forms in which markets publish them: the market room, one typed row, what was understood shown by check. XML by defusedxml: a feed is not to be trusted)
+    site.write_text(site.read_text() + f'\n[prices]\nfile = "{prices}"\nwear_per_kwh = 0.05\n')
     assert main(["check", str(site)]) == 1
     report = " ".join(capsys.readouterr().out.split())
     assert f"{prices}:2: expected" in report
     assert "no problem" not in report
-<<<<<<< HEAD
 
 
 def test_prices_of_another_year_are_a_warning(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They are read, and nothing is planned with them."""
     prices = tmp_path / "prices.csv"
-    prices.write_text("hour,price\n2021-01-01 00:00:00,10\n")
+    prices.write_text("hour,EUR/MWh\n2021-01-01 00:00:00,10\n")
     site.write_text(site.read_text() + f'\n[prices]\nfile = "{prices}"\nwear_per_kwh = 0.05\n')
-=======
-    prices.write_text("hour,EUR/MWh\n2026-01-01 00:00:00,10\n")
->>>>>>> c69a43e (Read prices in the forms in which markets publish them: the market room, one typed row, what was understood shown by check. XML by defusedxml: a feed is not to be trusted)
     assert main(["check", str(site)]) == 0
     assert "prices of 2021-01-01 to 2021-01-01" in capsys.readouterr().out
 

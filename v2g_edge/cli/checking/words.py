@@ -3,7 +3,10 @@
 import textwrap
 from collections import defaultdict
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from v2g_edge.market.price_file import PriceFile
+from v2g_edge.market.rows import describe
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Evse, Feeder, Site, Vehicle
 
@@ -28,9 +31,19 @@ def in_words(settings: Settings) -> list[str]:
         lines += _wrap("leave", line)
     lines += _wrap("link lost", _silence(settings))
     lines += _wrap("export", _export(site))
-    lines += _wrap("prices", f"from {settings.prices.file}" if settings.prices.file else "none: charges as soon as it can")
+    lines += _wrap("prices", _prices(settings))
     lines += _wrap("cloud", f"{settings.cloud.host}:{settings.cloud.port}" if settings.cloud.host else "none")
     return lines
+
+
+def _prices(settings: Settings) -> str:
+    if not settings.prices.file:
+        return "none: charges as soon as it can"
+    file = PriceFile(settings.prices)
+    fault = file.read()
+    if fault:
+        return f"{settings.prices.file} cannot be used"
+    return f"{describe(file.rows, ZoneInfo(settings.site.timezone))}, from {settings.prices.file}"
 
 
 def _from_root(site: Site) -> list[Feeder]:

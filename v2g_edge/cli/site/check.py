@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -15,17 +14,10 @@ from v2g_edge.cli.checking.prices import price_problems
 from v2g_edge.cli.checking.report import head, lines_of
 from v2g_edge.cli.checking.words import in_words
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED
-<<<<<<< HEAD
 from v2g_edge.config import Problem, Report, inspect
 from v2g_edge.config.lines import placed
 from v2g_edge.field.modbus.bus import device_problems
 from v2g_edge.host.clock import SystemClock
-=======
-from v2g_edge.config import ConfigError, load
-from v2g_edge.field.modbus.bus import device_problems
-from v2g_edge.market.price_file import PriceFile
-from v2g_edge.market.rows import describe
->>>>>>> c69a43e (Read prices in the forms in which markets publish them: the market room, one typed row, what was understood shown by check. XML by defusedxml: a feed is not to be trusted)
 
 
 def register(subparsers: Any) -> None:
@@ -53,31 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(arguments.file, report, problems, unusable=len(errors) > len(around_errors))
     if len(errors) > len(around_errors):
         return BAD_INPUT
-<<<<<<< HEAD
     return FAILED if around_errors or (arguments.strict and problems) else DONE
-=======
-    devices = device_problems(settings.lines, settings.devices, Path(settings.host.state_dir) / "maps")
-    if devices:
-        _head(arguments.file, len(devices))
-        print("\n".join(f"  {problem}" for problem in devices))
-        return BAD_INPUT
-    site = settings.site
-    grid = site.grid.profile
-    file = PriceFile(settings.prices)
-    prices = file.read()
-    if prices:
-        print(f"{arguments.file}: prices.file cannot be used; the daemon starts, and makes no plan of its own\n")
-        print("\n".join(f"  {line}" for line in prices.splitlines()))
-        return FAILED
-    print(f"{arguments.file}: no problem")
-    print(f"  {site.name}: {len(site.evses)} outlets, {len(site.feeders)} feeders, {len(site.vehicles)} vehicles")
-    export = "allowed" if site.grid.export_allowed else "not allowed"
-    print(f"  grid code {site.grid.code} ({grid.status if grid else 'none'}), export {export}")
-    if settings.prices.file:
-        print(f"  prices: {describe(file.rows, ZoneInfo(site.timezone))}")
-    print("  with all chargers at their fallback and all base loads at their worst, every feeder holds")
-    return DONE
->>>>>>> c69a43e (Read prices in the forms in which markets publish them: the market room, one typed row, what was understood shown by check. XML by defusedxml: a feed is not to be trusted)
 
 
 def _around(report: Report, file: str) -> list[Problem]:
