@@ -18,12 +18,14 @@ from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
+from v2g_edge.dayplan import LOOK_EVERY_S, DayPlanner
 from v2g_edge.decider import Decider
 from v2g_edge.departure.charging_power import powers_of
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.writer import Writer
+from v2g_edge.host.child import Child
 from v2g_edge.host.control import ControlSocket, Handler
 from v2g_edge.host.faults import LoopFaults
 from v2g_edge.host.gridlog import GridLog
@@ -36,20 +38,14 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, described, guarded, keep, report
 
 log = structlog.get_logger()
-
-PLAN_EVERY_S: Final = 900.0
-"""The local plan is made anew at every slot of a day-ahead market (15 min), whenever a vehicle comes or goes, and once its charge
-is known: a 1.6 station tells it seconds later, and until then it counts as empty."""
 
 EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
@@ -71,7 +67,7 @@ def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
 class Daemon:
     """A depot under control. ``start``, then ``run`` until ``stop`` is called; both ends are clean and idempotent."""
 
-    def __init__(self, settings: Settings, clock: ClockPort, watchdog: Watchdog) -> None:
+    def __init__(self, settings: Settings, clock: ClockPort, watchdog: Watchdog, optimiser: Child | None = None) -> None:
         self._settings = settings
         self._site = settings.site
         self._clock = clock
@@ -102,9 +98,8 @@ class Daemon:
         self._prices = PriceFile(settings.prices)
         self._reading: asyncio.Task[None] | None = None
         self._cloud_plan: Plan | None = None
-        self._local_plan: Plan | None = None
-        self._planned_s = -PLAN_EVERY_S
-        self._planned_for: tuple[object, ...] = ()
+        self._prices_seen_s = -LOOK_EVERY_S
+        self.day = DayPlanner(self._site, settings.prices, self._pasts, self._tell_event, optimiser)
         self._orders = OperatorFile(self._state_dir / "operator.json")
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._control = ControlSocket(settings.host.socket, self._handlers())
@@ -163,6 +158,7 @@ class Daemon:
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
         await self._monitor.stop()
+        await self.day.stop()
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
@@ -251,24 +247,19 @@ class Daemon:
             return cloud
         if not self._settings.prices.file:
             return None
-        facts = tuple(
-            (v.session, v.departure_wall_s, v.target_soc_pct, isinstance(v.soc_pct, Reading)) if (v := state.vehicle) else None
-            for state in snapshot.evses
-        )
-        if facts != self._planned_for or snapshot.now_s - self._planned_s >= PLAN_EVERY_S:
-            self._planned_for, self._planned_s = facts, snapshot.now_s
+        if snapshot.now_s - self._prices_seen_s >= LOOK_EVERY_S:
+            self._prices_seen_s = snapshot.now_s
             if self._prices.is_changed() and (self._reading is None or self._reading.done()):
                 self._reading = begin("prices", self._read_prices())
-            self._local_plan = None
-            if self._prices.prices:
-                terms, past = self._settings.prices, pasts_of(self._site, self.state.memory, snapshot)
-                self._local_plan = plan_from_prices(self._site, snapshot, self._prices.prices, terms, snapshot.wall_s, past)
-        return self._local_plan
+        return self.day.plan(snapshot, self._prices.prices)
+
+    def _pasts(self, snapshot: Snapshot) -> dict[str, Past]:
+        return pasts_of(self._site, self.state.memory, snapshot)
 
     async def _read_prices(self) -> None:
         """In a thread: a file of years takes half a second. The next tick plans with what it says."""
         self._tell_prices(await asyncio.to_thread(self._prices.read))
-        self._planned_s = -PLAN_EVERY_S
+        self.day.look_again()
 
     def _tell_prices(self, fault: str) -> None:
         """Without prices the depot keeps its promises and earns nothing: worth an event, not the daemon's life."""

@@ -345,6 +345,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
             10_000.0,
         ),
         "fixed_per_kwh": Key("Taxes and fees on each kWh drawn.", "per kWh", -100.0, 100.0),
+        "planner": Key("What plans: the optimiser (the plain price rule stands in when it fails), or the price rule alone."),
         "shift_to_year": Key("Reads the file as if it were of this year; 0: as it is.", "", 0, 9_999),
         "unit": Key('Unit of energy of a CSV whose header does not say it: "MWh" or "kWh".', pattern=r"^(MWh|kWh)?$"),
         "currency": Key("Currency (ISO 4217) where the file does not say it.", pattern=r"^([A-Z]{3})?$"),

@@ -124,6 +124,7 @@ class HostSettings(Struct, frozen=True):
 class PriceSettings(Struct, frozen=True):
     """The prices of the local plan, from a file of any form that ``market`` reads, and what export earns and wear costs.
 
+    ``planner`` names what makes the plan from them; the price rule stands in for an optimiser that fails.
     ``pack_price_per_kwh`` above 0: wear follows from depth of discharge and the price of a new pack, not from ``wear_per_kwh``.
     """
 
@@ -132,6 +133,7 @@ class PriceSettings(Struct, frozen=True):
     wear_per_kwh: float = 0.0
     pack_price_per_kwh: float = 0.0
     fixed_per_kwh: float = 0.0
+    planner: Literal["optimiser", "price_rule"] = "optimiser"
     shift_to_year: int = 0
     unit: str = ""
     currency: str = ""

@@ -112,7 +112,7 @@ def ready_of(pack: Pack, done: Rounded, place: int, problem: Problem, solution: 
     power, energy = done.power_kw[place], done.energy_kwh[place]
     known = pack.full_kwh > 0.0 and pack.full_kwh < 1e5
     goal = missed.wanted_kwh if missed else float(pack.floor_kwh[pack.deadline]) if pack.deadline >= 0 else None
-    edges = [problem.start_wall_s, *(problem.start_wall_s + 3_600.0 * problem.hours.cumsum())]
+    edges = [problem.start_wall_s, *(problem.start_wall_s + 3_600.0 * problem.hours.cumsum()).tolist()]
     ready: float | None = None
     if goal is not None:
         met = energy >= goal - 0.05

@@ -18,7 +18,9 @@ import structlog
 from v2g_edge.app import Daemon
 from v2g_edge.cli.live.why import wall_of
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
+from v2g_edge.dayplan import worker
 from v2g_edge.envelope import InvariantBroken
+from v2g_edge.host.child import Child
 from v2g_edge.host.clock import LoopClock, SystemClock
 from v2g_edge.host.journal import JournalError
 from v2g_edge.host.logs import set_up_logs
@@ -83,6 +85,12 @@ def _clock(arguments: argparse.Namespace) -> ClockPort:
     return LoopClock(loop, wall_of(arguments.clock_start), arguments.clock_scale, arguments.clock_origin)
 
 
+def _optimiser(settings: Settings) -> Child | None:
+    """The optimiser's process, where there are prices and its solver is installed."""
+    wanted = settings.prices.file and settings.prices.planner == "optimiser"
+    return worker(settings.site, settings.prices) if wanted and importlib.util.find_spec("highspy") else None
+
+
 async def _serve(settings: Settings, arguments: argparse.Namespace, warnings: list[str]) -> int:
     clock = _clock(arguments)
     set_up_logs(
@@ -93,7 +101,7 @@ async def _serve(settings: Settings, arguments: argparse.Namespace, warnings: li
     for warning in warnings:
         log.warning("site_file_odd", text=warning)
     try:
-        daemon = Daemon(settings, clock, Watchdog())
+        daemon = Daemon(settings, clock, Watchdog(), _optimiser(settings))
     except ValueError as error:  # devices and register maps that cannot be used, all of them
         raise CommandError(f"nothing is started: {error}", BAD_INPUT) from error
     loop = asyncio.get_running_loop()

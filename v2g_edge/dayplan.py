@@ -1,0 +1,194 @@
+"""Who makes the depot's own plan: the optimiser in its own process, else its last plan, else the plain rule.
+
+A tick never waits: it asks for the plan that is there, and a better one is fetched meanwhile. Without news (a vehicle that comes,
+goes or changes its mind, new prices, an order, a charge that drifts off the forecast) the plan stays what it is.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from v2g_edge.host.child import Child
+from v2g_edge.model.event import Event
+from v2g_edge.model.plan import Plan, Price
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.settings import PriceSettings
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner.exchange import ANSWER, ENCODER, Setup, job_of
+from v2g_edge.planner.price_rule import plan_from_prices
+from v2g_edge.planner.report import Report
+from v2g_edge.planner.stay import Past
+from v2g_edge.tasks import begin
+
+LOOK_EVERY_S: Final = 900.0
+"""Drift and prices are looked at once a slot of a day-ahead market (15 min)."""
+DEADLINE_S: Final = 30.0
+"""A plan for quarter hours may take this long on a busy controller; the last one serves meanwhile."""
+START_S: Final = 30.0
+"""And so much longer at the first question to a process, which loads the solver first."""
+AGAIN_S: Final = 60.0
+"""After a failure the optimiser is asked again this much later."""
+LAST_PLAN_S: Final = 3_600.0
+"""The last plan stands in for at most this long: drift and prices make an older one wrong."""
+DRIFT_PCT: Final = 3.0
+"""A vehicle this far from the forecast is news: twice what readings in whole percent differ by, and a slot's worth of charge."""
+LEAST_LEFT_S: Final = 3_600.0
+"""A plan that ends sooner than this is made anew."""
+
+Facts = tuple[object, ...]
+
+
+def worker(site: Site, terms: PriceSettings) -> Child:
+    """The optimiser's process, not started yet. One thread for its linear algebra: the other core is the controller's."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return Child((sys.executable, "-m", "v2g_edge.planner.worker"), ENCODER.encode(Setup(site, terms)), one)
+
+
+class DayPlanner:
+    """``child`` None: the plain rule alone. ``pasts`` says what each outlet's vehicle has behind it at a snapshot."""
+
+    def __init__(
+        self,
+        site: Site,
+        terms: PriceSettings,
+        pasts: Callable[[Snapshot], dict[str, Past]],
+        tell: Callable[[Event], None],
+        child: Child | None = None,
+    ) -> None:
+        self._site, self._terms, self._pasts, self._tell, self._child = site, terms, pasts, tell, child
+        self._plan: Plan | None = None
+        self._facts: Facts = ()
+        self._looked_s = -LOOK_EVERY_S
+        self._failed_s = -AGAIN_S
+        self._asked: Facts | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._optimised: tuple[Plan, Report, Facts] | None = None
+        self._fault = ""
+        self.report: Report | None = None
+
+    def plan(self, snapshot: Snapshot, prices: tuple[Price, ...]) -> Plan | None:
+        """The plan to follow now; None without prices."""
+        facts = (prices[0].start_wall_s, prices[-1].start_wall_s, len(prices), *facts_of(snapshot)) if prices else ()
+        due = snapshot.now_s - self._looked_s >= LOOK_EVERY_S
+        if not prices:
+            self._plan = self.report = None
+            return None
+        if facts != self._facts or due:
+            self._looked_s = snapshot.now_s
+            news = facts != self._facts or self._is_off(snapshot) or self._child is None
+            self._facts = facts
+            if news and not self._may_ask(snapshot):
+                self._fall_back(snapshot, prices)
+            elif news and self._asked != facts:
+                self._ask(snapshot, prices, facts)
+        elif self._fault and self._may_ask(snapshot) and self._asked is None:
+            self._ask(snapshot, prices, facts)
+        if self._plan is None or self._plan.valid_until_wall_s <= snapshot.wall_s:
+            self._fall_back(snapshot, prices)
+        return self._plan
+
+    def look_again(self) -> None:
+        """Prices have changed."""
+        self._looked_s, self._facts = -LOOK_EVERY_S, ()
+
+    async def stop(self) -> None:
+        """End the process."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        if self._child is not None:
+            await self._child.stop()
+
+    def _may_ask(self, snapshot: Snapshot) -> bool:
+        return self._child is not None and snapshot.now_s - self._failed_s >= AGAIN_S
+
+    def _is_off(self, snapshot: Snapshot) -> bool:
+        """Whether the depot is not where its plan expects it, or the plan is nearly over."""
+        plan, report = self._plan, self.report
+        if plan is None or report is None or plan.valid_until_wall_s - snapshot.wall_s < LEAST_LEFT_S or self._fault:
+            return True
+        return any(drifts(snapshot, report, self._site))
+
+    def _ask(self, snapshot: Snapshot, prices: tuple[Price, ...], facts: Facts) -> None:
+        if self._asking is not None and not self._asking.done():
+            self._facts = ()  # one question at a time: what is new is asked for when the answer is there
+            return
+        self._asked = facts
+        job = ENCODER.encode(job_of(snapshot, prices, self._pasts(snapshot), DEADLINE_S - 5.0))
+        self._asking = begin("day plan", self._fetch(job, snapshot, facts))
+
+    async def _fetch(self, job: bytes, snapshot: Snapshot, facts: Facts) -> None:
+        assert self._child is not None  # noqa: S101 - see _may_ask
+        within_s = DEADLINE_S + (0.0 if self._child.pid else START_S)
+        try:
+            answer = ANSWER.decode(await self._child.ask(job, within_s))
+        except Exception as fault:  # noqa: BLE001 - whatever class: the next in line plans
+            self._fail(str(fault) or type(fault).__name__, snapshot)
+            return
+        finally:
+            self._asked = None
+        if answer.plan is None or answer.report is None:
+            self._fail(answer.fault or "an empty answer", snapshot)
+            return
+        if self._fault:
+            text = f"the day plan is optimised again ({answer.report.solver})"
+            self._tell(Event("day_plan_restored", "info", "site", text, snapshot.wall_s))
+        self._fault = ""
+        self._plan, self.report = answer.plan, answer.report
+        self._optimised = (answer.plan, answer.report, facts)
+
+    def _fail(self, why: str, snapshot: Snapshot) -> None:
+        """Named once; the next tick takes what is next in line."""
+        self._failed_s, self._looked_s, self._facts = snapshot.now_s, -LOOK_EVERY_S, ()
+        if not self._fault:
+            text = f"no optimised day plan: {why}; the last plan serves for up to an hour, then the plain price rule"
+            self._tell(Event("day_plan_fallback", "warning", "site", text, snapshot.wall_s))
+        self._fault = why
+
+    def _fall_back(self, snapshot: Snapshot, prices: tuple[Price, ...]) -> None:
+        """The last optimised plan while it is young and nothing has changed, else the plain rule."""
+        if self._optimised is not None:
+            plan, report, facts = self._optimised
+            fresh = snapshot.wall_s - plan.issued_wall_s < LAST_PLAN_S and snapshot.wall_s < plan.valid_until_wall_s
+            if fresh and facts == self._facts:
+                self._plan, self.report = plan, replace(report, solver="last plan", why=self._fault)
+                return
+        self._plan = plan_from_prices(self._site, snapshot, prices, self._terms, snapshot.wall_s, self._pasts(snapshot))
+        self.report = Report("greedy", snapshot.wall_s, why=self._fault or self._why())
+
+    def _why(self) -> str:
+        return "the optimiser's first plan is being made" if self._child is not None else "the optimiser is off"
+
+
+def facts_of(snapshot: Snapshot) -> Facts:
+    """What of a picture makes a new plan when it changes: sessions, their needs, faults, orders."""
+    vehicles = tuple(
+        (v.session, v.departure_wall_s, v.target_soc_pct, isinstance(v.soc_pct, Reading), state.fault)
+        if (v := state.vehicle)
+        else None
+        for state in snapshot.evses
+    )
+    return (snapshot.operator.stop, snapshot.operator.export_hold, *vehicles)
+
+
+def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:
+    """By vehicle of the report: whether its state of charge is off the forecast for the slot that ended last."""
+    ended = [k for k, edge in enumerate(report.edges[1:]) if edge <= snapshot.wall_s + 1.0]
+    if not ended:
+        return []
+    slot, forecast = ended[-1], {ready.evse: ready for ready in report.vehicles}
+    found = []
+    for evse, state in zip(site.evses, snapshot.evses, strict=True):
+        ready = forecast.get(evse.id)
+        if ready is None or not ready.soc_pct or state.vehicle is None or not isinstance(state.vehicle.soc_pct, Reading):
+            continue
+        since_s = snapshot.wall_s - report.edges[slot + 1]
+        span = (ready.soc_pct[slot], ready.soc_pct[min(slot + 1, len(ready.soc_pct) - 1)])
+        share = min(since_s / LOOK_EVERY_S, 1.0)
+        expected = span[0] + share * (span[1] - span[0])
+        found.append(abs(state.vehicle.soc_pct.value - expected) > DRIFT_PCT)
+    return found
