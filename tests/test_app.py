@@ -255,7 +255,7 @@ def _with_prices(tmp_path: Path, prices: Path) -> Daemon:
 async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_mended_one_is_taken_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("v2g_edge.app.PLAN_EVERY_S", 0.1)
+    monkeypatch.setattr("v2g_edge.app.LOOK_EVERY_S", 0.1)
     prices = tmp_path / "prices.csv"
     prices.write_text("hour,EUR/MWh\nsoon,dear\n")
     daemon = _with_prices(tmp_path, prices)
