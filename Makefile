@@ -29,6 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 $(TESTS): $(STAMP)
 	@sh .ci/install-debian $(DEBIAN)
 	$(PIP) --editable '.[fast,dev,package]'
+	@sh .ci/fetch-prometheus
 	@touch $(TESTS)
 
 demo: setup ## one night of a simulated depot, before your eyes

@@ -17,6 +17,7 @@ from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.health import Health, Machine
 from v2g_edge.model.event import Event
+from v2g_edge.model.reading import Reading
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
 BASE_UNITS = ("watts", "joules", "seconds", "ratio", "bytes", "hertz", "volts", "celsius")
@@ -31,7 +32,8 @@ def api(evses: int = 2, now_s: float = 100.0) -> tuple[MetricsApi, DepotState, H
     site = small_site(evses)
     snapshot = healthy(site, now_s)
     empty = [replace(state, vehicle=None) for state in snapshot.evses[1:]]
-    snapshot = replace(snapshot, evses=(plugged("bus-1", now_s, snapshot.wall_s), *empty))
+    first = replace(plugged("bus-1", now_s, snapshot.wall_s), energy_import_wh=Reading(1_000.0, now_s))
+    snapshot = replace(snapshot, evses=(first, *empty))
     outcome = Cycle(site).tick(snapshot, None, Memory())
     state, health = DepotState(site), Health("1.2.3")
     state.tick = Tick(snapshot, None, outcome)
