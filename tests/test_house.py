@@ -13,8 +13,8 @@ SOURCES = PRODUCT + sorted((ROOT / "sim").rglob("*.py"))
 MODULE_CEILING = 400
 FUNCTION_CEILING = 60
 """The guide is 40 lines; a function past 60 has two reasons to change."""
-ENVELOPE_CEILING = 1_500
-"""One person reads the whole safety argument in one sitting (design 2)."""
+ENVELOPE_CEILING = 2_100
+"""One person reads the whole safety argument in one sitting (design 2): about 2,000 lines, and none of them dense."""
 
 
 def _name(path: Path) -> str:

@@ -189,10 +189,57 @@ def test_a_known_load_frees_only_whole_slots_and_never_adds_to_the_base_load() -
     assert verdict(site, needing(site, (19.0, 2.0), (19.0, 2.0)), proposal(site, loads=(more,))).feasible
 
 
-def test_what_may_flow_to_a_silent_charger_is_kept_free_beside_its_vehicles_need() -> None:
+def test_d19_what_may_flow_to_a_charger_that_does_not_listen_counts_once() -> None:
+    """Kept free for it and taken off what its vehicle asks; beyond that its vehicle asks on."""
     site = depot(2, hall_w=60_000.0)
     wants = needing(site, (29.0, 2.0), (29.0, 2.0))
-    assert not verdict(site, wants, proposal(site, reserved_w=(0.0, 2_000.0))).feasible
+    for reserved_w in (0.0, 2_000.0, 28_000.0):
+        assert verdict(site, wants, proposal(site, reserved_w=(0.0, reserved_w))).feasible
+    assert not verdict(site, wants, proposal(site, reserved_w=(0.0, 50_000.0))).feasible, "more than its vehicle needs"
+    alone = needing(site, (0.0, 2.0), (40.0, 2.0))
+    assert verdict(site, alone, proposal(site, reserved_w=(0.0, 50_000.0))).feasible, "its own need, out of its own room"
+
+
+def test_d19_a_quarantined_outlet_with_an_unknown_vehicle_on_a_full_feeder_is_nobodys_shortfall() -> None:
+    site = depot(2, hall_w=50_000.0)
+    snapshot = needing(site, (0.0, 10.0), (0.0, 10.0))
+    gone = Unknown("nobody said")
+    snapshot = with_vehicle(snapshot, 1, vehicle="", departure_wall_s=gone, target_soc_pct=gone, capacity_wh=gone)
+    wanted = proposal(site, (1_000.0,), reserved_w=(0.0, 50_000.0))
+    said = verdict(site, snapshot, wanted)
+    assert (said.feasible, said.shortfalls) == (False, (("b1", pytest.approx(1_000.0 * 30.0 / 3_600.0, rel=0.1)),))
+    wide = depot(2, hall_w=60_000.0)
+    assert verdict(wide, snapshot, wanted).feasible
+
+
+def two_halls() -> tuple[Site, Snapshot]:
+    """b1 and b2 in a hall that is too small for what they need, b3 alone in another."""
+    site = depot(3, hall_w=40_000.0)
+    yard = Feeder("yard", "main", 60_000.0, 60_000.0, 0.0, 0.0, "")
+    site = replace(site, feeders=(*site.feeders[:1], yard, site.feeders[1]))
+    site = replace(site, evses=(*site.evses[:2], replace(site.evses[2], feeder="yard")))
+    return site, needing(site, (40.0, 2.0), (40.0, 2.0), (10.0, 2.0))
+
+
+def test_d19_feeders_that_are_not_touched_go_on() -> None:
+    site, snapshot = two_halls()
+    said = verdict(site, snapshot, proposal(site, (0.0, 1_000.0, 1_000.0)))
+    assert not said.feasible
+    assert [said.bars(evse) for evse in ("b1", "b2", "b3")] == [True, True, False]
+
+
+def test_d19_a_full_feeder_above_both_touches_both() -> None:
+    site, snapshot = two_halls()
+    root = replace(site.feeders[2], import_limit_w=45_000.0)
+    site = replace(site, feeders=(*site.feeders[:2], root))
+    assert verdict(site, snapshot, proposal(site, (0.0, 0.0, 1_000.0))).bars("b3")
+
+
+def test_d19_the_search_for_what_may_stay_leaves_the_other_feeders_alone() -> None:
+    site, snapshot = two_halls()
+    laid = depot_of(frame_of(site))
+    kept_w, _, _ = keep_exports(laid, snapshot, proposal(site, (0.0, 1_000.0, 1_000.0)), CertificateMemory())
+    assert kept_w == (0.0, 0.0, 1_000.0)
 
 
 def test_what_a_vehicle_takes_at_most_narrows_the_rate() -> None:

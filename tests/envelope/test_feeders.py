@@ -19,7 +19,7 @@ from tests.envelope.strategies import (
 )
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.facts import Context, Grid, look, observe
-from v2g_edge.envelope.feeders import Cut, Exposure, exposure_of, fit
+from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Reading
@@ -36,14 +36,14 @@ def context(scene: Scene) -> Context:
     return look(laid, scene.snapshot, observe(laid, scene.snapshot, scene.memory, 1.0), QUIET)
 
 
-def exposure(scene: Scene, *, quarantined: bool = False) -> Exposure:
+def exposure(scene: Scene, *, quarantine: Quarantine = "") -> Exposure:
     seen = context(scene)
-    return exposure_of(seen, seen.outlets[0], quarantined=quarantined)
+    return exposure_of(seen, seen.outlets[0], quarantine=quarantine)
 
 
 def fits(scene: Scene, wished_w: tuple[float, ...]) -> list[Cut]:
     seen = context(scene)
-    exposures = [exposure_of(seen, o, quarantined=False) for o in seen.outlets]
+    exposures = [exposure_of(seen, o) for o in seen.outlets]
     return fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
 
 
@@ -169,7 +169,7 @@ def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None
     assert fitted(at_the_end, 0.0, 50_000.0)[1] == pytest.approx(19_000.0)
     lapsed = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0, lease_until_s=NOW_S - 1.0)
     assert fitted(lapsed, 0.0, 50_000.0)[1] == pytest.approx(43_000.0)
-    assert exposure(lapsed) == Exposure(False, 6_000.0, 0.0)
+    assert exposure(lapsed) == Exposure(False, 6_000.0, 0.0, own_w=6_000.0)
 
 
 @pytest.mark.parametrize("dead_man", ["none", "contactor"])
@@ -190,22 +190,71 @@ def test_the_worst_case_of_one_charger() -> None:
     assert exposure(with_evse(base, power_w=Reading(90_000.0, NOW_S))) == Exposure(True, 50_000.0, 0.0)
     assert exposure(with_evse(outlets(base, discharge_by="none"), power_w=GONE)) == Exposure(True, 50_000.0, 0.0)
     assert exposure(with_evse(base, vehicle=None)) == Exposure(True, 0.0, 0.0)
-    assert exposure(base, quarantined=True) == Exposure(False, 50_000.0, 50_000.0)
+    assert exposure(base, quarantine="priority") == Exposure(False, 50_000.0, 50_000.0, own_w=50_000.0, follows=False)
+    dark = with_evse(base, power_w=GONE)
+    assert exposure(dark, quarantine="disobedient") == Exposure(False, 50_000.0, 50_000.0, own_w=10_000.0, follows=False)
     fed = with_memory(base, least_w=-5_000.0)
     assert exposure(fed) == Exposure(True, 10_000.0, 5_000.0)
     assert exposure(with_evse(fed, power_w=Reading(-8_000.0, NOW_S))).discharge_w == 8_000.0
     assert exposure(with_evse(fed, power_w=GONE)) == Exposure(True, 50_000.0, 50_000.0)
-    assert exposure(fed, quarantined=True) == Exposure(False, 50_000.0, 50_000.0)
+    assert exposure(with_evse(fed, power_w=GONE), quarantine="disobedient").discharge_w == 50_000.0
+
+
+def test_a1_a_quarantined_charger_counts_with_what_two_meters_bound_and_else_with_its_rating() -> None:
+    base = outlets(charging(2, 10_000.0), fallback_w=3_000.0)
+    bound = Exposure(False, 10_000.0, 0.0, own_w=10_000.0, follows=False)
+    assert exposure(base, quarantine="disobedient") == bound
+    assert exposure(with_memory(base, shown_w=30_000.0), quarantine="disobedient").charge_w == 30_000.0, "it has shown as much"
+    fed = with_meter(with_meter(with_evse(base, power_w=Reading(-8_000.0, NOW_S)), "hall-meter", power_w=Reading(2_000.0, NOW_S)),
+                     "grid", power_w=Reading(32_000.0, NOW_S))  # fmt: skip
+    assert exposure(fed, quarantine="disobedient").discharge_w == 8_000.0
+    rating = Exposure(False, 50_000.0, 50_000.0, own_w=10_000.0, follows=False)
+    assert exposure(with_evse(base, power_w=GONE), quarantine="disobedient") == rating, "its own meter"
+    for meter in ("hall-meter", "grid"):
+        one = with_meter(base, meter, power_w=GONE)
+        assert exposure(one, quarantine="disobedient") == bound, "the other meter above it still sees it"
+    for wrong in ({"power_w": GONE}, {"repeats": 50}, {"power_w": Reading(190_000.0, NOW_S)}):
+        nobody = with_meter(with_meter(base, "hall-meter", **wrong), "grid", **wrong)
+        assert exposure(nobody, quarantine="disobedient") == rating, wrong
+
+
+def test_a1_a_quarantined_charger_may_use_what_is_counted_for_it_and_at_least_its_minimum() -> None:
+    base = outlets(resting(2), fallback_w=0.0)
+    assert exposure(base, quarantine="disobedient").own_w == base.site.evses[0].min_charge_w
+    assert exposure(outlets(base, fallback_w=9_000.0), quarantine="disobedient").own_w == 9_000.0
+    assert exposure(with_memory(base, most_w=20_000.0), quarantine="disobedient").own_w == 20_000.0
+
+
+@pytest.mark.parametrize("quarantine", ["", "disobedient", "priority"])
+def test_a1_an_outlet_without_a_vehicle_does_not_count_at_its_rating(quarantine: Quarantine) -> None:
+    empty = with_evse(charging(2, 10_000.0), vehicle=None, power_w=GONE)
+    assert exposure(empty, quarantine=quarantine) == Exposure(True, 0.0, 0.0)
+
+
+def test_d8_power_without_a_session_counts_as_it_was_last_metered() -> None:
+    seven_kw = with_memory(with_evse(charging(2, 0.0), vehicle=None), loose_w=7_000.0)
+    assert exposure(seven_kw) == Exposure(True, 7_000.0, 0.0)
+    assert exposure(with_evse(seven_kw, power_w=GONE)) == Exposure(True, 7_000.0, 0.0), "also while it is not metered"
+    assert exposure(with_memory(seven_kw, loose_w=-7_000.0)) == Exposure(True, 0.0, 7_000.0)
+    scene = with_evse(hall(charging(2, 0.0), import_limit_w=60_000.0), vehicle=None, power_w=Reading(45_000.0, NOW_S))
+    after = permit(scene).memory
+    assert after.evses[0].loose_w == 45_000.0
+    assert fitted(scene._replace(memory=after), 0.0, 50_000.0)[1] == pytest.approx(58_800.0 - 45_000.0)
+    dark = with_evse(scene._replace(memory=after), power_w=GONE)
+    assert permit(dark).memory.evses[0].loose_w == 45_000.0
+    assert permit(with_evse(dark, power_w=Reading(0.0, NOW_S))).memory.evses[0].loose_w == 0.0
 
 
 def test_a_charger_never_seen_is_at_its_fallback_until_it_was_told_something() -> None:
     base = outlets(charging(1, 10_000.0), fallback_w=3_000.0)
     link = replace(base.snapshot.evses[0].link, connected=False, ever_seen=False)
     unseen = with_evse(base, link=link)
-    assert exposure(with_memory(unseen, lease_until_s=0.0)) == Exposure(False, 3_000.0, 0.0)
-    assert exposure(with_memory(outlets(unseen, dead_man="none"), lease_until_s=0.0)) == Exposure(False, 3_000.0, 0.0)
+    assert exposure(with_memory(unseen, lease_until_s=0.0)) == Exposure(False, 3_000.0, 0.0, own_w=3_000.0)
+    assert exposure(with_memory(outlets(unseen, dead_man="none"), lease_until_s=0.0)) == Exposure(
+        False, 3_000.0, 0.0, own_w=3_000.0
+    )
     assert exposure(with_memory(base, lease_until_s=0.0)) == Exposure(True, 10_000.0, 0.0), "seen, and not told anything yet"
-    assert exposure(unseen) == Exposure(False, 10_000.0, 0.0)
+    assert exposure(unseen) == Exposure(False, 10_000.0, 0.0, own_w=3_000.0)
     assert exposure(with_memory(unseen, most_w=1_000.0, power_w=1_000.0)).charge_w == 10_000.0
     assert exposure(with_memory(with_evse(unseen, power_w=Reading(0.0, NOW_S)), most_w=1_000.0)).charge_w == 3_000.0
 
@@ -391,12 +440,13 @@ def test_a_first_discharge_needs_its_rating_below_no_export_limit_and_no_other_f
     assert refused(with_site(scene, feeders=(*scene.site.feeders, beside), evses=evses), -2_000.0, 0.0) == [False, False]
 
 
-def test_what_is_wished_for_a_silent_charger_leaves_no_room_for_a_first_discharge() -> None:
-    """Nobody knows which it will do: the 20 kW it was last told, or what it is told when it comes back."""
+def test_d2_what_is_wished_for_a_silent_charger_beyond_its_count_leaves_no_room_for_a_first_discharge() -> None:
+    """Each watt once: the wish holds the 20 kW that it was last told, which may flow now."""
     scene = hall(untried(with_memory(resting(), 1, power_w=40_000.0, most_w=20_000.0), 0), import_limit_w=100_000.0)
     silent = with_evse(scene, 1, link=Link(False, True, NOW_S))
     assert refused(silent, -2_000.0, 0.0) == [False, False]
-    assert refused(silent, -2_000.0, 40_000.0) == [True, False]
+    assert refused(silent, -2_000.0, 40_000.0) == [False, False]
+    assert refused(silent, -2_000.0, 50_000.0) == [True, False]
 
 
 def test_a_first_discharge_that_is_refused_says_why() -> None:

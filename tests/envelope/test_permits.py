@@ -162,7 +162,11 @@ def test_a_charger_that_does_not_obey_counts_with_all_it_can_draw() -> None:
     assert permit(scene).permits[1].power_w == 20_000.0
     latch = Latch("disobedient", "b1", True, 0.0, "a test")
     quarantined = scene._replace(memory=replace(scene.memory, latches=(latch,)))
-    assert permit(quarantined).permits[1].power_w == pytest.approx(8_800.0)
+    dark = with_meter(with_meter(quarantined, "hall-meter", power_w=GONE), "grid", repeats=50)
+    assert permit(dark).permits[1].power_w <= 8_800.0, "no second meter: its rating"
+    unmetered = with_evse(quarantined, power_w=GONE)
+    assert permit(unmetered).permits[1].power_w == pytest.approx(8_800.0)
+    assert permit(quarantined).permits[1].power_w == 20_000.0, "two meters say that it draws nothing"
 
 
 def test_nothing_is_never_a_negative_nothing() -> None:
@@ -232,7 +236,7 @@ def test_what_a_silent_charger_was_last_told_is_kept_until_its_lease_ends() -> N
     assert remembers(at_the_end).power_w == 20_000.0
     over = with_memory(silent, lease_until_s=NOW_S - 0.1)
     assert remembers(over).power_w == 0.0
-    assert remembers(over).lease_until_s == NOW_S + 30.0
+    assert remembers(over).lease_until_s == NOW_S - 0.1, "nothing new is in force at a charger that hears nothing"
 
 
 def test_leases_are_renewed_unless_inputs_are_dead() -> None:

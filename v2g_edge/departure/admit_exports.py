@@ -63,8 +63,9 @@ def admit_exports(
 ) -> ExportVerdict:
     """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order of ``Site.evses``.
 
-    All exports or none: what is judged are the wishes, whatever readings leave of them, and a no ends every export of this tick.
-    So a lost reading can never make room for another outlet's export. Whom to hold back is told to the rules for the next tick.
+    All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them, and a no ends every
+    export there in this tick. So a lost reading can never make room for another outlet's export. Whom to hold back is told to the
+    rules for the next tick.
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
     exports_w = tuple(max(-power_w, 0.0) for power_w in wished_w)
@@ -74,7 +75,7 @@ def admit_exports(
     if any(exports_w):
         asked = _ask(depot, snapshot, exports_w, reserved_w, memory)
         verdict = asked.verdict
-        out = verdict.barred if verdict.others else tuple(evse for evse, w in zip(ids, exports_w, strict=True) if w > 0.0)
+        out = tuple(evse for evse, w in zip(ids, exports_w, strict=True) if w > 0.0 and verdict.bars(evse))
         refused = dict.fromkeys(out, _why(verdict))
         memory = replace(memory, certificate=asked.proof, rated=asked.rated)
         if not verdict.others:

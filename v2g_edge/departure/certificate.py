@@ -40,12 +40,14 @@ class Problem(NamedTuple):
 
 class Answer(NamedTuple):
     """``short_wh`` (J,): what a largest possible schedule leaves undone, all 0 when feasible. ``feeder``, ``slot``: where the
-    narrowest cut passes the most energy, −1 when feasible.
+    narrowest cut passes the most energy, −1 when feasible. ``touched`` (J,): the jobs that share a full feeder, or one above it,
+    with a short one; what the others do changes nothing for those that are short. Empty when feasible.
     """
 
     short_wh: Floats
     feeder: int = -1
     slot: int = -1
+    touched: tuple[bool, ...] = ()
 
 
 class _Counted(NamedTuple):
@@ -75,7 +77,17 @@ def solve(problem: Problem) -> Answer:
     if not short_wh.any():
         return Answer(short_wh)
     row, slot = _cut(graph, flow, len(held), limit)
-    return Answer(short_wh, int(tight[row]), int(counted.cuts[::-1][slot]))
+    return Answer(short_wh, int(tight[row]), int(counted.cuts[::-1][slot]), _touched(top, above, short_wh))
+
+
+def _touched(top: Ints, above: Ints, short_wh: Floats) -> tuple[bool, ...]:
+    """Which jobs hang under the same uppermost full feeder as a short one."""
+    root = np.arange(len(above))
+    for row in range(len(above) - 1, -1, -1):  # parents come last
+        if above[row] >= 0:
+            root[row] = root[above[row]]
+    mine = np.where(top >= 0, root[top], -1)
+    return tuple(np.isin(mine, mine[(short_wh > 0.0) & (top >= 0)]).tolist())
 
 
 def _count(p: Problem) -> _Counted:

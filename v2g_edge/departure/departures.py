@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from v2g_edge.departure.certificate import Floats, Ints, Problem, solve
 from v2g_edge.departure.demand import SLOT_S, Demand, Job, demand_of
@@ -56,6 +57,7 @@ class Certificate(Struct, frozen=True):
 
     ``barred``: outlets that must not export whatever others do; ``others`` whether the rest may (with the barred counted as if
     they did: losing a reading must not make room for anybody). ``binding`` says which feeder binds and when, "" if none.
+    ``touched``: the outlets that share full feeders with a short one; only their exports can make it shorter.
     """
 
     feasible: bool
@@ -64,6 +66,11 @@ class Certificate(Struct, frozen=True):
     barred: tuple[str, ...] = ()
     binding: str = ""
     others: bool = False
+    touched: tuple[str, ...] = ()
+
+    def bars(self, evse: str) -> bool:
+        """Whether an export of this outlet may not be permitted."""
+        return evse in self.barred or (not self.others and evse in self.touched)
 
 
 class Proposal(NamedTuple):
@@ -147,7 +154,8 @@ def certify(
     ordered = tuple(sorted(short_wh.items(), key=lambda item: (-item[1], item[0])))
     in_h = max((now.slot + answer.slot) * SLOT_S - snapshot.wall_s, 0.0) / 3600.0
     binding = f"feeder {depot.frame.tree.feeders[answer.feeder].id} is full from {in_h:.2f} h ahead"
-    return Certificate(False, ordered, now.impossible, now.barred, binding), memory
+    touched = dict.fromkeys(depot.frame.ids[job.evse] for job, hit in zip(now.jobs, answer.touched, strict=True) if hit)
+    return Certificate(False, ordered, now.impossible, now.barred, binding, touched=tuple(touched)), memory
 
 
 def keep_exports(
@@ -155,25 +163,29 @@ def keep_exports(
 ) -> tuple[tuple[float, ...], Certificate, CertificateMemory]:
     """The exports that may stay, and why others may not: the certificate of the whole proposal, or of what is left of it.
 
-    Barred outlets go first, then those with the least slack before their departure. All may go.
+    Barred outlets go first, then those with the least slack before their departure. All may go that share a full feeder with a
+    short one; the others stay.
     """
     first, memory = certify(depot, snapshot, proposal, memory)
     if first.feasible:
         return proposal.exports_w, first, memory
     ids, exports_w = depot.frame.ids, proposal.exports_w
     slack_s = [demand.alone(snapshot.wall_s)[1] if demand else 0.0 for demand in demands_of(depot, snapshot, proposal.learned_w)]
+    free = {i for i, w in enumerate(exports_w) if w > 0.0 and not first.bars(ids[i])}
     order = sorted(
-        (i for i, w in enumerate(exports_w) if w > 0.0 and ids[i] not in first.barred), key=lambda i: (-slack_s[i], ids[i])
+        (i for i, w in enumerate(exports_w) if w > 0.0 and i not in free and ids[i] not in first.barred),
+        key=lambda i: (-slack_s[i], ids[i]),
     )
-    kept_w, low, high = (0.0,) * len(ids), 0, len(order) + 1 if first.barred else len(order)
+    kept_w = tuple(w if i in free else 0.0 for i, w in enumerate(exports_w))
+    low, high = 0, len(order) + 1 if first.barred else len(order)
     for _ in range(TRIES):
         middle = high - 1 if high > len(order) else (low + high) // 2
         if middle <= low:
             break
-        keep = set(order[:middle])
+        keep = free | set(order[:middle])
         trial_w = tuple(w if i in keep else 0.0 for i, w in enumerate(exports_w))
         verdict, memory = certify(depot, snapshot, proposal._replace(exports_w=trial_w), memory)
-        if verdict.feasible:
+        if not any(verdict.bars(ids[i]) for i in keep):
             low, kept_w = middle, trial_w
         else:
             high = middle
@@ -217,19 +229,30 @@ def _needs(depot: Depot, snapshot: Snapshot, proposal: Proposal, demands: list[D
     start_s = snapshot.wall_s + proposal.duration_s + ahead_s
     jobs: list[Job] = []
     impossible, barred = [], []
-    for evse, demand, export_w in zip(depot.frame.site.evses, demands, proposal.exports_w, strict=True):
+    outlets = zip(depot.frame.site.evses, demands, proposal.exports_w, proposal.reserved_w, strict=True)
+    for evse, demand, export_w, reserved_w in outlets:
         met = False
         if demand is not None:
             # A watt-hour of export costs the battery 1/efficiency, and the grid as much again to put it back.
             out_wh = (export_w * proposal.duration_s + evse.max_discharge_w * ahead_s) / 3600.0 / evse.efficiency**2
             mine, met = demand.jobs(start_s, out_wh)
-            jobs += mine
+            jobs += [job for each in mine if (job := _beyond(each, reserved_w, start_s)) is not None]
             lacks_wh = demand.alone(snapshot.wall_s)[0] if not met else 0.0
             if lacks_wh > 0.0:
                 impossible.append(Impossible(evse.id, lacks_wh, (demand.departs_s - snapshot.wall_s) / 3600.0))
         if export_w > 0.0 and not met:
             barred.append(evse.id)
     return _Needs(start_s, int(start_s // SLOT_S), tuple(jobs), tuple(impossible), tuple(barred))
+
+
+def _beyond(job: Job, reserved_w: float, start_s: float) -> Job | None:
+    """What a job asks beyond the power that is kept free for its outlet anyway: each watt counts once. None: nothing."""
+    if reserved_w <= 0.0:
+        return job
+    rate_w = job.rate_w - reserved_w
+    hours = (job.end * SLOT_S - max(job.first * SLOT_S, start_s)) / 3600.0
+    need_wh = job.need_wh if job.need_wh == ANY_W else job.need_wh - reserved_w * hours
+    return replace(job, need_wh=need_wh, rate_w=rate_w) if rate_w > 0.0 and need_wh > 0.0 else None
 
 
 def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:

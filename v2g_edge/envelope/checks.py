@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
-from v2g_edge.envelope.facts import Context, Outlet
+from v2g_edge.envelope.facts import TURNS, Context, Outlet
 from v2g_edge.envelope.table import SITE, Action, Clear, Found, Latch, Row, Scope
 from v2g_edge.model.fault import fault_of
 from v2g_edge.model.limits import ANY_W
@@ -17,8 +17,6 @@ SOC_HYSTERESIS_PCT: Final = 2.0
 """A vehicle at the lower SoC edge exports again only this far above it, so that it does not chatter there."""
 HEAT_HYSTERESIS_C: Final = 3.0
 """What was too hot must have cooled this far: sensors resolve 1 K, and packs warm by about 1 K a minute at full power."""
-TURNS: Final = 3
-"""So many opposite moves in a row: one or two may be the building's own."""
 
 Condition = Callable[[Context, Mapping[str, Latch]], list[Any]]
 """Of the context and the row's latches by subject: an answer for every subject, in order, words where it holds, else false."""
@@ -35,13 +33,14 @@ def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Calla
         *,
         override: bool = False,
         allowance: Callable[[Context], float] | None = None,
+        proof: Callable[[Context, str], bool] | None = None,
     ) -> Row:
         def check(c: Context, standing: Mapping[str, Latch]) -> Found:
             texts = condition(c, standing)
             present = {i.id: str(text) for i, text in zip(subjects(c), texts, strict=True) if text} if any(texts) else {}
             return Found(len(texts), present)
 
-        return Row(name, scope, action, clear, name.replace("_", " "), check, override, allowance)
+        return Row(name, scope, action, clear, name.replace("_", " "), check, override, allowance, proof)
 
     return make
 
@@ -95,6 +94,14 @@ def _disobeys(c: Context, o: Outlet, *, held: bool) -> str:
     if o.state.follows and (between if o.metered else not held):
         return ""
     return f"{o.power_w:.0f} W (0: unknown), permit {permit_w:.0f}±{droop_w:.0f} W, follows: {o.state.follows}"
+
+
+def _follows(c: Context, subject: str) -> bool:
+    """Whether a quarantined charger shows that it follows: a vehicle is there, and its power is metered. (Beyond its permit the
+    condition itself would be present.) What it may charge with meanwhile is the supervised retry, see ``feeders.exposure_of``.
+    """
+    o = c.outlets[c.frame.ids.index(subject)]
+    return o.vehicle is not None and o.listens and o.metered
 
 
 def _unauthorised(c: Context, o: Outlet) -> str:
@@ -167,7 +174,7 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("link_quality", A.NO_NEW_EXPORT, lambda c, _: [o.state.link.loss_pct > c.site.safety.max_link_loss_pct and
         f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} %" for o in c.outlets]),
     _evse("disobedient", A.EXPORT_OFF, lambda c, held: [_disobeys(c, o, held=o.id in held) for o in c.outlets],
-        "by_operator", override=True, allowance=lambda c: c.site.safety.obey_within_s),
+        "by_proof", override=True, allowance=lambda c: c.site.safety.obey_within_s, proof=_follows),
     _evse("priority_charging", A.EXPORT_OFF, lambda c, _: [o.state.priority
         and "the station charges with priority, whatever its lease says: counted at its maximum" for o in c.outlets]),
     _evse("not_authorised", A.EXPORT_OFF, lambda c, _: [_unauthorised(c, o) for o in c.outlets]),

@@ -23,14 +23,16 @@ TURN_REPORTS: Final = 3.0
 """Three reports of the slowest charger, at least 15 s: what meter and chargers did in this time is seen by both."""
 TURN_AGE_S: Final = 10.0
 """Chargers that report less often tell nothing here: what they did and what the meter saw cannot be laid side by side."""
+TURNS: Final = 3
+"""So many opposite moves in a row: one or two may be the building's own."""
 TURN_W: Final = 10_000.0
 TURN_SHARE: Final = 0.05
 """Chargers must have moved by this much, and this share of the feeder's limit, before a meter's direction says anything."""
 
 
 class Outlet(Struct, frozen=True, gc=False):
-    """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``metered``: its power is fresh, or it is
-    idle: nothing is plugged in and it listens.
+    """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``fresh``: its power is;
+    ``metered``: that, or it is idle: nothing is plugged in and it listens.
 
     ``power_w`` is 0 when not metered, ``soc_pct`` 0 when unknown, ``pack_c`` and ``loop_c`` then at their upper limits.
     ``floor_pct`` is the SoC below which nothing is taken, with the vehicle's own reserve (-1: unknown vehicle).
@@ -44,6 +46,7 @@ class Outlet(Struct, frozen=True, gc=False):
     known: Vehicle | None
     kind: VehicleType | None
     listens: bool
+    fresh: bool
     metered: bool
     power_w: float
     soc_pct: float
@@ -111,7 +114,7 @@ def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -
             taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0)
         heat = (soc_pct, floor_pct, pack_c, loops.get(evse.cooling_loop, -ANY_W), taken_pct)
         metered = fresh or (vehicle is None and listens)
-        outlets.append(Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, metered, power_w, *heat))
+        outlets.append(Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, fresh, metered, power_w, *heat))
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return Context(frame, site, snapshot, tuple(outlets), _meters(frame, snapshot, memory, outlets), meter, relay, grid)

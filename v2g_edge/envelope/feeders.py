@@ -6,13 +6,14 @@ readings would leave of it: when a reading goes missing, the others get no more 
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from v2g_edge.envelope.facts import Context, Outlet
+from v2g_edge.envelope.facts import TURNS, Context, Outlet
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Measured, fresh_or
+from v2g_edge.model.site import Evse
 
 LOWEST_V_PU: Final = 0.8
 """Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown counts as this."""
@@ -26,47 +27,112 @@ Cut = dict[str, Bound]
 class Exposure(Struct, frozen=True, gc=False):
     """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the effect is seen. One
     that ``tries`` was told to discharge and never seen to: it may charge at its rating instead, and that room is nobody else's.
+    ``own_w``: what a fixed one may be permitted to charge with, because it is counted anyway. ``follows`` false: quarantined.
     """
 
     listens: bool
     charge_w: float
     discharge_w: float
     tries: bool = False
+    own_w: float = 0.0
+    follows: bool = True
 
 
-def exposure_of(context: Context, o: Outlet, *, quarantined: bool) -> Exposure:
-    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more; unknown is the rating."""
+Quarantine = Literal["", "disobedient", "priority"]
+
+
+def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
+    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more; unknown is the rating.
+
+    Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the same counts.
+    """
     memory, evse = o.memory, o.evse
-    most_discharge_w = 0.0 if evse.discharge_by == "none" else evse.max_discharge_w
     if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
-        return Exposure(False, evse.fallback_w, 0.0)
-    if quarantined:
-        return Exposure(False, evse.max_charge_w, most_discharge_w)
-    if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man not in {"none", "contactor"}:
-        return Exposure(False, evse.fallback_w, 0.0)
+        return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
     if o.vehicle is None and o.listens:
-        return Exposure(True, 0.0, 0.0)
+        return Exposure(True, min(max(memory.loose_w, 0.0), evse.max_charge_w), min(max(-memory.loose_w, 0.0), _most_out_w(evse)))
+    if quarantine:
+        return _quarantined(context, o, quarantine)
+    if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man not in {"none", "contactor"}:
+        return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
+    own_w = 0.0 if o.listens else evse.fallback_w
     tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
     if not o.metered:
-        return Exposure(o.listens, evse.max_charge_w, most_discharge_w, tries)
-    charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, 0.0 if o.listens else evse.fallback_w)
-    discharge_w = max(min(-o.power_w, most_discharge_w), -memory.least_w)
-    return Exposure(o.listens, evse.max_charge_w if tries else charge_w, discharge_w, tries)
+        return Exposure(o.listens, evse.max_charge_w, _most_out_w(evse), tries, own_w)
+    charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, own_w)
+    discharge_w = max(min(-o.power_w, _most_out_w(evse)), -memory.least_w)
+    return Exposure(o.listens, evse.max_charge_w if tries else charge_w, discharge_w, tries, own_w)
+
+
+def _most_out_w(evse: Evse) -> float:
+    return 0.0 if evse.discharge_by == "none" else evse.max_discharge_w
+
+
+def _quarantined(context: Context, o: Outlet, quarantine: Quarantine) -> Exposure:
+    """A charger that does as it likes counts at its rating; where two meters bound what it does, at the most that it has shown.
+
+    Whatever is counted, it goes on charging out of it: with what it was last permitted, at least at the fallback, at least at its
+    minimum. That is the supervised retry by which it proves itself. No reading of this tick moves it, so none that is lost can.
+    """
+    evse, memory = o.evse, o.memory
+    if quarantine == "priority":
+        return Exposure(False, evse.max_charge_w, _most_out_w(evse), own_w=evse.max_charge_w, follows=False)
+    own_w = min(max(memory.most_w, evse.fallback_w, evse.min_charge_w), evse.max_charge_w)
+    if not (o.listens and o.metered and _is_witnessed(context, o)):
+        return Exposure(False, evse.max_charge_w, _most_out_w(evse), own_w=own_w, follows=False)
+    charge_w = min(max(memory.shown_w, o.power_w, own_w), evse.max_charge_w)
+    discharge_w = min(max(-o.power_w, -memory.least_w, 0.0), _most_out_w(evse))
+    return Exposure(False, charge_w, discharge_w, own_w=own_w, follows=False)
+
+
+def _is_witnessed(context: Context, o: Outlet) -> bool:
+    """Whether a meter above the outlet is read, is whole, and agrees with what the chargers below it say."""
+    place, frozen_reads = context.frame.ids.index(o.id), context.site.safety.frozen_reads
+    return any(
+        meter.sure and not meter.odd and meter.against < TURNS and meter.state.repeats < frozen_reads
+        for meter, span in zip(context.meters, context.frame.spans, strict=True)
+        if place in span.members
+    )
+
+
+class _Ask(NamedTuple):
+    """One outlet in one direction, all in W ≥ 0. ``wished_w`` is asked of the feeder, ``most_w`` all that can add up there.
+
+    ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w`` the last permit,
+    ``raise_w`` what is wished on top of that.
+    ``busy_w`` is what may flow where it listens, ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and
+    ``silent_w`` flows beside that where it does not hear us.
+    """
+
+    listens: bool
+    wished_w: float
+    most_w: float
+    proven_w: float = 0.0
+    floor_w: float = 0.0
+    last_w: float = 0.0
+    raise_w: float = 0.0
+    busy_w: float = 0.0
+    fixed_w: float = 0.0
+    own_w: float = 0.0
+    silent_w: float = 0.0
 
 
 class _Side(NamedTuple):
-    """One direction, positive, by outlet: wished, the proven fallback of it, last permit, flow where it listens, where not, and
-    the most of all this that can add up there.
-    """
+    """One direction: the fields of ``_Ask``, each by outlet."""
 
     sign: float
     charging: bool
+    listens: tuple[bool, ...]
     wished_w: tuple[float, ...]
+    most_w: tuple[float, ...]
     proven_w: tuple[float, ...]
+    floor_w: tuple[float, ...]
     last_w: tuple[float, ...]
+    raise_w: tuple[float, ...]
     busy_w: tuple[float, ...]
     fixed_w: tuple[float, ...]
-    most_w: tuple[float, ...]
+    own_w: tuple[float, ...]
+    silent_w: tuple[float, ...]
 
 
 class _Limit(NamedTuple):
@@ -105,18 +171,29 @@ def _trials(c: Context, lows_w: list[float]) -> list[int]:
 
 
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
-    rows, charging = [], sign > 0.0
-    for o, wish_w, e in zip(c.outlets, wished_w, exposures, strict=True):
-        mine_w, last_w = sign * wish_w, sign * o.memory.power_w + o.memory.droop_w
-        mine_w, last_w = mine_w if mine_w > 0.0 else 0.0, last_w if last_w > 0.0 else 0.0
-        proven_w, now_w = (min(mine_w, o.evse.fallback_w), e.charge_w) if charging else (0.0, e.discharge_w)
-        if e.listens and not (e.tries and charging):
-            busy_w, fixed_w = now_w if now_w > last_w else last_w, 0.0
-            most_w = busy_w + mine_w - last_w if mine_w > last_w else busy_w
-        else:
-            busy_w, fixed_w, most_w = 0.0, now_w, now_w + mine_w
-        rows.append((mine_w, proven_w, last_w, busy_w, fixed_w, most_w))
-    return _Side(sign, charging, *zip(*rows, strict=True))
+    asks = [_ask(o, sign * wish_w, e, sign) for o, wish_w, e in zip(c.outlets, wished_w, exposures, strict=True)]
+    return _Side(sign, sign > 0.0, *zip(*asks, strict=True))
+
+
+def _ask(o: Outlet, wish_w: float, e: Exposure, sign: float) -> _Ask:
+    mine_w, last_w = max(wish_w, 0.0), max(sign * o.memory.power_w + o.memory.droop_w, 0.0)
+    raise_w = max(mine_w - last_w, 0.0)
+    if sign < 0.0:
+        now_w, own_w, proven_w = e.discharge_w, 0.0, 0.0
+    else:
+        now_w, own_w, proven_w = e.charge_w, e.own_w, min(mine_w, o.evse.fallback_w)
+    if not e.listens:
+        # It asks for what goes beyond the power that is counted for it anyway: each watt once.
+        beyond_w = max(mine_w - now_w, 0.0)
+        floor_w = min(now_w, o.evse.fallback_w) if sign > 0.0 else 0.0
+        most_w = now_w + max(beyond_w, raise_w)
+        own_w = min(mine_w, own_w)
+        silent_w = now_w - own_w if e.follows else 0.0
+        return _Ask(False, beyond_w, most_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
+    if e.tries and sign > 0.0:
+        return _Ask(True, mine_w, now_w + mine_w, proven_w, proven_w, last_w, raise_w, fixed_w=now_w)
+    busy_w = max(now_w, last_w)
+    return _Ask(True, mine_w, busy_w + raise_w, proven_w, proven_w, last_w, raise_w, busy_w)
 
 
 def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_Limit]:
@@ -165,25 +242,37 @@ def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trial
     seen_w = 0.0 if limit.metered is None else side.sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, far_w)
     if seen_w > limit.limit_w:
         used_w = total([max(side.sign * o.power_w, 0.0) for o in c.outlets])
-        cap_w = min(cap_w, max(used_w - (seen_w - limit.limit_w), total(side.proven_w)))
+        cap_w = min(cap_w, max(used_w - (seen_w - limit.limit_w), total(side.floor_w)))
     if not trials and total(side.most_w) <= cap_w:
         return
     free_w, wished_w, proven_w = cap_w - total(side.fixed_w), total(side.wished_w), total(side.proven_w)
-    raised_w = total([max(wish_w - last_w, 0.0) for wish_w, last_w in zip(side.wished_w, side.last_w, strict=True)])
-    spare_w = free_w - total(side.busy_w)
+    raised_w, spare_w = total(side.raise_w), free_w - total(side.busy_w)
     _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
+    if free_w < 0.0 < total(side.own_w):
+        _cut_own(side, limit, members, _share(cap_w - total(side.silent_w), total(side.own_w)), cuts)
     if wished_w <= free_w and raised_w <= spare_w:
         return
     proven = _share(free_w, proven_w)
     rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
-    rule = "feeder_import" if side.charging else "feeder_export"
-    for i in [i for i in members if side.wished_w[i]]:
+    for i in [i for i in members if side.listens[i] and side.wished_w[i]]:
         wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
-        fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + max(wish_w - last_w, 0.0) * raised)
-        before = cuts[i].get(rule)
-        if fits_w < (min(-before.min_w, before.max_w) if before else wish_w):
-            room_w = (-ANY_W, fits_w) if side.charging else (-fits_w, ANY_W)
-            cuts[i][rule] = Bound(*room_w, rule, limit.source)
+        fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + side.raise_w[i] * raised)
+        _note(side, limit, i, wish_w, fits_w, cuts)
+
+
+def _cut_own(side: _Side, limit: _Limit, members: tuple[int, ...], share: float, cuts: list[Cut]) -> None:
+    """More is counted for those that do not follow than the limit has: what they are permitted must fit all the same."""
+    for i in [i for i in members if side.own_w[i]]:
+        _note(side, limit, i, side.own_w[i], side.own_w[i] * share, cuts)
+
+
+def _note(side: _Side, limit: _Limit, i: int, wish_w: float, fits_w: float, cuts: list[Cut]) -> None:
+    """Keep the tightest cut of an outlet."""
+    rule = "feeder_import" if side.charging else "feeder_export"
+    before = cuts[i].get(rule)
+    if fits_w < (min(-before.min_w, before.max_w) if before else wish_w):
+        room_w = (-ANY_W, fits_w) if side.charging else (-fits_w, ANY_W)
+        cuts[i][rule] = Bound(*room_w, rule, limit.source)
 
 
 def _try(c: Context, side: _Side, limit: _Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]) -> None:

@@ -3,20 +3,23 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from v2g_edge.departure.admit_exports import admit_exports
 from v2g_edge.departure.departures import Depot, depot_of
 from v2g_edge.envelope.baseload import hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, room
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
-from v2g_edge.envelope.facts import Grid, Outlet, look, observe
-from v2g_edge.envelope.feeders import Exposure, exposure_of, fit
+from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
+from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory
-from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Scope, action_of, judge
+from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
+from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import fresh_or
@@ -30,6 +33,8 @@ GOLDEN: Final = 0.618_033_988_75
 """Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
 STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
 """While one of these acts on an outlet, its standing lease is not renewed (design 4.5)."""
+QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
+"""The rows that make a charger count with more than it was permitted."""
 
 
 class Decision(NamedTuple):
@@ -50,38 +55,117 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     trip, service, grid = _judge_grid(site, snapshot, memory)
     memory = observe(frame, snapshot, memory, dt_s)
     context = look(frame, snapshot, memory, grid)
-    counts: dict[Scope, int] = {"site": 1, "meter": len(context.meters), "evse": len(context.outlets)}
-    sessions, said = {o.id: o.vehicle.session for o in context.outlets if o.vehicle}, frozenset(snapshot.operator.acknowledged)
-    verdict = judge(ROWS, memory.latches, Inputs(context, dt_s, snapshot.wall_s, counts, sessions, grid.share > 0.0, said))
-    bounds = collect_bounds(context, verdict)
-    quarantined = {latch.subject for row, latch in verdict.active if row.id in {"disobedient", "priority_charging"}}
-    exposures = [exposure_of(context, o, quarantined=o.id in quarantined) for o in context.outlets]
-    asked = [wishes.get(i, NOTHING) for i in frame.ids]
+    verdict = _judge_table(context, memory, dt_s)
+    asked = _ask(frame, wishes)
+    fleet = _fleet(context, verdict, asked, memory)
+    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in fleet.exposures)
+    kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures)
+    bounds = _bounds(context, verdict, fleet, kept.refused)
+    permits = _permits(context, verdict, asked, bounds, site.safety.ramp_up_w_per_s * dt_s)
+    told = [
+        _remember(o, permit, snapshot, quarantined=o.id in fleet.quarantine)
+        for o, permit in zip(context.outlets, permits, strict=True)
+    ]
+    memory = EnvelopeMemory(
+        now_s=snapshot.now_s,
+        started=True,
+        evses=tuple(told),
+        meters=tuple(meter.memory for meter in context.meters),
+        bases=hold_bases(context, memory.bases, permits),
+        live_w=fleet.live_w,
+        latches=verdict.latches,
+        trip=trip,
+        service=service,
+        departures=kept.memory,
+        day=memory.day,
+        taken_pct=memory.taken_pct,
+    )
+    return Decision(
+        permits=pass_gate(site, snapshot, tuple(permits)),
+        bounds=tuple([tuple(each) for each in bounds]),
+        contactor=not any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active),
+        dropped=_dropped(fleet, context),
+        events=verdict.events + kept.events,
+        memory=memory,
+    )
+
+
+class _Asked(NamedTuple):
+    """The wishes in the order of ``Site.evses``, and their upper and lower ends cut to the ratings."""
+
+    wishes: list[Wish]
+    tops_w: list[float]
+    lows_w: list[float]
+
+
+class _Fleet(NamedTuple):
+    """What the supply tree has to carry: the worst case of each outlet, which of them are quarantined and by what, the base
+    loads reckoned with, and what of each wish does not fit.
+    """
+
+    quarantine: dict[str, Quarantine]
+    exposures: list[Exposure]
+    live_w: tuple[float, ...]
+    cuts: list[Cut]
+
+
+def _judge_table(context: Context, memory: EnvelopeMemory, dt_s: float) -> Verdict:
+    """Every row of the safety table, asked once."""
+    snapshot = context.snapshot
+    inputs = Inputs(
+        context=context,
+        dt_s=dt_s,
+        wall_s=snapshot.wall_s,
+        counts={"site": 1, "meter": len(context.meters), "evse": len(context.outlets)},
+        sessions={o.id: o.vehicle.session for o in context.outlets if o.vehicle},
+        in_service=context.grid.share > 0.0,
+        acknowledged=frozenset(snapshot.operator.acknowledged),
+    )
+    return judge(ROWS, memory.latches, inputs)
+
+
+def _ask(frame: Frame, wishes: Mapping[str, Wish]) -> _Asked:
+    asked = [wishes.get(evse, NOTHING) for evse in frame.ids]
     tops_w = [min(max(w.power_w + w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
     lows_w = [min(max(w.power_w - w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
+    return _Asked(asked, tops_w, lows_w)
+
+
+def _fleet(context: Context, verdict: Verdict, asked: _Asked, memory: EnvelopeMemory) -> _Fleet:
+    quarantine = {latch.subject: QUARANTINES[row.id] for row, latch in verdict.active if row.id in QUARANTINES}
+    exposures = [exposure_of(context, o, quarantine=quarantine.get(o.id, "")) for o in context.outlets]
     live_w = live_bases(context, memory.bases)
-    cuts = fit(context, tops_w, lows_w, exposures, live_w)
-    # A charger with no lease of its own goes on with what it was told last until its contactor opens.
-    unresponsive = [o.evse for o, exposure in zip(context.outlets, exposures, strict=True) if not exposure.listens]
-    dropped = tuple(sorted({evse.contactor for evse in unresponsive if evse.dead_man == "contactor"}))
-    tripped = any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active)
-    answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
-    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in exposures)
-    kept = admit_exports(depot, snapshot, lows_w, reserved_w, memory.departures)
-    ramp_w, stale = site.safety.ramp_up_w_per_s * dt_s, any(row.id in STALE_ROWS for row, _ in verdict.active)
-    permits, told = [], []
-    for o, wish, limits, cut, exposure in zip(context.outlets, asked, bounds, cuts, exposures, strict=True):
+    return _Fleet(quarantine, exposures, live_w, fit(context, asked.tops_w, asked.lows_w, exposures, live_w))
+
+
+def _bounds(context: Context, verdict: Verdict, fleet: _Fleet, refused: dict[str, str]) -> list[list[Bound]]:
+    """All bounds of every outlet: its own and the table's, what is counted for it anyway, the feeders', and the departures'."""
+    bounds = collect_bounds(context, verdict)
+    for o, limits, exposure, cut in zip(context.outlets, bounds, fleet.exposures, fleet.cuts, strict=True):
+        if not exposure.listens and o.id in fleet.quarantine:
+            words = f"counted at {exposure.charge_w:.0f} W, of which it may have what it had; it proves itself with that"
+            limits.append(Bound(-ANY_W, exposure.own_w, "quarantine", words))
         limits.extend(cut.values())
-        if o.id in kept.refused:
-            limits.append(Bound(0.0, ANY_W, "departure_certificate", kept.refused[o.id]))
-        renew = answered and not (stale and any(limit.rule in STALE_ROWS for limit in limits))
-        permits.append(_permit(o, wish, limits, ramp_w, site.safety.lease_s, renew=renew))
-        told.append(_remember(o, exposure, permits[-1], snapshot))
-    meters, bases = tuple(meter.memory for meter in context.meters), hold_bases(context, memory.bases, permits)
-    after = (verdict.latches, trip, service, kept.memory, memory.day, memory.taken_pct)
-    memory = EnvelopeMemory(snapshot.now_s, True, tuple(told), meters, bases, live_w, *after)
-    shown, events = tuple([tuple(each) for each in bounds]), verdict.events + kept.events
-    return Decision(pass_gate(site, snapshot, tuple(permits)), shown, not tripped, dropped, events, memory)
+        if o.id in refused:
+            limits.append(Bound(0.0, ANY_W, "departure_certificate", refused[o.id]))
+    return bounds
+
+
+def _permits(context: Context, verdict: Verdict, asked: _Asked, bounds: list[list[Bound]], ramp_w: float) -> list[Permit]:
+    """One permit for each outlet. A lease that stands is not renewed while the inputs are stale, or a check gives no answer."""
+    answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
+    stale = any(row.id in STALE_ROWS for row, _ in verdict.active)
+    lease_s = context.site.safety.lease_s
+    return [
+        _permit(o, wish, limits, ramp_w, lease_s, renew=answered and not (stale and any(b.rule in STALE_ROWS for b in limits)))
+        for o, wish, limits in zip(context.outlets, asked.wishes, bounds, strict=True)
+    ]
+
+
+def _dropped(fleet: _Fleet, context: Context) -> tuple[str, ...]:
+    """A charger with no lease of its own goes on with what it was told last until its contactor opens."""
+    deaf = [o.evse for o, e in zip(context.outlets, fleet.exposures, strict=True) if not e.listens or o.id in fleet.quarantine]
+    return tuple(sorted({evse.contactor for evse in deaf if evse.dead_man == "contactor"}))
 
 
 def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[TripMemory, ServiceMemory, Grid]:
@@ -121,12 +205,30 @@ def _permit(o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: 
     return Permit(evse.id, power_w, low_w, high_w, lease_s, renew, wish_w, bound_by, droop_w)
 
 
-def _remember(o: Outlet, exposure: Exposure, permit: Permit, snapshot: Snapshot) -> EvseMemory:
-    old, told = o.memory, o.state.command
-    if not exposure.listens and snapshot.now_s <= old.lease_until_s:
-        return old  # what it was last told may still be in force, until that lease has run out
+def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: bool) -> EvseMemory:
+    """What this tick leaves: the permit, everything that may still be in force beside it, and what was seen there."""
+    old, told, now_s = o.memory, o.state.command, snapshot.now_s
+    if not o.listens:
+        if now_s <= old.lease_until_s or old.lease_until_s == 0.0 or o.evse.dead_man in {"none", "contactor"}:
+            return old  # what it was last told may still be in force, until that lease has run out
+        # No new lease is counted for a charger that hears nothing: it is at its fallback, and stays there until it is heard.
+        at_w = o.evse.fallback_w
+        return replace(old, power_w=at_w, droop_w=0.0, most_w=at_w, least_w=0.0)
     confirmed = told.ack == "accepted"
-    most_w = max(permit.most_w, max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0) if confirmed else old.most_w)
-    least_w = min(permit.least_w, min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0) if confirmed else old.least_w)
-    rest = (old.session, old.event_soc_pct, old.last_soc_pct, old.discharged_s, old.heat_pct, permit.droop_w)
-    return EvseMemory(permit.power_w, snapshot.now_s + permit.valid_for_s, most_w, least_w, *rest)
+    most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0) if confirmed else old.most_w
+    least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0) if confirmed else old.least_w
+    return replace(
+        old,
+        power_w=permit.power_w,
+        droop_w=permit.droop_w,
+        lease_until_s=now_s + permit.valid_for_s,
+        most_w=max(permit.most_w, most_w),
+        least_w=min(permit.least_w, least_w),
+        shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
+        loose_w=_loose_w(o) if o.vehicle is None else 0.0,
+    )
+
+
+def _loose_w(o: Outlet) -> float:
+    """The power at an outlet where no session is known: the meter needs none. The last one seen, until it says otherwise."""
+    return o.power_w if o.fresh else o.memory.loose_w

@@ -11,7 +11,8 @@ class EvseMemory(Struct, frozen=True, gc=False):
     ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts until the charger
     has accepted a newer. ``event_soc_pct`` is the highest SoC since the vehicle plugged in or last charged (the top of the
     present event), ``last_soc_pct`` the last seen, ``discharged_s`` when a discharge was last in force; ``heat_pct`` is the mean
-    load over about ``safety.thermal_time_s``.
+    load over about ``safety.thermal_time_s``. ``shown_w`` ≥ 0 is the most that it was seen to charge with since it was
+    quarantined. ``loose_w`` is the power last metered while no session was known there: a meter needs no transaction.
     """
 
     power_w: float = 0.0
@@ -24,6 +25,8 @@ class EvseMemory(Struct, frozen=True, gc=False):
     discharged_s: float = -ANY_W
     heat_pct: float = 0.0
     droop_w: float = 0.0
+    shown_w: float = 0.0
+    loose_w: float = 0.0
 
 
 class MeterMemory(Struct, frozen=True, gc=False):
