@@ -218,16 +218,17 @@ class Daemon:
         self._monitor.health.record_tick(now_s, clock.now_s())
 
     def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
-        """Events to the log, the cloud and whoever asks; telemetry at its own pace."""
-        for event in outcome.events:
+        """Events, of the tick and of the adapters, to the log, the cloud and whoever asks; telemetry at its own pace."""
+        events = outcome.events + self.board.take_news(snapshot.wall_s)
+        for event in events:
             record_event(event)
-        self.state.events.extend(outcome.events)
-        self._monitor.health.record_events(outcome.events)
+        self.state.events.extend(events)
+        self._monitor.health.record_events(events)
         cloud = self._settings.cloud
         if not cloud.host:
             return
-        if outcome.events:
-            self._cloud.publish_events(outcome.events)
+        if events:
+            self._cloud.publish_events(events)
         if snapshot.now_s - self._told_s >= cloud.telemetry_s:
             self._told_s = snapshot.now_s
             self._cloud.publish_telemetry(describe_status(self._site, snapshot, plan, outcome))

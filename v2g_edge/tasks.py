@@ -6,7 +6,9 @@ The daemon makes an alarm of each (``host.faults``); without a daemon asyncio lo
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Waits before a task is started again. At most 4 s: a device is back in the picture within 5 s of its repair."""
@@ -20,7 +22,7 @@ def keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Tas
     return asyncio.get_running_loop().create_task(_keep(name, run), name=name)
 
 
-def begin(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+def begin(name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """Run ``work`` once. A failure is reported. The caller holds the task, as asyncio asks for."""
     task = asyncio.get_running_loop().create_task(work, name=name)
     task.add_done_callback(_report_failure)
@@ -75,6 +77,6 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _report_failure(task: asyncio.Task[None]) -> None:
+def _report_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         report(task.get_name(), f"ended with {described(error)}", error)

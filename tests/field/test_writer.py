@@ -10,7 +10,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.writer import RETRY_S, Writer
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.ports import WriteResult
+from v2g_edge.model.ports import Saying, WriteResult
 from v2g_edge.model.snapshot import Link, VehicleState
 
 BOUND = Bound(0.0, 0.0, "wish", "test")
@@ -36,13 +36,20 @@ class HandClock:
 
 
 class Charger:
-    """A port that answers when it is told to."""
+    """A port that answers when it is told to. ``most_w`` and ``least_w`` bound what it would say."""
 
     def __init__(self) -> None:
         self.got: list[float] = []
         self.answer: WriteResult = "accepted"
         self.gate = asyncio.Event()
         self.gate.set()
+        self.least_w, self.most_w = -1e9, 1e9
+        self.harmless = False
+        self.terms: tuple[object, ...] = ()
+
+    def says(self, permit: Permit) -> Saying:
+        power_w = min(max(permit.power_w, self.least_w), self.most_w)
+        return Saying(power_w, permit.droop_w, permit.valid_for_s, self.harmless, self.terms)
 
     async def write_permit(self, permit: Permit) -> WriteResult:
         self.got.append(permit.power_w)

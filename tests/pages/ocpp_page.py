@@ -16,7 +16,7 @@ from v2g_edge.field.ocpp.upkeep.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.upkeep.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED, RETRY_DISCHARGE
 from v2g_edge.field.ocpp.vocabulary import charging_profiles as leases
-from v2g_edge.field.ocpp.vocabulary import compliance, reports
+from v2g_edge.field.ocpp.vocabulary import compliance, refusals, reports
 from v2g_edge.field.ocpp.vocabulary import dynamic_profiles as finer
 from v2g_edge.field.ocpp.vocabulary import last_messages as told
 from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS
@@ -64,13 +64,22 @@ whatever order they are offered; without one, or without any offer, the answer i
    and `invalidAfterOfflineDuration` (2.1). When we fall silent it runs out and the default is what is left.
    While a station's clock is not known (nothing that it stamped agreed with ours, nor steadily with another time), it is told
    no more than its default allows: a lease by a wrong clock may come into force in an hour.
+   A lease is renewed at a third of its length. One that allows no more than the default does is long ({harmless_min:.0f} min):
+   nothing unsafe can come of it. A station writes each into a flash that lasts some 100,000 times: {harmless_day:.0f} a day
+   for what stands still at or below the default, 3 x 86,400 / `lease_s` (8,640 at 30 s) for what charges above it or
+   discharges. Where that wears too much, raise `fallback_w` or `lease_s`, or use OCPP 2.1 with dynamic profiles.
+   What is revoked is never sent: a newer permit replaces whatever waits for an answer, for the line, or for the next step of a
+   refused one, and so does the end of the session or of the link.
 3. **Discharge.** 1.6 and 2.0.1: a negative `limit`, only where the site file says `discharge_by = "negative_limit"`.
    2.1: CentralSetpoint with `setpoint` and `dischargeLimit` below zero and `limit` 0 (`discharge_by = "setpoint"`). The
    first discharge of a make (vendor, model, firmware) is at most {probe_w:.0f} W; the meter proves it (half of what was
    asked, after {settle_s:.0f} s) or refutes it (charging with more than {wrong_w:.0f} W). What GetCompositeSchedule
    answers is compared at once. A refuted make never gets a negative value again, at none of its stations, until somebody
    answers for `retry-discharge`. After {silent} setpoints in a row without an answer a station is told to stop only.
-4. **Refusals.** What stands in the way is cleared once, then other shapes are tried: {shapes}. What worked is kept.
+4. **Refusals.** Where none of our leases stands, what stands in the way is cleared once; then other shapes are tried: {shapes}.
+   What worked is kept. A refused discharge is not tried in other shapes. In the same write the station is told what it took
+   last, or 0 W, so that its default does not take over; after {rounds} refusals that is a rule: told as an event
+   (`discharge_refused`, `limits_refused` in `events.md`), tried again after {pause_min:.0f} min, then more and more rarely.
 5. **A stop passes everything**: it goes before all other calls and waits at most {patience_s:g} s for the answer to the
    one before it; a lease waits at most {lease_patience_s:g} s.
 6. **Compliance.** Every reading is held against what was commanded and may be in force ({tolerance_w:.0f} W or
@@ -226,6 +235,10 @@ def render() -> str:
         port=Listener().port,
         default_id=leases.DEFAULT_ID,
         lease_id=leases.LEASE_ID,
+        harmless_min=outlet_port.HARMLESS_S / 60.0,
+        harmless_day=3.0 * 86_400.0 / outlet_port.HARMLESS_S,
+        rounds=refusals.ROUNDS,
+        pause_min=refusals.FIRST_PAUSE_S / 60.0,
         probe_w=compliance.PROBE_W,
         settle_s=compliance.SETTLE_S,
         wrong_w=compliance.WRONG_WAY_W,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from v2g_edge.field.timetable import Timetable
+from v2g_edge.model.event import Event
 from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import (
@@ -22,6 +23,10 @@ from v2g_edge.model.snapshot import (
 
 GRID_SAMPLES_KEPT: Final = 512
 """Samples of the grid meter between two ticks: 10 s at 50 Hz. More means that ticks have stopped, and then nothing helps."""
+
+
+NEWS_KEPT: Final = 256
+"""Events of adapters between two ticks: a storm of them says no more than its first ones."""
 
 
 class Board:
@@ -44,6 +49,17 @@ class Board:
         self._to_time: dict[str, None] = {}
         self._timed: dict[str, dict[str, Reading]] = {}
         self._seq = 0
+        self._news: deque[Event] = deque(maxlen=NEWS_KEPT)
+
+    def announce(self, event: Event) -> None:
+        """Something that an adapter found out and that people should know; the next tick tells it, with its own time."""
+        self._news.append(event)
+
+    def take_news(self, wall_s: float) -> tuple[Event, ...]:
+        """What adapters announced since the last call, oldest first, as of ``wall_s``."""
+        news = tuple(replace(event, wall_s=wall_s) for event in self._news)
+        self._news.clear()
+        return news
 
     def evse(self, evse_id: str) -> EvseState:
         """The present state of one outlet; KeyError for an id that the site does not have."""

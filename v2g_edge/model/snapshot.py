@@ -11,7 +11,7 @@ from msgspec import Struct
 from v2g_edge.model.reading import NO_SAMPLE, Measured
 
 EvseStatus = Literal["unknown", "available", "occupied", "faulted", "unavailable"]
-Ack = Literal["none", "pending", "accepted", "rejected", "silent"]
+Ack = Literal["none", "pending", "accepted", "withheld", "rejected", "silent"]
 
 
 class Link(Struct, frozen=True, array_like=True, gc=False):
@@ -97,7 +97,8 @@ class EvseState(Struct, frozen=True, array_like=True):
 
     ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
     ``follows`` is false while the charger's compliance score says that it does not do what it accepts. ``priority``: it says that
-    it charges with priority, whatever its lease says.
+    it charges with priority, whatever its lease says. ``no_discharge`` says why its adapter commands 0 W for a permit below zero
+    (refuted, refused, given up, not answered), "" where it does not.
     """
 
     link: Link = Link()
@@ -113,6 +114,7 @@ class EvseState(Struct, frozen=True, array_like=True):
     command: CommandState = CommandState()
     follows: bool = True
     priority: bool = False
+    no_discharge: str = ""
 
 
 class GridSample(Struct, frozen=True, array_like=True, gc=False):

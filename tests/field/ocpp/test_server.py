@@ -126,9 +126,9 @@ async def test_a_permit_becomes_a_short_profile_whose_renewals_keep_the_id(depot
     port = depot.central.ports["b2"]
     assert await port.write_permit(permit("b2", 0.0)) == "accepted"
     await station.call("TransactionEvent", STARTED)
-    assert await port.write_permit(permit("b2", 9_000.7)) == "accepted"
+    assert await port.write_permit(permit("b2", 12_000.7)) == "accepted"
     depot.clock.advance(10.0)
-    assert await port.write_permit(permit("b2", -4_000.0)) == "accepted"
+    assert await port.write_permit(permit("b2", -4_000.0)) == "withheld"
     first, second = (payload["chargingProfile"] for payload in station.got("SetChargingProfile")[1:])
     assert first == {
         "id": LEASE_ID + 1, "transactionId": "t-1", "stackLevel": 0, "chargingProfilePurpose": "TxProfile",
@@ -136,7 +136,7 @@ async def test_a_permit_becomes_a_short_profile_whose_renewals_keep_the_id(depot
         "chargingSchedule": [
             {
                 "id": LEASE_ID + 1, "startSchedule": AT, "duration": 30, "chargingRateUnit": "W",
-                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 9_000}],
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 12_000}],
             }
         ],
     }  # fmt: skip
@@ -151,7 +151,7 @@ async def test_1_6_counts_its_transactions_and_writes_one_schedule(depot: Depot)
     answer = await station.call("StartTransaction", start)
     assert (await station.call("StartTransaction", start))["transactionId"] == answer["transactionId"]
     assert vehicle(depot, "b1").vehicle == "bus-1"
-    assert await depot.central.ports["b1"].write_permit(permit("b1", -3_000.0)) == "accepted"
+    assert await depot.central.ports["b1"].write_permit(permit("b1", -3_000.0)) == "withheld"
     profile = station.got("SetChargingProfile")[-1]["csChargingProfiles"]
     assert (profile["transactionId"], profile["chargingSchedule"]["duration"]) == (answer["transactionId"], 30)
     assert profile["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -2_000}]
@@ -169,7 +169,7 @@ async def test_1_6_counts_its_transactions_and_writes_one_schedule(depot: Depot)
 async def test_2_1_discharges_by_setpoint_and_forgets_the_lease_without_a_link(depot: Depot) -> None:
     station = await ready(depot, "newest", "2.1")
     await station.call("TransactionEvent", STARTED)
-    assert await depot.central.ports["b3"].write_permit(permit("b3", -4_000.0, 20.9)) == "accepted"
+    assert await depot.central.ports["b3"].write_permit(permit("b3", -4_000.0, 20.9)) == "withheld"
     profile = station.got("SetChargingProfile")[-1]["chargingProfile"]
     assert (profile["maxOfflineDuration"], profile["invalidAfterOfflineDuration"]) == (20, True)
     assert profile["chargingSchedule"][0]["chargingSchedulePeriod"] == [
@@ -183,7 +183,7 @@ async def test_discharge_is_never_commanded_where_it_is_not_agreed() -> None:
     await depot.central.start()
     station = await ready(depot)
     await station.call("TransactionEvent", STARTED)
-    assert await depot.central.ports["b2"].write_permit(permit("b2", -4_000.0)) == "rejected"
+    assert await depot.central.ports["b2"].write_permit(permit("b2", -4_000.0)) == "withheld"
     schedule = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]
     assert schedule["chargingSchedulePeriod"][0]["limit"] == 0
     await station.close()

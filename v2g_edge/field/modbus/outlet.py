@@ -7,8 +7,8 @@ fed, so when a permit runs out un-renewed while we live, zero is written and the
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import structlog
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from v2g_edge.field.modbus.codec import Block, Decoder
 from v2g_edge.field.modbus.plausibility import SOC_PCT_PER_S, SOC_SLACK_PCT, jump_verdict
 from v2g_edge.field.modbus.wire import Fault, Peer
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.ports import ClockPort, WriteResult
+from v2g_edge.model.ports import ClockPort, Saying, WriteResult
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import ModbusDevice
 from v2g_edge.model.snapshot import EvseStatus, VehicleState
@@ -70,6 +70,7 @@ class LeasedCharger(ABC):
         self._dead_man = False
         self._grid_code_ok = True
         self._lock = asyncio.Lock()
+        self._turn = 0
 
     @abstractmethod
     async def _prepare(self) -> None:
@@ -123,11 +124,19 @@ class LeasedCharger(ABC):
             async with self._lock:
                 await self._send(self._power_w)
 
-    async def write_permit(self, permit: Permit) -> WriteResult:
+    def says(self, permit: Permit) -> Saying:
+        """All of the permit; what a dead-man stands in the way of is said again at once when it is there."""
+        return Saying(permit.power_w, permit.droop_w, permit.valid_for_s, terms=(self._dead_man or self._contactor(),))
+
+    def write_permit(self, permit: Permit) -> Coroutine[Any, Any, WriteResult]:
         """As the port says. Discharge without a dead-man is ``rejected`` here too, whatever the envelope thought.
 
         A setpoint that was not taken ends the lease of the one before: that one is not repeated, zero is.
         """
+        self._turn += 1
+        return self._write(permit, self._turn)
+
+    async def _write(self, permit: Permit, turn: int) -> WriteResult:
         if permit.power_w < 0.0 and not (self._dead_man or self._contactor()):
             return "rejected"
         async with self._lock:
@@ -135,6 +144,8 @@ class LeasedCharger(ABC):
             rest_s = self._written_s + self.settle_s - self._clock.now_s()
             if rest_s > 0.0 and not towards_zero:
                 await self._clock.sleep_s(rest_s)
+            if turn != self._turn:
+                return "silent"  # a newer one came while this one waited
             result = await self._send(permit.power_w)
             self._power_w = permit.power_w
             self._lease_until_s = self._clock.now_s() + (permit.valid_for_s if result == "accepted" else 0.0)

@@ -31,7 +31,7 @@ async def measured(depot: Depot, station: Peer, seq: int, power_w: float, after_
 async def test_the_first_discharge_is_small_and_metered_export_proves_the_make_for_its_sisters(depot: Depot) -> None:
     station, port = await ready(depot), depot.central.ports["b2"]
     await station.call("TransactionEvent", STARTED)
-    assert await port.write_permit(permit("b2", -30_000.0)) == "accepted"
+    assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
     await measured(depot, station, 1, -1_900.0)
     assert depot.board.evse("b2").proven_discharge is True
     assert await port.write_permit(permit("b2", -30_000.0)) == "accepted"
@@ -48,13 +48,13 @@ async def test_a_make_that_charges_when_told_to_discharge_never_gets_a_negative_
     await station.call("TransactionEvent", STARTED)
     await port.write_permit(permit("b2", -30_000.0))
     await measured(depot, station, 1, 33_000.0)
-    assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
+    assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
     assert limits(station) == [-PROBE_W, 0]
     with pytest.raises(ValueError, match="engineer is missing"):
         await depot.central.perform("new", "retry-discharge", {})
     told = await depot.central.perform("new", "retry-discharge", {"engineer": "site engineer"})
     assert told["payload"] == {"make": "v/m/1", "discharge": "unknown"}
-    assert await port.write_permit(permit("b2", -30_000.0)) == "accepted"
+    assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
     await station.close()
 
 
@@ -70,7 +70,7 @@ async def test_a_station_whose_own_schedule_says_charging_is_found_out_before_th
     }  # fmt: skip
     await port.write_permit(permit("b2", -30_000.0))
     await until(lambda: depot.central.links["new"].station.model.proof() == "refuted")
-    assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
+    assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
     assert limits(station) == [-PROBE_W, 0]
     await station.close()
 
@@ -151,11 +151,11 @@ async def test_what_one_station_of_a_make_refutes_no_sister_may_do_any_more_and_
     ports = {evse: depot.central.ports[evse] for evse in ("b2", "b3")}
     for station in stations:
         await station.call("TransactionEvent", STARTED)
-    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["accepted"] * 2
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld"] * 2
     await measured(depot, stations[0], 1, 9_000.0)
     await measured(depot, stations[1], 1, -1_900.0)
     assert [depot.board.evse(evse).proven_discharge for evse in ports] == [False, False]
-    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["rejected"] * 2
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld"] * 2
     for station in stations:
         last = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]
         assert (last["limit"], last["operationMode"]) == (0, "ChargingOnly")
@@ -169,6 +169,6 @@ async def test_a_proven_station_stops_when_a_sister_goes_the_wrong_way(depot: De
     await measured(depot, station, 1, -1_900.0)
     make = depot.central.links["new"].station.model
     make._store.remember(f"discharge/2.0.1/{make.identity.kind()}", "refuted")
-    assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
+    assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
     assert depot.board.evse("b2").proven_discharge is False
     await station.close()

@@ -198,7 +198,7 @@ async def test_what_the_site_file_says_of_a_station_reaches_its_outlets() -> Non
     assert depot.central.links["new"].station.model.quirk.answers_within_s == 45.0
     station = await booted(depot, "2.0.1", Identity("v", "m", "1"))
     await station.call("TransactionEvent", STARTED)
-    assert await depot.central.ports["b2"].write_permit(permit("b2", -30_000.0)) == "rejected"
+    assert await depot.central.ports["b2"].write_permit(permit("b2", -30_000.0)) == "withheld"
     assert limits(station) == [0]
     await station.close()
     await depot.central.stop()

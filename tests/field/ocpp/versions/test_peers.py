@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, until
 from tests.field.ocpp.test_server import permit, vehicle
+from v2g_edge.field.ocpp.control.outlet_port import HARMLESS_S
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.reading import Reading
@@ -138,7 +139,7 @@ async def test_a_1_6_client_of_the_package_plays_a_whole_session(depot: Depot) -
         assert {first["transaction_id"], second["transaction_id"]} == {begun.transaction_id}
         limits = [p["charging_schedule"]["charging_schedule_period"] for p in (first, second)]
         assert limits == [[{"start_period": 0, "limit": 7000}], [{"start_period": 0, "limit": -1500}]]
-        assert (first["charging_schedule"]["duration"], first["charging_schedule"]["start_schedule"]) == (30, AT)
+        assert (first["charging_schedule"]["duration"], first["charging_schedule"]["start_schedule"]) == (HARMLESS_S, AT)
         depot.clock.advance(10.0)
         now = format_wall(depot.clock.wall)
         sampled = [

@@ -270,8 +270,8 @@ async def test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_reject
     station, port = await charging(depot), depot.central.ports["b3"]
     pull = {"chargingProfileId": LEASE}
     assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Rejected"}
-    await port.write_permit(permit("b3", 10_000.0))
-    assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Accepted", "scheduleUpdate": {"limit": 10_000}}
+    await port.write_permit(permit("b3", 12_000.0))
+    assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Accepted", "scheduleUpdate": {"limit": 12_000}}
     assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE + 1}) == {"status": "Rejected"}
     depot.clock.advance(30.0)
     assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Rejected"}
@@ -298,3 +298,16 @@ async def test_who_asks_while_a_stop_is_on_its_way_is_not_encouraged(depot: Depo
     assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE}) == {"status": "Rejected"}
     await station.close()
     assert await stop == "silent"
+
+
+async def test_of_a_long_lease_that_allows_little_no_update_makes_one_that_allows_more(depot: Depot) -> None:
+    """An update changes the numbers and leaves the end: an hour of 0 W may not become an hour of discharge."""
+    station, port = await charging(depot), depot.central.ports["b3"]
+    await port.write_permit(permit("b3", 0.0))
+    profiles = len(station.got("SetChargingProfile"))
+    await port.write_permit(permit("b3", 12_000.0))
+    assert station.got("UpdateDynamicSchedule") == []
+    assert len(station.got("SetChargingProfile")) == profiles + 1
+    profile = station.got("SetChargingProfile")[-1]["chargingProfile"]
+    assert profile["chargingSchedule"][0]["duration"] == 30
+    await station.close()

@@ -1,20 +1,52 @@
 """Setting a profile at a station that may not like it: a ladder of fall-backs, and what worked is kept."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import structlog
 
 from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import Shape
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
-from v2g_edge.field.ocpp.wire.events import Refused, accepted, refused
+from v2g_edge.field.ocpp.wire.events import Answered, Expired, Refused, accepted, refused
 from v2g_edge.field.ocpp.wire.messages import Version
 
 log = structlog.get_logger()
 
-HOPELESS = frozenset({"NotSupported", "NotImplemented"})
+HOPELESS: Final = frozenset({"NotSupported", "NotImplemented"})
 """Errors that no other shape mends: the station has no smart charging."""
+
+NO_TRANSACTION: Final = ("txnotfound", "noactivetransaction", "unknowntransaction", "invalidtransaction")
+"""Reasons (2.x statusInfo, CALLERROR) that say that the transaction is over: TxNotFound (2.x Part 2, appendix 5) and the words of
+libocpp and others, without signs and case. No other shape mends that either."""
+
+VOID: Final = Expired("", "SetChargingProfile", "superseded", sent=False)
+"""What becomes of a write that a newer one has made void before it was on the wire."""
+
+
+def always() -> bool:
+    """Never void."""
+    return True
+
+
+def reason_of(outcome: Outcome) -> str:
+    """Why a station refused, in its own words; "" where it did not say, or did not refuse."""
+    if isinstance(outcome, Refused):
+        return f"{outcome.code} {outcome.description}".strip()
+    if not isinstance(outcome, Answered):
+        return ""
+    info = outcome.payload.get("statusInfo")
+    words = [info.get("reasonCode"), info.get("additionalInfo")] if isinstance(info, dict) else []
+    return " ".join(str(word) for word in (outcome.payload.get("status"), *words) if word)
+
+
+def says_no_transaction(outcome: Outcome) -> bool:
+    """Whether a refusal says that the transaction is not running."""
+    if not refused(outcome):
+        return False
+    said = "".join(sign for sign in reason_of(outcome).casefold() if sign.isalnum())
+    return any(word in said for word in NO_TRANSACTION)
 
 
 async def set_profile(
@@ -27,27 +59,36 @@ async def set_profile(
     priority: int,
     key: str,
     timeout_s: float,
+    may_clear: bool = True,
+    still: Callable[[], bool] = always,
 ) -> Outcome:
     """Set a profile; when it is refused, clear what stands in its way and try the other shapes, each once.
 
-    A later command may have been given meanwhile; the machine replaces a queued older one by it (same ``key``).
+    ``may_clear`` false: a profile of ours stands there, which nothing better replaces. ``still`` is asked before every
+    message: once it says no, a newer command has been given, and nothing more of this one is sent.
     """
-    cleared = False
+    call = partial(connection.call, priority=priority, timeout_s=timeout_s, still=still)
+    cleared = not may_clear
     for shape in (outlet.shape, *(shape for shape in outlet.ladder if shape != outlet.shape)):
-        outcome = await connection.call("SetChargingProfile", build(shape), priority=priority, key=key, timeout_s=timeout_s)
-        if refused(outcome) and not cleared:
+        outcome = await call("SetChargingProfile", build(shape), key=key)
+        if refused(outcome) and not cleared and not says_no_transaction(outcome):
             cleared = True
-            await connection.call(
-                "ClearChargingProfile", _clearing(version, outlet, purpose), priority=priority, timeout_s=timeout_s
-            )
-            outcome = await connection.call("SetChargingProfile", build(shape), priority=priority, key=key, timeout_s=timeout_s)
+            if not still():
+                return VOID
+            clearing = _clearing(version, outlet, purpose)
+            await call("ClearChargingProfile", clearing)
+            if not still():
+                return VOID
+            outcome = await call("SetChargingProfile", build(shape), key=key)
         if not refused(outcome):
             if shape != outlet.shape and accepted(outcome):
                 log.info("profile_shape_found", evse=outlet.evse.id, purpose=purpose, unit=shape.unit, level=shape.stack_level)
                 outlet.shape = shape
             return outcome
-        if isinstance(outcome, Refused) and outcome.code in HOPELESS:
+        if says_no_transaction(outcome) or (isinstance(outcome, Refused) and outcome.code in HOPELESS):
             return outcome
+        if not still():
+            return VOID
     return outcome
 
 

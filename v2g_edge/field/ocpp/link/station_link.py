@@ -53,7 +53,7 @@ class StationLink:
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
         self.station = station
-        self.ports = {outlet.evse.id: OutletPort(station, outlet, clock) for outlet in station.outlets.values()}
+        self.ports = {outlet.evse.id: OutletPort(station, outlet, board, clock) for outlet in station.outlets.values()}
         self.connection: Connection | None = None
         self.shown = Shown()
         self.amend: Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None = None

@@ -1,17 +1,27 @@
 """One outlet of a station, as we see it between its messages."""
 
 import math
+from typing import NamedTuple
 
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER, Shape
 from v2g_edge.field.ocpp.vocabulary.compliance import Watch
 from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import DynamicProfiles
 from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session, StatusReport
+from v2g_edge.field.ocpp.vocabulary.refusals import Refusals
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
 
 
+class Held(NamedTuple):
+    """The lease that the station took last: its power, for which transaction, until when (monotonic)."""
+
+    power_w: float
+    transaction: str
+    until_s: float
+
+
 class Outlet:
-    """One outlet of a station and the session at it."""
+    """One outlet of a station and the session at it. ``shape_taken``: a lease in ``shape`` was accepted."""
 
     def __init__(self, evse: Evse, wire: StationEvse) -> None:
         self.evse = evse
@@ -20,11 +30,27 @@ class Outlet:
         self.early_needs = Needs()
         self.ladder: tuple[Shape, ...] = LADDER
         self.shape = LADDER[0]
+        self.shape_taken = False
         self.dynamic = DynamicProfiles()
+        self.held: Held | None = None
+        self.discharge_refusals, self.charge_refusals = Refusals(), Refusals()
         self.watch = Watch(evse.fallback_w)
+        self.doubted = False
         self.saved_s = -math.inf
         self.waits_for_start = False
         self.reported = StatusReport(wire.ocpp_evse, wire.ocpp_connector, "unknown")
+
+    def started_anew(self) -> None:
+        """The station has booted: what was set in it may be gone, and it may take now what it refused before."""
+        self.shape, self.shape_taken, self.dynamic, self.held = self.ladder[0], False, DynamicProfiles(), None
+        self.discharge_refusals.retry_now()
+        self.charge_refusals.retry_now()
+
+    def held_w(self, now_s: float) -> float | None:
+        """The power of the lease that stands for the present transaction, None without one."""
+        held, session = self.held, self.session
+        stands = held is not None and session is not None and held.transaction == session.transaction and now_s < held.until_s
+        return held.power_w if held is not None and stands else None
 
     def may_take(self, ladder: tuple[Shape, ...]) -> None:
         """The shapes of profiles that the station may be given; one that worked stays if it is among them."""

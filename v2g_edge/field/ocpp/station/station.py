@@ -19,7 +19,6 @@ from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
 from v2g_edge.field.ocpp.vocabulary.clock_skew import ClockSkew
-from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import DynamicProfiles
 from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.vocabulary.last_messages import LastMessages
 from v2g_edge.field.ocpp.vocabulary.reports import Reports
@@ -123,7 +122,7 @@ class Station:
         self.model.on_identity(identity)
         self.v21.booted()
         for outlet in self.outlets.values():
-            outlet.shape, outlet.dynamic = outlet.ladder[0], DynamicProfiles()
+            outlet.started_anew()
             outlet.watch.restarted(self._clock.now_s())
             # Nothing that it was told counts as told any more: the writer says it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
@@ -149,6 +148,10 @@ class Station:
                 urgent = bool(fault) and fault != before.fault
                 outlet.waits_for_start = shown.status == "occupied" != before.status and outlet.session is None
                 self._board.update_evse(outlet.evse.id, urgent=urgent, status=shown.status, fault=fault)
+
+    def doubt_transaction(self, outlet: Outlet) -> None:
+        """The station says that the transaction at an outlet is not running: its link asks it, and then it is over."""
+        outlet.doubted = True
 
     def take_waiting(self) -> list[int]:
         """The outlets at which a vehicle has just been plugged in and waits for a remote start, each told once."""

@@ -17,6 +17,7 @@ from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, ClockSkew
 from v2g_edge.field.ocpp.vocabulary.compliance import Proof
 from v2g_edge.field.ocpp.vocabulary.facts import Identity
 from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.model.event import Event
 from v2g_edge.model.settings import StationSettings
 
 log = structlog.get_logger()
@@ -116,7 +117,9 @@ class StationModel:
         self._store.remember(self._key(), proof)
         self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
         if proof == "refuted":
-            log.error("discharge_refuted", evse=outlet.evse.id, make=kind, why="it charged while discharge was commanded")
+            remedy = f"See to its firmware and wiring, then v2g-edge ocpp {self.station} retry-discharge engineer=NAME."
+            text = f"make {kind} charged while discharge was commanded: no station of it is asked to any more. {remedy}"
+            self._board.announce(Event("discharge_refuted", "alarm", outlet.evse.id, text, 0.0))
         else:
             log.info("discharge_proven", evse=outlet.evse.id, make=kind)
 

@@ -43,7 +43,7 @@ class Lease(Struct, frozen=True):
     """One setpoint for one outlet: ``power_w`` + into the vehicle, from ``start_wall_s`` (station's clock) for ``duration_s``.
 
     ``phases`` is the outlet's number of phases, for stations that take A. ``period`` takes the place of the plain one, and
-    ``dynamic`` makes a profile whose numbers can be changed (2.1, see ``finer``).
+    ``dynamic`` makes a profile whose numbers can be changed (2.1, see ``dynamic_profiles``).
     """
 
     ocpp_evse: int

@@ -13,6 +13,7 @@ counts from the last update, so its ``validTo`` ends the lease; it is renewed li
 says it has them gets one (SmartChargingCtrlr.SupportsDynamicProfiles): another might accept it and not know when it ends.
 """
 
+from collections.abc import Callable
 from math import floor
 from typing import Any, Final
 
@@ -58,9 +59,20 @@ class DynamicProfiles:
         self.allowed: tuple[str, tuple[str, ...]] | None = None
 
     async def send(
-        self, connection: Connection, lease: Lease, now_s: float, *, priority: int, key: str, timeout_s: float
+        self,
+        connection: Connection,
+        lease: Lease,
+        now_s: float,
+        *,
+        priority: int,
+        key: str,
+        timeout_s: float,
+        still: Callable[[], bool],
     ) -> Outcome | None:
-        """Put the lease to the station; None where a plain one must be tried (then ``tried`` is to be told of it)."""
+        """Put the lease to the station; None where a plain one must be tried (then ``tried`` is to be told of it).
+
+        Nothing more is sent, and nothing of what stands is forgotten, once ``still`` says no: a newer lease is under way.
+        """
         self._wanted = plain_period("2.1", lease)
         dynamic = lease.period is None
         if dynamic and not (self.takes_dynamic and lease.shape.valid_to):
@@ -68,15 +80,19 @@ class DynamicProfiles:
             return None
         update = self._update(connection, lease, now_s)
         if update is not None:
-            outcome = await connection.call("UpdateDynamicSchedule", update, priority=priority, key=key, timeout_s=timeout_s)
-            if accepted(outcome) and self._standing is not None:
+            outcome = await connection.call(
+                "UpdateDynamicSchedule", update, priority=priority, key=key, timeout_s=timeout_s, still=still
+            )
+            if accepted(outcome) and self._standing is not None and still():
                 self._standing = replace(self._standing, period=plain_period("2.1", lease))
-            if not refused(outcome):
+            if not refused(outcome) or not still():
                 return outcome
         self._standing = None
         payload = lease_profile("2.1", replace(lease, dynamic=dynamic))
-        outcome = await connection.call("SetChargingProfile", payload, priority=priority, key=key, timeout_s=timeout_s)
-        if dynamic and accepted(outcome):
+        outcome = await connection.call(
+            "SetChargingProfile", payload, priority=priority, key=key, timeout_s=timeout_s, still=still
+        )
+        if dynamic and accepted(outcome) and still():
             until_s = now_s + lease.duration_s
             self._standing = Standing(connection, lease.transaction, plain_period("2.1", lease), until_s)
         return None if refused(outcome) else outcome
@@ -114,8 +130,11 @@ class DynamicProfiles:
         if held is None or lease.period is not None or held.link is not link or held.transaction != lease.transaction:
             return None
         numbers = _numbers(held.period, plain_period("2.1", lease))
-        if not numbers or held.until_s - now_s < FRESH * lease.duration_s:
-            return None
+        left_s = held.until_s - now_s
+        if not numbers or not FRESH * lease.duration_s <= left_s <= lease.duration_s:
+            return (
+                None  # an update leaves the end as it is: of a long lease that allows little, none may be made that allows more
+            )
         return {"chargingProfileId": LEASE_ID + lease.ocpp_evse, "scheduleUpdate": numbers}
 
 

@@ -76,17 +76,34 @@ class Connection:
             self._end()
 
     async def call(
-        self, action: str, payload: dict[str, Any], *, priority: int = ROUTINE, key: str = "", timeout_s: float = TIMEOUT_S
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        priority: int = ROUTINE,
+        key: str = "",
+        timeout_s: float = TIMEOUT_S,
+        still: Callable[[], bool] | None = None,
     ) -> Outcome:
-        """Call the station and wait for what becomes of it. ValueError when the payload violates the schema."""
-        return await self.start_call(action, payload, priority=priority, key=key, timeout_s=timeout_s)
+        """Call the station and wait for what becomes of it. ValueError when the payload violates the schema.
+
+        For ``still`` see ``Machine.call``.
+        """
+        return await self.start_call(action, payload, priority=priority, key=key, timeout_s=timeout_s, still=still)
 
     def start_call(
-        self, action: str, payload: dict[str, Any], *, priority: int = ROUTINE, key: str = "", timeout_s: float = TIMEOUT_S
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        priority: int = ROUTINE,
+        key: str = "",
+        timeout_s: float = TIMEOUT_S,
+        still: Callable[[], bool] | None = None,
     ) -> "asyncio.Future[Outcome]":
         """Like ``call``, without waiting."""
         now_s = self._loop.time()
-        call_id = self._machine.call(action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s)
+        call_id = self._machine.call(action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s, still=still)
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[call_id] = future
         self._settle()

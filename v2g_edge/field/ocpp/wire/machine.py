@@ -112,15 +112,17 @@ class Machine:
         priority: int = ROUTINE,
         key: str = "",
         timeout_s: float = TIMEOUT_S,
+        still: Callable[[], bool] | None = None,
     ) -> str:
-        """Queue a call and return its message id. A queued call of the same ``key`` (not "") is replaced.
+        """Queue a call and return its message id. A queued call of the same ``key`` (not "") is replaced; one whose ``still``
+        says no when its turn comes is left out ("superseded").
 
         Raises ValueError when the payload violates the schema: that is our own mistake, never the peer's.
         """
         if wrong := problems(self.version, action, "request", payload):
             raise ValueError(f"{action} ({self.version}) {wrong[0].where}: {wrong[0].what}")
         self._next += 1
-        out = Outgoing(f"{self._prefix}{self._next}", action, payload, priority, key, timeout_s)
+        out = Outgoing(f"{self._prefix}{self._next}", action, payload, priority, key, timeout_s, still)
         for gone, why in self._queue.put(out):
             self._events.append(Expired(gone.id, gone.action, why, sent=False))
         if priority in _PATIENCE_S and self._line is not None and self._line.priority > priority:
@@ -276,7 +278,10 @@ class Machine:
             del self._settled[next(iter(self._settled))]
 
     def _pump(self, now_s: float) -> None:
-        if self._line is None and (out := self._queue.take()) is not None:
+        while self._line is None and (out := self._queue.take()) is not None:
+            if out.still is not None and not out.still():
+                self._events.append(Expired(out.id, out.action, "superseded", sent=False))
+                continue
             out.deadline_s = now_s + out.timeout_s
             self._line = out
             self._frames.append(frames.encode([frames.CALL, out.id, out.action, out.payload]))

@@ -1,6 +1,7 @@
 """Calls that wait for the line: a bounded queue, most urgent first, oldest first among equals."""
 
 from bisect import insort
+from collections.abc import Callable
 from typing import Any, Final
 
 SAFETY: Final = 0
@@ -17,17 +18,30 @@ QUEUE_MAX: Final = 64
 
 
 class Outgoing:
-    """One call of ours. ``deadline_s`` is set when it goes out, ``why`` is what is told should it pass."""
+    """One call of ours. ``deadline_s`` is set when it goes out, ``why`` is what is told should it pass.
 
-    __slots__ = ("action", "deadline_s", "id", "key", "order", "payload", "priority", "timeout_s", "why")
+    ``still`` is asked when it is its turn: once it says no, the call is void and never goes out.
+    """
 
-    def __init__(self, message_id: str, action: str, payload: dict[str, Any], priority: int, key: str, timeout_s: float) -> None:
+    __slots__ = ("action", "deadline_s", "id", "key", "order", "payload", "priority", "still", "timeout_s", "why")
+
+    def __init__(
+        self,
+        message_id: str,
+        action: str,
+        payload: dict[str, Any],
+        priority: int,
+        key: str,
+        timeout_s: float,
+        still: Callable[[], bool] | None = None,
+    ) -> None:
         self.id = message_id
         self.action = action
         self.payload = payload
         self.priority = priority
         self.key = key
         self.timeout_s = timeout_s
+        self.still = still
         self.deadline_s = 0.0
         self.why = "deadline"
         self.order = 0
