@@ -62,6 +62,8 @@ LOCAL: Final = r"^((127\.0\.0\.1|\[::1\]):[0-9]{1,5}|unix:/[^\x00-\x1f\x7f]{1,95
 """The loopback or a Unix socket: what answers there asks nobody for a password."""
 CLOCK: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
 """A time of day, or none."""
+FEED: Final = r"^(entsoe|energy-charts|nord-pool|awattar|octopus|iso-ne|pjm|caiso)?$"
+"""Price services that ``market.feeds`` knows; a test holds the two together."""
 POWER: Final = 100e6
 """100 MW: beyond any depot; a larger number is a unit mistake."""
 
@@ -349,7 +351,11 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "shift_to_year": Key("Reads the file as if it were of this year; 0: as it is.", "", 0, 9_999),
         "unit": Key('Unit of energy of a CSV whose header does not say it: "MWh" or "kWh".', pattern=r"^(MWh|kWh)?$"),
         "currency": Key("Currency (ISO 4217) where the file does not say it.", pattern=r"^([A-Z]{3})?$"),
-        "zone": optional("Area, location or node to take from a file that has several."),
+        "feed": Key('Price service to ask, see docs/energy-manager.md; "": none, the file alone.', pattern=FEED),
+        "url": optional('Another address of the price service; "": the one it documents.'),
+        "key_file": optional("File that holds the key of the price service (USER:PASSWORD for iso-ne)."),
+        "tls_1_2": Key("Whether the price service may be asked over TLS 1.2."),
+        "zone": optional("Bidding zone, area, location or node whose prices are wanted."),
         "sequence": Key("Auction to take from an ENTSO-E document; 1 is the coupled day-ahead auction (SDAC).", "", 1, 9),
         "file_timezone": optional('Time zone of a CSV whose times and header name none; "": UTC.'),
     },

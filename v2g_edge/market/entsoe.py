@@ -5,7 +5,7 @@ the wanted ``sequence`` counts (1: SDAC), and a day that has only the other one 
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -136,14 +136,13 @@ def _seconds(said: str) -> float:
         raise BadPrices(f"expected a time like 2026-11-27T23:00Z, found {said[:40]!r}") from fault
 
 
-def request_of(zone_eic: str, day_start: datetime, days: int = 2) -> dict[str, str]:
-    """The query of a day-ahead document for ``days`` from ``day_start``; the caller adds its securityToken."""
-    start = day_start.astimezone(UTC)
+def request_of(zone_eic: str, start: datetime, end: datetime) -> dict[str, str]:
+    """The query of a day-ahead document from ``start`` to ``end`` (UTC); the caller adds its securityToken."""
     return {
         "documentType": "A44",
         "in_Domain": zone_eic,
         "out_Domain": zone_eic,
         "contract_MarketAgreement.type": "A01",
         "periodStart": f"{start:%Y%m%d%H%M}",
-        "periodEnd": f"{start + timedelta(days=days):%Y%m%d%H%M}",
+        "periodEnd": f"{end:%Y%m%d%H%M}",
     }

@@ -140,6 +140,10 @@ class PriceSettings(Struct, frozen=True):
     zone: str = ""
     sequence: int = 1
     file_timezone: str = ""
+    feed: str = ""
+    url: str = ""
+    key_file: str = ""
+    tls_1_2: bool = False
 
 
 class Settings(Struct, frozen=True):
