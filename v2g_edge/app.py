@@ -33,6 +33,7 @@ from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.operator import OperatorFile
+from v2g_edge.market.price_feed import PriceFeed
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
@@ -96,6 +97,8 @@ class Daemon:
         self._behind = {e.id: e.contactor for e in self._site.evses if e.dead_man == "contactor" and e.id in self.ocpp.ports}
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
         self._prices = PriceFile(settings.prices)
+        self._price_feed = self._make_price_feed(settings)
+        self._feeding: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._cloud_plan: Plan | None = None
         self._prices_seen_s = -LOOK_EVERY_S
@@ -123,6 +126,9 @@ class Daemon:
         await self.modbus.start()
         await self._cloud.start()
         self._tell_prices(prices_fault)
+        if self._price_feed is not None:
+            self._price_feed.load()
+            self._feeding = keep("price feed", self._price_feed.run)
         await self._control.start()
         await self._monitor.start()
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
@@ -155,8 +161,10 @@ class Daemon:
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
         self._watchdog.stopping()
-        if self._reading is not None:
-            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._feeding is not None:
+            self._feeding.cancel()
+        ending = [task for task in (self._reading, self._feeding) if task is not None]
+        await asyncio.gather(*ending, return_exceptions=True)
         await self._monitor.stop()
         await self.day.stop()
         await self._control.stop()
@@ -246,16 +254,24 @@ class Daemon:
         cloud = self._cloud_plan
         if cloud is not None and cloud.valid_from_wall_s <= snapshot.wall_s < cloud.valid_until_wall_s:
             return cloud
-        if not self._settings.prices.file:
+        if not (self._settings.prices.file or self._settings.prices.feed):
             return None
         if snapshot.now_s - self._prices_seen_s >= LOOK_EVERY_S:
             self._prices_seen_s = snapshot.now_s
             if self._prices.is_changed() and (self._reading is None or self._reading.done()):
                 self._reading = begin("prices", self._read_prices())
-        return self.day.plan(snapshot, self._prices.prices)
+        source = self._prices if self._price_feed is None else self._price_feed
+        return self.day.plan(snapshot, source.prices)
 
     def _pasts(self, snapshot: Snapshot) -> dict[str, Past]:
         return pasts_of(self._site, self.state.memory, snapshot)
+
+    def _make_price_feed(self, settings: Settings) -> PriceFeed | None:
+        """The price service of the site file, if it names one."""
+        if not settings.prices.feed:
+            return None
+        folder = self._state_dir / "prices"
+        return PriceFeed(settings.prices, self._clock, folder, tell=self._tell_event, on_change=self.day.look_again)
 
     async def _read_prices(self) -> None:
         """In a thread: a file of years takes half a second. The next tick plans with what it says."""

@@ -37,6 +37,8 @@ def in_words(settings: Settings) -> list[str]:
 
 
 def _prices(settings: Settings) -> str:
+    if settings.prices.feed:
+        return f"from {settings.prices.feed}, zone {settings.prices.zone or 'not said'}"
     if not settings.prices.file:
         return "none: charges as soon as it can"
     file = PriceFile(settings.prices)
