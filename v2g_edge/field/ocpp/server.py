@@ -3,6 +3,7 @@
 import asyncio
 import http
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
 from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.budget import BoundedDeflateFactory
+from v2g_edge.field.ocpp.wire.doorkeeper import Doorkeeper, Guest
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.wire.websocket import Wire
@@ -35,9 +37,9 @@ PINGS_PER_AGE: Final = 3.0
 PING_RANGE_S: Final = (1.0, 30.0)
 """Three pings fit into the age at which a charger counts as silent: one may be lost, and no more are sent than that needs."""
 
-OPEN_S: Final = 10.0
+OPEN_S: Final = 5.0
 CLOSE_S: Final = 1.0
-"""Patience with an opening and with a closing handshake."""
+"""Patience with an opening handshake (after TLS, which has its own) and with a closing one."""
 
 DEFLATE: Final = BoundedDeflateFactory(
     server_no_context_takeover=True,
@@ -90,6 +92,7 @@ class CentralSystem:
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
         self._operations = Operations(self.links, self._maintenance.admission)
         self._servers: list[Server] = []
+        self._keeper = Doorkeeper(len(self.links))
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
 
@@ -112,6 +115,7 @@ class CentralSystem:
             self._pinger.cancel()
         self._pinger = None
         await self._maintenance.stop()
+        self._keeper.close()
         for server in self._servers:
             server.close()
         for server in self._servers:
@@ -147,6 +151,7 @@ class CentralSystem:
         def judge(ws: ServerConnection, request: Request) -> Response | None:
             return self._judge(listener, ws, request)
 
+        guest = partial(Guest, keeper=self._keeper, context=self._maintenance.context(place))
         return await serve(
             self._handle,
             listener.host,
@@ -154,7 +159,7 @@ class CentralSystem:
             subprotocols=[Subprotocol(SUBPROTOCOL[version]) for version in VERSIONS],
             process_request=judge,
             process_response=_log_refusal,
-            create_connection=Wire,
+            create_connection=guest,  # type: ignore[arg-type]  # it makes connections, as a class does
             extensions=[DEFLATE],
             compression=None,
             server_header=None,
@@ -162,7 +167,6 @@ class CentralSystem:
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
             max_size=FRAME_MAX,
-            ssl=self._maintenance.context(place),
         )
 
     def _judge(self, listener: Listener, ws: ServerConnection, request: Request) -> Response | None:
@@ -185,9 +189,10 @@ class CentralSystem:
         return response
 
     async def _handle(self, ws: ServerConnection) -> None:
-        assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
+        assert isinstance(ws, Guest)  # noqa: S101 - see ``create_connection``
         assert ws.request is not None  # noqa: S101 - the handshake is over
         assert isinstance(ws.admitted, Admitted)  # noqa: S101 - ``_judge`` let it in
+        ws.come_in()
         self._connections += 1
         link = self.links[ws.admitted.identity]
         ws.request.headers.clear()  # the handshake is over, and its headers are 4 KiB

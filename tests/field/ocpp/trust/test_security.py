@@ -1,5 +1,6 @@
 """Security profiles 0 to 3 on real sockets, and the site's own certificates."""
 
+import asyncio
 import base64
 import ssl
 import stat
@@ -20,12 +21,14 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
+from tests.field.ocpp.wire.test_doorkeeper import idle_sockets
 from v2g_edge.cli.main import main
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.station.station import SIGNED_MAX, SIGNED_S
 from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, identity_of
 from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
 from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
+from v2g_edge.field.ocpp.wire.doorkeeper import ADDRESS_MAX
 from v2g_edge.model.settings import Listener
 
 NOW = time.time()
@@ -281,3 +284,18 @@ async def test_e5_revoke_by_identity(tmp_path: Path, more: int) -> None:
 
 def _pem(tmp_path: Path, serial: str) -> str:
     return (tmp_path / "pki" / "issued" / f"{serial}.pem").read_text()
+
+
+@pytest.mark.parametrize("count", [80, 160])
+async def test_e3_half_handshakes_keep_no_station_out(tmp_path: Path, count: int) -> None:
+    """Sockets at a TLS listener that never begin a handshake, or begin it with nonsense."""
+    _, listener = tls_listener(tmp_path, 2)
+    async with listening(tmp_path, listener) as depot, idle_sockets(depot.port, count) as opened:
+        keeper = depot.central._keeper
+        await until(lambda: len(keeper) == ADDRESS_MAX)
+        await asyncio.get_running_loop().sock_sendall(opened[-1], b"GET / HTTP/1.1\r\n\r\n")
+        await until(lambda: len(keeper) == ADDRESS_MAX - 1)
+        station = await Peer.dial(depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki"), **basic("new", PASSWORD))
+        assert "currentTime" in await station.call("Heartbeat", {})
+        await station.close()
+    await until(lambda: not len(keeper))
