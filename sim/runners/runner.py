@@ -25,7 +25,7 @@ from sim.world.depot import Depot
 OCPP_PORT = 8081
 """On the virtual network only."""
 
-SILENCE = logging.CRITICAL + 10
+SILENCE = logging.CRITICAL
 """Above every line that is logged."""
 
 
