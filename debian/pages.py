@@ -18,6 +18,7 @@ from v2g_edge.config.gridcode import code_names
 from v2g_edge.config.keys import TABLES
 from v2g_edge.config.layout import SiteFile, keys_of
 from v2g_edge.config.schema import allowed_of, is_list, key_of, part_of
+from v2g_edge.host.logs import message_id
 
 SHELLS = {"bash": "v2g-edge.bash", "zsh": "_v2g-edge", "fish": "v2g-edge.fish"}
 
@@ -84,11 +85,27 @@ def command_page() -> str:
     return str(Manpage(parser(), data))
 
 
+def catalogue() -> str:
+    """The journal's message catalogue (`journalctl -x`): what docs/events.md says of each kind."""
+    entries = []
+    for line in Path("docs/events.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("| `") or len(cells) < 4 or cells[0].strip("`").isupper():
+            continue
+        kind = cells[0].strip("`")
+        text = f"Meaning: {cells[-2]}.\nWhat to do: {cells[-1]}."
+        entries.append(
+            f"-- {message_id(kind)}\nSubject: {kind}\nDefined-By: v2g-edge\nDocumentation: man:v2g-edge(1)\n\n{text}\n"
+        )
+    return "\n".join(entries)
+
+
 def main(folder: Path) -> None:
     """Write all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "v2g-edge.1").write_text(command_page(), encoding="utf-8")
     (folder / "v2g-edge-site.toml.5").write_text(site_page(), encoding="utf-8")
+    (folder / "v2g-edge.catalog").write_text(catalogue(), encoding="utf-8")
     for shell, name in SHELLS.items():
         (folder / name).write_text(shtab.complete(parser(), shell=shell), encoding="utf-8")
 

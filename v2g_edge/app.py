@@ -30,7 +30,7 @@ from v2g_edge.host.control import ControlSocket, Handler
 from v2g_edge.host.faults import LoopFaults
 from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
-from v2g_edge.host.logs import record_event
+from v2g_edge.host.logs import record_event, subjects_of
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.market.price_feed import PriceFeed
@@ -71,6 +71,7 @@ class Daemon:
     def __init__(self, settings: Settings, clock: ClockPort, watchdog: Watchdog, optimiser: Child | None = None) -> None:
         self._settings = settings
         self._site = settings.site
+        self._subjects = subjects_of(self._site)
         self._clock = clock
         self._watchdog = watchdog
         self._wake = asyncio.Event()
@@ -229,7 +230,7 @@ class Daemon:
         """Events, of the tick and of the adapters, to the log, the cloud and whoever asks; telemetry at its own pace."""
         events = outcome.events + self.board.take_news(snapshot.wall_s)
         for event in events:
-            record_event(event)
+            record_event(event, self._subjects)
         self.state.events.extend(events)
         self._monitor.health.record_events(events)
         cloud = self._settings.cloud
@@ -293,7 +294,7 @@ class Daemon:
 
     def _tell_event(self, event: Event) -> None:
         """What happened outside a tick, to the log, the cloud and whoever asks."""
-        record_event(event)
+        record_event(event, self._subjects)
         self.state.events.append(event)
         self._monitor.health.record_events((event,))
         self._cloud.publish_events((event,))

@@ -14,6 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.depot import small_site
 from v2g_edge.host import logs
 from v2g_edge.model.event import Event, Severity
 
@@ -119,10 +120,53 @@ def test_journald_gets_a_field_for_each_key(tmp_path: Path, monkeypatch: pytest.
 def test_any_entry_reads_back(entry: dict[str, str]) -> None:
     """Whatever keys and values: well-formed names, bounded count, no value torn into fields of its own."""
     _, fields = logs.journal_fields(None, "info", {**entry, "event": "e", "level": "info"})
-    assert len(fields) <= logs.FIELDS_MAX + 4
+    assert len(fields) <= logs.FIELDS_MAX + len(logs.PLAIN) + 6
     read = _parse(b"".join(logs._field(key, value) for key, value in fields.items()))
     assert set(read) == set(fields)
     assert all(len(key) <= 64 and key.replace("_", "A").isalnum() and key == key.upper() for key in read)
+
+
+def _fields_of(event: Event) -> dict[str, str]:
+    return dict(logs.journal_fields(None, "info", {**_entry_of(event), "level": "info"})[1])
+
+
+def _entry_of(event: Event) -> dict[str, str]:
+    what = logs.subjects_of(small_site()).get(event.subject)
+    extra = {what: event.subject} if what else {}
+    return {
+        "event": "event",
+        "kind": event.kind,
+        "severity": event.severity,
+        "subject": event.subject,
+        "text": event.text,
+        **extra,
+    }
+
+
+def test_an_event_about_a_charger_is_found_by_its_name_and_by_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    """`journalctl EVSE=b1` and `EVENT=disobedient`; the fields are those that record_event writes."""
+    event = Event("disobedient", "alarm", "b1", "draws 11 kW", 0.0)
+    logs.set_up_logs("info", lambda: "T", "json")
+    logs.record_event(event, logs.subjects_of(small_site()))
+    written = json.loads(_lines(capsys)[0])
+    assert {key: written[key] for key in _entry_of(event)} == _entry_of(event)
+    fields = _fields_of(event)
+    assert (fields["EVENT"], fields["EVSE"]) == ("disobedient", "b1")
+    assert fields["MESSAGE"] == "disobedient b1: draws 11 kW"
+    assert fields["MESSAGE_ID"] == _fields_of(Event("disobedient.cleared", "info", "site", "", 0.0))["MESSAGE_ID"]
+
+
+def test_an_event_about_the_site_names_no_charger() -> None:
+    assert "EVSE" not in _fields_of(Event("grid_fault", "trip", "site", "", 0.0))
+
+
+def test_no_key_stands_in_for_a_field_of_journald() -> None:
+    """What decides over an entry is ours; other keys have the prefix."""
+    entry = {"event": "x", "message": "faked", "priority": "0", "syslog_identifier": "sshd", "_pid": "1", "message_id": "2"}
+    _, fields = logs.journal_fields(None, "info", {**entry, "level": "info"})
+    assert (fields["MESSAGE"].split()[0], fields["PRIORITY"], fields["SYSLOG_IDENTIFIER"]) == ("x", "6", "v2g-edge")
+    assert "MESSAGE_ID" not in fields
+    assert "_PID" not in fields
 
 
 def test_a_journald_that_is_gone_costs_entries_only(tmp_path: Path) -> None:

@@ -92,11 +92,17 @@ def starts(box: Box) -> str:
 
 
 def logs_fields(box: Box) -> str:
-    """journald has each key of an event as a field."""
-    entry = box.journal("V2G_EVENT=started", "V2G_SITE=small")[-1]
+    """journald has each key of an event as a field, its severity as priority, and its explanation in the catalogue."""
+    entry = box.journal("EVENT=started", "V2G_SITE=small")[-1]
     assert entry["_SYSTEMD_UNIT"] == UNIT
     assert entry["PRIORITY"] == "6"
-    return "V2G_EVENT=started V2G_SITE=small"
+    until(lambda: bool(box.journal("-u", UNIT, "EVENT=grid_relay_silent")), 30)
+    assert box.journal("-u", UNIT, "-p", "err", "EVENT=grid_relay_silent")
+    shown = box.run("journalctl", "--no-pager", "-x", "-u", UNIT, "EVENT=grid_relay_silent")
+    assert "What to do: cable, input module" in shown
+    about = [entry["EVSE"] for entry in box.journal("-u", UNIT, "--output-fields=EVSE") if "EVSE" in entry]
+    assert set(about) <= {"A", "B", "B01"}
+    return f"EVENT=, EVSE= ({len(about)} lines about chargers), -p err, -x"
 
 
 def reads_the_clock(box: Box) -> str:

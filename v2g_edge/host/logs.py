@@ -11,16 +11,24 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
+from uuid import UUID, uuid5
 
 import structlog
 from structlog.typing import EventDict
 
 from v2g_edge.model.event import Event
+from v2g_edge.model.site import Site
 
 JOURNAL: Final = Path("/run/systemd/journal/socket")
 VALUE_MAX: Final = 16_384
 """Bytes of one field: a whole entry stays below a datagram's usual limit of 208 KiB (net.core.wmem_default)."""
+CATALOGUE: Final = UUID("5b1f4ac6-2f3e-4f0c-9d0a-6c1e5c9a7e21")
+"""Ours alone: message ids are made from it and an event's kind (RFC 9562, version 5)."""
+PLAIN: Final = frozenset({"evse", "feeder", "meter", "contact", "vehicle", "station", "device", "who", "why"})
+"""Keys that are fields under their own name, so that `journalctl EVSE=B07` works. All others keep the prefix: no key may stand
+in for a field of journald's own."""
 FIELDS_MAX: Final = 10
 """Keys of one entry; no event of ours has more."""
 PRIORITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
@@ -34,11 +42,26 @@ LEVEL_OF: Final = {"info": logging.INFO, "warning": logging.WARNING, "alarm": lo
 """An event's severity is the priority of its line, so that `journalctl -p warning` and `log_level` show what matters."""
 
 
-def record_event(event: Event) -> None:
-    """One line for one event."""
-    structlog.get_logger().log(
-        LEVEL_OF[event.severity], "event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text
-    )
+def subjects_of(site: Site) -> dict[str, str]:
+    """What each name of the site is: the journal's field that an event about it gets besides."""
+    named = dict.fromkeys(site.contacts, "contact")
+    named |= {vehicle.id: "vehicle" for vehicle in site.vehicles}
+    named |= dict.fromkeys(site.meters, "meter")
+    named |= {feeder.id: "feeder" for feeder in site.feeders}
+    return named | {evse.id: "evse" for evse in site.evses}
+
+
+def record_event(event: Event, subjects: Mapping[str, str] = MappingProxyType({})) -> None:
+    """One line for one event. ``subjects`` says what the names of the site are (``subjects_of``)."""
+    what = subjects.get(event.subject)
+    extra = {what: event.subject} if what else {}
+    level, logger = LEVEL_OF[event.severity], structlog.get_logger()
+    logger.log(level, "event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text, **extra)
+
+
+def message_id(kind: str) -> str:
+    """The journal's MESSAGE_ID of an event: the same for a kind for ever, so that the catalogue can explain it."""
+    return uuid5(CATALOGUE, kind.removesuffix(".cleared")).hex
 
 
 class JournalWriter:
@@ -71,18 +94,24 @@ def _field(key: str, value: str) -> bytes:
 
 
 def journal_fields(_logger: object, _method: str, entry: EventDict) -> tuple[tuple[()], dict[str, str]]:
-    """structlog's last step: MESSAGE for people, PRIORITY, and ``V2G_<KEY>`` for each key of the event."""
+    """structlog's last step: MESSAGE for people, PRIORITY, EVENT, and ``V2G_<KEY>`` for each key; some under their own name."""
     level = str(entry.pop("level", "info"))
     event = str(entry.pop("event", ""))
     entry.pop("timestamp", None)
     keys = list(entry.items())[:FIELDS_MAX]
+    kind = str(entry.get("kind", "")) if event == "event" else ""
     fields = {
         "MESSAGE": " ".join([event, *(f"{key}={value}" for key, value in keys)]),
         "PRIORITY": str(PRIORITY.get(level, 6)),
         "SYSLOG_IDENTIFIER": "v2g-edge",
+        "EVENT": kind or event,
         "V2G_EVENT": event,
     }
+    if kind:
+        fields["MESSAGE"] = f"{kind} {entry.get('subject', '')}: {entry.get('text', '')}"
+        fields["MESSAGE_ID"] = message_id(kind)
     fields.update((_name(key), str(value)) for key, value in keys)
+    fields.update((key.upper(), str(value)) for key, value in keys if key in PLAIN)
     return (), fields
 
 
