@@ -262,7 +262,9 @@ class Daemon:
             if self._prices.is_changed() and (self._reading is None or self._reading.done()):
                 self._reading = begin("prices", self._read_prices())
         source = self._prices if self._price_feed is None else self._price_feed
-        return self.day.plan(snapshot, source.prices)
+        plan = self.day.plan(snapshot, source.prices)
+        self.state.report = self.day.report
+        return plan
 
     def _pasts(self, snapshot: Snapshot) -> dict[str, Past]:
         return pasts_of(self._site, self.state.memory, snapshot)

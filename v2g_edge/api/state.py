@@ -10,6 +10,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Operator, Snapshot
+from v2g_edge.planner.report import Report
 
 EVENTS_KEPT: Final = 1_000
 """Recent events for the control socket; all of them are in the journal."""
@@ -29,6 +30,7 @@ class DepotState:
 
     site: Site
     tick: Tick | None = None
+    report: Report | None = None
     memory: Memory = field(default_factory=Memory)
     operator: Operator = field(default_factory=Operator)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))

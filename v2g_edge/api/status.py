@@ -35,5 +35,7 @@ class StatusApi:
         return {"events": [msgspec.to_builtins(event) for event in self._state.events if event.wall_s > since]}
 
     async def plan(self, _params: dict[str, Any]) -> dict[str, Any]:
-        """The plan that the last tick followed; null without one."""
-        return {"plan": msgspec.to_builtins(self._state.last_tick().plan)}
+        """The plan that the last tick followed, null without one; and what is expected of it where it is the depot's own."""
+        plan = self._state.last_tick().plan
+        own = plan is not None and plan.source == "local"
+        return {"plan": msgspec.to_builtins(plan), "report": msgspec.to_builtins(self._state.report) if own else None}
