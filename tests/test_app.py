@@ -1,6 +1,7 @@
 """The daemon as a whole: a plan from a real broker changes the next permits, and without the broker the depot goes on."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.cloud.plans import WALL_S, plan_bytes
 from tests.cloud.test_session import settings_of
 from tests.depot import healthy, small_evse, small_site
 from tests.field.ocpp.peer import Peer
+from tests.market.http_server import Answer, HttpServer
 from v2g_edge.app import Daemon, pasts_of
 from v2g_edge.cycle import Memory
 from v2g_edge.departure.admit_exports import DepartureMemory
@@ -278,6 +280,30 @@ async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_m
         daemon.stop()
         await asyncio.gather(running, return_exceptions=True)
         await daemon.close()
+
+
+async def test_a_price_service_feeds_the_local_plan(tmp_path: Path) -> None:
+    start = datetime.fromtimestamp(WALL_S, UTC).replace(minute=0, second=0, microsecond=0)
+    starts = [int(start.timestamp()) + 3_600 * hour for hour in range(24)]
+    body = json.dumps({"unix_seconds": starts, "price": list(range(24)), "unit": "EUR / MWh"}).encode()
+    service = HttpServer(lambda _: Answer(body))
+    await service.start()
+    host = HostSettings(state_dir=str(tmp_path / "state"), socket="", tick_s=0.05, journal_sync="normal")
+    prices = PriceSettings(feed="energy-charts", zone="NL", url=f"http://127.0.0.1:{service.port}")
+    settings = Settings(small_site(), (), (), (), (), CloudSettings(), host, prices)
+    daemon = Daemon(settings, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
+    feeding = asyncio.create_task(_keep_healthy(daemon, daemon._clock))  # type: ignore[arg-type]
+    await daemon.start()
+    running = asyncio.create_task(daemon.run())
+    try:
+        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[1] is not None)
+        assert (await daemon._handlers()["plan"]({}))["plan"]["source"] == "local"
+    finally:
+        feeding.cancel()
+        daemon.stop()
+        await asyncio.gather(running, return_exceptions=True)
+        await daemon.close()
+        await service.stop()
 
 
 async def test_capacity_is_reckoned_from_the_last_tick_and_its_limits(tmp_path: Path) -> None:

@@ -98,12 +98,12 @@ class Daemon:
         self._behind = {e.id: e.contactor for e in self._site.evses if e.dead_man == "contactor" and e.id in self.ocpp.ports}
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
         self._prices = PriceFile(settings.prices)
-        self._price_feed = self._make_price_feed(settings)
         self._feeding: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._cloud_plan: Plan | None = None
         self._prices_seen_s = -LOOK_EVERY_S
         self.day = DayPlanner(self._site, settings.prices, self._pasts, self._tell_event, optimiser)
+        self._price_feed = self._make_price_feed(settings)
         self._orders = OperatorFile(self._state_dir / "operator.json")
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._control = ControlSocket(settings.host.socket, self._handlers())
