@@ -12,7 +12,7 @@ DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-confi
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim bench fuzz mutation deb apt-repo clean
+.PHONY: help setup demo test test-systemd check docs sim soak bench fuzz mutation deb apt-repo clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -64,6 +64,12 @@ docs: $(TESTS) ## the documentation as a site, in build/docs
 sim: setup ## the seeded night in virtual time
 	$(PY) -m sim run --scenario night --seed 7 --report out.json
 
+SEEDS ?= 100
+HOURS ?= 14
+PURE  ?= 2000
+soak: setup ## SEEDS drawn nights of HOURS hours, and PURE nights without protocols, on all cores
+	$(PY) -m sim soak --seeds $(SEEDS) --hours $(HOURS) --pure $(PURE)
+
 bench: $(TESTS) ## speed and memory, as ratios
 	$(PY) -m tests.bench
 
@@ -74,4 +80,4 @@ mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation
 
 clean: ## remove what was made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis mutants out.json
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis mutants out.json soak

@@ -1,4 +1,4 @@
-"""``python -m sim run|demo|serve``: play a scenario and report. ``--help`` of each command says the rest."""
+"""``python -m sim run|demo|serve|soak``: play a scenario and report. ``--help`` of each command says the rest."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from sim.runners.demo import SCALE, run_demo
 from sim.runners.report import as_text, kept
 from sim.runners.runner import run_scenario
 from sim.runners.serve import serve
+from sim.runners.soak import soak
 from sim.scenarios.mixed import mixed
 from sim.scenarios.night import night
 from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
@@ -50,6 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--scale", type=float, default=SCALE, help=f"times real time (default: {SCALE:g})")
     demo.add_argument("--every", type=float, default=5.0, help="real seconds between two tables (default: 5)")
     demo.set_defaults(do=lambda args: run_demo(args.seed, args.scale, args.every))
+    many = commands.add_parser("soak", help="many drawn nights with faults on all cores; what fails is shrunk and kept as a file")
+    many.add_argument("--seeds", type=int, default=100, help="drawn nights with protocols (default: %(default)s)")
+    many.add_argument("--pure", type=int, default=2_000, help="drawn nights on the pure cycle (default: %(default)s)")
+    many.add_argument("--hours", type=float, default=14.0, help="length of a night with protocols (default: %(default)s)")
+    many.add_argument("--chargers", type=int, default=12, help="chargers of the depot (default: %(default)s)")
+    many.add_argument("--first", type=int, default=1, help="the first seed (default: %(default)s)")
+    many.add_argument("--jobs", type=int, default=0, help="processes at once (default: one a core)")
+    many.add_argument("--out", type=Path, default=Path("soak"), help="folder of the report and of failing scenarios")
+    many.set_defaults(do=lambda args: soak(args.seeds, args.pure, args.hours, args.chargers, args.jobs, args.out, args.first))
     alone = commands.add_parser("serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere")
     alone.add_argument("--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)")
     alone.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")

@@ -34,6 +34,9 @@ FEEDER_SOON: Final = (1.01, 5.0)
 FEEDER_AT_ONCE: Final = (1.10, 0.0)
 """(share of the limit, seconds). A gG fuse carries 110 % for many minutes: this is the operator's patience, not the fuse's."""
 
+BLINK_S: Final = 5.0
+"""A run with longer ticks than this is played in minutes: its controller sees a load two ticks late, as it may."""
+
 LATE_S: Final = 60.0
 """Who leaves this much before its time leaves early."""
 
@@ -145,6 +148,7 @@ class Checkers:
         self._kinds = {vehicle.id: kinds[vehicle.type] for vehicle in scenario.site.vehicles}
         self._traces: dict[str, _Trace] = {}
         self._day_out: dict[tuple[str, int], float] = {}
+        self._blink_s = 2.0 * scenario.tick_s if scenario.tick_s > BLINK_S else 0.0
         self._bad_since: float | None = None
         self._healthy_since = scenario.start_wall_s - scenario.enter_service_s
 
@@ -197,8 +201,9 @@ class Checkers:
             limit_w = feeder.import_limit_w if power_w >= 0 else feeder.export_limit_w
             way = "import" if power_w >= 0 else "export"
             other = "export" if power_w >= 0 else "import"
-            for share, grace_s in (FEEDER_SOON, FEEDER_AT_ONCE):
+            for share, patience_s in (FEEDER_SOON, FEEDER_AT_ONCE):
                 bad = abs(power_w) > share * limit_w + FLOW_W
+                grace_s = patience_s + self._blink_s
                 name = f"{share - 1:.0%}"
                 self.book.note(f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W")
                 self.book.note(f"feeder_{other}_{name}", feeder.id, wall_s, False, 0.0, 0.0, 0.0, "W")

@@ -65,7 +65,7 @@ class Overseer:
         self._effects = Effects(scenario)
         self._told: Told | None = None
         self._since_wall_s = scenario.start_wall_s
-        self._permits: dict[str, deque[tuple[float, float, float]]] = {evse.id: deque() for evse in scenario.site.evses}
+        self._permits: dict[str, deque[tuple[float, float, float, bool]]] = {evse.id: deque() for evse in scenario.site.evses}
         self._taken: dict[tuple[str, int], float] = {}
         self._soc: dict[str, float] = {}
         self._memory_s = SETTLED_S + 2 * scenario.tick_s
@@ -81,7 +81,7 @@ class Overseer:
         self._look_at_ramps(before, told)
         for evse, permit in told.permits.items():
             kept = self._permits[evse]
-            kept.append((told.wall_s, permit.least_w, permit.most_w))
+            kept.append((told.wall_s, permit.least_w, permit.most_w, permit.renew))
             while kept and kept[0][0] < told.wall_s - self._memory_s:
                 kept.popleft()
         for event in told.events:
@@ -139,6 +139,8 @@ class Overseer:
         if not lately or wall_s - max(self._session_wall_s[evse.id], self._since_wall_s) < SETTLING_S:
             return
         least_w, most_w = min(each[1] for each in lately), max(each[2] for each in lately)
+        if not all(each[3] for each in lately) or self._effects.any_at(evse.id, wall_s, SETTLING_S):
+            most_w = max(most_w, evse.fallback_w)  # without a lease, refused or not renewed, the default rules: it is counted so
         slack_w = COMMAND_W + COMMAND_SHARE * max(abs(least_w), abs(most_w))
         sound = not self._effects.any_at(evse.id, wall_s, SETTLING_S) and not self._effects.is_dark(wall_s)
         off_w = max(charger.command_w - most_w, least_w - charger.command_w)

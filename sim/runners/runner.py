@@ -4,9 +4,9 @@ import asyncio
 import gc
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -25,8 +25,10 @@ from sim.world.depot import Depot
 OCPP_PORT = 8081
 """On the virtual network only."""
 
-SILENCE = logging.CRITICAL
-"""Above every line that is logged."""
+
+def _nothing(_logger: Any, _method: str, _event: MutableMapping[str, Any]) -> NoReturn:
+    """A processor that lets no line through."""
+    raise structlog.DropEvent
 
 
 def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bool = True) -> dict[str, Any]:
@@ -47,7 +49,10 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     if (state_dir / "journal.db").exists():
         raise FileExistsError(f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal")
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(SILENCE if quiet else logging.INFO))
+    level = logging.CRITICAL if quiet else logging.INFO
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    if quiet:
+        structlog.configure(processors=[_nothing])
     gc.freeze()
     try:
         with serial_in_memory():

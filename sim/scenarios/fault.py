@@ -76,11 +76,11 @@ SiteFault = Literal["load", "pack_c"]
 
 FaultKind = Literal[StationFault, MeterFault, ContactFault, ControllerFault, CloudFault, SiteFault]
 
-STATION: Final[frozenset[str]] = frozenset(get_args(StationFault))
-METER: Final[frozenset[str]] = frozenset(get_args(MeterFault))
-CONTACT: Final[frozenset[str]] = frozenset(get_args(ContactFault))
-CONTROLLER: Final[frozenset[str]] = frozenset(get_args(ControllerFault))
-CLOUD: Final[frozenset[str]] = frozenset(get_args(CloudFault))
+STATION: Final[frozenset[FaultKind]] = frozenset(get_args(StationFault))
+METER: Final[frozenset[FaultKind]] = frozenset(get_args(MeterFault))
+CONTACT: Final[frozenset[FaultKind]] = frozenset(get_args(ContactFault))
+CONTROLLER: Final[frozenset[FaultKind]] = frozenset(get_args(ControllerFault))
+CLOUD: Final[frozenset[FaultKind]] = frozenset(get_args(CloudFault))
 
 EVERYBODY: Final = "*"
 

@@ -10,7 +10,7 @@ from sim.world.physics import Charger
 from v2g_edge.model.site import Feeder, Site
 
 MAX_STEP_S = 1.0
-"""Longest stretch integrated at once: ramps take a few seconds."""
+"""Longest stretch integrated at once, unless a run says otherwise: ramps take a few seconds."""
 
 
 class Disturbance(Struct, frozen=True):
@@ -83,6 +83,7 @@ class Depot:
         self.export_wh: dict[str, float] = {feeder.id: 0.0 for feeder in site.feeders}
         self.watchers: list[Callable[[Depot, float], None]] = []
         self.extra_w: dict[str, float] = {}
+        self.max_step_s = MAX_STEP_S
         self._loads = loads
         self._parents = _leaves_first(site.feeders)
         self._sum()
@@ -90,7 +91,7 @@ class Depot:
     def advance(self, wall_s: float) -> None:
         """Bring everything to ``wall_s``. Going back, or nowhere, does nothing."""
         while wall_s - self.wall_s > 1e-9:
-            dt_s = min(MAX_STEP_S, wall_s - self.wall_s)
+            dt_s = min(self.max_step_s, wall_s - self.wall_s)
             hz = self.grid.frequency_hz(self.wall_s)
             for charger in self.chargers.values():
                 charger.hz = hz
