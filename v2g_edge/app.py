@@ -17,7 +17,7 @@ from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.session import CloudSession
-from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
+from v2g_edge.cycle import Cycle, Memory, Outcome, careful, restarted
 from v2g_edge.dayplan import LOOK_EVERY_S, DayPlanner
 from v2g_edge.decider import Decider
 from v2g_edge.departure.charging_power import powers_of
@@ -47,6 +47,9 @@ from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, described, guarded, keep, report
 
 log = structlog.get_logger()
+
+HOUSEKEEPING_S: Final = 5.0
+"""Between two looks at what the disk or the control socket refused."""
 
 EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
@@ -110,6 +113,8 @@ class Daemon:
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._not_kept: dict[str, str] = {}
 
     async def start(self) -> None:
         """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the control socket."""
@@ -120,9 +125,7 @@ class Daemon:
             self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
         )
         self.state.operator = self._orders.load()
-        memory = self._journal.last_memory()
-        if memory is not None:
-            self.state.memory = restarted(msgspec.msgpack.decode(memory, type=Memory), self._site, self._clock.now_s())
+        self.state.memory = self._restored(self._journal)
         await self.ocpp.start()
         await self.modbus.start()
         await self._cloud.start()
@@ -130,9 +133,56 @@ class Daemon:
         if self._price_feed is not None:
             self._price_feed.load()
             self._feeding = keep("price feed", self._price_feed.run)
-        await self._control.start()
+        if self._orders.fault:
+            self._tell_not_kept("operator.json", f"{self._orders.fault} A stop is taken to stand: `v2g-edge release` ends it.")
+        await self._keep_books()
+        self._housekeeping = keep("housekeeping", self._keep_house)
         await self._monitor.start()
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
+
+    def _restored(self, journal: Journal) -> Memory:
+        """The memory of the process before; the most careful one where there was one and it is lost (rule 13)."""
+        now_s, lost = self._clock.now_s(), False
+        for body in journal.last_memories():
+            try:
+                return restarted(msgspec.msgpack.decode(body, type=Memory), self._site, now_s)
+            except Exception as error:  # noqa: BLE001 - a memory of any age and state
+                lost = True
+                self._tell_not_kept("memory", f"a memory of the last run cannot be used: {described(error)}")
+        if lost or journal.faults:
+            self._tell_not_kept("memory", "what was known of latches and of today's discharge is lost: no export today")
+            return careful(self._site, now_s, self._clock.wall_s())
+        return Memory()
+
+    async def _keep_house(self) -> None:
+        """Every few seconds, beside the ticks."""
+        while True:
+            await self._clock.sleep_s(HOUSEKEEPING_S)
+            await self._keep_books()
+
+    async def _keep_books(self) -> None:
+        """Listen on the control socket, write the orders that the disk refused, and tell what is the matter with the journal."""
+        try:
+            await self._control.start()
+        except OSError as error:
+            self._tell_once("control socket", f"nobody can ask or order: {error}; tried again")
+        if unsaved := await asyncio.to_thread(self._orders.save_again):
+            self._tell_once("operator.json", f"the standing orders act and are not on the disk: {unsaved}; tried again")
+        if fault := self.ocpp.store_fault():
+            self._tell_once("ocpp.sqlite", fault)
+        faults = self._journal.faults if self._journal is not None else ()
+        while faults:
+            self._tell_not_kept("journal", faults.popleft())
+
+    def _tell_once(self, subject: str, text: str) -> None:
+        """Again only when it has changed."""
+        if self._not_kept.get(subject) != text:
+            self._not_kept[subject] = text
+            self._tell_not_kept(subject, text)
+
+    def _tell_not_kept(self, subject: str, text: str) -> None:
+        """A file of ours cannot be read or written; control goes on."""
+        self._tell_event(Event("state_not_kept", "alarm", subject, text, self._clock.wall_s()))
 
     async def run(self) -> None:
         """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design 4.1)."""
@@ -168,6 +218,9 @@ class Daemon:
         await asyncio.gather(*ending, return_exceptions=True)
         await self._monitor.stop()
         await self.day.stop()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()

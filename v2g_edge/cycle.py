@@ -3,10 +3,12 @@
 from msgspec import Struct
 
 from v2g_edge.departure.charging_power import powers_of
+from v2g_edge.envelope.facts import DAY_S
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
 from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
 from v2g_edge.model.event import Event
+from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
@@ -30,6 +32,18 @@ def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
     if len(memory.envelope.evses) != len(site.evses):
         return Memory()
     return Memory(restart_envelope(memory.envelope, now_s, site.safety.lease_s))
+
+
+def careful(site: Site, now_s: float, wall_s: float) -> Memory:
+    """The memory of a process whose predecessor's was lost: what is not known is assumed to act.
+
+    Every outlet counts at its rating for one lease, and what may be taken of each vehicle today counts as taken: charging
+    goes on, and export returns with the next day by itself.
+    """
+    until_s = now_s + site.safety.lease_s
+    evses = tuple(EvseMemory(lease_until_s=until_s, most_w=e.max_charge_w, least_w=-e.max_discharge_w) for e in site.evses)
+    taken_pct = {vehicle.id: 100.0 for vehicle in site.vehicles}
+    return Memory(EnvelopeMemory(now_s, evses=evses, day=int(wall_s // DAY_S), taken_pct=taken_pct))
 
 
 class Outcome(Struct, frozen=True):

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tests.depot import healthy, plugged, small_site
 from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
-from v2g_edge.host.journal import KEY_EVERY, WAITING_MAX, Journal, JournalError, JournalReader
+from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal, JournalError, JournalReader
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.snapshot import Snapshot
 
@@ -66,9 +66,9 @@ async def test_reading_starts_at_the_key_record_before_the_wanted_time(tmp_path:
 async def test_a_restart_is_a_new_run_that_starts_with_a_key_record_and_the_last_memory(tmp_path: Path) -> None:
     written = await _write(tmp_path / "j.db", 5)
     journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
-    memory = journal.last_memory()
+    memory, beside = journal.last_memories()
     await journal.close()
-    assert memory is not None
+    assert memory == beside, "in the journal, and in a file of its own"
     assert msgspec.msgpack.decode(memory, type=Memory) == written[-1][1].memory
     await _write(tmp_path / "j.db", 5, first=10)
     ticks = list(JournalReader(tmp_path / "j.db").ticks())
@@ -98,13 +98,43 @@ async def test_a_disk_that_does_not_keep_up_costs_records_and_says_so(tmp_path: 
     await journal.close()
 
 
-def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_journal_is_set_aside_by_name_and_a_new_one_begins(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are not the ticks you are looking for " * 40)
     with pytest.raises(JournalError, match=r"notes\.txt"):
-        Journal.open(path, SITE, "test", sync="full", keep_days=1.0)
-    with pytest.raises(JournalError, match=r"notes\.txt"):
         JournalReader(path)
+    journal = Journal.open(path, SITE, "test", sync="full", keep_days=1.0)
+    assert "notes.txt.broken" in journal.faults[0]
+    await journal.close()
+    assert (tmp_path / "notes.txt.broken").read_text().startswith("these are not")
+    assert list(JournalReader(path).ticks()) == []
+
+
+async def test_a_full_disk_keeps_the_ticks_waiting_and_none_is_lost_when_it_has_room_again(tmp_path: Path) -> None:
+    """SQLite's own limit of pages plays the full disk."""
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=1.0)
+    outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
+
+    async def tick(seq: int) -> None:
+        journal.record(replace(healthy(SITE), seq=seq), None, outcome.permits, (), memory_before=Memory(), memory_after=Memory())
+        while journal._writing is not None and not journal._writing.done():  # noqa: ASYNC110 - the executor has no event
+            await asyncio.sleep(0.001)
+
+    await tick(1)
+    assert journal._db is not None
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    last = 1
+    while not journal.faults and last < 200:
+        last += 1
+        await tick(last)
+    assert "full" in journal.faults[0]
+    assert not (tmp_path / "j.db.broken").exists(), "a full disk is no damage"
+    for seq in range(last + 1, last + REOPEN_EVERY + 2):
+        await tick(seq)
+    await journal.close()
+    assert [tick.snapshot.seq for tick in JournalReader(tmp_path / "j.db").ticks()] == list(range(1, last + REOPEN_EVERY + 2))
+    assert (journal.lost, len(journal.faults)) == (0, 1)
 
 
 WRITER = """

@@ -15,14 +15,13 @@ def test_a_new_site_has_no_orders(tmp_path: Path) -> None:
     assert OperatorFile(tmp_path / "operator.json").load() == Operator()
 
 
-def test_a_file_that_cannot_be_read_is_a_stop(tmp_path: Path) -> None:
+def test_orders_that_cannot_be_read_are_taken_for_a_stop_and_told(tmp_path: Path) -> None:
     path = tmp_path / "operator.json"
     for garbage in (b"", b"{", b"[]", b'{"stop": 7}', b"\xff\xfe"):
         path.write_bytes(garbage)
-        assert OperatorFile(path).load().stop
-    path.unlink()
-    path.mkdir()
-    assert OperatorFile(path).load().stop
+        orders = OperatorFile(path)
+        assert orders.load().stop
+        assert "operator.json" in orders.fault
 
 
 def test_a_torn_write_leaves_the_old_orders(tmp_path: Path) -> None:
@@ -30,3 +29,14 @@ def test_a_torn_write_leaves_the_old_orders(tmp_path: Path) -> None:
     orders.save(Operator(export_hold=True))
     (tmp_path / "operator.new").write_bytes(b'{"st')
     assert orders.load() == Operator(export_hold=True)
+
+
+def test_outside_case_b3_what_could_not_be_kept_is_said_and_kept_as_soon_as_the_disk_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    orders = OperatorFile(tmp_path / "state" / "operator.json")
+    assert "state" in orders.save(Operator(stop=True))
+    assert orders.save_again()
+    (tmp_path / "state").unlink()
+    assert orders.save_again() == ""
+    assert OperatorFile(tmp_path / "state" / "operator.json").load() == Operator(stop=True)
+    assert orders.save_again() == "", "nothing is left to write"

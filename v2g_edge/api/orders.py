@@ -1,5 +1,6 @@
-"""``operate``: standing orders of a person. They are on disk before the answer."""
+"""``operate``: standing orders of a person. They act at once; the answer says whether they are on the disk too."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ class OrdersApi:
         self._wake = wake
 
     async def operate(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Keep the orders, then act on them at the next tick."""
+        """Act on the orders at the next tick, and keep them."""
         allowed = {"stop": bool, "export_hold": bool, "acknowledge": str}
         wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
         if wrong or not params:
@@ -36,11 +37,12 @@ class OrdersApi:
             stop=params.get("stop", standing.stop),
             export_hold=params.get("export_hold", standing.export_hold),
         )
-        self._file.save(orders)
+        # In force first, then on the disk: a full disk may cost the order its life after a restart, never its effect now.
         self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
-        log.warning("operator_order", **params)
         self._wake()
-        return {"stop": orders.stop, "export_hold": orders.export_hold}
+        log.warning("operator_order", **params)
+        not_kept = await asyncio.to_thread(self._file.save, orders)
+        return {"stop": orders.stop, "export_hold": orders.export_hold, "not_kept": not_kept}
 
     def _check_clear(self, latch: str) -> None:
         """Refuse to clear a latch that does not act or whose cause lasts: the person must not believe that it is cleared."""

@@ -75,8 +75,12 @@ class Outbox:
 
     def kept_plan(self) -> tuple[int, bytes] | None:
         """Revision and payload of the last plan taken, None before the first."""
-        row = self._db.execute("SELECT revision, payload FROM plan").fetchone()
-        return (int(row[0]), bytes(row[1])) if row else None
+        try:
+            row = self._db.execute("SELECT revision, payload FROM plan").fetchone()
+            return (int(row[0]), bytes(row[1])) if row else None
+        except (sqlite3.Error, TypeError, ValueError) as fault:
+            log.error("outbox_read_failed", fault=str(fault))
+            return None
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -84,7 +88,17 @@ class Outbox:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open or make the file. One that is no database is set aside as ``….broken``: the depot works without its contents."""
+    """Open or make the file; without a disk that takes it, events wait in memory (rule 13)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _opened(path)
+    except (sqlite3.Error, OSError) as fault:
+        log.error("outbox_in_memory", path=str(path), fault=str(fault), effect="unsent events do not outlive a restart")
+        return _connect(":memory:")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """One that is no database is set aside as ``….broken``: the depot works without its contents."""
     try:
         return _connect(path)
     except sqlite3.DatabaseError as fault:
@@ -95,7 +109,7 @@ def _open(path: Path) -> sqlite3.Connection:
         return _connect(path)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path | str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=1.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")

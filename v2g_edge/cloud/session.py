@@ -99,7 +99,6 @@ class CloudSession:
         """Take up the kept plan if it still holds, and begin to connect. Returns at once, broker or not."""
         if self._task is not None or not self._settings.host:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._outbox = Outbox(self._path)
         kept = self._outbox.kept_plan()
         if kept is not None:

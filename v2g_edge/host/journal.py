@@ -7,6 +7,7 @@ a power cut costs at most the last tick.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import zlib
 from collections import deque
@@ -18,6 +19,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from v2g_edge.host.memoryfile import MemoryFile
+from v2g_edge.host.statefile import set_aside
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
@@ -40,6 +43,10 @@ KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1
 SWEEP_EVERY: Final = 3_600
 """Ticks between two deletions of what is older than the retention."""
 
+REOPEN_EVERY: Final = 30
+"""Ticks between two tries to open a journal that the disk refuses."""
+FAULTS_KEPT: Final = 16
+
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, version TEXT NOT NULL, site BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS ticks (
@@ -52,7 +59,7 @@ CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s
 
 
 class JournalError(Exception):
-    """The file is not a journal, or of a version that this program does not know; the message names the file."""
+    """The file is not a journal that can be read; the message names it."""
 
 
 class Record(Struct, frozen=True, array_like=True):
@@ -103,13 +110,26 @@ def _merged(old: tuple[State, ...], moved: tuple[tuple[int, State], ...]) -> tup
     return tuple(states[i] for i in range(len(states)))
 
 
-class Journal:
-    """A journal open for writing. All methods run on the loop's thread."""
+def _is_damage(error: Exception) -> bool:
+    """Whether the file is at fault, and a new one would help; a full or slow disk, or a second daemon, is none of that."""
+    text = str(error)
+    return isinstance(error, sqlite3.DatabaseError) and not any(word in text for word in ("full", "disk I/O", "locked"))
 
-    def __init__(self, db: sqlite3.Connection, run: int, keep_days: float) -> None:
-        self._db = db
-        self._run = run
+
+class Journal:
+    """A journal open for writing. All methods run on the loop's thread. No fault of file or disk ever leaves it (rule 13)."""
+
+    def __init__(
+        self, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"] = "full", keep_days: float = 30.0
+    ) -> None:
+        self._path = path
+        self._header = (version, msgspec.msgpack.encode(site))
+        self._sync = sync
         self._keep_s = keep_days * 86_400.0
+        self._db: sqlite3.Connection | None = None
+        self._run = 0
+        self._rests = 0
+        self._memory_file = MemoryFile(path.with_name("memory"))
         self._last: Snapshot | None = None
         self._last_plan: Plan | None = None
         self._last_permits: tuple[Permit, ...] = ()
@@ -121,26 +141,66 @@ class Journal:
         self._writing: asyncio.Future[None] | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self.lost = 0
+        self._told = ""
+        self.faults: deque[str] = deque(maxlen=FAULTS_KEPT)
+        """What went wrong with the file since this was last emptied, in words, for an alarm."""
 
     @classmethod
     def open(cls, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"], keep_days: float) -> "Journal":
-        """Open or make the file and begin a run. Raises ``JournalError`` for a file that is something else."""
-        db = _connect(path)
+        """Open or make the file and begin a run. A file that is something else is set aside; without any the ticks wait."""
+        journal = cls(path, site, version, sync=sync, keep_days=keep_days)
+        journal._open()
+        return journal
+
+    def _open(self) -> None:
+        """Begin a run in the file, or in a new one where this one cannot be used. Leaves ``_db`` None where the disk refuses."""
+        for attempt in ("first", "last"):
+            try:
+                self._db = self._begin_run()
+            except (sqlite3.Error, OSError) as error:
+                if attempt == "last" or not _is_damage(error) or not self._path.exists():
+                    self._tell(f"{self._path}: no journal can be written ({error}); the depot goes on without, and tries again")
+                    return
+                self._tell(f"{self._path}: not a journal that can be used ({error}); {set_aside(self._path)}, a new one begins")
+            else:
+                return
+
+    def _begin_run(self) -> sqlite3.Connection:
+        db = _connect(self._path)
         try:
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute(f"PRAGMA synchronous={'FULL' if sync == 'full' else 'NORMAL'}")
+            db.execute(f"PRAGMA synchronous={'FULL' if self._sync == 'full' else 'NORMAL'}")
             db.executescript(SCHEMA)
-            cursor = db.execute("INSERT INTO runs (version, site) VALUES (?, ?)", (version, msgspec.msgpack.encode(site)))
+            known = db.execute("SELECT id FROM runs WHERE id = ? AND version = ? AND site = ?", (self._run, *self._header))
+            if known.fetchone() is None:  # else our own run goes on, in the file that the disk takes again
+                self._run = db.execute("INSERT INTO runs (version, site) VALUES (?, ?)", self._header).lastrowid or 0
+                self._since_key = KEY_EVERY
             db.commit()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error:
             db.close()
-            raise JournalError(f"{path}: not a journal ({error}); move it away and start again") from error
-        return cls(db, int(cursor.lastrowid or 0), keep_days)
+            raise
+        return db
 
-    def last_memory(self) -> bytes | None:
-        """The memory after the last recorded tick of any run, or None in a new journal."""
-        row = self._db.execute("SELECT body FROM memory WHERE id = 1").fetchone()
-        return bytes(row[0]) if row else None
+    def _tell(self, text: str) -> None:
+        """Once, until something else is the matter."""
+        if text != self._told:
+            self._told = text
+            log.error("journal_fault", text=text)
+            self.faults.append(text)
+
+    def last_memories(self) -> list[bytes]:
+        """What was kept of the memory after the last tick of any run, newest first: in the journal, and in a file of its own."""
+        kept = []
+        try:
+            row = self._db.execute("SELECT wall_s, body FROM memory WHERE id = 1").fetchone() if self._db is not None else None
+            kept += [(float(row[0]), bytes(row[1]))] if row else []
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            self._tell(f"{self._path}: its memory cannot be read ({error})")
+        beside, fault = self._memory_file.load()
+        if fault:
+            self._tell(fault)
+        kept += [beside] if beside is not None else []
+        return [body for _, body in sorted(kept, key=lambda each: each[0], reverse=True)]
 
     def record(
         self,
@@ -204,37 +264,70 @@ class Journal:
         )
 
     def _drain(self) -> None:
-        """In the executor: write what waits, one commit for all of it."""
-        wall_s, memory = 0.0, b""
+        """In the executor: write what waits, one commit for all of it. What the disk refuses goes on waiting."""
+        if self._db is None:
+            self._rests += 1
+            if self._rests < REOPEN_EVERY:
+                return
+            self._rests = 0
+            self._open()
+        if self._db is None:
+            return
+        taken = list(self._waiting)
+        memory = next((after for *_, after in reversed(taken) if after), b"")
         try:
-            with self._db:
-                while self._waiting:
-                    wall_s, key, body, after = self._waiting.popleft()
-                    memory = after or memory
-                    self._db.execute(
-                        "INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", (self._run, wall_s, key, body)
-                    )
-                    self._since_sweep += 1
-                if memory:
-                    self._db.execute(KEEP_MEMORY, (wall_s, memory))
-                if self._since_sweep >= SWEEP_EVERY:
-                    self._since_sweep = 0
-                    self._db.execute("DELETE FROM ticks WHERE wall_s < ?", (wall_s - self._keep_s,))
+            self._write(self._db, taken, memory)
         except sqlite3.Error as error:
-            self.lost += 1
-            self._since_key = KEY_EVERY
-            log.error("journal_write_failed", error=str(error))
+            self._give_up(error)
+        else:
+            self._told = ""
+            for _ in taken:
+                self._waiting.popleft()
+            self._keep_memory(taken[-1][0] if taken else 0.0, memory)
+
+    def _write(self, db: sqlite3.Connection, taken: list[tuple[float, bool, bytes, bytes]], memory: bytes) -> None:
+        with db:
+            rows = [(self._run, wall_s, key, body) for wall_s, key, body, _ in taken]
+            db.executemany("INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", rows)
+            self._since_sweep += len(rows)
+            if memory:
+                db.execute(KEEP_MEMORY, (taken[-1][0], memory))
+            if self._since_sweep >= SWEEP_EVERY:
+                self._since_sweep = 0
+                db.execute("DELETE FROM ticks WHERE wall_s < ?", (taken[-1][0] - self._keep_s,))
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        """Close the file; a damaged one is set aside when it is opened next. Until then the ticks wait."""
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                db.close()
+        damaged = _is_damage(error)
+        mend = set_aside(self._path) + ", a new one begins" if damaged else "the depot goes on, the ticks wait for the disk"
+        self._tell(f"{self._path}: cannot be written ({error}); {mend}")
+        self._rests = REOPEN_EVERY if damaged else 0
+
+    def _keep_memory(self, wall_s: float, memory: bytes) -> None:
+        if memory:
+            try:
+                self._memory_file.save((wall_s, memory))
+            except OSError as error:
+                log.error("memory_not_kept", error=str(error))
 
     async def close(self) -> None:
         """Write what waits and close the file."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
-        if self._waiting:
-            await asyncio.get_running_loop().run_in_executor(None, self._drain)
         if self._newest is not None:
-            with self._db:
-                self._db.execute(KEEP_MEMORY, (self._newest[0], self._encoder.encode(self._newest[1])))
-        self._db.close()
+            wall_s, memory = self._newest[0], self._encoder.encode(self._newest[1])
+            self._rests = REOPEN_EVERY
+            await asyncio.get_running_loop().run_in_executor(None, self._drain)
+            if self._db is not None:
+                with contextlib.suppress(sqlite3.Error), self._db:
+                    self._db.execute(KEEP_MEMORY, (wall_s, memory))
+            self._keep_memory(wall_s, memory)
+        if self._db is not None:
+            self._db.close()
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

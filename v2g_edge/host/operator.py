@@ -3,30 +3,41 @@
 from pathlib import Path
 
 import msgspec
-import structlog
 
-from v2g_edge.host.statefile import write_atomically
+from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.snapshot import Operator
-
-log = structlog.get_logger()
 
 
 class OperatorFile:
-    """``operator.json`` in the state folder, written atomically. One that cannot be read counts as stop."""
+    """``operator.json`` in the state folder, in two copies. Where neither can be read, a stop is taken to stand."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = StateFile[Operator](path, msgspec.json.encode, msgspec.json.Decoder(Operator).decode)
+        self._unsaved: Operator | None = None
+        self.fault = ""
 
     def load(self) -> Operator:
-        """The standing orders; none where the file was never written."""
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Operator)
-        except FileNotFoundError:
-            return Operator()
-        except (OSError, msgspec.MsgspecError) as error:
-            log.error("operator_file_unreadable", file=str(self._path), error=str(error), consequence="operator stop")
-            return Operator(stop=True)
+        """The standing orders; none where the file was never written. ``fault`` says what could not be read."""
+        found = self._file.load()
+        self.fault = found.fault
+        if found.value is not None:
+            return found.value
+        return Operator(stop=True) if found.fault else Operator()
 
-    def save(self, operator: Operator) -> None:
-        """Replace the file; the new orders are on the disk when this returns. OSError where the disk refuses."""
-        write_atomically(self._path, msgspec.json.encode(operator))
+    def save(self, operator: Operator) -> str:
+        """Keep the orders on the disk. "" when they are there; else why not, and ``save_again`` tries again."""
+        self._unsaved = operator
+        return self.save_again()
+
+    def save_again(self) -> str:
+        """Write what could not be written before. "" when nothing is left to write."""
+        orders = self._unsaved
+        if orders is None:
+            return ""
+        try:
+            self._file.save(orders)
+        except OSError as error:
+            return str(error)
+        if self._unsaved is orders:
+            self._unsaved = None
+        return ""

@@ -1,6 +1,7 @@
 """The central system: listeners, links, and the stations behind them."""
 
 import asyncio
+import contextlib
 import http
 from collections.abc import Sequence
 from functools import partial
@@ -77,7 +78,8 @@ class CentralSystem:
         self._clock = clock
         self._state_dir = state_dir
         if state_dir is not None:
-            state_dir.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # the store says what cannot be written
+                state_dir.mkdir(parents=True, exist_ok=True)
         self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite", clock.wall_s)
         self._maintenance = Maintenance(listeners, stations, settings or OcppSettings(), clock, self._store, state_dir)
         self.links = {
@@ -129,6 +131,13 @@ class CentralSystem:
         """The TCP port of a listener, where the site file says 0."""
         port: int = next(iter(self._servers[index].sockets)).getsockname()[1]
         return port
+
+    def store_fault(self) -> str:
+        """Why transactions are not written to the disk, "" while they are. Tries again to write what could not be written."""
+        fault = self._store.fault
+        self._store.fault = ""
+        self._store.move_to_disk()
+        return fault or self._store.fault
 
     async def perform(self, station: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """An operation of ``operations`` at one station, or of ``maintenance`` at ``SITE``, for people.

@@ -7,6 +7,7 @@ Ended transactions are forgotten after ``KEPT_S``, and the pages they leave are 
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -85,15 +86,59 @@ class TransactionStore(Protocol):
         """Write what is left, at the end of a run."""
 
 
+_DISK: Final = ("full", "disk I/O", "locked")
+"""SQLite's words for a fault that a new file would not mend."""
+
+
+def _connect(path: Path | str, wall_s: int) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_SCHEMA)
+        db.execute(_FROM_BEFORE, (wall_s,))
+        db.execute("SELECT COUNT(*) FROM facts").fetchone()
+        db.execute("SELECT body FROM sessions WHERE ended = 0").fetchall()
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _made_way(path: Path) -> Path:
+    """Move the file aside as ``….broken``; its place is free then. OSError where it cannot be moved."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.replace(path.with_name(path.name + ".broken"))
+    return path
+
+
+def _in_memory_with(path: Path, wall_s: int) -> sqlite3.Connection:
+    """A store in memory that begins with what the file still gives to a reader."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    with contextlib.suppress(sqlite3.Error):
+        reader = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        reader.backup(db)
+        reader.close()
+    try:
+        db.executescript(_SCHEMA)
+        db.execute(_FROM_BEFORE, (wall_s,))
+    except sqlite3.Error:
+        db.close()
+        return _connect(":memory:", wall_s)
+    return db
+
+
 class SqliteStore:
-    """One SQLite file (WAL); ":memory:" for tests. ``wall_s`` tells UTC seconds."""
+    """One SQLite file (WAL); ":memory:" for tests. ``wall_s`` tells UTC seconds. It opens whatever became of the file."""
+
+    _in_memory = False
 
     def __init__(self, path: Path | str, wall_s: Callable[[], float]) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
-        self._db.execute(_FROM_BEFORE, (int(wall_s()),))
+        self._path = None if path == ":memory:" else Path(path)
+        self.fault = ""
+        """Why nothing is written to the file at present, in words; "" while all is well."""
+        self._db = self._opened(int(wall_s()))
         self._wall_s = wall_s
         self._ended: dict[str, int] = {}
         self._facts: dict[str, str] = {}
@@ -102,6 +147,44 @@ class SqliteStore:
         self._waiting: list[Callable[[sqlite3.Error | None], None]] = []
         self._encode = msgspec.json.Encoder().encode
         self._decoder = msgspec.json.Decoder(Session)
+
+    def _opened(self, wall_s: int) -> sqlite3.Connection:
+        """The file; a new one where it is damaged, which is then set aside; the memory where the disk takes neither (rule 13)."""
+        if self._path is None:
+            return _connect(":memory:", wall_s)
+        try:
+            return _connect(self._path, wall_s)
+        except sqlite3.Error as fault:
+            self.fault = f"{self._path}: cannot be used ({fault})"
+            damaged = not any(word in str(fault) for word in _DISK)
+        try:
+            if damaged:
+                db = _connect(_made_way(self._path), wall_s)
+                self.fault += f"; it is kept as {self._path.name}.broken, and transactions of before are not known"
+                return db
+        except (sqlite3.Error, OSError) as fault:
+            self.fault += f"; and not replaced ({fault})"
+        self.fault += "; transactions are kept in memory until the disk takes them"
+        self._in_memory = True
+        return _in_memory_with(self._path, wall_s)
+
+    def move_to_disk(self) -> bool:
+        """Write what is kept in memory for want of a disk; True when nothing is (any more)."""
+        if not self._in_memory or self._path is None or self._dirty:
+            return not self._in_memory
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                _made_way(self._path)
+            disk = sqlite3.connect(self._path, isolation_level=None)
+            self._db.backup(disk)
+            disk.execute("PRAGMA journal_mode = WAL")
+            disk.execute("PRAGMA synchronous = NORMAL")
+        except (sqlite3.Error, OSError) as fault:
+            self.fault = f"{self._path}: cannot be written ({fault}); transactions are kept in memory until it can"
+            return False
+        self._db.close()
+        self._db, self._in_memory, self.fault = disk, False, ""
+        return True
 
     def session(self, station: str, transaction: str) -> Session | None:
         """See ``TransactionStore``."""
