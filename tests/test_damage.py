@@ -19,6 +19,7 @@ from v2g_edge.host.notify import Watchdog
 from v2g_edge.model.settings import CloudSettings, HostSettings, Listener, PriceSettings, Settings
 from v2g_edge.model.snapshot import Operator
 
+PKI = ("pki/ca.key", "pki/ca.pem", "pki/issuers.pem", "passwords", "maps")
 FILES = ("journal.db", "ocpp.sqlite", "operator.json", "offers.json", "memory", "cloud.sqlite", "grid_events.log", "tokens.json")
 
 
@@ -91,6 +92,15 @@ async def test_outside_case_b5_damaged_record(name: str, how: str, tmp_path: Pat
         assert daemon.state.operator.stop
     if (state / "journal.db").is_file():
         assert any(tick.snapshot.operator.stop for tick in JournalReader(state / "journal.db").ticks())
+
+
+@pytest.mark.parametrize("how", ["random", "empty", "folder"])
+async def test_what_lies_in_the_state_folders_own_folders_keeps_no_tick_either(how: str, tmp_path: Path) -> None:
+    (tmp_path / "pki").mkdir()
+    for name in PKI:
+        damage(tmp_path / name, how)
+    async with ticking(tmp_path) as daemon:
+        assert daemon.state.last_tick().outcome.permits
 
 
 async def test_outside_case_b5_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:

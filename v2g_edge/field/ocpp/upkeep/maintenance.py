@@ -24,7 +24,7 @@ from v2g_edge.field.ocpp.upkeep.certificates import LOOK_S, Certificates
 from v2g_edge.field.ocpp.upkeep.rollouts import Rollouts
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
-from v2g_edge.tasks import keep
+from v2g_edge.tasks import guarded, keep
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Maintenance:
         self._renewals = Renewals(links, self._clock, self._renew_s)
         for link in links.values():
             link.on_message, link.amend = self._on_message, self._contracts.amend
-        self._find_authority()
+        guarded("the site's certificate authority", self._find_authority)  # damaged, it signs nothing; control goes on
         self._task = keep("ocpp maintenance", self._run)
 
     def _on_message(self, identity: str, action: str, payload: dict[str, Any]) -> None:
