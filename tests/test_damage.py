@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import os
+import random
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +20,7 @@ from v2g_edge.model.settings import CloudSettings, HostSettings, Listener, Price
 from v2g_edge.model.snapshot import Operator
 
 PKI = ("pki/ca.key", "pki/ca.pem", "pki/issuers.pem", "passwords", "maps")
+CHANCE = random.Random(13)
 FILES = ("journal.db", "ocpp.sqlite", "operator.json", "offers.json", "memory", "cloud.sqlite", "grid_events.log", "tokens.json")
 
 
@@ -57,7 +58,7 @@ def damage(path: Path, how: str) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     match how:
         case "random":
-            path.write_bytes(os.urandom(5_000))
+            path.write_bytes(CHANCE.randbytes(5_000))
         case "cut":
             path.write_bytes(data[: len(data) // 2])
         case "empty":
@@ -65,7 +66,7 @@ def damage(path: Path, how: str) -> None:
         case "head":
             path.write_bytes(b"\0" * 100 + data[100:])
         case "middle":
-            path.write_bytes(data[: len(data) // 3] + os.urandom(len(data) // 3) + data[2 * len(data) // 3 :])
+            path.write_bytes(data[: len(data) // 3] + CHANCE.randbytes(len(data) // 3) + data[2 * len(data) // 3 :])
         case "folder":
             path.unlink(missing_ok=True)
             path.mkdir()

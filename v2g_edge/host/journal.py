@@ -320,8 +320,9 @@ class Journal:
             await asyncio.wait([self._writing])
         if self._newest is not None:
             wall_s, memory = self._newest[0], self._encoder.encode(self._newest[1])
-            self._rests = REOPEN_EVERY
-            await asyncio.get_running_loop().run_in_executor(None, self._drain)
+            for _ in ("here", "in a new file, where this one turns out to be damaged"):
+                self._rests = REOPEN_EVERY
+                await asyncio.get_running_loop().run_in_executor(None, self._drain)
             if self._db is not None:
                 with contextlib.suppress(sqlite3.Error), self._db:
                     self._db.execute(KEEP_MEMORY, (wall_s, memory))
