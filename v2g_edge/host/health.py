@@ -114,7 +114,8 @@ def _disk(folder: Path) -> tuple[int, int] | None:
 
 def _size(folder: Path) -> int | None:
     try:
-        return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False))
+        with os.scandir(folder) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False))
     except OSError:
         return None
 
