@@ -171,7 +171,7 @@ async def test_outside_case_a13_each_long_lived_task_is_killed_once_and_comes_ba
     daemon = Daemon(settings, clock, Watchdog())
     await daemon.start()
     running = asyncio.create_task(daemon.run(), name="run")
-    names = {"pace", "modbus relay", "ocpp pings", "ocpp maintenance", "cloud", "monitor"}
+    names = {"pace", "modbus relay", "ocpp pings", "ocpp maintenance", "cloud", "monitor", "housekeeping"}
     try:
         await _until(lambda: clock.back >= names)
         kept = {task.get_name() for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "_keep"}
