@@ -1,7 +1,9 @@
 """One pure tick: (snapshot, plan, memory) → (permits, events, memory). The same inputs give the same outputs, bit for bit."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from v2g_edge.departure.admit_exports import lasting_rates
 from v2g_edge.departure.charging_power import powers_of
 from v2g_edge.envelope.facts import DAY_S
 from v2g_edge.envelope.memory import EnvelopeMemory
@@ -10,12 +12,13 @@ from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
-from v2g_edge.model.limits import Bound
+from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
+from v2g_edge.rules.doubts import announce_doubts
 from v2g_edge.rules.sharing import RulesMemory
 from v2g_edge.rules.wishes import propose_all
 
@@ -70,24 +73,29 @@ class Cycle:
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
         told = memory.envelope.departures
-        powers = powers_of(self._depot.frame.site, snapshot, told.draws)
+        frame = self._depot.frame
+        powers = powers_of(frame.site, snapshot, told.draws)
+        rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
+        drawn_w = {evse: min(rate_w, powers.drawn_w.get(evse, ANY_W)) for evse, rate_w in zip(frame.ids, rates_w, strict=True)}
         wishes, turns = propose_all(
-            self._depot.frame,
+            frame,
             snapshot,
             plan,
             dict(told.short),
             told.held,
             memory=memory.rules,
             bases_w=memory.envelope.live_w or None,
-            drawn_w=powers.drawn_w,
+            drawn_w=drawn_w,
             enough_w=powers.enough_w,
             said_w=powers.said_w,
+            caps_w=dict(zip(frame.ids, memory.envelope.caps_w, strict=False)),
         )
+        doubts, told_doubts = announce_doubts(frame, snapshot, memory.rules.doubts)
         decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,
-            events=decision.events,
-            memory=Memory(decision.memory, turns),
+            events=decision.events + doubts,
+            memory=Memory(decision.memory, replace(turns, doubts=told_doubts)),
             wishes=tuple(wishes.values()),
             bounds=decision.bounds,
             contactor=decision.contactor,

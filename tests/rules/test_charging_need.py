@@ -21,10 +21,29 @@ def test_energy_is_counted_at_the_grid_side() -> None:
     assert abs(need.energy_wh - 0.10 * 200_000.0 / 0.94) < 1e-6
 
 
-def test_an_unknown_departure_is_as_if_it_left_at_once() -> None:
+def test_a3_an_unknown_departure_or_capacity_is_a_doubt_and_no_need_of_nothing() -> None:
     need = need_of(EVSE, plugged("v", 0.0, 0.0, departure_wall_s=Unknown("not said")), BUS, 0.0)
     assert need is not None
-    assert need.latest_start_s < 0.0
+    assert (need.doubt, need.full_w) == ("departure", 50_000.0)
+    full = plugged("v", 0.0, 0.0, departure_wall_s=Unknown("not said"), soc_pct=Reading(100.0, 0.0))
+    need = need_of(EVSE, full, BUS, 0.0)
+    assert need is not None
+    assert need.doubt == "", "it lacks nothing"
+    for capacity in (Unknown("not said"), Reading(0.0, 0.0)):
+        need = need_of(EVSE, plugged("v", 0.0, 0.0, capacity_wh=capacity), None, 0.0)
+        assert need is not None
+        assert (need.doubt, need.full_w) == ("capacity", 50_000.0)
+
+
+def test_a17_the_wish_follows_the_types_curve() -> None:
+    def told_w(soc_pct: float) -> float:
+        need = need_of(EVSE, plugged("v", 0.0, 0.0, soc_pct=Reading(soc_pct, 0.0), target_soc_pct=Reading(100.0, 0.0)), BUS, 0.0)
+        assert need is not None
+        return need.full_w
+
+    assert told_w(50.0) == 50_000.0
+    assert 20_000.0 / EVSE.efficiency < told_w(99.9) < 26_000.0
+    assert told_w(98.0) > told_w(99.0)
 
 
 def test_an_unknown_soc_counts_as_empty() -> None:

@@ -11,6 +11,7 @@ from v2g_edge.departure.departures import Certificate, CertificateMemory, Depot,
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
+from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 HOLD_S: Final = 900.0
@@ -59,21 +60,28 @@ def restarted(memory: DepartureMemory) -> DepartureMemory:
 
 
 def admit_exports(
-    depot: Depot, snapshot: Snapshot, wished_w: list[float], reserved_w: tuple[float, ...], memory: DepartureMemory
+    depot: Depot,
+    snapshot: Snapshot,
+    wished_w: list[float],
+    reserved_w: tuple[float, ...],
+    memory: DepartureMemory,
+    rates_w: tuple[float, ...] = (),
 ) -> ExportVerdict:
     """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order of ``Site.evses``.
+    ``rates_w``: what each might be charged with at the last tick, the envelope's own number; () before the first.
 
     All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them, and a no ends every
     export there in this tick. So a lost reading can never make room for another outlet's export. Whom to hold back is told to the
     rules for the next tick.
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
+    fleet = _Fleet(reserved_w, lasting_rates(depot.frame.site, rates_w))
     exports_w = tuple(max(-power_w, 0.0) for power_w in wished_w)
     refused: dict[str, str] = {}
     held = memory.held if 0.0 <= memory.held_until_s - wall_s <= HOLD_S else ()
     memory = replace(memory, held=held)
     if any(exports_w):
-        asked = _ask(depot, snapshot, exports_w, reserved_w, memory)
+        asked = _ask(depot, snapshot, exports_w, fleet, memory)
         verdict = asked.verdict
         out = tuple(evse for evse, w in zip(ids, exports_w, strict=True) if w > 0.0 and verdict.bars(evse))
         refused = dict.fromkeys(out, _why(verdict))
@@ -86,11 +94,27 @@ def admit_exports(
         Event("export_refused", "warning", evse, why, wall_s) for evse, why in refused.items() if evse not in memory.refused
     ]
     if not 0.0 <= wall_s - memory.looked_s < LOOK_EVERY_S:
-        memory, told = _look(depot, snapshot, reserved_w, memory)
+        memory, told = _look(depot, snapshot, fleet, memory)
         events += told
     return ExportVerdict(
         refused, tuple(events), replace(memory, refused=tuple(refused), draws=watch(depot.frame, snapshot, memory.draws))
     )
+
+
+def lasting_rates(site: Site, rates_w: tuple[float, ...]) -> tuple[float, ...]:
+    """What each outlet charges with for hours: what it may now, and no more than its cooling loop carries in the mean."""
+    lasting = []
+    for i, evse in enumerate(site.evses):
+        share = site.safety.sustained_pct / 100.0 if evse.cooling_loop else 1.0
+        lasting.append(min(rates_w[i] if rates_w else ANY_W, max(evse.max_charge_w * share, evse.fallback_w)))
+    return tuple(lasting)
+
+
+class _Fleet(NamedTuple):
+    """What holds for the whole fleet at this tick: see ``Proposal.reserved_w`` and ``lasting_rates``."""
+
+    reserved_w: tuple[float, ...]
+    rates_w: tuple[float, ...]
 
 
 class _Asked(NamedTuple):
@@ -102,18 +126,19 @@ class _Asked(NamedTuple):
     rated: CertificateMemory
 
 
-def _ask(
-    depot: Depot, snapshot: Snapshot, exports_w: tuple[float, ...], reserved_w: tuple[float, ...], memory: DepartureMemory
-) -> _Asked:
+def _ask(depot: Depot, snapshot: Snapshot, exports_w: tuple[float, ...], fleet: _Fleet, memory: DepartureMemory) -> _Asked:
     """Both ways: as the vehicles were seen to draw, and as their plates say. What was seen can only take exports away.
 
     (Seen alone could allow more: of a vehicle that has become impossible the others need to leave less room.)
     """
     draws = present(memory.draws, snapshot)
-    most_w = tuple([ANY_W if draw is None else draw.most_w for draw in draws])
-    said_w = tuple([ANY_W if draw is None else draw.reported_w for draw in draws])
+    rates_w = fleet.rates_w
+    most_w = tuple([rate_w if draw is None else min(draw.most_w, rate_w) for draw, rate_w in zip(draws, rates_w, strict=True)])
+    said_w = tuple(
+        [rate_w if draw is None else min(draw.reported_w, rate_w) for draw, rate_w in zip(draws, rates_w, strict=True)]
+    )
     idle = frozenset(i for i, draw in enumerate(draws) if draw is not None and draw.idle)
-    proposal = Proposal(exports_w, depot.frame.site.safety.lease_s, reserved_w, most_w, idle=idle)
+    proposal = Proposal(exports_w, depot.frame.site.safety.lease_s, fleet.reserved_w, most_w, idle=idle)
     verdict, proof = certify(depot, snapshot, proposal, memory.certificate)
     if not verdict.others or most_w == said_w:
         return _Asked(verdict, proposal, proof, memory.rated)
@@ -125,13 +150,11 @@ def _ask(
     return _Asked(replace(verdict, feasible=not barred, barred=barred), proposal, proof, rated)
 
 
-def _look(
-    depot: Depot, snapshot: Snapshot, reserved_w: tuple[float, ...], memory: DepartureMemory
-) -> tuple[DepartureMemory, list[Event]]:
+def _look(depot: Depot, snapshot: Snapshot, fleet: _Fleet, memory: DepartureMemory) -> tuple[DepartureMemory, list[Event]]:
     """The fleet's departures without any export: who is in danger, and what of it is new since the last look."""
     ids, wall_s = depot.frame.ids, snapshot.wall_s
     alone = replace(memory, certificate=CertificateMemory(), rated=CertificateMemory())
-    verdict = _ask(depot, snapshot, (0.0,) * len(ids), reserved_w, alone).verdict
+    verdict = _ask(depot, snapshot, (0.0,) * len(ids), fleet, alone).verdict
     lacks_pct = [_lacks_pct(state.vehicle) for state in snapshot.evses]
     draws = present(memory.draws, snapshot)
     idle = tuple(evse for evse, draw, pct in zip(ids, draws, lacks_pct, strict=True) if draw and draw.idle and pct > IDLE_PCT)

@@ -20,8 +20,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec import Struct
 
+from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.reading import Reading, known_or
+from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurvePoint, Evse, VehicleType
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
@@ -134,10 +135,9 @@ def demand_of(
     """Read one vehicle at its worst. Wall time that is not synchronised makes every departure unknown."""
     departure, target, soc = vehicle.departure_wall_s, vehicle.target_soc_pct, vehicle.soc_pct
     departs_s = departure.value if isinstance(departure, Reading) and snapshot.clock_synced else ANY_W
-    # The type's capacity first: with either known, losing the other cannot make the need smaller.
-    capacity_wh = kind.capacity_wh if kind else known_or(vehicle.capacity_wh, ANY_W)
+    capacity_wh = capacity_of(vehicle, kind)
     full_w = max(full_w, 0.0)
-    if not isinstance(target, Reading) or capacity_wh == ANY_W:
+    if not isinstance(target, Reading) or capacity_wh is None:
         return Demand(i, full_w, (), 0.0, departs_s, ANY_W, 0.0, False)
     wh_per_pct = capacity_wh / 100.0 / evse.efficiency
     age_s = snapshot.now_s - soc.at_s if isinstance(soc, Reading) else -1.0

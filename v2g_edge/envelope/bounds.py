@@ -37,6 +37,15 @@ def room(bounds: list[Bound]) -> tuple[float, float]:
     return max([bound.min_w for bound in bounds]), min([bound.max_w for bound in bounds])
 
 
+def most_charge_w(bounds: list[Bound], without: frozenset[str]) -> float:
+    """The most that an outlet may be charged with by all its bounds but those of the rules ``without``.
+
+    This one number is what the rules wish at most and what the departures are proven with, so that the proof never counts on
+    power that is then not permitted.
+    """
+    return max(min([bound.max_w for bound in bounds if bound.rule not in without], default=ANY_W), 0.0)
+
+
 def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
     evse, vehicle, kind = o.evse, o.vehicle, o.kind
     if vehicle is None:

@@ -14,6 +14,8 @@ class EnvelopeMemory(Struct, frozen=True):
     """The whole. ``evses`` stand in the order of ``Site.evses``, ``meters`` of ``Site.meters``, ``bases`` of the tree's feeders,
     ``live_w`` the base loads that were reckoned with there.
 
+    ``caps_w``: what each outlet might be charged with at the last tick by all that concerns it alone (no feeder, no meter, no
+    grid), for the rules; ``rates_w``: the same without what passes by itself, for the proof of the departures.
     ``taken_pct`` is the SoC that discharge has taken out of each vehicle since the ``day`` (UTC, days since the epoch) began.
     """
 
@@ -29,6 +31,8 @@ class EnvelopeMemory(Struct, frozen=True):
     departures: admit_exports.DepartureMemory = admit_exports.DepartureMemory()
     day: int = 0
     taken_pct: dict[str, float] = {}
+    caps_w: tuple[float, ...] = ()
+    rates_w: tuple[float, ...] = ()
 
 
 def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeMemory:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from v2g_edge.departure.admit_exports import admit_exports
 from v2g_edge.departure.departures import Depot, depot_of
 from v2g_edge.envelope.baseload import hold_bases, live_bases
-from v2g_edge.envelope.bounds import collect_bounds, room
+from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, room
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
@@ -35,6 +35,12 @@ STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silen
 """While one of these acts on an outlet, its standing lease is not renewed (design 4.5)."""
 QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
 """The rows that make a charger count with more than it was permitted."""
+SHARED_RULES: Final = frozenset(
+    {row.id for row in ROWS if row.scope != "evse"} | {"feeder_import", "feeder_export", "no_vehicle"}
+)
+"""What concerns more than one outlet, or none."""
+PASSING_RULES: Final = SHARED_RULES | {"charger_silent", "charger_faulted", "quarantine", "sustained_load"}
+"""And what bounds an outlet for a while only: the proof looks hours ahead, and knows the mean that a cooling loop carries."""
 
 
 class Decision(NamedTuple):
@@ -59,7 +65,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     asked = _ask(frame, wishes)
     fleet = _fleet(context, verdict, asked, memory)
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in fleet.exposures)
-    kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures)
+    kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w)
     bounds = _bounds(context, verdict, fleet, kept.refused)
     permits = _permits(context, verdict, asked, bounds, site.safety.ramp_up_w_per_s * dt_s)
     told = [
@@ -79,6 +85,8 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         departures=kept.memory,
         day=memory.day,
         taken_pct=memory.taken_pct,
+        caps_w=tuple([most_charge_w(limits, SHARED_RULES) for limits in bounds]),
+        rates_w=tuple([most_charge_w(limits, PASSING_RULES) for limits in bounds]),
     )
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),

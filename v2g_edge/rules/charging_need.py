@@ -6,8 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.reading import Reading, known_or
+from v2g_edge.model.reading import Measured, Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState
 
@@ -24,7 +25,8 @@ TARGET_MARGIN_PCT: Final = 0.5
 class ChargingNeed(Struct, frozen=True, gc=False):
     """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from now (< 0: late).
 
-    ``full_w`` is the most it may be told: it may take more than was seen of it so far.
+    ``full_w`` is the most it may be told: it may take more than was seen of it so far. ``doubt`` says what is not known of it
+    ("" for nothing): then it is no need of nothing, but one that nobody can reckon with.
     """
 
     energy_wh: float
@@ -32,6 +34,12 @@ class ChargingNeed(Struct, frozen=True, gc=False):
     latest_start_s: float
     departs_in_s: float
     full_w: float
+    doubt: str = ""
+
+
+CURVE_ROOM: Final = 1.05
+CURVE_ROOM_W: Final = 1_000.0
+"""A wish goes so far beyond the type's curve: curves are means, packs differ by some percent, and a rise must be able to show."""
 
 
 def need_of(
@@ -43,7 +51,7 @@ def need_of(
     reserve_pct: float = 0.0,
     said_w: float = ANY_W,
 ) -> ChargingNeed | None:
-    """The need of the vehicle at ``evse``; None without a vehicle. Nobody said when or how much ⇒ as if it left at once, full.
+    """The need of the vehicle at ``evse``; None without a vehicle. What nobody said is a doubt, never a need of nothing.
 
     ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its target. ``said_w``:
     what it last said it takes, should it no longer say it: a lost report must not widen a wish.
@@ -51,19 +59,31 @@ def need_of(
     vehicle = state.vehicle
     if vehicle is None:
         return None
-    capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
+    capacity_wh = capacity_of(vehicle, kind)
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
     soc_pct, ceiling_pct = known_or(vehicle.soc_pct, 0.0), kind.max_soc_pct if kind else 100.0
     target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
     if reserve_pct > 0.0:
         target_pct = max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
     departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
-    if capacity_wh <= 0.0 or full_w <= 0.0:
+    if full_w <= 0.0:
         return ChargingNeed(0.0, 0.0, 0.0, departs_in_s, full_w)
+    if capacity_wh is None:
+        return ChargingNeed(0.0, 0.0, ANY_W, max(departs_in_s, 0.0), full_w, "capacity")
     lack_pct = max(min(target_pct + TARGET_MARGIN_PCT, 100.0) - soc_pct, 0.0)
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
     seconds = _seconds(evse, kind, capacity_wh, min(full_w, drawn_w), soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
-    return ChargingNeed(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, full_w)
+    told_w = min(full_w, _curve_w(evse, kind, vehicle.soc_pct))
+    if not isinstance(vehicle.departure_wall_s, Reading):
+        return ChargingNeed(energy_wh, seconds, ANY_W, 0.0, told_w, "departure" if lack_pct > 0.0 else "")
+    return ChargingNeed(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, told_w)
+
+
+def _curve_w(evse: Evse, kind: VehicleType | None, soc: Measured) -> float:
+    """What the type's curve leaves at this SoC (grid side), with some room; ANY_W where either is not known."""
+    if kind is None or not kind.charge_curve or not isinstance(soc, Reading):
+        return ANY_W
+    return max(_curve(kind.charge_curve, soc.value) / evse.efficiency * CURVE_ROOM + CURVE_ROOM_W, evse.min_charge_w)
 
 
 def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:

@@ -22,9 +22,13 @@ class Turn(Struct, frozen=True, array_like=True, gc=False):
 
 
 class RulesMemory(Struct, frozen=True):
-    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without having to."""
+    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without having to.
+
+    ``doubts``: what was said of vehicles of which something is not known (``doubts``).
+    """
 
     turns: dict[str, Turn] = {}
+    doubts: dict[str, str] = {}
 
 
 def charge_limit(frame: Frame, place: int, base_w: float) -> float:
@@ -40,9 +44,17 @@ def export_limit(frame: Frame, place: int) -> float:
 
 
 def share_power(
-    frame: Frame, asked: dict[str, Wish], bases_w: tuple[float, ...], memory: RulesMemory, now_s: float
+    frame: Frame,
+    asked: dict[str, Wish],
+    bases_w: tuple[float, ...],
+    memory: RulesMemory,
+    now_s: float,
+    doubtful: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base loads.
+
+    The ``doubtful`` (nobody knows what they need) get their fallback first, which fits every feeder by the proof at start, and
+    beyond it what all the others leave.
 
     The urgent (urgency ≥ 1) take what they need in the order of their urgency. The others share what is left evenly: each round
     everybody may take the same further amount until they have what they asked for or a feeder above them is full. Whose share is
@@ -52,26 +64,48 @@ def share_power(
     wishes = {place: asked[frame.ids[place]] for place in places}
     left_w = [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)]
     given = dict.fromkeys(places, 0.0)
-    above, evses = frame.tree.above, frame.site.evses
-    urgent = [place for place in places if wishes[place].power_w > 0.0 and wishes[place].urgency >= 1.0]
-    for place in sorted(urgent, key=lambda place: (-wishes[place].urgency, frame.ids[place])):
-        power_w = min(wishes[place].power_w, *(left_w[node] for node in above[place]))
-        if power_w >= evses[place].min_charge_w:
-            given[place] = power_w
-            for node in above[place]:
-                left_w[node] -= power_w
-    others = {place: wish.power_w for place, wish in wishes.items() if wish.power_w > 0.0 and wish.urgency < 1.0}
-    free_w = list(left_w)
-    _share_evenly(frame, others, left_w, given)
-    if any(0.0 < given[place] < evses[place].min_charge_w - ENOUGH_W for place in others):
-        given.update(_in_turns(frame, others, free_w, memory, now_s))
+    doubts = {place: w.power_w for place, w in wishes.items() if w.evse in doubtful and w.power_w > 0.0}
+    urgent = {p: w for p, w in wishes.items() if w.power_w > 0.0 and w.urgency >= 1.0 and p not in doubts}
+    others = {p: w.power_w for p, w in wishes.items() if w.power_w > 0.0 and p not in urgent and p not in doubts}
+    least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
+    _serve_one_by_one(frame, least_w, left_w, given)
+    ordered = sorted(urgent, key=lambda place: (-urgent[place].urgency, frame.ids[place]))
+    _serve_one_by_one(frame, {place: urgent[place].power_w for place in ordered}, left_w, given)
+    _serve_alike(frame, others, left_w, given, memory, now_s)
+    _serve_alike(frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left_w, given, memory, now_s)
     exports = {place: -wish.power_w for place, wish in wishes.items() if wish.power_w < 0.0}
     if exports:
         outs = dict.fromkeys(exports, 0.0)
         _share_evenly(frame, exports, [export_limit(frame, place) for place in range(len(bases_w))], outs)
         given.update({place: -power_w for place, power_w in outs.items()})
     shared = {w.evse: w if w.power_w == given[p] else Wish(w.evse, given[p], w.urgency, w.reason) for p, w in wishes.items()}
-    return shared, RulesMemory({frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in others})
+    return shared, RulesMemory({frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in (*others, *doubts)})
+
+
+def _serve_one_by_one(frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]) -> None:
+    """Each in this order as much as there is, or nothing where that is less than its minimum."""
+    for place, wish_w in wanted_w.items():
+        power_w = min(wish_w, *(left_w[node] for node in frame.tree.above[place]))
+        if power_w >= frame.site.evses[place].min_charge_w:
+            given[place] = power_w
+            for node in frame.tree.above[place]:
+                left_w[node] -= power_w
+
+
+def _serve_alike(
+    frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float], memory: RulesMemory, now_s: float
+) -> None:
+    """All alike, on top of what they have; in turns where that gives somebody less than its minimum."""
+    free_w, before_w = list(left_w), dict(given)
+    _share_evenly(frame, wanted_w, left_w, given)
+    if not any(0.0 < given[place] < frame.site.evses[place].min_charge_w - ENOUGH_W for place in wanted_w):
+        return
+    turns_w = _in_turns(frame, {place: w for place, w in wanted_w.items() if not before_w[place]}, free_w, memory, now_s)
+    left_w[:] = free_w
+    for place in wanted_w:
+        given[place] = before_w[place] + turns_w.get(place, 0.0)
+        for node in frame.tree.above[place]:
+            left_w[node] -= turns_w.get(place, 0.0)
 
 
 def _turn(memory: RulesMemory, evse: str, served: bool, now_s: float) -> Turn:

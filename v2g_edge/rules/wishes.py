@@ -34,6 +34,7 @@ def propose_all(
     drawn_w: Mapping[str, float] = NOBODY,
     enough_w: Mapping[str, float] = NOBODY,
     said_w: Mapping[str, float] = NOBODY,
+    caps_w: Mapping[str, float] = NOBODY,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides.
 
@@ -41,7 +42,8 @@ def propose_all(
     ``held``: outlets that should not export for a while, so that the others can. ``bases_w``: the feeders' base loads to reckon
     with, in the tree's order; the commissioned bounds by default. ``drawn_w``: what vehicles were seen to draw when they might
     have drawn more; ``enough_w``: what outlets may be told where a feeder is short, without their vehicles losing anything;
-    ``said_w``: what vehicles that no longer say it last said they take.
+    ``said_w``: what vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last tick
+    by all that concerns it alone: nobody keeps power free for a wish that cannot be permitted.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -58,9 +60,13 @@ def propose_all(
     for evse in short_wh.keys() & needs.keys():
         urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
+    for evse in caps_w.keys() & asked.keys():
+        if asked[evse].power_w > caps_w[evse]:
+            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
-    shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s)
+    doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
+    shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s, doubtful)
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
 
@@ -96,7 +102,7 @@ def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
-        if wanting.need.energy_wh > 0.0:
+        if wanting.need.energy_wh > 0.0 and not wanting.need.doubt:
             for node in frame.tree.above[wanting.place]:
                 below[node].append(wanting)
     for place, queue in enumerate(below):
@@ -149,8 +155,13 @@ def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
 
 
 def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> Wish:
-    """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks."""
+    """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks.
+
+    One of which something is not known charges with what is left: no plan can have reckoned with a need that nobody knows.
+    """
     need = wanted.need
+    if need.doubt:
+        return Wish(wanted.evse, need.full_w, 0.0, f"unknown_{need.doubt}")
     if need.energy_wh <= 0.0 and planned_w is None and not wanted.urgent:
         return Wish(wanted.evse, 0.0, 0.0, "idle")
     urgency = min(max(URGENT - need.latest_start_s / max(need.departs_in_s, 3600.0), 0.0), 10.0)
@@ -166,7 +177,7 @@ def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish]
     if slot.site_w is None:
         return
     named = {evse for evse, _ in slot.evse_w}
-    free = [w for w in needs.values() if w.evse not in named and not w.urgent]
+    free = [w for w in needs.values() if w.evse not in named and not w.urgent and not w.need.doubt]
     charging = slot.site_w >= 0.0
     weights = [w.need.energy_wh if charging else site.evses[w.place].max_discharge_w for w in free]
     total = sum(weights)

@@ -1,0 +1,54 @@
+"""What is not known of a vehicle, said once a session with its remedy: it charges all the same, but nobody can promise for it."""
+
+from typing import Final
+
+from v2g_edge.model.battery import capacity_of
+from v2g_edge.model.event import Event
+from v2g_edge.model.frame import Frame
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.snapshot import Snapshot, VehicleState
+
+SETTLED_S: Final = 120.0
+"""A station tells card, needs and first values within a minute of the plug; a doubt before that is no news."""
+
+Told = dict[str, str]
+"""By outlet: the session and what was said of it."""
+
+
+def announce_doubts(frame: Frame, snapshot: Snapshot, told: Told) -> tuple[tuple[Event, ...], Told]:
+    """Events for the doubts that are new since ``told``, and all that stand now."""
+    now: Told = {}
+    events = []
+    for evse, state in zip(frame.ids, snapshot.evses, strict=True):
+        vehicle = state.vehicle
+        if vehicle is None or snapshot.wall_s - vehicle.plugged_wall_s < SETTLED_S:
+            continue
+        text = _doubt(frame, vehicle)
+        if not text:
+            continue
+        now[evse] = f"{vehicle.session}: {text}"
+        if told.get(evse) != now[evse]:
+            events.append(Event("vehicle_unknown", "warning", evse, text, snapshot.wall_s))
+    return tuple(events), now
+
+
+def _doubt(frame: Frame, vehicle: VehicleState) -> str:
+    known = frame.known.get(vehicle.vehicle)
+    kind = frame.kinds.get(known.type) if known else None
+    missing, mend = [], []
+    if known is None:
+        name = f"vehicle {vehicle.vehicle!r}" if vehicle.vehicle else "the vehicle (no card, no name)"
+        missing.append(f"{name} is not in the site file")
+        mend.append("add it under vehicles")
+    if capacity_of(vehicle, kind) is None:
+        missing.append("its capacity")
+        mend.append("give its type a capacity_wh")
+    if not isinstance(vehicle.departure_wall_s, Reading):
+        missing.append("its departure")
+        mend.append("give it `departs`, or let its charger say it")
+    if not isinstance(vehicle.soc_pct, Reading):
+        missing.append("its SoC")
+        mend.append("let the station measure SoC, or count on energy")
+    if not missing:
+        return ""
+    return f"not known: {', '.join(missing)}; it charges with what the others leave. Mend: {', '.join(mend)}"
