@@ -87,7 +87,7 @@ def _clock(arguments: argparse.Namespace) -> ClockPort:
 
 def _optimiser(settings: Settings) -> Child | None:
     """The optimiser's process, where there are prices and its solver is installed."""
-    wanted = settings.prices.file and settings.prices.planner == "optimiser"
+    wanted = (settings.prices.file or settings.prices.feed) and settings.prices.planner == "optimiser"
     return worker(settings.site, settings.prices) if wanted and importlib.util.find_spec("highspy") else None
 
 
