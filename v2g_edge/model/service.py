@@ -1,0 +1,63 @@
+"""What a site has sold or must heed beyond its own departures: services, and limits from outside."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+ServiceKind = Literal[
+    "fcr",
+    "fcr_n",
+    "fcr_d_up",
+    "fcr_d_down",
+    "dc",
+    "dm",
+    "dr",
+    "regulation",
+    "demand_response",
+    "peak_shaving",
+    "arbitrage",
+    "zero_import",
+    "zero_export",
+    "backup",
+    "limit",
+]
+
+
+class Service(Struct, frozen=True):
+    """One service of ``[[services]]``. ``power_w`` is what is sold each way that its kind has (peak shaving: the target).
+
+    ``from_clock`` … ``until_clock`` ("HH:MM", local; "" and "": always) on ``days``. Lower ``priority`` goes first. It arms only
+    with a contract, a meter that resolves it and a measured response that is fast enough (``rules.services.arming``).
+    """
+
+    id: str
+    kind: ServiceKind
+    power_w: float = 0.0
+    energy_h: float = 0.0
+    priority: int = 100
+    contract: bool = False
+    response_s: float = 0.0
+    from_clock: str = ""
+    until_clock: str = ""
+    days: Literal["all", "weekdays", "weekends"] = "all"
+
+
+class CapacityLimit(Struct, frozen=True):
+    """A limit from outside on the connection: a network operator's dimming, a capacity contract, a programme's event.
+
+    ``power_w`` ≥ 0 in ``direction``; ``until_wall_s`` 0: until it is withdrawn. ``fallback_w`` holds when its source is silent.
+    """
+
+    direction: Literal["import", "export"]
+    power_w: float
+    from_wall_s: float
+    until_wall_s: float
+    source: str
+    fallback_w: float | None = None
+
+
+class Signal(Struct, frozen=True):
+    """What an outside controller asks, −1 to 1 of the power sold (+ is up: less import), as of ``at_s`` (monotonic)."""
+
+    value: float
+    at_s: float

@@ -1,0 +1,1 @@
+"""Grid services: one pure file each, listed in ``registry``. + is up: less import, more export."""

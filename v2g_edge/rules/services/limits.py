@@ -1,0 +1,41 @@
+"""Limits from outside on the connection: the strictest at each instant counts, and zero import and export are limits too."""
+
+from collections.abc import Iterable
+
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.service import CapacityLimit, Service
+
+
+def acts(limit: CapacityLimit, wall_s: float) -> bool:
+    """Whether it holds at ``wall_s``."""
+    return limit.from_wall_s <= wall_s and (limit.until_wall_s <= 0.0 or wall_s < limit.until_wall_s)
+
+
+def strictest(limits: Iterable[CapacityLimit], direction: str, wall_s: float) -> tuple[float, str]:
+    """(W, source) of the tightest limit that acts; ANY_W and "" without one. A limit that is no number counts as 0."""
+    found = [
+        (limit.power_w if limit.power_w >= 0.0 else 0.0, limit.source)
+        for limit in limits
+        if limit.direction == direction and acts(limit, wall_s)
+    ]
+    return min(found, default=(ANY_W, ""))
+
+
+def dimmed_w(devices: int, *, simultaneity: float | None = None) -> float:
+    """What § 14a EnWG leaves ``devices`` charge points behind one energy manager: 4.2 kW, and a share of it for each further.
+
+    ``simultaneity``: the network operator's own factor; without one 0.8 for two devices, 0.05 less for each more, at least 0.45.
+    """
+    if devices <= 0:
+        return 0.0
+    factor = max(0.8 - 0.05 * (devices - 2), 0.45) if simultaneity is None else simultaneity
+    return 4_200.0 + (devices - 1) * factor * 4_200.0
+
+
+def zero_limits(services: Iterable[Service]) -> tuple[CapacityLimit, ...]:
+    """Zero import and zero export as limits of the site's own."""
+    return tuple(
+        CapacityLimit("import" if each.kind == "zero_import" else "export", 0.0, 0.0, 0.0, each.id)
+        for each in services
+        if each.kind in {"zero_import", "zero_export"} and each.contract
+    )
