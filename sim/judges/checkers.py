@@ -20,6 +20,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sim.judges.effects import Effects
 from sim.judges.oracle import SOC_SLACK_PCT, Stay, prospects
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
@@ -139,6 +140,8 @@ class Checkers:
     def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
         self.book = Book()
         self._stays: dict[str, Stay] = {}
+        effects = Effects(scenario)
+        self._onsets = {evse.id: effects.onsets_wall_s(evse.id) for evse in scenario.site.evses}
         self._past: list[tuple[Stay, float, float]] = []
         self._settled: list[Departure] = []
         self._scenario = scenario
@@ -156,7 +159,7 @@ class Checkers:
         """A vehicle was plugged in: the oracle will need it as it is now."""
         if charger.battery is not None:
             self._traces[visit.evse] = _Trace(charger.battery)
-            self._stays[visit.evse] = Stay(visit, wall_s, copy.deepcopy(charger))
+            self._stays[visit.evse] = Stay(visit, wall_s, copy.deepcopy(charger), [])
 
     def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
         """A vehicle was unplugged."""
@@ -194,6 +197,15 @@ class Checkers:
         for charger in depot.chargers.values():
             if charger.battery is not None:
                 self._look_at_charger(charger, charger.battery, wall_s)
+                self._note_onsets(charger.evse.id, charger.battery, wall_s)
+
+    def _note_onsets(self, evse: str, battery: Battery, wall_s: float) -> None:
+        """What is in the vehicle as a fault of its outlet begins."""
+        onsets, stay = self._onsets[evse], self._stays.get(evse)
+        while onsets and onsets[0] <= wall_s:
+            began_wall_s = onsets.pop(0)
+            if stay is not None and began_wall_s >= stay.arrived_wall_s:
+                stay.onsets.append((began_wall_s, battery.soc_pct))
 
     def _look_at_feeders(self, depot: Depot, wall_s: float) -> None:
         for feeder in self._scenario.site.feeders:

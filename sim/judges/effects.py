@@ -68,6 +68,11 @@ class Effects:
                 rating_w = min(rating_w, fault.value)
         return rating_w
 
+    def onsets_wall_s(self, evse: str) -> list[float]:
+        """When faults began after which the outlet is owed less, earliest first."""
+        own = OWN_FALLBACK.keys() | OWN_NOTHING.keys() | {"underdraw"}
+        return sorted(fault.start_wall_s for fault in self._own[evse] if fault.kind in own)
+
     def takes_its_rating(self, evse: str, wall_s: float) -> bool:
         """Whether nobody can prove that it draws less than it can."""
         return any(fault.kind in TAKES_ITS_RATING and _within(fault, OWN_FALLBACK, wall_s) for fault in self._own[evse])

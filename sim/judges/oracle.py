@@ -1,8 +1,10 @@
 """Which departures were physically possible, with the faults that were played: a depot charged by somebody who knows everything.
 
-The oracle plays all stays again with physics of its own copy: from plug-in on each vehicle charges with all that its pack, its
-outlet and the feeders leave, who has least time to spare first, never discharging, and with what the faults leave possible
-(``sim.judges.effects``). It grants the product ``CONTROL_SHARE`` of the feeders and ``Scenario.allowed_late_s`` at plug-in.
+The oracle plays all stays again with physics of its own copy: from plug-in on each vehicle charges with all that its
+pack, its outlet and the feeders leave, who has least time to spare first, never discharging, and with what the faults
+leave possible (``sim.judges.effects``). It does not foresee what will befall one outlet: when such a fault begins, it has
+no more in the vehicle than the product had, which may wait for a cheaper hour as long as there is time. It grants the
+product ``CONTROL_SHARE`` of the feeders and ``Scenario.allowed_late_s`` at plug-in.
 """
 
 import copy
@@ -28,11 +30,15 @@ LATE_LEAVING_S: Final = 1.0
 
 
 class Stay(Struct):
-    """A vehicle as it arrived: ``charger`` is a copy of the outlet with its pack at that moment."""
+    """A vehicle as it arrived: ``charger`` is a copy of the outlet with its pack at that moment.
+
+    ``onsets``: (UTC, SoC) as a fault of its outlet began.
+    """
 
     visit: Visit
     arrived_wall_s: float
     charger: Charger
+    onsets: list[tuple[float, float]] = []
 
 
 class Prospect(Struct, frozen=True):
@@ -57,6 +63,10 @@ def prospects(scenario: Scenario, stays: list[Stay]) -> list[Prospect]:
     needed = [stay.visit.target_soc_pct - effects.told_too_much_pct(stay.visit.evse) for stay in stays]
     wall_s, end_wall_s = min(stay.arrived_wall_s for stay in stays), max(leaves)
     while wall_s < end_wall_s:
+        for stay, twin in zip(stays, twins, strict=True):
+            for onset_wall_s, soc_pct in stay.onsets:
+                if wall_s <= onset_wall_s < wall_s + STEP_S and twin.battery is not None:
+                    twin.battery.soc_pct = min(twin.battery.soc_pct, soc_pct)
         present = [
             n
             for n, stay in enumerate(stays)

@@ -47,6 +47,7 @@ def hurried(scenario: Scenario, scale: float) -> Scenario:
         obey_within_s=min(4 * real_s, 600.0),
         balance_within_s=4 * real_s,
         frozen_reads=500,
+        late_after_s=30.0,  # three ticks
     )
     longer = tuple(replace(d, duration_s=max(d.duration_s, 5 * real_s)) for d in scenario.disturbances)
     return replace(

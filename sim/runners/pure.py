@@ -60,6 +60,7 @@ def slowed(scenario: Scenario, tick_s: float) -> Scenario:
         obey_within_s=max(safety.obey_within_s, 2.0 * tick_s),
         balance_within_s=max(safety.balance_within_s, 3.0 * tick_s),
         frozen_reads=max(safety.frozen_reads, int(3.0 * tick_s)),
+        late_after_s=max(safety.late_after_s, 2.5 * tick_s),
     )
     return replace(
         scenario,

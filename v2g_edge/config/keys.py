@@ -241,6 +241,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "cooling_max_c": Key("At this temperature of the cooling loop only the fallback is left.", "°C", 0.0, 120.0),
         "sustained_pct": percent("Most mean power over thermal_time_s, as a share of the charger's rating."),
         "thermal_time_s": seconds("How slowly a charger with a cooling loop warms up.", 1.0, 86_400.0),
+        "late_after_s": seconds("A tick counts for no more than this in any wait; at least two ticks.", 1.0, 600.0),
     },
     Listener: {
         "host": Key("Address to listen on.", pattern=LINE),

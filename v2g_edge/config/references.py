@@ -189,6 +189,9 @@ def _safety(safety: SafetySettings, tick_s: float, file: str) -> Iterator[Proble
     if safety.lease_s < least_s:
         allowed = f"at least {LEASE_TICKS} × host.tick_s = {least_s:g} s"
         yield Problem(file, "safety.lease_s", f"{safety.lease_s:g} s", allowed, "Leases would run out between two renewals.")
+    if safety.late_after_s < 2.0 * tick_s:
+        allowed = f"at least 2 × host.tick_s = {2.0 * tick_s:g} s"
+        yield Problem(file, "safety.late_after_s", f"{safety.late_after_s:g} s", allowed, "Each tick would count as late.")
     if safety.cooling_derate_c >= safety.cooling_max_c:
         allowed = f"below cooling_max_c = {safety.cooling_max_c:g} °C"
         yield Problem(file, "safety.cooling_derate_c", f"{safety.cooling_derate_c:g} °C", allowed, "Swap them?")

@@ -128,6 +128,7 @@ def _judge_table(context: Context, memory: EnvelopeMemory, dt_s: float) -> Verdi
         sessions={o.id: o.vehicle.session for o in context.outlets if o.vehicle},
         in_service=context.grid.share > 0.0,
         acknowledged=frozenset(snapshot.operator.acknowledged),
+        late_s=context.site.safety.late_after_s,
     )
     return judge(ROWS, memory.latches, inputs)
 

@@ -26,7 +26,8 @@ PROOF_MOST_S: Final = 1_800.0
 FORGIVE_S: Final = 3_600.0
 """An hour without a relapse takes one relapse off the count."""
 LATE_S: Final = 5.0
-"""A tick counts for no more than this: what the controller itself was late is held against nobody (design 4.16)."""
+"""A tick counts for no more than this, unless the site says otherwise: what the controller itself was late is held against
+nobody (design 4.16)."""
 SITE: Final = "site"
 NO_ANSWER: Final = "no answer"
 """The subject of a row whose check gave no answer."""
@@ -99,6 +100,7 @@ class Inputs(NamedTuple):
     sessions: dict[str, str]
     in_service: bool
     acknowledged: frozenset[str]
+    late_s: float = LATE_S
 
 
 class Verdict(NamedTuple):
@@ -111,7 +113,7 @@ class Verdict(NamedTuple):
 
 def judge(rows: tuple[Row, ...], latches: tuple[Latch, ...], inputs: Inputs) -> Verdict:
     """Ask every row once. Subjects are dealt with in the order of their ids, so that the result does not depend on luck."""
-    inputs = inputs._replace(dt_s=min(inputs.dt_s, LATE_S))
+    inputs = inputs._replace(dt_s=min(inputs.dt_s, inputs.late_s))
     kept: list[Latch] = []
     active: list[tuple[Row, Latch]] = []
     events: list[Event] = []

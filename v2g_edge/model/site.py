@@ -131,6 +131,7 @@ class SafetySettings(Struct, frozen=True):
     ``cooling_*`` and ``sustained_pct`` hold for chargers with a ``cooling_loop``: from ``cooling_derate_c`` to ``cooling_max_c``
     their power falls to the fallback, and the mean over about ``thermal_time_s`` stays below ``sustained_pct`` of the rating.
     ``balance_within_s`` is how long a meter may contradict the sum of its chargers and the commissioned base load.
+    ``late_after_s``: a tick counts for no more than this in the waits of the table; the rest is lost by the controller.
     """
 
     meter_max_age_s: float = 2.0
@@ -153,6 +154,7 @@ class SafetySettings(Struct, frozen=True):
     cooling_max_c: float = 55.0
     sustained_pct: float = 100.0
     thermal_time_s: float = 1_800.0
+    late_after_s: float = 5.0
 
 
 class GridSettings(Struct, frozen=True):

@@ -27,6 +27,7 @@ USUAL: Final[dict[str, tuple[float, float, str]]] = {
     "safety.cooling_max_c": (25.0, 100.0, "Is it in °F?"),
     "safety.sustained_pct": (30.0, 100.0, "It bounds the mean power of outlets with a cooling loop."),
     "safety.thermal_time_s": (60.0, 14_400.0, "Chargers warm up within minutes to an hour."),
+    "safety.late_after_s": (2.0, 60.0, "Beyond it time counts as lost by the controller itself."),
     "response.deadband_hz": (0.0, 0.1, "Is it in mHz?"),
     "response.full_hz": (0.05, 1.0, "Is it in mHz?"),
     "host.tick_s": (0.1, 2.0, "Slow ticks make slow answers to a trip."),
