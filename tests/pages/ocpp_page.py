@@ -5,7 +5,6 @@ from typing import Final
 
 from v2g_edge.field.ocpp.control import outlet_port
 from v2g_edge.field.ocpp.link import onboarding
-from v2g_edge.field.ocpp.link.remote_start import TOKEN
 from v2g_edge.field.ocpp.link.station_link import LOST_MAX, PONG_S, VERSION_ADAPTERS
 from v2g_edge.field.ocpp.station import store
 from v2g_edge.field.ocpp.station.quirks import QUIRKS, Quirk
@@ -300,8 +299,9 @@ def _quirks() -> list[str]:
         "",
         "Known by what BootNotification says (`*`: anything); the first row that fits counts. A row takes away or adds patience,",
         "and never says that a discharge is proven. `limit_unit`, `remote_start`, `answers_within_s` and `discharges` of a",
-        f"station in the site file come on top. A remote start is for identifier `{TOKEN}`, which no vehicle of the site should",
-        "have: so started, a vehicle charges and never discharges.",
+        "station in the site file come on top. A remote start is for the card `remote_start_token` (`depot`), which no vehicle",
+        "of the site should have: so started, a vehicle charges and never discharges. It is asked for while a vehicle waits,",
+        "after growing pauses; a station that does not start it is an event (`remote_start_failed`).",
         "",
         "| vendor | model | firmware | what we do | because | seen in |",
         "|---|---|---|---|---|---|",

@@ -265,6 +265,7 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "meter_interval_s": seconds("How often it is told to report its meter.", 1.0, 300.0),
         "limit_unit": Key('The only unit of limits that it takes; "": what is known of its make, else W first.'),
         "remote_start": Key("Whether it waits for a remote start when a vehicle is plugged in."),
+        "remote_start_token": Key("The card that it is started with; some stations take only one that is known to them."),
         "answers_within_s": seconds("How long it takes to answer; 0: what is known of its make.", 0.0, 300.0),
         "discharges": Key("false: it is never told to discharge, whatever its outlets allow."),
     },

@@ -46,6 +46,7 @@ class StationSettings(Struct, frozen=True):
     meter_interval_s: float = 5.0
     limit_unit: Literal["", "W", "A"] = ""
     remote_start: bool = False
+    remote_start_token: str = "depot"  # noqa: S105 - an identifier, no secret
     answers_within_s: float = 0.0
     discharges: bool = True
 

@@ -86,6 +86,8 @@ class CentralSystem:
             settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
             for settings in stations
         }
+        for link in self.links.values():
+            link.station.sessions.elsewhere, link.station.sessions.moved = self._is_elsewhere, self._moved
         tokens, storm = Tokens(None if state_dir is None else state_dir / "tokens.json"), BootThrottle()
         for link in self.links.values():
             link.station.tokens, link.station.boot_throttle = tokens, storm
@@ -97,6 +99,19 @@ class CentralSystem:
         self._keeper = Doorkeeper(len(self.links))
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
+
+    def _moved(self, vehicle: str, evse: str, started_wall_s: float) -> None:
+        """A vehicle has come to one outlet: whatever station thought it had it, has it no more."""
+        for link in self.links.values():
+            link.station.sessions.leave(vehicle, evse, started_wall_s)
+
+    def _is_elsewhere(self, vehicle: str, evse: str) -> bool:
+        """Whether a vehicle of the site file stands at another outlet than this."""
+        return any(
+            outlet.session is not None and outlet.session.vehicle == vehicle and outlet.evse.id != evse
+            for link in self.links.values()
+            for outlet in link.station.outlets.values()
+        )
 
     async def start(self) -> None:
         """Open all listeners. OSError or ssl.SSLError when one cannot be opened; none is open then."""

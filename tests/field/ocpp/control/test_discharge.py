@@ -149,8 +149,9 @@ async def test_what_one_station_of_a_make_refutes_no_sister_may_do_any_more_and_
     """Two stations of one make probe at the same time: one goes the wrong way, the other exports."""
     stations = [await ready(depot, "new", "2.1"), await ready(depot, "newest", "2.1")]
     ports = {evse: depot.central.ports[evse] for evse in ("b2", "b3")}
-    for station in stations:
-        await station.call("TransactionEvent", STARTED)
+    for number, station in enumerate(stations, 2):
+        token = {"idToken": {"idToken": f"bus-{number}", "type": "MacAddress"}}
+        await station.call("TransactionEvent", STARTED | token)
     assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld"] * 2
     await measured(depot, stations[0], 1, 9_000.0)
     await measured(depot, stations[1], 1, -1_900.0)

@@ -7,6 +7,7 @@ import pytest
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import charging, limit_of
 from tests.field.ocpp.test_server import meter, permit, ready, transaction
+from v2g_edge.field.ocpp.link.attendance import Attendance
 from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, ClockSkew
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
@@ -29,6 +30,56 @@ def test_a_steady_offset_is_learnt_and_a_reading_of_now_is_of_now(offset_s: floa
     assert skew.sampled_s(2e6 + offset_s, 2e6, 500.0) == 500.0
     assert skew.sampled_s(2e6 + offset_s - 60.0, 2e6, 500.0) == 440.0
     assert skew.sampled_s(2e6 + offset_s + AGREE_S + 0.1, 2e6, 500.0) is None, "no reading is of the future"
+
+
+@pytest.mark.parametrize("offset_s", [12.0, -3_600.0])
+@pytest.mark.parametrize(("every_s", "outlets", "together"), [
+    (0.1, 1, 1), (1.0, 1, 1), (2.0, 1, 1), (3.0, 1, 1), (5.0, 2, 1), (5.0, 8, 1), (5.0, 1, 3), (10.0, 1, 1), (15.0, 1, 1),
+    (20.0, 1, 1),
+])  # fmt: skip
+def test_a9_clock_never_learnt(offset_s: float, every_s: float, outlets: int, together: int) -> None:
+    """At any rate, from any number of outlets, however many readings come in a message: within 30 s, and by no burst."""
+    skew, now_s = ClockSkew(), 100.0
+    while not skew.known:
+        assert now_s <= 130.0
+        for outlet in range(outlets):
+            for earlier in reversed(range(together)):
+                skew.learn(1e6 + now_s + offset_s - earlier * every_s / together, 1e6 + now_s, now_s, outlet)
+        now_s += every_s
+    assert now_s - 100.0 >= SPAN_S
+    assert skew.offset_s == offset_s
+
+
+def test_a9_one_outlet_that_talks_nonsense_does_not_keep_the_others_from_telling_the_time() -> None:
+    skew = ClockSkew()
+    for second in range(0, 30, 5):
+        skew.learn(1e6 + second + 12.0, 1e6 + second, second, 1)
+        skew.learn(1e6 + second * 7.0, 1e6 + second, second, 2)
+    assert skew.offset_s == 12.0
+
+
+async def test_a9_a_station_that_reports_each_minute_is_asked_for_a_reading(depot: Depot) -> None:
+    """And one whose clock stays unknown for a minute, with a vehicle there, is told as an event, once."""
+    station, link = await charging(depot, "1.6", clock_off_s=12.0), depot.central.links["old"]
+    assert link.connection is not None
+    attending = Attendance(link.station, link.connection, depot.board, depot.clock)
+    for _ in range(30):
+        await attending.look()
+        depot.clock.advance(5.0)
+    asked = [each for each in station.got("TriggerMessage") if each["requestedMessage"] == "MeterValues"]
+    assert len(asked) >= 30
+    assert [(event.kind, event.subject) for event in depot.board.take_news(0.0)] == [("station_clock_unknown", "b1")]
+    for _ in range(3):
+        at = format_wall(depot.clock.wall + 12.0)
+        power = {"value": "7000", "measurand": "Power.Active.Import"}
+        values = [{"timestamp": at, "sampledValue": [power]}]
+        await station.call("MeterValues", {"connectorId": 1, "transactionId": 1, "meterValue": values})
+        depot.clock.advance(10.0)
+    assert link.station.clock_skew.offset_s == 12.0
+    before = len(station.got("TriggerMessage"))
+    await attending.look()
+    assert len(station.got("TriggerMessage")) == before
+    await station.close()
 
 
 def test_latency_is_no_offset() -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.outlet_port import OutletPort
+from v2g_edge.field.ocpp.link.attendance import Attendance
 from v2g_edge.field.ocpp.link.onboarding import Onboarding
 from v2g_edge.field.ocpp.link.remote_start import start_waiting
 from v2g_edge.field.ocpp.station.energy_transfer import TELLING, send_allowed_transfer
@@ -27,7 +28,7 @@ from v2g_edge.field.ocpp.wire.machine import Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, keep
 
 log = structlog.get_logger()
 
@@ -85,10 +86,13 @@ class StationLink:
         self.station.encrypted = ws.transport.get_extra_info("ssl_object") is not None
         self.station.link_up(version)
         self._start_onboarding(version)
+        attendance = Attendance(self.station, connection, self._board, self._clock)
+        attending = keep(f"attend {identity}", attendance.run)
         log.info("station_connected", station=identity, version=version, peer=str(ws.remote_address))
         try:
             await connection.run()
         finally:
+            attending.cancel()
             for task in [task for task, its in self._amending.items() if its is connection]:
                 task.cancel()  # nobody is left to be answered, and a station that dials anew may ask anew
             if self.connection is connection:
@@ -160,7 +164,7 @@ class StationLink:
         if self.station.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "StatusNotification":
-            start_waiting(connection, self.station)
+            start_waiting(connection, self.station, self._board)
         if call.action == "BootNotification":
             self._booted(connection.version, accepted=payload["status"] == "Accepted")
 

@@ -1,7 +1,9 @@
 """One outlet of a station, as we see it between its messages."""
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER, Shape
 from v2g_edge.field.ocpp.vocabulary.compliance import Watch
@@ -10,6 +12,10 @@ from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session, StatusReport
 from v2g_edge.field.ocpp.vocabulary.refusals import Refusals
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
+
+START_PAUSES_S: Final = (10.0, 30.0, 60.0, 120.0, 300.0)
+"""A vehicle that waits is asked for again after these, the last for ever: a station needs some seconds to start, and one that
+refuses must not be bothered all night."""
 
 
 class Held(NamedTuple):
@@ -20,8 +26,26 @@ class Held(NamedTuple):
     until_s: float
 
 
+class RemoteStart:
+    """How often a vehicle that waits was asked to be started, and when the next time is due (monotonic)."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.due_s = -math.inf
+
+    def was_asked(self, now_s: float) -> int:
+        """Once more; returns the number of times."""
+        self.due_s = now_s + START_PAUSES_S[min(self.asked, len(START_PAUSES_S) - 1)]
+        self.asked += 1
+        return self.asked
+
+
 class Outlet:
-    """One outlet of a station and the session at it. ``shape_taken``: a lease in ``shape`` was accepted."""
+    """One outlet of a station and the session at it. ``shape_taken``: a lease in ``shape`` was accepted.
+
+    ``unconfirmed``: since the station booted or connected nothing has named the transaction. ``doubts``: so often in a row the
+    station has said that it is not running.
+    """
 
     def __init__(self, evse: Evse, wire: StationEvse) -> None:
         self.evse = evse
@@ -35,9 +59,10 @@ class Outlet:
         self.held: Held | None = None
         self.discharge_refusals, self.charge_refusals = Refusals(), Refusals()
         self.watch = Watch(evse.fallback_w)
-        self.doubted = False
+        self.unconfirmed = False
+        self.doubts = 0
         self.saved_s = -math.inf
-        self.waits_for_start = False
+        self.start = RemoteStart()
         self.reported = StatusReport(wire.ocpp_evse, wire.ocpp_connector, "unknown")
 
     def started_anew(self) -> None:
@@ -45,6 +70,11 @@ class Outlet:
         self.shape, self.shape_taken, self.dynamic, self.held = self.ladder[0], False, DynamicProfiles(), None
         self.discharge_refusals.retry_now()
         self.charge_refusals.retry_now()
+
+    def had_transaction(self) -> None:
+        """The vehicle here has had its transaction: it waits for none, until the station says so anew."""
+        if self.reported.status == "occupied":
+            self.reported = replace(self.reported, stage="finishing")
 
     def held_w(self, now_s: float) -> float | None:
         """The power of the lease that stands for the present transaction, None without one."""

@@ -1,6 +1,6 @@
 """The transactions of one station: they outlive links and restarts, and a repetition or late news changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
@@ -28,6 +28,10 @@ SEEN_MAX: Final = 64
 OPEN_MAX: Final = 50
 """Transactions of a station that run at no outlet and have not ended, as queued news of a station that was offline: so many
 are waited for. Older ones' ends are lost."""
+
+FLOWS_W: Final = 500.0
+FLOWS_S: Final = 15.0
+"""Power above metering noise, in a reading so young (three reports at the interval that we ask for): a vehicle is there."""
 
 NOWHERE: Final = ""
 """The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when the cable is in."""
@@ -52,6 +56,8 @@ class Sessions:
         self._clock = clock
         self._store = store
         self._vehicles = _spellings(site.vehicles)
+        self.elsewhere: Callable[[str, str], bool] = lambda _vehicle, _evse: False
+        self.moved: Callable[[str, str, float], None] = self.leave
         self._seen: dict[tuple[str, int, str, float | None], None] = {}
 
     def recall(self) -> None:
@@ -77,11 +83,9 @@ class Sessions:
             return True
         known = self._known(outlet, event.transaction)
         if known is not None and known.ended_wall_s is not None:
-            later = event.at_wall_s is not None and event.at_wall_s > known.ended_wall_s
-            if event.phase != "started" or not later:
+            known = self._again(known, event)
+            if known is not None and known.ended_wall_s is not None:
                 return True  # late news of a transaction that is over: history
-            log.warning("transaction_id_used_again", station=self._model.station, transaction=event.transaction)
-            known = None
         session = self._told(known, event, outlet.evse.id if outlet is not None else NOWHERE)
         if event.phase != "updated" or outlet is None or outlet.session is None:
             self._store.save(session, lasting=True)
@@ -90,12 +94,70 @@ class Sessions:
             return True
         if event.phase == "ended":
             self._close(outlet, session)
+            outlet.had_transaction()
         elif not self._is_past(outlet, session, event):
             self._supersede(outlet, session)
             self._open(outlet, session, plugged=event.plugged, begins=not event.offline)
         else:
             self._end_forgotten()
         return True
+
+    def _again(self, known: Session, event: SessionEvent) -> Session | None:
+        """A transaction that was over is told of again: as it goes on, None when its number is used anew, unchanged as history.
+
+        One whose end was presumed goes on, or is given its true end. Another vehicle may have come, or this one be elsewhere.
+        """
+        told_wall_s = event.at_wall_s if event.at_wall_s is not None else event.told_wall_s
+        later = told_wall_s is not None and known.ended_wall_s is not None and told_wall_s > known.ended_wall_s
+        if known.presumed and event.phase == "ended":
+            self._store.save(replace(known, ended_wall_s=event.at_wall_s or known.ended_wall_s, presumed=False), lasting=True)
+            return known
+        if not later:
+            return known
+        if event.phase == "started":
+            log.warning("transaction_id_used_again", station=self._model.station, transaction=event.transaction)
+            return None
+        if not known.presumed or any(o.session is not None for o in self._outlets.values() if o.evse.id == known.evse):
+            return known
+        log.warning("transaction_goes_on", station=self._model.station, transaction=known.transaction, evse=known.evse)
+        for outlet in self._outlets.values():
+            if outlet.evse.id == known.evse:
+                outlet.reported = replace(outlet.reported, status="occupied")  # until it says anew that it is free
+        vehicle = "" if self.elsewhere(known.vehicle, known.evse) else known.vehicle
+        return replace(known, ended_wall_s=None, presumed=False, vehicle=vehicle)
+
+    def presume_over(self, outlet: Outlet, why: str, at_wall_s: float | None = None) -> None:
+        """Another fact has refuted the transaction that was open here, though no end was told: it is over (design 4.15).
+
+        To be committed, as a transaction event.
+        """
+        session = outlet.session
+        if session is None:
+            return
+        ended_wall_s = at_wall_s if at_wall_s is not None else self._clock.wall_s() + self._model.clock_skew.offset_s
+        over = replace(session, ended_wall_s=max(ended_wall_s, session.started_wall_s), presumed=True)
+        self._store.save(over, lasting=True)
+        log.warning("transaction_presumed_over", evse=outlet.evse.id, transaction=session.transaction, why=why)
+        self._close(outlet, over)
+
+    def leave(self, vehicle: str, evse: str, started_wall_s: float) -> None:
+        """A vehicle has come to outlet ``evse``: it stands at none of these any more. Where power flows, another one does."""
+        for outlet in self._outlets.values():
+            session = outlet.session
+            if outlet.evse.id == evse or session is None or session.vehicle != vehicle:
+                continue
+            if session.started_wall_s > started_wall_s or self.draws_power(outlet):
+                log.warning("vehicle_at_two_outlets", vehicle=vehicle, evse=outlet.evse.id, other=evse)
+                outlet.session = replace(session, vehicle="")
+                self._store.save(outlet.session, lasting=True)
+                self._board.update_vehicle(outlet.evse.id, vehicle="")
+            else:
+                self.presume_over(outlet, f"vehicle {vehicle} has come to {evse}")
+
+    def draws_power(self, outlet: Outlet) -> bool:
+        """Whether the meter has just seen power at an outlet: somebody is there, whatever its status says."""
+        power, now_s = self._board.evse(outlet.evse.id).power_w, self._clock.now_s()
+        return isinstance(power, Reading) and 0.0 <= now_s - power.at_s <= FLOWS_S and abs(power.value) > FLOWS_W
 
     def _told(self, known: Session | None, event: SessionEvent, evse: str) -> Session:
         """The transaction with what an event tells of it."""
@@ -105,6 +167,10 @@ class Sessions:
         vehicle, ended = self._vehicle(known.vehicle, event.vehicle), event.phase == "ended"
         session = replace(known, evse=evse or known.evse, vehicle=vehicle, seq=max(known.seq, event.seq))
         return replace(session, ended_wall_s=at_wall_s) if ended else session
+
+    def commit(self) -> None:
+        """Have what was found out between two messages written: no answer waits for it."""
+        self._store.when_durable(lambda _: None)
 
     def not_stored(self) -> None:
         """What was taken did not reach the disk and was refused: sent again, it is no repetition."""
@@ -215,12 +281,20 @@ class Sessions:
                 self._board.update_evse(evse, status="occupied")
             self._board.plug_in(evse, replace(vehicle, **self._readings(outlet, session)))
             log.info("vehicle_plugged_in", evse=evse, vehicle=session.vehicle, transaction=session.transaction)
+            self._came(session)
         elif present.vehicle != session.vehicle:
             self._board.update_vehicle(evse, vehicle=session.vehicle, **self._readings(outlet, session))
+            self._came(session)
+
+    def _came(self, session: Session) -> None:
+        """One vehicle is at one place: a card that no vehicle of the site file has may be many."""
+        if session.vehicle.casefold() in self._vehicles:
+            self.moved(session.vehicle, session.evse, session.started_wall_s)
 
     def _close(self, outlet: Outlet, session: Session) -> None:
         if outlet.session is None or outlet.session.transaction == session.transaction:
-            outlet.session, outlet.early_needs = None, Needs()
+            outlet.session, outlet.early_needs, outlet.doubts = None, Needs(), 0
+            outlet.start = RemoteStart()
             outlet.watch.new_session()
             self._board.unplug(outlet.evse.id)
             log.info("vehicle_left", evse=outlet.evse.id, vehicle=session.vehicle, transaction=session.transaction)

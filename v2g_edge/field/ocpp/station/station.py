@@ -5,13 +5,14 @@ It outlives its links: a station that reconnects without a word is recovered fro
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.sessions import Sessions
 from v2g_edge.field.ocpp.station.station21 import Station21
 from v2g_edge.field.ocpp.station.station_model import StationModel
@@ -68,6 +69,7 @@ class Station:
         self.encrypted = False
         self.signed = ""
         self.last_messages = LastMessages()
+        self.on_doubt: Callable[[], None] = lambda: None
         self._signed_s: deque[float] = deque(maxlen=SIGNED_MAX)
         self._refused_s: deque[float] = deque(maxlen=REFUSED_MAX)
 
@@ -94,6 +96,8 @@ class Station:
         self.v21.link_up()
         self.model.recall()
         self.sessions.recall()
+        for outlet in self.outlets.values():
+            outlet.unconfirmed = outlet.session is not None
         self.alive()
 
     def link_down(self) -> None:
@@ -123,6 +127,7 @@ class Station:
         self.v21.booted()
         for outlet in self.outlets.values():
             outlet.started_anew()
+            outlet.unconfirmed = outlet.session is not None
             outlet.watch.restarted(self._clock.now_s())
             # Nothing that it was told counts as told any more: the writer says it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
@@ -146,33 +151,83 @@ class Station:
                 before = self._board.evse(outlet.evse.id)
                 fault = shown.fault or self.v21.fault()
                 urgent = bool(fault) and fault != before.fault
-                outlet.waits_for_start = shown.status == "occupied" != before.status and outlet.session is None
                 self._board.update_evse(outlet.evse.id, urgent=urgent, status=shown.status, fault=fault)
+                if shown is report and report.ocpp_evse == number:
+                    self._heed(outlet, report)
+
+    def _heed(self, outlet: Outlet, report: StatusReport) -> None:
+        """What an outlet's own status says of the transaction that we take to be open there (design 4.15).
+
+        Free, finishing, or preparing after a start of the station: it is over, though no end was told. Running: it goes on.
+        """
+        session = outlet.session
+        if report.stage != "preparing" and report.status != "occupied":
+            outlet.start = RemoteStart()
+        if session is None or (report.at_wall_s is not None and report.at_wall_s < session.started_wall_s):
+            return
+        if report.stage == "running":
+            outlet.unconfirmed = False
+        elif report.stage == "finishing":
+            self.sessions.presume_over(outlet, "the station is finishing", report.at_wall_s)
+        elif report.stage == "preparing" and outlet.unconfirmed:
+            self.sessions.presume_over(outlet, "the station prepares another one", report.at_wall_s)
+        elif report.status == "available":
+            self.settle(outlet)
+        elif report.status == "occupied" and outlet.unconfirmed and self.version != "1.6":
+            self.doubt_transaction(outlet)  # it cannot say more in a status
+
+    def settle(self, outlet: Outlet) -> None:
+        """A plugged-in vehicle at an outlet that is called free has left; while power flows, the meter is believed."""
+        present = outlet.session is not None and self._board.evse(outlet.evse.id).vehicle is not None
+        if present and outlet.reported.status == "available" and not self.sessions.draws_power(outlet):
+            self.sessions.presume_over(outlet, "the station says that the outlet is free", outlet.reported.at_wall_s)
+
+    def confirm(self, transaction: str) -> None:
+        """The station named a transaction as one that runs."""
+        for outlet in self.outlets.values():
+            if outlet.session is not None and outlet.session.transaction == transaction:
+                outlet.unconfirmed, outlet.doubts = False, 0
+
+    def unknown_end(self, transaction: str) -> None:
+        """The end of a transaction that is not open here: acknowledged, and written down."""
+        open_here = [outlet.session.transaction for outlet in self.outlets.values() if outlet.session is not None]
+        log.warning("unknown_transaction_ended", station=self.settings.identity, transaction=transaction[:64], open=open_here)
 
     def doubt_transaction(self, outlet: Outlet) -> None:
         """The station says that the transaction at an outlet is not running: its link asks it, and then it is over."""
-        outlet.doubted = True
+        outlet.doubts += 1
+        self.on_doubt()
 
-    def take_waiting(self) -> list[int]:
-        """The outlets at which a vehicle has just been plugged in and waits for a remote start, each told once."""
-        waiting = [number for number, outlet in self.outlets.items() if outlet.waits_for_start and self.model.quirk.remote_start]
-        for outlet in self.outlets.values():
-            outlet.waits_for_start = False
-        return waiting
+    def waiting(self) -> list[int]:
+        """The outlets at which a vehicle waits for a remote start that is due now."""
+        if not self.model.quirk.remote_start:
+            return []
+        now_s = self._clock.now_s()
+        return [number for number, outlet in self.outlets.items() if self._waits(outlet) and now_s >= outlet.start.due_s]
 
-    def on_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False) -> None:
-        """Meter values of an outlet. Only what is newer than what we have is the present; the rest is history."""
+    def _waits(self, outlet: Outlet) -> bool:
+        occupied = outlet.reported.status == "occupied" and outlet.reported.stage in ("", "preparing")
+        return outlet.session is None and occupied
+
+    def on_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False, last: bool = False) -> None:
+        """Meter values of an outlet. Only what is newer than what we have is the present; the rest is history.
+
+        ``last``: taken at the end of the transaction, whose registers they are whenever they come.
+        """
         outlet = self.outlets.get(ocpp_evse)
         if outlet is None:
             return
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
+        newest_wall_s = max((sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None)
+        if newest_wall_s is not None and not offline:
+            self.clock_skew.learn(newest_wall_s, wall_s, now_s, ocpp_evse)
+            self.model.keep_clock()
         for told in samples:
             sample = told.registers_times(self.model.quirk.energy_factor)
+            if last:
+                self.sessions.on_registers(outlet, sample)
             if sample.at_wall_s is None:
                 continue
-            if not offline:
-                self.clock_skew.learn(sample.at_wall_s, wall_s, now_s)
-                self.model.keep_clock()
             at_s = self.clock_skew.sampled_s(sample.at_wall_s, wall_s, now_s)
             if at_s is not None:
                 self._measured(outlet, sample, at_s)
@@ -192,6 +247,10 @@ class Station:
         """Keep the last reports, events and notifications for people to read."""
         if action not in ROUTINE_TALK:
             self.last_messages.add(self._clock.wall_s(), action, payload)
+
+    def now_s(self) -> float:
+        """Monotonic time, for those who attend to it."""
+        return self._clock.now_s()
 
     def pending_s(self) -> int:
         """0 when a boot is accepted now, else how long the station shall wait."""

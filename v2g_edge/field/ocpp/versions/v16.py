@@ -10,7 +10,7 @@ from typing import Final
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.trust.tokens import V16_STATUS
 from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
-from v2g_edge.field.ocpp.vocabulary.facts import Identity, SessionEvent, StatusReport, readable
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, Sample, SessionEvent, Stage, StatusReport, readable
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
@@ -25,6 +25,13 @@ _STATUS: Final[dict[str, EvseStatus]] = {
     "Reserved": "available",
     "Unavailable": "unavailable",
     "Faulted": "faulted",
+}
+_STAGE: Final[dict[str, Stage]] = {
+    "Preparing": "preparing",
+    "Charging": "running",
+    "SuspendedEVSE": "running",
+    "SuspendedEV": "running",
+    "Finishing": "finishing",
 }
 _HARMLESS: Final = frozenset({"NoError", "WeakSignal", "ReaderFailure", "LocalListConflict"})
 """Error codes that leave the power path alone (OCPP 1.6 7.6)."""
@@ -63,15 +70,20 @@ class V16(VersionAdapter):
     def _status(self, payload: Payload) -> Payload:
         status, error = _STATUS.get(payload["status"], "unknown"), readable(payload.get("errorCode", "NoError"))
         fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
-        self._station.on_status(StatusReport(int(payload["connectorId"]), 0, status, fault))
+        stage, at_wall_s = _STAGE.get(payload["status"], ""), parse_wall(payload.get("timestamp"))
+        self._station.on_status(StatusReport(int(payload["connectorId"]), 0, status, fault, stage, at_wall_s))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
         connector, transaction = int(payload["connectorId"]), payload.get("transactionId")
-        if transaction is not None and not self._station.sessions.evse_of(str(transaction)):
+        samples = read_samples(payload["meterValue"])
+        if transaction is not None and self._station.sessions.evse_of(str(transaction)):
+            self._station.confirm(str(transaction))
+        elif transaction is not None:
             # No link carried its start, or we forgot: a running transaction may show itself by nothing but its meter values.
-            self._station.on_session(SessionEvent("updated", str(transaction), connector, None))
-        self._station.on_samples(connector, read_samples(payload["meterValue"]))
+            at_wall_s = max((sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None)
+            self._station.on_session(SessionEvent("updated", str(transaction), connector, None, told_wall_s=at_wall_s))
+        self._station.on_samples(connector, samples)
         return {}
 
     def _start(self, payload: Payload) -> Payload:
@@ -81,8 +93,12 @@ class V16(VersionAdapter):
         return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: Payload) -> Payload:
-        transaction = str(payload["transactionId"])
+        transaction, at_wall_s = str(payload["transactionId"]), parse_wall(payload["timestamp"])
         connector = self._station.sessions.evse_of(transaction)
         self._station.on_samples(connector, read_samples(payload.get("transactionData")))
-        self._station.on_session(SessionEvent("ended", transaction, connector, parse_wall(payload["timestamp"])))
+        if isinstance(stop_wh := payload["meterStop"], int | float):
+            self._station.on_samples(connector, [Sample(at_wall_s, import_wh=float(stop_wh))], last=True)
+        if not connector:
+            self._station.unknown_end(transaction)
+        self._station.on_session(SessionEvent("ended", transaction, connector, at_wall_s))
         return self._authorize(payload) if "idTag" in payload else {}

@@ -83,7 +83,9 @@ class V201(VersionAdapter):
     def _status(self, payload: Payload) -> Payload:
         status = _STATUS.get(payload["connectorStatus"], "unknown")
         fault = "Faulted" if status == "faulted" else ""
-        self._station.on_status(StatusReport(int(payload["evseId"]), int(payload["connectorId"]), status, fault))
+        at_wall_s = parse_wall(payload["timestamp"])
+        connector = int(payload["connectorId"])
+        self._station.on_status(StatusReport(int(payload["evseId"]), connector, status, fault, at_wall_s=at_wall_s))
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
@@ -106,7 +108,8 @@ class V201(VersionAdapter):
             elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and (where or component["name"] == WHOLE):
                 status = _STATUS[datum["actualValue"]]
                 fault = "Faulted" if status == "faulted" else ""
-                self._station.on_status(StatusReport(where.get("id", 0), where.get("connectorId", 0), status, fault))
+                at_wall_s, connector = parse_wall(datum["timestamp"]), where.get("connectorId", 0)
+                self._station.on_status(StatusReport(where.get("id", 0), connector, status, fault, at_wall_s=at_wall_s))
         return {}
 
     def _failed(self, _payload: Payload) -> Payload:
@@ -130,8 +133,14 @@ class V201(VersionAdapter):
             plugged=None if state is None else state != "Idle",
         )
         number = event.ocpp_evse or self._station.sessions.evse_of(event.transaction)
+        samples, ends = read_samples(payload.get("meterValue")), event.phase == "ended"
+        if ends:  # the registers at its end are its own: they come before it is closed
+            self._station.on_samples(number, samples, offline=offline, last=True)
         self._station.on_session(event)
-        self._station.on_samples(number, read_samples(payload.get("meterValue")), offline=offline)
+        if not offline:
+            self._station.confirm(event.transaction)
+        if not ends:
+            self._station.on_samples(number, samples, offline=offline)
         return self._authorize(payload) if "idToken" in payload else {}
 
     def _charging_needs(self, payload: Payload) -> Payload:

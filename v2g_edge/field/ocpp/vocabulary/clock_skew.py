@@ -14,9 +14,17 @@ from typing import Final
 AGREE_S: Final = 2.0
 """Readings agree when their offsets lie this close; below it an offset is latency, not a wrong clock."""
 
-READINGS: Final = 4
+READINGS: Final = 3
 SPAN_S: Final = 10.0
 """So many readings over so long make an offset: a burst of queued readings comes within a second."""
+
+LONG_SPAN_S: Final = 20.0
+"""Two that agree over so long do too: who reports seldom queues seldom, and need not wait for a third."""
+
+KEPT_S: Final = 150.0
+SPACING_S: Final = 1.0
+"""Readings are kept by time, so that it does not matter how often a station reports: two of the slowest (60 s) are among them,
+and of a fast one, or of several that come together, one a second."""
 
 JUMP_S: Final = 30.0
 """So far from what was known it is another time, or history: a lease that begins half a minute late does no harm."""
@@ -30,19 +38,30 @@ class ClockSkew:
     def __init__(self) -> None:
         self.offset_s = 0.0
         self.known = False
-        self._seen: deque[tuple[float, float]] = deque(maxlen=READINGS)
+        self._seen: dict[int, deque[tuple[float, float]]] = {}
 
-    def learn(self, at_wall_s: float, wall_s: float, now_s: float) -> None:
-        """A reading stamped ``at_wall_s`` by the station arrived now."""
+    def learn(self, at_wall_s: float, wall_s: float, now_s: float, outlet: int = 0) -> None:
+        """A reading of an outlet, stamped ``at_wall_s`` by the station, arrived now; of several in a message, the newest."""
         self.saw(at_wall_s, wall_s)
-        self._seen.append((now_s, at_wall_s - wall_s))
-        if len(self._seen) < READINGS or now_s - self._seen[0][0] < SPAN_S:
-            return
-        offsets = [offset for _, offset in self._seen]
-        if max(offsets) - min(offsets) <= AGREE_S:
-            offset_s = max(offsets)  # the least delayed one
-            self.offset_s = offset_s if abs(offset_s) > AGREE_S else 0.0
-            self.known = True
+        seen = self._seen.setdefault(outlet, deque())
+        offset_s = at_wall_s - wall_s
+        if seen and now_s - seen[-1][0] < SPACING_S:
+            seen[-1] = (seen[-1][0], max(seen[-1][1], offset_s))  # the less delayed one of this second
+        else:
+            seen.append((now_s, offset_s))
+        while now_s - seen[0][0] > KEPT_S:
+            seen.popleft()
+        offsets: list[float] = []
+        for then_s, offset_s in reversed(seen):
+            offsets.append(offset_s)
+            if max(offsets) - min(offsets) > AGREE_S:
+                return
+            span_s = now_s - then_s
+            if span_s >= LONG_SPAN_S or (span_s >= SPAN_S and len(offsets) >= READINGS):
+                newest_s = max(offsets)  # the least delayed one
+                self.offset_s = newest_s if abs(newest_s) > AGREE_S else 0.0
+                self.known = True
+                return
 
     def saw(self, at_wall_s: float, wall_s: float) -> None:
         """Anything stamped by the station arrived: whether it agrees with what is known of the clock."""

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from v2g_edge.model.snapshot import EvseStatus
 
 SessionPhase = Literal["started", "updated", "ended"]
+Stage = Literal["", "preparing", "running", "finishing"]
 
 
 TEXT_MAX: Final = 255
@@ -77,7 +78,8 @@ class SessionEvent(Struct, frozen=True, gc=False):
     """A transaction begins, goes on, or ends, as a station tells it, perhaps late and more than once.
 
     ``ocpp_evse`` 0: not said. ``vehicle`` "" where no token was given. ``offline``: it happened while there was no link.
-    ``plugged`` tells whether a vehicle is connected, None where the station did not say.
+    ``plugged`` tells whether a vehicle is connected, None where the station did not say. ``told_wall_s``: when it was last told
+    of, where it has no time of its own.
     """
 
     phase: SessionPhase
@@ -88,10 +90,14 @@ class SessionEvent(Struct, frozen=True, gc=False):
     vehicle: str = ""
     offline: bool = False
     plugged: bool | None = None
+    told_wall_s: float | None = None
 
 
 class Session(Struct, frozen=True):
-    """A transaction on disk: ``evse`` our id ("" until it is told), ``seq`` the last sequence number, ``*_wh`` registers."""
+    """A transaction on disk: ``evse`` our id ("" until it is told), ``seq`` the last sequence number, ``*_wh`` registers.
+
+    ``presumed``: no end was told, another fact refuted it (``sessions.presume_over``); news of it opens it again.
+    """
 
     station: str
     transaction: str
@@ -103,15 +109,19 @@ class Session(Struct, frozen=True):
     import_wh: float | None = None
     export_wh: float | None = None
     needs: Needs = Needs()
+    presumed: bool = False
 
 
 class StatusReport(Struct, frozen=True):
     """A connector's status. ``ocpp_evse`` 0 is the station as a whole. ``fault`` is "" or the station's own code.
 
-    ``ocpp_connector`` 0 is the EVSE as a whole: in 1.6, where the one is the other, always.
+    ``ocpp_connector`` 0 is the EVSE as a whole: in 1.6, where the one is the other, always. ``stage`` is what 1.6 says more of an
+    occupied one: no transaction yet, one that runs, one that has stopped. ``at_wall_s`` is the station's clock, if it gave one.
     """
 
     ocpp_evse: int
     ocpp_connector: int
     status: EvseStatus
     fault: str = ""
+    stage: Stage = ""
+    at_wall_s: float | None = None
