@@ -1,6 +1,7 @@
 """What a station must be asked again: a vehicle that waits for its start, a transaction in doubt, the time on its clock."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -46,13 +47,9 @@ class Attendance:
     async def run(self) -> None:
         """Look at the station again and again."""
         while True:
-            pause = asyncio.ensure_future(self._clock.sleep_s(ROUND_S))
-            doubt = asyncio.ensure_future(self._doubt.wait())
-            try:
-                await asyncio.wait((pause, doubt), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                pause.cancel()
-                doubt.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_S):  # paces a conversation, so loop time
+                    await self._doubt.wait()
             self._doubt.clear()
             await self.look()
 
