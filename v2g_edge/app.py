@@ -14,6 +14,7 @@ from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
+from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.session import CloudSession
@@ -372,5 +373,6 @@ class Daemon:
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
             "ocpp": OcppApi(self.ocpp).ocpp,
+            "services": ServicesApi(self.state, self._clock, self._orders, self._wake.set).services,
             "health": self._monitor.metrics.health,
         }

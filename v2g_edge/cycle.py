@@ -19,6 +19,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.wish import Wish
 from v2g_edge.rules.doubts import announce_doubts
+from v2g_edge.rules.services.dispatch import limited_bases, serve
 from v2g_edge.rules.sharing import RulesMemory
 from v2g_edge.rules.wishes import propose_all
 
@@ -77,6 +78,7 @@ class Cycle:
         powers = powers_of(frame.site, snapshot, told.draws)
         rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
         drawn_w = {evse: min(rate_w, powers.drawn_w.get(evse, ANY_W)) for evse, rate_w in zip(frame.ids, rates_w, strict=True)}
+        bases_w = limited_bases(frame, snapshot, memory.envelope.live_w or frame.tree.base_max_w)
         wishes, turns = propose_all(
             frame,
             snapshot,
@@ -84,18 +86,20 @@ class Cycle:
             dict(told.short),
             told.held,
             memory=memory.rules,
-            bases_w=memory.envelope.live_w or None,
+            bases_w=bases_w,
             drawn_w=drawn_w,
             enough_w=powers.enough_w,
             said_w=powers.said_w,
             caps_w=dict(zip(frame.ids, memory.envelope.caps_w, strict=False)),
         )
+        served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent)
+        wishes = served.wishes
         doubts, told_doubts = announce_doubts(frame, snapshot, memory.rules.doubts)
         decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,
-            events=decision.events + doubts,
-            memory=Memory(decision.memory, replace(turns, doubts=told_doubts)),
+            events=decision.events + doubts + served.events,
+            memory=Memory(decision.memory, replace(turns, doubts=told_doubts, silent=served.silent)),
             wishes=tuple(wishes.values()),
             bounds=decision.bounds,
             contactor=decision.contactor,

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from v2g_edge.config.layout import SiteFile, SiteTable
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
     CloudSettings,
     HostSettings,
@@ -101,6 +102,7 @@ TABLES: Final[dict[str, str]] = {
     "vehicle_types": "One table a kind of vehicle.",
     "vehicles": "One table a vehicle that the depot knows. Others charge, and never discharge.",
     "response": "The frequency response of chargers with a droop_w. Leave the table out to take the defaults.",
+    "services": "One table a grid service that is sold or kept. Leave it out to sell none.",
     "safety": "Numbers of the safety table. Leave the table out to take the defaults.",
     "listeners": "One table a port on which charging stations dial in (OCPP).",
     "ocpp": "What holds for all charging stations. Leave the table out to take the defaults.",
@@ -219,6 +221,18 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     FrequencyResponse: {
         "deadband_hz": Key("Within this deviation from nominal frequency nothing is given.", "Hz", 0.0, 1.0),
         "full_hz": Key("From this deviation on all of droop_w is given; above deadband_hz.", "Hz", 0.01, 5.0),
+    },
+    Service: {
+        "id": name("Name of the service, in events and at its buyer's signals."),
+        "kind": Key("What is sold or kept; docs/energy-manager.md says what each does."),
+        "power_w": watts("What is sold each way that its kind has."),
+        "energy_h": Key("Hours of full activation its energy lasts for; 0: as its kind says.", "h", 0.0, 24.0),
+        "priority": Key("The lower goes first where power or energy is short.", "", 0, 1_000),
+        "contract": Key("Whether the buyer's terms are signed; without it the service never arms."),
+        "response_s": Key("Measured time to full response; 0: never measured.", "s", 0.0, 3_600.0),
+        "meter_hz": Key("Frequency step that the grid meter tells apart; 0: never measured.", "Hz", 0.0, 1.0),
+        "meter_w": Key("Power step that the grid meter tells apart; 0: never measured.", "W", 0.0, POWER),
+        "meter_s": Key("How often the grid meter is read, measured; 0: never measured.", "s", 0.0, 60.0),
     },
     SafetySettings: {
         "meter_max_age_s": seconds("A meter's sample older than this is no sample.", 0.1, 60.0),

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
+from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
     CloudSettings,
     HostSettings,
@@ -55,6 +56,7 @@ class SiteFile(Struct, frozen=True):
     vehicle_types: tuple[VehicleType, ...] = ()
     vehicles: tuple[Vehicle, ...] = ()
     response: FrequencyResponse = FrequencyResponse()
+    services: tuple[Service, ...] = ()
     safety: SafetySettings = SafetySettings()
     listeners: tuple[Listener, ...] = ()
     ocpp: OcppSettings = OcppSettings()
@@ -88,6 +90,7 @@ def to_settings(file: SiteFile) -> Settings:
         temperatures=tuple(sorted(file.site.temperatures)),
         safety=file.safety,
         response=file.response,
+        services=_by(file.services, "id"),
     )
     return Settings(
         site=site,
@@ -113,6 +116,7 @@ def from_settings(settings: Settings) -> SiteFile:
         vehicle_types=site.vehicle_types,
         vehicles=site.vehicles,
         response=site.response,
+        services=site.services,
         safety=site.safety,
         listeners=settings.listeners,
         ocpp=settings.ocpp,

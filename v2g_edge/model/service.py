@@ -26,8 +26,9 @@ ServiceKind = Literal[
 class Service(Struct, frozen=True):
     """One service of ``[[services]]``. ``power_w`` is what is sold each way that its kind has (peak shaving: the target).
 
-    ``from_clock`` … ``until_clock`` ("HH:MM", local; "" and "": always) on ``days``. Lower ``priority`` goes first. It arms only
-    with a contract, a meter that resolves it and a measured response that is fast enough (``rules.services.arming``).
+    ``energy_h`` above 0 overrides the hours of full activation of its kind. Lower ``priority`` goes first. It arms only with a
+    contract, a meter that resolves it and a response that is fast enough (``rules.services.arming``); ``response_s`` and
+    ``meter_*`` are what commissioning has measured, 0 where nothing was.
     """
 
     id: str
@@ -37,9 +38,9 @@ class Service(Struct, frozen=True):
     priority: int = 100
     contract: bool = False
     response_s: float = 0.0
-    from_clock: str = ""
-    until_clock: str = ""
-    days: Literal["all", "weekdays", "weekends"] = "all"
+    meter_hz: float = 0.0
+    meter_w: float = 0.0
+    meter_s: float = 0.0
 
 
 class CapacityLimit(Struct, frozen=True):
@@ -57,7 +58,11 @@ class CapacityLimit(Struct, frozen=True):
 
 
 class Signal(Struct, frozen=True):
-    """What an outside controller asks, −1 to 1 of the power sold (+ is up: less import), as of ``at_s`` (monotonic)."""
+    """What an outside controller asks, −1 to 1 of the power sold (+ is up: less import), as of ``at_s`` (monotonic).
+
+    ``every_s``: how often it is sent; it holds until the next one is due.
+    """
 
     value: float
     at_s: float
+    every_s: float = 0.0

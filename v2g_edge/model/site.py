@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from v2g_edge.model.gridcode import GridCode
+from v2g_edge.model.service import Service
 
 PhaseMap = Literal["L1L2L3", "L2L3L1", "L3L1L2", "L1", "L2", "L3"]
 """Which grid phase each charger phase hangs on, in order; one letter pair for a single-phase charger."""
@@ -198,3 +199,4 @@ class Site(Struct, frozen=True):
     temperatures: tuple[str, ...]
     safety: SafetySettings
     response: FrequencyResponse = FrequencyResponse()
+    services: tuple[Service, ...] = ()

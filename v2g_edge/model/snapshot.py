@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from v2g_edge.model.reading import NO_SAMPLE, Measured
+from v2g_edge.model.service import CapacityLimit, Signal
 
 EvseStatus = Literal["unknown", "available", "occupied", "faulted", "unavailable"]
 Ack = Literal["none", "pending", "accepted", "withheld", "rejected", "silent"]
@@ -129,11 +130,16 @@ class GridSample(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Operator(Struct, frozen=True, gc=False):
-    """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand."""
+    """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand.
+
+    ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket.
+    """
 
     stop: bool = False
     export_hold: bool = False
     acknowledged: tuple[str, ...] = ()
+    limits: tuple[CapacityLimit, ...] = ()
+    signals: tuple[tuple[str, Signal], ...] = ()
 
 
 class Snapshot(Struct, frozen=True):

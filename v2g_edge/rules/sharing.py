@@ -24,11 +24,13 @@ class Turn(Struct, frozen=True, array_like=True, gc=False):
 class RulesMemory(Struct, frozen=True):
     """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without having to.
 
-    ``doubts``: what was said of vehicles of which something is not known (``doubts``).
+    ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services without a fresh
+    signal (``services.dispatch``).
     """
 
     turns: dict[str, Turn] = {}
     doubts: dict[str, str] = {}
+    silent: tuple[str, ...] = ()
 
 
 def charge_limit(frame: Frame, place: int, base_w: float) -> float:

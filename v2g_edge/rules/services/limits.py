@@ -33,9 +33,5 @@ def dimmed_w(devices: int, *, simultaneity: float | None = None) -> float:
 
 
 def zero_limits(services: Iterable[Service]) -> tuple[CapacityLimit, ...]:
-    """Zero import and zero export as limits of the site's own."""
-    return tuple(
-        CapacityLimit("import" if each.kind == "zero_import" else "export", 0.0, 0.0, 0.0, each.id)
-        for each in services
-        if each.kind in {"zero_import", "zero_export"} and each.contract
-    )
+    """Zero export as a limit of the site's own. Zero import is none: it gives way to departures (``dispatch``)."""
+    return tuple(CapacityLimit("export", 0.0, 0.0, 0.0, each.id) for each in services if each.kind == "zero_export")

@@ -1,0 +1,185 @@
+"""Services in a tick: how far they move the wishes for power, after departures and plan and before the envelope.
+
+A vehicle that must charge to leave in time is not moved. Each service gives the share of what it sold that the one account backs
+now. Without a fresh frequency or signal a service gives nothing, so the plan (or a charger's own droop) has taken over.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from v2g_edge.model.event import Event
+from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.reading import Reading, is_fresh
+from v2g_edge.model.service import Service
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.wish import Wish
+from v2g_edge.rules.services.account import Headroom, hold
+from v2g_edge.rules.services.arming import Measured, refusals
+from v2g_edge.rules.services.frequency import activation
+from v2g_edge.rules.services.limits import strictest, zero_limits
+from v2g_edge.rules.services.registry import SERVICES
+from v2g_edge.rules.services.signal import TIMEOUT, followed
+
+URGENT: Final = 1.0
+FREQUENCY_MAX_AGE_S: Final = 1.0
+"""(EU) 2017/1485 asks for own frequency at least once a second."""
+
+
+class Served(NamedTuple):
+    """``silent``: services that no fresh signal reaches, for the next tick's events."""
+
+    wishes: dict[str, Wish]
+    events: tuple[Event, ...]
+    silent: tuple[str, ...]
+
+
+class _Room(NamedTuple):
+    """One outlet that services may move: how far up and down from its wish, its energies, its health."""
+
+    evse: str
+    up_w: float
+    down_w: float
+    up_wh: float
+    down_wh: float
+    soh_pct: float
+
+
+def armed(services: tuple[Service, ...]) -> tuple[Service, ...]:
+    """The services that nothing speaks against."""
+    return tuple(s for s in services if not refusals(s, Measured(s.meter_hz, s.meter_w, s.meter_s, s.response_s)))
+
+
+def limited_bases(frame: Frame, snapshot: Snapshot, bases_w: tuple[float, ...]) -> tuple[float, ...]:
+    """Base loads with which the root leaves no more for charging than a limit from outside does."""
+    cap_w, _ = strictest(snapshot.operator.limits, "import", snapshot.wall_s)
+    if cap_w >= ANY_W:
+        return bases_w
+    root, free = frame.tree.feeders[-1], 1.0 - frame.site.safety.feeder_margin_pct / 100.0
+    left_w = min(root.import_limit_w * free - bases_w[-1], max(cap_w - bases_w[-1], 0.0))
+    return (*bases_w[:-1], root.import_limit_w * free - left_w)
+
+
+def serve(
+    frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], bases_w: tuple[float, ...], silent: tuple[str, ...]
+) -> Served:
+    """The wishes as the services and limits from outside would have them."""
+    services = armed(frame.site.services)
+    moved = dict(wishes)
+    asked = [s for s in services if SERVICES[s.kind].moves in {"frequency", "signal"}]
+    shares = {s.id: _asked(frame, snapshot, s) for s in asked}
+    rooms = _rooms(frame, snapshot, wishes)
+    total = Headroom(
+        sum(room.up_w for room in rooms),
+        sum(room.down_w for room in rooms),
+        sum(room.up_wh for room in rooms),
+        sum(room.down_wh for room in rooms),
+    )
+    backed = {held.service: held.share for held in hold(total, services)}
+    delta_w = sum(s.power_w * backed[s.id] * (shares[s.id] or 0.0) for s in asked)
+    by_service = max(asked, key=lambda s: abs(s.power_w * (shares[s.id] or 0.0)), default=None)
+    if by_service is not None and delta_w != 0.0:
+        _move(moved, rooms, delta_w, f"service_{by_service.kind}")
+    _keep_backup(services, total, moved)
+    _cap_export(frame, snapshot, services, moved, bases_w)
+    if any(s.kind == "zero_import" for s in services):
+        _use_surplus(moved, max(-bases_w[-1], 0.0))
+    lost = tuple(s.id for s in asked if shares[s.id] is None)
+    return Served(moved, _events(snapshot, silent, lost), lost)
+
+
+def _asked(frame: Frame, snapshot: Snapshot, service: Service) -> float | None:
+    """The share asked for, + up; None without a fresh frequency or signal."""
+    if SERVICES[service.kind].moves == "signal":
+        signal = next((each for name, each in snapshot.operator.signals if name == service.id), None)
+        return followed(signal, snapshot.now_s)[0]
+    grid = frame.site.grid
+    meter = snapshot.meters[frame.site.meters.index(grid.meter)] if grid.meter in frame.site.meters else None
+    if meter is None or not is_fresh(meter.frequency_hz, snapshot.now_s, FREQUENCY_MAX_AGE_S):
+        return None
+    return activation(service.kind, meter.frequency_hz.value, grid.nominal_hz)
+
+
+def _rooms(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish]) -> list[_Room]:
+    """Outlets that may be moved, healthiest pack first. Energy counts from the floor and to the ceiling of its type."""
+    rooms = []
+    for evse, state in zip(frame.site.evses, snapshot.evses, strict=True):
+        wish, vehicle = wishes.get(evse.id), state.vehicle
+        known = frame.known.get(vehicle.vehicle) if vehicle else None
+        kind = frame.kinds.get(known.type) if known else None
+        if wish is None or vehicle is None or wish.urgency >= URGENT or not isinstance(vehicle.soc_pct, Reading):
+            continue
+        gives = known is not None and known.may_discharge and state.proven_discharge and evse.discharge_by != "none"
+        floor_pct = (kind.min_soc_pct if kind else 0.0) + (known.reserve_soc_pct if known else 0.0)
+        per_pct = (kind.capacity_wh if kind else 0.0) / 100.0
+        up_wh = max(vehicle.soc_pct.value - floor_pct, 0.0) * per_pct if gives else 0.0
+        down_wh = max((kind.max_soc_pct if kind else 100.0) - vehicle.soc_pct.value, 0.0) * per_pct
+        least_w = -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0) if gives and up_wh > 0.0 else 0.0
+        most_w = evse.max_charge_w if down_wh > 0.0 else max(wish.power_w, 0.0)
+        soh = vehicle.soh_pct.value if isinstance(vehicle.soh_pct, Reading) else 0.0
+        up_w, down_w = max(wish.power_w - least_w, 0.0), max(most_w - wish.power_w, 0.0)
+        # Charging that is left undone gives up-power without any energy of the battery.
+        rooms.append(_Room(evse.id, up_w, down_w, up_wh + max(wish.power_w, 0.0), down_wh, soh))
+    return sorted(rooms, key=lambda room: (-room.soh_pct, room.evse))
+
+
+def _move(wishes: dict[str, Wish], rooms: list[_Room], delta_w: float, reason: str) -> None:
+    """Spread ``delta_w`` (+ up) over the rooms in proportion to what each has: shallow pulses for all, deep ones for none."""
+    total_w = sum(room.up_w if delta_w > 0.0 else room.down_w for room in rooms)
+    share = min(abs(delta_w) / total_w, 1.0) if total_w > 0.0 else 0.0
+    for room in rooms:
+        by_w = share * (room.up_w if delta_w > 0.0 else room.down_w)
+        if by_w > 0.0:
+            old = wishes[room.evse]
+            power_w = old.power_w - by_w if delta_w > 0.0 else old.power_w + by_w
+            wishes[room.evse] = Wish(old.evse, power_w, old.urgency, reason, old.droop_w)
+
+
+def _keep_backup(services: tuple[Service, ...], total: Headroom, wishes: dict[str, Wish]) -> None:
+    """No export while the fleet holds no more than the energy kept for an outage."""
+    kept_wh = sum(s.power_w * max(s.energy_h, 1.0) for s in services if s.kind == "backup")
+    if kept_wh > 0.0 and total.up_wh <= kept_wh:
+        for evse, wish in wishes.items():
+            if wish.power_w < 0.0:
+                wishes[evse] = Wish(evse, 0.0, wish.urgency, "service_backup", wish.droop_w)
+
+
+def _use_surplus(wishes: dict[str, Wish], surplus_w: float) -> None:
+    """Who can wait charges from what the site itself has too much of."""
+    waiting = {evse: wish for evse, wish in wishes.items() if wish.power_w > 0.0 and wish.urgency < URGENT}
+    total_w = sum(wish.power_w for wish in waiting.values())
+    share = min(surplus_w / total_w, 1.0) if total_w > 0.0 else 1.0
+    for evse, wish in waiting.items():
+        if share < 1.0:
+            wishes[evse] = Wish(evse, wish.power_w * share, wish.urgency, "service_zero_import", wish.droop_w)
+
+
+def _cap_export(
+    frame: Frame, snapshot: Snapshot, services: tuple[Service, ...], wishes: dict[str, Wish], bases_w: tuple[float, ...]
+) -> None:
+    """A limit from outside on export: what the building surely draws may be given on top."""
+    limits = (*snapshot.operator.limits, *zero_limits(services))
+    cap_w, source = strictest(limits, "export", snapshot.wall_s)
+    out_w = -sum(min(wish.power_w, 0.0) for wish in wishes.values())
+    most_w = max(cap_w + min(frame.tree.base_min_w[-1], bases_w[-1]), 0.0)
+    if cap_w >= ANY_W or out_w <= most_w:
+        return
+    share = most_w / out_w
+    for evse, wish in wishes.items():
+        if wish.power_w < 0.0:
+            wishes[evse] = Wish(evse, wish.power_w * share, wish.urgency, f"limit_{source}", 0.0)
+
+
+def _events(snapshot: Snapshot, before: tuple[str, ...], now: tuple[str, ...]) -> tuple[Event, ...]:
+    wall_s = snapshot.wall_s
+    lost = [
+        Event("service_signal_lost", "warning", name, f"{name}: {TIMEOUT}: no fresh signal; droop or the plan serves", wall_s)
+        for name in now
+        if name not in before
+    ]
+    back = [
+        Event("service_signal_back", "info", name, f"{name}: its signal is fresh again", wall_s)
+        for name in before
+        if name not in now
+    ]
+    return (*lost, *back)
