@@ -4,12 +4,23 @@ import asyncio
 import contextlib
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from v2g_edge.host.control import CLIENTS_MAX, LINE_MAX, BadRequestError, ControlSocket
+from sim.virtual.loop import run_virtual
+from v2g_edge.host import control as control_module
+from v2g_edge.host.control import (
+    ASKED_BURST,
+    ASKED_PER_S,
+    CLIENTS_MAX,
+    LINE_MAX,
+    RESERVED,
+    BadRequestError,
+    ControlSocket,
+)
 
 
 async def _double(params: dict[str, Any]) -> dict[str, Any]:
@@ -84,17 +95,117 @@ async def test_an_endless_line_costs_the_client_its_connection_and_nobody_else(t
     await control.stop()
 
 
-async def test_more_clients_than_allowed_are_turned_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("idle", [32, 64])
+async def test_e9_stop_kept_out(tmp_path: Path, idle: int) -> None:
+    """Idle connections lose their places: whoever comes is answered, and holds as few as the cap says."""
     path = tmp_path / "c.sock"
-    control = ControlSocket(str(path), {"double": _double})
+    control = ControlSocket(str(path), {"operate": _double})
+    await control.start()
+    clients = [await asyncio.open_unix_connection(str(path)) for _ in range(idle)]
+    assert (await _ask(path, b'{"method": "operate", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
+    ended = [await _is_ended(reader) for reader, _ in clients]
+    assert sum(ended) == idle + 1 - CLIENTS_MAX
+    assert ended == sorted(ended, reverse=True), "those that were idle longest"
+    await control.stop()
+    for _, writer in clients:
+        writer.close()
+
+
+async def _is_ended(reader: asyncio.StreamReader) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.05):
+            return await reader.read(1) == b""
+    return False
+
+
+async def test_e9_a_request_that_never_ends_is_idle_too(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+    control = ControlSocket(str(path), {"operate": _double})
+    await control.start()
+    clients = [await asyncio.open_unix_connection(str(path)) for _ in range(2 * CLIENTS_MAX)]
+    for _, writer in clients:
+        writer.write(b'{"method": "oper')
+    assert (await _ask(path, b'{"method": "operate", "params": {"n": 4}}'))[0]["result"] == {"n": 8}
+    await control.stop()
+    for _, writer in clients:
+        writer.close()
+
+
+@pytest.mark.parametrize("more", [0, RESERVED - 1])
+async def test_e9_where_all_are_at_work_an_order_still_gets_through(tmp_path: Path, more: int) -> None:
+    """In a reserved place; a question is told to come again, and beyond those places nobody is heard."""
+    path, release = tmp_path / "c.sock", asyncio.Event()
+
+    async def slow(_params: dict[str, Any]) -> dict[str, Any]:
+        await release.wait()
+        return {}
+
+    control = ControlSocket(str(path), {"operate": _double, "slow": slow, "double": _double})
     await control.start()
     clients = [await asyncio.open_unix_connection(str(path)) for _ in range(CLIENTS_MAX)]
     for _, writer in clients:
-        writer.write(b'{"method": "double", "params": {"n": 1}}\n')
-    for reader, _ in clients:
-        await reader.readline()
-    late_reader, late_writer = await asyncio.open_unix_connection(str(path))
-    assert await late_reader.read() == b""
-    for writer in (late_writer, *(writer for _, writer in clients)):
-        writer.close()
+        writer.write(b'{"method": "slow"}\n')
+    await _until(lambda: all(client.busy for client in control._clients.values()))
+    clients += [await asyncio.open_unix_connection(str(path)) for _ in range(more)]
+    assert (await _ask(path, b'{"method": "double", "params": {"n": 1}}'))[0]["error"]["kind"] == "busy"
+    assert (await _ask(path, b'{"method": "operate", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
+    release.set()
+    for reader, _ in clients[:CLIENTS_MAX]:
+        assert b"result" in await reader.readline()
     await control.stop()
+    for _, writer in clients:
+        writer.close()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30.0):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.002)
+
+
+async def test_e9_idle_clients_go_and_those_that_do_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_module, "IDLE_S", 0.05)
+    monkeypatch.setattr(control_module, "WRITE_S", 0.05)
+
+    async def long_answer(_params: dict[str, Any]) -> dict[str, Any]:
+        return {"text": "x" * (8 << 20)}
+
+    path = tmp_path / "c.sock"
+    control = ControlSocket(str(path), {"long": long_answer})
+    await control.start()
+    _, idle = await asyncio.open_unix_connection(str(path))
+    _, deaf = await asyncio.open_unix_connection(str(path), limit=1)
+    deaf.write(b'{"method": "long"}\n')
+    await _until(lambda: len(control._tasks) == 2)
+    await _until(lambda: not control._tasks)
+    await control.stop()
+    for writer in (idle, deaf):
+        writer.close()
+
+
+def test_answers_come_at_a_bounded_rate_and_orders_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local user that asks without end holds up nobody's order (virtual time, where no socket file appears)."""
+    monkeypatch.setattr(Path, "chmod", lambda _path, _mode: None)
+    at_s: dict[str, float] = {}
+
+    async def ask_without_end() -> None:
+        control = ControlSocket("/c.sock", {"operate": _double, "double": _double})
+        await control.start()
+        loop = asyncio.get_running_loop()
+        reader, writer = await asyncio.open_unix_connection("/c.sock")
+        many = int(ASKED_BURST + 10 * ASKED_PER_S)
+        writer.write(b'{"method": "double", "params": {"n": 1}}\n' * many)
+        order_reader, order_writer = await asyncio.open_unix_connection("/c.sock")
+        order_writer.write(b'{"method": "operate", "params": {"n": 1}}\n')
+        await order_reader.readline()
+        at_s["order"] = loop.time()
+        for _ in range(many):
+            await reader.readline()
+        at_s["last"] = loop.time()
+        for each in (writer, order_writer):
+            each.close()
+        await control.stop()
+
+    run_virtual(ask_without_end())
+    assert at_s["order"] < 1.0 + at_s["last"] - 10.0
+    assert at_s["last"] >= 9.0

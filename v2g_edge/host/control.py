@@ -6,7 +6,10 @@ One JSON object a line. Asked: ``{"id": 1, "method": "why", "params": {"evse": "
 
 import asyncio
 import contextlib
+import socket
 import stat
+import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +23,23 @@ log = structlog.get_logger()
 LINE_MAX: Final = 1 << 20
 """A request is a line of at most 1 MiB: a firmware manifest or a plan of a day fits, a flood does not."""
 
-CLIENTS_MAX: Final = 32
-"""People and the console; more at once is a mistake, and each costs memory."""
+CLIENTS_MAX: Final = 24
+"""People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of who is idle longest."""
+
+RESERVED: Final = 8
+"""Places beyond, where all others are at work: an order gets through, anything else is told to come again."""
+
+ORDERS: Final = frozenset({"operate"})
+"""Methods that never wait for another client."""
+
+IDLE_S: Final = 60.0
+WRITE_S: Final = 10.0
+"""Patience with a client that asks nothing, and with one that does not read its answer (loop time)."""
+
+ASKED_PER_S: Final = 50.0
+ASKED_BURST: Final = 100.0
+"""Answers to all clients together, orders excepted, as a rate for ever and in a row: a status of 200 outlets takes milliseconds.
+Beyond it answers come later."""
 
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -36,6 +54,18 @@ class _Request(Struct, forbid_unknown_fields=True):
     params: dict[str, Any] = {}
 
 
+class _Client:
+    """One connection. ``since_s``: when it was served last; ``busy``: a request of it is at work; ``reserved``: orders only."""
+
+    def __init__(self, writer: asyncio.StreamWriter, task: asyncio.Task[Any], now_s: float, *, reserved: bool) -> None:
+        self.writer = writer
+        self.task = task
+        self.uid = _uid_of(writer)
+        self.since_s = now_s
+        self.busy = False
+        self.reserved = reserved
+
+
 class ControlSocket:
     """Answers requests with ``handlers`` by method name. An empty ``path`` means no socket at all (simulations)."""
 
@@ -43,8 +73,10 @@ class ControlSocket:
         self._path = Path(path) if path else None
         self._handlers = dict(handlers)
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._clients: dict[asyncio.Task[Any], _Client] = {}
         self._decoder = msgspec.json.Decoder(_Request)
+        self._left, self._left_at_s = ASKED_BURST, 0.0
 
     async def start(self) -> None:
         """Listen. A socket file left behind by a process that died is replaced."""
@@ -63,41 +95,99 @@ class ControlSocket:
         if server is None or self._path is None:
             return
         server.close()
-        for client in tuple(self._clients):
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        tasks = tuple(self._tasks)
+        for task in self._clients:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
         self._path.unlink(missing_ok=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs this as a task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         if len(self._clients) >= CLIENTS_MAX:
-            writer.close()
+            self._put_out_idle()
+        if len(self._clients) >= CLIENTS_MAX + RESERVED:
+            writer.transport.abort()
             return
-        self._clients.add(task)
+        full = len(self._clients) >= CLIENTS_MAX
+        client = self._clients[task] = _Client(writer, task, asyncio.get_running_loop().time(), reserved=full)
         try:
-            while line := await reader.readline():
-                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
-                await writer.drain()
-        except (ValueError, ConnectionError, asyncio.CancelledError) as error:
+            await self._serve(reader, client)
+        except (ValueError, OSError, asyncio.CancelledError) as error:  # TimeoutError is an OSError
             log.info("control_client_gone", reason=str(error) or type(error).__name__)
         finally:
-            self._clients.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            self._clients.pop(task, None)
+            await _close(writer)
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    def _put_out_idle(self) -> None:
+        """End the client that is idle longest, of the user who has the most; none when all are at work."""
+        idle = [client for client in self._clients.values() if not client.busy and not client.task.cancelling()]
+        if not idle:
+            return
+        held = Counter(client.uid for client in self._clients.values())
+        oldest = min(idle, key=lambda client: (-held[client.uid], client.since_s))
+        del self._clients[oldest.task]
+        oldest.task.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, client: _Client) -> None:
+        loop, writer = asyncio.get_running_loop(), client.writer
+        while True:
+            async with asyncio.timeout(IDLE_S):
+                line = await reader.readline()
+            if not line:
+                return
+            client.busy = True
+            writer.write(msgspec.json.encode(await self._answer(line, client)) + b"\n")
+            async with asyncio.timeout(WRITE_S):
+                await writer.drain()
+            client.busy, client.since_s = False, loop.time()
+
+    async def _answer(self, line: bytes, client: _Client) -> dict[str, Any]:
         try:
             request = self._decoder.decode(line)
         except msgspec.MsgspecError as error:
-            return {"id": 0, "error": {"kind": "bad_request", "text": f"not a request: {error}"}}
+            return {"id": 0, "error": {"kind": "bad_request", "text": f"not a request: {str(error)[:200]}"}}
         handler = self._handlers.get(request.method)
         if handler is None:
-            text = f"no method {request.method!r}; there are {', '.join(sorted(self._handlers))}"
+            text = f"no method {request.method[:100]!r}; there are {', '.join(sorted(self._handlers))}"
             return {"id": request.id, "error": {"kind": "bad_request", "text": text}}
+        if request.method not in ORDERS:
+            if client.reserved:
+                text = f"{CLIENTS_MAX} clients are being answered; ask again in a moment (orders are taken)"
+                return {"id": request.id, "error": {"kind": "busy", "text": text}}
+            await self._pace()
         try:
             return {"id": request.id, "result": await handler(request.params)}
         except BadRequestError as error:
             return {"id": request.id, "error": {"kind": "bad_request", "text": str(error)}}
+
+    async def _pace(self) -> None:
+        """Wait until an answer is due."""
+        now_s = asyncio.get_running_loop().time()
+        self._left = min(self._left + (now_s - self._left_at_s) * ASKED_PER_S, ASKED_BURST) - 1.0
+        self._left_at_s = now_s
+        if self._left < 0.0:
+            await asyncio.sleep(-self._left / ASKED_PER_S)
+
+
+def _uid_of(writer: asyncio.StreamWriter) -> int:
+    """The user at the other end, -1 where the kernel does not say (SO_PEERCRED, unix(7))."""
+    bare = writer.get_extra_info("socket")
+    try:
+        return int(struct.unpack("3i", bare.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1])
+    except (AttributeError, OSError):
+        return -1
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Send what is left, and no longer than a client may take to read it."""
+    writer.close()
+    try:
+        async with asyncio.timeout(WRITE_S):
+            await writer.wait_closed()
+    except (OSError, asyncio.CancelledError):
+        writer.transport.abort()
+        await asyncio.sleep(0)  # the transport ends in the loop's next turn

@@ -145,8 +145,8 @@ def test_what_may_be_commanded_never_exceeds_the_permit(power_w: float, least_w:
     assert not (proof == "refuted" and allowed_w < 0.0)
 
 
-async def test_what_one_station_of_a_make_refutes_no_sister_may_do_any_more_and_none_can_prove_again(depot: Depot) -> None:
-    """Two stations of one make probe at the same time: one goes the wrong way, the other exports."""
+async def test_e7_a_station_that_goes_the_wrong_way_convicts_itself_and_its_sister_proves_itself(depot: Depot) -> None:
+    """Two stations that say they are of one make probe at the same time."""
     stations = [await ready(depot, "new", "2.1"), await ready(depot, "newest", "2.1")]
     ports = {evse: depot.central.ports[evse] for evse in ("b2", "b3")}
     for number, station in enumerate(stations, 2):
@@ -155,15 +155,15 @@ async def test_what_one_station_of_a_make_refutes_no_sister_may_do_any_more_and_
     assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld"] * 2
     await measured(depot, stations[0], 1, 9_000.0)
     await measured(depot, stations[1], 1, -1_900.0)
-    assert [depot.board.evse(evse).proven_discharge for evse in ports] == [False, False]
-    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld"] * 2
+    assert [depot.board.evse(evse).proven_discharge for evse in ports] == [False, True]
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld", "accepted"]
+    last = stations[0].got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]
+    assert (last["limit"], last["operationMode"]) == (0, "ChargingOnly")
     for station in stations:
-        last = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]
-        assert (last["limit"], last["operationMode"]) == (0, "ChargingOnly")
         await station.close()
 
 
-async def test_a_proven_station_stops_when_a_sister_goes_the_wrong_way(depot: Depot) -> None:
+async def test_a_proven_station_stops_when_its_make_is_refuted(depot: Depot) -> None:
     station, port = await ready(depot), depot.central.ports["b2"]
     await station.call("TransactionEvent", STARTED)
     await port.write_permit(permit("b2", -30_000.0))

@@ -1,6 +1,8 @@
 """After a power cut all stations boot at once: so many are taken, the others wait a while, each a different one."""
 
-from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, SPREAD_S, WAIT_S, WINDOW_S, BootThrottle
+import pytest
+
+from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, OWN_MAX, SPREAD_S, WAIT_S, WINDOW_S, BootThrottle
 
 
 def test_an_ordinary_day_keeps_nobody_waiting() -> None:
@@ -27,3 +29,15 @@ def test_a_station_is_told_the_same_wait_every_time_and_its_neighbours_others() 
     waits = [storm.pending_s(f"CS{n}", 1.0) for n in range(200)]
     assert waits == [storm.pending_s(f"CS{n}", 2.0) for n in range(200)]
     assert len(set(waits)) == SPREAD_S, "no second storm"
+
+
+@pytest.mark.parametrize("boots", [100, 200])
+@pytest.mark.parametrize("hostile", [1, 5])
+def test_e6_boot_quota(boots: int, hostile: int) -> None:
+    """Stations that boot without end use up their own quota, and the next one is accepted."""
+    storm = BootThrottle()
+    for station in range(hostile):
+        told = [storm.pending_s(f"loud{station}", n / boots) for n in range(boots)]
+        assert told.count(0) == OWN_MAX
+    assert storm.pending_s("quiet", 1.0) == 0
+    assert storm.pending_s("loud0", WINDOW_S + 1.0) == 0, "and it is heard again"

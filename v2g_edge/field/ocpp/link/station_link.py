@@ -39,6 +39,9 @@ HANDLES: Final[dict[Version, frozenset[str]]] = {}
 
 PINGS: Final = 50
 """Pings that the link's loss is counted over."""
+AMENDING_MAX: Final = 4
+"""Answers of one station that may wait for an OCSP responder at once; all stations share the few turns that are asked there."""
+
 PONG_S: Final = 5.0
 """A ping not answered by then is lost; on a depot's network an answer takes milliseconds (loop time)."""
 LOST_MAX: Final = 3
@@ -134,7 +137,8 @@ class StationLink:
         except sqlite3.Error as fault:
             self._not_stored(connection, call, fault)
             return
-        better = self.amend(connection.version, call.action, call.payload, payload) if self.amend is not None else None
+        may_wait = self.amend is not None and len(self._amending) < AMENDING_MAX
+        better = self.amend(connection.version, call.action, call.payload, payload) if self.amend and may_wait else None
         if better is None:
             self._store.when_durable(partial(self._answer, connection, call, payload))
             return

@@ -26,6 +26,13 @@ MAKES_MAX: Final = 1_000
 """Makes of which it is remembered whether they discharge: a depot has some, and a station may call itself by a new firmware at
 each boot. Beyond them none is tried, until an engineer answers for it (``forget_proof``)."""
 
+REFUTED_BY: Final = 3
+"""Stations that must each have charged where discharge was commanded before their make counts as one that does. Below that, each
+convicts itself alone: a station says itself what make it is, and one that lies would take all others of that make out."""
+
+OWN_MAKES_MAX: Final = 16
+"""Makes that one station may have shown something of: its firmware changes sometimes. Beyond them it is not tried."""
+
 NO_MORE: Final = "discharge/-"
 """Where it is remembered that there are so many."""
 
@@ -101,38 +108,73 @@ class StationModel:
             )  # fmt: skip
 
     def _remember_proof(self, outlet: Outlet) -> None:
-        """For all stations of this make."""
+        """For this station, and for all of its make where enough of them have shown it."""
         proof, kind = outlet.watch.proof, self.identity.kind()
         if self.proof() == "refuted" != proof:
             log.warning("discharge_refuted_elsewhere", evse=outlet.evse.id, make=kind)
             self._take(outlet, "refuted")
             return
-        if not self._store.fact(self._key()) and self._store.count_facts("discharge/") >= MAKES_MAX:
+        if not self._store.fact(self._key()) and self._too_many(outlet, kind):
+            self._take(outlet, "refuted")
+            return
+        witnesses = self._witnesses()
+        witnesses[self.station] = proof
+        self._store.remember(self._key("witness"), msgspec.json.encode(witnesses).decode())
+        accusers = [station for station, word in witnesses.items() if word == "refuted"]
+        if proof == "refuted":
+            known = "refuted" if len(accusers) >= REFUTED_BY else self._store.fact(self._key()) or "unknown"
+            self._store.remember(self._key(), known)
+        else:
+            self._store.remember(self._key(), proof)
+        self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
+        if proof == "refuted":
+            whole = len(accusers) >= REFUTED_BY
+            effect = "no station of it is asked to any more" if whole else f"{self.station} is asked to no more"
+            remedy = f"See to its firmware and wiring, then v2g-edge ocpp {self.station} retry-discharge engineer=NAME."
+            text = f"make {kind} charged while discharge was commanded: {effect}. {remedy}"
+            self._board.announce(Event("discharge_refuted", "alarm", outlet.evse.id, text, 0.0))
+        else:
+            log.info("discharge_proven", evse=outlet.evse.id, make=kind)
+
+    def _too_many(self, outlet: Outlet, kind: str) -> bool:
+        """Whether this station, or all together, have shown more makes than there can be."""
+        own = f"makes/{self.station}"
+        shown = int(self._store.fact(own) or 0)
+        if shown >= OWN_MAKES_MAX:
+            log.error("discharge_makes_too_many", station=self.station, make=kind, most=OWN_MAKES_MAX, effect="it is not tried")
+            return True
+        if self._store.count_facts("discharge/") >= MAKES_MAX:
             self._store.remember(NO_MORE, "refuted")
             log.error(
                 "discharge_makes_too_many", evse=outlet.evse.id, make=kind, most=MAKES_MAX, effect="new makes never discharge"
             )
-            self._take(outlet, "refuted")
-            return
-        self._store.remember(self._key(), proof)
-        self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
-        if proof == "refuted":
-            remedy = f"See to its firmware and wiring, then v2g-edge ocpp {self.station} retry-discharge engineer=NAME."
-            text = f"make {kind} charged while discharge was commanded: no station of it is asked to any more. {remedy}"
-            self._board.announce(Event("discharge_refuted", "alarm", outlet.evse.id, text, 0.0))
-        else:
-            log.info("discharge_proven", evse=outlet.evse.id, make=kind)
+            return True
+        self._store.remember(own, str(shown + 1))
+        return False
 
     def forget_proof(self, engineer: str) -> None:
         """Somebody answers for trying the make again (new cabling, new firmware under the old name)."""
         log.warning("discharge_proof_forgotten", make=self.identity.kind(), was=self.proof(), engineer=engineer)
         self._store.remember(self._key(), "unknown")
+        self._store.remember(self._key("witness"), "{}")
+        self._store.remember(f"makes/{self.station}", "0")
         self.recall()
 
     def proof(self) -> Proof:
-        """What is known of this make; a sibling may have proven it meanwhile."""
+        """What is known of the make, and of this station: what a sister has proven counts where none speaks against it."""
         known = self._store.fact(self._key()) or self._store.fact(NO_MORE)
-        return "proven" if known == "proven" else "refuted" if known == "refuted" else "unknown"
+        witnesses = self._witnesses()
+        own = witnesses.get(self.station)
+        if "refuted" in (known, own):
+            return "refuted"
+        if own != "proven" and "refuted" in witnesses.values():
+            return "unknown"
+        return "proven" if known == "proven" else "unknown"
 
-    def _key(self) -> str:
-        return f"discharge/{self.version}/{self.identity.kind()}"
+    def _witnesses(self) -> dict[str, str]:
+        """Station → what it has shown of this make."""
+        known = self._store.fact(self._key("witness"))
+        return msgspec.json.decode(known, type=dict[str, str]) if known else {}
+
+    def _key(self, what: str = "discharge") -> str:
+        return f"{what}/{self.version}/{self.identity.kind()}"
