@@ -74,7 +74,8 @@ whatever order they are offered; without one, or without any offer, the answer i
    first discharge of a make (vendor, model, firmware) is at most {probe_w:.0f} W; the meter proves it (half of what was
    asked, after {settle_s:.0f} s) or refutes it (charging with more than {wrong_w:.0f} W). What GetCompositeSchedule
    answers is compared at once. A refuted station never gets a negative value again, and after three
-   refuted ones no station of their make does, until somebody answers for `retry-discharge`. After {silent} setpoints in a row without an answer a station is told to stop only.
+   refuted ones no station of their make does, until somebody answers for `retry-discharge`.
+   After {silent} setpoints in a row without an answer a station is told to stop only.
 4. **Refusals.** Where none of our leases stands, what stands in the way is cleared once; then other shapes are tried: {shapes}.
    What worked is kept. A refused discharge is not tried in other shapes. In the same write the station is told what it took
    last, or 0 W, so that its default does not take over; after {rounds} refusals that is a rule: told as an event
