@@ -5,7 +5,14 @@ from msgspec.structs import replace
 
 from tests.depot import small_site
 from v2g_edge.config.gridcode import load_code
-from v2g_edge.field.board import GRID_SAMPLES_KEPT, Board
+from v2g_edge.field.board import (
+    ALL_WAKES_MAX,
+    ALL_WAKES_PER_S,
+    GRID_SAMPLES_KEPT,
+    WAKES_MAX,
+    WAKES_PER_S,
+    Board,
+)
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.snapshot import Operator, Snapshot, VehicleState
 
@@ -90,3 +97,30 @@ def test_a_vehicle_that_left_takes_its_facts_with_it() -> None:
     assert vehicle.soc_pct == Reading(50.0, 0.0)
     board.unplug("b1")
     assert board.evse("b1").vehicle is None
+
+
+@pytest.mark.parametrize("flaps_per_s", [25, 50])
+def test_e10_status_flaps_wake_the_tick_at_a_bounded_rate(flaps_per_s: int) -> None:
+    """One outlet flaps for a minute; another one's fault, and the relay, still wake the tick at once."""
+    woken: list[int] = []
+    board = Board(small_site(2), lambda: woken.append(1))
+    for second in range(60):
+        board.freeze(1_000.0 + second, 0.0, clock_synced=True, operator=Operator())
+        for flap in range(flaps_per_s):
+            board.update_evse("b1", urgent=True, fault="x" if flap % 2 else "")
+    assert len(woken) <= WAKES_MAX + 60 * WAKES_PER_S
+    before = len(woken)
+    board.update_evse("b2", urgent=True, fault="x")
+    board.update_contact("relay", urgent=True, closed=Reading(0.0, 0.1))
+    assert len(woken) == before + 2
+
+
+@pytest.mark.parametrize("outlets", [20, 40])
+def test_e10_flaps_of_many_outlets_are_bounded_together(outlets: int) -> None:
+    woken: list[int] = []
+    board = Board(small_site(outlets), lambda: woken.append(1))
+    for second in range(60):
+        board.freeze(1_000.0 + second, 0.0, clock_synced=True, operator=Operator())
+        for outlet in range(outlets):
+            board.update_evse(f"b{outlet + 1}", urgent=True, fault=str(second))
+    assert len(woken) <= ALL_WAKES_MAX + 60 * ALL_WAKES_PER_S

@@ -29,6 +29,34 @@ NEWS_KEPT: Final = 256
 """Events of adapters between two ticks: a storm of them says no more than its first ones."""
 
 
+WAKES_MAX: Final = 3.0
+WAKES_PER_S: Final = 0.5
+ALL_WAKES_MAX: Final = 20.0
+ALL_WAKES_PER_S: Final = 4.0
+"""Times that one outlet, and all together, may wake the tick early: in a row, and as a rate for ever. What a charger says costs
+a whole tick then; one that flaps 25 times a second is heard at the next regular tick, like anything that is not urgent."""
+
+
+class Wakes:
+    """Early ticks that are still allowed."""
+
+    __slots__ = ("_at_s", "_left", "_most", "_per_s")
+
+    def __init__(self, most: float, per_s: float) -> None:
+        self._left = self._most = most
+        self._per_s = per_s
+        self._at_s = 0.0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is allowed; it is counted then."""
+        self._left = min(self._left + (now_s - self._at_s) * self._per_s, self._most)
+        self._at_s = now_s
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
 class Board:
     """Latest state by device id. Runs on the event loop's thread; nothing here waits.
 
@@ -49,6 +77,9 @@ class Board:
         self._to_time: dict[str, None] = {}
         self._timed: dict[str, dict[str, Reading]] = {}
         self._seq = 0
+        self._frozen_s = 0.0
+        self._wakes = {evse.id: Wakes(WAKES_MAX, WAKES_PER_S) for evse in site.evses}
+        self._all_wakes = Wakes(ALL_WAKES_MAX, ALL_WAKES_PER_S)
         self._news: deque[Event] = deque(maxlen=NEWS_KEPT)
 
     def announce(self, event: Event) -> None:
@@ -74,9 +105,9 @@ class Board:
         return self._contacts[contact_id]
 
     def update_evse(self, evse_id: str, *, urgent: bool = False, **changes: Any) -> None:
-        """Replace fields of ``EvseState``; ``urgent`` wakes the tick at once."""
+        """Replace fields of ``EvseState``; ``urgent`` wakes the tick at once, at a bounded rate (times are those of pictures)."""
         self._evses[evse_id] = replace(self._evses[evse_id], **changes)
-        if urgent:
+        if urgent and self._wakes[evse_id].take(self._frozen_s) and self._all_wakes.take(self._frozen_s):
             self._wake()
 
     def update_vehicle(self, evse_id: str, **changes: Any) -> None:
@@ -140,6 +171,7 @@ class Board:
     def freeze(self, now_s: float, wall_s: float, *, clock_synced: bool, operator: Operator) -> Snapshot:
         """One picture of everything, numbered. Unchanged states are the same objects as in the last picture."""
         self._seq += 1
+        self._frozen_s = now_s
         if self._to_time and clock_synced:
             self._consult_timetable(now_s, wall_s)
         samples = tuple(self._grid_samples)

@@ -18,6 +18,7 @@ from uuid import UUID, uuid5
 import structlog
 from structlog.typing import EventDict
 
+from v2g_edge.host.loglimit import LogLimit
 from v2g_edge.model.event import Event
 from v2g_edge.model.site import Site
 
@@ -153,15 +154,23 @@ def _shown(text: str) -> str:
     )
 
 
-def set_up_logs(level: Level, wall_text: Callable[[], str], style: Style = "auto") -> None:
-    """Configure the whole process. ``wall_text`` gives the time as it should stand in a line (journald has its own)."""
+def set_up_logs(
+    level: Level, wall_text: Callable[[], str], style: Style = "auto", now_s: Callable[[], float] | None = None
+) -> None:
+    """Configure the whole process. ``wall_text`` gives the time as it should stand in a line (journald has its own).
+
+    ``now_s`` (monotonic) bounds what is logged on behalf of others; None: nothing is left out, as suits a short command.
+    """
     if style == "auto":
         style = "journal" if journal_is_stderr(os.environ) else "console"
 
     def stamp(_logger: object, _method: str, entry: EventDict) -> EventDict:
         return {"timestamp": wall_text(), **entry}
 
-    common: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, stamp]
+    common: list[Any] = [structlog.contextvars.merge_contextvars]
+    if now_s is not None:
+        common.append(LogLimit(now_s))
+    common += [structlog.processors.add_log_level, stamp]
     common.append(structlog.processors.format_exc_info)
     factory: Any = structlog.WriteLoggerFactory(file=sys.stderr)
     last: Any = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)

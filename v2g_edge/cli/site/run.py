@@ -97,6 +97,7 @@ async def _serve(settings: Settings, arguments: argparse.Namespace, warnings: li
         settings.host.log_level,
         lambda: datetime.fromtimestamp(clock.wall_s(), tz=UTC).isoformat(timespec="milliseconds"),
         arguments.log,
+        clock.now_s,
     )
     for warning in warnings:
         log.warning("site_file_odd", text=warning)

@@ -80,7 +80,9 @@ def test_e1_frame_in_parts_inflates_no_further_than_whole(parts: int) -> None:
 def test_a_report_that_compresses_well_is_taken() -> None:
     """Meter values of an idle charger compress more than 60 times."""
     idle = [{"value": "0", "measurand": name, "unit": "W"} for name in ("Power.Active.Import", "Power.Offered", "SoC")]
-    rows = [{"timestamp": f"2026-03-01T11:{n // 60:02d}:{n % 60:02d}Z", "sampledValue": idle} for n in range(600)]
+    rows = [
+        {"timestamp": f"2026-03-01T{10 + n // 3600}:{n // 60 % 60:02d}:{n % 60:02d}Z", "sampledValue": idle} for n in range(1_500)
+    ]
     text = msgspec.json.encode(rows)
     assert INFLATED_FREE < len(text) < INFLATED_MAX
 
