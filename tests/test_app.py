@@ -330,8 +330,8 @@ async def test_capacity_is_reckoned_from_the_last_tick_and_its_limits(tmp_path: 
 def test_the_plan_is_told_what_was_taken_and_drawn() -> None:
     """Of the present session and the present day only."""
     snapshot = healthy(small_site())
-    first = EvseMemory(session="s-bus-1", event_soc_pct=90.0, last_soc_pct=78.0)
-    other = EvseMemory(session="left", event_soc_pct=90.0, last_soc_pct=78.0)
+    first = EvseMemory(session="s-bus-1", event_pct=12.0)
+    other = EvseMemory(session="left", event_pct=12.0)
     envelope = EnvelopeMemory(
         evses=(first, other),
         day=int(snapshot.wall_s // 86_400.0),

@@ -56,12 +56,13 @@ PLANS = st.one_of(
     soc_pct=st.sampled_from([0.0, 0.4, 30.0, 85.0]),
     departs_in_s=st.sampled_from([3_000.0, 36_000.0]),
     plan=PLANS,
+    ceiling_pct=st.sampled_from([100.0, 95.0]),
 )
 @settings(max_examples=150, deadline=None)
 def test_what_is_not_known_never_takes_a_vehicle_from_charging_to_nothing(
-    missing: set[str], soc_pct: float, departs_in_s: float, plan: Plan | None
+    missing: set[str], soc_pct: float, departs_in_s: float, plan: Plan | None, ceiling_pct: float
 ) -> None:
-    site = a_site()
+    site = a_site(ceiling_pct=ceiling_pct)
     known: dict[str, Measured | str] = {
         "soc_pct": Reading(soc_pct, 100.0),
         "departure_wall_s": Reading(WALL_S + departs_in_s, 100.0),
@@ -100,3 +101,10 @@ def test_a3_nothing_is_said_of_a_vehicle_that_has_just_come_and_nothing_twice() 
     site = a_site()
     fresh: dict[str, Measured | str] = {"vehicle": "", "plugged_wall_s": WALL_S - 60.0}  # type: ignore[dict-item]
     assert not [e for outcome in played(site, None, fresh) for e in outcome.events if e.kind == "vehicle_unknown"]
+
+
+@pytest.mark.parametrize("soc", [Reading(0.0, 100.0), Reading(0.4, 100.0), GONE])
+def test_a5_a_flat_battery_charges_and_so_does_one_that_never_tells_its_soc(soc: Measured) -> None:
+    """With a ceiling and no fallback: 0 % was "unknown" once, and unknown was "full"."""
+    permit = played(a_site(0.0, 95.0), None, {"soc_pct": soc})[-1].permits[0]
+    assert permit.power_w >= 40_000.0, "as far as the ramp has come"

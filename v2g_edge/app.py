@@ -63,9 +63,8 @@ def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
     pasts = {}
     for evse, state, old in zip(site.evses, snapshot.evses, known.evses, strict=bool(known.evses)):
         if state.vehicle is not None and state.vehicle.session == old.session:
-            event_pct = max(old.event_soc_pct - old.last_soc_pct, 0.0)
             day_pct = known.taken_pct.get(state.vehicle.vehicle, 0.0) if known.day == int(snapshot.wall_s // DAY_S) else 0.0
-            pasts[evse.id] = Past(event_pct, day_pct, drawn_w.get(evse.id, ANY_W))
+            pasts[evse.id] = Past(old.event_pct, day_pct, drawn_w.get(evse.id, ANY_W))
     return pasts
 
 

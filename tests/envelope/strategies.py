@@ -98,8 +98,9 @@ def remembered(session: str, power_w: float) -> EvseMemory:
         most_w=max(power_w, 0.0),
         least_w=min(power_w, 0.0),
         session=session,
-        event_soc_pct=80.0,
-        last_soc_pct=80.0,
+        soc_pct=80.0,
+        soc_at_s=NOW_S - 10.0,
+        top_pct=80.0,
     )
 
 
@@ -390,7 +391,9 @@ def scene_of(dice: Dice) -> Scene:
         droop_w = min(dice.choice([0.0, 0.0, 3_000.0, 30_000.0]), evse.max_charge_w - abs(last_w))
         droop_w = droop_w if evses[-1].proven_discharge else 0.0
         most_w, least_w = max(last_w + droop_w, 5_000.0), min(last_w - droop_w, 0.0)
-        seen = replace(old, heat_pct=heat_pct, event_soc_pct=dice.uniform(50.0, 100.0))
+        seen = replace(
+            old, heat_pct=heat_pct, event_pct=dice.uniform(0.0, 50.0), top_pct=dice.choice([None, dice.uniform(50.0, 100.0)])
+        )
         memories.append(replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w))
         power_w = dice.choice([0.0, dice.uniform(-6_000.0, 6_000.0), dice.uniform(-60_000.0, 60_000.0)])
         wishes[evse.id] = Wish(evse.id, power_w, 0.5, "test", dice.choice([0.0, 0.0, 2_000.0, 20_000.0, 60_000.0]))

@@ -149,12 +149,12 @@ def test_without_a_sustained_limit_heat_does_not_matter() -> None:
     assert span(with_memory(outlets(ready(), cooling_loop="loop"), heat_pct=100.0), "sustained_load") is None
 
 
-@pytest.mark.parametrize(("soc", "binds"), [(Reading(89.9, NOW_S), False), (Reading(90.0, NOW_S), True), (GONE, True)])
-def test_at_the_upper_edge_a_vehicle_charges_at_most_at_the_fallback_and_may_still_give(soc: Measured, binds: bool) -> None:
-    scene = with_kind(with_vehicle(outlets(ready(), fallback_w=2_000.0), soc_pct=soc), max_soc_pct=90.0)
-    assert span(scene, "soc_high") == ((-ANY_W, 2_000.0) if binds else None)
+@pytest.mark.parametrize(("top_pct", "binds"), [(0.0, False), (89.9, False), (90.0, True), (100.0, True)])
+def test_at_the_upper_edge_a_vehicle_charges_at_most_at_the_fallback_and_may_still_give(top_pct: float, binds: bool) -> None:
+    scene = with_kind(with_memory(outlets(ready(2, 0.0), fallback_w=2_000.0), top_pct=top_pct, soc_pct=top_pct), max_soc_pct=90.0)
+    for soc in (Reading(50.0, NOW_S), Reading(95.0, NOW_S), GONE):  # what was known before this tick counts
+        assert span(with_vehicle(scene, soc_pct=soc), "soc_high") == ((-ANY_W, 2_000.0) if binds else None)
     assert span(with_kind(scene, max_soc_pct=100.0), "soc_high") is None
-    assert span(with_kind(with_vehicle(scene, soc_pct=Reading(0.5, NOW_S)), max_soc_pct=90.0), "soc_high") is None
 
 
 def test_a_full_vehicle_exports() -> None:

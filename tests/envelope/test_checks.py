@@ -136,7 +136,7 @@ CASES: list[tuple[str, str, Break]] = [
     ("not_authorised", "b1", may_not),
     ("departure_unknown", "b1", lambda s: with_vehicle(s, departure_wall_s=GONE)),
     ("departure_unknown", "b1", lambda s: with_vehicle(s, target_soc_pct=GONE)),
-    ("depth_of_event", "b1", lambda s: with_memory(s, event_soc_pct=120.0)),
+    ("depth_of_event", "b1", lambda s: with_memory(s, event_pct=40.0)),
     ("depth_of_day", "b1", lambda s: taken(s, 60.0)),
     ("pack_temperature", "b1", lambda s: with_vehicle(s, pack_c=Reading(50.0, NOW_S))),
     ("pack_temperature", "b1", lambda s: with_vehicle(s, pack_c=Reading(-10.0, NOW_S))),
@@ -196,7 +196,7 @@ def test_whatever_acts_lets_no_export_begin(row: str, subject: str, broken: Brea
         lambda s: with_evse(s, fault="WeakSignal"),
         lambda s: with_evse(s, status="unknown"),
         lambda s: link(s, loss_pct=2.0),
-        lambda s: with_memory(s, event_soc_pct=119.9),
+        lambda s: with_memory(s, event_pct=39.9),
         lambda s: taken(s, 59.9),
         lambda s: with_vehicle(s, pack_c=Reading(-9.9, NOW_S)),
         lambda s: with_vehicle(s, pack_c=Reading(39.9, NOW_S)),
@@ -342,10 +342,10 @@ def test_a_hot_cooling_loop_must_cool_before_it_works_again() -> None:
 
 
 def test_an_event_that_was_used_up_stays_so_until_the_vehicle_has_charged() -> None:
-    used = with_memory(ready(), event_soc_pct=120.0)
+    used = with_memory(ready(), event_pct=40.0)
     again = next_tick(used, permit(used))
-    assert ("depth_of_event", "b1") in acting(with_memory(again, event_soc_pct=80.5, power_w=0.0))
-    assert ("depth_of_event", "b1") not in acting(with_memory(again, event_soc_pct=80.0, power_w=0.0))
+    assert ("depth_of_event", "b1") in acting(with_memory(again, event_pct=0.1, power_w=0.0))
+    assert ("depth_of_event", "b1") not in acting(with_memory(with_evse(again, power_w=GONE), event_pct=0.0, least_w=0.0))
 
 
 def test_a_lost_vehicle_waits_until_it_is_plugged_in_again() -> None:
@@ -369,7 +369,7 @@ def test_the_words_of_a_row_give_the_figures_it_judged_by() -> None:
     def words(scene: Scene, row: str) -> str:
         return next(latch.text for latch in permit(scene).memory.latches if latch.row == row)
 
-    assert "40.0 % taken in this event, cap 40 %" in words(with_memory(ready(), event_soc_pct=120.0), "depth_of_event")
+    assert "40.0 % taken in this event, cap 40 %" in words(with_memory(ready(), event_pct=40.0), "depth_of_event")
     assert "SoH -1.0 % (-1: unknown), floor 70 %" in words(with_vehicle(ready(), soh_pct=GONE), "soh_floor")
     assert words(with_evse(ready(), status="faulted"), "charger_faulted").startswith("status Faulted")
     assert words(with_evse(ready(), fault="Inverter_Fault_0x04"), "charger_faulted").startswith("Inverter_Fault_0x04")

@@ -183,14 +183,6 @@ def test_a_meter_that_shows_the_response_is_plausible(power_w: float) -> None:
     assert not [latch for latch in permit(scene).memory.latches if latch.row == "meter_implausible"]
 
 
-def test_energy_given_by_a_droop_around_charging_is_a_discharge_event() -> None:
-    """A setpoint above zero with a bottom below it does not end the event: its SoC's top is kept."""
-    scene = with_vehicle(droops((5_000.0, 20_000.0)), soc_pct=Reading(70.0, NOW_S))
-    assert permit(scene).memory.evses[0].event_soc_pct == 80.0
-    scene = with_vehicle(droops((25_000.0, 20_000.0)), soc_pct=Reading(70.0, NOW_S))
-    assert permit(scene).memory.evses[0].event_soc_pct == 70.0
-
-
 def test_taking_any_one_reading_away_never_widens_a_droop() -> None:
     scene = droops((0.0, 20_000.0), (10_000.0, 30_000.0), (-10_000.0, 5_000.0))
     before = permit(scene)

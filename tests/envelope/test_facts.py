@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from tests.envelope.strategies import (
     GONE,
     NOW_S,
-    WALL_S,
     Scene,
     next_tick,
     permit,
@@ -86,10 +85,12 @@ def test_a_charger_listens_while_it_is_connected_and_was_heard(link: Link, liste
     assert first(with_evse(ready(), link=link)).listens == listens
 
 
-def test_unknown_soc_is_empty_and_unknown_temperatures_are_at_their_limit() -> None:
-    assert first(ready()).soc_pct == 80.0
-    assert first(with_vehicle(ready(), soc_pct=GONE)).soc_pct == 0.0
-    assert first(with_vehicle(ready(), soc_pct=aged(80.0, 300.1))).soc_pct == 0.0
+def test_a5_unknown_soc_is_no_number_and_unknown_temperatures_are_at_their_limit() -> None:
+    assert first(ready(2, 0.0)).soc_pct == 80.0
+    assert first(with_vehicle(ready(), soc_pct=GONE)).soc_pct is None
+    assert first(with_vehicle(ready(), soc_pct=aged(80.0, 300.1))).soc_pct is None
+    assert first(with_vehicle(ready(), soc_pct=aged(80.0, -0.1))).soc_pct is None
+    assert first(with_vehicle(ready(2, 0.0), soc_pct=Reading(0.0, NOW_S))).soc_pct == 0.0, "a SoC like any other"
     assert first(ready()).pack_c == 20.0
     assert first(with_vehicle(ready(), pack_c=GONE)).pack_c == 50.0
     assert first(with_vehicle(ready(), pack_c=aged(20.0, 120.1))).pack_c == 50.0
@@ -108,7 +109,7 @@ def test_who_is_plugged_in_is_looked_up() -> None:
     assert known.kind is not None
     assert known.kind.id == "bus"
     assert (stranger.known, stranger.kind) == (None, None)
-    assert (nobody.known, nobody.kind, nobody.soc_pct, nobody.taken_pct) == (None, None, 0.0, 0.0)
+    assert (nobody.known, nobody.kind, nobody.soc_pct, nobody.taken_pct) == (None, None, None, 0.0)
 
 
 def test_the_grid_meter_must_say_everything_and_others_their_power() -> None:
@@ -221,82 +222,6 @@ def test_missing_readings_leave_the_count_as_it_was() -> None:
     scene = with_evse(ready(2, 0.0), power_w=GONE)
     assert hall(scene._replace(memory=replace(scene.memory, meters=(None, old)))).memory == old
     assert hall(scene._replace(memory=replace(scene.memory, meters=(None, old)))).against == 2
-
-
-def test_an_event_begins_at_the_soc_of_the_plug_in() -> None:
-    new = with_vehicle(ready(), session="s-new", soc_pct=Reading(66.0, NOW_S))
-    after = evse(new)
-    assert (after.session, after.event_soc_pct, after.last_soc_pct) == ("s-new", 66.0, 66.0)
-    assert after.power_w == -20_000.0, "what the charger was told outlives the session"
-    assert after.lease_until_s == ready().memory.evses[0].lease_until_s
-    blind = evse(with_vehicle(ready(), session="s-new", soc_pct=GONE))
-    assert (blind.session, blind.event_soc_pct, blind.last_soc_pct) == ("s-new", 0.0, 0.0)
-
-
-def test_unplugging_ends_the_event() -> None:
-    after = evse(with_evse(ready(), vehicle=None))
-    assert (after.session, after.event_soc_pct, after.last_soc_pct) == ("", 0.0, 0.0)
-
-
-def test_discharge_keeps_the_top_of_the_event_and_charging_moves_it() -> None:
-    lower = with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S))
-    assert (evse(lower).event_soc_pct, evse(lower).last_soc_pct) == (80.0, 70.0)
-    charged = with_memory(lower, power_w=10_000.0, least_w=0.0)
-    assert (evse(charged).event_soc_pct, evse(charged).last_soc_pct) == (70.0, 70.0)
-    higher = with_vehicle(ready(), soc_pct=Reading(85.0, NOW_S))
-    assert evse(higher).event_soc_pct == 85.0
-
-
-def test_only_charging_ends_an_event_however_little_of_it() -> None:
-    resting = with_memory(with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S)), power_w=0.0, least_w=0.0)
-    assert (evse(resting).event_soc_pct, evse(resting).last_soc_pct) == (80.0, 70.0)
-    steady = with_memory(ready(), power_w=0.0, least_w=0.0, event_soc_pct=90.0)
-    assert evse(steady).event_soc_pct == 90.0
-    assert evse(with_memory(steady, power_w=1.0)).event_soc_pct == 80.0
-
-
-def test_the_last_percent_of_a_battery_is_still_counted() -> None:
-    nearly = with_memory(with_vehicle(ready(), soc_pct=Reading(0.5, NOW_S)), last_soc_pct=1.0)
-    assert observed(nearly).taken_pct == {"bus-1": 0.5}
-
-
-def test_what_discharge_took_is_counted_by_vehicle_and_day() -> None:
-    lower = with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S))
-    assert first(ready()).taken_pct == 0.0
-    assert observed(lower).taken_pct == {"bus-1": 10.0}
-    again = lower._replace(memory=replace(lower.memory, taken_pct={"bus-1": 5.0, "bus-2": 1.0}))
-    assert observed(again).taken_pct == {"bus-1": 15.0, "bus-2": 1.0}
-    assert first(again._replace(memory=observed(again))).taken_pct == 15.0
-
-
-def test_a_new_day_begins_with_nothing_taken() -> None:
-    scene = ready()._replace(memory=replace(ready().memory, taken_pct={"bus-1": 50.0}))
-    assert observed(scene).taken_pct == {"bus-1": 50.0}
-    tomorrow = with_snapshot(scene, wall_s=(WALL_S // DAY_S + 1.0) * DAY_S)
-    assert observed(tomorrow).taken_pct == {}
-    assert observed(tomorrow).day == int(WALL_S // DAY_S) + 1
-
-
-def test_plugging_in_again_does_not_reset_the_day() -> None:
-    lower = with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S))
-    moved = with_vehicle(lower._replace(memory=observed(lower)), session="s-again")
-    assert observed(moved).taken_pct == {"bus-1": 10.0}
-
-
-def test_the_last_report_after_a_discharge_still_counts_and_later_ones_do_not() -> None:
-    ended = with_memory(with_vehicle(ready(), soc_pct=Reading(79.0, NOW_S)), power_w=0.0, least_w=0.0, discharged_s=NOW_S - 10.0)
-    assert observed(ended).taken_pct == {"bus-1": 1.0}
-    just = with_memory(ended, discharged_s=NOW_S - ended.site.safety.charger_max_age_s)
-    assert observed(just).taken_pct == {"bus-1": 1.0}
-    long_ago = with_memory(ended, discharged_s=NOW_S - ended.site.safety.charger_max_age_s - 1.0)
-    assert observed(long_ago).taken_pct == {}
-
-
-def test_a_soc_that_flickers_while_nothing_may_flow_out_is_not_taken() -> None:
-    resting = with_memory(with_vehicle(ready(), soc_pct=Reading(70.0, NOW_S)), power_w=0.0, least_w=0.0)
-    assert observed(resting).taken_pct == {}
-    assert observed(with_vehicle(ready(), soc_pct=Reading(85.0, NOW_S))).taken_pct == {}
-    assert observed(with_vehicle(ready(), soc_pct=GONE)).taken_pct == {}
 
 
 def heated(scene: Scene, dt_s: float) -> float:

@@ -99,3 +99,8 @@ def test_the_reserve_comes_on_top_of_the_target_up_to_the_ceiling() -> None:
         need = need_of(EVSE, plugged("v", 0.0, 0.0), kind, 0.0, reserve_pct=reserve_pct)
         assert need is not None
         assert abs(need.energy_wh - lacks_pct / 100.0 * 200_000.0 / 0.94) < 1e-6
+
+
+def test_a_vehicle_that_may_have_nothing_now_is_reckoned_with_its_plate() -> None:
+    state = plugged("v", 0.0, 0.0)
+    assert need_of(EVSE, state, BUS, 0.0, drawn_w=0.0) == need_of(EVSE, state, BUS, 0.0)

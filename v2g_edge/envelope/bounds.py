@@ -67,9 +67,13 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
     bounds.append(Bound(-kind.max_discharge_w * share, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH"))
     if kind.pack_max_c < ANY_W:
         _add_derating(bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c))
-    if kind.max_soc_pct < 100.0 and not 0.0 < o.soc_pct < kind.max_soc_pct:
-        # A type without an upper edge leaves the top to the battery's own management. Unknown counts as full.
-        words = f"SoC {o.soc_pct:.1f} % (0: unknown), ceiling {kind.max_soc_pct:g} %"
+    top_pct = o.memory.top_pct
+    if kind.max_soc_pct < 100.0 and top_pct is None:
+        bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_not_reckoned", "first tick of the session"))
+    elif kind.max_soc_pct < 100.0 and top_pct is not None and top_pct >= kind.max_soc_pct:
+        # A type without an upper edge leaves the top to the battery's own management. What is known from the ticks before counts:
+        # one that never told its SoC may take what would fill an empty battery, and no reading that is lost can make it more.
+        words = f"SoC may be {top_pct:.1f} %, ceiling {kind.max_soc_pct:g} %"
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_high", words))
     return bounds
 

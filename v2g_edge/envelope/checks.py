@@ -113,6 +113,18 @@ def _unauthorised(c: Context, o: Outlet) -> str:
     return "" if granted else f"vehicle {o.known.id} holds no fresh permission to discharge"
 
 
+def _low(o: Outlet, *, held: bool) -> str:
+    if (o.soc_pct or 0.0) > o.floor_pct + (SOC_HYSTERESIS_PCT if held else 0.0):
+        return ""
+    return f"SoC {'not known' if o.soc_pct is None else f'{o.soc_pct:.1f} %'}, floor {o.floor_pct:.1f} %"
+
+
+def _deep(o: Outlet, *, held: bool) -> str:
+    if o.kind is None or o.memory.event_pct < (1e-9 if held else o.kind.depth_per_event_pct):
+        return ""
+    return f"{o.memory.event_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %"
+
+
 def _worn(o: Outlet) -> str:
     """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as used up."""
     v, kind = o.vehicle, o.kind
@@ -181,11 +193,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("departure_unknown", A.EXPORT_OFF, lambda c, _: [(v := o.vehicle) is not None
         and not (isinstance(v.departure_wall_s, Reading) and isinstance(v.target_soc_pct, Reading))
         and "departure or its SoC is not known" for o in c.outlets]),
-    _evse("soc_low", A.EXPORT_OFF, lambda c, held: [o.soc_pct <= o.floor_pct + (SOC_HYSTERESIS_PCT if o.id in held else 0.0)
-        and f"SoC {o.soc_pct:.1f} % (0: unknown), floor {o.floor_pct:.1f} %" for o in c.outlets]),
-    _evse("depth_of_event", A.EXPORT_OFF, lambda c, held: [o.kind is not None
-        and (out_pct := o.memory.event_soc_pct - o.memory.last_soc_pct) >= (1e-9 if o.id in held else o.kind.depth_per_event_pct)
-        and f"{out_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %" for o in c.outlets]),
+    _evse("soc_low", A.EXPORT_OFF, lambda c, held: [_low(o, held=o.id in held) for o in c.outlets]),
+    _evse("depth_of_event", A.EXPORT_OFF, lambda c, held: [_deep(o, held=o.id in held) for o in c.outlets]),
     _evse("depth_of_day", A.EXPORT_OFF, lambda c, _: [o.kind is not None and o.taken_pct >= o.kind.depth_per_day_pct
         and f"{o.taken_pct:.1f} % taken today, cap {o.kind.depth_per_day_pct:g} %" for o in c.outlets]),
     _evse("pack_temperature", A.CHARGE_AT_FALLBACK, lambda c, held: [_pack_out(o, held=o.id in held) for o in c.outlets]),

@@ -9,12 +9,13 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from v2g_edge.envelope.battery import aged_soc_pct, follow_battery
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.model.evidence import EvseMemory, MeterMemory
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, fresh_or, is_fresh
-from v2g_edge.model.site import Evse, Site, Vehicle, VehicleType
+from v2g_edge.model.site import Evse, SafetySettings, Site, Vehicle, VehicleType
 from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Snapshot, VehicleState
 
 DAY_S: Final = 86_400.0
@@ -34,7 +35,8 @@ class Outlet(Struct, frozen=True, gc=False):
     """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``fresh``: its power is;
     ``metered``: that, or it is idle: nothing is plugged in and it listens.
 
-    ``power_w`` is 0 when not metered, ``soc_pct`` 0 when unknown, ``pack_c`` and ``loop_c`` then at their upper limits.
+    ``power_w`` is 0 when not metered, ``soc_pct`` (the least that it may be now) None when unknown; ``pack_c`` and ``loop_c`` are
+    then at their upper limits.
     ``floor_pct`` is the SoC below which nothing is taken, with the vehicle's own reserve (-1: unknown vehicle).
     """
 
@@ -49,7 +51,7 @@ class Outlet(Struct, frozen=True, gc=False):
     fresh: bool
     metered: bool
     power_w: float
-    soc_pct: float
+    soc_pct: float | None
     floor_pct: float
     pack_c: float
     loop_c: float
@@ -105,11 +107,12 @@ def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -
         vehicle, link, power = state.vehicle, state.link, state.power_w
         listens = link.connected and 0.0 <= now_s - link.last_seen_s <= age_s
         power_w = power.value if (fresh := is_fresh(power, now_s, age_s)) else 0.0
-        known, kind, soc_pct, floor_pct, pack_c, taken_pct = None, None, 0.0, -1.0, ANY_W, 0.0
+        known, kind, soc_pct, floor_pct, pack_c, taken_pct = None, None, None, -1.0, ANY_W, 0.0
         if vehicle is not None:
             if (known := frame.known.get(vehicle.vehicle)) and (kind := frame.kinds.get(known.type)):
                 floor_pct = kind.min_soc_pct + known.reserve_soc_pct
-            soc_pct = fresh_or(vehicle.soc_pct, now_s, soc_age_s, 0.0)
+            if is_fresh(vehicle.soc_pct, now_s, soc_age_s):
+                soc_pct = aged_soc_pct(evse, kind, vehicle, old, now_s)
             pack_c = fresh_or(vehicle.pack_c, now_s, warm_age_s, kind.pack_max_c if kind else ANY_W)
             taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0)
         heat = (soc_pct, floor_pct, pack_c, loops.get(evse.cooling_loop, -ANY_W), taken_pct)
@@ -162,28 +165,28 @@ def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: f
 
 
 def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: float) -> EnvelopeMemory:
-    """Follow each outlet's SoC and heat: the top of the discharge event, and what discharge took out of each vehicle today."""
-    day = int(snapshot.wall_s // DAY_S)
-    taken_pct = memory.taken_pct if day == memory.day else {}
+    """Follow each outlet's battery and heat, and what discharge took out of each vehicle today.
+
+    A day begins by a clock that can be trusted, and never for the second time: a guess empties no ledger.
+    """
+    today, safety = int(snapshot.wall_s // DAY_S), frame.site.safety
+    begins = snapshot.clock_synced and today > memory.day
+    taken_pct = {} if begins and memory.day else memory.taken_pct
     evses = []
     for evse, state, old in zip(frame.site.evses, snapshot.evses, memory.evses or (EvseMemory(),) * len(frame.ids), strict=True):
-        new, vehicle = replace(old, discharged_s=snapshot.now_s) if old.least_w < 0.0 else old, state.vehicle
-        if evse.cooling_loop:
-            most_w = evse.max_charge_w if vehicle else 0.0
-            power_w = abs(fresh_or(state.power_w, snapshot.now_s, frame.site.safety.charger_max_age_s, most_w))
-            load_pct = 100.0 * power_w / max(evse.max_charge_w, 1.0)
-            pace = min(dt_s / frame.site.safety.thermal_time_s, 1.0)
-            new = replace(new, heat_pct=new.heat_pct + (load_pct - new.heat_pct) * pace)
-        soc_pct = vehicle.soc_pct.value if vehicle and isinstance(vehicle.soc_pct, Reading) else 0.0
-        if vehicle is None or vehicle.session != old.session:
-            new = replace(new, session=vehicle.session if vehicle else "", event_soc_pct=soc_pct, last_soc_pct=soc_pct)
-        elif soc_pct > 0.0 and (soc_pct != old.last_soc_pct or old.power_w > old.droop_w):
-            # Charging ends an event. A SoC that flickers while nothing may flow out is the sensor's, not ours.
-            top_pct = soc_pct if old.power_w > old.droop_w else max(old.event_soc_pct, soc_pct)
-            late = 0.0 <= snapshot.now_s - new.discharged_s <= frame.site.safety.charger_max_age_s  # the last report comes after
-            out_pct = max(old.last_soc_pct - soc_pct, 0.0) if late else 0.0
-            if out_pct:
-                taken_pct = {**taken_pct, vehicle.vehicle: taken_pct.get(vehicle.vehicle, 0.0) + out_pct}
-            new = replace(new, event_soc_pct=top_pct, last_soc_pct=soc_pct)
-        evses.append(new)
-    return replace(memory, evses=tuple(evses), day=day, taken_pct=taken_pct)
+        vehicle = state.vehicle
+        known = frame.known.get(vehicle.vehicle) if vehicle else None
+        kind = frame.kinds.get(known.type) if known else None
+        new, out_pct = follow_battery(evse, kind, state, old, dt_s, snapshot.now_s, safety.charger_max_age_s)
+        if vehicle is not None and out_pct:
+            taken_pct = {**taken_pct, vehicle.vehicle: taken_pct.get(vehicle.vehicle, 0.0) + out_pct}
+        evses.append(_heated(evse, state, new, snapshot.now_s, dt_s, safety) if evse.cooling_loop else new)
+    return replace(memory, evses=tuple(evses), day=today if begins else memory.day, taken_pct=taken_pct)
+
+
+def _heated(evse: Evse, state: EvseState, old: EvseMemory, now_s: float, dt_s: float, safety: SafetySettings) -> EvseMemory:
+    """The mean load of a charger on a cooling loop; a power that is not known counts as all of it."""
+    most_w = evse.max_charge_w if state.vehicle else 0.0
+    power_w = abs(fresh_or(state.power_w, now_s, safety.charger_max_age_s, most_w))
+    load_pct = 100.0 * power_w / max(evse.max_charge_w, 1.0)
+    return replace(old, heat_pct=old.heat_pct + (load_pct - old.heat_pct) * min(dt_s / safety.thermal_time_s, 1.0))

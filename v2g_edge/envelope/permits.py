@@ -39,7 +39,7 @@ SHARED_RULES: Final = frozenset(
     {row.id for row in ROWS if row.scope != "evse"} | {"feeder_import", "feeder_export", "no_vehicle"}
 )
 """What concerns more than one outlet, or none."""
-PASSING_RULES: Final = SHARED_RULES | {"charger_silent", "charger_faulted", "quarantine", "sustained_load"}
+PASSING_RULES: Final = SHARED_RULES | {"charger_silent", "charger_faulted", "quarantine", "sustained_load", "soc_not_reckoned"}
 """And what bounds an outlet for a while only: the proof looks hours ahead, and knows the mean that a cooling loop carries."""
 
 

@@ -9,10 +9,14 @@ class EvseMemory(Struct, frozen=True, gc=False):
     """One outlet. ``power_w`` ± ``droop_w`` is the last permit, its lease ends at ``lease_until_s``; 0 before the first.
 
     ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts until the charger
-    has accepted a newer. ``event_soc_pct`` is the highest SoC since the vehicle plugged in or last charged (the top of the
-    present event), ``last_soc_pct`` the last seen, ``discharged_s`` when a discharge was last in force; ``heat_pct`` is the mean
-    load over about ``safety.thermal_time_s``. ``shown_w`` ≥ 0 is the most that it was seen to charge with since it was
-    quarantined. ``loose_w`` is the power last metered while no session was known there: a meter needs no transaction.
+    has accepted a newer. ``heat_pct`` is the mean load over about ``safety.thermal_time_s``. ``shown_w`` ≥ 0 is the most that it
+    was seen to charge with since it was quarantined. ``loose_w`` is the power last metered while no session was known there.
+
+    Of the battery in ``session`` (see ``envelope.battery``): ``soc_pct`` is the last SoC told, sampled at ``soc_at_s``; ``in_wh``
+    and ``out_wh`` the most that may have flowed since. ``event_pct`` is what the present discharge event has taken,
+    ``counted_pct`` what of the discharge since the last SoC is in the ledgers, ``back_wh`` what was charged since the last
+    discharge. ``top_pct`` is the most that the SoC may have been at the last tick (None: the session is new); one that
+    never told its SoC came empty.
     """
 
     power_w: float = 0.0
@@ -20,13 +24,18 @@ class EvseMemory(Struct, frozen=True, gc=False):
     most_w: float = 0.0
     least_w: float = 0.0
     session: str = ""
-    event_soc_pct: float = 0.0
-    last_soc_pct: float = 0.0
-    discharged_s: float = -ANY_W
     heat_pct: float = 0.0
     droop_w: float = 0.0
     shown_w: float = 0.0
     loose_w: float = 0.0
+    soc_pct: float | None = None
+    soc_at_s: float = -ANY_W
+    in_wh: float = 0.0
+    out_wh: float = 0.0
+    counted_pct: float = 0.0
+    event_pct: float = 0.0
+    back_wh: float = 0.0
+    top_pct: float | None = None
 
 
 class MeterMemory(Struct, frozen=True, gc=False):

@@ -1,0 +1,113 @@
+"""What may have flowed in and out of each battery: how old a SoC is, what an event and a day have taken, how full it may be.
+
+A SoC is true at its sample; since then the most that may have flowed counts, either way. Discharge is counted by metered energy,
+and by the fall of SoC where that shows more, whenever it is told. An event ends by metered charging alone: no permit ends it.
+"""
+
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from v2g_edge.model.battery import capacity_of
+from v2g_edge.model.evidence import EvseMemory
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.reading import Reading, is_fresh
+from v2g_edge.model.site import Evse, VehicleType
+from v2g_edge.model.snapshot import EvseState, VehicleState
+
+EVENT_ENDS_PCT: Final = 1.0
+"""So much must have been charged before a new discharge event begins: less is a pause, and SoC is told in whole percents."""
+
+
+class _Flow(NamedTuple):
+    """Battery side, in Wh since the last tick: metered (where it is not, at the worst), and the most that may have been."""
+
+    out_wh: float
+    most_out_wh: float
+    most_in_wh: float
+    charged_wh: float
+
+
+def follow_battery(
+    evse: Evse, kind: VehicleType | None, state: EvseState, old: EvseMemory, dt_s: float, now_s: float, max_age_s: float
+) -> tuple[EvseMemory, float]:
+    """The memory after this tick, and the SoC points that discharge has taken since the last one."""
+    vehicle = state.vehicle
+    if vehicle is None or vehicle.session != old.session:
+        return _begin(vehicle, old), 0.0
+    capacity_wh = capacity_of(vehicle, kind)
+    pct_per_wh = 100.0 / capacity_wh if capacity_wh is not None else 0.0
+    flow = _flow(evse, state, old, dt_s / 3600.0, now_s, max_age_s)
+    taken_pct = flow.out_wh * pct_per_wh
+    back_wh = 0.0 if flow.out_wh > 0.0 else old.back_wh + flow.charged_wh
+    new = replace(
+        old,
+        top_pct=min((old.soc_pct or 0.0) + old.in_wh * pct_per_wh, 100.0),
+        in_wh=max(old.in_wh + flow.most_in_wh - flow.out_wh, 0.0),
+        out_wh=max(old.out_wh + flow.most_out_wh - flow.charged_wh, 0.0),
+        counted_pct=old.counted_pct + taken_pct,
+        event_pct=0.0 if back_wh * pct_per_wh >= EVENT_ENDS_PCT else old.event_pct + taken_pct,
+        back_wh=back_wh,
+    )
+    soc = vehicle.soc_pct
+    if not isinstance(soc, Reading) or soc.at_s <= old.soc_at_s or soc.value == old.soc_pct:
+        return new, taken_pct
+    fell_pct = max((old.soc_pct or 0.0) - soc.value, 0.0) if new.out_wh > 0.0 or new.counted_pct > 0.0 else 0.0
+    more_pct = max(fell_pct - new.counted_pct, 0.0)
+    since_h = min(max(now_s - soc.at_s, 0.0), max_age_s) / 3600.0
+    new = replace(
+        new,
+        soc_pct=soc.value,
+        soc_at_s=soc.at_s,
+        in_wh=max(old.most_w, 0.0) * evse.efficiency * since_h,
+        out_wh=max(-old.least_w, 0.0) / evse.efficiency * since_h,
+        counted_pct=0.0,
+        event_pct=new.event_pct + more_pct,
+    )
+    return new, taken_pct + more_pct
+
+
+def aged_soc_pct(evse: Evse, kind: VehicleType | None, vehicle: VehicleState, memory: EvseMemory, now_s: float) -> float | None:
+    """The least that the SoC may be now; None where it was never told, or for a sample of the future."""
+    soc = vehicle.soc_pct
+    if not isinstance(soc, Reading) or soc.at_s > now_s:
+        return None
+    capacity_wh = capacity_of(vehicle, kind)
+    if capacity_wh is None:
+        return soc.value
+    gone_wh = memory.out_wh
+    if soc.at_s < memory.soc_at_s and soc.value != memory.soc_pct:  # an older word than the last: at its worst
+        gone_wh = max(gone_wh, evse.max_discharge_w / evse.efficiency * (now_s - soc.at_s) / 3600.0)
+    return max(soc.value - gone_wh * 100.0 / capacity_wh, 0.0)
+
+
+def _begin(vehicle: VehicleState | None, old: EvseMemory) -> EvseMemory:
+    """A new session: how full it may be is not reckoned until a tick has passed."""
+    soc = vehicle.soc_pct if vehicle is not None else None
+    return replace(
+        old,
+        session=vehicle.session if vehicle is not None else "",
+        soc_pct=soc.value if isinstance(soc, Reading) else None,
+        soc_at_s=soc.at_s if isinstance(soc, Reading) else -ANY_W,
+        in_wh=0.0,
+        out_wh=0.0,
+        counted_pct=0.0,
+        event_pct=0.0,
+        back_wh=0.0,
+        top_pct=None,
+    )
+
+
+def _flow(evse: Evse, state: EvseState, old: EvseMemory, hours: float, now_s: float, max_age_s: float) -> _Flow:
+    permitted_out_w, permitted_in_w = max(-old.least_w, 0.0), max(old.most_w, evse.fallback_w)
+    power, lost = state.power_w, evse.efficiency
+    if not is_fresh(power, now_s, max_age_s):
+        out_wh, in_wh = permitted_out_w / lost * hours, permitted_in_w * lost * hours
+        return _Flow(out_wh, out_wh, in_wh, 0.0)
+    out_w, in_w = max(-power.value, 0.0), max(power.value, 0.0)
+    return _Flow(
+        out_wh=out_w / lost * hours,
+        most_out_wh=max(out_w, permitted_out_w) / lost * hours,
+        most_in_wh=in_w * lost * hours,
+        charged_wh=in_w * lost * hours,
+    )
