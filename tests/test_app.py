@@ -248,6 +248,54 @@ async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that
         await relays.stop()
 
 
+async def test_outside_case_b11_a_stop_says_zero_first_and_opens_the_contactors(tmp_path: Path) -> None:
+    """Before any link is closed: the last word that each station hears of us is a limit of 0, and the relay is open."""
+    relay = WatchdogRelay(asyncio.get_running_loop().time)
+    relays = ModbusServer([Unit(9, relay)])
+    await relays.start()
+    site = small_site()
+    settings = Settings(
+        replace(site, evses=(small_evse("b1", fallback_w=5_000.0), site.evses[1])),
+        (Listener("127.0.0.1", 0, 0),),
+        (StationSettings("one", (StationEvse("b1"),)),),
+        (ModbusLine("line", host="127.0.0.1", port=relays.port),),
+        (ModbusDevice("k", "line", "contactor", "k1", "watchdog-relay", unit=9, poll_s=0.1),),
+        CloudSettings(),
+        HostSettings(state_dir=str(tmp_path), socket="", tick_s=0.05, journal_sync="normal"),
+        PriceSettings(),
+    )
+    daemon = Daemon(settings, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
+    await daemon.start()
+    running = asyncio.create_task(daemon.run())
+    station = await Peer.dial(daemon.ocpp.bound_port(), "one", "1.6")
+    try:
+        await _until(lambda: daemon.board.evse("b1").dead_man_ok)
+        status = {"connectorId": 1, "status": "Preparing", "errorCode": "NoError"}
+        await station.call("StatusNotification", status)
+        start = {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": "2026-03-01T12:00:00Z"}
+        assert (await station.call("StartTransaction", start))["transactionId"]
+        await daemon.modbus.feed()
+        assert relay.closed(0), "the contactor is closed"
+
+        def last_limit() -> float:
+            profiles = [each["csChargingProfiles"] for each in station.got("SetChargingProfile")]
+            leases = [each for each in profiles if each["chargingProfilePurpose"] == "TxProfile"]
+            return float(leases[-1]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]) if leases else -1.0
+
+        await _until(lambda: last_limit() >= 0.0)
+        daemon.stop()
+        await running
+        assert last_limit() == 0.0
+        assert not relay.closed(0), "the contactor is open"
+        assert not daemon._orders.load().stop, "the stop is the process's own: it does not stand after a restart"
+    finally:
+        daemon.stop()
+        await asyncio.gather(running, return_exceptions=True)
+        await station.close()
+        await daemon.close()
+        await relays.stop()
+
+
 def _with_prices(tmp_path: Path, prices: Path) -> Daemon:
     host = HostSettings(state_dir=str(tmp_path / "state"), socket="", tick_s=0.05, journal_sync="normal")
     settings = Settings(small_site(), (), (), (), (), CloudSettings(), host, PriceSettings(file=str(prices)))

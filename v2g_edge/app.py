@@ -22,10 +22,6 @@ from v2g_edge.cycle import Cycle, Memory, Outcome, careful, restarted
 from v2g_edge.dayplan import LOOK_EVERY_S, DayPlanner
 from v2g_edge.decider import Decider
 from v2g_edge.departure.charging_power import powers_of
-from v2g_edge.field.board import Board
-from v2g_edge.field.modbus.bus import ModbusField
-from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.writer import Writer
 from v2g_edge.host.child import Child
 from v2g_edge.host.control import ControlSocket, Handler
 from v2g_edge.host.faults import LoopFaults
@@ -33,7 +29,7 @@ from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event, subjects_of
 from v2g_edge.host.notify import Watchdog
-from v2g_edge.host.operator import OperatorFile
+from v2g_edge.host.rescuefile import NAME, RescueFile
 from v2g_edge.market.price_feed import PriceFeed
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.event import Event
@@ -44,8 +40,10 @@ from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.stay import DAY_S, Past
+from v2g_edge.shutdown import wind_down
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, described, guarded, keep, report
+from v2g_edge.wiring import build_parts, orders_of, read_contactors
 
 log = structlog.get_logger()
 
@@ -80,25 +78,12 @@ class Daemon:
         self._wake = asyncio.Event()
         self._stopping = False
         self._reloading: asyncio.Task[None] | None = None
-        self.board = Board(self._site, self._wake.set)
+        self._parts = build_parts(settings, clock, self._wake.set)
+        self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
-        self.ocpp = CentralSystem(
-            settings.listeners,
-            settings.stations,
-            self._site,
-            self.board,
-            clock,
-            state_dir=self._state_dir,
-            settings=settings.ocpp,
-        )
-        self.modbus = ModbusField(
-            settings.lines, settings.devices, self._site, self.board, clock, maps_folder=self._state_dir / "maps"
-        )
-        self._writer = Writer({**self.ocpp.ports, **self.modbus.ports}, self.board, clock)
         self._journal: Journal | None = None
-        self._behind = {e.id: e.contactor for e in self._site.evses if e.dead_man == "contactor" and e.id in self.ocpp.ports}
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
         self._prices = PriceFile(settings.prices)
         self._feeding: asyncio.Task[None] | None = None
@@ -107,7 +92,7 @@ class Daemon:
         self._prices_seen_s = -LOOK_EVERY_S
         self.day = DayPlanner(self._site, settings.prices, self._pasts, self._tell_event, optimiser)
         self._price_feed = self._make_price_feed(settings)
-        self._orders = OperatorFile(self._state_dir / "operator.json")
+        self._orders = orders_of(settings)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
@@ -128,6 +113,7 @@ class Daemon:
         self.state.memory = self._restored(self._journal)
         await self.ocpp.start()
         await self.modbus.start()
+        await self._keep_rescue()
         await self._cloud.start()
         self._tell_prices(prices_fault)
         if self._price_feed is not None:
@@ -153,6 +139,13 @@ class Daemon:
             self._tell_not_kept("memory", "what was known of latches and of today's discharge is lost: no export today")
             return careful(self._site, now_s, self._clock.wall_s())
         return Memory()
+
+    async def _keep_rescue(self) -> None:
+        """This start is a good one: what it knows of contactors opens them when the site file cannot be read any more."""
+        try:
+            await asyncio.to_thread(RescueFile(self._state_dir).save, self.modbus.openable())
+        except OSError as error:
+            self._tell_not_kept(NAME, f"the contactors are known from the site file alone: {error}")
 
     async def _keep_house(self) -> None:
         """Every few seconds, beside the ticks."""
@@ -193,6 +186,9 @@ class Daemon:
                 self._wake.clear()
                 self._tick()
                 await asyncio.sleep(EARLY_TICK_GAP_S)
+            self.state.operator = replace(self.state.operator, stop=True)  # for this process alone: it is not written
+            evses = tuple(each.id for each in self._site.evses)
+            await wind_down(self.board, self.modbus, evses, self._clock, self._tick)
         finally:
             pace.cancel()
             await asyncio.gather(pace, return_exceptions=True)
@@ -249,10 +245,7 @@ class Daemon:
         clock, journal = self._clock, self._journal
         assert journal is not None  # noqa: S101 - start() opened it
         now_s, wall_s = clock.now_s(), clock.wall_s()
-        for evse, contactor in self._behind.items():
-            # Only its contactor makes this OCPP charger safe: what the station said of its default profile does not count.
-            if self.board.evse(evse).dead_man_ok != (proven := self.modbus.contactor_proven(contactor)):
-                self.board.update_evse(evse, dead_man_ok=proven)
+        read_contactors(self._parts)
         snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
         before = self.state.memory
         snapshot, plan, outcome = self._decider.decide(snapshot, self._plan_or_none(snapshot), before)

@@ -5,6 +5,7 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
 import tomli
 from msgspec.structs import replace
 
@@ -19,6 +20,8 @@ from v2g_edge.field.modbus.commission import Finding, Three, directions
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.model.settings import CloudSettings, HostSettings, ModbusDevice, ModbusLine, PriceSettings, Settings
 from v2g_edge.model.site import Evse
+from v2g_edge.model.snapshot import Operator
+from v2g_edge.wiring import orders_of
 
 PORT = 5020
 CHARGER = {
@@ -134,3 +137,17 @@ def test_a_coarse_meter_is_refused_frequency_services(tmp_path: Path) -> None:
     (finding,) = run(Depot(("L1",), (1.0, 1.0, 1.0), 0.1), given)
     assert "100 mHz steps, 10 mHz are needed" in finding.refusals[0]
     assert "# refused: frequency services" in fragment(given, [finding])
+
+
+@pytest.mark.parametrize(("orders", "row"), [(Operator(stop=True), "operator_stop"), (Operator(export_hold=True), "")])
+def test_outside_case_d22_standing_orders_are_heeded(tmp_path: Path, orders: Operator, row: str) -> None:
+    """Nothing moves under a stop, whoever asks for the test; under a hold nothing is exported."""
+    given = settings(tmp_path, ("L1",))
+    orders_of(given).save(orders)
+    (finding,) = run(Depot(("L1",), (1.0, 1.0, 1.0), 0.001), given)
+    if orders.stop:
+        assert finding.charge is None
+        assert any(row in problem for problem in finding.problems)
+    else:
+        assert finding.charge is not None
+    assert finding.discharge is None

@@ -165,12 +165,25 @@ def keeps_the_site_file(box: Box) -> str:
     return "upgrade, reinstall, downgrade"
 
 
+def rescues_with_a_broken_site_file(box: Box) -> str:
+    """Case B4: the site file is broken under a running daemon, which is then killed: the contactor is open within 5 s."""
+    box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[cloud]\ntelemetry_s = 0.1' >>{SITE}")
+    before = opened(box)
+    box.signal_main(signal.SIGKILL)
+    took_s = until(lambda: opened(box) > before, 5)
+    until(lambda: box.show("ActiveState") == "failed", 30)
+    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reset-failed; systemctl start {UNIT}")
+    return f"contactor open {took_s:.2f} s after kill -9"
+
+
 def ends_cleanly(box: Box) -> str:
     """`systemctl stop` is a success within the time that an administrator waits, and leaves no socket behind."""
+    before = opened(box)
     begun_s = time.monotonic()
     box.run("systemctl", "stop", UNIT)
     took_s = time.monotonic() - begun_s
     assert took_s < STOP_MAX_S
+    assert opened(box) > before, "a stop opens the contactors"
     assert box.show("Result") == "success"
     assert not box.run("sh", "-c", "ls /run/v2g-edge 2>/dev/null || true").strip()
     return f"{took_s:.2f} s"
@@ -212,6 +225,7 @@ PROMISES = (
     gives_credentials,
     restarts_after_a_kill,
     restarts_after_a_hang,
+    rescues_with_a_broken_site_file,
     keeps_the_site_file,
     ends_cleanly,
     opens_on_failure,

@@ -16,19 +16,15 @@ from v2g_edge.config import ConfigError, load
 from v2g_edge.departure.departures import depot_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import permit_all
-from v2g_edge.field.board import Board
-from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.modbus.commission import Finding, Sample, directions, fit_meter, fit_step, judge, meter_verdict
-from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.writer import Writer
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Settings
-from v2g_edge.model.snapshot import Operator
 from v2g_edge.model.wish import Wish
+from v2g_edge.wiring import build_parts, orders_of, read_contactors
 
 TICK_S: Final = 0.1
 """Faster than the daemon's second: the samples are to show the meter's own refresh."""
@@ -62,6 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"no outlet {', '.join(unknown)}; there are {', '.join(known)}", BAD_INPUT)
     if not settings.site.grid.meter:
         raise CommandError("the site has no grid meter: there is nothing to measure with", BAD_INPUT)
+    standing = orders_of(settings).load()
+    if standing.stop:
+        raise CommandError("a stop stands, so nothing may move; `v2g-edge release` ends it at the daemon, when work is done")
     wanted = [evse for evse in known if evse in arguments.evse or not arguments.evse]
     if not arguments.yes:
         print(f"Chargers will move by ±{arguments.step_kw:g} kW: {', '.join(wanted)}. Vehicles must be plugged in.")
@@ -95,14 +94,12 @@ class Rig:
         self._settings = settings
         self._site = settings.site
         self._clock = clock
-        self._board = Board(self._site, lambda: None)
+        self._parts = build_parts(settings, clock, lambda: None)
+        self._board, self._ocpp, self._modbus, self._writer, _ = self._parts
+        self._operator = orders_of(settings).load()
         self._depot = depot_of(frame_of(self._site))
         self._memory = EnvelopeMemory()
         self._bound: dict[str, Bound] = {}
-        state_dir = Path(settings.host.state_dir)
-        self._ocpp = CentralSystem(settings.listeners, settings.stations, self._site, self._board, clock, state_dir=state_dir)
-        self._modbus = ModbusField(settings.lines, settings.devices, self._site, self._board, clock)
-        self._writer = Writer({**self._ocpp.ports, **self._modbus.ports}, self._board, clock)
 
     async def start(self) -> None:
         """Listen and poll."""
@@ -112,6 +109,7 @@ class Rig:
     async def stop(self) -> None:
         """The leases at the chargers end by themselves."""
         await self._writer.stop()
+        await self._modbus.open_contactors()
         await self._modbus.stop()
         await self._ocpp.stop()
 
@@ -163,13 +161,15 @@ class Rig:
         return samples
 
     def _tick(self, powers: dict[str, float], now_s: float) -> None:
+        read_contactors(self._parts)
         wall_s = self._clock.wall_s()
         wishes = {evse.id: Wish(evse.id, powers.get(evse.id, 0.0), 0.0, "commission") for evse in self._site.evses}
-        snapshot = self._board.freeze(now_s, wall_s, clock_synced=True, operator=Operator())
+        snapshot = self._board.freeze(now_s, wall_s, clock_synced=True, operator=self._operator)
         outcome = permit_all(self._depot, snapshot, wishes, self._memory)
         self._memory = outcome.memory
         self._bound = {permit.evse: permit.bound_by for permit in outcome.permits}
         self._writer.submit(outcome.permits)
+        self._modbus.write_contactors(closed=outcome.contactor, dropped=outcome.dropped)
 
     def _sample(self, evse: str, now_s: float) -> Sample | None:
         if not evse:

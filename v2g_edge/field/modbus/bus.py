@@ -18,6 +18,7 @@ from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
 from v2g_edge.field.modbus.wire import Peer, Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
+from v2g_edge.model.rescue import OpenableContactor
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 from v2g_edge.model.site import Site
 from v2g_edge.tasks import begin, described, keep, report
@@ -194,6 +195,21 @@ class ModbusField:
         for device, outcome in zip(self.contactors, done, strict=True):
             if isinstance(outcome, Exception):
                 report(f"contactor {device}", f"failed with {described(outcome)}", outcome)
+
+    def openable(self) -> tuple[OpenableContactor, ...]:
+        """Every contactor in a form that needs neither site file nor map, for a rescue when both cannot be read."""
+        devices = (device for device, _ in self._pollers if device.id in self.contactors)
+        return tuple(OpenableContactor(d.id, self._lines[d.line], d.unit, self.contactors[d.id].coil) for d in devices)
+
+    async def open_contactors(self) -> list[str]:
+        """Open all of them now, and feed none any more; the devices that did not answer after a second try."""
+        if self._contacting is not None:
+            self._contacting.cancel()
+        left = sorted(self.contactors)
+        for _ in range(2):
+            said = await asyncio.gather(*(self.contactors[device].drop() for device in left), return_exceptions=True)
+            left = [device for device, result in zip(left, said, strict=True) if result != "accepted"]
+        return left
 
     async def start(self) -> None:
         """Begin polling. Does not wait for any device: the board says what is known."""

@@ -30,7 +30,7 @@ class Contactor:
         self._board = board
         self._clock = clock
         self._shown = shown
-        self._coil = layout.command.coil + device.channel
+        self._coil = self.coil = layout.command.coil + device.channel
         self._fed_s = -math.inf
         self._epoch = -1
         self._closed: bool | None = None
