@@ -63,6 +63,23 @@ def test_outside_case_b5_both_damaged_is_no_value_and_a_fault(tmp_path: Path, ho
     assert made(tmp_path / "a.json").load() == (None, ""), "what was told is not told again"
 
 
+def test_a_change_of_any_octet_is_seen(tmp_path: Path) -> None:
+    """Also one that leaves valid JSON: a name that is not known any more would be passed over."""
+    made(tmp_path / "a.json").save({"x": 1})
+    data = (tmp_path / "a.json").read_bytes()
+    for place in range(len(data)):
+        (tmp_path / "a.json").write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        found = made(tmp_path / "a.json").load()
+        assert found.value == {"x": 1}
+        assert found.fault
+        made(tmp_path / "a.json").save({"x": 1})
+
+
+def test_a_file_of_a_version_without_checksums_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"x": 7}')
+    assert made(tmp_path / "a.json").load() == ({"x": 7}, "")
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_whatever_bytes_stand_there_loading_ends_with_words(tmp_path: Path, first: bytes, second: bytes) -> None:

@@ -5,6 +5,7 @@ A file that cannot be read is set aside and told, and the other copy speaks. Not
 
 import contextlib
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -45,6 +46,24 @@ def set_aside(path: Path) -> str:
     return f"it is kept as {kept.name}"
 
 
+MARK: Final = b"\n#crc32 "
+"""Before the checksum at the end of a state file."""
+
+
+def _sealed(data: bytes) -> bytes:
+    return data + MARK + b"%08x" % zlib.crc32(data)
+
+
+def _unsealed(data: bytes, *, alone: bool) -> bytes:
+    """What was sealed. Without a checksum only a file that is ``alone`` counts: versions before this one wrote no copy."""
+    body, mark, told = data.rpartition(MARK)
+    if not mark and alone:
+        return data
+    if not mark or told.strip() != b"%08x" % zlib.crc32(body):
+        raise ValueError("damaged: its checksum is wrong or missing")
+    return body
+
+
 class Loaded(NamedTuple, Generic[T]):
     """What a state file held. ``fault`` is "" where all is well; ``value`` is None where neither copy can be read."""
 
@@ -64,9 +83,10 @@ class StateFile(Generic[T]):
     def load(self) -> Loaded[T]:
         """The state from the first copy that can be read; no value and no fault where it was never written."""
         faults: list[str] = []
+        alone = not self._copy.exists()
         for path in (self._path, self._copy):
             try:
-                return Loaded(self._decode(path.read_bytes()), " ".join(faults))
+                return Loaded(self._decode(_unsealed(path.read_bytes(), alone=alone)), " ".join(faults))
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
@@ -77,6 +97,6 @@ class StateFile(Generic[T]):
 
     def save(self, value: T) -> None:
         """Replace both copies; on the disk when this returns. OSError where the disk refuses."""
-        data = self._encode(value)
+        data = _sealed(self._encode(value))
         write_atomically(self._path, data)
         write_atomically(self._copy, data)
