@@ -57,7 +57,7 @@ whatever order they are offered; without one, or without any offer, the answer i
 
 1. **A safe default first.** TxDefaultProfile (id {default_id} + evse) at the outlet's `fallback_w`, without an end. 2.x
    stations are asked for it back (GetChargingProfiles). Until it stands the outlet has no dead-man and never
-   discharges.
+   discharges, and it counts at its rating where it is silent. It is never cleared while it stands.
 2. **Every permit is a lease.** TxProfile (id {lease_id} + evse, the same id at every renewal), Absolute (2.1: see below),
    `startSchedule` now on the station's clock, `duration` = the permit's, `validTo` with it (2.x), `maxOfflineDuration`
    and `invalidAfterOfflineDuration` (2.1). When we fall silent it runs out and the default is what is left.
@@ -107,7 +107,12 @@ NotifyEVChargingNeeds: `departureTime`, `stateOfCharge`, `evEnergyCapacity`, `ev
 `customData`. The pack's temperature: 1.6 measurand Temperature at location EV; 2.x NotifyEvent, component ConnectedEV,
 variable Temperature.
 
-Metering asked for: {measurands}, every `meter_interval_s`.
+Metering asked for, beside what the station reports already: {measurands}, every `meter_interval_s`. What it refuses is left
+out, nothing else, and not asked again of this make and firmware; a list that holds all of it stays as a person set it.
+
+Power is what the station calls so. Where it tells none it is reckoned from currents and voltages (`power_source` "currents";
+such a power proves no discharge), else from the slope of the register ("register", a mean over 10 to 300 s). A register that
+runs while the power stays at zero wins over it. 0 % is a state of charge.
 
 A station that reconnects takes over its old link, needs no boot and no new status: what was open is restored from disk,
 and it is asked for its status after {boot_wait_s:g} s without a BootNotification.

@@ -12,6 +12,7 @@ from v2g_edge.model.reading import NO_SAMPLE, Measured
 from v2g_edge.model.service import CapacityLimit, Signal
 
 EvseStatus = Literal["unknown", "available", "occupied", "faulted", "unavailable"]
+PowerSource = Literal["", "currents", "register"]
 Ack = Literal["none", "pending", "accepted", "withheld", "rejected", "silent"]
 
 
@@ -99,7 +100,9 @@ class EvseState(Struct, frozen=True, array_like=True):
     ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
     ``follows`` is false while the charger's compliance score says that it does not do what it accepts. ``priority``: it says that
     it charges with priority, whatever its lease says. ``no_discharge`` says why its adapter commands 0 W for a permit below zero
-    (refuted, refused, given up, not answered), "" where it does not.
+    (refuted, refused, given up, not answered), "" where it does not. ``power_source``: where ``power_w`` was derived from, ""
+    where it was metered as such. ``default_held`` false: nothing shows that the charger falls back to ``Evse.fallback_w`` by
+    itself, so that its rating counts where it is silent.
     """
 
     link: Link = Link()
@@ -116,6 +119,8 @@ class EvseState(Struct, frozen=True, array_like=True):
     follows: bool = True
     priority: bool = False
     no_discharge: str = ""
+    power_source: PowerSource = ""
+    default_held: bool = True
 
 
 class GridSample(Struct, frozen=True, array_like=True, gc=False):

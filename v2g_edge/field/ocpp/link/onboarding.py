@@ -19,7 +19,7 @@ from v2g_edge.field.ocpp.vocabulary.charging_profiles import Shape, default_prof
 from v2g_edge.field.ocpp.vocabulary.facts import Identity
 from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS, PACK
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
-from v2g_edge.field.ocpp.wire.events import Answered, Expired, accepted
+from v2g_edge.field.ocpp.wire.events import Answered, Expired, accepted, refused
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import BULK, SETPOINT
@@ -76,7 +76,7 @@ class Onboarding:
         await self._connection.call("ChangeAvailability", word, timeout_s=self._patience_s)
 
     async def _set_default(self, outlet: Outlet) -> None:
-        number = outlet.wire.ocpp_evse
+        number, held = outlet.wire.ocpp_evse, self._board.evse(outlet.evse.id).default_held
         for _ in range(DEFAULT_TRIES):
 
             def build(shape: Shape) -> dict[str, Any]:
@@ -84,11 +84,14 @@ class Onboarding:
 
             outcome = await set_profile(
                 self._connection, self._version, outlet, "TxDefaultProfile", build,
-                priority=SETPOINT, key=f"default {number}", timeout_s=self._patience_s,
+                priority=SETPOINT, key=f"default {number}", timeout_s=self._patience_s, may_clear=not held,
             )  # fmt: skip
             if accepted(outcome) and await self._is_held(outlet):
+                self._station.model.keep_default(outlet, held=True)
                 self._board.update_evse(outlet.evse.id, dead_man_ok=True)
                 return
+            if refused(outcome) or accepted(outcome):
+                self._station.model.keep_default(outlet, held=False)
             if isinstance(outcome, Expired) and outcome.why == "link_lost":
                 return
             log.warning("default_profile_not_taken", evse=outlet.evse.id, outcome=_told(outcome))
@@ -109,18 +112,55 @@ class Onboarding:
             await self._change_16(key, value)
         interval = str(max(int(self._station.settings.meter_interval_s), 1))
         whole = (*MEASURANDS, PACK) if self._version == "1.6" else MEASURANDS
-        lists = (self._station.model.quirk.asks(names) for names in (whole, MEASURANDS, MEASURANDS[:1]))
-        for wanted in dict.fromkeys(lists):
-            if self._version == "1.6":
-                done = await self._change_16("MeterValuesSampledData", ",".join(wanted))
-            else:
-                done = await self._set_2("SampledDataCtrlr", "TxUpdatedMeasurands", ",".join(wanted))
-            if done:
-                break
+        await self._ask_for(self._station.model.quirk.asks(whole))
         if self._version == "1.6":
             await self._change_16("MeterValueSampleInterval", interval)
         else:
             await self._set_2("SampledDataCtrlr", "TxUpdatedInterval", interval)
+
+    async def _ask_for(self, wanted: tuple[str, ...]) -> None:
+        """Have the station report what we want beside what it reports already; what it refuses is left out, and nothing else.
+
+        What a make refuses is remembered, and a list that a person made longer stays.
+        """
+        model, present = self._station.model, await self._reports_now()
+        refused_before = model.refused_measurands()
+        wanted = tuple(name for name in wanted if name not in refused_before)
+        if present and set(wanted) <= set(present):
+            return
+        if self._station.model.quirk.measurands:
+            present = ()  # such a make is asked for its own list and for nothing else
+        taken = list(present)
+        missing = [name for name in wanted if name not in present]
+        if await self._set_measurands((*taken, *missing)):
+            return
+        left_out = []
+        for name in missing:
+            if await self._set_measurands((*taken, name)):
+                taken.append(name)
+            else:
+                left_out.append(name)
+        if taken and left_out:  # where all are refused it is the key that it does not know
+            model.refuse_measurands((*refused_before, *left_out))
+            log.warning("measurands_left_out", station=self._station.settings.identity, refused=left_out, kept=taken)
+
+    async def _set_measurands(self, names: tuple[str, ...]) -> bool:
+        if self._version == "1.6":
+            return await self._change_16("MeterValuesSampledData", ",".join(names))
+        return await self._set_2("SampledDataCtrlr", "TxUpdatedMeasurands", ",".join(names))
+
+    async def _reports_now(self) -> tuple[str, ...]:
+        """The measurands that the station is set to, () where it does not say."""
+        if self._version == "1.6":
+            asked = {"key": ["MeterValuesSampledData"]}
+            outcome = await self._connection.call("GetConfiguration", asked, timeout_s=self._patience_s)
+            rows, name = (outcome.payload.get("configurationKey") if isinstance(outcome, Answered) else None), "value"
+        else:
+            datum = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": "TxUpdatedMeasurands"}}
+            outcome = await self._connection.call("GetVariables", {"getVariableData": [datum]}, timeout_s=self._patience_s)
+            rows, name = (outcome.payload.get("getVariableResult") if isinstance(outcome, Answered) else None), "attributeValue"
+        text = rows[0].get(name) if isinstance(rows, list) and rows and isinstance(rows[0], dict) else None
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else ()
 
     async def _change_16(self, key: str, value: str) -> bool:
         outcome = await self._connection.call("ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s)

@@ -10,6 +10,7 @@ from v2g_edge.field.ocpp.vocabulary.compliance import Watch
 from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import DynamicProfiles
 from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session, StatusReport
 from v2g_edge.field.ocpp.vocabulary.refusals import Refusals
+from v2g_edge.field.ocpp.vocabulary.register_power import RegisterPower
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
 
@@ -44,7 +45,8 @@ class Outlet:
     """One outlet of a station and the session at it. ``shape_taken``: a lease in ``shape`` was accepted.
 
     ``unconfirmed``: since the station booted or connected nothing has named the transaction. ``doubts``: so often in a row the
-    station has said that it is not running.
+    station has said that it is not running. ``powered_s``: when it last told a power; ``idle_since_s``: since when that is
+    none.
     """
 
     def __init__(self, evse: Evse, wire: StationEvse) -> None:
@@ -58,6 +60,9 @@ class Outlet:
         self.dynamic = DynamicProfiles()
         self.held: Held | None = None
         self.discharge_refusals, self.charge_refusals = Refusals(), Refusals()
+        self.register_power = RegisterPower()
+        self.powered_s = -math.inf
+        self.idle_since_s = math.inf
         self.watch = Watch(evse.fallback_w)
         self.unconfirmed = False
         self.doubts = 0

@@ -29,12 +29,21 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import StationSettings
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import CommandState, Link
+from v2g_edge.model.snapshot import CommandState, Link, PowerSource
 
 log = structlog.get_logger()
 
 ALIVE_STEP_S: Final = 0.2
 """The board is told of life this often at most: silence is judged in seconds, and stations send many frames in one."""
+
+IDLE_W: Final = 500.0
+"""Below it a power is metering noise."""
+
+POWER_SILENT_S: Final = 60.0
+"""A station that told a power within this time tells it itself; its slowest interval is as long."""
+
+SLOPE_MOST: Final = 1.3
+"""Times the outlet's rating: no register runs faster."""
 
 SIGNED_MAX: Final = 24
 SIGNED_S: Final = 86_400.0
@@ -57,6 +66,8 @@ class Station:
         self.outlets = {wire.ocpp_evse: Outlet(evses[wire.evse], wire) for wire in settings.outlets}
         self.model = StationModel(settings, self.outlets, board, store)
         self.sessions = Sessions(self.model, self.outlets, site, board, clock, store)
+        for outlet in self.outlets.values():
+            self.model.recall_default(outlet)
         self._site = site
         self._board = board
         self._clock = clock
@@ -288,17 +299,18 @@ class Station:
         evse = outlet.evse.id
         state = self._board.evse(evse)
         changes: dict[str, Any] = {}
-        if sample.power_w is not None and _newer(at_s, state.power_w):
-            changes["power_w"] = Reading(sample.power_w, at_s)
+        power_w, since_s, source = self._power(outlet, sample, at_s)
+        if power_w is not None and _newer(at_s, state.power_w):
+            changes |= {"power_w": Reading(power_w, at_s), "power_source": source}
         if sample.import_wh is not None and _newer(at_s, state.energy_import_wh):
             changes["energy_import_wh"] = Reading(sample.import_wh, at_s)
         if sample.export_wh is not None and _newer(at_s, state.energy_export_wh):
             changes["energy_export_wh"] = Reading(sample.export_wh, at_s)
         if changes:
             self._board.update_evse(evse, **changes)
-        if "power_w" in changes and sample.power_w is not None:
+        if "power_w" in changes and power_w is not None:
             before = outlet.watch.proof
-            outlet.watch.measured(sample.power_w, at_s)
+            outlet.watch.measured(power_w, at_s, since_s=since_s, proves=source != "currents")
             self.model.judged(outlet, before)
         vehicle = state.vehicle
         if vehicle is not None:
@@ -310,6 +322,34 @@ class Station:
             if facts:
                 self._board.update_vehicle(evse, **facts)
         self.sessions.on_registers(outlet, sample)
+
+    def _power(self, outlet: Outlet, sample: Sample, at_s: float) -> tuple[float | None, float, PowerSource]:
+        """The power that a sample tells, the start of the time that it is the mean of, and where it comes from.
+
+        What the station calls its power wins. Where it tells none, or tells none flowing while its register runs, the register's
+        slope does (design 4.15): a power that is stuck at zero is as wrong as none.
+        """
+        slope = None
+        if sample.import_wh is not None:
+            slope = outlet.register_power.add(at_s, sample.import_wh, sample.export_wh or 0.0)
+        told_w = sample.power_w
+        if told_w is not None:
+            outlet.powered_s = at_s
+            if abs(told_w) > IDLE_W:
+                outlet.idle_since_s = math.inf
+            elif outlet.idle_since_s == math.inf:
+                outlet.idle_since_s = at_s
+        most_w = SLOPE_MOST * max(outlet.evse.max_charge_w, outlet.evse.max_discharge_w)
+        if slope is None or abs(slope.power_w) > most_w:
+            slope = None  # more than the outlet can carry is a register in another unit
+        if told_w is None:
+            silent = at_s - outlet.powered_s > POWER_SILENT_S
+            return (slope.power_w, slope.since_s, "register") if slope is not None and silent else (None, at_s, "")
+        if slope is not None and abs(slope.power_w) > 2.0 * IDLE_W and slope.since_s >= outlet.idle_since_s:
+            log.warning("power_contradicts_register", evse=outlet.evse.id, power_w=told_w, register_w=round(slope.power_w))
+            return slope.power_w, slope.since_s, "register"
+        phases = outlet.phases if sample.derived == "one phase" else 1
+        return told_w * phases, at_s, "currents" if sample.derived else ""
 
 
 def _newer(at_s: float, old: Measured) -> bool:

@@ -84,6 +84,28 @@ class StationModel:
             self._clock_kept_s = self.clock_skew.offset_s = float(kept)
             self.clock_skew.known = True
 
+    def refused_measurands(self) -> tuple[str, ...]:
+        """What stations of this make have refused to report."""
+        return tuple(self._store.fact(f"refused/{self.version}/{self.identity.kind()}").split())
+
+    def refuse_measurands(self, names: tuple[str, ...]) -> None:
+        """Remember what this make refuses, until it comes with another firmware."""
+        self._store.remember(f"refused/{self.version}/{self.identity.kind()}", " ".join(names))
+        self._store.when_durable(lambda _: None)
+
+    def keep_default(self, outlet: Outlet, *, held: bool) -> None:
+        """Remember whether the station holds the default profile: it does so over a lost link and over its restarts."""
+        key, text = f"default/{self.station}/{outlet.evse.id}", str(outlet.evse.fallback_w) if held else ""
+        if self._store.fact(key) != text:
+            self._store.remember(key, text)
+            self._store.when_durable(lambda _: None)
+        self._board.update_evse(outlet.evse.id, default_held=held)
+
+    def recall_default(self, outlet: Outlet) -> None:
+        """What is on disk of it; a default of another power than the site file's is none."""
+        held = self._store.fact(f"default/{self.station}/{outlet.evse.id}") == str(outlet.evse.fallback_w)
+        self._board.update_evse(outlet.evse.id, default_held=held)
+
     def consult(self, outlet: Outlet) -> None:
         """What a sister has shown meanwhile: a proof where this one has none, a refutation in any case."""
         known, proof = self.proof(), outlet.watch.proof

@@ -94,17 +94,22 @@ class Watch:
         self._until_s = until_s if sure else max(self._until_s, until_s)
         self.sent_w = power_w
 
-    def measured(self, power_w: float, at_s: float) -> Proof:
-        """A reading of the present; returns what it did to the proof. The caller remembers a change of it."""
-        if at_s - self._sent_s >= SETTLE_S and not self._until_s <= at_s < self._until_s + SETTLE_S:
+    def measured(self, power_w: float, at_s: float, *, since_s: float | None = None, proves: bool = True) -> Proof:
+        """A reading of the present; returns what it did to the proof. The caller remembers a change of it.
+
+        ``since_s``: it is a mean over the time since then. ``proves`` false: it is good enough to judge by, not to prove
+        discharge.
+        """
+        began_s = at_s if since_s is None else since_s
+        if began_s - self._sent_s >= SETTLE_S and not self._until_s <= at_s < self._until_s + SETTLE_S:
             slack_w = self._slack_w()
             tells = abs(power_w) > slack_w or abs(self.sent_w) <= slack_w  # a vehicle that rests obeys any charge limit
             if not self._fits(power_w, at_s):
                 self._judge(SCORE_STEP, right=False)
             elif tells:
                 self._judge(SCORE_STEP, right=True)
-        if self.least_w < 0.0 and self.proof == "unknown" and at_s < self._until_s and at_s - self._since_s >= SETTLE_S:
-            if power_w <= self.least_w * PROVEN_SHARE:
+        if self.least_w < 0.0 and self.proof == "unknown" and at_s < self._until_s and began_s - self._since_s >= SETTLE_S:
+            if proves and power_w <= self.least_w * PROVEN_SHARE:
                 self.proof = "proven"
             elif power_w > WRONG_WAY_W and self.most_w < 0.0:
                 self.proof = "refuted"

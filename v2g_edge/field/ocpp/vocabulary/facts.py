@@ -36,7 +36,8 @@ class Identity(Struct, frozen=True):
 class Sample(Struct, frozen=True, gc=False):
     """One set of meter values. ``at_wall_s`` is the station's clock, None when it gave no readable time.
 
-    ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say.
+    ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say. ``derived``: the power was reckoned
+    from currents and voltages; "one phase" where a current was told without a phase, so that it may flow in each.
     """
 
     at_wall_s: float | None
@@ -45,6 +46,7 @@ class Sample(Struct, frozen=True, gc=False):
     export_wh: float | None = None
     soc_pct: float | None = None
     pack_c: float | None = None
+    derived: Literal["", "currents", "one phase"] = ""
 
     def registers_times(self, factor: float) -> "Sample":
         """The same with its registers scaled."""

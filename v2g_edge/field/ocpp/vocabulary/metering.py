@@ -5,12 +5,16 @@ it is Wh (energy) or W (power). Totals (no phase) win over the sum of the phases
 """
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
 from v2g_edge.field.ocpp.vocabulary.facts import Sample
 from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
+_LINES: Final = {"L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
+"""Voltages between two phases; √3 times that of one."""
+_ANY: Final = -1
 _NUMERIC: Final = frozenset({int, float, str})
 _KILO: Final = frozenset({"kW", "kWh"})
 _DEFAULT: Final = "Energy.Active.Import.Register"
@@ -56,16 +60,44 @@ def _sample(entry: dict[str, Any]) -> Sample:
     if phases:
         for measurand in {name for name, _ in phases} - totals.keys():
             totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
-    found = totals.get
+    found, power_w = totals.get, _net_w(totals.get(_IMPORT), totals.get(_EXPORT))
+    derived: Literal["", "currents", "one phase"] = ""
+    if power_w is None and isinstance(values, list):
+        power_w, derived = _derived_w(values)
     soc_pct, pack_c = found("SoC"), found("Temperature")
     return Sample(
         at_wall_s=parse_wall(entry.get("timestamp")),
-        power_w=_net_w(found(_IMPORT), found(_EXPORT)),
+        power_w=power_w,
         import_wh=found(_DEFAULT),
         export_wh=found("Energy.Active.Export.Register"),
         soc_pct=soc_pct if soc_pct is not None and 0.0 <= soc_pct <= 100.0 else None,
         pack_c=pack_c if pack_c is not None and PACK_RANGE_C[0] <= pack_c <= PACK_RANGE_C[1] else None,
+        derived=derived,
     )
+
+
+def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents", "one phase"]]:
+    """Power from currents and voltages, where none is told. A phase without a voltage has the mean of the others, or nominal."""
+    amps: dict[int, float] = {}
+    volts: dict[int, float] = {}
+    for sampled in values:
+        measurand = sampled.get("measurand") if type(sampled) is dict else None
+        if measurand not in ("Current.Import", "Current.Export", "Voltage") or sampled.get("location") in _FOREIGN:
+            continue
+        value, phase = _number(sampled), sampled.get("phase")
+        if value is None or not (phase is None or (type(phase) is str and phase in _PHASES | _LINES.keys())):
+            continue  # a neutral's current is no fourth phase
+        index = _ANY if phase is None else _PHASES.get(phase, _LINES.get(phase, _ANY))
+        if measurand == "Voltage":
+            volts[index] = value / math.sqrt(3.0) if phase in _LINES else value
+        else:
+            amps[index] = amps.get(index, 0.0) + (abs(value) if measurand == "Current.Import" else -abs(value))
+    if not amps:
+        return None, ""
+    mean_v = sum(volts.values()) / len(volts) if volts else NOMINAL_V
+    phases = {index: current for index, current in amps.items() if index != _ANY} or amps
+    power_w = sum(current * volts.get(index, mean_v) for index, current in phases.items())
+    return power_w, "one phase" if _ANY in phases else "currents"
 
 
 def _net_w(import_w: float | None, export_w: float | None) -> float | None:
