@@ -34,7 +34,7 @@ from v2g_edge.market.price_feed import PriceFeed
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.plan import Plan
+from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
@@ -307,8 +307,7 @@ class Daemon:
             self._prices_seen_s = snapshot.now_s
             if self._prices.is_changed() and (self._reading is None or self._reading.done()):
                 self._reading = begin("prices", self._read_prices())
-        source = self._prices if self._price_feed is None else self._price_feed
-        plan = self.day.plan(snapshot, source.prices)
+        plan = self.day.plan(snapshot, self._known_prices())
         self.state.report = self.day.report
         return plan
 
@@ -321,6 +320,9 @@ class Daemon:
             return None
         folder = self._state_dir / "prices"
         return PriceFeed(settings.prices, self._clock, folder, tell=self._tell_event, on_change=self.day.look_again)
+
+    def _known_prices(self) -> tuple[Price, ...]:
+        return (self._prices if self._price_feed is None else self._price_feed).prices
 
     async def _read_prices(self) -> None:
         """In a thread: a file of years takes half a second. The next tick plans with what it says."""
@@ -356,7 +358,8 @@ class Daemon:
 
     def _handlers(self) -> dict[str, Handler]:
         """The control socket's methods, by name (``v2g_edge.api``)."""
-        status = StatusApi(self.state)
+        stations = {each.identity: tuple(o.evse for o in each.outlets) for each in self._settings.stations}
+        status = StatusApi(self.state, self._known_prices, stations)
         return {
             "status": status.status,
             "why": status.why,

@@ -1,29 +1,42 @@
 """``status``, ``why``, ``events`` and ``plan``: the depot as it is, and why."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.host.control import BadRequestError
-from v2g_edge.study.explain import describe_status, describe_why
+from v2g_edge.model.plan import Price
+from v2g_edge.study.beside import NO_STATIONS, Beside
+from v2g_edge.study.explain import describe_answer, describe_status
 
 
 class StatusApi:
-    """Answers questions about the present depot. It changes nothing."""
+    """Answers questions about the present depot. It changes nothing.
 
-    def __init__(self, state: DepotState) -> None:
+    ``prices`` gives those that are known now, ``stations`` the outlets of each.
+    """
+
+    def __init__(
+        self,
+        state: DepotState,
+        prices: Callable[[], tuple[Price, ...]] = tuple,
+        stations: Mapping[str, tuple[str, ...]] = NO_STATIONS,
+    ) -> None:
         self._state = state
+        self._prices = prices
+        self._stations = stations
 
     async def status(self, _params: dict[str, Any]) -> dict[str, Any]:
         """The whole depot at the last tick."""
-        return describe_status(self._state.site, *self._state.last_tick())
+        return describe_status(self._state.site, *self._state.last_tick(), self._beside())
 
     async def why(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Every limit on one outlet, and the one that binds."""
-        tick = self._state.last_tick()
+        """Why an outlet, vehicle, station or feeder is as it is (``subject``), and every limit on its outlets."""
+        asked = str(params.get("subject", params.get("evse", "")))
         try:
-            return describe_why(self._state.site, tick.snapshot, tick.outcome, str(params.get("evse", "")))
+            return describe_answer(self._state.site, *self._state.last_tick(), asked, self._beside())
         except KeyError as error:
             raise BadRequestError(str(error.args[0])) from error
 
@@ -39,3 +52,14 @@ class StatusApi:
         plan = self._state.last_tick().plan
         own = plan is not None and plan.source == "local"
         return {"plan": msgspec.to_builtins(plan), "report": msgspec.to_builtins(self._state.report) if own else None}
+
+    def _beside(self) -> Beside:
+        """Since when each row acts comes from the events that are kept; older ones have no time."""
+        since: dict[str, float] = {}
+        for event in self._state.events:
+            row, cleared, _ = event.kind.partition(".cleared")
+            if cleared:
+                since.pop(f"{row}:{event.subject}", None)
+            else:
+                since[f"{row}:{event.subject}"] = event.wall_s
+        return Beside(self._prices(), since, self._stations)

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "stop": "v2g_edge.cli.live.operate",
     "hold": "v2g_edge.cli.live.operate",
     "release": "v2g_edge.cli.live.operate",
+    "retry": "v2g_edge.cli.live.operate",
     "clear": "v2g_edge.cli.live.operate",
     "replay": "v2g_edge.cli.journal.replay",
     "failsafe": "v2g_edge.cli.site.failsafe",

@@ -1,7 +1,17 @@
 """How values look on a terminal. A value that is not known is a dash, never 0."""
 
+import os
+import sys
+import textwrap
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+WIDTH: Final = 80
+RED: Final = "31;1"
+YELLOW: Final = "33"
+DIM: Final = "2"
+"""SGR codes (ECMA-48). The words say the same without them."""
 
 
 def kilowatts(watts: Any) -> str:
@@ -14,9 +24,42 @@ def number(value: Any, decimals: int = 0) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
-def local_time(wall_s: Any, form: str = "%H:%M") -> str:
-    """UTC epoch seconds in the terminal's own time zone."""
-    return "-" if wall_s is None else datetime.fromtimestamp(wall_s, tz=UTC).astimezone().strftime(form)
+def local_time(wall_s: Any, form: str = "%H:%M", zone: str = "") -> str:
+    """UTC epoch seconds in the site's time zone, or where none is given in the terminal's own."""
+    if wall_s is None:
+        return "-"
+    try:
+        return datetime.fromtimestamp(wall_s, tz=UTC).astimezone(ZoneInfo(zone) if zone else None).strftime(form)
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError):
+        return "-"
+
+
+def with_times(value: Any, zone: str) -> Any:
+    """A JSON value with an ISO 8601 time beside every ``…_wall_s``, under the same name without the ending."""
+    if isinstance(value, list):
+        return [with_times(each, zone) for each in value]
+    if not isinstance(value, dict):
+        return value
+    result: dict[str, Any] = {}
+    for key, each in value.items():
+        result[key] = with_times(each, zone)
+        if key.endswith("wall_s") and (each is None or isinstance(each, int | float)):
+            name = key.removesuffix("wall_s").rstrip("_") or "time"
+            stamp = local_time(each, "%Y-%m-%dT%H:%M:%S%z", zone)
+            result[name] = None if stamp == "-" else f"{stamp[:-2]}:{stamp[-2:]}"
+    return result
+
+
+def coloured(text: str, code: str) -> str:
+    """In colour, where the output is a terminal and nobody asked for none (NO_COLOR)."""
+    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """A paragraph of 80 columns."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]], left: frozenset[int]) -> list[str]:

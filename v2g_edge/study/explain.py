@@ -3,7 +3,7 @@
 Works on a live tick and on one read back from the journal alike. Results are plain JSON values, ready for the control socket.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from v2g_edge.cycle import Outcome
 from v2g_edge.model.limits import ANY_W, Bound
@@ -11,14 +11,25 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.study.answer import answer_of, export_answer, room_of
+from v2g_edge.study.beside import NOTHING, Beside
+from v2g_edge.study.names import find
+from v2g_edge.study.outlook import UNKNOWN, outlook_of
+from v2g_edge.study.rows import attention_of, brief_of, risks_of
 
 
-def describe_status(site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> dict[str, Any]:
-    """The whole depot at one tick: grid, plan, what acts on it, and a row per outlet. Unknown values are null."""
+def describe_status(
+    site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, beside: Beside | None = None
+) -> dict[str, Any]:
+    """The whole depot at one tick: grid, plan, what needs a person, what acts, and a row per outlet. Unknown values are null.
+
+    ``beside`` None: without the words and estimates for people, which take time (telemetry).
+    """
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return {
         "site": site.name,
+        "timezone": site.timezone,
         "seq": snapshot.seq,
         "wall_s": snapshot.wall_s,
         "clock_synced": snapshot.clock_synced,
@@ -30,19 +41,26 @@ def describe_status(site: Site, snapshot: Snapshot, plan: Plan | None, outcome: 
         },
         "plan": {"source": plan.source, "revision": plan.revision, "until_wall_s": plan.valid_until_wall_s} if plan else None,
         "operator": {"stop": snapshot.operator.stop, "export_hold": snapshot.operator.export_hold},
+        "attention": attention_of(site, snapshot, outcome, beside) if beside is not None else [],
         "acting": [
             {"row": latch.row, "subject": latch.subject, "text": latch.text, "present": latch.present}
             for latch in outcome.memory.envelope.latches
             if latch.active
         ],
         "contactor": outcome.contactor,
-        "evses": [_row(site, snapshot, outcome, index) for index in range(len(site.evses))],
+        "evses": [_row(site, snapshot, plan, outcome, index, beside) for index in range(len(site.evses))],
     }
 
 
-def _row(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> dict[str, Any]:
+def _row(
+    site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, index: int, beside: Beside | None
+) -> dict[str, Any]:
     evse, state, permit = site.evses[index], snapshot.evses[index], outcome.permits[index]
     vehicle = state.vehicle
+    outlook, why = UNKNOWN, ""
+    if beside is not None:
+        outlook = outlook_of(site, snapshot, plan, index, full_power(site, snapshot, outcome, index))
+        why = brief_of(site, snapshot, outcome, index, outlook, beside)
     return {
         "id": evse.id,
         "connected": state.link.connected,
@@ -52,6 +70,9 @@ def _row(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> dict[s
         "soc_pct": _value(vehicle.soc_pct) if vehicle else None,
         "target_soc_pct": _value(vehicle.target_soc_pct) if vehicle else None,
         "departure_wall_s": _value(vehicle.departure_wall_s) if vehicle else None,
+        "ready_wall_s": outlook.ready_wall_s,
+        "leaves_with_pct": outlook.leaves_with_pct,
+        "why": why,
         "power_w": _power(site, snapshot, index),
         "takes_w": _takes(snapshot, outcome, index),
         "permit_w": permit.power_w,
@@ -59,8 +80,16 @@ def _row(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> dict[s
         "ack": state.command.ack,
         "bound_by": permit.bound_by.rule,
         "source": permit.bound_by.source,
-        "risks": _risks(evse.id, snapshot, outcome, index),
+        "risks": risks_of(site, snapshot, outcome, index),
     }
+
+
+def full_power(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> float:
+    """The most that an outlet's vehicle gets when it charges, for an estimate."""
+    takes_w = _takes(snapshot, outcome, index)
+    feeders = {feeder.id: feeder.import_limit_w for feeder in site.feeders}
+    evse = site.evses[index]
+    return min(evse.max_charge_w, feeders[evse.feeder], takes_w if takes_w is not None else evse.max_charge_w)
 
 
 def _power(site: Site, snapshot: Snapshot, index: int) -> float | None:
@@ -78,20 +107,35 @@ def _takes(snapshot: Snapshot, outcome: Outcome, index: int) -> float | None:
     return draw.most_w if known and draw is not None else None
 
 
-def _risks(evse: str, snapshot: Snapshot, outcome: Outcome, index: int) -> list[str]:
-    """What endangers this departure: "overdue", "impossible", "short", "not_charging"; as of the last look at the fleet."""
-    vehicle, told = snapshot.evses[index].vehicle, outcome.memory.envelope.departures
-    if vehicle is None:
-        return []
-    departs_s = _value(vehicle.departure_wall_s)
-    overdue = snapshot.clock_synced and departs_s is not None and departs_s < snapshot.wall_s
-    found = {
-        "overdue": overdue,
-        "impossible": evse in told.hopeless and not overdue,
-        "short": any(evse == short for short, _ in told.short),
-        "not_charging": evse in told.idle,
-    }
-    return [risk for risk, there in found.items() if there]
+EXPORT: Final = frozenset({"export", "v2g", "discharge"})
+"""Asked of nothing by name: why so little flows out."""
+
+
+def describe_answer(
+    site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, asked: str, beside: Beside = NOTHING
+) -> dict[str, Any]:
+    """Why an outlet, vehicle, station or feeder is as it is, or ``export``: sentences first, then the limits of each outlet.
+
+    With one outlet its own fields (``describe_why``) stand at the top too. KeyError, with what was meant, for an unknown name.
+    """
+    head = {"asked": asked, "wall_s": snapshot.wall_s, "seq": snapshot.seq, "timezone": site.timezone}
+    if asked.lower() in EXPORT:
+        answer = export_answer(site, snapshot, outcome, beside)
+        return {**head, "kind": "export", "name": "export", "answer": answer, "outlets": []}
+    named = find(site, snapshot, beside, asked)
+    head |= {"kind": named.kind, "name": named.name}
+    if named.kind == "feeder":
+        feeder = next(each for each in site.feeders if each.id == named.name)
+        return {**head, "answer": room_of(site, snapshot, outcome, beside, feeder), "outlets": []}
+    if not named.outlets:
+        return {**head, "answer": [f"{named.name} is not plugged in."], "outlets": []}
+    lines, whys = [], []
+    for index in named.outlets:
+        outlook = outlook_of(site, snapshot, plan, index, full_power(site, snapshot, outcome, index))
+        lines += answer_of(site, snapshot, plan, outcome, index, outlook, beside)
+        whys.append(describe_why(site, snapshot, outcome, site.evses[index].id))
+    top = whys[0] if len(whys) == 1 else {}
+    return {**top, **head, "answer": lines, "outlets": whys}
 
 
 def describe_why(site: Site, snapshot: Snapshot, outcome: Outcome, evse_id: str) -> dict[str, Any]:
@@ -117,7 +161,7 @@ def describe_why(site: Site, snapshot: Snapshot, outcome: Outcome, evse_id: str)
         "valid_for_s": permit.valid_for_s,
         "measured_w": _power(site, snapshot, index),
         "takes_w": _takes(snapshot, outcome, index),
-        "risks": _risks(evse_id, snapshot, outcome, index),
+        "risks": risks_of(site, snapshot, outcome, index),
         "ack": snapshot.evses[index].command.ack,
         "limits": limits,
     }

@@ -1,0 +1,63 @@
+"""Every word that can stand under "bound by" has words for people, and stands in the operator's manual."""
+
+import re
+from pathlib import Path
+
+from v2g_edge.envelope.checks import ROWS
+from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, word_of
+
+ENVELOPE = Path("v2g_edge/envelope")
+RULES_ROOM = Path("v2g_edge/rules")
+BOUND = re.compile(r'Bound\([^"()]*(?:\([^()]*\)[^"()]*)*"([a-z_]+)"')
+DERATING = re.compile(r'_add_derating\(bounds, o, "([a-z_]+)"')
+RULE = re.compile(r'rule = "([a-z_]+)"(?: if charging else "([a-z_]+)")?|rule = "([a-z_]+)" if side.charging else "([a-z_]+)"')
+REASON = re.compile(r'Wish\([^"]*"([a-z_]+)"(?: if [^"]* else "([a-z_]+)")?')
+BRIEF_MOST = 25
+
+
+def found(folder: Path, *patterns: re.Pattern[str]) -> set[str]:
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py"))]
+    return {word for text in texts for each in patterns for match in each.findall(text) for word in _flat(match) if word}
+
+
+def _flat(match: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (match,) if isinstance(match, str) else match
+
+
+def test_every_rule_of_the_envelope_has_words() -> None:
+    """A new row of the safety table or a new bound needs a line in ``study/vocabulary.py``."""
+    named = {row.id for row in ROWS} | found(ENVELOPE, BOUND, DERATING, RULE)
+    assert {"feeder_import", "ramp", "soc_high", "disobedient", "cooling_derating"} <= named
+    assert named - RULES.keys() == set()
+
+
+def test_every_reason_of_a_wish_has_words() -> None:
+    """As above, for the rules."""
+    reasons = found(RULES_ROOM, REASON)
+    assert {"idle", "departure", "plan", "charge"} <= reasons
+    assert reasons - REASONS.keys() == set()
+
+
+def test_words_are_short_where_they_stand_in_a_row() -> None:
+    """Five words, and what fits beside a vehicle."""
+    for word in [*RULES.values(), *REASONS.values(), *RISKS.values()]:
+        assert len(word.brief) <= BRIEF_MOST
+        assert len(word.brief.split()) <= 5
+        assert word.need != "person" or word.remedy or word in REASONS.values()
+
+
+def test_the_manual_has_every_word() -> None:
+    """With what to do."""
+    manual = Path("docs/operator.md").read_text(encoding="utf-8")
+    missing = [line for line in manual_rows() if line not in manual]
+    assert missing == []
+
+
+def manual_rows() -> list[str]:
+    """The table of the manual; `python -c "from tests.study.test_vocabulary import *; print(chr(10).join(manual_rows()))"`."""
+    return [f"| `{name}` | {word.says} | {word.remedy or 'nothing'} |" for name, word in sorted(RULES.items()) if name != "wish"]
+
+
+def test_a_rule_without_words_says_its_name() -> None:
+    """Of a newer journal, for instance."""
+    assert word_of("something_new").brief == "something new"
