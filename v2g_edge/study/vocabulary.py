@@ -55,6 +55,7 @@ RULES: Final[dict[str, Word]] = {
     "no_dead_man": Word("no dead-man", "Nothing proven would end a discharge", "commission the dead-man", "none"),
     "link_quality": Word("poor link", "Too many requests to the charger are lost", "look at its network", "person"),
     "disobedient": Word("does not obey", "The charger does not do what it was told", "`v2g-edge retry OUTLET`", "person"),
+    "quarantine": Word("trial after not obeying", "It is tried again with little after it did not obey", "", "wait"),
     "priority_charging": Word("priority at station", "The station charges with priority", "end it at the station", "wait"),
     "not_authorised": Word("may not give", "The vehicle may not discharge", "`vehicles` in the site file, if it should"),
     "departure_unknown": Word(
