@@ -24,7 +24,9 @@ def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, cap
         assert "silent" in status
         assert main(["status", "--json", *socket]) == 0
         assert json.loads(capsys.readouterr().out)["site"] == "small"
-        assert main(["why", "A", *socket]) == 0
+        assert main(["why", "a", *socket]) == 0
+        assert "A is empty." in capsys.readouterr().out
+        assert main(["why", "A", "--limits", *socket]) == 0
         assert "►" in capsys.readouterr().out
         assert main(["why", "Z", *socket]) == 2
         assert "A, B" in capsys.readouterr().err

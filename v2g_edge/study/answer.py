@@ -23,7 +23,7 @@ def answer_of(
 ) -> list[str]:
     """Sentences about one outlet, the most needed first."""
     state, permit = snapshot.evses[index], outcome.permits[index]
-    if state.vehicle is None and permit.bound_by.rule == "no_vehicle":
+    if state.vehicle is None:
         return [f"{permit.evse} is empty."] + ([] if state.link.connected else ["Its charger is not heard."])
     lines = [_doing(site, snapshot, outcome, index, outlook, beside)]
     lines += [_ready(site, snapshot, index, outlook)]
