@@ -12,7 +12,7 @@ from v2g_edge.study.feeder_room import base_of, holders_of
 from v2g_edge.study.names import everybody
 from v2g_edge.study.outlook import Outlook
 from v2g_edge.study.rows import SHOWN_W, clock, risks_of
-from v2g_edge.study.vocabulary import REASONS, RISKS, word_of
+from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 
 HOLDERS_SHOWN: Final = 6
 FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_power", "unproven_discharge"})
@@ -45,7 +45,7 @@ def _doing(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook
     permit = outcome.permits[index]
     name = _name(snapshot, permit.evse, index)
     wish = next((wish for wish in outcome.wishes if wish.evse == permit.evse), None)
-    reason = REASONS.get(wish.reason if wish else "no vehicle", word_of(wish.reason if wish else "no vehicle"))
+    reason = reason_of(wish.reason if wish else "no vehicle")
     price, later = beside.price_at(snapshot.wall_s), outlook.begins_wall_s
     cost = f" at {price:.2f} per kWh" if price is not None else ""
     if permit.power_w > SHOWN_W:

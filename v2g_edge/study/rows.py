@@ -13,7 +13,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
 from v2g_edge.study.outlook import Outlook
-from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, word_of
+from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, reason_of, word_of
 
 SHOWN_W: Final = 50.0
 """Less power than this is nothing, on a screen of kW with one decimal."""
@@ -80,11 +80,11 @@ def _wish_in_brief(site: Site, snapshot: Snapshot, outcome: Outcome, index: int,
     if permit.power_w < -SHOWN_W:
         return f"gives{cost}"
     if permit.power_w > SHOWN_W:
-        return f"charges{cost}" if reason in {"plan", "plan_site"} else REASONS.get(reason, word_of(reason)).brief
+        return f"charges{cost}" if reason in {"plan", "plan_site"} else reason_of(reason).brief
     if later is not None and later > snapshot.wall_s and reason in {"plan", "plan_site", "idle"}:
         then = beside.price_at(later)
         return f"waits for {clock(site, later)}" + (f" ({then:.2f})" if then is not None else "")
-    return REASONS["idle"].brief if reason in {"plan", "plan_site"} else REASONS.get(reason, word_of(reason)).brief
+    return REASONS["idle"].brief if reason in {"plan", "plan_site"} else reason_of(reason).brief
 
 
 def attention_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside) -> list[dict[str, Any]]:

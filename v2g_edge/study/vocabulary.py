@@ -117,3 +117,11 @@ RISKS: Final[dict[str, Word]] = {
 def word_of(rule: str) -> Word:
     """The words of a rule; a rule without words says its own name."""
     return RULES.get(rule) or Word(rule.replace("_", " "), rule.replace("_", " ").capitalize())
+
+
+def reason_of(reason: str) -> Word:
+    """The words of a wish's reason; a service that is sold says its name."""
+    if reason.startswith("service_"):
+        name = reason.removeprefix("service_").replace("_", " ")
+        return Word(f"service {name}"[:25], f"It serves {name}, which is sold")
+    return REASONS.get(reason) or word_of(reason)
