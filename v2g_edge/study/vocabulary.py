@@ -62,6 +62,7 @@ RULES: Final[dict[str, Word]] = {
         "departure unknown", "Nobody said when it leaves or with what", "`v2g-edge depart VEHICLE HH:MM`", "wait"
     ),
     "soc_low": Word("at its lower SoC", "The SoC is at its lower edge, or unknown"),
+    "soc_not_reckoned": Word("SoC not followed", "What flowed cannot be followed, so its SoC is not known"),
     "depth_of_event": Word("gave enough this time", "Enough was taken out in this event"),
     "depth_of_day": Word("gave enough today", "Enough was taken out today"),
     "pack_temperature": Word("pack too cold or hot", "The pack is outside its window, or unknown", "let it warm or cool", "wait"),
