@@ -2,7 +2,8 @@
 
 What counts, and from when (tolerances are for metering and ramps, not for the daemon's comfort):
 
-- a feeder carries more than its limit, either way: above 1 % for longer than 5 s, or above 10 % at once
+- a feeder carries more than its limit, either way: above 1 % for longer than 5 s, or above 10 % at once; or above 1 % again
+  and again, so that a bucket of 30 s runs over which empties ten times slower than it fills
 - a vehicle discharges though the grid relay is open, or frequency or voltage is outside the window, for longer than
   ``Scenario.reaction_s``; or again before the grid was healthy for ``Scenario.enter_service_s``
 - a vehicle discharges below its SoC floor, or deeper than allowed for one event or one UTC day: by more than 0.5 points
@@ -37,6 +38,10 @@ FEEDER_AT_ONCE: Final = (1.10, 0.0)
 
 BLINK_S: Final = 5.0
 """A run with longer ticks than this is played in minutes: its controller sees a load two ticks late, as it may."""
+
+OFTEN_S: Final = 30.0
+OFTEN_EMPTIES: Final = 0.1
+"""A controller that is over, cuts, and is over again heats a breaker as one that stays over."""
 
 LATE_S: Final = 60.0
 """Who leaves this much before its time leaves early."""
@@ -151,6 +156,7 @@ class Checkers:
         self._kinds = {vehicle.id: kinds[vehicle.type] for vehicle in scenario.site.vehicles}
         self._traces: dict[str, _Trace] = {}
         self._day_out: dict[tuple[str, int], float] = {}
+        self._over_s: dict[tuple[str, str], float] = {}
         self._blink_s = 2.0 * scenario.tick_s if scenario.tick_s > BLINK_S else 0.0
         self._bad_since: float | None = None
         self._healthy_since = scenario.start_wall_s - scenario.enter_service_s
@@ -189,10 +195,10 @@ class Checkers:
             return [departure if departure.is_met else replace(departure, excused=True) for departure in found]
         return found
 
-    def look(self, depot: Depot, _dt_s: float) -> None:
+    def look(self, depot: Depot, dt_s: float) -> None:
         """Judge the present instant."""
         wall_s = depot.wall_s
-        self._look_at_feeders(depot, wall_s)
+        self._look_at_feeders(depot, wall_s, dt_s)
         self._look_at_grid(depot, wall_s)
         for charger in depot.chargers.values():
             if charger.battery is not None:
@@ -207,7 +213,7 @@ class Checkers:
             if stay is not None and began_wall_s >= stay.arrived_wall_s:
                 stay.onsets.append((began_wall_s, battery.soc_pct))
 
-    def _look_at_feeders(self, depot: Depot, wall_s: float) -> None:
+    def _look_at_feeders(self, depot: Depot, wall_s: float, dt_s: float) -> None:
         for feeder in self._scenario.site.feeders:
             power_w = depot.feeder_w[feeder.id]
             limit_w = feeder.import_limit_w if power_w >= 0 else feeder.export_limit_w
@@ -219,6 +225,11 @@ class Checkers:
                 name = f"{share - 1:.0%}"
                 self.book.note(f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W")
                 self.book.note(f"feeder_{other}_{name}", feeder.id, wall_s, False, 0.0, 0.0, 0.0, "W")
+            over = abs(power_w) > FEEDER_SOON[0] * limit_w + FLOW_W
+            key = (feeder.id, way)
+            self._over_s[key] = max(self._over_s.get(key, 0.0) + (dt_s if over else -OFTEN_EMPTIES * dt_s), 0.0)
+            often = over and self._over_s[key] > OFTEN_S + self._blink_s
+            self.book.note(f"feeder_{way}_often", feeder.id, wall_s, often, 0.0, abs(power_w), limit_w, "W")
 
     def _look_at_grid(self, depot: Depot, wall_s: float) -> None:
         scenario, grid = self._scenario, depot.grid

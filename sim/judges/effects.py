@@ -7,7 +7,7 @@ a reconnection, a few good samples, a supervised retry.
 
 from typing import Final
 
-from sim.scenarios.fault import EVERYBODY, Fault
+from sim.scenarios.fault import CLOUD, EVERYBODY, ORDER, Fault
 from sim.scenarios.scenario import Scenario
 
 MINUTE: Final = 60.0
@@ -40,6 +40,10 @@ ALL_FALLBACK: Final[dict[str, float]] = {
 }  # fmt: skip
 """Faults at which every outlet is owed no more than its fallback."""
 
+CONVICTS_NOBODY: Final = CLOUD | ORDER | {"wrong_soc", "quiet_soc", "underdraw"}
+
+STOPPED: Final = frozenset({"operator_stop"})
+
 AFTER_DISTURBANCE_S: Final = 5 * MINUTE
 
 
@@ -57,6 +61,8 @@ class Effects:
 
     def most_w(self, evse: str, rating_w: float, fallback_w: float, wall_s: float) -> float:
         """What the outlet could be owed."""
+        if self.any_of(STOPPED, wall_s, MINUTE):
+            return 0.0
         if self.is_dark(wall_s):
             rating_w = min(rating_w, fallback_w)
         for fault in self._own[evse]:
@@ -112,8 +118,8 @@ class Effects:
         return any(f.kind in kinds and f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in self._faults)
 
     def last_end_wall_s(self) -> float:
-        """When the last fault and the last disturbance are over."""
-        ends = [fault.end_wall_s for fault in self._faults]
+        """When the last fault that could convict a device, and the last disturbance, are over."""
+        ends = [fault.end_wall_s for fault in self._faults if fault.kind not in CONVICTS_NOBODY]
         ends += [d.start_wall_s + d.duration_s for d in self._scenario.disturbances]
         return max(ends, default=self._scenario.start_wall_s)
 

@@ -115,8 +115,10 @@ class Overseer:
                 late = held.row in JUDGED and (held.row not in OF_AN_OUTLET or held.subject in plugged)
                 self._book.note("latch_outlives_cause", f"{held.subject}:{held.row}", wall_s, late, 0.0, 1.0, 0.0, "")
         day = int(wall_s // 86_400)
-        for vehicle, taken_pct in told.taken_pct.items():
-            true_pct = self._taken.get((vehicle, day), 0.0)
+        for (vehicle, that_day), true_pct in sorted(self._taken.items()):
+            if that_day != day:
+                continue
+            taken_pct = told.taken_pct.get(vehicle, 0.0)
             short = taken_pct < true_pct - LEDGER_PCT and not any(f.kind == "wrong_soc" for f in self._scenario.faults)
             self._book.note("ledger_short", vehicle, wall_s, short, 0.0, taken_pct, true_pct, "%")
 
@@ -146,7 +148,8 @@ class Overseer:
         off_w = max(charger.command_w - most_w, least_w - charger.command_w)
         apart = sound and off_w > slack_w
         self._book.note("permit_not_in_force", evse.id, wall_s, apart, 0.0, charger.command_w, most_w, "W")
-        beyond = max(charger.power_w - most_w, least_w - charger.power_w) > slack_w
+        # What a vehicle does not take is its own affair.
+        beyond = max(charger.power_w - max(most_w, 0.0), min(least_w, 0.0) - charger.power_w) > slack_w
         named = any(held.subject == evse.id and held.row in NOTICES for held in told.held)
         grace_s = self._scenario.site.safety.obey_within_s + NOTICE_S
         self._book.note("disobedience_unnoticed", evse.id, wall_s, beyond and not named, grace_s, charger.power_w, most_w, "W")

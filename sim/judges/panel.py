@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sim.judges.availability import Availability
 from sim.judges.checkers import Checkers, Departure, Violation
 from sim.judges.overseer import Overseer
+from sim.judges.rights import Rights
 from sim.judges.told import Told
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
@@ -22,6 +23,7 @@ class Panel:
         self.checkers = Checkers(scenario, heard_wall_s)
         self.overseer = Overseer(scenario, self.checkers.book)
         self.availability = Availability(scenario)
+        self.rights = Rights(scenario, self.checkers.book)
 
     def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
         """A vehicle was plugged in."""
@@ -42,6 +44,7 @@ class Panel:
         """Judge the present instant."""
         self.checkers.look(depot, dt_s)
         self.overseer.look(depot, dt_s)
+        self.rights.look(depot, dt_s)
         self.availability.look(depot, dt_s)
 
     def finish(self, depot: Depot) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
+from msgspec.structs import replace
+
 from sim.scenarios.fault import Fault
 from sim.virtual.clock import FaultyClock, LoopClock
 from sim.virtual.loop import OWNER, VirtualLoop
@@ -90,6 +92,11 @@ class Controller:
         """Hand the daemon a plan of the cloud, as its session does with one that it has accepted."""
         if self.daemon is not None:
             self.daemon._take_cloud_plan(plan)
+
+    def order(self, *, stop: bool, export_hold: bool) -> None:
+        """What stands ordered on site; as the control socket leaves it."""
+        if self.daemon is not None:
+            self.daemon.state.operator = replace(self.daemon.state.operator, stop=stop, export_hold=export_hold)
 
     def begin(self, fault: Fault) -> None:
         """A fault of the machine begins."""

@@ -59,6 +59,7 @@ class Injector:
             self._end(fault)
             changed = True
         if changed:
+            self._set_orders()
             self._set_meter()
             self._set_contact()
             self._set_loads()
@@ -72,6 +73,11 @@ class Injector:
     def _end(self, fault: Fault) -> None:
         if fault.kind in CONTROLLER and self._controller is not None:
             self._controller.end(fault)
+
+    def _set_orders(self) -> None:
+        kinds = {fault.kind for fault in self._lasting}
+        if self._controller is not None:
+            self._controller.order(stop="operator_stop" in kinds, export_hold="operator_hold" in kinds)
 
     def _set_meter(self) -> None:
         wire = [fault for fault in self._lasting if fault.kind in AT_THE_WIRE]

@@ -17,6 +17,7 @@ from v2g_edge.model.snapshot import (
     GridSample,
     Link,
     MeterState,
+    Operator,
     Snapshot,
     VehicleState,
 )
@@ -69,6 +70,7 @@ class Pictures:
             meters=(self._meter,),
             contacts=(self._contact,),
             temperatures=(),
+            operator=Operator(stop="operator_stop" in site, export_hold="operator_hold" in site),
             grid_samples=samples,
         )
 

@@ -74,13 +74,17 @@ CloudFault = Literal["cloud_discharge", "cloud_charge", "cloud_idle", "cloud_fla
 SiteFault = Literal["load", "pack_c"]
 """``value`` W more of base load on the feeder ``target``; the pack at outlet ``target`` at ``value`` °C."""
 
-FaultKind = Literal[StationFault, MeterFault, ContactFault, ControllerFault, CloudFault, SiteFault]
+Order = Literal["operator_stop", "operator_hold"]
+"""Somebody on site orders a stop, or a hold of all export, and releases it again. No fault, but it happens in the same nights."""
+
+FaultKind = Literal[StationFault, MeterFault, ContactFault, ControllerFault, CloudFault, SiteFault, Order]
 
 STATION: Final[frozenset[FaultKind]] = frozenset(get_args(StationFault))
 METER: Final[frozenset[FaultKind]] = frozenset(get_args(MeterFault))
 CONTACT: Final[frozenset[FaultKind]] = frozenset(get_args(ContactFault))
 CONTROLLER: Final[frozenset[FaultKind]] = frozenset(get_args(ControllerFault))
 CLOUD: Final[frozenset[FaultKind]] = frozenset(get_args(CloudFault))
+ORDER: Final[frozenset[FaultKind]] = frozenset(get_args(Order))
 
 EVERYBODY: Final = "*"
 
@@ -113,4 +117,4 @@ def targets_of(kind: FaultKind, stations: Iterable[str], evses: Iterable[str], f
     if kind == "load":
         return [*feeders]
     part = {True: "grid_meter"}.get(kind in METER) or ("grid_relay" if kind in CONTACT else "")
-    return [part or ("cloud" if kind in CLOUD else "controller")]
+    return [part or ("cloud" if kind in CLOUD else "operator" if kind in ORDER else "controller")]
