@@ -30,15 +30,18 @@ from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event, subjects_of
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.rescuefile import NAME, RescueFile
+from v2g_edge.market.billed_peaks import BilledPeaks
 from v2g_edge.market.price_feed import PriceFeed
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner.exchange import Demand
 from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.shutdown import wind_down
 from v2g_edge.study.explain import describe_status
@@ -90,7 +93,9 @@ class Daemon:
         self._reading: asyncio.Task[None] | None = None
         self._cloud_plan: Plan | None = None
         self._prices_seen_s = -LOOK_EVERY_S
-        self.day = DayPlanner(self._site, settings.prices, self._pasts, self._tell_event, optimiser)
+        self._peaks = BilledPeaks(settings.demand_charges, self._state_dir / "billed_peaks.json", self._site.timezone)
+        self._keeping: asyncio.Task[None] | None = None
+        self.day = DayPlanner(self._site, settings.prices, self._pasts, self._tell_event, optimiser, self._demand)
         self._price_feed = self._make_price_feed(settings)
         self._orders = orders_of(settings)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
@@ -264,6 +269,7 @@ class Daemon:
             memory_after=outcome.memory,
         )
         guarded("journal", keeping)
+        guarded("billed peaks", self._observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome)
         if self._watchdog.fed == 0:
@@ -310,6 +316,23 @@ class Daemon:
         plan = self.day.plan(snapshot, self._known_prices())
         self.state.report = self.day.report
         return plan
+
+    def _observe_peaks(self, snapshot: Snapshot) -> None:
+        """What the grid meter says now, for the demand charges; a new peak goes to the disk in a thread."""
+        place = self._site.meters.index(self._site.grid.meter) if self._site.grid.meter in self._site.meters else None
+        power = snapshot.meters[place].power_w if place is not None else None
+        if self._settings.demand_charges and power is not None and snapshot.clock_synced:
+            fresh = is_fresh(power, snapshot.now_s, self._site.safety.meter_max_age_s)
+            if fresh and isinstance(power, Reading) and self._peaks.observe(snapshot.wall_s, power.value):
+                self._keeping = begin("billed peaks", self._keep_peaks())
+
+    async def _keep_peaks(self) -> None:
+        fault = await asyncio.to_thread(self._peaks.save)
+        if fault:
+            self._tell_event(Event("peaks_not_kept", "warning", "site", fault, self._clock.wall_s()))
+
+    def _demand(self, wall_s: float) -> tuple[Demand, ...]:
+        return tuple(Demand(*window) for window in self._peaks.windows(wall_s))
 
     def _pasts(self, snapshot: Snapshot) -> dict[str, Past]:
         return pasts_of(self._site, self.state.memory, snapshot)

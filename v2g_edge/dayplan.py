@@ -18,10 +18,12 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.exchange import ANSWER, ENCODER, Setup, job_of
+from v2g_edge.planner.exchange import ANSWER, ENCODER, Demand, Held, Setup, job_of
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.report import Report
 from v2g_edge.planner.stay import Past
+from v2g_edge.rules.services.account import hours_of
+from v2g_edge.rules.services.dispatch import armed
 from v2g_edge.tasks import begin
 
 LOOK_EVERY_S: Final = 900.0
@@ -58,7 +60,9 @@ class DayPlanner:
         pasts: Callable[[Snapshot], dict[str, Past]],
         tell: Callable[[Event], None],
         child: Child | None = None,
+        demand: Callable[[float], tuple[Demand, ...]] = lambda _: (),
     ) -> None:
+        self._demand = demand
         self._site, self._terms, self._pasts, self._tell, self._child = site, terms, pasts, tell, child
         self._plan: Plan | None = None
         self._facts: Facts = ()
@@ -118,7 +122,8 @@ class DayPlanner:
             self._facts = ()  # one question at a time: what is new is asked for when the answer is there
             return
         self._asked = facts
-        job = ENCODER.encode(job_of(snapshot, prices, self._pasts(snapshot), DEADLINE_S - 5.0))
+        asked = (self._demand(snapshot.wall_s), reserves_of(self._site))
+        job = ENCODER.encode(job_of(snapshot, prices, self._pasts(snapshot), DEADLINE_S - 5.0, *asked))
         self._asking = begin("day plan", self._fetch(job, snapshot, facts))
 
     async def _fetch(self, job: bytes, snapshot: Snapshot, facts: Facts) -> None:
@@ -162,6 +167,20 @@ class DayPlanner:
 
     def _why(self) -> str:
         return "the optimiser's first plan is being made" if self._child is not None else "the optimiser is off"
+
+
+def reserves_of(site: Site) -> tuple[Held, ...]:
+    """What the armed services hold in every slot; what is served by the plan alone holds nothing."""
+    held = []
+    for service in armed(site.services):
+        up_h, down_h = hours_of(service)
+        kw = service.power_w / 1e3
+        if up_h == down_h:
+            held.append(Held(service.id, kw if up_h else 0.0, kw if down_h else 0.0, up_h))
+        else:
+            held += [Held(service.id, kw, 0.0, up_h)] if up_h else []
+            held += [Held(service.id, 0.0, kw, down_h)] if down_h else []
+    return tuple(each for each in held if each.hours > 0.0)
 
 
 def facts_of(snapshot: Snapshot) -> Facts:

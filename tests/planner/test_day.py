@@ -9,8 +9,9 @@ from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import CurvePoint, Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.build import tapers_of
+from v2g_edge.planner.build import outlook_of, tapers_of
 from v2g_edge.planner.day import plan_day
+from v2g_edge.planner.exchange import Demand, Held
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.report import Report
 
@@ -102,3 +103,43 @@ def test_a_hole_in_the_prices_is_neither_sold_into_nor_bought_as_free() -> None:
     hole = [k for k, slot in enumerate(plan.slots) if WALL_S + 3 * hour <= slot.start_wall_s < WALL_S + 6 * hour]
     assert all(watts >= 0.0 for k in hole for _, watts in plan.slots[k].evse_w)
     assert all(report.buy[k] == pytest.approx(0.2) for k in hole)
+
+
+def highest(report: Report, window_s: float) -> float:
+    """The highest mean import over a window on the clock."""
+    means: dict[float, float] = {}
+    for start_s, end_s, kw in zip(report.edges, report.edges[1:], report.site_kw, strict=False):
+        while start_s < end_s:
+            until_s = min(end_s, start_s - start_s % window_s + window_s)
+            first_s = start_s - start_s % window_s
+            means[first_s] = means.get(first_s, 0.0) + max(kw, 0.0) * (until_s - start_s) / window_s
+            start_s = until_s  # noqa: PLW2901
+    return max(means.values())
+
+
+@pytest.mark.parametrize("window_s", [300.0, 900.0, 1_800.0, 3_600.0])
+def test_a_demand_charge_flattens_the_import_of_its_windows(window_s: float) -> None:
+    scenario, snapshot = full_night()
+    prices = prices_of(*EVENING, start_s=snapshot.wall_s - snapshot.wall_s % 3_600)
+    started_s = snapshot.wall_s - snapshot.wall_s % window_s
+    charge = Demand("grid", 20.0, 60.0, window_s, 0.0, started_s)
+    _, free = plan_day(scenario.site, snapshot, prices, FREE, snapshot.wall_s)
+    _, billed = plan_day(scenario.site, snapshot, prices, FREE, snapshot.wall_s, outlook=outlook_of((charge,), ()))
+    assert highest(billed, window_s) < 0.8 * highest(free, window_s)
+    assert billed.money.peaks > 0.0
+    assert all(each.lacks_kwh < 0.1 for each in billed.vehicles)
+
+
+def test_what_services_hold_stays_in_the_vehicles() -> None:
+    site = small_site()
+    snapshot = snapshot_of(site)
+    prices = prices_of(*EVENING)
+    held = Held("fcr_n", 40.0, 0.0, 1.0)
+    _, free = plan_day(site, snapshot, prices, FREE, WALL_S)
+    _, kept = plan_day(site, snapshot, prices, FREE, WALL_S, outlook=outlook_of((), (held,)))
+    assert kept.reserved == (("fcr_n", 40.0),)
+    floors = 2 * 22.0  # the type's floor and the plan's own margin, two buses of 200 kWh
+    for slot in range(len(kept.buy) // 2):
+        above = sum(each.soc_pct[slot] for each in kept.vehicles) * 2.0 - floors * 2.0
+        assert above >= 40.0 / 0.94 - 1.0
+    assert kept.money.total >= free.money.total - 1e-6

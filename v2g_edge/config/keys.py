@@ -13,6 +13,7 @@ from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
     CloudSettings,
+    DemandCharge,
     HostSettings,
     Listener,
     ModbusDevice,
@@ -111,6 +112,7 @@ TABLES: Final[dict[str, str]] = {
     "devices": "One table a Modbus device and the meter, contact, sensor or charger of the site that it feeds.",
     "cloud": "The optional cloud. Leave the table out and the depot plans for itself.",
     "host": "Where the daemon keeps and tells things.",
+    "demand_charges": "One table a demand charge of the tariff; the plan keeps below the peak that is billed already where it pays.",
     "prices": "Prices for the depot's own plan. Leave the table out and vehicles charge without looking at a price.",
 }
 
@@ -374,6 +376,13 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "zone": optional("Bidding zone, area, location or node whose prices are wanted."),
         "sequence": Key("Auction to take from an ENTSO-E document; 1 is the coupled day-ahead auction (SDAC).", "", 1, 9),
         "file_timezone": optional('Time zone of a CSV whose times and header name none; "": UTC.'),
+    },
+    DemandCharge: {
+        "id": name("Name of the charge."),
+        "per_kw": Key("What a kW of the month's highest window costs.", "per kW", 0.0, 10_000.0),
+        "window_s": Key("Length of a metering window; it begins on the clock.", "s", 60.0, 86_400.0),
+        "billed_kw": Key("Billed already, this month or by the tariff: below it a kW costs nothing more.", "kW", 0.0, 100_000.0),
+        "ratchet_pct": percent("At least this share of the highest of the eleven months before is billed."),
     },
     SiteFile: {},
 }

@@ -13,6 +13,7 @@ from msgspec.structs import FieldInfo, fields
 from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
     CloudSettings,
+    DemandCharge,
     HostSettings,
     Listener,
     ModbusDevice,
@@ -66,6 +67,7 @@ class SiteFile(Struct, frozen=True):
     cloud: CloudSettings = CloudSettings()
     host: HostSettings = HostSettings()
     prices: PriceSettings = PriceSettings()
+    demand_charges: tuple[DemandCharge, ...] = ()
 
 
 def from_plain(plain: dict[str, Any]) -> SiteFile:
@@ -101,6 +103,7 @@ def to_settings(file: SiteFile) -> Settings:
         cloud=file.cloud,
         host=file.host,
         prices=file.prices,
+        demand_charges=_by(file.demand_charges, "id"),
         ocpp=file.ocpp,
     )
 
@@ -126,6 +129,7 @@ def from_settings(settings: Settings) -> SiteFile:
         cloud=settings.cloud,
         host=settings.host,
         prices=settings.prices,
+        demand_charges=settings.demand_charges,
     )
 
 

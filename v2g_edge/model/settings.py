@@ -147,6 +147,19 @@ class PriceSettings(Struct, frozen=True):
     tls_1_2: bool = False
 
 
+class DemandCharge(Struct, frozen=True):
+    """What the highest mean import of a metering window costs, per kW and month. ``billed_kw``: billed already when this began.
+
+    ``ratchet_pct``: at least this share of the highest of the eleven months before is billed.
+    """
+
+    id: str
+    per_kw: float
+    window_s: float = 900.0
+    billed_kw: float = 0.0
+    ratchet_pct: float = 0.0
+
+
 class Settings(Struct, frozen=True):
     """The whole site file."""
 
@@ -159,3 +172,4 @@ class Settings(Struct, frozen=True):
     host: HostSettings
     prices: PriceSettings
     ocpp: OcppSettings = OcppSettings()
+    demand_charges: tuple[DemandCharge, ...] = ()

@@ -11,6 +11,7 @@ from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import CurvePoint, Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner.exchange import Demand, Held
 from v2g_edge.planner.problem import FAR_KWH, Depth, Floats, Pack, Peak, Problem, Reserve, Taper
 from v2g_edge.planner.slots import TimeGrid, charge_limits, export_limits, grid_of
 from v2g_edge.planner.stay import LEAST_SHARE, MARGIN_S, NOTHING, TIME_SLACK, Past, Stay, stays_of
@@ -37,12 +38,17 @@ class Outlook:
     base_kw: Floats | None = None
     import_kw: Floats | None = None
     export_kw: Floats | None = None
-    peaks: tuple[Peak, ...] = ()
-    reserves: tuple[Reserve, ...] = ()
+    demand: tuple[Demand, ...] = ()
+    reserves: tuple[Held, ...] = ()
     batteries: tuple[Pack, ...] = ()
 
 
 NO_OUTLOOK: Final = Outlook()
+
+
+def outlook_of(demand: tuple[Demand, ...], reserves: tuple[Held, ...]) -> Outlook:
+    """What a worker is told."""
+    return Outlook(demand=demand, reserves=reserves)
 
 
 def problem_of(
@@ -84,10 +90,24 @@ def problem_of(
         charge_cap_kw=np.array([[share * charging[f.id] / 1e3] * count for f in site.feeders]),
         export_cap_kw=np.array([[exporting[f.id] / 1e3] * count for f in site.feeders]),
         packs=(*packs, *outlook.batteries),
-        peaks=outlook.peaks,
-        reserves=outlook.reserves,
+        peaks=tuple(_peak(charge, grid) for charge in outlook.demand),
+        reserves=tuple(Reserve(each.name, 0, count, each.up_kw, each.down_kw, each.hours) for each in outlook.reserves),
     )
     return problem, stays, grid
+
+
+def _peak(charge: Demand, grid: TimeGrid) -> Peak:
+    """Fixed windows on the clock; what the running one has drawn already stands beside it."""
+    windows: dict[float, list[tuple[int, float]]] = {}
+    for slot, (start_s, end_s) in enumerate(pairwise(grid.edges)):
+        first_s = start_s - start_s % charge.window_s
+        while first_s < end_s:  # a window of less than a slot bills parts of it
+            inside_s = min(end_s, first_s + charge.window_s) - max(start_s, first_s)
+            windows.setdefault(first_s, []).append((slot, inside_s / charge.window_s))
+            first_s += charge.window_s
+    drawn_kw = charge.drawn_kwh * 3_600.0 / charge.window_s
+    fixed = tuple(drawn_kw if first_s == charge.started_wall_s else 0.0 for first_s in windows)
+    return Peak(charge.name, charge.per_kw, charge.billed_kw, tuple(map(tuple, windows.values())), fixed)
 
 
 def _mean_base_kw(site: Site) -> float:

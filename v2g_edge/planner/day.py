@@ -41,9 +41,11 @@ def plan_day(
         problem, _, grid = problem_of(site, snapshot, prices, settings, wall_s, pasts, outlook, share=share)
         calm, missed = settled(problem)
         solution = highs.solve(calm, limit_s=limit_s)
-        if not solution.short_kwh and not any(pack.hurry for pack in calm.packs):
+        names = {pack.name for pack in calm.packs}
+        late = any(name in names for name, _ in solution.short_kwh)
+        if not late and not any(pack.hurry for pack in calm.packs):
             break
-    if solution.short_kwh:
+    if late:
         calm = _softened(calm, solution)
     done = rounded(calm, solution.charge_kw, solution.discharge_kw)
     return _plan(calm, done, grid.edges, wall_s), _report(calm, solution, done, missed, grid.edges, wall_s, snapshot)
@@ -87,10 +89,16 @@ def _report(
         f"{each.pack}: {each.wanted_kwh - each.reachable_kwh:.1f} kWh short at departure even at full power from now on"
         for each in missed
     ]
+    held = {each.name for each in problem.reserves}
     warnings += [
-        f"{name}: {lacks:.1f} short: all departures and reserves together do not fit the feeders"
+        f"{name}: {lacks:.1f} kWh short: all departures together do not fit the feeders"
         for name, lacks in solution.short_kwh
+        if name not in held
     ]
+    for name in sorted(held):
+        lacks = [kw for short, kw in solution.short_kwh if short == name]
+        if lacks:
+            warnings.append(f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours")
     return Report(
         solver=solution.solver,
         made_wall_s=wall_s,

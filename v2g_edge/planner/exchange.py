@@ -25,6 +25,26 @@ class Setup(Struct, frozen=True):
     terms: PriceSettings
 
 
+class Demand(Struct, frozen=True):
+    """A demand charge: what is billed already, and what the window that runs since ``started_wall_s`` has drawn."""
+
+    name: str
+    per_kw: float
+    billed_kw: float
+    window_s: float
+    drawn_kwh: float
+    started_wall_s: float
+
+
+class Held(Struct, frozen=True):
+    """Power and hours of energy that a service holds in every slot."""
+
+    name: str
+    up_kw: float
+    down_kw: float
+    hours: float
+
+
 class Job(Struct, frozen=True):
     """One question. ``limit_s`` is the solver's own limit, shorter than the worker's deadline."""
 
@@ -32,6 +52,8 @@ class Job(Struct, frozen=True):
     prices: tuple[Price, ...]
     pasts: dict[str, Past]
     limit_s: float
+    demand: tuple[Demand, ...] = ()
+    reserves: tuple[Held, ...] = ()
 
 
 class Answer(Struct, frozen=True):
@@ -48,7 +70,15 @@ ANSWER: Final = msgspec.msgpack.Decoder(Answer)
 ENCODER: Final = msgspec.msgpack.Encoder()
 
 
-def job_of(snapshot: Snapshot, prices: tuple[Price, ...], pasts: dict[str, Past], limit_s: float) -> Job:
+def job_of(
+    snapshot: Snapshot,
+    prices: tuple[Price, ...],
+    pasts: dict[str, Past],
+    limit_s: float,
+    demand: tuple[Demand, ...] = (),
+    reserves: tuple[Held, ...] = (),
+) -> Job:
     """A job with the prices that its plan can use."""
     near = snapshot.wall_s - BEHIND_S, snapshot.wall_s + AHEAD_S
-    return Job(snapshot, tuple(price for price in prices if near[0] <= price.start_wall_s <= near[1]), pasts, limit_s)
+    told = tuple(price for price in prices if near[0] <= price.start_wall_s <= near[1])
+    return Job(snapshot, told, pasts, limit_s, demand, reserves)

@@ -32,11 +32,19 @@ def main() -> int:
 
 def answer_to(setup: Setup, job: Job) -> Answer:
     """The plan, or the reason why there is none: of whatever class, it is the caller's to fall back."""
+    from v2g_edge.planner.build import outlook_of  # noqa: PLC0415
     from v2g_edge.planner.day import plan_day  # noqa: PLC0415 - with the solver, once per process, after the setup was read
 
     try:
         plan, report = plan_day(
-            setup.site, job.snapshot, job.prices, setup.terms, job.snapshot.wall_s, job.pasts, limit_s=job.limit_s
+            setup.site,
+            job.snapshot,
+            job.prices,
+            setup.terms,
+            job.snapshot.wall_s,
+            job.pasts,
+            outlook_of(job.demand, job.reserves),
+            limit_s=job.limit_s,
         )
     except Exception as fault:  # noqa: BLE001 - see above
         return Answer(fault=f"{type(fault).__name__}: {fault}")
