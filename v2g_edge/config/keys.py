@@ -112,7 +112,7 @@ TABLES: Final[dict[str, str]] = {
     "devices": "One table a Modbus device and the meter, contact, sensor or charger of the site that it feeds.",
     "cloud": "The optional cloud. Leave the table out and the depot plans for itself.",
     "host": "Where the daemon keeps and tells things.",
-    "demand_charges": "One table a demand charge of the tariff; the plan keeps below the peak that is billed already where it pays.",
+    "demand_charges": "One table a demand charge of the tariff. The plan keeps below what is billed already where that pays.",
     "prices": "Prices for the depot's own plan. Leave the table out and vehicles charge without looking at a price.",
 }
 

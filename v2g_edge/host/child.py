@@ -89,3 +89,6 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError, TimeoutError):  # what it could not be told any more is nobody's fault to report
+                await asyncio.wait_for(process.stdin.wait_closed(), END_S)
