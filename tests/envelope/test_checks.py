@@ -151,6 +151,11 @@ CASES: list[tuple[str, str, Break]] = [
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_efc", "life_discharge_efc", 500.0, 500.0)),
     ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, None)),
     ("grid_code_mismatch", "b1", lambda s: with_evse(s, grid_code_ok=False)),
+    (
+        "discharge_withheld",
+        "b1",
+        lambda s: with_evse(s, no_discharge="refuted: make v/m/1 charged while discharge was commanded"),
+    ),
     ("priority_charging", "b1", lambda s: with_evse(s, priority=True)),
     ("charger_impaired", "b1", lambda s: with_evse(s, fault="DERControlCeased")),
 ]

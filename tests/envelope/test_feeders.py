@@ -172,6 +172,16 @@ def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None
     assert exposure(lapsed) == Exposure(False, 6_000.0, 0.0, own_w=6_000.0)
 
 
+def test_d11_unproven_default() -> None:
+    """Where nothing shows that it holds its default profile, a silent charger counts at its rating."""
+    scene = hall(charging(2, 0.0), import_limit_w=60_000.0)
+    silent = with_evse(outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False))
+    lapsed = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0, lease_until_s=NOW_S - 1.0)
+    unproven = with_evse(lapsed, 0, default_held=False)
+    assert exposure(unproven) == Exposure(False, 50_000.0, 0.0, own_w=6_000.0)
+    assert fitted(unproven, 0.0, 50_000.0)[1] == pytest.approx(8_800.0), "of 60 kW less 2 %"
+
+
 @pytest.mark.parametrize("dead_man", ["none", "contactor"])
 def test_a_charger_without_dead_man_of_its_own_keeps_what_it_had_after_its_lease(dead_man: str) -> None:
     """A contactor opens when we die, not when the charger falls silent while we feed it."""

@@ -208,5 +208,6 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("battery_throughput_exceeded", A.EXPORT_OFF, lambda c, _: [_worn(o) for o in c.outlets]),
     _evse("grid_code_mismatch", A.EXPORT_OFF, lambda c, _: [not o.state.grid_code_ok
         and "the charger's programmed grid code differs from the site's" for o in c.outlets]),
+    _evse("discharge_withheld", A.EXPORT_OFF, lambda c, _: [o.state.no_discharge for o in c.outlets]),
 )
 # fmt: on

@@ -54,7 +54,8 @@ def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> 
     if quarantine:
         return _quarantined(context, o, quarantine)
     if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man not in {"none", "contactor"}:
-        return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
+        alone_w = evse.fallback_w if o.state.default_held else evse.max_charge_w  # a default that nothing shows is none
+        return Exposure(False, alone_w, 0.0, own_w=evse.fallback_w)
     own_w = 0.0 if o.listens else evse.fallback_w
     tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
     if not o.metered:

@@ -312,7 +312,7 @@ class OutletPort:
         if outlet.watch.gave_up:
             return "this vehicle gave nothing when it was asked to"
         if not station.clock_skew.known:
-            return "the station's clock is not known"
+            return "the station's clock is not known" if outlet.session is not None else ""
         return f"{self._silent} setpoints in a row were not answered" if self._silent >= SILENT_MAX else ""
 
     async def _compare(self, connection: Connection, version: Version) -> None:
