@@ -18,7 +18,7 @@ from tests.cloud.test_session import settings_of
 from tests.depot import healthy, small_evse, small_site
 from tests.field.ocpp.peer import Peer
 from tests.market.http_server import Answer, HttpServer
-from v2g_edge.app import Daemon, pasts_of
+from v2g_edge.app import Daemon
 from v2g_edge.cycle import Memory
 from v2g_edge.departure.admit_exports import DepartureMemory
 from v2g_edge.departure.charging_power import LearnedPower
@@ -42,6 +42,7 @@ from v2g_edge.model.settings import (
 )
 from v2g_edge.model.snapshot import EvseState, MeterState
 from v2g_edge.planner.stay import Past
+from v2g_edge.wiring.plans import pasts_of
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ async def test_what_fails_in_the_bookkeeping_of_a_tick_is_told_and_stops_no_tick
 
     monkeypatch.setattr("v2g_edge.host.journal.Journal.record", broken)
     monkeypatch.setattr("v2g_edge.host.gridlog.GridLog.record", broken)
-    monkeypatch.setattr("v2g_edge.app.Daemon._plan", broken)
+    monkeypatch.setattr("v2g_edge.wiring.plans.Plans._plan", broken)
     host = HostSettings(state_dir=str(tmp_path), socket="", tick_s=0.05, journal_sync="normal")
     base = Settings(small_site(), (), (), (), (), CloudSettings(), host, PriceSettings())
     daemon = Daemon(base, LoopClock(asyncio.get_running_loop(), WALL_S), Watchdog())
@@ -305,7 +306,7 @@ def _with_prices(tmp_path: Path, prices: Path) -> Daemon:
 async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_mended_one_is_taken_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("v2g_edge.app.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("v2g_edge.wiring.plans.LOOK_EVERY_S", 0.1)
     prices = tmp_path / "prices.csv"
     prices.write_text("hour,EUR/MWh\nsoon,dear\n")
     daemon = _with_prices(tmp_path, prices)

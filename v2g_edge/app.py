@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -19,9 +19,7 @@ from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Memory, Outcome, careful, restarted
-from v2g_edge.dayplan import LOOK_EVERY_S, DayPlanner
-from v2g_edge.decider import Decider
-from v2g_edge.departure.charging_power import powers_of
+from v2g_edge.fleet.fleet import Fleet
 from v2g_edge.host.child import Child
 from v2g_edge.host.control import ControlSocket, Handler
 from v2g_edge.host.faults import LoopFaults
@@ -30,23 +28,18 @@ from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event, subjects_of
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.rescuefile import NAME, RescueFile
-from v2g_edge.market.billed_peaks import BilledPeaks
-from v2g_edge.market.price_feed import PriceFeed
-from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.event import Event
-from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.plan import Plan, Price
+from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.settings import Settings
-from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.exchange import Demand
-from v2g_edge.planner.stay import DAY_S, Past
-from v2g_edge.shutdown import wind_down
 from v2g_edge.study.explain import describe_status
-from v2g_edge.tasks import begin, described, guarded, keep, report
-from v2g_edge.wiring import build_parts, orders_of, read_contactors
+from v2g_edge.tasks import begin, described, guarded, keep
+from v2g_edge.wiring.decider import Decider
+from v2g_edge.wiring.fleet_view import fleet_view
+from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
+from v2g_edge.wiring.plans import Plans
+from v2g_edge.wiring.shutdown import wind_down
 
 log = structlog.get_logger()
 
@@ -57,16 +50,8 @@ EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
 
 
-def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
-    """What the local plan has to know of each outlet's vehicle beyond the present picture."""
-    known = memory.envelope
-    drawn_w = powers_of(site, snapshot, known.departures.draws).drawn_w
-    pasts = {}
-    for evse, state, old in zip(site.evses, snapshot.evses, known.evses, strict=bool(known.evses)):
-        if state.vehicle is not None and state.vehicle.session == old.session:
-            day_pct = known.taken_pct.get(state.vehicle.vehicle, 0.0) if known.day == int(snapshot.wall_s // DAY_S) else 0.0
-            pasts[evse.id] = Past(old.event_pct, day_pct, drawn_w.get(evse.id, ANY_W))
-    return pasts
+def _uses_fleet(settings: Settings) -> bool:
+    return bool(settings.fleet.port or settings.fleet.timetable_file)
 
 
 class Daemon:
@@ -81,22 +66,16 @@ class Daemon:
         self._wake = asyncio.Event()
         self._stopping = False
         self._reloading: asyncio.Task[None] | None = None
-        self._parts = build_parts(settings, clock, self._wake.set)
+        self.fleet = Fleet(settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event)
+        self._parts = build_parts(settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None)
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
         self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
-        self._prices = PriceFile(settings.prices)
-        self._feeding: asyncio.Task[None] | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._cloud_plan: Plan | None = None
-        self._prices_seen_s = -LOOK_EVERY_S
-        self._peaks = BilledPeaks(settings.demand_charges, self._state_dir / "billed_peaks.json", self._site.timezone)
-        self._keeping: asyncio.Task[None] | None = None
-        self.day = DayPlanner(self._site, settings.prices, self._pasts, self._tell_event, optimiser, self._demand)
-        self._price_feed = self._make_price_feed(settings)
+        self._fleet_tasks: list[asyncio.Task[None]] = []
+        self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self._orders = orders_of(settings)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._control = ControlSocket(settings.host.socket, self._handlers())
@@ -110,7 +89,6 @@ class Daemon:
         """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the control socket."""
         self._faults.install()
         host = self._settings.host
-        prices_fault = self._prices.read()
         self._journal = Journal.open(
             self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
         )
@@ -120,10 +98,8 @@ class Daemon:
         await self.modbus.start()
         await self._keep_rescue()
         await self._cloud.start()
-        self._tell_prices(prices_fault)
-        if self._price_feed is not None:
-            self._price_feed.load()
-            self._feeding = keep("price feed", self._price_feed.run)
+        await self.plans.start()
+        await self._start_fleet()
         if self._orders.fault:
             self._tell_not_kept("operator.json", f"{self._orders.fault} A stop is taken to stand: `v2g-edge release` ends it.")
         await self._keep_books()
@@ -213,18 +189,18 @@ class Daemon:
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
         self._watchdog.stopping()
-        if self._feeding is not None:
-            self._feeding.cancel()
-        ending = [task for task in (self._reading, self._feeding) if task is not None]
-        await asyncio.gather(*ending, return_exceptions=True)
+        for task in self._fleet_tasks:
+            task.cancel()
+        await asyncio.gather(*self._fleet_tasks, return_exceptions=True)
         await self._monitor.stop()
-        await self.day.stop()
+        await self.plans.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.gather(self._housekeeping, return_exceptions=True)
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
+        await self.fleet.stop()
         await self.modbus.stop()
         await self.ocpp.stop()
         journal, self._journal = self._journal, None
@@ -253,7 +229,7 @@ class Daemon:
         read_contactors(self._parts)
         snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
         before = self.state.memory
-        snapshot, plan, outcome = self._decider.decide(snapshot, self._plan_or_none(snapshot), before)
+        snapshot, plan, outcome = self._decider.decide(snapshot, self.plans.plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)
         self.state.memory = outcome.memory
         self.state.operator = replace(self.state.operator, acknowledged=())
@@ -269,7 +245,7 @@ class Daemon:
             memory_after=outcome.memory,
         )
         guarded("journal", keeping)
-        guarded("billed peaks", self._observe_peaks, snapshot)
+        guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome)
         if self._watchdog.fed == 0:
@@ -294,68 +270,16 @@ class Daemon:
             self._told_s = snapshot.now_s
             self._cloud.publish_telemetry(describe_status(self._site, snapshot, plan, outcome))
 
-    def _plan_or_none(self, snapshot: Snapshot) -> Plan | None:
-        """As ``_plan``; a plan that cannot be made costs earnings, not the tick."""
-        try:
-            return self._plan(snapshot)
-        except Exception as fault:  # noqa: BLE001 - prices and forecasts of any kind
-            report("plan", f"no plan could be made: {described(fault)}", fault)
-            return None
+    def _inform_fleet(self, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
+        return fleet_view(self.state, self.fleet.book, rejected)
 
-    def _plan(self, snapshot: Snapshot) -> Plan | None:
-        """The cloud's plan while it is valid, else our own from prices, else none."""
-        cloud = self._cloud_plan
-        if cloud is not None and cloud.valid_from_wall_s <= snapshot.wall_s < cloud.valid_until_wall_s:
-            return cloud
-        if not (self._settings.prices.file or self._settings.prices.feed):
-            return None
-        if snapshot.now_s - self._prices_seen_s >= LOOK_EVERY_S:
-            self._prices_seen_s = snapshot.now_s
-            if self._prices.is_changed() and (self._reading is None or self._reading.done()):
-                self._reading = begin("prices", self._read_prices())
-        plan = self.day.plan(snapshot, self._known_prices())
-        self.state.report = self.day.report
-        return plan
-
-    def _observe_peaks(self, snapshot: Snapshot) -> None:
-        """What the grid meter says now, for the demand charges; a new peak goes to the disk in a thread."""
-        place = self._site.meters.index(self._site.grid.meter) if self._site.grid.meter in self._site.meters else None
-        power = snapshot.meters[place].power_w if place is not None else None
-        if self._settings.demand_charges and power is not None and snapshot.clock_synced:
-            fresh = is_fresh(power, snapshot.now_s, self._site.safety.meter_max_age_s)
-            if fresh and isinstance(power, Reading) and self._peaks.observe(snapshot.wall_s, power.value):
-                self._keeping = begin("billed peaks", self._keep_peaks())
-
-    async def _keep_peaks(self) -> None:
-        fault = await asyncio.to_thread(self._peaks.save)
-        if fault:
-            self._tell_event(Event("peaks_not_kept", "warning", "site", fault, self._clock.wall_s()))
-
-    def _demand(self, wall_s: float) -> tuple[Demand, ...]:
-        return tuple(Demand(*window) for window in self._peaks.windows(wall_s))
-
-    def _pasts(self, snapshot: Snapshot) -> dict[str, Past]:
-        return pasts_of(self._site, self.state.memory, snapshot)
-
-    def _make_price_feed(self, settings: Settings) -> PriceFeed | None:
-        """The price service of the site file, if it names one."""
-        if not settings.prices.feed:
-            return None
-        folder = self._state_dir / "prices"
-        return PriceFeed(settings.prices, self._clock, folder, tell=self._tell_event, on_change=self.day.look_again)
-
-    def _known_prices(self) -> tuple[Price, ...]:
-        return (self._prices if self._price_feed is None else self._price_feed).prices
-
-    async def _read_prices(self) -> None:
-        """In a thread: a file of years takes half a second. The next tick plans with what it says."""
-        self._tell_prices(await asyncio.to_thread(self._prices.read))
-        self.day.look_again()
-
-    def _tell_prices(self, fault: str) -> None:
-        """Without prices the depot keeps its promises and earns nothing: worth an event, not the daemon's life."""
-        if fault:
-            self._tell_event(Event("prices_unusable", "warning", "site", fault, self._clock.wall_s()))
+    async def _start_fleet(self) -> None:
+        if not _uses_fleet(self._settings):
+            return
+        await self.fleet.start()
+        self._fleet_tasks.append(keep("timetable file", self.fleet.run))
+        if self.fleet.server is not None:
+            self._fleet_tasks.append(keep("vdv463", self.fleet.server.run))
 
     def _tell_fault(self, name: str, text: str) -> None:
         """A task of ours or of a library failed (rule 14)."""
@@ -373,7 +297,7 @@ class Daemon:
         self._cloud.publish_events((event,))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
-        self._cloud_plan = plan
+        self.plans.take_cloud_plan(plan)
         self._wake.set()
 
     def _journal_lost(self) -> int:
@@ -382,7 +306,7 @@ class Daemon:
     def _handlers(self) -> dict[str, Handler]:
         """The control socket's methods, by name (``v2g_edge.api``)."""
         stations = {each.identity: tuple(o.evse for o in each.outlets) for each in self._settings.stations}
-        status = StatusApi(self.state, self._known_prices, stations)
+        status = StatusApi(self.state, self.plans.prices, stations)
         return {
             "status": status.status,
             "why": status.why,

@@ -21,7 +21,7 @@ from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.model.settings import CloudSettings, HostSettings, ModbusDevice, ModbusLine, PriceSettings, Settings
 from v2g_edge.model.site import Evse
 from v2g_edge.model.snapshot import Operator
-from v2g_edge.wiring import orders_of
+from v2g_edge.wiring.parts import orders_of
 
 PORT = 5020
 CHARGER = {

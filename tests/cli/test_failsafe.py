@@ -16,7 +16,7 @@ from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.model.rescue import OpenableContactor
 from v2g_edge.model.settings import Settings
-from v2g_edge.wiring import build_modbus
+from v2g_edge.wiring.parts import build_modbus
 
 CONTACTOR = """
 [[devices]]

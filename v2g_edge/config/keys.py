@@ -14,6 +14,7 @@ from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
     CloudSettings,
     DemandCharge,
+    FleetSettings,
     HostSettings,
     Listener,
     ModbusDevice,
@@ -113,6 +114,7 @@ TABLES: Final[dict[str, str]] = {
     "cloud": "The optional cloud. Leave the table out and the depot plans for itself.",
     "host": "Where the daemon keeps and tells things.",
     "demand_charges": "One table a demand charge of the tariff. The plan keeps below what is billed already where that pays.",
+    "fleet": "Systems that know when vehicles leave: depot management (VDV 463) and timetable files.",
     "prices": "Prices for the depot's own plan. Leave the table out and vehicles charge without looking at a price.",
 }
 
@@ -295,6 +297,15 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "ocsp_hosts": Key(
             "Hosts that may be asked about vehicles' certificates (OCSP, revocation lists); none by default.", pattern=HOST
         ),
+    },
+    FleetSettings: {
+        "host": Key("Address on which a depot management system (VDV 463) dials in.", pattern=HOST),
+        "port": Key("Port for it; 0: none.", "", 0, 65_535),
+        "certificate_file": optional('Server certificate (PEM) for it; "": no TLS, for a network of its own only.'),
+        "key_file": optional("Key of the certificate."),
+        "user": optional("User name that it logs in with (HTTP Basic)."),
+        "password_file": optional("File that holds its password; required with a port."),
+        "timetable_file": optional("File of departures: CSV or iCalendar, read again when it changes."),
     },
     ModbusLine: {
         "id": name("Name of the line."),

@@ -14,6 +14,7 @@ from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
     CloudSettings,
     DemandCharge,
+    FleetSettings,
     HostSettings,
     Listener,
     ModbusDevice,
@@ -68,6 +69,7 @@ class SiteFile(Struct, frozen=True):
     host: HostSettings = HostSettings()
     prices: PriceSettings = PriceSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
+    fleet: FleetSettings = FleetSettings()
 
 
 def from_plain(plain: dict[str, Any]) -> SiteFile:
@@ -105,6 +107,7 @@ def to_settings(file: SiteFile) -> Settings:
         prices=file.prices,
         demand_charges=_by(file.demand_charges, "id"),
         ocpp=file.ocpp,
+        fleet=file.fleet,
     )
 
 
@@ -130,6 +133,7 @@ def from_settings(settings: Settings) -> SiteFile:
         host=settings.host,
         prices=settings.prices,
         demand_charges=settings.demand_charges,
+        fleet=settings.fleet,
     )
 
 

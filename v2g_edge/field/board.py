@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.field.timetable import Timetable
 from v2g_edge.model.event import Event
+from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import (
@@ -63,7 +65,7 @@ class Board:
     ``wake`` is called when something happened that should not wait for the next tick (a relay opened, a fault came up).
     """
 
-    def __init__(self, site: Site, wake: Callable[[], None]) -> None:
+    def __init__(self, site: Site, wake: Callable[[], None], fleet: FleetPort | None = None) -> None:
         self._wake = wake
         self._evses = {evse.id: EvseState() for evse in site.evses}
         self._meters = {meter: MeterState() for meter in site.meters}
@@ -74,6 +76,7 @@ class Board:
         self._nominal_v = site.grid.nominal_v
         self._grid_samples: deque[GridSample] = deque(maxlen=GRID_SAMPLES_KEPT)
         self._timetable = Timetable(site)
+        self._overlay = FleetOverlay(fleet) if fleet is not None else None
         self._to_time: dict[str, None] = {}
         self._timed: dict[str, dict[str, Reading]] = {}
         self._seq = 0
@@ -174,6 +177,8 @@ class Board:
         self._frozen_s = now_s
         if self._to_time and clock_synced:
             self._consult_timetable(now_s, wall_s)
+        if self._overlay is not None and clock_synced:
+            self._lay_over(self._overlay, now_s, wall_s)
         samples = tuple(self._grid_samples)
         self._grid_samples.clear()
         return Snapshot(
@@ -197,3 +202,11 @@ class Board:
                 self._timed[evse_id] = self._timetable.says(state.vehicle, now_s, wall_s)
                 self.update_vehicle(evse_id, **self._timed[evse_id])
         self._to_time.clear()
+
+    def _lay_over(self, overlay: FleetOverlay, now_s: float, wall_s: float) -> None:
+        overlay.begin()
+        for evse_id, state in self._evses.items():
+            if state.vehicle is not None:
+                seen = overlay.apply(evse_id, state.vehicle, now_s, wall_s)
+                if seen is not state.vehicle:
+                    self._evses[evse_id] = replace(state, vehicle=seen)

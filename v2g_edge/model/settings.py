@@ -160,6 +160,18 @@ class DemandCharge(Struct, frozen=True):
     ratchet_pct: float = 0.0
 
 
+class FleetSettings(Struct, frozen=True):
+    """Depot management (VDV 463): where it dials in, and with which credentials; a timetable file beside it."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - the depot's own network; HTTP Basic and TLS guard it
+    port: int = 0
+    certificate_file: str = ""
+    key_file: str = ""
+    user: str = ""
+    password_file: str = ""
+    timetable_file: str = ""
+
+
 class Settings(Struct, frozen=True):
     """The whole site file."""
 
@@ -173,3 +185,4 @@ class Settings(Struct, frozen=True):
     prices: PriceSettings
     ocpp: OcppSettings = OcppSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
+    fleet: FleetSettings = FleetSettings()

@@ -24,7 +24,7 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.wish import Wish
-from v2g_edge.wiring import build_parts, orders_of, read_contactors
+from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 
 TICK_S: Final = 0.1
 """Faster than the daemon's second: the samples are to show the meter's own refresh."""

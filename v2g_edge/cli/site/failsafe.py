@@ -20,7 +20,7 @@ from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.model.rescue import OpenableContactor
 from v2g_edge.model.settings import HostSettings
-from v2g_edge.wiring import build_modbus
+from v2g_edge.wiring.parts import build_modbus
 
 STATE_DIR: Final = re.compile(r'^\s*state_dir\s*=\s*["\']([^"\']+)["\']', re.MULTILINE)
 """The one key that is looked for in a site file that cannot be read as one."""

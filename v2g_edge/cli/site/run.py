@@ -18,7 +18,6 @@ import structlog
 from v2g_edge.app import Daemon
 from v2g_edge.cli.live.why import wall_of
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
-from v2g_edge.dayplan import worker
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.host.child import Child
 from v2g_edge.host.clock import LoopClock, SystemClock
@@ -27,6 +26,7 @@ from v2g_edge.host.logs import set_up_logs
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
+from v2g_edge.wiring.dayplan import worker
 
 log = structlog.get_logger()
 

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from tests.depot import healthy, small_site
 from v2g_edge.cycle import Cycle, Memory, Outcome
-from v2g_edge.decider import TRY_AGAIN_S, Decider
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.wiring.decider import TRY_AGAIN_S, Decider
 
 SITE = small_site(3)
 

@@ -12,6 +12,7 @@ from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.writer import Writer
 from v2g_edge.host.operator import OperatorFile
+from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
 
@@ -33,10 +34,10 @@ def state_dir_of(settings: Settings) -> Path:
     return Path(settings.host.state_dir)
 
 
-def build_parts(settings: Settings, clock: ClockPort, wake: Callable[[], None]) -> Parts:
+def build_parts(settings: Settings, clock: ClockPort, wake: Callable[[], None], fleet: FleetPort | None = None) -> Parts:
     """All parts, not started. ValueError names every device and map that cannot be used."""
     site, state_dir = settings.site, state_dir_of(settings)
-    board = Board(site, wake)
+    board = Board(site, wake, fleet)
     ocpp = CentralSystem(settings.listeners, settings.stations, site, board, clock, state_dir=state_dir, settings=settings.ocpp)
     modbus = build_modbus(settings, board, clock)
     writer = Writer({**ocpp.ports, **modbus.ports}, board, clock)

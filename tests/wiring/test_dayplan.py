@@ -8,7 +8,6 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from tests.planner.fleet import WALL_S, prices_of, small_site, snapshot_of
-from v2g_edge.dayplan import AGAIN_S, LAST_PLAN_S, LOOK_EVERY_S, DayPlanner, worker
 from v2g_edge.host.child import Child, ChildFailedError
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
@@ -16,6 +15,7 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.planner.exchange import ENCODER, JOB, Setup
 from v2g_edge.planner.worker import answer_to
+from v2g_edge.wiring.dayplan import AGAIN_S, LAST_PLAN_S, LOOK_EVERY_S, DayPlanner, worker
 
 SITE = small_site()
 PRICES = prices_of(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.3, 0.4, 0.4)

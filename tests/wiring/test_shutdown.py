@@ -7,10 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.depot import small_site
-from v2g_edge import shutdown
+from v2g_edge.wiring import shutdown
 from v2g_edge.field.board import Board
 from v2g_edge.model.snapshot import CommandState, Link
-from v2g_edge.shutdown import wind_down
+from v2g_edge.wiring.shutdown import wind_down
 
 SITE = small_site(3)
 NAMES = tuple(evse.id for evse in SITE.evses)

@@ -1,0 +1,92 @@
+"""The fleet's systems together: one book, the VDV 463 server, and a timetable file that is read again when it changes."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from v2g_edge.fleet.book import FleetBook
+from v2g_edge.fleet.timetable_file import OCTETS_MAX, BadTimetable, read_timetable
+from v2g_edge.fleet.vdv_server import Inform, VdvServer
+from v2g_edge.model.event import Event
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import FleetSettings
+from v2g_edge.model.site import Site
+
+log = structlog.get_logger()
+
+LOOK_S: Final = 30.0
+"""How often it is looked at whether the file has changed."""
+ANEW_S: Final = 86_400.0
+"""Recurring departures are laid out for eight days, so the file is read at least once a day."""
+
+
+class Fleet:
+    """``start`` and ``stop``; ``run`` is for a watched task. ``book`` answers what is known of a vehicle."""
+
+    def __init__(
+        self, settings: FleetSettings, site: Site, clock: ClockPort, *, inform: Inform, tell: Callable[[Event], None]
+    ) -> None:
+        self._settings = settings
+        self._site = site
+        self._clock = clock
+        self._tell = tell
+        self.book = FleetBook(site)
+        self.server = VdvServer(settings, self.book, clock, inform=inform, tell=tell) if settings.port else None
+        self._path = Path(settings.timetable_file) if settings.timetable_file else None
+        self._seen: tuple[int, int] | None = (0, 0)
+        self._read_s = -ANEW_S
+
+    async def start(self) -> None:
+        """Read the timetable and listen. What cannot be used is an event; the depot runs without it."""
+        await self._read_if_changed()
+        if self.server is not None:
+            try:
+                await self.server.start()
+            except OSError as fault:
+                text = f"depot management cannot dial in: {fault}; see [fleet] in the site file"
+                self._tell(Event("fleet_unusable", "alarm", "site", text, self._clock.wall_s()))
+
+    async def stop(self) -> None:
+        """Close the port."""
+        if self.server is not None:
+            await self.server.stop()
+
+    async def run(self) -> None:
+        """Look at the file from time to time, until cancelled."""
+        while True:
+            await self._clock.sleep_s(LOOK_S)
+            await self._read_if_changed()
+
+    async def _read_if_changed(self) -> None:
+        if self._path is None:
+            return
+        signature = await asyncio.to_thread(_signature, self._path)
+        now_s = self._clock.now_s()
+        if signature == self._seen and now_s - self._read_s < ANEW_S:
+            return
+        self._seen, self._read_s = signature, now_s
+        wall_s = self._clock.wall_s()
+        try:
+            data = await asyncio.to_thread(_read, self._path)
+            missions = await asyncio.to_thread(read_timetable, data, str(self._path), self.book.ids, self._site.timezone, wall_s)
+        except (OSError, BadTimetable) as fault:
+            text = f"the timetable cannot be used: {fault}; departures that were known stay"
+            self._tell(Event("fleet_unusable", "alarm", "site", text, wall_s))
+            return
+        self.book.replace_missions(f"timetable:{self._path}", missions)
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(OCTETS_MAX + 1)

@@ -1,0 +1,188 @@
+"""VDV 463 messages: frames and charging requests of a depot management system. No socket and no clock.
+
+A frame is a JSON array of seven (kind, source, presystem, timestamp, message id, action, payload); some peers send an object with
+the same names instead, and get their answers in the same form. Kinds: 1 request, 2 confirmation, 3 error. The list of charging
+requests is the whole truth of its presystem: what the next list does not hold is withdrawn.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from v2g_edge.model.mission import Mission
+
+SUBPROTOCOL: Final = "v1.463.vdv.de"
+NAMES: Final = ("messageType", "source", "presystemId", "timeStamp", "messageId", "messageAction", "payload")
+"""Keys of the object form, in the order of the array form."""
+KINDS: Final = {1: "request", 2: "confirmation", 3: "error"}
+FRAME_MAX: Final = 2 << 20
+"""A list of 2,000 requests is 1 MB."""
+REQUESTS_MAX: Final = 5_000
+TEXT_MAX: Final = 200
+PAST_S: Final = 86_400.0
+"""A departure more than a day ago belongs to another list."""
+
+Form = Literal["array", "object"]
+
+
+class BadFrame(ValueError):  # noqa: N818 - names the fault of a frame
+    """The frame is not of VDV 463; the message says why."""
+
+
+class Frame(NamedTuple):
+    """One message. ``form`` is how the peer writes frames."""
+
+    kind: int
+    source: str
+    presystem: str
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+    form: Form = "array"
+
+
+class Rejected(NamedTuple):
+    """A request that cannot be taken, with the reason for the peer and for people."""
+
+    request: str
+    reason: str
+
+
+def parse_frame(text: str | bytes) -> Frame:
+    """A frame in either form. Raises ``BadFrame``."""
+    if len(text) > FRAME_MAX:
+        raise BadFrame(f"{len(text)} octets; allowed are {FRAME_MAX}")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise BadFrame(f"no JSON: {fault}") from fault
+    form: Form = "array"
+    if isinstance(document, Mapping):
+        form, document = "object", [document.get(name) for name in NAMES]
+    if not isinstance(document, list) or len(document) != len(NAMES):
+        raise BadFrame(f"expected an array of {len(NAMES)} or an object with {', '.join(NAMES)}")
+    kind, source, presystem, _, message_id, action, payload = document
+    kind = {"1": 1, "2": 2, "3": 3}.get(str(kind), 0)
+    if kind == 0:
+        raise BadFrame(f"message type {document[0]!r}; allowed: 1 request, 2 confirmation, 3 error")
+    texts = {"source": source, "presystemId": presystem, "messageId": message_id, "messageAction": action}
+    for name, value in texts.items():
+        if not isinstance(value, str) or len(value) > TEXT_MAX:
+            raise BadFrame(f"{name} is {value!r:.60}; expected a text of at most {TEXT_MAX} characters")
+    if not isinstance(payload, dict):
+        raise BadFrame(f"payload is {type(payload).__name__}; expected an object")
+    return Frame(kind, source, presystem, message_id, action, payload, form)
+
+
+def write_frame(frame: Frame, wall_s: float) -> str:
+    """A frame as text, in the form that its peer uses."""
+    stamp = f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    parts = [frame.kind, frame.source, frame.presystem, stamp, frame.message_id, frame.action, frame.payload]
+    return json.dumps(parts if frame.form == "array" else dict(zip(NAMES, parts, strict=True)), ensure_ascii=False)
+
+
+def confirm(frame: Frame, payload: dict[str, Any]) -> Frame:
+    """The confirmation of a request."""
+    return frame._replace(kind=2, source="CMS", payload=payload)
+
+
+def refuse(frame: Frame, text: str) -> Frame:
+    """The error that answers a request."""
+    return frame._replace(kind=3, source="CMS", payload={"errorMessage": text})
+
+
+def read_requests(
+    payload: Mapping[str, Any], presystem: str, wall_s: float, vehicles: Mapping[str, str], points: Mapping[str, str]
+) -> tuple[list[Mission], list[Rejected]]:
+    """Missions and rejections of a ``ProvideChargingRequests``.
+
+    ``vehicles`` and ``points`` give our id for each id that the peer may use. Raises ``BadFrame`` where there is no list.
+    """
+    requests = payload.get("chargingRequestList", [])
+    if not isinstance(requests, list):
+        raise BadFrame(f"chargingRequestList is {type(requests).__name__}; expected a list")
+    if len(requests) > REQUESTS_MAX:
+        raise BadFrame(f"{len(requests)} charging requests; allowed are {REQUESTS_MAX}")
+    missions: list[Mission] = []
+    rejected: list[Rejected] = []
+    for request in requests:
+        if not isinstance(request, Mapping):
+            rejected.append(Rejected("", f"a request is {type(request).__name__}; expected an object"))
+            continue
+        name = str(request.get("chargingRequestId", ""))[:TEXT_MAX]
+        try:
+            missions.append(_mission(request, name, presystem, wall_s, vehicles, points))
+        except ValueError as fault:
+            rejected.append(Rejected(name, str(fault)))
+    return missions, rejected
+
+
+def _mission(
+    request: Mapping[str, Any],
+    name: str,
+    presystem: str,
+    wall_s: float,
+    vehicles: Mapping[str, str],
+    points: Mapping[str, str],
+) -> Mission:
+    if not name:
+        raise ValueError("chargingRequestId is missing")
+    vehicle = vehicles.get(str(request.get("vehicleId", "")))
+    if vehicle is None:
+        raise ValueError(f"vehicle {str(request.get('vehicleId'))[:40]!r} is not known here")
+    point = str(request.get("chargingPointId") or "")
+    if point and point not in points:
+        raise ValueError(f"charging point {point[:40]!r} is not known here")
+    data = request.get("chargingRequestData")
+    if not isinstance(data, Mapping):
+        raise ValueError("chargingRequestData is missing")
+    low, high = _percent(data, "minTargetSoc"), _percent(data, "maxTargetSoc")
+    if low > high:
+        raise ValueError(f"minTargetSoc {low:g} % is above maxTargetSoc {high:g} %")
+    departure = _time(data, "requestedTimeForDeparture")
+    if departure is not None and departure < wall_s - PAST_S:
+        raise ValueError(f"requestedTimeForDeparture {data['requestedTimeForDeparture']} is more than a day ago")
+    priority = request.get("priority", 0)
+    return Mission(
+        vehicle=vehicle,
+        source=f"vdv463:{presystem}",
+        request=name,
+        departure_wall_s=departure,
+        min_soc_pct=low,
+        max_soc_pct=high,
+        arrival_wall_s=_time(data, "expectedArrivalTimeAtChargingPoint"),
+        point=points.get(point, ""),
+        priority=priority if isinstance(priority, int) and not isinstance(priority, bool) else 0,
+        received_wall_s=wall_s,
+    )
+
+
+def _percent(data: Mapping[str, Any], name: str) -> float:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r:.40}; expected a percentage")
+    if not 0.0 <= value <= 100.0:
+        raise ValueError(f"{name} is {value:g}; allowed are 0 to 100 %")
+    return float(value)
+
+
+def _time(data: Mapping[str, Any], name: str) -> float | None:
+    """UTC epoch seconds; None where it is left out. A time without an offset is refused: it could mean two things."""
+    value = data.get(name)
+    if value in (None, ""):
+        return None
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError as fault:
+        raise ValueError(f"{name} is {str(value)[:40]!r}; expected a time like 2026-11-27T04:45:00Z") from fault
+    if time.tzinfo is None:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, without a time zone; expected one like 2026-11-27T04:45:00Z")
+    return time.timestamp()
+
+
+def is_presystem(name: str) -> bool:
+    """Whether a name can stand in a path and in a log."""
+    return re.fullmatch(r"[A-Za-z0-9_.:-]{1,64}", name) is not None

@@ -1,0 +1,1 @@
+"""Parts of the wiring: what joins rooms that do not know each other. ``app`` puts them together."""
