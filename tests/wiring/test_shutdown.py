@@ -7,10 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.depot import small_site
-<<<<<<< HEAD
 from v2g_edge.wiring import shutdown
-=======
->>>>>>> 6fac0c4 (Follow the moved parts of the wiring)
 from v2g_edge.field.board import Board
 from v2g_edge.model.snapshot import CommandState, Link
 from v2g_edge.wiring import shutdown
