@@ -7,7 +7,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.depot import small_site
-from v2g_edge.wiring import shutdown
 from v2g_edge.field.board import Board
 from v2g_edge.model.snapshot import CommandState, Link
 from v2g_edge.wiring import shutdown
