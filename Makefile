@@ -12,7 +12,7 @@ DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-confi
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench fuzz mutation deb apt-repo clean
+.PHONY: help setup demo test test-systemd check docs sim soak bench fuzz hostile mutation deb apt-repo clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,10 @@ bench: $(TESTS) ## speed and memory, as ratios
 
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
+
+SECONDS ?= 3600
+hostile: $(TESTS) ## a depot under attack for SECONDS: stations, sockets, broker, local users
+	$(PY) -m tests.hostile $(SECONDS)
 
 mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation
