@@ -54,9 +54,10 @@ STOP_MAX_S: Final = 1.0
 
 
 def settings(folder: Path, ports: list[int]) -> Settings:
-    """Twenty outlets of 50 kW on a feeder for four of them: what is permitted is shared, and renewed."""
+    """Twenty outlets on a feeder for all of them: what is permitted stands still, and a stop is seen by what it ends."""
     site = small_site(STATIONS)
     grid = replace(site.grid, export_allowed=False)
+    feeders = tuple(replace(feeder, import_limit_w=2e6) for feeder in site.feeders)
     evses = tuple(replace(evse, max_discharge_w=0.0, discharge_by="none") for evse in site.evses)
     stations = tuple(StationSettings(f"CP{n:02}", (StationEvse(f"b{n}"),)) for n in range(1, STATIONS + 1))
     (folder / "broker.password").write_text("secret\n", encoding="ascii")
@@ -64,7 +65,7 @@ def settings(folder: Path, ports: list[int]) -> Settings:
         "127.0.0.1", ports[1], False, username="depot", password_file=str(folder / "broker.password"), site_id="depot-1"
     )
     host = HostSettings(str(folder / "state"), str(folder / "control.sock"))
-    site = replace(site, grid=grid, evses=evses)
+    site = replace(site, grid=grid, feeders=feeders, evses=evses)
     line = ModbusLine("field", host="127.0.0.1", port=ports[2])
     devices = (
         ModbusDevice("meter", "field", "meter", "grid", "sunspec"),
