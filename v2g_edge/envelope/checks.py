@@ -11,7 +11,7 @@ from v2g_edge.envelope.facts import TURNS, Context, Outlet
 from v2g_edge.envelope.table import SITE, Action, Clear, Found, Latch, Row, Scope
 from v2g_edge.model.fault import fault_of
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.reading import Reading, fresh_or, is_fresh, known_or
+from v2g_edge.model.reading import NO_SAMPLE, Reading, Unknown, fresh_or, is_fresh, known_or
 
 SOC_HYSTERESIS_PCT: Final = 2.0
 """A vehicle at the lower SoC edge exports again only this far above it, so that it does not chatter there."""
@@ -20,6 +20,13 @@ HEAT_HYSTERESIS_C: Final = 3.0
 
 Condition = Callable[[Context, Mapping[str, Latch]], list[Any]]
 """Of the context and the row's latches by subject: an answer for every subject, in order, words where it holds, else false."""
+
+
+def _why(meter: Any) -> str:
+    """What the meter itself, or its adapter, says of a value that is missing; "" where the values are only old."""
+    state = meter.state
+    values = (state.power_w, *state.phase_power_w, *state.phase_voltage_v, state.frequency_hz)
+    return next((f": {value.why}" for value in values if isinstance(value, Unknown) and value != NO_SAMPLE), "")
 
 
 def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Callable[..., Row]:
@@ -163,7 +170,7 @@ ROWS: Final[tuple[Row, ...]] = (
     _site("clock_unsynced", A.EXPORT_OFF, lambda c:
         not c.snapshot.clock_synced and "wall time is not synchronised: departures cannot be proven"),
     _meter("meter_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not m.alive
-        and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} s" for m in c.meters]),
+        and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} s{_why(m)}" for m in c.meters]),
     _meter("meter_frozen", A.CHARGE_AT_FALLBACK, lambda c, _: [m.state.repeats >= c.site.safety.frozen_reads
         and f"meter {m.id} gave the same answer {m.state.repeats} times in a row" for m in c.meters]),
     _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda c, held: [(m.odd and f"meter {m.id} reads {m.odd}")

@@ -42,7 +42,8 @@ def run(check: EnergyCheck, power_w: float, counted: float) -> str:
     for minute in range(61):
         energy_wh = power_w * counted * minute / 60.0
         imported, exported = (max(energy_wh, 0.0), max(-energy_wh, 0.0))
-        verdict = check.take(at(power_w, 60.0 * minute), at(1e6 + imported), at(1e5 + exported))
+        at_s = 60.0 * minute
+        verdict = check.take(at(power_w, at_s), at(1e6 + imported, at_s), at(1e5 + exported, at_s))
     return verdict
 
 
@@ -89,3 +90,72 @@ def test_a_counter_that_runs_backwards_is_unknown() -> None:
     found = check.counter("energy_import_wh", at(10_000.0, 1.0))
     assert isinstance(found, Unknown)
     assert "jumped by -40000" in found.why
+
+
+def spell(
+    check: EnergyCheck,
+    seconds: float,
+    true_w: float,
+    said: float = 1.0,
+    *,
+    from_s: float = 0.0,
+    poll_s: float = 1.0,
+    every_s: float = 1.0,
+) -> list[str]:
+    """The verdict after each poll: ``true_w`` flows, the meter says ``said`` times that; counters are read each ``every_s``."""
+    verdicts = []
+    for n in range(int(seconds / poll_s)):
+        at_s = from_s + n * poll_s
+        counted_s = at_s - at_s % every_s
+        counted_wh = round(true_w * counted_s / 36_000.0) * 10.0  # steps of 0.01 kWh
+        imported, exported = at(1e6 + max(counted_wh, 0.0), counted_s), at(1e6 + max(-counted_wh, 0.0), counted_s)
+        verdicts.append(check.take(at(true_w * said, at_s), imported, exported))
+    return verdicts
+
+
+@pytest.mark.parametrize("true_w", [2_000.0, 20_000.0, 150_000.0, -40_000.0])
+@pytest.mark.parametrize("said", [10.0, -1.0])
+def test_outside_case_a11_bad_spell_is_convicted_and_acquitted_within_ten_good_polls(true_w: float, said: float) -> None:
+    check = EnergyCheck()
+    bad = spell(check, 8_000.0, true_w, said)
+    assert bad[-1], "a meter that goes on like this is not believed"
+    assert "counters moved" in bad[-1]
+    good = spell(check, 30.0, true_w, from_s=8_000.0)
+    assert good[9] == ""
+    assert not any(spell(check, 4_000.0, true_w, from_s=8_030.0)), "and it stays so"
+
+
+def test_a_verdict_does_not_need_the_power_that_it_forbids() -> None:
+    """It has stopped the charging: with next to nothing flowing the meter that is well again is believed."""
+    check = EnergyCheck()
+    assert spell(check, 600.0, 150_000.0, 10.0)[-1]
+    counted = 150_000.0 * 600.0 / 3_600.0
+    verdicts = [check.take(at(300.0, 600.0 + n), at(1e6 + counted, 600.0 + n), at(1e6, 600.0 + n)) for n in range(180)]
+    assert verdicts[-1] == ""
+
+
+@pytest.mark.parametrize("poll_s", [0.1, 1.0])
+@pytest.mark.parametrize("true_w", [600_000.0, 1_500_000.0])
+def test_outside_case_a12_counter_window_closes_between_fresh_counters_only(true_w: float, poll_s: float) -> None:
+    assert not any(spell(EnergyCheck(), 300.0, true_w, poll_s=poll_s, every_s=10.0))
+
+
+def test_outside_case_a10_one_spike_is_unknown_for_that_sample_alone() -> None:
+    check = EnergyCheck()
+    for n in range(400):
+        spike = n == 100
+        watts = 65.5e6 if spike else 2_000.0
+        counted = at(1e6 + 2_000.0 * n / 3_600.0, float(n))
+        values: dict[str, Measured] = {"power_w": at(watts, float(n)), "power_l1_w": at(watts, float(n))}
+        values |= {"energy_import_wh": counted, "energy_export_wh": at(0.0, float(n))}
+        found = judged(values, check, 500_000.0)["power_w"]
+        assert isinstance(found, Unknown) is spike
+        if isinstance(found, Unknown):
+            assert "more than can flow" in found.why
+
+
+def test_a_time_without_readings_convicts_nobody() -> None:
+    """The line was down for ten minutes, and the counters went on."""
+    check = EnergyCheck()
+    assert not any(spell(check, 300.0, 100_000.0))
+    assert not any(spell(check, 300.0, 100_000.0, from_s=900.0))

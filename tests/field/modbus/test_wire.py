@@ -53,6 +53,41 @@ async def ask(replies: list[Reply], *, function: int = 3, count: int = 2) -> lis
     return answers
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"), [(2, "refused"), (4, "refused"), (5, "busy"), (6, "busy"), (10, "silent"), (11, "silent")]
+)
+async def test_outside_case_a14_busy_is_not_gone(code: int, kind: str) -> None:
+    """Exception 6 says "ask again": the values that stand go on growing old, as when nothing was said."""
+    (answer,) = await ask([lambda request: request[:4] + struct.pack(">HBBB", 3, 1, 0x83, code)])
+    assert isinstance(answer, Fault)
+    assert (answer.kind, answer.keeps) == (kind, kind != "refused")
+    assert f"exception {code}" in answer.why
+
+
+def good(request: bytes, tid: bytes | None = None, words: int = 2) -> bytes:
+    """The answer to a read of two registers, or one with another transaction id or length."""
+    body = bytes([3, 2 * words]) + b"\x00\x2a" * words
+    return (tid or request[:2]) + b"\x00\x00" + struct.pack(">HB", len(body) + 1, 1) + body
+
+
+@pytest.mark.parametrize("before", ["another id", "another length", "another function", "none"])
+@pytest.mark.parametrize("after", ["another id", "the same", "none"])
+async def test_a_surplus_frame_before_or_after_the_right_one_costs_nothing(before: str, after: str) -> None:
+    """In one segment."""
+
+    def reply(request: bytes) -> bytes:
+        surplus = {
+            "another id": good(request, b"\xab\xcd"),
+            "another length": good(request, words=5),
+            "another function": request[:4] + b"\x00\x06" + request[6:7] + b"\x06\x00\x01\x00\x02",
+            "the same": good(request),
+            "none": b"",
+        }
+        return surplus[before] + good(request) + surplus[after]
+
+    assert await ask([reply, reply]) == [[42, 42], [42, 42]]
+
+
 @st.composite
 def hostile(draw: st.DrawFn) -> Reply:
     """Noise, or a frame that echoes the request's header with a wrong body, length, unit or protocol."""

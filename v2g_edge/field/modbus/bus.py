@@ -14,7 +14,7 @@ from v2g_edge.field.modbus.contact import FUNCTIONS, ContactPoller
 from v2g_edge.field.modbus.der import SunSpecCharger
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.mapfile import MapError
-from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller
+from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller, most_of
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
 from v2g_edge.field.modbus.wire import Peer, Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
@@ -138,7 +138,7 @@ class ModbusField:
 
         if device.map == "sunspec":
             if device.role == "meter":
-                return MeterPoller(device, peer, None, board, clock)
+                return self._meter(device, peer, None)
             der = SunSpecCharger(device, peer, self._site.grid.profile, board, clock, contactor=behind)
             der.gives_w = self._gives_w(device)
             self.ports[device.target] = der
@@ -147,7 +147,7 @@ class ModbusField:
         if layout.status == "draft":
             log.warning("modbus_map_draft", device=device.id, map=device.map, source=layout.source)
         if device.role == "meter":
-            return MeterPoller(device, peer, MeterLayout(layout.name, layout.blocks, layout.single_phase), board, clock)
+            return self._meter(device, peer, MeterLayout(layout.name, layout.blocks, layout.single_phase))
         if device.role == "temperature":
             return TemperaturePoller(device, peer, layout, board, clock)
         if device.role == "contactor":
@@ -158,6 +158,11 @@ class ModbusField:
         charger.gives_w = self._gives_w(device)
         self.ports[device.target] = charger
         return charger
+
+    def _meter(self, device: ModbusDevice, peer: Peer, layout: MeterLayout | None) -> MeterPoller:
+        poller = MeterPoller(device, peer, layout, self._board, self._clock)
+        poller.most_w = most_of(self._site.feeders, device.target)
+        return poller
 
     def _gives_w(self, device: ModbusDevice) -> float | None:
         """Discharge power of the vehicle that always stands at a charger, by its type and the outlet; None: nobody known does."""

@@ -119,7 +119,7 @@ class RegisterCharger(LeasedCharger):
             denied = await self._peer.write(write.function, write.address, write.registers)
             if denied is not None:
                 self._running = None
-                return "silent" if denied.kind == "silent" else "rejected"
+                return "silent" if denied.keeps else "rejected"
         self._running = power_w != 0.0
         self._written_s = self._clock.now_s()
         return "accepted"

@@ -31,7 +31,7 @@ class ContactPoller:
         answer = await self._peer.read(self._function, device.channel // 16 if words else device.channel, 1)
         before = self._closed
         if isinstance(answer, Fault):
-            if answer.kind != "silent":
+            if not answer.keeps:
                 self._closed = Unknown(answer.why)
         else:
             bit = bool(int(answer[0]) >> device.channel % 16 & 1) if words else bool(answer[0])

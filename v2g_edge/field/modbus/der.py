@@ -170,7 +170,7 @@ class SunSpecCharger(LeasedCharger):
             return "rejected"
         denied = await self._peer.write(16, self._models[704].address + W_SET, registers)
         if denied is not None:
-            return "silent" if denied.kind == "silent" else "rejected"
+            return "silent" if denied.keeps else "rejected"
         self._written_s = self._clock.now_s()
         return "accepted"
 

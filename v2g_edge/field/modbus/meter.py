@@ -1,6 +1,7 @@
 """A meter: blocks read on its schedule, decoded, and put on the board as one ``MeterState``."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -9,11 +10,12 @@ from msgspec import Struct
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus import sunspec
 from v2g_edge.field.modbus.codec import Block, Decoder
-from v2g_edge.field.modbus.plausibility import EnergyCheck, judged
+from v2g_edge.field.modbus.plausibility import BEYOND, EnergyCheck, judged
 from v2g_edge.field.modbus.wire import Fault, Peer
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Unknown, mapped
 from v2g_edge.model.settings import ModbusDevice
+from v2g_edge.model.site import Feeder
 
 log = structlog.get_logger()
 
@@ -37,6 +39,16 @@ REFUSED_BEFORE_SEARCH: Final = 3
 def range_of(point: str) -> tuple[float, float]:
     """The widest believable range of a meter point, by the quantity it begins with."""
     return RANGES[point.partition("_")[0]]
+
+
+def most_of(feeders: Iterable[Feeder], meter: str) -> float:
+    """What a meter can read at most, by the limits of the feeder that it stands on; infinite where it stands on none."""
+    limits = [
+        max(each.import_limit_w, each.export_limit_w, each.base_load_max_w, -each.base_load_min_w)
+        for each in feeders
+        if each.meter == meter
+    ]
+    return BEYOND * max(limits) if limits else math.inf
 
 
 class MeterLayout(Struct, frozen=True):
@@ -76,6 +88,8 @@ class MeterPoller:
         self._repeats = 0
         self._refused = 0
         self._energy = EnergyCheck()
+        self.most_w = math.inf
+        """What can flow at this place at all, either way; ``ModbusField`` knows it from the feeder."""
         self._take(layout)
 
     def _take(self, layout: MeterLayout | None) -> None:
@@ -94,7 +108,7 @@ class MeterPoller:
             answer = await self._peer.read(block.function, block.address, block.count)
             self._due_s[index] = at_s + block.every_s
             if isinstance(answer, Fault):
-                if answer.kind == "silent":  # the values that stand grow old by themselves
+                if answer.keeps:  # the values that stand grow old by themselves
                     self._board.update_meter(self._device.target, link=self._peer.link)
                     return
                 self._fail(answer, decoder)
@@ -111,7 +125,7 @@ class MeterPoller:
         found = await find_sunspec_meter(self._peer)
         if isinstance(found, Fault):
             self._take(None)
-            if found.kind == "silent":
+            if found.keeps:
                 self._board.update_meter(self._device.target, link=self._peer.link)
                 return False
             self._values = dict.fromkeys(POINTS, Unknown(found.why))
@@ -132,7 +146,7 @@ class MeterPoller:
             self._take(None)
 
     def _publish(self) -> None:
-        get = judged(self._values, self._energy).get
+        get = judged(self._values, self._energy, self.most_w).get
         turn, imported, exported = (
             (_negated, "energy_export_wh", "energy_import_wh")
             if self._device.invert

@@ -104,7 +104,7 @@ class LeasedCharger(ABC):
                 continue
             answer = await self._peer.read(block.function, block.address, block.count)
             if isinstance(answer, Fault):
-                if answer.kind != "silent":
+                if not answer.keeps:
                     self._values.update(decoder.unknown(answer.why))
                 return
             self._due_s[block.name] = at_s + block.every_s

@@ -52,7 +52,7 @@ class Contactor:
     async def _set(self, *, closed: bool) -> WriteResult:
         fault = await self._peer.write(5, self._coil, [int(closed)])
         if fault is not None:
-            return "silent" if fault.kind == "silent" else "rejected"
+            return "silent" if fault.keeps else "rejected"
         return "accepted"
 
     async def _arm(self) -> None:
@@ -78,7 +78,7 @@ class Contactor:
         if not self._shown:
             return
         if isinstance(answer, Fault):
-            if answer.kind == "silent":
+            if answer.keeps:
                 self._board.update_contact(self._device.target, link=self._peer.link)
             else:
                 self._board.update_contact(self._device.target, link=self._peer.link, closed=Unknown(answer.why))
@@ -106,7 +106,7 @@ class TemperaturePoller:
         if not isinstance(answer, Fault):
             value = self._decoder.decode(answer, at_s)["value_c"]
             self._board.update_temperature(self._device.target, link=self._peer.link, value_c=value)
-        elif answer.kind == "silent":
+        elif answer.keeps:
             self._board.update_temperature(self._device.target, link=self._peer.link)
         else:
             self._board.update_temperature(self._device.target, link=self._peer.link, value_c=Unknown(answer.why))

@@ -59,6 +59,9 @@ EXCEPTIONS: Final = {
 }
 """Modbus Application Protocol V1.1b3, section 7."""
 
+BUSY: Final = (5, 6)
+"""A device's way of saying "ask again": it is there, and what it said before is as old as it is."""
+
 GATEWAY_SILENT: Final = (10, 11)
 """A gateway's way of saying that the device behind it did not answer."""
 
@@ -68,8 +71,13 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # every fault it logs 
 class Fault(Struct, frozen=True, gc=False):
     """Why a request brought nothing: no (usable) answer in time, the device said no, or the answer was not one to it."""
 
-    kind: Literal["silent", "refused", "garbled"]
+    kind: Literal["silent", "busy", "refused", "garbled"]
     why: str
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the values that stand go on growing old by themselves: nothing was said of them."""
+        return self.kind in {"silent", "busy"}
 
 
 class _Checked(FramerBase):
@@ -78,18 +86,25 @@ class _Checked(FramerBase):
     expected: tuple[int, int] = (0, 0)
 
     def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> tuple[int, ModbusPDU | None]:  # noqa: N802 - its name
-        try:
-            used, pdu = super().handleFrame(data, exp_devid, exp_tid)
-        except ModbusException:
-            return len(data), None
-        if pdu is None:
-            return used, None
+        """The first frame that can be the answer; surplus ones before and after it are dropped with it."""
+        used = 0
+        while used < len(data):
+            try:
+                size, pdu = super().handleFrame(data[used:], exp_devid, exp_tid)
+            except ModbusException:
+                return len(data), None
+            used += size
+            if pdu is None:
+                return used, None
+            if self._fits(pdu):
+                return len(data), pdu
+        return used, None
+
+    def _fits(self, pdu: ModbusPDU) -> bool:
         function, size = self.expected
         if pdu.function_code & 0x7F != function:
-            return len(data), None
-        if size and not pdu.isError() and len(pdu.registers) not in {0, size}:
-            return len(data), None
-        return used, pdu
+            return False
+        return not size or pdu.isError() or len(pdu.registers) in {0, size}
 
 
 class _Holding(ReadHoldingRegistersResponse):
@@ -234,7 +249,8 @@ class Wire:
             if answer.isError():
                 code = answer.exception_code
                 name = EXCEPTIONS.get(code, "unknown exception")
-                return Fault("silent" if code in GATEWAY_SILENT else "refused", f"exception {code} ({name})")
+                kind: Literal["silent", "busy", "refused"] = "silent" if code in GATEWAY_SILENT else "refused"
+                return Fault("busy" if code in BUSY else kind, f"exception {code} ({name})")
             return answer
 
     async def _connected(self) -> AsyncModbusTcpClient | AsyncModbusSerialClient | Fault:
