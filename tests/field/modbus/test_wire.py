@@ -131,7 +131,7 @@ async def test_an_exception_is_named() -> None:
     def busy(request: bytes) -> bytes:
         return request[:4] + struct.pack(">HBBB", 3, request[6], 0x83, 6)
 
-    assert await ask([busy]) == [Fault("refused", "exception 6 (busy)")]
+    assert await ask([busy]) == [Fault("busy", "exception 6 (busy)")]
 
 
 async def test_a_gateway_that_cannot_reach_its_device_means_silence() -> None:
