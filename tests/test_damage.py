@@ -14,8 +14,8 @@ from tests.depot import small_site
 from tests.test_app import _until
 from v2g_edge.app import Daemon
 from v2g_edge.host.clock import LoopClock
-from v2g_edge.host.journal import JournalReader
 from v2g_edge.host.notify import Watchdog
+from v2g_edge.host.records import JournalReader
 from v2g_edge.model.settings import CloudSettings, HostSettings, Listener, PriceSettings, Settings
 from v2g_edge.model.snapshot import Operator
 

@@ -1,11 +1,11 @@
 """The wiring: the only file that knows every room. One daemon, one loop, one tick at a time."""
 
 import asyncio
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -15,10 +15,11 @@ from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.services import ServicesApi
+from v2g_edge.api.site_file import SiteFileApi
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
 from v2g_edge.cloud.session import CloudSession
-from v2g_edge.cycle import Cycle, Memory, Outcome, careful, restarted
+from v2g_edge.cycle import Cycle, Outcome
 from v2g_edge.fleet.fleet import Fleet
 from v2g_edge.host.child import Child
 from v2g_edge.host.control import ControlSocket, Handler
@@ -28,17 +29,19 @@ from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event, subjects_of
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.rescuefile import NAME, RescueFile
+from v2g_edge.host.site_source import SiteFileError, SiteSource
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
-from v2g_edge.tasks import begin, described, guarded, keep
+from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.fleet_view import fleet_view
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
+from v2g_edge.wiring.restore import restored
 from v2g_edge.wiring.shutdown import wind_down
 
 log = structlog.get_logger()
@@ -57,7 +60,14 @@ def _uses_fleet(settings: Settings) -> bool:
 class Daemon:
     """A depot under control. ``start``, then ``run`` until ``stop`` is called; both ends are clean and idempotent."""
 
-    def __init__(self, settings: Settings, clock: ClockPort, watchdog: Watchdog, optimiser: Child | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: ClockPort,
+        watchdog: Watchdog,
+        optimiser: Child | None = None,
+        source: SiteSource | None = None,
+    ) -> None:
         self._settings = settings
         self._site = settings.site
         self._subjects = subjects_of(self._site)
@@ -66,6 +76,7 @@ class Daemon:
         self._wake = asyncio.Event()
         self._stopping = False
         self._reloading: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self.fleet = Fleet(settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event)
         self._parts = build_parts(settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None)
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
@@ -78,6 +89,9 @@ class Daemon:
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self._orders = orders_of(settings)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
+        self._site_file = (
+            SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s) if source else None
+        )
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
@@ -93,7 +107,7 @@ class Daemon:
             self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
         )
         self.state.operator = self._orders.load()
-        self.state.memory = self._restored(self._journal)
+        self.state.memory = restored(self._journal, self._site, self._clock, self._tell_not_kept)
         await self.ocpp.start()
         await self.modbus.start()
         await self._keep_rescue()
@@ -105,21 +119,9 @@ class Daemon:
         await self._keep_books()
         self._housekeeping = keep("housekeeping", self._keep_house)
         await self._monitor.start()
+        if self._site_file is not None:
+            self._site_file.tell_start()
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
-
-    def _restored(self, journal: Journal) -> Memory:
-        """The memory of the process before; the most careful one where there was one and it is lost (rule 13)."""
-        now_s, lost = self._clock.now_s(), False
-        for body in journal.last_memories():
-            try:
-                return restarted(msgspec.msgpack.decode(body, type=Memory), self._site, now_s)
-            except Exception as error:  # noqa: BLE001 - a memory of any age and state
-                lost = True
-                self._tell_not_kept("memory", f"a memory of the last run cannot be used: {described(error)}")
-        if lost or journal.faults:
-            self._tell_not_kept("memory", "what was known of latches and of today's discharge is lost: no export today")
-            return careful(self._site, now_s, self._clock.wall_s())
-        return Memory()
 
     async def _keep_rescue(self) -> None:
         """This start is a good one: what it knows of contactors opens them when the site file cannot be read any more."""
@@ -180,11 +182,27 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Take new certificates into use, and drop nobody. May be called from a signal handler."""
+        """Take new certificates and a changed site file into use, and drop nobody. May be called from a signal handler."""
         self._reloading = begin("reload", self._reload())
 
     async def _reload(self) -> None:
         await self.ocpp.reload()
+        if self._site_file is not None:
+            with contextlib.suppress(SiteFileError):  # an event has said it
+                await self._site_file.reload()
+
+    def _take_settings(self, settings: Settings) -> None:
+        """Between two ticks: everybody who reads the site gets the new one. Only what ``api.changes`` calls live differs."""
+        self._settings = settings
+        site = self._site = self.state.site = settings.site
+        self._subjects = subjects_of(site)
+        self.board.take_site(site)
+        self.ocpp.take_site(site)
+        self._decider = Decider(site, Cycle(site), self._tell_refused)
+        self.plans.take_site(site)
+        if self._journal is not None:
+            self._journal.take_site(site, settings.host.journal_keep_days)
+        self._wake.set()
 
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
@@ -250,6 +268,8 @@ class Daemon:
         guarded("events and telemetry", self._tell, snapshot, plan, outcome)
         if self._watchdog.fed == 0:
             self._watchdog.ready()
+            if self._site_file is not None:
+                self._keeping = begin("last good settings", asyncio.to_thread(self._site_file.keep))
         self._watchdog.feed(f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected")
         self.modbus.write_contactors(closed=outcome.contactor, dropped=outcome.dropped)
         self._monitor.health.record_tick(now_s, clock.now_s())
@@ -317,4 +337,5 @@ class Daemon:
             "ocpp": OcppApi(self.ocpp).ocpp,
             "services": ServicesApi(self.state, self._clock, self._orders, self._wake.set).services,
             "health": self._monitor.metrics.health,
+            **({"site_file": self._site_file.site_file} if self._site_file is not None else {}),
         }

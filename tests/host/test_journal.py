@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from tests.depot import healthy, plugged, small_site
 from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
-from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal, JournalError, JournalReader
+from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal
+from v2g_edge.host.records import JournalError, JournalReader
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.snapshot import Snapshot
 

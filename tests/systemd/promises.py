@@ -76,6 +76,7 @@ def starts(box: Box) -> str:
     """`systemctl start` returns after the first whole tick, and the daemon is its own user without a capability."""
     box.run("systemctl", "stop", UNIT)
     box.write(SITE, WORKS)
+    (box.shared / "first.toml").write_text(WORKS, encoding="utf-8")
     box.run("sh", "-c", "echo secret >/etc/v2g-edge/secrets/CP-A")
     begun_s = time.monotonic()
     box.run("systemctl", "start", UNIT)
@@ -127,6 +128,32 @@ def gives_credentials(box: Box) -> str:
     mode = box.run("nsenter", f"--target={box.main_pid()}", "--mount", "--", "stat", "-c", "%U %a", where).strip()
     assert mode.split()[1] in ("400", "440"), mode
     return f"{where} ({mode})"
+
+
+def reloads(box: Box) -> str:
+    """`systemctl reload` takes a good file into the same process, and refuses a bad one with the old one in force."""
+    old = box.main_pid()
+    box.run("sh", "-c", f"sed -i 's/import_limit_w = 100000.0/import_limit_w = 95000.0/' {SITE}")
+    box.run("systemctl", "reload", UNIT)
+    until(lambda: bool(box.journal("-u", UNIT, "EVENT=site_file_applied")), 10)
+    box.run("sh", "-c", f"cp {SITE} /tmp/good; sed -i 's/95000.0/-1.0/' {SITE}")
+    assert box.code("systemctl", "reload", UNIT) != 0
+    assert box.journal("-u", UNIT, "-p", "warning", "EVENT=site_file_refused")
+    assert box.main_pid() == old
+    assert "95000.0 -> " in box.run("v2g-edge", "diff", "/srv/shared/first.toml").replace("100000.0", "")
+    box.run("sh", "-c", f"cat /tmp/good >{SITE}")
+    return "a good file in force in the same process, a bad one refused"
+
+
+def starts_with_what_last_ran(box: Box) -> str:
+    """A site file that was broken while the daemon was down: the last good settings, and an alarm."""
+    box.run("systemctl", "stop", UNIT)
+    box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}")
+    box.run("systemctl", "start", UNIT)
+    assert '"site": "small"' in box.run("v2g-edge", "status", "--json")
+    assert box.journal("-u", UNIT, "-p", "err", "EVENT=site_file_unusable")
+    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reload {UNIT}")
+    return "the last good settings, with an alarm"
 
 
 def restarts_after_a_kill(box: Box) -> str:
@@ -190,8 +217,8 @@ def ends_cleanly(box: Box) -> str:
 
 
 def opens_on_failure(box: Box) -> str:
-    """A site file that was broken while the daemon was down: no restart, and the failsafe unit opens what it knows."""
-    box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}")
+    """A broken site file and nothing that ever ran: no restart, and the failsafe unit runs."""
+    box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json")
     box.run("systemctl", "start", UNIT, check=False)
     until(lambda: box.show("ActiveState") == "failed", 30)
     until(lambda: bool(box.journal("-u", "v2g-edge-failsafe.service", "--grep=contactor")), 30)
@@ -223,6 +250,8 @@ PROMISES = (
     logs_fields,
     reads_the_clock,
     gives_credentials,
+    reloads,
+    starts_with_what_last_ran,
     restarts_after_a_kill,
     restarts_after_a_hang,
     rescues_with_a_broken_site_file,

@@ -110,11 +110,15 @@ class CapacityApi:
 
     def __init__(self, state: DepotState, path: Path) -> None:
         self._state = state
+        self._path = path
+        self._site = state.site
         self._bookings = CapacityBookings(state.site, path)
 
     async def capacity(self, params: dict[str, Any]) -> dict[str, Any]:
         """What is booked, and what could be; a booking where ``book`` names one; ``cancel`` ends one."""
         tick = self._state.last_tick()
+        if self._state.site is not self._site:  # another site file is in force
+            self._site, self._bookings = self._state.site, CapacityBookings(self._state.site, self._path)
         try:
             return self._bookings.serve(params, tick.snapshot, tick.outcome.permits)
         except (ValueError, OSError) as error:

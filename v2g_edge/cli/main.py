@@ -16,6 +16,10 @@ from v2g_edge.cli.outcome import BAD_INPUT, FAILED, CommandError
 COMMANDS: Final[dict[str, str]] = {
     "run": "v2g_edge.cli.site.run",
     "check": "v2g_edge.cli.site.check",
+    "diff": "v2g_edge.cli.site.apply",
+    "apply": "v2g_edge.cli.site.apply",
+    "reload": "v2g_edge.cli.site.apply",
+    "schema": "v2g_edge.cli.site.apply",
     "status": "v2g_edge.cli.live.status",
     "why": "v2g_edge.cli.live.why",
     "events": "v2g_edge.cli.live.events",

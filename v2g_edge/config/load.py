@@ -41,8 +41,13 @@ def load(path: Path) -> Settings:
 
 def loads(text: str, name: str = "site.toml") -> Settings:
     """The same for a text at hand; ``name`` stands for the file in reports."""
+    return _usable(inspect_text(text, name))
+
+
+def inspect_text(text: str, name: str) -> Report:
+    """Errors and warnings of a text at hand."""
     document, faults = toml.parse(text, Path(name))
-    return _usable(report_of(document, faults, name, text))
+    return report_of(document, faults, name, text)
 
 
 def inspect(path: Path) -> Report:

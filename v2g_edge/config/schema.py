@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic_core import ErrorDetails
 
 from v2g_edge.config.hints import mend_of, near
-from v2g_edge.config.keys import IDENTITY, KEYS, NAME, Key
+from v2g_edge.config.keys import IDENTITY, KEYS, NAME, TABLES, Key
 from v2g_edge.config.layout import SiteFile, keys_of
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import CurvePoint
@@ -97,6 +97,23 @@ def model_of(struct: type[Struct]) -> type[pydantic.BaseModel]:
 
 
 _FILE: Final = model_of(SiteFile)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the whole file: what an editor needs to complete and check it."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_FILE.model_json_schema(),
+        "title": "v2g-edge site file",
+    }
+    for name, table in TABLES.items():
+        schema["properties"][name]["description"] = table
+    for struct, keys in KEYS.items():
+        properties = schema["$defs"].get(struct.__name__, {}).get("properties", {})
+        for field in keys_of(struct):
+            if field.name in properties:
+                properties[field.name]["description"] = f"{keys[field.name].text} ({allowed_of(struct, field)})"
+    return schema
 
 
 Place = tuple[tuple[int | str, ...], str]

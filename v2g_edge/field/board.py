@@ -85,6 +85,10 @@ class Board:
         self._all_wakes = Wakes(ALL_WAKES_MAX, ALL_WAKES_PER_S)
         self._news: deque[Event] = deque(maxlen=NEWS_KEPT)
 
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets, meters and contacts: its vehicles' timetable counts from now on."""
+        self._timetable = Timetable(site)
+
     def announce(self, event: Event) -> None:
         """Something that an adapter found out and that people should know; the next tick tells it, with its own time."""
         self._news.append(event)

@@ -11,7 +11,6 @@ import contextlib
 import sqlite3
 import zlib
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
@@ -20,12 +19,13 @@ import structlog
 from msgspec import Struct
 
 from v2g_edge.host.memoryfile import MemoryFile
+from v2g_edge.host.records import Record
 from v2g_edge.host.statefile import set_aside
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import ContactState, EvseState, GridSample, MeterState, Operator, Snapshot, TemperatureState
+from v2g_edge.model.snapshot import Snapshot
 
 log = structlog.get_logger()
 
@@ -38,6 +38,7 @@ WAITING_MAX: Final = 3_600
 MEMORY_EVERY: Final = 30
 """A restart may find ledgers this many ticks old; latches never are, for they change with an event."""
 
+NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
 KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
 
 SWEEP_EVERY: Final = 3_600
@@ -58,41 +59,6 @@ CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s
 """
 
 
-class JournalError(Exception):
-    """The file is not a journal that can be read; the message names it."""
-
-
-class Record(Struct, frozen=True, array_like=True):
-    """One tick as it is stored. Changed states stand with their place in the site's order."""
-
-    seq: int
-    now_s: float
-    wall_s: float
-    clock_synced: bool
-    operator: Operator
-    grid_samples: tuple[GridSample, ...]
-    evses: tuple[tuple[int, EvseState], ...]
-    meters: tuple[tuple[int, MeterState], ...]
-    contacts: tuple[tuple[int, ContactState], ...]
-    temperatures: tuple[tuple[int, TemperatureState], ...]
-    permits: tuple[tuple[int, Permit], ...]
-    events: tuple[Event, ...]
-    plan_changed: bool
-    plan: Plan | None
-    memory: bytes | None
-
-
-class Tick(NamedTuple):
-    """One tick read back. ``memory`` is what the tick started from, only in key records; ``run`` changes at every start."""
-
-    run: int
-    snapshot: Snapshot
-    plan: Plan | None
-    permits: tuple[Permit, ...]
-    events: tuple[Event, ...]
-    memory: bytes | None
-
-
 State = TypeVar("State")
 
 
@@ -102,18 +68,20 @@ def _moved(new: tuple[State, ...], old: tuple[State, ...]) -> tuple[tuple[int, S
     return tuple((i, state) for i, state in enumerate(new) if state is not old[i])
 
 
-def _merged(old: tuple[State, ...], moved: tuple[tuple[int, State], ...]) -> tuple[State, ...]:
-    if not moved:
-        return old
-    states = dict(enumerate(old))
-    states.update(moved)
-    return tuple(states[i] for i in range(len(states)))
-
-
 def _is_damage(error: Exception) -> bool:
     """Whether the file is at fault, and a new one would help; a full or slow disk, or a second daemon, is none of that."""
     text = str(error)
     return isinstance(error, sqlite3.DatabaseError) and not any(word in text for word in ("full", "disk I/O", "locked"))
+
+
+class Waiting(NamedTuple):
+    """A tick on its way to the disk. ``after``: the memory after it, empty where it is not kept; ``header``: its run's."""
+
+    wall_s: float
+    key: bool
+    body: bytes
+    after: bytes
+    header: tuple[str, bytes]
 
 
 class Journal:
@@ -123,7 +91,8 @@ class Journal:
         self, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"] = "full", keep_days: float = 30.0
     ) -> None:
         self._path = path
-        self._header = (version, msgspec.msgpack.encode(site))
+        self._version = version
+        self._header = self._run_header = (version, msgspec.msgpack.encode(site))
         self._sync = sync
         self._keep_s = keep_days * 86_400.0
         self._db: sqlite3.Connection | None = None
@@ -137,7 +106,7 @@ class Journal:
         self._since_memory = 0
         self._since_sweep = 0
         self._newest: tuple[float, Struct] | None = None
-        self._waiting: deque[tuple[float, bool, bytes, bytes]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._writing: asyncio.Future[None] | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self.lost = 0
@@ -171,9 +140,9 @@ class Journal:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={'FULL' if self._sync == 'full' else 'NORMAL'}")
             db.executescript(SCHEMA)
-            known = db.execute("SELECT id FROM runs WHERE id = ? AND version = ? AND site = ?", (self._run, *self._header))
+            known = db.execute("SELECT id FROM runs WHERE id = ? AND version = ? AND site = ?", (self._run, *self._run_header))
             if known.fetchone() is None:  # else our own run goes on, in the file that the disk takes again
-                self._run = db.execute("INSERT INTO runs (version, site) VALUES (?, ?)", self._header).lastrowid or 0
+                self._run = db.execute(NEW_RUN, self._run_header).lastrowid or 0
                 self._since_key = KEY_EVERY
             db.commit()
         except sqlite3.Error:
@@ -187,6 +156,12 @@ class Journal:
             self._told = text
             log.error("journal_fault", text=text)
             self.faults.append(text)
+
+    def take_site(self, site: Site, keep_days: float) -> None:
+        """What is recorded from now on belongs to another site file: a new run, which a replay decides by that file."""
+        self._header = (self._version, msgspec.msgpack.encode(site))
+        self._keep_s = keep_days * 86_400.0
+        self._since_key = KEY_EVERY
 
     def last_memories(self) -> list[bytes]:
         """What was kept of the memory after the last tick of any run, newest first: in the journal, and in a file of its own."""
@@ -230,7 +205,7 @@ class Journal:
         self._newest = (snapshot.wall_s, memory_after)
         self._since_key = 1 if key else self._since_key + 1
         self._last, self._last_plan, self._last_permits = snapshot, plan, permits
-        self._waiting.append((snapshot.wall_s, key, body, after))
+        self._waiting.append(Waiting(snapshot.wall_s, key, body, after, self._header))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
 
@@ -274,7 +249,7 @@ class Journal:
         if self._db is None:
             return
         taken = list(self._waiting)
-        memory = next((after for *_, after in reversed(taken) if after), b"")
+        memory = next((each.after for each in reversed(taken) if each.after), b"")
         try:
             self._write(self._db, taken, memory)
         except sqlite3.Error as error:
@@ -285,11 +260,13 @@ class Journal:
                 self._waiting.popleft()
             self._keep_memory(taken[-1][0] if taken else 0.0, memory)
 
-    def _write(self, db: sqlite3.Connection, taken: list[tuple[float, bool, bytes, bytes]], memory: bytes) -> None:
+    def _write(self, db: sqlite3.Connection, taken: list[Waiting], memory: bytes) -> None:
         with db:
-            rows = [(self._run, wall_s, key, body) for wall_s, key, body, _ in taken]
-            db.executemany("INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", rows)
-            self._since_sweep += len(rows)
+            for each in taken:
+                if each.header is not self._run_header:
+                    self._run_header, self._run = each.header, db.execute(NEW_RUN, each.header).lastrowid or 0
+                db.execute("INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", (self._run, *each[:3]))
+            self._since_sweep += len(taken)
             if memory:
                 db.execute(KEEP_MEMORY, (taken[-1][0], memory))
             if self._since_sweep >= SWEEP_EVERY:
@@ -331,68 +308,6 @@ class Journal:
             self._db.close()
 
 
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    if read_only:
-        return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     return sqlite3.connect(path, check_same_thread=False)
-
-
-class JournalReader:
-    """A journal open for reading, also while a daemon writes it."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._db = _connect(path, read_only=True)
-            self._runs = {
-                int(run): (str(version), msgspec.msgpack.decode(site, type=Site))
-                for run, version, site in self._db.execute("SELECT id, version, site FROM runs ORDER BY id")
-            }
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            raise JournalError(f"{path}: cannot be read as a journal ({error})") from error
-        self._decoder = msgspec.msgpack.Decoder(Record)
-
-    def site(self, run: int) -> Site:
-        """The site of a run."""
-        return self._runs[run][1]
-
-    def version(self, run: int) -> str:
-        """The program version that wrote a run."""
-        return self._runs[run][0]
-
-    def ticks(self, from_wall_s: float | None = None) -> Iterator[Tick]:
-        """All ticks in the order they were written, or those from the last key record at or before ``from_wall_s`` on."""
-        start = 0
-        if from_wall_s is not None:
-            row = self._db.execute("SELECT MAX(id) FROM ticks WHERE key = 1 AND wall_s <= ?", (from_wall_s,)).fetchone()
-            start = int(row[0]) if row and row[0] is not None else 0
-        old: Tick | None = None
-        for run, body in self._db.execute("SELECT run, body FROM ticks WHERE id >= ? ORDER BY id", (start,)):
-            record = self._decoder.decode(zlib.decompress(body))
-            if record.memory is None and (old is None or old.run != run):
-                continue  # the retention cut off this run's key record
-            old = _tick(int(run), record, old)
-            yield old
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-
-def _tick(run: int, record: Record, old: Tick | None) -> Tick:
-    before = old if record.memory is None else None
-    snapshot = Snapshot(
-        seq=record.seq,
-        now_s=record.now_s,
-        wall_s=record.wall_s,
-        clock_synced=record.clock_synced,
-        evses=_merged(before.snapshot.evses if before else (), record.evses),
-        meters=_merged(before.snapshot.meters if before else (), record.meters),
-        contacts=_merged(before.snapshot.contacts if before else (), record.contacts),
-        temperatures=_merged(before.snapshot.temperatures if before else (), record.temperatures),
-        operator=record.operator,
-        grid_samples=record.grid_samples,
-    )
-    plan = record.plan if record.plan_changed or before is None else before.plan
-    permits = _merged(before.permits if before else (), record.permits)
-    return Tick(run, snapshot, plan, permits, record.events, record.memory)

@@ -70,6 +70,7 @@ class DayPlanner:
         self._failed_s = -AGAIN_S
         self._asked: Facts | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._optimised: tuple[Plan, Report, Facts] | None = None
         self._fault = ""
         self.report: Report | None = None
@@ -98,6 +99,15 @@ class DayPlanner:
     def look_again(self) -> None:
         """Prices have changed."""
         self._looked_s, self._facts = -LOOK_EVERY_S, ()
+
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets: the optimiser starts anew with it, and the next plan is made for it."""
+        self._site = site
+        if self._child is not None:
+            old, self._child = self._child, worker(site, self._terms)
+            self._ending = begin("old optimiser", old.stop())
+        self._optimised = None
+        self.look_again()
 
     async def stop(self) -> None:
         """End the process."""

@@ -67,6 +67,10 @@ class Plans:
             folder = Path(settings.host.state_dir) / "prices"
             self._feed = PriceFeed(settings.prices, clock, folder, tell=tell, on_change=self.day.look_again)
 
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets."""
+        self.day.take_site(site)
+
     async def start(self) -> None:
         """Read the price file, or begin to ask the price service. What is wrong with them is an event."""
         self._tell_fault(self._file.read())

@@ -10,7 +10,7 @@ import msgspec
 
 from v2g_edge.cli.outcome import BAD_INPUT, CommandError
 from v2g_edge.cycle import Cycle, Memory, Outcome
-from v2g_edge.host.journal import JournalError, JournalReader, Tick
+from v2g_edge.host.records import JournalError, JournalReader, Tick
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot

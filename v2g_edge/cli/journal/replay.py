@@ -13,7 +13,7 @@ from v2g_edge.cli.journal.past import replayed
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.cli.screen import local_time
 from v2g_edge.cycle import Outcome
-from v2g_edge.host.journal import JournalReader, Tick
+from v2g_edge.host.records import JournalReader, Tick
 
 SHOWN_MAX: Final = 50
 """Differences printed in full; the first ones tell the story, all are counted."""

@@ -5,25 +5,25 @@ import asyncio
 import gc
 import importlib.util
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from v2g_edge.app import Daemon
 from v2g_edge.cli.live.why import wall_of
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
+from v2g_edge.cli.site.loading import Loaded, load_for_start, source_of
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.host.child import Child
 from v2g_edge.host.clock import LoopClock, SystemClock
-from v2g_edge.host.journal import JournalError
 from v2g_edge.host.logs import set_up_logs
 from v2g_edge.host.notify import Watchdog
+from v2g_edge.host.records import JournalError
+from v2g_edge.host.site_source import SiteFileError
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
 from v2g_edge.wiring.dayplan import worker
@@ -53,21 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("--clock-scale needs --clock-start: only a demonstration's clock can run faster", BAD_INPUT)
     if not 0.0 < arguments.clock_scale <= 1_000.0:
         raise CommandError(f"--clock-scale {arguments.clock_scale:g}: above 0, at most 1000", BAD_INPUT)
-    settings, warnings = _load_apart(arguments.config)
+    try:
+        loaded = load_for_start(arguments.config)
+    except SiteFileError as error:
+        raise CommandError(f"nothing is started, the site file has problems:\n{error}", BAD_INPUT) from error
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(settings, arguments, warnings))
-
-
-def _load_apart(path: Path) -> tuple[Settings, list[str]]:
-    """Settings and warnings of the file, checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the
-    daemon for ever after one use.
-    """
-    command = [sys.executable, "-m", "v2g_edge.config", "--packed", str(path)]
-    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own module, a path as an argument
-    if done.returncode:
-        report = done.stderr.decode("utf-8", "replace").rstrip()
-        raise CommandError(f"nothing is started, the site file has problems:\n{report}", BAD_INPUT)
-    return msgspec.msgpack.decode(done.stdout, type=Settings), done.stderr.decode("utf-8", "replace").splitlines()
+        return runner.run(_serve(loaded, arguments))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -91,18 +82,18 @@ def _optimiser(settings: Settings) -> Child | None:
     return worker(settings.site, settings.prices) if wanted and importlib.util.find_spec("highspy") else None
 
 
-async def _serve(settings: Settings, arguments: argparse.Namespace, warnings: list[str]) -> int:
-    clock = _clock(arguments)
+async def _serve(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    clock, settings = _clock(arguments), loaded.settings
     set_up_logs(
         settings.host.log_level,
         lambda: datetime.fromtimestamp(clock.wall_s(), tz=UTC).isoformat(timespec="milliseconds"),
         arguments.log,
         clock.now_s,
     )
-    for warning in warnings:
+    for warning in loaded.warnings:
         log.warning("site_file_odd", text=warning)
     try:
-        daemon = Daemon(settings, clock, Watchdog(), _optimiser(settings))
+        daemon = Daemon(settings, clock, Watchdog(), _optimiser(settings), source_of(arguments.config, loaded))
     except ValueError as error:  # devices and register maps that cannot be used, all of them
         raise CommandError(f"nothing is started: {error}", BAD_INPUT) from error
     loop = asyncio.get_running_loop()

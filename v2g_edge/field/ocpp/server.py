@@ -113,6 +113,11 @@ class CentralSystem:
             for outlet in link.station.outlets.values()
         )
 
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets: its vehicles, their types and the agreement to export count from now on."""
+        for link in self.links.values():
+            link.station.take_site(site)
+
     async def start(self) -> None:
         """Open all listeners. OSError or ssl.SSLError when one cannot be opened; none is open then."""
         if self._servers:

@@ -60,6 +60,11 @@ class Sessions:
         self.moved: Callable[[str, str, float], None] = self.leave
         self._seen: dict[tuple[str, int, str, float | None], None] = {}
 
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets: whoever plugs in from now on is looked up there."""
+        self._site = site
+        self._vehicles = _spellings(site.vehicles)
+
     def recall(self) -> None:
         """Sessions that were open go on until the station says otherwise."""
         for session in reversed(self._store.open_sessions(self._model.station)):  # the newest is the one that runs

@@ -84,6 +84,11 @@ class Station:
         self._signed_s: deque[float] = deque(maxlen=SIGNED_MAX)
         self._refused_s: deque[float] = deque(maxlen=REFUSED_MAX)
 
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets."""
+        self._site = self.v21.site = site
+        self.sessions.take_site(site)
+
     @property
     def identity(self) -> Identity:
         """Who it says it is."""

@@ -1,0 +1,85 @@
+"""The site file on its way into the daemon: checked in a process of its own; the last settings that started are kept."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from v2g_edge.host.site_source import SiteFileError, SiteSource
+from v2g_edge.host.statefile import write_atomically
+from v2g_edge.model.settings import Settings
+
+log = structlog.get_logger()
+
+GOOD: Final = "site.good.json"
+"""In the state folder: the settings with which the daemon last ran."""
+
+
+class Loaded(NamedTuple):
+    """Settings to start with. ``fault``: why they are not those of the file; "" where they are."""
+
+    settings: Settings
+    warnings: list[str]
+    fault: str = ""
+
+
+def load_for_start(path: Path) -> Loaded:
+    """The settings of the file; where it cannot be used, the last good ones. SiteFileError where there are none either.
+
+    The last good settings are looked for where systemd says that the state is (STATE_DIRECTORY): a bad file cannot say it.
+    """
+    try:
+        return load_apart(path)
+    except SiteFileError as error:
+        good = last_good(os.environ.get("STATE_DIRECTORY", ""))
+        if good is None:
+            raise
+        return Loaded(good, [], str(error))
+
+
+def load_apart(path: Path | None, text: str = "") -> Loaded:
+    """Checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the daemon for ever after one use.
+
+    ``path`` None: the ``text`` instead.
+    """
+    command = [sys.executable, "-m", "v2g_edge.config", "--packed", "-" if path is None else str(path)]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603 - our own module
+    said = done.stderr.decode("utf-8", "replace")
+    if done.returncode:
+        raise SiteFileError(said.rstrip())
+    return Loaded(msgspec.msgpack.decode(done.stdout, type=Settings), said.splitlines())
+
+
+def source_of(path: Path, loaded: Loaded) -> SiteSource:
+    """What the daemon asks when its site file has changed."""
+
+    async def check(text: str | None) -> Settings:
+        found = await asyncio.to_thread(load_apart, path if text is None else None, text or "")
+        return found.settings
+
+    return SiteSource(str(path), check, keep_good, loaded.fault)
+
+
+def keep_good(settings: Settings) -> None:
+    """Write the settings down; a disk that refuses costs this file alone."""
+    path = Path(settings.host.state_dir) / GOOD
+    try:
+        write_atomically(path, msgspec.json.encode(settings))
+    except OSError as error:
+        log.error("last_good_not_kept", file=str(path), error=str(error))
+
+
+def last_good(state_dir: str) -> Settings | None:
+    """The settings with which the daemon last ran; None where there are none that this version can read."""
+    if not state_dir:
+        return None
+    try:
+        return msgspec.json.decode((Path(state_dir) / GOOD).read_bytes(), type=Settings)
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("no_last_good", folder=state_dir, error=str(error))
+        return None

@@ -1,0 +1,122 @@
+"""Records of the journal, and the journal read back: the form of the file, whoever writes it."""
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from v2g_edge.model.event import Event
+from v2g_edge.model.permit import Permit
+from v2g_edge.model.plan import Plan
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import ContactState, EvseState, GridSample, MeterState, Operator, Snapshot, TemperatureState
+
+
+class JournalError(Exception):
+    """The file is not a journal that can be read; the message names it."""
+
+
+class Record(Struct, frozen=True, array_like=True):
+    """One tick as it is stored. Changed states stand with their place in the site's order."""
+
+    seq: int
+    now_s: float
+    wall_s: float
+    clock_synced: bool
+    operator: Operator
+    grid_samples: tuple[GridSample, ...]
+    evses: tuple[tuple[int, EvseState], ...]
+    meters: tuple[tuple[int, MeterState], ...]
+    contacts: tuple[tuple[int, ContactState], ...]
+    temperatures: tuple[tuple[int, TemperatureState], ...]
+    permits: tuple[tuple[int, Permit], ...]
+    events: tuple[Event, ...]
+    plan_changed: bool
+    plan: Plan | None
+    memory: bytes | None
+
+
+class Tick(NamedTuple):
+    """One tick read back. ``memory`` is what the tick started from, only in key records; ``run`` changes at every start."""
+
+    run: int
+    snapshot: Snapshot
+    plan: Plan | None
+    permits: tuple[Permit, ...]
+    events: tuple[Event, ...]
+    memory: bytes | None
+
+
+State = TypeVar("State")
+
+
+def _merged(old: tuple[State, ...], moved: tuple[tuple[int, State], ...]) -> tuple[State, ...]:
+    if not moved:
+        return old
+    states = dict(enumerate(old))
+    states.update(moved)
+    return tuple(states[i] for i in range(len(states)))
+
+
+class JournalReader:
+    """A journal open for reading, also while a daemon writes it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            self._runs = {
+                int(run): (str(version), msgspec.msgpack.decode(site, type=Site))
+                for run, version, site in self._db.execute("SELECT id, version, site FROM runs ORDER BY id")
+            }
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise JournalError(f"{path}: cannot be read as a journal ({error})") from error
+        self._decoder = msgspec.msgpack.Decoder(Record)
+
+    def site(self, run: int) -> Site:
+        """The site of a run."""
+        return self._runs[run][1]
+
+    def version(self, run: int) -> str:
+        """The program version that wrote a run."""
+        return self._runs[run][0]
+
+    def ticks(self, from_wall_s: float | None = None) -> Iterator[Tick]:
+        """All ticks in the order they were written, or those from the last key record at or before ``from_wall_s`` on."""
+        start = 0
+        if from_wall_s is not None:
+            row = self._db.execute("SELECT MAX(id) FROM ticks WHERE key = 1 AND wall_s <= ?", (from_wall_s,)).fetchone()
+            start = int(row[0]) if row and row[0] is not None else 0
+        old: Tick | None = None
+        for run, body in self._db.execute("SELECT run, body FROM ticks WHERE id >= ? ORDER BY id", (start,)):
+            record = self._decoder.decode(zlib.decompress(body))
+            if record.memory is None and (old is None or old.run != run):
+                continue  # the retention cut off this run's key record
+            old = _tick(int(run), record, old)
+            yield old
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _tick(run: int, record: Record, old: Tick | None) -> Tick:
+    before = old if record.memory is None else None
+    snapshot = Snapshot(
+        seq=record.seq,
+        now_s=record.now_s,
+        wall_s=record.wall_s,
+        clock_synced=record.clock_synced,
+        evses=_merged(before.snapshot.evses if before else (), record.evses),
+        meters=_merged(before.snapshot.meters if before else (), record.meters),
+        contacts=_merged(before.snapshot.contacts if before else (), record.contacts),
+        temperatures=_merged(before.snapshot.temperatures if before else (), record.temperatures),
+        operator=record.operator,
+        grid_samples=record.grid_samples,
+    )
+    plan = record.plan if record.plan_changed or before is None else before.plan
+    permits = _merged(before.permits if before else (), record.permits)
+    return Tick(run, snapshot, plan, permits, record.events, record.memory)
