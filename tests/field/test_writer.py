@@ -241,3 +241,48 @@ async def test_only_what_was_accepted_has_a_lease_and_only_for_its_session() -> 
     await bench.submit(0.0)
     assert (until_s(), bench.board.evse("b1").command.ack) == (0.0, "pending")
     await bench.writer.stop()
+
+
+class Slow:
+    """A port whose answers are given by hand, each to its own write."""
+
+    def __init__(self) -> None:
+        self.answers: list[asyncio.Future[WriteResult]] = []
+
+    def says(self, permit: Permit) -> Saying:
+        return Saying(permit.power_w, permit.droop_w, permit.valid_for_s)
+
+    async def write_permit(self, permit: Permit) -> WriteResult:
+        answer: asyncio.Future[WriteResult] = asyncio.get_running_loop().create_future()
+        self.answers.append(answer)
+        return await answer
+
+
+async def test_a_late_answer_does_not_speak_for_a_newer_write() -> None:
+    """The discharge is accepted after the stop was sent: the stop is still unanswered, and no lease stands for it."""
+    bench, port = Bench(), Slow()
+    bench.writer = Writer({"b1": port}, bench.board, bench.clock)
+    await bench.submit(-10_000.0)
+    await bench.submit(0.0)
+    port.answers[0].set_result("accepted")
+    await asyncio.sleep(0.0)
+    await asyncio.sleep(0.0)
+    command = bench.board.evse("b1").command
+    assert (command.power_w, command.ack, command.lease_until_s) == (0.0, "pending", 0.0)
+    port.answers[1].set_result("silent")
+    await asyncio.sleep(0.0)
+    await asyncio.sleep(0.0)
+    assert bench.board.evse("b1").command.ack == "silent"
+
+
+async def test_a_permit_that_waited_through_a_standstill_is_not_sent() -> None:
+    """No tick came for a while: the inputs may have changed, and the next tick decides."""
+    bench, port = Bench(), Slow()
+    bench.writer = Writer({"b1": port}, bench.board, bench.clock)
+    await bench.submit(10_000.0)
+    await bench.submit(20_000.0)
+    bench.clock.time_s += 40.0
+    port.answers[0].set_result("accepted")
+    await asyncio.sleep(0.0)
+    await asyncio.sleep(0.0)
+    assert len(port.answers) == 1
