@@ -145,7 +145,7 @@ class Checkers:
     def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
         self.book = Book()
         self._stays: dict[str, Stay] = {}
-        effects = Effects(scenario)
+        self._effects = effects = Effects(scenario)
         self._onsets = {evse.id: effects.onsets_wall_s(evse.id) for evse in scenario.site.evses}
         self._past: list[tuple[Stay, float, float]] = []
         self._settled: list[Departure] = []
@@ -214,6 +214,7 @@ class Checkers:
                 stay.onsets.append((began_wall_s, battery.soc_pct))
 
     def _look_at_feeders(self, depot: Depot, wall_s: float, dt_s: float) -> None:
+        more_s = self._blink_s + self._effects.patience_s(wall_s, self._scenario.site.safety.obey_within_s)
         for feeder in self._scenario.site.feeders:
             power_w = depot.feeder_w[feeder.id]
             limit_w = feeder.import_limit_w if power_w >= 0 else feeder.export_limit_w
@@ -221,14 +222,14 @@ class Checkers:
             other = "export" if power_w >= 0 else "import"
             for share, patience_s in (FEEDER_SOON, FEEDER_AT_ONCE):
                 bad = abs(power_w) > share * limit_w + FLOW_W
-                grace_s = patience_s + self._blink_s
+                grace_s = patience_s + more_s
                 name = f"{share - 1:.0%}"
                 self.book.note(f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W")
                 self.book.note(f"feeder_{other}_{name}", feeder.id, wall_s, False, 0.0, 0.0, 0.0, "W")
             over = abs(power_w) > FEEDER_SOON[0] * limit_w + FLOW_W
             key = (feeder.id, way)
             self._over_s[key] = max(self._over_s.get(key, 0.0) + (dt_s if over else -OFTEN_EMPTIES * dt_s), 0.0)
-            often = over and self._over_s[key] > OFTEN_S + self._blink_s
+            often = over and self._over_s[key] > OFTEN_S + more_s
             self.book.note(f"feeder_{way}_often", feeder.id, wall_s, often, 0.0, abs(power_w), limit_w, "W")
 
     def _look_at_grid(self, depot: Depot, wall_s: float) -> None:

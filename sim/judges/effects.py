@@ -40,6 +40,10 @@ ALL_FALLBACK: Final[dict[str, float]] = {
 }  # fmt: skip
 """Faults at which every outlet is owed no more than its fallback."""
 
+NEW_LOAD_S: Final = 30.0
+STEP_PATIENCE_S: Final = 15.0
+"""A load that comes at once is seen by the meter's next poll at the earliest; reports of chargers come each ten seconds."""
+
 CONVICTS_NOBODY: Final = CLOUD | ORDER | {"wrong_soc", "quiet_soc", "underdraw"}
 
 STOPPED: Final = frozenset({"operator_stop"})
@@ -100,6 +104,19 @@ class Effects:
     def extra_w(self, feeder: str, wall_s: float) -> float:
         """What the building draws beyond its usual load on a feeder."""
         return sum(f.value for f in self._faults if f.kind == "load" and f.target == feeder and f.is_active(wall_s))
+
+    def patience_s(self, wall_s: float, obey_within_s: float) -> float:
+        """How long a feeder may be over because of something that nobody could see before it came: a load, a charger that
+        begins to take more than it is told.
+        """
+        patience_s = 0.0
+        for fault in self._faults:
+            since_s = wall_s - fault.start_wall_s
+            if fault.kind == "load" and 0.0 <= since_s < NEW_LOAD_S:
+                patience_s = max(patience_s, STEP_PATIENCE_S)
+            if fault.kind in TAKES_ITS_RATING and 0.0 <= since_s < obey_within_s + 2 * NEW_LOAD_S:
+                patience_s = max(patience_s, obey_within_s + NEW_LOAD_S)
+        return patience_s
 
     def told_too_much_pct(self, evse: str) -> float:
         """By how much the charge told at an outlet exceeds the true one, at worst."""
