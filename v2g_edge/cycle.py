@@ -32,10 +32,8 @@ class Memory(Struct, frozen=True):
 
 
 def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
-    """The memory for a new process (see ``envelope.memory.restarted``); a memory of another set of outlets is dropped."""
-    if len(memory.envelope.evses) != len(site.evses):
-        return Memory()
-    return Memory(restart_envelope(memory.envelope, now_s, site.safety.lease_s))
+    """The memory for a new process (see ``envelope.memory.restarted``), also where the site file has other outlets now."""
+    return Memory(restart_envelope(memory.envelope, site, now_s))
 
 
 def careful(site: Site, now_s: float, wall_s: float) -> Memory:

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.envelope.strategies import GONE, Scene, next_tick, permit, ready, with_evse, with_meter
+from tests.envelope.strategies import GONE, Scene, next_tick, permit, ready, with_evse, with_meter, with_site
 from tests.envelope.test_feeders import context
 from v2g_edge.envelope.baseload import HOLD_S, SETTLE_S, hold_bases, live_bases
+from v2g_edge.envelope.permits import Decision
 from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import Feeder
 
 MAIN = 1
 """The root's place in the tree: feeders stand leaves first."""
@@ -137,3 +139,53 @@ def test_after_half_an_hour_of_a_quiet_building_its_headroom_is_used() -> None:
             scene = with_meter(scene, meter, power_w=Reading(total_w + load_w, scene.snapshot.now_s))
     assert powers[10] == pytest.approx(120_000.0 * 0.98 - 30_000.0)
     assert powers[-1] == pytest.approx(100_000.0), "117.6 kW less 6 kW of building leave both their full power"
+
+
+def neighbour(base_w: float, seconds: int, scene: Scene | None = None) -> tuple[Scene, list[Decision]]:
+    """The root's meter shows both chargers, and ``base_w`` beside them, for so long; both charge as they may."""
+    scene = scene or with_site(ready(2, 40_000.0), feeders=wide_hall())
+    decisions = []
+    for _ in range(seconds):
+        decisions.append(permit(scene))
+        scene = next_tick(scene, decisions[-1])
+        total_w = sum(given.power_w for given in decisions[-1].permits)
+        scene = with_meter(scene, "hall-meter", power_w=Reading(total_w, scene.snapshot.now_s))
+        scene = with_meter(scene, "grid", power_w=Reading(total_w + base_w, scene.snapshot.now_s))
+    return scene, decisions
+
+
+def wide_hall() -> tuple[Feeder, ...]:
+    hall, main = ready().site.feeders
+    return hall, replace(main, import_limit_w=100_000.0)
+
+
+def test_d25_a_base_load_above_its_bound_counts_is_held_and_is_told_once() -> None:
+    """75 kW where 30 kW were commissioned, on a connection of 100 kW."""
+    scene, decisions = neighbour(75_000.0, 60)
+    late = [sum(given.power_w for given in decision.permits) for decision in decisions[20:]]
+    assert max(late) <= 100_000.0 * 0.98 - 75_000.0 + 1.0
+    assert max(late) - min(late) < 1.0, "no swinging between two permits"
+    told = [event for decision in decisions for event in decision.events if event.kind == "base_load_exceeded"]
+    assert [event.subject for event in told] == ["main"]
+    assert "75000 W, commissioned at most 30000 W" in told[0].text
+    assert not [e for decision in decisions for e in decision.events if e.kind == "meter_implausible"]
+    gone, _ = neighbour(20_000.0, 10, scene)
+    assert permit(with_meter(gone, "grid", power_w=GONE)).memory.live_w[1] == pytest.approx(75_000.0), "held, also unseen"
+
+
+def test_d25_the_fallbacks_stay_whatever_the_neighbour_draws() -> None:
+    scene = with_site(ready(2, 40_000.0), feeders=wide_hall())
+    scene = with_site(scene, evses=tuple(replace(evse, fallback_w=5_000.0) for evse in scene.site.evses))
+    _, decisions = neighbour(99_000.0, 40, scene)
+    assert [given.power_w for given in decisions[-1].permits] == [pytest.approx(5_000.0)] * 2
+
+
+def test_d14_generation_gets_no_credit() -> None:
+    """60 kW of sun for an hour: a cloud takes it away faster than chargers can follow."""
+    scene = with_site(ready(2, 50_000.0), feeders=tuple(replace(f, base_load_min_w=-60_000.0) for f in wide_hall()))
+    scene, decisions = neighbour(-60_000.0, 40, scene)
+    for _ in range(2):
+        bases = tuple(replace(base, since_s=base.since_s - 1_000.0) for base in scene.memory.bases)
+        scene, decisions = neighbour(-60_000.0, 30, scene._replace(memory=replace(scene.memory, bases=bases)))
+    assert decisions[-1].memory.live_w[1] == 0.0
+    assert sum(given.power_w for given in decisions[-1].permits) <= 98_000.0 + 1.0

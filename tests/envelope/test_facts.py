@@ -128,10 +128,12 @@ def hall(scene: Scene) -> Any:
 def test_a_charger_may_be_anywhere_between_its_meter_and_its_permit() -> None:
     scene = ready(2, 0.0)
     moving = with_memory(with_evse(scene, power_w=Reading(20_000.0, NOW_S)), power_w=40_000.0)
-    for hall_w, odd in ((16_500.0, False), (16_400.0, True), (43_500.0, False), (43_600.0, True)):
+    for hall_w, odd in ((16_500.0, False), (16_400.0, True), (143_500.0, False), (143_600.0, True)):
         assert (hall(with_meter(moving, "hall-meter", power_w=Reading(hall_w, NOW_S))).odd != "") == odd, hall_w
+    for hall_w, beyond in ((43_500.0, False), (43_600.0, True)):
+        assert hall(with_meter(moving, "hall-meter", power_w=Reading(hall_w, NOW_S))).beyond == beyond
     lost = with_evse(moving, power_w=GONE)
-    for hall_w, odd in ((-53_400.0, False), (-53_600.0, True), (53_400.0, False), (53_600.0, True)):
+    for hall_w, odd in ((-53_400.0, False), (-53_600.0, True), (153_400.0, False), (153_600.0, True)):
         assert (hall(with_meter(lost, "hall-meter", power_w=Reading(hall_w, NOW_S))).odd != "") == odd, hall_w
     assert not hall(lost).sure
     assert hall(moving).sure

@@ -20,9 +20,11 @@ from tests.envelope.strategies import (
     with_vehicle,
 )
 from tests.envelope.test_feeders import outlets
+from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.envelope.memory import EnvelopeMemory, restarted
 from v2g_edge.envelope.table import Latch
 from v2g_edge.model.evidence import EvseMemory
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import DeadMan
 from v2g_edge.model.snapshot import CommandState, ContactState, Link
@@ -280,15 +282,49 @@ def test_the_first_tick_ever_needs_no_memory() -> None:
 
 
 def test_a_restart_keeps_what_stands_and_proves_the_grid_anew() -> None:
-    memory = permit(ready()).memory
-    fresh = restarted(memory, 5.0, 30.0)
+    scene = ready()
+    held = Latch("disobedient", "b2", True, 0.0, "a test", present=False, times=3)
+    memory = permit(scene._replace(memory=replace(scene.memory, latches=(held,), taken_pct={"bus-1": 7.0}))).memory
+    draws = (LearnedPower("s-bus-1", learned_w=22_000.0), None)
+    memory = replace(memory, departures=replace(memory.departures, draws=draws))
+    fresh = restarted(memory, scene.site, 5.0)
     assert not fresh.started
     assert [old.lease_until_s for old in fresh.evses] == [35.0, 35.0]
-    assert [old.power_w for old in fresh.evses] == [-20_000.0, -20_000.0]
+    assert [(old.power_w, old.soc_pct, old.session) for old in fresh.evses] == [
+        (old.power_w, old.soc_pct, old.session) for old in memory.evses
+    ]
+    assert {old.soc_at_s for old in fresh.evses} == {-ANY_W}, "the clock may have begun anew: the next sample is a new one"
     assert (fresh.meters, fresh.bases, fresh.live_w) == ((), (), ())
     assert fresh.service.state == "waiting"
+    assert [latch.subject for latch in fresh.latches if latch.row == "disobedient"] == ["b2"]
     assert fresh.latches == memory.latches
     assert fresh.taken_pct == memory.taken_pct
+    assert [draw and draw.learned_w for draw in fresh.departures.draws] == [22_000.0, None]
+
+
+def test_d7_a_site_file_with_other_outlets_keeps_what_is_known_by_id() -> None:
+    """b1 is gone, b2 stays, b3 is new; and so the other way round."""
+    scene = ready(3)
+    held = Latch("disobedient", "b2", True, 0.0, "a test", present=False, times=3)
+    lost = replace(held, subject="b1")
+    memory = permit(scene._replace(memory=replace(scene.memory, latches=(lost, held), taken_pct={"bus-2": 7.0}))).memory
+    first, second, third = scene.site.evses
+    site = replace(scene.site, evses=(second, replace(third, id="b4")))
+    fresh = restarted(memory, site, 5.0)
+    assert fresh.ids == ("b2", "b4")
+    assert (fresh.evses[0].session, fresh.evses[0].power_w) == ("s-bus-2", memory.evses[1].power_w)
+    assert (fresh.evses[1].most_w, fresh.evses[1].least_w, fresh.evses[1].lease_until_s) == (50_000.0, -50_000.0, 35.0)
+    quarantined = {latch.subject: latch.times for latch in fresh.latches if latch.row == "disobedient" and latch.active}
+    assert quarantined == {"b2": 3, "b4": 1}, "what is not known is assumed to act"
+    assert fresh.taken_pct["bus-2"] == pytest.approx(7.0, abs=0.01)
+    one_way = replace(site, evses=(replace(first, id="b9", discharge_by="none"),))
+    assert restarted(memory, one_way, 5.0).evses[0].least_w == 0.0
+
+
+def test_d7_a_memory_of_before_the_ids_is_read_in_the_sites_order() -> None:
+    scene = ready()
+    memory = replace(permit(scene).memory, ids=())
+    assert [old.session for old in restarted(memory, scene.site, 5.0).evses] == ["s-bus-1", "s-bus-2"]
 
 
 def test_a_depot_that_just_runs_settles() -> None:

@@ -7,6 +7,7 @@ them the commissioned bound holds again.
 from typing import Final
 
 from v2g_edge.envelope.facts import Context
+from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading, is_fresh
@@ -15,6 +16,8 @@ HOLD_S: Final = 900.0
 """A peak holds for one to two quarter hours, the interval that networks bill by."""
 SETTLE_S: Final = 10.0
 """Two reports of a charger at 5 s: by then meter and chargers speak of the same moment."""
+CALM_S: Final = SETTLE_S + 2.0
+"""So long nothing is raised after a metered excess: a sample that counts comes within it."""
 MOVE_W: Final = 500.0
 """A permit that changed by less than this moved nothing that matters: the feeder margin is wider."""
 
@@ -27,8 +30,19 @@ def live_bases(c: Context, bases: tuple[BaseMemory, ...]) -> tuple[float, ...]:
     )
 
 
-def hold_bases(c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit]) -> tuple[BaseMemory, ...]:
-    """The peaks after this tick."""
+def calming(c: Context, bases: tuple[BaseMemory, ...]) -> frozenset[int]:
+    """Feeders that were above a limit a moment ago: nothing is raised there until meter and chargers speak of the same moment.
+
+    Without it the excess that one tick takes off is given back by the next, and permits swing for as long as it lasts.
+    """
+    now_s = c.snapshot.now_s
+    return frozenset(place for place, old in enumerate(bases) if 0.0 <= now_s - old.over_s < CALM_S)
+
+
+def hold_bases(
+    c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit], over: frozenset[int] = frozenset()
+) -> tuple[BaseMemory, ...]:
+    """The peaks after this tick. ``over``: feeders whose meter is above a limit."""
     now_s = c.snapshot.now_s
     held = []
     moved = {i for i, (p, o) in enumerate(zip(permits, c.outlets, strict=True)) if abs(p.power_w - o.memory.power_w) > MOVE_W}
@@ -40,16 +54,48 @@ def hold_bases(c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit])
             peak_w, before_w, since_s = None, peak_w, now_s
         if seen is not None and seen[1] >= old.moved_s + SETTLE_S:
             peak_w = seen[0] if peak_w is None else max(peak_w, seen[0])
-        held.append(BaseMemory(old.moved_s if moved.isdisjoint(members) else now_s, since_s, peak_w, before_w))
+        moved_s = old.moved_s if moved.isdisjoint(members) else now_s
+        over_s = now_s if place in over else min(old.over_s, now_s)
+        held.append(BaseMemory(moved_s, since_s, peak_w, before_w, over_s))
     return tuple(held)
 
 
 def _live(c: Context, place: int, old: BaseMemory) -> float:
+    """What is reckoned with: the peak held, never less than settled, never below 0: generation gets no credit, for a cloud takes
+    it away faster than all chargers can follow.
+
+    What was seen above the commissioned bound counts for as long as peaks are held, and leaves the chargers their fallbacks.
+    """
+    least_w = max(c.frame.tree.base_min_w[place], 0.0)
+    held_w = max([w for w in (old.peak_w, old.before_w) if w is not None], default=0.0)
+    most_w = max(c.frame.tree.base_max_w[place], min(held_w, _beside_fallbacks(c, place)))
     seen = _sample(c, place)
-    least_w, most_w = c.frame.tree.base_min_w[place], c.frame.tree.base_max_w[place]
     if seen is None or old.before_w is None:
         return most_w
     return min(max(old.before_w if old.peak_w is None else old.peak_w, old.before_w, seen[0], least_w), most_w)
+
+
+def _beside_fallbacks(c: Context, place: int) -> float:
+    """What a feeder leaves beside the fallbacks of all chargers below it."""
+    free = 1.0 - c.site.safety.feeder_margin_pct / 100.0
+    fallbacks_w = sum([c.outlets[i].evse.fallback_w for i in c.frame.tree.below[place]])
+    return c.frame.tree.feeders[place].import_limit_w * free - fallbacks_w
+
+
+def exceeded(c: Context, before_w: tuple[float, ...], live_w: tuple[float, ...]) -> tuple[Event, ...]:
+    """Word of each feeder whose base load is seen above its commissioned bound, when that begins."""
+    tree = c.frame.tree
+    return tuple(
+        Event(
+            "base_load_exceeded",
+            "warning",
+            feeder.id,
+            f"base load of {now_w:.0f} W, commissioned at most {most_w:.0f} W: correct base_load_max_w, or find who draws it",
+            c.snapshot.wall_s,
+        )
+        for feeder, most_w, now_w, old_w in zip(tree.feeders, tree.base_max_w, live_w, before_w or tree.base_max_w, strict=True)
+        if now_w > most_w >= old_w
+    )
 
 
 def _sample(c: Context, place: int) -> tuple[float, float] | None:

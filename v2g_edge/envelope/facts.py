@@ -61,8 +61,9 @@ class Outlet(Struct, frozen=True, gc=False):
 class Meter(NamedTuple):
     """One meter. ``alive``: every value asked of it is fresh. ``odd`` says how it contradicts its chargers, "" if it does not.
 
-    ``sure`` false: some reading that this takes is missing. ``against``: how often in a row it moved against its chargers, up to
-    the last tick (so that a reading lost in this one cannot make it fewer).
+    ``beyond``: it shows more base load than was commissioned. ``sure`` false: some reading that this takes is missing.
+    ``against``: how often in a row it moved against its chargers, up to the last tick (so that a reading lost in this one cannot
+    make it fewer).
     """
 
     id: str
@@ -72,6 +73,7 @@ class Meter(NamedTuple):
     alive: bool
     odd: str
     sure: bool
+    beyond: bool
 
 
 class Grid(NamedTuple):
@@ -141,14 +143,15 @@ def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: l
         low_w, high_w = low_w + span.base_min_w - slack_w, high_w + span.base_max_w + slack_w
         power_w = fresh_or(state.power_w, now_s, safety.meter_max_age_s, low_w)
         words = f"{power_w:.0f} W; its chargers and base load make {low_w:.0f} to {high_w:.0f} W"
-        odd = "" if low_w <= power_w <= high_w else words
+        # A base load above its bound is believed as far as the feeder could carry it: it counts then (``baseload``).
+        odd = "" if low_w <= power_w <= high_w + max(span.limit_w - span.base_max_w, 0.0) else words
         sure, chargers_w = alive and not dark, sum([o.power_w for o in below])
         present = [o.state.power_w for o in below if o.vehicle is not None]
         age_s = max([now_s - power.at_s for power in present if isinstance(power, Reading)], default=0.0)
         least_turn_w, window_s = max(TURN_W, TURN_SHARE * span.limit_w), max(TURN_WINDOW_S, TURN_REPORTS * age_s)
         new = MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
         kept = _turn(old, new, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
-        meters.append(Meter(name, state, kept, new.against, alive, odd, sure))
+        meters.append(Meter(name, state, kept, new.against, alive, odd, sure, power_w > high_w))
     return tuple(meters)
 
 

@@ -90,7 +90,7 @@ def _is_witnessed(context: Context, o: Outlet) -> bool:
     """Whether a meter above the outlet is read, is whole, and agrees with what the chargers below it say."""
     place, frozen_reads = context.frame.ids.index(o.id), context.site.safety.frozen_reads
     return any(
-        meter.sure and not meter.odd and meter.against < TURNS and meter.state.repeats < frozen_reads
+        meter.sure and not meter.odd and not meter.beyond and meter.against < TURNS and meter.state.repeats < frozen_reads
         for meter, span in zip(context.meters, context.frame.spans, strict=True)
         if place in span.members
     )
@@ -146,11 +146,18 @@ class _Limit(NamedTuple):
     source: str
 
 
-def fit(c: Context, tops_w: list[float], lows_w: list[float], exposures: list[Exposure], bases_w: tuple[float, ...]) -> list[Cut]:
+def fit(
+    c: Context,
+    tops_w: list[float],
+    lows_w: list[float],
+    exposures: list[Exposure],
+    bases_w: tuple[float, ...],
+    calm: frozenset[int] = frozenset(),
+) -> list[Cut]:
     """For each outlet, by rule, what cuts its wish most, from ``lows_w`` to ``tops_w`` (already within the ratings).
 
     Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not matter. ``bases_w`` are
-    the base loads to reckon with (``baseload``).
+    the base loads to reckon with, ``calm`` the feeders where nothing is raised (``baseload``).
     """
     cuts: list[Cut] = [{} for _ in tops_w]
     sides, trials = [_side(c, tops_w, exposures, 1.0)], _trials(c, lows_w)
@@ -160,8 +167,20 @@ def fit(c: Context, tops_w: list[float], lows_w: list[float], exposures: list[Ex
         for side in sides if members else ():
             first = [i for i in trials if place in c.frame.tree.above[i] and side.charging]
             for limit in _limits(c, place, bases_w[place], charging=side.charging):
-                _cut(c, side, limit, members, first, cuts)
+                _cut(c, side, limit, members, first, cuts, calm=place in calm)
     return cuts
+
+
+def over_limit(c: Context) -> frozenset[int]:
+    """The feeders whose meter shows more than a limit, in all or on a phase, either way."""
+    places, max_age_s = range(len(c.frame.tree.feeders)), c.site.safety.meter_max_age_s
+    return frozenset(
+        place
+        for place in places
+        for sign in (1.0, -1.0)
+        for limit in _limits(c, place, 0.0, charging=sign > 0.0)
+        if limit.metered is not None and sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, 0.0) > limit.limit_w
+    )
 
 
 def _trials(c: Context, lows_w: list[float]) -> list[int]:
@@ -229,7 +248,9 @@ def _voltage(c: Context, measured: Measured) -> float:
     return max(min(fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v), nominal_v), lowest_v)
 
 
-def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trials: list[int], cuts: list[Cut]) -> None:
+def _cut(
+    c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trials: list[int], cuts: list[Cut], *, calm: bool
+) -> None:
     """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be using."""
     w = limit.weights
     if w is not None:
@@ -244,10 +265,12 @@ def _cut(c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trial
     if seen_w > limit.limit_w:
         used_w = total([max(side.sign * o.power_w, 0.0) for o in c.outlets])
         cap_w = min(cap_w, max(used_w - (seen_w - limit.limit_w), total(side.floor_w)))
-    if not trials and total(side.most_w) <= cap_w:
+    if not trials and not calm and total(side.most_w) <= cap_w:
         return
     free_w, wished_w, proven_w = cap_w - total(side.fixed_w), total(side.wished_w), total(side.proven_w)
     raised_w, spare_w = total(side.raise_w), free_w - total(side.busy_w)
+    if calm:
+        spare_w = min(spare_w, 0.0)
     _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
     if free_w < 0.0 < total(side.own_w):
         _cut_own(side, limit, members, _share(cap_w - total(side.silent_w), total(side.own_w)), cuts)

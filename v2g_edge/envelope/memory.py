@@ -1,5 +1,7 @@
 """What the envelope remembers from tick to tick. All of it is journalled, so that a replay starts from the same mind."""
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -8,11 +10,15 @@ from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.table import Latch
 from v2g_edge.model.evidence import BaseMemory, EvseMemory, MeterMemory
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.site import Evse, Site
+
+NEW: Final = "this outlet is new here: it has to show that it follows"
 
 
 class EnvelopeMemory(Struct, frozen=True):
-    """The whole. ``evses`` stand in the order of ``Site.evses``, ``meters`` of ``Site.meters``, ``bases`` of the tree's feeders,
-    ``live_w`` the base loads that were reckoned with there.
+    """The whole. ``evses`` stand in the order of ``ids`` (``Site.evses``), ``meters`` of ``Site.meters``, ``bases`` of
+    the tree's feeders, ``live_w`` the base loads that were reckoned with there.
 
     ``caps_w``: what each outlet might be charged with at the last tick by all that concerns it alone (no feeder, no meter, no
     grid), for the rules; ``rates_w``: the same without what passes by itself, for the proof of the departures.
@@ -33,13 +39,37 @@ class EnvelopeMemory(Struct, frozen=True):
     taken_pct: dict[str, float] = {}
     caps_w: tuple[float, ...] = ()
     rates_w: tuple[float, ...] = ()
+    ids: tuple[str, ...] = ()
 
 
-def restarted(memory: EnvelopeMemory, now_s: float, lease_s: float) -> EnvelopeMemory:
-    """The memory of a process that died, for its successor whose monotonic clock may have begun anew.
+def restarted(memory: EnvelopeMemory, site: Site, now_s: float) -> EnvelopeMemory:
+    """The memory of a process that died, for its successor, whose monotonic clock may have begun anew and whose site file may
+    have changed.
 
-    Latches and ledgers stand. Every last permit counts as in force for one more lease; the grid has to prove itself anew.
+    Latches and ledgers stand, by outlet id. Every last permit counts as in force for one more lease; the grid has to prove itself
+    anew. An outlet of which nothing is known is assumed to act: it counts at its rating for a lease, and proves itself first.
     """
-    evses = tuple(replace(evse, lease_until_s=now_s + lease_s) for evse in memory.evses)
-    departures, day, taken_pct = admit_exports.restarted(memory.departures), memory.day, memory.taken_pct
-    return EnvelopeMemory(now_s, evses=evses, latches=memory.latches, departures=departures, day=day, taken_pct=taken_pct)
+    then = memory.ids or tuple(evse.id for evse in site.evses)
+    known = dict(zip(then, memory.evses, strict=False))
+    new = [evse.id for evse in site.evses if evse.id not in known]
+    gone = set(then) - {evse.id for evse in site.evses}
+    latches = [latch for latch in memory.latches if latch.subject not in gone]
+    latches += [Latch("disobedient", evse, True, 0.0, NEW, present=False, times=1) for evse in new]
+    draws = dict(zip(then, memory.departures.draws, strict=False))
+    departures = replace(memory.departures, draws=tuple(draws.get(evse.id) for evse in site.evses) if draws else ())
+    return EnvelopeMemory(
+        now_s,
+        evses=tuple(_carried(known.get(evse.id), evse, now_s + site.safety.lease_s) for evse in site.evses),
+        latches=tuple(latches),
+        departures=admit_exports.restarted(departures),
+        day=memory.day,
+        taken_pct=memory.taken_pct,
+        ids=tuple(evse.id for evse in site.evses),
+    )
+
+
+def _carried(old: EvseMemory | None, evse: Evse, until_s: float) -> EvseMemory:
+    if old is not None:
+        return replace(old, lease_until_s=until_s, soc_at_s=-ANY_W)
+    least_w = 0.0 if evse.discharge_by == "none" else -evse.max_discharge_w
+    return EvseMemory(lease_until_s=until_s, most_w=evse.max_charge_w, least_w=least_w)

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from v2g_edge.departure.admit_exports import admit_exports
 from v2g_edge.departure.departures import Depot, depot_of
-from v2g_edge.envelope.baseload import hold_bases, live_bases
+from v2g_edge.envelope.baseload import calming, exceeded, hold_bases, live_bases
 from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, room
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
-from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit
+from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit, over_limit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory
@@ -63,7 +63,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
     context = look(frame, snapshot, memory, grid)
     verdict = _judge_table(context, memory, dt_s)
     asked = _ask(frame, wishes)
-    fleet = _fleet(context, verdict, asked, memory)
+    fleet, before_w = _fleet(context, verdict, asked, memory), memory.live_w
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in fleet.exposures)
     kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w)
     bounds = _bounds(context, verdict, fleet, kept.refused)
@@ -77,7 +77,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         started=True,
         evses=tuple(told),
         meters=tuple(meter.memory for meter in context.meters),
-        bases=hold_bases(context, memory.bases, permits),
+        bases=hold_bases(context, memory.bases, permits, over_limit(context)),
         live_w=fleet.live_w,
         latches=verdict.latches,
         trip=trip,
@@ -86,6 +86,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         day=memory.day,
         taken_pct=memory.taken_pct,
         caps_w=tuple([most_charge_w(limits, SHARED_RULES) for limits in bounds]),
+        ids=frame.ids,
         rates_w=tuple([most_charge_w(limits, PASSING_RULES) for limits in bounds]),
     )
     return Decision(
@@ -93,7 +94,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         bounds=tuple([tuple(each) for each in bounds]),
         contactor=not any(action_of(row, latch) is Action.TRIP for row, latch in verdict.active),
         dropped=_dropped(fleet, context),
-        events=verdict.events + kept.events,
+        events=verdict.events + exceeded(context, before_w, fleet.live_w) + kept.events,
         memory=memory,
     )
 
@@ -144,7 +145,9 @@ def _fleet(context: Context, verdict: Verdict, asked: _Asked, memory: EnvelopeMe
     quarantine = {latch.subject: QUARANTINES[row.id] for row, latch in verdict.active if row.id in QUARANTINES}
     exposures = [exposure_of(context, o, quarantine=quarantine.get(o.id, "")) for o in context.outlets]
     live_w = live_bases(context, memory.bases)
-    return _Fleet(quarantine, exposures, live_w, fit(context, asked.tops_w, asked.lows_w, exposures, live_w))
+    return _Fleet(
+        quarantine, exposures, live_w, fit(context, asked.tops_w, asked.lows_w, exposures, live_w, calming(context, memory.bases))
+    )
 
 
 def _bounds(context: Context, verdict: Verdict, fleet: _Fleet, refused: dict[str, str]) -> list[list[Bound]]:

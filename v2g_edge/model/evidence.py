@@ -50,10 +50,12 @@ class MeterMemory(Struct, frozen=True, gc=False):
 class BaseMemory(Struct, frozen=True, gc=False):
     """Peaks of a feeder's live base load: ``peak_w`` since ``since_s``, ``before_w`` in the whole window before; None: not seen.
 
-    ``moved_s`` is when a permit below it last changed: samples count only some time after it.
+    ``moved_s`` is when a permit below it last changed: samples count only some time after it. ``over_s`` is when its meter was
+    last above a limit.
     """
 
     moved_s: float
     since_s: float
     peak_w: float | None = None
     before_w: float | None = None
+    over_s: float = -ANY_W
