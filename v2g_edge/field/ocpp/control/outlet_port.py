@@ -45,6 +45,10 @@ DISCHARGE_WORD: Final[dict[Version, str]] = {"1.6": "negative_limit", "2.0.1": "
 """How each version commands discharge; 2.1 also takes negative limits, "for backwards compatibility" (its schema)."""
 
 
+FITS_ABOVE: Final = 0.9
+"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is told again soon."""
+
+
 class OutletPort:
     """A ``ChargerPort`` for one outlet of one station. It survives reconnects."""
 
@@ -75,7 +79,8 @@ class OutletPort:
             return Saying(permit.power_w, permit.droop_w, permit.valid_for_s)
         power_w = self._speakable_w(permit.power_w, why if self._can_discharge(version) else "not agreed")
         droop_w = self._droop(permit, power_w, version)
-        harmless = skew.known and droop_w == 0.0 and 0.0 <= power_w <= outlet.evse.fallback_w
+        does = outlet.watch.score > FITS_ABOVE
+        harmless = skew.known and does and droop_w == 0.0 and 0.0 <= power_w <= outlet.evse.fallback_w
         valid_for_s = max(permit.valid_for_s, HARMLESS_S) if harmless else permit.valid_for_s
         terms = (outlet.session.transaction, skew.known, skew.offset_s, outlet.shape)
         return Saying(power_w, droop_w, valid_for_s, harmless, terms)
