@@ -18,6 +18,7 @@ from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
+from v2g_edge.api.tonight import TonightApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Outcome
 from v2g_edge.fleet.fleet import Fleet
@@ -88,6 +89,7 @@ class Daemon:
         self._fleet_tasks: list[asyncio.Task[None]] = []
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self._orders = orders_of(settings)
+        self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._site_file = (
             SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s) if source else None
@@ -245,7 +247,8 @@ class Daemon:
         assert journal is not None  # noqa: S101 - start() opened it
         now_s, wall_s = clock.now_s(), clock.wall_s()
         read_contactors(self._parts)
-        snapshot = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
+        seen = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
+        snapshot = self._tonight.ordered(seen)
         before = self.state.memory
         snapshot, plan, outcome = self._decider.decide(snapshot, self.plans.plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)
@@ -330,6 +333,7 @@ class Daemon:
         return {
             "status": status.status,
             "why": status.why,
+            **self._tonight.handlers(),
             "events": status.events,
             "plan": status.plan,
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,

@@ -13,6 +13,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.orders import Narrowed, narrowed, narrower
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
@@ -67,12 +68,15 @@ class Cycle:
     """A site's tick, with the parts that never change worked out once. Holds no state of its own between ticks."""
 
     def __init__(self, site: Site) -> None:
+        self._site = site
         self._depot: Depot = depot_of(frame_of(site))
+        self._ordered: tuple[Narrowed, Depot] = (Narrowed(), self._depot)
 
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
         """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
         told = memory.envelope.departures
-        frame = self._depot.frame
+        depot = self._depot_by(snapshot)
+        frame = depot.frame
         powers = powers_of(frame.site, snapshot, told.draws)
         rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
         drawn_w = {evse: min(rate_w, powers.drawn_w.get(evse, ANY_W)) for evse, rate_w in zip(frame.ids, rates_w, strict=True)}
@@ -93,7 +97,7 @@ class Cycle:
         served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent)
         wishes = served.wishes
         doubts, told_doubts = announce_doubts(frame, snapshot, memory.rules.doubts)
-        decision: Decision = permit_all(self._depot, snapshot, wishes, memory.envelope)
+        decision: Decision = permit_all(depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,
             events=decision.events + doubts + served.events,
@@ -103,3 +107,10 @@ class Cycle:
             contactor=decision.contactor,
             dropped=decision.dropped,
         )
+
+    def _depot_by(self, snapshot: Snapshot) -> Depot:
+        """The depot as the orders for tonight make it narrower, worked out once for each set of orders."""
+        by = narrowed(snapshot.operator.orders)
+        if by != self._ordered[0]:
+            self._ordered = (by, depot_of(frame_of(narrower(self._site, by))) if by != Narrowed() else self._depot)
+        return self._ordered[1]

@@ -117,3 +117,26 @@ def test_the_daemon_does_not_carry_what_it_needs_once() -> None:
     code = "import sys, v2g_edge.cli.site.run; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(run.stdout.split()) & {"pydantic", "v2g_edge.config"}
+
+
+def test_an_order_survives_kill_9_and_is_taken_back_by_its_number(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`limit`, kill, start, `orders`, `status`, `undo`."""
+    socket = ["--socket", str(site.parent / "control.sock")]
+    night = ("--clock-start", "2026-01-14T18:00:00+01:00")
+    with daemon(site, *night) as process:
+        assert main(["limit", "HALL", "60kW", "--why", "cable work", "--yes", *socket]) == 0
+        assert "order 1: feeder hall at 60 kW until" in capsys.readouterr().out
+        assert main(["limit", "hall", "60", *socket]) == 2
+        assert "like 60kW" in capsys.readouterr().err
+        assert main(["boost", "bus-2", "--yes", *socket]) == 2
+        assert "did you mean bus-1?" in capsys.readouterr().err
+        process.kill()
+        process.wait(timeout=30)
+    with daemon(site, *night):
+        assert main(["orders", *socket]) == 0
+        assert "cable work" in capsys.readouterr().out
+        assert main(["status", "--once", *socket]) == 0
+        assert "ORDERS: feeder hall at 60 kW" in capsys.readouterr().out
+        assert main(["undo", "1", *socket]) == 0
+        assert main(["orders", *socket]) == 0
+        assert "no orders stand" in capsys.readouterr().out

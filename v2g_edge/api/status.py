@@ -6,10 +6,16 @@ from typing import Any
 import msgspec
 
 from v2g_edge.api.state import DepotState
+from v2g_edge.api.tonight import order_shown
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.plan import Price
 from v2g_edge.study.beside import NO_STATIONS, Beside
 from v2g_edge.study.explain import describe_answer, describe_status
+
+
+def _names(need: dict[str, Any]) -> set[str]:
+    """What of a need can be muted: the row at each of its subjects."""
+    return {f"{need['kind']}:{subject}" for subject in need["subjects"]}
 
 
 class StatusApi:
@@ -30,7 +36,12 @@ class StatusApi:
 
     async def status(self, _params: dict[str, Any]) -> dict[str, Any]:
         """The whole depot at the last tick."""
-        return describe_status(self._state.site, *self._state.last_tick(), self._beside())
+        status = describe_status(self._state.site, *self._state.last_tick(), self._beside())
+        orders = self._state.operator.orders
+        status["orders"] = [order_shown(order, self._state.site) for order in orders]
+        muted = {order.subject for order in orders if order.kind == "mute"}
+        status["attention"] = [need for need in status["attention"] if not _names(need) <= muted]
+        return status
 
     async def why(self, params: dict[str, Any]) -> dict[str, Any]:
         """Why an outlet, vehicle, station or feeder is as it is (``subject``), and every limit on its outlets."""

@@ -134,10 +134,27 @@ class GridSample(Struct, frozen=True, array_like=True, gc=False):
     hz: Measured
 
 
+class Order(Struct, frozen=True, gc=False):
+    """One order for tonight (``model.orders``). ``subject`` is a vehicle, a feeder, or "row:subject" to mute. ``who`` and ``why``
+    are words. ``at_wall_s`` and ``soc_pct`` belong to a departure, ``limit_w`` to a feeder. It ends at ``until_wall_s``.
+    """
+
+    number: int
+    kind: str
+    subject: str
+    until_wall_s: float
+    given_wall_s: float
+    who: str = ""
+    why: str = ""
+    at_wall_s: float = 0.0
+    soc_pct: float | None = None
+    limit_w: float | None = None
+
+
 class Operator(Struct, frozen=True, gc=False):
     """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand.
 
-    ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket.
+    ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket. ``orders``: for tonight.
     """
 
     stop: bool = False
@@ -145,6 +162,7 @@ class Operator(Struct, frozen=True, gc=False):
     acknowledged: tuple[str, ...] = ()
     limits: tuple[CapacityLimit, ...] = ()
     signals: tuple[tuple[str, Signal], ...] = ()
+    orders: tuple[Order, ...] = ()
 
 
 class Snapshot(Struct, frozen=True):

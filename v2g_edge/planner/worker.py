@@ -8,6 +8,7 @@ import os
 import sys
 from typing import BinaryIO, Final
 
+from v2g_edge.model.orders import narrowed, narrower
 from v2g_edge.planner.exchange import ENCODER, JOB, SETUP, Answer, Job, Setup
 
 NICE: Final = 10
@@ -36,8 +37,9 @@ def answer_to(setup: Setup, job: Job) -> Answer:
     from v2g_edge.planner.day import plan_day  # noqa: PLC0415 - with the solver, once per process, after the setup was read
 
     try:
+        site = narrower(setup.site, narrowed(job.snapshot.operator.orders))
         plan, report = plan_day(
-            setup.site,
+            site,
             job.snapshot,
             job.prices,
             setup.terms,

@@ -60,6 +60,7 @@ def propose_all(
     for evse in short_wh.keys() & needs.keys():
         urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
+    _obey_orders(snapshot, needs, asked)
     for evse in caps_w.keys() & asked.keys():
         if asked[evse].power_w > caps_w[evse]:
             asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
@@ -69,6 +70,19 @@ def propose_all(
     shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s, doubtful)
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
+
+
+def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
+    """``boost``: all it takes, up to its target, after those who must leave. ``priority``: what it asks for, before others."""
+    kinds = {(order.kind, order.subject) for order in snapshot.operator.orders}
+    for evse, wanted in needs.items() if kinds else ():
+        vehicle = snapshot.evses[wanted.place].vehicle
+        name = vehicle.vehicle if vehicle else ""
+        wish, lacks = asked[evse], wanted.need.energy_wh > 0.0
+        if ("boost", name) in kinds and lacks and wish.urgency < URGENT:
+            asked[evse] = Wish(evse, wanted.need.full_w, URGENT, "order_boost")
+        elif ("priority", name) in kinds and wish.power_w > 0.0 and wish.urgency < URGENT:
+            asked[evse] = replace(wish, urgency=URGENT)
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):

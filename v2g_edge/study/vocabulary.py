@@ -98,6 +98,7 @@ REASONS: Final[dict[str, Word]] = {
     "overdue": Word("should have left", "It should have left and still lacks energy", "correct its departure", "person"),
     "departure_short": Word("short, charged first", "Not all departures can be met, and it lacks most", "", "person"),
     "departure_hold": Word("rests for the others", "It does not give, so that the others can"),
+    "order_boost": Word("boosted by order", "Somebody ordered a boost"),
     "plan": Word("by the plan", "It follows the plan"),
     "plan_site": Word("by the plan", "It has its share of the plan for the site"),
     "charge": Word("charges what it lacks", "It charges what it lacks"),

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from v2g_edge.host.child import Child
 from v2g_edge.model.event import Event
+from v2g_edge.model.orders import narrowed, narrower
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
@@ -172,7 +173,8 @@ class DayPlanner:
             if fresh and facts == self._facts:
                 self._plan, self.report = plan, replace(report, solver="last plan", why=self._fault)
                 return
-        self._plan = plan_from_prices(self._site, snapshot, prices, self._terms, snapshot.wall_s, self._pasts(snapshot))
+        site = narrower(self._site, narrowed(snapshot.operator.orders))
+        self._plan = plan_from_prices(site, snapshot, prices, self._terms, snapshot.wall_s, self._pasts(snapshot))
         self.report = Report("greedy", snapshot.wall_s, why=self._fault or self._why())
 
     def _why(self) -> str:
@@ -201,7 +203,7 @@ def facts_of(snapshot: Snapshot) -> Facts:
         else None
         for state in snapshot.evses
     )
-    return (snapshot.operator.stop, snapshot.operator.export_hold, *vehicles)
+    return (snapshot.operator.stop, snapshot.operator.export_hold, snapshot.operator.orders, *vehicles)
 
 
 def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:
