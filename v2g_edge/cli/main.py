@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, str]] = {
     "orders": "v2g_edge.cli.live.tonight",
     "undo": "v2g_edge.cli.live.tonight",
     "clear": "v2g_edge.cli.live.operate",
+    "report": "v2g_edge.cli.journal.report",
     "replay": "v2g_edge.cli.journal.replay",
     "failsafe": "v2g_edge.cli.site.failsafe",
     "ocpp": "v2g_edge.cli.devices.ocpp",

@@ -36,7 +36,7 @@ def local_time(wall_s: Any, form: str = "%H:%M", zone: str = "") -> str:
 
 def with_times(value: Any, zone: str) -> Any:
     """A JSON value with an ISO 8601 time beside every ``…_wall_s``, under the same name without the ending."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [with_times(each, zone) for each in value]
     if not isinstance(value, dict):
         return value

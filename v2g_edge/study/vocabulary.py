@@ -63,6 +63,7 @@ RULES: Final[dict[str, Word]] = {
     ),
     "soc_low": Word("at its lower SoC", "The SoC is at its lower edge, or unknown"),
     "soc_not_reckoned": Word("SoC not followed", "What flowed cannot be followed, so its SoC is not known"),
+    "discharge_withheld": Word("discharge withheld", "The station refused discharge, so it is not asked for now", "", "wait"),
     "depth_of_event": Word("gave enough this time", "Enough was taken out in this event"),
     "depth_of_day": Word("gave enough today", "Enough was taken out today"),
     "pack_temperature": Word("pack too cold or hot", "The pack is outside its window, or unknown", "let it warm or cool", "wait"),

@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from v2g_edge.cli.client import add_socket, ask
+from v2g_edge.cli.live.why import wall_of
 from v2g_edge.cli.outcome import DONE
 from v2g_edge.cli.screen import local_time
 
@@ -22,6 +24,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--last", type=int, metavar="N", help="only the last N of what is there")
+    parser.add_argument("--since", metavar="TIME", help="only later ones (ISO 8601; without an offset the terminal's local time)")
+    parser.add_argument("--until", metavar="TIME", help="only earlier ones")
+    parser.add_argument("--vehicle", metavar="NAME", help="only those that name this vehicle, outlet or feeder")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="all events of a journal")
     add_socket(parser)
     parser.set_defaults(run=run)
@@ -58,7 +63,20 @@ def _recorded(path: Path) -> list[dict[str, Any]]:
         return [msgspec.to_builtins(event) for tick in reader.ticks() for event in tick.events]
 
 
+def chosen(events: list[dict[str, Any]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Those of a time and of a name. A name is found as subject and in the words, whatever the case of its letters."""
+    since_s = wall_of(arguments.since) if arguments.since else float("-inf")
+    until_s = wall_of(arguments.until) if arguments.until else float("inf")
+    name = (arguments.vehicle or "").lower()
+    return [event for event in events if since_s <= event["wall_s"] <= until_s and (not name or _names(event, name))]
+
+
+def _names(event: dict[str, Any], name: str) -> bool:
+    return event["subject"].lower() == name or name in re.findall(r"[\w.:-]+", event["text"].lower())
+
+
 def _print(events: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    events = chosen(events, arguments)
     for event in events[-arguments.last :] if arguments.last else events:
         if arguments.json:
             print(json.dumps(event), flush=True)
