@@ -49,3 +49,16 @@ def test_the_manual_shows_what_check_says() -> None:
     problems = report_of(document, faults, "site.toml", text).problems
     shown = "\n".join([head("site.toml", problems) + "; nothing can be started from this file", *lines_of(problems)])
     assert shown in Path("docs/configuration.md").read_text(encoding="utf-8")
+
+
+def test_the_calendar_of_the_manual_is_a_sound_one() -> None:
+    """Written into the base as the manual shows it."""
+    manual = Path("docs/configuration.md").read_text(encoding="utf-8")
+    shown = manual[manual.index("```toml\n[site]\nholidays") :].split("```")[1]
+    holidays = next(line for line in shown.splitlines() if line.startswith("holidays"))
+    departures = next(line for line in shown.splitlines() if line.startswith("departures"))
+    windows = shown[shown.index("[[windows]]") :]
+    text = BASE.replace('name = "vans"', f'name = "vans"\n{holidays}').replace(
+        'departs = "05:30"', f'departs = "05:30"\n{departures}'
+    )
+    assert reported(f"{text}\n{windows}") == []

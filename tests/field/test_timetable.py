@@ -1,6 +1,6 @@
 """Departures of the site file: the next local time after plug-in, and only where the charger does not say it itself."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.depot import small_site
 from v2g_edge.field.board import Board
-from v2g_edge.field.timetable import next_local_s
+from v2g_edge.field.timetable import Timetable, next_local_s
 from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.site import Vehicle
 from v2g_edge.model.snapshot import Operator, VehicleState
@@ -146,3 +146,44 @@ def test_what_the_charger_said_stays_when_the_identity_changes() -> None:
     board.update_vehicle("b1", vehicle="bus-2")
     assert seen(board).departure_wall_s == said
     assert seen(board).target_soc_pct == NO_SAMPLE
+
+
+def by_calendar(*lines: str, departs: str = "", holidays: tuple[str, ...] = ()) -> Timetable:
+    """One van with days that differ."""
+    van = Vehicle("van", "bus", may_discharge=False, departs=departs, target_soc_pct=80.0, departures=lines)
+    return Timetable(small_site(vehicles=(van,), holidays=holidays))
+
+
+def leaves(timetable: Timetable, after: str) -> tuple[str, float] | None:
+    """When and with what a van leaves that was plugged in then."""
+    zone = ZoneInfo("Europe/Berlin")
+    wall_s = datetime.fromisoformat(after).replace(tzinfo=zone).timestamp()
+    said = timetable.says(VehicleState("s", "van", wall_s), 0.0, wall_s)
+    if not said:
+        return None
+    moment = datetime.fromtimestamp(said["departure_wall_s"].value, UTC).astimezone(zone)
+    return f"{moment:%a %Y-%m-%d %H:%M}", said["target_soc_pct"].value
+
+
+def test_weekdays_holidays_and_dates_have_their_own_departures() -> None:
+    """A date before a holiday before a weekday before every day; "-" stays."""
+    van = by_calendar("Mo-Fr 05:30", "Sa 08:00 60", "PH -", "2026-12-24 12:00 50", holidays=("2026-12-25",))
+    assert leaves(van, "2026-01-15T18:00") == ("Fri 2026-01-16 05:30", 80.0)
+    assert leaves(van, "2026-01-16T18:00") == ("Sat 2026-01-17 08:00", 60.0)
+    assert leaves(van, "2026-01-17T18:00") == ("Mon 2026-01-19 05:30", 80.0)
+    assert leaves(van, "2026-12-23T18:00") == ("Thu 2026-12-24 12:00", 50.0)
+    assert leaves(van, "2026-12-24T18:00") == ("Sat 2026-12-26 08:00", 60.0)
+
+
+def test_days_that_nothing_names_are_as_every_day() -> None:
+    """Without a departure of every day the next one that is named counts; with none in two weeks nobody knows."""
+    assert leaves(by_calendar("Su -", departs="06:00"), "2026-01-17T18:00") == ("Mon 2026-01-19 06:00", 80.0)
+    assert leaves(by_calendar("Mo-Su -"), "2026-01-17T18:00") is None
+
+
+@pytest.mark.parametrize(("day", "shown"), [("2026-03-28", "Sun 2026-03-29 03:30"), ("2026-10-24", "Sun 2026-10-25 02:30")])
+def test_a_departure_in_the_hour_of_a_clock_change_is_the_earlier_one(day: str, shown: str) -> None:
+    """Days of 23 and of 25 hours."""
+    found = leaves(by_calendar("Su 02:30"), f"{day}T18:00")
+    assert found is not None
+    assert found[0] <= shown

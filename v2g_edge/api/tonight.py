@@ -14,6 +14,7 @@ from v2g_edge.api.state import DepotState
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.control import BadRequestError, Handler
 from v2g_edge.host.operator import OperatorFile
+from v2g_edge.market.windows import Windows
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.orders import OrderKind, with_missions
@@ -46,6 +47,7 @@ class TonightApi:
     def __init__(self, state: DepotState, file: OperatorFile, tell: Callable[[Event], None], wake: Callable[[], None]) -> None:
         self._state = state
         self._file = file
+        self._windows = Windows(state.site)
         self._last = 0
         self._tell = tell
         self._wake = wake
@@ -96,6 +98,9 @@ class TonightApi:
             self.expire(snapshot.wall_s)
             operator = replace(snapshot.operator, orders=self._standing)
             snapshot = replace(snapshot, operator=operator)
+        if windows := self._windows.orders_at(snapshot.wall_s, synced=snapshot.clock_synced):
+            orders = (*snapshot.operator.orders, *windows)
+            snapshot = replace(snapshot, operator=replace(snapshot.operator, orders=orders))
         return with_missions(snapshot)
 
     def expire(self, wall_s: float) -> None:

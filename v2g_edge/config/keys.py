@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from v2g_edge.config.layout import SiteFile, SiteTable
+from v2g_edge.model.calendar import DEPARTURE, HOLIDAY, WINDOW
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.service import Service
 from v2g_edge.model.settings import (
@@ -33,6 +34,7 @@ from v2g_edge.model.site import (
     SafetySettings,
     Vehicle,
     VehicleType,
+    Window,
 )
 
 
@@ -103,6 +105,7 @@ TABLES: Final[dict[str, str]] = {
     "evses": "One table a charging outlet.",
     "vehicle_types": "One table a kind of vehicle.",
     "vehicles": "One table a vehicle that the depot knows. Others charge, and never discharge.",
+    "windows": "One table for hours, days or a season in which less is allowed: of a feeder, or of the vehicles of a type.",
     "response": "The frequency response of chargers with a droop_w. Leave the table out to take the defaults.",
     "services": "One table a grid service that is sold or kept. Leave it out to sell none.",
     "safety": "Numbers of the safety table. Leave the table out to take the defaults.",
@@ -122,6 +125,9 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     SiteTable: {
         "name": name("Name of the depot, in the journal and in every report."),
         "timezone": Key("Time zone of screens and of local times, from the tz database.", pattern=LINE),
+        "holidays": Key(
+            "Local days that count as PH in departures and windows.", pattern=HOLIDAY, form='dates like "2026-12-25"'
+        ),
         "meters": name('Names of the meters; each is fed by one device with role "meter".'),
         "contacts": name(
             'Names of the relay, breaker and contactor feedback contacts; each is fed by one device with role "contact".'
@@ -221,6 +227,26 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
             mend='Write two digits each, like "05:30".',
         ),
         "target_soc_pct": percent("State of charge it needs at departs; what the charger says goes first."),
+        "departures": Key(
+            'Days that differ from departs, one text a line: days, time ("-": it stays), and its SoC if another one.',
+            pattern=DEPARTURE,
+            form='lines like "Mo-Fr 05:30", "Sa 08:00 60", "Su -", "PH -", "2026-12-24 12:00"',
+            mend="Days (Mo Tu We Th Fr Sa Su, PH a holiday, or a date), a space, HH:MM or -, and a SoC if another one.",
+        ),
+    },
+    Window: {
+        "id": name("Name of the window."),
+        "when": Key(
+            "When it holds, one text a line; hours that end before they begin end the day after.",
+            pattern=WINDOW,
+            form='lines like "Mo-Fr 00:00-06:00", "PH 00:00-24:00", "11-01/03-31 00:00-24:00"',
+            mend="Days (Mo Tu We Th Fr Sa Su, PH a holiday, a date, or MM-DD/MM-DD a season), a space, HH:MM-HH:MM.",
+        ),
+        "feeder": optional("The feeder whose limits are lower then."),
+        "import_limit_w": watts("Its largest power drawn then."),
+        "export_limit_w": watts("Its largest power fed back then; 0: none."),
+        "vehicle_type": optional("The kind of vehicle whose discharge ends higher then."),
+        "min_soc_pct": percent("Its discharge ends here then."),
     },
     FrequencyResponse: {
         "deadband_hz": Key("Within this deviation from nominal frequency nothing is given.", "Hz", 0.0, 1.0),

@@ -24,7 +24,7 @@ from v2g_edge.model.settings import (
     Settings,
     StationSettings,
 )
-from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, GridSettings, SafetySettings, Site, Vehicle, VehicleType
+from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, GridSettings, SafetySettings, Site, Vehicle, VehicleType, Window
 
 T = TypeVar("T", bound=Struct)
 
@@ -46,6 +46,7 @@ class SiteTable(Struct, frozen=True):
     meters: tuple[str, ...] = ()
     contacts: tuple[str, ...] = ()
     temperatures: tuple[str, ...] = ()
+    holidays: tuple[str, ...] = ()
 
 
 class SiteFile(Struct, frozen=True):
@@ -57,6 +58,7 @@ class SiteFile(Struct, frozen=True):
     evses: tuple[Evse, ...] = ()
     vehicle_types: tuple[VehicleType, ...] = ()
     vehicles: tuple[Vehicle, ...] = ()
+    windows: tuple[Window, ...] = ()
     response: FrequencyResponse = FrequencyResponse()
     services: tuple[Service, ...] = ()
     safety: SafetySettings = SafetySettings()
@@ -95,6 +97,8 @@ def to_settings(file: SiteFile) -> Settings:
         safety=file.safety,
         response=file.response,
         services=_by(file.services, "id"),
+        holidays=tuple(sorted(file.site.holidays)),
+        windows=_by(file.windows, "id"),
     )
     return Settings(
         site=site,
@@ -115,7 +119,7 @@ def from_settings(settings: Settings) -> SiteFile:
     """The file that would give these settings."""
     site = settings.site
     return SiteFile(
-        site=SiteTable(site.name, site.timezone, site.meters, site.contacts, site.temperatures),
+        site=SiteTable(site.name, site.timezone, site.meters, site.contacts, site.temperatures, site.holidays),
         grid=site.grid,
         feeders=site.feeders,
         evses=site.evses,
@@ -123,6 +127,7 @@ def from_settings(settings: Settings) -> SiteFile:
         vehicles=site.vehicles,
         response=site.response,
         services=site.services,
+        windows=site.windows,
         safety=site.safety,
         listeners=settings.listeners,
         ocpp=settings.ocpp,

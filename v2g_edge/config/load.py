@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from v2g_edge.config import toml
+from v2g_edge.config.calendars import check_calendars
 from v2g_edge.config.devices import check_devices
 from v2g_edge.config.fallback import check_fallback
 from v2g_edge.config.gridcode import check_code
@@ -105,7 +106,7 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
         plan.grid.code, plan.grid.code_overrides, plan.grid.draft_signed_by, plan.grid.nominal_hz, file
     )
     names = list(check_references(plan, file))
-    problems += [*names, *check_devices(plan, file)]
+    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file)]
     if not names:  # the sums need a tree
         problems += check_fallback(to_settings(plan).site, file)
     return profile, [*problems, *oddities(plan, file)]

@@ -224,7 +224,7 @@ def allowed_of(struct: type[Struct], field: FieldInfo) -> str:
     if kind == tuple[CurvePoint, ...]:
         return f"1 to {CURVE_MAX} points [SoC 0-100 %, power in W ≥ 0]"
     if is_list(kind):
-        return f"a list of texts{_form(key)}"
+        return key.form or f"a list of texts{_form(key)}"
     if get_origin(kind) is Literal:
         return " or ".join(json.dumps(option) for option in get_args(kind))
     if kind is bool:

@@ -20,32 +20,45 @@ AWAY_S: Final = 7 * 86_400.0
 
 
 class Narrowed(Struct, frozen=True):
-    """The orders of which a site is made narrower: (feeder, W) and vehicles that must not discharge."""
+    """What makes a site narrower: (feeder, W) drawn and fed back, (vehicle type, %) and vehicles that must not discharge."""
 
     limits_w: tuple[tuple[str, float], ...] = ()
+    exports_w: tuple[tuple[str, float], ...] = ()
+    reserves_pct: tuple[tuple[str, float], ...] = ()
     no_v2g: tuple[str, ...] = ()
 
 
 def narrowed(orders: Iterable[Order]) -> Narrowed:
     """What of the orders concerns the site. Two limits of one feeder: the lower one."""
-    limits: dict[str, float] = {}
+    found: dict[str, dict[str, float]] = {"limit": {}, "export-limit": {}, "reserve": {}}
     for order in orders:
-        if order.kind == "limit" and order.limit_w is not None:
-            limits[order.subject] = min(order.limit_w, limits.get(order.subject, order.limit_w))
-    return Narrowed(tuple(sorted(limits.items())), tuple(sorted({o.subject for o in orders if o.kind == "no-v2g"})))
+        value = order.soc_pct if order.kind == "reserve" else order.limit_w
+        if order.kind in found and value is not None:
+            pick = max if order.kind == "reserve" else min
+            found[order.kind][order.subject] = pick(value, found[order.kind].get(order.subject, value))
+    limits, exports, reserves = (tuple(sorted(found[kind].items())) for kind in ("limit", "export-limit", "reserve"))
+    return Narrowed(limits, exports, reserves, tuple(sorted({o.subject for o in orders if o.kind == "no-v2g"})))
 
 
 def narrower(site: Site, by: Narrowed) -> Site:
     """The site with lower import limits and fewer that may discharge; never a wider one."""
     if by == Narrowed():
         return site
-    limits = dict(by.limits_w)
+    limits, exports, reserves = dict(by.limits_w), dict(by.exports_w), dict(by.reserves_pct)
     feeders = tuple(
-        replace(feeder, import_limit_w=min(feeder.import_limit_w, limits.get(feeder.id, feeder.import_limit_w)))
+        replace(
+            feeder,
+            import_limit_w=min(feeder.import_limit_w, limits.get(feeder.id, feeder.import_limit_w)),
+            export_limit_w=min(feeder.export_limit_w, exports.get(feeder.id, feeder.export_limit_w)),
+        )
         for feeder in site.feeders
     )
+    kinds = tuple(
+        replace(kind, min_soc_pct=max(kind.min_soc_pct, min(reserves.get(kind.id, 0.0), kind.max_soc_pct)))
+        for kind in site.vehicle_types
+    )
     vehicles = tuple(replace(vehicle, may_discharge=False) if vehicle.id in by.no_v2g else vehicle for vehicle in site.vehicles)
-    return replace(site, feeders=feeders, vehicles=vehicles)
+    return replace(site, feeders=feeders, vehicle_types=kinds, vehicles=vehicles)
 
 
 def with_missions(snapshot: Snapshot) -> Snapshot:

@@ -115,7 +115,7 @@ class Vehicle(Struct, frozen=True, gc=False):
 
     ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each departure's target.
     ``departs`` is its daily departure, "HH:MM" in the site's timezone, "" without one; ``target_soc_pct`` is what it needs then.
-    Both count only where the charger does not say them itself.
+    Both count only where the charger does not say them itself. ``departures`` are days that differ (``model.calendar``).
     """
 
     id: str
@@ -124,6 +124,7 @@ class Vehicle(Struct, frozen=True, gc=False):
     reserve_soc_pct: float = 0.0
     departs: str = ""
     target_soc_pct: float = 100.0
+    departures: tuple[str, ...] = ()
 
 
 class SafetySettings(Struct, frozen=True):
@@ -184,6 +185,21 @@ class FrequencyResponse(Struct, frozen=True):
     full_hz: float = 0.2
 
 
+class Window(Struct, frozen=True):
+    """Hours in which less is allowed. ``when`` lines: days and hours (``model.calendar``). None leaves a limit as it is.
+
+    ``import_limit_w`` and ``export_limit_w`` are a ``feeder``'s, ``min_soc_pct`` a ``vehicle_type``'s; "" where not meant.
+    """
+
+    id: str
+    when: tuple[str, ...]
+    feeder: str = ""
+    import_limit_w: float | None = None
+    export_limit_w: float | None = None
+    vehicle_type: str = ""
+    min_soc_pct: float | None = None
+
+
 class Site(Struct, frozen=True):
     """One depot. Tuples are sorted by id; every name in one refers to another of them."""
 
@@ -200,3 +216,5 @@ class Site(Struct, frozen=True):
     safety: SafetySettings
     response: FrequencyResponse = FrequencyResponse()
     services: tuple[Service, ...] = ()
+    holidays: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
