@@ -15,6 +15,7 @@ from v2g_edge.cli.outcome import BAD_INPUT, FAILED, CommandError
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "v2g_edge.cli.site.run",
+    "init": "v2g_edge.cli.site.init",
     "check": "v2g_edge.cli.site.check",
     "diff": "v2g_edge.cli.site.apply",
     "apply": "v2g_edge.cli.site.apply",

@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field
 from pydantic_core import ErrorDetails
 
 from v2g_edge.config.hints import mend_of, near
-from v2g_edge.config.keys import IDENTITY, KEYS, NAME, TABLES, Key
+from v2g_edge.config.key import IDENTITY, NAME, Key
+from v2g_edge.config.keys import KEYS, TABLES
 from v2g_edge.config.layout import SiteFile, keys_of
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import CurvePoint
@@ -162,7 +163,8 @@ def _problem(item: ErrorDetails, document: dict[str, Any], file: str) -> Problem
     struct, field = field_at(loc)
     if item["type"] == "extra_forbidden" and struct is not None:
         names = [each.name for each in keys_of(struct)]
-        return Problem(file, key, "an unknown key", ", ".join(names), _other_place(str(loc[-1]), names))
+        allowed = f"the keys of {key.rpartition('.')[0] or 'the file'} (docs/configuration.md)"
+        return Problem(file, key, "an unknown key", allowed, _other_place(str(loc[-1]), names))
     allowed = allowed_of(struct, field) if struct is not None and field is not None else item["msg"]
     if item["type"] == "missing":
         return Problem(file, key, "nothing", allowed, "Add the key: it has no default.")

@@ -20,6 +20,67 @@ def three(first: int, code: str, per: float) -> tuple[Place, Place, Place]:
 GOLDEN: dict[str, tuple[int, tuple[Place, ...], tuple[Place, ...], Place, Place, Place, Place]] = {
     # id: function, V L1-L3, P L1-L3, P, Hz, import, export (grid-meters-wear.md section 3)
     "sdm630": (4, three(0, "f", 1), three(12, "f", 1), (52, "f", 1), (70, "f", 1), (72, "f", 1e-3), (74, "f", 1e-3)),
+    **dict.fromkeys(
+        ("sdm72-v2", "sdm54"),
+        (4, three(0, "f", 1), three(12, "f", 1), (52, "f", 1), (70, "f", 1), (72, "f", 1e-3), (74, "f", 1e-3)),
+    ),
+    "dtsu666": (
+        3,
+        three(0x2000, "f", 10),
+        three(0x2014, "f", 10),
+        (0x2012, "f", 10),
+        (0x2044, "f", 100),
+        (0x101E, "f", 1e-3),
+        (0x1028, "f", 1e-3),
+    ),
+    "dmg610": (
+        4,
+        three(0x0001, "I", 100),
+        three(0x0013, "i", 100),
+        (0x0039, "i", 100),
+        (0x0031, "I", 1000),
+        (0x1B1F, "Q", 0.1),
+        (0x1B23, "Q", 0.1),
+    ),
+    "orno-we516": (
+        3,
+        three(0x000E, "f", 1),
+        three(0x001E, "f", 1e-3),
+        (0x001C, "f", 1e-3),
+        (0x0014, "f", 1),
+        (0x0108, "f", 1e-3),
+        (0x0110, "f", 1e-3),
+    ),
+    **dict.fromkeys(
+        ("inepro-pro380", "wago-879"),
+        (
+            3,
+            three(0x5002, "f", 1),
+            three(0x5014, "f", 1e-3),
+            (0x5012, "f", 1e-3),
+            (0x5008, "f", 1),
+            (0x600C, "f", 1e-3),
+            (0x6018, "f", 1e-3),
+        ),
+    ),
+    "finder-7m38": (
+        4,
+        three(2500, "f", 1),
+        three(2530, "f", 1),
+        (2536, "f", 1),
+        (2584, "f", 1),
+        (2752, "f", 1),
+        (2756, "f", 1),
+    ),
+    "se-mtr-3y": (
+        4,
+        three(0x03FA, "<f", 1),
+        three(0x03F2, "<f", 1),
+        (0x03F0, "<f", 1),
+        (0x0408, "<f", 1),
+        (0x03EA, "<f", 1e-3),
+        (0x0458, "<f", 1e-3),
+    ),
     "em330": (
         4,
         three(0, "<i", 10),
@@ -148,7 +209,38 @@ def test_golden_registers(map_id: str) -> None:
 
 
 def test_every_shipped_meter_has_golden_registers() -> None:
-    assert {map_id for map_id in available_maps() if load_map(map_id).kind == "meter"} == set(GOLDEN)
+    meters = {map_id: load_map(map_id) for map_id in available_maps() if load_map(map_id).kind == "meter"}
+    assert {map_id for map_id, layout in meters.items() if not layout.single_phase} == set(GOLDEN)
+    assert {map_id for map_id, layout in meters.items() if layout.single_phase} == {"sdm120"}
+
+
+def test_golden_registers_of_a_meter_of_one_phase() -> None:
+    """SDM120, SDM220 and SDM230 alike."""
+    memory: dict[int, int] = {}
+    places: dict[str, Place] = {
+        "voltage_l1_v": (0, "f", 1),
+        "power_w": (12, "f", 1),
+        "frequency_hz": (70, "f", 1),
+        "energy_import_wh": (72, "f", 1e-3),
+        "energy_export_wh": (74, "f", 1e-3),
+    }
+    for name, place in places.items():
+        memory.update(enumerate(words(place, TRUTH[name]), place[0]))
+    found: dict[str, object] = {}
+    for block in load_map("sdm120").blocks:
+        registers = [memory.get(block.address + index, 0) for index in range(block.count)]
+        found |= Decoder(block).decode(registers, 3.0)
+    for name in places:
+        reading = found[name]
+        assert isinstance(reading, Reading), (name, reading)
+        assert reading.value == pytest.approx(TRUTH[name], rel=1e-6), name
+
+
+@pytest.mark.parametrize("map_id", ["sdm630", "sdm72-v2", "sdm54", "sdm120"])
+def test_no_block_of_these_meters_is_longer_than_they_answer(map_id: str) -> None:
+    """Some SDM630 answer exception 2 above 50 registers, some SDM72 above ten."""
+    most = 50 if map_id == "sdm630" else 10
+    assert max(block.count for block in load_map(map_id).blocks) <= most
 
 
 @pytest.mark.parametrize("map_id", sorted(available_maps()))

@@ -18,7 +18,7 @@ from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.cli.screen import local_time, with_times, wrapped
 from v2g_edge.config import ConfigError, load
 from v2g_edge.host.clock import SystemClock
-from v2g_edge.host.journal import JournalReader
+from v2g_edge.host.records import JournalReader
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.model.plan import Price
 from v2g_edge.study.night import Alarm, Night, Row, Stay, night_of

@@ -1,6 +1,7 @@
 """``v2g-edge check FILE``: can this site file be used, and does it mean what its author had in mind?"""
 
 import argparse
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from v2g_edge.cli.checking.files import file_problems, state_problems
 from v2g_edge.cli.checking.maps import folder_of, map_problems
 from v2g_edge.cli.checking.ports import port_problems
 from v2g_edge.cli.checking.prices import price_problems
+from v2g_edge.cli.checking.probe import probe
 from v2g_edge.cli.checking.report import head, lines_of
 from v2g_edge.cli.checking.words import in_words
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED
@@ -25,6 +27,7 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser("check", help="every problem of a site file at once, and the site in words")
     parser.add_argument("file", type=Path)
     parser.add_argument("--elsewhere", action="store_true", help="the file alone: this is not the machine that it is for")
+    parser.add_argument("--probe", action="store_true", help="ask every Modbus device once, too (reads only)")
     parser.add_argument("--strict", action="store_true", help="exit 1 for a warning too")
     parser.add_argument("--json", action="store_true", help="every problem as JSON")
     parser.set_defaults(run=run)
@@ -34,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0: it can be used. 1: it can, and something that it names does not work. 2: nothing can be started from it."""
     report = inspect(arguments.file)
     around = [] if arguments.elsewhere else list(_around(report, str(arguments.file)))
+    if arguments.probe and report.settings is not None:
+        around += asyncio.run(probe(report.settings, str(arguments.file), folder_of(report.document)))
     problems = [*report.problems, *_maps(report, str(arguments.file)), *around]
     if report.text:
         problems = placed(problems, report.text, report.document)
