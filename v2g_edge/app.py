@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
+from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
@@ -338,6 +339,7 @@ class Daemon:
             "plan": status.plan,
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
+            "cloud": CloudApi(self._cloud).cloud,
             "ocpp": OcppApi(self.ocpp).ocpp,
             "services": ServicesApi(self.state, self._clock, self._orders, self._wake.set).services,
             "health": self._monitor.metrics.health,

@@ -27,6 +27,11 @@ MAX_AHEAD_S: Final = 14 * 86_400.0
 MAX_REVISION: Final = 2**53 - 1
 """The largest whole number that every JSON peer reads exactly (RFC 8259, section 6)."""
 
+REVISIONS_PER_S: Final = 1_000.0
+REVISIONS_AT_ONCE: Final = 1_000_000
+"""A revision may lie as far above the last one as milliseconds have passed since that was issued, and a million more. This serves
+clouds that count and clouds that take the time as the revision, and one mistaken plan cannot lock out all later ones."""
+
 MAX_TEXT: Final = 300
 """A refusal quotes the sender's own words; no more than a line of them."""
 
@@ -35,7 +40,12 @@ Reason = Literal[
     "not_json",
     "duplicate_key",
     "wrong_form",
+    "unsigned",
+    "bad_signature",
+    "unknown_key",
+    "foreign_audience",
     "not_newer",
+    "too_far_ahead",
     "expired",
     "bad_validity",
     "too_many_slots",
@@ -83,14 +93,23 @@ class _NotFiniteError(ValueError):
     """NaN and Infinity are not JSON."""
 
 
-def receive_plan(payload: bytes, site: Site, last_revision: int, wall_s: float) -> Plan | Refusal:
-    """Judge ``payload`` at ``wall_s`` (UTC). ``last_revision`` is that of the newest plan taken so far, −1 before the first."""
+def receive_plan(
+    payload: bytes, site: Site, last_revision: int, wall_s: float, *, last_issued_wall_s: float = 0.0
+) -> Plan | Refusal:
+    """Judge ``payload`` at ``wall_s`` (UTC). ``last_revision`` is that of the newest plan taken so far, −1 before the first.
+
+    ``last_issued_wall_s`` is when that plan was issued; 0 where that is not known.
+    """
     message = parse_plan(payload)
     if isinstance(message, Refusal):
         return message
     revision = message.revision
     if revision <= last_revision:
-        return Refusal("not_newer", f"revision {revision} is not newer than {last_revision}", revision)
+        text = f"revision {revision} is not newer than {last_revision}; `v2g-edge plan reset` forgets {last_revision}"
+        return Refusal("not_newer", text, revision)
+    most = last_revision + REVISIONS_AT_ONCE + int(REVISIONS_PER_S * max(wall_s - last_issued_wall_s, 0.0))
+    if revision > most:
+        return Refusal("too_far_ahead", f"revision {revision}; after {last_revision} at most {most} is taken now", revision)
     refusal = _judge_times(message, wall_s) or _judge_powers(message, site)
     return _plan(message) if refusal is None else refusal
 

@@ -19,8 +19,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES, Refusal, ack_json, receive_plan
+from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES, MAX_TEXT, Refusal, ack_json, receive_plan
 from v2g_edge.cloud.outbox import Outbox
+from v2g_edge.cloud.signed import SIGNED_MORE, BadSignature, PlanKeys
 from v2g_edge.cloud.topics import topics_of
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
@@ -92,6 +93,8 @@ class CloudSession:
         self._wake = asyncio.Event()
         self._latest: dict[str, Any] | None = None
         self._kept: tuple[int, bytes] = (-1, b"")
+        self._issued_wall_s = 0.0
+        self._keys = PlanKeys(Path(settings.plan_keys_file), self._site_id) if settings.plan_keys_file else None
         self._stopping = False
         self.connected = False
 
@@ -103,8 +106,9 @@ class CloudSession:
         kept = self._outbox.kept_plan()
         if kept is not None:
             self._kept = kept
-            plan = receive_plan(kept[1], self._site, kept[0] - 1, self._clock.wall_s())
+            plan = self._judge(kept[1], kept[0] - 1)
             if isinstance(plan, Plan):
+                self._issued_wall_s = plan.issued_wall_s
                 self._on_plan(plan)
                 log.info("cloud_plan_restored", revision=plan.revision)
         self._stopping = False
@@ -222,16 +226,34 @@ class CloudSession:
         """Judge one plan; the answer. The same plan again (a retained copy after a reconnect) is acknowledged again."""
         wall_s = self._clock.wall_s()
         again = payload == self._kept[1]
-        verdict = receive_plan(payload, self._site, self._kept[0] - 1 if again else self._kept[0], wall_s)
+        verdict = self._judge(payload, self._kept[0] - 1 if again else self._kept[0])
         if isinstance(verdict, Refusal):
             log.warning("cloud_plan_refused", reason=verdict.reason, text=verdict.text, revision=verdict.revision)
         else:
-            self._kept = (verdict.revision, payload)
+            self._kept, self._issued_wall_s = (verdict.revision, payload), verdict.issued_wall_s
             if self._outbox is not None and not again:
                 self._outbox.keep_plan(verdict.revision, payload)
             self._on_plan(verdict)
             log.info("cloud_plan_taken", revision=verdict.revision, again=again)
         return ack_json(verdict, wall_s)
+
+    def _judge(self, payload: bytes, last_revision: int) -> Plan | Refusal:
+        """The plan in ``payload``, once its signature was checked where the site asks for one."""
+        if len(payload) > MAX_PAYLOAD_BYTES + SIGNED_MORE:
+            return Refusal("too_large", f"{len(payload)} bytes, allowed are {MAX_PAYLOAD_BYTES}")
+        try:
+            document = self._keys.open(payload) if self._keys is not None else payload
+        except BadSignature as fault:
+            return Refusal(fault.reason, str(fault)[:MAX_TEXT])
+        wall_s = self._clock.wall_s()
+        return receive_plan(document, self._site, last_revision, wall_s, last_issued_wall_s=self._issued_wall_s)
+
+    def reset_revision(self) -> int:
+        """Forget the newest revision, so that the next plan is taken whatever its number; the revision that was forgotten."""
+        forgotten, self._kept, self._issued_wall_s = self._kept[0], (-1, b""), 0.0
+        if self._outbox is not None:
+            self._outbox.keep_plan(-1, b"")
+        return forgotten
 
     async def _send(self, client: CheckedClient) -> None:
         """Events first, one after the other, each until it is acknowledged; then the newest telemetry."""

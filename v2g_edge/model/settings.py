@@ -108,6 +108,7 @@ class CloudSettings(Struct, frozen=True):
     topic_prefix: str = "v2g-edge"
     site_id: str = ""
     telemetry_s: float = 10.0
+    plan_keys_file: str = ""
 
 
 class HostSettings(Struct, frozen=True):

@@ -9,10 +9,14 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import aiomqtt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
 
+from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cloud.inbox import PlanMessage, Refusal, parse_plan, receive_plan
 from v2g_edge.cloud.session import tls_context
+from v2g_edge.cloud.signed import sign
 from v2g_edge.cloud.topics import topics_of
 from v2g_edge.config.load import load
 from v2g_edge.config.problems import ConfigError
@@ -31,10 +35,22 @@ def add_verbs(verbs: Any) -> None:
     publish = verbs.add_parser("publish", help="validate a plan file, publish it, wait for the daemon's verdict")
     publish.add_argument("--username", help="instead of the site file's: the depot's own user may not be allowed to publish")
     publish.add_argument("--password-file", type=Path, metavar="PATH", help="password of that user")
+    publish.add_argument("--key", type=Path, metavar="PATH", help="sign it with this private key (JWK, Ed25519, with its kid)")
+    reset = verbs.add_parser("reset", help="forget the newest plan's revision: the next plan is taken whatever its number")
+    reset.add_argument("--why", default="", help="the reason, for the log")
+    add_socket(reset)
+    reset.set_defaults(run=run_reset)
     for verb, run in ((validate, run_validate), (publish, run_publish)):
         verb.add_argument("file", type=Path, help="a plan in JSON, see docs/cloud.md")
         verb.add_argument("--config", type=Path, default=SITE_FILE, metavar="PATH", help=f"the site file (default {SITE_FILE})")
         verb.set_defaults(run=run)
+
+
+def run_reset(arguments: argparse.Namespace) -> int:
+    """Have the daemon forget the newest revision."""
+    answer = ask(arguments.socket, "cloud", {"reset_revision": True, "why": arguments.why})
+    print(f"revision {answer['forgotten']} is forgotten; the cloud's next plan is taken whatever its number")
+    return DONE
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
@@ -51,6 +67,8 @@ def run_publish(arguments: argparse.Namespace) -> int:
     cloud = settings.cloud
     if not cloud.host:
         raise CommandError(f"{arguments.config}: there is no [cloud] table, so nowhere to publish to", BAD_INPUT)
+    if arguments.key is not None:
+        payload = _signed(payload, arguments.key, cloud.site_id or settings.site.name)
     username, secret = arguments.username or cloud.username, arguments.password_file or cloud.password_file
     try:
         password = Path(secret).read_text(encoding="utf-8").strip() if secret else ""
@@ -122,3 +140,12 @@ def _judged(arguments: argparse.Namespace) -> tuple[Settings, bytes, PlanMessage
             raise CommandError(f"{arguments.file}: refused: {refusal.reason}: {refusal.text}", BAD_INPUT)
     assert isinstance(message, PlanMessage)  # noqa: S101 - the loop above has ended every other case
     return settings, payload, message
+
+
+def _signed(payload: bytes, path: Path, audience: str) -> bytes:
+    try:
+        key = OKPKey.import_key(json.loads(path.read_text(encoding="utf-8")))
+        kid = str(key.as_dict(private=False)["kid"])
+        return sign(payload, key, kid, audience)
+    except (OSError, ValueError, KeyError, JoseError) as fault:
+        raise CommandError(f"{path}: not a private Ed25519 key as JWK with a kid: {fault}", BAD_INPUT) from fault
