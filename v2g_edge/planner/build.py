@@ -13,6 +13,7 @@ from v2g_edge.model.site import CurvePoint, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.exchange import Demand, Held
 from v2g_edge.planner.problem import FAR_KWH, Depth, Floats, Pack, Peak, Problem, Reserve, Taper
+from v2g_edge.planner.proof import least_kwh
 from v2g_edge.planner.slots import TimeGrid, charge_limits, export_limits, grid_of
 from v2g_edge.planner.stay import LEAST_SHARE, MARGIN_S, NOTHING, TIME_SLACK, Past, Stay, stays_of
 
@@ -150,7 +151,14 @@ def _pack(stay: Stay, feeder: int, grid: TimeGrid, settings: PriceSettings) -> P
         min_charge_kw=stay.evse.min_charge_w / 1e3,
         min_discharge_kw=stay.evse.min_discharge_w / 1e3,
         full_kwh=max(100.0 * per_pct, now),
+        proof_kwh=_proof(stay, grid) if stay.may_export else None,
     )
+
+
+def _proof(stay: Stay, grid: TimeGrid) -> Floats:
+    departs_s = stay.deadline_s + MARGIN_S
+    evse = stay.evse
+    return least_kwh(grid.edges, departs_s, stay.goal_pct, stay.curve, stay.full_w, evse.efficiency, stay.capacity_wh)
 
 
 def _at_once(stay: Stay, feeder: int, grid: TimeGrid, now: float, goal: float) -> Pack:

@@ -13,6 +13,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner import highs
 from v2g_edge.planner.build import NO_OUTLOOK, Outlook, problem_of
 from v2g_edge.planner.problem import Floats, Problem, Shortfall, Solution, settled
+from v2g_edge.planner.proof import without_refused
 from v2g_edge.planner.report import Report, money_of, prices_of, ready_of
 from v2g_edge.planner.rounding import Rounded, rounded
 from v2g_edge.planner.stay import NOTHING, Past
@@ -20,6 +21,10 @@ from v2g_edge.planner.stay import NOTHING, Past
 FEEDER_SHARES: Final = (0.8, 1.0)
 """Departures are planned into four fifths of each feeder, as in the plain rule; into all of it where that is not enough, or where
 a vehicle is to take all it can."""
+
+
+ROUNDS: Final = 4
+"""How often refused exports are taken out: each round moves them to earlier slots, where the proof has more time."""
 
 
 def plan_day(
@@ -40,7 +45,7 @@ def plan_day(
     for share in FEEDER_SHARES:
         problem, _, grid = problem_of(site, snapshot, prices, settings, wall_s, pasts, outlook, share=share)
         calm, missed = settled(problem)
-        solution = highs.solve(calm, limit_s=limit_s)
+        calm, solution = _provable(calm, limit_s)
         names = {pack.name for pack in calm.packs}
         late = any(name in names for name, _ in solution.short_kwh)
         if not late and not any(pack.hurry for pack in calm.packs):
@@ -49,6 +54,18 @@ def plan_day(
         calm = _softened(calm, solution)
     done = rounded(calm, solution.charge_kw, solution.discharge_kw)
     return _plan(calm, done, grid.edges, wall_s), _report(calm, solution, done, missed, grid.edges, wall_s, snapshot)
+
+
+def _provable(problem: Problem, limit_s: float) -> tuple[Problem, Solution]:
+    """Solve without the exports that the proof of departures would refuse; those of the last round are dropped as they stand."""
+    for _ in range(ROUNDS):
+        solution = highs.solve(problem, limit_s=limit_s)
+        better = without_refused(problem, rounded(problem, solution.charge_kw, solution.discharge_kw))
+        if better is None:
+            return problem, solution
+        problem = better
+    most = np.array([pack.discharge_kw for pack in problem.packs])
+    return problem, replace(solution, discharge_kw=np.minimum(solution.discharge_kw, most))
 
 
 def _softened(problem: Problem, solution: Solution) -> Problem:

@@ -47,6 +47,7 @@ class Pack:
     ``deadline``: the slot at whose end the departure's energy must be there, −1 without one. ``full_kwh``: what the battery can
     hold, where ``ceiling_kwh`` says what it should. ``wanted_kwh``: what the
     departure asks, where that is more than the floor. ``hurry``: it should take all it can, from now on.
+    ``proof_kwh``: the energy at the slot's end above which the proof of departures admits discharging in it (``proof``).
     """
 
     name: str
@@ -71,6 +72,7 @@ class Pack:
     full_kwh: float = FAR_KWH
     wanted_kwh: float = 0.0
     hurry: bool = False
+    proof_kwh: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
