@@ -16,7 +16,12 @@ FOLDER = Path("systemd")
 UNITS = sorted(FOLDER.glob("*.service"))
 PROGRAM = "/opt/v2g-edge/bin/v2g-edge"
 PYTHON = "/opt/v2g-edge/bin/python3"
-EXPOSURE_MAX = {"v2g-edge.service": 15, "v2g-edge-failsafe.service": 15, "v2g-edge-clock.service": 10}
+EXPOSURE_MAX = {
+    "v2g-edge.service": 15,
+    "v2g-edge-failsafe.service": 15,
+    "v2g-edge-clock.service": 10,
+    "v2g-edge-console.service": 15,
+}
 """Tenths of systemd's exposure level, 0 (closed) to 100 (open), that a unit may have."""
 
 

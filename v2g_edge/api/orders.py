@@ -15,7 +15,10 @@ log = structlog.get_logger()
 
 
 class OrdersApi:
-    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"). ``wake`` brings the next tick forward."""
+    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"); ``by`` and ``why`` go into the log.
+
+    ``wake`` brings the next tick forward.
+    """
 
     def __init__(self, state: DepotState, file: OperatorFile, wake: Callable[[], None]) -> None:
         self._state = state
@@ -24,9 +27,9 @@ class OrdersApi:
 
     async def operate(self, params: dict[str, Any]) -> dict[str, Any]:
         """Act on the orders at the next tick, and keep them."""
-        allowed = {"stop": bool, "export_hold": bool, "acknowledge": str}
+        allowed = {"stop": bool, "export_hold": bool, "acknowledge": str, "by": str, "why": str}
         wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
-        if wrong or not params:
+        if wrong or not params.keys() - {"by", "why"}:
             raise BadRequestError(f"operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found {params!r}")
         latch = params.get("acknowledge")
         if latch:

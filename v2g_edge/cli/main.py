@@ -47,6 +47,8 @@ COMMANDS: Final[dict[str, str]] = {
     "modbus": "v2g_edge.cli.devices.modbus",
     "commission": "v2g_edge.cli.site.commission",
     "pki": "v2g_edge.cli.site.pki",
+    "console": "v2g_edge.cli.site.console",
+    "console-code": "v2g_edge.cli.site.console",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 

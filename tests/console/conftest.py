@@ -1,0 +1,168 @@
+"""A real console before a real control socket; the daemon behind it answers with samples."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from v2g_edge.console.server import Console, Options
+from v2g_edge.host.clock import SystemClock
+from v2g_edge.host.control import BadRequestError, ControlSocket
+
+NIGHT: dict[str, Any] = json.loads(Path("tests/cli/samples/night.json").read_text(encoding="utf-8"))
+PASSWORD = "a depot at night"
+PEOPLE = {"vera": "viewer", "otto": "operator", "erna": "engineer"}
+
+
+class Clock(SystemClock):
+    """The machine's clock, moved forward by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead_s = 0.0
+        self.stands_at_s: float | None = None
+
+    def now_s(self) -> float:
+        """Moved, or standing."""
+        return super().now_s() + self.ahead_s if self.stands_at_s is None else self.stands_at_s
+
+    def wall_s(self) -> float:
+        """Moved as well."""
+        return super().wall_s() + self.ahead_s
+
+
+class FakeDaemon:
+    """Answers as the daemon does, and keeps what was ordered."""
+
+    def __init__(self, socket: Path) -> None:
+        self.status: dict[str, Any] = json.loads(json.dumps(NIGHT))
+        self.orders: list[dict[str, Any]] = []
+        self._control = ControlSocket(
+            str(socket),
+            {
+                "status": self._status,
+                "operate": self._operate,
+                "why": self._why,
+                "events": self._events,
+                "plan": self._plan,
+                "ocpp": self._ocpp,
+                "capacity": self._health,
+                "health": self._health,
+            },
+        )
+        self.start, self.stop = self._control.start, self._control.stop
+
+    async def _status(self, _params: dict[str, Any]) -> dict[str, Any]:
+        self.status["seq"] += 1
+        return self.status
+
+    async def _operate(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("acknowledge"):
+            raise BadRequestError(f"{params['acknowledge']!r} does not act; there act: none")
+        self.orders.append(params)
+        self.status["operator"].update({key: params[key] for key in ("stop", "export_hold") if key in params})
+        return {**self.status["operator"], "not_kept": ""}
+
+    async def _why(self, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["subject"]
+        if name not in {evse["id"] for evse in NIGHT["evses"]}:
+            raise BadRequestError(f"{name!r} is no outlet, vehicle, station or feeder")
+        limits = [{"rule": "wish", "binds": True, "min_w": 0.0, "max_w": 75_000.0, "source": "nothing limits the wish"}]
+        outlet = {"evse": name, "wish_w": 0.0, "permit_w": 0.0, "reason": "waits for 01:04", "limits": limits}
+        answer = ["It waits for 01:04, when energy costs 0.08."]
+        return {
+            "name": name,
+            "asked": name,
+            "wall_s": NIGHT["wall_s"],
+            "timezone": "Europe/Amsterdam",
+            "answer": answer,
+            "outlets": [outlet],
+        }
+
+    async def _events(self, _params: dict[str, Any]) -> dict[str, Any]:
+        event = {"kind": "charger_silent", "severity": "warning", "subject": "E03", "text": "not heard", "data": []}
+        return {"events": [{**event, "wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]}
+
+    async def _plan(self, _params: dict[str, Any]) -> dict[str, Any]:
+        edges = [NIGHT["wall_s"] + 900.0 * slot for slot in range(9)]
+        powers = {"site_kw": [float(slot * 10) - 20.0 for slot in range(8)], "base_kw": [5.0] * 8}
+        prices = {"buy": [0.1 + 0.02 * slot for slot in range(8)], "sell": [0.05] * 8}
+        money = {"energy": 12.5, "export": -3.0, "wear": 0.4, "peaks": 0.0}
+        report = {"solver": "highs-ipm", "made_wall_s": NIGHT["wall_s"], "money": money, "vehicles": [], "edges": edges}
+        return {"plan": {**NIGHT["plan"], "slots": []}, "report": {**report, **powers, **prices, "warnings": [], "why": ""}}
+
+    async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
+        return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}
+
+    async def _health(self, _params: dict[str, Any]) -> dict[str, Any]:
+        return {"ready": True}
+
+
+@dataclass
+class Place:
+    """The console, its daemon, and clients of it."""
+
+    console: Console
+    daemon: FakeDaemon
+    clock: Clock
+    url: str
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def client(self) -> httpx.AsyncClient:
+        """A browser that has no session yet."""
+        client = httpx.AsyncClient(base_url=self.url, timeout=30.0, trust_env=False)
+        self._clients.append(client)
+        return client
+
+    async def as_(self, name: str) -> httpx.AsyncClient:
+        """A browser in which ``name`` is logged in."""
+        client = self.client()
+        answer = await client.post("/api/login", json={"name": name, "password": PASSWORD})
+        assert answer.status_code == 204, answer.text
+        client.headers["x-csrf-token"] = (await client.get("/api/session")).json()["csrf"]
+        return client
+
+    async def close(self) -> None:
+        """Close all browsers."""
+        for client in self._clients:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def serving(folder: Path, *, people: bool = True, read_s: float = 10.0) -> AsyncIterator[Place]:
+    """A console on a free port, its accounts made."""
+    daemon, clock = FakeDaemon(folder / "control.sock"), Clock()
+    await daemon.start()
+    console = Console(Options("127.0.0.1", 0, str(folder / "control.sock"), folder / "state", read_s=read_s), clock)
+    for name, role in PEOPLE.items() if people else ():
+        await console.accounts.add(name, role, PASSWORD)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(console.run())
+    place = Place(console, daemon, clock, f"http://127.0.0.1:{console.port}")
+    try:
+        await until(lambda: console.is_up)
+        yield place
+    finally:
+        await place.close()
+        console.stop()
+        await task
+        await daemon.stop()
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A console with one account of each role."""
+    async with serving(tmp_path) as found:
+        yield found
+
+
+async def until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
+    """Wait for it, on a busy machine too."""
+    async with asyncio.timeout(patience_s):
+        while not holds():  # noqa: ASYNC110 - it is not ours to signal
+            await asyncio.sleep(0.01)

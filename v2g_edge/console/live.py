@@ -1,0 +1,90 @@
+"""Live pictures for browsers: one question a second to the daemon, however many browsers look, encoded once."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+import msgspec
+
+from v2g_edge import tasks
+from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
+
+EVERY_S: Final = 1.0
+QUEUE: Final = 2
+"""Pictures that wait for a slow browser; the oldest is dropped, because only the newest counts."""
+BROWSERS_MAX: Final = 64
+QUIET_S: Final = 15.0
+"""A comment this often keeps proxies from closing a stream in which nothing changes."""
+
+
+class Hub:
+    """Asks while a browser looks, and hands each picture to every stream."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._queues: set[asyncio.Queue[bytes]] = set()
+        self._looked_at = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._last = b""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further browser can be served."""
+        return len(self._queues) >= BROWSERS_MAX
+
+    @property
+    def browsers(self) -> int:
+        """Streams that are open."""
+        return len(self._queues)
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Server-sent events: ``status`` with the daemon's answer, or ``down`` with the reason."""
+        queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+        self._queues.add(queue)
+        self._looked_at.set()
+        if self._task is None:
+            self._task = tasks.keep("console live", self._ask_on)
+        try:
+            yield b"retry: 2000\n\n"
+            if self._last:
+                yield self._last
+            while True:
+                try:
+                    async with asyncio.timeout(QUIET_S):
+                        picture = await queue.get()
+                except TimeoutError:
+                    picture = b": still here\n\n"
+                yield picture
+        finally:
+            self._queues.discard(queue)
+            if not self._queues:
+                self._looked_at.clear()
+                self._last = b""  # the next browser may come in an hour
+
+    async def stop(self) -> None:
+        """End the questions."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _ask_on(self) -> None:
+        while True:
+            await self._looked_at.wait()
+            picture = await self._picture()
+            self._last = picture if self._queues else b""
+            for queue in self._queues:
+                if queue.full():
+                    queue.get_nowait()
+                queue.put_nowait(picture)
+            await asyncio.sleep(EVERY_S)
+
+    async def _picture(self) -> bytes:
+        try:
+            status = await self._daemon.ask("status")
+        except (DaemonDown, DaemonRefuses) as fault:
+            return _event("down", {"text": str(fault)})
+        return _event("status", status)
+
+
+def _event(name: str, body: dict[str, Any]) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(body) + b"\n\n"

@@ -1,0 +1,123 @@
+"""The console as a server: uvicorn, with what it needs to cut a browser that never reads."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from v2g_edge.console.accounts import Accounts
+from v2g_edge.console.daemon import Daemon
+from v2g_edge.console.guard import READ_S, TRANSPORT, App, Receive, Scope, Send
+from v2g_edge.console.live import Hub
+from v2g_edge.console.web import make_app
+from v2g_edge.model.ports import ClockPort
+
+CONNECTIONS_MAX: Final = 256
+"""Beyond, uvicorn answers 503: 64 browsers with a stream each, and what they load."""
+STOP_S: Final = 2
+"""Open streams would hold a stop for ever."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the console listens, what it asks, and where it keeps its accounts. ``tls``: certificate chain and key."""
+
+    host: str
+    port: int
+    socket: str
+    state: Path
+    tls: tuple[Path, Path] | None = None
+    read_s: float = READ_S
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+
+class Protocol(H11Protocol):
+    """Puts the connection into each request's scope (uvicorn itself does not)."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection."""
+        super().connection_made(transport)
+        self.app = _with_transport(self.app, transport)
+
+
+class Console:
+    """One running console. ``run`` serves until it is cancelled or gets a signal; ``port`` is known once it has started."""
+
+    def __init__(self, options: Options, clock: ClockPort) -> None:
+        daemon = Daemon(options.socket)
+        self._options = options
+        self.accounts = Accounts(options.state)
+        self.hub = Hub(daemon)
+        app = make_app(self.accounts, self.hub, daemon, clock, tls=options.tls is not None, read_s=options.read_s)
+        tls: dict[str, Any] = {}
+        if options.tls is not None:
+            tls = {"ssl_certfile": options.tls[0], "ssl_keyfile": options.tls[1], "ssl_context_factory": _modern}
+        config = uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_graceful_shutdown=STOP_S,
+            **tls,
+        )
+        self._server = uvicorn.Server(config)
+        self._listening = _listen(options.host, options.port)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listening.getsockname()[1])
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it serves."""
+        return bool(self._server.started)
+
+    async def run(self) -> None:
+        """Serve."""
+        await self._server.serve(sockets=[self._listening])
+
+    def stop(self) -> None:
+        """Let ``run`` end."""
+        self._server.should_exit = True
+
+
+def _modern(_config: uvicorn.Config, default: Any) -> ssl.SSLContext:
+    context: ssl.SSLContext = default()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _with_transport(app: Any, transport: asyncio.Transport) -> App:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[TRANSPORT] = transport
+        await app(scope, receive, send)
+
+    return serve
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before anything else, so that a taken port is an error at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
