@@ -325,9 +325,9 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "topic_prefix": Key("First part of every topic.", pattern=LINE),
         "site_id": optional('Second part of every topic; "": the name of the depot.'),
         "telemetry_s": seconds("How often telemetry is sent.", 0.5, 3_600.0),
+        "plan_keys_file": optional('Key set (JWKS) of those who may sign plans; "": plans need no signature.'),
     },
     HostSettings: {
-        "plan_keys_file": optional('Key set (JWKS) of those who may sign plans; "": plans need no signature.'),
         "state_dir": Key("Folder of the journal and of everything that must survive a restart.", pattern=LINE),
         "socket": Key(
             'Control socket, 100 characters at most (sun_path has 108); "": none.',
