@@ -1,4 +1,4 @@
-"""``python -m sim run|demo|serve|soak``: play a scenario and report. ``--help`` of each command says the rest."""
+"""``python -m sim run|demo|serve|soak|rehearse``: play a scenario and report. ``--help`` of each command says the rest."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from sim.runners.demo import SCALE, run_demo
+from sim.runners.rehearse import rehearse
 from sim.runners.report import as_text, kept
 from sim.runners.runner import run_scenario
 from sim.runners.serve import serve
@@ -17,6 +18,7 @@ from sim.scenarios.night import night
 from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev
 from sim.virtual.clock import LoopClock, unstamp
+from v2g_edge.config import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         code: int = args.do(args)
-    except (BadScenario, ValueError, OSError) as fault:
+    except (BadScenario, ConfigError, ValueError, OSError) as fault:
         print(f"sim: {fault}", file=sys.stderr)
         return 2
     return code
@@ -60,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--jobs", type=int, default=0, help="processes at once (default: one a core)")
     many.add_argument("--out", type=Path, default=Path("soak"), help="folder of the report and of failing scenarios")
     many.set_defaults(do=lambda args: soak(args.seeds, args.pure, args.hours, args.chargers, args.jobs, args.out, args.first))
+    trial = commands.add_parser("rehearse", help="a calm night and a tour of faults for a site file, as a report with pictures")
+    trial.add_argument("--site", type=Path, required=True, help="the site file")
+    trial.add_argument("--out", type=Path, default=Path("rehearsal"), help="folder of report.md and report.html")
+    trial.add_argument("--seed", type=int, default=7, help="seed of arrivals and charges (default: %(default)s)")
+    trial.set_defaults(do=lambda args: rehearse(args.site, args.out, args.seed))
     alone = commands.add_parser("serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere")
     alone.add_argument("--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)")
     alone.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")

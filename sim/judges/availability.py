@@ -45,9 +45,9 @@ class Figures(Struct):
 class Availability:
     """Give ``look`` to ``Depot.watchers`` and ``hear`` what the controller says; tell of arrivals and departures."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, effects: Effects | None = None) -> None:
         self.figures = Figures()
-        self._effects = Effects(scenario)
+        self._effects = effects or Effects(scenario)
         self._visits: dict[str, tuple[Visit, float]] = {}
         self._told: Told | None = None
         self._parents = {feeder.id: feeder.parent for feeder in scenario.site.feeders}

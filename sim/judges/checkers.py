@@ -142,10 +142,10 @@ class Checkers:
     ``heard_wall_s`` tells when a charger last heard its controller; None: never, so that it cannot have lost it.
     """
 
-    def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
+    def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None], effects: Effects | None = None) -> None:
         self.book = Book()
         self._stays: dict[str, Stay] = {}
-        self._effects = effects = Effects(scenario)
+        self._effects = effects = effects or Effects(scenario)
         self._onsets = {evse.id: effects.onsets_wall_s(evse.id) for evse in scenario.site.evses}
         self._past: list[tuple[Stay, float, float]] = []
         self._settled: list[Departure] = []
@@ -259,7 +259,10 @@ class Checkers:
         self._look_at_pack(evse, kind, battery, power_w, wall_s)
         heard_wall_s = self._heard_wall_s(evse.id)
         alone = heard_wall_s is not None and wall_s - heard_wall_s > self._scenario.site.safety.lease_s + LEASE_RAMP_S
-        astray = alone and not -FLOW_W <= power_w <= evse.fallback_w + FLOW_W
+        # A charger that takes more than it is told does so at its default, too.
+        astray = (
+            alone and not self._effects.takes_its_rating(evse.id, wall_s) and not -FLOW_W <= power_w <= evse.fallback_w + FLOW_W
+        )
         self.book.note("lease", evse.id, wall_s, astray, 0.0, power_w, evse.fallback_w, "W")
 
     def _look_at_pack(self, evse: Evse, kind: VehicleType, battery: Battery, power_w: float, wall_s: float) -> None:

@@ -57,11 +57,18 @@ class Effects:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         self._stations = {outlet.evse: station.identity for station in scenario.stations for outlet in station.outlets}
-        self._faults = scenario.faults
+        self._faults = list(scenario.faults)
         self._own: dict[str, list[Fault]] = {
             evse.id: [f for f in scenario.faults if f.target in {self._stations.get(evse.id, ""), EVERYBODY, evse.id}]
             for evse in scenario.site.evses
         }
+
+    def add(self, fault: Fault) -> None:
+        """One more fault, of a run that is made up as it goes."""
+        self._faults.append(fault)
+        for evse, mine in self._own.items():
+            if fault.target in {self._stations.get(evse, ""), EVERYBODY, evse}:
+                mine.append(fault)
 
     def most_w(self, evse: str, rating_w: float, fallback_w: float, wall_s: float) -> float:
         """What the outlet could be owed."""

@@ -59,10 +59,10 @@ JUDGED: Final = frozenset(SITE_CAUSES) | OF_AN_OUTLET
 class Overseer:
     """Give ``look`` to ``Depot.watchers``, let it ``hear`` each tick, ``finish`` at the end. What it finds goes to ``book``."""
 
-    def __init__(self, scenario: Scenario, book: Book) -> None:
+    def __init__(self, scenario: Scenario, book: Book, effects: Effects | None = None) -> None:
         self._scenario = scenario
         self._book = book
-        self._effects = Effects(scenario)
+        self._effects = effects or Effects(scenario)
         self._told: Told | None = None
         self._since_wall_s = scenario.start_wall_s
         self._permits: dict[str, deque[tuple[float, float, float, bool]]] = {evse.id: deque() for evse in scenario.site.evses}

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from sim.judges.availability import Availability
 from sim.judges.checkers import Checkers, Departure, Violation
+from sim.judges.effects import Effects
 from sim.judges.overseer import Overseer
 from sim.judges.rights import Rights
 from sim.judges.told import Told
+from sim.scenarios.fault import Fault
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
@@ -20,10 +22,15 @@ class Panel:
     """
 
     def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
-        self.checkers = Checkers(scenario, heard_wall_s)
-        self.overseer = Overseer(scenario, self.checkers.book)
-        self.availability = Availability(scenario)
-        self.rights = Rights(scenario, self.checkers.book)
+        self._effects = effects = Effects(scenario)
+        self.checkers = Checkers(scenario, heard_wall_s, effects)
+        self.overseer = Overseer(scenario, self.checkers.book, effects)
+        self.availability = Availability(scenario, effects)
+        self.rights = Rights(scenario, self.checkers.book, effects)
+
+    def add_fault(self, fault: Fault) -> None:
+        """One more fault, of a run that is made up as it goes."""
+        self._effects.add(fault)
 
     def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
         """A vehicle was plugged in."""

@@ -23,10 +23,10 @@ ACT_S: Final = 15.0
 class Rights:
     """Give ``look`` to ``Depot.watchers``. What it finds goes to ``book``."""
 
-    def __init__(self, scenario: Scenario, book: Book) -> None:
+    def __init__(self, scenario: Scenario, book: Book, effects: Effects | None = None) -> None:
         self._scenario = scenario
         self._book = book
-        self._effects = Effects(scenario)
+        self._effects = effects or Effects(scenario)
         self._may = {vehicle.id for vehicle in scenario.site.vehicles if vehicle.may_discharge}
         safety, blink_s = scenario.site.safety, 2.0 * scenario.tick_s
         self._blind_s = max(safety.meter_max_age_s, safety.contact_max_age_s) + ACT_S + blink_s

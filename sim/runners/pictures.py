@@ -19,6 +19,7 @@ from v2g_edge.model.snapshot import (
     MeterState,
     Operator,
     Snapshot,
+    TemperatureState,
     VehicleState,
 )
 
@@ -44,6 +45,9 @@ class Pictures:
         self._meter = MeterState()
         self._contact = ContactState()
         self._proven: set[str] = set()
+        self._root = next(feeder.id for feeder in site.feeders if not feeder.parent)
+        self._grid = {site.grid.meter}
+        self._under = {feeder.meter: feeder.id for feeder in site.feeders if feeder.meter}
 
     def take(
         self,
@@ -67,9 +71,9 @@ class Pictures:
             wall_s=wall_s + site.get("clock_step", 0.0),
             clock_synced="clock_unsynced" not in site,
             evses=tuple(self._evses[evse.id] for evse in self._site.evses),
-            meters=(self._meter,),
-            contacts=(self._contact,),
-            temperatures=(),
+            meters=tuple(self._meter if meter in self._grid else self._sub_meter(meter, now_s) for meter in self._site.meters),
+            contacts=tuple(self._contact for _ in self._site.contacts),
+            temperatures=tuple(TemperatureState(Link(True, True, now_s), Reading(20.0, now_s)) for _ in self._site.temperatures),
             operator=Operator(stop="operator_stop" in site, export_hold="operator_hold" in site),
             grid_samples=samples,
         )
@@ -129,7 +133,7 @@ class Pictures:
     def _look_at_meter(self, now_s: float, wall_s: float, site: Mapping[str, float]) -> tuple[GridSample, ...]:
         if site.keys() & OLD:
             return ()
-        link, root = Link(True, True, now_s), self._site.feeders[0].id
+        link, root = Link(True, True, now_s), self._root
         if site.keys() & NONSENSE:
             bad = Unknown("no number")
             self._meter = MeterState(link, bad, (bad, bad, bad), (bad, bad, bad), bad)
@@ -148,6 +152,13 @@ class Pictures:
             link, Reading(power_w, now_s), (third, third, third), (volts[0], volts[1], volts[2]), hz, *energy
         )
         return (GridSample(now_s, self._meter.phase_voltage_v, hz),)
+
+    def _sub_meter(self, meter: str, now_s: float) -> MeterState:
+        """A meter other than the grid's: always true."""
+        third = Reading(self._depot.feeder_w[self._under.get(meter, self._root)] / 3.0, now_s)
+        volts = Reading(self._site.grid.nominal_v, now_s)
+        power = Reading(3.0 * third.value, now_s)
+        return MeterState(Link(True, True, now_s), power, (third, third, third), (volts, volts, volts))
 
     def _read(self, now_s: float, last: MeterState, repeats: int) -> MeterState:
         """The last answer once more."""

@@ -117,6 +117,11 @@ class PureRun:
         depot.advance(wall_s + self.scenario.tick_s)
         return outcome
 
+    def inject_fault(self, fault: Fault) -> None:
+        """One more fault, of a run that is made up as it goes."""
+        self.scenario = replace(self.scenario, faults=(*self.scenario.faults, fault))
+        self.panel.add_fault(fault)
+
     @property
     def now_s(self) -> float:
         """Monotonic seconds; not 0 at the beginning."""
