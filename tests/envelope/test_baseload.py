@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.envelope.strategies import GONE, Scene, next_tick, permit, ready, with_evse, with_meter, with_site
+from tests.envelope.strategies import GONE, NOW_S, Scene, next_tick, permit, ready, with_evse, with_meter, with_site
 from tests.envelope.test_feeders import context
-from v2g_edge.envelope.baseload import HOLD_S, SETTLE_S, hold_bases, live_bases
+from v2g_edge.envelope.baseload import CALM_S, HOLD_S, SETTLE_S, calming, hold_bases, live_bases
+from v2g_edge.envelope.feeders import over_limit
 from v2g_edge.envelope.permits import Decision
 from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.site import Feeder
+from v2g_edge.model.site import CurrentLimit, Feeder
 
 MAIN = 1
 """The root's place in the tree: feeders stand leaves first."""
@@ -189,3 +190,43 @@ def test_d14_generation_gets_no_credit() -> None:
         scene, decisions = neighbour(-60_000.0, 30, scene._replace(memory=replace(scene.memory, bases=bases)))
     assert decisions[-1].memory.live_w[1] == 0.0
     assert sum(given.power_w for given in decisions[-1].permits) <= 98_000.0 + 1.0
+
+
+def over(scene: Scene) -> frozenset[int]:
+    return over_limit(context(scene))
+
+
+def test_d23_a_feeder_is_over_where_its_meter_shows_more_than_a_limit_either_way_or_on_a_phase() -> None:
+    scene = ready(2, 0.0)
+    assert over(scene) == frozenset()
+    assert over(with_meter(scene, "hall-meter", power_w=Reading(98_001.0, NOW_S))) == {0}, "its limit less the margin"
+    assert over(with_meter(scene, "hall-meter", power_w=Reading(-98_001.0, NOW_S))) == {0}
+    assert over(with_meter(scene, "hall-meter", power_w=Reading(98_000.0, NOW_S))) == frozenset()
+    assert over(with_meter(scene, "hall-meter", power_w=GONE)) == frozenset(), "a silent meter has its own row"
+    hall, main = scene.site.feeders
+    narrow = with_site(scene, feeders=(replace(hall, current=CurrentLimit(50.0, 50.0, 1e12)), main))
+    one_phase = (Reading(11_500.0, NOW_S), Reading(0.0, NOW_S), Reading(0.0, NOW_S))
+    assert over(with_meter(narrow, "hall-meter", phase_power_w=one_phase)) == {0}
+
+
+@pytest.mark.parametrize(("age_s", "calm"), [(0.0, True), (CALM_S - 0.1, True), (CALM_S, False), (-0.1, False)])
+def test_d23_after_an_excess_a_feeder_stays_calm_until_a_sample_counts(age_s: float, calm: bool) -> None:
+    scene = ready(2, 0.0)
+    bases = tuple(BaseMemory(0.0, 0.0, over_s=NOW_S - age_s if place == 0 else -1e9) for place in range(2))
+    assert calming(context(scene), bases) == (frozenset({0}) if calm else frozenset())
+
+
+def test_d23_while_it_is_calm_nothing_is_raised_and_what_is_permitted_stays() -> None:
+    scene = ready(2, 20_000.0)
+    scene = scene._replace(wishes={evse: replace(wish, power_w=40_000.0) for evse, wish in scene.wishes.items()})
+    assert all(given.power_w > 20_000.0 for given in permit(scene).permits)
+    bases = (BaseMemory(0.0, NOW_S - 1.0, over_s=NOW_S - 1.0), BaseMemory(0.0, NOW_S - 1.0))
+    calm = scene._replace(memory=replace(scene.memory, bases=bases))
+    assert [given.power_w for given in permit(calm).permits] == [20_000.0, 20_000.0]
+    again = permit(calm).memory.bases[0]
+    assert again.over_s == NOW_S - 1.0, "it is over no more"
+
+
+def test_an_excess_is_remembered_when_it_was_last_seen() -> None:
+    scene = with_meter(ready(2, 20_000.0), "hall-meter", power_w=Reading(120_000.0, NOW_S))
+    assert [base.over_s == NOW_S for base in permit(scene).memory.bases] == [True, False]

@@ -3,10 +3,14 @@
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_evse, small_site
+from tests.envelope.strategies import NOW_S, next_tick, permit, ready, with_evse
 from v2g_edge.cycle import Cycle, Memory
+from v2g_edge.envelope.permits import TOLD_MOST, _told
+from v2g_edge.model.evidence import Told
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import SafetySettings
 from v2g_edge.model.snapshot import CommandState, Operator
+from v2g_edge.model.wish import Wish
 
 FALLBACK_W = 6_000.0
 
@@ -35,3 +39,47 @@ def test_under_a_lease_the_default_power_is_disobedience_and_so_is_more_than_it_
     assert disobedient(FALLBACK_W, lease_until_s=2_000.0)
     assert disobedient(FALLBACK_W + 2_000.0, lease_until_s=900.0)
     assert disobedient(-2_000.0, lease_until_s=900.0)
+
+
+def flapping(obeys: bool, seconds: int) -> set[str]:
+    """Permits go between 34 and 45 kW every other second or so; the charger is at each within a tick (``obeys``), or 8 kW above
+    it, and reports each 10 s.
+    """
+    scene, told_w, reported = ready(1, 45_000.0), 45_000.0, Reading(45_000.0, NOW_S)
+    for second in range(seconds):
+        wish_w = 45_000.0 if second // 3 % 2 else 34_000.0
+        decision = permit(scene._replace(wishes={"b1": Wish("b1", wish_w, 0.5, "test")}))
+        told_w = decision.permits[0].power_w
+        scene = next_tick(scene._replace(wishes={"b1": Wish("b1", wish_w, 0.5, "test")}), decision)
+        if second % 10 == 9:
+            reported = Reading(told_w + (0.0 if obeys else 8_000.0), scene.snapshot.now_s)
+        scene = with_evse(scene, power_w=reported)
+    return {latch.row for latch in permit(scene).memory.latches if latch.row == "disobedient" and latch.active}
+
+
+def test_d3_a_report_is_judged_by_the_permits_of_its_own_time() -> None:
+    assert flapping(obeys=True, seconds=300) == set()
+    assert flapping(obeys=False, seconds=300) == {"disobedient"}
+
+
+def test_d3_what_was_permitted_long_ago_excuses_nothing() -> None:
+    scene = ready(1, 40_000.0)
+    scene = next_tick(scene, permit(scene))
+    scene = scene._replace(wishes={"b1": Wish("b1", 0.0, 0.5, "test")})
+    seen = []
+    for _ in range(40):
+        scene = with_evse(next_tick(scene, permit(scene)), power_w=Reading(40_000.0, scene.snapshot.now_s + 1.0))
+        seen.append(any(latch.row == "disobedient" and latch.active for latch in permit(scene).memory.latches))
+    assert 20 <= seen.index(True) <= 30, "five seconds for it to follow, twenty of allowance"
+
+
+def test_d3_the_permits_that_are_kept_are_few_and_span_what_they_stand_for() -> None:
+    told: tuple[Told, ...] = ()
+    for second in range(200):
+        power_w = 45_000.0 if second % 2 else 34_000.0
+        told = _told(told, replace(permit(ready(1, 0.0)).permits[0], power_w=power_w), float(second))
+        assert len(told) <= TOLD_MOST
+    assert (told[0].least_w, told[0].most_w) == (34_000.0, 45_000.0)
+    for second in range(200, 400):
+        told = _told(told, replace(permit(ready(1, 0.0)).permits[0], power_w=34_000.0), float(second))
+    assert [(each.least_w, each.most_w) for each in told] == [(34_000.0, 34_000.0)]

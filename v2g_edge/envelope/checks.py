@@ -15,6 +15,8 @@ from v2g_edge.model.reading import NO_SAMPLE, Reading, Unknown, fresh_or, is_fre
 
 SOC_HYSTERESIS_PCT: Final = 2.0
 """A vehicle at the lower SoC edge exports again only this far above it, so that it does not chatter there."""
+FOLLOWS_S: Final = 5.0
+"""So long a permit counts beside the next one: writing, answering and ramping take seconds."""
 HEAT_HYSTERESIS_C: Final = 3.0
 """What was too hot must have cooled this far: sensors resolve 1 K, and packs warm by about 1 K a minute at full power."""
 
@@ -95,12 +97,26 @@ def _stopped(o: Outlet, what: str) -> str:
 
 def _disobeys(c: Context, o: Outlet, *, held: bool) -> str:
     # An unknown power never begins this and never ends it. Where the lease has run out, the default profile is what is obeyed.
-    tol_w, permit_w, droop_w = c.site.safety.obey_tolerance_w, o.memory.power_w, o.memory.droop_w
-    most_w = max(permit_w + droop_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
-    between = min(permit_w - droop_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w
+    # A report is judged by the permits of its own time: a charger that follows each within a tick and reports each 10 s obeys.
+    tol_w, (least_w, most_w) = c.site.safety.obey_tolerance_w, _in_force(o)
+    most_w = max(most_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
+    between = min(least_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w
     if o.state.follows and (between if o.metered else not held):
         return ""
-    return f"{o.power_w:.0f} W (0: unknown), permit {permit_w:.0f}±{droop_w:.0f} W, follows: {o.state.follows}"
+    return f"{o.power_w:.0f} W (0: unknown), permit {least_w:.0f} to {most_w:.0f} W, follows: {o.state.follows}"
+
+
+def _in_force(o: Outlet) -> tuple[float, float]:
+    """The span of the permits that were in force when the power was metered, with those of the moment before it."""
+    power, told = o.state.power_w, o.memory.told
+    last = (o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w)
+    if not isinstance(power, Reading) or not told:
+        return last
+    ends_s = [*(each.since_s for each in told[1:]), ANY_W]
+    spans = [
+        each for each, end_s in zip(told, ends_s, strict=True) if each.since_s <= power.at_s and end_s > power.at_s - FOLLOWS_S
+    ] or [told[0]]
+    return min(each.least_w for each in spans), max(each.most_w for each in spans)
 
 
 def _follows(c: Context, subject: str) -> bool:

@@ -70,6 +70,6 @@ def restarted(memory: EnvelopeMemory, site: Site, now_s: float) -> EnvelopeMemor
 
 def _carried(old: EvseMemory | None, evse: Evse, until_s: float) -> EvseMemory:
     if old is not None:
-        return replace(old, lease_until_s=until_s, soc_at_s=-ANY_W)
+        return replace(old, lease_until_s=until_s, soc_at_s=-ANY_W, told=())
     least_w = 0.0 if evse.discharge_by == "none" else -evse.max_discharge_w
     return EvseMemory(lease_until_s=until_s, most_w=evse.max_charge_w, least_w=least_w)

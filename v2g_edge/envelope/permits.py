@@ -18,7 +18,7 @@ from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
-from v2g_edge.model.evidence import EvseMemory
+from v2g_edge.model.evidence import EvseMemory, Told
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit
@@ -41,6 +41,12 @@ SHARED_RULES: Final = frozenset(
 """What concerns more than one outlet, or none."""
 PASSING_RULES: Final = SHARED_RULES | {"charger_silent", "charger_faulted", "quarantine", "sustained_load", "soc_not_reckoned"}
 """And what bounds an outlet for a while only: the proof looks hours ahead, and knows the mean that a cooling loop carries."""
+
+
+TOLD_S: Final = 60.0
+TOLD_MOST: Final = 16
+TOLD_STEP_W: Final = 100.0
+"""Permits kept to judge reports by: as old as a report may be, no more than flap once in four seconds, no smaller steps."""
 
 
 class Decision(NamedTuple):
@@ -238,7 +244,22 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         least_w=min(permit.least_w, least_w),
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
+        told=_told(old.told, permit, now_s),
     )
+
+
+def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, ...]:
+    """The permits of the last while, oldest first; where they are too many, the two oldest become one that spans both."""
+    last = told[-1] if told else None
+    if last is None or max(abs(last.least_w - permit.least_w), abs(last.most_w - permit.most_w)) > TOLD_STEP_W:
+        told = (*told, Told(now_s, permit.least_w, permit.most_w))
+    while len(told) > 1 and told[1].since_s < now_s - TOLD_S:
+        told = told[1:]
+    if len(told) > TOLD_MOST:
+        first, second = told[:2]
+        one = Told(first.since_s, min(first.least_w, second.least_w), max(first.most_w, second.most_w))
+        told = (one, *told[2:])
+    return told
 
 
 def _loose_w(o: Outlet) -> float:

@@ -5,12 +5,21 @@ from msgspec import Struct
 from v2g_edge.model.limits import ANY_W
 
 
+class Told(Struct, frozen=True, array_like=True, gc=False):
+    """From ``since_s`` on, until the next, the permit spanned ``least_w`` to ``most_w``."""
+
+    since_s: float
+    least_w: float
+    most_w: float
+
+
 class EvseMemory(Struct, frozen=True, gc=False):
     """One outlet. ``power_w`` ± ``droop_w`` is the last permit, its lease ends at ``lease_until_s``; 0 before the first.
 
     ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts until the charger
     has accepted a newer. ``heat_pct`` is the mean load over about ``safety.thermal_time_s``. ``shown_w`` ≥ 0 is the most that it
-    was seen to charge with since it was quarantined. ``loose_w`` is the power last metered while no session was known there.
+    was seen to charge with since it was quarantined. ``told``: the permits of the last minute or so, oldest first, to judge a
+    report by those of its own time. ``loose_w`` is the power last metered while no session was known there.
 
     Of the battery in ``session`` (see ``envelope.battery``): ``soc_pct`` is the last SoC told, sampled at ``soc_at_s``; ``in_wh``
     and ``out_wh`` the most that may have flowed since. ``event_pct`` is what the present discharge event has taken,
@@ -28,6 +37,7 @@ class EvseMemory(Struct, frozen=True, gc=False):
     droop_w: float = 0.0
     shown_w: float = 0.0
     loose_w: float = 0.0
+    told: tuple[Told, ...] = ()
     soc_pct: float | None = None
     soc_at_s: float = -ANY_W
     in_wh: float = 0.0
