@@ -108,3 +108,14 @@ def test_a_quarantine_never_exports_and_never_widens_the_permits_of_others(scene
 def test_the_wait_for_proof_doubles_and_stops_growing_at_half_an_hour() -> None:
     assert [proof_s(times) for times in (0, 1, 2, 3)] == [PROOF_S, PROOF_S, 2.0 * PROOF_S, 4.0 * PROOF_S]
     assert proof_s(7) == proof_s(1_000_000) == PROOF_MOST_S
+
+
+def test_a_quarantined_charger_that_only_its_contactor_can_stop_loses_it() -> None:
+    scene = depot()
+    first = replace(scene.site.evses[0], dead_man="contactor", contactor="k1")
+    scene = with_site(scene, evses=(first, *scene.site.evses[1:]))
+    latch = Latch("disobedient", "b1", True, 0.0, "a test", present=False, times=1)
+    held = scene._replace(memory=replace(scene.memory, latches=(latch,)))
+    assert permit(scene).dropped == ()
+    assert permit(held).dropped == ("k1",)
+    assert permit(with_evse(held, vehicle=None)).dropped == ("k1",), "also with nothing plugged in"
