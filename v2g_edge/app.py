@@ -17,6 +17,7 @@ from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
+from v2g_edge.api.standstill import StandstillApi
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.api.status import StatusApi
 from v2g_edge.api.tonight import TonightApi
@@ -118,7 +119,9 @@ class Daemon:
         await self.plans.start()
         await self._start_fleet()
         if self._orders.fault:
-            self._tell_not_kept("operator.json", f"{self._orders.fault} A stop is taken to stand: `v2g-edge release` ends it.")
+            self._tell_not_kept(
+                "operator.json", f"{self._orders.fault} A stop is taken to stand: `v2g-edge release stop` ends it."
+            )
         await self._keep_books()
         self._housekeeping = keep("housekeeping", self._keep_house)
         await self._monitor.start()
@@ -337,6 +340,7 @@ class Daemon:
             **self._tonight.handlers(),
             "events": status.events,
             "plan": status.plan,
+            "standstill": StandstillApi(self.state).standstill,
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
             "cloud": CloudApi(self._cloud).cloud,

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -30,11 +29,15 @@ def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, cap
         assert "►" in capsys.readouterr().out
         assert main(["why", "Z", *socket]) == 2
         assert "A, B" in capsys.readouterr().err
-        assert main(["stop", *socket]) == 0
-        assert capsys.readouterr().out == "standing orders: stop\n"
+        assert main(["stop", "--wait-s", "0.5", *socket]) == 1, "silent chargers are not proven to be at 0 W"
+        stopped = capsys.readouterr().out
+        assert stopped.startswith("standing orders: stop\n0 of 2 outlets are proven to be at 0 W; not proven:\n")
+        assert "A: silent: not connected" in stopped
         assert main(["hold", *socket]) == 0
         assert capsys.readouterr().out == "standing orders: stop, hold\n"
-        assert main(["release", *socket]) == 0
+        assert main(["release", "stop", "--by", "ana", "--why", "work is done", *socket]) == 0
+        assert capsys.readouterr().out == "standing orders: hold\n"
+        assert main(["release", "hold", *socket]) == 0
         assert capsys.readouterr().out == "standing orders: none\n"
         assert main(["clear", "nothing:site", *socket]) == 2
         assert "'nothing:site' does not act; there act: " in capsys.readouterr().err
@@ -101,15 +104,22 @@ def test_a_clock_that_makes_no_sense_is_refused(site: Path, options: list[str], 
     assert "clock" in (error := capsys.readouterr().err) or "time" in error
 
 
-def test_a_journal_that_is_no_journal_ends_the_daemon_with_a_reason(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 1; the file is named and left alone."""
+def test_outside_case_b5_a_journal_that_is_no_journal_is_set_aside_and_the_daemon_runs(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real process: an alarm names the file and where it is kept, and a new journal begins."""
     state = site.parent / "state"
     state.mkdir()
-    (state / "journal.db").write_bytes(b"not a database, but long enough to look at" * 100)
-    assert main(["run", "--config", str(site)]) == 1
-    assert "journal.db" in capsys.readouterr().err
-    with pytest.raises(sqlite3.DatabaseError), sqlite3.connect(state / "journal.db") as db:
-        db.execute("SELECT 1 FROM ticks")
+    other = b"not a database, but long enough to look at" * 100
+    (state / "journal.db").write_bytes(other)
+    with daemon(site) as process:
+        assert main(["events", "--socket", str(site.parent / "control.sock")]) == 0
+        told = capsys.readouterr().out
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert "journal.db.broken" in told
+    assert (state / "journal.db.broken").read_bytes() == other
+    assert main(["replay", str(state / "journal.db")]) == 0
 
 
 def test_the_daemon_does_not_carry_what_it_needs_once() -> None:

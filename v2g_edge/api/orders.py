@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from msgspec.structs import replace
@@ -12,6 +12,9 @@ from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
 
 log = structlog.get_logger()
+
+TEXT_MAX: Final = 200
+"""Characters of a name or reason that are kept."""
 
 
 class OrdersApi:
@@ -39,7 +42,11 @@ class OrdersApi:
             standing,
             stop=params.get("stop", standing.stop),
             export_hold=params.get("export_hold", standing.export_hold),
+            by=params.get("by", "")[:TEXT_MAX],
+            why=params.get("why", "")[:TEXT_MAX],
         )
+        if orders.stop and not standing.stop and self._state.tick is not None:
+            self._state.stopped_s = self._state.tick.snapshot.now_s
         # In force first, then on the disk: a full disk may cost the order its life after a restart, never its effect now.
         self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
         self._wake()

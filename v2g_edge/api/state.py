@@ -33,6 +33,7 @@ class DepotState:
     report: Report | None = None
     memory: Memory = field(default_factory=Memory)
     operator: Operator = field(default_factory=Operator)
+    stopped_s: float = 0.0
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 
     def last_tick(self) -> Tick:

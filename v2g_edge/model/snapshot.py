@@ -155,6 +155,7 @@ class Operator(Struct, frozen=True, gc=False):
     """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand.
 
     ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket. ``orders``: for tonight.
+    ``by`` and ``why``: who gave the last standing order, and the reason.
     """
 
     stop: bool = False
@@ -163,6 +164,8 @@ class Operator(Struct, frozen=True, gc=False):
     limits: tuple[CapacityLimit, ...] = ()
     signals: tuple[tuple[str, Signal], ...] = ()
     orders: tuple[Order, ...] = ()
+    by: str = ""
+    why: str = ""
 
 
 class Snapshot(Struct, frozen=True):

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("the site has no grid meter: there is nothing to measure with", BAD_INPUT)
     standing = orders_of(settings).load()
     if standing.stop:
-        raise CommandError("a stop stands, so nothing may move; `v2g-edge release` ends it at the daemon, when work is done")
+        raise CommandError("a stop stands, so nothing may move; `v2g-edge release stop` ends it at the daemon, when work is done")
     wanted = [evse for evse in known if evse in arguments.evse or not arguments.evse]
     if not arguments.yes:
         print(f"Chargers will move by ±{arguments.step_kw:g} kW: {', '.join(wanted)}. Vehicles must be plugged in.")
