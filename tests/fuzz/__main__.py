@@ -1,4 +1,5 @@
 """`make fuzz`: every target of this package, each in a process of its own. `python -m tests.fuzz ocpp 300` runs one for 300 s.
+`cost` is the hunt for the most expensive input (``_cost``).
 
 An input that breaks a promise is kept in ``build/fuzz``; it belongs into the target's seeds, with the repair.
 """
@@ -31,9 +32,13 @@ def main() -> int:
     words = sys.argv[1:]
     seconds = next((int(word) for word in words if word.isdigit()), SECONDS)
     FOUND.mkdir(parents=True, exist_ok=True)
-    for name in [word for word in words if not word.isdigit()] or found:
+    for name in [word for word in words if not word.isdigit()] or ["cost", *found]:
+        if name == "cost":
+            if code := subprocess.run([sys.executable, "-m", "tests.fuzz._cost", str(seconds)], check=False).returncode:
+                return code
+            continue
         if name not in found:
-            sys.stderr.write(f"no target {name!r}; there are {', '.join(found)}\n")
+            sys.stderr.write(f"no target {name!r}; there are cost, {', '.join(found)}\n")
             return 2
         with tempfile.TemporaryDirectory() as corpus:
             for number, seed in enumerate(importlib.import_module(f"tests.fuzz.{name}").seeds()):

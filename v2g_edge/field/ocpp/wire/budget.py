@@ -15,7 +15,7 @@ from websockets.typing import ExtensionParameter
 
 INFLATED_MAX: Final = 1 << 20
 """Octets that a compressed message may have once it is inflated. Stations send reports in parts of 8 to 64 KiB."""
-INFLATED_FREE: Final = 256 << 10
+INFLATED_FREE: Final = 128 << 10
 INFLATED_PER_OCTET: Final = 64
 """A compressed message may inflate to the first, and to so much more for each of its octets on the wire. Reports of stations
 compress 20 to 90 times at most where they repeat themselves; the format itself goes to 1,030."""

@@ -19,15 +19,18 @@ ELEMENTS: Final = {CALL: (4, 4), CALLRESULT: (3, 3), CALLERROR: (4, 5), CALLRESU
 FRAME_MAX: Final = 1 << 20
 """Bytes of one frame. The largest legal one seen is a SetChargingProfile of 3 × 1,024 periods, about 600 kB."""
 
-ELEMENTS_FREE: Final = 16 << 10
+ELEMENTS_FREE: Final = 8 << 10
 OCTETS_PER_ELEMENT: Final = 16
 """JSON values that a frame may hold: the first, and one for so many octets. Each takes 60 octets and 50 ns at least once
 it is read, and ``{}`` has two octets. Stations' messages have 18 octets a value; the densest legal one, a report of 1,024
-periods, has 9, and 10,000 values in all."""
+periods, has 9, and 9,300 values in all."""
 
 ID_MAX: Final = 36
 """Characters of a message id (both specifications); lenient stations get ``ID_LENIENT_MAX``."""
 ID_LENIENT_MAX: Final = 255
+
+NUMBER_MAX: Final = 64
+"""Characters of a number with a point or an exponent; a double has 17 digits."""
 
 UNREADABLE_ID: Final = "-1"
 """Stands for an id that cannot be read in a CALLERROR (OCPP 2.x Part 4, 4.2.3)."""
@@ -48,7 +51,15 @@ _HEAD: Final = re.compile(r'\s*\[\s*2\s*,\s*"([\x20\x21\x23-\x5b\x5d-\x7e]{1,36}
 """The id of a CALL that is not read further."""
 _HEAD_MAX: Final = 256
 
-_decoder = msgspec.json.Decoder()
+
+def read_float(text: str) -> float:
+    """A JSON number. The decoder's own way takes 20 µs for one like ``1e308``, 65 times as long as Python's."""
+    if len(text) > NUMBER_MAX:
+        raise ValueError(f"a number of {len(text)} characters; allowed are {NUMBER_MAX}")
+    return float(text)
+
+
+_decoder = msgspec.json.Decoder(float_hook=read_float)
 _encoder = msgspec.json.Encoder()
 
 
@@ -69,7 +80,7 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
     _check_elements(frame)
     try:
         parts = _decoder.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+    except (msgspec.DecodeError, ValueError, RecursionError) as fault:
         raise Unreadable("RpcFrameworkError", f"not JSON: {fault}") from fault
     if type(parts) is not list or len(parts) < 2:
         raise Unreadable("RpcFrameworkError", "not an array of at least two elements")

@@ -21,10 +21,11 @@ Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Valid
 PROBLEMS_MAX: Final = 8
 """Problems told of one message: enough to mend it, and a hostile one cannot fill a log line."""
 
-LISTED_VALUES_MAX: Final = 256
-LISTED_OCTETS_MAX: Final = 8 << 10
-"""Several problems are told of payloads up to this size only. The validator finds all of them before it gives the first, each
-with a copy of what it is about: 16 s and 2 GB for 170,000 values. Of larger payloads the first alone is asked for."""
+LISTED_MAX: Final = (256, 8 << 10)
+FIRST_MAX: Final = (2_048, 64 << 10)
+"""Values and octets of a payload of which several problems are told, and of one of which the first is. The validator finds all of
+them before it gives the first, each with a copy of what it is about (16 s and 2 GB for 170,000 values), and copies for one too.
+Of anything larger it is only told that it does not conform, which the validator knows in microseconds."""
 
 _FOLDER: Final[dict[Version, str]] = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
 """Below the package. Not imported: its modules make hundreds of classes, which held up the loop for a second on first use."""
@@ -84,12 +85,14 @@ def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[S
 
 
 def _listed(check: Validator, payload: Any) -> tuple[SchemaProblem, ...]:
-    if _room_left(payload, LISTED_VALUES_MAX, LISTED_OCTETS_MAX)[0] < 0:
+    if _room_left(payload, *LISTED_MAX)[0] >= 0:
+        return tuple(_problem(error) for error in islice(check.iter_errors(payload), PROBLEMS_MAX))
+    if _room_left(payload, *FIRST_MAX)[0] >= 0:
         try:
             check.validate(payload)
         except jsonschema_rs.ValidationError as error:
             return (_problem(error),)
-    return tuple(_problem(error) for error in islice(check.iter_errors(payload), PROBLEMS_MAX))
+    return (SchemaProblem("FormatViolation", "", "does not conform; it is too large to say where"),)
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> SchemaProblem:
@@ -102,7 +105,7 @@ def _room_left(value: Any, values: int, octets: int) -> tuple[int, int]:
     values, octets = values - 1, octets - (len(value) if isinstance(value, str) else 8)
     inner: Iterable[Any] = ()
     if isinstance(value, dict):
-        octets -= sum(map(len, islice(value, LISTED_VALUES_MAX)))
+        octets -= sum(map(len, islice(value, FIRST_MAX[0])))
         inner = value.values()
     elif isinstance(value, list):
         inner = value
