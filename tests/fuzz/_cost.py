@@ -2,8 +2,8 @@
 
 A population of inputs for each way in (OCPP of all versions, strict and lenient, plain and deflated; a cloud's plan; a line on
 the control socket; a register map; a site file) is inflated, nested and repeated; those that cost most are varied further. Exit 1
-when one costs more than the bound: processor time and memory for each 64 KiB on the wire, or part of them. The administrator's own
-files are read once, at the start, and may cost more.
+when one costs more than the bound: processor time and memory for each 64 KiB on the wire, or part of them. The
+administrator's own files are read once, at the start, and may cost more.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
