@@ -12,7 +12,7 @@ DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-confi
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench fuzz hostile mutation deb apt-repo clean
+.PHONY: help setup demo test test-systemd check docs sim soak bench fuzz hostile lock sbom audit mutation deb apt-repo clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,17 @@ bench: $(TESTS) ## speed and memory, as ratios
 
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
+
+lock: $(TESTS) ## requirements/*.txt anew: every package with the hashes of its wheels, for amd64 and arm64
+	$(PY) .ci/lock.py
+
+sbom: $(TESTS) ## what the product is made of, and the licences, in build
+	$(PIP) '.[supply]'
+	$(PY) .ci/sbom.py
+
+audit: $(TESTS) ## known weaknesses of what is locked
+	$(PIP) '.[supply]'
+	$(PY) -m pip_audit --requirement requirements/run.txt --require-hashes --disable-pip
 
 SECONDS ?= 3600
 hostile: $(TESTS) ## a depot under attack for SECONDS: stations, sockets, broker, local users
