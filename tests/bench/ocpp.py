@@ -166,9 +166,11 @@ async def serve_ours(_version: str) -> None:
     from tests.field.ocpp.peer import Clock  # noqa: PLC0415
     from v2g_edge.field.board import Board  # noqa: PLC0415
     from v2g_edge.field.ocpp.server import CentralSystem  # noqa: PLC0415
+    from v2g_edge.field.ocpp.wire import budget  # noqa: PLC0415
     from v2g_edge.model.settings import Listener, StationEvse, StationSettings  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    vars(budget).update(OCTETS_PER_S=1 << 40)  # a station that talks as fast as it can is held back; here its speed is measured
     site = small_site(CROWD)
     stations = [StationSettings(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CROWD)]
     with tempfile.TemporaryDirectory() as folder:

@@ -28,7 +28,6 @@ from v2g_edge.field.ocpp.station.station import SIGNED_MAX, SIGNED_S
 from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, identity_of
 from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
 from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES
-from v2g_edge.field.ocpp.wire.doorkeeper import ADDRESS_MAX
 from v2g_edge.model.settings import Listener
 
 NOW = time.time()
@@ -292,9 +291,9 @@ async def test_e3_half_handshakes_keep_no_station_out(tmp_path: Path, count: int
     _, listener = tls_listener(tmp_path, 2)
     async with listening(tmp_path, listener) as depot, idle_sockets(depot.port, count) as opened:
         keeper = depot.central._keeper
-        await until(lambda: len(keeper) == ADDRESS_MAX)
+        await until(lambda: len(keeper) == keeper.address_max)
         await asyncio.get_running_loop().sock_sendall(opened[-1], b"GET / HTTP/1.1\r\n\r\n")
-        await until(lambda: len(keeper) == ADDRESS_MAX - 1)
+        await until(lambda: len(keeper) == keeper.address_max - 1)
         station = await Peer.dial(depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki"), **basic("new", PASSWORD))
         assert "currentTime" in await station.call("Heartbeat", {})
         await station.close()

@@ -22,8 +22,11 @@ log = structlog.get_logger()
 
 PENDING_MAX: Final = 256
 ADDRESS_MAX: Final = 64
-"""Connections that are not admitted yet, in total and from one address. All stations of a depot may dial at once after a power
-cut, behind one router too; each is pending for some milliseconds."""
+"""Connections that are not admitted yet, in total and from one address, and as many more as there are stations: all of them may
+dial at once after a power cut, behind one router too; each is pending for some milliseconds."""
+
+LEAST: Final = 16
+"""Of them, also where file numbers are scarce: the daemon's unit has 8,192."""
 
 FILES_KEPT: Final = 256
 """File numbers that stations cannot take: for the journal, meters, the control socket, the cloud, and certificates."""
@@ -51,8 +54,9 @@ class Doorkeeper:
 
     def __init__(self, stations: int) -> None:
         soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        room = PENDING_MAX if soft == resource.RLIM_INFINITY else soft - FILES_KEPT - 2 * stations
-        self.most = max(min(PENDING_MAX, room), 16)
+        room = PENDING_MAX + stations if soft == resource.RLIM_INFINITY else soft - FILES_KEPT - stations
+        self.most = max(min(PENDING_MAX + stations, room), LEAST)
+        self.address_max = min(ADDRESS_MAX + stations, self.most)
         self._rate = DIALS_PER_S + stations
         self._burst = DIALS_BURST + 2.0 * stations
         self._pending: dict[Guest, str] = {}
@@ -69,7 +73,7 @@ class Doorkeeper:
         if not self._may_dial(address, now_s):
             self._tell(address, now_s)
             return False
-        if self._counts[address] >= min(ADDRESS_MAX, self.most):
+        if self._counts[address] >= self.address_max:
             self._put_out(address, now_s)
         elif len(self._pending) >= self.most:
             self._put_out(self._counts.most_common(1)[0][0], now_s)
