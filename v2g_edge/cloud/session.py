@@ -49,7 +49,11 @@ MAX_QUEUED: Final = 16
 """Messages waiting in either direction; plans come a few times an hour."""
 
 MAX_PACKET_BYTES: Final = 4 * MAX_PAYLOAD_BYTES
-"""Larger packets the broker itself keeps back (MQTT 5, 3.1.2.11.4); between the two limits we answer ``too_large``."""
+"""Larger packets the broker itself keeps back (MQTT 5, 3.1.2.11.4); between the two limits we answer ``too_large``. A broker that
+sends one all the same loses the session: the library would take up to 256 MiB."""
+
+READ_BYTES: Final = 64 << 10
+"""Octets that are asked for at once; the library asks for all that a packet announces."""
 
 
 class CheckedClient(aiomqtt.Client):
@@ -59,6 +63,14 @@ class CheckedClient(aiomqtt.Client):
         super().__init__(host, port, **options)
         self._one_at_a_time = asyncio.Lock()
         self._refused = ""
+        self._receive = self._client._sock_recv
+        self._client._sock_recv = self._receive_bounded  # type: ignore[method-assign]
+
+    def _receive_bounded(self, size: int) -> bytes:
+        """A part of a packet. An OSError ends the session."""
+        if (announced := self._client._in_packet["remaining_length"]) > MAX_PACKET_BYTES:
+            raise ConnectionError(f"the broker announced a packet of {announced} bytes; allowed are {MAX_PACKET_BYTES}")
+        return self._receive(min(size, READ_BYTES))
 
     async def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Publish and wait for the acknowledgement; False when the broker refuses. Raises ``MqttError`` when there is none."""
