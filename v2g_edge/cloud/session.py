@@ -64,7 +64,7 @@ class CheckedClient(aiomqtt.Client):
         self._one_at_a_time = asyncio.Lock()
         self._refused = ""
         self._receive = self._client._sock_recv
-        self._client._sock_recv = self._receive_bounded  # type: ignore[method-assign]
+        self._client._sock_recv = self._receive_bounded  # type: ignore[method-assign,assignment]
 
     def _receive_bounded(self, size: int) -> bytes:
         """A part of a packet. An OSError ends the session."""
