@@ -38,3 +38,13 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.C
     """In one line."""
     assert main(["init", "--template", "vans", str(tmp_path / "none" / "site.toml")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_words_tell_days_and_hours_that_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a person to nod at or not."""
+    path = tmp_path / "site.toml"
+    path.write_text(template("buses"))
+    assert main(["check", "--elsewhere", str(path)]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "BUS-1 every day at 05:10 with 85 %, but Su -, PH - and may give" in words
+    assert "no-export-at-night: main 0 kW out, Mo-Su 00:00-06:00" in words

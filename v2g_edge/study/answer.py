@@ -15,6 +15,8 @@ from v2g_edge.study.rows import SHOWN_W, clock, risks_of
 from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 
 HOLDERS_SHOWN: Final = 6
+DENIED: Final = frozenset({"impossible", "short", "overdue"})
+"""Risks with which no time is told at which a vehicle would be ready."""
 FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_power", "unproven_discharge"})
 
 
@@ -26,8 +28,10 @@ def answer_of(
     if state.vehicle is None:
         return [f"{permit.evse} is empty."] + ([] if state.link.connected else ["Its charger is not heard."])
     lines = [_doing(site, snapshot, outcome, index, outlook, beside)]
-    lines += [_ready(site, snapshot, index, outlook)]
-    for risk in risks_of(site, snapshot, outcome, index):
+    risks = risks_of(site, snapshot, outcome, index)
+    if not DENIED & set(risks):  # the proof knows better than the estimate
+        lines += [_ready(site, snapshot, index, outlook)]
+    for risk in risks:
         word = RISKS[risk]
         lines.append(f"{_name(snapshot, permit.evse, index)} {word.says}" + (f": {word.remedy}." if word.remedy else "."))
     lines += _kept(site, snapshot, outcome, index, beside)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.market.rows import describe
 from v2g_edge.model.settings import Settings
-from v2g_edge.model.site import Evse, Feeder, Site, Vehicle
+from v2g_edge.model.site import Evse, Feeder, Site, Vehicle, Window
 
 WIDTH: Final = 80
 NAMES_SHOWN: Final = 8
@@ -29,6 +29,8 @@ def in_words(settings: Settings) -> list[str]:
     lines += _wrap("outlets", "; ".join(_outlets(site)) or "none")
     for line in _departures(site):
         lines += _wrap("leave", line)
+    for window in site.windows:
+        lines += _wrap("window", f"{window.id}: {_narrows(window)}, {', '.join(window.when)}")
     lines += _wrap("link lost", _silence(settings))
     lines += _wrap("export", _export(site))
     lines += _wrap("prices", _prices(settings))
@@ -81,17 +83,30 @@ def _outlets(site: Site) -> list[str]:
 
 def _departures(site: Site) -> list[str]:
     """Who leaves when with what; vehicles of one time and target together."""
-    leaves: dict[tuple[str, float], list[Vehicle]] = defaultdict(list)
+    leaves: dict[tuple[str, float, tuple[str, ...]], list[Vehicle]] = defaultdict(list)
     for vehicle in site.vehicles:
-        leaves[vehicle.departs, vehicle.target_soc_pct].append(vehicle)
+        leaves[vehicle.departs, vehicle.target_soc_pct, vehicle.departures].append(vehicle)
     words = []
-    for (departs, target_pct), vehicles in sorted(leaves.items()):
+    for (departs, target_pct, days), vehicles in sorted(leaves.items()):
         ids = _names([vehicle.id for vehicle in vehicles])
         gives = [vehicle for vehicle in vehicles if vehicle.may_discharge]
         may = "" if not gives else " and may give" if len(gives) == len(vehicles) else f"; {len(gives)} may give"
         when = f"every day at {departs} with {target_pct:g} %" if departs else "when its charger says so (no departs)"
-        words.append(f"{ids} {when}{may}")
+        other = f", but {', '.join(days)}" if days else ""
+        words.append(f"{ids} {when}{other}{may}")
     return words or ["no vehicle is known: all charge, none discharges"]
+
+
+def _narrows(window: Window) -> str:
+    """What is less in a window."""
+    parts = [
+        f"{window.feeder} {kilowatts(limit_w)} {way}"
+        for way, limit_w in (("in", window.import_limit_w), ("out", window.export_limit_w))
+        if limit_w is not None
+    ]
+    if window.min_soc_pct is not None:
+        parts.append(f"{window.vehicle_type} kept above {window.min_soc_pct:g} %")
+    return ", ".join(parts)
 
 
 def _silence(settings: Settings) -> str:
