@@ -196,10 +196,10 @@ def rescues_with_a_broken_site_file(box: Box) -> str:
     """Case B4: the site file is broken under a running daemon, which is then killed: the contactor is open within 5 s."""
     box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[cloud]\ntelemetry_s = 0.1' >>{SITE}")
     before = opened(box)
-    box.signal_main(signal.SIGKILL)
+    old = box.signal_main(signal.SIGKILL)
     took_s = until(lambda: opened(box) > before, 5)
-    until(lambda: box.show("ActiveState") == "failed", 30)
-    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reset-failed; systemctl start {UNIT}")
+    until(lambda: box.back(old), 30)  # with the last settings that could be used
+    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reload {UNIT}")
     return f"contactor open {took_s:.2f} s after kill -9"
 
 

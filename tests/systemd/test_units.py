@@ -21,6 +21,7 @@ EXPOSURE_MAX = {
     "v2g-edge-failsafe.service": 15,
     "v2g-edge-clock.service": 10,
     "v2g-edge-console.service": 15,
+    "v2g-edge-backup.service": 10,
 }
 """Tenths of systemd's exposure level, 0 (closed) to 100 (open), that a unit may have."""
 
