@@ -108,7 +108,12 @@ class Daemon:
         self._faults.install()
         host = self._settings.host
         self._journal = Journal.open(
-            self._state_dir / "journal.db", self._site, __version__, sync=host.journal_sync, keep_days=host.journal_keep_days
+            self._state_dir / "journal.db",
+            self._site,
+            __version__,
+            sync=host.journal_sync,
+            keep_days=host.journal_keep_days,
+            max_mb=host.journal_max_mb,
         )
         self.state.operator = self._orders.load()
         self.state.memory = restored(self._journal, self._site, self._clock, self._tell_not_kept)

@@ -146,6 +146,7 @@ from msgspec.structs import replace
 from tests.depot import healthy, small_site
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.journal import Journal
+from v2g_edge.model.event import Event
 
 async def main():
     site = small_site()
@@ -153,17 +154,38 @@ async def main():
     outcome = Cycle(site).tick(healthy(site), None, Memory())
     for tick in range(100_000):
         snapshot = replace(healthy(site), seq=tick + 1, wall_s=1e6 + tick)
-        journal.record(snapshot, None, outcome.permits, (), memory_before=Memory(), memory_after=Memory())
-        while journal._waiting:
-            await asyncio.sleep(0)
-        await asyncio.wait([journal._writing])
-        print(tick + 1, flush=True)
+        events = (Event("grid_fault", "trip", "site", "", 0.0),) if tick % 7 == 0 else ()
+        journal.record(snapshot, None, outcome.permits, events, memory_before=Memory(), memory_after=Memory())
+        if journal._writing is not None:
+            await asyncio.wait([journal._writing])
+        assert not (events and journal._waiting), "an event waits for nothing"
+        print(tick + 1 - len(journal._waiting), flush=True)
 
 asyncio.run(main())
 """
 
 
-def test_after_kill_9_the_journal_opens_with_at_most_the_last_tick_missing(tmp_path: Path) -> None:
+async def test_a_journal_that_holds_too_much_loses_its_oldest_ticks_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By size, also in the first write of a process: one that restarts every hour would else never do it."""
+    written = await _write(tmp_path / "j.db", 200)
+    before = (tmp_path / "j.db").stat().st_size
+    monkeypatch.setattr("v2g_edge.host.journal.THINNED", 0.5)
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="full", keep_days=9_999.0, max_mb=0)
+    outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
+    last = replace(healthy(SITE), seq=9_999)
+    journal.record(last, None, outcome.permits, (), memory_before=Memory(), memory_after=Memory())
+    await journal.close()
+    assert (tmp_path / "j.db").stat().st_size <= before + 16_384, "freed pages are filled again"
+    db = sqlite3.connect(tmp_path / "j.db")
+    kept = db.execute("SELECT COUNT(*), MAX(id) FROM ticks").fetchone()
+    db.close()
+    assert len(written) * 0.4 < kept[0] < len(written) * 0.6
+    assert kept[1] == len(written) + 1
+
+
+def test_after_kill_9_the_journal_opens_with_at_most_a_batch_missing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(tmp_path / "j.db")]
     with running(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         assert process.stdout is not None
@@ -180,7 +202,9 @@ def test_after_kill_9_the_journal_opens_with_at_most_the_last_tick_missing(tmp_p
 
 
 @pytest.mark.parametrize("cut", [1, 7, 100, 4_095, 4_200, 9_000, 20_000])
-async def test_a_torn_log_file_still_opens(tmp_path: Path, cut: int) -> None:
+async def test_a_torn_log_file_still_opens(tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One commit a tick, so that there is something to tear."""
+    monkeypatch.setattr("v2g_edge.host.journal.BATCH", 1)
     journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="full", keep_days=1.0)
     outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
     for tick in range(10):

@@ -334,9 +334,10 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
             pattern=r"^[^\x00-\x1f\x7f]{0,100}$",
         ),
         "journal_sync": Key(
-            '"full" survives a power cut to the last tick; "normal" may lose the last seconds, and spares the disk.'
+            '"full": a power cut costs ten ticks at most, and no event; "normal" may lose the last seconds, and spares the disk.'
         ),
         "journal_keep_days": Key("How long ticks stay in the journal.", "days", 0.1, 3_650.0),
+        "journal_max_mb": Key("Most that the journal may hold; beyond it the oldest ticks go first.", "MB", 10, 1_000_000),
         "tick_s": seconds("How often everything is decided, if nothing wakes the tick earlier.", 0.05, 10.0),
         "log_level": Key("Least severity that is logged."),
         "metrics": Key(

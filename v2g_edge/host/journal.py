@@ -3,7 +3,7 @@
 A record holds only what moved since the one before (states that did not change are the same objects, see ``field.board``); a key
 record holds everything and the memory the tick started from, so that a replay can begin there. Writes happen in one thread of the
 loop's executor; the tick never waits for the disk. With ``sync="full"`` every commit is flushed (PRAGMA synchronous=FULL, WAL):
-a power cut costs at most the last tick.
+a power cut costs at most the last ``BATCH`` ticks, and none with an event in it.
 """
 
 import asyncio
@@ -41,8 +41,14 @@ MEMORY_EVERY: Final = 30
 NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
 KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
 
+BATCH: Final = 10
+"""Ticks without an event that go to the disk together. A commit rewrites whole pages and flushes them: one a tick wears a flash
+disk out for nothing. A tick with an event is written at once, with all that wait."""
+
 SWEEP_EVERY: Final = 3_600
-"""Ticks between two deletions of what is older than the retention."""
+"""Ticks between two deletions of what is too old or too much; the first write of a process does one too."""
+THINNED: Final = 0.1
+"""Share of the ticks, the oldest, that go at once when the file is too large."""
 
 REOPEN_EVERY: Final = 30
 """Ticks between two tries to open a journal that the disk refuses."""
@@ -88,13 +94,22 @@ class Journal:
     """A journal open for writing. All methods run on the loop's thread. No fault of file or disk ever leaves it (rule 13)."""
 
     def __init__(
-        self, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"] = "full", keep_days: float = 30.0
+        self,
+        path: Path,
+        site: Site,
+        version: str,
+        *,
+        sync: Literal["full", "normal"] = "full",
+        keep_days: float = 30.0,
+        max_mb: int = 2_000,
     ) -> None:
         self._path = path
         self._version = version
         self._header = self._run_header = (version, msgspec.msgpack.encode(site))
         self._sync = sync
         self._keep_s = keep_days * 86_400.0
+        self._max_bytes = max_mb * 1_000_000
+        self._urgent = False
         self._db: sqlite3.Connection | None = None
         self._run = 0
         self._rests = 0
@@ -104,7 +119,7 @@ class Journal:
         self._last_permits: tuple[Permit, ...] = ()
         self._since_key = KEY_EVERY
         self._since_memory = 0
-        self._since_sweep = 0
+        self._since_sweep = SWEEP_EVERY
         self._newest: tuple[float, Struct] | None = None
         self._waiting: deque[Waiting] = deque()
         self._writing: asyncio.Future[None] | None = None
@@ -115,9 +130,11 @@ class Journal:
         """What went wrong with the file since this was last emptied, in words, for an alarm."""
 
     @classmethod
-    def open(cls, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"], keep_days: float) -> "Journal":
+    def open(
+        cls, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"], keep_days: float, max_mb: int = 2_000
+    ) -> "Journal":
         """Open or make the file and begin a run. A file that is something else is set aside; without any the ticks wait."""
-        journal = cls(path, site, version, sync=sync, keep_days=keep_days)
+        journal = cls(path, site, version, sync=sync, keep_days=keep_days, max_mb=max_mb)
         journal._open()
         return journal
 
@@ -206,7 +223,10 @@ class Journal:
         self._since_key = 1 if key else self._since_key + 1
         self._last, self._last_plan, self._last_permits = snapshot, plan, permits
         self._waiting.append(Waiting(snapshot.wall_s, key, body, after, self._header))
-        if self._writing is None or self._writing.done():
+        self._urgent = self._urgent or bool(events) or key or self._db is None
+        due = self._urgent or len(self._waiting) >= BATCH
+        if due and (self._writing is None or self._writing.done()):
+            self._urgent = False
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
 
     def _record(
@@ -271,7 +291,17 @@ class Journal:
                 db.execute(KEEP_MEMORY, (taken[-1][0], memory))
             if self._since_sweep >= SWEEP_EVERY:
                 self._since_sweep = 0
-                db.execute("DELETE FROM ticks WHERE wall_s < ?", (taken[-1][0] - self._keep_s,))
+                self._sweep(db, taken[-1].wall_s)
+
+    def _sweep(self, db: sqlite3.Connection, wall_s: float) -> None:
+        """Delete what is too old, and the oldest while the file holds too much. The file keeps its pages and fills them again."""
+        db.execute("DELETE FROM ticks WHERE wall_s < ?", (wall_s - self._keep_s,))
+        pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+        if (pages - free) * size > self._max_bytes:
+            first, last = db.execute("SELECT MIN(id), MAX(id) FROM ticks").fetchone()
+            db.execute("DELETE FROM ticks WHERE id < ?", (first + (last - first) * THINNED,))
+            log.info("journal_thinned", max_mb=self._max_bytes // 1_000_000)
+        db.execute("DELETE FROM runs WHERE id <> ? AND id NOT IN (SELECT DISTINCT run FROM ticks)", (self._run,))
 
     def _give_up(self, error: sqlite3.Error) -> None:
         """Close the file; a damaged one is set aside when it is opened next. Until then the ticks wait."""

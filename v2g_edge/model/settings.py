@@ -118,6 +118,7 @@ class HostSettings(Struct, frozen=True):
     socket: str = "/run/v2g-edge/control.sock"
     journal_sync: Literal["full", "normal"] = "full"
     journal_keep_days: float = 30.0
+    journal_max_mb: int = 2_000
     tick_s: float = 1.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics: str = ""
