@@ -12,7 +12,7 @@ DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-confi
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench fuzz hostile lock sbom audit mutation deb apt-repo clean
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -72,6 +72,9 @@ soak: setup ## SEEDS drawn nights of HOURS hours, and PURE nights without protoc
 
 bench: $(TESTS) ## speed and memory, as ratios
 	$(PY) -m tests.bench
+
+torture: $(TESTS) ## 300 kill -9 and 200 power cuts of a running daemon (half an hour)
+	$(PY) -m tests.torture
 
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
