@@ -12,7 +12,7 @@ DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-confi
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -93,6 +93,9 @@ audit: $(TESTS) ## known weaknesses of what is locked
 SECONDS ?= 3600
 hostile: $(TESTS) ## a depot under attack for SECONDS: stations, sockets, broker, local users
 	$(PY) -m tests.hostile $(SECONDS)
+
+plan-study: $(TESTS) ## 300 seeded depots through both solvers of the day plan
+	$(PY) -m tests.planner.study
 
 mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation

@@ -1,5 +1,6 @@
 """The day plan: problem, solver, rounding, and what is expected of it. Never raises: what cannot be solved says why."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -10,7 +11,7 @@ from v2g_edge.model.plan import Plan, Price, Slot
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner import highs
+from v2g_edge.planner import highs, interior
 from v2g_edge.planner.build import NO_OUTLOOK, Outlook, problem_of
 from v2g_edge.planner.problem import Floats, Problem, Shortfall, Solution, settled
 from v2g_edge.planner.proof import without_refused
@@ -59,13 +60,21 @@ def plan_day(
 def _provable(problem: Problem, limit_s: float) -> tuple[Problem, Solution]:
     """Solve without the exports that the proof of departures would refuse; those of the last round are dropped as they stand."""
     for _ in range(ROUNDS):
-        solution = highs.solve(problem, limit_s=limit_s)
+        solution = _cheapest(problem, limit_s)
         better = without_refused(problem, rounded(problem, solution.charge_kw, solution.discharge_kw))
         if better is None:
             return problem, solution
         problem = better
     most = np.array([pack.discharge_kw for pack in problem.packs])
     return problem, replace(solution, discharge_kw=np.minimum(solution.discharge_kw, most))
+
+
+def _cheapest(problem: Problem, limit_s: float) -> Solution:
+    """By the structured interior point where the depot is large, by HiGHS where that has no answer."""
+    if problem.connected >= highs.SIMPLEX_BELOW:
+        with contextlib.suppress(interior.StalledError):
+            return interior.solve(problem)
+    return highs.solve(problem, limit_s=limit_s)
 
 
 def _softened(problem: Problem, solution: Solution) -> Problem:

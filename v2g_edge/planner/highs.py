@@ -7,7 +7,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from v2g_edge.planner.problem import Floats, Pack, Problem, Solution, path_of
+from v2g_edge.planner.problem import Floats, Pack, Problem, Solution, open_bounds, path_of
 
 SIMPLEX_BELOW: Final = 3_000
 """Connected slots below which the simplex method is faster than the interior point (reference, 1.1)."""
@@ -153,7 +153,7 @@ def _pack(lp: _Lp, problem: Problem, pack: Pack, *, elastic: bool) -> _Cells:
     value = np.zeros(count)
     if count:
         value[-1] = -pack.end_value
-    floor, ceiling = _bounds(pack, slots)
+    floor, ceiling = open_bounds(pack, slots)
     soft = elastic and pack.deadline >= 0 and count > 0
     energy = lp.add_columns(value, np.where(soft, np.minimum(floor, 0.0), floor), ceiling, count)
     cells = _Cells(slots, charge, discharge, energy)
@@ -175,17 +175,6 @@ def _pack(lp: _Lp, problem: Problem, pack: Pack, *, elastic: bool) -> _Cells:
     _tapers(lp, pack, cells)
     _depths(lp, problem, pack, cells)
     return cells
-
-
-def _bounds(pack: Pack, slots: Ints) -> tuple[Floats, Floats]:
-    """Floors and ceilings at the open slots; those of closed slots count at the open slot before, where energy can still move."""
-    if not len(slots):
-        return np.zeros(0), np.zeros(0)
-    drained = np.cumsum(pack.drain_kwh)
-    edges = np.append(slots[1:], len(pack.floor_kwh))
-    floor = [float(np.max(pack.floor_kwh[a:b] + drained[a:b] - drained[a])) for a, b in zip(slots, edges, strict=True)]
-    ceiling = [float(np.min(pack.ceiling_kwh[a:b] + drained[a:b] - drained[a])) for a, b in zip(slots, edges, strict=True)]
-    return np.array(floor), np.maximum(np.array(ceiling), np.array(floor))
 
 
 def _tapers(lp: _Lp, pack: Pack, cells: _Cells) -> None:
@@ -288,7 +277,7 @@ def _back(lp: _Lp, pack: Pack, cells: _Cells, way: str, parts: list[tuple[Ints, 
     power = lp.add_rows(-INF, most, count)
     lp.put(power, cells.discharge, sign)
     lp.put(power, cells.charge, -sign)
-    floor, ceiling = _bounds(pack, cells.slots)
+    floor, ceiling = open_bounds(pack, cells.slots)
     energy = lp.add_rows(-INF, -floor if way == "up" else ceiling, count)
     lp.put(energy, cells.energy, -sign)
     for inside, columns, hours in parts:

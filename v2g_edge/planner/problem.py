@@ -174,6 +174,17 @@ def energies(pack: Pack, charge_kw: Floats, discharge_kw: Floats, hours: Floats)
     return pack.start_kwh + np.cumsum(flow)
 
 
+def open_bounds(pack: Pack, slots: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Floors and ceilings at the open slots; those of closed slots count at the open slot before, where energy can still move."""
+    if not len(slots):
+        return np.zeros(0), np.zeros(0)
+    drained = np.cumsum(pack.drain_kwh)
+    edges = np.append(slots[1:], len(pack.floor_kwh))
+    floor = [float(np.max(pack.floor_kwh[a:b] + drained[a:b] - drained[a])) for a, b in zip(slots, edges, strict=True)]
+    ceiling = [float(np.min(pack.ceiling_kwh[a:b] + drained[a:b] - drained[a])) for a, b in zip(slots, edges, strict=True)]
+    return np.array(floor), np.maximum(np.array(ceiling), np.array(floor))
+
+
 def reach(pack: Pack, hours: Floats) -> Floats:
     """The most energy that full charging from now on can have at each slot's end."""
     energy, result = pack.start_kwh, np.empty(len(hours))
@@ -186,6 +197,32 @@ def reach(pack: Pack, hours: Floats) -> Floats:
         energy = max(min(energy + pack.efficiency * hour * max(power, 0.0), float(pack.ceiling_kwh[t])), energy)
         result[t] = energy
     return result
+
+
+KEPT: Final = 0.05
+"""What a schedule may pass a limit by, in kW or kWh: rounding takes it back."""
+
+
+def broken_limit(p: Problem, charge: Floats, discharge: Floats) -> str:
+    """Which feeder, taper or depth a schedule does not keep (by more than rounding takes back), "" when it keeps them all."""
+    for place in range(len(p.feeders)):
+        below = [n for n, pack in enumerate(p.packs) if place in path_of(p.parent, pack.feeder)]
+        total_in, total_out = charge[below].sum(axis=0), discharge[below].sum(axis=0)
+        if np.any(total_in > p.charge_cap_kw[place] + KEPT) or np.any(total_out > p.export_cap_kw[place] + KEPT):
+            return f"feeder {p.feeders[place]} nets charging with export"
+    for n, pack in enumerate(p.packs):
+        if not pack.tapers and not pack.depths:
+            continue
+        energy = energies(pack, charge[n], discharge[n], p.hours)
+        for taper in pack.tapers:
+            if np.any(charge[n] > np.maximum(taper.at_empty_kw - taper.per_kwh * energy, 0.0) + KEPT):
+                return f"{pack.name} tapers"
+        out = discharge[n] * p.hours / pack.efficiency
+        for depth in pack.depths:
+            gone = float(out[depth.first : depth.end].sum())
+            if gone > depth.most_kwh + KEPT:
+                return f"{pack.name} goes deep"
+    return ""
 
 
 SLACK_KWH: Final = 1e-6

@@ -1,0 +1,327 @@
+"""The day plan of a large depot by a primal-dual interior point that uses its structure: one chain a vehicle, a tree of feeders.
+
+Mehrotra's predictor-corrector with every variable boxed. The normal equations have one tridiagonal block a vehicle (all factored
+as one), a T × T block a feeder that can bind, and one for the connection with its peaks. It solves a relaxation: a feeder's
+limits hold for the net of its packs, and tapers, depths and reserves are left out. An answer that keeps them anyway is the
+optimum of the whole problem; any other, and one that does not converge, raises ``StalledError``: the caller takes HiGHS.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from scipy.linalg import lapack
+
+from v2g_edge.planner.problem import Floats, Problem, Solution, broken_limit, open_bounds, path_of
+
+ROUNDS: Final = 60
+"""It needs 10-20 for fifty vehicles and 45 for a thousand; one that takes more has stalled."""
+GAP: Final = 1e-5
+"""Relative gap: a tenth of the hundredth of a per cent that a plan may lose."""
+NEAR: Final = 1e-6
+"""Primal and dual infeasibility, relative to the largest of the figures: millionths of a battery."""
+WIDEN_KWH: Final = 20.0
+"""Energies of slots in which a pack cannot move follow from the slot before: their bounds must not bind."""
+LEAST_BOX: Final = 1e-3
+"""The interior of a variable that is all but fixed, in kWh or kW."""
+CRUMB_KW: Final = 1e-3
+
+
+class StalledError(Exception):
+    """No answer, or one that breaks what was left out."""
+
+
+@dataclass(slots=True)
+class _Shape:
+    """``node`` of each pack (K: the connection), packs sorted by it; ``groups``: their slices; ``parent`` of each node."""
+
+    order: list[int]
+    groups: list[slice]
+    node: Any
+    parent: list[int]
+    feeders: list[int]
+    eta: Floats
+    hours: Floats
+    share: Floats
+    peak_of: Any
+
+
+class _Model:
+    """Costs, bounds and right-hand sides, and the products with the constraint matrix, on flat vectors of all variables."""
+
+    def __init__(self, p: Problem) -> None:
+        self.p, self.s = p, _shape(p)
+        n, t, k = len(p.packs), len(p), len(self.s.feeders)
+        w, m = len(self.s.share), len(p.peaks)
+        self.n, self.t, self.k = n, t, k
+        sizes = (n * t, n * t, n * t, k * t, t, t, m, w)
+        self.at = [slice(a, b) for a, b in zip(np.cumsum((0, *sizes)).tolist(), np.cumsum(sizes).tolist(), strict=False)]
+        self.charge, self.into = self.s.eta * self.s.hours, self.s.hours / self.s.eta
+        self.cost, self.low, self.high = self._bounds(int(sum(sizes)))
+        self.open = self.high > self.low
+        self.right = self._right()
+
+    def _bounds(self, size: int) -> tuple[Floats, Floats, Floats]:
+        p, t = self.p, self.t
+        cost, low, high = np.zeros(size), np.zeros(size), np.zeros(size)
+        packs = [p.packs[i] for i in self.s.order]
+        c, d, e, f, draw, feed, peak, slack = self.at
+        high[c] = np.concatenate([pack.charge_kw for pack in packs])
+        high[d] = np.concatenate([pack.discharge_kw for pack in packs])
+        cost[c] = np.concatenate([np.zeros(t) if pack.bonus is None else -pack.bonus * p.hours for pack in packs])
+        cost[d] = np.concatenate([pack.wear * p.hours for pack in packs])
+        ends, floors, ceilings = np.zeros((3, self.n, t))
+        for row, pack in enumerate(packs):
+            slots = np.flatnonzero((pack.charge_kw > 0.0) | (pack.discharge_kw > 0.0))
+            left = pack.start_kwh - np.cumsum(pack.drain_kwh)
+            floors[row], ceilings[row] = np.min(left) - WIDEN_KWH, max(pack.full_kwh, pack.start_kwh) + WIDEN_KWH
+            if len(slots):
+                floors[row, slots], ceilings[row, slots] = open_bounds(pack, slots)
+                ends[row, slots[-1]] = -pack.end_value
+        low[e], high[e], cost[e] = floors.ravel(), np.maximum(ceilings, floors + LEAST_BOX).ravel(), ends.ravel()
+        low[f], high[f] = -p.export_cap_kw[self.s.feeders].ravel(), p.charge_cap_kw[self.s.feeders].ravel()
+        cost[draw], high[draw] = p.buy * p.hours, np.maximum(p.import_kw, LEAST_BOX)
+        cost[feed], high[feed] = -p.sell * p.hours, np.maximum(p.export_kw, LEAST_BOX)
+        most = float(np.max(high[draw], initial=1.0))
+        cost[peak] = [each.rate for each in p.peaks]
+        low[peak] = [max(each.billed_kw, 0.0) for each in p.peaks]
+        high[peak], high[slack] = low[peak] + 2.0 * most, 4.0 * most + float(np.max(low[peak], initial=0.0))
+        return cost, low, high
+
+    def _right(self) -> tuple[Floats, Floats, Floats]:
+        packs = [self.p.packs[i] for i in self.s.order]
+        chain = -np.array([pack.drain_kwh for pack in packs]).reshape(self.n, self.t)
+        chain[:, 0] += [pack.start_kwh for pack in packs]
+        nodes = np.zeros((self.k + 1, self.t))
+        nodes[self.k] = -self.p.base_kw
+        return chain, nodes, np.array([fixed for peak in self.p.peaks for fixed in peak.fixed_kw])
+
+    def times(self, x: Floats) -> tuple[Floats, Floats, Floats]:
+        """A x, by chains, nodes and peak windows."""
+        c, d, e = (x[part].reshape(self.n, self.t) for part in self.at[:3])
+        f = x[self.at[3]].reshape(self.k, self.t)
+        draw, feed, peak, slack = (x[part] for part in self.at[4:])
+        chain = e - self.charge * c + self.into * d
+        chain[:, 1:] -= e[:, :-1]
+        nodes = np.zeros((self.k + 1, self.t))
+        for k, group in enumerate(self.s.groups):
+            nodes[k] = (c[group] - d[group]).sum(axis=0)
+        for k in range(self.k):
+            nodes[self.s.parent[k]] += f[k]
+            nodes[k] -= f[k]
+        nodes[self.k] += feed - draw
+        return chain, nodes, peak[self.s.peak_of] - self.s.share @ draw - slack
+
+    def transposed(self, chain: Floats, nodes: Floats, windows: Floats) -> Floats:
+        """Aᵀ y."""
+        out = np.empty(len(self.cost))
+        mine = nodes[self.s.node]
+        out[self.at[0]] = (mine - self.charge * chain).ravel()
+        out[self.at[1]] = (self.into * chain - mine).ravel()
+        e = chain.copy()
+        e[:, :-1] -= chain[:, 1:]
+        out[self.at[2]] = e.ravel()
+        if self.k:
+            out[self.at[3]] = (nodes[self.s.parent] - nodes[: self.k]).ravel()
+        out[self.at[4]] = -nodes[self.k] - self.s.share.T @ windows
+        out[self.at[5]] = nodes[self.k]
+        out[self.at[6]] = np.bincount(self.s.peak_of, windows, minlength=len(self.p.peaks))
+        out[self.at[7]] = -windows
+        return out
+
+
+def _shape(p: Problem) -> _Shape:
+    """Feeders whose limits nothing below could reach are left out: each costs a T × T factor an iteration."""
+    binding = []
+    for place in range(len(p.feeders)):
+        below = [pack for pack in p.packs if place in path_of(p.parent, pack.feeder)]
+        asked_in = np.sum([pack.charge_kw for pack in below], axis=0) if below else 0.0
+        asked_out = np.sum([pack.discharge_kw for pack in below], axis=0) if below else 0.0
+        if np.any(asked_in > p.charge_cap_kw[place]) or np.any(asked_out > p.export_cap_kw[place]):
+            binding.append(place)
+    binding.sort(key=lambda place: -len(path_of(p.parent, place)))
+    rank = {place: k for k, place in enumerate(binding)}
+
+    def above(path: tuple[int, ...]) -> int:
+        return next((rank[place] for place in path if place in rank), len(binding))
+
+    node = [above(path_of(p.parent, pack.feeder)) for pack in p.packs]
+    order = sorted(range(len(p.packs)), key=lambda i: node[i])
+    ranks = np.array([node[i] for i in order], dtype=np.int64)
+    edges = np.searchsorted(ranks, np.arange(len(binding) + 2)).tolist()
+    windows = [(m, window) for m, peak in enumerate(p.peaks) for window in peak.windows]
+    share = np.zeros((len(windows), len(p)))
+    for row, (_, window) in enumerate(windows):
+        for slot, part in window:
+            share[row, slot] += part
+    return _Shape(
+        order=order,
+        groups=[slice(a, b) for a, b in pairwise(edges)],
+        node=ranks,
+        parent=[above(path_of(p.parent, place)[1:]) for place in binding],
+        feeders=binding,
+        eta=np.array([p.packs[i].efficiency for i in order]).reshape(-1, 1),
+        hours=p.hours,
+        share=share,
+        peak_of=np.array([m for m, _ in windows], dtype=np.int64),
+    )
+
+
+class _Factor:
+    """The factored normal equations A Θ Aᵀ of one iteration."""
+
+    def __init__(self, m: _Model, theta: Floats) -> None:
+        self.m = m
+        c, d, e = (theta[part].reshape(m.n, m.t) for part in m.at[:3])
+        self.flow = theta[m.at[3]].reshape(m.k, m.t)
+        draw, feed, peak, slack = (theta[part] for part in m.at[4:])
+        diagonal = e + m.charge**2 * c + m.into**2 * d
+        diagonal[:, 1:] += e[:, :-1]
+        off = -e
+        off[:, -1] = 0.0
+        self.d, self.e, info = lapack.dpttrf(diagonal.ravel(), off.ravel()[:-1])
+        self._check(info)
+        self.cross = m.charge * c + m.into * d
+        blocks = self._blocks(c + d)
+        self.upper = []
+        for k, parent in enumerate(m.s.parent):
+            self._diagonal(blocks[k], self.flow[k])
+            self._diagonal(blocks[parent], self.flow[k])
+            factor, info = lapack.dpotrf(blocks[k], lower=0)
+            self._check(info)
+            inverse, _ = lapack.dpotri(factor, lower=0)
+            blocks[parent] -= inverse * np.outer(self.flow[k], self.flow[k])
+            self.upper.append(factor)
+        self._diagonal(blocks[m.k], draw + feed)
+        by_window = m.s.share * draw
+        same = m.s.peak_of[:, None] == m.s.peak_of
+        corner = by_window @ m.s.share.T + np.diag(slack) + same * peak[m.s.peak_of] if len(slack) else np.zeros((0, 0))
+        whole = np.block([[blocks[m.k], by_window.T], [np.zeros((len(slack), m.t)), corner]])
+        self.last, info = lapack.dpotrf(whole, lower=0)
+        self._check(info)
+
+    @staticmethod
+    def _check(info: int) -> None:
+        if info:
+            raise StalledError("a factor is not positive definite")
+
+    @staticmethod
+    def _diagonal(block: Floats, values: Floats) -> None:
+        block[np.diag_indices(len(block))] += values
+
+    def _blocks(self, own: Floats) -> Floats:
+        """Each node's T × T block (upper half): Σ θ on its diagonal less Σ G Tri⁻¹ G of its packs, row by row from below."""
+        m = self.m
+        blocks = np.zeros((m.k + 1, m.t, m.t))
+        lower = np.append(self.e, 0.0).reshape(m.n, m.t).T.copy()
+        first = (1.0 / self.d).reshape(m.n, m.t).T.copy()
+        cross = self.cross.T.copy()
+        rows, inverse = np.empty((m.t, m.n)), np.zeros(m.n)
+        for t in range(m.t - 1, -1, -1):
+            rows[t + 1 :] *= -lower[t]
+            inverse = first[t] + lower[t] ** 2 * inverse
+            rows[t] = inverse * cross[t]
+            for k, group in enumerate(m.s.groups):
+                blocks[k, t, t:] -= rows[t:, group] @ cross[t, group]
+        for k, group in enumerate(m.s.groups):
+            self._diagonal(blocks[k], own[group].sum(axis=0))
+        return blocks
+
+    def solve(self, chain: Floats, nodes: Floats, windows: Floats) -> tuple[Floats, Floats, Floats]:
+        """y with A Θ Aᵀ y = right-hand side."""
+        m, nodes = self.m, nodes.copy()
+        pushed = self.cross * self._chains(chain)
+        for k, group in enumerate(m.s.groups):
+            nodes[k] += pushed[group].sum(axis=0)
+        for k, parent in enumerate(m.s.parent):
+            nodes[parent] += self.flow[k] * self._cholesky(self.upper[k], nodes[k])
+        both = self._cholesky(self.last, np.concatenate((nodes[m.k], windows)))
+        nodes[m.k], windows = both[: m.t], both[m.t :]
+        for k in range(m.k - 1, -1, -1):
+            nodes[k] = self._cholesky(self.upper[k], nodes[k] + self.flow[k] * nodes[m.s.parent[k]])
+        return self._chains(chain + self.cross * nodes[m.s.node]), nodes, windows
+
+    def _chains(self, right: Floats) -> Floats:
+        found, _ = lapack.dpttrs(self.d, self.e, right.reshape(-1, 1))
+        return np.asarray(found).reshape(self.m.n, self.m.t)
+
+    @staticmethod
+    def _cholesky(upper: Floats, right: Floats) -> Floats:
+        found, _ = lapack.dpotrs(upper, right, lower=0)
+        return np.asarray(found).ravel()
+
+
+def solve(problem: Problem) -> Solution:
+    """The cheapest schedule of a settled problem. Raises ``StalledError``."""
+    if problem.reserves or not problem.connected or any(depth.pieces for pack in problem.packs for depth in pack.depths):
+        raise StalledError("reserves and wear by depth are left out")
+    with np.errstate(all="ignore"):  # what is no number is seen at the end of the round
+        m = _Model(problem)
+        x, below, above, rounds = _iterate(m)
+    charge, discharge = np.zeros((2, m.n, m.t))
+    charge[m.s.order], discharge[m.s.order] = x[m.at[0]].reshape(m.n, m.t), x[m.at[1]].reshape(m.n, m.t)
+    charge, discharge = (np.where(kw < CRUMB_KW, 0.0, kw) for kw in (charge, discharge))
+    broken = broken_limit(problem, charge, discharge)
+    if broken:
+        raise StalledError(broken)
+    return Solution("interior", float(m.cost @ x), charge, discharge, _prices(m, below, above), (), rounds)
+
+
+def _iterate(m: _Model) -> tuple[Floats, Floats, Floats, int]:
+    size, open_ = 2.0 * np.count_nonzero(m.open), m.open
+    x = np.where(open_, (m.low + m.high) / 2.0, m.low)
+    scale = max(float(np.mean(np.abs(m.cost))), 1e-2)
+    below, above = np.where(open_, scale, 0.0), np.where(open_, scale, 0.0)
+    chain, nodes, windows = (np.zeros_like(part) for part in m.right)
+    norm = 1.0 + max(float(np.max(np.abs(part), initial=0.0)) for part in m.right)
+    for rounds in range(ROUNDS):
+        under, over = np.where(open_, x - m.low, 1.0), np.where(open_, m.high - x, 1.0)
+        primal = [b - a for b, a in zip(m.right, m.times(x), strict=True)]
+        dual = np.where(open_, m.cost - m.transposed(chain, nodes, windows) - below + above, 0.0)
+        mu = float(under @ below + over @ above) / size
+        worst = max(float(np.max(np.abs(part), initial=0.0)) for part in primal) / norm
+        if not np.isfinite(mu + worst):
+            raise StalledError("a number is none")
+        value = abs(float(m.cost @ x))
+        if worst < NEAR and mu * size < GAP * (1.0 + value) and float(np.max(np.abs(dual))) < 1e-4 * (1.0 + scale):
+            return x, below, above, rounds
+        theta = np.where(open_, 1.0 / (below / under + above / over), 0.0)
+        factor = _Factor(m, theta)
+        low, high = -below * under, -above * over
+        for corrector in (False, True):
+            g = dual - low / under + high / over
+            moved = m.times(theta * g)
+            dy = factor.solve(primal[0] + moved[0], primal[1] + moved[1], primal[2] + moved[2])
+            dx = theta * (m.transposed(*dy) - g)
+            dl, dh = np.where(open_, (low - below * dx) / under, 0.0), np.where(open_, (high + above * dx) / over, 0.0)
+            to_x, to_z = min(_ratio(dx, under), _ratio(-dx, over)), min(_ratio(dl, below), _ratio(dh, above))
+            if not corrector:
+                gone = (under + to_x * dx) @ (below + to_z * dl) + (over - to_x * dx) @ (above + to_z * dh)
+                target = mu * (max(float(gone), 0.0) / size / mu) ** 3
+                low, high = target - below * under - dx * dl, target - above * over + dx * dh
+        to_x, to_z = min(0.9995 * to_x, 1.0), min(0.9995 * to_z, 1.0)
+        x, below, above = x + to_x * dx, below + to_z * dl, above + to_z * dh
+        chain, nodes, windows = chain + to_z * dy[0], nodes + to_z * dy[1], windows + to_z * dy[2]
+    raise StalledError(f"no optimum after {ROUNDS} rounds")
+
+
+def _ratio(change: Floats, room: Floats) -> float:
+    falling = change < 0.0
+    return float(np.min(-room[falling] / change[falling], initial=2.0))
+
+
+def _prices(m: _Model, below: Floats, above: Floats) -> tuple[tuple[str, str, int, float], ...]:
+    p = m.p
+    found: list[tuple[str, str, int, float]] = []
+    flows = above[m.at[3]].reshape(m.k, m.t), below[m.at[3]].reshape(m.k, m.t)
+    for kind, table in zip(("feeder import", "feeder export"), flows, strict=True):
+        found += [(kind, p.feeders[f], t, float(table[k, t])) for k, f in enumerate(m.s.feeders) for t in range(m.t)]
+    for kind, part in (("site import", m.at[4]), ("site export", m.at[5])):
+        found += [(kind, "site", t, float(worth)) for t, worth in enumerate(above[part])]
+    energy = below[m.at[2]].reshape(m.n, m.t)
+    for row, place in enumerate(m.s.order):
+        pack = p.packs[place]
+        if pack.deadline >= 0:
+            found.append(("departure", pack.name, pack.deadline, float(energy[row, pack.deadline])))
+    return tuple(each for each in found if each[3] >= 1e-3)
