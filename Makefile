@@ -7,7 +7,7 @@ PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 TESTS  := $(VENV)/.installed-tests
 # What only tests use, and the demonstration never installs: a real MQTT broker, systemd's own checkers, an independent Modbus peer.
-DEBIAN := gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-config python3-dev systemd
+DEBIAN := chromium gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl pkg-config python3-dev systemd
 # What the package is built from and tested with.
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

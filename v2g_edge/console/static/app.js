@@ -1,1 +1,190 @@
+// Starts the page: session, language, pages by address, orders.
 
+import { el, show } from "./dom.js";
+import * as live from "./live.js";
+import { ask, session } from "./rest.js";
+import * as views from "./views.js";
+import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
+
+const byId = (id) => document.getElementById(id);
+const ROLES = ["viewer", "operator", "engineer"];
+const PAGES = { tonight: "viewer", depot: "viewer", why: "viewer", plan: "viewer", events: "viewer", setup: "engineer" };
+const ORDERS = { stop: { stop: true }, hold: { export_hold: true }, release: { stop: false, export_hold: false } };
+
+let person = null;
+let claimed = true;
+let shown = null; // the page whose data is on the screen
+let asked = null; // the order that waits for its confirmation
+let stale = null;
+let toldStale = false;
+
+const may = (role) => person !== null && ROLES.indexOf(person.role) >= ROLES.indexOf(role);
+
+function place() {
+  const [page, name] = location.hash.slice(1).split("/");
+  return { page, name: decodeURIComponent(name ?? "") };
+}
+
+function frame() {
+  show(byId("skip"), t("skip"));
+  const page = place().page || "tonight";
+  byId("nav").hidden = person === null;
+  byId("nav").setAttribute("aria-label", t("pages"));
+  show(byId("nav"), Object.entries(PAGES).filter(([, role]) => may(role))
+    .map(([name]) => el("a", { href: `#${name}`, "aria-current": name === page ? "page" : null }, t(name))));
+  const choices = Object.entries(LANGUAGES).map(([code, name]) =>
+    el("option", { value: code, lang: code, selected: code === currentLanguage() }, name));
+  show(byId("foot"), el("label", { for: "language" }, t("language")), el("select", { id: "language" }, choices),
+    person ? el("span", {}, `${person.name} (${t(`role.${person.role}`)})`) : null,
+    person ? el("button", { type: "button", "data-do": "logout" }, t("logout")) : null);
+}
+
+function head() {
+  const status = live.status;
+  if (!status || !person) return;
+  setZone(status.timezone);
+  show(byId("site"), status.site);
+  show(byId("facts"), `${clock(status.wall_s, { seconds: true, day: true })} · ${t("grid")} ${kilowatts(status.grid.power_w)} kW`,
+    status.clock_synced ? null : ` · ${t("clock_not_set")}`);
+}
+
+function state() {
+  stale = person ? live.staleness() : null;
+  document.body.classList.toggle("stale", stale !== null);
+  byId("banner").hidden = stale === null;
+  if (stale) {
+    const age = stale.ageS === null ? null : ` ${t("stale.age", { n: number(stale.ageS) })}`;
+    // Said once: the age changes each second, and is for the eye.
+    show(byId("banner"), t(stale.key), " ", el("span", { lang: "en" }, stale.reason), el("span", { "aria-hidden": "true" }, age ?? ""));
+  } else if (toldStale) byId("live").textContent = t("stale.back");
+  toldStale = stale !== null;
+}
+
+async function open() {
+  const { page: wanted, name } = place();
+  if (!person) {
+    const claims = wanted === "claim" || (!claimed && wanted !== "login");
+    show(byId("view"), views.login(claims));
+    return frame();
+  }
+  const page = may(PAGES[wanted] ?? "nobody") ? wanted : "tonight";
+  const first = shown !== location.hash;
+  shown = location.hash;
+  frame();
+  try {
+    const content = await contentOf(page, name);
+    if (shown !== location.hash) return; // another page was opened meanwhile
+    show(byId("view"), content);
+  } catch (fault) {
+    if (fault.status === 401) return leave();
+    show(byId("view"), el("h1", { tabindex: "-1" }, t(page)), el("p", { class: "bad", lang: "en" }, fault.message || t("stale.lost")));
+  }
+  document.title = `${t(page)} · ${live.status?.site ?? "v2g-edge"}`;
+  if (first) byId("view").querySelector("h1")?.focus();
+}
+
+async function contentOf(page, name) {
+  const status = live.status;
+  if (page === "plan") return views.plan(await ask("/api/plan"));
+  if (page === "events") return views.events(await ask("/api/events"));
+  if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
+  if (page === "why") {
+    if (!name) return views.why(status, "", null, null);
+    return ask(`/api/why/${encodeURIComponent(name)}`).then(
+      (answer) => views.why(status, name, answer, null),
+      (fault) => { if (fault.status === 401) throw fault; return views.why(status, name, null, fault.message); });
+  }
+  if (!status) return [el("h1", { tabindex: "-1" }, t(page)), el("p", {}, t("waiting"))];
+  return page === "depot" ? views.depot(status, may("operator")) : views.tonight(status, may("operator"));
+}
+
+function picture() {
+  if (!person) return;
+  head();
+  const { page } = place();
+  if (["", "tonight", "depot"].includes(page)) open();
+}
+
+function leave() {
+  live.stop();
+  person = null;
+  byId("ask").close();
+  state();
+  open();
+}
+
+async function enter() {
+  const found = await session();
+  person = found.person;
+  claimed = found.claimed;
+  shown = null;
+  if (person) live.resume();
+  await open();
+}
+
+const ACTS = {
+  stop: () => confirmOrder("stop"),
+  hold: () => confirmOrder("hold"),
+  release: () => confirmOrder("release"),
+  retry: (at) => confirmOrder("retry", at.dataset.name),
+  cancel: () => byId("ask").close(),
+  logout: async () => { await ask("/api/logout", "POST").catch(() => null); leave(); },
+};
+
+function confirmOrder(kind, name = "") {
+  asked = kind === "retry" ? { acknowledge: `disobedient:${name}` } : ORDERS[kind];
+  byId("ask").replaceChildren(...views.order(kind, live.status, name));
+  byId("ask").showModal();
+}
+
+const FORMS = {
+  login: async (given) => { await ask("/api/login", "POST", given); location.hash = "#tonight"; await enter(); },
+  claim: async ({ code, name, password }) => {
+    await ask("/api/claim", "POST", { code, name, password });
+    await FORMS.login({ name, password });
+  },
+  why: async ({ subject }) => { location.hash = `#why/${encodeURIComponent(subject)}`; },
+  person: async (given, form) => { await ask("/api/people", "POST", given); form.reset(); await open(); byId("live").textContent = t("account.saved"); },
+  order: async ({ reason }) => {
+    const stands = await ask("/api/orders", "POST", { ...asked, why: reason });
+    byId("ask").close();
+    byId("live").textContent = stands.not_kept ? `${t("order.given")} ${stands.not_kept}` : t("order.given");
+  },
+};
+
+document.addEventListener("click", (event) => {
+  const at = event.target.closest("[data-do]");
+  if (at) ACTS[at.dataset.do](at);
+});
+
+document.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const fault = byId("fault");
+  if (fault) fault.textContent = "";
+  try {
+    await FORMS[form.dataset.form](Object.fromEntries(new FormData(form)), form);
+  } catch (refused) {
+    const text = refused.message || t("stale.lost");
+    if (byId("fault")) byId("fault").textContent = text;
+    else byId("live").textContent = text;
+  }
+});
+
+document.addEventListener("change", async (event) => {
+  if (event.target.id !== "language") return;
+  localStorage.setItem("language", event.target.value);
+  await setLanguage(event.target.value);
+  head();
+  await open();
+});
+
+window.addEventListener("hashchange", () => open());
+
+await setLanguage(chosenLanguage());
+live.start({ onPicture: picture, onState: state, onRefused: async (again) => {
+  const found = await session().catch(() => null);
+  if (found && !found.person) leave();
+  else again();
+} });
+await enter();

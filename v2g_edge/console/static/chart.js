@@ -1,0 +1,43 @@
+// A step chart as SVG. Colours come from the style sheet by class; the same figures stand in a table beside it.
+
+import { el } from "./dom.js";
+import { clock, number } from "./words.js";
+
+const WIDTH = 640;
+const HEIGHT = 180;
+const LEFT = 48;
+const BOTTOM = 24;
+const TOP = 8;
+
+// `series`: [{ name, values, kind: "line" | "area" }]; value i holds from edges[i] until edges[i + 1].
+export function steps(title, edges, series, digits) {
+  const all = series.flatMap((each) => each.values).concat(0);
+  const low = Math.min(...all);
+  const high = Math.max(...all, low + 1e-9);
+  const x = (time) => LEFT + ((time - edges[0]) / (edges.at(-1) - edges[0])) * (WIDTH - LEFT);
+  const y = (value) => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM);
+  const path = (values) =>
+    values.map((value, i) => `${i ? "L" : "M"}${x(edges[i]).toFixed(1)} ${y(value).toFixed(1)}H${x(edges[i + 1]).toFixed(1)}`).join("");
+  const area = (values) => `${path(values)}V${y(0).toFixed(1)}H${x(edges[0]).toFixed(1)}Z`;
+  const marks = [0, 0.25, 0.5, 0.75].map((share) => edges[0] + share * (edges.at(-1) - edges[0]));
+  return el(
+    "svg:svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title, class: "chart" },
+    el("svg:line", { x1: LEFT, x2: WIDTH, y1: y(0), y2: y(0), class: "axis" }),
+    [low, high].map((value) => el("svg:text", { x: LEFT - 6, y: y(value) + (value === high ? 10 : 0), class: "left" }, number(value, digits))),
+    marks.map((time) => el("svg:text", { x: x(time), y: HEIGHT - 6 }, clock(time))),
+    series.map((each) => el("svg:path", { d: each.kind === "area" ? area(each.values) : path(each.values), class: `${each.kind} ${each.name}` })),
+  );
+}
+
+// A bar from 0 to 1 with a mark.
+export function bar(share, mark) {
+  const at = (value) => Math.max(0, Math.min(100, value * 100)).toFixed(1);
+  return el(
+    "svg:svg",
+    { viewBox: "0 0 100 6", preserveAspectRatio: "none", class: "bar", "aria-hidden": "true" },
+    el("svg:rect", { width: 100, height: 6, class: "empty" }),
+    el("svg:rect", { width: at(share), height: 6, class: "full" }),
+    mark === null || mark === undefined ? null : el("svg:rect", { x: Math.max(at(mark) - 1, 0), width: 1.5, height: 6, class: "mark" }),
+  );
+}
