@@ -1,5 +1,7 @@
 """Batteries as the envelope follows them: how old a SoC is, events and days by energy, and how full one may be."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ EVSE = small_evse("b1", efficiency=1.0)
 class Bus:
     """A bus at an outlet, told to move ``permit_w``, moving ``power_w``."""
 
-    def __init__(self, soc: Measured = GONE, **memory: float) -> None:
+    def __init__(self, soc: Measured = GONE, **memory: Any) -> None:
         self.now_s, self.memory = 1_000.0, EvseMemory(session="s-bus-1", **memory)
         if isinstance(soc, Reading):
             self.memory = replace(self.memory, soc_pct=soc.value, soc_at_s=soc.at_s, top_pct=soc.value)
