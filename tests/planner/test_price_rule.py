@@ -17,7 +17,7 @@ from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site, Vehicle
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.price_rule import GAIN_PER_KWH, plan_from_prices
-from v2g_edge.planner.slots import charge_limits, export_limits
+from v2g_edge.planner.slots import charge_limits, export_limits, grid_of
 from v2g_edge.planner.stay import Past
 
 FREE = PriceSettings()
@@ -150,6 +150,26 @@ def test_wear_and_losses_decide_whether_export_pays() -> None:
     assert exported_wh(made(site, snapshot, PEAK, PriceSettings(wear_per_kwh=0.94 * gain + 0.001))) == 0.0
     assert exported_wh(made(site, snapshot, PEAK, PriceSettings(fixed_per_kwh=0.3))) == 0.0
     assert exported_wh(made(site, snapshot, prices_of(*[0.2] * 12))) == 0.0
+
+
+def test_a21_burning_energy_for_money() -> None:
+    """Five hours at −300 per MWh, then 50: nothing is fed back while that costs money, unless the site says so."""
+    site = small_site()
+    prices = prices_of(*[-0.3] * 5, *[0.05] * 6)
+    refused = made(site, snapshot_of(site), prices)
+    until_s = prices[5].start_wall_s
+    assert all(power_w >= 0.0 for slot in refused.slots if slot.start_wall_s < until_s for _, power_w in slot.evse_w)
+    grid = [grid_of(prices, replace(FREE, export_below_zero=allowed), WALL_S, WALL_S + 3_600.0) for allowed in (False, True)]
+    assert [each.sell[0] for each in grid] == [None, -0.3]
+
+
+def test_a15_hole_in_prices() -> None:
+    """A day without prices after a negative hour: the last price holds for its own interval, and nothing is sold in the hole."""
+    start_s = PEAK[0].start_wall_s
+    grid = grid_of((Price(start_s, -0.2),), FREE, start_s, start_s + 6 * 3_600.0)
+    assert [grid.sell[slot] for slot in range(4, 8)] == [None] * 4
+    told = grid_of((Price(start_s, 0.2, start_s + 900.0), Price(start_s + 7_200.0, 0.3)), FREE, start_s, start_s + 6 * 3_600.0)
+    assert [told.sell[slot] for slot in range(10)] == [0.2, *[None] * 7, 0.3, 0.3]
 
 
 def taken_pct(site: Site, plan: Plan, until_s: float = 1e12) -> float:

@@ -366,6 +366,9 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
         "feed": Key('Price service to ask, see docs/energy-manager.md; "": none, the file alone.', pattern=FEED),
         "url": optional('Another address of the price service; "": the one it documents.'),
         "key_file": optional("File that holds the key of the price service (USER:PASSWORD for iso-ne)."),
+        "export_below_zero": Key(
+            "Whether to feed back while that costs money: it burns energy for the spread of negative prices."
+        ),
         "tls_1_2": Key("Whether the price service may be asked over TLS 1.2."),
         "zone": optional("Bidding zone, area, location or node whose prices are wanted."),
         "sequence": Key("Auction to take from an ENTSO-E document; 1 is the coupled day-ahead auction (SDAC).", "", 1, 9),

@@ -147,6 +147,7 @@ class PriceSettings(Struct, frozen=True):
     url: str = ""
     key_file: str = ""
     tls_1_2: bool = False
+    export_below_zero: bool = False
 
 
 class DemandCharge(Struct, frozen=True):

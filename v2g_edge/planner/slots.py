@@ -54,7 +54,8 @@ def grid_of(
 ) -> TimeGrid:
     """The grid from now (the first slot is cut) to ``until_s``, on full quarter hours. ``prices`` are sorted by start.
 
-    A slot without a known price counts as dear as the dearest known one when buying.
+    A slot without a known price counts as dear as the dearest known one when buying. Nothing is exported in it, nor in one
+    where export costs money, unless the site file says so.
     """
     first = wall_s - wall_s % SLOT_S
     count = min(max(int(-((first - until_s) // SLOT_S)), MIN_SLOTS, least_slots), MAX_SLOTS)
@@ -64,10 +65,16 @@ def grid_of(
     told = [price for price in known if price is not None]
     worst, usual = (max(told), median(told)) if told else (0.0, 0.0)
     buy = tuple((worst if price is None else price) + settings.fixed_per_kwh for price in known)
-    sell = tuple(None if price is None else price + settings.export_per_kwh for price in known)
+    earned = [None if price is None else price + settings.export_per_kwh for price in known]
+    sell = tuple(None if each is None or _burns(each, settings) else each for each in earned)
     cheap = tuple(sorted(range(count), key=lambda k: (buy[k], k)))
     priced = [(-value, k) for k, value in enumerate(sell) if value is not None]
     return TimeGrid(edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced)))
+
+
+def _burns(earned: float, settings: PriceSettings) -> bool:
+    """Whether export would pay for being rid of energy: buying, feeding back and buying again at negative prices."""
+    return earned < 0.0 and not settings.export_below_zero
 
 
 def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> float | None:
