@@ -35,10 +35,8 @@ $(TESTS): $(STAMP)
 demo: setup ## one night of a simulated depot, before your eyes
 	$(PY) -m sim demo
 
-test: check ## everything that is promised, checked; the package under a real systemd too, where the machine can
+test: check ## everything that is promised, checked (the package under a real systemd: make test-systemd)
 	$(PY) -m pytest -n 2
-	-@sh .ci/install-debian $(PACKAGING)
-	$(PY) -m tests.systemd.boot --where-possible
 
 test-systemd: $(TESTS) ## the package under a real systemd: install, watchdog, upgrade, downgrade, purge (root)
 	@sh .ci/install-debian $(PACKAGING)
