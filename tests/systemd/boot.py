@@ -1,7 +1,7 @@
 """``python -m tests.systemd.boot`` (as root; ``make test-systemd``): the package under a real systemd, in a clean root.
 
 Exit 0 says that every promise was seen, with its figures; exit 77 that this machine cannot show them, and why. With
-``--where-possible``, as ``make test`` calls it, a machine that cannot says so loudly and is no failure.
+``--where-possible``, a machine that cannot says so loudly and is no failure.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
