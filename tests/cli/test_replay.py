@@ -99,8 +99,10 @@ def test_the_past_can_be_asked_why(tmp_path: Path, capsys: pytest.CaptureFixture
     journal = ["--journal", str(tmp_path / "j.db")]
     assert main(["why", "b1", *journal, "--at", "1970-01-12T13:46:45.5+00:00", "--json"]) == 0
     assert msgspec.json.decode(capsys.readouterr().out)["seq"] == 6
+    assert main(["why", "b1", *journal, "--json"]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["seq"] == TICKS
     assert main(["why", "b1", *journal]) == 0
-    assert f"(tick {TICKS})" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("b1 at Mon 12 Jan ")
     assert main(["why", "b1", *journal, "--at", "1970-01-01T00:00:00+00:00"]) == 2
     assert main(["why", "b9", *journal]) == 2
     assert main(["why", "b1", "--at", "1970-01-01"]) == 2
