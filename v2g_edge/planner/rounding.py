@@ -82,7 +82,8 @@ def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours:
         if into > eta * hour * CRUMB_KW and plan >= 0.0:
             power = _charging(pack, t, into / (eta * hour), float(room_in[t]), energy, hour)
         elif plan < 0.0 and into < 0.0:
-            most = min(float(pack.discharge_kw[t]), float(room_out[t]), -into * eta / hour)
+            above_kwh = max(energy - float(pack.floor_kwh[t]), 0.0)
+            most = min(float(pack.discharge_kw[t]), float(room_out[t]), -into * eta / hour, above_kwh * eta / hour)
             power = -_down(pack, most) if most >= max(pack.min_discharge_kw, CRUMB_KW) else 0.0
         moved = eta * hour * power if power > 0.0 else hour * power / eta
         owed, energy = into - moved, energy + moved
