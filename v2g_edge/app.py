@@ -42,6 +42,7 @@ from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.fleet_view import fleet_view
+from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
 from v2g_edge.wiring.restore import restored
@@ -83,6 +84,7 @@ class Daemon:
         self.fleet = Fleet(settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event)
         self._parts = build_parts(settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None)
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
+        self._lost_time = LostTime(self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event)
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
@@ -177,6 +179,7 @@ class Daemon:
         try:
             while not self._stopping:
                 await self._wake.wait()
+                await self._lost_time.settle()
                 self._wake.clear()
                 self._tick()
                 await asyncio.sleep(EARLY_TICK_GAP_S)

@@ -89,6 +89,15 @@ def test_only_settled_samples_count() -> None:
     assert held(stale, BaseMemory(985.0, 900.0), 20_000.0, 20_000.0).peak_w is None, "one report is older than the settling"
 
 
+@pytest.mark.parametrize(("until_s", "moved_s"), [(959.0, 900.0), (970.0, 1_000.0), (1_000.0, 1_000.0), (1_000.1, 900.0)])
+def test_a2_a_lease_that_ran_out_while_the_controller_was_late_moved_its_charger(until_s: float, moved_s: float) -> None:
+    scene = building(8_000.0)
+    scene = with_evse(scene, 0, command=replace(scene.snapshot.evses[0].command, lease_until_s=until_s))
+    permits = [replace(permit(scene).permits[0], power_w=20_000.0)] * 2
+    old = BaseMemory(900.0, 900.0)
+    assert hold_bases(context(scene), (old, old), permits, dt_s=41.0)[MAIN].moved_s == moved_s
+
+
 def test_half_a_kilowatt_is_no_move_and_ten_seconds_settle_one() -> None:
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_500.0).moved_s == 900.0
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_499.5).moved_s == 1_000.0

@@ -40,12 +40,20 @@ def calming(c: Context, bases: tuple[BaseMemory, ...]) -> frozenset[int]:
 
 
 def hold_bases(
-    c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit], over: frozenset[int] = frozenset()
+    c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit], over: frozenset[int] = frozenset(), dt_s: float = 0.0
 ) -> tuple[BaseMemory, ...]:
-    """The peaks after this tick. ``over``: feeders whose meter is above a limit."""
+    """The peaks after this tick, ``dt_s`` after the last. ``over``: feeders whose meter is above a limit.
+
+    A charger whose lease ran out since the last tick went to its default and comes back with the next permit: it moved, though
+    its permits may be the same.
+    """
     now_s = c.snapshot.now_s
     held = []
-    moved = {i for i, (p, o) in enumerate(zip(permits, c.outlets, strict=True)) if abs(p.power_w - o.memory.power_w) > MOVE_W}
+    moved = {
+        i
+        for i, (p, o) in enumerate(zip(permits, c.outlets, strict=True))
+        if abs(p.power_w - o.memory.power_w) > MOVE_W or now_s - dt_s < o.state.command.lease_until_s <= now_s
+    }
     olds = bases or (BaseMemory(now_s, now_s),) * len(c.frame.tree.feeders)
     for place, (old, members) in enumerate(zip(olds, c.frame.tree.below, strict=True)):
         seen = _sample(c, place)

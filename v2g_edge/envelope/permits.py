@@ -83,7 +83,7 @@ def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], mem
         started=True,
         evses=tuple(told),
         meters=tuple(meter.memory for meter in context.meters),
-        bases=hold_bases(context, memory.bases, permits, over_limit(context)),
+        bases=hold_bases(context, memory.bases, permits, over_limit(context), dt_s),
         live_w=fleet.live_w,
         latches=verdict.latches,
         trip=trip,

@@ -10,7 +10,7 @@ from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.field.timetable import Timetable
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import FleetPort
-from v2g_edge.model.reading import NO_SAMPLE, Reading
+from v2g_edge.model.reading import NO_SAMPLE, Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import (
     ContactState,
@@ -164,6 +164,14 @@ class Board:
             return True
         low_v, high_v = window.v_lo_pu * nominal_v, window.v_hi_pu * nominal_v
         return any(not isinstance(v, Reading) or not low_v <= v.value <= high_v for v in state.phase_voltage_v)
+
+    def is_grid_off(self, now_s: float, max_age_s: float) -> bool:
+        """Whether a complete sample of the grid meter, no older than ``max_age_s``, is outside the window for export."""
+        if not self._grid_meter:
+            return False
+        state = self._meters[self._grid_meter]
+        values = (state.frequency_hz, *state.phase_voltage_v)
+        return all(is_fresh(value, now_s, max_age_s) for value in values) and self._is_off(state)
 
     def update_contact(self, contact_id: str, *, urgent: bool = False, **changes: Any) -> None:
         """Replace fields of ``ContactState``; an opening contact is ``urgent``."""
