@@ -10,12 +10,15 @@ from msgspec.structs import replace
 
 from tests.departure.test_capacity import WALL_S, buses, depot
 from v2g_edge.api.capacity import CapacityBookings
+from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.snapshot import Snapshot
 
 DEPOT = depot()
 SNAPSHOT = buses(DEPOT)
+UNTOUCHED = EnvelopeMemory(evses=(EvseMemory(),) * len(DEPOT.frame.ids))
 BOOKING: dict[str, Any] = {"book": "r1", "service": "reserve", "wanted_w": 30_000.0}
 
 
@@ -25,9 +28,11 @@ def permits(export_w: float = 50_000.0) -> tuple[Permit, ...]:
     return tuple(Permit(evse, 0.0, -export_w, 50_000.0, 30.0, True, 0.0, bound) for evse in DEPOT.frame.ids)
 
 
-def asked(folder: Path, snapshot: Snapshot = SNAPSHOT, export_w: float = 50_000.0, **params: Any) -> dict[str, Any]:
+def asked(
+    folder: Path, snapshot: Snapshot = SNAPSHOT, export_w: float = 50_000.0, ledger: EnvelopeMemory = UNTOUCHED, **params: Any
+) -> dict[str, Any]:
     """Bookings read anew each time, as after a restart."""
-    return CapacityBookings(DEPOT.frame.site, folder / "offers.json").serve(params, snapshot, permits(export_w))
+    return CapacityBookings(DEPOT.frame.site, folder / "offers.json").serve(params, snapshot, permits(export_w), ledger)
 
 
 def test_a_look_books_nothing(tmp_path: Path) -> None:
@@ -37,6 +42,14 @@ def test_a_look_books_nothing(tmp_path: Path) -> None:
     assert asked(tmp_path, duration_s=1_800.0)["offer"]["power_w"] == pytest.approx(80_000.0)
     assert asked(tmp_path, export_w=3_000.0)["offer"]["power_w"] == pytest.approx(6_000.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_d15_what_the_envelope_counted_as_taken_is_not_offered_again(tmp_path: Path) -> None:
+    """Caps of 40 % an event and 60 % a day: 39 % and 59 % taken leave 1 % of 200 kWh a bus."""
+    event = replace(UNTOUCHED, evses=(EvseMemory(event_pct=39.0), EvseMemory()))
+    assert asked(tmp_path, ledger=event)["offer"]["evse_w"] == pytest.approx({"b1": 2_000.0, "b2": 20_000.0})
+    day = replace(UNTOUCHED, taken_pct={"bus-2": 59.0})
+    assert asked(tmp_path, ledger=day)["offer"]["evse_w"] == pytest.approx({"b1": 20_000.0, "b2": 2_000.0})
 
 
 def test_a_booking_outlives_the_daemon_and_asking_again_books_nothing_more(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_evse, small_site
-from v2g_edge.departure.capacity import MOST_OFFERS, Ledger, Offer, Request, offer_of
+from v2g_edge.departure.capacity import MOST_OFFERS, Ledger, Offer, Request, Taken, offer_of
 from v2g_edge.departure.departures import Depot, depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.reading import NO_SAMPLE, Reading, Unknown
@@ -19,6 +19,7 @@ from v2g_edge.model.snapshot import Snapshot
 NOW_S, WALL_S = 100.0, 1_000_000.0
 HOUR_S = 3_600.0
 EMPTY = Ledger()
+UNTOUCHED = Taken()
 
 
 def depot(evses: int = 2, export_w: float = 1e6, reserve_pct: float = 0.0, efficiency: float = 1.0) -> Depot:
@@ -49,9 +50,15 @@ def buses(place: Depot, soc: float = 80.0, **changes: Any) -> Snapshot:
 
 
 def sold(
-    place: Depot, snapshot: Snapshot, request: Request, ledger: Ledger = EMPTY, room_w: float = 50_000.0
+    place: Depot,
+    snapshot: Snapshot,
+    request: Request,
+    ledger: Ledger = EMPTY,
+    room_w: float = 50_000.0,
+    taken: Taken = UNTOUCHED,
 ) -> tuple[Offer, Ledger]:
-    return offer_of(place, snapshot, (room_w,) * len(place.frame.ids), request, ledger)
+    count = len(place.frame.ids)
+    return offer_of(place, snapshot, (room_w,) * count, (taken,) * count, request, ledger)
 
 
 def ask(request: str = "r1", wanted_w: float = 1e6, duration_s: float = HOUR_S, service: str = "market") -> Request:
@@ -75,6 +82,48 @@ def test_losses_are_not_for_sale() -> None:
     """At 80 % a kWh out of the battery is 0.8 kWh at the grid."""
     place = depot(efficiency=0.8)
     assert sold(place, buses(place), ask())[0].total_w == pytest.approx(2 * 16_000.0)
+
+
+def capped(place: Depot, **caps: float) -> Depot:
+    """The same depot with other caps of the vehicle type."""
+    site = place.frame.site
+    return depot_of(frame_of(replace(site, vehicle_types=tuple(replace(kind, **caps) for kind in site.vehicle_types))))
+
+
+def energy_wh(offer: Offer) -> dict[str, float]:
+    return {evse: watts * (offer.until_wall_s - WALL_S) / HOUR_S for evse, watts in offer.evse_w}
+
+
+@pytest.mark.parametrize(
+    ("caps", "target", "taken", "left_wh"),
+    [
+        ({"min_soc_pct": 75.3}, 10.0, UNTOUCHED, 9_400.0),
+        ({"depth_per_event_pct": 4.7}, 70.0, UNTOUCHED, 9_400.0),
+        ({"depth_per_day_pct": 4.7}, 70.0, UNTOUCHED, 9_400.0),
+        ({"depth_per_event_pct": 6.0}, 70.0, Taken(event_pct=1.3), 9_400.0),
+        ({"depth_per_day_pct": 6.0}, 70.0, Taken(day_pct=1.3), 9_400.0),
+        ({"depth_per_event_pct": 6.0}, 70.0, Taken(event_pct=7.0), 0.0),
+        ({"warranty_discharge_wh": 10_000.0}, 70.0, UNTOUCHED, 9_400.0),
+        ({"warranty_efc": 0.05}, 70.0, UNTOUCHED, 9_400.0),
+        ({"warranty_discharge_h": 4.5}, 70.0, UNTOUCHED, 0.0),
+        ({"warranty_discharge_h": 5.0}, 70.0, UNTOUCHED, 20_000.0),
+    ],
+)
+def test_d15_an_offer_fits_every_cap_of_the_vehicle(caps: dict[str, float], target: float, taken: Taken, left_wh: float) -> None:
+    """16.4 kW are asked for four hours. Each bus has lived through 600 Wh, 0.003 cycles and an hour of discharge."""
+    lived = {"life_discharge_wh": 600.0, "life_discharge_efc": 0.003, "life_discharge_h": 1.0}
+    place = capped(depot(1), **caps)
+    known: dict[str, Any] = {name: Reading(value, NOW_S) for name, value in lived.items()}
+    snapshot = buses(place, target_soc_pct=Reading(target, NOW_S), **known)
+    offer, ledger = sold(place, snapshot, ask(wanted_w=16_400.0, duration_s=4 * HOUR_S), taken=taken)
+    assert energy_wh(offer).get("b1", 0.0) == pytest.approx(left_wh)
+    assert sold(place, snapshot, ask("r2", duration_s=4 * HOUR_S), ledger, taken=taken)[0].total_w == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("cap", ["warranty_discharge_wh", "warranty_efc", "warranty_discharge_h"])
+def test_d15_a_cap_of_the_warranty_without_a_ledger_counts_as_used_up(cap: str) -> None:
+    place = capped(depot(), **{cap: 1_000_000.0})
+    assert sold(place, buses(place), ask())[0].evse_w == ()
 
 
 def test_no_more_than_the_limits_of_the_tick_leave() -> None:
@@ -182,3 +231,35 @@ def test_no_sequence_of_requests_oversells(asks: list[tuple[int, float, float]],
     assert sum(power_w.values()) <= export_w + 1e-6
     assert all(watts <= 50_000.0 + 1e-6 for watts in power_w.values())
     assert all(wh <= max(soc - 70.0, 0.0) * 2_000.0 + 1e-3 for wh in energy_wh.values())
+
+
+@given(
+    caps=st.fixed_dictionaries(
+        {name: st.floats(0.0, 100.0) for name in ("min_soc_pct", "depth_per_event_pct", "depth_per_day_pct")}
+    ),
+    taken=st.builds(Taken, st.floats(0.0, 100.0), st.floats(0.0, 100.0)),
+    soc=st.floats(0.0, 100.0),
+    reserve_pct=st.floats(0.0, 20.0),
+    efficiency=st.floats(0.8, 1.0),
+    asks=st.lists(st.tuples(st.floats(1.0, 60_000.0), st.floats(60.0, 36_000.0)), min_size=1, max_size=4),
+)
+@settings(max_examples=150, deadline=None)
+def test_d15_no_offer_exceeds_the_energy_that_the_caps_allow(
+    caps: dict[str, float],
+    taken: Taken,
+    soc: float,
+    reserve_pct: float,
+    efficiency: float,
+    asks: list[tuple[float, float]],
+) -> None:
+    place, ledger = capped(depot(1, reserve_pct=reserve_pct, efficiency=efficiency), **caps), EMPTY
+    snapshot = buses(place, soc=soc, target_soc_pct=Reading(10.0, NOW_S))
+    for number, (wanted_w, duration_s) in enumerate(asks):
+        _, ledger = sold(place, snapshot, ask(f"r{number}", wanted_w, duration_s), ledger, taken=taken)
+    out_pct = sum(sum(energy_wh(offer).values()) for offer in ledger.offers) / efficiency / 2_000.0
+    allowed = (
+        soc - caps["min_soc_pct"] - reserve_pct,
+        caps["depth_per_event_pct"] - taken.event_pct,
+        caps["depth_per_day_pct"] - taken.day_pct,
+    )
+    assert out_pct <= max(min(allowed), 0.0) + 1e-6

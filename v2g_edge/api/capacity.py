@@ -12,8 +12,9 @@ import msgspec
 import structlog
 
 from v2g_edge.api.state import DepotState
-from v2g_edge.departure.capacity import Ledger, Offer, Request, offer_of, without
+from v2g_edge.departure.capacity import Ledger, Offer, Request, Taken, offer_of, without
 from v2g_edge.departure.departures import depot_of
+from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.statefile import write_atomically
 from v2g_edge.model.frame import frame_of
@@ -41,7 +42,9 @@ class CapacityBookings:
         self._depot = depot_of(frame_of(site))
         self._path = path
 
-    def serve(self, params: dict[str, Any], snapshot: Snapshot, permits: tuple[Permit, ...]) -> dict[str, Any]:
+    def serve(
+        self, params: dict[str, Any], snapshot: Snapshot, permits: tuple[Permit, ...], memory: EnvelopeMemory
+    ) -> dict[str, Any]:
         """Book, cancel, or only look. ValueError says what is allowed; OSError where the disk refuses: then nothing is booked.
 
         Booking the same id again gives the same answer and books nothing more.
@@ -57,7 +60,7 @@ class CapacityBookings:
         if request.id and not snapshot.clock_synced:
             raise ValueError("wall time is not synchronised: until when something would be sold cannot be said")
         room_w = tuple(max(-permit.min_w, 0.0) for permit in permits)
-        offer, after = offer_of(self._depot, snapshot, room_w, request, ledger)
+        offer, after = offer_of(self._depot, snapshot, room_w, _taken(snapshot, memory), request, ledger)
         if request.id and after != ledger:
             self._save(after)
             log.info("capacity_booked", request=offer.request, service=offer.service, power_w=offer.total_w)
@@ -76,6 +79,15 @@ class CapacityBookings:
 
     def _save(self, ledger: Ledger) -> None:
         write_atomically(self._path, msgspec.json.encode(ledger))
+
+
+def _taken(snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[Taken, ...]:
+    """What discharge has taken out of the vehicle at each outlet, by the envelope's own ledger after the tick."""
+    sessions = zip(snapshot.evses, memory.evses, strict=True)
+    return tuple(
+        Taken(old.event_pct, memory.taken_pct.get(state.vehicle.vehicle, 0.0)) if state.vehicle else Taken()
+        for state, old in sessions
+    )
 
 
 def _plain(offer: Offer) -> dict[str, Any]:
@@ -120,6 +132,6 @@ class CapacityApi:
         if self._state.site is not self._site:  # another site file is in force
             self._site, self._bookings = self._state.site, CapacityBookings(self._state.site, self._path)
         try:
-            return self._bookings.serve(params, tick.snapshot, tick.outcome.permits)
+            return self._bookings.serve(params, tick.snapshot, tick.outcome.permits, tick.outcome.memory.envelope)
         except (ValueError, OSError) as error:
             raise BadRequestError(str(error)) from error
