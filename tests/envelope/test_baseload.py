@@ -98,6 +98,17 @@ def test_a2_a_lease_that_ran_out_while_the_controller_was_late_moved_its_charger
     assert hold_bases(context(scene), (old, old), permits, dt_s=41.0)[MAIN].moved_s == moved_s
 
 
+def test_a_lease_that_is_renewed_in_time_moves_no_charger() -> None:
+    """A regular tick, with leases that end after it: samples stay settled, so the live base load keeps its evidence."""
+    scene = building(8_000.0)
+    for place in range(2):
+        scene = with_evse(scene, place, command=replace(scene.snapshot.evses[place].command, lease_until_s=NOW_S + 20.0))
+    permits = [replace(permit(scene).permits[0], power_w=20_000.0)] * 2
+    for last_s in (1.0, 5.0, 41.0):
+        held_now = hold_bases(context(scene), (BaseMemory(900.0, 900.0),) * 2, permits, dt_s=last_s)
+        assert [base.moved_s for base in held_now] == [900.0, 900.0]
+
+
 def test_half_a_kilowatt_is_no_move_and_ten_seconds_settle_one() -> None:
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_500.0).moved_s == 900.0
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_499.5).moved_s == 1_000.0
