@@ -2,6 +2,7 @@
 
 A second of the night lasts eight milliseconds, and no machine answers in one: what the safety table counts in seconds is set to
 what amounts to fractions of a real second (``hurried``), and the judges grant the same. The disturbance lasts that much longer.
+Where the machine is busy, the clock of both processes is slower from the start (``tempo``), and all of that lasts longer.
 """
 
 import json
@@ -18,6 +19,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from sim.runners.report import as_text, kept, with_journal
+from sim.runners.tempo import fitting_scale, late_words, measure_round_s, slowed_words
 from sim.scenarios.night import START, night
 from sim.scenarios.scenario import Scenario, write_prices, write_scenario
 from v2g_edge.config import dump
@@ -66,11 +68,14 @@ def hurried(scenario: Scenario, scale: float) -> Scenario:
 
 
 class Demo:
-    """The two processes and what is shown of them. ``folder`` holds everything they write."""
+    """The two processes and what is shown of them. ``folder`` holds everything they write.
 
-    def __init__(self, folder: Path, seed: int, scale: float) -> None:
+    The depot is set up for a clock ``scale`` times as fast as life; its clock runs ``pace`` times as fast, which may be slower.
+    """
+
+    def __init__(self, folder: Path, seed: int, scale: float, pace: float | None = None) -> None:
         self.folder = folder
-        self.scale = scale
+        self.scale = scale if pace is None else pace
         self.scenario = hurried(night(seed), scale)
         self.socket = str(folder / "control.sock")
         self.report = folder / "report.json"
@@ -147,15 +152,16 @@ def free_ports(count: int) -> list[int]:
 
 def run_demo(seed: int, scale: float, every_s: float) -> int:
     """Play the night and print what happened. 0: every promise held; 1: not; 130: ended with Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the children must not outlive us
+    try:
+        pace = fitting_scale(scale, measure_round_s())
+    except KeyboardInterrupt:
+        print("\nended")
+        return 130
+    slowed = slowed_words(scale, pace)
     with tempfile.TemporaryDirectory(prefix="v2g-edge-demo-") as folder:
-        demo = Demo(Path(folder), seed, scale)
-        minutes = demo.scenario.duration_s / scale / 60
-        print(
-            f"One night of {len(demo.scenario.stations)} chargers, {scale:g} times as fast as life: about {minutes:.0f} minutes."
-        )
-        reaction_s = demo.scenario.reaction_s
-        print(f"At that speed a reaction may take {reaction_s:g} played seconds, {reaction_s / scale:.2f} s of yours.")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the children must not outlive us
+        demo = Demo(Path(folder), seed, scale, pace)
+        _introduce(demo, slowed)
         try:
             demo.start()
             why = _watch(demo, every_s)
@@ -167,9 +173,20 @@ def run_demo(seed: int, scale: float, every_s: float) -> int:
             return 1
         finally:
             demo.stop()
-        report = demo.result()
+        report, late = demo.result(), late_words((demo.folder / "daemon.log").read_text(errors="replace"))
+    for words in filter(None, (slowed, late)):
+        print(f"\n{words}")
     print(f"\n{as_text(report)}\n\nAt the evening peak: v2g-edge why\n{why or '(nobody asked in time)'}")
     return 0 if kept(report) and why else 1
+
+
+def _introduce(demo: Demo, slowed: str) -> None:
+    pace, night_s, reaction_s = demo.scale, demo.scenario.duration_s, demo.scenario.reaction_s
+    if slowed:
+        print(slowed)
+    chargers, minutes = len(demo.scenario.stations), night_s / pace / 60
+    print(f"One night of {chargers} chargers, {pace:g} times as fast as life: about {minutes:.0f} minutes.")
+    print(f"At that speed a reaction may take {reaction_s:g} played seconds, {reaction_s / pace:.2f} s of yours.", flush=True)
 
 
 def _watch(demo: Demo, every_s: float) -> str:

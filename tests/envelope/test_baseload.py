@@ -109,6 +109,16 @@ def test_a_lease_that_is_renewed_in_time_moves_no_charger() -> None:
         assert [base.moved_s for base in held_now] == [900.0, 900.0]
 
 
+def test_a2_the_tick_itself_knows_how_long_ago_the_last_one_was() -> None:
+    scene = ready(2, 20_000.0)
+    scene = next_tick(scene, permit(scene), 41.0)
+    now_s = scene.snapshot.now_s
+    for until_s, moved in ((now_s - 5.0, True), (now_s + 5.0, False)):
+        command = replace(scene.snapshot.evses[0].command, lease_until_s=until_s)
+        bases = permit(with_evse(scene, 0, command=command)).memory.bases
+        assert (bases[MAIN].moved_s == now_s) is moved
+
+
 def test_half_a_kilowatt_is_no_move_and_ten_seconds_settle_one() -> None:
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_500.0).moved_s == 900.0
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_499.5).moved_s == 1_000.0
