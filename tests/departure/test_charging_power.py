@@ -212,6 +212,43 @@ def test_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_to_nothing(
     assert powers_of(play.site, play.snapshot, play.draws).enough_w == {}
 
 
+def no_curve() -> Site:
+    return replace(SITE, vehicle_types=tuple(replace(kind, charge_curve=()) for kind in SITE.vehicle_types))
+
+
+def test_a17_what_is_drawn_in_the_taper_is_enough_where_feeders_are_short_and_proves_nothing() -> None:
+    play = Play(no_curve(), soc=97.0)
+    draw = play.run(700.0, 12_300.0, 8_040.0)
+    assert draw.learned_w == ANY_W
+    assert powers_of(play.site, play.snapshot, play.draws) == ({}, {"b1": 8_000.0 * CROWD + CROWD_W}, {})
+    play.run(1_400.0, 8_900.0, 6_400.0)
+    assert powers_of(play.site, play.snapshot, play.draws).enough_w == {"b1": 6_400.0 * CROWD + CROWD_W}
+    play.run(60.0, 7_220.0, 7_200.0)
+    assert powers_of(play.site, play.snapshot, play.draws).enough_w == {"b1": 7_200.0 * CROWD + CROWD_W}
+    play.run(60.0, -9_000.0, -9_000.0)
+    assert powers_of(play.site, play.snapshot, play.draws).enough_w == {}
+
+
+@pytest.mark.parametrize("share", [1.0 / 3.0, 2.0 / 3.0])
+def test_a17_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_near_full_either(share: float) -> None:
+    play = Play(no_curve(), soc=90.0)
+    for _ in range(600):
+        enough_w = powers_of(play.site, play.snapshot, play.draws).enough_w
+        told_w = min(enough_w.get("b1", 22_000.0), 22_000.0)
+        play.run(5.0, told_w, told_w * share)
+    assert powers_of(play.site, play.snapshot, play.draws).enough_w == {}
+
+
+def test_a17_a_battery_that_goes_on_falling_does_not_follow() -> None:
+    """Ten minutes take 15 % off each time, at the setpoint that sharing leaves it."""
+    play, taken_w, told_w = Play(no_curve(), soc=90.0), 11_000.0, 22_000.0
+    for _ in range(8):
+        play.run(WINDOW_S + 60.0, told_w, min(taken_w, told_w))
+        told_w = powers_of(play.site, play.snapshot, play.draws).enough_w["b1"]
+        taken_w *= 0.85
+    assert told_w < 6_000.0
+
+
 def test_a_restart_keeps_what_was_learned_and_begins_to_look_anew() -> None:
     play = Play(max_charge_w=Reading(45_000.0, 100.0))
     play.run(700.0, 50_000.0, 20_000.0)

@@ -19,7 +19,7 @@ from tests.envelope.strategies import (
     with_snapshot,
     with_vehicle,
 )
-from tests.envelope.test_feeders import outlets
+from tests.envelope.test_feeders import MARGIN, outlets
 from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.envelope.memory import EnvelopeMemory, restarted
 from v2g_edge.envelope.table import Latch
@@ -88,6 +88,18 @@ def test_less_than_a_charger_can_do_is_nothing(wish_w: float, power_w: float) ->
     given = permit(wishing(scene, wish_w, 0.0)).permits[0]
     assert given.power_w == power_w
     assert (given.bound_by.rule == "minimum_power") == (power_w == 0.0)
+
+
+@pytest.mark.parametrize("limit_w", [0.0, 4_140.0, 4_553.0, 4_554.0, 6_000.0, 9_108.0, 15_000.0])
+def test_a18_a_permit_is_nothing_or_at_least_six_amperes_a_phase_at_the_highest_mains(limit_w: float) -> None:
+    """Whatever a feeder leaves; where it leaves the fallbacks, these are kept and no charger pauses."""
+    floor_w = 3 * 6.0 * 253.0
+    scene = outlets(wishing(ready(2, 0.0), 30_000.0, 30_000.0), min_charge_w=floor_w, fallback_w=floor_w)
+    first, second = scene.site.feeders
+    scene = with_site(scene, feeders=(replace(first, import_limit_w=(limit_w + 0.1) / MARGIN), second))
+    given = [each.power_w for each in permit(scene).permits]
+    assert all(power_w == 0.0 or power_w >= floor_w for power_w in given)
+    assert limit_w < 2.0 * floor_w or min(given) >= floor_w
 
 
 def test_a_change_of_direction_ramps_from_nothing() -> None:

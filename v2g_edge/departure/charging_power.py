@@ -41,6 +41,8 @@ STRIDE: Final = 5
 CROWD: Final = 1.05
 """Where a feeder is short, who was seen to draw less is permitted so much more than that, and ``CROWD_W``: a rise still shows."""
 CROWD_W: Final = 500.0
+SHARE_TAKEN: Final = 0.7
+"""Who draws at most this share of each setpoint has one or two phases of three; a taper falls by less within ten minutes."""
 
 
 class Window(Struct, frozen=True, array_like=True, gc=False):
@@ -56,7 +58,8 @@ class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
 
     ``learned_w`` was seen under ``under_w`` permitted, last confirmed (or forgotten a little) at ``told_s``. ``asked_w`` is the
     least permitted since the sample of ``seen_s``. ``idle``: draws nothing though it may. ``follows``: draws a share of whatever
-    it is told (one phase of three), so it must not be told less. Times are monotonic.
+    it is told (one phase of three), so it must not be told less. Times are monotonic. ``taper_w`` is what it was seen to take
+    where the battery was the limit, under ``taper_under_w`` permitted.
     """
 
     session: str
@@ -69,6 +72,8 @@ class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
     idle: bool = False
     follows: bool = False
     window: Window | None = None
+    taper_w: float = ANY_W
+    taper_under_w: float = 0.0
 
     @property
     def most_w(self) -> float:
@@ -127,8 +132,8 @@ def powers_of(site: Site, snapshot: Snapshot, draws: LearnedPowers) -> Powers:
             powers.drawn_w[evse.id] = draw.learned_w
         if draw.idle:
             powers.enough_w[evse.id] = evse.min_charge_w  # enough to wake up with
-        elif draw.learned_w < ANY_W and not draw.follows:
-            powers.enough_w[evse.id] = max(draw.learned_w * CROWD + CROWD_W, evse.min_charge_w)
+        elif min(draw.learned_w, draw.taper_w) < ANY_W and not draw.follows:
+            powers.enough_w[evse.id] = max(min(draw.learned_w, draw.taper_w) * CROWD + CROWD_W, evse.min_charge_w)
     return powers
 
 
@@ -165,6 +170,10 @@ def _raise(old: LearnedPower, power: Reading) -> LearnedPower:
     """More than ever seen counts at once; without evidence the lower power is slowly forgotten."""
     if power.value >= IDLE_W and old.idle:
         old = replace(old, idle=False)
+    if old.taper_w < ANY_W and power.value <= -IDLE_W:
+        old = replace(old, taper_w=ANY_W, taper_under_w=0.0)  # it discharges: the battery leaves its taper
+    elif old.taper_w < _round_w(power.value):
+        old = replace(old, taper_w=_round_w(power.value))
     if old.learned_w >= ANY_W:
         return old
     if _round_w(power.value) > old.learned_w:
@@ -197,12 +206,24 @@ def _judge(frame: Frame, place: int, snapshot: Snapshot, old: LearnedPower, wind
     if not isinstance(soc, Reading) or not is_fresh(soc, now_s, frame.site.safety.soc_max_age_s):
         return old
     flat_w = _flat_w(evse, frame.kinds.get(known.type) if known else None, soc.value)
+    if flat_w <= 0.0:
+        return _taper(old, window)
     if window.drawn_w >= FOLLOWS * min(flat_w, old.reported_w) - STEP_W:
         return old
     if window.permitted_w < old.under_w and window.drawn_w < FOLLOWS * old.learned_w:
         return replace(old, follows=True)  # told less, it drew less: the power was not the vehicle's limit
     learned_w = min(old.learned_w, _round_w(window.drawn_w))
     return replace(old, learned_w=learned_w, under_w=max(old.under_w, window.permitted_w), told_s=now_s)
+
+
+def _taper(old: LearnedPower, window: Window) -> LearnedPower:
+    """A full window near full. Told less, a battery in its taper goes on as before; one that follows draws less."""
+    share = window.drawn_w / window.permitted_w
+    before = old.taper_w / old.taper_under_w if old.taper_under_w > 0.0 else 0.0
+    fell = window.permitted_w < old.taper_under_w and window.drawn_w < FOLLOWS * old.taper_w
+    if fell and share <= min(SHARE_TAKEN, before * CROWD):
+        return replace(old, follows=True)
+    return replace(old, taper_w=_round_w(window.drawn_w), taper_under_w=window.permitted_w)
 
 
 def _flat_w(evse: Evse, kind: VehicleType | None, soc_pct: float) -> float:

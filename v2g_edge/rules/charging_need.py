@@ -69,12 +69,13 @@ def need_of(
     if full_w <= 0.0:
         return ChargingNeed(0.0, 0.0, 0.0, departs_in_s, full_w)
     if capacity_wh is None:
-        return ChargingNeed(0.0, 0.0, ANY_W, max(departs_in_s, 0.0), full_w, "capacity")
+        return ChargingNeed(0.0, 0.0, ANY_W, max(departs_in_s, 0.0), max(full_w, evse.min_charge_w), "capacity")
     lack_pct = max(min(target_pct + TARGET_MARGIN_PCT, 100.0) - soc_pct, 0.0)
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
     rate_w = min(full_w, drawn_w) if drawn_w > 0.0 else full_w  # one that may have nothing now tells nothing of how long it takes
     seconds = _seconds(evse, kind, capacity_wh, rate_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
-    told_w = min(full_w, _curve_w(evse, kind, vehicle.soc_pct))
+    # A vehicle that takes less than the charger's minimum (one phase of three) takes less by itself; told less, it is paused.
+    told_w = max(min(full_w, _curve_w(evse, kind, vehicle.soc_pct)), evse.min_charge_w)
     if not isinstance(vehicle.departure_wall_s, Reading):
         return ChargingNeed(energy_wh, seconds, ANY_W, 0.0, told_w, "departure" if lack_pct > 0.0 else "")
     return ChargingNeed(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, told_w)
