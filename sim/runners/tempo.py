@@ -21,8 +21,8 @@ PAUSE_S: Final = 0.005
 WORK: Final = 20_000
 """Additions in a turn: about a millisecond on a common machine, as a tick of one charger takes."""
 
-GOOD_ROUND_S: Final = 0.015
-"""A round that full speed allows: a reaction (poll, tick, write, answer) is a few rounds, and has 0.5 s of real time there."""
+GOOD_ROUND_S: Final = 0.010
+"""A round that full speed allows: a reaction (poll, tick, write, answer) is several of them and has half a real second."""
 
 SLOWEST: Final = 4.0
 """Times real time. A night takes four hours then, and real devices are not faster."""
