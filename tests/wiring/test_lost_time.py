@@ -79,6 +79,15 @@ async def test_a2_after_lost_time_the_tick_comes_when_everything_has_been_read_a
     assert "40.0 s" in scene.told[0].text
 
 
+async def test_a2_what_was_read_after_the_last_tick_and_before_the_gap_is_waited_for_too() -> None:
+    scene = Scene()
+    await scene.tick(0.0)
+    scene.clock.at_s += 0.5
+    scene.read_all()
+    scene.clock.read = lambda: scene.read_all() if scene.clock.waits == 3 else None
+    assert await scene.tick(41.0) == 3
+
+
 async def test_a2_a_device_that_is_truly_gone_is_waited_for_a_moment_only() -> None:
     scene = Scene()
     await scene.tick(0.0)

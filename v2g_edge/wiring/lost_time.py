@@ -16,12 +16,12 @@ from v2g_edge.model.site import Site
 LATE_TICKS: Final = 2.0
 """Time counts as lost where a tick comes later than two regular ones: one may be late on any machine."""
 
-SETTLE_S: Final = 2.0
-"""The longest wait for fresh readings, or two ticks where they are longer: meters and contacts are read each second. It is
+SETTLE_S: Final = 3.0
+"""The longest wait for fresh readings, or three ticks where they are longer: a line that timed out in the gap opens anew. It is
 short beside the watchdog's ten seconds, and a device that is truly gone is judged then."""
 
 LOOKS: Final = 40.0
-"""Looks for fresh readings in that time: 50 ms apart with ticks of one second."""
+"""Looks for fresh readings in that time: 75 ms apart with ticks of one second."""
 
 TELL_EVERY_S: Final = 60.0
 """On a machine that is always too slow, one event a minute carries the sum."""
@@ -50,7 +50,7 @@ class LostTime:
         lost_s = 0.0 if last_s is None else now_s - last_s - self._tick_s
         if last_s is not None and lost_s > LATE_TICKS * self._tick_s:
             self._untold_s += lost_s
-            longest_s = max(SETTLE_S, 2.0 * self._tick_s)
+            longest_s = max(SETTLE_S, 3.0 * self._tick_s)
             while self._clock.now_s() - now_s < longest_s and self._waits(last_s) and not self._is_urgent():
                 await self._clock.sleep_s(longest_s / LOOKS)
         self._ticked_s = self._clock.now_s()
@@ -59,7 +59,7 @@ class LostTime:
     def _waits(self, last_s: float) -> bool:
         """Whether something is too old now that was not at the last tick."""
         now_s = self._clock.now_s()
-        return any(at_s <= last_s <= at_s + age_s < now_s for at_s, age_s in self._samples())
+        return any(last_s <= at_s + age_s < now_s for at_s, age_s in self._samples())
 
     def _samples(self) -> Iterator[tuple[float, float]]:
         """When each meter, contact and connected charger was last read or heard, and how old that may be."""
