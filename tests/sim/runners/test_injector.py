@@ -15,6 +15,7 @@ from sim.scenarios.night import night
 from sim.scenarios.scenario import Scenario
 
 BEGIN_S = 60.0
+END_S = 180.0
 """Seconds from the beginning to the fault: all have dialled in, and the grid has just proven itself."""
 
 
@@ -73,11 +74,12 @@ def test_a_killed_daemon_starts_again_from_its_journal_in_the_same_run(kind: Fau
     assert report["energy_wh"]["charged"] > 0
 
 
-def test_a_full_disk_stops_the_record_and_not_the_charging(tmp_path: Path) -> None:
+def test_a_full_disk_delays_the_record_and_not_the_charging(tmp_path: Path) -> None:
     scenario = short(("disk_full", "controller", BEGIN_S, 60.0, 0.0))
     report, _ = play(scenario, tmp_path / "run")
     ticks = ticks_wall_s(tmp_path / "run", scenario)
-    assert not [at_s for at_s in ticks if BEGIN_S + 5.0 < at_s < BEGIN_S + 55.0]
+    waited = [at_s for at_s in ticks if BEGIN_S + 5.0 < at_s < BEGIN_S + 55.0]
+    assert len(waited) >= 20, "ticks wait in memory, and none of them is lost"
     assert ticks[-1] > 175.0, "it records again when there is room"
     calm = run_scenario(replace(scenario, faults=()))
     assert report["energy_wh"]["charged"] == pytest.approx(calm["energy_wh"]["charged"], rel=0.02)
@@ -112,5 +114,5 @@ def test_a_station_out_of_reach_is_told_and_comes_back(kind: FaultKind, tmp_path
 
 def test_a_slow_link_is_late_and_loses_nothing(tmp_path: Path) -> None:
     report, seen = play(short(("slow_link", "CS01", BEGIN_S, 60.0, 2.0)), tmp_path / "run")
-    assert "charger_silent" not in seen
+    assert seen.get("charger_silent", END_S) >= END_S, "only the end of the run, which hangs up, makes it silent"
     assert report["violations"] == []
