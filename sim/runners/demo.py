@@ -159,7 +159,9 @@ def free_ports(count: int) -> list[int]:
 
 def run_demo(seed: int, scale: float, every_s: float) -> int:
     """Play the night and print what happened. 0: every promise held; 1: not; 130: ended with Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the children must not outlive us
+    # Both end it as Ctrl-C does: the children must not outlive us. A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         pace = fitting_scale(scale, measure_round_s())
     except KeyboardInterrupt:
