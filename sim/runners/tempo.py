@@ -69,7 +69,7 @@ def _round_s(other: "subprocess.Popen[bytes]") -> float:
     assert other.stdin is not None  # noqa: S101 - both are pipes
     assert other.stdout is not None  # noqa: S101
     began_s = time.monotonic()
-    time.sleep(PAUSE_S)
+    time.sleep(PAUSE_S)  # a round waits as a tick does: how late it comes back is what is measured
     _work()
     other.stdin.write(b"?")
     if other.stdout.read(1) != b"!":

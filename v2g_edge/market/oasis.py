@@ -23,6 +23,7 @@ def read_oasis(data: bytes, source: str, *, node: str = "") -> tuple[PriceRow, .
             if member.file_size > UNPACKED_MAX:
                 raise BadPrices(f"{source}: {member.filename} has {member.file_size} octets; allowed are {UNPACKED_MAX}")
             text = archive.read(member).decode("utf-8")
+    # zipfile raises NotImplementedError for a compression that it does not know, RuntimeError for an encrypted member.
     except (zipfile.BadZipFile, IndexError, UnicodeDecodeError, NotImplementedError, RuntimeError, OSError) as fault:
         raise BadPrices(f"{source}: no zip of CSV: {fault}") from fault
     if text.lstrip().startswith("<"):
