@@ -77,7 +77,7 @@ torture: $(TESTS) ## 300 kill -9 and 200 power cuts of a running daemon (half an
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
 
-lock: $(TESTS) ## requirements/*.txt anew: every package with the hashes of its wheels, for amd64 and arm64
+lock: $(TESTS) ## .ci/requirements/*.txt anew: every package with the hashes of its wheels, for amd64 and arm64
 	$(PY) .ci/lock.py
 
 sbom: $(TESTS) ## what the product is made of, and the licences, in build
@@ -86,7 +86,7 @@ sbom: $(TESTS) ## what the product is made of, and the licences, in build
 
 audit: $(TESTS) ## known weaknesses of what is locked
 	$(PIP) '.[supply]'
-	$(PY) -m pip_audit --requirement requirements/run.txt --require-hashes --disable-pip
+	$(PY) -m pip_audit --requirement .ci/requirements/run.txt --require-hashes --disable-pip
 
 SECONDS ?= 3600
 hostile: $(TESTS) ## a depot under attack for SECONDS: stations, sockets, broker, local users

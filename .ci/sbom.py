@@ -1,6 +1,8 @@
-"""``python .ci/sbom.py``: what the product is made of, from ``requirements/run.txt``: CycloneDX, and the licences.
+"""``python .ci/sbom.py``: what the product is made of, from ``.ci/requirements/run.txt``: CycloneDX, and the
+licences.
 
-``build/sbom.json`` names every package with version and hashes, ``build/licences.txt`` its licence as the package tells it.
+``build/sbom.json`` names every package with version and hashes, ``build/licences.txt`` its licence as the
+package tells it.
 """
 
 import json
@@ -11,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-LOCK = Path("requirements/run.txt")
+LOCK = Path(".ci/requirements/run.txt")
 BUILD = Path("build")
 
 
@@ -23,7 +25,9 @@ def licence_of(name: str) -> str:
         return "not installed here"
     if expression := told.get("License-Expression"):
         return str(expression)
-    classified = [each.rpartition(" :: ")[2] for each in told.get_all("Classifier", []) if each.startswith("License ::")]
+    classified = [
+        each.rpartition(" :: ")[2] for each in told.get_all("Classifier", []) if each.startswith("License ::")
+    ]
     return ", ".join(classified) or str(told.get("License", "not told")).splitlines()[0][:80]
 
 
@@ -51,7 +55,9 @@ def main() -> int:
     licences = {name: licence_of(name) for name, _ in names()}
     document: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
     for component in document["components"]:
-        told = component.pop("externalReferences", [])  # hashes stay; an address is where it came from, not what it is
+        told = component.pop(
+            "externalReferences", []
+        )  # hashes stay; an address is where it came from, not what it is
         component["hashes"] = [each for reference in told for each in reference.get("hashes", ())]
         component.pop("description", None)
         component["licenses"] = [{"license": {"name": licences[component["name"].lower()]}}]

@@ -1,7 +1,8 @@
-"""``python3 debian/pages.py FOLDER``: the manual pages and the shells' completions, from the commands and the table of keys.
+"""``python3 debian/pages.py FOLDER``: the manual pages and the shells' completions, from the commands and the
+table of keys.
 
-The package's build runs it. ``v2g-edge(1)`` comes from the parser, ``v2g-edge-site.toml(5)`` from the table of keys that
-the example file is made from too.
+The package's build runs it. ``v2g-edge(1)`` comes from the parser, ``v2g-edge-site.toml(5)`` from the table
+of keys that the example file is made from too.
 """
 
 import sys
@@ -29,7 +30,8 @@ v2g\\-edge\\-site.toml \\- the site file of v2g\\-edge
 .I /etc/v2g\\-edge/site.toml
 describes a depot for the daemon
 .BR v2g\\-edge (1).
-It is TOML 1.1 in UTF\\-8. Tables in single brackets stand once, tables in double brackets once for each thing. Power is in W,
+It is TOML 1.1 in UTF\\-8. Tables in single brackets stand once,
+tables in double brackets once for each thing. Power is in W,
 positive into the vehicle and out of the grid.
 .B v2g\\-edge check FILE
 reports every problem of a file at once. A commented file with every key is
@@ -58,7 +60,10 @@ def site_page() -> str:
     for field in keys_of(SiteFile):
         part = part_of(field.type)
         assert part is not None  # noqa: S101 - every top-level key is a table
-        lines += [f".SH [[{field.name}]]" if is_list(field.type) else f".SH [{field.name}]", roff(TABLES[field.name])]
+        lines += [
+            f".SH [[{field.name}]]" if is_list(field.type) else f".SH [{field.name}]",
+            roff(TABLES[field.name]),
+        ]
         lines += _keys(part, "")
     lines += [".SH GRID CODES", roff(", ".join(code_names())), SITE_TAIL]
     return "\n".join(lines)
@@ -95,7 +100,8 @@ def catalogue() -> str:
         kind = cells[0].strip("`")
         text = f"Meaning: {cells[-2]}.\nWhat to do: {cells[-1]}."
         entries.append(
-            f"-- {message_id(kind)}\nSubject: {kind}\nDefined-By: v2g-edge\nDocumentation: man:v2g-edge(1)\n\n{text}\n"
+            f"-- {message_id(kind)}\nSubject: {kind}\nDefined-By: v2g-edge\nDocumentation:"
+            f" man:v2g-edge(1)\n\n{text}\n"
         )
     return "\n".join(entries)
 

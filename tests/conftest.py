@@ -1,7 +1,8 @@
 """What all tests share: how hypothesis draws its examples.
 
-No deadline: a busy machine says nothing about how fast a function is. In the test command the examples are the same at every run;
-``HYPOTHESIS_PROFILE=search`` draws new ones (`make fuzz` and `make soak` do), and what that finds becomes an example here.
+No deadline: a busy machine says nothing about how fast a function is. In the test command the examples are
+the same at every run; ``HYPOTHESIS_PROFILE=search`` draws new ones (`make fuzz` and `make soak` do), and what
+that finds becomes an example here.
 """
 
 import os

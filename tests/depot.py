@@ -1,4 +1,6 @@
-"""A small depot for unit tests: two 50 kW outlets on one sub-feeder, everything healthy unless a test says otherwise."""
+"""A small depot for unit tests: two 50 kW outlets on one sub-feeder, everything healthy unless a test says
+otherwise.
+"""
 
 from typing import Any
 
@@ -16,7 +18,15 @@ from v2g_edge.model.site import (
     Vehicle,
     VehicleType,
 )
-from v2g_edge.model.snapshot import ContactState, EvseState, Link, MeterState, Operator, Snapshot, VehicleState
+from v2g_edge.model.snapshot import (
+    ContactState,
+    EvseState,
+    Link,
+    MeterState,
+    Operator,
+    Snapshot,
+    VehicleState,
+)
 
 BUS = VehicleType(
     id="bus",
@@ -68,7 +78,9 @@ def small_site(evses: int = 2, **changes: Any) -> Site:
 
 
 def plugged(vehicle: str, now_s: float, wall_s: float, **changes: Any) -> EvseState:
-    """An outlet with a healthy vehicle at 80 % that must have 90 % in ten hours. ``changes`` go to the vehicle."""
+    """An outlet with a healthy vehicle at 80 % that must have 90 % in ten hours. ``changes`` go to the
+    vehicle.
+    """
     state = VehicleState(
         session=f"s-{vehicle}",
         vehicle=vehicle,

@@ -33,8 +33,9 @@ HIT: Final = "__hit__"
 
 
 class Mutant(NamedTuple):
-    """One change: where, what, and the changed module. ``function`` is the outermost one around it, "Class.name" for a method,
-    and ``statement`` the line where its statement begins; "" and 0 where it is outside every function.
+    """One change: where, what, and the changed module. ``function`` is the outermost one around it,
+    "Class.name" for a method, and ``statement`` the line where its statement begins; "" and 0 where it is
+    outside every function.
     """
 
     module: str
@@ -48,9 +49,12 @@ class Mutant(NamedTuple):
 def mutants(path: Path) -> Iterator[Mutant]:
     """All changes of one module, one at a time."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    # How a class is laid out in memory (frozen, gc) is not behaviour; the strictness of a zip only speaks where a list is broken.
+    # How a class is laid out in memory (frozen, gc) is not behaviour; the strictness of a zip only speaks
+    # where a list is broken.
     keywords = [k for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for k in node.keywords]
-    keywords += [k for node in ast.walk(tree) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "strict"]
+    keywords += [
+        k for node in ast.walk(tree) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "strict"
+    ]
     untouched = {id(inner) for keyword in keywords for inner in ast.walk(keyword)}
     places = _places(tree)
     for place, node in enumerate(ast.walk(tree)):
@@ -61,7 +65,9 @@ def mutants(path: Path) -> Iterator[Mutant]:
             change = _apply(next(other for at, other in enumerate(ast.walk(changed)) if at == place), kind)
             if change:
                 code = compile(ast.fix_missing_locations(changed), str(path), "exec")
-                yield Mutant(path.stem, getattr(node, "lineno", 0), change, code, *places.get(id(node), ("", 0)))
+                yield Mutant(
+                    path.stem, getattr(node, "lineno", 0), change, code, *places.get(id(node), ("", 0))
+                )
 
 
 def functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
@@ -83,7 +89,10 @@ def marked(path: Path) -> tuple[CodeType, list[str]]:
         for part in ("body", "orelse", "finalbody"):
             block = getattr(node, part, None)
             if isinstance(block, list):
-                hits = [ast.Expr(ast.Call(ast.Name(HIT, ast.Load()), [ast.Constant(line.lineno)], [])) for line in block]
+                hits = [
+                    ast.Expr(ast.Call(ast.Name(HIT, ast.Load()), [ast.Constant(line.lineno)], []))
+                    for line in block
+                ]
                 setattr(node, part, [both for pair in zip(hits, block, strict=True) for both in pair])
     return compile(ast.fix_missing_locations(tree), str(path), "exec"), list(inner)
 
@@ -107,7 +116,12 @@ def _places(tree: ast.Module) -> dict[int, tuple[str, int]]:
 def _kinds(node: ast.AST) -> int:
     if isinstance(node, ast.Compare):
         return len(node.ops)
-    return int(isinstance(node, ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.Constant | ast.Call | ast.IfExp | ast.If | ast.While))
+    return int(
+        isinstance(
+            node,
+            ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.Constant | ast.Call | ast.IfExp | ast.If | ast.While,
+        )
+    )
 
 
 def _apply(node: ast.AST, kind: int) -> str:

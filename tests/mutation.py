@@ -1,10 +1,11 @@
 """`make mutation`: change one thing in the envelope, and see whether its tests notice.
 
-Own, because mutmut 3 copies the tree and starts a new interpreter for each mutant, some ten seconds on two cores. Here the tree
-is copied once, so that nobody's edits mix in, the tests of the envelope are collected once, and each mutant is tried in a forked
-child that runs those tests alone which pass through the changed statement, the fastest first, until one fails. A change outside
-every function (a constant, a default) wants its module imported anew, and all tests. A mutant is killed when a test fails, or
-when it takes many times the seconds or the memory that the tests take without it.
+Own, because mutmut 3 copies the tree and starts a new interpreter for each mutant, some ten seconds on two
+cores. Here the tree is copied once, so that nobody's edits mix in, the tests of the envelope are collected
+once, and each mutant is tried in a forked child that runs those tests alone which pass through the changed
+statement, the fastest first, until one fails. A change outside every function (a constant, a default) wants
+its module imported anew, and all tests. A mutant is killed when a test fails, or when it takes many times the
+seconds or the memory that the tests take without it.
 """
 
 import argparse
@@ -38,9 +39,21 @@ TESTS: Final = ROOT / "tests" / "envelope"
 MODULES: Final = sorted(path.stem for path in ENVELOPE.glob("*.py") if path.stem != "__init__")
 COPIED: Final = "V2G_MUTATION_COPY"
 CPU_S: Final = 60
-"""All tests of the envelope take a quarter of it. Processor time: a busy machine makes no mutant look hung."""
+"""All tests of the envelope take a quarter of it. Processor time: a busy machine makes no mutant look
+hung.
+"""
 MEMORY_BYTES: Final = 8 << 30
-OPTIONS: Final = ["-q", "--no-header", "--tb=no", "--assert=plain", "--capture=no", "-p", "no:cacheprovider", "-W", "ignore"]
+OPTIONS: Final = [
+    "-q",
+    "--no-header",
+    "--tb=no",
+    "--assert=plain",
+    "--capture=no",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "ignore",
+]
 OPTIONS_HYPOTHESIS: Final = ["--hypothesis-seed=1", "--hypothesis-profile=mutation"]
 
 
@@ -62,14 +75,17 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, name: str, code: CodeType) -> None:
         self._name, self._code = name, code
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         return importlib.util.spec_from_loader(fullname, self) if fullname == self._name else None
 
     def exec_module(self, module: ModuleType) -> None:
         exec(self._code, module.__dict__)  # noqa: S102 - our own source with one change
 
 
-# -- in a child ------------------------------------------------------------------------------------------------------------
+# -- in a child
+# ------------------------------------------------------------------------------------------------------------
 
 
 def _passes(items: Sequence[pytest.Item]) -> bool:
@@ -81,12 +97,19 @@ def _passes(items: Sequence[pytest.Item]) -> bool:
 
 
 def _change_in_place(module: str, function: str, code: CodeType) -> bool:
-    """Give a function of ``module`` its code from a changed one, under whatever wrappers; False when it is not to be found."""
+    """Give a function of ``module`` its code from a changed one, under whatever wrappers; False when it is
+    not to be found.
+    """
     found: Any = sys.modules[f"v2g_edge.envelope.{module}"]
     codes = [code]
     for name in function.split("."):
         found = vars(found).get(name)
-        codes = [inner for outer in codes for inner in outer.co_consts if isinstance(inner, CodeType) and inner.co_name == name]
+        codes = [
+            inner
+            for outer in codes
+            for inner in outer.co_consts
+            if isinstance(inner, CodeType) and inner.co_name == name
+        ]
     found = getattr(found, "fget", found)
     while hasattr(found, "__wrapped__") or hasattr(found, "__func__"):
         found = getattr(found, "__wrapped__", None) or found.__func__
@@ -121,7 +144,9 @@ def _traced(items: Iterable[pytest.Item], answer: TextIO) -> bool:
         if not _passes([item]):
             sys.stderr.write(f"fails without any change: {item.nodeid}\n")
             fine = False
-        found[item.nodeid] = Trace(time.process_time() - began_s, {name: sorted(lines) for name, lines in seen.items()})
+        found[item.nodeid] = Trace(
+            time.process_time() - began_s, {name: sorted(lines) for name, lines in seen.items()}
+        )
         for lines in seen.values():
             lines.clear()
     json.dump(found, answer)
@@ -150,7 +175,8 @@ def _limited(work: Callable[[], bool]) -> Callable[[], bool]:
     return limited
 
 
-# -- the parent ------------------------------------------------------------------------------------------------------------
+# -- the parent
+# ------------------------------------------------------------------------------------------------------------
 
 
 class Run:
@@ -173,7 +199,9 @@ class Run:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
             _, status = os.waitpid(_fork(lambda: _traced(items, answer)), 0)
             answer.seek(0)
-            self._traces = {name: Trace(*trace) for name, trace in json.load(answer).items()} if status == 0 else {}
+            self._traces = (
+                {name: Trace(*trace) for name, trace in json.load(answer).items()} if status == 0 else {}
+            )
         return status == 0
 
     def _sound_anew(self) -> bool:
@@ -198,7 +226,9 @@ class Run:
                     self._out.flush()
 
     def _work(self, mutant: Mutant, items: list[pytest.Item]) -> Callable[[], bool]:
-        through = [item for item in items if mutant.statement in self._traces[item.nodeid].statements[mutant.module]]
+        through = [
+            item for item in items if mutant.statement in self._traces[item.nodeid].statements[mutant.module]
+        ]
         through.sort(key=lambda item: self._traces[item.nodeid].seconds)
 
         def work() -> bool:
@@ -228,7 +258,10 @@ def _table(modules: list[str], found: list[Mutant], outcomes: list[_Outcome]) ->
     for name, members in [*((f"`{name}`", {name}) for name in modules), ("all of these", set(modules))]:
         killed = [outcome.killed for outcome in outcomes if outcome.mutant.module in members]
         exist = sum(mutant.module in members for mutant in found)
-        rows.append(f"| {name} | {exist} | {len(killed)} | {sum(killed)} | {100.0 * sum(killed) / max(len(killed), 1):.1f} % |")
+        rows.append(
+            f"| {name} | {exist} | {len(killed)} | {sum(killed)} |"
+            f" {100.0 * sum(killed) / max(len(killed), 1):.1f} % |"
+        )
     return "\n".join(rows)
 
 
@@ -236,7 +269,9 @@ def _measure(modules: list[str], again: str, seconds: float, at_once: int) -> in
     os.environ["ENVELOPE_EXAMPLES"] = "15"
     # One counterexample kills: nobody wants the smallest.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutation", max_examples=30, phases=phases, database=None, deadline=None)
+    hypothesis.settings.register_profile(
+        "mutation", max_examples=30, phases=phases, database=None, deadline=None
+    )
     found = sorted((mutant for name in modules for mutant in mutants(ENVELOPE / f"{name}.py")), key=_shuffled)
     found = [mutant for mutant in found if not again or f"survived {words(mutant)}\n" in again]
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
@@ -252,11 +287,15 @@ def _measure(modules: list[str], again: str, seconds: float, at_once: int) -> in
 
 def main() -> int:
     """Print survivors as they are found, then a table of the share that was killed, module by module."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Mutation testing of the envelope.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation", description="Mutation testing of the envelope."
+    )
     parser.add_argument("modules", nargs="*", choices=MODULES, default=MODULES, metavar="module")
     parser.add_argument("--seconds", type=float, default=3_600.0)
     parser.add_argument("--at-once", type=int, default=2)
-    parser.add_argument("--again", type=Path, help="what an earlier run printed: only its survivors are tried")
+    parser.add_argument(
+        "--again", type=Path, help="what an earlier run printed: only its survivors are tried"
+    )
     given = parser.parse_args()
     if COPIED in os.environ:
         again = given.again.read_text(encoding="utf-8") if given.again else ""
@@ -268,7 +307,9 @@ def main() -> int:
         arguments = [*given.modules, f"--seconds={given.seconds}", f"--at-once={given.at_once}"]
         arguments += [f"--again={given.again.resolve()}"] if given.again else []
         environment = {**os.environ, COPIED: "1", "PYTHONPATH": place}
-        return subprocess.call([sys.executable, "-m", "tests.mutation", *arguments], cwd=place, env=environment)
+        return subprocess.call(
+            [sys.executable, "-m", "tests.mutation", *arguments], cwd=place, env=environment
+        )
 
 
 if __name__ == "__main__":

@@ -18,14 +18,20 @@ END_S: Final = 20.0
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-def start(command: Sequence[Any], *, by: signal.Signals = signal.SIGKILL, **options: Any) -> "subprocess.Popen[Any]":
-    """``subprocess.Popen`` of a process that gets the signal ``by`` when we die. To be started from the main thread."""
+def start(
+    command: Sequence[Any], *, by: signal.Signals = signal.SIGKILL, **options: Any
+) -> "subprocess.Popen[Any]":
+    """``subprocess.Popen`` of a process that gets the signal ``by`` when we die. To be started from the
+    main thread.
+    """
     return subprocess.Popen(list(command), preexec_fn=_dies_with(os.getpid(), by), **options)  # noqa: PLW1509 - two system calls
 
 
 @contextlib.contextmanager
 def running(command: Sequence[Any], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
-    """The same for a block: at its end the process and all that it has started are gone, whatever has happened."""
+    """The same for a block: at its end the process and all that it has started are gone, whatever has
+    happened.
+    """
     process = start(command, **options)
     try:
         yield process

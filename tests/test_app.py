@@ -1,4 +1,6 @@
-"""The daemon as a whole: a plan from a real broker changes the next permits, and without the broker the depot goes on."""
+"""The daemon as a whole: a plan from a real broker changes the next permits, and without the broker the
+depot goes on.
+"""
 
 import asyncio
 import json
@@ -67,7 +69,9 @@ async def _keep_healthy(daemon: Daemon, clock: LoopClock) -> None:
             fields = {name: getattr(state, name) for name in EvseState.__struct_fields__ if name != "command"}
             daemon.board.update_evse(evse, **fields)
         meter = picture.meters[0]
-        daemon.board.update_meter("grid", **{name: getattr(meter, name) for name in MeterState.__struct_fields__})
+        daemon.board.update_meter(
+            "grid", **{name: getattr(meter, name) for name in MeterState.__struct_fields__}
+        )
         daemon.board.update_contact("relay", link=meter.link, closed=picture.contacts[0].closed)
         await asyncio.sleep(0.2)
 
@@ -95,7 +99,9 @@ async def test_a_plan_changes_the_next_permits_is_acknowledged_and_the_night_goe
             await _until(lambda: daemon._cloud.connected)
             await cloud.publish(f"{SITE}/plan", plan_bytes(7, {"b1": 11_000.0}), qos=1)
             assert await _ack(cloud)
-        await _until(lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w == 11_000.0)
+        await _until(
+            lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w == 11_000.0
+        )
         broker.kill()
         seq = daemon.state.tick[0].seq if daemon.state.tick else 0
         await _until(lambda: daemon.state.tick is not None and daemon.state.tick[0].seq > seq + 20)
@@ -127,7 +133,9 @@ async def test_without_cloud_listeners_or_devices_the_daemon_ticks_and_ends_clea
     daemon.stop()
     await running
     await daemon.close()
-    assert all(permit.power_w == 0.0 for permit in daemon.state.tick[2].permits) if daemon.state.tick else False
+    assert (
+        all(permit.power_w == 0.0 for permit in daemon.state.tick[2].permits) if daemon.state.tick else False
+    )
 
 
 class OddError(Exception):
@@ -157,11 +165,15 @@ async def test_outside_case_a13_each_long_lived_task_is_killed_once_and_comes_ba
 ) -> None:
     meters = ModbusServer([Unit(1, WatchdogRelay(asyncio.get_running_loop().time))])
     await meters.start()
-    host = HostSettings(state_dir=str(tmp_path), socket=str(tmp_path / "socket"), tick_s=0.05, journal_sync="normal")
+    host = HostSettings(
+        state_dir=str(tmp_path), socket=str(tmp_path / "socket"), tick_s=0.05, journal_sync="normal"
+    )
     cloud = CloudSettings(host="127.0.0.1", port=1, tls=False)
     line = ModbusLine("tcp", host="127.0.0.1", port=meters.port)
     device = ModbusDevice("relay", "tcp", "contact", "relay", "coil", poll_s=0.05)
-    settings = Settings(small_site(), (Listener("127.0.0.1", 0, 0),), (), (line,), (device,), cloud, host, PriceSettings())
+    settings = Settings(
+        small_site(), (Listener("127.0.0.1", 0, 0),), (), (line,), (device,), cloud, host, PriceSettings()
+    )
     clock = DeadlyClock(asyncio.get_running_loop(), WALL_S)
 
     async def look(maintenance: Maintenance) -> None:
@@ -175,7 +187,11 @@ async def test_outside_case_a13_each_long_lived_task_is_killed_once_and_comes_ba
     names = {"pace", "modbus relay", "ocpp pings", "ocpp maintenance", "cloud", "monitor", "housekeeping"}
     try:
         await _until(lambda: clock.back >= names)
-        kept = {task.get_name() for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == "_keep"}
+        kept = {
+            task.get_name()
+            for task in asyncio.all_tasks()
+            if getattr(task.get_coro(), "__name__", "") == "_keep"
+        }
         assert kept == names, "a task that lives as long as the daemon is missing in this test"
         assert {each.subject for each in daemon.state.events if each.kind == "task_failed"} == names
         seq = daemon.state.last_tick().snapshot.seq
@@ -207,14 +223,20 @@ async def test_what_fails_in_the_bookkeeping_of_a_tick_is_told_and_stops_no_tick
     daemon.stop()
     await running
     await daemon.close()
-    assert {each.subject for each in daemon.state.events if each.kind == "task_failed"} == {"journal", "grid log", "plan"}
+    assert {each.subject for each in daemon.state.events if each.kind == "task_failed"} == {
+        "journal",
+        "grid log",
+        "plan",
+    }
 
 
 @pytest.mark.parametrize(("relay_map", "proven"), [("watchdog-relay", True), ("contactor", False)])
 async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that_contactor_is_proven(
     relay_map: str, tmp_path: Path, *, proven: bool
 ) -> None:
-    """A plain coil opens for nobody when we die, and the default profile that the station took is not what the site relies on."""
+    """A plain coil opens for nobody when we die, and the default profile that the station took is not what
+    the site relies on.
+    """
     relays = ModbusServer([Unit(9, WatchdogRelay(asyncio.get_running_loop().time))])
     await relays.start()
     site = small_site()
@@ -235,7 +257,9 @@ async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that
     stations = [await Peer.dial(daemon.ocpp.bound_port(), identity, "1.6") for identity in ("one", "two")]
     try:
         await _until(lambda: daemon.board.evse("b2").dead_man_ok)
-        await _until(lambda: len(stations[0].got("ChangeConfiguration")) >= 2)  # sent when its default profile was taken
+        await _until(
+            lambda: len(stations[0].got("ChangeConfiguration")) >= 2
+        )  # sent when its default profile was taken
         seq = daemon.state.tick[0].seq if daemon.state.tick else 0
         await _until(lambda: daemon.state.tick is not None and daemon.state.tick[0].seq > seq + 10)
         pictures = daemon.state.tick[0].evses if daemon.state.tick else ()
@@ -250,7 +274,9 @@ async def test_an_ocpp_charger_behind_a_contactor_has_a_dead_man_only_while_that
 
 
 async def test_outside_case_b11_a_stop_says_zero_first_and_opens_the_contactors(tmp_path: Path) -> None:
-    """Before any link is closed: the last word that each station hears of us is a limit of 0, and the relay is open."""
+    """Before any link is closed: the last word that each station hears of us is a limit of 0, and the
+    relay is open.
+    """
     relay = WatchdogRelay(asyncio.get_running_loop().time)
     relays = ModbusServer([Unit(9, relay)])
     await relays.start()
@@ -281,14 +307,20 @@ async def test_outside_case_b11_a_stop_says_zero_first_and_opens_the_contactors(
         def last_limit() -> float:
             profiles = [each["csChargingProfiles"] for each in station.got("SetChargingProfile")]
             leases = [each for each in profiles if each["chargingProfilePurpose"] == "TxProfile"]
-            return float(leases[-1]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]) if leases else -1.0
+            return (
+                float(leases[-1]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"])
+                if leases
+                else -1.0
+            )
 
         await _until(lambda: last_limit() >= 0.0)
         daemon.stop()
         await running
         assert last_limit() == 0.0
         assert not relay.closed(0), "the contactor is open"
-        assert not daemon._orders.load().stop, "the stop is the process's own: it does not stand after a restart"
+        assert not daemon._orders.load().stop, (
+            "the stop is the process's own: it does not stand after a restart"
+        )
     finally:
         daemon.stop()
         await asyncio.gather(running, return_exceptions=True)
@@ -321,7 +353,10 @@ async def test_a_bad_price_file_costs_the_local_plan_and_never_the_start_and_a_m
         assert len(bad) == 1
         assert f"{prices}:2: expected" in bad[0]["text"]
         start = datetime.fromtimestamp(WALL_S, UTC).replace(minute=0, second=0)
-        prices.write_text("hour,EUR/MWh\n" + "".join(f"{start + timedelta(hours=n):%Y-%m-%d %H:%M:%S},{n}\n" for n in range(24)))
+        prices.write_text(
+            "hour,EUR/MWh\n"
+            + "".join(f"{start + timedelta(hours=n):%Y-%m-%d %H:%M:%S},{n}\n" for n in range(24))
+        )
         await _until(lambda: daemon.state.tick is not None and daemon.state.tick[1] is not None)
         assert (await daemon._handlers()["plan"]({}))["plan"]["source"] == "local"
     finally:
@@ -356,7 +391,9 @@ async def test_a_price_service_feeds_the_local_plan(tmp_path: Path) -> None:
 
 
 async def test_capacity_is_reckoned_from_the_last_tick_and_its_limits(tmp_path: Path) -> None:
-    """No grid code, so nothing may be exported and nothing sold; a request that cannot be meant is refused in words."""
+    """No grid code, so nothing may be exported and nothing sold; a request that cannot be meant is refused
+    in words.
+    """
     daemon = _with_prices(tmp_path, tmp_path / "none.csv")
     await daemon.start()
     with pytest.raises(BadRequestError, match="first tick"):
@@ -365,7 +402,9 @@ async def test_capacity_is_reckoned_from_the_last_tick_and_its_limits(tmp_path: 
     running = asyncio.create_task(daemon.run())
     try:
         await _until(lambda: daemon.state.tick is not None and daemon.state.tick[2].permits[0].power_w > 0.0)
-        answer = await daemon._handlers()["capacity"]({"book": "r1", "service": "reserve", "wanted_w": 5_000.0})
+        answer = await daemon._handlers()["capacity"](
+            {"book": "r1", "service": "reserve", "wanted_w": 5_000.0}
+        )
         assert (answer["offer"]["power_w"], answer["booked"]) == (0.0, False)
         with pytest.raises(BadRequestError, match="capacity takes"):
             await daemon._handlers()["capacity"]({"kw": 5})

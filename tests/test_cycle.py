@@ -1,4 +1,6 @@
-"""The cycle: one pure tick, the same outcome for the same inputs, every permit with the limit that bound it."""
+"""The cycle: one pure tick, the same outcome for the same inputs, every permit with the limit that bound
+it.
+"""
 
 from typing import Any
 
@@ -16,7 +18,14 @@ WALL_S = 1_000_000.0
 
 
 def export_plan(evse: str, power_w: float) -> Plan:
-    return Plan(1, "local", WALL_S, WALL_S - 1e4, WALL_S + 1e5, (Slot(WALL_S - 1e4, WALL_S + 1e5, ((evse, power_w),)),))
+    return Plan(
+        1,
+        "local",
+        WALL_S,
+        WALL_S - 1e4,
+        WALL_S + 1e5,
+        (Slot(WALL_S - 1e4, WALL_S + 1e5, ((evse, power_w),)),),
+    )
 
 
 def test_the_same_inputs_give_the_same_outcome_bit_for_bit() -> None:
@@ -46,7 +55,9 @@ def test_without_plan_a_vehicle_charges_what_it_lacks() -> None:
 def test_every_permit_names_the_limit_that_bound_it() -> None:
     site = small_site()
     snapshot = healthy(site)
-    outcome = Cycle(site).tick(replace(snapshot, operator=replace(snapshot.operator, stop=True)), None, Memory())
+    outcome = Cycle(site).tick(
+        replace(snapshot, operator=replace(snapshot.operator, stop=True)), None, Memory()
+    )
     assert [permit.bound_by.rule for permit in outcome.permits] == ["operator_stop", "operator_stop"]
     assert all(permit.power_w == 0.0 for permit in outcome.permits)
 
@@ -86,7 +97,9 @@ def test_a_cars_limit_that_is_no_longer_reported_still_bounds_what_is_wished_and
 
 
 def test_a17_ten_buses_near_full_do_not_hold_the_fuse_against_the_eleventh() -> None:
-    """98 kW for eleven: ten are told 8.9 kW and draw 3. Within eleven minutes the eleventh has what they leave."""
+    """98 kW for eleven: ten are told 8.9 kW and draw 3. Within eleven minutes the eleventh has what they
+    leave.
+    """
     site = small_site(11)
     site = replace(site, vehicle_types=tuple(replace(kind, charge_curve=()) for kind in site.vehicle_types))
     cycle, memory = Cycle(site), Memory()
@@ -117,20 +130,31 @@ def test_a17_ten_buses_near_full_do_not_hold_the_fuse_against_the_eleventh() -> 
     assert min(permits_w) >= site.evses[0].min_charge_w
 
 
-@pytest.mark.parametrize("changes", [{}, {"vehicle": "", "capacity_wh": Unknown("not said")}], ids=["known", "stranger"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"vehicle": "", "capacity_wh": Unknown("not said")}], ids=["known", "stranger"]
+)
 @pytest.mark.parametrize("leaves_in_s", [3_600.0, 36_000.0])
 def test_a18_a_vehicle_that_takes_less_than_the_chargers_minimum_is_told_the_minimum(
     changes: dict[str, Any], leaves_in_s: float
 ) -> None:
-    """One phase of 16 A, 3.7 kW, at three phases with 6 A at the highest mains: told 3.7 kW, the charger would pause for ever."""
+    """One phase of 16 A, 3.7 kW, at three phases with 6 A at the highest mains: told 3.7 kW, the charger
+    would pause for ever.
+    """
     site = small_site()
-    site = replace(site, evses=tuple(replace(evse, min_charge_w=4_554.0, fallback_w=4_554.0) for evse in site.evses))
+    site = replace(
+        site, evses=tuple(replace(evse, min_charge_w=4_554.0, fallback_w=4_554.0) for evse in site.evses)
+    )
     cycle, memory = Cycle(site), Memory()
     for second in range(4):
         snapshot = healthy(site, 100.0 + second, WALL_S + second, seq=second)
         assert snapshot.evses[0].vehicle is not None
         departs = Reading(WALL_S + leaves_in_s, 100.0)
-        vehicle = replace(snapshot.evses[0].vehicle, max_charge_w=Reading(3_680.0, 100.0), departure_wall_s=departs, **changes)
+        vehicle = replace(
+            snapshot.evses[0].vehicle,
+            max_charge_w=Reading(3_680.0, 100.0),
+            departure_wall_s=departs,
+            **changes,
+        )
         evses = (replace(snapshot.evses[0], vehicle=vehicle), snapshot.evses[1])
         outcome = cycle.tick(replace(snapshot, evses=evses), None, memory)
         memory = outcome.memory

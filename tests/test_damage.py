@@ -1,4 +1,6 @@
-"""Rule 13: bookkeeping never decides control. No damage of a file, folder or disk keeps the daemon from its ticks (case B5)."""
+"""Rule 13: bookkeeping never decides control. No damage of a file, folder or disk keeps the daemon from
+its ticks (case B5).
+"""
 
 import asyncio
 import contextlib
@@ -21,11 +23,22 @@ from v2g_edge.model.snapshot import Operator
 
 PKI = ("pki/ca.key", "pki/ca.pem", "pki/issuers.pem", "passwords", "maps")
 CHANCE = random.Random(13)
-FILES = ("journal.db", "ocpp.sqlite", "operator.json", "offers.json", "memory", "cloud.sqlite", "grid_events.log", "tokens.json")
+FILES = (
+    "journal.db",
+    "ocpp.sqlite",
+    "operator.json",
+    "offers.json",
+    "memory",
+    "cloud.sqlite",
+    "grid_events.log",
+    "tokens.json",
+)
 
 
 def settings(state: Path) -> Settings:
-    host = HostSettings(state_dir=str(state), socket=str(state.parent / "socket"), tick_s=0.02, journal_sync="normal")
+    host = HostSettings(
+        state_dir=str(state), socket=str(state.parent / "socket"), tick_s=0.02, journal_sync="normal"
+    )
     cloud = CloudSettings(host="127.0.0.1", port=1, tls=False)
     return Settings(small_site(), (Listener("127.0.0.1", 0, 0),), (), (), (), cloud, host, PriceSettings())
 
@@ -37,7 +50,11 @@ async def ticking(state: Path, ticks: int = 3) -> AsyncIterator[Daemon]:
     await daemon.start()
     running = asyncio.create_task(daemon.run())
     try:
-        await _until(lambda: running.done() or (daemon.state.tick is not None and daemon.state.tick.snapshot.seq >= ticks))
+        await _until(
+            lambda: (
+                running.done() or (daemon.state.tick is not None and daemon.state.tick.snapshot.seq >= ticks)
+            )
+        )
         assert not running.done()
         yield daemon
     finally:
@@ -66,7 +83,9 @@ def damage(path: Path, how: str) -> None:
         case "head":
             path.write_bytes(b"\0" * 100 + data[100:])
         case "middle":
-            path.write_bytes(data[: len(data) // 3] + CHANCE.randbytes(len(data) // 3) + data[2 * len(data) // 3 :])
+            path.write_bytes(
+                data[: len(data) // 3] + CHANCE.randbytes(len(data) // 3) + data[2 * len(data) // 3 :]
+            )
         case "folder":
             path.unlink(missing_ok=True)
             path.mkdir()
@@ -84,10 +103,18 @@ async def test_outside_case_b5_damaged_record(name: str, how: str, tmp_path: Pat
             damage(state / companion, how)
     async with ticking(state) as daemon:
         operator = daemon.state.operator
-        assert operator.export_hold or operator.stop, "an order that cannot be read is taken for the strictest"
+        assert operator.export_hold or operator.stop, (
+            "an order that cannot be read is taken for the strictest"
+        )
         if how in {"random", "folder"}:
             told_of = {"journal.db": "journal", "memory": "journal"}.get(name, name)
-            assert name in {"offers.json", "cloud.sqlite", "grid_events.log", "tokens.json", "all"} or told_of in told(daemon)
+            assert name in {
+                "offers.json",
+                "cloud.sqlite",
+                "grid_events.log",
+                "tokens.json",
+                "all",
+            } or told_of in told(daemon)
         assert (await daemon._handlers()["operate"]({"stop": True}))["stop"]
     async with ticking(state) as daemon:
         assert daemon.state.operator.stop
@@ -96,7 +123,9 @@ async def test_outside_case_b5_damaged_record(name: str, how: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("how", ["random", "empty", "folder"])
-async def test_what_lies_in_the_state_folders_own_folders_keeps_no_tick_either(how: str, tmp_path: Path) -> None:
+async def test_what_lies_in_the_state_folders_own_folders_keeps_no_tick_either(
+    how: str, tmp_path: Path
+) -> None:
     (tmp_path / "pki").mkdir()
     for name in PKI:
         damage(tmp_path / name, how)
@@ -105,7 +134,9 @@ async def test_what_lies_in_the_state_folders_own_folders_keeps_no_tick_either(h
 
 
 async def test_outside_case_b5_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """A file stands in its place: nothing can be kept, everything is told, and the depot runs. Then it can, and it is."""
+    """A file stands in its place: nothing can be kept, everything is told, and the depot runs. Then it
+    can, and it is.
+    """
     state = tmp_path / "state"
     state.write_text("not a folder")
     async with ticking(state) as daemon:
@@ -124,7 +155,9 @@ async def test_outside_case_b5_a_state_folder_that_cannot_be_made(tmp_path: Path
     assert ticks[0].memory is not None
 
 
-async def test_outside_case_d13_torn_memory_starts_carefully_and_export_returns_the_next_day(tmp_path: Path) -> None:
+async def test_outside_case_d13_torn_memory_starts_carefully_and_export_returns_the_next_day(
+    tmp_path: Path,
+) -> None:
     async with ticking(tmp_path):
         pass
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as db:
@@ -139,7 +172,9 @@ async def test_outside_case_d13_torn_memory_starts_carefully_and_export_returns_
         assert told(daemon) == set()
 
 
-async def test_a_torn_row_in_the_journal_costs_nothing_while_the_memory_stands_beside_it(tmp_path: Path) -> None:
+async def test_a_torn_row_in_the_journal_costs_nothing_while_the_memory_stands_beside_it(
+    tmp_path: Path,
+) -> None:
     async with ticking(tmp_path):
         pass
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as db:

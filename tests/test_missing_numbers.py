@@ -1,4 +1,6 @@
-"""A missing number is a doubt, not a need of nothing (rule 12): no vehicle stops charging for what is not known of it."""
+"""A missing number is a doubt, not a need of nothing (rule 12): no vehicle stops charging for what is not
+known of it.
+"""
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +33,9 @@ def picture(site: Site, second: int, changes: dict[str, Measured | str]) -> Snap
     return replace(snapshot, evses=(replace(first, vehicle=vehicle), *snapshot.evses[1:]))
 
 
-def played(site: Site, plan: Plan | None, changes: dict[str, Measured | str], seconds: int = 4) -> list[Outcome]:
+def played(
+    site: Site, plan: Plan | None, changes: dict[str, Measured | str], seconds: int = 4
+) -> list[Outcome]:
     cycle, memory, outcomes = Cycle(site), Memory(), []
     for second in range(seconds):
         outcomes.append(cycle.tick(picture(site, second, changes), plan, memory))
@@ -40,13 +44,17 @@ def played(site: Site, plan: Plan | None, changes: dict[str, Measured | str], se
 
 
 def slot_plan(site_w: float | None, evse_w: tuple[tuple[str, float], ...]) -> Plan:
-    return Plan(1, "cloud", WALL_S, WALL_S - 1e4, WALL_S + 1e5, (Slot(WALL_S - 1e4, WALL_S + 1e5, evse_w, site_w),))
+    return Plan(
+        1, "cloud", WALL_S, WALL_S - 1e4, WALL_S + 1e5, (Slot(WALL_S - 1e4, WALL_S + 1e5, evse_w, site_w),)
+    )
 
 
 PLANS = st.one_of(
     st.none(),
     st.builds(
-        slot_plan, st.sampled_from([None, 0.0, 30_000.0, -30_000.0]), st.sampled_from([(), (("b1", 0.0),), (("b2", 0.0),)])
+        slot_plan,
+        st.sampled_from([None, 0.0, 30_000.0, -30_000.0]),
+        st.sampled_from([(), (("b1", 0.0),), (("b2", 0.0),)]),
     ),
 )
 
@@ -74,10 +82,15 @@ def test_what_is_not_known_never_takes_a_vehicle_from_charging_to_nothing(
         assert after.power_w > 0.0, f"{before.bound_by} -> {after.bound_by}"
 
 
-@pytest.mark.parametrize("plan", [None, slot_plan(None, (("b2", 0.0),)), slot_plan(0.0, ()), slot_plan(-40_000.0, ())])
-def test_a3_a_stranger_charges_with_what_is_left_and_one_event_says_what_is_missing(plan: Plan | None) -> None:
+@pytest.mark.parametrize(
+    "plan", [None, slot_plan(None, (("b2", 0.0),)), slot_plan(0.0, ()), slot_plan(-40_000.0, ())]
+)
+def test_a3_a_stranger_charges_with_what_is_left_and_one_event_says_what_is_missing(
+    plan: Plan | None,
+) -> None:
     stranger: dict[str, Measured | str] = {
-        "vehicle": "CARD-77", "capacity_wh": GONE, "departure_wall_s": GONE, "target_soc_pct": GONE, "soc_pct": GONE,
+        "vehicle": "CARD-77", "capacity_wh": GONE, "departure_wall_s": GONE, "target_soc_pct": GONE,
+        "soc_pct": GONE,
     }  # fmt: skip
     outcomes = played(a_site(4_140.0), plan, stranger)
     assert outcomes[-1].permits[0].power_w >= 48_000.0
@@ -100,7 +113,9 @@ def test_a3_the_known_come_first_and_the_stranger_keeps_its_fallback() -> None:
 def test_a3_nothing_is_said_of_a_vehicle_that_has_just_come_and_nothing_twice() -> None:
     site = a_site()
     fresh: dict[str, Measured | str] = {"vehicle": "", "plugged_wall_s": WALL_S - 60.0}  # type: ignore[dict-item]
-    assert not [e for outcome in played(site, None, fresh) for e in outcome.events if e.kind == "vehicle_unknown"]
+    assert not [
+        e for outcome in played(site, None, fresh) for e in outcome.events if e.kind == "vehicle_unknown"
+    ]
 
 
 @pytest.mark.parametrize("soc", [Reading(0.0, 100.0), Reading(0.4, 100.0), GONE])

@@ -1,4 +1,6 @@
-"""One number for power: what the rules wish, what the departures are proven with and what the envelope permits agree."""
+"""One number for power: what the rules wish, what the departures are proven with and what the envelope
+permits agree.
+"""
 
 import pytest
 from hypothesis import given, settings
@@ -21,12 +23,18 @@ WALL_S = 1_000_000.0
 @given(scene=scenes())
 @settings(max_examples=150, deadline=None)
 def test_d9_the_proof_counts_on_no_more_power_than_is_permitted(scene: Scene) -> None:
-    """Beside what concerns more than this outlet, or passes by itself, nothing bounds a permit below the proof's rate."""
+    """Beside what concerns more than this outlet, or passes by itself, nothing bounds a permit below the
+    proof's rate.
+    """
     decision = permit(scene)
     rates_w = lasting_rates(scene.site, decision.memory.rates_w)
     demands = demands_of(depot_of(frame(scene.site)), scene.snapshot, rates_w)
     for demand, limits, cap_w in zip(demands, decision.bounds, decision.memory.caps_w, strict=True):
-        lasting = [limit for limit in limits if limit.rule not in PASSING_RULES and limit.rule != "departure_certificate"]
+        lasting = [
+            limit
+            for limit in limits
+            if limit.rule not in PASSING_RULES and limit.rule != "departure_certificate"
+        ]
         if demand is not None:
             assert demand.full_w <= max(min((limit.max_w for limit in lasting), default=ANY_W), 0.0) + 1e-6
         most_w = min((limit.max_w for limit in limits if limit.rule not in SHARED_RULES), default=ANY_W)
@@ -37,7 +45,9 @@ def cold(site: Site) -> Snapshot:
     snapshot = healthy(site, wall_s=WALL_S)
     vehicle = snapshot.evses[0].vehicle
     assert vehicle is not None
-    return replace(snapshot, evses=(replace(snapshot.evses[0], vehicle=replace(vehicle, pack_c=Reading(-20.0, 100.0))),))
+    return replace(
+        snapshot, evses=(replace(snapshot.evses[0], vehicle=replace(vehicle, pack_c=Reading(-20.0, 100.0))),)
+    )
 
 
 def played(site: Site, snapshot: Snapshot) -> Outcome:

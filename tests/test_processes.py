@@ -61,7 +61,9 @@ def test_a_test_that_fails_leaves_nothing_behind_children_included() -> None:
 
 
 def test_who_runs_the_tests_may_be_killed() -> None:
-    with running([sys.executable, "-c", RUNNER], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as runner:
+    with running(
+        [sys.executable, "-c", RUNNER], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    ) as runner:
         assert runner.stdout is not None
         pid = int(runner.stdout.readline())
         assert psutil.pid_exists(pid)

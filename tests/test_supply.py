@@ -1,4 +1,6 @@
-"""The lock: everything that runs, with hashes for both platforms, and nothing that says where it comes from."""
+"""The lock: everything that runs, with hashes for both platforms, and nothing that says where it comes
+from.
+"""
 
 import re
 import tomllib
@@ -9,7 +11,17 @@ import pytest
 LOCKS = sorted(Path("requirements").glob("*.txt"))
 ENTRY = re.compile(r"^([a-z0-9-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
 COMPILED = frozenset(
-    {"cffi", "cryptography", "highspy", "jsonschema-rs", "msgspec", "numpy", "pydantic-core", "scipy", "websockets"}
+    {
+        "cffi",
+        "cryptography",
+        "highspy",
+        "jsonschema-rs",
+        "msgspec",
+        "numpy",
+        "pydantic-core",
+        "scipy",
+        "websockets",
+    }
 )
 """Packages with a wheel for each platform."""
 
@@ -17,7 +29,8 @@ COMPILED = frozenset(
 def entries(lock: Path) -> dict[str, tuple[str, int]]:
     """Name → version and number of hashes."""
     return {
-        name: (version, digests.count("sha256")) for name, version, digests in ENTRY.findall(lock.read_text(encoding="utf-8"))
+        name: (version, digests.count("sha256"))
+        for name, version, digests in ENTRY.findall(lock.read_text(encoding="utf-8"))
     }
 
 
@@ -37,11 +50,15 @@ def test_compiled_packages_are_locked_for_both_platforms(lock: Path) -> None:
 
 def test_all_that_runs_is_locked_as_it_is_pinned() -> None:
     """``make lock`` after a change of ``pyproject.toml`` or ``constraints.txt``."""
-    found = entries(Path("requirements/run.txt"))
+    found = entries(Path(".ci/requirements/run.txt"))
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = {re.split(r"[\[<>=;]", each)[0].strip().lower().replace("_", "-") for each in project["dependencies"]}
+    asked = {
+        re.split(r"[\[<>=;]", each)[0].strip().lower().replace("_", "-") for each in project["dependencies"]
+    }
     assert asked <= set(found)
     pins = dict(
-        line.lower().replace("_", "-").split("==") for line in Path("constraints.txt").read_text().split() if "==" in line
+        line.lower().replace("_", "-").split("==")
+        for line in Path("constraints.txt").read_text().split()
+        if "==" in line
     )
     assert {name: version for name, (version, _) in found.items() if pins.get(name, version) != version} == {}

@@ -44,7 +44,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-async def test_outside_case_a13_a_kept_task_is_told_and_started_again(fault: BaseException, told: list[tuple[str, str]]) -> None:
+async def test_outside_case_a13_a_kept_task_is_told_and_started_again(
+    fault: BaseException, told: list[tuple[str, str]]
+) -> None:
     installed(told)
     runs = 0
 
@@ -146,7 +148,9 @@ async def test_a_short_task_and_a_library_callback_that_fail_are_told(told: list
     assert all("Odd" in text for _, text in told)
 
 
-async def test_what_fails_again_and_again_is_told_once_a_minute_with_its_count(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_fails_again_and_again_is_told_once_a_minute_with_its_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[tuple[str, str]] = []
     faults = LoopFaults(lambda name, text: told.append((name, text)))
 
@@ -159,4 +163,7 @@ async def test_what_fails_again_and_again_is_told_once_a_minute_with_its_count(m
     loop: Any = Loop()
     for loop.now_s in (0.0, 1.0, 2.0, AGAIN_S):
         faults._take(loop, {"message": "pings: failed", "task_name": "pings"})
-    assert [text for _, text in told] == ["pings: failed", "pings: failed (and 2 times before, since this was last told)"]
+    assert [text for _, text in told] == [
+        "pings: failed",
+        "pings: failed (and 2 times before, since this was last told)",
+    ]

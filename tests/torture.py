@@ -1,9 +1,11 @@
-"""``python -m tests.torture [KILLS] [CUTS]`` (``make torture``): a daemon that is killed, and one whose machine loses power.
+"""``python -m tests.torture [KILLS] [CUTS]`` (``make torture``): a daemon that is killed, and one whose
+machine loses power.
 
-After each of KILLS (300) ends by kill -9 at a random moment, the next process must know the order that was answered last, let the
-row of the safety table that belongs to it act, and permit nothing meanwhile; the journal must read back without a gap in any run.
-After each of CUTS (200) the state folder is copied while it is written, the newest file is torn at a random place, and a daemon
-must start from the copy with nothing wider than before.
+After each of KILLS (300) ends by kill -9 at a random moment, the next process must know the order that was
+answered last, let the row of the safety table that belongs to it act, and permit nothing meanwhile; the
+journal must read back without a gap in any run. After each of CUTS (200) the state folder is copied while it
+is written, the newest file is torn at a random place, and a daemon must start from the copy with nothing
+wider than before.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
@@ -28,17 +30,23 @@ def site_in(folder: Path) -> Path:
     """The small depot with its state in ``folder``; its devices are behind a port that refuses."""
     path = folder / "site.toml"
     host = f'\n[host]\nstate_dir = "{folder}/state"\nsocket = "{folder}/control.sock"\ntick_s = 0.05\n'
-    path.write_text(TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"\nport = 1') + host, encoding="utf-8")
+    path.write_text(
+        TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"\nport = 1') + host, encoding="utf-8"
+    )
     return path
 
 
 def standing(socket: str) -> dict[str, bool]:
-    """The orders in force, and a check that a stop is more than a word: its row acts and nothing is permitted."""
+    """The orders in force, and a check that a stop is more than a word: its row acts and nothing is
+    permitted.
+    """
     status = ask(socket, "status")
     orders: dict[str, bool] = status["operator"]
     acting = {row["row"] for row in status["acting"]}
     assert orders["stop"] == ("operator_stop" in acting), f"orders {orders}, acting {acting}"
-    assert not orders["stop"] or all(row["permit_w"] == 0.0 for row in status["evses"]), "power is permitted under a stop"
+    assert not orders["stop"] or all(row["permit_w"] == 0.0 for row in status["evses"]), (
+        "power is permitted under a stop"
+    )
     return orders
 
 

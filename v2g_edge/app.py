@@ -62,7 +62,9 @@ def _uses_fleet(settings: Settings) -> bool:
 
 
 class Daemon:
-    """A depot under control. ``start``, then ``run`` until ``stop`` is called; both ends are clean and idempotent."""
+    """A depot under control. ``start``, then ``run`` until ``stop`` is called; both ends are clean and
+    idempotent.
+    """
 
     def __init__(
         self,
@@ -81,22 +83,32 @@ class Daemon:
         self._stopping = False
         self._reloading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self.fleet = Fleet(settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event)
-        self._parts = build_parts(settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None)
+        self.fleet = Fleet(
+            settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event
+        )
+        self._parts = build_parts(
+            settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
+        )
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
-        self._lost_time = LostTime(self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event)
+        self._lost_time = LostTime(
+            self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
+        )
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
-        self._cloud = CloudSession(settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir)
+        self._cloud = CloudSession(
+            settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
+        )
         self._fleet_tasks: list[asyncio.Task[None]] = []
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self._orders = orders_of(settings)
         self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._site_file = (
-            SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s) if source else None
+            SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s)
+            if source
+            else None
         )
         self._control = ControlSocket(settings.host.socket, self._handlers())
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
@@ -106,7 +118,9 @@ class Daemon:
         self._not_kept: dict[str, str] = {}
 
     async def start(self) -> None:
-        """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the control socket."""
+        """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the
+        control socket.
+        """
         self._faults.install()
         host = self._settings.host
         self._journal = Journal.open(
@@ -127,7 +141,8 @@ class Daemon:
         await self._start_fleet()
         if self._orders.fault:
             self._tell_not_kept(
-                "operator.json", f"{self._orders.fault} A stop is taken to stand: `v2g-edge release stop` ends it."
+                "operator.json",
+                f"{self._orders.fault} A stop is taken to stand: `v2g-edge release stop` ends it.",
             )
         await self._keep_books()
         self._housekeeping = keep("housekeeping", self._keep_house)
@@ -137,7 +152,9 @@ class Daemon:
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
 
     async def _keep_rescue(self) -> None:
-        """This start is a good one: what it knows of contactors opens them when the site file cannot be read any more."""
+        """This start is a good one: what it knows of contactors opens them when the site file cannot be
+        read any more.
+        """
         try:
             await asyncio.to_thread(RescueFile(self._state_dir).save, self.modbus.openable())
         except OSError as error:
@@ -150,13 +167,17 @@ class Daemon:
             await self._keep_books()
 
     async def _keep_books(self) -> None:
-        """Listen on the control socket, write the orders that the disk refused, and tell what is the matter with the journal."""
+        """Listen on the control socket, write the orders that the disk refused, and tell what is the
+        matter with the journal.
+        """
         try:
             await self._control.start()
         except OSError as error:
             self._tell_once("control socket", f"nobody can ask or order: {error}; tried again")
         if unsaved := await asyncio.to_thread(self._orders.save_again):
-            self._tell_once("operator.json", f"the standing orders act and are not on the disk: {unsaved}; tried again")
+            self._tell_once(
+                "operator.json", f"the standing orders act and are not on the disk: {unsaved}; tried again"
+            )
         if fault := self.ocpp.store_fault():
             self._tell_once("ocpp.sqlite", fault)
         faults = self._journal.faults if self._journal is not None else ()
@@ -174,7 +195,9 @@ class Daemon:
         self._tell_event(Event("state_not_kept", "alarm", subject, text, self._clock.wall_s()))
 
     async def run(self) -> None:
-        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design 4.1)."""
+        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design
+        4.1).
+        """
         pace = keep("pace", self._pace)
         try:
             while not self._stopping:
@@ -183,7 +206,9 @@ class Daemon:
                 self._wake.clear()
                 self._tick()
                 await asyncio.sleep(EARLY_TICK_GAP_S)
-            self.state.operator = replace(self.state.operator, stop=True)  # for this process alone: it is not written
+            self.state.operator = replace(
+                self.state.operator, stop=True
+            )  # for this process alone: it is not written
             evses = tuple(each.id for each in self._site.evses)
             await wind_down(self.board, self.modbus, evses, self._clock, self._tick)
         finally:
@@ -196,7 +221,9 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Take new certificates and a changed site file into use, and drop nobody. May be called from a signal handler."""
+        """Take new certificates and a changed site file into use, and drop nobody. May be called from a
+        signal handler.
+        """
         self._reloading = begin("reload", self._reload())
 
     async def _reload(self) -> None:
@@ -206,7 +233,9 @@ class Daemon:
                 await self._site_file.reload()
 
     def _take_settings(self, settings: Settings) -> None:
-        """Between two ticks: everybody who reads the site gets the new one. Only what ``api.changes`` calls live differs."""
+        """Between two ticks: everybody who reads the site gets the new one. Only what ``api.changes``
+        calls live differs.
+        """
         self._settings = settings
         site = self._site = self.state.site = settings.site
         self._subjects = subjects_of(site)
@@ -285,12 +314,16 @@ class Daemon:
             self._watchdog.ready()
             if self._site_file is not None:
                 self._keeping = begin("last good settings", asyncio.to_thread(self._site_file.keep))
-        self._watchdog.feed(f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected")
+        self._watchdog.feed(
+            f"{sum(e.link.connected for e in snapshot.evses)} of {len(snapshot.evses)} outlets connected"
+        )
         self.modbus.write_contactors(closed=outcome.contactor, dropped=outcome.dropped)
         self._monitor.health.record_tick(now_s, clock.now_s())
 
     def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
-        """Events, of the tick and of the adapters, to the log, the cloud and whoever asks; telemetry at its own pace."""
+        """Events, of the tick and of the adapters, to the log, the cloud and whoever asks; telemetry at
+        its own pace.
+        """
         events = outcome.events + self.board.take_news(snapshot.wall_s)
         for event in events:
             record_event(event, self._subjects)

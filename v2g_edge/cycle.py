@@ -1,4 +1,6 @@
-"""One pure tick: (snapshot, plan, memory) → (permits, events, memory). The same inputs give the same outputs, bit for bit."""
+"""One pure tick: (snapshot, plan, memory) → (permits, events, memory). The same inputs give the same
+outputs, bit for bit.
+"""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,11 +16,10 @@ from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.orders import Narrowed, narrowed, narrower
-from v2g_edge.model.permit import Permit
+from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.doubts import announce_doubts
 from v2g_edge.rules.services.dispatch import limited_bases, serve
 from v2g_edge.rules.sharing import RulesMemory
@@ -33,26 +34,33 @@ class Memory(Struct, frozen=True):
 
 
 def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
-    """The memory for a new process (see ``envelope.memory.restarted``), also where the site file has other outlets now."""
+    """The memory for a new process (see ``envelope.memory.restarted``), also where the site file has other
+    outlets now.
+    """
     return Memory(restart_envelope(memory.envelope, site, now_s))
 
 
 def careful(site: Site, now_s: float, wall_s: float) -> Memory:
     """The memory of a process whose predecessor's was lost: what is not known is assumed to act.
 
-    Every outlet counts at its rating for one lease, and what may be taken of each vehicle today counts as taken: charging
-    goes on, and export returns with the next day by itself.
+    Every outlet counts at its rating for one lease, and what may be taken of each vehicle today counts as
+    taken: charging goes on, and export returns with the next day by itself.
     """
     until_s = now_s + site.safety.lease_s
-    evses = tuple(EvseMemory(lease_until_s=until_s, most_w=e.max_charge_w, least_w=-e.max_discharge_w) for e in site.evses)
+    evses = tuple(
+        EvseMemory(lease_until_s=until_s, most_w=e.max_charge_w, least_w=-e.max_discharge_w)
+        for e in site.evses
+    )
     taken_pct = {vehicle.id: 100.0 for vehicle in site.vehicles}
     return Memory(EnvelopeMemory(now_s, evses=evses, day=int(wall_s // DAY_S), taken_pct=taken_pct))
 
 
 class Outcome(Struct, frozen=True):
-    """``permits`` and ``bounds`` in the order of ``Site.evses``. ``contactor`` false: open every discharge-enable contactor.
+    """``permits`` and ``bounds`` in the order of ``Site.evses``. ``contactor`` false: open every
+    discharge-enable contactor.
 
-    ``dropped``: those to open in any case, because a charger that has no other dead-man is silent or does not follow.
+    ``dropped``: those to open in any case, because a charger that has no other dead-man is silent or does not
+    follow.
     """
 
     permits: tuple[Permit, ...]
@@ -65,7 +73,9 @@ class Outcome(Struct, frozen=True):
 
 
 class Cycle:
-    """A site's tick, with the parts that never change worked out once. Holds no state of its own between ticks."""
+    """A site's tick, with the parts that never change worked out once. Holds no state of its own between
+    ticks.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -73,13 +83,18 @@ class Cycle:
         self._ordered: tuple[Narrowed, Depot] = (Narrowed(), self._depot)
 
     def tick(self, snapshot: Snapshot, plan: Plan | None, memory: Memory) -> Outcome:
-        """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises ``envelope.InvariantBroken`` only."""
+        """Rules propose, the envelope permits. ``snapshot`` carries the time. Raises
+        ``envelope.InvariantBroken`` only.
+        """
         told = memory.envelope.departures
         depot = self._depot_by(snapshot)
         frame = depot.frame
         powers = powers_of(frame.site, snapshot, told.draws)
         rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
-        drawn_w = {evse: min(rate_w, powers.drawn_w.get(evse, ANY_W)) for evse, rate_w in zip(frame.ids, rates_w, strict=True)}
+        drawn_w = {
+            evse: min(rate_w, powers.drawn_w.get(evse, ANY_W))
+            for evse, rate_w in zip(frame.ids, rates_w, strict=True)
+        }
         bases_w = limited_bases(frame, snapshot, memory.envelope.live_w or frame.tree.base_max_w)
         wishes, turns = propose_all(
             frame,
@@ -112,5 +127,8 @@ class Cycle:
         """The depot as the orders for tonight make it narrower, worked out once for each set of orders."""
         by = narrowed(snapshot.operator.orders)
         if by != self._ordered[0]:
-            self._ordered = (by, depot_of(frame_of(narrower(self._site, by))) if by != Narrowed() else self._depot)
+            self._ordered = (
+                by,
+                depot_of(frame_of(narrower(self._site, by))) if by != Narrowed() else self._depot,
+            )
         return self._ordered[1]

@@ -1,7 +1,9 @@
-"""Watched tasks (rule 14): what lives as long as the daemon is started with ``keep``, what ends by itself with ``begin``.
+"""Watched tasks (rule 14): what lives as long as the daemon is started with ``keep``, what ends by itself
+with ``begin``.
 
-A failure goes to the event loop's exception handler, which also gets what a library's own tasks and callbacks raise.
-The daemon makes an alarm of each (``host.faults``); without a daemon asyncio logs it. This module knows no room.
+A failure goes to the event loop's exception handler, which also gets what a library's own tasks and callbacks
+raise. The daemon makes an alarm of each (``host.faults``); without a daemon asyncio logs it. This module
+knows no room.
 """
 
 import asyncio
@@ -11,14 +13,18 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Waits before a task is started again. At most 4 s: a device is back in the picture within 5 s of its repair."""
+"""Waits before a task is started again. At most 4 s: a device is back in the picture within 5 s of its
+repair.
+"""
 
 STEADY_S: Final = 60.0
 """A task that ran this long before it failed is started again after the first pause."""
 
 
 def keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-    """Run ``run`` until the returned task is cancelled. Any other end is reported, and ``run`` is started again."""
+    """Run ``run`` until the returned task is cancelled. Any other end is reported, and ``run`` is started
+    again.
+    """
     return asyncio.get_running_loop().create_task(_keep(name, run), name=name)
 
 
@@ -38,14 +44,18 @@ def guarded(name: str, call: Callable[..., object], *arguments: object) -> None:
 
 
 def is_cancelled() -> bool:
-    """Whether the end of the running task was asked for. A ``CancelledError`` without that is a library's fault."""
+    """Whether the end of the running task was asked for. A ``CancelledError`` without that is a library's
+    fault.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def report(name: str, what: str, error: BaseException | None = None) -> None:
     """Tell the loop's exception handler that the task ``name`` failed."""
-    asyncio.get_running_loop().call_exception_handler({"message": f"{name}: {what}", "task_name": name, "exception": error})
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": f"{name}: {what}", "task_name": name, "exception": error}
+    )
 
 
 async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -62,7 +72,9 @@ async def _keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None
             error, what = cancelled, "was cancelled, though nothing asked for that"
         except Exception as fault:  # noqa: BLE001 - whatever class: the task is started again
             error, what = fault, f"ended with {described(fault)}"
-        if is_cancelled():  # Python 3.11's wait_for may lose the cancellation that meets an answer; the request stands
+        if (
+            is_cancelled()
+        ):  # Python 3.11's wait_for may lose the cancellation that meets an answer; the request stands
             return
         failures = 0 if loop.time() - begun_s >= STEADY_S else failures
         pause_s = PAUSES_S[min(failures, len(PAUSES_S) - 1)]

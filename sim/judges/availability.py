@@ -1,8 +1,9 @@
 """Availability as a figure: vehicle-hours in which charging was wanted, possible and safe, and did not flow.
 
-Wanted: the vehicle lacks charge, and either the controller itself wishes to charge it or its time is running out. Possible and
-safe: nothing is wrong at the outlet, and all feeders above it have room for what is missing (or the missing part, where they
-have less). What does not flow counts in proportion, on the account of the limit that the controller names.
+Wanted: the vehicle lacks charge, and either the controller itself wishes to charge it or its time is running
+out. Possible and safe: nothing is wrong at the outlet, and all feeders above it have room for what is missing
+(or the missing part, where they have less). What does not flow counts in proportion, on the account of the
+limit that the controller names.
 """
 
 from typing import Final
@@ -30,7 +31,9 @@ JOULES_PER_KWH: Final = 3.6e6
 
 
 class Figures(Struct):
-    """``lacking_h``: vehicle-hours plugged in below target. ``held_h`` of them did not flow, by rule; export in kWh likewise."""
+    """``lacking_h``: vehicle-hours plugged in below target. ``held_h`` of them did not flow, by rule;
+    export in kWh likewise.
+    """
 
     lacking_h: float = 0.0
     held_h: dict[str, float] = {}
@@ -43,7 +46,9 @@ class Figures(Struct):
 
 
 class Availability:
-    """Give ``look`` to ``Depot.watchers`` and ``hear`` what the controller says; tell of arrivals and departures."""
+    """Give ``look`` to ``Depot.watchers`` and ``hear`` what the controller says; tell of arrivals and
+    departures.
+    """
 
     def __init__(self, scenario: Scenario, effects: Effects | None = None) -> None:
         self.figures = Figures()

@@ -1,17 +1,21 @@
-"""Independent judges of the physical truth. They see what flows, never what the daemon believes, and share no code with it.
+"""Independent judges of the physical truth. They see what flows, never what the daemon believes, and share no
+code with it.
 
 What counts, and from when (tolerances are for metering and ramps, not for the daemon's comfort):
 
-- a feeder carries more than its limit, either way: above 1 % for longer than 5 s, or above 10 % at once; or above 1 % again
-  and again, so that a bucket of 30 s runs over which empties ten times slower than it fills
-- a vehicle discharges though the grid relay is open, or frequency or voltage is outside the window, for longer than
-  ``Scenario.reaction_s``; or again before the grid was healthy for ``Scenario.enter_service_s``
-- a vehicle discharges below its SoC floor, or deeper than allowed for one event or one UTC day: by more than 0.5 points
-- a vehicle discharges, or charges above the fallback, outside its pack temperature window by more than 0.5 °C for 120 s
+- a feeder carries more than its limit, either way: above 1 % for longer than 5 s, or above 10 % at once; or
+  above 1 % again and again, so that a bucket of 30 s runs over which empties ten times slower than it fills
+- a vehicle discharges though the grid relay is open, or frequency or voltage is outside the window, for
+  longer than ``Scenario.reaction_s``; or again before the grid was healthy for ``Scenario.enter_service_s``
+- a vehicle discharges below its SoC floor, or deeper than allowed for one event or one UTC day: by more than
+  0.5 points
+- a vehicle discharges, or charges above the fallback, outside its pack temperature window by more than 0.5 °C
+  for 120 s
 - a charger moves more than its rating by 1 %
-- a charger that has not heard its controller for a lease and 5 s of ramp is not at its default: discharges or charges above it
-- at departure the SoC is more than 0.5 points below the target though an oracle that knows the faults would have reached it
-  (``sim.judges.oracle``): a missed departure, counted apart
+- a charger that has not heard its controller for a lease and 5 s of ramp is not at its default: discharges or
+  charges above it
+- at departure the SoC is more than 0.5 points below the target though an oracle that knows the faults would
+  have reached it (``sim.judges.oracle``): a missed departure, counted apart
 """
 
 import copy
@@ -34,10 +38,14 @@ FLOW_W: Final = 300.0
 
 FEEDER_SOON: Final = (1.01, 5.0)
 FEEDER_AT_ONCE: Final = (1.10, 0.0)
-"""(share of the limit, seconds). A gG fuse carries 110 % for many minutes: this is the operator's patience, not the fuse's."""
+"""(share of the limit, seconds). A gG fuse carries 110 % for many minutes: this is the operator's
+patience, not the fuse's.
+"""
 
 BLINK_S: Final = 5.0
-"""A run with longer ticks than this is played in minutes: its controller sees a load two ticks late, as it may."""
+"""A run with longer ticks than this is played in minutes: its controller sees a load two ticks late, as it
+may.
+"""
 
 OFTEN_S: Final = 30.0
 OFTEN_EMPTIES: Final = 0.1
@@ -52,7 +60,9 @@ LEASE_RAMP_S: Final = 5.0
 
 
 class Violation(Struct, frozen=True):
-    """``rule`` broken at ``place`` from ``wall_s`` on, for ``lasted_s``; ``found`` is the worst seen, in ``unit``."""
+    """``rule`` broken at ``place`` from ``wall_s`` on, for ``lasted_s``; ``found`` is the worst seen, in
+    ``unit``.
+    """
 
     rule: str
     place: str
@@ -64,7 +74,9 @@ class Violation(Struct, frozen=True):
 
 
 class Book:
-    """Conditions over time: one that lasts longer than its grace becomes one violation, however long it goes on."""
+    """Conditions over time: one that lasts longer than its grace becomes one violation, however long it
+    goes on.
+    """
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, str], float] = {}
@@ -72,7 +84,15 @@ class Book:
         self._closed: list[Violation] = []
 
     def note(
-        self, rule: str, place: str, wall_s: float, bad: bool, grace_s: float, found: float, allowed: float, unit: str
+        self,
+        rule: str,
+        place: str,
+        wall_s: float,
+        bad: bool,
+        grace_s: float,
+        found: float,
+        allowed: float,
+        unit: str,
     ) -> None:
         """One look at one condition."""
         if not bad and not self._since:
@@ -100,7 +120,8 @@ class Book:
 class Departure(Struct, frozen=True):
     """How one vehicle left. ``best_soc_pct`` is what the oracle would have reached.
 
-    ``needed_pct`` is what could be known to be needed: less than the target where the vehicle told too high a charge.
+    ``needed_pct`` is what could be known to be needed: less than the target where the vehicle told too high a
+    charge.
 
     ``excused``: it left before its time, or the oracle could not serve more vehicles than were served.
     """
@@ -129,7 +150,9 @@ class Departure(Struct, frozen=True):
 
 
 class _Trace:
-    """What is followed of one plugged-in vehicle: the top of its discharge event, and SoC lost by discharge on this UTC day."""
+    """What is followed of one plugged-in vehicle: the top of its discharge event, and SoC lost by
+    discharge on this UTC day.
+    """
 
     def __init__(self, battery: Battery) -> None:
         self.last_pct = battery.soc_pct
@@ -139,10 +162,13 @@ class _Trace:
 class Checkers:
     """All judges of one run. Give ``look`` to ``Depot.watchers``; tell of arrivals and departures.
 
-    ``heard_wall_s`` tells when a charger last heard its controller; None: never, so that it cannot have lost it.
+    ``heard_wall_s`` tells when a charger last heard its controller; None: never, so that it cannot have lost
+    it.
     """
 
-    def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None], effects: Effects | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, heard_wall_s: Callable[[str], float | None], effects: Effects | None = None
+    ) -> None:
         self.book = Book()
         self._stays: dict[str, Stay] = {}
         self._effects = effects = effects or Effects(scenario)
@@ -186,13 +212,23 @@ class Checkers:
         for (stay, wall_s, soc_pct), best in zip(past, prospects(self._scenario, stays), strict=False):
             visit = stay.visit
             early = visit.gone_wall_s < visit.departs_wall_s - LATE_S
-            told = (visit.vehicle, visit.evse, wall_s, soc_pct, visit.target_soc_pct, best.best_soc_pct, best.needed_pct)
+            told = (
+                visit.vehicle,
+                visit.evse,
+                wall_s,
+                soc_pct,
+                visit.target_soc_pct,
+                best.best_soc_pct,
+                best.needed_pct,
+            )
             found.append(Departure(*told, excused=early))
         served = sum(departure.is_met for departure in found)
         could = sum(departure.best_soc_pct >= departure.needed_pct - SOC_SLACK_PCT for departure in found)
         if served >= could < len(found):
             # More wanted than there was: who was served is the product's choice, how many is not.
-            return [departure if departure.is_met else replace(departure, excused=True) for departure in found]
+            return [
+                departure if departure.is_met else replace(departure, excused=True) for departure in found
+            ]
         return found
 
     def look(self, depot: Depot, dt_s: float) -> None:
@@ -224,11 +260,15 @@ class Checkers:
                 bad = abs(power_w) > share * limit_w + FLOW_W
                 grace_s = patience_s + more_s
                 name = f"{share - 1:.0%}"
-                self.book.note(f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W")
+                self.book.note(
+                    f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W"
+                )
                 self.book.note(f"feeder_{other}_{name}", feeder.id, wall_s, False, 0.0, 0.0, 0.0, "W")
             over = abs(power_w) > FEEDER_SOON[0] * limit_w + FLOW_W
             key = (feeder.id, way)
-            self._over_s[key] = max(self._over_s.get(key, 0.0) + (dt_s if over else -OFTEN_EMPTIES * dt_s), 0.0)
+            self._over_s[key] = max(
+                self._over_s.get(key, 0.0) + (dt_s if over else -OFTEN_EMPTIES * dt_s), 0.0
+            )
             often = over and self._over_s[key] > OFTEN_S + more_s
             self.book.note(f"feeder_{way}_often", feeder.id, wall_s, often, 0.0, abs(power_w), limit_w, "W")
 
@@ -248,7 +288,9 @@ class Checkers:
         late = self._bad_since is not None and wall_s - self._bad_since > scenario.reaction_s
         early = self._bad_since is None and wall_s - self._healthy_since < scenario.enter_service_s
         self.book.note("discharge_without_grid", "site", wall_s, flows and late, 0.0, out_w, 0.0, "W")
-        self.book.note("discharge_before_enter_service", "site", wall_s, flows and early, 0.0, out_w, 0.0, "W")
+        self.book.note(
+            "discharge_before_enter_service", "site", wall_s, flows and early, 0.0, out_w, 0.0, "W"
+        )
 
     def _look_at_charger(self, charger: Charger, battery: Battery, wall_s: float) -> None:
         evse, power_w = charger.evse, charger.power_w
@@ -258,14 +300,21 @@ class Checkers:
         kind = self._kinds[battery.id]
         self._look_at_pack(evse, kind, battery, power_w, wall_s)
         heard_wall_s = self._heard_wall_s(evse.id)
-        alone = heard_wall_s is not None and wall_s - heard_wall_s > self._scenario.site.safety.lease_s + LEASE_RAMP_S
+        alone = (
+            heard_wall_s is not None
+            and wall_s - heard_wall_s > self._scenario.site.safety.lease_s + LEASE_RAMP_S
+        )
         # A charger that takes more than it is told does so at its default, too.
         astray = (
-            alone and not self._effects.takes_its_rating(evse.id, wall_s) and not -FLOW_W <= power_w <= evse.fallback_w + FLOW_W
+            alone
+            and not self._effects.takes_its_rating(evse.id, wall_s)
+            and not -FLOW_W <= power_w <= evse.fallback_w + FLOW_W
         )
         self.book.note("lease", evse.id, wall_s, astray, 0.0, power_w, evse.fallback_w, "W")
 
-    def _look_at_pack(self, evse: Evse, kind: VehicleType, battery: Battery, power_w: float, wall_s: float) -> None:
+    def _look_at_pack(
+        self, evse: Evse, kind: VehicleType, battery: Battery, power_w: float, wall_s: float
+    ) -> None:
         trace = self._traces.get(evse.id)
         if trace is None:
             trace = self._traces[evse.id] = _Trace(battery)

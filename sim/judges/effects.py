@@ -1,8 +1,8 @@
 """What a played fault leaves possible and safe, worked out from the schedule of faults alone.
 
-The judges ask it what a controller that does everything right could still do: which outlets could charge, how much of a
-feeder may be used. It knows nothing of the product and shares no code with it. Times after a fault are what proof needs:
-a reconnection, a few good samples, a supervised retry.
+The judges ask it what a controller that does everything right could still do: which outlets could charge, how
+much of a feeder may be used. It knows nothing of the product and shares no code with it. Times after a fault
+are what proof needs: a reconnection, a few good samples, a supervised retry.
 """
 
 from typing import Final
@@ -14,8 +14,10 @@ MINUTE: Final = 60.0
 
 OWN_FALLBACK: Final[dict[str, float]] = {
     "ignore": 30 * MINUTE, "overdraw": 30 * MINUTE, "wrong_sign": 30 * MINUTE, "turned_meter": 30 * MINUTE,
-    "stuck_meter": 30 * MINUTE, "priority": 30 * MINUTE, "reject": 10 * MINUTE, "mute": 5 * MINUTE, "late": 5 * MINUTE,
-    "offline": 5 * MINUTE, "half_open": 5 * MINUTE, "vanish": 5 * MINUTE, "slow_link": 2 * MINUTE, "pack_c": 60 * MINUTE,
+    "stuck_meter": 30 * MINUTE, "priority": 30 * MINUTE, "reject": 10 * MINUTE, "mute": 5 * MINUTE,
+    "late": 5 * MINUTE,
+    "offline": 5 * MINUTE, "half_open": 5 * MINUTE, "vanish": 5 * MINUTE, "slow_link": 2 * MINUTE,
+    "pack_c": 60 * MINUTE,
     "wrong_clock": 2 * MINUTE, "nonsense": 2 * MINUTE, "flood": 2 * MINUTE, "lost_in_update": 10 * MINUTE,
     "bad_firmware": 10 * MINUTE,
 }  # fmt: skip
@@ -24,15 +26,23 @@ OWN_FALLBACK: Final[dict[str, float]] = {
 OWN_NOTHING: Final[dict[str, float]] = {"reboot": 5 * MINUTE}
 """Faults at which their own outlet cannot charge at all."""
 
-TAKES_ITS_RATING: Final = frozenset({"ignore", "overdraw", "wrong_sign", "priority", "turned_meter", "stuck_meter"})
-"""Faults at which nobody can prove that the outlet does not draw all it can; it is counted so while they last and after."""
+TAKES_ITS_RATING: Final = frozenset(
+    {"ignore", "overdraw", "wrong_sign", "priority", "turned_meter", "stuck_meter"}
+)
+"""Faults at which nobody can prove that the outlet does not draw all it can; it is counted so while they
+last and after.
+"""
 
 BLIND: Final[dict[str, float]] = {
-    "meter_silent": 5 * MINUTE, "meter_stuck": 5 * MINUTE, "meter_nan": 5 * MINUTE, "meter_swapped": 5 * MINUTE,
-    "meter_garbage": 5 * MINUTE, "meter_slow": 5 * MINUTE, "meter_busy": 5 * MINUTE, "meter_reset": 5 * MINUTE,
+    "meter_silent": 5 * MINUTE, "meter_stuck": 5 * MINUTE, "meter_nan": 5 * MINUTE,
+    "meter_swapped": 5 * MINUTE,
+    "meter_garbage": 5 * MINUTE, "meter_slow": 5 * MINUTE, "meter_busy": 5 * MINUTE,
+    "meter_reset": 5 * MINUTE,
     "meter_spike": 5 * MINUTE, "meter_scaled": 15 * MINUTE, "meter_shifted": 15 * MINUTE, "load": 15 * MINUTE,
 }  # fmt: skip
-"""Faults at which the grid meter tells nothing that could be used: the building counts with its commissioned worst."""
+"""Faults at which the grid meter tells nothing that could be used: the building counts with its
+commissioned worst.
+"""
 
 ALL_FALLBACK: Final[dict[str, float]] = {
     "contact_silent": 3 * MINUTE, "contact_open": 5 * MINUTE, "stall": 5 * MINUTE, "suspend": 5 * MINUTE,
@@ -42,7 +52,9 @@ ALL_FALLBACK: Final[dict[str, float]] = {
 
 NEW_LOAD_S: Final = 30.0
 STEP_PATIENCE_S: Final = 15.0
-"""A load that comes at once is seen by the meter's next poll at the earliest; reports of chargers come each ten seconds."""
+"""A load that comes at once is seen by the meter's next poll at the earliest; reports of chargers come
+each ten seconds.
+"""
 
 CONVICTS_NOBODY: Final = CLOUD | ORDER | {"wrong_soc", "quiet_soc", "underdraw"}
 
@@ -56,10 +68,16 @@ class Effects:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._stations = {outlet.evse: station.identity for station in scenario.stations for outlet in station.outlets}
+        self._stations = {
+            outlet.evse: station.identity for station in scenario.stations for outlet in station.outlets
+        }
         self._faults = list(scenario.faults)
         self._own: dict[str, list[Fault]] = {
-            evse.id: [f for f in scenario.faults if f.target in {self._stations.get(evse.id, ""), EVERYBODY, evse.id}]
+            evse.id: [
+                f
+                for f in scenario.faults
+                if f.target in {self._stations.get(evse.id, ""), EVERYBODY, evse.id}
+            ]
             for evse in scenario.site.evses
         }
 
@@ -92,7 +110,10 @@ class Effects:
 
     def takes_its_rating(self, evse: str, wall_s: float) -> bool:
         """Whether nobody can prove that it draws less than it can."""
-        return any(fault.kind in TAKES_ITS_RATING and _within(fault, OWN_FALLBACK, wall_s) for fault in self._own[evse])
+        return any(
+            fault.kind in TAKES_ITS_RATING and _within(fault, OWN_FALLBACK, wall_s)
+            for fault in self._own[evse]
+        )
 
     def is_blind(self, wall_s: float) -> bool:
         """Whether the grid meter is of no use."""
@@ -100,21 +121,26 @@ class Effects:
 
     def is_dark(self, wall_s: float) -> bool:
         """Whether nothing above the fallback is owed to anybody."""
-        return self.is_disturbed(wall_s) or any(_within(fault, ALL_FALLBACK, wall_s) for fault in self._faults)
+        return self.is_disturbed(wall_s) or any(
+            _within(fault, ALL_FALLBACK, wall_s) for fault in self._faults
+        )
 
     def is_disturbed(self, wall_s: float) -> bool:
         """Whether the grid itself is, or lately was, out of order."""
         return any(
-            d.start_wall_s <= wall_s < d.start_wall_s + d.duration_s + AFTER_DISTURBANCE_S for d in self._scenario.disturbances
+            d.start_wall_s <= wall_s < d.start_wall_s + d.duration_s + AFTER_DISTURBANCE_S
+            for d in self._scenario.disturbances
         )
 
     def extra_w(self, feeder: str, wall_s: float) -> float:
         """What the building draws beyond its usual load on a feeder."""
-        return sum(f.value for f in self._faults if f.kind == "load" and f.target == feeder and f.is_active(wall_s))
+        return sum(
+            f.value for f in self._faults if f.kind == "load" and f.target == feeder and f.is_active(wall_s)
+        )
 
     def patience_s(self, wall_s: float, obey_within_s: float) -> float:
-        """How long a feeder may be over because of something that nobody could see before it came: a load, a charger that
-        begins to take more than it is told.
+        """How long a feeder may be over because of something that nobody could see before it came: a load,
+        a charger that begins to take more than it is told.
         """
         patience_s = 0.0
         for fault in self._faults:
@@ -139,7 +165,9 @@ class Effects:
 
     def any_of(self, kinds: frozenset[str], wall_s: float, after_s: float) -> bool:
         """Whether a fault of one of these kinds lasts, or lasted within ``after_s``."""
-        return any(f.kind in kinds and f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in self._faults)
+        return any(
+            f.kind in kinds and f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in self._faults
+        )
 
     def last_end_wall_s(self) -> float:
         """When the last fault that could convict a device, and the last disturbance, are over."""

@@ -1,10 +1,12 @@
-"""Which departures were physically possible, with the faults that were played: a depot charged by somebody who knows everything.
+"""Which departures were physically possible, with the faults that were played: a depot charged by somebody
+who knows everything.
 
-The oracle plays all stays again with physics of its own copy: from plug-in on each vehicle charges with all that its
-pack, its outlet and the feeders leave, who has least time to spare first, never discharging, and with what the faults
-leave possible (``sim.judges.effects``). It does not foresee what will befall one outlet: when such a fault begins, it has
-no more in the vehicle than the product had, which may wait for a cheaper hour as long as there is time. It grants the
-product ``CONTROL_SHARE`` of the feeders and ``Scenario.allowed_late_s`` at plug-in.
+The oracle plays all stays again with physics of its own copy: from plug-in on each vehicle charges with all
+that its pack, its outlet and the feeders leave, who has least time to spare first, never discharging, and
+with what the faults leave possible (``sim.judges.effects``). It does not foresee what will befall one outlet:
+when such a fault begins, it has no more in the vehicle than the product had, which may wait for a cheaper
+hour as long as there is time. It grants the product ``CONTROL_SHARE`` of the feeders and
+``Scenario.allowed_late_s`` at plug-in.
 """
 
 import copy
@@ -24,7 +26,9 @@ CONTROL_SHARE: Final = 0.93
 """Of a feeder's limit: margin (2 %), live base load held at its peaks, steps of permits and ramps."""
 
 SOC_SLACK_PCT: Final = 0.5
-"""A 10 s report of a 100 kW unit is 0.1 points of a 280 kWh pack; the rest is rounding of what vehicles report."""
+"""A 10 s report of a 100 kW unit is 0.1 points of a 280 kWh pack; the rest is rounding of what vehicles
+report.
+"""
 
 LATE_LEAVING_S: Final = 1.0
 
@@ -70,10 +74,18 @@ def prospects(scenario: Scenario, stays: list[Stay]) -> list[Prospect]:
         present = [
             n
             for n, stay in enumerate(stays)
-            if stay.arrived_wall_s + scenario.allowed_late_s <= wall_s < leaves[n] and not _full(twins[n], needed[n])
+            if stay.arrived_wall_s + scenario.allowed_late_s <= wall_s < leaves[n]
+            and not _full(twins[n], needed[n])
         ]
         if present:
-            _charge(scenario, effects, [(stays[n], twins[n], needed[n], leaves[n]) for n in present], stays, leaves, wall_s)
+            _charge(
+                scenario,
+                effects,
+                [(stays[n], twins[n], needed[n], leaves[n]) for n in present],
+                stays,
+                leaves,
+                wall_s,
+            )
         wall_s += STEP_S
     return [Prospect(_soc(twin), need) for twin, need in zip(twins, needed, strict=True)]
 
@@ -101,7 +113,9 @@ def _charge(
 ) -> None:
     room_w = _room(scenario, effects, stays, leaves, wall_s)
     parents = {feeder.id: feeder.parent for feeder in scenario.site.feeders}
-    for _, charger, _, _ in sorted(wanting, key=lambda w: (w[3] - wall_s - _takes_s(w[1], w[2]), w[0].visit.evse)):
+    for _, charger, _, _ in sorted(
+        wanting, key=lambda w: (w[3] - wall_s - _takes_s(w[1], w[2]), w[0].visit.evse)
+    ):
         evse = charger.evse
         most_w = effects.most_w(evse.id, evse.max_charge_w, evse.fallback_w, wall_s)
         path, feeder = [], evse.feeder
@@ -127,7 +141,9 @@ def _takes_s(charger: Charger, needed_pct: float) -> float:
     return (needed_pct - battery.soc_pct) / 100.0 * battery.capacity_wh / max(power_w, 1.0) * 3_600.0
 
 
-def _room(scenario: Scenario, effects: Effects, stays: list[Stay], leaves: list[float], wall_s: float) -> dict[str, float]:
+def _room(
+    scenario: Scenario, effects: Effects, stays: list[Stay], leaves: list[float], wall_s: float
+) -> dict[str, float]:
     """What is left of each feeder for charging, by id."""
     taken_w = {feeder.id: _base_w(scenario, effects, feeder, wall_s) for feeder in scenario.site.feeders}
     for stay, leaves_wall_s in zip(stays, leaves, strict=True):

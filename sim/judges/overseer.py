@@ -1,8 +1,9 @@
-"""Judges of what a controller says against what is there. They hear ``Told``, see the physics, and use no product code.
+"""Judges of what a controller says against what is there. They hear ``Told``, see the physics, and use no
+product code.
 
 - ``ramp``: a permit rises away from zero faster than the site's ramp
-- ``permit_not_in_force``: an obedient charger in reach is commanded otherwise than it is permitted, for longer than
-  ``SETTLED_S``: leases that are not renewed, orders that are not the permit
+- ``permit_not_in_force``: an obedient charger in reach is commanded otherwise than it is permitted, for
+  longer than ``SETTLED_S``: leases that are not renewed, orders that are not the permit
 - ``disobedience_unnoticed``: a charger moves more than it was permitted lately, and no row says so in time
 - ``alarm_without_cause``: an alarm or a trip of a device at which nothing is wrong, nor was lately
 - ``latch_outlives_cause``: an hour after the last fault something is still held
@@ -24,7 +25,9 @@ SETTLED_S: Final = 45.0
 """From a permit to its effect: a message, a slow station, a third of a lease until small raises are sent."""
 
 NOTICE_S: Final = 120.0
-"""Beyond ``obey_within_s``: reports come each 10 s, a retry of a refused profile and a restart take their time."""
+"""Beyond ``obey_within_s``: reports come each 10 s, a retry of a refused profile and a restart take their
+time.
+"""
 
 COMMAND_W: Final = 1_500.0
 COMMAND_SHARE: Final = 0.1
@@ -38,7 +41,9 @@ AFTER_S: Final = 3_600.0
 SETTLING_S: Final = 180.0
 """At the beginning of a run and after a restart nothing is known yet, and that is told."""
 
-NOTICES: Final = frozenset({"disobedient", "charger_silent", "priority_charging", "charger_faulted", "charger_impaired"})
+NOTICES: Final = frozenset(
+    {"disobedient", "charger_silent", "priority_charging", "charger_faulted", "charger_impaired"}
+)
 
 SITE_CAUSES: Final[dict[str, frozenset[str]]] = {
     "grid_relay_silent": CONTACT | CONTROLLER,
@@ -49,15 +54,21 @@ SITE_CAUSES: Final[dict[str, frozenset[str]]] = {
     "meter_implausible": METER | STATION | {"load"},
     "meter_reversed": METER | STATION,
 }
-"""Faults that justify an alarm of a meter or of the site, by its kind. A disturbance of the grid justifies those of the grid."""
+"""Faults that justify an alarm of a meter or of the site, by its kind. A disturbance of the grid justifies
+those of the grid.
+"""
 
 OF_THE_GRID: Final = frozenset({"grid_relay_open", "grid_fault", "meter_silent", "meter_frozen"})
-OF_AN_OUTLET: Final = frozenset({"disobedient", "charger_silent", "priority_charging", "charger_faulted", "charger_impaired"})
+OF_AN_OUTLET: Final = frozenset(
+    {"disobedient", "charger_silent", "priority_charging", "charger_faulted", "charger_impaired"}
+)
 JUDGED: Final = frozenset(SITE_CAUSES) | OF_AN_OUTLET
 
 
 class Overseer:
-    """Give ``look`` to ``Depot.watchers``, let it ``hear`` each tick, ``finish`` at the end. What it finds goes to ``book``."""
+    """Give ``look`` to ``Depot.watchers``, let it ``hear`` each tick, ``finish`` at the end. What it finds
+    goes to ``book``.
+    """
 
     def __init__(self, scenario: Scenario, book: Book, effects: Effects | None = None) -> None:
         self._scenario = scenario
@@ -65,7 +76,9 @@ class Overseer:
         self._effects = effects or Effects(scenario)
         self._told: Told | None = None
         self._since_wall_s = scenario.start_wall_s
-        self._permits: dict[str, deque[tuple[float, float, float, bool]]] = {evse.id: deque() for evse in scenario.site.evses}
+        self._permits: dict[str, deque[tuple[float, float, float, bool]]] = {
+            evse.id: deque() for evse in scenario.site.evses
+        }
         self._taken: dict[tuple[str, int], float] = {}
         self._soc: dict[str, float] = {}
         self._memory_s = SETTLED_S + 2 * scenario.tick_s
@@ -85,9 +98,22 @@ class Overseer:
             while kept and kept[0][0] < told.wall_s - self._memory_s:
                 kept.popleft()
         for event in told.events:
-            if event.severity in {"alarm", "trip"} and not event.kind.endswith(".cleared") and event.kind in JUDGED:
+            if (
+                event.severity in {"alarm", "trip"}
+                and not event.kind.endswith(".cleared")
+                and event.kind in JUDGED
+            ):
                 unjust = not self._is_justified(event.kind, event.subject, told.wall_s)
-                self._book.note("alarm_without_cause", f"{event.subject}:{event.kind}", told.wall_s, unjust, 0.0, 1.0, 0.0, "")
+                self._book.note(
+                    "alarm_without_cause",
+                    f"{event.subject}:{event.kind}",
+                    told.wall_s,
+                    unjust,
+                    0.0,
+                    1.0,
+                    0.0,
+                    "",
+                )
 
     def look(self, depot: Depot, _dt_s: float) -> None:
         """Judge the present instant."""
@@ -104,7 +130,9 @@ class Overseer:
                 self._look_at_charger(charger, told, wall_s)
 
     def finish(self, depot: Depot) -> None:
-        """At the end: what is held without a cause any more, and whether the ledger has all that was taken today."""
+        """At the end: what is held without a cause any more, and whether the ledger has all that was taken
+        today.
+        """
         told = self._told
         if told is None:
             return
@@ -113,13 +141,17 @@ class Overseer:
             plugged = {name for name, c in depot.chargers.items() if c.battery is not None}
             for held in sorted(told.held, key=lambda each: (each.row, each.subject)):
                 late = held.row in JUDGED and (held.row not in OF_AN_OUTLET or held.subject in plugged)
-                self._book.note("latch_outlives_cause", f"{held.subject}:{held.row}", wall_s, late, 0.0, 1.0, 0.0, "")
+                self._book.note(
+                    "latch_outlives_cause", f"{held.subject}:{held.row}", wall_s, late, 0.0, 1.0, 0.0, ""
+                )
         day = int(wall_s // 86_400)
         for (vehicle, that_day), true_pct in sorted(self._taken.items()):
             if that_day != day:
                 continue
             taken_pct = told.taken_pct.get(vehicle, 0.0)
-            short = taken_pct < true_pct - LEDGER_PCT and not any(f.kind == "wrong_soc" for f in self._scenario.faults)
+            short = taken_pct < true_pct - LEDGER_PCT and not any(
+                f.kind == "wrong_soc" for f in self._scenario.faults
+            )
             self._book.note("ledger_short", vehicle, wall_s, short, 0.0, taken_pct, true_pct, "%")
 
     def _look_at_ramps(self, before: Told | None, told: Told) -> None:
@@ -142,7 +174,9 @@ class Overseer:
             return
         least_w, most_w = min(each[1] for each in lately), max(each[2] for each in lately)
         if not all(each[3] for each in lately) or self._effects.any_at(evse.id, wall_s, SETTLING_S):
-            most_w = max(most_w, evse.fallback_w)  # without a lease, refused or not renewed, the default rules: it is counted so
+            most_w = max(
+                most_w, evse.fallback_w
+            )  # without a lease, refused or not renewed, the default rules: it is counted so
         slack_w = COMMAND_W + COMMAND_SHARE * max(abs(least_w), abs(most_w))
         sound = not self._effects.any_at(evse.id, wall_s, SETTLING_S) and not self._effects.is_dark(wall_s)
         off_w = max(charger.command_w - most_w, least_w - charger.command_w)
@@ -152,7 +186,16 @@ class Overseer:
         beyond = max(charger.power_w - max(most_w, 0.0), min(least_w, 0.0) - charger.power_w) > slack_w
         named = any(held.subject == evse.id and held.row in NOTICES for held in told.held)
         grace_s = self._scenario.site.safety.obey_within_s + NOTICE_S
-        self._book.note("disobedience_unnoticed", evse.id, wall_s, beyond and not named, grace_s, charger.power_w, most_w, "W")
+        self._book.note(
+            "disobedience_unnoticed",
+            evse.id,
+            wall_s,
+            beyond and not named,
+            grace_s,
+            charger.power_w,
+            most_w,
+            "W",
+        )
 
     def _is_justified(self, kind: str, subject: str, wall_s: float) -> bool:
         if wall_s - self._since_wall_s < SETTLING_S:

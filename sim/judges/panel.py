@@ -1,4 +1,6 @@
-"""All judges of one run together: of the physics, of what the controller says, and of what it costs in availability."""
+"""All judges of one run together: of the physics, of what the controller says, and of what it costs in
+availability.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +18,8 @@ from sim.world.physics import Battery, Charger
 
 
 class Panel:
-    """Give ``look`` to ``Depot.watchers``; tell of arrivals and departures; ``hear`` each tick; ``finish`` once at the end.
+    """Give ``look`` to ``Depot.watchers``; tell of arrivals and departures; ``hear`` each tick; ``finish``
+    once at the end.
 
     ``heard_wall_s`` tells when a charger last heard its controller; None: never.
     """

@@ -1,8 +1,10 @@
-"""Who may move at all: judges of the right to discharge, and of standing orders, by the physics and the site file alone.
+"""Who may move at all: judges of the right to discharge, and of standing orders, by the physics and the site
+file alone.
 
 - ``discharge_not_authorised``: a vehicle discharges that may not, or that the site file does not know
 - ``discharge_without_dead_man``: an outlet discharges that nothing would stop if its controller fell silent
-- ``export_blind``: anybody discharges though the grid meter or the grid contact tells nothing, or wall time is a guess
+- ``export_blind``: anybody discharges though the grid meter or the grid contact tells nothing, or wall time
+  is a guess
 - ``discharge_on_hold``, ``moves_when_stopped``: an order stands and is not followed
 """
 
@@ -13,11 +15,15 @@ from sim.judges.effects import Effects
 from sim.scenarios.scenario import Scenario
 from sim.world.depot import Depot
 
-MUTE_METER: Final = frozenset({"meter_silent", "meter_nan", "meter_garbage", "meter_busy", "meter_reset", "contact_silent"})
+MUTE_METER: Final = frozenset(
+    {"meter_silent", "meter_nan", "meter_garbage", "meter_busy", "meter_reset", "contact_silent"}
+)
 UNTOLD: Final = MUTE_METER | {"clock_unsynced"}
 
 ACT_S: Final = 15.0
-"""An order, or a silence that has become too old, ends a discharge within this: a tick, a message, a slow station."""
+"""An order, or a silence that has become too old, ends a discharge within this: a tick, a message, a slow
+station.
+"""
 
 
 class Rights:

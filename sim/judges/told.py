@@ -1,6 +1,8 @@
-"""What a controller says of itself, as the judges hear it: each tick's permits, events, latches, and its ledger.
+"""What a controller says of itself, as the judges hear it: each tick's permits, events, latches, and its
+ledger.
 
-Whoever plays a scenario fills it in; judges compare it with the physics. Only value types of the model stand in it.
+Whoever plays a scenario fills it in; judges compare it with the physics. Only value types of the model stand
+in it.
 """
 
 from collections.abc import Mapping
@@ -19,7 +21,8 @@ class Held(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """One tick. ``taken_pct``: the SoC that discharge has taken out of each vehicle on the present UTC day, as booked.
+    """One tick. ``taken_pct``: the SoC that discharge has taken out of each vehicle on the present UTC day,
+    as booked.
 
     ``restarted``: the first tick of a new process.
     """

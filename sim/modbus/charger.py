@@ -29,7 +29,9 @@ class WiredCharger:
         if wired.map == "sunspec":
             self._registers = SunSpecDer(self._der_values, self._apply, clock.now_s)
         else:
-            self._registers = MappedCharger(load_map(wired.map), self._quasar_values, self._apply, clock.now_s)
+            self._registers = MappedCharger(
+                load_map(wired.map), self._quasar_values, self._apply, clock.now_s
+            )
         self._unit = Unit(1, self._registers)
         self.server = ModbusServer([self._unit], port=port)
 
@@ -54,7 +56,9 @@ class WiredCharger:
     def _quasar_values(self) -> dict[str, float]:
         battery, power_w = self._charger.battery, self._charger.power_w
         flows = abs(power_w) >= FLOW_W
-        state = FREE if battery is None else PAUSED if not flows else CHARGING if power_w > 0.0 else DISCHARGING
+        state = (
+            FREE if battery is None else PAUSED if not flows else CHARGING if power_w > 0.0 else DISCHARGING
+        )
         return {"power_w": power_w, "state": state, "soc_pct": battery.soc_pct if battery and flows else 0.0}
 
     def _der_values(self) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""A simulated SunSpec DER charger: 1, 701, 702, 704, 713, 715 and its grid-code models, with a reversion timer that works."""
+"""A simulated SunSpec DER charger: 1, 701, 702, 704, 713, 715 and its grid-code models, with a reversion
+timer that works.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -31,14 +33,17 @@ def curve(model_id: int, corners: Sequence[Corner]) -> Model:
     region = {"ActPt": len(points), "Pt": points}
     none: dict[str, Any] = {"ActPt": 0, "Pt": idle}
     data = {
-        "ID": model_id, "Ena": 1, "AdptCrvReq": 0, "AdptCrvRslt": 1, "NPt": len(points), "NCrvSet": 1, f"{name}_SF": exponent,
+        "ID": model_id, "Ena": 1, "AdptCrvReq": 0, "AdptCrvRslt": 1, "NPt": len(points), "NCrvSet": 1,
+        f"{name}_SF": exponent,
         "Tms_SF": -2, "Crv": [{"ReadOnly": 1, "MustTrip": region, "MayTrip": none, "MomCess": none}],
     }  # fmt: skip
     return Model(model_id, data=data)
 
 
 class SunSpecDer:
-    """``values()`` gives power_w (+ into the vehicle), soc_pct, energies; ``apply`` takes the wanted power in the same sign."""
+    """``values()`` gives power_w (+ into the vehicle), soc_pct, energies; ``apply`` takes the wanted power
+    in the same sign.
+    """
 
     def __init__(
         self,
@@ -101,7 +106,14 @@ class SunSpecDer:
         """Let the reversion timer run out, then show the truth."""
         self.check_watchdog()
         found = dict(self._values())
-        shown = {"state": 1.0, "running": 3.0, "connection": 1.0, "energy_export_wh": 0.0, "energy_import_wh": 0.0, **found}
+        shown = {
+            "state": 1.0,
+            "running": 3.0,
+            "connection": 1.0,
+            "energy_export_wh": 0.0,
+            "energy_import_wh": 0.0,
+            **found,
+        }
         self._image.write(registers, start, shown | {"injected_w": -found["power_w"]})
 
     def _signed(self, address: int) -> int:

@@ -1,4 +1,6 @@
-"""Simulated devices: a SunSpec meter and a block of digital inputs, each fed by a callable that asks the physics."""
+"""Simulated devices: a SunSpec meter and a block of digital inputs, each fed by a callable that asks the
+physics.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -30,7 +32,9 @@ NAMES: Final = {
 
 
 class MeterTruth(Struct, frozen=True, gc=False):
-    """What is really there, by grid phase L1, L2, L3: W (import +), V phase to neutral, Hz, and the energies in Wh."""
+    """What is really there, by grid phase L1, L2, L3: W (import +), V phase to neutral, Hz, and the
+    energies in Wh.
+    """
 
     phase_power_w: tuple[float, float, float]
     phase_voltage_v: tuple[float, float, float]
@@ -118,7 +122,14 @@ class SunSpecMeter:
         """A meter has nothing to write."""
 
 
-SENTINELS: Final = {"h": (0x8000,), "H": (0xFFFF,), "i": (0x8000, 0), "I": (0, 0), "f": (0x7FC0, 0), "d": (0x7FF8, 0, 0, 0)}
+SENTINELS: Final = {
+    "h": (0x8000,),
+    "H": (0xFFFF,),
+    "i": (0x8000, 0),
+    "I": (0, 0),
+    "f": (0x7FC0, 0),
+    "d": (0x7FF8, 0, 0, 0),
+}
 """SunSpec's "not implemented" by type (acc32: 0)."""
 
 
@@ -133,7 +144,9 @@ def spoil(image: Image, kind: FaultKind, start: int, registers: list[int]) -> No
 
 
 class Inputs:
-    """Sixteen digital inputs, the same on coils, discrete inputs, and as bits of holding and input register 0."""
+    """Sixteen digital inputs, the same on coils, discrete inputs, and as bits of holding and input
+    register 0.
+    """
 
     def __init__(self, bits: Callable[[], Sequence[bool]]) -> None:
         self._bits = bits

@@ -10,7 +10,9 @@ WIDTHS = {"h": 1, "H": 1, "i": 2, "I": 2, "q": 4, "Q": 4, "f": 2, "d": 4}
 
 
 class Spot(Struct, frozen=True, gc=False):
-    """Where the device keeps ``name``: address, ``struct`` code, raw value = (number − ``shift``) ÷ ``scale``."""
+    """Where the device keeps ``name``: address, ``struct`` code, raw value = (number − ``shift``) ÷
+    ``scale``.
+    """
 
     name: str
     address: int
@@ -41,7 +43,9 @@ class Image:
         self._runs.append((run[0].address, fmt, struct.Struct(f">{count}H"), run))
 
     def write(self, registers: list[int], start: int, values: Mapping[str, float]) -> None:
-        """Put ``values`` (all names of this image) into ``registers``, whose first element is address ``start``."""
+        """Put ``values`` (all names of this image) into ``registers``, whose first element is address
+        ``start``.
+        """
         for address, pack, unpack, run in self._runs:
             words = unpack.unpack(pack.pack(*[raw(values[spot.name], spot) for spot in run]))
             registers[address - start : address - start + len(words)] = words

@@ -1,4 +1,6 @@
-"""Any device that a register map describes, served from the depot's physics: meters, transmitters, chargers and relays."""
+"""Any device that a register map describes, served from the depot's physics: meters, transmitters,
+chargers and relays.
+"""
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -42,9 +44,13 @@ def runs(addresses: Iterable[int]) -> list[tuple[int, int]]:
 
 
 class Mapped:
-    """Registers of ``layout`` on functions 3 and 4, filled with ``values()`` by the map's point names when asked."""
+    """Registers of ``layout`` on functions 3 and 4, filled with ``values()`` by the map's point names when
+    asked.
+    """
 
-    def __init__(self, layout: RegisterMap, values: Callable[[], Mapping[str, float]], *, channel: int = 0) -> None:
+    def __init__(
+        self, layout: RegisterMap, values: Callable[[], Mapping[str, float]], *, channel: int = 0
+    ) -> None:
         self.layout = layout
         self.channel = channel
         self._values = values
@@ -61,7 +67,10 @@ class Mapped:
 
     def build(self, unit: int) -> SimDevice:
         """One shared block of registers."""
-        data = [SimData(first, values=[0] * count, datatype=DataType.REGISTERS) for first, count in runs(self.addresses())]
+        data = [
+            SimData(first, values=[0] * count, datatype=DataType.REGISTERS)
+            for first, count in runs(self.addresses())
+        ]
         return SimDevice(unit, data)
 
     def refresh(self, function: int, start: int, registers: list[int]) -> None:
@@ -77,9 +86,11 @@ class Mapped:
 
 
 class MappedCharger(Mapped):
-    """A charger of ``layout`` that obeys its setpoint register and drops to ``fallback_w`` when its watchdog runs out.
+    """A charger of ``layout`` that obeys its setpoint register and drops to ``fallback_w`` when its watchdog
+    runs out.
 
-    ``apply`` hands the wanted power (W, + into the vehicle) to the physics; ``now_s`` is the simulation's clock.
+    ``apply`` hands the wanted power (W, + into the vehicle) to the physics; ``now_s`` is the simulation's
+    clock.
     """
 
     def __init__(
@@ -110,7 +121,11 @@ class MappedCharger(Mapped):
         for target in (command.setpoint, command.charge, command.discharge, command.watchdog):
             if target is not None:
                 found |= {self._address(target) + index for index in range(CODES[target.type][1])}
-        pairs = [*command.setup, *([command.start] if command.start else []), *([command.stop] if command.stop else [])]
+        pairs = [
+            *command.setup,
+            *([command.start] if command.start else []),
+            *([command.stop] if command.stop else []),
+        ]
         return found | {address + self._step for address, _ in pairs}
 
     def _address(self, target: Target) -> int:
@@ -127,14 +142,20 @@ class MappedCharger(Mapped):
 
     def written(self, address: int, values: list[int]) -> None:
         """Remember, feed the watchdog, and act."""
-        if self.ignores_watchdog and self.layout.command.watchdog and address == self._address(self.layout.command.watchdog):
+        if (
+            self.ignores_watchdog
+            and self.layout.command.watchdog
+            and address == self._address(self.layout.command.watchdog)
+        ):
             return
         self.memory.update(enumerate(values, address))
         command = self.layout.command
         if command.watchdog is not None:
             self.watchdog_s = self._wanted(command.watchdog) or 0.0
         self._heard_s, self.expired = self._now_s(), False
-        stopped = command.stop is not None and self.memory.get(command.stop[0] + self._step) == command.stop[1]
+        stopped = (
+            command.stop is not None and self.memory.get(command.stop[0] + self._step) == command.stop[1]
+        )
         self._apply(0.0 if stopped else self._power())
 
     def _power(self) -> float:
@@ -146,7 +167,9 @@ class MappedCharger(Mapped):
         return discharge_w if discharge_w < 0.0 else charge_w
 
     def check_watchdog(self) -> None:
-        """Drop to the fallback when nobody wrote for too long; to be called now and then, also while nobody asks."""
+        """Drop to the fallback when nobody wrote for too long; to be called now and then, also while
+        nobody asks.
+        """
         if self.watchdog_s and not self.expired and self._now_s() - self._heard_s > self.watchdog_s:
             self.expired = True
             self._apply(self._fallback_w)
@@ -163,7 +186,9 @@ class MappedCharger(Mapped):
 
 
 class WatchdogRelay:
-    """Sixteen outputs that drop when nobody wrote for the time in register 100 (tenths of a second; 0: never)."""
+    """Sixteen outputs that drop when nobody wrote for the time in register 100 (tenths of a second; 0:
+    never).
+    """
 
     REGISTER: Final = 100
 

@@ -1,4 +1,6 @@
-"""A serial line of the simulated depot: Modbus RTU units behind a pseudo-terminal, so that the daemon opens a real tty."""
+"""A serial line of the simulated depot: Modbus RTU units behind a pseudo-terminal, so that the daemon
+opens a real tty.
+"""
 
 import asyncio
 import contextlib
@@ -21,7 +23,9 @@ MAX_FRAME = 256
 
 
 class RtuServer:
-    """Units on one pseudo-terminal. ``path`` is the tty to open, after ``start``. Late replies come as the faults say."""
+    """Units on one pseudo-terminal. ``path`` is the tty to open, after ``start``. Late replies come as the
+    faults say.
+    """
 
     def __init__(self, units: list[Unit]) -> None:
         self._units = units
@@ -91,7 +95,9 @@ class RtuServer:
 
 
 class MemoryRtuServer(RtuServer):
-    """The same units and RTU frames on a serial line of the virtual network: no tty, and so no baud rate and no late bytes."""
+    """The same units and RTU frames on a serial line of the virtual network: no tty, and so no baud rate
+    and no late bytes.
+    """
 
     def __init__(self, units: list[Unit], path: str) -> None:
         super().__init__(units)
@@ -134,7 +140,9 @@ class _Port(asyncio.Protocol):
 
 @contextlib.contextmanager
 def serial_in_memory() -> Iterator[None]:
-    """On virtual loops pymodbus' serial ports lead to the virtual network: a tty is the kernel's, and knows real time only."""
+    """On virtual loops pymodbus' serial ports lead to the virtual network: a tty is the kernel's, and
+    knows real time only.
+    """
     name = "create_serial_connection"
     real = getattr(transport, name)
 

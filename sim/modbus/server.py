@@ -1,7 +1,7 @@
 """Modbus TCP servers of the simulated depot, on pymodbus' server with ``SimDevice`` and its ``action`` hook.
 
-The hook refreshes a device's registers from the physics when it is asked, and plays the faults. Times are loop time, so
-the same code runs in a virtual night.
+The hook refreshes a device's registers from the physics when it is asked, and plays the faults. Times are
+loop time, so the same code runs in a virtual night.
 """
 
 import asyncio
@@ -21,7 +21,9 @@ FaultKind = Literal["none", "stuck", "nan", "garbage", "swapped", "slow", "excep
 
 
 class Fault(Struct, frozen=True, gc=False):
-    """What a device does wrong: ``delay_s`` is for "slow", ``code`` (of Modbus) for "exception", ``seed`` for "garbage"."""
+    """What a device does wrong: ``delay_s`` is for "slow", ``code`` (of Modbus) for "exception", ``seed``
+    for "garbage".
+    """
 
     kind: FaultKind = "none"
     delay_s: float = 0.0
@@ -39,7 +41,9 @@ class Registers(Protocol):
         """The device with its initial registers."""
 
     def refresh(self, function: int, start: int, registers: list[int]) -> None:
-        """Bring the registers of the asked function's block up to date; ``start`` is the address of the first."""
+        """Bring the registers of the asked function's block up to date; ``start`` is the address of the
+        first.
+        """
 
     def spoil(self, kind: FaultKind, start: int, registers: list[int]) -> None:
         """Make the registers wrong in the way of "nan" or "swapped"."""
@@ -49,7 +53,9 @@ class Registers(Protocol):
 
 
 class Unit:
-    """One simulated device on a server. ``fault`` can be changed at any time; ``reads`` and ``writes`` count requests."""
+    """One simulated device on a server. ``fault`` can be changed at any time; ``reads`` and ``writes``
+    count requests.
+    """
 
     def __init__(self, number: int, registers: Registers) -> None:
         self.number = number
@@ -72,7 +78,13 @@ class Unit:
         self._chance = random.Random(fault.seed)
 
     async def _action(
-        self, function: int, start: int, address: int, count: int, current: list[int], values: list[int] | list[bool] | None
+        self,
+        function: int,
+        start: int,
+        address: int,
+        count: int,
+        current: list[int],
+        values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         kind = self.fault.kind
         if kind == "slow":
@@ -102,7 +114,9 @@ def _nothing() -> None:
 
 
 class _Handler(ServerRequestHandler):
-    """One connection. Keeps each request with its own reply: pymodbus would label a late reply with the newest request's id."""
+    """One connection. Keeps each request with its own reply: pymodbus would label a late reply with the
+    newest request's id.
+    """
 
     def handle_later(self) -> None:
         if self.last_pdu is not None:
@@ -146,7 +160,9 @@ class _Server(ModbusTcpServer):
 
 
 class ModbusServer:
-    """One simulated TCP endpoint with its units. ``port`` is the bound one after ``start`` (0 asks for any)."""
+    """One simulated TCP endpoint with its units. ``port`` is the bound one after ``start`` (0 asks for
+    any).
+    """
 
     def __init__(self, units: list[Unit], host: str = "127.0.0.1", port: int = 0) -> None:
         self._units = units

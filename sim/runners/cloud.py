@@ -5,7 +5,9 @@ from sim.scenarios.scenario import Scenario
 from v2g_edge.model.plan import Plan, Slot
 
 VALID_S = 900.0
-"""Its plans hold for a quarter hour, so that the depot's own plan takes over soon after the cloud has been put right."""
+"""Its plans hold for a quarter hour, so that the depot's own plan takes over soon after the cloud has been
+put right.
+"""
 
 
 def plan_of(fault: Fault, scenario: Scenario, wall_s: float) -> Plan:

@@ -1,7 +1,9 @@
-"""The controller's machine in virtual time: the daemon as a process that can stand still, die, and be started again.
+"""The controller's machine in virtual time: the daemon as a process that can stand still, die, and be started
+again.
 
-A stalled daemon gets no time while the world goes on. A killed one says no last word: its sockets are reset, and its successor
-finds the state folder as it stood at that instant (what the dying one still writes goes to a folder that nobody reads).
+A stalled daemon gets no time while the world goes on. A killed one says no last word: its sockets are reset,
+and its successor finds the state folder as it stood at that instant (what the dying one still writes goes to
+a folder that nobody reads).
 """
 
 import asyncio
@@ -22,7 +24,9 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import Settings
 
 NO_ROOM: Final = 1
-"""Octets that a file may grow to while the disk is full (RLIMIT_FSIZE): no write that lengthens a file succeeds."""
+"""Octets that a file may grow to while the disk is full (RLIMIT_FSIZE): no write that lengthens a file
+succeeds.
+"""
 
 
 class _NoServiceManager:
@@ -45,7 +49,9 @@ class _NoServiceManager:
 class Controller:
     """See the module. ``daemon`` is the running one, None while there is none; ``starts`` counts them."""
 
-    def __init__(self, settings: Settings, true: LoopClock, started: Callable[[Daemon], None] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, true: LoopClock, started: Callable[[Daemon], None] | None = None
+    ) -> None:
         self.clock = FaultyClock(true)
         self.daemon: Daemon | None = None
         self.starts = 0
@@ -96,7 +102,9 @@ class Controller:
     def order(self, *, stop: bool, export_hold: bool) -> None:
         """What stands ordered on site; as the control socket leaves it."""
         if self.daemon is not None:
-            self.daemon.state.operator = replace(self.daemon.state.operator, stop=stop, export_hold=export_hold)
+            self.daemon.state.operator = replace(
+                self.daemon.state.operator, stop=stop, export_hold=export_hold
+            )
 
     def begin(self, fault: Fault) -> None:
         """A fault of the machine begins."""
@@ -154,7 +162,10 @@ class Controller:
     def _kill(self, loop: VirtualLoop) -> None:
         if self.daemon is None:
             return
-        after, before = self._state_dir.with_suffix(".after"), self._state_dir.with_suffix(f".before{self.starts}")
+        after, before = (
+            self._state_dir.with_suffix(".after"),
+            self._state_dir.with_suffix(f".before{self.starts}"),
+        )
         shutil.copytree(self._state_dir, after)
         self._state_dir.rename(before)
         after.rename(self._state_dir)
@@ -162,7 +173,9 @@ class Controller:
         self.daemon, self._running = None, None
 
     def _room(self, *, full: bool) -> None:
-        """The kernel itself refuses the writes, with EFBIG instead of ENOSPC: no root and no small file system are needed."""
+        """The kernel itself refuses the writes, with EFBIG instead of ENOSPC: no root and no small file
+        system are needed.
+        """
         resource.setrlimit(resource.RLIMIT_FSIZE, (NO_ROOM, self._limit[1]) if full else self._limit)
 
 

@@ -1,8 +1,10 @@
-"""``make demo``: daemon and simulator as two processes over real sockets, one night at a hundred and twenty times real time.
+"""``make demo``: daemon and simulator as two processes over real sockets, one night at a hundred and twenty
+times real time.
 
-A second of the night lasts eight milliseconds, and no machine answers in one: what the safety table counts in seconds is set to
-what amounts to fractions of a real second (``hurried``), and the judges grant the same. The disturbance lasts that much longer.
-Where the machine is busy, the clock of both processes is slower from the start (``tempo``), and all of that lasts longer.
+A second of the night lasts eight milliseconds, and no machine answers in one: what the safety table counts in
+seconds is set to what amounts to fractions of a real second (``hurried``), and the judges grant the same. The
+disturbance lasts that much longer. Where the machine is busy, the clock of both processes is slower from the
+start (``tempo``), and all of that lasts longer.
 """
 
 import json
@@ -29,7 +31,9 @@ LEAD_S: Final = 300.0
 """Played seconds before the night begins, in which the processes start (2.5 s of real time)."""
 
 BUSY_LEAD_S: Final = 2_100.0
-"""The same on a busy machine: Python's start takes a second of a whole core, and ten or more where ten others want it too."""
+"""The same on a busy machine: Python's start takes a second of a whole core, and ten or more where ten
+others want it too.
+"""
 
 PEAK_S: Final = 2.75 * 3_600.0
 """19:15, in the evening peak: when one charger is asked why."""
@@ -39,7 +43,8 @@ STOP_S: Final = 15.0
 
 
 def hurried(scenario: Scenario, scale: float, lead_s: float = LEAD_S) -> Scenario:
-    """``scenario`` for a clock ``scale`` times as fast: ages and leases as long in real time as processes need to answer.
+    """``scenario`` for a clock ``scale`` times as fast: ages and leases as long in real time as processes
+    need to answer.
 
     It begins ``lead_s`` played seconds earlier.
     """
@@ -61,7 +66,9 @@ def hurried(scenario: Scenario, scale: float, lead_s: float = LEAD_S) -> Scenari
     return replace(
         scenario,
         site=replace(scenario.site, safety=safety),
-        stations=tuple(replace(station, meter_interval_s=max(10.0, 0.2 * real_s)) for station in scenario.stations),
+        stations=tuple(
+            replace(station, meter_interval_s=max(10.0, 0.2 * real_s)) for station in scenario.stations
+        ),
         disturbances=longer,
         start_wall_s=scenario.start_wall_s - lead_s,
         duration_s=scenario.duration_s + lead_s,
@@ -76,7 +83,8 @@ def hurried(scenario: Scenario, scale: float, lead_s: float = LEAD_S) -> Scenari
 class Demo:
     """The two processes and what is shown of them. ``folder`` holds everything they write.
 
-    The depot is set up for a clock ``scale`` times as fast as life; its clock runs ``pace`` times as fast, which may be slower.
+    The depot is set up for a clock ``scale`` times as fast as life; its clock runs ``pace`` times as fast,
+    which may be slower.
     """
 
     def __init__(self, folder: Path, seed: int, scale: float, pace: float | None = None) -> None:
@@ -92,17 +100,34 @@ class Demo:
     def start(self) -> None:
         """Write the site file and the scenario, start the daemon and the simulator."""
         ocpp, meter, relay = self._ports
-        prices, site, played = self.folder / "prices.csv", self.folder / "site.toml", self.folder / "night.json"
+        prices, site, played = (
+            self.folder / "prices.csv",
+            self.folder / "site.toml",
+            self.folder / "night.json",
+        )
         write_prices(self.scenario.prices, prices)
         write_scenario(self.scenario, played)
         settings = self.scenario.settings(
-            self.folder, ocpp_port=ocpp, meter_port=meter, relay_port=relay, price_file=str(prices), socket=self.socket
+            self.folder,
+            ocpp_port=ocpp,
+            meter_port=meter,
+            relay_port=relay,
+            price_file=str(prices),
+            socket=self.socket,
         )
         site.write_text(dump(settings))
         start = datetime.fromtimestamp(self.scenario.start_wall_s, UTC).isoformat()
-        clock = ["--clock-start", start, "--clock-scale", f"{self.scale:g}", "--clock-origin", f"{time.monotonic():.3f}"]
-        self._spawn("simulator.log", "sim", "serve", "--scenario", str(played), *clock, "--url", f"ws://127.0.0.1:{ocpp}",
-                    "--meter-port", str(meter), "--relay-port", str(relay), "--report", str(self.report))  # fmt: skip
+        clock = [
+            "--clock-start",
+            start,
+            "--clock-scale",
+            f"{self.scale:g}",
+            "--clock-origin",
+            f"{time.monotonic():.3f}",
+        ]
+        ports = ["--meter-port", str(meter), "--relay-port", str(relay)]
+        depot = ["--scenario", str(played), *clock, "--url", f"ws://127.0.0.1:{ocpp}", *ports]
+        self._spawn("simulator.log", "sim", "serve", *depot, "--report", str(self.report))
         self._spawn("daemon.log", "v2g_edge.cli", "run", "--config", str(site), *clock)
 
     def running(self) -> bool:
@@ -159,7 +184,8 @@ def free_ports(count: int) -> list[int]:
 
 def run_demo(seed: int, scale: float, every_s: float) -> int:
     """Play the night and print what happened. 0: every promise held; 1: not; 130: ended with Ctrl-C."""
-    # Both end it as Ctrl-C does: the children must not outlive us. A shell starts background jobs with SIGINT ignored.
+    # Both end it as Ctrl-C does: the children must not outlive us. A shell starts background jobs with SIGINT
+    # ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -195,7 +221,11 @@ def _introduce(demo: Demo, slowed: str) -> None:
         print(slowed)
     chargers, minutes = len(demo.scenario.stations), night_s / pace / 60
     print(f"One night of {chargers} chargers, {pace:g} times as fast as life: about {minutes:.0f} minutes.")
-    print(f"At that speed a reaction may take {reaction_s:g} played seconds, {reaction_s / pace:.2f} s of yours.", flush=True)
+    print(
+        f"At that speed a reaction may take {reaction_s:g} played seconds, {reaction_s / pace:.2f} s of"
+        " yours.",
+        flush=True,
+    )
 
 
 def _watch(demo: Demo, every_s: float) -> str:
@@ -217,7 +247,9 @@ def _watch(demo: Demo, every_s: float) -> str:
 def _busiest(demo: Demo) -> str:
     """The charger that feeds back most."""
     status = json.loads(demo.ask("status", "--json") or '{"evses": []}')
-    found = min(status["evses"], key=lambda evse: evse["permit_w"], default={"id": demo.scenario.site.evses[0].id})
+    found = min(
+        status["evses"], key=lambda evse: evse["permit_w"], default={"id": demo.scenario.site.evses[0].id}
+    )
     return str(found["id"])
 
 

@@ -1,4 +1,5 @@
-"""Plays the faults that are no station's: at meters and contacts, at the controller, in the cloud, in packs and in the building.
+"""Plays the faults that are no station's: at meters and contacts, at the controller, in the cloud, in packs
+and in the building.
 
 One look a played second: a fault that has begun is put in place, one that has ended is taken away.
 """
@@ -35,13 +36,16 @@ CLOUD_AGAIN_S: Final = 60.0
 
 
 class Injector:
-    """Give ``look`` to the world's watchers. ``controller`` is the daemon's machine; without one its faults are not played."""
+    """Give ``look`` to the world's watchers. ``controller`` is the daemon's machine; without one its
+    faults are not played.
+    """
 
     def __init__(self, world: World, controller: Controller | None) -> None:
         self._world = world
         self._controller = controller
         self._to_come = sorted(
-            (fault for fault in world.scenario.faults if fault.kind not in STATION), key=lambda fault: fault.start_wall_s
+            (fault for fault in world.scenario.faults if fault.kind not in STATION),
+            key=lambda fault: fault.start_wall_s,
         )
         self._lasting: list[Fault] = []
         self._said_wall_s = 0.0
@@ -84,12 +88,20 @@ class Injector:
         if wire:
             fault = wire[-1]
             code = int(fault.value) or BUSY
-            played = modbus.Fault(AT_THE_WIRE[fault.kind], delay_s=fault.value, code=code, seed=int(fault.start_wall_s))
+            played = modbus.Fault(
+                AT_THE_WIRE[fault.kind], delay_s=fault.value, code=code, seed=int(fault.start_wall_s)
+            )
         self._world.meter_unit.inject_fault(played if wire else modbus.HEALTHY)
         self._world.relay_unit.inject_fault(
-            modbus.Fault("silent") if any(fault.kind == "contact_silent" for fault in self._lasting) else modbus.HEALTHY
+            modbus.Fault("silent")
+            if any(fault.kind == "contact_silent" for fault in self._lasting)
+            else modbus.HEALTHY
         )
-        bends = [BENDS[fault.kind](fault.value) for fault in self._lasting if fault.kind in METER and fault.kind in BENDS]
+        bends = [
+            BENDS[fault.kind](fault.value)
+            for fault in self._lasting
+            if fault.kind in METER and fault.kind in BENDS
+        ]
 
         def distort(truth: MeterTruth) -> MeterTruth:
             for bend in bends:
@@ -100,7 +112,9 @@ class Injector:
 
     def _set_contact(self) -> None:
         kinds = {fault.kind for fault in self._lasting}
-        self._world.contact = False if "contact_open" in kinds else True if "contact_welded" in kinds else None
+        self._world.contact = (
+            False if "contact_open" in kinds else True if "contact_welded" in kinds else None
+        )
 
     def _set_loads(self) -> None:
         extra_w: dict[str, float] = {}
@@ -111,9 +125,16 @@ class Injector:
 
     def _go_on(self, wall_s: float) -> None:
         for fault in self._lasting:
-            if fault.kind == "pack_c" and (battery := self._world.depot.chargers[fault.target].battery) is not None:
+            if (
+                fault.kind == "pack_c"
+                and (battery := self._world.depot.chargers[fault.target].battery) is not None
+            ):
                 battery.pack_c = fault.value
-            if fault.kind in CLOUD and self._controller is not None and wall_s - self._said_wall_s >= CLOUD_AGAIN_S:
+            if (
+                fault.kind in CLOUD
+                and self._controller is not None
+                and wall_s - self._said_wall_s >= CLOUD_AGAIN_S
+            ):
                 self._said_wall_s = wall_s
                 self._controller.take_plan(plan_of(fault, self._world.scenario, wall_s))
 
@@ -126,12 +147,20 @@ def _spike(power_w: float) -> Bend:
 
 
 def _scaled(factor: float) -> Bend:
-    return lambda truth: replace(truth, phase_power_w=tuple(factor * power_w for power_w in truth.phase_power_w))
+    return lambda truth: replace(
+        truth, phase_power_w=tuple(factor * power_w for power_w in truth.phase_power_w)
+    )
 
 
 def _shifted(more_w: float) -> Bend:
-    return lambda truth: replace(truth, phase_power_w=tuple(power_w + more_w / 3.0 for power_w in truth.phase_power_w))
+    return lambda truth: replace(
+        truth, phase_power_w=tuple(power_w + more_w / 3.0 for power_w in truth.phase_power_w)
+    )
 
 
-BENDS: Final[dict[str, Callable[[float], Bend]]] = {"meter_spike": _spike, "meter_scaled": _scaled, "meter_shifted": _shifted}
+BENDS: Final[dict[str, Callable[[float], Bend]]] = {
+    "meter_spike": _spike,
+    "meter_scaled": _scaled,
+    "meter_shifted": _shifted,
+}
 """Faults of a meter whose registers are right in form and wrong in power."""

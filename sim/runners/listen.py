@@ -9,7 +9,8 @@ from v2g_edge.app import Daemon
 
 
 class Listener:
-    """Asks the controller at every step of the world whether there is a newer tick. ``hear`` takes what is new.
+    """Asks the controller at every step of the world whether there is a newer tick. ``hear`` takes what is
+    new.
 
     Events of ticks between two steps are heard too: the daemon keeps its recent ones.
     """

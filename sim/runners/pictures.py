@@ -1,4 +1,6 @@
-"""Snapshots of a depot without protocols: what the board would hold, the faults of meters, contacts, links and packs included."""
+"""Snapshots of a depot without protocols: what the board would hold, the faults of meters, contacts, links
+and packs included.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -61,7 +63,9 @@ class Pictures:
         self._seq += 1
         wall_s = self._depot.wall_s
         for evse in self._site.evses:
-            self._look_at(self._depot.chargers[evse.id], now_s, kinds[evse.id], plugged.get(evse.id), leases[evse.id])
+            self._look_at(
+                self._depot.chargers[evse.id], now_s, kinds[evse.id], plugged.get(evse.id), leases[evse.id]
+            )
         site: dict[str, float] = {fault.kind: fault.value for fault in faults}
         samples = self._look_at_meter(now_s, wall_s, site)
         self._look_at_contact(now_s, wall_s, site)
@@ -71,20 +75,33 @@ class Pictures:
             wall_s=wall_s + site.get("clock_step", 0.0),
             clock_synced="clock_unsynced" not in site,
             evses=tuple(self._evses[evse.id] for evse in self._site.evses),
-            meters=tuple(self._meter if meter in self._grid else self._sub_meter(meter, now_s) for meter in self._site.meters),
+            meters=tuple(
+                self._meter if meter in self._grid else self._sub_meter(meter, now_s)
+                for meter in self._site.meters
+            ),
             contacts=tuple(self._contact for _ in self._site.contacts),
-            temperatures=tuple(TemperatureState(Link(True, True, now_s), Reading(20.0, now_s)) for _ in self._site.temperatures),
+            temperatures=tuple(
+                TemperatureState(Link(True, True, now_s), Reading(20.0, now_s))
+                for _ in self._site.temperatures
+            ),
             operator=Operator(stop="operator_stop" in site, export_hold="operator_hold" in site),
             grid_samples=samples,
         )
 
     def _look_at(
-        self, charger: Charger, now_s: float, kinds: Mapping[FaultKind, float], visit: Visit | None, lease: "Lease"
+        self,
+        charger: Charger,
+        now_s: float,
+        kinds: Mapping[FaultKind, float],
+        visit: Visit | None,
+        lease: "Lease",
     ) -> None:
         name, before = charger.evse.id, self._evses.get(charger.evse.id, EvseState())
         if kinds.keys() & UNSEEN:
             link = Link(False, before.link.ever_seen, before.link.last_seen_s)
-            self._evses[name] = EvseState(link, before.status, "", before.power_w, vehicle=before.vehicle, command=before.command)
+            self._evses[name] = EvseState(
+                link, before.status, "", before.power_w, vehicle=before.vehicle, command=before.command
+            )
             return
         if "mute" in kinds:
             return
@@ -109,7 +126,12 @@ class Pictures:
         )
 
     def _vehicle(
-        self, charger: Charger, now_s: float, kinds: Mapping[FaultKind, float], visit: Visit | None, before: EvseState
+        self,
+        charger: Charger,
+        now_s: float,
+        kinds: Mapping[FaultKind, float],
+        visit: Visit | None,
+        before: EvseState,
     ) -> VehicleState | None:
         battery = charger.battery
         if battery is None or visit is None:
@@ -130,7 +152,9 @@ class Pictures:
             pack_c=Reading(battery.pack_c, now_s),
         )
 
-    def _look_at_meter(self, now_s: float, wall_s: float, site: Mapping[str, float]) -> tuple[GridSample, ...]:
+    def _look_at_meter(
+        self, now_s: float, wall_s: float, site: Mapping[str, float]
+    ) -> tuple[GridSample, ...]:
         if site.keys() & OLD:
             return ()
         link, root = Link(True, True, now_s), self._root
@@ -170,7 +194,9 @@ class Pictures:
         u, v, w = (again(each) for each in last.phase_voltage_v)
         energy = again(last.energy_import_wh), again(last.energy_export_wh)
         link = Link(True, True, now_s)
-        return MeterState(link, again(last.power_w), (a, b, c), (u, v, w), again(last.frequency_hz), *energy, repeats)
+        return MeterState(
+            link, again(last.power_w), (a, b, c), (u, v, w), again(last.frequency_hz), *energy, repeats
+        )
 
     def _look_at_contact(self, now_s: float, wall_s: float, site: Mapping[str, float]) -> None:
         if "contact_silent" in site:

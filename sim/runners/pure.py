@@ -1,8 +1,9 @@
-"""The same depot, faults and judges without protocols: the product's pure tick on the physics, thousands of ticks a second.
+"""The same depot, faults and judges without protocols: the product's pure tick on the physics, thousands of
+ticks a second.
 
-The only module of the simulator that calls the product's cycle (pyproject.toml says so): it plays it, and judges nothing. What
-stations, wires and the writer would do is done here in the plainest way: a permit is taken by whoever is in reach, stands for
-its lease, and then the default rules.
+The only module of the simulator that calls the product's cycle (pyproject.toml says so): it plays it, and
+judges nothing. What stations, wires and the writer would do is done here in the plainest way: a permit is
+taken by whoever is in reach, stands for its lease, and then the default rules.
 """
 
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ class Lease:
 
 
 def slowed(scenario: Scenario, tick_s: float) -> Scenario:
-    """``scenario`` for ticks of ``tick_s``: ages, leases and patience of the judges are no shorter than a few of them."""
+    """``scenario`` for ticks of ``tick_s``: ages, leases and patience of the judges are no shorter than a
+    few of them.
+    """
     safety = scenario.site.safety
     safety = replace(
         safety,
@@ -66,7 +69,9 @@ def slowed(scenario: Scenario, tick_s: float) -> Scenario:
         scenario,
         site=replace(scenario.site, safety=safety),
         # What ends between two ticks is seen by nobody here; a real meter is read each second.
-        disturbances=tuple(replace(d, duration_s=max(d.duration_s, 2.5 * tick_s)) for d in scenario.disturbances),
+        disturbances=tuple(
+            replace(d, duration_s=max(d.duration_s, 2.5 * tick_s)) for d in scenario.disturbances
+        ),
         tick_s=tick_s,
         reaction_s=max(scenario.reaction_s, 2.2 * tick_s),
         allowed_late_s=max(scenario.allowed_late_s, 3.0 * tick_s),
@@ -74,7 +79,9 @@ def slowed(scenario: Scenario, tick_s: float) -> Scenario:
 
 
 class PureRun:
-    """One run; ``play`` to its end, or ``tick`` by tick. ``plans``: the local plan is a trader's, else there is none."""
+    """One run; ``play`` to its end, or ``tick`` by tick. ``plans``: the local plan is a trader's, else
+    there is none.
+    """
 
     def __init__(self, scenario: Scenario, *, plans: bool = True) -> None:
         self.scenario = check(scenario)
@@ -132,7 +139,8 @@ class PureRun:
 
     def _decide(self, faults: list[Fault], wall_s: float) -> Outcome:
         again = self._was_away and any(
-            fault.kind in {"restart", "reboot_host"} and fault.end_wall_s <= wall_s < fault.end_wall_s + 3 * self.scenario.tick_s
+            fault.kind in {"restart", "reboot_host"}
+            and fault.end_wall_s <= wall_s < fault.end_wall_s + 3 * self.scenario.tick_s
             for fault in self.scenario.faults
         )
         if again:
@@ -170,11 +178,19 @@ class PureRun:
         if kinds.keys() & OUT_OF_REACH:
             return
         self.heard_wall_s[permit.evse] = self.depot.wall_s
-        if charger.battery is None or "reject" in kinds or ("reject_negative" in kinds and permit.power_w < 0.0):
+        if (
+            charger.battery is None
+            or "reject" in kinds
+            or ("reject_negative" in kinds and permit.power_w < 0.0)
+        ):
             return
         safer = abs(permit.power_w) < abs(lease.power_w) or permit.power_w * lease.power_w < 0.0
         if permit.renew or safer:
-            lease.power_w, lease.sent_s, lease.until_s = permit.power_w, self.now_s, self.now_s + permit.valid_for_s
+            lease.power_w, lease.sent_s, lease.until_s = (
+                permit.power_w,
+                self.now_s,
+                self.now_s + permit.valid_for_s,
+            )
 
     def _command(self, faults: list[Fault]) -> None:
         for evse, lease in self.leases.items():
@@ -198,7 +214,9 @@ class PureRun:
         for fault in faults:
             if fault.kind == "load":
                 extra_w[fault.target] = extra_w.get(fault.target, 0.0) + fault.value
-            elif fault.kind == "pack_c" and (battery := self.depot.chargers[fault.target].battery) is not None:
+            elif (
+                fault.kind == "pack_c" and (battery := self.depot.chargers[fault.target].battery) is not None
+            ):
                 battery.pack_c = fault.value
         self.depot.extra_w = extra_w
 

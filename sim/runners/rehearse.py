@@ -1,4 +1,5 @@
-"""A site file rehearsed: its depot is built as a world, and a calm night and a tour of faults are played on the pure tick.
+"""A site file rehearsed: its depot is built as a world, and a calm night and a tour of faults are played on
+the pure tick.
 
 The report is for people who run a depot: Markdown and one HTML page with pictures in it.
 """
@@ -31,14 +32,22 @@ DAY: Final = "2026-01-14"
 TICK_S: Final = 60.0
 
 Told = tuple[FaultKind, str, float, float, float]
-"""(kind, target, hours after 16:30, s long, value); target "first", "third" and "four" are stations of the site."""
+"""(kind, target, hours after 16:30, s long, value); target "first", "third" and "four" are stations of the
+site.
+"""
 
 TOUR: Final[tuple[tuple[str, tuple[Told, ...]], ...]] = (
     ("the grid meter is silent for ten minutes at 20:00", (("meter_silent", "grid_meter", 3.5, 600.0, 0.0),)),
     ("the controller stands still for two minutes at 21:00", (("stall", "controller", 4.5, 120.0, 0.0),)),
-    ("the controller restarts each hour", tuple(("restart", "controller", 0.5 + n, 60.0, 0.0) for n in range(13))),
+    (
+        "the controller restarts each hour",
+        tuple(("restart", "controller", 0.5 + n, 60.0, 0.0) for n in range(13)),
+    ),
     ("four chargers are offline from midnight on", (("offline", "four", 7.5, 23_400.0, 0.0),)),
-    ("a charger takes its limits and ignores them for an hour at 23:00", (("ignore", "first", 6.5, 3_600.0, 0.0),)),
+    (
+        "a charger takes its limits and ignores them for an hour at 23:00",
+        (("ignore", "first", 6.5, 3_600.0, 0.0),),
+    ),
     ("a third of the fleet tells ten points too many", (("wrong_soc", "third", 0.0, 50_400.0, 10.0),)),
     ("the cloud wants everything out, all night", (("cloud_discharge", "cloud", 0.2, 46_800.0, 0.0),)),
 )
@@ -62,7 +71,9 @@ class Played(Struct):
 
 
 def world_of(settings: Settings, seed: int) -> Scenario:
-    """A night at this site: each vehicle at an outlet of its own from the evening on, with the charge of a working day."""
+    """A night at this site: each vehicle at an outlet of its own from the evening on, with the charge of a
+    working day.
+    """
     site, dice = settings.site, random.Random(f"rehearse {seed}")
     zone = ZoneInfo(site.timezone)
     start = datetime.fromisoformat(DAY).replace(hour=16, minute=30, tzinfo=zone)
@@ -77,7 +88,9 @@ def world_of(settings: Settings, seed: int) -> Scenario:
         if departs <= arrives or departs > start + timedelta(hours=HOURS):
             departs = start + timedelta(hours=HOURS - 0.5)
         target_pct = min(vehicle.target_soc_pct, kinds[vehicle.type].max_soc_pct)
-        visits.append(Visit(evse.id, vehicle.id, round(arrives.timestamp()), departs.timestamp(), target_pct, soc_pct))
+        visits.append(
+            Visit(evse.id, vehicle.id, round(arrives.timestamp()), departs.timestamp(), target_pct, soc_pct)
+        )
     if not visits:
         raise ValueError("the site file has no vehicles: nothing can be rehearsed")
     first = start.replace(minute=0)
@@ -93,14 +106,17 @@ def world_of(settings: Settings, seed: int) -> Scenario:
             visits=tuple(visits),
             prices=tuple(Price(hour.timestamp(), PRICE_SHAPE[hour.hour]) for hour in hours),
             loads=tuple(
-                Load(f.id, 0.5 * max(f.base_load_max_w, 0.0), evening_w=0.2 * max(f.base_load_max_w, 0.0)) for f in site.feeders
+                Load(f.id, 0.5 * max(f.base_load_max_w, 0.0), evening_w=0.2 * max(f.base_load_max_w, 0.0))
+                for f in site.feeders
             ),
         )
     )
 
 
 def rehearse(site_file: Path, out: Path, seed: int) -> int:
-    """Play everything and write ``report.md`` and ``report.html``. 0: nothing was lost or broken; 1: something was."""
+    """Play everything and write ``report.md`` and ``report.html``. 0: nothing was lost or broken; 1:
+    something was.
+    """
     scenario = world_of(config.load(site_file), seed)
     nights = [_night(scenario, "a calm night")]
     start_wall_s = scenario.start_wall_s
@@ -134,13 +150,17 @@ def _night(scenario: Scenario, name: str) -> Played:
         run.tick()
         played.hours.append((run.depot.wall_s - scenario.start_wall_s) / 3_600.0)
         played.grid_kw.append(run.depot.feeder_w[root] / 1e3)
-        plugged = {c.battery.id: c.battery.soc_pct for c in run.depot.chargers.values() if c.battery is not None}
+        plugged = {
+            c.battery.id: c.battery.soc_pct for c in run.depot.chargers.values() if c.battery is not None
+        }
         for vehicle, course in played.soc_pct.items():
             course.append(plugged.get(vehicle, course[-1] if course else float("nan")))
     panel = run.panel
     panel.finish(run.depot)
     for departure in panel.departures:
-        found = {"missed_possible": played.lost, "missed_impossible": played.impossible}.get(departure.verdict)
+        found = {"missed_possible": played.lost, "missed_impossible": played.impossible}.get(
+            departure.verdict
+        )
         if found is not None:
             found.append(f"{departure.vehicle} ({departure.soc_pct:.0f} of {departure.target_soc_pct:.0f} %)")
     played.met = sum(departure.is_met for departure in panel.departures)
@@ -152,22 +172,34 @@ def _night(scenario: Scenario, name: str) -> Played:
     return played
 
 
-COLUMNS: Final = ("night", "left charged", "lost", "out of reach", "held back", "most by", "kWh in", "kWh out", "broken")
+COLUMNS: Final = (
+    "night",
+    "left charged",
+    "lost",
+    "out of reach",
+    "held back",
+    "most by",
+    "kWh in",
+    "kWh out",
+    "broken",
+)
 
 
 def _row(night: Played) -> list[str]:
     held = max(night.held_by_rule.items(), key=lambda each: each[1], default=("", 0.0))[0]
     return [
-        night.name, str(night.met), ", ".join(night.lost) or "–", ", ".join(night.impossible) or "–", f"{night.held_pct:.1f} %",
-        held or "–", f"{night.charged_kwh:.0f}", f"{night.discharged_kwh:.0f}", ", ".join(night.broken) or "–",
+        night.name, str(night.met), ", ".join(night.lost) or "–", ", ".join(night.impossible) or "–",
+        f"{night.held_pct:.1f} %",
+        held or "–", f"{night.charged_kwh:.0f}", f"{night.discharged_kwh:.0f}",
+        ", ".join(night.broken) or "–",
     ]  # fmt: skip
 
 
 HEAD: Final = (
-    "Each line is one winter night from 16:30 to 06:30: all vehicles of the site file come home with 30 to 60 % and have to "
-    "leave on time. *Lost* is who could have left charged in spite of the fault and did not; *out of reach* who could not. "
-    "*Held back* is the share of the hours in which a vehicle needed charge, could have had it, and did not get it; beside "
-    "it the rule that held most."
+    "Each line is one winter night from 16:30 to 06:30: all vehicles of the site file come home with 30 to 60"
+    " % and have to leave on time. *Lost* is who could have left charged in spite of the fault and did not;"
+    " *out of reach* who could not. *Held back* is the share of the hours in which a vehicle needed charge,"
+    " could have had it, and did not get it; beside it the rule that held most."
 )
 
 
@@ -185,14 +217,22 @@ def _html(scenario: Scenario, nights: list[Played]) -> str:
         lines("state of charge, %, calm night", calm.hours, calm.soc_pct, {}),
     ]
     worst = max(nights[1:], key=lambda night: (len(night.lost), night.held_pct))
-    pictures.append(lines(f"kW at the grid connection, {worst.name}", worst.hours, {"power": worst.grid_kw}, limits))
+    pictures.append(
+        lines(f"kW at the grid connection, {worst.name}", worst.hours, {"power": worst.grid_kw}, limits)
+    )
     pictures.append(lines(f"state of charge, %, {worst.name}", worst.hours, worst.soc_pct, {}))
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _row(night)) + "</tr>" for night in nights)
-    style = "body{font:15px sans-serif;max-width:70em;margin:2em auto}td,th{border:1px solid #ccc;padding:.3em;text-align:left}"
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _row(night)) + "</tr>" for night in nights
+    )
+    style = (
+        "body{font:15px sans-serif;max-width:70em;margin:2em auto}td,th{border:1px solid"
+        " #ccc;padding:.3em;text-align:left}"
+    )
     title = escape(f"{scenario.site.name}: a rehearsal")
     text = escape(HEAD.replace("*", ""))
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style><h1>{title}</h1>'
+        '<!doctype html><html lang="en"><meta'
+        f' charset="utf-8"><title>{title}</title><style>{style}</style><h1>{title}</h1>'
         f"<p>{text}</p><table><tr>{head}</tr>{body}</table>{''.join(pictures)}</html>\n"
     )

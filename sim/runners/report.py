@@ -1,4 +1,6 @@
-"""The report of a run: what flowed, who left how, what was broken, and a digest that is the same for the same seed."""
+"""The report of a run: what flowed, who left how, what was broken, and a digest that is the same for the
+same seed.
+"""
 
 import hashlib
 import json
@@ -16,12 +18,16 @@ from v2g_edge.model.event import Event
 
 
 def make_report(world: World, journal: Path) -> dict[str, Any]:
-    """The whole report as plain values: what the physics say, and ``trips`` and the digest from the daemon's journal."""
+    """The whole report as plain values: what the physics say, and ``trips`` and the digest from the
+    daemon's journal.
+    """
     return with_journal(physical_report(world), journal)
 
 
 def with_journal(report: dict[str, Any], journal: Path) -> dict[str, Any]:
-    """A physical report completed with what the journal says. The digest covers the tick records and all of the physical part."""
+    """A physical report completed with what the journal says. The digest covers the tick records and all
+    of the physical part.
+    """
     bodies = read_bodies(journal)
     found = hashlib.sha256()
     for body in bodies:
@@ -55,7 +61,10 @@ def physical_report(world: World) -> dict[str, Any]:
             for violation in world.panel.violations
         ],
         "departures": {
-            **{verdict: verdicts.count(verdict) for verdict in ("met", "missed_possible", "missed_impossible")},
+            **{
+                verdict: verdicts.count(verdict)
+                for verdict in ("met", "missed_possible", "missed_impossible")
+            },
             "missed": [
                 {
                     "time": stamp(departure.wall_s),
@@ -80,20 +89,26 @@ def physical_report(world: World) -> dict[str, Any]:
         "end": {
             "soc_pct": world.soc_pct(),
             "charger_wh": {name: [c.import_wh, c.export_wh] for name, c in sorted(depot.chargers.items())},
-            "feeder_wh": {name: [depot.import_wh[name], depot.export_wh[name]] for name in sorted(depot.feeder_w)},
+            "feeder_wh": {
+                name: [depot.import_wh[name], depot.export_wh[name]] for name in sorted(depot.feeder_w)
+            },
             "departed": [[d.vehicle, d.wall_s, d.soc_pct] for d in departures],
         },
     }
 
 
 def _availability(figures: Figures) -> dict[str, Any]:
-    """Vehicle-hours below target, and how many of them did not flow though they could; export not given; both by rule."""
+    """Vehicle-hours below target, and how many of them did not flow though they could; export not given;
+    both by rule.
+    """
     return {
         "lacking_h": round(figures.lacking_h, 3),
         "held_h": round(sum(figures.held_h.values()), 3),
         "held_pct": round(figures.held_pct, 3),
         "held_h_by_rule": {rule: round(hours, 3) for rule, hours in sorted(figures.held_h.items())},
-        "export_lost_kwh_by_rule": {rule: round(kwh, 2) for rule, kwh in sorted(figures.export_lost_kwh.items())},
+        "export_lost_kwh_by_rule": {
+            rule: round(kwh, 2) for rule, kwh in sorted(figures.export_lost_kwh.items())
+        },
     }
 
 
@@ -143,7 +158,10 @@ def _availability_lines(found: dict[str, Any] | None) -> list[str]:
         return []
     held = sorted(found["held_h_by_rule"].items(), key=lambda each: -each[1])
     what = ", ".join(f"{rule} {hours:.2f}" for rule, hours in held[:5])
-    share = f"{found['held_h']:.2f} of {found['lacking_h']:.1f} vehicle-hours did not flow ({found['held_pct']:.2f} %)"
+    share = (
+        f"{found['held_h']:.2f} of {found['lacking_h']:.1f} vehicle-hours did not flow"
+        f" ({found['held_pct']:.2f} %)"
+    )
     return [f"available  {share}{': ' if what else ''}{what}"]
 
 
@@ -159,10 +177,12 @@ def as_text(report: dict[str, Any]) -> str:
         f"{departures['missed_impossible']} impossible",
         *_availability_lines(report.get("availability")),
         f"violations {len(report['violations'])}",
-        *(f"           {v['time']} {v['rule']} at {v['place']}: {v['found']} {v['unit']}, allowed {v['allowed']}, "
+        *(f"           {v['time']} {v['rule']} at {v['place']}: {v['found']} {v['unit']}, allowed "
+        f"{v['allowed']}, "
           f"for {v['lasted_s']} s" for v in report["violations"][:20]),
         f"trips      {len(report['trips'])}",
-        *(f"           {trip['time']} {trip['kind']} ({trip['subject']}): {trip['text']}" for trip in report["trips"][:20]),
+        *(f"           {trip['time']} {trip['kind']} ({trip['subject']}): "
+        f"{trip['text']}" for trip in report["trips"][:20]),
         f"digest     {report['digest']}",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""The daemon and its depot in one process, in virtual time: the same code and the same protocol bytes, only faster."""
+"""The daemon and its depot in one process, in virtual time: the same code and the same protocol bytes,
+only faster.
+"""
 
 import asyncio
 import gc
@@ -34,8 +36,8 @@ def _nothing(_logger: Any, _method: str, _event: MutableMapping[str, Any]) -> No
 def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bool = True) -> dict[str, Any]:
     """Play a scenario to its end and report. ``state_dir`` keeps the journal; without one it is thrown away.
 
-    ``quiet`` keeps the daemon's log out of sight: a night has ten thousand lines, and the journal holds what counts.
-    Raises ``BadWorld`` for what cannot be played.
+    ``quiet`` keeps the daemon's log out of sight: a night has ten thousand lines, and the journal holds what
+    counts. Raises ``BadWorld`` for what cannot be played.
     """
     check(scenario)
     if state_dir is not None:
@@ -47,7 +49,9 @@ def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bo
 
 def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     if (state_dir / "journal.db").exists():
-        raise FileExistsError(f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal")
+        raise FileExistsError(
+            f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal"
+        )
     before = structlog.get_config()
     level = logging.CRITICAL if quiet else logging.INFO
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
@@ -62,8 +66,12 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     return make_report(world, state_dir / "journal.db")
 
 
-async def play(scenario: Scenario, state_dir: Path, watch: Callable[[Depot, float], None] | None = None) -> World:
-    """Daemon and depot on the running loop, from the scenario's beginning to its end. ``watch`` sees every physical step."""
+async def play(
+    scenario: Scenario, state_dir: Path, watch: Callable[[Depot, float], None] | None = None
+) -> World:
+    """Daemon and depot on the running loop, from the scenario's beginning to its end. ``watch`` sees every
+    physical step.
+    """
     clock = LoopClock(scenario.start_wall_s)
     prices = state_dir / "prices.csv"
     write_prices(scenario.prices, prices)

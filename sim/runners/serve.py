@@ -10,12 +10,18 @@ from sim.scenarios.scenario import Scenario
 from sim.virtual.clock import LoopClock
 
 
-async def serve(scenario: Scenario, clock: LoopClock, url: str, meter_port: int, relay_port: int, report: Path | None) -> None:
-    """Play ``scenario`` on ``clock`` to its end; the physical part of the report goes to ``report``, also when cut short."""
+async def serve(
+    scenario: Scenario, clock: LoopClock, url: str, meter_port: int, relay_port: int, report: Path | None
+) -> None:
+    """Play ``scenario`` on ``clock`` to its end; the physical part of the report goes to ``report``, also
+    when cut short.
+    """
     world = World(scenario, clock, meter_port=meter_port, relay_port=relay_port)
     await world.start()
     if isinstance(world.meter, RtuServer):
-        print(f"grid meter on serial port {world.meter.path}", flush=True)  # the kernel chose it: the site file must name it
+        print(
+            f"grid meter on serial port {world.meter.path}", flush=True
+        )  # the kernel chose it: the site file must name it
     world.join(url)
     try:
         await world.play(scenario.end_wall_s)

@@ -1,7 +1,9 @@
-"""Many drawn nights, with protocols and on the pure cycle; a failure is shrunk to the least that still fails, and kept.
+"""Many drawn nights, with protocols and on the pure cycle; a failure is shrunk to the least that still fails,
+and kept.
 
-A failure is a broken rule, a departure lost that the oracle calls possible, or a run that ends with an exception. Shrinking
-takes away one fault or disturbance after the other, then shortens what is left, while the same rule is still broken.
+A failure is a broken rule, a departure lost that the oracle calls possible, or a run that ends with an
+exception. Shrinking takes away one fault or disturbance after the other, then shortens what is left, while
+the same rule is still broken.
 """
 
 import json
@@ -60,11 +62,25 @@ def play(scenario: Scenario, way: Way) -> Result:
         met, lost, impossible, broken, figures = _pure(scenario) if way == "pure" else _protocol(scenario)
     except Exception as fault:  # noqa: BLE001 - whatever ends a run is a finding
         said = f"{type(fault).__name__}: {fault}"
-        return Result(scenario.seed, way, (CRASHED,), 0, 0, 0, 0.0, 0.0, {}, 0.0, time.perf_counter() - began_s, said)
+        return Result(
+            scenario.seed, way, (CRASHED,), 0, 0, 0, 0.0, 0.0, {}, 0.0, time.perf_counter() - began_s, said
+        )
     names = tuple(sorted({*broken, *((LOST,) if lost else ())}))
     lacking_h, held, export_kwh = figures
     took_s = time.perf_counter() - began_s
-    return Result(scenario.seed, way, names, met, lost, impossible, lacking_h, sum(held.values()), held, export_kwh, took_s)
+    return Result(
+        scenario.seed,
+        way,
+        names,
+        met,
+        lost,
+        impossible,
+        lacking_h,
+        sum(held.values()),
+        held,
+        export_kwh,
+        took_s,
+    )
 
 
 Played = tuple[int, int, int, set[str], tuple[float, dict[str, float], float]]
@@ -123,11 +139,15 @@ def _night(job: tuple[int, Way, float, int, str]) -> Result:
         rule = result.broken[0]
         least = shrunk(scenario, lambda smaller: rule in play(smaller, way).broken)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        write_scenario(replace(least, name=f"{way}-{seed}-{rule}"), Path(folder) / f"{way}-{seed}-{rule}.json")
+        write_scenario(
+            replace(least, name=f"{way}-{seed}-{rule}"), Path(folder) / f"{way}-{seed}-{rule}.json"
+        )
     return result
 
 
-def soak(seeds: int, pure_seeds: int, hours: float, chargers: int, jobs: int, folder: Path, first_seed: int = 1) -> int:
+def soak(
+    seeds: int, pure_seeds: int, hours: float, chargers: int, jobs: int, folder: Path, first_seed: int = 1
+) -> int:
     """Play all seeds, print and keep the report. 0: nothing failed; 1: something did."""
     nights = range(first_seed, first_seed + max(seeds, pure_seeds))
     todo: list[tuple[int, Way, float, int, str]] = []
@@ -139,7 +159,10 @@ def soak(seeds: int, pure_seeds: int, hours: float, chargers: int, jobs: int, fo
             result = done.result()
             results.append(result)
             if result.broken:
-                print(f"{result.way} seed {result.seed}: {', '.join(result.broken)} {result.said}".rstrip(), flush=True)
+                print(
+                    f"{result.way} seed {result.seed}: {', '.join(result.broken)} {result.said}".rstrip(),
+                    flush=True,
+                )
             elif len(results) % 50 == 0:
                 print(f"{len(results)} of {len(todo)} nights played", file=sys.stderr, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +183,9 @@ def summary(results: list[Result]) -> dict[str, Any]:
         held: Counter[str] = Counter()
         for result in mine:
             held.update(result.held_by_rule)
-        shares = sorted(100.0 * result.held_h / result.lacking_h if result.lacking_h else 0.0 for result in mine)
+        shares = sorted(
+            100.0 * result.held_h / result.lacking_h if result.lacking_h else 0.0 for result in mine
+        )
         lacking_h = sum(result.lacking_h for result in mine)
         found[way] = {
             "nights": len(mine),
@@ -190,9 +215,18 @@ def as_lines(report: dict[str, Any]) -> str:
     for way, found in report.items():
         departures = found["departures"]
         lines += [
-            f"{way}: {found['nights']} nights, {len(found['failed_seeds'])} failed, {found['took_s']:.0f} s of one core",
-            f"  departures {departures['met']} met, {departures['lost']} lost, {departures['impossible']} impossible",
-            f"  held back {found['held_pct']} % of the vehicle-hours, by nights {found['held_pct_of_nights']}",
+            (
+                f"{way}: {found['nights']} nights, {len(found['failed_seeds'])} failed, {found['took_s']:.0f}"
+                " s of one core"
+            ),
+            (
+                f"  departures {departures['met']} met, {departures['lost']} lost, {departures['impossible']}"
+                " impossible"
+            ),
+            (
+                f"  held back {found['held_pct']} % of the vehicle-hours, by nights"
+                f" {found['held_pct_of_nights']}"
+            ),
             f"  by rule {found['held_h_by_rule']}",
             f"  broken {found['broken'] or 'nothing'}",
         ]

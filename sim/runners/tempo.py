@@ -1,7 +1,8 @@
 """How fast a demonstration may play on this machine, beside what else runs on it.
 
-Two processes answer each other, as daemon and simulator do, with a little work each time. How long a round takes beside the
-present load says by how much the clock must be slower, so that what is late is not the machine.
+Two processes answer each other, as daemon and simulator do, with a little work each time. How long a round
+takes beside the present load says by how much the clock must be slower, so that what is late is not the
+machine.
 """
 
 import contextlib
@@ -22,7 +23,9 @@ WORK: Final = 20_000
 """Additions in a turn: about a millisecond on a common machine, as a tick of one charger takes."""
 
 GOOD_ROUND_S: Final = 0.010
-"""A round that full speed allows: a reaction (poll, tick, write, answer) is several of them and has half a real second."""
+"""A round that full speed allows: a reaction (poll, tick, write, answer) is several of them and has half a
+real second.
+"""
 
 SLOWEST: Final = 4.0
 """Times real time. A night takes four hours then, and real devices are not faster."""
@@ -43,7 +46,9 @@ def measure_round_s(duration_s: float = MEASURE_S) -> float:
 
 
 def fitting_scale(wanted: float, round_s: float) -> float:
-    """``wanted``, or as much less as rounds are longer than ``GOOD_ROUND_S``; whole numbers, at least ``SLOWEST``."""
+    """``wanted``, or as much less as rounds are longer than ``GOOD_ROUND_S``; whole numbers, at least
+    ``SLOWEST``.
+    """
     if round_s <= GOOD_ROUND_S:
         return wanted
     return min(wanted, max(SLOWEST, float(int(wanted * GOOD_ROUND_S / round_s))))
@@ -60,8 +65,9 @@ def late_words(log: str) -> str:
     if not times:
         return ""
     return (
-        f"The daemon lost time {times} times (`time_lost` in its log): the machine was too busy for this speed. What is late or "
-        "missed above may come of that; play it again with less beside it, or with a smaller --scale."
+        f"The daemon lost time {times} times (`time_lost` in its log): the machine was too busy for this"
+        " speed. What is late or missed above may come of that; play it again with less beside it, or with a"
+        " smaller --scale."
     )
 
 

@@ -1,6 +1,8 @@
-"""A plan that looks at prices and at nothing else: out in the dear hours, in in the cheap ones, every charger at full power.
+"""A plan that looks at prices and at nothing else: out in the dear hours, in in the cheap ones, every charger
+at full power.
 
-It knows neither departures nor limits nor batteries. So it asks for what a sound depot must refuse, night after night.
+It knows neither departures nor limits nor batteries. So it asks for what a sound depot must refuse, night
+after night.
 """
 
 from typing import Final

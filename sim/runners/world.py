@@ -1,8 +1,9 @@
-"""The depot outside the daemon's walls, running: physics, stations, Modbus devices, comings and goings, and the judges.
+"""The depot outside the daemon's walls, running: physics, stations, Modbus devices, comings and goings, and
+the judges.
 
-``start`` opens the Modbus servers, ``join`` lets the stations dial in, ``play`` lets time pass. The clock decides whether that is
-virtual, scaled or real time. ``distort`` stands between the truth and what the meter shows, ``contact`` in place of what the grid
-contact shows; ``watchers`` are called before each step.
+``start`` opens the Modbus servers, ``join`` lets the stations dial in, ``play`` lets time pass. The clock
+decides whether that is virtual, scaled or real time. ``distort`` stands between the truth and what the meter
+shows, ``contact`` in place of what the grid contact shows; ``watchers`` are called before each step.
 """
 
 import asyncio
@@ -27,14 +28,24 @@ from sim.world.physics import Battery
 from v2g_edge.field.modbus.mapcheck import load_map
 
 STEP_S: Final = 1.0
-"""Played seconds between two steps of stations and judges; meters bring the physics up to date whenever they are read."""
+"""Played seconds between two steps of stations and judges; meters bring the physics up to date whenever
+they are read.
+"""
 
 
 class World:
-    """See the module. ``port`` numbers 0 take free ones, to be read from ``meter`` and ``relay`` after ``start``."""
+    """See the module. ``port`` numbers 0 take free ones, to be read from ``meter`` and ``relay`` after
+    ``start``.
+    """
 
     def __init__(
-        self, scenario: Scenario, clock: LoopClock, *, meter_port: int = 0, relay_port: int = 0, wired_port: int = WIRED_PORT
+        self,
+        scenario: Scenario,
+        clock: LoopClock,
+        *,
+        meter_port: int = 0,
+        relay_port: int = 0,
+        wired_port: int = WIRED_PORT,
     ) -> None:
         self.scenario = scenario
         self.clock = clock
@@ -72,8 +83,12 @@ class World:
         """Let all stations dial in at ``url`` (``ws://host:port``)."""
         for spec in self.scenario.stations:
             profiles = ProfileStore()
-            outlets = [Outlet(o.evse, o.ocpp_evse, self.depot.chargers[o.evse], profiles) for o in spec.outlets]
-            station = Station(spec.identity, outlets, profiles, self.clock, url, self.scenario.version_of(spec.identity))
+            outlets = [
+                Outlet(o.evse, o.ocpp_evse, self.depot.chargers[o.evse], profiles) for o in spec.outlets
+            ]
+            station = Station(
+                spec.identity, outlets, profiles, self.clock, url, self.scenario.version_of(spec.identity)
+            )
             mine = {spec.identity, EVERYBODY}
             station.faults = tuple(f for f in self.scenario.faults if f.kind in STATION and f.target in mine)
             self.stations[spec.identity] = station
@@ -112,7 +127,9 @@ class World:
 
     def soc_pct(self) -> dict[str, float]:
         """Charge of every vehicle that was ever here, plugged in or away, by id."""
-        plugged = {charger.battery.id: charger.battery for charger in self.depot.chargers.values() if charger.battery}
+        plugged = {
+            charger.battery.id: charger.battery for charger in self.depot.chargers.values() if charger.battery
+        }
         return {name: battery.soc_pct for name, battery in sorted({**self._parked, **plugged}.items())}
 
     def _come_and_go(self, wall_s: float) -> None:
@@ -150,7 +167,11 @@ class World:
         units = [self.meter_unit]
         if self.scenario.meter == "sunspec":
             return ModbusServer(units, port=port)
-        return MemoryRtuServer(units, SERIAL_PORT) if isinstance(asyncio.get_running_loop(), VirtualLoop) else RtuServer(units)
+        return (
+            MemoryRtuServer(units, SERIAL_PORT)
+            if isinstance(asyncio.get_running_loop(), VirtualLoop)
+            else RtuServer(units)
+        )
 
     def _shown(self) -> MeterTruth:
         return self.distort(self._truth())
@@ -160,7 +181,11 @@ class World:
         depot.advance(wall_s)
         feeder = self.scenario.site.feeders[0].id
         third_w = depot.feeder_w[feeder] / 3.0
-        volts = (depot.grid.voltage_v(wall_s, 0), depot.grid.voltage_v(wall_s, 1), depot.grid.voltage_v(wall_s, 2))
+        volts = (
+            depot.grid.voltage_v(wall_s, 0),
+            depot.grid.voltage_v(wall_s, 1),
+            depot.grid.voltage_v(wall_s, 2),
+        )
         registers = depot.import_wh[feeder], depot.export_wh[feeder]
         return MeterTruth((third_w, third_w, third_w), volts, depot.grid.frequency_hz(wall_s), *registers)
 
@@ -171,7 +196,9 @@ class World:
     def _pay(self, dt_s: float) -> None:
         """Energy at the connection point, bought and sold at the hour's price."""
         wall_s = self.depot.wall_s
-        while self._price_at + 1 < len(self._prices) and self._prices[self._price_at + 1].start_wall_s <= wall_s:
+        while (
+            self._price_at + 1 < len(self._prices) and self._prices[self._price_at + 1].start_wall_s <= wall_s
+        ):
             self._price_at += 1
         if self._prices:
             power_w = self.depot.feeder_w[self.scenario.site.feeders[0].id]

@@ -1,4 +1,5 @@
-"""What cannot be played, found before it is: names that no device has, stays that nobody could make, a depot that never fits.
+"""What cannot be played, found before it is: names that no device has, stays that nobody could make, a depot
+that never fits.
 
 Every problem names its place in the scenario, what was found and what is allowed.
 """
@@ -33,7 +34,10 @@ def _faults(scenario: Scenario) -> Iterator[str]:
         if not fault.duration_s > 0.0:
             yield f"faults[{n}].duration_s is {fault.duration_s:g}, it must be above 0"
     for fault, other in _overlaps(scenario.faults):
-        yield f"two faults {fault.kind} at {fault.target} overlap (the second begins at {other.start_wall_s:.0f}): make them one"
+        yield (
+            f"two faults {fault.kind} at {fault.target} overlap (the second begins at"
+            f" {other.start_wall_s:.0f}): make them one"
+        )
 
 
 def _overlaps(faults: tuple[Fault, ...]) -> Iterator[tuple[Fault, Fault]]:
@@ -46,7 +50,10 @@ def _overlaps(faults: tuple[Fault, ...]) -> Iterator[tuple[Fault, Fault]]:
 
 
 def _visits(scenario: Scenario) -> Iterator[str]:
-    evses, vehicles = {evse.id for evse in scenario.site.evses}, {vehicle.id for vehicle in scenario.site.vehicles}
+    evses, vehicles = (
+        {evse.id for evse in scenario.site.evses},
+        {vehicle.id for vehicle in scenario.site.vehicles},
+    )
     met: set[str] = set()
     for n, visit in enumerate(scenario.visits):
         place = f"visits[{n}]"
@@ -71,7 +78,10 @@ def _together(visits: tuple[Visit, ...], what: str) -> Iterator[str]:
         name: str = getattr(visit, what)
         before = last.get(name)
         if before is not None and visit.arrives_wall_s < before.gone_wall_s:
-            yield f"{name} is taken twice: {before.vehicle} stays at {before.evse} as {visit.vehicle} comes to {visit.evse}"
+            yield (
+                f"{name} is taken twice: {before.vehicle} stays at {before.evse} as {visit.vehicle} comes to"
+                f" {visit.evse}"
+            )
         last[name] = visit
 
 
@@ -84,4 +94,7 @@ def _loads(scenario: Scenario) -> Iterator[str]:
             continue
         most_w = load.base_w + max(load.evening_w, 0.0) + abs(load.restless_w)
         if most_w > feeder.import_limit_w:
-            yield f"loads[{n}]: up to {most_w:.0f} W at {load.feeder}, which carries {feeder.import_limit_w:.0f} W"
+            yield (
+                f"loads[{n}]: up to {most_w:.0f} W at {load.feeder}, which carries"
+                f" {feeder.import_limit_w:.0f} W"
+            )

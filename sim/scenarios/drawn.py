@@ -1,7 +1,8 @@
-"""A bad night drawn from its seed: the night of that seed, and a mix of faults of which the mix itself is drawn.
+"""A bad night drawn from its seed: the night of that seed, and a mix of faults of which the mix itself is
+drawn.
 
-Faults begin after the depot is up and are over before the last part of the night, in which it must converge; a charger that
-disobeys for ever does not end. The same seed gives the same scenario.
+Faults begin after the depot is up and are over before the last part of the night, in which it must converge;
+a charger that disobeys for ever does not end. The same seed gives the same scenario.
 """
 
 import math
@@ -27,10 +28,13 @@ CALM: Final = 0.35
 FAULTS_MOST: Final = 8
 
 VALUES: Final[dict[FaultKind, tuple[float, float]]] = {
-    "late": (2.0, 25.0), "slow_link": (0.2, 4.0), "wrong_clock": (-3_600.0, 3_600.0), "wrong_soc": (-20.0, 20.0),
-    "overdraw": (1.1, 1.5), "underdraw": (5_000.0, 25_000.0), "flood": (50.0, 300.0), "meter_slow": (0.2, 3.0),
+    "late": (2.0, 25.0), "slow_link": (0.2, 4.0), "wrong_clock": (-3_600.0, 3_600.0),
+    "wrong_soc": (-20.0, 20.0),
+    "overdraw": (1.1, 1.5), "underdraw": (5_000.0, 25_000.0), "flood": (50.0, 300.0),
+    "meter_slow": (0.2, 3.0),
     "meter_spike": (1e6, 6.55e7), "meter_scaled": (0.5, 10.0), "meter_shifted": (-40_000.0, 40_000.0),
-    "clock_step": (-1_800.0, 1_800.0), "clock_drift": (-500.0, 500.0), "load": (5_000.0, 40_000.0), "pack_c": (-10.0, 60.0),
+    "clock_step": (-1_800.0, 1_800.0), "clock_drift": (-500.0, 500.0), "load": (5_000.0, 40_000.0),
+    "pack_c": (-10.0, 60.0),
 }  # fmt: skip
 """Least and most of a drawn value, for kinds that have one."""
 
@@ -44,17 +48,27 @@ BRIEF_S: Final[dict[FaultKind, tuple[float, float]]] = {
 LASTING: Final[tuple[FaultKind, ...]] = ("wrong_soc", "quiet_soc", "underdraw")
 """Faults of a vehicle: they last as long as it stays."""
 
-DISOBEDIENT: Final[tuple[FaultKind, ...]] = ("ignore", "reject", "reject_negative", "overdraw", "wrong_sign", "turned_meter")
+DISOBEDIENT: Final[tuple[FaultKind, ...]] = (
+    "ignore",
+    "reject",
+    "reject_negative",
+    "overdraw",
+    "wrong_sign",
+    "turned_meter",
+)
 FOR_A_WHILE: Final = (MINUTE, HOUR, math.inf)
 """A charger disobeys for a minute, for an hour, or for ever."""
 
 AT_STATIONS: Final[tuple[FaultKind, ...]] = (
-    *DISOBEDIENT, *LASTING, "mute", "late", "reboot", "offline", "half_open", "slow_link", "vanish", "duplicate", "wrong_clock",
+    *DISOBEDIENT, *LASTING, "mute", "late", "reboot", "offline", "half_open", "slow_link", "vanish",
+    "duplicate", "wrong_clock",
     "stuck_meter", "flood", "nonsense", "ghost",
 )  # fmt: skip
 
 BLIND_TO_TRUTH: Final[frozenset[str]] = frozenset({"contact_welded"})
-"""Never drawn with a disturbance: a relay shown closed that is open, on a grid that looks well, is beyond software."""
+"""Never drawn with a disturbance: a relay shown closed that is open, on a grid that looks well, is beyond
+software.
+"""
 
 
 def drawn(seed: int, *, hours: float = 14.0, chargers: int = 12) -> Scenario:
@@ -75,7 +89,9 @@ def drawn(seed: int, *, hours: float = 14.0, chargers: int = 12) -> Scenario:
 
 
 def squeezed(base: Scenario, hours: float) -> Scenario:
-    """``base`` in ``hours``: times keep their share of the night, and what must be charged shrinks with it."""
+    """``base`` in ``hours``: times keep their share of the night, and what must be charged shrinks with
+    it.
+    """
     share = hours * HOUR / base.duration_s
     start_wall_s = base.start_wall_s
 
@@ -88,7 +104,8 @@ def squeezed(base: Scenario, hours: float) -> Scenario:
 
     visits = tuple(
         replace(
-            visit, arrives_wall_s=round(at(visit.arrives_wall_s)), departs_wall_s=round(at(visit.departs_wall_s)),
+            visit, arrives_wall_s=round(at(visit.arrives_wall_s)),
+            departs_wall_s=round(at(visit.departs_wall_s)),
             soc_pct=round(lacks(visit), 1),
         )
         for visit in base.visits
@@ -121,12 +138,18 @@ def _fault(dice: random.Random, base: Scenario, first_s: float, last_s: float) -
     return Fault(kind, target, start_wall_s, _duration_s(dice, base, kind, start_wall_s, last_s), value)
 
 
-def _duration_s(dice: random.Random, base: Scenario, kind: FaultKind, start_wall_s: float, last_s: float) -> float:
+def _duration_s(
+    dice: random.Random, base: Scenario, kind: FaultKind, start_wall_s: float, last_s: float
+) -> float:
     if kind in LASTING:
         return base.end_wall_s - start_wall_s
     if kind in DISOBEDIENT:
         lasts_s = dice.choice(FOR_A_WHILE)
-        return base.end_wall_s - start_wall_s if math.isinf(lasts_s) else min(lasts_s, max(last_s - start_wall_s, MINUTE))
+        return (
+            base.end_wall_s - start_wall_s
+            if math.isinf(lasts_s)
+            else min(lasts_s, max(last_s - start_wall_s, MINUTE))
+        )
     low_s, high_s = BRIEF_S.get(kind, (5.0, HOUR))
     lasts_s = math.exp(dice.uniform(math.log(low_s), math.log(high_s)))
     return round(min(lasts_s, max(last_s - start_wall_s, low_s)), 1)

@@ -1,7 +1,8 @@
-"""What can go wrong in a depot, as data: one list of faults for stations, meters, contacts, controller, cloud, packs.
+"""What can go wrong in a depot, as data: one list of faults for stations, meters, contacts, controller,
+cloud, packs.
 
-``target`` names the device. "*" stands for every station. ``sim.stations.faults`` plays those of stations, and
-``sim.runners.injector`` all others.
+``target`` names the device. "*" stands for every station. ``sim.stations.faults`` plays those of stations,
+and ``sim.runners.injector`` all others.
 """
 
 from collections.abc import Iterable
@@ -54,28 +55,36 @@ MeterFault = Literal[
     "meter_scaled",
     "meter_shifted",
 ]
-"""At the grid meter: no answer, the same answer for ever, sentinels, words swapped, random registers, answers
-``value`` s late, exception ``value`` (6: busy), connections reset, L1 and so the total at ``value`` W, power × ``value``,
-power + ``value`` W. Its energy counters are true in the last three."""
+"""At the grid meter: no answer, the same answer for ever, sentinels, words swapped, random registers,
+answers ``value`` s late, exception ``value`` (6: busy), connections reset, L1 and so the total at
+``value`` W, power × ``value``, power + ``value`` W. Its energy counters are true in the last three.
+"""
 
 ContactFault = Literal["contact_silent", "contact_welded", "contact_open"]
-"""At the grid relay's contact: not read, shown closed whatever the relay does, shown open though it is closed."""
+"""At the grid relay's contact: not read, shown closed whatever the relay does, shown open though it is
+closed.
+"""
 
 ControllerFault = Literal[
     "stall", "suspend", "restart", "reboot_host", "disk_full", "clock_step", "clock_drift", "clock_unsynced"
 ]
-"""At the controller: stopped for the time (SIGSTOP, starved), the machine asleep, killed and started again after the
-time with its state folder as it stood at the kill, the same with a machine that boots, no room on its disk, wall time
-wrong by ``value`` s, wall time that gains ``value`` millionths, no time service."""
+"""At the controller: stopped for the time (SIGSTOP, starved), the machine asleep, killed and started again
+after the time with its state folder as it stood at the kill, the same with a machine that boots, no room
+on its disk, wall time wrong by ``value`` s, wall time that gains ``value`` millionths, no time service.
+"""
 
 CloudFault = Literal["cloud_discharge", "cloud_charge", "cloud_idle", "cloud_flap"]
-"""A plan that wants all out, all in, or nothing at every charger; or the first two by turns, anew each minute."""
+"""A plan that wants all out, all in, or nothing at every charger; or the first two by turns, anew each
+minute.
+"""
 
 SiteFault = Literal["load", "pack_c"]
 """``value`` W more of base load on the feeder ``target``; the pack at outlet ``target`` at ``value`` °C."""
 
 Order = Literal["operator_stop", "operator_hold"]
-"""Somebody on site orders a stop, or a hold of all export, and releases it again. No fault, but it happens in the same nights."""
+"""Somebody on site orders a stop, or a hold of all export, and releases it again. No fault, but it happens
+in the same nights.
+"""
 
 FaultKind = Literal[StationFault, MeterFault, ContactFault, ControllerFault, CloudFault, SiteFault, Order]
 
@@ -90,7 +99,9 @@ EVERYBODY: Final = "*"
 
 
 class Fault(Struct, frozen=True):
-    """From ``start_wall_s`` for ``duration_s``. ``value`` means what the kind says (seconds late, frames a second)."""
+    """From ``start_wall_s`` for ``duration_s``. ``value`` means what the kind says (seconds late, frames a
+    second).
+    """
 
     kind: FaultKind
     target: str
@@ -108,7 +119,9 @@ class Fault(Struct, frozen=True):
         return self.start_wall_s <= wall_s < self.end_wall_s
 
 
-def targets_of(kind: FaultKind, stations: Iterable[str], evses: Iterable[str], feeders: Iterable[str]) -> list[str]:
+def targets_of(
+    kind: FaultKind, stations: Iterable[str], evses: Iterable[str], feeders: Iterable[str]
+) -> list[str]:
     """What a fault of this kind may name in a depot with these stations, outlets and feeders."""
     if kind in STATION:
         return [*stations, EVERYBODY]

@@ -1,7 +1,8 @@
-"""A night with every kind of charger: OCPP 2.1, 2.0.1 and 1.6, a Quasar 1 and a SunSpec DER charger on Modbus TCP.
+"""A night with every kind of charger: OCPP 2.1, 2.0.1 and 1.6, a Quasar 1 and a SunSpec DER charger on Modbus
+TCP.
 
-The grid meter is an SDM630 on a serial line, the relay is on TCP. Who stands at a 1.6 station or at a charger by register cannot
-say when it leaves or how full it must be then: the site file does.
+The grid meter is an SDM630 on a serial line, the relay is on TCP. Who stands at a 1.6 station or at a charger
+by register cannot say when it leaves or how full it must be then: the site file does.
 """
 
 from datetime import datetime
@@ -21,7 +22,9 @@ QUASAR_W: Final = 7_400.0
 """Wallbox Quasar 1: 32 A at 230 V, both ways."""
 
 SOC_MAX_AGE_S: Final = 3_600.0
-"""A Quasar tells the state of charge only while power flows: with the usual 300 s it would never begin to feed back."""
+"""A Quasar tells the state of charge only while power flows: with the usual 300 s it would never begin to
+feed back.
+"""
 
 WIRED: Final = (Wired("E07", "quasar1", "CAR07"), Wired("E08", "sunspec", "BUS08"))
 
@@ -52,7 +55,10 @@ def _visit(visit: Visit) -> Visit:
 def _site(site: Site, visits: tuple[Visit, ...]) -> Site:
     bus = site.vehicle_types[0]
     kinds = (*site.vehicle_types, _untold(bus), _car(bus))
-    types = {vehicle.id: vehicle.type for vehicle in site.vehicles} | {"BUS08": "bus12-untold", "CAR07": "car"}
+    types = {vehicle.id: vehicle.type for vehicle in site.vehicles} | {
+        "BUS08": "bus12-untold",
+        "CAR07": "car",
+    }
     return replace(
         site,
         name="Mixed-depot",
@@ -97,4 +103,6 @@ def _untold(kind: VehicleType) -> VehicleType:
 def _car(kind: VehicleType) -> VehicleType:
     """60 kWh behind a Quasar, which reports no pack temperature either."""
     curve = (CurvePoint(0, 50_000), CurvePoint(80, 50_000), CurvePoint(100, 10_000))
-    return replace(_untold(kind), id="car", capacity_wh=60_000.0, charge_curve=curve, max_discharge_w=10_000.0)
+    return replace(
+        _untold(kind), id="car", capacity_wh=60_000.0, charge_curve=curve, max_discharge_w=10_000.0
+    )

@@ -1,4 +1,6 @@
-"""The seeded night: twelve bidirectional chargers on one 400 kW connection, buses in from 16:30, all out by 06:30."""
+"""The seeded night: twelve bidirectional chargers on one 400 kW connection, buses in from 16:30, all out
+by 06:30.
+"""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -10,7 +12,16 @@ from sim.world.depot import Disturbance, Load
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import StationEvse, StationSettings
-from v2g_edge.model.site import CurvePoint, Evse, Feeder, GridSettings, SafetySettings, Site, Vehicle, VehicleType
+from v2g_edge.model.site import (
+    CurvePoint,
+    Evse,
+    Feeder,
+    GridSettings,
+    SafetySettings,
+    Site,
+    Vehicle,
+    VehicleType,
+)
 
 ZONE: Final = ZoneInfo("Europe/Amsterdam")
 START: Final = datetime(2026, 1, 14, 16, 30, tzinfo=ZONE)
@@ -39,14 +50,19 @@ def night(seed: int, *, chargers: int = CHARGERS, quiet: bool = False) -> Scenar
     dice = random.Random(seed)
     evses = tuple(_evse(dice, n) for n in range(1, chargers + 1))
     kinds = (_kind("bus12", 280_000, 150_000), _kind("bus18", 350_000, 180_000))
-    vehicles = tuple(Vehicle(f"BUS{n:02}", dice.choice(kinds).id, may_discharge=True) for n in range(1, chargers + 1))
+    vehicles = tuple(
+        Vehicle(f"BUS{n:02}", dice.choice(kinds).id, may_discharge=True) for n in range(1, chargers + 1)
+    )
     return Scenario(
         name="night",
         seed=seed,
         start_wall_s=START.timestamp(),
         duration_s=DURATION_S,
         site=_site(evses, kinds, vehicles, chargers / CHARGERS),
-        stations=tuple(StationSettings(f"CS{evse.id[1:]}", (StationEvse(evse.id),), meter_interval_s=10.0) for evse in evses),
+        stations=tuple(
+            StationSettings(f"CS{evse.id[1:]}", (StationEvse(evse.id),), meter_interval_s=10.0)
+            for evse in evses
+        ),
         visits=tuple(_visit(dice, evse, vehicle) for evse, vehicle in zip(evses, vehicles, strict=True)),
         prices=_prices(dice),
         loads=_loads(chargers / CHARGERS),
@@ -92,13 +108,45 @@ def _kind(name: str, capacity_wh: float, power_w: float) -> VehicleType:
     )
 
 
-def _site(evses: tuple[Evse, ...], kinds: tuple[VehicleType, ...], vehicles: tuple[Vehicle, ...], scale: float) -> Site:
+def _site(
+    evses: tuple[Evse, ...], kinds: tuple[VehicleType, ...], vehicles: tuple[Vehicle, ...], scale: float
+) -> Site:
     feeders = (
-        Feeder("main", "", 400_000 * scale, 300_000 * scale, base_load_max_w=60_000 * scale, base_load_min_w=0, meter="grid"),
-        Feeder("yard", "main", 220_000 * scale, 180_000 * scale, base_load_max_w=5_000 * scale, base_load_min_w=0, meter=""),
+        Feeder(
+            "main",
+            "",
+            400_000 * scale,
+            300_000 * scale,
+            base_load_max_w=60_000 * scale,
+            base_load_min_w=0,
+            meter="grid",
+        ),
+        Feeder(
+            "yard",
+            "main",
+            220_000 * scale,
+            180_000 * scale,
+            base_load_max_w=5_000 * scale,
+            base_load_min_w=0,
+            meter="",
+        ),
     )
-    grid = GridSettings(GRID_CODE, nominal_v=230, nominal_hz=50, relay="grid_relay", meter="grid", export_allowed=True)
-    return Site("Night-depot", str(ZONE), grid, feeders, evses, kinds, vehicles, ("grid",), ("grid_relay",), (), SAFETY)
+    grid = GridSettings(
+        GRID_CODE, nominal_v=230, nominal_hz=50, relay="grid_relay", meter="grid", export_allowed=True
+    )
+    return Site(
+        "Night-depot",
+        str(ZONE),
+        grid,
+        feeders,
+        evses,
+        kinds,
+        vehicles,
+        ("grid",),
+        ("grid_relay",),
+        (),
+        SAFETY,
+    )
 
 
 def _loads(scale: float) -> tuple[Load, ...]:
@@ -127,12 +175,15 @@ def _prices(dice: random.Random) -> tuple[Price, ...]:
     first = START.astimezone(UTC).replace(minute=0)
     hours = [first + timedelta(hours=n) for n in range(-4, 32)]
     return tuple(
-        Price(hour.timestamp(), round(PRICE_SHAPE[hour.astimezone(ZONE).hour] * dice.uniform(0.9, 1.1), 5)) for hour in hours
+        Price(hour.timestamp(), round(PRICE_SHAPE[hour.astimezone(ZONE).hour] * dice.uniform(0.9, 1.1), 5))
+        for hour in hours
     )
 
 
 def _disturbances(dice: random.Random) -> tuple[Disturbance, ...]:
-    """In the evening peak the grid relay opens for 40 s; later the frequency alone leaves every window for 20 s."""
+    """In the evening peak the grid relay opens for 40 s; later the frequency alone leaves every window for
+    20 s.
+    """
     relay = START + timedelta(minutes=dice.uniform(100, 150))
     excursion = START + timedelta(minutes=dice.uniform(180, 200))
     return (

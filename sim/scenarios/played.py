@@ -9,7 +9,8 @@
     date = "2026-03-29"                   # another day than the base's
     from = "18:00"                        # local time at which it begins
     minutes = 12
-    [[visits]]                            # patches of the base's stays, by outlet; times in minutes from the beginning
+    # patches of the base's stays, by outlet; times in minutes from the beginning
+    [[visits]]
     evse = "E01"
     arrives = 0.2
     departs = 180
@@ -81,7 +82,9 @@ class DisturbanceEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VisitEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is different about the stay at an outlet, minutes from the beginning. ``again``: one more stay, not a patch."""
+    """What is different about the stay at an outlet, minutes from the beginning. ``again``: one more stay,
+    not a patch.
+    """
 
     evse: str
     vehicle: str = ""
@@ -95,7 +98,9 @@ class VisitEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Expected(Struct, frozen=True, forbid_unknown_fields=True):
-    """What must come of it. ``lost``: departures that the oracle calls possible; energies of all vehicles together."""
+    """What must come of it. ``lost``: departures that the oracle calls possible; energies of all vehicles
+    together.
+    """
 
     told: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
@@ -143,11 +148,17 @@ def read_entry(text: str, file: str) -> Entry:
 
 def scenario_of(entry: Entry, name: str) -> Scenario:
     """The scenario that an entry describes; ``ValueError`` for one that cannot be played."""
-    base = mixed(entry.seed, quiet=True) if entry.base == "mixed" else night(entry.seed, chargers=entry.chargers, quiet=True)
+    base = (
+        mixed(entry.seed, quiet=True)
+        if entry.base == "mixed"
+        else night(entry.seed, chargers=entry.chargers, quiet=True)
+    )
     if entry.ocpp is not None:
         base = speaking(base, entry.ocpp)
     hour, minute = (int(part) for part in entry.from_.split(":"))
-    day = datetime.fromisoformat(entry.date) if entry.date else datetime.fromtimestamp(base.start_wall_s, ZONE)
+    day = (
+        datetime.fromisoformat(entry.date) if entry.date else datetime.fromtimestamp(base.start_wall_s, ZONE)
+    )
     start_wall_s = day.replace(hour=hour, minute=minute, second=0, microsecond=0, tzinfo=ZONE).timestamp()
     scenario = replace(
         base,
@@ -158,12 +169,15 @@ def scenario_of(entry: Entry, name: str) -> Scenario:
         visits=_visits(entry, base.visits, start_wall_s, name),
         faults=tuple(Fault(f.kind, f.target, start_wall_s + f.at_s, f.for_s, f.value) for f in entry.faults),
         disturbances=tuple(
-            Disturbance(start_wall_s + d.at_s, d.for_s, d.relay_open, d.frequency_hz, d.voltage_pu) for d in entry.disturbances
+            Disturbance(start_wall_s + d.at_s, d.for_s, d.relay_open, d.frequency_hz, d.voltage_pu)
+            for d in entry.disturbances
         ),
         site=_site(entry, base, name),
     )
     if entry.meter_interval_s is not None:
-        stations = tuple(replace(station, meter_interval_s=entry.meter_interval_s) for station in scenario.stations)
+        stations = tuple(
+            replace(station, meter_interval_s=entry.meter_interval_s) for station in scenario.stations
+        )
         scenario = replace(scenario, stations=stations)
     return check(scenario)
 
@@ -175,10 +189,14 @@ def read_played(path: Path) -> tuple[Scenario, Entry]:
 
 
 def _visits(entry: Entry, visits: tuple[Visit, ...], start_wall_s: float, name: str) -> tuple[Visit, ...]:
-    """Each vehicle of the base is there from the first minute and leaves in the morning, unless its entry says otherwise."""
+    """Each vehicle of the base is there from the first minute and leaves in the morning, unless its entry
+    says otherwise.
+    """
     known = {
         visit.evse: replace(
-            visit, arrives_wall_s=start_wall_s + 5.0, departs_wall_s=max(visit.departs_wall_s, start_wall_s + 36_000.0)
+            visit,
+            arrives_wall_s=start_wall_s + 5.0,
+            departs_wall_s=max(visit.departs_wall_s, start_wall_s + 36_000.0),
         )
         for visit in visits
     }
@@ -191,7 +209,9 @@ def _visits(entry: Entry, visits: tuple[Visit, ...], start_wall_s: float, name: 
             "departs_wall_s": patch.departs,
             "leaves_wall_s": patch.leaves,
         }
-        changes: dict[str, Any] = {key: start_wall_s + MINUTE * value for key, value in times.items() if value is not None}
+        changes: dict[str, Any] = {
+            key: start_wall_s + MINUTE * value for key, value in times.items() if value is not None
+        }
         for key in ("soc_pct", "target_soc_pct"):
             if getattr(patch, key) is not None:
                 changes[key] = getattr(patch, key)
@@ -213,7 +233,9 @@ def _site(entry: Entry, base: Scenario, name: str) -> Any:
         ids = {each.id for each in getattr(site, part)}
         unknown = sorted(patches.keys() - ids - {"*"})
         if unknown:
-            raise ValueError(f"{name}: {part}.{unknown[0]}: no such thing, allowed are {', '.join(sorted(ids))} and *")
+            raise ValueError(
+                f"{name}: {part}.{unknown[0]}: no such thing, allowed are {', '.join(sorted(ids))} and *"
+            )
         changed = tuple(
             _patched(each, {**patches.get("*", {}), **patches.get(each.id, {})}, f"{name}: {part}.{each.id}")
             for each in getattr(site, part)

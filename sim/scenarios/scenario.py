@@ -1,6 +1,8 @@
-"""What is played: a depot, its weather, who comes and goes, what breaks. One frozen value, written to and read from JSON.
+"""What is played: a depot, its weather, who comes and goes, what breaks. One frozen value, written to and
+read from JSON.
 
-A scenario gives the daemon its site settings and the simulator its world, so that both speak of the same depot.
+A scenario gives the daemon its site settings and the simulator its world, so that both speak of the same
+depot.
 """
 
 from datetime import UTC, datetime
@@ -29,7 +31,17 @@ from v2g_edge.model.settings import (
 )
 from v2g_edge.model.site import DischargeBy, Site
 
-__all__ = ["Fault", "FaultKind", "Scenario", "Version", "Visit", "Wired", "read_scenario", "speaking", "write_scenario"]
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "Scenario",
+    "Version",
+    "Visit",
+    "Wired",
+    "read_scenario",
+    "speaking",
+    "write_scenario",
+]
 
 Version = Literal["1.6", "2.0.1", "2.1"]
 
@@ -41,9 +53,11 @@ SERIAL_PORT = "/dev/ttyS0"
 
 
 class Wired(Struct, frozen=True):
-    """A charger without OCPP, on a TCP port of its own: ``map`` names its registers ("quasar1", or "sunspec" for a DER charger).
+    """A charger without OCPP, on a TCP port of its own: ``map`` names its registers ("quasar1", or "sunspec"
+    for a DER charger).
 
-    ``vehicle`` always stands there (no such charger tells who does); ``watchdog_s`` is the dead-man time that the daemon sets.
+    ``vehicle`` always stands there (no such charger tells who does); ``watchdog_s`` is the dead-man time that
+    the daemon sets.
     """
 
     evse: str
@@ -53,13 +67,15 @@ class Wired(Struct, frozen=True):
 
 
 class Scenario(Struct, frozen=True):
-    """Everything that a run depends on. ``reaction_s`` is how long discharge may go on after the grid has gone wrong.
+    """Everything that a run depends on. ``reaction_s`` is how long discharge may go on after the grid has
+    gone wrong.
 
-    ``allowed_late_s`` is what a charger and its protocol take from plug-in to full power; the checkers grant it before
-    they call a departure possible. ``window_hz`` and ``window_pu`` are the must-trip limits of the grid code, ``enter_service_s``
-    how long the grid must be healthy before anything is exported again (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s).
-    ``speak`` names the version of stations (by identity) that do not speak ``ocpp``; ``wired`` are the chargers by register.
-    ``meter``: the grid meter is a SunSpec meter on TCP, or an SDM630 on a serial line.
+    ``allowed_late_s`` is what a charger and its protocol take from plug-in to full power; the checkers grant
+    it before they call a departure possible. ``window_hz`` and ``window_pu`` are the must-trip limits of the
+    grid code, ``enter_service_s`` how long the grid must be healthy before anything is exported again
+    (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s). ``speak`` names the version of stations (by identity)
+    that do not speak ``ocpp``; ``wired`` are the chargers by register. ``meter``: the grid meter is a SunSpec
+    meter on TCP, or an SDM630 on a serial line.
     """
 
     name: str
@@ -106,7 +122,14 @@ class Scenario(Struct, frozen=True):
         """A vehicle's pack as its type describes it; KeyError for a vehicle that the site does not have."""
         kinds = {kind.id: kind for kind in self.site.vehicle_types}
         kind = kinds[{known.id: known.type for known in self.site.vehicles}[vehicle]]
-        return Battery(vehicle, kind.capacity_wh, soc_pct, kind.charge_curve, kind.max_discharge_w, ambient_c=self.ambient_c)
+        return Battery(
+            vehicle,
+            kind.capacity_wh,
+            soc_pct,
+            kind.charge_curve,
+            kind.max_discharge_w,
+            ambient_c=self.ambient_c,
+        )
 
     def settings(
         self,
@@ -127,7 +150,8 @@ class Scenario(Struct, frozen=True):
         grid = replace(self.site.grid, profile=shipped_code(self.site.grid.code))
         site = replace(self.site, grid=grid)
         return Settings(
-            # Whole numbers become floats, as from a site file and from the journal: so a replay is the same to the bit.
+            # Whole numbers become floats, as from a site file and from the journal: so a replay is the same
+            # to the bit.
             site=msgspec.convert(msgspec.to_builtins(site), Site),
             listeners=(Listener(host="127.0.0.1", port=ocpp_port, security_profile=0),),
             stations=self.stations,
@@ -135,17 +159,32 @@ class Scenario(Struct, frozen=True):
                 meter_line,
                 ModbusLine("relay_line", host="127.0.0.1", port=relay_port),
                 *(
-                    ModbusLine(f"{wired.evse}_line", host="127.0.0.1", port=wired_ports[n] if wired_ports else WIRED_PORT + n)
+                    ModbusLine(
+                        f"{wired.evse}_line",
+                        host="127.0.0.1",
+                        port=wired_ports[n] if wired_ports else WIRED_PORT + n,
+                    )
                     for n, wired in enumerate(self.wired)
                 ),
             ),
             devices=(
-                ModbusDevice("grid_meter", "meter_line", "meter", grid.meter, self.meter, poll_s=self.meter_poll_s),
-                ModbusDevice("grid_relay", "relay_line", "contact", grid.relay, "discrete-input", poll_s=self.relay_poll_s),
+                ModbusDevice(
+                    "grid_meter", "meter_line", "meter", grid.meter, self.meter, poll_s=self.meter_poll_s
+                ),
+                ModbusDevice(
+                    "grid_relay",
+                    "relay_line",
+                    "contact",
+                    grid.relay,
+                    "discrete-input",
+                    poll_s=self.relay_poll_s,
+                ),
                 *(_charger(wired) for wired in self.wired),
             ),
             cloud=CloudSettings(),
-            host=HostSettings(state_dir=str(state_dir), socket=socket, journal_sync="normal", tick_s=self.tick_s),
+            host=HostSettings(
+                state_dir=str(state_dir), socket=socket, journal_sync="normal", tick_s=self.tick_s
+            ),
             prices=PriceSettings(file=price_file),
         )
 
@@ -158,7 +197,9 @@ def _charger(wired: Wired) -> ModbusDevice:
 
 
 def speaking(scenario: Scenario, version: Version) -> Scenario:
-    """``scenario`` with stations of another version, discharge commanded as that version does it. ValueError for a mixed one."""
+    """``scenario`` with stations of another version, discharge commanded as that version does it.
+    ValueError for a mixed one.
+    """
     if scenario.speak or scenario.wired:
         raise ValueError(f"{scenario.name}: its chargers speak several protocols; leave --ocpp out")
     word: DischargeBy = "setpoint" if version == "2.1" else "negative_limit"

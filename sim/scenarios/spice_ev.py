@@ -1,16 +1,18 @@
 """SpiceEV scenario files → ours: the depot part of a bus fleet, one charging station a bus.
 
-What is taken: the charging stations named ``…_deps`` at the wanted grid connector, and the stays at them (arrival event with that
-station, up to the next departure event of the bus). What happens on the route reaches the depot as the SoC on arrival: since the
-bus last left (at the beginning: its ``soc`` in the file) every trip's ``soc_delta`` is applied as it stands, and every stop at a
-charger on the way adds that charger's power, bounded by the vehicle's curve at its first point, times the stop's length, over the
-capacity, at 95 %; after each step the SoC is kept within 0-1. What the depot discharged is therefore missing on the road, too.
+What is taken: the charging stations named ``…_deps`` at the wanted grid connector, and the stays at them
+(arrival event with that station, up to the next departure event of the bus). What happens on the route
+reaches the depot as the SoC on arrival: since the bus last left (at the beginning: its ``soc`` in the file)
+every trip's ``soc_delta`` is applied as it stands, and every stop at a charger on the way adds that charger's
+power, bounded by the vehicle's curve at its first point, times the stop's length, over the capacity, at 95 %;
+after each step the SoC is kept within 0-1. What the depot discharged is therefore missing on the road, too.
 
-The curve of "CKB_opps" ends in ``[1, 1900]`` where 190 is meant by all signs (a tenfold jump at full charge); it is taken as it
-stands, because the 100 kW chargers bound it. Wanted SoC and capacity are the file's; ``v2g`` is false in the file, so
-bidirectional operation is set here, for every bus, with a floor and depth of our own. The building's load file is not part of
-the data: a flat ``BUILDING_W`` stands for it. Stationary batteries of the file are left out. A bus that has a station at the
-connector but reaches it only after the file's two days is known to the site and stays away.
+The curve of "CKB_opps" ends in ``[1, 1900]`` where 190 is meant by all signs (a tenfold jump at full charge);
+it is taken as it stands, because the 100 kW chargers bound it. Wanted SoC and capacity are the file's;
+``v2g`` is false in the file, so bidirectional operation is set here, for every bus, with a floor and depth of
+our own. The building's load file is not part of the data: a flat ``BUILDING_W`` stands for it. Stationary
+batteries of the file are left out. A bus that has a station at the connector but reaches it only after the
+file's two days is known to the site and stays away.
 """
 
 import csv
@@ -25,7 +27,16 @@ from sim.world.depot import Load
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import StationEvse, StationSettings
-from v2g_edge.model.site import CurvePoint, Evse, Feeder, GridSettings, SafetySettings, Site, Vehicle, VehicleType
+from v2g_edge.model.site import (
+    CurvePoint,
+    Evse,
+    Feeder,
+    GridSettings,
+    SafetySettings,
+    Site,
+    Vehicle,
+    VehicleType,
+)
 
 ROUTE_EFFICIENCY: Final = 0.95
 """Charger on the way to battery; SpiceEV's own default for vehicles without a figure."""
@@ -36,23 +47,35 @@ FLOOR_PCT: Final = 30.0
 
 GRID_CODE: Final = "vde_ar_n_4105_2018"
 
-SAFETY: Final = SafetySettings(meter_max_age_s=2.5, contact_max_age_s=2.5, charger_max_age_s=35.0, lease_s=60.0)
+SAFETY: Final = SafetySettings(
+    meter_max_age_s=2.5, contact_max_age_s=2.5, charger_max_age_s=35.0, lease_s=60.0
+)
 
 
 class BadScenario(ValueError):  # noqa: N818 - names the file's fault
     """The file is not what it should be; the message says where and what is allowed."""
 
 
-def import_spice_ev(path: Path, connector: str, prices: Path, *, bidirectional: bool = True, seed: int = 0) -> Scenario:
-    """The depot at ``connector`` as a scenario. Raises ``BadScenario``, or OSError when a file cannot be read."""
+def import_spice_ev(
+    path: Path, connector: str, prices: Path, *, bidirectional: bool = True, seed: int = 0
+) -> Scenario:
+    """The depot at ``connector`` as a scenario. Raises ``BadScenario``, or OSError when a file cannot be
+    read.
+    """
     source = _load(path, connector)
     parts = source["components"]
     start = datetime.fromisoformat(source["scenario"]["start_time"])
     start_wall_s = start.timestamp()
     duration_s = source["scenario"]["interval"] * source["scenario"]["n_intervals"] * 60.0
-    depot = {name: cs for name, cs in parts["charging_stations"].items() if cs["parent"] == connector and name.endswith("_deps")}
+    depot = {
+        name: cs
+        for name, cs in parts["charging_stations"].items()
+        if cs["parent"] == connector and name.endswith("_deps")
+    }
     if not depot:
-        raise BadScenario(f"{path}: grid connector {connector!r} has no charging station that ends in '_deps'")
+        raise BadScenario(
+            f"{path}: grid connector {connector!r} has no charging station that ends in '_deps'"
+        )
     evse_of = {name: f"E{n:02}" for n, name in enumerate(sorted(depot, key=_natural), start=1)}
     visits = _visits(source, evse_of)
     vehicles = tuple(
@@ -67,7 +90,8 @@ def import_spice_ev(path: Path, connector: str, prices: Path, *, bidirectional: 
         duration_s=duration_s,
         site=_site(parts, connector, depot, evse_of, vehicles),
         stations=tuple(
-            StationSettings(f"CS{evse[1:]}", (StationEvse(evse),), meter_interval_s=10.0) for evse in evse_of.values()
+            StationSettings(f"CS{evse[1:]}", (StationEvse(evse),), meter_interval_s=10.0)
+            for evse in evse_of.values()
         ),
         visits=tuple(visit for visit in visits if start_wall_s <= visit.arrives_wall_s < end_wall_s),
         prices=read_prices(prices, start_wall_s, end_wall_s),
@@ -83,7 +107,9 @@ def _load(path: Path, connector: str) -> dict[str, Any]:
         known = sorted(source["components"]["grid_connectors"])
         source["events"]["vehicle_events"], source["scenario"]["start_time"]
     except (msgspec.MsgspecError, KeyError, TypeError) as fault:
-        raise BadScenario(f"{path}: not a SpiceEV scenario with components, events and scenario: {fault}") from fault
+        raise BadScenario(
+            f"{path}: not a SpiceEV scenario with components, events and scenario: {fault}"
+        ) from fault
     if connector not in known:
         raise BadScenario(f"{path}: no grid connector {connector!r}; it has {', '.join(known)}")
     return source
@@ -98,12 +124,16 @@ def _visits(source: dict[str, Any], evse_of: dict[str, str]) -> tuple[Visit, ...
     for event in source["events"]["vehicle_events"]:
         by_vehicle.setdefault(event["vehicle_id"], []).append(event)
     visits = [
-        visit for vehicle, events in by_vehicle.items() for visit in _of_vehicle(source["components"], vehicle, events, evse_of)
+        visit
+        for vehicle, events in by_vehicle.items()
+        for visit in _of_vehicle(source["components"], vehicle, events, evse_of)
     ]
     return tuple(sorted(visits, key=lambda visit: (visit.arrives_wall_s, visit.evse)))
 
 
-def _of_vehicle(parts: dict[str, Any], vehicle: str, events: list[dict[str, Any]], evse_of: dict[str, str]) -> list[Visit]:
+def _of_vehicle(
+    parts: dict[str, Any], vehicle: str, events: list[dict[str, Any]], evse_of: dict[str, str]
+) -> list[Visit]:
     kind = parts["vehicle_types"][parts["vehicles"][vehicle]["vehicle_type"]]
     start_soc: float | None = 100.0 * parts["vehicles"][vehicle]["soc"]
     route: list[float] = []
@@ -114,7 +144,9 @@ def _of_vehicle(parts: dict[str, Any], vehicle: str, events: list[dict[str, Any]
         if event["event_type"] != "arrival":
             continue
         update, arrives = event["update"], datetime.fromisoformat(event["start_time"])
-        leaves = datetime.fromisoformat((following or {}).get("start_time") or update["estimated_time_of_departure"])
+        leaves = datetime.fromisoformat(
+            (following or {}).get("start_time") or update["estimated_time_of_departure"]
+        )
         route.append(100.0 * update["soc_delta"])
         station = update["connected_charging_station"]
         if station in evse_of and leaves > arrives:
@@ -130,20 +162,33 @@ def _of_vehicle(parts: dict[str, Any], vehicle: str, events: list[dict[str, Any]
 
 
 def _site(
-    parts: dict[str, Any], connector: str, depot: dict[str, Any], evse_of: dict[str, str], vehicles: tuple[Vehicle, ...]
+    parts: dict[str, Any],
+    connector: str,
+    depot: dict[str, Any],
+    evse_of: dict[str, str],
+    vehicles: tuple[Vehicle, ...],
 ) -> Site:
     limit_w = 1_000.0 * parts["grid_connectors"][connector]["max_power"]
     evses = tuple(
-        _evse(evse, 1_000.0 * depot[name]["max_power"], 1_000.0 * depot[name]["min_power"]) for name, evse in evse_of.items()
+        _evse(evse, 1_000.0 * depot[name]["max_power"], 1_000.0 * depot[name]["min_power"])
+        for name, evse in evse_of.items()
     )
     used = {vehicle.type for vehicle in vehicles}
     return Site(
         name=connector.replace(" ", "_"),
         timezone="Europe/Berlin",
-        grid=GridSettings(GRID_CODE, nominal_v=230, nominal_hz=50, relay="grid_relay", meter="grid", export_allowed=True),
-        feeders=(Feeder("main", "", limit_w, limit_w, base_load_max_w=2 * BUILDING_W, base_load_min_w=0, meter="grid"),),
+        grid=GridSettings(
+            GRID_CODE, nominal_v=230, nominal_hz=50, relay="grid_relay", meter="grid", export_allowed=True
+        ),
+        feeders=(
+            Feeder(
+                "main", "", limit_w, limit_w, base_load_max_w=2 * BUILDING_W, base_load_min_w=0, meter="grid"
+            ),
+        ),
         evses=evses,
-        vehicle_types=tuple(_kind(name, kind) for name, kind in sorted(parts["vehicle_types"].items()) if name in used),
+        vehicle_types=tuple(
+            _kind(name, kind) for name, kind in sorted(parts["vehicle_types"].items()) if name in used
+        ),
         vehicles=vehicles,
         meters=("grid",),
         contacts=("grid_relay",),
@@ -190,9 +235,11 @@ def _kind(name: str, kind: dict[str, Any]) -> VehicleType:
 
 
 def read_prices(path: Path, start_wall_s: float, end_wall_s: float) -> tuple[Price, ...]:
-    """Hourly prices per MWh from a CSV of (UTC hour, price), moved to the year of ``start_wall_s``: the same days of the year.
+    """Hourly prices per MWh from a CSV of (UTC hour, price), moved to the year of ``start_wall_s``: the same
+    days of the year.
 
-    Covers the hours that touch the run, and a day after it where the file goes on. ``BadScenario`` when hours are missing.
+    Covers the hours that touch the run, and a day after it where the file goes on. ``BadScenario`` when hours
+    are missing.
     """
     year = datetime.fromtimestamp(start_wall_s, UTC).year
     prices = []
@@ -204,7 +251,9 @@ def read_prices(path: Path, start_wall_s: float, end_wall_s: float) -> tuple[Pri
                 hour = datetime.fromisoformat(row[0]).replace(tzinfo=UTC)
                 price = float(row[1]) / 1_000.0
             except (ValueError, IndexError) as fault:
-                raise BadScenario(f"{path}:{number}: expected 'YYYY-MM-DD HH:MM:SS,price', found {row!r}") from fault
+                raise BadScenario(
+                    f"{path}:{number}: expected 'YYYY-MM-DD HH:MM:SS,price', found {row!r}"
+                ) from fault
             if (hour.month, hour.day) == (2, 29) and year % 4:
                 continue
             wall_s = hour.replace(year=year).timestamp()

@@ -1,17 +1,19 @@
 """What can be wrong with a simulated station, whatever version it speaks.
 
-While they last: ``ignore`` accepts profiles and does not obey · ``reject`` refuses them · ``mute`` neither speaks nor answers,
-the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses supply, transaction and profiles but the default ·
-``offline`` drops the link and keeps its profiles and what belongs to transactions · ``duplicate`` says twice what belongs to a
-transaction · ``wrong_clock`` is ``value`` seconds ahead (below 0: behind) · ``wrong_sign`` charges where it should discharge ·
-``turned_meter`` shows charging as discharging and the other way round · ``stuck_meter`` repeats its last sample · ``quiet_soc``
-reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` sends what is no OCPP · ``bad_firmware`` fails to
-install · ``lost_in_update`` does not come back from an installation · ``vanish`` drops the link in the middle of a frame ·
-``priority`` charges with full power whatever its profiles say, and tells so (2.1) · ``der_alarm`` tells of over-voltage (2.1) ·
-``reject_negative`` refuses limits below 0 · ``wrong_soc`` tells ``value`` points too many · ``half_open`` keeps the
-connection, of which nothing arrives on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws
-``value`` times what it is told · ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only``
-(1.6) tell nothing but amperes and volts, or the import register · ``ghost`` never tells that a transaction is over.
+While they last: ``ignore`` accepts profiles and does not obey · ``reject`` refuses them · ``mute`` neither
+speaks nor answers, the socket stays · ``late`` answers ``value`` seconds late · ``reboot`` loses supply,
+transaction and profiles but the default · ``offline`` drops the link and keeps its profiles and what belongs
+to transactions · ``duplicate`` says twice what belongs to a transaction · ``wrong_clock`` is ``value``
+seconds ahead (below 0: behind) · ``wrong_sign`` charges where it should discharge · ``turned_meter`` shows
+charging as discharging and the other way round · ``stuck_meter`` repeats its last sample · ``quiet_soc``
+reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` sends what is no OCPP ·
+``bad_firmware`` fails to install · ``lost_in_update`` does not come back from an installation · ``vanish``
+drops the link in the middle of a frame · ``priority`` charges with full power whatever its profiles say, and
+tells so (2.1) · ``der_alarm`` tells of over-voltage (2.1) · ``reject_negative`` refuses limits below 0 ·
+``wrong_soc`` tells ``value`` points too many · ``half_open`` keeps the connection, of which nothing arrives
+on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws ``value`` times what it is
+told · ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only`` (1.6) tell
+nothing but amperes and volts, or the import register · ``ghost`` never tells that a transaction is over.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,6 @@
-"""What a simulated station understands in OCPP 1.6: calls in, answers out, their effect on profiles and configuration."""
+"""What a simulated station understands in OCPP 1.6: calls in, answers out, their effect on profiles and
+configuration.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,12 +13,18 @@ from sim.virtual.clock import stamp, unstamp
 
 SAMPLED: Final = "MeterValuesSampledData"
 
-NUMBERS: Final = frozenset({"MeterValueSampleInterval", "HeartbeatInterval", "ClockAlignedDataInterval", "WebSocketPingInterval"})
+NUMBERS: Final = frozenset(
+    {"MeterValueSampleInterval", "HeartbeatInterval", "ClockAlignedDataInterval", "WebSocketPingInterval"}
+)
 PASSWORD: Final = "AuthorizationKey"  # noqa: S105 - the key's name
 LISTS: Final = frozenset({SAMPLED, "StopTxnSampledData"})
 """Keys that can be changed: whole numbers of seconds, and lists of measurands."""
 
-PURPOSES: Final[dict[str, Purpose]] = {"ChargePointMaxProfile": "max", "TxDefaultProfile": "default", "TxProfile": "tx"}
+PURPOSES: Final[dict[str, Purpose]] = {
+    "ChargePointMaxProfile": "max",
+    "TxDefaultProfile": "default",
+    "TxProfile": "tx",
+}
 
 
 def answer(owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
@@ -52,7 +60,9 @@ def _set_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dic
 def _clear_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     purpose = payload.get("chargingProfilePurpose")
     gone = owner.profiles.clear(
-        purpose=PURPOSES[purpose] if purpose else None, profile_id=payload.get("id"), outlet=payload.get("connectorId")
+        purpose=PURPOSES[purpose] if purpose else None,
+        profile_id=payload.get("id"),
+        outlet=payload.get("connectorId"),
     )
     return {"status": "Accepted" if gone else "Unknown"}
 
@@ -67,7 +77,9 @@ def _composite(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]
     schedule = {
         "duration": duration_s,
         "chargingRateUnit": "W",
-        "chargingSchedulePeriod": [{"startPeriod": int(offset_s), "limit": round(limit_w, 1)} for offset_s, limit_w in periods],
+        "chargingSchedulePeriod": [
+            {"startPeriod": int(offset_s), "limit": round(limit_w, 1)} for offset_s, limit_w in periods
+        ],
     }
     told = {"connectorId": outlet.number, "scheduleStart": stamp(wall_s), "chargingSchedule": schedule}
     return {"status": "Accepted", **told}
@@ -116,11 +128,17 @@ def _trigger(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _remote_start(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
-    """For a vehicle whose transaction was stopped from afar; a new one starts by itself when it is plugged in."""
+    """For a vehicle whose transaction was stopped from afar; a new one starts by itself when it is plugged
+    in.
+    """
     for outlet in owner.outlets.values():
         session = outlet.session
         if session is not None and session.stopped and payload.get("connectorId") in {None, outlet.number}:
-            session.stopped, session.plugged_wall_s, session.start_wh = False, owner.wall_s(), outlet.charger.import_wh
+            session.stopped, session.plugged_wall_s, session.start_wh = (
+                False,
+                owner.wall_s(),
+                outlet.charger.import_wh,
+            )
             owner.later(start(outlet))
             return _status(True)
     return _status(False)
@@ -142,7 +160,9 @@ def _update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signed_update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
-    owner.firmware.ask(payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"])
+    owner.firmware.ask(
+        payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"]
+    )
     return _status(True)
 
 

@@ -1,6 +1,8 @@
-"""What a simulated station understands in OCPP 2.0.1 and 2.1: calls in, answers out, their effect on profiles and variables.
+"""What a simulated station understands in OCPP 2.0.1 and 2.1: calls in, answers out, their effect on profiles
+and variables.
 
-2.1 adds operation modes CentralSetpoint and LocalFrequency and dynamic profiles; its own messages: ``sim.stations.station21``.
+2.1 adds operation modes CentralSetpoint and LocalFrequency and dynamic profiles; its own messages:
+``sim.stations.station21``.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,11 @@ PURPOSES: Final[dict[str, Purpose]] = {
     "TxDefaultProfile": "default",
     "TxProfile": "tx",
 }
-NAMES: Final[dict[Purpose, str]] = {"max": "ChargingStationMaxProfile", "default": "TxDefaultProfile", "tx": "TxProfile"}
+NAMES: Final[dict[Purpose, str]] = {
+    "max": "ChargingStationMaxProfile",
+    "default": "TxDefaultProfile",
+    "tx": "TxProfile",
+}
 
 INTERVALS: Final = {
     ("SampledDataCtrlr", "TxUpdatedInterval"),
@@ -27,7 +33,9 @@ INTERVALS: Final = {
 }
 """Writable variables that take a number of seconds."""
 
-LISTS: Final = {("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")}
+LISTS: Final = {
+    ("SampledDataCtrlr", name) for name in ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")
+}
 """Writable variables that take a list; this station measures all that it can, whatever they say."""
 DYNAMIC: Final = ("SmartChargingCtrlr", "SupportsDynamicProfiles")
 """Read-only: every station of 2.1 here supports them."""
@@ -58,7 +66,9 @@ def _set_charging_profile(owner: StationContext, payload: dict[str, Any]) -> dic
         return _no("UnsupportedParam")
     if profile.outlet and profile.outlet not in owner.outlets:
         return _no("UnknownEvse")
-    if profile.purpose == "tx" and (not profile.outlet or owner.outlets[profile.outlet].transaction != profile.transaction):
+    if profile.purpose == "tx" and (
+        not profile.outlet or owner.outlets[profile.outlet].transaction != profile.transaction
+    ):
         return _no("TxNotFound")
     if owner.ignores_profiles():
         return {"status": "Accepted"}
@@ -70,7 +80,9 @@ def _no(reason: str) -> dict[str, Any]:
 
 
 def parse_profile(outlet: int, raw: dict[str, Any], wall_s: float) -> Profile | None:
-    """A profile off the wire; None for a kind or unit that it cannot do. Relative schedules start when they are received."""
+    """A profile off the wire; None for a kind or unit that it cannot do. Relative schedules start when
+    they are received.
+    """
     schedule = raw["chargingSchedule"][0]
     if raw["chargingProfileKind"] == "Recurring" or not _fits_mode(raw, schedule):
         return None
@@ -86,7 +98,9 @@ def parse_profile(outlet: int, raw: dict[str, Any], wall_s: float) -> Profile | 
         outlet=outlet,
         start_wall_s=start_wall_s,
         end_wall_s=min(end_wall_s, valid_to_wall_s),
-        periods=tuple((period["startPeriod"], factor * _power(period)) for period in schedule["chargingSchedulePeriod"]),
+        periods=tuple(
+            (period["startPeriod"], factor * _power(period)) for period in schedule["chargingSchedulePeriod"]
+        ),
         transaction=raw.get("transactionId", ""),
         lasts_s=schedule.get("duration", NEVER_S) if raw["chargingProfileKind"] == "Dynamic" else 0.0,
         valid_to_wall_s=valid_to_wall_s,
@@ -96,8 +110,9 @@ def parse_profile(outlet: int, raw: dict[str, Any], wall_s: float) -> Profile | 
 
 
 def _fits_mode(raw: dict[str, Any], schedule: dict[str, Any]) -> bool:
-    """The rules of 2.1: a dynamic profile has one period from 0 (K28.FR.01, .02); LocalFrequency a curve of two points or more in
-    W around a baseline, and no limit or setpoint beside it (Q08.FR.02-05); ChargingOnly no setpoint (Q02.FR.02).
+    """The rules of 2.1: a dynamic profile has one period from 0 (K28.FR.01, .02); LocalFrequency a curve
+    of two points or more in W around a baseline, and no limit or setpoint beside it (Q08.FR.02-05);
+    ChargingOnly no setpoint (Q02.FR.02).
     """
     periods = schedule["chargingSchedulePeriod"]
     if raw["chargingProfileKind"] == "Dynamic" and (
@@ -118,7 +133,9 @@ def _fits_mode(raw: dict[str, Any], schedule: dict[str, Any]) -> bool:
 
 
 def _power(period: dict[str, Any]) -> float:
-    """A period's setpoint where it has one (2.1, CentralSetpoint), else its limit; without either (2.1) it limits nothing."""
+    """A period's setpoint where it has one (2.1, CentralSetpoint), else its limit; without either (2.1) it
+    limits nothing.
+    """
     if period.get("operationMode") == "CentralSetpoint" and "setpoint" in period:
         return float(period["setpoint"])
     return float(period.get("v2xBaseline", period.get("limit", UNLIMITED_W)))
@@ -126,7 +143,12 @@ def _power(period: dict[str, Any]) -> float:
 
 def _period(version: Version, offset_s: float, power_w: float) -> dict[str, Any]:
     if version == "2.1" and power_w < 0:
-        return {"startPeriod": int(offset_s), "operationMode": "CentralSetpoint", "setpoint": power_w, "limit": 0}
+        return {
+            "startPeriod": int(offset_s),
+            "operationMode": "CentralSetpoint",
+            "setpoint": power_w,
+            "limit": 0,
+        }
     return {"startPeriod": int(offset_s), "limit": power_w}
 
 
@@ -134,7 +156,9 @@ def _clear_charging_profile(owner: StationContext, payload: dict[str, Any]) -> d
     criteria = payload.get("chargingProfileCriteria", {})
     purpose = criteria.get("chargingProfilePurpose")
     gone = owner.profiles.clear(
-        purpose=PURPOSES[purpose] if purpose else None, profile_id=payload.get("chargingProfileId"), outlet=criteria.get("evseId")
+        purpose=PURPOSES[purpose] if purpose else None,
+        profile_id=payload.get("chargingProfileId"),
+        outlet=criteria.get("evseId"),
     )
     return {"status": "Accepted" if gone else "Unknown"}
 
@@ -159,7 +183,9 @@ def _composite(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]
 def _get_profiles(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
     wanted = payload.get("evseId")
     purpose = payload["chargingProfile"].get("chargingProfilePurpose")
-    found = [p for p in owner.profiles.all() if wanted in {None, p.outlet} and purpose in {None, NAMES[p.purpose]}]
+    found = [
+        p for p in owner.profiles.all() if wanted in {None, p.outlet} and purpose in {None, NAMES[p.purpose]}
+    ]
     for profile in found:
         report = {
             "requestId": payload["requestId"],
@@ -233,7 +259,10 @@ def _trigger(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
             if outlet.session is not None:
                 owner.later(transaction_event(outlet, owner.wall_s(), "Updated", "Trigger", outlet.sample()))
     elif wanted == "SignChargingStationCertificate":
-        request = {"csr": owner.keyring.request(owner.identity), "certificateType": "ChargingStationCertificate"}
+        request = {
+            "csr": owner.keyring.request(owner.identity),
+            "certificateType": "ChargingStationCertificate",
+        }
         owner.later(("SignCertificate", request | ({"requestId": 1} if owner.version == "2.1" else {})))
     else:
         return {"status": "NotImplemented"}
@@ -241,7 +270,9 @@ def _trigger(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _update(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
-    owner.firmware.ask(payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"])
+    owner.firmware.ask(
+        payload["firmware"], unstamp(payload["firmware"]["retrieveDateTime"]), payload["requestId"]
+    )
     return {"status": "Accepted"}
 
 

@@ -1,4 +1,5 @@
-"""What a simulated station proves itself with, and whom it trusts: its password, its certificate and key, its root certificates.
+"""What a simulated station proves itself with, and whom it trusts: its password, its certificate and key, its
+root certificates.
 
 Its key never leaves it: it asks to have a new one signed, and dials in with that.
 """
@@ -19,9 +20,13 @@ _PUBLIC = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicK
 
 
 class Keyring:
-    """``authority`` is the file that it trusts, None: no TLS. ``chain`` and ``key`` are PEM texts of what it shows."""
+    """``authority`` is the file that it trusts, None: no TLS. ``chain`` and ``key`` are PEM texts of what
+    it shows.
+    """
 
-    def __init__(self, authority: Path | None = None, chain: str = "", key: str = "", password: str = "") -> None:
+    def __init__(
+        self, authority: Path | None = None, chain: str = "", key: str = "", password: str = ""
+    ) -> None:
         self._authority = authority
         self.chain = chain
         self.password = password
@@ -58,7 +63,9 @@ class Keyring:
         """A request for a new certificate, with a new key."""
         self._next = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identity)])
-        signed = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self._next, hashes.SHA256())
+        signed = (
+            x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self._next, hashes.SHA256())
+        )
         return signed.public_bytes(serialization.Encoding.PEM).decode()
 
     def install(self, chain: str) -> bool:

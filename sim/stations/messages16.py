@@ -1,7 +1,8 @@
 """What a simulated station says of its own accord in OCPP 1.6. Payloads only: no socket and no timers.
 
-The central system gives the transaction ids; the vehicle is known by its idTag. 1.6 has no word for departure, capacity or the
-charge wanted: who must know them reads them in the site file. Only what ``MeterValuesSampledData`` lists is reported.
+The central system gives the transaction ids; the vehicle is known by its idTag. 1.6 has no word for
+departure, capacity or the charge wanted: who must know them reads them in the site file. Only what
+``MeterValuesSampledData`` lists is reported.
 """
 
 from typing import Any, Final
@@ -55,7 +56,10 @@ def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
     ]
     if shown.only == "currents":
         sampled = _currents(shown.sample)
-    return "MeterValues", {**payload, "meterValue": [{"timestamp": stamp(shown.wall_s), "sampledValue": sampled}]}
+    return "MeterValues", {
+        **payload,
+        "meterValue": [{"timestamp": stamp(shown.wall_s), "sampledValue": sampled}],
+    }
 
 
 def _currents(sample: Sample) -> list[dict[str, Any]]:
@@ -63,7 +67,14 @@ def _currents(sample: Sample) -> list[dict[str, Any]]:
     amps = max(sample.power_w, 0.0) / 3.0 / VOLTS
     shown = [("Current.Import", f"{amps:.2f}", "A"), ("Voltage", f"{VOLTS:.1f}", "V")]
     return [
-        {"value": text, "context": "Sample.Periodic", "measurand": name, "location": "Outlet", "unit": unit, "phase": phase}
+        {
+            "value": text,
+            "context": "Sample.Periodic",
+            "measurand": name,
+            "location": "Outlet",
+            "unit": unit,
+            "phase": phase,
+        }
         for name, text, unit in shown
         for phase in ("L1-N", "L2-N", "L3-N")
     ]
@@ -81,7 +92,9 @@ def _values(sample: Sample) -> dict[str, float]:
 
 
 def start(outlet: Outlet) -> Message:
-    """StartTransaction; said again it is the same to the letter, so that the central system knows it for a repetition."""
+    """StartTransaction; said again it is the same to the letter, so that the central system knows it for a
+    repetition.
+    """
     if outlet.session is None:
         raise ValueError(f"{outlet.evse}: no vehicle to start a transaction with")
     return start_of(outlet.number, outlet.session)
@@ -95,5 +108,10 @@ def start_of(number: int, session: Session) -> Message:
 
 def stop(transaction: str, wall_s: float, meter_wh: float, reason: str) -> Message:
     """StopTransaction."""
-    told = {"transactionId": int(transaction), "timestamp": stamp(wall_s), "meterStop": int(meter_wh), "reason": reason}
+    told = {
+        "transactionId": int(transaction),
+        "timestamp": stamp(wall_s),
+        "meterStop": int(meter_wh),
+        "reason": reason,
+    }
     return "StopTransaction", told

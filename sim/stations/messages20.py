@@ -1,4 +1,5 @@
-"""What a simulated station says of its own accord in OCPP 2.0.1 and 2.1. Payloads only: no socket and no timers.
+"""What a simulated station says of its own accord in OCPP 2.0.1 and 2.1. Payloads only: no socket and no
+timers.
 
 2.1 adds what the vehicle can give (``v2xChargingParameters``).
 """
@@ -13,7 +14,12 @@ from v2g_edge.field.ocpp.wire.messages import Version
 
 def boot(identity: str, reason: str, firmware: str) -> Message:
     """BootNotification."""
-    station = {"model": "SimBidi 100", "vendorName": "v2g-edge sim", "serialNumber": identity[:25], "firmwareVersion": firmware}
+    station = {
+        "model": "SimBidi 100",
+        "vendorName": "v2g-edge sim",
+        "serialNumber": identity[:25],
+        "firmwareVersion": firmware,
+    }
     return "BootNotification", {"reason": reason, "chargingStation": station}
 
 
@@ -25,10 +31,17 @@ def heartbeat() -> Message:
 def status(outlet: Outlet, wall_s: float) -> Message:
     """StatusNotification: occupied while a vehicle is plugged in."""
     state = "Occupied" if outlet.session else "Available"
-    return "StatusNotification", {"timestamp": stamp(wall_s), "connectorStatus": state, "evseId": outlet.number, "connectorId": 1}
+    return "StatusNotification", {
+        "timestamp": stamp(wall_s),
+        "connectorStatus": state,
+        "evseId": outlet.number,
+        "connectorId": 1,
+    }
 
 
-def transaction_event(outlet: Outlet, wall_s: float, kind: str, reason: str, sample: Sample, *, with_soc: bool = True) -> Message:
+def transaction_event(
+    outlet: Outlet, wall_s: float, kind: str, reason: str, sample: Sample, *, with_soc: bool = True
+) -> Message:
     """TransactionEvent ``kind`` Started, Updated or Ended; every one carries meter values."""
     session = outlet.session
     if session is None:
@@ -41,7 +54,9 @@ def transaction_event(outlet: Outlet, wall_s: float, kind: str, reason: str, sam
         "seqNo": session.seq,
         "transactionInfo": info,
         "evse": {"id": outlet.number, "connectorId": 1},
-        "meterValue": [{"timestamp": stamp(wall_s), "sampledValue": _values(sample, kind, with_soc=with_soc)}],
+        "meterValue": [
+            {"timestamp": stamp(wall_s), "sampledValue": _values(sample, kind, with_soc=with_soc)}
+        ],
     }
     session.seq += 1
     if kind == "Started":
@@ -73,11 +88,15 @@ def _values(sample: Sample, kind: str, *, with_soc: bool) -> list[dict[str, Any]
 
 
 def charging_needs(outlet: Outlet, version: Version) -> Message:
-    """NotifyEVChargingNeeds: departure, capacity, SoC; the SoC wanted at departure is ``fullSoC``, in 2.1 ``targetSoC``."""
+    """NotifyEVChargingNeeds: departure, capacity, SoC; the SoC wanted at departure is ``fullSoC``, in 2.1
+    ``targetSoC``.
+    """
     session, battery = outlet.session, outlet.charger.battery
     if session is None or battery is None:
         raise ValueError(f"{outlet.evse}: no vehicle that could need anything")
-    power_w = min(battery.charge_limit_w() or outlet.charger.evse.max_charge_w, outlet.charger.evse.max_charge_w)
+    power_w = min(
+        battery.charge_limit_w() or outlet.charger.evse.max_charge_w, outlet.charger.evse.max_charge_w
+    )
     direct = {
         "evMaxCurrent": round(power_w / 400),
         "evMaxVoltage": 800,
@@ -95,12 +114,18 @@ def charging_needs(outlet: Outlet, version: Version) -> Message:
         gives_w = min(battery.max_discharge_w, outlet.charger.evse.max_discharge_w)
         target_pct = round(session.visit.target_soc_pct)
         needs["availableEnergyTransfer"] = ["DC", "DC_BPT"]
-        needs["v2xChargingParameters"] = {"maxChargePower": power_w, "maxDischargePower": gives_w, "targetSoC": target_pct}
+        needs["v2xChargingParameters"] = {
+            "maxChargePower": power_w,
+            "maxDischargePower": gives_w,
+            "targetSoC": target_pct,
+        }
     return "NotifyEVChargingNeeds", {"evseId": outlet.number, "chargingNeeds": needs}
 
 
 def temperature(outlet: Outlet, wall_s: float, pack_c: float, seq: int) -> Message:
-    """NotifyEvent: 2.x has no temperature measurand, the pack's temperature is a variable of the connected vehicle."""
+    """NotifyEvent: 2.x has no temperature measurand, the pack's temperature is a variable of the connected
+    vehicle.
+    """
     data = {
         "eventId": seq,
         "timestamp": stamp(wall_s),

@@ -1,4 +1,6 @@
-"""What a simulated station has to send: in the order in which it is due, without ever waiting for the link."""
+"""What a simulated station has to send: in the order in which it is due, without ever waiting for the
+link.
+"""
 
 import asyncio
 

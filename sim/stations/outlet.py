@@ -10,10 +10,11 @@ from v2g_edge.model.limits import ANY_W
 
 @dataclass
 class Session:
-    """A vehicle's stay. ``transaction`` is its id, "" until the central system gives one (1.6); ``seq`` counts its events.
+    """A vehicle's stay. ``transaction`` is its id, "" until the central system gives one (1.6); ``seq``
+    counts its events.
 
-    ``start_wh`` is the import register when it began; ``stopped``: ended from afar, the vehicle still there; ``left``: the time
-    and the register when it left.
+    ``start_wh`` is the import register when it began; ``stopped``: ended from afar, the vehicle still there;
+    ``left``: the time and the register when it left.
     """
 
     visit: Visit
@@ -28,7 +29,9 @@ class Session:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the outlet's meter shows: + into the vehicle, registers in Wh, SoC in %, pack temperature in °C."""
+    """What the outlet's meter shows: + into the vehicle, registers in Wh, SoC in %, pack temperature in
+    °C.
+    """
 
     power_w: float
     import_wh: float
@@ -40,7 +43,8 @@ class Sample:
 class Outlet:
     """``number`` is its OCPP evse id. ``command`` turns the ruling profile into the electronics' setpoint.
 
-    Wrong with it may be: it draws ``factor`` times what it is told, no more than ``cap_w``, and tells a wrong charge.
+    Wrong with it may be: it draws ``factor`` times what it is told, no more than ``cap_w``, and tells a wrong
+    charge.
     """
 
     def __init__(self, evse: str, number: int, charger: Charger, profiles: ProfileStore) -> None:
@@ -66,13 +70,17 @@ class Outlet:
         self.session = Session(visit, transaction, wall_s, start_wh=self.charger.import_wh)
 
     def unplug(self) -> Battery | None:
-        """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its transaction)."""
+        """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its
+        transaction).
+        """
         self.session, self.charger.droop = None, ()
         self.profiles.clear(purpose="tx", outlet=self.number)
         return self.charger.unplug()
 
     def command(self, wall_s: float, *, wrong_sign: bool = False, dead: bool = False) -> None:
-        """Set the electronics to what the profiles say; without any, full charge power. ``dead``: no supply, nothing flows."""
+        """Set the electronics to what the profiles say; without any, full charge power. ``dead``: no
+        supply, nothing flows.
+        """
         if dead:
             self.charger.command_w = self.charger.power_w = 0.0
             return

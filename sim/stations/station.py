@@ -1,7 +1,9 @@
-"""A charging station that dials in: link, boot, transactions, reports, and the ways in which real ones misbehave.
+"""A charging station that dials in: link, boot, transactions, reports, and the ways in which real ones
+misbehave.
 
-It speaks over the product's own message machine, playing the other side. ``step`` is called about once a played second: it
-obeys the profiles, sends what is due, starts and ends faults. The link lives in ``run`` and comes back after every loss.
+It speaks over the product's own message machine, playing the other side. ``step`` is called about once a
+played second: it obeys the profiles, sends what is due, starts and ends faults. The link lives in ``run`` and
+comes back after every loss.
 
 What can go wrong with it: ``sim.stations.faults``.
 """
@@ -51,7 +53,13 @@ class Station:
     """See the module. ``outlets`` by OCPP evse id. ``url`` is the central system's without the identity."""
 
     def __init__(
-        self, identity: str, outlets: list[Outlet], profiles: ProfileStore, clock: LoopClock, url: str, version: Version = "2.0.1"
+        self,
+        identity: str,
+        outlets: list[Outlet],
+        profiles: ProfileStore,
+        clock: LoopClock,
+        url: str,
+        version: Version = "2.0.1",
     ) -> None:
         self.identity, self.profiles = identity, profiles
         self.outlets = {outlet.number: outlet for outlet in outlets}
@@ -128,7 +136,9 @@ class Station:
 
     def step(self, wall_s: float) -> None:
         """Obey, report, misbehave. Call it about once a second."""
-        self._lasting = tuple(fault for fault in self.faults if fault.is_active(wall_s)) if self.faults else ()
+        self._lasting = (
+            tuple(fault for fault in self.faults if fault.is_active(wall_s)) if self.faults else ()
+        )
         active = faults.active(self._lasting, wall_s)
         if active or self._was:
             self._change_faults(active)
@@ -167,7 +177,13 @@ class Station:
         protocol, shown = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.options(self.identity)
         try:
             link = await connect(
-                self._url, subprotocols=[protocol], compression=None, ping_interval=None, proxy=None, close_timeout=1, **shown
+                self._url,
+                subprotocols=[protocol],
+                compression=None,
+                ping_interval=None,
+                proxy=None,
+                close_timeout=1,
+                **shown,
             )
         except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
             return
@@ -183,7 +199,11 @@ class Station:
             self.accepted, self._boot_id = False, ""
             self.bidi.alone_s = self._clock.now_s()
             self._outbox.lost()
-            self._untold += [(outlet, session) for outlet, session in self._starts.values() if outlet.session is not session]
+            self._untold += [
+                (outlet, session)
+                for outlet, session in self._starts.values()
+                if outlet.session is not session
+            ]
             self._starts.clear()
             self._machine.lost()
             self._machine.events()
@@ -222,7 +242,9 @@ class Station:
 
     def _flush(self) -> None:
         """Hand frames to the link; a ``late`` station keeps its answers for a while."""
-        self._outbox.put([(faults.late_s(self._lasting, self._was, frame), frame) for frame in self._machine.frames()])
+        self._outbox.put(
+            [(faults.late_s(self._lasting, self._was, frame), frame) for frame in self._machine.frames()]
+        )
 
     # Messages
 
@@ -234,11 +256,15 @@ class Station:
         if isinstance(event, CallIn):
             answer = None if event.problems else self._voice.answer(self, event.action, event.payload)
             if answer is None:
-                self._machine.refuse(event.id, "NotSupported" if not event.problems else event.problems[0].code)
+                self._machine.refuse(
+                    event.id, "NotSupported" if not event.problems else event.problems[0].code
+                )
             else:
                 self._machine.answer(event.id, answer)
                 for outlet in self.outlets.values():
-                    outlet.command(self.wall_s(), wrong_sign="wrong_sign" in self._was, dead="reboot" in self._was)
+                    outlet.command(
+                        self.wall_s(), wrong_sign="wrong_sign" in self._was, dead="reboot" in self._was
+                    )
         elif isinstance(event, Answered) and event.action == "OpenPeriodicEventStream":
             self.bidi.opened(event.payload["status"] == "Accepted")
         elif isinstance(event, Answered | Expired) and event.id == self._boot_id:
@@ -247,7 +273,9 @@ class Station:
             self._on_start(*self._starts.pop(event.id), event.payload if isinstance(event, Answered) else {})
 
     def _on_start(self, outlet: Outlet, session: Session, payload: dict[str, Any]) -> None:
-        """The central system gave the transaction its id (1.6), perhaps when the vehicle has left; refused or lost: ask again."""
+        """The central system gave the transaction its id (1.6), perhaps when the vehicle has left; refused
+        or lost: ask again.
+        """
         if "transactionId" not in payload:
             return
         session.transaction = str(payload["transactionId"])
@@ -282,7 +310,11 @@ class Station:
     def _say(self, message: Message) -> None:
         """Call out, or keep what belongs to a transaction for later."""
         if self._link is not None and self.accepted:
-            twice = "duplicate" in self._was and message[0] in {*self._voice.kept, "StartTransaction", "MeterValues"}
+            twice = "duplicate" in self._was and message[0] in {
+                *self._voice.kept,
+                "StartTransaction",
+                "MeterValues",
+            }
             for _ in range(2 if twice else 1):
                 call_id = self._machine.call(*message, self._clock.now_s())
                 if message[0] == "StartTransaction":
@@ -346,7 +378,9 @@ class Station:
         if status:
             self._say(self.firmware.told(self.version, status))
         if status == "Installing" and "lost_in_update" in self._was:
-            lasts_s = max(f.start_wall_s + f.duration_s for f in self.faults if f.kind == "lost_in_update") - wall_s
+            lasts_s = (
+                max(f.start_wall_s + f.duration_s for f in self.faults if f.kind == "lost_in_update") - wall_s
+            )
             self.faults = (*self.faults, Fault("offline", self.identity, wall_s, lasts_s))
         if self.firmware.version != before:
             self.reboot()
@@ -362,7 +396,9 @@ class Station:
         if began & {"offline", "reboot"} or "half_open" in ended:
             self._drop()
         if "vanish" in began and self._link is not None:
-            self._link.transport.write(b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,")  # 1,024 bytes announced, four come
+            self._link.transport.write(
+                b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,"
+            )  # 1,024 bytes announced, four come
             self._drop()
         if "reboot" in began:
             self._booted, self._boot_reason = False, "PowerUp"
@@ -382,6 +418,12 @@ class Station:
             if outlet.session is not None:
                 self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=True))
                 self._transactions += 1
-                outlet.session.transaction, outlet.session.seq = self._voice.transaction(self.identity, self._transactions), 0
-                outlet.session.plugged_wall_s, outlet.session.start_wh = self.wall_s(), outlet.charger.import_wh
+                outlet.session.transaction, outlet.session.seq = (
+                    self._voice.transaction(self.identity, self._transactions),
+                    0,
+                )
+                outlet.session.plugged_wall_s, outlet.session.start_wh = (
+                    self.wall_s(),
+                    outlet.charger.import_wh,
+                )
                 self._begin(outlet)

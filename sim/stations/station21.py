@@ -1,6 +1,8 @@
-"""What a station of OCPP 2.1 has beyond 2.0.1: DER controls, streams of its power, changes of a dynamic profile.
+"""What a station of OCPP 2.1 has beyond 2.0.1: DER controls, streams of its power, changes of a dynamic
+profile.
 
-Played after the specification's rules (blocks K28, N11, R04) as far as the daemon uses them; the rest is NotSupported.
+Played after the specification's rules (blocks K28, N11, R04) as far as the daemon uses them; the rest is
+NotSupported.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +17,8 @@ from v2g_edge.field.ocpp.vocabulary.der_settings import FIELDS
 
 CURVES: Final = frozenset(
     {
-        "FreqWatt", "HFMustTrip", "HFMayTrip", "HVMustTrip", "HVMomCess", "HVMayTrip", "LFMustTrip", "LVMustTrip", "LVMomCess",
+        "FreqWatt", "HFMustTrip", "HFMayTrip", "HVMustTrip", "HVMomCess", "HVMayTrip", "LFMustTrip",
+        "LVMustTrip", "LVMomCess",
         "LVMayTrip", "PowerMonitoringMustTrip", "VoltVar", "VoltWatt", "WattPF", "WattVar",
     }
 )  # fmt: skip
@@ -28,7 +31,9 @@ INNER: Final = {"fixedPFAbsorb": "fixedPF", "fixedPFInject": "fixedPF"}
 
 @dataclass
 class Stream:
-    """A monitored power that is sent every ``interval_s``: of outlet ``evse``, under ``id`` once it is open."""
+    """A monitored power that is sent every ``interval_s``: of outlet ``evse``, under ``id`` once it is
+    open.
+    """
 
     id: int
     monitor: int
@@ -40,7 +45,8 @@ class Stream:
 
 @dataclass
 class Station21:
-    """State of one station. ``controls`` by (control type, id): the SetDERControl that set it. ``allowed`` by transaction.
+    """State of one station. ``controls`` by (control type, id): the SetDERControl that set it. ``allowed`` by
+    transaction.
 
     ``alone_s``: when the link was lost, by the station's own clock.
     """
@@ -52,13 +58,24 @@ class Station21:
     alone_s: float = 0.0
 
     def changed(
-        self, began: frozenset[FaultKind], ended: frozenset[FaultKind], outlets: Mapping[int, Outlet], wall_s: float
+        self,
+        began: frozenset[FaultKind],
+        ended: frozenset[FaultKind],
+        outlets: Mapping[int, Outlet],
+        wall_s: float,
     ) -> list[Message]:
         """What the faults of 2.1 that begin and end make it say; priority charging is done by the outlets."""
         messages: list[Message] = []
-        for fault, starts in [*((kind, True) for kind in sorted(began)), *((kind, False) for kind in sorted(ended))]:
+        for fault, starts in [
+            *((kind, True) for kind in sorted(began)),
+            *((kind, False) for kind in sorted(ended)),
+        ]:
             if fault == "der_alarm":
-                alarm = {"controlType": "HVMustTrip", "gridEventFault": "OverVoltage", "timestamp": stamp(wall_s)}
+                alarm = {
+                    "controlType": "HVMustTrip",
+                    "gridEventFault": "OverVoltage",
+                    "timestamp": stamp(wall_s),
+                }
                 messages.append(("NotifyDERAlarm", alarm if starts else {**alarm, "alarmEnded": True}))
             for outlet in outlets.values() if fault == "priority" else ():
                 outlet.priority = starts
@@ -103,7 +120,11 @@ class Station21:
 
 def shown(stream: Stream) -> dict[str, Any]:
     """A stream as it is told."""
-    return {"id": stream.id, "variableMonitoringId": stream.monitor, "params": {"interval": int(stream.interval_s)}}
+    return {
+        "id": stream.id,
+        "variableMonitoringId": stream.monitor,
+        "params": {"interval": int(stream.interval_s)},
+    }
 
 
 def answer(owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:

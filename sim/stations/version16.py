@@ -23,7 +23,11 @@ class Version16:
 
     def boot(self, identity: str, reason: str, firmware: str) -> Message:
         """BootNotification; 1.6 gives no reason."""
-        told = {"chargePointVendor": "v2g-edge sim", "chargePointModel": "SimBidi 16", "chargePointSerialNumber": identity[:25]}
+        told = {
+            "chargePointVendor": "v2g-edge sim",
+            "chargePointModel": "SimBidi 16",
+            "chargePointSerialNumber": identity[:25],
+        }
         return "BootNotification", {**told, "firmwareVersion": firmware}
 
     def heartbeat(self) -> Message:

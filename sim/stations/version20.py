@@ -73,4 +73,6 @@ class Version20:
 
 
 def _event(outlet: Outlet, shown: Shown, kind: str, reason: str) -> Message:
-    return messages20.transaction_event(outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc)
+    return messages20.transaction_event(
+        outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc
+    )

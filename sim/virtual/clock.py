@@ -1,4 +1,6 @@
-"""The simulator's clock: loop time, scaled, counted from the scenario's start. Virtual and real runs use the same one."""
+"""The simulator's clock: loop time, scaled, counted from the scenario's start. Virtual and real runs use
+the same one.
+"""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,7 +9,8 @@ from datetime import UTC, datetime
 class LoopClock:
     """Runs ``scale`` times as fast as the running loop; at loop time ``origin_s`` it shows ``start_wall_s``.
 
-    Processes of one machine that are given the same origin agree on the time: their loops count the same monotonic clock.
+    Processes of one machine that are given the same origin agree on the time: their loops count the same
+    monotonic clock.
     """
 
     def __init__(self, start_wall_s: float, scale: float = 1.0, origin_s: float | None = None) -> None:
@@ -36,8 +39,9 @@ class LoopClock:
 class FaultyClock:
     """The controller's own clock on top of the played time: wall time may be wrong, or known to be a guess.
 
-    ``step_s`` is added to wall time; ``drift_ppm`` adds to it as time goes on. ``synced`` is what the time service says.
-    Monotonic seconds are never wrong, but begin anew with ``boot`` and stand while the machine is suspended (``skip_s``).
+    ``step_s`` is added to wall time; ``drift_ppm`` adds to it as time goes on. ``synced`` is what the time
+    service says. Monotonic seconds are never wrong, but begin anew with ``boot`` and stand while the machine
+    is suspended (``skip_s``).
     """
 
     def __init__(self, true: LoopClock) -> None:
@@ -65,7 +69,9 @@ class FaultyClock:
         await self._true.sleep_s(duration_s)
 
     def drift(self, ppm: float) -> None:
-        """Let wall time run fast by so much from now on (below 0: slow); 0 puts it right at once, as a time service does."""
+        """Let wall time run fast by so much from now on (below 0: slow); 0 puts it right at once, as a
+        time service does.
+        """
         self._drift_ppm, self._drift_from_s = ppm, self._true.now_s()
 
     def boot(self) -> None:

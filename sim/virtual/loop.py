@@ -1,10 +1,12 @@
 """An event loop whose clock jumps to the next timer instead of waiting, with a network that lives in memory.
 
-The same daemon code and protocol bytes run in it as in real time, only as fast as the machine computes. No sockets, no
-threads, no wall clock: two runs of the same program take the same steps in the same order. ``run_in_executor`` runs inline.
+The same daemon code and protocol bytes run in it as in real time, only as fast as the machine computes. No
+sockets, no threads, no wall clock: two runs of the same program take the same steps in the same order.
+``run_in_executor`` runs inline.
 
-What runs in it belongs to an owner (``OWNER``, inherited by tasks, timers and connections). All of an owner can be stopped while
-the others go on (``hold``), and ended without a last word (``kill``): a process that the machine stops, and one that dies.
+What runs in it belongs to an owner (``OWNER``, inherited by tasks, timers and connections). All of an owner
+can be stopped while the others go on (``hold``), and ended without a last word (``kill``): a process that the
+machine stops, and one that dies.
 """
 
 import asyncio
@@ -134,13 +136,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._ready = deque([*self._ready.aside, *self._ready])
 
     def kill(self, owner: str) -> list[asyncio.Task[Any]]:
-        """End ``owner``: its peers see resets, its ports are free, its tasks are cancelled. Returns them, to be waited for."""
+        """End ``owner``: its peers see resets, its ports are free, its tasks are cancelled. Returns them,
+        to be waited for.
+        """
         self.release(owner)
         for pipe in self._pipes.pop(owner, set()):
             pipe.cut()
         for key in [key for key, server in self.servers.items() if server.context.get(OWNER, "") == owner]:
             self.servers.pop(key).close()
-        tasks = sorted((task for task in self._owned.pop(owner, set()) if not task.done()), key=lambda task: task.get_name())
+        tasks = sorted(
+            (task for task in self._owned.pop(owner, set()) if not task.done()),
+            key=lambda task: task.get_name(),
+        )
         for task in tasks:
             task.cancel()
         return tasks
@@ -165,7 +172,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Nobody waits in a system call, so nobody has to be woken."""
 
-    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+    async def create_server(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> Any:
         """Listen at (host, port); port 0 or None takes a free one. OSError when the address is taken."""
         _refuse_tls(options)
         return self._listen((_host(host), port or self._port()), protocol_factory)
@@ -183,12 +192,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         _refuse_tls(options)
         return self._listen(os.fspath(path), protocol_factory)
 
-    async def create_unix_connection(self, protocol_factory: Any, path: Any = None, **options: Any) -> tuple[Pipe, Any]:
+    async def create_unix_connection(
+        self, protocol_factory: Any, path: Any = None, **options: Any
+    ) -> tuple[Pipe, Any]:
         """Connect to a path of this loop; ConnectionRefusedError when nobody listens."""
         _refuse_tls(options)
         return await self._connect(protocol_factory, self.servers.get(os.fspath(path)), os.fspath(path))
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> "asyncio.Future[T]":
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> "asyncio.Future[T]":
         """Run ``func`` here and now: other threads would bring the order of chance."""
         future: asyncio.Future[T] = self.create_future()
         try:
@@ -212,7 +225,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         here, there = pair(self, protocol, theirs.run(server.factory), *names, (mine, theirs))
         for pipe, owner in ((here, OWNER.get()), (there, theirs.get(OWNER, ""))):
             if owner:
-                self._pipes[owner] = {known for known in self._pipes.get(owner, ()) if not known.is_closing()} | {pipe}
+                self._pipes[owner] = {
+                    known for known in self._pipes.get(owner, ()) if not known.is_closing()
+                } | {pipe}
         theirs.run(there.open)
         here.open()
         await asyncio.sleep(0)

@@ -1,9 +1,11 @@
-"""In-memory byte streams for the virtual loop: pairs of asyncio transports that behave as a quiet TCP connection does.
+"""In-memory byte streams for the virtual loop: pairs of asyncio transports that behave as a quiet TCP
+connection does.
 
-Byte-faithful and deterministic: what is written arrives in order, in the same virtual instant, joined the way a kernel
-joins small writes, so that nobody may rely on message borders. Half-close, close, reset and back-pressure are there
-because ``websockets`` and ``pymodbus`` use them; TLS, urgent data and addresses of real networks are not. A network that is
-late or takes everything and delivers nothing (``Pipe.disturb``) is played, too.
+Byte-faithful and deterministic: what is written arrives in order, in the same virtual instant, joined the way
+a kernel joins small writes, so that nobody may rely on message borders. Half-close, close, reset and
+back-pressure are there because ``websockets`` and ``pymodbus`` use them; TLS, urgent data and addresses of
+real networks are not. A network that is late or takes everything and delivers nothing (``Pipe.disturb``) is
+played, too.
 """
 
 import asyncio
@@ -32,10 +34,17 @@ class Socket:
 
 
 class Pipe(asyncio.Transport):
-    """One end of a stream. Made in pairs by ``pair``. ``context``: that of its owner, whose callbacks run in it."""
+    """One end of a stream. Made in pairs by ``pair``. ``context``: that of its owner, whose callbacks run
+    in it.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, protocol: Any, name: Any, peer_name: Any, context: contextvars.Context
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: Any,
+        name: Any,
+        peer_name: Any,
+        context: contextvars.Context,
     ) -> None:
         super().__init__({"sockname": name, "peername": peer_name, "socket": Socket(name)})
         self._loop = loop
@@ -62,7 +71,8 @@ class Pipe(asyncio.Transport):
         self._protocol.connection_made(self)
 
     def disturb(self, *, delay_s: float = 0.0, dead: bool = False) -> None:
-        """Make the network between both ends late, or half-open (``dead``: nothing arrives and nobody is told); again to mend it.
+        """Make the network between both ends late, or half-open (``dead``: nothing arrives and nobody is
+        told); again to mend it.
 
         What was sent before a delay ends still arrives in order.
         """
@@ -106,7 +116,9 @@ class Pipe(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Water marks in bytes for ``pause_writing`` and ``resume_writing``; as in asyncio."""
-        self._high = HIGH_WATER if high is None and low is None else high if high is not None else 4 * (low or 0)
+        self._high = (
+            HIGH_WATER if high is None and low is None else high if high is not None else 4 * (low or 0)
+        )
         self._low = low if low is not None else self._high // 4
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
@@ -226,7 +238,9 @@ class Pipe(asyncio.Transport):
         try:
             self._protocol.data_received(data)
         except Exception as fault:  # noqa: BLE001 - as asyncio's own transports: the handler hears of it, the connection ends
-            self._loop.call_exception_handler({"message": "data_received failed", "exception": fault, "transport": self})
+            self._loop.call_exception_handler(
+                {"message": "data_received failed", "exception": fault, "transport": self}
+            )
             self.abort()
 
     def _drained(self) -> None:
@@ -243,7 +257,9 @@ def pair(
     server_name: Any,
     contexts: tuple[contextvars.Context, contextvars.Context] | None = None,
 ) -> tuple[Pipe, Pipe]:
-    """Two connected ends, (client's, server's); neither protocol has been told yet. ``contexts`` default to the caller's."""
+    """Two connected ends, (client's, server's); neither protocol has been told yet. ``contexts`` default
+    to the caller's.
+    """
     here_context, there_context = contexts or (contextvars.copy_context(), contextvars.copy_context())
     here = Pipe(loop, client, client_name, server_name, here_context)
     there = Pipe(loop, server, server_name, client_name, there_context)

@@ -1,4 +1,6 @@
-"""The depot as a whole: chargers on a feeder tree, a building, and the grid it hangs on. Stepped by wall time."""
+"""The depot as a whole: chargers on a feeder tree, a building, and the grid it hangs on. Stepped by wall
+time.
+"""
 
 import math
 from collections.abc import Callable
@@ -14,7 +16,9 @@ MAX_STEP_S = 1.0
 
 
 class Disturbance(Struct, frozen=True):
-    """Something the grid does from ``start_wall_s`` for ``duration_s``. None: that quantity stays as it is."""
+    """Something the grid does from ``start_wall_s`` for ``duration_s``. None: that quantity stays as it
+    is.
+    """
 
     start_wall_s: float
     duration_s: float
@@ -24,7 +28,9 @@ class Disturbance(Struct, frozen=True):
 
 
 class Load(Struct, frozen=True):
-    """The building on one feeder, import +: a base, an evening bulge (peak at ``peak_hour_utc``), and a restless rest."""
+    """The building on one feeder, import +: a base, an evening bulge (peak at ``peak_hour_utc``), and a
+    restless rest.
+    """
 
     feeder: str
     base_w: float
@@ -57,7 +63,9 @@ class Grid:
 
     def frequency_hz(self, wall_s: float) -> float:
         """Within 20 mHz of nominal unless disturbed (ordinary European operation)."""
-        wander = 0.012 * math.sin(wall_s / 47.0) + 0.006 * math.sin(wall_s / 5.3) + 0.002 * math.sin(wall_s * 1.7)
+        wander = (
+            0.012 * math.sin(wall_s / 47.0) + 0.006 * math.sin(wall_s / 5.3) + 0.002 * math.sin(wall_s * 1.7)
+        )
         forced = [d.frequency_hz for d in self._active(wall_s) if d.frequency_hz is not None]
         return (forced[-1] if forced else self.nominal_hz) + wander
 
@@ -69,12 +77,15 @@ class Grid:
 
 
 class Depot:
-    """Feeder powers are the sum of all behind them: own load, chargers, and child feeders. ``watchers`` see every step.
+    """Feeder powers are the sum of all behind them: own load, chargers, and child feeders. ``watchers`` see
+    every step.
 
     ``extra_w`` is what comes on top of the loads, by feeder.
     """
 
-    def __init__(self, site: Site, grid: Grid, loads: tuple[Load, ...], chargers: dict[str, Charger], wall_s: float) -> None:
+    def __init__(
+        self, site: Site, grid: Grid, loads: tuple[Load, ...], chargers: dict[str, Charger], wall_s: float
+    ) -> None:
         self.grid = grid
         self.chargers = chargers
         self.wall_s = wall_s

@@ -1,7 +1,8 @@
-"""Vehicles and chargers as physics: energy, ramps, tapers, heat. No protocol, no decisions, no clock; only ``step``.
+"""Vehicles and chargers as physics: energy, ramps, tapers, heat. No protocol, no decisions, no clock; only
+``step``.
 
-Powers are W at the AC side of the charger, + into the vehicle. The electronics obey their setpoint and nothing else: no
-protection of their own steps in, so that what the daemon allows is what happens.
+Powers are W at the AC side of the charger, + into the vehicle. The electronics obey their setpoint and
+nothing else: no protection of their own steps in, so that what the daemon allows is what happens.
 """
 
 from dataclasses import dataclass, field
@@ -11,10 +12,14 @@ from typing import Final
 from v2g_edge.model.site import CurvePoint, Evse
 
 PACK_WH_PER_K_PER_WH: Final = 1.6 / 1_000
-"""Heat capacity of a pack per Wh of its capacity: about 6 kg/kWh at 950 J/(kg K) (bus packs) = 1.6 Wh/(K kWh)."""
+"""Heat capacity of a pack per Wh of its capacity: about 6 kg/kWh at 950 J/(kg K) (bus packs) = 1.6 Wh/(K
+kWh).
+"""
 
 PACK_W_PER_K_PER_WH: Final = 0.5 / 1_000
-"""Cooling to the surroundings per Wh of capacity: 125 W/K for 250 kWh, a liquid loop at idle flow; time constant 3.2 h."""
+"""Cooling to the surroundings per Wh of capacity: 125 W/K for 250 kWh, a liquid loop at idle flow; time
+constant 3.2 h.
+"""
 
 RAMP_UP_W_PER_S: Final = 25_000.0
 """Away from zero: a 100 kW DC unit needs 4 s. Towards zero the electronics are an order faster."""
@@ -27,7 +32,9 @@ DEAD_FLAT_PCT: Final = 2.0
 
 @dataclass
 class Battery:
-    """A vehicle's pack. ``curve`` is the battery-side charge power over SoC; ``efficiency`` one way, terminals to cells."""
+    """A vehicle's pack. ``curve`` is the battery-side charge power over SoC; ``efficiency`` one way,
+    terminals to cells.
+    """
 
     id: str
     capacity_wh: float
@@ -84,14 +91,18 @@ class Charger:
         return battery
 
     def reachable_w(self) -> float:
-        """What the setpoint comes to, given the vehicle and the electronics; below the least power nothing flows."""
+        """What the setpoint comes to, given the vehicle and the electronics; below the least power nothing
+        flows.
+        """
         if self.battery is None:
             return 0.0
         command_w = self.command_w + (droop_at(self.droop, self.hz) if self.droop else 0.0)
         if command_w >= 0:
             power_w = min(command_w, self.evse.max_charge_w, self.battery.charge_limit_w() / self.efficiency)
             return power_w if power_w >= self.evse.min_charge_w else 0.0
-        power_w = min(-command_w, self.evse.max_discharge_w, self.battery.discharge_limit_w() * self.efficiency)
+        power_w = min(
+            -command_w, self.evse.max_discharge_w, self.battery.discharge_limit_w() * self.efficiency
+        )
         return -power_w if power_w >= self.evse.min_discharge_w else 0.0
 
     def step(self, dt_s: float) -> None:
@@ -99,7 +110,9 @@ class Charger:
         if self.battery is None:
             return
         before_w = self.power_w
-        self.power_w = _ramped(before_w, self.reachable_w(), self.ramp_up_w_per_s * dt_s, RAMP_DOWN_W_PER_S * dt_s)
+        self.power_w = _ramped(
+            before_w, self.reachable_w(), self.ramp_up_w_per_s * dt_s, RAMP_DOWN_W_PER_S * dt_s
+        )
         mean_w = (before_w + self.power_w) / 2
         self.battery.move(mean_w * self.efficiency if mean_w > 0 else mean_w / self.efficiency, dt_s)
         if mean_w > 0:
@@ -130,12 +143,16 @@ def droop_at(points: tuple[tuple[float, float], ...], hz: float) -> float:
         return points[0][1]
     for (low_hz, low_w), (high_hz, high_w) in pairwise(points):
         if hz <= high_hz:
-            return low_w + (high_w - low_w) * (hz - low_hz) / (high_hz - low_hz) if high_hz > low_hz else high_w
+            return (
+                low_w + (high_w - low_w) * (hz - low_hz) / (high_hz - low_hz) if high_hz > low_hz else high_w
+            )
     return points[-1][1]
 
 
 def _ramped(now_w: float, target_w: float, up_w: float, down_w: float) -> float:
-    """From ``now_w`` towards ``target_w``: away from zero by at most ``up_w``, towards zero by at most ``down_w``."""
+    """From ``now_w`` towards ``target_w``: away from zero by at most ``up_w``, towards zero by at most
+    ``down_w``.
+    """
     if now_w == target_w:
         return target_w
     if now_w > 0 > target_w or now_w < 0 < target_w:

@@ -29,16 +29,26 @@ def permits(export_w: float = 50_000.0) -> tuple[Permit, ...]:
 
 
 def asked(
-    folder: Path, snapshot: Snapshot = SNAPSHOT, export_w: float = 50_000.0, ledger: EnvelopeMemory = UNTOUCHED, **params: Any
+    folder: Path,
+    snapshot: Snapshot = SNAPSHOT,
+    export_w: float = 50_000.0,
+    ledger: EnvelopeMemory = UNTOUCHED,
+    **params: Any,
 ) -> dict[str, Any]:
     """Bookings read anew each time, as after a restart."""
-    return CapacityBookings(DEPOT.frame.site, folder / "offers.json").serve(params, snapshot, permits(export_w), ledger)
+    return CapacityBookings(DEPOT.frame.site, folder / "offers.json").serve(
+        params, snapshot, permits(export_w), ledger
+    )
 
 
 def test_a_look_books_nothing(tmp_path: Path) -> None:
     """40 kWh above the missions: 40 kW for an hour, 80 kW for half of it."""
     answer = asked(tmp_path)
-    assert (answer["offer"]["power_w"], answer["booked"], answer["open"]) == (pytest.approx(40_000.0), False, [])
+    assert (answer["offer"]["power_w"], answer["booked"], answer["open"]) == (
+        pytest.approx(40_000.0),
+        False,
+        [],
+    )
     assert asked(tmp_path, duration_s=1_800.0)["offer"]["power_w"] == pytest.approx(80_000.0)
     assert asked(tmp_path, export_w=3_000.0)["offer"]["power_w"] == pytest.approx(6_000.0)
     assert list(tmp_path.iterdir()) == []
@@ -59,7 +69,9 @@ def test_a_booking_outlives_the_daemon_and_asking_again_books_nothing_more(tmp_p
     assert asked(tmp_path, **BOOKING) == first
     assert (tmp_path / "offers.json").read_bytes() == kept
     assert asked(tmp_path)["offer"]["power_w"] == pytest.approx(10_000.0)
-    assert asked(tmp_path, book="r2", service="market", wanted_w=30_000.0)["offer"]["power_w"] == pytest.approx(10_000.0)
+    assert asked(tmp_path, book="r2", service="market", wanted_w=30_000.0)["offer"][
+        "power_w"
+    ] == pytest.approx(10_000.0)
     assert not asked(tmp_path, book="r3", service="market", wanted_w=1_000.0, export_w=0.0)["booked"]
     assert [each["id"] for each in asked(tmp_path)["open"]] == ["r1", "r2"]
 
@@ -83,9 +95,13 @@ def test_an_outlet_that_the_site_no_longer_has_does_not_end_the_counter(tmp_path
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"offers":7}'])
-def test_a_ledger_that_cannot_be_read_sells_nothing_and_says_how_to_mend_it(tmp_path: Path, garbage: bytes) -> None:
+def test_a_ledger_that_cannot_be_read_sells_nothing_and_says_how_to_mend_it(
+    tmp_path: Path, garbage: bytes
+) -> None:
     (tmp_path / "offers.json").write_bytes(garbage)
-    with pytest.raises(ValueError, match=r"offers\.json cannot be read .* remove it when all that was sold is over"):
+    with pytest.raises(
+        ValueError, match=r"offers\.json cannot be read .* remove it when all that was sold is over"
+    ):
         asked(tmp_path, **BOOKING)
     assert (tmp_path / "offers.json").read_bytes() == garbage
 
@@ -115,13 +131,19 @@ def test_without_wall_time_nothing_is_sold(tmp_path: Path) -> None:
         {"kw": 3.0},
     ],
 )
-def test_a_request_that_cannot_be_meant_is_refused_with_what_is_allowed(tmp_path: Path, params: dict[str, Any]) -> None:
+def test_a_request_that_cannot_be_meant_is_refused_with_what_is_allowed(
+    tmp_path: Path, params: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"capacity takes|a booking needs"):
         asked(tmp_path, **params)
     assert list(tmp_path.iterdir()) == []
 
 
-@given(asks=st.lists(st.tuples(st.integers(0, 4), st.floats(1.0, 60_000.0), st.sampled_from((900.0, 3_600.0))), max_size=10))
+@given(
+    asks=st.lists(
+        st.tuples(st.integers(0, 4), st.floats(1.0, 60_000.0), st.sampled_from((900.0, 3_600.0))), max_size=10
+    )
+)
 @settings(max_examples=30, deadline=None)
 def test_no_run_of_pings_and_restarts_sells_more_than_there_is(
     tmp_path_factory: pytest.TempPathFactory, asks: list[tuple[int, float, float]]
@@ -133,5 +155,7 @@ def test_no_run_of_pings_and_restarts_sells_more_than_there_is(
         answer = asked(folder, book=f"r{number}", service="market", wanted_w=wanted_w, duration_s=duration_s)
     sold = answer["open"]
     assert len({each["id"] for each in sold}) == len(sold)
-    assert sum(each["power_w"] * (each["until_wall_s"] - WALL_S) / 3_600.0 for each in sold) <= 40_000.0 + 1e-3
+    assert (
+        sum(each["power_w"] * (each["until_wall_s"] - WALL_S) / 3_600.0 for each in sold) <= 40_000.0 + 1e-3
+    )
     assert sum(each["power_w"] for each in sold) <= 100_000.0 + 1e-6

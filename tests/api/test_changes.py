@@ -63,4 +63,6 @@ def test_a_vehicle_may_come_and_go_and_not_where_a_charger_was_told_of_it() -> N
     assert fixed == []
     plain = changed("devices.2.vehicle", "bus-1")
     plain["vehicles"][0]["may_discharge"] = False
-    assert [change.live for change in changes_of(settings("devices.2.vehicle", "bus-1"), settle(plain, [], "x"))] == [False]
+    assert [
+        change.live for change in changes_of(settings("devices.2.vehicle", "bus-1"), settle(plain, [], "x"))
+    ] == [False]

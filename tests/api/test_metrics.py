@@ -58,9 +58,15 @@ def test_openmetrics_is_read_by_the_reference_parser() -> None:
 
 def test_the_text_format_says_the_same() -> None:
     def samples(families: Iterable[Metric]) -> dict[object, float]:
-        return {(each.name, tuple(sorted(each.labels.items()))): each.value for family in families for each in family.samples}
+        return {
+            (each.name, tuple(sorted(each.labels.items()))): each.value
+            for family in families
+            for each in family.samples
+        }
 
-    assert samples(text_string_to_metric_families(text_of())) == samples(openmetrics_families(text_of(OPENMETRICS)))
+    assert samples(text_string_to_metric_families(text_of())) == samples(
+        openmetrics_families(text_of(OPENMETRICS))
+    )
 
 
 def test_names_follow_the_rules_of_monitoring() -> None:
@@ -78,7 +84,11 @@ def test_a_name_of_any_text_stays_one_label() -> None:
     """Subjects come from devices."""
     service, _state, health = api()
     health.record_events([Event('a"b\\c\nd', "info", "x", "", 0.0)])
-    (family,) = [f for f in openmetrics_families(service.metrics(OPENMETRICS).body.decode()) if f.name == "v2g_edge_events"]
+    (family,) = [
+        f
+        for f in openmetrics_families(service.metrics(OPENMETRICS).body.decode())
+        if f.name == "v2g_edge_events"
+    ]
     assert 'a"b\\c\nd' in {sample.labels["kind"] for sample in family.samples}
 
 

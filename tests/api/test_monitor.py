@@ -7,7 +7,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.config.small import TEXT
-from v2g_edge.api.monitor import BOX_HOT_C, CERTIFICATE_ENDS_S, DISK_LOW_BYTES, MEMORY_HIGH_BYTES, Monitor, troubles
+from v2g_edge.api.monitor import (
+    BOX_HOT_C,
+    CERTIFICATE_ENDS_S,
+    DISK_LOW_BYTES,
+    MEMORY_HIGH_BYTES,
+    Monitor,
+    troubles,
+)
 from v2g_edge.api.state import DepotState
 from v2g_edge.config.load import loads
 from v2g_edge.host.clock import LoopClock

@@ -36,7 +36,9 @@ class Stand:
 
 def with_limit(import_limit_w: float) -> Settings:
     old = loads(TEXT)
-    feeders = tuple(replace(f, import_limit_w=import_limit_w) if f.id == "main" else f for f in old.site.feeders)
+    feeders = tuple(
+        replace(f, import_limit_w=import_limit_w) if f.id == "main" else f for f in old.site.feeders
+    )
     return replace(old, site=replace(old.site, feeders=feeders))
 
 

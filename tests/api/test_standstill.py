@@ -39,7 +39,11 @@ TOLD = CommandState(0.0, "accepted", 101.0, 130.0)
         (replace(BASE, power_w=Reading(40.0, 108.0), command=TOLD), "proven", "40 W"),
         (replace(BASE, power_w=Reading(0.0, 99.0), command=TOLD), "waiting", "not been measured since"),
         (replace(BASE, power_w=Reading(6_000.0, 108.0), command=TOLD), "disobedient", "6000 W"),
-        (replace(BASE, power_w=Reading(-6_000.0, 108.0), command=replace(TOLD, ack="pending")), "waiting", "awaited"),
+        (
+            replace(BASE, power_w=Reading(-6_000.0, 108.0), command=replace(TOLD, ack="pending")),
+            "waiting",
+            "awaited",
+        ),
         (replace(BASE, link=replace(BASE.link, connected=False), command=TOLD), "silent", "20 s more"),
         (replace(BASE, vehicle=None, status="available", power_w=NO_SAMPLE), "proven", "no vehicle"),
     ],

@@ -1,4 +1,6 @@
-"""Orders for tonight: tried, given, in force at the next tick, on the disk, ended at their time, taken back by one command."""
+"""Orders for tonight: tried, given, in force at the next tick, on the disk, ended at their time, taken
+back by one command.
+"""
 
 import asyncio
 from pathlib import Path
@@ -28,7 +30,10 @@ NO_ORDERS = Operator()
 
 def picture(operator: Operator = NO_ORDERS, **vehicle: Any) -> Snapshot:
     """Two buses; the first at 50 %, leaving in ten hours."""
-    facts = {"departure_wall_s": Reading(WALL_S + 10 * HOUR_S, NOW_S), "soc_pct": Reading(50.0, NOW_S)} | vehicle
+    facts = {
+        "departure_wall_s": Reading(WALL_S + 10 * HOUR_S, NOW_S),
+        "soc_pct": Reading(50.0, NOW_S),
+    } | vehicle
     bus = plugged("bus-1", NOW_S, WALL_S, **facts)
     snapshot = healthy(SITE)
     return replace(snapshot, evses=(bus, snapshot.evses[1]), operator=operator)
@@ -68,11 +73,20 @@ def an_order(kind: str, subject: str, **more: Any) -> Operator:
 
 def test_a_departure_order_counts_before_the_charger_and_the_site_file() -> None:
     """For rules, certificate and plan alike: they all see the same picture."""
-    seen = with_missions(picture(an_order("depart", "bus-1", at_wall_s=WALL_S + HOUR_S, soc_pct=90.0))).evses[0].vehicle
+    seen = (
+        with_missions(picture(an_order("depart", "bus-1", at_wall_s=WALL_S + HOUR_S, soc_pct=90.0)))
+        .evses[0]
+        .vehicle
+    )
     assert seen is not None
     assert (seen.departure_wall_s, seen.target_soc_pct) == (Reading(WALL_S + HOUR_S, 0.0), Reading(90.0, 0.0))
-    outcome = decided(with_missions(picture(an_order("depart", "bus-1", at_wall_s=WALL_S + HOUR_S, soc_pct=90.0))))
-    assert next(wish for wish in outcome.wishes if wish.evse == "b1").reason in {"departure", "departure_short"}
+    outcome = decided(
+        with_missions(picture(an_order("depart", "bus-1", at_wall_s=WALL_S + HOUR_S, soc_pct=90.0)))
+    )
+    assert next(wish for wish in outcome.wishes if wish.evse == "b1").reason in {
+        "departure",
+        "departure_short",
+    }
 
 
 def test_without_an_order_the_picture_stays_the_same_object() -> None:
@@ -83,7 +97,9 @@ def test_without_an_order_the_picture_stays_the_same_object() -> None:
 
 def test_a_vehicle_that_stays_has_a_departure_far_away() -> None:
     """Known, so that it may give; far, so that it need not charge."""
-    outcome = decided(with_missions(picture(an_order("skip", "bus-1"), departure_wall_s=Reading(WALL_S + 600.0, NOW_S))))
+    outcome = decided(
+        with_missions(picture(an_order("skip", "bus-1"), departure_wall_s=Reading(WALL_S + 600.0, NOW_S)))
+    )
     assert next(wish for wish in outcome.wishes if wish.evse == "b1").urgency < 1.0
 
 
@@ -103,7 +119,9 @@ def test_a_limit_order_narrows_the_feeder_and_never_widens_it() -> None:
     low = decided(picture(an_order("limit", "hall", limit_w=20_000.0)))
     assert sum(max(permit.power_w, 0.0) for permit in low.permits) <= 20_000.0
     wide = decided(picture(an_order("limit", "hall", limit_w=1e9)))
-    assert [permit.power_w for permit in wide.permits] == [permit.power_w for permit in decided(picture()).permits]
+    assert [permit.power_w for permit in wide.permits] == [
+        permit.power_w for permit in decided(picture()).permits
+    ]
 
 
 def test_a_vehicle_told_to_give_nothing_is_permitted_nothing() -> None:
@@ -146,10 +164,14 @@ def test_an_order_ends_at_its_time(desk: Desk) -> None:
 
 def test_an_order_that_breaks_a_promise_says_which(desk: Desk) -> None:
     """By the proof that every export needs: 50 % more in ten minutes is beyond any charger here."""
-    broken = desk.order(kind="depart", subject="bus-1", at="1970-01-12T13:56:40+00:00", soc_pct=100.0, trial=True)
+    broken = desk.order(
+        kind="depart", subject="bus-1", at="1970-01-12T13:56:40+00:00", soc_pct=100.0, trial=True
+    )
     assert broken["breaks"]
     assert broken["breaks"][0].startswith("bus-1 would")
-    fine = desk.order(kind="depart", subject="bus-1", at="1970-01-13T12:00:00+00:00", soc_pct=60.0, trial=True)
+    fine = desk.order(
+        kind="depart", subject="bus-1", at="1970-01-13T12:00:00+00:00", soc_pct=60.0, trial=True
+    )
     assert fine["breaks"] == []
 
 
@@ -177,7 +199,10 @@ def test_a_full_disk_keeps_no_order_from_acting(tmp_path: Path) -> None:
         ({"kind": "depart", "subject": "bus-1", "at": "noon"}, "is no time"),
         ({"kind": "depart", "subject": "bus-1"}, "is no time"),
         ({"kind": "depart", "subject": "bus-1", "at": "06:00", "soc_pct": 120}, "soc_pct is 0 to 100"),
-        ({"kind": "depart", "subject": "bus-1", "at": "06:00", "until": "05:59"}, "ends before its departure"),
+        (
+            {"kind": "depart", "subject": "bus-1", "at": "06:00", "until": "05:59"},
+            "ends before its departure",
+        ),
         ({"kind": "boost", "subject": "bus-1", "until": "2030-01-01T00:00"}, "within the next 14 days"),
         ({"kind": "mute", "subject": "disobedient:b1"}, "does not act"),
     ],

@@ -1,1 +1,3 @@
-"""Speed and memory, measured beside a baseline in the same run. Never part of the tests: machines are shared and noisy."""
+"""Speed and memory, measured beside a baseline in the same run. Never part of the tests: machines are
+shared and noisy.
+"""

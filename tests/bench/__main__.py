@@ -1,7 +1,8 @@
 """`make bench`: run every table, print it, and keep it in docs/benchmarks.md with the size of the machine.
 
-A table is a module of this package with ``rows()``; each row is (name, value, unit, baseline name, baseline value, ratio, goal).
-`python -m tests.bench tick ocpp` runs only the named ones and prints them without keeping them.
+A table is a module of this package with ``rows()``; each row is (name, value, unit, baseline name, baseline
+value, ratio, goal). `python -m tests.bench tick ocpp` runs only the named ones and prints them without
+keeping them.
 """
 
 import importlib
@@ -29,17 +30,27 @@ def _table(name: str) -> str:
 
 def _machine() -> str:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {platform.machine()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {platform.machine()}, Python"
+        f" {platform.python_version()}"
+    )
 
 
 def main() -> int:
     """Run the named tables, or all of them and keep the page."""
-    found = sorted(module.name for module in pkgutil.iter_modules(tests.bench.__path__) if not module.name.startswith("_"))
+    found = sorted(
+        module.name
+        for module in pkgutil.iter_modules(tests.bench.__path__)
+        if not module.name.startswith("_")
+    )
     unknown = sorted(set(sys.argv[1:]) - set(found))
     if unknown:
         sys.stderr.write(f"no table {', '.join(unknown)}; there are {', '.join(found)}\n")
         return 2
-    page = f"# Benchmarks\n\nWritten by `make bench` on {_machine()}, shared with other work: trust the ratios.\n"
+    page = (
+        f"# Benchmarks\n\nWritten by `make bench` on {_machine()}, shared with other work: trust the"
+        " ratios.\n"
+    )
     for name in sys.argv[1:] or found:
         page += f"\n## {name}\n\n{_table(name)}"
         sys.stdout.write(page.rsplit("\n## ", 1)[-1] + "\n")

@@ -1,9 +1,10 @@
 """The departure certificate against a linear program (HiGHS) of the same problem, in the same run.
 
-A depot of 40 feeders: 33 halls under 6 transformers under the root. Every vehicle stays until some quarter hour of the last two
-thirds of the horizon. "still": limits as commissioned. "moving": the building's known load changes at every slot, so that no two
-slots can be merged, which is the worst case for the flow. "yes": room for all; "edge": the room of the root cut, by bisection, to
-within 1 ‰ of where the answer turns; "no": just beyond. For a thousand vehicles HiGHS is timed on "yes" only, its easiest.
+A depot of 40 feeders: 33 halls under 6 transformers under the root. Every vehicle stays until some quarter
+hour of the last two thirds of the horizon. "still": limits as commissioned. "moving": the building's known
+load changes at every slot, so that no two slots can be merged, which is the worst case for the flow. "yes":
+room for all; "edge": the room of the root cut, by bisection, to within 1 ‰ of where the answer turns; "no":
+just beyond. For a thousand vehicles HiGHS is timed on "yes" only, its easiest.
 """
 
 import gc
@@ -36,10 +37,14 @@ SIZES = ((200, 96, "≤ 5 ms"), (1_000, 288, "≤ 60 ms"))
 
 
 def problem_of(vehicles: int, slots: int, *, moving: bool, seed: int = 11) -> Problem:
-    """Vehicles on chargers of 22-150 kW that need 50-300 kWh, 80 % of what is possible at most; room for 1.6 × the mean load."""
+    """Vehicles on chargers of 22-150 kW that need 50-300 kWh, 80 % of what is possible at most; room for
+    1.6 × the mean load.
+    """
     rng = np.random.default_rng(seed)
     nodes = HALLS + TRANSFORMERS + 1
-    parent = np.array([*(HALLS + hall % TRANSFORMERS for hall in range(HALLS)), *[nodes - 1] * TRANSFORMERS, -1])
+    parent = np.array(
+        [*(HALLS + hall % TRANSFORMERS for hall in range(HALLS)), *[nodes - 1] * TRANSFORMERS, -1]
+    )
     feeder = rng.integers(0, HALLS, vehicles)
     end = rng.integers(slots // 3, slots + 1, vehicles)
     rate_w = rng.choice([22_000.0, 50_000.0, 150_000.0], vehicles)
@@ -109,7 +114,9 @@ def lp_ms(p: Problem) -> tuple[float, bool]:
 
 
 def depot(vehicles: int, slots: int) -> tuple[Depot, Snapshot, Proposal]:
-    """The same as a site: a tenth of the vehicles wants to export; known loads that change every slot at the root."""
+    """The same as a site: a tenth of the vehicles wants to export; known loads that change every slot at
+    the root.
+    """
     p = problem_of(vehicles, slots, moving=False)
     base = small_site(1)
     names = [*(f"h{n:02d}" for n in range(HALLS)), *(f"t{n}" for n in range(TRANSFORMERS)), "root"]
@@ -142,7 +149,10 @@ def depot(vehicles: int, slots: int) -> tuple[Depot, Snapshot, Proposal]:
             max_charge_w=Reading(200_000.0, 100.0),
         )
         states.append(replace(state, vehicle=vehicle))
-    loads = tuple(Load("root", WALL_S + t * SLOT_S, WALL_S + (t + 1) * SLOT_S, -1_000.0 * (t % 7 + 1)) for t in range(144))
+    loads = tuple(
+        Load("root", WALL_S + t * SLOT_S, WALL_S + (t + 1) * SLOT_S, -1_000.0 * (t % 7 + 1))
+        for t in range(144)
+    )
     exports_w = tuple(10_000.0 * (n % 10 == 0) for n in range(vehicles))
     proposal = Proposal(exports_w, 30.0, (0.0,) * vehicles, (ANY_W,) * vehicles, loads)
     return depot_of(frame_of(site)), replace(snapshot, evses=tuple(states)), proposal
@@ -161,9 +171,19 @@ def rows() -> list[Row]:
                 if answer == "yes" or vehicles < 500:  # HiGHS takes a minute for the hard ones of a thousand
                     base_ms, feasible = lp_ms(p)
                     if feasible != (not solve(p).short_wh.any()):
-                        raise AssertionError(f"flow and linear program disagree: {vehicles} × {slots} {name} {answer}")
+                        raise AssertionError(
+                            f"flow and linear program disagree: {vehicles} × {slots} {name} {answer}"
+                        )
                 table.append(
-                    (f"flow {vehicles} × {slots} {name}, {answer}", flow_ms, "ms", "HiGHS", base_ms, base_ms / flow_ms, goal)
+                    (
+                        f"flow {vehicles} × {slots} {name}, {answer}",
+                        flow_ms,
+                        "ms",
+                        "HiGHS",
+                        base_ms,
+                        base_ms / flow_ms,
+                        goal,
+                    )
                 )
         place, snapshot, proposal = depot(vehicles, slots)
         first, memory = certify(place, snapshot, proposal, CertificateMemory())
@@ -172,9 +192,19 @@ def rows() -> list[Row]:
         next_ms = best_ms(partial(certify, place, later, proposal, memory))
         kept = certify(place, later, proposal, memory)
         if not (first.feasible and kept[0].feasible and kept[1] is memory):
-            raise AssertionError("the depot of this table should be feasible, and the next tick should reuse it")
+            raise AssertionError(
+                "the depot of this table should be feasible, and the next tick should reuse it"
+            )
         table.append(
-            (f"whole certificate, {vehicles} vehicles", fresh_ms, "ms", "next tick, reused", next_ms, fresh_ms / next_ms, goal)
+            (
+                f"whole certificate, {vehicles} vehicles",
+                fresh_ms,
+                "ms",
+                "next tick, reused",
+                next_ms,
+                fresh_ms / next_ms,
+                goal,
+            )
         )
         table.append(_learned(place, snapshot, later, proposal, goal))
     return table
@@ -184,7 +214,9 @@ def _learned(place: Depot, snapshot: Snapshot, later: Snapshot, proposal: Propos
     """A tenth of the vehicles was seen to draw less than its plate: asked both ways, and all are watched."""
     count = len(snapshot.evses)
     draws = tuple(
-        LearnedPower(state.vehicle.session, learned_w=60_000.0 if i % 10 == 0 else ANY_W) if state.vehicle else None
+        LearnedPower(state.vehicle.session, learned_w=60_000.0 if i % 10 == 0 else ANY_W)
+        if state.vehicle
+        else None
         for i, state in enumerate(snapshot.evses)
     )
     memory = DepartureMemory(draws=draws, looked_s=snapshot.wall_s)

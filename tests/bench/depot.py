@@ -1,9 +1,11 @@
-"""The whole daemon with 50 chargers over real sockets: relay opens → last zero-discharge command taken; resident memory.
+"""The whole daemon with 50 chargers over real sockets: relay opens → last zero-discharge command taken;
+resident memory.
 
-Once with OCPP alone, once half of them by register (SunSpec, each on a TCP port of its own, polled once a real second). Taken:
-the station has worked the message off, the register is written. The depot is played here, the daemon is a process of its own.
-Its clock runs ``SCALE`` times as fast, so that enter service takes seconds; latencies are in real time. The baseline broadcasts
-one message of the same size to 50 bare WebSocket clients.
+Once with OCPP alone, once half of them by register (SunSpec, each on a TCP port of its own, polled once a
+real second). Taken: the station has worked the message off, the register is written. The depot is played
+here, the daemon is a process of its own. Its clock runs ``SCALE`` times as fast, so that enter service takes
+seconds; latencies are in real time. The baseline broadcasts one message of the same size to 50 bare WebSocket
+clients.
 """
 
 import asyncio
@@ -36,10 +38,14 @@ WIRED = 25
 SCALE = 20.0
 EVENTS = 20
 EVENING_S = 3.0 * 3_600.0
-"""Played seconds after the night's start at which the bench begins: 19:30, everybody is in and energy is dear."""
+"""Played seconds after the night's start at which the bench begins: 19:30, everybody is in and energy is
+dear.
+"""
 
 RELAY_POLL_S = 0.01
-"""Real seconds between two polls of the relay: what is measured is the daemon, not the wait for a slow poll."""
+"""Real seconds between two polls of the relay: what is measured is the daemon, not the wait for a slow
+poll.
+"""
 
 BROADCASTER = """
 import asyncio, sys
@@ -56,7 +62,9 @@ async def main():
 asyncio.run(main())
 """
 
-EMPTY_LOOP = "import asyncio, sys\nasyncio.run(asyncio.sleep(0))\nprint('up', flush=True)\nsys.stdin.readline()"
+EMPTY_LOOP = (
+    "import asyncio, sys\nasyncio.run(asyncio.sleep(0))\nprint('up', flush=True)\nsys.stdin.readline()"
+)
 
 
 def _rss_mib(pid: int) -> float:
@@ -100,11 +108,15 @@ class _Ear:
 
 
 def _scenario(wired: int) -> Scenario:
-    """An evening in which everybody is in, full, and leaves in the morning; the last ``wired`` chargers speak SunSpec."""
+    """An evening in which everybody is in, full, and leaves in the morning; the last ``wired`` chargers
+    speak SunSpec.
+    """
     scenario = hurried(night(7, chargers=CHARGERS, quiet=True), SCALE)
     scenario = replace(scenario, relay_poll_s=RELAY_POLL_S * SCALE, tick_s=10.0, site=_willing(scenario.site))
     start_wall_s = scenario.start_wall_s + EVENING_S
-    visits = tuple(replace(v, arrives_wall_s=start_wall_s, soc_pct=95.0, target_soc_pct=30.0) for v in scenario.visits)
+    visits = tuple(
+        replace(v, arrives_wall_s=start_wall_s, soc_pct=95.0, target_soc_pct=30.0) for v in scenario.visits
+    )
     scenario = replace(scenario, visits=visits)
     return _by_register(scenario, CHARGERS - wired) if wired else scenario
 
@@ -112,22 +124,32 @@ def _scenario(wired: int) -> Scenario:
 def _by_register(scenario: Scenario, first: int) -> Scenario:
     """Chargers from ``first`` on without OCPP. Who stands there and when it leaves, the site file says."""
     site, visits = scenario.site, scenario.visits
-    quiet = tuple(replace(k, pack_min_c=-ANY_W, derate_from_c=ANY_W / 2, pack_max_c=ANY_W) for k in site.vehicle_types)
+    quiet = tuple(
+        replace(k, pack_min_c=-ANY_W, derate_from_c=ANY_W / 2, pack_max_c=ANY_W) for k in site.vehicle_types
+    )
     evses = tuple(
         replace(e, dead_man="sunspec_revert", discharge_by="register", fallback_w=0.0) if n >= first else e
         for n, e in enumerate(site.evses)
     )
     vehicles = tuple(
-        replace(v, departs=datetime.fromtimestamp(visit.departs_wall_s, ZONE).strftime("%H:%M"), target_soc_pct=30.0)
-        if n >= first
-        else v
+        (
+            replace(
+                v,
+                departs=datetime.fromtimestamp(visit.departs_wall_s, ZONE).strftime("%H:%M"),
+                target_soc_pct=30.0,
+            )
+            if n >= first
+            else v
+        )
         for n, (v, visit) in enumerate(zip(site.vehicles, visits, strict=True))
     )
     return replace(
         scenario,
         site=replace(site, evses=evses, vehicle_types=quiet, vehicles=vehicles),
         stations=scenario.stations[:first],
-        wired=tuple(Wired(visit.evse, "sunspec", visit.vehicle, watchdog_s=10.0 * SCALE) for visit in visits[first:]),
+        wired=tuple(
+            Wired(visit.evse, "sunspec", visit.vehicle, watchdog_s=10.0 * SCALE) for visit in visits[first:]
+        ),
     )
 
 
@@ -152,7 +174,8 @@ async def _measure(folder: Path, wired: int) -> tuple[float, float]:
     start = datetime.fromtimestamp(start_wall_s, UTC).isoformat()
     log = (folder / "daemon.log").open("wb")
     daemon = start_process(
-        [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(folder / "site.toml"), "--clock-start", start,
+        [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(folder / "site.toml"), "--clock-start",
+            start,
          "--clock-scale", str(SCALE), "--clock-origin", str(clock.origin_s)],
         stdout=log, stderr=log,
     )  # fmt: skip
@@ -172,7 +195,9 @@ async def _measure(folder: Path, wired: int) -> tuple[float, float]:
 
 def _willing(site: Any) -> Any:
     """Batteries without caps and feeders without limits that would end an export during the bench."""
-    kinds = tuple(replace(kind, depth_per_event_pct=90.0, depth_per_day_pct=100.0) for kind in site.vehicle_types)
+    kinds = tuple(
+        replace(kind, depth_per_event_pct=90.0, depth_per_day_pct=100.0) for kind in site.vehicle_types
+    )
     feeders = tuple(replace(feeder, import_limit_w=1e8, export_limit_w=1e8) for feeder in site.feeders)
     return replace(site, vehicle_types=kinds, feeders=feeders)
 
@@ -196,7 +221,9 @@ async def _one_event(world: World, closed: list[bool], ear: _Ear) -> float:
 
 
 async def _broadcast_ms() -> float:
-    server = start_process([sys.executable, "-c", BROADCASTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = start_process(
+        [sys.executable, "-c", BROADCASTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert server.stdout is not None
     assert server.stdin is not None
     url = f"ws://127.0.0.1:{int(server.stdout.readline())}"
@@ -215,7 +242,9 @@ async def _broadcast_ms() -> float:
 
 
 def _empty_mib() -> float:
-    process = start_process([sys.executable, "-c", EMPTY_LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = start_process(
+        [sys.executable, "-c", EMPTY_LOOP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdin is not None
     process.stdout.readline()
@@ -233,9 +262,20 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="v2g-edge-bench-") as folder:
         mixed_ms, _ = asyncio.run(_measure(Path(folder), WIRED))
     bare_ms, empty_mib = asyncio.run(_broadcast_ms()), _empty_mib()
-    what = f"relay opens → last of {CHARGERS} zero-discharge commands taken, worst of {EVENTS}, relay polled at 100 Hz"
+    what = (
+        f"relay opens → last of {CHARGERS} zero-discharge commands taken, worst of {EVENTS}, relay polled at"
+        " 100 Hz"
+    )
     return [
-        (what, worst_ms, "ms", f"bare broadcast to {CHARGERS}, worst of {EVENTS}", bare_ms, worst_ms / bare_ms, "p99 ≤ 50 ms"),
+        (
+            what,
+            worst_ms,
+            "ms",
+            f"bare broadcast to {CHARGERS}, worst of {EVENTS}",
+            bare_ms,
+            worst_ms / bare_ms,
+            "p99 ≤ 50 ms",
+        ),
         (
             f"the same, {CHARGERS - WIRED} by OCPP and {WIRED} by register (Modbus TCP)",
             mixed_ms,
@@ -245,5 +285,13 @@ def rows() -> list[Row]:
             mixed_ms / bare_ms,
             "p99 ≤ 150 ms with the poll",
         ),
-        (f"resident memory with {CHARGERS} chargers", rss_mib, "MiB", "empty loop", empty_mib, rss_mib / empty_mib, "≤ 110 MiB"),
+        (
+            f"resident memory with {CHARGERS} chargers",
+            rss_mib,
+            "MiB",
+            "empty loop",
+            empty_mib,
+            rss_mib / empty_mib,
+            "≤ 110 MiB",
+        ),
     ]

@@ -1,4 +1,6 @@
-"""Where the time of one message goes, from the frame's text to the answer's frame, without the socket: in one process, warm."""
+"""Where the time of one message goes, from the frame's text to the answer's frame, without the socket: in
+one process, warm.
+"""
 
 import asyncio
 import time
@@ -51,7 +53,11 @@ async def stages(version: Version, action: str, kind: str) -> dict[str, float]:
     """Microseconds by stage."""
     site = small_site(1)
     central = CentralSystem(
-        [], [StationSettings("cp0", (StationEvse("b1"),), strict=True)], site, Board(site, lambda: None), Clock()
+        [],
+        [StationSettings("cp0", (StationEvse("b1"),), strict=True)],
+        site,
+        Board(site, lambda: None),
+        Clock(),
     )
     link, sink = central.links["cp0"], Sink()
     link.station.link_up(version)
@@ -84,7 +90,20 @@ def rows() -> list[tuple[str, float, str, str, float, float, str]]:
     ):
         found = asyncio.run(stages(cast("Version", version), action, kind))
         whole = found["from frame to answer"]
-        result += [(f"{name}: {stage}", us, "µs", "the whole", whole, us / whole, "told") for stage, us in found.items()]
+        result += [
+            (f"{name}: {stage}", us, "µs", "the whole", whole, us / whole, "told")
+            for stage, us in found.items()
+        ]
         rest = 2.0 * whole - sum(found.values())
-        result.append((f"{name}: message machine, link and answer", rest, "µs", "the whole", whole, rest / whole, "told"))
+        result.append(
+            (
+                f"{name}: message machine, link and answer",
+                rest,
+                "µs",
+                "the whole",
+                whole,
+                rest / whole,
+                "told",
+            )
+        )
     return result

@@ -1,4 +1,5 @@
-"""Modbus: CPU of a poll against bare pymodbus, what one dead device costs the others, and how fast 50 chargers get their zero.
+"""Modbus: CPU of a poll against bare pymodbus, what one dead device costs the others, and how fast 50
+chargers get their zero.
 
 The devices live in a second process, so that only the reading side is counted.
 """
@@ -72,7 +73,8 @@ async def _ours(ports: list[int]) -> tuple[float, float]:
     board = Board(_meter_site(len(ports)), lambda: None)
     lines = tuple(ModbusLine(f"l{index}", host="127.0.0.1", port=port) for index, port in enumerate(ports))
     devices = tuple(
-        ModbusDevice(f"d{index}", f"l{index}", "meter", f"m{index:02d}", "sdm630", poll_s=POLL_S) for index in range(len(ports))
+        ModbusDevice(f"d{index}", f"l{index}", "meter", f"m{index:02d}", "sdm630", poll_s=POLL_S)
+        for index in range(len(ports))
     )
     field = ModbusField(lines, devices, _meter_site(len(ports)), board, RealClock())
     await field.start()
@@ -117,7 +119,9 @@ async def _bare(ports: list[int]) -> float:
 
 
 def _permit(evse: str, power_w: float) -> Permit:
-    return Permit(evse, power_w, -9_000.0, 9_000.0, 30.0, True, power_w, Bound(-9_000.0, 9_000.0, "wish", "bench"))
+    return Permit(
+        evse, power_w, -9_000.0, 9_000.0, 30.0, True, power_w, Bound(-9_000.0, 9_000.0, "wish", "bench")
+    )
 
 
 async def _zeros(ports: list[int]) -> float:
@@ -147,7 +151,10 @@ async def _zeros(ports: list[int]) -> float:
 def rows() -> list[Row]:
     """The table."""
     process = start(
-        [sys.executable, "-c", DEVICES_PROGRAM, str(DEVICES)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", DEVICES_PROGRAM, str(DEVICES)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdin is not None

@@ -1,7 +1,7 @@
 """The central system under load, beside the ``ocpp`` package's own server and a bare echo, in the same run.
 
-Each server runs in a process of its own; the clients write ready-made frames and count answers, so that the server is the
-bottleneck.
+Each server runs in a process of its own; the clients write ready-made frames and count answers, so that the
+server is the bottleneck.
 """
 
 import asyncio
@@ -24,8 +24,9 @@ from tests.processes import start
 CLIENTS: Final = 20
 SECONDS: Final = 4.0
 WINDOW_S: Final = 0.5
-"""The best of many short windows counts, of ours and of the baselines: what else runs on the machine takes caches and the core's
-other half away, and costs a large program more than a small one."""
+"""The best of many short windows counts, of ours and of the baselines: what else runs on the machine takes
+caches and the core's other half away, and costs a large program more than a small one.
+"""
 ROUNDS: Final = 2
 FRAMES: Final = 256
 
@@ -39,10 +40,27 @@ METER_16: Final = [
     {"value": "230.1", "measurand": "Voltage", "phase": "L1", "unit": "V", "context": "Sample.Periodic"},
     {"value": "230.3", "measurand": "Voltage", "phase": "L2", "unit": "V", "context": "Sample.Periodic"},
     {"value": "229.8", "measurand": "Voltage", "phase": "L3", "unit": "V", "context": "Sample.Periodic"},
-    {"value": "15.9", "measurand": "Current.Import", "phase": "L1", "unit": "A", "context": "Sample.Periodic"},
-    {"value": "16.0", "measurand": "Current.Import", "phase": "L2", "unit": "A", "context": "Sample.Periodic"},
+    {
+        "value": "15.9",
+        "measurand": "Current.Import",
+        "phase": "L1",
+        "unit": "A",
+        "context": "Sample.Periodic",
+    },
+    {
+        "value": "16.0",
+        "measurand": "Current.Import",
+        "phase": "L2",
+        "unit": "A",
+        "context": "Sample.Periodic",
+    },
     {"value": "11010.5", "measurand": "Power.Active.Import", "unit": "W", "context": "Sample.Periodic"},
-    {"value": "123456", "measurand": "Energy.Active.Import.Register", "unit": "Wh", "context": "Sample.Periodic"},
+    {
+        "value": "123456",
+        "measurand": "Energy.Active.Import.Register",
+        "unit": "Wh",
+        "context": "Sample.Periodic",
+    },
     {"value": "55", "measurand": "SoC", "unit": "Percent", "location": "EV", "context": "Sample.Periodic"},
 ]
 
@@ -53,16 +71,21 @@ def frames(kind: str) -> list[bytes]:
     for n in range(FRAMES):
         at = f"2026-03-01T11:{n // 60:02d}:{n % 60:02d}.000Z"
         if kind == "meter16":
-            payload: dict[str, Any] = {"connectorId": 1, "meterValue": [{"timestamp": at, "sampledValue": METER_16}]}
+            payload: dict[str, Any] = {
+                "connectorId": 1,
+                "meterValue": [{"timestamp": at, "sampledValue": METER_16}],
+            }
             made.append(json.dumps([2, f"m{n}", "MeterValues", payload]).encode())
             continue
         samples = [
-            {key: value for key, value in sample.items() if key in ("measurand", "phase", "context")} | {"value": 1.5 * i + n}
+            {key: value for key, value in sample.items() if key in ("measurand", "phase", "context")}
+            | {"value": 1.5 * i + n}
             for i, sample in enumerate(METER_16)
         ]
         payload = {
             "eventType": "Updated", "timestamp": at, "triggerReason": "MeterValuePeriodic", "seqNo": n,
-            "transactionInfo": {"transactionId": "t", "chargingState": "Charging"}, "evse": {"id": 1, "connectorId": 1},
+            "transactionInfo": {"transactionId": "t", "chargingState": "Charging"},
+            "evse": {"id": 1, "connectorId": 1},
             "meterValue": [{"timestamp": at, "sampledValue": samples}],
         }  # fmt: skip
         made.append(json.dumps([2, f"m{n}", "TransactionEvent", payload]).encode())
@@ -74,9 +97,9 @@ class Client(asyncio.Protocol):
 
     def __init__(self, path: str, subprotocol: str, messages: list[bytes]) -> None:
         self._request = (
-            f"GET /{path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
+            f"GET /{path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection:"
+            " Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key:"
+            f" {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
         ).encode()
         self._messages = [_masked(message) for message in messages]
         self._buffer = b""
@@ -131,7 +154,9 @@ class Client(asyncio.Protocol):
 
 def _masked(payload: bytes) -> bytes:
     """A text frame with a mask of zeros: the bytes stand as they are, and the server does the same work."""
-    size = bytes([128 | len(payload)]) if len(payload) < 126 else bytes([254]) + len(payload).to_bytes(2, "big")
+    size = (
+        bytes([128 | len(payload)]) if len(payload) < 126 else bytes([254]) + len(payload).to_bytes(2, "big")
+    )
     return b"\x81" + size + bytes(4) + payload
 
 
@@ -170,12 +195,16 @@ async def serve_ours(_version: str) -> None:
     from v2g_edge.model.settings import Listener, StationEvse, StationSettings  # noqa: PLC0415
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    vars(budget).update(OCTETS_PER_S=1 << 40)  # a station that talks as fast as it can is held back; here its speed is measured
+    vars(budget).update(
+        OCTETS_PER_S=1 << 40
+    )  # a station that talks as fast as it can is held back; here its speed is measured
     site = small_site(CROWD)
     stations = [StationSettings(f"cp{n}", (StationEvse(f"b{n + 1}"),), strict=True) for n in range(CROWD)]
     with tempfile.TemporaryDirectory() as folder:
         board = Board(site, lambda: None)
-        system = CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=Path(folder))
+        system = CentralSystem(
+            [Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=Path(folder)
+        )
         await system.start()
         print(system.bound_port(), flush=True)  # noqa: T201
         await asyncio.Event().wait()
@@ -186,6 +215,7 @@ async def serve_package(version: str) -> None:
     import logging  # noqa: PLC0415
 
     from ocpp.routing import on  # noqa: PLC0415
+    from websockets import Subprotocol  # noqa: PLC0415
     from websockets.asyncio.server import serve  # noqa: PLC0415
 
     logging.disable(logging.CRITICAL)
@@ -196,6 +226,7 @@ async def serve_package(version: str) -> None:
             @on("MeterValues")  # type: ignore[untyped-decorator]
             def on_meter_values(self, **_: Any) -> Any:
                 return call_result.MeterValues()
+
     else:
         from ocpp.v201 import ChargePoint as ChargePoint201  # noqa: PLC0415
         from ocpp.v201 import call_result as call_result201  # noqa: PLC0415
@@ -211,25 +242,32 @@ async def serve_package(version: str) -> None:
         except OSError:
             return
 
-    async with serve(handle, "127.0.0.1", 0, subprotocols=["ocpp1.6", "ocpp2.0.1"], ping_interval=None) as server:  # type: ignore[list-item]
+    offered = [Subprotocol("ocpp1.6"), Subprotocol("ocpp2.0.1")]
+    async with serve(handle, "127.0.0.1", 0, subprotocols=offered, ping_interval=None) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)  # noqa: T201
         await asyncio.Event().wait()
 
 
 async def serve_echo(_version: str) -> None:
     """Bare ``websockets``: what comes in goes out."""
+    from websockets import Subprotocol  # noqa: PLC0415
     from websockets.asyncio.server import serve  # noqa: PLC0415
 
     async def handle(ws: Any) -> None:
         async for message in ws:
             await ws.send(message)
 
-    async with serve(handle, "127.0.0.1", 0, subprotocols=["ocpp1.6", "ocpp2.0.1"], ping_interval=None) as server:  # type: ignore[list-item]
+    offered = [Subprotocol("ocpp1.6"), Subprotocol("ocpp2.0.1")]
+    async with serve(handle, "127.0.0.1", 0, subprotocols=offered, ping_interval=None) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)  # noqa: T201
         await asyncio.Event().wait()
 
 
-SERVERS: Final[dict[str, Callable[[str], Any]]] = {"ours": serve_ours, "package": serve_package, "echo": serve_echo}
+SERVERS: Final[dict[str, Callable[[str], Any]]] = {
+    "ours": serve_ours,
+    "package": serve_package,
+    "echo": serve_echo,
+}
 
 
 class Guest(asyncio.Protocol):
@@ -237,9 +275,10 @@ class Guest(asyncio.Protocol):
 
     def __init__(self, number: int) -> None:
         self._head = (
-            f"GET /cp{number} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-            f"Sec-WebSocket-Key: {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: ocpp2.0.1\r\n\r\n"
+            f"GET /cp{number} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection:"
+            " Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate;"
+            " client_max_window_bits\r\nSec-WebSocket-Key:"
+            f" {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: ocpp2.0.1\r\n\r\n"
         ).encode()
         self.transport: asyncio.Transport | None = None
         self.sent_s: float | None = None
@@ -298,7 +337,9 @@ def measure_crowd() -> tuple[float, float]:
 
 
 def measure(server: str, version: str, kind: str) -> tuple[float, float]:
-    """Best of a few rounds against a fresh server process: answers a second of its processor time, whatever else runs."""
+    """Best of a few rounds against a fresh server process: answers a second of its processor time,
+    whatever else runs.
+    """
     command = [sys.executable, "-m", "tests.bench.ocpp", server, version]
     process = start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -326,13 +367,33 @@ def rows() -> list[tuple[str, float, str, str, float, float, str]]:
         ours, p99_ms = measure("ours", version, kind)
         package, _ = measure("package", version, kind)
         echo, _ = measure("echo", version, kind)
-        result.append((f"OCPP {name}", ours, "msg/cpu-s", "ocpp package", package, ours / package, f"≥ {goal}×"))
+        result.append(
+            (f"OCPP {name}", ours, "msg/cpu-s", "ocpp package", package, ours / package, f"≥ {goal}×")
+        )
         result.append((f"OCPP {name}", ours, "msg/cpu-s", "websockets echo", echo, ours / echo, "≥ 0.7×"))
         result.append((f"OCPP {name}, p99 answer at full load", p99_ms, "ms", "none", 0.0, 0.0, "told"))
     each, p99_ms = measure_crowd()
-    result.append((f"OCPP memory of a connected station, {CROWD} of them", each / 1024, "KiB", "none", 0.0, 0.0, "≤ 32 KiB"))
     result.append(
-        (f"OCPP p99 answer, {CROWD} stations at one message in {EVERY_S:g} s", p99_ms, "ms", "none", 0.0, 0.0, "≤ 50 ms")
+        (
+            f"OCPP memory of a connected station, {CROWD} of them",
+            each / 1024,
+            "KiB",
+            "none",
+            0.0,
+            0.0,
+            "≤ 32 KiB",
+        )
+    )
+    result.append(
+        (
+            f"OCPP p99 answer, {CROWD} stations at one message in {EVERY_S:g} s",
+            p99_ms,
+            "ms",
+            "none",
+            0.0,
+            0.0,
+            "≤ 50 ms",
+        )
     )
     return result
 

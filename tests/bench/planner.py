@@ -1,4 +1,6 @@
-"""The day plan: the structured interior point and HiGHS's on the same problems, in turns; CPU seconds of one core."""
+"""The day plan: the structured interior point and HiGHS's on the same problems, in turns; CPU seconds of
+one core.
+"""
 
 import gc
 import resource

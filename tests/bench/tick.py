@@ -1,5 +1,5 @@
-"""One tick of rules and envelope: all rows, the supply tree, the gate. At rest nothing exports; in motion half the depot does, by
-plan, and the certificate of the last tick stands (its making has its own table).
+"""One tick of rules and envelope: all rows, the supply tree, the gate. At rest nothing exports; in motion
+half the depot does, by plan, and the certificate of the last tick stands (its making has its own table).
 """
 
 import time
@@ -28,7 +28,10 @@ def depot(evses: int, feeders: int) -> Site:
     """``evses`` chargers spread over ``feeders`` - 1 sub-feeders below the main one."""
     halls = tuple(Feeder(f"f{i:02}", "main", 400_000.0, 400_000.0, 0.0, 0.0, "") for i in range(feeders - 1))
     main = Feeder("main", "", 60_000.0 * evses, 30_000.0 * evses, 30_000.0, 5_000.0, "grid")
-    outlets = (small_evse(f"b{i:04}", feeder=halls[i % len(halls)].id if halls else "main") for i in range(1, evses + 1))
+    outlets = (
+        small_evse(f"b{i:04}", feeder=halls[i % len(halls)].id if halls else "main")
+        for i in range(1, evses + 1)
+    )
     return replace(small_site(evses), feeders=(*halls, main), evses=tuple(outlets))
 
 
@@ -69,15 +72,21 @@ def half_and_half(site: Site) -> Plan:
 
 
 def tick_ms(site: Site, pictures: list[Snapshot], plan: Plan | None = None) -> tuple[float, float]:
-    """Best time of a tick, and of a loop that only looks at every outlet once. With a plan, all of it must be permitted."""
-    service = ServiceMemory("in_service", "", 0.0, START_S - 500.0, START_S - 1.0, START_S - 1.0, START_S - 400.0)
+    """Best time of a tick, and of a loop that only looks at every outlet once. With a plan, all of it must
+    be permitted.
+    """
+    service = ServiceMemory(
+        "in_service", "", 0.0, START_S - 500.0, START_S - 1.0, START_S - 1.0, START_S - 400.0
+    )
     cycle, kept = Cycle(site), [Memory(EnvelopeMemory(START_S - 1.0, service=service))]
     given: list[dict[str, float]] = [{}]
 
     def tick(picture: Snapshot) -> None:
         outcome = cycle.tick(picture, plan, kept[0])
         kept[0] = outcome.memory
-        given[0] = {permit.evse: permit.power_w for permit in outcome.permits} if picture is pictures[-1] else {}
+        given[0] = (
+            {permit.evse: permit.power_w for permit in outcome.permits} if picture is pictures[-1] else {}
+        )
 
     def look(picture: Snapshot) -> None:
         for state in picture.evses:
@@ -85,7 +94,9 @@ def tick_ms(site: Site, pictures: list[Snapshot], plan: Plan | None = None) -> t
 
     took_ms = best_ms(tick, pictures), best_ms(look, pictures)
     if plan is not None and given[0] != dict(plan.slots[0].evse_w):
-        raise ValueError("the bench's depot is not permitted what its plan says: it would measure another case")
+        raise ValueError(
+            "the bench's depot is not permitted what its plan says: it would measure another case"
+        )
     return took_ms
 
 
@@ -96,12 +107,24 @@ def rows() -> list[Row]:
         site = depot(evses, feeders)
         took_ms, base_ms = tick_ms(site, at_rest(site))
         name = f"tick of {evses:,} chargers on {feeders} feeder{'s' if feeders > 1 else ''}"
-        result.append((name, took_ms, "ms", "empty loop over the outlets", base_ms, took_ms / base_ms, f"≤ {goal_ms:g} ms"))
+        result.append(
+            (
+                name,
+                took_ms,
+                "ms",
+                "empty loop over the outlets",
+                base_ms,
+                took_ms / base_ms,
+                f"≤ {goal_ms:g} ms",
+            )
+        )
     for evses in (200, 1_000):
         site = depot(evses, 40)
         site = replace(site, grid=replace(site.grid, profile=toy()))
         plan = half_and_half(site)
         took_ms, base_ms = tick_ms(site, in_motion(site, plan), plan)
         name = f"the same with {evses:,}, half of them exporting, the certificate of the last tick stands"
-        result.append((name, took_ms, "ms", "empty loop over the outlets", base_ms, took_ms / base_ms, "none set"))
+        result.append(
+            (name, took_ms, "ms", "empty loop over the outlets", base_ms, took_ms / base_ms, "none set")
+        )
     return result

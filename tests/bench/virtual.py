@@ -1,4 +1,5 @@
-"""The simulator's own speed: played seconds a second of one core, daemon and protocols included, and nights of the pure tick.
+"""The simulator's own speed: played seconds a second of one core, daemon and protocols included, and nights
+of the pure tick.
 
 Processor time counts: other work on a shared machine only ever adds.
 """
@@ -38,5 +39,13 @@ def rows() -> list[Row]:
     return [
         ("virtual time with protocols, 12 chargers", twelve, "×", "real time", 1.0, twelve, "≥ 800"),
         ("virtual time with protocols, 50 chargers", fifty, "×", "real time", 1.0, fifty, "≥ 200"),
-        ("a year of nights of 50 chargers, pure tick at one minute, two cores", year, "min", "goal", 10.0, year / 10.0, "≤ 10"),
+        (
+            "a year of nights of 50 chargers, pure tick at one minute, two cores",
+            year,
+            "min",
+            "goal",
+            10.0,
+            year / 10.0,
+            "≤ 10",
+        ),
     ]

@@ -36,7 +36,9 @@ def site(tmp_path: Path) -> Path:
     """The small site; its devices are behind a port that refuses."""
     path = tmp_path / "site.toml"
     host = f'\n[host]\nstate_dir = "{tmp_path}/state"\nsocket = "{tmp_path}/control.sock"\ntick_s = 0.1\n'
-    path.write_text(TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"\nport = 1') + host, encoding="utf-8")
+    path.write_text(
+        TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"\nport = 1') + host, encoding="utf-8"
+    )
     return path
 
 
@@ -44,7 +46,9 @@ def site(tmp_path: Path) -> Path:
 def daemon(site: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """`v2g-edge run` as a process that has finished its first tick."""
     command = [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(site), *options]
-    with running(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NOTIFY_SOCKET": ""}) as process:
+    with running(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "NOTIFY_SOCKET": ""}
+    ) as process:
         wait_until_up(process, site.parent / "control.sock")
         yield process
 

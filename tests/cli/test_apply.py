@@ -1,4 +1,6 @@
-"""A changed site file while the daemon runs: compared, taken up, refused; and a broken one at the next start."""
+"""A changed site file while the daemon runs: compared, taken up, refused; and a broken one at the next
+start.
+"""
 
 import json
 import signal
@@ -16,7 +18,9 @@ from v2g_edge.cli.site.loading import GOOD
 LIMIT = "import_limit_w = 100000.0"
 
 
-def test_a_file_is_compared_applied_and_refused_while_the_daemon_runs(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_compared_applied_and_refused_while_the_daemon_runs(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The same process all the time; a refusal leaves what was in force."""
     path = str(site.parent / "control.sock")
     new = site.parent / "new.toml"
@@ -47,7 +51,9 @@ def test_a_file_is_compared_applied_and_refused_while_the_daemon_runs(site: Path
     assert "0 differences" in capsys.readouterr().out
 
 
-def test_after_a_broken_change_the_daemon_starts_with_what_last_ran(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_broken_change_the_daemon_starts_with_what_last_ran(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As systemd runs it: STATE_DIRECTORY says where the last good settings are."""
     path = str(site.parent / "control.sock")
     with daemon(site) as process:

@@ -27,13 +27,24 @@ def test_the_example_has_no_problem(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_one_report_with_every_problem(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2; an unknown key, a negative limit, a text for a number and a map that does not exist in one go, with lines."""
-    text = site.read_text().replace("export_limit_w = 90000.0", "export_limit_w = -5.0").replace("unit = 2", "units = 2")
+    """Exit 2; an unknown key, a negative limit, a text for a number and a map that does not exist in one
+    go, with lines.
+    """
+    text = (
+        site.read_text()
+        .replace("export_limit_w = 90000.0", "export_limit_w = -5.0")
+        .replace("unit = 2", "units = 2")
+    )
     site.write_text(text.replace("nominal_v = 230.0", 'nominal_v = "230"').replace('"quasar1"', '"Quasar1"'))
     assert main(["check", str(site)]) == 2
     report = capsys.readouterr().out
     assert "4 problems" in report
-    for word in ("feeders.hall.export_limit_w", "devices.relay.units", "Did you mean unit?", "line 10  grid.nominal_v"):
+    for word in (
+        "feeders.hall.export_limit_w",
+        "devices.relay.units",
+        "Did you mean unit?",
+        "line 10  grid.nominal_v",
+    ):
         assert word in report
     assert 'Did you mean "quasar1"?' in report
 
@@ -41,7 +52,9 @@ def test_one_report_with_every_problem(site: Path, capsys: pytest.CaptureFixture
 def test_a_report_fits_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """80 columns, whatever is wrong; one cause in many vehicles is one paragraph."""
     path = tmp_path / "site.toml"
-    path.write_text(BASE.replace("target_soc_pct = 80.0", "target_soc_pct = 0.8").replace('type = "van"', 'type = "bus"'))
+    path.write_text(
+        BASE.replace("target_soc_pct = 80.0", "target_soc_pct = 0.8").replace('type = "van"', 'type = "bus"')
+    )
     assert main(["check", "--elsewhere", str(path)]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[1:])) <= 80
@@ -70,11 +83,17 @@ def test_as_json_each_problem_has_all_fields(site: Path, capsys: pytest.CaptureF
     main(["check", "--json", str(site)])
     found = json.loads(capsys.readouterr().out)
     assert {"file", "key", "found", "allowed", "mend", "level", "line"} == set(found[0])
-    assert ("warning", 10) in {(each["level"], each["line"]) for each in found if each["key"] == "grid.nominal_v"}
+    assert ("warning", 10) in {
+        (each["level"], each["line"]) for each in found if each["key"] == "grid.nominal_v"
+    }
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"[[[", b"site = 3", b"a" * 5_000_000, "ﬀ = [".encode()])
-def test_no_content_ends_in_a_traceback(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff\xfe", b"[[[", b"site = 3", b"a" * 5_000_000, "ﬀ = [".encode()]
+)
+def test_no_content_ends_in_a_traceback(
+    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whatever is given as a site file."""
     path = tmp_path / "site.toml"
     path.write_bytes(content)
@@ -89,7 +108,9 @@ def test_a_folder_or_nothing_is_no_site_file(tmp_path: Path, capsys: pytest.Capt
     assert "Give the right path." in capsys.readouterr().out
 
 
-def test_a_register_map_that_is_not_there_is_a_problem(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_register_map_that_is_not_there_is_a_problem(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Found before anything is started."""
     site.write_text(site.read_text().replace('map = "quasar1"', 'map = "quasar9"'))
     assert main(["check", str(site)]) == 2
@@ -120,7 +141,9 @@ def test_a_price_file_that_cannot_be_used_is_reported_line_by_line_with_1(
     assert "no problem" not in report
 
 
-def test_prices_of_another_year_are_a_warning(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prices_of_another_year_are_a_warning(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """They are read, and nothing is planned with them."""
     prices = tmp_path / "prices.csv"
     prices.write_text("hour,EUR/MWh\n2021-01-01 00:00:00,10\n")
@@ -143,7 +166,9 @@ def test_a_port_in_use_is_found_before_the_start(site: Path, capsys: pytest.Capt
     assert "not an address of this machine" in capsys.readouterr().out
 
 
-def test_a_state_folder_that_is_a_file_is_found(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_state_folder_that_is_a_file_is_found(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before a start that would set everything aside."""
     (tmp_path / "state").write_text("x")
     assert main(["check", str(site)]) == 1

@@ -1,4 +1,6 @@
-"""`v2g-edge commission` on simulated sites, in virtual time: rotated phases and a reversed CT are found and written down."""
+"""`v2g-edge commission` on simulated sites, in virtual time: rotated phases and a reversed CT are found
+and written down.
+"""
 
 import argparse
 import asyncio
@@ -18,14 +20,22 @@ from tests.depot import small_site
 from v2g_edge.cli.site.commission import commission, fragment, report
 from v2g_edge.field.modbus.commission import Finding, Three, directions
 from v2g_edge.field.modbus.mapcheck import load_map
-from v2g_edge.model.settings import CloudSettings, HostSettings, ModbusDevice, ModbusLine, PriceSettings, Settings
+from v2g_edge.model.settings import (
+    CloudSettings,
+    HostSettings,
+    ModbusDevice,
+    ModbusLine,
+    PriceSettings,
+    Settings,
+)
 from v2g_edge.model.site import Evse
 from v2g_edge.model.snapshot import Operator
 from v2g_edge.wiring.parts import orders_of
 
 PORT = 5020
 CHARGER = {
-    "state": 1.0, "connected": 1.0, "soc_pct": 50.0, "capacity_wh": 60_000.0, "max_charge_w": 7_400.0, "max_discharge_w": 7_400.0,
+    "state": 1.0, "connected": 1.0, "soc_pct": 50.0, "capacity_wh": 60_000.0, "max_charge_w": 7_400.0,
+    "max_discharge_w": 7_400.0,
 }  # fmt: skip
 ARGUMENTS = argparse.Namespace(step_kw=3.0, hold_s=12.0, settle_s=2.0)
 
@@ -44,7 +54,10 @@ class Depot:
         phase_w = [2_000.0, 1_500.0, 2_500.0]
         for phase, power_w in zip(self._real, self._power_w, strict=True):
             phase_w[int(phase[1]) - 1] += power_w
-        noisy = tuple(sign * (w + self._chance.uniform(-20.0, 20.0)) for sign, w in zip(self._signs, phase_w, strict=True))
+        noisy = tuple(
+            sign * (w + self._chance.uniform(-20.0, 20.0))
+            for sign, w in zip(self._signs, phase_w, strict=True)
+        )
         hertz = 50.0 + self._hertz_step * self._chance.randrange(-2, 3)
         return MeterTruth(noisy, (230.0, 230.0, 230.0), hertz)  # type: ignore[arg-type]
 
@@ -80,7 +93,9 @@ def settings(state_dir: Path, configured: tuple[str, ...]) -> Settings:
     )
     line = ModbusLine("line", host="127.0.0.1", port=PORT)
     host = HostSettings(state_dir=str(state_dir))
-    bare = small_site()  # with solar power on the roof, so that a reversed meter is not refuted by the sign of its base load
+    bare = (
+        small_site()
+    )  # with solar power on the roof, so that a reversed meter is not refuted by the sign of its base load
     feeders = tuple(replace(feeder, base_load_min_w=-30_000.0) for feeder in bare.feeders)
     site = replace(bare, feeders=feeders, evses=evses, vehicles=())
     return Settings(site, (), (), (line,), devices, CloudSettings(), host, PriceSettings())
@@ -91,7 +106,9 @@ def run(depot: Depot, given: Settings) -> list[Finding]:
         server = ModbusServer(depot.units(), port=PORT)
         await server.start()
         try:
-            return await commission(given, LoopClock(1_700_000_000.0), [evse.id for evse in given.site.evses], ARGUMENTS)
+            return await commission(
+                given, LoopClock(1_700_000_000.0), [evse.id for evse in given.site.evses], ARGUMENTS
+            )
         finally:
             await server.stop()
 
@@ -139,7 +156,9 @@ def test_a_coarse_meter_is_refused_frequency_services(tmp_path: Path) -> None:
     assert "# refused: frequency services" in fragment(given, [finding])
 
 
-@pytest.mark.parametrize(("orders", "row"), [(Operator(stop=True), "operator_stop"), (Operator(export_hold=True), "")])
+@pytest.mark.parametrize(
+    ("orders", "row"), [(Operator(stop=True), "operator_stop"), (Operator(export_hold=True), "")]
+)
 def test_outside_case_d22_standing_orders_are_heeded(tmp_path: Path, orders: Operator, row: str) -> None:
     """Nothing moves under a stop, whoever asks for the test; under a hold nothing is exported."""
     given = settings(tmp_path, ("L1",))

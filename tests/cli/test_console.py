@@ -18,7 +18,9 @@ PASSWORD = "a depot at night"
 
 
 def test_the_first_visit_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The printed address answers, the printed code makes the first account, and a signal ends the console."""
+    """The printed address answers, the printed code makes the first account, and a signal ends the
+    console.
+    """
     state = tmp_path / "state"
     options = ["--listen", "127.0.0.1:0", "--state", str(state), "--socket", str(tmp_path / "none.sock")]
     with running([*COMMAND, "console", *options], stdout=subprocess.PIPE, text=True) as process:
@@ -51,7 +53,9 @@ def test_the_first_visit_from_the_command_line(tmp_path: Path, capsys: pytest.Ca
         (["--listen", "127.0.0.1:0", "--tls-cert", "none.pem", "--tls-key", "none.key"], "none.pem"),
     ],
 )
-def test_options_that_cannot_be_used(options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_that_cannot_be_used(
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["console", "--state", str(tmp_path), *options]) == 2
     assert says in capsys.readouterr().err
 

@@ -58,9 +58,16 @@ def test_a_dump_has_no_vehicle_in_it(site: Path, tmp_path: Path) -> None:
     """The site file's vehicle, wherever it is named."""
     bundle = tmp_path / "dump.tar.gz"
     with daemon(site):
-        assert main(["dump", str(bundle), "--config", str(site), "--socket", str(site.parent / "control.sock")]) == 0
+        assert (
+            main(["dump", str(bundle), "--config", str(site), "--socket", str(site.parent / "control.sock")])
+            == 0
+        )
     with tarfile.open(bundle) as packed:
-        texts = {e.name.rpartition("/")[2]: file.read().decode() for e in packed if (file := packed.extractfile(e)) is not None}
+        texts = {
+            e.name.rpartition("/")[2]: file.read().decode()
+            for e in packed
+            if (file := packed.extractfile(e)) is not None
+        }
     assert {"about.txt", "doctor.txt", "site.toml", "health.json", "status.json", "events.json"} <= set(texts)
     assert json.loads(texts["status.json"])["site"] == "small"
     assert [name for name, text in texts.items() if "bus-1" in text] == []

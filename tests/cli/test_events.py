@@ -9,8 +9,20 @@ from v2g_edge.cli.live.events import chosen
 from v2g_edge.cli.outcome import CommandError
 
 EVENTS: list[dict[str, Any]] = [
-    {"wall_s": 1_000.0, "subject": "E01", "kind": "charger_silent", "severity": "alarm", "text": "silent for 31 s"},
-    {"wall_s": 2_000.0, "subject": "E02", "kind": "departure_short", "severity": "alarm", "text": "VAN-07 lacks 3 kWh"},
+    {
+        "wall_s": 1_000.0,
+        "subject": "E01",
+        "kind": "charger_silent",
+        "severity": "alarm",
+        "text": "silent for 31 s",
+    },
+    {
+        "wall_s": 2_000.0,
+        "subject": "E02",
+        "kind": "departure_short",
+        "severity": "alarm",
+        "text": "VAN-07 lacks 3 kWh",
+    },
     {"wall_s": 3_000.0, "subject": "site", "kind": "clock", "severity": "info", "text": "set"},
 ]
 

@@ -12,7 +12,11 @@ LINES = (ROOT / "docs" / "events.md").read_text(encoding="utf-8").splitlines()
 
 def cells() -> dict[str, list[str]]:
     """The tables' rows by their first cell."""
-    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in LINES if line.startswith("| `")]
+    rows = [
+        [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        for line in LINES
+        if line.startswith("| `")
+    ]
     return {row[0]: row[1:] for row in rows}
 
 
@@ -21,7 +25,12 @@ def kinds_in_code() -> set[str]:
     found = set()
     for path in (ROOT / "v2g_edge").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event" and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "Event"
+                and node.args
+            ):
                 first = node.args[0]
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     found.add(first.value)
@@ -36,7 +45,9 @@ def test_every_kind_is_explained_and_nothing_else() -> None:
 def test_the_page_says_what_each_row_does_and_when_it_clears() -> None:
     """Action and clear rule as in the safety table."""
     page = cells()
-    assert {row.id: page[row.id][:2] for row in ROWS} == {row.id: [row.action.name, row.clear] for row in ROWS}
+    assert {row.id: page[row.id][:2] for row in ROWS} == {
+        row.id: [row.action.name, row.clear] for row in ROWS
+    }
 
 
 def test_every_action_is_explained() -> None:

@@ -14,8 +14,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.rescue import open_contactors
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
-from v2g_edge.model.rescue import OpenableContactor
-from v2g_edge.model.settings import Settings
+from v2g_edge.model.settings import OpenableContactor, Settings
 from v2g_edge.wiring.parts import build_modbus
 
 CONTACTOR = """
@@ -31,7 +30,9 @@ channel = 3
 
 
 class Module:
-    """A relay module that knows function 5 (Modbus Application Protocol 6.5), and hangs up the first ``refuse`` times."""
+    """A relay module that knows function 5 (Modbus Application Protocol 6.5), and hangs up the first
+    ``refuse`` times.
+    """
 
     def __init__(self, refuse: int = 0) -> None:
         self.refuse = refuse
@@ -60,7 +61,9 @@ def openable(settings: Settings) -> tuple[OpenableContactor, ...]:
 
 
 async def drop(module: Module | None) -> dict[str, str]:
-    server = await asyncio.start_server(module.serve if module else Module(refuse=1_000).serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(
+        module.serve if module else Module(refuse=1_000).serve, "127.0.0.1", 0
+    )
     port = server.sockets[0].getsockname()[1]
     settings = loads(TEXT.replace('host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {port}') + CONTACTOR)
     if module is None:
@@ -106,17 +109,23 @@ coil = 40
 
 
 async def failsafe(site_text: str, folder: Path, *arguments: str) -> tuple[int, list[tuple[int, int, int]]]:
-    """The command on a site file of ``site_text``; its exit code and what the module was told. PORT is the module's."""
+    """The command on a site file of ``site_text``; its exit code and what the module was told. PORT is the
+    module's.
+    """
     module = Module()
     server = await asyncio.start_server(module.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     site_file = folder / "site.toml"
-    site_file.write_text(site_text.replace('host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {port}'), encoding="utf-8")
+    site_file.write_text(
+        site_text.replace('host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {port}'), encoding="utf-8"
+    )
     try:
         kept = RescueFile(folder / "state").load().value
         if kept:  # the module of this test answers on another port than the last one
             lines = [replace(each.line, port=port) for each in kept]
-            RescueFile(folder / "state").save(tuple(replace(each, line=line) for each, line in zip(kept, lines, strict=True)))
+            RescueFile(folder / "state").save(
+                tuple(replace(each, line=line) for each, line in zip(kept, lines, strict=True))
+            )
         code = await asyncio.to_thread(main, ["failsafe", "--config", str(site_file), *arguments])
     finally:
         server.close()
@@ -136,7 +145,11 @@ async def test_outside_case_b4_rescue_with_a_broken_site_file(broken: str | None
     if broken is None:
         module = Module()
         server = await asyncio.start_server(module.serve, "127.0.0.1", 0)
-        line = replace(openable(loads(TEXT + CONTACTOR))[0].line, host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        line = replace(
+            openable(loads(TEXT + CONTACTOR))[0].line,
+            host="127.0.0.1",
+            port=server.sockets[0].getsockname()[1],
+        )
         RescueFile(tmp_path / "state").save((replace(openable(loads(TEXT + CONTACTOR))[0], line=line),))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
@@ -146,12 +159,16 @@ async def test_outside_case_b4_rescue_with_a_broken_site_file(broken: str | None
         return
     kept = RescueFile(tmp_path / "state").load().value
     assert kept is not None
-    RescueFile(tmp_path / "state").save(tuple(replace(each, line=replace(each.line, host="127.0.0.1")) for each in kept))
+    RescueFile(tmp_path / "state").save(
+        tuple(replace(each, line=replace(each.line, host="127.0.0.1")) for each in kept)
+    )
     code, written = await failsafe(host + broken, tmp_path)
     assert (code, written) == (0, [(9, 3, 0)])
 
 
-async def test_what_the_last_start_closed_is_opened_though_the_site_file_names_it_no_more(tmp_path: Path) -> None:
+async def test_what_the_last_start_closed_is_opened_though_the_site_file_names_it_no_more(
+    tmp_path: Path,
+) -> None:
     host = f'[host]\nstate_dir = "{tmp_path / "state"}"\n'
     local = loads(TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"') + CONTACTOR)
     RescueFile(tmp_path / "state").save(openable(local))
@@ -164,19 +181,27 @@ async def test_outside_case_d21_a_map_of_the_sites_own_gives_the_coil(tmp_path: 
     (tmp_path / "state" / "maps").mkdir(parents=True)
     (tmp_path / "state" / "maps" / "ours.toml").write_text(OWN_MAP, encoding="utf-8")
     host = f'[host]\nstate_dir = "{tmp_path / "state"}"\n'
-    code, written = await failsafe(host + TEXT + CONTACTOR.replace('map = "contactor"', 'map = "ours"'), tmp_path)
+    code, written = await failsafe(
+        host + TEXT + CONTACTOR.replace('map = "contactor"', 'map = "ours"'), tmp_path
+    )
     assert (code, written) == (0, [(9, 43, 0)])
 
 
-async def test_outside_case_d21_a_map_that_cannot_be_read_falls_back_to_the_last_good_start(tmp_path: Path) -> None:
+async def test_outside_case_d21_a_map_that_cannot_be_read_falls_back_to_the_last_good_start(
+    tmp_path: Path,
+) -> None:
     local = loads(TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"') + CONTACTOR)
     RescueFile(tmp_path / "state").save(openable(local))
     host = f'[host]\nstate_dir = "{tmp_path / "state"}"\n'
-    code, written = await failsafe(host + TEXT + CONTACTOR.replace('map = "contactor"', 'map = "gone"'), tmp_path)
+    code, written = await failsafe(
+        host + TEXT + CONTACTOR.replace('map = "contactor"', 'map = "gone"'), tmp_path
+    )
     assert (code, written) == (0, [(9, 3, 0)])
 
 
-def test_without_any_contactor_there_is_nothing_to_do(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_contactor_there_is_nothing_to_do(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A readable site file without one is fine; no file and no start before is not."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     assert main(["failsafe", "--config", str(site)]) == 0

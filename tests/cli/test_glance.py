@@ -10,7 +10,9 @@ import pytest
 from v2g_edge.cli.live.glance import HEIGHT, glance
 from v2g_edge.cli.screen import WIDTH, with_times
 
-NIGHT: dict[str, Any] = json.loads(Path(__file__).with_name("samples").joinpath("night.json").read_text(encoding="utf-8"))
+NIGHT: dict[str, Any] = json.loads(
+    Path(__file__).with_name("samples").joinpath("night.json").read_text(encoding="utf-8")
+)
 """A status of twelve buses at 18:00: one short, one charger silent, one that does not obey."""
 MANUAL = Path("docs/operator.md")
 
@@ -45,7 +47,8 @@ def test_more_vehicles_go_on_further_pages(vehicles: int) -> None:
     """Each vehicle is on one page, each page fits."""
     many = copy.deepcopy(NIGHT)
     many["evses"] = [
-        {**copy.deepcopy(NIGHT["evses"][0]), "id": f"E{number:03}", "vehicle": f"VAN-{number:03}"} for number in range(vehicles)
+        {**copy.deepcopy(NIGHT["evses"][0]), "id": f"E{number:03}", "vehicle": f"VAN-{number:03}"}
+        for number in range(vehicles)
     ]
     seen: list[str] = []
     for page in range(1, 60):

@@ -1,4 +1,6 @@
-"""`v2g-edge init`: templates that can be used as they are, short enough to be read, and nothing overwritten."""
+"""`v2g-edge init`: templates that can be used as they are, short enough to be read, and nothing
+overwritten.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,9 @@ MARKS_LEAST = 8
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
-def test_a_template_has_neither_error_nor_warning(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_template_has_neither_error_nor_warning(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And says where it has to be mended."""
     path = tmp_path / "site.toml"
     assert main(["init", "--template", name, str(path)]) == 0
@@ -40,7 +44,9 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.C
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_the_words_tell_days_and_hours_that_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_words_tell_days_and_hours_that_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """For a person to nod at or not."""
     path = tmp_path / "site.toml"
     path.write_text(template("buses"))

@@ -1,4 +1,6 @@
-"""The command line as a whole: what exists is documented, what is wrong ends with 2, what is missing is not loaded."""
+"""The command line as a whole: what exists is documented, what is wrong ends with 2, what is missing is
+not loaded.
+"""
 
 import subprocess
 import sys
@@ -13,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_command_stands_in_the_manual() -> None:
     """docs/operator.md names each, or docs/administrator.md where it is the administrator's."""
-    text = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operator.md", "administrator.md"))
+    text = "".join(
+        (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operator.md", "administrator.md")
+    )
     assert [command for command in COMMANDS if f"v2g-edge {command}" not in text] == []
 
 
@@ -31,7 +35,11 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("    ") and line[4] != " "}
+    listed = {
+        line.split()[0]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("    ") and line[4] != " "
+    }
     assert listed == set(COMMANDS)
 
 
@@ -54,7 +62,10 @@ def test_nobody_answers_is_1_and_says_what_to_do(tmp_path: Path, capsys: pytest.
 
 def test_asking_loads_neither_the_daemon_nor_numpy() -> None:
     """`status` in a loop of a script must not cost a second of CPU each time."""
-    code = "import sys; from v2g_edge.cli.main import main; main(['status', '--socket', '/nowhere']); print(*sys.modules)"
+    code = (
+        "import sys; from v2g_edge.cli.main import main; main(['status', '--socket', '/nowhere']);"
+        " print(*sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert not loaded & {"v2g_edge.app", "numpy", "pymodbus", "pydantic", "websockets"}

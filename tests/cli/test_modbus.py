@@ -1,4 +1,6 @@
-"""`v2g-edge modbus` against simulated devices: what answers is shown, what cannot be used is refused by name."""
+"""`v2g-edge modbus` against simulated devices: what answers is shown, what cannot be used is refused by
+name.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +20,9 @@ TRUTH = MeterTruth((1_000.0, 2_000.0, -500.0), (229.0, 230.0, 231.0), 50.02, 123
 @pytest.fixture
 async def place() -> AsyncIterator[str]:
     """An SDM630 as unit 1 and a SunSpec meter as unit 3."""
-    server = ModbusServer([Unit(1, Mapped(load_map("sdm630"), TRUTH.values)), Unit(3, SunSpecMeter(lambda: TRUTH))])
+    server = ModbusServer(
+        [Unit(1, Mapped(load_map("sdm630"), TRUTH.values)), Unit(3, SunSpecMeter(lambda: TRUTH))]
+    )
     await server.start()
     yield f"127.0.0.1:{server.port}"
     await server.stop()
@@ -38,14 +42,18 @@ async def test_scan_finds_units_and_their_models(place: str, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("words", [("--unit", "1", "--map", "sdm630"), ("--unit", "3")])
-async def test_read_shows_every_value(place: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+async def test_read_shows_every_value(
+    place: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert await command("read", place, *words) == 0
     shown = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines())
     assert float(shown["power_w"]) == 2_500.0
     assert float(shown["energy_export_wh"]) == 45_000.0
 
 
-async def test_watch_tells_latency_loss_and_repetition(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_watch_tells_latency_loss_and_repetition(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert await command("watch", place, "--map", "sdm630", "--every", "0.01", "--count", "2") == 0
     shown = capsys.readouterr().out
     assert "round 2, answered in" in shown
@@ -76,6 +84,8 @@ def test_a_broken_map_is_told_and_ends_with_2(tmp_path: Path, capsys: pytest.Cap
         (["scan", "host", "--first", "9", "--last", "3"], "units 9..3"),
     ],
 )
-def test_bad_words_are_refused_by_name(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_words_are_refused_by_name(
+    words: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["modbus", *words]) == 2
     assert text in capsys.readouterr().err

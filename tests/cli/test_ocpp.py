@@ -72,7 +72,9 @@ async def test_values_stay_as_they_are_written_unless_they_are_lists_or_tables(
     """2.10 is not 2.1, and 0012 and 1e5 are tokens."""
     async with asked(tmp_path) as (_, station, socket):
         await said(capsys, *socket, "new", "local-list", "version=3", 'tokens=["0012", "1e5"]')
-        tokens = [row["idToken"]["idToken"] for row in station.got("SendLocalList")[0]["localAuthorizationList"]]
+        tokens = [
+            row["idToken"]["idToken"] for row in station.got("SendLocalList")[0]["localAuthorizationList"]
+        ]
         assert tokens == ["0012", "1e5"]
         await said(capsys, *socket, "new", "start", "token=1e5", "evse=1")
         assert station.got("RequestStartTransaction")[0]["idToken"]["idToken"] == "1e5"
@@ -84,7 +86,9 @@ async def test_values_stay_as_they_are_written_unless_they_are_lists_or_tables(
         assert (code, "'Soft' is not NAME=VALUE" in text) == (2, True)
 
 
-async def test_what_concerns_all_stations_is_asked_of_the_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_concerns_all_stations_is_asked_of_the_site(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with asked(tmp_path) as (_, station, socket):
         rollout = ["make=v/m", "version=2.10", "location=https://a.b/c", 'waves=[1, "10%"]', "soak_s=60"]
         code, text = await said(capsys, *socket, "@site", "rollout", *rollout)
@@ -103,5 +107,10 @@ def test_the_help_names_every_operation_with_its_parameters(capsys: pytest.Captu
     with pytest.raises(SystemExit):
         main(["ocpp", "--help"])
     text = capsys.readouterr().out
-    for part in ("new-password", "rollout-status", "2.0.1, 2.1: slot, url, security_profile", "1.6, 2.0.1, 2.1: reservation"):
+    for part in (
+        "new-password",
+        "rollout-status",
+        "2.0.1, 2.1: slot, url, security_profile",
+        "1.6, 2.0.1, 2.1: reservation",
+    ):
         assert part in text

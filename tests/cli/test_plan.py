@@ -1,4 +1,6 @@
-"""`v2g-edge plan` as people read it: from files, in 80 columns, as JSON and as a picture; and what is wrong with the files."""
+"""`v2g-edge plan` as people read it: from files, in 80 columns, as JSON and as a picture; and what is
+wrong with the files.
+"""
 
 import json
 from collections.abc import Callable
@@ -13,7 +15,9 @@ from v2g_edge.cli.main import main
 from v2g_edge.config.load import loads
 from v2g_edge.planner.report import Report
 
-PRICES = "Datetime,Price (EUR/MWh)\n" + "".join(f"2026-01-01 {hour:02}:00:00,{100 + 20 * (hour % 5)}\n" for hour in range(24))
+PRICES = "Datetime,Price (EUR/MWh)\n" + "".join(
+    f"2026-01-01 {hour:02}:00:00,{100 + 20 * (hour % 5)}\n" for hour in range(24)
+)
 AT = ("--at", "2026-01-01T00:00+00:00")
 SITE = loads(TEXT).site
 OUTLET, VEHICLE = SITE.evses[0].id, SITE.vehicles[0].id
@@ -99,4 +103,6 @@ def test_the_plain_rules_plan_and_a_clouds_are_told_slot_by_slot() -> None:
     told = plan_lines({**plan, "source": "local"}, Report("greedy", 0.0, why="it ended"), None)
     assert "by greedy" in told[0]
     assert "it ended" in told[1]
-    assert plan_lines(None, None, None) == ["no plan: vehicles are charged for their departures, nothing is sold"]
+    assert plan_lines(None, None, None) == [
+        "no plan: vehicles are charged for their departures, nothing is sold"
+    ]

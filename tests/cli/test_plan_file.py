@@ -67,14 +67,18 @@ def test_a_plan_is_shown_in_the_sites_time_and_in_kilowatts(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("verb", ["validate", "publish"])
-def test_a_missing_file_is_named_and_exits_2(tmp_path: Path, site: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_named_and_exits_2(
+    tmp_path: Path, site: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command(verb, tmp_path / "absent.json", "--config", site) == 2
     assert "absent.json" in capsys.readouterr().err
     assert command(verb, plan_file(tmp_path), "--config", tmp_path / "absent.toml") == 2
     assert "absent.toml" in capsys.readouterr().err
 
 
-def test_publish_without_a_cloud_says_so(tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_publish_without_a_cloud_says_so(
+    tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command("publish", plan_file(tmp_path), "--config", site) == 2
     assert "[cloud]" in capsys.readouterr().err
 
@@ -86,8 +90,9 @@ async def test_publish_reaches_the_daemon_and_brings_its_verdict_back(
     await broker.start()
     folder = broker.folder
     site.write_text(  # noqa: ASYNC240 - nothing else runs on this loop yet
-        f'{TEXT}\n[cloud]\nhost = "127.0.0.1"\nport = {broker.port}\nsite_id = "depot-1"\nca_file = "{folder}/ca.pem"\n'
-        f'username = "depot"\npassword_file = "{folder}/depot.password"\n\n[host]\nstate_dir = "{tmp_path}"\n'
+        f'{TEXT}\n[cloud]\nhost = "127.0.0.1"\nport = {broker.port}\nsite_id = "depot-1"\nca_file ='
+        f' "{folder}/ca.pem"\nusername = "depot"\npassword_file ='
+        f' "{folder}/depot.password"\n\n[host]\nstate_dir = "{tmp_path}"\n'
     )
     taken: list[Plan] = []
     settings = load(site)
@@ -104,7 +109,9 @@ async def test_publish_reaches_the_daemon_and_brings_its_verdict_back(
     assert await asyncio.to_thread(command, "publish", plan_file(tmp_path, revision=8), *as_cloud) == 1
 
 
-def test_show_asks_the_same_daemon_as_the_command_without_a_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_asks_the_same_daemon_as_the_command_without_a_verb(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for words in ((), ("show",)):
         assert command("--socket", tmp_path / "nobody.sock", *words) == 1
         assert "nobody.sock: no daemon answers" in capsys.readouterr().err

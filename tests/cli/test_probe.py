@@ -30,7 +30,9 @@ def asked(host: str, port: int, devices: int = 1) -> list[Problem]:
     text = BASE.replace(HOST, f'host = "{host}"\nport = {port}')
     settings = loads(text)
     lines = tuple(line for line in settings.lines if line.id == "field")
-    some = replace(settings, lines=lines, devices=tuple(d for d in settings.devices if d.line == "field")[:devices])
+    some = replace(
+        settings, lines=lines, devices=tuple(d for d in settings.devices if d.line == "field")[:devices]
+    )
     return asyncio.run(probe(some, "site.toml", Path("none")))
 
 
@@ -59,7 +61,9 @@ async def _answering(answer: bytes, devices: int) -> list[Problem]:
     port = server.sockets[0].getsockname()[1]
     settings = loads(BASE.replace(HOST, f'host = "127.0.0.1"\nport = {port}'))
     lines = tuple(line for line in settings.lines if line.id == "field")
-    few = replace(settings, lines=lines, devices=tuple(d for d in settings.devices if d.id == "grid-meter")[:devices])
+    few = replace(
+        settings, lines=lines, devices=tuple(d for d in settings.devices if d.id == "grid-meter")[:devices]
+    )
     async with server:
         found = await probe(few, "site.toml", Path("none"))
         await asyncio.gather(*served)
@@ -74,7 +78,9 @@ def test_an_exception_of_the_device_is_named() -> None:
     assert "another map" in problem.mend
 
 
-def test_the_command_reports_it_beside_the_rest(tmp_path: Path, free: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_it_beside_the_rest(
+    tmp_path: Path, free: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit 1: the file can be used, and a device does not answer."""
     path = tmp_path / "site.toml"
     path.write_text(BASE.replace(HOST, f'host = "127.0.0.1"\nport = {free}'))

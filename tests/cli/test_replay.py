@@ -53,7 +53,9 @@ def test_what_the_cycle_decided_comes_out_again(tmp_path: Path, capsys: pytest.C
     assert "20 ticks" in capsys.readouterr().out
 
 
-def test_a_permit_that_differs_in_its_last_bits_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_permit_that_differs_in_its_last_bits_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With tick and field; exit 1."""
     write(tmp_path / "j.db", permit=True)
     assert main(["replay", str(tmp_path / "j.db")]) == 1
@@ -88,7 +90,11 @@ def test_a_file_that_is_no_journal_is_bad_input(
     path = tmp_path / "j.db"
     if content is not None:
         path.write_bytes(content)
-    for command in (["replay", str(path)], ["events", "--journal", str(path)], ["why", "b1", "--journal", str(path)]):
+    for command in (
+        ["replay", str(path)],
+        ["events", "--journal", str(path)],
+        ["why", "b1", "--journal", str(path)],
+    ):
         assert main(command) == 2
         assert "j.db" in capsys.readouterr().err
 

@@ -13,8 +13,12 @@ from v2g_edge.cli.client import ask
 from v2g_edge.cli.main import main
 
 
-def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One daemon from start to SIGTERM: status, why, stop, release, events; then its journal, with 0 differences."""
+def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One daemon from start to SIGTERM: status, why, stop, release, events; then its journal, with 0
+    differences.
+    """
     socket = ["--socket", str(site.parent / "control.sock")]
     with daemon(site) as process:
         assert main(["status", "--once", *socket]) == 0
@@ -31,7 +35,9 @@ def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, cap
         assert "A, B" in capsys.readouterr().err
         assert main(["stop", "--wait-s", "0.5", *socket]) == 1, "silent chargers are not proven to be at 0 W"
         stopped = capsys.readouterr().out
-        assert stopped.startswith("standing orders: stop\n0 of 2 outlets are proven to be at 0 W; not proven:\n")
+        assert stopped.startswith(
+            "standing orders: stop\n0 of 2 outlets are proven to be at 0 W; not proven:\n"
+        )
         assert "A: silent: not connected" in stopped
         assert main(["hold", *socket]) == 0
         assert capsys.readouterr().out == "standing orders: stop, hold\n"
@@ -62,7 +68,9 @@ def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(site: Path, cap
     assert not (site.parent / "control.sock").exists()
 
 
-def test_a_killed_daemon_comes_back_with_its_orders_and_its_journal(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_daemon_comes_back_with_its_orders_and_its_journal(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """kill -9 after an operator stop: the next daemon still stands still, and both runs replay."""
     socket = str(site.parent / "control.sock")
     with daemon(site) as process:
@@ -96,9 +104,16 @@ def test_a_bad_site_file_starts_nothing(site: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "options", [["--clock-scale", "2"], ["--clock-start", "2026-01-31", "--clock-scale", "0"], ["--clock-start", "yesterday"]]
+    "options",
+    [
+        ["--clock-scale", "2"],
+        ["--clock-start", "2026-01-31", "--clock-scale", "0"],
+        ["--clock-start", "yesterday"],
+    ],
 )
-def test_a_clock_that_makes_no_sense_is_refused(site: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clock_that_makes_no_sense_is_refused(
+    site: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before anything is started."""
     assert main(["run", "--config", str(site), *options]) == 2
     assert "clock" in (error := capsys.readouterr().err) or "time" in error
@@ -129,7 +144,9 @@ def test_the_daemon_does_not_carry_what_it_needs_once() -> None:
     assert not set(run.stdout.split()) & {"pydantic", "v2g_edge.config"}
 
 
-def test_an_order_survives_kill_9_and_is_taken_back_by_its_number(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_order_survives_kill_9_and_is_taken_back_by_its_number(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`limit`, kill, start, `orders`, `status`, `undo`."""
     socket = ["--socket", str(site.parent / "control.sock")]
     night = ("--clock-start", "2026-01-14T18:00:00+01:00")

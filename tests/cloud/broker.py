@@ -48,20 +48,27 @@ class Broker:
         passwords = folder / "passwords"
         passwords.touch(mode=0o600)
         for user in ("depot", "mute", "cloud"):
-            subprocess.run(["mosquitto_passwd", "-b", str(passwords), user, f"{user}-secret"], check=True, capture_output=True)
+            subprocess.run(
+                ["mosquitto_passwd", "-b", str(passwords), user, f"{user}-secret"],
+                check=True,
+                capture_output=True,
+            )
             (folder / f"{user}.password").write_text(f"{user}-secret\n")
         (folder / "acl").write_text(ACL)
         (folder / "acl").chmod(0o600)
         (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nuser root\ncafile {folder}/ca.pem\ncertfile {folder}/server.pem\n"
-            f"keyfile {folder}/server.key\ntls_version {tls}\nallow_anonymous false\npassword_file {passwords}\n"
-            f"acl_file {folder}/acl\nrequire_certificate {'true' if client_certificates else 'false'}\n"
+            f"listener {self.port} 127.0.0.1\nuser root\ncafile {folder}/ca.pem\ncertfile"
+            f" {folder}/server.pem\nkeyfile {folder}/server.key\ntls_version {tls}\nallow_anonymous"
+            f" false\npassword_file {passwords}\nacl_file {folder}/acl\nrequire_certificate"
+            f" {'true' if client_certificates else 'false'}\n"
         )
 
     async def start(self) -> None:
         """Up, and answering on its port."""
         self.process = start(
-            [MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         async with asyncio.timeout(60):
             while True:
@@ -102,7 +109,10 @@ def make_certificates(folder: Path) -> Path:
 
     def issue(name: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
         usage = x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
-        addresses: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        addresses: list[x509.GeneralName] = [
+            x509.DNSName("localhost"),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        ]
         return (
             x509.CertificateBuilder()
             .subject_name(name)

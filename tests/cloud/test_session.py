@@ -1,4 +1,6 @@
-"""The session with a real broker over TLS: plans in and acknowledged, events and telemetry out, whatever the broker does."""
+"""The session with a real broker over TLS: plans in and acknowledged, events and telemetry out, whatever
+the broker does.
+"""
 
 import asyncio
 import contextlib
@@ -76,7 +78,9 @@ class Daemon:
     def __init__(self, settings: CloudSettings, state_dir: Path) -> None:
         self.plans: list[Plan] = []
         self.clock = GatedClock()
-        self.session = CloudSession(settings, small_site(), self.clock, self.plans.append, state_dir=state_dir)
+        self.session = CloudSession(
+            settings, small_site(), self.clock, self.plans.append, state_dir=state_dir
+        )
 
     async def online(self) -> None:
         await until(lambda: self.session.connected)
@@ -123,7 +127,9 @@ async def test_a_plan_comes_in_and_is_acknowledged_with_its_revision(broker: Bro
         assert [(plan.revision, plan.source) for plan in depot.plans] == [(7, "cloud")]
 
 
-async def test_a_refused_plan_goes_back_with_its_reason_and_changes_nothing(broker: Broker, tmp_path: Path) -> None:
+async def test_a_refused_plan_goes_back_with_its_reason_and_changes_nothing(
+    broker: Broker, tmp_path: Path
+) -> None:
     async with broker.client() as cloud, daemon(settings_of(broker), tmp_path) as depot:
         await cloud.subscribe(f"{SITE}/plan/ack", qos=1)
         await depot.online()
@@ -141,7 +147,9 @@ async def test_a_refused_plan_goes_back_with_its_reason_and_changes_nothing(brok
         assert len(depot.plans) == 1
 
 
-async def test_a_payload_beyond_what_we_take_off_the_wire_leaves_the_session_alive(broker: Broker, tmp_path: Path) -> None:
+async def test_a_payload_beyond_what_we_take_off_the_wire_leaves_the_session_alive(
+    broker: Broker, tmp_path: Path
+) -> None:
     async with broker.client() as cloud, daemon(settings_of(broker), tmp_path) as depot:
         await cloud.subscribe(f"{SITE}/plan/ack", qos=1)
         await depot.online()
@@ -150,8 +158,12 @@ async def test_a_payload_beyond_what_we_take_off_the_wire_leaves_the_session_ali
         assert (await heard(cloud, "plan/ack"))["revision"] == 1
 
 
-async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(broker: Broker, tmp_path: Path) -> None:
-    """A killed broker has lost sessions and retained plans: the daemon asks for its plan again. The newest telemetry goes."""
+async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """A killed broker has lost sessions and retained plans: the daemon asks for its plan again. The newest
+    telemetry goes.
+    """
     async with daemon(settings_of(broker), tmp_path) as depot:
         async with broker.client() as cloud:
             await cloud.subscribe(f"{SITE}/plan/ack", qos=1)
@@ -176,7 +188,9 @@ async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(broker: B
 
 
 async def test_outside_case_b6_broker_comes_back_ten_times(broker: Broker, tmp_path: Path) -> None:
-    """A TLS broker is ended and started again; each time the session says that it is offline, and comes back by itself."""
+    """A TLS broker is ended and started again; each time the session says that it is offline, and comes
+    back by itself.
+    """
     with capture_logs() as logs:
         async with daemon(settings_of(broker), tmp_path) as depot:
             for n in range(10):
@@ -189,7 +203,9 @@ async def test_outside_case_b6_broker_comes_back_ten_times(broker: Broker, tmp_p
     assert sum(each["event"] == "cloud_online" for each in logs) == 11
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("odd"), KeyError("odd"), struct.error("odd"), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("odd"), KeyError("odd"), struct.error("odd"), asyncio.CancelledError()]
+)
 async def test_outside_case_a13_the_session_outlives_any_class_of_exception(
     broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
@@ -222,7 +238,9 @@ async def test_events_wait_on_disk_for_a_broker_and_arrive_in_order(broker: Brok
             assert [(await heard(cloud, "events"))["subject"] for _ in range(3)] == ["e1", "e2", "e3"]
 
 
-async def test_the_kept_plan_is_back_after_a_restart_without_any_broker(broker: Broker, tmp_path: Path) -> None:
+async def test_the_kept_plan_is_back_after_a_restart_without_any_broker(
+    broker: Broker, tmp_path: Path
+) -> None:
     async with broker.client() as cloud, daemon(settings_of(broker), tmp_path) as depot:
         await cloud.subscribe(f"{SITE}/plan/ack", qos=1)
         await depot.online()
@@ -233,7 +251,9 @@ async def test_the_kept_plan_is_back_after_a_restart_without_any_broker(broker: 
         assert [plan.revision for plan in second.plans] == [3]
 
 
-async def test_a_retained_plan_is_acknowledged_again_after_a_reconnect(broker: Broker, tmp_path: Path) -> None:
+async def test_a_retained_plan_is_acknowledged_again_after_a_reconnect(
+    broker: Broker, tmp_path: Path
+) -> None:
     async with broker.client() as cloud:
         await cloud.publish(f"{SITE}/plan", plan_bytes(revision=4), qos=1, retain=True)
         await cloud.subscribe(f"{SITE}/plan/ack", qos=1)
@@ -258,7 +278,8 @@ async def test_the_broker_tells_when_the_daemon_has_vanished(broker: Broker, tmp
         await depot.online()
         assert await heard(cloud, "status") == {"online": True}
         taken_over = ssl.create_default_context(cafile=str(broker.ca))
-        # A second client with our name takes the session over: the broker drops the first, as if it had vanished.
+        # A second client with our name takes the session over: the broker drops the first, as if it had
+        # vanished.
         async with aiomqtt.Client(
             "127.0.0.1",
             broker.port,
@@ -271,7 +292,9 @@ async def test_the_broker_tells_when_the_daemon_has_vanished(broker: Broker, tmp
             assert await heard(cloud, "status") == {"online": False}
 
 
-async def test_events_that_the_access_list_forbids_stay_on_disk_and_plans_go_on(broker: Broker, tmp_path: Path) -> None:
+async def test_events_that_the_access_list_forbids_stay_on_disk_and_plans_go_on(
+    broker: Broker, tmp_path: Path
+) -> None:
     """MQTT 5 answers a forbidden publish with 135; it must not count as delivered."""
     async with broker.client() as cloud, daemon(settings_of(broker, user="mute"), tmp_path) as depot:
         await cloud.subscribe(f"{SITE}/#", qos=1)
@@ -287,7 +310,10 @@ async def test_events_that_the_access_list_forbids_stay_on_disk_and_plans_go_on(
 async def test_a_broker_that_asks_for_our_certificate_gets_it(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "broker", client_certificates=True)
     await broker.start()
-    files = {"certificate_file": str(broker.folder / "client.pem"), "key_file": str(broker.folder / "client.key")}
+    files = {
+        "certificate_file": str(broker.folder / "client.pem"),
+        "key_file": str(broker.folder / "client.key"),
+    }
     async with daemon(settings_of(broker, **files), tmp_path) as depot:
         await depot.online()
     broker.kill()
@@ -328,8 +354,12 @@ def handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> bool
     return len(done) == 2
 
 
-@pytest.mark.parametrize("spoil", [{"password_file": "/nonexistent"}, {"ca_file": "/nonexistent"}, {"username": "stranger"}])
-async def test_wrong_credentials_or_files_never_reach_the_depot(broker: Broker, tmp_path: Path, spoil: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "spoil", [{"password_file": "/nonexistent"}, {"ca_file": "/nonexistent"}, {"username": "stranger"}]
+)
+async def test_wrong_credentials_or_files_never_reach_the_depot(
+    broker: Broker, tmp_path: Path, spoil: dict[str, str]
+) -> None:
     with capture_logs() as logs:
         async with daemon(settings_of(broker, **spoil), tmp_path) as depot:
             depot.session.publish_events((event(1),))

@@ -1,4 +1,6 @@
-"""A signed plan is taken from the right key, for this depot, and from nothing else; the key changes without a gap."""
+"""A signed plan is taken from the right key, for this depot, and from nothing else; the key changes
+without a gap.
+"""
 
 import json
 from pathlib import Path
@@ -70,10 +72,15 @@ def test_a_key_file_that_is_damaged_later_leaves_the_keys_that_were_known(tmp_pa
         (sign(PLAN, FOREIGN, "old", "depot-1"), "bad_signature"),
         (sign(PLAN, OLD, "old", "depot-1")[:-4] + b"AAAA", "bad_signature"),
         (
-            jws.serialize_compact({"alg": "HS256", "kid": "old", "typ": TYPE}, PLAN, OctKey.generate_key(256)).encode(),
+            jws.serialize_compact(
+                {"alg": "HS256", "kid": "old", "typ": TYPE}, PLAN, OctKey.generate_key(256)
+            ).encode(),
             "bad_signature",
         ),
-        (jws.serialize_compact(header(typ="JWT"), PLAN, OLD, algorithms=["Ed25519"]).encode(), "bad_signature"),
+        (
+            jws.serialize_compact(header(typ="JWT"), PLAN, OLD, algorithms=["Ed25519"]).encode(),
+            "bad_signature",
+        ),
         (jws.serialize_compact(header(), PLAN, OLD, algorithms=["Ed25519"]).encode(), "foreign_audience"),
     ],
 )
@@ -98,25 +105,36 @@ def test_a_key_file_that_cannot_be_meant_is_refused(tmp_path: Path, document: st
 
 
 @given(st.binary(max_size=120))
-def test_whatever_arrives_is_refused_in_words(tmp_path_factory: pytest.TempPathFactory, payload: bytes) -> None:
+def test_whatever_arrives_is_refused_in_words(
+    tmp_path_factory: pytest.TempPathFactory, payload: bytes
+) -> None:
     opener = keys(tmp_path_factory.getbasetemp(), ("old", OLD))
     with pytest.raises(BadSignature):
         opener.open(payload)
 
 
 def test_b7_revision_lock() -> None:
-    """One mistaken revision cannot lock out all later plans: what is taken is near the last one, or near the time."""
+    """One mistaken revision cannot lock out all later plans: what is taken is near the last one, or near
+    the time.
+    """
     site, wall_s = small_site(), 1_768_409_000.0
     verdict = receive_plan(plan_bytes(revision=2**53 - 1), site, 12, wall_s, last_issued_wall_s=wall_s - 60.0)
     assert isinstance(verdict, Refusal)
     assert verdict.reason == "too_far_ahead"
-    for last, issued_wall_s, revision in ((12, wall_s - 60.0, 12 + REVISIONS_AT_ONCE), (-1, 0.0, int(wall_s * 1_000))):
-        taken = receive_plan(plan_bytes(revision=revision), site, last, wall_s, last_issued_wall_s=issued_wall_s)
+    for last, issued_wall_s, revision in (
+        (12, wall_s - 60.0, 12 + REVISIONS_AT_ONCE),
+        (-1, 0.0, int(wall_s * 1_000)),
+    ):
+        taken = receive_plan(
+            plan_bytes(revision=revision), site, last, wall_s, last_issued_wall_s=issued_wall_s
+        )
         assert not (isinstance(taken, Refusal) and taken.reason == "too_far_ahead")
 
 
 def test_a_time_as_revision_is_taken_after_any_pause() -> None:
     site, wall_s = small_site(), 1_768_409_000.0
     last_s = wall_s - 90 * 86_400.0
-    verdict = receive_plan(plan_bytes(revision=int(wall_s * 1e3)), site, int(last_s * 1e3), wall_s, last_issued_wall_s=last_s)
+    verdict = receive_plan(
+        plan_bytes(revision=int(wall_s * 1e3)), site, int(last_s * 1e3), wall_s, last_issued_wall_s=last_s
+    )
     assert isinstance(verdict, Plan) or verdict.reason != "too_far_ahead"

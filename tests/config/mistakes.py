@@ -1,8 +1,10 @@
-"""Realistic mistakes in a site file, as data: ``broken/base.toml`` is sound, each case of the other files breaks one thing.
+"""Realistic mistakes in a site file, as data: ``broken/base.toml`` is sound, each case of the other files
+breaks one thing.
 
-A case is ``name``, ``set`` (key path = the text behind the equals sign), ``drop`` (key paths), ``swap`` (old text, new text)
-or ``append``, and ``report``: what ``check`` says, word for word. ``python -m tests.config.mistakes`` writes the reports anew,
-to be read with ``git diff`` before they are kept. ``why`` says how a mistake is found that no file can show.
+A case is ``name``, ``set`` (key path = the text behind the equals sign), ``drop`` (key paths), ``swap`` (old
+text, new text) or ``append``, and ``report``: what ``check`` says, word for word. ``python -m
+tests.config.mistakes`` writes the reports anew, to be read with ``git diff`` before they are kept. ``why``
+says how a mistake is found that no file can show.
 """
 
 import sys
@@ -54,7 +56,9 @@ def broken(case: dict[str, Any]) -> str:
 
 
 def _line(lines: list[str], key: str) -> tuple[int, int]:
-    """Where a key stands ("evses/E01/fallback_w", "host/tick_s"), and 1; or where it would go in its table, and 0."""
+    """Where a key stands ("evses/E01/fallback_w", "host/tick_s"), and 1; or where it would go in its
+    table, and 0.
+    """
     table, *entry, name = key.split("/")
     at = lines.index(f"[{table}]" if not entry else f"[[{table}]]")
     if entry:
@@ -86,7 +90,9 @@ def rewrite() -> None:
             lines = ["[[cases]]"]
             lines += [f"{key} = {_toml(case[key])}" for key in KEYS if key in case]
             found = reported(broken(case))
-            lines.append("report = [" + "".join(f"\n    {_toml(line)}," for line in found) + ("\n]" if found else "]"))
+            lines.append(
+                "report = [" + "".join(f"\n    {_toml(line)}," for line in found) + ("\n]" if found else "]")
+            )
             blocks.append("\n".join(lines))
         path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
 

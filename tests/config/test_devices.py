@@ -50,9 +50,13 @@ def test_two_stations_with_one_identity_are_refused() -> None:
     assert "stations.CP-A" in {problem.key for problem in problems_of(plain)}
 
 
-@pytest.mark.parametrize(("identity", "taken"), [("RDAM|123", True), ("*a=b+c@d.e:1", True), ("Säule 1", False), ("a/b", False)])
+@pytest.mark.parametrize(
+    ("identity", "taken"), [("RDAM|123", True), ("*a=b+c@d.e:1", True), ("Säule 1", False), ("a/b", False)]
+)
 def test_a_station_may_be_called_whatever_ocpp_allows(identity: str, taken: bool) -> None:
-    """Its maker chose the name, often for good: RDAM|123 is the specification's own example (OCPP 1.6-J 3.1.1)."""
+    """Its maker chose the name, often for good: RDAM|123 is the specification's own example (OCPP 1.6-J
+    3.1.1).
+    """
     assert (problems_of(changed("stations.0.identity", identity)) == []) is taken
 
 

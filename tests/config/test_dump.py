@@ -22,12 +22,16 @@ def test_the_example_survives_the_round_trip() -> None:
 
 @given(
     st.floats(0.0, 1e8, allow_nan=False),
-    st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs"]), max_size=40),
+    st.text(
+        st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs"]), max_size=40
+    ),
 )
 def test_numbers_and_texts_come_back_exactly(watts: float, text: str) -> None:
     """Every float to the last bit, every character that a text may hold."""
     settings = loads(TEXT)
-    site = replace(settings.site, feeders=tuple(replace(each, export_limit_w=watts) for each in settings.site.feeders))
+    site = replace(
+        settings.site, feeders=tuple(replace(each, export_limit_w=watts) for each in settings.site.feeders)
+    )
     cloud = replace(settings.cloud, host=text)
     back = loads(config.dump(replace(settings, site=site, cloud=cloud)))
     assert back.site.feeders == site.feeders

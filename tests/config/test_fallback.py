@@ -40,7 +40,9 @@ def test_a_phase_that_is_too_small_is_refused() -> None:
 
 def test_base_load_nobody_measured_per_phase_may_hang_on_one() -> None:
     """10 kW of the root on one phase are 43.5 A instead of the 20 A that were commissioned."""
-    plain = changed("feeders.0.current", {"import_a": 60.0, "export_a": 60.0, "imbalance_a": 20.0, "base_load_a": 20.0})
+    plain = changed(
+        "feeders.0.current", {"import_a": 60.0, "export_a": 60.0, "imbalance_a": 20.0, "base_load_a": 20.0}
+    )
     assert problems_of(plain) == []
     del plain["feeders"][0]["current"]["base_load_a"]
     assert {problem.key for problem in problems_of(plain)} == {"feeders.main.current.import_a"}
@@ -59,7 +61,16 @@ def sites(draw: st.DrawFn) -> Site:
         parent = feeders[draw(st.integers(0, place - 1))].id if place else ""
         limit = CurrentLimit(draw(power), 0.0, 0.0, draw(power))
         feeders.append(
-            Feeder(f"f{place}", parent, draw(power) * 5, 0.0, draw(power), 0.0, "", draw(st.sampled_from([None, limit])))
+            Feeder(
+                f"f{place}",
+                parent,
+                draw(power) * 5,
+                0.0,
+                draw(power),
+                0.0,
+                "",
+                draw(st.sampled_from([None, limit])),
+            )
         )
     places = st.sampled_from([feeder.id for feeder in feeders])
     phases = st.sampled_from(["L1L2L3", "L2L3L1", "L1", "L2", "L3"])
@@ -68,8 +79,14 @@ def sites(draw: st.DrawFn) -> Site:
 
 
 def _flow(site: Site, feeder: Feeder, phase: int | None) -> float:
-    """The same sum from the leaves up: what flows into a node is its own load, its chargers, and its children."""
-    own = sum((evse.fallback_w if phase is None else _on(evse, phase)) for evse in site.evses if evse.feeder == feeder.id)
+    """The same sum from the leaves up: what flows into a node is its own load, its chargers, and its
+    children.
+    """
+    own = sum(
+        (evse.fallback_w if phase is None else _on(evse, phase))
+        for evse in site.evses
+        if evse.feeder == feeder.id
+    )
     base = feeder.base_load_max_w
     if phase is not None and feeder.current is not None and feeder.current.base_load_a is not None:
         base = feeder.current.base_load_a
@@ -85,9 +102,13 @@ def _on(evse: Evse, phase: int) -> float:
 def test_exactly_the_feeders_that_are_too_small_are_named(site: Site) -> None:
     """Against a sum made the other way round."""
     expected = {
-        f"feeders.{each.id}.import_limit_w" for each in site.feeders if _flow(site, each, None) > each.import_limit_w + 1e-6
+        f"feeders.{each.id}.import_limit_w"
+        for each in site.feeders
+        if _flow(site, each, None) > each.import_limit_w + 1e-6
     }
     for feeder in site.feeders:
-        if feeder.current is not None and any(_flow(site, feeder, phase) > feeder.current.import_a + 1e-6 for phase in range(3)):
+        if feeder.current is not None and any(
+            _flow(site, feeder, phase) > feeder.current.import_a + 1e-6 for phase in range(3)
+        ):
             expected.add(f"feeders.{feeder.id}.current.import_a")
     assert {problem.key for problem in check_fallback(site, "f")} == expected

@@ -1,4 +1,6 @@
-"""Grid codes load, overrides stay within the code's own ranges, and drafts arm only with a name under them."""
+"""Grid codes load, overrides stay within the code's own ranges, and drafts arm only with a name under
+them.
+"""
 
 from importlib import resources
 
@@ -7,7 +9,16 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2g_edge.config.gridcode import ELEMENT, ENTER_SERVICE, ROCOF, adjustable, check_code, code_names, load_code, shipped_code
+from v2g_edge.config.gridcode import (
+    ELEMENT,
+    ENTER_SERVICE,
+    ROCOF,
+    adjustable,
+    check_code,
+    code_names,
+    load_code,
+    shipped_code,
+)
 from v2g_edge.config.problems import ConfigError
 
 NAMES = (
@@ -30,11 +41,18 @@ def test_these_codes_ship() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_code_is_whole(name: str) -> None:
-    """Every figure has its source, stands in its own range, and the elements cover both sides of both quantities."""
+    """Every figure has its source, stands in its own range, and the elements cover both sides of both
+    quantities.
+    """
     code = shipped_code(name)
     assert (code.name, code.status) == (name, "draft" if name in DRAFTS else "verified")
     assert code.nominal_hz in (50.0, 60.0)
-    assert {element.quantity for element in code.elements} == {"voltage_low", "voltage_high", "frequency_low", "frequency_high"}
+    assert {element.quantity for element in code.elements} == {
+        "voltage_low",
+        "voltage_high",
+        "frequency_low",
+        "frequency_high",
+    }
     assert len({element.id for element in code.elements}) == len(code.elements)
     for element in code.elements:
         assert element.threshold_range[0] <= element.threshold <= element.threshold_range[1]
@@ -62,13 +80,17 @@ def test_a_shipped_code_is_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_file_says_where_its_figures_come_from(name: str) -> None:
-    text = resources.files("v2g_edge").joinpath("envelope/gridcodes", f"{name}.toml").read_text(encoding="utf-8")
+    text = (
+        resources.files("v2g_edge").joinpath("envelope/gridcodes", f"{name}.toml").read_text(encoding="utf-8")
+    )
     assert text.startswith("#")
     assert tomli.loads(text)["source"]
     assert "unverified" in text or name.startswith(("ieee", "rule21"))
 
 
-def problems(name: str, *overrides: tuple[str, float], signer: str = "", nominal_hz: float | None = None) -> list[str]:
+def problems(
+    name: str, *overrides: tuple[str, float], signer: str = "", nominal_hz: float | None = None
+) -> list[str]:
     return [str(problem) for problem in check_code(name, overrides, signer, nominal_hz, "site.toml")[1]]
 
 
@@ -139,7 +161,17 @@ def test_a_fixed_value_says_that_it_is_fixed() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["UV9.threshold", "UV1", "UV1.quantity", "UV1.source", "enter_service.source", "rocof.time_s", "", ".", "UV1.threshold.x"],
+    [
+        "UV9.threshold",
+        "UV1",
+        "UV1.quantity",
+        "UV1.source",
+        "enter_service.source",
+        "rocof.time_s",
+        "",
+        ".",
+        "UV1.threshold.x",
+    ],
 )
 def test_a_key_that_is_none_is_refused_with_those_that_are(key: str) -> None:
     (problem,) = problems("ieee1547_2018_cat3", (key, 1.0))
@@ -158,7 +190,14 @@ def test_all_problems_come_at_once() -> None:
         nominal_hz=60.0,
     )
     text = "\n".join(found)
-    for part in ("draft_signed_by", "nominal_hz", "UV1.time_s", "nothing.here", "a second value", "random delay of 100 s"):
+    for part in (
+        "draft_signed_by",
+        "nominal_hz",
+        "UV1.time_s",
+        "nothing.here",
+        "a second value",
+        "random delay of 100 s",
+    ):
         assert part in text
     with pytest.raises(ConfigError) as caught:
         load_code("g99", (("UV1.time_s", 9.0), ("nothing.here", 1.0)))
@@ -168,12 +207,16 @@ def test_all_problems_come_at_once() -> None:
 def test_ramp_or_random_delay_but_not_both() -> None:
     (problem,) = problems("ieee1547_2018_cat1", ("enter_service.random_delay_s", 300.0))
     assert "one of the two" in problem
-    code = load_code("ieee1547_2018_cat1", (("enter_service.random_delay_s", 300.0), ("enter_service.ramp_s", 0.0)))
+    code = load_code(
+        "ieee1547_2018_cat1", (("enter_service.random_delay_s", 300.0), ("enter_service.ramp_s", 0.0))
+    )
     assert (code.enter_service.ramp_s, code.enter_service.random_delay_s) == (0.0, 300.0)
 
 
 def test_a_window_without_width_is_refused() -> None:
-    found = problems("en50549_example", ("enter_service.v_lo_pu", 1.0), ("enter_service.v_hi_pu", 1.0), signer="R. Example")
+    found = problems(
+        "en50549_example", ("enter_service.v_lo_pu", 1.0), ("enter_service.v_hi_pu", 1.0), signer="R. Example"
+    )
     assert len(found) == 1
     assert "v_lo_pu below v_hi_pu" in found[0]
 
@@ -181,11 +224,16 @@ def test_a_window_without_width_is_refused() -> None:
 def test_rate_of_change_can_be_named_where_a_code_has_it() -> None:
     assert ROCOF == ("hz_per_s", "time_s")
     assert ELEMENT == ("threshold", "time_s")
-    assert load_code("g99", (("rocof.hz_per_s", 1.0), ("rocof.time_s", 0.5)), "R. Example").rocof == shipped_code("g99").rocof
+    assert (
+        load_code("g99", (("rocof.hz_per_s", 1.0), ("rocof.time_s", 0.5)), "R. Example").rocof
+        == shipped_code("g99").rocof
+    )
     assert "1, fixed by the code" in problems("g99", ("rocof.hz_per_s", 2.0), signer="R. Example")[0]
 
 
-@given(st.sampled_from(NAMES), st.lists(st.tuples(st.text(max_size=24), st.floats(allow_nan=True)), max_size=4))
+@given(
+    st.sampled_from(NAMES), st.lists(st.tuples(st.text(max_size=24), st.floats(allow_nan=True)), max_size=4)
+)
 def test_no_override_raises_anything_but_problems(name: str, overrides: list[tuple[str, float]]) -> None:
     code, found = check_code(name, tuple(overrides), "R. Example", None, "site.toml")
     assert code is not None

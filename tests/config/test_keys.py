@@ -26,13 +26,17 @@ def _tables(struct: type[Struct] = SiteFile) -> Iterator[type[Struct]]:
 def test_every_field_of_the_settings_has_a_row_and_every_row_a_field() -> None:
     """A field added to a settings type needs its meaning, unit and range in ``config/keys.py``."""
     assert {table.__name__: sorted(KEYS[table]) for table in _tables() if table is not SiteFile} == {
-        table.__name__: sorted(field.name for field in keys_of(table)) for table in _tables() if table is not SiteFile
+        table.__name__: sorted(field.name for field in keys_of(table))
+        for table in _tables()
+        if table is not SiteFile
     }
     assert set(TABLES) == {field.name for field in keys_of(SiteFile)}
 
 
 def test_the_example_is_what_the_table_of_keys_makes() -> None:
-    """Every key with meaning, range and default. To mend: ``python -m v2g_edge.config etc/site.example.toml`` into a new file."""
+    """Every key with meaning, range and default. To mend: ``python -m v2g_edge.config
+    etc/site.example.toml`` into a new file.
+    """
     assert config.dump(config.load(EXAMPLE), commented=True) == EXAMPLE.read_text(encoding="utf-8")
 
 

@@ -37,13 +37,17 @@ def test_a_file_that_is_not_there_is_a_problem_of_the_file(tmp_path: Path) -> No
 
 def test_one_report_holds_syntax_unknown_key_and_range() -> None:
     """A broken line does not hide the problems of other tables, and its own table is not called missing."""
-    text = TEXT.replace('name = "small"', "name = small").replace("max_charge_w = 50000.0", "max_charge_w = -1.0")
+    text = TEXT.replace('name = "small"', "name = small").replace(
+        "max_charge_w = 50000.0", "max_charge_w = -1.0"
+    )
     text = text.replace("may_discharge = true", "may_discharg = true")
     with pytest.raises(ConfigError) as caught:
         loads(text)
     keys = [problem.key for problem in caught.value.problems]
     assert keys[0] == "line 3"
-    assert {"evses.A.max_charge_w", "vehicles.bus-1.may_discharg", "vehicles.bus-1.may_discharge"} <= set(keys)
+    assert {"evses.A.max_charge_w", "vehicles.bus-1.may_discharg", "vehicles.bus-1.may_discharge"} <= set(
+        keys
+    )
     assert "site" not in keys
 
 
@@ -57,7 +61,9 @@ def test_one_report_holds_every_contradiction() -> None:
 
 
 def test_one_report_holds_ranges_and_contradictions() -> None:
-    """A value out of range, a vehicle without capacity and a phase that is not there hide neither a cycle nor a wrong name."""
+    """A value out of range, a vehicle without capacity and a phase that is not there hide neither a cycle
+    nor a wrong name.
+    """
     plain = changed("feeders.0.parent", "hall")
     plain["evses"][0]["phases"] = "L4"
     plain["evses"][0]["max_charge_w"] = -1.0
@@ -77,7 +83,8 @@ def test_one_report_holds_ranges_and_contradictions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("evses.0.id", 5), ("evses.0.max_charge_w", "x"), ("evses.0.feeder", 5), ("vehicle_types.0.id", "")]
+    ("path", "value"),
+    [("evses.0.id", 5), ("evses.0.max_charge_w", "x"), ("evses.0.feeder", 5), ("vehicle_types.0.id", "")],
 )
 def test_what_hangs_on_a_broken_place_is_not_told_again(path: str, value: object) -> None:
     """Whoever refers to it is not to blame."""
@@ -87,7 +94,9 @@ def test_what_hangs_on_a_broken_place_is_not_told_again(path: str, value: object
 def test_a_table_may_hold_an_unknown_key_of_its_own_name() -> None:
     """``[feeders.current]`` with ``current`` and ``id`` in it, beside keys that are missing."""
     found = {problem.key for problem in problems_of(changed("feeders.0.current", {"current": 1, "id": "x"}))}
-    assert found == {f"feeders.main.current.{key}" for key in ("current", "id", "import_a", "export_a", "imbalance_a")}
+    assert found == {
+        f"feeders.main.current.{key}" for key in ("current", "id", "import_a", "export_a", "imbalance_a")
+    }
 
 
 @pytest.mark.parametrize("key", ["site", "grid", "feeders"])
@@ -127,9 +136,12 @@ VALUES = st.recursive(
     | st.booleans()
     | st.integers(-(2**63), 2**63)
     | st.floats()
-    | st.sampled_from(["", "A", "hall", "main", "x" * 300, "\x00", "relay", datetime(2026, 1, 1, tzinfo=UTC)]),
+    | st.sampled_from(
+        ["", "A", "hall", "main", "x" * 300, "\x00", "relay", datetime(2026, 1, 1, tzinfo=UTC)]
+    ),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "evse", "current", "x"]), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "evse", "current", "x"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -143,10 +155,14 @@ def _paths(value: Any, path: str = "") -> list[str]:
 
 @given(st.lists(st.tuples(st.sampled_from(_paths(document())), VALUES), min_size=1, max_size=4))
 def test_whatever_stands_in_a_file_is_settings_or_problems(changes: list[tuple[str, Any]]) -> None:
-    """Any key set to anything, several at once: usable, or a report with words in every field; never another exception."""
+    """Any key set to anything, several at once: usable, or a report with words in every field; never
+    another exception.
+    """
     plain = document()
     for path, value in changes:
-        with contextlib.suppress(KeyError, IndexError, TypeError, ValueError, AttributeError):  # the place itself is gone by now
+        with contextlib.suppress(
+            KeyError, IndexError, TypeError, ValueError, AttributeError
+        ):  # the place itself is gone by now
             set_key(plain, path, value)
     for problem in problems_of(plain):
         assert all((problem.file, problem.key, problem.found, problem.allowed, problem.mend))

@@ -20,7 +20,9 @@ def test_the_base_has_neither_error_nor_warning() -> None:
     assert reported(BASE) == []
 
 
-@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[f"{file}: {case['name']}" for file, case in CASES])
+@pytest.mark.parametrize(
+    "case", [case for _, case in CASES], ids=[f"{file}: {case['name']}" for file, case in CASES]
+)
 def test_a_mistake_is_told_in_these_words(case: dict[str, Any]) -> None:
     """To mend on purpose: ``python -m tests.config.mistakes``, then read the difference."""
     assert reported(broken(case)) == case["report"]
@@ -35,19 +37,29 @@ def test_nearly_every_mistake_is_told() -> None:
 
 
 def test_every_report_names_a_line_and_a_mend() -> None:
-    """Where the mistake is a key that is missing altogether, the line is that of its table, or none for the whole file."""
+    """Where the mistake is a key that is missing altogether, the line is that of its table, or none for
+    the whole file.
+    """
     lines = [line for _, case in CASES for line in case["report"]]
-    named = [line for line in lines if line.split(" ", 1)[1].startswith("site.toml:") and line.split(":")[1].isdigit()]
+    named = [
+        line
+        for line in lines
+        if line.split(" ", 1)[1].startswith("site.toml:") and line.split(":")[1].isdigit()
+    ]
     assert len(named) >= 0.95 * len(lines)
     assert not [line for line in lines if line.endswith("Correct the value.") and line.startswith("warning")]
 
 
 def test_the_manual_shows_what_check_says() -> None:
     """Its example is two of these cases together."""
-    text = BASE.replace('feeder = "yard"', 'feeder = "yrad"', 1).replace("target_soc_pct = 80.0", "target_soc_pct = 0.8", 1)
+    text = BASE.replace('feeder = "yard"', 'feeder = "yrad"', 1).replace(
+        "target_soc_pct = 80.0", "target_soc_pct = 0.8", 1
+    )
     document, faults = toml.parse(text, Path("site.toml"))
     problems = report_of(document, faults, "site.toml", text).problems
-    shown = "\n".join([head("site.toml", problems) + "; nothing can be started from this file", *lines_of(problems)])
+    shown = "\n".join(
+        [head("site.toml", problems) + "; nothing can be started from this file", *lines_of(problems)]
+    )
     assert shown in Path("docs/configuration.md").read_text(encoding="utf-8")
 
 

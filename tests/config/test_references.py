@@ -25,7 +25,12 @@ from tests.config.small import changed, problems_of
         ("vehicle_types.0.min_soc_pct", 95.0, "vehicle_types.bus.min_soc_pct", "95"),
         ("vehicle_types.0.derate_from_c", 60.0, "vehicle_types.bus.derate_from_c", "50"),
         ("vehicle_types.0.derate_from_c", 50.0, "vehicle_types.bus.derate_from_c", "Lower it"),
-        ("vehicle_types.0.charge_curve", [[50.0, 1.0], [50.0, 2.0]], "vehicle_types.bus.charge_curve", "rising"),
+        (
+            "vehicle_types.0.charge_curve",
+            [[50.0, 1.0], [50.0, 2.0]],
+            "vehicle_types.bus.charge_curve",
+            "rising",
+        ),
         ("vehicle_types.0.charge_curve", [[0.0, 0.0]], "vehicle_types.bus.charge_curve", "never charges"),
         ("feeders.0.base_load_min_w", 20_000.0, "feeders.main.base_load_min_w", "10000"),
         ("safety.lease_s", 2.9, "safety.lease_s", "3 s"),
@@ -55,7 +60,11 @@ def test_a_target_above_what_charging_reaches_is_refused_where_it_would_count() 
 @pytest.mark.parametrize("text", ["6:00", "24:00", "06:60", "06:00:00", "noon", "06:00 "])
 def test_a_departure_that_is_no_time_of_day_is_refused(text: str) -> None:
     """One spelling only, so that nobody wonders what 6:00 in the evening means."""
-    assert [problem for problem in problems_of(changed("vehicles.0.departs", text)) if problem.key == "vehicles.bus-1.departs"]
+    assert [
+        problem
+        for problem in problems_of(changed("vehicles.0.departs", text))
+        if problem.key == "vehicles.bus-1.departs"
+    ]
 
 
 def test_a_droop_needs_a_charger_that_takes_setpoints_and_gives_both_ways() -> None:
@@ -82,7 +91,9 @@ def test_a_site_without_a_relay_is_a_site_without_export() -> None:
     assert problems_of(changed("grid.relay", "")) == []
 
 
-@pytest.mark.parametrize(("parent", "word"), [("hall", "cycle"), ("main", "cycle"), ("nothing", "hall, main")])
+@pytest.mark.parametrize(
+    ("parent", "word"), [("hall", "cycle"), ("main", "cycle"), ("nothing", "hall, main")]
+)
 def test_feeders_that_are_no_tree_are_refused(parent: str, word: str) -> None:
     """A root that hangs on its own child, on itself, or on nothing."""
     report = "\n".join(map(str, problems_of(changed("feeders.0.parent", parent))))

@@ -44,6 +44,8 @@ def test_any_text_ends_in_a_document_or_in_faults(text: str) -> None:
 
 def test_rows_of_a_list_are_not_taken_for_tables() -> None:
     """A charge curve over several lines, with a fault in it, is one problem."""
-    document, faults = toml.parse("[[a]]\ncurve = [\n  [0.0, 1.0],\n  [80.0 1.0],\n  [90.0, 1.0],\n]\n[b]\ny = 1\n", HERE)
+    document, faults = toml.parse(
+        "[[a]]\ncurve = [\n  [0.0, 1.0],\n  [80.0 1.0],\n  [90.0, 1.0],\n]\n[b]\ny = 1\n", HERE
+    )
     assert [fault.key for fault in faults] == ["line 4"]
     assert document == {"b": {"y": 1}}

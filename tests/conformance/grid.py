@@ -1,4 +1,6 @@
-"""A grid connection in virtual time: hold voltages and frequency for some seconds, and see what the envelope makes of it."""
+"""A grid connection in virtual time: hold voltages and frequency for some seconds, and see what the
+envelope makes of it.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -43,7 +45,9 @@ def nominal_v(code: GridCode) -> float:
 
 
 class Rig:
-    """The two step functions called as the pipeline calls them: once a tick of ``tick_s`` with all samples since the last."""
+    """The two step functions called as the pipeline calls them: once a tick of ``tick_s`` with all samples
+    since the last.
+    """
 
     def __init__(self, code: GridCode, tick_s: float = 1.0, *, running: bool = False) -> None:
         self.code = code
@@ -71,8 +75,16 @@ class Rig:
         frequency = self.code.nominal_hz if hz is None else hz
         self.play([(volts, frequency)] * max(1, round(seconds * rate_hz)), seconds, rate_hz, corrupt)
 
-    def play(self, course: list[tuple[Volts, float]], seconds: float, rate_hz: float, corrupt: Corrupt | None = None) -> None:
-        """One sample after the other, 1/``rate_hz`` apart; the tick comes when its time is over, and at the end."""
+    def play(
+        self,
+        course: list[tuple[Volts, float]],
+        seconds: float,
+        rate_hz: float,
+        corrupt: Corrupt | None = None,
+    ) -> None:
+        """One sample after the other, 1/``rate_hz`` apart; the tick comes when its time is over, and at
+        the end.
+        """
         start_s, tick_at_s = self.now_s, self.now_s + self.tick_s
         batch: list[GridSample] = []
         for index, (volts, hz) in enumerate(course):
@@ -98,7 +110,9 @@ class Rig:
     def tick(self, samples: list[GridSample], now_s: float) -> None:
         """Both steps, as in the pipeline; trips, cessation and service are written down."""
         batch = tuple(samples)
-        self.trip_memory, verdict = trip_step(self.code, self.nominal_v, self.trip_memory, batch, now_s, MAX_AGE_S)
+        self.trip_memory, verdict = trip_step(
+            self.code, self.nominal_v, self.trip_memory, batch, now_s, MAX_AGE_S
+        )
         for trip in verdict.trips:
             self.trips.setdefault(trip.element, trip)
         if verdict.cease:

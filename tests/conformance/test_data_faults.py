@@ -1,4 +1,6 @@
-"""T7: bad data neither trips a healthy grid by itself, nor hides a sick one, nor keeps export going without proof."""
+"""T7: bad data neither trips a healthy grid by itself, nor hides a sick one, nor keeps export going
+without proof.
+"""
 
 from typing import Any
 
@@ -55,7 +57,9 @@ def corrupting(fault: dict[str, Any]) -> Corrupt:
 
 
 def rows() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("fault", [pytest.param(fault, id=f"{fault['kind']}-1in{fault['every']}") for fault in FAULTS])
+    return pytest.mark.parametrize(
+        "fault", [pytest.param(fault, id=f"{fault['kind']}-1in{fault['every']}") for fault in FAULTS]
+    )
 
 
 @rows()

@@ -1,4 +1,6 @@
-"""T6, as far as a supervisor sees an island: contact, drift, silence. It never claims the inverter's two seconds."""
+"""T6, as far as a supervisor sees an island: contact, drift, silence. It never claims the inverter's two
+seconds.
+"""
 
 from typing import Any
 
@@ -24,7 +26,9 @@ def without_numbers(sample: GridSample, _index: int) -> GridSample:
 def drift(rig: Rig, hz_per_s: float) -> None:
     nominal = rig.code.nominal_hz
     count = round(DRIFT_S * RATE_HZ)
-    rig.play([((1.0, 1.0, 1.0), nominal + hz_per_s * index / RATE_HZ) for index in range(count)], DRIFT_S, RATE_HZ)
+    rig.play(
+        [((1.0, 1.0, 1.0), nominal + hz_per_s * index / RATE_HZ) for index in range(count)], DRIFT_S, RATE_HZ
+    )
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
@@ -44,7 +48,9 @@ def test_islanding(code: str, case: dict[str, Any]) -> None:
         rig.silence(LONGEST_S)
     else:
         rig.hold(LONGEST_S, (v, case.get("v_one", v), v))
-    ended_s = next(at_s for at_s, verdict in rig.verdicts if at_s > begun_s and verdict.share == 0.0) - begun_s
+    ended_s = (
+        next(at_s for at_s, verdict in rig.verdicts if at_s > begun_s and verdict.share == 0.0) - begun_s
+    )
     if "within_s" in case:
         assert ended_s <= case["within_s"] + 1e-6
     if not case.get("contact_opens"):

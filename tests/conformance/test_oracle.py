@@ -1,7 +1,8 @@
-"""EPRI's OpenDER as the oracle for IEEE 1547-2018: the same defaults, the same trips on random grids, the same return to service.
+"""EPRI's OpenDER as the oracle for IEEE 1547-2018: the same defaults, the same trips on random grids, the
+same return to service.
 
-OpenDER models the inverter, so it is given our supervisory delays where the question is *how* we count, and its own clearing
-times where the question is whether we are in time.
+OpenDER models the inverter, so it is given our supervisory delays where the question is *how* we count, and
+its own clearing times where the question is whether we are in time.
 """
 
 import logging
@@ -19,7 +20,27 @@ from v2g_edge.model.gridcode import GridCode
 
 CATEGORIES = {"ieee1547_2018_cat1": "CAT_I", "ieee1547_2018_cat2": "CAT_II", "ieee1547_2018_cat3": "CAT_III"}
 STEP_S = 0.02
-VOLTS = (0.0, 0.2, 0.29, 0.4, 0.44, 0.48, 0.6, 0.66, 0.72, 0.86, 0.9, 1.0, 1.04, 1.08, 1.12, 1.16, 1.19, 1.22, 1.4)
+VOLTS = (
+    0.0,
+    0.2,
+    0.29,
+    0.4,
+    0.44,
+    0.48,
+    0.6,
+    0.66,
+    0.72,
+    0.86,
+    0.9,
+    1.0,
+    1.04,
+    1.08,
+    1.12,
+    1.16,
+    1.19,
+    1.22,
+    1.4,
+)
 HERTZ = (56.0, 56.4, 57.2, 58.4, 59.0, 60.0, 60.0, 60.0, 60.9, 61.3, 61.9, 62.1, 64.0)
 MILD_VOLTS = tuple(v for v in VOLTS if 0.6 <= v < 1.2)
 MILD_HERTZ = tuple(hz for hz in HERTZ if 57.0 <= hz < 62.0)
@@ -30,7 +51,9 @@ LONGEST_S = 45.0
 
 @pytest.fixture(autouse=True)
 def _opender() -> Iterator[None]:
-    """Its time step is a global, and it logs a warning for each of our delays that no inverter may be set to."""
+    """Its time step is a global, and it logs a warning for each of our delays that no inverter may be set
+    to.
+    """
     logging.disable(logging.WARNING)
     before = DER.t_s
     DER.t_s = STEP_S
@@ -73,14 +96,17 @@ def test_the_defaults_are_those_of_opender(code: str) -> None:
 
 
 def counting_as_we_do(file: Any, profile: GridCode) -> None:
-    """OpenDER trips at the n-th sample beyond when n·step ≥ T, we when (n-1)·step > T: the T that makes both the same n."""
+    """OpenDER trips at the n-th sample beyond when n·step ≥ T, we when (n-1)·step > T: the T that makes
+    both the same n.
+    """
     for element in profile.elements:
         samples = int(pickup_s(profile, element) / STEP_S + 1e-6) + 2
         setattr(file, f"{element.id}_TRIP_T", (samples - 0.5) * STEP_S)
 
 
 def trace(seed: int) -> list[tuple[Volts, float]]:
-    """Steps of voltage (one phase, two, all) and frequency after a second of health, and a collapse at the end.
+    """Steps of voltage (one phase, two, all) and frequency after a second of health, and a collapse at the
+    end.
 
     Two traces of three stay away from the fast elements, so that the slow ones have their time.
     """
@@ -116,9 +142,13 @@ def test_random_grids_trip_at_the_same_sample(code: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(TRACES, TRACES + 4))
 @pytest.mark.parametrize("code", CATEGORIES)
 def test_on_random_grids_we_are_never_later_than_the_inverter(code: str, seed: int) -> None:
-    """With its own clearing times: where ride-through lasts as long as the clearing time, two samples are allowed."""
+    """With its own clearing times: where ride-through lasts as long as the clearing time, two samples are
+    allowed.
+    """
     der, course = inverter(settings(code)), trace(seed)
-    theirs = next((index for index, (volts, hz) in enumerate(course) if feed(der, volts, hz) == "Trip"), len(course))
+    theirs = next(
+        (index for index, (volts, hz) in enumerate(course) if feed(der, volts, hz) == "Trip"), len(course)
+    )
     rig = Rig(code_of(code))
     begun_s = rig.now_s
     rig.play(course, len(course) * STEP_S, 1.0 / STEP_S)

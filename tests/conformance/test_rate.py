@@ -49,7 +49,9 @@ def test_ramps(code: str, case: dict[str, Any], rate_hz: float) -> None:
 
 
 def test_a_sustained_rate_trips_within_a_second() -> None:
-    """Half a second of the element, a fifth of the window, and the median's delay of one sample at each end."""
+    """Half a second of the element, a fifth of the window, and the median's delay of one sample at each
+    end.
+    """
     rig = Rig(code_of("g99"))
     rig.hold(2.0)
     begun_s = rig.now_s

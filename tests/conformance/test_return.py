@@ -28,7 +28,11 @@ def armed(code: str, case: dict[str, Any]) -> GridCode:
     if "v_hi" not in case:
         profile = code_of(code)
         enter = profile.enter_service
-        assert (enter.delay_s, enter.ramp_s, enter.random_delay_s) == (case["delay_s"], case["ramp_s"], case["random_s"])
+        assert (enter.delay_s, enter.ramp_s, enter.random_delay_s) == (
+            case["delay_s"],
+            case["ramp_s"],
+            case["random_s"],
+        )
         return profile
     return code_of(
         code,
@@ -71,7 +75,11 @@ def test_enter_service(code: str, case: dict[str, Any]) -> None:
     assert TOLERANCE * wait_s <= exported <= wait_s + 4.0
     assert TOLERANCE * (wait_s + case["ramp_s"]) <= rated <= wait_s + case["ramp_s"] + 4.0
     for (at_s, share), (next_s, next_share) in pairwise(after):
-        assert next_share - share <= (next_s - at_s) / case["ramp_s"] + 1e-9 if case["ramp_s"] else next_share >= share
+        assert (
+            next_share - share <= (next_s - at_s) / case["ramp_s"] + 1e-9
+            if case["ramp_s"]
+            else next_share >= share
+        )
     # Permit service off: nothing after 2 s (here: the same tick). On again: nothing for 5 s.
     rig.permitted = False
     hold(rig, case["to"], 1.0)

@@ -1,4 +1,6 @@
-"""T2: what must be ridden through is ridden through, in one phase and in all, and export is back with the voltage."""
+"""T2: what must be ridden through is ridden through, in one phase and in all, and export is back with the
+voltage.
+"""
 
 from typing import Any
 
@@ -9,7 +11,9 @@ from tests.conformance.grid import CODES, RATE_HZ, Rig, Volts, code_of
 
 CASES = load("ride_through")
 FINE_S = 1.5
-"""The first and last seconds of a step are sampled at 50 Hz; the middle of a long one at 4 Hz proves the same."""
+"""The first and last seconds of a step are sampled at 50 Hz; the middle of a long one at 4 Hz proves the
+same.
+"""
 
 
 def rows() -> list[Any]:
@@ -49,7 +53,9 @@ def slew(rig: Rig, start: float, end: float, hz_per_s: float) -> None:
 
 @pytest.mark.parametrize(("code", "case", "phase"), rows())
 def test_rides_through(code: str, case: dict[str, Any], phase: str) -> None:
-    profile = code_of(code, **{key.replace(".", "__"): value for key, value in case.get("overrides", {}).items()})
+    profile = code_of(
+        code, **{key.replace(".", "__"): value for key, value in case.get("overrides", {}).items()}
+    )
     rig = Rig(profile, tick_s=0.1, running=True)
     rig.hold(5.0)
     hz = profile.nominal_hz

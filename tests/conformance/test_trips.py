@@ -10,7 +10,9 @@ from v2g_edge.model.gridcode import GridCode
 
 CASES = load("trips")
 EARLIEST = 0.9
-"""A trip before this share of the clearing time would be an element of our own, not a backup of the code's."""
+"""A trip before this share of the clearing time would be an element of our own, not a backup of the
+code's.
+"""
 LONG_S = 21.0
 REPEATS = 5
 
@@ -25,7 +27,12 @@ def phases(case: dict[str, Any]) -> tuple[str, ...]:
 
 def rows(overridden: bool = True) -> list[Any]:
     return [
-        pytest.param(code, case, phase, id=f"{code}-{case['element']}-{case['beyond']:g}-{case['clearing_s']:g}s-{phase}")
+        pytest.param(
+            code,
+            case,
+            phase,
+            id=f"{code}-{case['element']}-{case['beyond']:g}-{case['clearing_s']:g}s-{phase}",
+        )
         for code in CODES
         for case in CASES[code]["cases"]
         if overridden or "overrides" not in case
@@ -42,7 +49,9 @@ def volts(value: float, phase: str) -> Volts:
     )
 
 
-def put(rig: Rig, case: dict[str, Any], value: float, phase: str, seconds: float, rate_hz: float = RATE_HZ) -> None:
+def put(
+    rig: Rig, case: dict[str, Any], value: float, phase: str, seconds: float, rate_hz: float = RATE_HZ
+) -> None:
     if is_volt(case):
         rig.hold(seconds, volts(value, phase), rate_hz=rate_hz)
     else:
@@ -50,7 +59,9 @@ def put(rig: Rig, case: dict[str, Any], value: float, phase: str, seconds: float
 
 
 def armed(code: str, case: dict[str, Any]) -> GridCode:
-    return code_of(code, **{key.replace(".", "__"): value for key, value in case.get("overrides", {}).items()})
+    return code_of(
+        code, **{key.replace(".", "__"): value for key, value in case.get("overrides", {}).items()}
+    )
 
 
 def latest_s(case: dict[str, Any]) -> float:
@@ -60,14 +71,23 @@ def latest_s(case: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize(("code", "case", "phase"), rows())
-def test_trips_beyond_the_setting_within_the_clearing_time_and_not_before_it(code: str, case: dict[str, Any], phase: str) -> None:
+def test_trips_beyond_the_setting_within_the_clearing_time_and_not_before_it(
+    code: str, case: dict[str, Any], phase: str
+) -> None:
     rig = Rig(armed(code, case))
     latest = latest_s(case)
     element = case["element"]
     for _ in range(REPEATS if latest <= LONG_S else 1):
         rig.trips.clear()
         rig.hold(0.5)
-        put(rig, case, case["base"], phase, case["clearing_s"] * 1.02 + 0.04, 2 if case["clearing_s"] > 1.0 else RATE_HZ)
+        put(
+            rig,
+            case,
+            case["base"],
+            phase,
+            case["clearing_s"] * 1.02 + 0.04,
+            2 if case["clearing_s"] > 1.0 else RATE_HZ,
+        )
         assert element not in rig.trips
         begun_s = rig.now_s
         coarse_s = max(0.0, 0.5 * (2 * EARLIEST * latest // 1.0) - 1.0)
@@ -82,7 +102,9 @@ def test_trips_beyond_the_setting_within_the_clearing_time_and_not_before_it(cod
 
 @pytest.mark.parametrize(("code", "case", "phase"), rows(overridden=False))
 def test_one_sample_back_inside_resets_the_delay(code: str, case: dict[str, Any], phase: str) -> None:
-    """Twice nine tenths of the clearing time with one good sample between is no trip: delays do not accumulate."""
+    """Twice nine tenths of the clearing time with one good sample between is no trip: delays do not
+    accumulate.
+    """
     rig = Rig(armed(code, case))
     almost_s = EARLIEST * max(case["clearing_s"], case.get("rides_s", 0.0))
     rate_hz = 4 if almost_s > 2.0 else RATE_HZ
@@ -93,11 +115,15 @@ def test_one_sample_back_inside_resets_the_delay(code: str, case: dict[str, Any]
 
 
 @pytest.mark.parametrize("rate_hz", [10.0, 1.0])
-@pytest.mark.parametrize(("code", "case", "phase"), [row for row in rows(overridden=False) if row.values[2] in ("all", "f")])
+@pytest.mark.parametrize(
+    ("code", "case", "phase"), [row for row in rows(overridden=False) if row.values[2] in ("all", "f")]
+)
 def test_at_the_sampling_of_the_field_a_trip_is_late_at_most_by_two_samples(
     code: str, case: dict[str, Any], phase: str, rate_hz: float
 ) -> None:
-    """What a polled meter can do, and no more: never inside ride-through, and late by no more than its own period."""
+    """What a polled meter can do, and no more: never inside ride-through, and late by no more than its own
+    period.
+    """
     profile = armed(code, case)
     rig = Rig(profile)
     element = next(e for e in profile.elements if e.id == case["element"])

@@ -73,7 +73,15 @@ class FakeDaemon:
         name = params["subject"]
         if name not in {evse["id"] for evse in NIGHT["evses"]}:
             raise BadRequestError(f"{name!r} is no outlet, vehicle, station or feeder")
-        limits = [{"rule": "wish", "binds": True, "min_w": 0.0, "max_w": 75_000.0, "source": "nothing limits the wish"}]
+        limits = [
+            {
+                "rule": "wish",
+                "binds": True,
+                "min_w": 0.0,
+                "max_w": 75_000.0,
+                "source": "nothing limits the wish",
+            }
+        ]
         outlet = {"evse": name, "wish_w": 0.0, "permit_w": 0.0, "reason": "waits for 01:04", "limits": limits}
         answer = ["It waits for 01:04, when energy costs 0.08."]
         return {
@@ -86,7 +94,13 @@ class FakeDaemon:
         }
 
     async def _events(self, _params: dict[str, Any]) -> dict[str, Any]:
-        event = {"kind": "charger_silent", "severity": "warning", "subject": "E03", "text": "not heard", "data": []}
+        event = {
+            "kind": "charger_silent",
+            "severity": "warning",
+            "subject": "E03",
+            "text": "not heard",
+            "data": [],
+        }
         return {"events": [{**event, "wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]}
 
     async def _plan(self, _params: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +108,17 @@ class FakeDaemon:
         powers = {"site_kw": [float(slot * 10) - 20.0 for slot in range(8)], "base_kw": [5.0] * 8}
         prices = {"buy": [0.1 + 0.02 * slot for slot in range(8)], "sell": [0.05] * 8}
         money = {"energy": 12.5, "export": -3.0, "wear": 0.4, "peaks": 0.0}
-        report = {"solver": "highs-ipm", "made_wall_s": NIGHT["wall_s"], "money": money, "vehicles": [], "edges": edges}
-        return {"plan": {**NIGHT["plan"], "slots": []}, "report": {**report, **powers, **prices, "warnings": [], "why": ""}}
+        report = {
+            "solver": "highs-ipm",
+            "made_wall_s": NIGHT["wall_s"],
+            "money": money,
+            "vehicles": [],
+            "edges": edges,
+        }
+        return {
+            "plan": {**NIGHT["plan"], "slots": []},
+            "report": {**report, **powers, **prices, "warnings": [], "why": ""},
+        }
 
     async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
         return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}
@@ -139,7 +162,9 @@ async def serving(folder: Path, *, people: bool = True, read_s: float = 10.0) ->
     """A console on a free port, its accounts made."""
     daemon, clock = FakeDaemon(folder / "control.sock"), Clock()
     await daemon.start()
-    console = Console(Options("127.0.0.1", 0, str(folder / "control.sock"), folder / "state", read_s=read_s), clock)
+    console = Console(
+        Options("127.0.0.1", 0, str(folder / "control.sock"), folder / "state", read_s=read_s), clock
+    )
     for name, role in PEOPLE.items() if people else ():
         await console.accounts.add(name, role, PASSWORD)  # type: ignore[arg-type]
     task = asyncio.ensure_future(console.run())

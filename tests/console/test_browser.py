@@ -1,4 +1,6 @@
-"""The page in a real Chromium (Debian's; `make test` installs it): a night, an order, a daemon that goes and returns."""
+"""The page in a real Chromium (Debian's; `make test` installs it): a night, an order, a daemon that goes
+and returns.
+"""
 
 import json
 import re
@@ -22,7 +24,9 @@ PAGES = ["depot", "why/E12", "plan", "events", "setup", "tonight"]
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A machine without Chromium fails here, in words: what the page promises was not seen."""
-    assert CHROMIUM is not None, "the console's page needs Debian's chromium to be tested: apt-get install chromium"
+    assert CHROMIUM is not None, (
+        "the console's page needs Debian's chromium to be tested: apt-get install chromium"
+    )
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched
@@ -47,12 +51,16 @@ async def opened(browser: Browser, place: Place, name: str, **options: Any) -> t
 
 async def test_a_night_at_the_page(browser: Browser, place: Place) -> None:
     page, complaints = await opened(browser, place, "erna", locale="en-GB", color_scheme="dark")
-    await expect(page.locator(".vehicle").first).to_contain_text("BUS12")  # it will not be ready, so it stands first
+    await expect(page.locator(".vehicle").first).to_contain_text(
+        "BUS12"
+    )  # it will not be ready, so it stands first
     await expect(page.locator(".vehicle").first).to_contain_text("NOT READY")
     await expect(page.locator(".needs li").first).to_contain_text("another vehicle")
     for name in PAGES:
         await page.evaluate(f"location.hash = '#{name}'")
-        await expect(page.locator("nav a[aria-current]")).to_have_attribute("href", "#" + name.partition("/")[0])
+        await expect(page.locator("nav a[aria-current]")).to_have_attribute(
+            "href", "#" + name.partition("/")[0]
+        )
         await expect(page.locator("main h1")).to_be_focused()
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360, name
         found = (await Axe().run(page)).response["violations"]

@@ -14,7 +14,15 @@ from tests.console.conftest import PASSWORD, Place, serving, until
 from v2g_edge.console.accounts import CODE_S, IDLE_S, SESSION_S, TRIES
 from v2g_edge.console.guard import ASKED_BURST, BODY_MAX, POLICY
 
-LOOKS = ["/api/status", "/api/why/E01", "/api/events", "/api/plan", "/api/capacity", "/api/health", "/api/live"]
+LOOKS = [
+    "/api/status",
+    "/api/why/E01",
+    "/api/events",
+    "/api/plan",
+    "/api/capacity",
+    "/api/health",
+    "/api/live",
+]
 ENGINEERS = ["/api/stations", "/api/people", "/api/tokens"]
 
 
@@ -38,7 +46,9 @@ async def test_what_the_daemon_refuses_comes_in_its_words(place: Place) -> None:
     otto = await place.as_("otto")
     answer = await otto.post("/api/orders", json={"acknowledge": "trip:grid"})
     assert (answer.status_code, answer.json()["detail"]) == (400, "'trip:grid' does not act; there act: none")
-    assert (await otto.get("/api/why/E99")).json()["detail"] == "'E99' is no outlet, vehicle, station or feeder"
+    assert (await otto.get("/api/why/E99")).json()[
+        "detail"
+    ] == "'E99' is no outlet, vehicle, station or feeder"
     assert (await otto.post("/api/orders", json={"why": "nothing"})).status_code == 422
 
 
@@ -119,7 +129,8 @@ async def test_the_first_visit_takes_the_code_once(tmp_path: Path) -> None:
         assert (await browser.post("/api/claim", json=claim)).status_code == 403
         claim["code"] = place.console.accounts.new_code(place.clock.wall_s())
         both = await asyncio.gather(
-            browser.post("/api/claim", json=claim), place.client().post("/api/claim", json={**claim, "name": "mallory"})
+            browser.post("/api/claim", json=claim),
+            place.client().post("/api/claim", json={**claim, "name": "mallory"}),
         )
         assert sorted(answer.status_code for answer in both) == [204, 403]
         assert len(place.console.accounts.people()) == 1
@@ -161,12 +172,19 @@ async def test_orders_need_the_token_of_their_session(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.invalid"}, {"origin": "null"}],
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.invalid"},
+        {"origin": "null"},
+    ],
 )
 async def test_other_sites_are_refused(place: Place, headers: dict[str, str]) -> None:
     otto = await place.as_("otto")
     assert (await otto.post("/api/orders", json={"stop": True}, headers=headers)).status_code == 403
-    assert (await otto.post("/api/login", json={"name": "otto", "password": PASSWORD}, headers=headers)).status_code == 403
+    assert (
+        await otto.post("/api/login", json={"name": "otto", "password": PASSWORD}, headers=headers)
+    ).status_code == 403
     if "sec-fetch-site" in headers:
         assert (await otto.get("/api/status", headers=headers)).status_code == 403
     assert place.daemon.orders == []
@@ -259,13 +277,19 @@ async def test_a_browser_that_never_reads_is_cut(tmp_path: Path) -> None:
         assert (await vera.get("/healthz")).status_code == 200
 
 
-NAMES = st.sampled_from(["stop", "export_hold", "acknowledge", "why", "name", "password", "role", "days", "label", "code", "x"])
+NAMES = st.sampled_from(
+    ["stop", "export_hold", "acknowledge", "why", "name", "password", "role", "days", "label", "code", "x"]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=9), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=9), inner, max_size=5)
+    ),
     max_leaves=10,
 )
-PATHS = st.sampled_from([*LOOKS[:-1], *ENGINEERS, "/api/orders", "/api/login", "/api/claim", "/api/events?since_wall_s=nan", "/"])
+PATHS = st.sampled_from(
+    [*LOOKS[:-1], *ENGINEERS, "/api/orders", "/api/login", "/api/claim", "/api/events?since_wall_s=nan", "/"]
+)
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30)
 
 
@@ -282,7 +306,9 @@ async def test_no_request_makes_it_fail(place: Place, monkeypatch: pytest.Monkey
         PATHS | WORDS.map(lambda word: "/api/why/" + word) | WORDS.map(lambda word: "/" + word),
         st.none() | JSON,
         st.dictionaries(
-            st.sampled_from(["authorization", "cookie", "origin", "x-csrf-token", "content-type"]), WORDS, max_size=2
+            st.sampled_from(["authorization", "cookie", "origin", "x-csrf-token", "content-type"]),
+            WORDS,
+            max_size=2,
         ),
     )
     def draw(method: str, path: str, body: object, headers: dict[str, str]) -> None:

@@ -1,4 +1,6 @@
-"""The second promise tick by tick: what vehicles were seen to draw takes exports away in time and never allows one."""
+"""The second promise tick by tick: what vehicles were seen to draw takes exports away in time and never
+allows one.
+"""
 
 from typing import Any
 
@@ -8,7 +10,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.departure.test_departures import depot, depots, losses, needing, with_vehicle
-from v2g_edge.departure.admit_exports import LOOK_EVERY_S, DepartureMemory, ExportVerdict, admit_exports, restarted
+from v2g_edge.departure.admit_exports import (
+    LOOK_EVERY_S,
+    DepartureMemory,
+    ExportVerdict,
+    admit_exports,
+    restarted,
+)
 from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.departure.departures import Proposal, depot_of
 from v2g_edge.model.frame import frame_of
@@ -20,14 +28,18 @@ from v2g_edge.model.snapshot import CommandState, Snapshot
 FRESH = DepartureMemory()
 
 
-def kept(site: Site, snapshot: Snapshot, wished_w: list[float], memory: DepartureMemory = FRESH) -> ExportVerdict:
+def kept(
+    site: Site, snapshot: Snapshot, wished_w: list[float], memory: DepartureMemory = FRESH
+) -> ExportVerdict:
     return admit_exports(depot_of(frame_of(site)), snapshot, wished_w, (0.0,) * len(site.evses), memory)
 
 
 def seen(site: Site, *draws: dict[str, Any] | None) -> DepartureMemory:
     """A memory of vehicles of the present sessions."""
     filled = draws + (None,) * (len(site.evses) - len(draws))
-    return DepartureMemory(draws=tuple(None if d is None else LearnedPower(f"s-bus-{i}", **d) for i, d in enumerate(filled, 1)))
+    return DepartureMemory(
+        draws=tuple(None if d is None else LearnedPower(f"s-bus-{i}", **d) for i, d in enumerate(filled, 1))
+    )
 
 
 def kinds(result: ExportVerdict) -> list[tuple[str, str]]:
@@ -46,7 +58,9 @@ def drawing(snapshot: Snapshot, permitted_w: float, drawn_w: float, dt_s: float 
         power_w, told_w = (drawn_w, permitted_w) if place == 0 else (0.0, 0.0)
         command = CommandState(told_w, "accepted", now_s, now_s + 30.0)
         evses.append(replace(state, power_w=Reading(power_w, now_s), command=command, vehicle=vehicle))
-    return replace(snapshot, seq=snapshot.seq + 1, now_s=now_s, wall_s=snapshot.wall_s + dt_s, evses=tuple(evses))
+    return replace(
+        snapshot, seq=snapshot.seq + 1, now_s=now_s, wall_s=snapshot.wall_s + dt_s, evses=tuple(evses)
+    )
 
 
 # The worked case: a bus at a 50 kW charger takes 22 kW.
@@ -55,8 +69,8 @@ def drawing(snapshot: Snapshot, permitted_w: float, drawn_w: float, dt_s: float 
 def night_shift(lacks_pct: float = 45.0) -> tuple[Site, Snapshot]:
     """A hall of 60 kW. b1 needs 80 kWh in 4 h, b2 90 kWh (45 %) in 2 h; b3 sells and leaves tomorrow.
 
-    By the plates b2 goes first and b1 takes 1.6 h after it. As b1 really draws, it must take 36 kWh in b2's two hours, and then
-    84 of 120 kWh are left for b2.
+    By the plates b2 goes first and b1 takes 1.6 h after it. As b1 really draws, it must take 36 kWh in b2's
+    two hours, and then 84 of 120 kWh are left for b2.
     """
     site = depot(3, hall_w=60_000.0)
     return site, needing(site, (40.0, 4.0), (lacks_pct, 2.0), (0.0, 30.0))
@@ -76,7 +90,9 @@ def test_a_bus_that_takes_22_of_50_kw_stops_the_fleets_export_once_ten_minutes_h
         snapshot = drawing(snapshot, 50_000.0, 22_000.0, 5.0)
     assert set(first) == {"b3", "export_refused", "departure_short"}
     assert 600.0 <= first["b3"] <= 660.0
-    assert first["departure_short"] <= first["b3"] + LOOK_EVERY_S, "and the alarm is out hours before anybody leaves"
+    assert first["departure_short"] <= first["b3"] + LOOK_EVERY_S, (
+        "and the alarm is out hours before anybody leaves"
+    )
     assert memory.draws[0] is not None
     assert memory.draws[0].learned_w == 22_000.0
 
@@ -84,7 +100,9 @@ def test_a_bus_that_takes_22_of_50_kw_stops_the_fleets_export_once_ten_minutes_h
 def test_with_the_plates_alone_the_same_export_goes_on() -> None:
     site, snapshot = night_shift()
     assert kept(site, snapshot, [50_000.0, 0.0, -10_000.0]).refused == {}
-    assert set(kept(site, snapshot, [50_000.0, 0.0, -10_000.0], seen(site, {"learned_w": 22_000.0})).refused) == {"b3"}
+    assert set(
+        kept(site, snapshot, [50_000.0, 0.0, -10_000.0], seen(site, {"learned_w": 22_000.0})).refused
+    ) == {"b3"}
 
 
 def test_a_bus_that_cannot_make_it_with_what_it_draws_is_named_hours_ahead() -> None:
@@ -104,7 +122,9 @@ def test_the_cars_own_report_counts_until_it_says_otherwise() -> None:
     reported = with_vehicle(snapshot, 0, max_charge_w=Reading(22_500.0, 100.0))
     memory = kept(site, replace(reported, seq=5), [0.0]).memory
     for reading in (Reading(22_500.0, 130.0), NO_SAMPLE):
-        later = with_vehicle(replace(reported, wall_s=reported.wall_s + LOOK_EVERY_S), 0, max_charge_w=reading)
+        later = with_vehicle(
+            replace(reported, wall_s=reported.wall_s + LOOK_EVERY_S), 0, max_charge_w=reading
+        )
         assert ("departure_impossible", "b1") in kinds(kept(site, later, [0.0], memory))
     other = with_vehicle(replace(snapshot, wall_s=snapshot.wall_s + LOOK_EVERY_S), 0, session="next")
     assert kinds(kept(site, other, [0.0], memory)) == []
@@ -120,7 +140,9 @@ def test_who_draws_nothing_though_it_may_is_told_of_once() -> None:
     first = kept(site, snapshot, [50_000.0, 0.0], memory)
     assert kinds(first) == [("vehicle_not_charging", "b1")], "b2 lacks nothing: it is full"
     assert first.memory.idle == ("b1",)
-    again = kept(site, replace(snapshot, wall_s=snapshot.wall_s + LOOK_EVERY_S), [50_000.0, 0.0], first.memory)
+    again = kept(
+        site, replace(snapshot, wall_s=snapshot.wall_s + LOOK_EVERY_S), [50_000.0, 0.0], first.memory
+    )
     assert kinds(again) == []
 
 
@@ -147,7 +169,9 @@ def test_who_should_have_left_charged_is_nobodys_alarm() -> None:
 
 
 def test_a_bus_left_standing_with_yesterdays_departure_does_not_hold_the_others_export_for_ever() -> None:
-    """It is asleep: while that is not yet known the others stop, after ten minutes of nothing they sell again."""
+    """It is asleep: while that is not yet known the others stop, after ten minutes of nothing they sell
+    again.
+    """
     site = depot(2, hall_w=51_000.0)
     snapshot, memory = needing(site, (45.0, -9.0), (1.0, 1.0)), FRESH
     refused = []

@@ -30,7 +30,10 @@ def depot(evses: int = 2, export_w: float = 1e6, reserve_pct: float = 0.0, effic
             replace(
                 site,
                 evses=tuple(small_evse(f"b{i}", efficiency=efficiency) for i in range(1, evses + 1)),
-                feeders=(Feeder("hall", "main", 1e6, export_w, 0.0, 0.0, ""), Feeder("main", "", 1e6, 1e6, 0.0, 0.0, "grid")),
+                feeders=(
+                    Feeder("hall", "main", 1e6, export_w, 0.0, 0.0, ""),
+                    Feeder("main", "", 1e6, 1e6, 0.0, 0.0, "grid"),
+                ),
                 vehicles=tuple(replace(vehicle, reserve_soc_pct=reserve_pct) for vehicle in site.vehicles),
                 safety=replace(site.safety, feeder_margin_pct=0.0),
             )
@@ -61,7 +64,9 @@ def sold(
     return offer_of(place, snapshot, (room_w,) * count, (taken,) * count, request, ledger)
 
 
-def ask(request: str = "r1", wanted_w: float = 1e6, duration_s: float = HOUR_S, service: str = "market") -> Request:
+def ask(
+    request: str = "r1", wanted_w: float = 1e6, duration_s: float = HOUR_S, service: str = "market"
+) -> Request:
     return Request(request, service, wanted_w, duration_s)
 
 
@@ -87,7 +92,9 @@ def test_losses_are_not_for_sale() -> None:
 def capped(place: Depot, **caps: float) -> Depot:
     """The same depot with other caps of the vehicle type."""
     site = place.frame.site
-    return depot_of(frame_of(replace(site, vehicle_types=tuple(replace(kind, **caps) for kind in site.vehicle_types))))
+    return depot_of(
+        frame_of(replace(site, vehicle_types=tuple(replace(kind, **caps) for kind in site.vehicle_types)))
+    )
 
 
 def energy_wh(offer: Offer) -> dict[str, float]:
@@ -109,15 +116,21 @@ def energy_wh(offer: Offer) -> dict[str, float]:
         ({"warranty_discharge_h": 5.0}, 70.0, UNTOUCHED, 20_000.0),
     ],
 )
-def test_d15_an_offer_fits_every_cap_of_the_vehicle(caps: dict[str, float], target: float, taken: Taken, left_wh: float) -> None:
-    """16.4 kW are asked for four hours. Each bus has lived through 600 Wh, 0.003 cycles and an hour of discharge."""
+def test_d15_an_offer_fits_every_cap_of_the_vehicle(
+    caps: dict[str, float], target: float, taken: Taken, left_wh: float
+) -> None:
+    """16.4 kW are asked for four hours. Each bus has lived through 600 Wh, 0.003 cycles and an hour of
+    discharge.
+    """
     lived = {"life_discharge_wh": 600.0, "life_discharge_efc": 0.003, "life_discharge_h": 1.0}
     place = capped(depot(1), **caps)
     known: dict[str, Any] = {name: Reading(value, NOW_S) for name, value in lived.items()}
     snapshot = buses(place, target_soc_pct=Reading(target, NOW_S), **known)
     offer, ledger = sold(place, snapshot, ask(wanted_w=16_400.0, duration_s=4 * HOUR_S), taken=taken)
     assert energy_wh(offer).get("b1", 0.0) == pytest.approx(left_wh)
-    assert sold(place, snapshot, ask("r2", duration_s=4 * HOUR_S), ledger, taken=taken)[0].total_w == pytest.approx(0.0, abs=1e-6)
+    assert sold(place, snapshot, ask("r2", duration_s=4 * HOUR_S), ledger, taken=taken)[
+        0
+    ].total_w == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("cap", ["warranty_discharge_wh", "warranty_efc", "warranty_discharge_h"])
@@ -194,7 +207,9 @@ def test_an_empty_outlet_and_an_empty_request_sell_nothing() -> None:
 
 def test_the_ledger_is_bounded() -> None:
     place = depot(1)
-    full = Ledger(tuple(Offer(f"x{n}", "market", WALL_S + HOUR_S, (("b1", 1.0),)) for n in range(MOST_OFFERS)))
+    full = Ledger(
+        tuple(Offer(f"x{n}", "market", WALL_S + HOUR_S, (("b1", 1.0),)) for n in range(MOST_OFFERS))
+    )
     offer, after = sold(place, buses(place), ask(), full)
     assert offer.evse_w == ()
     assert after == full
@@ -207,13 +222,19 @@ def test_the_ledger_survives_the_journal() -> None:
 
 
 @given(
-    asks=st.lists(st.tuples(st.integers(0, 5), st.floats(0.0, 60_000.0), st.floats(60.0, 7_200.0)), max_size=12),
+    asks=st.lists(
+        st.tuples(st.integers(0, 5), st.floats(0.0, 60_000.0), st.floats(60.0, 7_200.0)), max_size=12
+    ),
     export_w=st.sampled_from((20_000.0, 60_000.0, 1e6)),
     soc=st.floats(60.0, 95.0),
 )
 @settings(max_examples=80, deadline=None)
-def test_no_sequence_of_requests_oversells(asks: list[tuple[int, float, float]], export_w: float, soc: float) -> None:
-    """Energy above the mission, power of the outlet and the feeder: all bookings together stay within each."""
+def test_no_sequence_of_requests_oversells(
+    asks: list[tuple[int, float, float]], export_w: float, soc: float
+) -> None:
+    """Energy above the mission, power of the outlet and the feeder: all bookings together stay within
+    each.
+    """
     place, ledger = depot(3, export_w=export_w), EMPTY
     snapshot = buses(place, soc=soc)
     for number, wanted_w, duration_s in asks:

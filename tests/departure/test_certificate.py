@@ -39,7 +39,9 @@ def problem(
 
 
 def most_by_lp(p: Problem) -> tuple[float, float]:
-    """(Wh that a linear program can serve, Wh that are asked for), slot by slot, nothing merged, nothing rounded."""
+    """(Wh that a linear program can serve, Wh that are asked for), slot by slot, nothing merged, nothing
+    rounded.
+    """
     slots = range(len(p.slot_h))
     pairs = [(job, t) for job in range(len(p.need_wh)) for t in slots if p.first[job] <= t < p.end[job]]
     possible = [sum(p.rate_w[j] * p.slot_h[t] for j, t in pairs if j == job) for job in range(len(p.need_wh))]
@@ -56,13 +58,17 @@ def most_by_lp(p: Problem) -> tuple[float, float]:
             node = int(p.parent[node])
     room = np.clip(p.limit_w * p.slot_h, 0.0, None).ravel()
     bounds = [(0.0, float(p.rate_w[j] * p.slot_h[t])) for j, t in pairs]
-    result = linprog(-np.ones(len(pairs)), A_ub=rows, b_ub=np.concatenate((asked, room)), bounds=bounds, method="highs")
+    result = linprog(
+        -np.ones(len(pairs)), A_ub=rows, b_ub=np.concatenate((asked, room)), bounds=bounds, method="highs"
+    )
     assert result.status == 0
     return float(-result.fun), float(asked.sum())
 
 
 def drawn(rng: np.random.Generator, *, whole: bool) -> Problem:
-    """A small instance: up to seven jobs with any windows, a tree of up to five feeders, limits that vary or stay."""
+    """A small instance: up to seven jobs with any windows, a tree of up to five feeders, limits that vary
+    or stay.
+    """
     jobs, slots, nodes = int(rng.integers(1, 8)), int(rng.integers(1, 8)), int(rng.integers(1, 6))
     first = rng.integers(0, slots, jobs)
     limit_w = rng.uniform(-3.0, 30.0, (nodes, slots))
@@ -83,7 +89,9 @@ def drawn(rng: np.random.Generator, *, whole: bool) -> Problem:
     if not whole:
         return result
     # Whole W over quarters of an hour are whole units: nothing is rounded, ties included.
-    return result._replace(need_wh=result.need_wh.round(), rate_w=result.rate_w.round(), limit_w=limit_w.round())
+    return result._replace(
+        need_wh=result.need_wh.round(), rate_w=result.rate_w.round(), limit_w=limit_w.round()
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -105,7 +113,9 @@ def test_the_flow_serves_exactly_what_the_linear_program_serves(seed: int) -> No
 
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_rounding_never_says_yes_when_the_linear_program_says_no(seed: int) -> None:
-    """1,000 instances with any numbers: a yes holds unrounded; a no differs from the program by less than the rounding."""
+    """1,000 instances with any numbers: a yes holds unrounded; a no differs from the program by less than
+    the rounding.
+    """
     rng = np.random.default_rng(seed)
     for _ in range(250):
         p = drawn(rng, whole=False)
@@ -141,7 +151,11 @@ def test_the_order_of_jobs_does_not_matter(seed: int) -> None:
     p = drawn(rng, whole=True)
     turn = rng.permutation(len(p.need_wh))
     turned = p._replace(
-        need_wh=p.need_wh[turn], rate_w=p.rate_w[turn], feeder=p.feeder[turn], first=p.first[turn], end=p.end[turn]
+        need_wh=p.need_wh[turn],
+        rate_w=p.rate_w[turn],
+        feeder=p.feeder[turn],
+        first=p.first[turn],
+        end=p.end[turn],
     )
     assert float(solve(turned).short_wh.sum()) == float(solve(p).short_wh.sum())
 
@@ -182,7 +196,9 @@ def test_the_feeder_and_the_slot_that_bind_are_named() -> None:
 
 
 def test_a_feeder_above_binds_two_that_would_fit_alone() -> None:
-    p = problem([20.0, 20.0], [10.0, 10.0], [[10.0] * 2, [10.0] * 2, [15.0] * 2], feeder=[0, 1], parent=[2, 2, -1])
+    p = problem(
+        [20.0, 20.0], [10.0, 10.0], [[10.0] * 2, [10.0] * 2, [15.0] * 2], feeder=[0, 1], parent=[2, 2, -1]
+    )
     answer = solve(p)
     assert float(answer.short_wh.sum()) == 10.0
     assert answer.feeder == 2
@@ -215,7 +231,11 @@ def test_a_giant_depot_is_counted_in_coarser_units_and_stays_on_the_safe_side() 
     assert solve(problem(needs, rates, [[exact_w - 1.0]], slot_h=[hours])).short_wh.sum() >= hours
 
 
-@given(need=st.integers(0, 40), rate=st.integers(0, 12), room=st.lists(st.integers(0, 12), min_size=1, max_size=6))
+@given(
+    need=st.integers(0, 40),
+    rate=st.integers(0, 12),
+    room=st.lists(st.integers(0, 12), min_size=1, max_size=6),
+)
 @settings(max_examples=60, deadline=None)
 def test_one_job_alone_is_simple_arithmetic(need: int, rate: int, room: list[int]) -> None:
     """Slot by slot the least of rate and room; the need cut to full power in every slot."""

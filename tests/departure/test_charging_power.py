@@ -1,4 +1,6 @@
-"""What a vehicle was seen to draw: learned slowly downwards, at once upwards, and never from what says nothing about it."""
+"""What a vehicle was seen to draw: learned slowly downwards, at once upwards, and never from what says
+nothing about it.
+"""
 
 from typing import Any
 
@@ -58,9 +60,19 @@ class Play:
         vehicle = state.vehicle
         if vehicle is not None and isinstance(vehicle.soc_pct, Reading):
             vehicle = replace(vehicle, soc_pct=Reading(vehicle.soc_pct.value, now_s))
-        state = replace(state, power_w=power, command=command, vehicle=vehicle, link=replace(state.link, last_seen_s=now_s))
+        state = replace(
+            state,
+            power_w=power,
+            command=command,
+            vehicle=vehicle,
+            link=replace(state.link, last_seen_s=now_s),
+        )
         self.snapshot = replace(
-            old, seq=old.seq + STRIDE, now_s=now_s, wall_s=old.wall_s + 5.0, evses=(replace(state, **changes), *old.evses[1:])
+            old,
+            seq=old.seq + STRIDE,
+            now_s=now_s,
+            wall_s=old.wall_s + 5.0,
+            evses=(replace(state, **changes), *old.evses[1:]),
         )
         self.draws = watch(self.frame, self.snapshot, self.draws)
 
@@ -134,9 +146,13 @@ def test_a_permit_that_came_and_went_between_two_samples_teaches_nothing() -> No
 
 @pytest.mark.parametrize("soc", [85.0, 97.0, LOST])
 def test_near_full_and_at_an_unknown_soc_nothing_is_learned(soc: Any) -> None:
-    """The bus falls from 200 kW at 80 % to 20 kW at 100 %; 80 % of the charger's 50 kW are left until 97.8 %."""
+    """The bus falls from 200 kW at 80 % to 20 kW at 100 %; 80 % of the charger's 50 kW are left until 97.8
+    %.
+    """
     play = Play(soc=50.0)
-    play.snapshot = with_vehicle(play.snapshot, 0, soc_pct=soc if isinstance(soc, Unknown) else Reading(99.0, 100.0))
+    play.snapshot = with_vehicle(
+        play.snapshot, 0, soc_pct=soc if isinstance(soc, Unknown) else Reading(99.0, 100.0)
+    )
     assert play.run(700.0, 50_000.0, 12_000.0).learned_w == ANY_W
 
 
@@ -195,11 +211,17 @@ def test_who_draws_nothing_though_it_may_is_idle_until_it_draws() -> None:
 def test_where_feeders_are_short_a_little_more_than_it_draws_is_enough() -> None:
     play = Play()
     play.run(700.0, 50_000.0, 20_000.0)
-    assert powers_of(play.site, play.snapshot, play.draws) == ({"b1": 20_000.0}, {"b1": 20_000.0 * CROWD + CROWD_W}, {})
+    assert powers_of(play.site, play.snapshot, play.draws) == (
+        {"b1": 20_000.0},
+        {"b1": 20_000.0 * CROWD + CROWD_W},
+        {},
+    )
 
 
 def test_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_to_nothing() -> None:
-    """One phase of three: a third of each setpoint. Told less, it must get its full setpoint back, not less and less."""
+    """One phase of three: a third of each setpoint. Told less, it must get its full setpoint back, not
+    less and less.
+    """
     play = Play()
     play.run(700.0, 50_000.0, 50_000.0 / 3.0)
     for _ in range(400):
@@ -230,7 +252,9 @@ def test_a17_what_is_drawn_in_the_taper_is_enough_where_feeders_are_short_and_pr
 
 
 @pytest.mark.parametrize("share", [1.0 / 3.0, 2.0 / 3.0])
-def test_a17_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_near_full_either(share: float) -> None:
+def test_a17_who_draws_a_share_of_whatever_it_is_told_is_not_talked_down_near_full_either(
+    share: float,
+) -> None:
     play = Play(no_curve(), soc=90.0)
     for _ in range(600):
         enough_w = powers_of(play.site, play.snapshot, play.draws).enough_w
@@ -283,7 +307,9 @@ STEPS = st.tuples(
 def test_no_history_learns_more_than_was_drawn_or_less_than_was_last_seen(
     steps: list[tuple[int, float, float, bool]], soc: float
 ) -> None:
-    """Learned is never below the last fresh sample (but for rounding), never above what was drawn and forgotten; it journals."""
+    """Learned is never below the last fresh sample (but for rounding), never above what was drawn and
+    forgotten; it journals.
+    """
     play, most_w = Play(soc=soc), 0.0
     for seconds, permitted_w, share, reports in steps:
         drawn_w = permitted_w * share
@@ -299,8 +325,12 @@ def test_no_history_learns_more_than_was_drawn_or_less_than_was_last_seen(
 
 @given(steps=st.lists(STEPS, min_size=1, max_size=8))
 @settings(max_examples=60, deadline=None)
-def test_a_reading_lost_in_a_tick_changes_nothing_that_was_learned_before_it(steps: list[tuple[int, float, float, bool]]) -> None:
-    """What the certificate sees in a tick is what the memory held: the same with the reading and without it."""
+def test_a_reading_lost_in_a_tick_changes_nothing_that_was_learned_before_it(
+    steps: list[tuple[int, float, float, bool]],
+) -> None:
+    """What the certificate sees in a tick is what the memory held: the same with the reading and without
+    it.
+    """
     play = Play()
     for seconds, permitted_w, share, reports in steps:
         play.run(seconds, permitted_w, permitted_w * share if reports else None)

@@ -58,19 +58,26 @@ def with_vehicle(snapshot: Snapshot, place: int, **changes: Any) -> Snapshot:
 
 
 def depot(evses: int = 2, hall_w: float = 100_000.0, **changes: Any) -> Site:
-    """``evses`` outlets of 50 kW that lose nothing, under a hall of ``hall_w`` and a main that has room; no margins."""
+    """``evses`` outlets of 50 kW that lose nothing, under a hall of ``hall_w`` and a main that has room;
+    no margins.
+    """
     site = small_site(evses)
     return replace(
         site,
         evses=tuple(small_evse(f"b{i}", efficiency=1.0) for i in range(1, evses + 1)),
-        feeders=(Feeder("hall", "main", hall_w, 1e6, 0.0, 0.0, ""), Feeder("main", "", 1e6, 1e6, 0.0, 0.0, "grid")),
+        feeders=(
+            Feeder("hall", "main", hall_w, 1e6, 0.0, 0.0, ""),
+            Feeder("main", "", 1e6, 1e6, 0.0, 0.0, "grid"),
+        ),
         safety=replace(site.safety, feeder_margin_pct=0.0),
         **changes,
     )
 
 
 def needing(site: Site, *wants: tuple[float, float]) -> Snapshot:
-    """Buses of 200 kWh at 50 %, each with (percent it lacks, hours to its departure); outlets without one are empty."""
+    """Buses of 200 kWh at 50 %, each with (percent it lacks, hours to its departure); outlets without one
+    are empty.
+    """
     snapshot = healthy(site, NOW_S, WALL_S)
     evses = []
     for place, state in enumerate(snapshot.evses):
@@ -93,9 +100,13 @@ def needing(site: Site, *wants: tuple[float, float]) -> Snapshot:
 
 
 def evening(other_lacks_pct: float) -> tuple[Site, Snapshot, Proposal]:
-    """17:00. Only from 22:00 to 06:00 the building leaves 20 kW, 160 kWh. A bus at 85 % of 200 kWh sells 7.5 kW for two hours."""
+    """17:00. Only from 22:00 to 06:00 the building leaves 20 kW, 160 kWh. A bus at 85 % of 200 kWh sells
+    7.5 kW for two hours.
+    """
     site = depot(2, hall_w=100_000.0)
-    site = replace(site, feeders=(site.feeders[0], Feeder("main", "", 220_000.0, 1e6, 220_000.0, 0.0, "grid")))
+    site = replace(
+        site, feeders=(site.feeders[0], Feeder("main", "", 220_000.0, 1e6, 220_000.0, 0.0, "grid"))
+    )
     snapshot = needing(site, (35.0, 13.0), (other_lacks_pct, 13.0))
     snapshot = with_vehicle(snapshot, 0, soc_pct=Reading(85.0, NOW_S))
     night = Load("main", WALL_S + 5.0 * HOUR_S, WALL_S + 13.0 * HOUR_S, 200_000.0)
@@ -125,7 +136,9 @@ def test_fifteen_kwh_may_not_be_sold_when_the_off_peak_window_is_full() -> None:
 
 def test_an_idle_depot_with_full_vehicles_may_export() -> None:
     site = depot(2)
-    assert verdict(site, needing(site, (0.0, 10.0), (0.0, 10.0)), proposal(site, (50_000.0, 50_000.0))).feasible
+    assert verdict(
+        site, needing(site, (0.0, 10.0), (0.0, 10.0)), proposal(site, (50_000.0, 50_000.0))
+    ).feasible
 
 
 def test_two_needs_share_a_feeder() -> None:
@@ -134,7 +147,9 @@ def test_two_needs_share_a_feeder() -> None:
     assert verdict(site, needing(site, (29.0, 2.0), (29.0, 2.0)), proposal(site)).feasible
     answer = verdict(site, needing(site, (31.0, 2.0), (30.0, 2.0)), proposal(site))
     assert not answer.feasible
-    assert sum(wh for _, wh in answer.shortfalls) == pytest.approx(122_000.0 - 60_000.0 * (2.0 - 30.0 / HOUR_S), abs=2.0)
+    assert sum(wh for _, wh in answer.shortfalls) == pytest.approx(
+        122_000.0 - 60_000.0 * (2.0 - 30.0 / HOUR_S), abs=2.0
+    )
     assert [wh for _, wh in answer.shortfalls] == sorted((wh for _, wh in answer.shortfalls), reverse=True)
 
 
@@ -152,7 +167,9 @@ def test_efficiency_is_paid_at_the_grid_side() -> None:
 
 
 def test_an_export_costs_its_losses_twice() -> None:
-    """Taken out at 80 % and put back at 80 %: a kWh sold costs 1.5625 at the grid side, to be drawn by departure."""
+    """Taken out at 80 % and put back at 80 %: a kWh sold costs 1.5625 at the grid side, to be drawn by
+    departure.
+    """
     site = depot(1)
     site = replace(site, evses=(replace(site.evses[0], efficiency=0.8),))
     snapshot = needing(site, (0.0, 2.0))
@@ -170,7 +187,11 @@ def test_the_feeder_margin_and_the_base_load_are_kept_free() -> None:
     assert not verdict(loaded, wants, proposal(site)).feasible
     # A child's base load weighs on its parent too.
     above = replace(
-        loaded, feeders=(replace(loaded.feeders[0], import_limit_w=1e6), replace(site.feeders[1], import_limit_w=60_000.0))
+        loaded,
+        feeders=(
+            replace(loaded.feeders[0], import_limit_w=1e6),
+            replace(site.feeders[1], import_limit_w=60_000.0),
+        ),
     )
     assert not verdict(above, wants, proposal(site)).feasible
 
@@ -195,16 +216,22 @@ def test_d19_what_may_flow_to_a_charger_that_does_not_listen_counts_once() -> No
     wants = needing(site, (29.0, 2.0), (29.0, 2.0))
     for reserved_w in (0.0, 2_000.0, 28_000.0):
         assert verdict(site, wants, proposal(site, reserved_w=(0.0, reserved_w))).feasible
-    assert not verdict(site, wants, proposal(site, reserved_w=(0.0, 50_000.0))).feasible, "more than its vehicle needs"
+    assert not verdict(site, wants, proposal(site, reserved_w=(0.0, 50_000.0))).feasible, (
+        "more than its vehicle needs"
+    )
     alone = needing(site, (0.0, 2.0), (40.0, 2.0))
-    assert verdict(site, alone, proposal(site, reserved_w=(0.0, 50_000.0))).feasible, "its own need, out of its own room"
+    assert verdict(site, alone, proposal(site, reserved_w=(0.0, 50_000.0))).feasible, (
+        "its own need, out of its own room"
+    )
 
 
 def test_d19_a_quarantined_outlet_with_an_unknown_vehicle_on_a_full_feeder_is_nobodys_shortfall() -> None:
     site = depot(2, hall_w=50_000.0)
     snapshot = needing(site, (0.0, 10.0), (0.0, 10.0))
     gone = Unknown("nobody said")
-    snapshot = with_vehicle(snapshot, 1, vehicle="", departure_wall_s=gone, target_soc_pct=gone, capacity_wh=gone)
+    snapshot = with_vehicle(
+        snapshot, 1, vehicle="", departure_wall_s=gone, target_soc_pct=gone, capacity_wh=gone
+    )
     wanted = proposal(site, (1_000.0,), reserved_w=(0.0, 50_000.0))
     said = verdict(site, snapshot, wanted)
     assert not said.feasible
@@ -255,7 +282,9 @@ def test_the_cars_own_limit_comes_from_the_ticks_before_so_that_losing_its_repor
     site = depot(1)
     snapshot = needing(site, (40.0, 2.0))
     for reported in (Reading(39_000.0, NOW_S), NO_SAMPLE):
-        assert verdict(site, with_vehicle(snapshot, 0, max_charge_w=reported), proposal(site, (1_000.0,))).feasible
+        assert verdict(
+            site, with_vehicle(snapshot, 0, max_charge_w=reported), proposal(site, (1_000.0,))
+        ).feasible
 
 
 def test_a_departure_beyond_the_horizon_counts_as_at_the_horizon() -> None:
@@ -280,7 +309,9 @@ def test_currents_of_a_phase_bind_as_watts_do() -> None:
 
 
 def test_single_phase_outlets_keep_their_phase_busy_and_within_the_imbalance() -> None:
-    """Two outlets of 7 kW on L1 count at full power; an imbalance of 40 A, half for charging, leaves 4.14 kW for both."""
+    """Two outlets of 7 kW on L1 count at full power; an imbalance of 40 A, half for charging, leaves 4.14
+    kW for both.
+    """
     site = depot(2, hall_w=1e6)
     single = tuple(replace(evse, phases="L1", max_charge_w=7_000.0) for evse in site.evses)
     for imbalance_a, fits in ((ANY_W, True), (40.0, False)):
@@ -300,7 +331,8 @@ def test_a_departure_that_is_impossible_alone_is_named_hours_ahead_and_does_not_
     late = answer.impossible[0]
     assert late.evse == "b1"
     assert late.in_h == pytest.approx(2.0)
-    # Beyond 95 % the curve of the bus falls to 20 kW, so the last band is slower: 50 % + 60 % is cut to the ceiling of 100 %.
+    # Beyond 95 % the curve of the bus falls to 20 kW, so the last band is slower: 50 % + 60 % is cut to the
+    # ceiling of 100 %.
     assert late.lacks_wh >= 20_000.0
 
 
@@ -322,7 +354,9 @@ def test_an_impossible_vehicle_never_exports() -> None:
 
 
 def test_the_lease_itself_makes_nobody_short_who_does_not_export() -> None:
-    """49.9 kWh an hour before departure: possible alone, though not if the charger stood still for the whole lease."""
+    """49.9 kWh an hour before departure: possible alone, though not if the charger stood still for the
+    whole lease.
+    """
     site = depot(2)
     answer = verdict(site, needing(site, (24.95, 1.0), (0.0, 9.0)), proposal(site, (0.0, 10_000.0)))
     assert answer.feasible
@@ -337,14 +371,20 @@ def test_a_target_above_what_the_battery_may_hold_is_impossible() -> None:
     assert answer.barred == ("b1",)
 
 
-def test_a_vehicle_that_should_have_left_sells_nothing_it_needs_and_takes_full_power_until_it_is_done() -> None:
-    """10 % of 200 kWh take 24 minutes at 50 kW, two slots; in them 10 of 60 kW are left for b2, afterwards all."""
+def test_a_vehicle_that_should_have_left_sells_nothing_it_needs_and_takes_full_power_until_it_is_done() -> (
+    None
+):
+    """10 % of 200 kWh take 24 minutes at 50 kW, two slots; in them 10 of 60 kW are left for b2, afterwards
+    all.
+    """
     site = depot(2, hall_w=60_000.0)
     overdue = needing(site, (10.0, -1.0), (2.4, 0.5))
     assert verdict(site, overdue, proposal(site)).feasible
     assert verdict(site, overdue, proposal(site, (100.0,))).barred == ("b1",)
     assert not verdict(site, needing(site, (10.0, -1.0), (3.0, 0.5)), proposal(site)).feasible
-    assert verdict(site, needing(site, (10.0, -1.0), (25.0, 2.0)), proposal(site)).feasible, "afterwards all of it is for b2"
+    assert verdict(site, needing(site, (10.0, -1.0), (25.0, 2.0)), proposal(site)).feasible, (
+        "afterwards all of it is for b2"
+    )
 
 
 def test_in_its_last_slot_a_vehicle_that_lacks_energy_counts_as_one_that_should_have_left() -> None:
@@ -354,7 +394,9 @@ def test_in_its_last_slot_a_vehicle_that_lacks_energy_counts_as_one_that_should_
 
 @pytest.mark.parametrize("lost", [{}, {"target_soc_pct": NO_SAMPLE}])
 def test_who_should_have_left_and_draws_nothing_blocks_nobody(lost: dict[str, Any]) -> None:
-    """A bus that stands in for repair, asleep, with yesterday's departure: for ever, and b2 must still be able to sell."""
+    """A bus that stands in for repair, asleep, with yesterday's departure: for ever, and b2 must still be
+    able to sell.
+    """
     site = depot(2, hall_w=60_000.0)
     snapshot = with_vehicle(needing(site, (40.0, -9.0), (29.0, 1.0)), 0, **lost)
     assert not verdict(site, snapshot, proposal(site)).feasible
@@ -437,7 +479,10 @@ TAPERED = VehicleType(
 def taper_jobs(soc_pct: float, target_pct: float, hours: float, wall_s: float = WALL_S) -> list[Job]:
     site = depot(1, vehicle_types=(TAPERED,))
     snapshot = with_vehicle(
-        needing(site, (0.0, hours)), 0, soc_pct=Reading(soc_pct, NOW_S), target_soc_pct=Reading(target_pct, NOW_S)
+        needing(site, (0.0, hours)),
+        0,
+        soc_pct=Reading(soc_pct, NOW_S),
+        target_soc_pct=Reading(target_pct, NOW_S),
     )
     state = replace(snapshot, wall_s=wall_s).evses[0].vehicle
     assert state is not None
@@ -445,13 +490,26 @@ def taper_jobs(soc_pct: float, target_pct: float, hours: float, wall_s: float = 
 
 
 def curve_w(soc_pct: float) -> float:
-    return float(np.interp(soc_pct, [p.soc_pct for p in TAPERED.charge_curve], [p.power_w for p in TAPERED.charge_curve]))
+    return float(
+        np.interp(
+            soc_pct, [p.soc_pct for p in TAPERED.charge_curve], [p.power_w for p in TAPERED.charge_curve]
+        )
+    )
 
 
-@given(seed=st.integers(0, 2**32 - 1), soc=st.floats(5.0, 85.0), lacks=st.floats(0.5, 15.0), hours=st.integers(8, 16))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    soc=st.floats(5.0, 85.0),
+    lacks=st.floats(0.5, 15.0),
+    hours=st.integers(8, 16),
+)
 @settings(max_examples=60, deadline=None)
-def test_any_schedule_within_the_windows_is_what_the_battery_can_follow(seed: int, soc: float, lacks: float, hours: int) -> None:
-    """A random vertex of the flow's polytope, replayed minute by minute along the true curve, arrives at the target."""
+def test_any_schedule_within_the_windows_is_what_the_battery_can_follow(
+    seed: int, soc: float, lacks: float, hours: int
+) -> None:
+    """A random vertex of the flow's polytope, replayed minute by minute along the true curve, arrives at
+    the target.
+    """
     rng = np.random.default_rng(seed)
     jobs = taper_jobs(soc, min(soc + lacks, 100.0), float(hours))
     slots = range(int(WALL_S // SLOT_S), int(WALL_S // SLOT_S) + hours * 4)
@@ -460,7 +518,12 @@ def test_any_schedule_within_the_windows_is_what_the_battery_can_follow(seed: in
         inside = [t for t in slots if job.first <= t < job.end]
         most_wh = job.rate_w / 4.0
         need_wh = min(job.need_wh, most_wh * len(inside))
-        solution = linprog(rng.normal(size=len(inside)), A_eq=np.ones((1, len(inside))), b_eq=[need_wh], bounds=(0.0, most_wh))
+        solution = linprog(
+            rng.normal(size=len(inside)),
+            A_eq=np.ones((1, len(inside))),
+            b_eq=[need_wh],
+            bounds=(0.0, most_wh),
+        )
         assert solution.status == 0
         for t, wh in zip(inside, solution.x, strict=True):
             assert power_w[t] == 0.0, "windows of one vehicle do not overlap"
@@ -482,11 +545,15 @@ def test_the_top_of_the_battery_comes_last_and_slowest() -> None:
 
 
 def test_of_two_curve_points_at_one_soc_the_lower_counts() -> None:
-    kind = replace(BUS, charge_curve=(CurvePoint(0.0, 40_000.0), CurvePoint(50.0, 40_000.0), CurvePoint(50.0, 10_000.0)))
+    kind = replace(
+        BUS, charge_curve=(CurvePoint(0.0, 40_000.0), CurvePoint(50.0, 40_000.0), CurvePoint(50.0, 10_000.0))
+    )
     site = depot(1, vehicle_types=(kind,))
     state = needing(site, (5.0, 10.0)).evses[0].vehicle
     assert state is not None
-    jobs, _ = demand_of(0, site.evses[0], kind, state, 0.0, 50_000.0, needing(site, (5.0, 10.0))).jobs(WALL_S, 0.0)
+    jobs, _ = demand_of(0, site.evses[0], kind, state, 0.0, 50_000.0, needing(site, (5.0, 10.0))).jobs(
+        WALL_S, 0.0
+    )
     assert [job.rate_w for job in jobs] == [10_000.0]
 
 
@@ -497,7 +564,9 @@ def losses(draw: Any, snapshot: Snapshot, place: int) -> Snapshot:
     """Take one reading of one vehicle away, or make its SoC older."""
     state = snapshot.evses[place].vehicle
     assert state is not None
-    what = draw(st.sampled_from(("soc_pct", "older", "departure_wall_s", "target_soc_pct", "identity", "clock")))
+    what = draw(
+        st.sampled_from(("soc_pct", "older", "departure_wall_s", "target_soc_pct", "identity", "clock"))
+    )
     if what == "clock":
         return replace(snapshot, clock_synced=False)
     if what == "identity":
@@ -505,7 +574,9 @@ def losses(draw: Any, snapshot: Snapshot, place: int) -> Snapshot:
     if what == "older":
         if not isinstance(state.soc_pct, Reading):
             return snapshot
-        return with_vehicle(snapshot, place, soc_pct=Reading(state.soc_pct.value, NOW_S - draw(st.floats(1.0, 5_000.0))))
+        return with_vehicle(
+            snapshot, place, soc_pct=Reading(state.soc_pct.value, NOW_S - draw(st.floats(1.0, 5_000.0)))
+        )
     lost: Measured = Unknown("lost")
     return with_vehicle(snapshot, place, **{what: lost})
 
@@ -514,7 +585,11 @@ def losses(draw: Any, snapshot: Snapshot, place: int) -> Snapshot:
 def depots(draw: Any) -> tuple[Site, Snapshot, Proposal]:
     """Four vehicles with or without taper, with needs and departures that often just fit, and some export."""
     kind = draw(st.sampled_from((BUS, TAPERED)))
-    site = depot(4, hall_w=draw(st.sampled_from((60_000.0, 100_000.0, 150_000.0))), vehicle_types=(replace(kind, id="bus"),))
+    site = depot(
+        4,
+        hall_w=draw(st.sampled_from((60_000.0, 100_000.0, 150_000.0))),
+        vehicle_types=(replace(kind, id="bus"),),
+    )
     wants = [(draw(st.floats(0.0, 45.0)), draw(st.integers(-2, 24)) / 2.0) for _ in range(4)]
     idle = frozenset(draw(st.sets(st.integers(0, 3), max_size=2)))
     exports_w = tuple(draw(st.sampled_from((0.0, 0.0, 5_000.0, 40_000.0))) for _ in range(4))
@@ -523,7 +598,9 @@ def depots(draw: Any) -> tuple[Site, Snapshot, Proposal]:
 
 @given(data=st.data(), case=depots())
 @settings(max_examples=250, deadline=None)
-def test_losing_or_ageing_a_reading_never_turns_no_into_yes(data: Any, case: tuple[Site, Snapshot, Proposal]) -> None:
+def test_losing_or_ageing_a_reading_never_turns_no_into_yes(
+    data: Any, case: tuple[Site, Snapshot, Proposal]
+) -> None:
     site, snapshot, wanted = case
     for _ in range(data.draw(st.integers(1, 3))):
         before = verdict(site, snapshot, wanted).feasible
@@ -546,7 +623,9 @@ def test_more_export_or_more_silence_never_turns_no_into_yes(
 
 @given(case=depots(), turn=st.permutations(range(4)))
 @settings(max_examples=60, deadline=None)
-def test_the_order_of_vehicles_does_not_matter(case: tuple[Site, Snapshot, Proposal], turn: list[int]) -> None:
+def test_the_order_of_vehicles_does_not_matter(
+    case: tuple[Site, Snapshot, Proposal], turn: list[int]
+) -> None:
     site, snapshot, wanted = case
     turned = replace(snapshot, evses=tuple(snapshot.evses[i] for i in turn))
     moved = wanted._replace(
@@ -563,7 +642,9 @@ def ticks(seed: int) -> tuple[Site, list[tuple[Snapshot, Proposal]]]:
     """Forty ticks of 1-20 s: some charge, some export, SoC moves, readings come and go."""
     rng = np.random.default_rng(seed)
     site = depot(4, hall_w=float(rng.choice([60_000.0, 80_000.0, 120_000.0])))
-    snapshot = needing(site, *((float(rng.uniform(0.0, 30.0)), float(rng.integers(2, 12)) / 2.0) for _ in range(4)))
+    snapshot = needing(
+        site, *((float(rng.uniform(0.0, 30.0)), float(rng.integers(2, 12)) / 2.0) for _ in range(4))
+    )
     steps = []
     for _ in range(40):
         exports_w = tuple(float(w) for w in rng.choice([0.0, 0.0, 20_000.0], 4))
@@ -606,7 +687,9 @@ def test_memory_is_used_while_nothing_got_harder_and_not_afterwards() -> None:
 
 
 def test_a_proof_of_full_power_at_a_lower_rate_does_not_stand_for_a_higher_one() -> None:
-    """b1, of which nobody knows the need, takes 20 and then 50 of the hall's 60 kW: 40 kW were room enough for b2, 10 are not."""
+    """b1, of which nobody knows the need, takes 20 and then 50 of the hall's 60 kW: 40 kW were room enough
+    for b2, 10 are not.
+    """
     site = depot(2, hall_w=60_000.0)
     place = depot_of(frame_of(site))
     snapshot = with_vehicle(needing(site, (1.0, 4.0), (30.0, 2.0)), 0, target_soc_pct=NO_SAMPLE)
@@ -621,12 +704,17 @@ def test_memory_survives_the_journal() -> None:
     """Encoded and decoded, it is the same memory; the same inputs give the same bytes."""
     site = depot(3)
     place = depot_of(frame_of(site))
-    snapshot = with_vehicle(needing(site, (10.0, 9.0), (20.0, 30.0), (5.0, 5.0)), 1, departure_wall_s=NO_SAMPLE)
+    snapshot = with_vehicle(
+        needing(site, (10.0, 9.0), (20.0, 30.0), (5.0, 5.0)), 1, departure_wall_s=NO_SAMPLE
+    )
     _, memory = certify(place, snapshot, proposal(site, (10_000.0,)), CertificateMemory())
     for codec in (msgspec.msgpack, msgspec.json):
         data = codec.encode(memory)
         assert codec.decode(data, type=CertificateMemory) == memory
-        assert codec.encode(certify(place, snapshot, proposal(site, (10_000.0,)), CertificateMemory())[1]) == data
+        assert (
+            codec.encode(certify(place, snapshot, proposal(site, (10_000.0,)), CertificateMemory())[1])
+            == data
+        )
 
 
 # Dropping exports
@@ -637,7 +725,10 @@ def test_exports_of_the_least_slack_go_first() -> None:
     site = depot(3, hall_w=80_000.0)
     snapshot = needing(site, (39.6, 2.0), (39.6, 2.0), (0.0, 20.0))
     kept_w, why, _ = keep_exports(
-        depot_of(frame_of(site)), snapshot, proposal(site, (2_000.0, 2_000.0, 30_000.0), duration_s=600.0), CertificateMemory()
+        depot_of(frame_of(site)),
+        snapshot,
+        proposal(site, (2_000.0, 2_000.0, 30_000.0), duration_s=600.0),
+        CertificateMemory(),
     )
     assert not why.feasible
     assert kept_w in {(0.0, 0.0, 30_000.0), (0.0, 0.0, 0.0)}
@@ -646,7 +737,9 @@ def test_exports_of_the_least_slack_go_first() -> None:
 def test_a_barred_outlet_does_not_stop_the_others() -> None:
     site = depot(3)
     snapshot = with_vehicle(needing(site, (0.0, 9.0), (0.0, 9.0), (0.0, 9.0)), 1, departure_wall_s=NO_SAMPLE)
-    kept_w, why, _ = keep_exports(depot_of(frame_of(site)), snapshot, proposal(site, (9e3, 9e3, 9e3)), CertificateMemory())
+    kept_w, why, _ = keep_exports(
+        depot_of(frame_of(site)), snapshot, proposal(site, (9e3, 9e3, 9e3)), CertificateMemory()
+    )
     assert kept_w == (9e3, 0.0, 9e3)
     assert why.barred == ("b2",)
 

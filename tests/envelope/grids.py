@@ -9,20 +9,43 @@ MAX_AGE_S = 2.0
 BLANK = Unknown("blank")
 
 
-def element(name: str, quantity: Quantity, threshold: float, time_s: float, mean_window_s: float = 0.0) -> Element:
+def element(
+    name: str, quantity: Quantity, threshold: float, time_s: float, mean_window_s: float = 0.0
+) -> Element:
     fixed = (threshold, threshold)
     return Element(name, quantity, threshold, time_s, fixed, (time_s, time_s), "a test", mean_window_s)
 
 
 def enter_service(delay_s: float = 10.0, ramp_s: float = 20.0, random_delay_s: float = 0.0) -> EnterService:
     span = (0.0, 1000.0)
-    return EnterService(0.9, 1.1, 49.5, 50.5, delay_s, ramp_s, random_delay_s, span, span, span, span, span, span, span, "a test")
+    return EnterService(
+        0.9,
+        1.1,
+        49.5,
+        50.5,
+        delay_s,
+        ramp_s,
+        random_delay_s,
+        span,
+        span,
+        span,
+        span,
+        span,
+        span,
+        span,
+        "a test",
+    )
 
 
 def toy(
-    *elements: Element, rides: tuple[RideThrough, ...] = (), enter: EnterService | None = None, rocof: Rocof | None = None
+    *elements: Element,
+    rides: tuple[RideThrough, ...] = (),
+    enter: EnterService | None = None,
+    rocof: Rocof | None = None,
 ) -> GridCode:
-    """By default: UV below 0.8 pu for 2 s, OV above 1.2 pu for 1 s, UF below 48 Hz for 3 s, OF above 52 Hz for 0.5 s."""
+    """By default: UV below 0.8 pu for 2 s, OV above 1.2 pu for 1 s, UF below 48 Hz for 3 s, OF above 52 Hz
+    for 0.5 s.
+    """
     return GridCode(
         name="toy",
         edition="1",
@@ -43,7 +66,9 @@ def toy(
 
 
 def sample(
-    at_s: float, v: float | tuple[float | None, float | None, float | None] | None = 100.0, hz: float | None = 50.0
+    at_s: float,
+    v: float | tuple[float | None, float | None, float | None] | None = 100.0,
+    hz: float | None = 50.0,
 ) -> GridSample:
     """None is a value that nobody knows."""
     volts = v if isinstance(v, tuple) else (v, v, v)

@@ -1,7 +1,8 @@
 """Depots ready to export, and random ones: sites, snapshots and memories for the envelope's tests.
 
-``ready`` is a depot in which every row is quiet, so that a test can break one thing at a time. The strategies draw whole scenes:
-a site, what the envelope remembers, what is measured and what is wished, good and bad mixed.
+``ready`` is a depot in which every row is quiet, so that a test can break one thing at a time. The strategies
+draw whole scenes: a site, what the envelope remembers, what is measured and what is wished, good and bad
+mixed.
 """
 
 from random import Random
@@ -19,8 +20,18 @@ from v2g_edge.envelope.permits import Decision, permit_all
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Measured, Reading, Unknown
-from v2g_edge.model.site import CurrentLimit, Evse, Feeder, GridSettings, SafetySettings, Site, Vehicle, VehicleType
+from v2g_edge.model.site import (
+    CurrentLimit,
+    Evse,
+    Feeder,
+    GridSettings,
+    SafetySettings,
+    Site,
+    Vehicle,
+    VehicleType,
+)
 from v2g_edge.model.snapshot import (
     CommandState,
     ContactState,
@@ -33,7 +44,6 @@ from v2g_edge.model.snapshot import (
     TemperatureState,
     VehicleState,
 )
-from v2g_edge.model.wish import Wish
 
 NOW_S = 1_000.0
 WALL_S = 1_000_000.0
@@ -60,7 +70,9 @@ def frame(site: Site) -> Frame:
 
 
 def ready(evses: int = 2, wish_w: float = -20_000.0, **changes: Any) -> Scene:
-    """A depot in service with a bus at every outlet, exporting ``wish_w`` each; ``changes`` go to the site."""
+    """A depot in service with a bus at every outlet, exporting ``wish_w`` each; ``changes`` go to the
+    site.
+    """
     ids = [f"b{i}" for i in range(1, evses + 1)]
     site = Site(
         name="ready",
@@ -217,7 +229,9 @@ def next_tick(scene: Scene, decision: Decision, dt_s: float = 1.0, *, follow: bo
         if isinstance(value, tuple):
             return tuple(moved(item) for item in value)
         if hasattr(value, "__struct_fields__"):
-            return replace(value, **{field: moved(getattr(value, field)) for field in value.__struct_fields__})
+            return replace(
+                value, **{field: moved(getattr(value, field)) for field in value.__struct_fields__}
+            )
         return value
 
     evses = []
@@ -226,7 +240,10 @@ def next_tick(scene: Scene, decision: Decision, dt_s: float = 1.0, *, follow: bo
         obeyed = replace(state, power_w=Reading(given.power_w, now_s), command=command) if follow else state
         evses.append(moved(obeyed))
     nominal = (Reading(site.grid.nominal_v, now_s),) * 3
-    samples = tuple(GridSample(now_s - i * 0.1 * dt_s, nominal, Reading(50.0, now_s - i * 0.1 * dt_s)) for i in (3, 2, 1, 0))
+    samples = tuple(
+        GridSample(now_s - i * 0.1 * dt_s, nominal, Reading(50.0, now_s - i * 0.1 * dt_s))
+        for i in (3, 2, 1, 0)
+    )
     snapshot = replace(
         old,
         seq=old.seq + 1,
@@ -242,8 +259,8 @@ def next_tick(scene: Scene, decision: Decision, dt_s: float = 1.0, *, follow: bo
 
 
 class Dice(Random):
-    """Chance from a seed. ``trouble`` is the share of things that are not as they should be: one in three scenes has none,
-    so that export is seen too.
+    """Chance from a seed. ``trouble`` is the share of things that are not as they should be: one in three
+    scenes has none, so that export is seen too.
     """
 
     def __init__(self, seed: int) -> None:
@@ -339,7 +356,9 @@ def sites(dice: Dice) -> Site:
         feeders=feeders,
         evses=evses,
         vehicle_types=(kinds(dice),),
-        vehicles=tuple(Vehicle(f"bus-{i}", "bus", (rarely(dice, True, False))) for i in range(1, len(evses) + 1)),
+        vehicles=tuple(
+            Vehicle(f"bus-{i}", "bus", (rarely(dice, True, False))) for i in range(1, len(evses) + 1)
+        ),
         meters=tuple(sorted({feeder.meter for feeder in feeders if feeder.meter})),
         safety=replace(
             SafetySettings(),
@@ -366,7 +385,9 @@ def states(dice: Dice, vehicle: str, evse: Evse) -> EvseState:
     )
     return replace(
         state,
-        link=Link((rarely(dice, True, False)), (rarely(dice, True, False)), NOW_S - age_s, (rarely(dice, 0.0, 5.0))),
+        link=Link(
+            (rarely(dice, True, False)), (rarely(dice, True, False)), NOW_S - age_s, (rarely(dice, 0.0, 5.0))
+        ),
         status=(rarely(dice, "occupied", "faulted", "available", "unknown")),
         fault=(rarely(dice, "", "Inverter_Fault_0x04", "HighTemperature", "WeakSignal", "never heard of")),
         power_w=(reading(dice, -evse.max_discharge_w, evse.max_charge_w)),
@@ -392,30 +413,47 @@ def scene_of(dice: Dice) -> Scene:
         droop_w = droop_w if evses[-1].proven_discharge else 0.0
         most_w, least_w = max(last_w + droop_w, 5_000.0), min(last_w - droop_w, 0.0)
         seen = replace(
-            old, heat_pct=heat_pct, event_pct=dice.uniform(0.0, 50.0), top_pct=dice.choice([None, dice.uniform(50.0, 100.0)])
+            old,
+            heat_pct=heat_pct,
+            event_pct=dice.uniform(0.0, 50.0),
+            top_pct=dice.choice([None, dice.uniform(50.0, 100.0)]),
         )
         memories.append(replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w))
         power_w = dice.choice([0.0, dice.uniform(-6_000.0, 6_000.0), dice.uniform(-60_000.0, 60_000.0)])
-        wishes[evse.id] = Wish(evse.id, power_w, 0.5, "test", dice.choice([0.0, 0.0, 2_000.0, 20_000.0, 60_000.0]))
+        wishes[evse.id] = Wish(
+            evse.id, power_w, 0.5, "test", dice.choice([0.0, 0.0, 2_000.0, 20_000.0, 60_000.0])
+        )
     snapshot = healthy(site)
     meters = []
     for meter, span in zip(snapshot.meters, laid.spans, strict=True):
-        power = reading(dice, -(0.2 + 5.0 * dice.trouble) * span.limit_w, (0.8 + 3.0 * dice.trouble) * span.limit_w)
+        power = reading(
+            dice, -(0.2 + 5.0 * dice.trouble) * span.limit_w, (0.8 + 3.0 * dice.trouble) * span.limit_w
+        )
         phases = tuple((reading(dice, -0.2 * span.limit_w, 0.25 * span.limit_w)) for _ in range(3))
         volts = tuple((reading(dice, 170.0, 260.0)) for _ in range(3))
         hz = reading(dice, 50.0 - 0.04 - dice.trouble, 50.04)
-        meters.append(replace(meter, power_w=power, phase_power_w=phases, phase_voltage_v=volts, frequency_hz=hz))
+        meters.append(
+            replace(meter, power_w=power, phase_power_w=phases, phase_voltage_v=volts, frequency_hz=hz)
+        )
     snapshot = replace(
         snapshot,
         evses=tuple(evses),
         meters=tuple(replace(meter, repeats=(rarely(dice, 0, 60))) for meter in meters),
-        contacts=(replace(snapshot.contacts[0], closed=(rarely(dice, Reading(1.0, NOW_S), Reading(0.0, NOW_S), GONE))),),
-        temperatures=tuple(replace(sensor, value_c=(reading(dice, 20.0, 60.0))) for sensor in snapshot.temperatures),
+        contacts=(
+            replace(
+                snapshot.contacts[0], closed=(rarely(dice, Reading(1.0, NOW_S), Reading(0.0, NOW_S), GONE))
+            ),
+        ),
+        temperatures=tuple(
+            replace(sensor, value_c=(reading(dice, 20.0, 60.0))) for sensor in snapshot.temperatures
+        ),
         clock_synced=(rarely(dice, True, False)),
         operator=(rarely(dice, Operator(), Operator(stop=True), Operator(export_hold=True))),
     )
     service = rarely(dice, ready().memory.service, ServiceMemory())
-    memory = replace(ready(1).memory, evses=tuple(memories), service=service, taken_pct={"bus-1": dice.uniform(0.0, 70.0)})
+    memory = replace(
+        ready(1).memory, evses=tuple(memories), service=service, taken_pct={"bus-1": dice.uniform(0.0, 70.0)}
+    )
     scene = Scene(site, snapshot, memory, wishes)
     if dice.random() < 0.5:
         return scene
@@ -424,5 +462,7 @@ def scene_of(dice: Dice) -> Scene:
 
 
 def scenes() -> st.SearchStrategy[Scene]:
-    """Random scenes from a seed: drawing each of some hundred values by hypothesis would take a hundred times as long."""
+    """Random scenes from a seed: drawing each of some hundred values by hypothesis would take a hundred
+    times as long.
+    """
     return st.integers(0, 2**32 - 1).map(lambda seed: scene_of(Dice(seed)))

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.envelope.strategies import GONE, NOW_S, Scene, next_tick, permit, ready, with_evse, with_meter, with_site
+from tests.envelope.strategies import (
+    GONE,
+    NOW_S,
+    Scene,
+    next_tick,
+    permit,
+    ready,
+    with_evse,
+    with_meter,
+    with_site,
+)
 from tests.envelope.test_feeders import context
 from v2g_edge.envelope.baseload import CALM_S, HOLD_S, SETTLE_S, calming, hold_bases, live_bases
 from v2g_edge.envelope.feeders import over_limit
@@ -83,14 +93,25 @@ def test_only_settled_samples_count() -> None:
     moved = held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_000.0)
     assert moved.moved_s == 1_000.0
     assert held(building(8_000.0), BaseMemory(900.0, 900.0), 20_000.0, 19_600.0).moved_s == 900.0
-    assert held(building(8_000.0), BaseMemory(1_000.0 - SETTLE_S + 0.1, 900.0), 20_000.0, 20_000.0).peak_w is None
-    assert held(building(8_000.0), BaseMemory(1_000.0 - SETTLE_S, 900.0), 20_000.0, 20_000.0).peak_w == 8_000.0
+    assert (
+        held(building(8_000.0), BaseMemory(1_000.0 - SETTLE_S + 0.1, 900.0), 20_000.0, 20_000.0).peak_w
+        is None
+    )
+    assert (
+        held(building(8_000.0), BaseMemory(1_000.0 - SETTLE_S, 900.0), 20_000.0, 20_000.0).peak_w == 8_000.0
+    )
     stale = with_evse(building(8_000.0), 0, power_w=Reading(20_000.0, 990.0))
-    assert held(stale, BaseMemory(985.0, 900.0), 20_000.0, 20_000.0).peak_w is None, "one report is older than the settling"
+    assert held(stale, BaseMemory(985.0, 900.0), 20_000.0, 20_000.0).peak_w is None, (
+        "one report is older than the settling"
+    )
 
 
-@pytest.mark.parametrize(("until_s", "moved_s"), [(959.0, 900.0), (970.0, 1_000.0), (1_000.0, 1_000.0), (1_000.1, 900.0)])
-def test_a2_a_lease_that_ran_out_while_the_controller_was_late_moved_its_charger(until_s: float, moved_s: float) -> None:
+@pytest.mark.parametrize(
+    ("until_s", "moved_s"), [(959.0, 900.0), (970.0, 1_000.0), (1_000.0, 1_000.0), (1_000.1, 900.0)]
+)
+def test_a2_a_lease_that_ran_out_while_the_controller_was_late_moved_its_charger(
+    until_s: float, moved_s: float
+) -> None:
     scene = building(8_000.0)
     scene = with_evse(scene, 0, command=replace(scene.snapshot.evses[0].command, lease_until_s=until_s))
     permits = [replace(permit(scene).permits[0], power_w=20_000.0)] * 2
@@ -99,10 +120,14 @@ def test_a2_a_lease_that_ran_out_while_the_controller_was_late_moved_its_charger
 
 
 def test_a_lease_that_is_renewed_in_time_moves_no_charger() -> None:
-    """A regular tick, with leases that end after it: samples stay settled, so the live base load keeps its evidence."""
+    """A regular tick, with leases that end after it: samples stay settled, so the live base load keeps its
+    evidence.
+    """
     scene = building(8_000.0)
     for place in range(2):
-        scene = with_evse(scene, place, command=replace(scene.snapshot.evses[place].command, lease_until_s=NOW_S + 20.0))
+        scene = with_evse(
+            scene, place, command=replace(scene.snapshot.evses[place].command, lease_until_s=NOW_S + 20.0)
+        )
     permits = [replace(permit(scene).permits[0], power_w=20_000.0)] * 2
     for last_s in (1.0, 5.0, 41.0):
         held_now = hold_bases(context(scene), (BaseMemory(900.0, 900.0),) * 2, permits, dt_s=last_s)
@@ -139,7 +164,9 @@ def test_a_window_ends_after_its_time_and_its_peak_stands_one_more() -> None:
     old = BaseMemory(0.0, 1_000.0 - HOLD_S, 12_000.0, 15_000.0)
     assert held(building(8_000.0), old, 20_000.0, 20_000.0) == BaseMemory(0.0, 1_000.0, 8_000.0, 12_000.0)
     young = BaseMemory(0.0, 1_000.1 - HOLD_S, 12_000.0, 15_000.0)
-    assert held(building(8_000.0), young, 20_000.0, 20_000.0) == BaseMemory(0.0, 1_000.1 - HOLD_S, 12_000.0, 15_000.0)
+    assert held(building(8_000.0), young, 20_000.0, 20_000.0) == BaseMemory(
+        0.0, 1_000.1 - HOLD_S, 12_000.0, 15_000.0
+    )
 
 
 def test_a_window_without_any_settled_sample_proves_nothing() -> None:
@@ -169,11 +196,15 @@ def test_after_half_an_hour_of_a_quiet_building_its_headroom_is_used() -> None:
         for meter, load_w in (("grid", 6_000.0), ("hall-meter", 0.0)):
             scene = with_meter(scene, meter, power_w=Reading(total_w + load_w, scene.snapshot.now_s))
     assert powers[10] == pytest.approx(120_000.0 * 0.98 - 30_000.0)
-    assert powers[-1] == pytest.approx(100_000.0), "117.6 kW less 6 kW of building leave both their full power"
+    assert powers[-1] == pytest.approx(100_000.0), (
+        "117.6 kW less 6 kW of building leave both their full power"
+    )
 
 
 def neighbour(base_w: float, seconds: int, scene: Scene | None = None) -> tuple[Scene, list[Decision]]:
-    """The root's meter shows both chargers, and ``base_w`` beside them, for so long; both charge as they may."""
+    """The root's meter shows both chargers, and ``base_w`` beside them, for so long; both charge as they
+    may.
+    """
     scene = scene or with_site(ready(2, 40_000.0), feeders=wide_hall())
     decisions = []
     for _ in range(seconds):
@@ -196,12 +227,16 @@ def test_d25_a_base_load_above_its_bound_counts_is_held_and_is_told_once() -> No
     late = [sum(given.power_w for given in decision.permits) for decision in decisions[20:]]
     assert max(late) <= 100_000.0 * 0.98 - 75_000.0 + 1.0
     assert max(late) - min(late) < 1.0, "no swinging between two permits"
-    told = [event for decision in decisions for event in decision.events if event.kind == "base_load_exceeded"]
+    told = [
+        event for decision in decisions for event in decision.events if event.kind == "base_load_exceeded"
+    ]
     assert [event.subject for event in told] == ["main"]
     assert "75000 W, commissioned at most 30000 W" in told[0].text
     assert not [e for decision in decisions for e in decision.events if e.kind == "meter_implausible"]
     gone, _ = neighbour(20_000.0, 10, scene)
-    assert permit(with_meter(gone, "grid", power_w=GONE)).memory.live_w[1] == pytest.approx(75_000.0), "held, also unseen"
+    assert permit(with_meter(gone, "grid", power_w=GONE)).memory.live_w[1] == pytest.approx(75_000.0), (
+        "held, also unseen"
+    )
 
 
 def test_d25_the_fallbacks_stay_whatever_the_neighbour_draws() -> None:
@@ -213,7 +248,9 @@ def test_d25_the_fallbacks_stay_whatever_the_neighbour_draws() -> None:
 
 def test_d14_generation_gets_no_credit() -> None:
     """60 kW of sun for an hour: a cloud takes it away faster than chargers can follow."""
-    scene = with_site(ready(2, 50_000.0), feeders=tuple(replace(f, base_load_min_w=-60_000.0) for f in wide_hall()))
+    scene = with_site(
+        ready(2, 50_000.0), feeders=tuple(replace(f, base_load_min_w=-60_000.0) for f in wide_hall())
+    )
     scene, decisions = neighbour(-60_000.0, 40, scene)
     for _ in range(2):
         bases = tuple(replace(base, since_s=base.since_s - 1_000.0) for base in scene.memory.bases)
@@ -229,17 +266,23 @@ def over(scene: Scene) -> frozenset[int]:
 def test_d23_a_feeder_is_over_where_its_meter_shows_more_than_a_limit_either_way_or_on_a_phase() -> None:
     scene = ready(2, 0.0)
     assert over(scene) == frozenset()
-    assert over(with_meter(scene, "hall-meter", power_w=Reading(98_001.0, NOW_S))) == {0}, "its limit less the margin"
+    assert over(with_meter(scene, "hall-meter", power_w=Reading(98_001.0, NOW_S))) == {0}, (
+        "its limit less the margin"
+    )
     assert over(with_meter(scene, "hall-meter", power_w=Reading(-98_001.0, NOW_S))) == {0}
     assert over(with_meter(scene, "hall-meter", power_w=Reading(98_000.0, NOW_S))) == frozenset()
-    assert over(with_meter(scene, "hall-meter", power_w=GONE)) == frozenset(), "a silent meter has its own row"
+    assert over(with_meter(scene, "hall-meter", power_w=GONE)) == frozenset(), (
+        "a silent meter has its own row"
+    )
     hall, main = scene.site.feeders
     narrow = with_site(scene, feeders=(replace(hall, current=CurrentLimit(50.0, 50.0, 1e12)), main))
     one_phase = (Reading(11_500.0, NOW_S), Reading(0.0, NOW_S), Reading(0.0, NOW_S))
     assert over(with_meter(narrow, "hall-meter", phase_power_w=one_phase)) == {0}
 
 
-@pytest.mark.parametrize(("age_s", "calm"), [(0.0, True), (CALM_S - 0.1, True), (CALM_S, False), (-0.1, False)])
+@pytest.mark.parametrize(
+    ("age_s", "calm"), [(0.0, True), (CALM_S - 0.1, True), (CALM_S, False), (-0.1, False)]
+)
 def test_d23_after_an_excess_a_feeder_stays_calm_until_a_sample_counts(age_s: float, calm: bool) -> None:
     scene = ready(2, 0.0)
     bases = tuple(BaseMemory(0.0, 0.0, over_s=NOW_S - age_s if place == 0 else -1e9) for place in range(2))
@@ -248,7 +291,9 @@ def test_d23_after_an_excess_a_feeder_stays_calm_until_a_sample_counts(age_s: fl
 
 def test_d23_while_it_is_calm_nothing_is_raised_and_what_is_permitted_stays() -> None:
     scene = ready(2, 20_000.0)
-    scene = scene._replace(wishes={evse: replace(wish, power_w=40_000.0) for evse, wish in scene.wishes.items()})
+    scene = scene._replace(
+        wishes={evse: replace(wish, power_w=40_000.0) for evse, wish in scene.wishes.items()}
+    )
     assert all(given.power_w > 20_000.0 for given in permit(scene).permits)
     bases = (BaseMemory(0.0, NOW_S - 1.0, over_s=NOW_S - 1.0), BaseMemory(0.0, NOW_S - 1.0))
     calm = scene._replace(memory=replace(scene.memory, bases=bases))

@@ -1,4 +1,6 @@
-"""Batteries as the envelope follows them: how old a SoC is, events and days by energy, and how full one may be."""
+"""Batteries as the envelope follows them: how old a SoC is, events and days by energy, and how full one
+may be.
+"""
 
 from typing import Any
 
@@ -8,7 +10,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.depot import BUS, plugged, small_evse
-from tests.envelope.strategies import NOW_S, WALL_S, Scene, permit, ready, with_memory, with_snapshot, with_vehicle
+from tests.envelope.strategies import (
+    NOW_S,
+    WALL_S,
+    Scene,
+    permit,
+    ready,
+    with_memory,
+    with_snapshot,
+    with_vehicle,
+)
 from v2g_edge.envelope.battery import EVENT_ENDS_PCT, aged_soc_pct, follow_battery
 from v2g_edge.envelope.facts import observe
 from v2g_edge.envelope.memory import EnvelopeMemory
@@ -31,7 +42,9 @@ class Bus:
             self.memory = replace(self.memory, soc_pct=soc.value, soc_at_s=soc.at_s, top_pct=soc.value)
         self.soc, self.taken_pct = soc, 0.0
 
-    def play(self, seconds: float, power: float | None, permit_w: float = 0.0, soc_pct: float | None = None) -> "Bus":
+    def play(
+        self, seconds: float, power: float | None, permit_w: float = 0.0, soc_pct: float | None = None
+    ) -> "Bus":
         """``seconds`` of it; ``soc_pct`` is told at their end. ``power`` None: not metered."""
         for second in range(int(seconds / 4.0)):
             self.now_s += 4.0
@@ -39,7 +52,9 @@ class Bus:
                 self.soc = Reading(soc_pct, self.now_s)
             measured: Measured = GONE if power is None else Reading(power, self.now_s)
             state = replace(plugged("bus-1", self.now_s, WALL_S, soc_pct=self.soc), power_w=measured)
-            old = replace(self.memory, least_w=min(permit_w, 0.0), most_w=max(permit_w, 0.0), power_w=permit_w)
+            old = replace(
+                self.memory, least_w=min(permit_w, 0.0), most_w=max(permit_w, 0.0), power_w=permit_w
+            )
             self.memory, taken_pct = follow_battery(EVSE, BUS, state, old, 4.0, self.now_s, 30.0)
             self.taken_pct += taken_pct
         return self
@@ -113,7 +128,9 @@ def test_d4_the_fall_counts_where_it_shows_more_than_the_meter() -> None:
 def test_d4_energy_counts_while_no_soc_is_told() -> None:
     bus = Bus().play(1_440.0, -50_000.0, -50_000.0)
     assert bus.taken_pct == pytest.approx(10.0)
-    assert Bus().play(1_440.0, None, -50_000.0).taken_pct == pytest.approx(10.0), "at the worst where no power is told either"
+    assert Bus().play(1_440.0, None, -50_000.0).taken_pct == pytest.approx(10.0), (
+        "at the worst where no power is told either"
+    )
 
 
 def test_d4_a_soc_that_falls_by_itself_is_not_taken() -> None:
@@ -121,9 +138,14 @@ def test_d4_a_soc_that_falls_by_itself_is_not_taken() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([-50_000.0, -20_000.0, 0.0, 20_000.0]), st.integers(1, 40), st.booleans()), max_size=12)
+    st.lists(
+        st.tuples(st.sampled_from([-50_000.0, -20_000.0, 0.0, 20_000.0]), st.integers(1, 40), st.booleans()),
+        max_size=12,
+    )
 )
-def test_d4_whatever_the_reports_the_ledger_holds_what_was_discharged(pulses: list[tuple[float, int, bool]]) -> None:
+def test_d4_whatever_the_reports_the_ledger_holds_what_was_discharged(
+    pulses: list[tuple[float, int, bool]],
+) -> None:
     bus, soc_pct, given_pct = at(90.0), 90.0, 0.0
     for power_w, ticks, tells in pulses:
         moved_pct = power_w * ticks * 4.0 / 3_600.0 / 2_000.0
@@ -165,9 +187,19 @@ def observed(scene: Scene, dt_s: float = 1.0) -> EnvelopeMemory:
 
 
 def test_a_new_session_begins_with_what_is_told_and_is_not_reckoned_for_a_tick() -> None:
-    new = observed(with_vehicle(with_memory(ready(), event_pct=9.0, out_wh=5.0), session="s-new", soc_pct=Reading(66.0, NOW_S)))
+    new = observed(
+        with_vehicle(
+            with_memory(ready(), event_pct=9.0, out_wh=5.0), session="s-new", soc_pct=Reading(66.0, NOW_S)
+        )
+    )
     after = new.evses[0]
-    assert (after.session, after.soc_pct, after.event_pct, after.out_wh, after.top_pct) == ("s-new", 66.0, 0.0, 0.0, None)
+    assert (after.session, after.soc_pct, after.event_pct, after.out_wh, after.top_pct) == (
+        "s-new",
+        66.0,
+        0.0,
+        0.0,
+        None,
+    )
     assert after.power_w == -20_000.0, "what the charger was told outlives the session"
     blind = observed(with_vehicle(ready(), session="s-new", soc_pct=GONE)).evses[0]
     assert (blind.session, blind.soc_pct) == ("s-new", None)

@@ -33,7 +33,9 @@ def span(scene: Scene, rule: str) -> Any:
     return next(((bound.min_w, bound.max_w) for bound in bounds if bound.rule == rule), None)
 
 
-def acted(action: Action, subject: str, *, scope: str = "evse", present: bool = True, last_w: float = 0.0) -> list[Bound | None]:
+def acted(
+    action: Action, subject: str, *, scope: str = "evse", present: bool = True, last_w: float = 0.0
+) -> list[Bound | None]:
     """What one active row leaves each of two outlets."""
     seen = context(outlets(with_memory(ready(), power_w=last_w), fallback_w=3_000.0))
     row = Row("toy", scope, action, "never", "toy", lambda _c, _s: Found(0, {}))  # type: ignore[arg-type]
@@ -89,7 +91,9 @@ def test_ratings() -> None:
     assert span(ready(), "enter_service_ramp") is None
 
 
-@pytest.mark.parametrize(("gives", "low_w"), [(Reading(30_000.0, 0.0), -30_000.0), (GONE, 0.0), (Reading(-5.0, NOW_S), 0.0)])
+@pytest.mark.parametrize(
+    ("gives", "low_w"), [(Reading(30_000.0, 0.0), -30_000.0), (GONE, 0.0), (Reading(-5.0, NOW_S), 0.0)]
+)
 def test_what_a_vehicle_gives_must_have_been_said(gives: Measured, low_w: float) -> None:
     assert span(with_vehicle(ready(), max_discharge_w=gives), "vehicle_limits") == (low_w, ANY_W)
 
@@ -116,10 +120,14 @@ def test_an_old_battery_takes_a_smaller_part(soh: Measured, floor_pct: float, lo
     assert bound[0] == pytest.approx(low_w)
 
 
-@pytest.mark.parametrize(("pack_c", "share"), [(40.0, None), (42.0, 0.8), (45.0, 0.5), (49.0, 0.1), (50.0, 0.0), (60.0, 0.0)])
+@pytest.mark.parametrize(
+    ("pack_c", "share"), [(40.0, None), (42.0, 0.8), (45.0, 0.5), (49.0, 0.1), (50.0, 0.0), (60.0, 0.0)]
+)
 def test_a_warm_pack_is_derated_to_nothing_at_its_limit(pack_c: float, share: float | None) -> None:
     bound = span(with_vehicle(ready(), pack_c=Reading(pack_c, NOW_S)), "temperature_derating")
-    assert bound == (None if share is None else (pytest.approx(-50_000.0 * share), pytest.approx(50_000.0 * share)))
+    assert bound == (
+        None if share is None else (pytest.approx(-50_000.0 * share), pytest.approx(50_000.0 * share))
+    )
 
 
 def test_derating_leaves_the_fallback_and_unknown_is_the_limit() -> None:
@@ -133,16 +141,22 @@ def test_a_warm_cooling_loop_derates_its_chargers(loop_c: float, share: float | 
     state = TemperatureState(Link(True, True, NOW_S), Reading(loop_c, NOW_S))
     scene = with_snapshot(ready(), temperatures=(state,))
     bound = span(outlets(scene, cooling_loop="loop"), "cooling_derating")
-    assert bound == (None if share is None else (pytest.approx(-50_000.0 * share), pytest.approx(50_000.0 * share)))
+    assert bound == (
+        None if share is None else (pytest.approx(-50_000.0 * share), pytest.approx(50_000.0 * share))
+    )
     assert span(scene, "cooling_derating") is None
 
 
-@pytest.mark.parametrize(("heat_pct", "share"), [(30.0, None), (54.0, None), (57.0, 0.8), (60.0, 0.6), (90.0, 0.6)])
+@pytest.mark.parametrize(
+    ("heat_pct", "share"), [(30.0, None), (54.0, None), (57.0, 0.8), (60.0, 0.6), (90.0, 0.6)]
+)
 def test_sustained_load_is_held_to_what_the_loop_can_carry(heat_pct: float, share: float | None) -> None:
     scene = outlets(ready(), cooling_loop="loop")
     scene = with_site(scene, safety=replace(scene.site.safety, sustained_pct=60.0, thermal_time_s=1e12))
     bound = span(with_memory(scene, heat_pct=heat_pct), "sustained_load")
-    assert bound == (None if share is None else (pytest.approx(-50_000.0 * share), pytest.approx(50_000.0 * share)))
+    assert bound == (
+        None if share is None else (pytest.approx(-50_000.0 * share), pytest.approx(50_000.0 * share))
+    )
 
 
 def test_without_a_sustained_limit_heat_does_not_matter() -> None:
@@ -150,8 +164,13 @@ def test_without_a_sustained_limit_heat_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(("top_pct", "binds"), [(0.0, False), (89.9, False), (90.0, True), (100.0, True)])
-def test_at_the_upper_edge_a_vehicle_charges_at_most_at_the_fallback_and_may_still_give(top_pct: float, binds: bool) -> None:
-    scene = with_kind(with_memory(outlets(ready(2, 0.0), fallback_w=2_000.0), top_pct=top_pct, soc_pct=top_pct), max_soc_pct=90.0)
+def test_at_the_upper_edge_a_vehicle_charges_at_most_at_the_fallback_and_may_still_give(
+    top_pct: float, binds: bool
+) -> None:
+    scene = with_kind(
+        with_memory(outlets(ready(2, 0.0), fallback_w=2_000.0), top_pct=top_pct, soc_pct=top_pct),
+        max_soc_pct=90.0,
+    )
     for soc in (Reading(50.0, NOW_S), Reading(95.0, NOW_S), GONE):  # what was known before this tick counts
         assert span(with_vehicle(scene, soc_pct=soc), "soc_high") == ((-ANY_W, 2_000.0) if binds else None)
     assert span(with_kind(scene, max_soc_pct=100.0), "soc_high") is None
@@ -164,4 +183,7 @@ def test_a_full_vehicle_exports() -> None:
 
 def test_a_lost_meter_still_leaves_the_fallback() -> None:
     scene = outlets(ready(2, 20_000.0), fallback_w=6_000.0)
-    assert [given.power_w for given in permit(with_meter(scene, "grid", power_w=GONE)).permits] == [6_000.0, 6_000.0]
+    assert [given.power_w for given in permit(with_meter(scene, "grid", power_w=GONE)).permits] == [
+        6_000.0,
+        6_000.0,
+    ]

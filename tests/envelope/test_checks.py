@@ -1,4 +1,6 @@
-"""Every row of the safety table: breaks one thing in a depot that is ready, and sees this row act, there, and no other."""
+"""Every row of the safety table: breaks one thing in a depot that is ready, and sees this row act, there,
+and no other.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -146,10 +148,26 @@ CASES: list[tuple[str, str, Break]] = [
     ("soh_floor", "b1", lambda s: with_vehicle(s, soh_pct=Reading(69.9, NOW_S))),
     ("soh_floor", "b1", lambda s: with_vehicle(s, soh_pct=GONE)),
     ("soh_floor", "b1", lambda s: with_kind(with_vehicle(s, soh_pct=GONE), soh_floor_pct=0.5)),
-    ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, 1e7)),
-    ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_h", "life_discharge_h", 4_000.0, 4_000.0)),
-    ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_efc", "life_discharge_efc", 500.0, 500.0)),
-    ("battery_throughput_exceeded", "b1", lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, None)),
+    (
+        "battery_throughput_exceeded",
+        "b1",
+        lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, 1e7),
+    ),
+    (
+        "battery_throughput_exceeded",
+        "b1",
+        lambda s: warranty(s, "warranty_discharge_h", "life_discharge_h", 4_000.0, 4_000.0),
+    ),
+    (
+        "battery_throughput_exceeded",
+        "b1",
+        lambda s: warranty(s, "warranty_efc", "life_discharge_efc", 500.0, 500.0),
+    ),
+    (
+        "battery_throughput_exceeded",
+        "b1",
+        lambda s: warranty(s, "warranty_discharge_wh", "life_discharge_wh", 1e7, None),
+    ),
     ("grid_code_mismatch", "b1", lambda s: with_evse(s, grid_code_ok=False)),
     (
         "discharge_withheld",
@@ -167,12 +185,17 @@ def test_a_ready_depot_exports_and_no_row_acts() -> None:
     assert permit(ready()).contactor
 
 
-@pytest.mark.parametrize(("row", "subject", "broken"), CASES, ids=[f"{i}-{row}" for i, (row, _, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("row", "subject", "broken"), CASES, ids=[f"{i}-{row}" for i, (row, _, _) in enumerate(CASES)]
+)
 def test_a_row_acts_on_its_hazard_alone(row: str, subject: str, broken: Break) -> None:
     decision = permit(broken(ready()))
     # Without the contact there is no service either: enter service says so in a row of its own.
     also = {("not_in_service", SITE)} if row == "grid_relay_silent" else set()
-    assert {(latch.row, latch.subject) for latch in decision.memory.latches if latch.active} == {(row, subject), *also}
+    assert {(latch.row, latch.subject) for latch in decision.memory.latches if latch.active} == {
+        (row, subject),
+        *also,
+    }
     assert row in {bound.rule for bound in decision.bounds[0]}
     assert row in [event.kind for event in decision.events]
     words = next(latch.text for latch in decision.memory.latches if latch.row == row)
@@ -180,11 +203,16 @@ def test_a_row_acts_on_its_hazard_alone(row: str, subject: str, broken: Break) -
     assert words not in {"True", "False"}
 
 
-@pytest.mark.parametrize(("row", "subject", "broken"), CASES, ids=[f"{i}-{row}" for i, (row, _, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("row", "subject", "broken"), CASES, ids=[f"{i}-{row}" for i, (row, _, _) in enumerate(CASES)]
+)
 def test_whatever_acts_lets_no_export_begin(row: str, subject: str, broken: Break) -> None:
     scene = broken(ready())
     idle = tuple(replace(old_memory, power_w=0.0) for old_memory in scene.memory.evses)
-    assert permit(scene._replace(memory=replace(scene.memory, evses=idle))).permits[0].power_w == 0.0, (row, subject)
+    assert permit(scene._replace(memory=replace(scene.memory, evses=idle))).permits[0].power_w == 0.0, (
+        row,
+        subject,
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,8 +271,14 @@ def test_row_ids_are_unique_and_only_grid_trips_wait_for_enter_service() -> None
 
 def test_an_operator_may_end_only_what_rests_on_judgement() -> None:
     assert {row.id for row in ROWS if row.override} == {"meter_reversed", "disobedient"}
-    assert {row.id for row in ROWS if row.clear == "by_operator"} == {"meter_reversed"}, "all else ends by itself"
-    assert {row.id for row in ROWS if row.clear == "by_proof"} == {row.id for row in ROWS if row.proof} == {"disobedient"}
+    assert {row.id for row in ROWS if row.clear == "by_operator"} == {"meter_reversed"}, (
+        "all else ends by itself"
+    )
+    assert (
+        {row.id for row in ROWS if row.clear == "by_proof"}
+        == {row.id for row in ROWS if row.proof}
+        == {"disobedient"}
+    )
 
 
 def test_an_open_grid_contact_trips_and_stays_tripped_until_service_returns() -> None:
@@ -270,7 +304,9 @@ def test_while_it_ramps_up_a_depot_exports_its_share_and_no_row_acts() -> None:
     ramping = ready()._replace(
         memory=replace(
             ready().memory,
-            service=replace(ready().memory.service, state="ramping", cause="ramping up", ramped_s=4.0, tick_s=NOW_S - 1.0),
+            service=replace(
+                ready().memory.service, state="ramping", cause="ramping up", ramped_s=4.0, tick_s=NOW_S - 1.0
+            ),
         )
     )
     assert acting(ramping) == set()
@@ -340,7 +376,9 @@ def test_a_hot_cooling_loop_must_cool_before_it_works_again() -> None:
     again = next_tick(hot, permit(hot))
 
     def at(value_c: float) -> Scene:
-        return with_snapshot(again, temperatures=(TemperatureState(Link(True, True, NOW_S), Reading(value_c, NOW_S + 1.0)),))
+        return with_snapshot(
+            again, temperatures=(TemperatureState(Link(True, True, NOW_S), Reading(value_c, NOW_S + 1.0)),)
+        )
 
     assert ("cooling_temperature", "b1") in acting(at(52.0))
     assert ("cooling_temperature", "b1") not in acting(at(51.9))
@@ -350,7 +388,9 @@ def test_an_event_that_was_used_up_stays_so_until_the_vehicle_has_charged() -> N
     used = with_memory(ready(), event_pct=40.0)
     again = next_tick(used, permit(used))
     assert ("depth_of_event", "b1") in acting(with_memory(again, event_pct=0.1, power_w=0.0))
-    assert ("depth_of_event", "b1") not in acting(with_memory(with_evse(again, power_w=GONE), event_pct=0.0, least_w=0.0))
+    assert ("depth_of_event", "b1") not in acting(
+        with_memory(with_evse(again, power_w=GONE), event_pct=0.0, least_w=0.0)
+    )
 
 
 def test_a_lost_vehicle_waits_until_it_is_plugged_in_again() -> None:
@@ -359,7 +399,9 @@ def test_a_lost_vehicle_waits_until_it_is_plugged_in_again() -> None:
     assert ("ev_connection_lost", "b1") in acting(back)
     vehicle = back.snapshot.evses[0].vehicle
     assert vehicle is not None
-    assert ("ev_connection_lost", "b1") not in acting(with_evse(back, vehicle=replace(vehicle, session="s-new")))
+    assert ("ev_connection_lost", "b1") not in acting(
+        with_evse(back, vehicle=replace(vehicle, session="s-new"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -374,10 +416,14 @@ def test_the_words_of_a_row_give_the_figures_it_judged_by() -> None:
     def words(scene: Scene, row: str) -> str:
         return next(latch.text for latch in permit(scene).memory.latches if latch.row == row)
 
-    assert "40.0 % taken in this event, cap 40 %" in words(with_memory(ready(), event_pct=40.0), "depth_of_event")
+    assert "40.0 % taken in this event, cap 40 %" in words(
+        with_memory(ready(), event_pct=40.0), "depth_of_event"
+    )
     assert "SoH -1.0 % (-1: unknown), floor 70 %" in words(with_vehicle(ready(), soh_pct=GONE), "soh_floor")
     assert words(with_evse(ready(), status="faulted"), "charger_faulted").startswith("status Faulted")
-    assert words(with_evse(ready(), fault="Inverter_Fault_0x04"), "charger_faulted").startswith("Inverter_Fault_0x04")
+    assert words(with_evse(ready(), fault="Inverter_Fault_0x04"), "charger_faulted").startswith(
+        "Inverter_Fault_0x04"
+    )
     assert "stranger may not" in words(with_vehicle(ready(), vehicle="stranger"), "not_authorised")
     assert "unknown may not" in words(with_vehicle(ready(), vehicle=""), "not_authorised")
     assert "silent for 31 s" in words(link(ready(), last_seen_s=NOW_S - 31.0), "charger_silent")
@@ -390,8 +436,13 @@ def test_a_car_with_its_own_inverter_is_denied_by_default() -> None:
 
 
 def test_an_unknown_vehicle_never_discharges() -> None:
-    for stranger in (with_vehicle(ready(), vehicle="stranger"), with_vehicle(ready(), vehicle="stranger", soc_pct=GONE)):
-        assert acting(stranger) == {("not_authorised", "b1")}, "every other row answers, and has nothing to say"
+    for stranger in (
+        with_vehicle(ready(), vehicle="stranger"),
+        with_vehicle(ready(), vehicle="stranger", soc_pct=GONE),
+    ):
+        assert acting(stranger) == {("not_authorised", "b1")}, (
+            "every other row answers, and has nothing to say"
+        )
     assert permit(with_vehicle(ready(), vehicle="stranger")).permits[0].power_w == 0.0
 
 
@@ -446,7 +497,9 @@ def test_a1_a_relapse_doubles_the_wait_and_an_hour_of_good_conduct_halves_it_aga
 
     def relapsed(scene: Scene) -> Scene:
         for _ in range(40):
-            scene = with_evse(next_tick(scene, permit(scene)), power_w=Reading(9_000.0, scene.snapshot.now_s + 1.0))
+            scene = with_evse(
+                next_tick(scene, permit(scene)), power_w=Reading(9_000.0, scene.snapshot.now_s + 1.0)
+            )
         assert ("disobedient", "b1") in acting(scene)
         return with_evse(scene, power_w=Reading(0.0, scene.snapshot.now_s))
 
@@ -461,7 +514,9 @@ def test_a1_a_relapse_doubles_the_wait_and_an_hour_of_good_conduct_halves_it_aga
 
 
 @pytest.mark.parametrize("shows_nothing", [{"power_w": GONE}, {"vehicle": None}, {"follows": False}])
-def test_a1_nothing_is_proven_without_a_vehicle_a_meter_or_the_stations_own_score(shows_nothing: dict[str, Any]) -> None:
+def test_a1_nothing_is_proven_without_a_vehicle_a_meter_or_the_stations_own_score(
+    shows_nothing: dict[str, Any],
+) -> None:
     scene = with_evse(disobeying(5_000.0, 25), **{"power_w": Reading(0.0, NOW_S + 25.0), **shows_nothing})
     for _ in range(200):
         scene = with_evse(next_tick(scene, permit(scene)), **shows_nothing)
@@ -471,8 +526,12 @@ def test_a1_nothing_is_proven_without_a_vehicle_a_meter_or_the_stations_own_scor
 def test_a2_what_the_controller_itself_was_late_convicts_nobody() -> None:
     scene = ready(2, 0.0)
     for _ in range(3):
-        scene = with_evse(next_tick(scene, permit(scene), 40.0), power_w=Reading(5_000.0, scene.snapshot.now_s + 40.0))
-    assert ("disobedient", "b1") not in acting(scene), "three looks, 40 s apart: 10 s of what was seen, not 80"
+        scene = with_evse(
+            next_tick(scene, permit(scene), 40.0), power_w=Reading(5_000.0, scene.snapshot.now_s + 40.0)
+        )
+    assert ("disobedient", "b1") not in acting(scene), (
+        "three looks, 40 s apart: 10 s of what was seen, not 80"
+    )
 
 
 def test_a_charger_whose_score_stays_too_low_is_quarantined_though_each_reading_could_be_right() -> None:
@@ -509,14 +568,20 @@ def contradicting(hall_w: float, seconds: int, **state: Any) -> Scene:
     """Both buses rest, and the hall's meter (no base load at all) shows ``hall_w``."""
     scene = ready(2, 0.0)
     for _ in range(seconds):
-        scene = with_meter(next_tick(scene, permit(scene)), "hall-meter", power_w=Reading(hall_w, scene.snapshot.now_s + 1.0))
+        scene = with_meter(
+            next_tick(scene, permit(scene)), "hall-meter", power_w=Reading(hall_w, scene.snapshot.now_s + 1.0)
+        )
         if state:
             scene = with_evse(scene, **state)
     return scene
 
 
-@pytest.mark.parametrize(("hall_w", "acts"), [(103_400.0, False), (103_600.0, True), (-3_400.0, False), (-3_600.0, True)])
-def test_a_meter_that_contradicts_its_chargers_is_implausible_after_its_allowance(hall_w: float, acts: bool) -> None:
+@pytest.mark.parametrize(
+    ("hall_w", "acts"), [(103_400.0, False), (103_600.0, True), (-3_400.0, False), (-3_600.0, True)]
+)
+def test_a_meter_that_contradicts_its_chargers_is_implausible_after_its_allowance(
+    hall_w: float, acts: bool
+) -> None:
     # Slack: 2 % of the feeder's 100 kW, and the 1.5 kW that a charger may be off its setpoint.
     assert (("meter_implausible", "hall-meter") in acting(contradicting(hall_w, 35))) == acts
     assert ("meter_implausible", "hall-meter") not in acting(contradicting(hall_w, 25))
@@ -532,15 +597,24 @@ def test_losing_a_charger_alone_makes_no_meter_implausible() -> None:
 
 
 def test_the_base_load_lies_between_its_commissioned_bounds() -> None:
-    for base_w, odd in ((5_000.0, False), (30_000.0, False), (40_000.0, False), (210_000.0, True), (-5_000.0, True)):
+    for base_w, odd in (
+        (5_000.0, False),
+        (30_000.0, False),
+        (40_000.0, False),
+        (210_000.0, True),
+        (-5_000.0, True),
+    ):
         scene = ready(2, 0.0)
         for _ in range(35):
-            scene = with_meter(next_tick(scene, permit(scene)), "grid", power_w=Reading(base_w, scene.snapshot.now_s + 1.0))
+            scene = with_meter(
+                next_tick(scene, permit(scene)), "grid", power_w=Reading(base_w, scene.snapshot.now_s + 1.0)
+            )
         assert (("meter_implausible", "grid") in acting(scene)) == odd, base_w
 
 
 def turning(sign: float, steps_w: list[float], late_s: float = 0.0) -> Scene:
-    """The chargers step through ``steps_w`` (both together), one in 16 s, and the hall's meter follows them with ``sign``.
+    """The chargers step through ``steps_w`` (both together), one in 16 s, and the hall's meter follows them
+    with ``sign``.
 
     ``late_s`` is the age of what the chargers report.
     """
@@ -559,10 +633,16 @@ def test_a_meter_that_moves_against_its_chargers_is_reversed() -> None:
     steps_w = [20_000.0, 0.0, 20_000.0, 0.0, 20_000.0]
     assert ("meter_reversed", "hall-meter") in acting(turning(-1.0, steps_w))
     assert ("meter_reversed", "hall-meter") not in acting(turning(1.0, steps_w))
-    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, steps_w[:2])), "two moves may be the building's own"
-    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, [4_000.0, 0.0] * 3)), "too small to tell"
+    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, steps_w[:2])), (
+        "two moves may be the building's own"
+    )
+    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, [4_000.0, 0.0] * 3)), (
+        "too small to tell"
+    )
     assert ("meter_reversed", "hall-meter") not in acting(turning(-0.1, steps_w)), "the meter hardly moved"
-    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, steps_w, late_s=16.0)), "reports a step old tell nothing"
+    assert ("meter_reversed", "hall-meter") not in acting(turning(-1.0, steps_w, late_s=16.0)), (
+        "reports a step old tell nothing"
+    )
 
 
 def test_a_reversed_transformer_waits_for_an_operator() -> None:
@@ -570,7 +650,9 @@ def test_a_reversed_transformer_waits_for_an_operator() -> None:
     again = next_tick(scene, permit(scene))
     fixed = again._replace(memory=replace(again.memory, meters=(None, None)))
     assert ("meter_reversed", "grid") in acting(fixed)
-    assert ("meter_reversed", "grid") not in acting(operator(fixed, Operator(acknowledged=("meter_reversed:grid",))))
+    assert ("meter_reversed", "grid") not in acting(
+        operator(fixed, Operator(acknowledged=("meter_reversed:grid",)))
+    )
 
 
 def test_a_feeder_meters_row_acts_on_the_outlets_below_it_alone() -> None:
@@ -650,7 +732,9 @@ def test_without_a_lease_the_default_profile_is_what_is_obeyed() -> None:
     def off(power_w: float, lease_until_s: float) -> bool:
         command = replace(scene.snapshot.evses[0].command, lease_until_s=lease_until_s)
         shown = with_evse(scene, power_w=Reading(power_w, NOW_S), command=command)
-        return any(latch.row == "disobedient" and latch.subject == "b1" for latch in permit(shown).memory.latches)
+        return any(
+            latch.row == "disobedient" and latch.subject == "b1" for latch in permit(shown).memory.latches
+        )
 
     assert not off(7_500.0, NOW_S)
     assert off(7_501.0, NOW_S)

@@ -1,4 +1,6 @@
-"""A droop around the setpoint: both of its ends are within every limit that binds the setpoint, or there is none."""
+"""A droop around the setpoint: both of its ends are within every limit that binds the setpoint, or there
+is none.
+"""
 
 from typing import Any
 
@@ -22,17 +24,19 @@ from tests.envelope.strategies import (
 )
 from tests.envelope.test_feeders import hall
 from tests.envelope.test_properties import changed, places, widened
-from v2g_edge.model.permit import Permit
+from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit
 from v2g_edge.model.snapshot import CommandState, ContactState, Operator
-from v2g_edge.model.wish import Wish
 
 
 def droops(*wished: tuple[float, float], **site: Any) -> Scene:
     """A healthy depot in which each bus has been at its setpoint with its droop for a while: (W, ± W)."""
     scene = ready(len(wished), 0.0)
-    wishes = {f"b{i}": Wish(f"b{i}", power_w, 0.5, "test", droop_w) for i, (power_w, droop_w) in enumerate(wished, 1)}
+    wishes = {
+        f"b{i}": Wish(f"b{i}", power_w, 0.5, "test", droop_w)
+        for i, (power_w, droop_w) in enumerate(wished, 1)
+    }
     for index, (power_w, droop_w) in enumerate(wished):
         span = {"most_w": max(power_w + droop_w, 0.0), "least_w": min(power_w - droop_w, 0.0)}
         scene = with_memory(scene, index, power_w=power_w, droop_w=droop_w, **span)
@@ -58,7 +62,10 @@ def test_a_droop_with_room_on_both_sides_is_granted(power_w: float) -> None:
 
 def test_both_ends_stay_within_the_rating_and_what_the_vehicle_gives() -> None:
     assert span(droops((40_000.0, 20_000.0))) == (30_000.0, 50_000.0)
-    assert span(with_vehicle(droops((0.0, 20_000.0)), max_discharge_w=Reading(8_000.0, NOW_S))) == (-8_000.0, 8_000.0)
+    assert span(with_vehicle(droops((0.0, 20_000.0)), max_discharge_w=Reading(8_000.0, NOW_S))) == (
+        -8_000.0,
+        8_000.0,
+    )
     assert span(with_kind(droops((0.0, 20_000.0)), max_discharge_w=3_000.0)) == (-3_000.0, 3_000.0)
 
 
@@ -68,9 +75,13 @@ def test_all_tops_fit_the_feeder_and_so_do_all_bottoms() -> None:
         given = permit(hall(droops(*both), **limits)).permits
         assert [round(each.droop_w, 3) for each in given] == [4_900.0, 4_900.0], limits
     for limits in ({"import_limit_w": 25_000.0}, {"export_limit_w": 25_000.0}):
-        assert span(hall(droops((0.0, 20_000.0)), **limits)) == (-20_000.0, 20_000.0), "24.5 kW are more than 20 kW"
+        assert span(hall(droops((0.0, 20_000.0)), **limits)) == (-20_000.0, 20_000.0), (
+            "24.5 kW are more than 20 kW"
+        )
     tight = CurrentLimit(import_a=20.0, export_a=300.0, imbalance_a=1e12, base_load_a=0.0)
-    volts = with_meter(hall(droops(*both), current=tight), "hall-meter", phase_voltage_v=(Reading(230.0, NOW_S),) * 3)
+    volts = with_meter(
+        hall(droops(*both), current=tight), "hall-meter", phase_voltage_v=(Reading(230.0, NOW_S),) * 3
+    )
     assert sum(each.most_w for each in permit(volts).permits) == pytest.approx(3 * 20.0 * 230.0 * 0.98)
 
 
@@ -120,7 +131,9 @@ def test_where_export_is_denied_no_droop_reaches_below_zero(power_w: float) -> N
 
 
 def test_what_a_departure_needs_is_not_given_by_a_droop_either() -> None:
-    scene = with_vehicle(droops((0.0, 20_000.0)), soc_pct=Reading(30.0, NOW_S), target_soc_pct=Reading(100.0, NOW_S))
+    scene = with_vehicle(
+        droops((0.0, 20_000.0)), soc_pct=Reading(30.0, NOW_S), target_soc_pct=Reading(100.0, NOW_S)
+    )
     vehicle = scene.snapshot.evses[0].vehicle
     assert vehicle is not None
     soon = with_vehicle(scene, departure_wall_s=Reading(scene.snapshot.wall_s + 3_600.0 * 2.0, NOW_S))
@@ -148,7 +161,9 @@ def test_a_wider_droop_counts_until_the_charger_has_taken_the_narrower() -> None
     decision = permit(narrow)
     old = decision.memory.evses[0]
     assert (old.power_w, old.droop_w, old.most_w, old.least_w) == (0.0, 5_000.0, 20_000.0, -20_000.0)
-    told = with_evse(next_tick(narrow, decision), command=CommandState(0.0, "accepted", NOW_S, NOW_S + 30.0, 5_000.0))
+    told = with_evse(
+        next_tick(narrow, decision), command=CommandState(0.0, "accepted", NOW_S, NOW_S + 30.0, 5_000.0)
+    )
     again = permit(told).memory.evses[0]
     assert (again.most_w, again.least_w) == (5_000.0, -5_000.0)
 
@@ -156,9 +171,15 @@ def test_a_wider_droop_counts_until_the_charger_has_taken_the_narrower() -> None
 def test_the_ends_of_the_last_droop_and_of_the_one_last_told_count_until_the_new_one_is_told() -> None:
     for power_w in (10_000.0, -10_000.0):
         scene = droops((power_w, 2_000.0))._replace(wishes={})
-        without = with_memory(with_evse(scene, command=CommandState(power_w, "accepted", NOW_S, NOW_S + 30.0)), droop_w=0.0)
+        without = with_memory(
+            with_evse(scene, command=CommandState(power_w, "accepted", NOW_S, NOW_S + 30.0)), droop_w=0.0
+        )
         told = with_evse(without, command=CommandState(power_w, "accepted", NOW_S, NOW_S + 30.0, 3_000.0))
-        for each, reach_w in ((scene, 12_000.0), (with_memory(without, droop_w=2_000.0), 12_000.0), (told, 13_000.0)):
+        for each, reach_w in (
+            (scene, 12_000.0),
+            (with_memory(without, droop_w=2_000.0), 12_000.0),
+            (told, 13_000.0),
+        ):
             kept = permit(each).memory.evses[0]
             assert (kept.most_w, kept.least_w) == ((reach_w, 0.0) if power_w > 0.0 else (0.0, -reach_w))
 
@@ -169,7 +190,9 @@ def test_a_raise_waits_for_the_end_of_anothers_droop() -> None:
     assert permit(scene).permits[1].power_w == pytest.approx(39_200.0 - 20_000.0)
 
 
-@pytest.mark.parametrize(("power_w", "obeys"), [(-20_000.0, True), (20_000.0, True), (-22_000.0, False), (22_000.0, False)])
+@pytest.mark.parametrize(
+    ("power_w", "obeys"), [(-20_000.0, True), (20_000.0, True), (-22_000.0, False), (22_000.0, False)]
+)
 def test_a_charger_that_stays_within_its_droop_obeys(power_w: float, obeys: bool) -> None:
     scene = with_evse(droops((0.0, 20_000.0)), power_w=Reading(power_w, NOW_S))
     scene = with_meter(scene, "hall-meter", power_w=Reading(power_w, NOW_S))
@@ -189,7 +212,9 @@ def test_taking_any_one_reading_away_never_widens_a_droop() -> None:
     assert [given.droop_w for given in before.permits] == [20_000.0, 30_000.0, 5_000.0]
     for path in places(scene.snapshot):
         for turn in (lambda _r: GONE, lambda r: Reading(r.value, r.at_s - 1e4)):
-            assert widened(before, permit(scene._replace(snapshot=changed(scene.snapshot, path, turn)))) == [], path
+            assert (
+                widened(before, permit(scene._replace(snapshot=changed(scene.snapshot, path, turn)))) == []
+            ), path
 
 
 def test_an_empty_outlet_has_no_droop() -> None:

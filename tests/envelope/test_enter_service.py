@@ -29,10 +29,14 @@ def step(
     permitted: bool = True,
     chance: float = 0.0,
 ) -> tuple[ServiceMemory, ServiceVerdict]:
-    return service_step(code, NOMINAL_V, memory, samples, now_s, MAX_AGE_S, trip=trip, permitted=permitted, chance=chance)
+    return service_step(
+        code, NOMINAL_V, memory, samples, now_s, MAX_AGE_S, trip=trip, permitted=permitted, chance=chance
+    )
 
 
-def good_until(memory: ServiceMemory, start_s: float, end_s: float, code: GridCode = TOY) -> tuple[ServiceMemory, ServiceVerdict]:
+def good_until(
+    memory: ServiceMemory, start_s: float, end_s: float, code: GridCode = TOY
+) -> tuple[ServiceMemory, ServiceVerdict]:
     """One good sample and one tick a second, from ``start_s`` through ``end_s``."""
     verdict = step(memory, start_s, code=code)[1]
     for index in range(round(end_s - start_s) + 1):
@@ -120,7 +124,9 @@ def test_any_excursion_starts_the_delay_again(
     assert good_until(memory, 21.0, 22.0)[1].share > 0.0
 
 
-@pytest.mark.parametrize(("v", "hz"), [(0.9 * NOMINAL_V, 50.0), (1.1 * NOMINAL_V, 50.0), (100.0, 49.5), (100.0, 50.5)])
+@pytest.mark.parametrize(
+    ("v", "hz"), [(0.9 * NOMINAL_V, 50.0), (1.1 * NOMINAL_V, 50.0), (100.0, 49.5), (100.0, 50.5)]
+)
 def test_the_edges_of_the_window_are_inside(v: float, hz: float) -> None:
     memory = ServiceMemory(chance=0.0)
     for at_s in range(12):
@@ -220,14 +226,17 @@ def test_a_clock_set_back_is_a_start() -> None:
 
 def test_memory_from_before_a_restart_does_not_shorten_the_wait() -> None:
     """The daemon makes a new memory; and even the old one, after a pause, waits for the whole delay."""
-    before = ServiceMemory(state="in_service", cause="", chance=0.0, since_s=100.0, seen_s=100.0, last_s=100.0)
+    before = ServiceMemory(
+        state="in_service", cause="", chance=0.0, since_s=100.0, seen_s=100.0, last_s=100.0
+    )
     memory, verdict = good_until(before, 600.0, 610.0)
     assert verdict.share == 0.0
     assert "no complete grid sample for 500.0 s" in verdict.cause
     assert good_until(memory, 611.0, 612.0)[1].share > 0.0
 
 
-# -- every short sequence, against the definition --------------------------------------------------------------------------
+# -- every short sequence, against the definition
+# --------------------------------------------------------------------------
 
 SYMBOLS = ("good", "out", "unknown", "silent", "trip", "off")
 SYMBOL_S = 3.0
@@ -242,7 +251,9 @@ def play(symbols: tuple[str, ...]) -> list[float]:
     for symbol in symbols:
         for _ in range(round(SYMBOL_S / STEP_S)):
             now_s += STEP_S
-            samples = {"out": [sample(now_s, 50.0)], "unknown": [sample(now_s, None)], "silent": []}.get(symbol, [sample(now_s)])
+            samples = {"out": [sample(now_s, 50.0)], "unknown": [sample(now_s, None)], "silent": []}.get(
+                symbol, [sample(now_s)]
+            )
             trip, permitted = "trip" if symbol == "trip" else "", symbol != "off"
             memory, verdict = step(memory, now_s, *samples, code=SHORT, trip=trip, permitted=permitted)
             share = verdict.share
@@ -251,10 +262,13 @@ def play(symbols: tuple[str, ...]) -> list[float]:
 
 
 def declared(symbols: tuple[str, ...], index: int) -> bool:
-    """In service at the end of a symbol: three good ones in a row at some time before (the first sample of a row starts the
-    wait, so two span five seconds exactly), and since then nothing but good grid or an excursion that no element trips on.
+    """In service at the end of a symbol: three good ones in a row at some time before (the first sample of
+    a row starts the wait, so two span five seconds exactly), and since then nothing but good grid or an
+    excursion that no element trips on.
     """
-    last_end = max((i for i in range(index + 1) if symbols[i] in ("unknown", "silent", "trip", "off")), default=-1)
+    last_end = max(
+        (i for i in range(index + 1) if symbols[i] in ("unknown", "silent", "trip", "off")), default=-1
+    )
     run = 0
     for symbol in symbols[last_end + 1 : index + 1]:
         run = run + 1 if symbol == "good" else 0
@@ -267,13 +281,18 @@ def declared(symbols: tuple[str, ...], index: int) -> bool:
 def test_every_short_sequence_is_in_service_exactly_when_the_definition_says_so(length: int) -> None:
     for symbols in product(SYMBOLS, repeat=length):
         shares = play(symbols)
-        assert [share == 1.0 for share in shares] == [declared(symbols, index) for index in range(length)], symbols
+        assert [share == 1.0 for share in shares] == [declared(symbols, index) for index in range(length)], (
+            symbols
+        )
 
 
-# -- properties ------------------------------------------------------------------------------------------------------------
+# -- properties
+# ------------------------------------------------------------------------------------------------------------
 
 courses = st.lists(
-    st.sampled_from(["good", "good", "good", "good", "out", "unknown", "silent", "trip", "off"]), min_size=20, max_size=60
+    st.sampled_from(["good", "good", "good", "good", "out", "unknown", "silent", "trip", "off"]),
+    min_size=20,
+    max_size=60,
 )
 FAST = toy(enter=enter_service(delay_s=6.0, ramp_s=4.0))
 
@@ -283,7 +302,9 @@ def shares(course: list[str], blank: set[int], gone: set[int]) -> list[float]:
     memory, found = ServiceMemory(chance=0.0), []
     for index, symbol in enumerate(course):
         now_s = float(index)
-        samples = [] if symbol == "silent" or index in gone else [sample(now_s, 50.0 if symbol == "out" else 100.0)]
+        samples = (
+            [] if symbol == "silent" or index in gone else [sample(now_s, 50.0 if symbol == "out" else 100.0)]
+        )
         if symbol == "unknown" or index in blank:
             samples = [sample(now_s, None)] if samples else []
         trip = "trip" if symbol == "trip" else ""
@@ -309,7 +330,12 @@ def test_less_data_never_means_more_export(course: list[str], data: st.DataObjec
 @settings(max_examples=200)
 @given(
     st.lists(
-        st.tuples(st.floats(allow_nan=True), st.floats(allow_nan=True), st.floats(allow_nan=True), st.floats(allow_nan=True)),
+        st.tuples(
+            st.floats(allow_nan=True),
+            st.floats(allow_nan=True),
+            st.floats(allow_nan=True),
+            st.floats(allow_nan=True),
+        ),
         max_size=6,
     ),
     st.floats(-1e9, 1e9),
@@ -318,17 +344,22 @@ def test_less_data_never_means_more_export(course: list[str], data: st.DataObjec
 def test_no_input_raises_and_the_share_is_a_share(
     values: list[tuple[float, float, float, float]], now_s: float, code: GridCode
 ) -> None:
-    samples = [GridSample(at_s, (Reading(v, at_s),) * 3, Reading(hz, stamp_s)) for at_s, v, hz, stamp_s in values]
+    samples = [
+        GridSample(at_s, (Reading(v, at_s),) * 3, Reading(hz, stamp_s)) for at_s, v, hz, stamp_s in values
+    ]
     memory, verdict = step(IN_SERVICE, now_s, *samples, code=code)
     assert 0.0 <= verdict.share <= 1.0
     assert 0.0 <= step(memory, now_s + 1.0, *samples, code=code)[1].share <= 1.0
 
 
-# -- trips and enter service together --------------------------------------------------------------------------------------
+# -- trips and enter service together
+# --------------------------------------------------------------------------------------
 
 
 class GridMachine(RuleBasedStateMachine):
-    """The two steps as the pipeline calls them, under anything a grid and a meter can do, against a bookkeeping of its own."""
+    """The two steps as the pipeline calls them, under anything a grid and a meter can do, against a
+    bookkeeping of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -342,10 +373,14 @@ class GridMachine(RuleBasedStateMachine):
         self.wrong_now = True
 
     def tick(self, samples: list[GridSample], *, permitted: bool = True, fine: bool) -> None:
-        self.trip_memory, verdict = trip_step(FAST, NOMINAL_V, self.trip_memory, tuple(samples), self.now_s, MAX_AGE_S)
+        self.trip_memory, verdict = trip_step(
+            FAST, NOMINAL_V, self.trip_memory, tuple(samples), self.now_s, MAX_AGE_S
+        )
         trip = "; ".join(describe(item) for item in verdict.trips)
         before, was_waiting = self.share, self.service_memory.state == "waiting"
-        self.service_memory, service = step(self.service_memory, self.now_s, *samples, code=FAST, trip=trip, permitted=permitted)
+        self.service_memory, service = step(
+            self.service_memory, self.now_s, *samples, code=FAST, trip=trip, permitted=permitted
+        )
         self.share, self.rose = service.share, service.share - before
         self.wrong_now = bool(trip) or not permitted
         if not fine or trip:
@@ -366,11 +401,18 @@ class GridMachine(RuleBasedStateMachine):
             self.tick([sample(self.now_s - 0.5), sample(self.now_s)], fine=True)
             self.check()
 
-    @rule(v=st.sampled_from([0.0, 70.0, 85.0, 115.0, 125.0]), hz=st.sampled_from([47.0, 50.0, 53.0]), seconds=st.integers(1, 4))
+    @rule(
+        v=st.sampled_from([0.0, 70.0, 85.0, 115.0, 125.0]),
+        hz=st.sampled_from([47.0, 50.0, 53.0]),
+        seconds=st.integers(1, 4),
+    )
     def disturbed(self, v: float, hz: float, seconds: int) -> None:
         for _ in range(seconds):
             self.now_s += 1.0
-            self.tick([sample(self.now_s - 0.5, (100.0, v, 100.0), hz), sample(self.now_s, (100.0, v, 100.0), hz)], fine=False)
+            self.tick(
+                [sample(self.now_s - 0.5, (100.0, v, 100.0), hz), sample(self.now_s, (100.0, v, 100.0), hz)],
+                fine=False,
+            )
             self.check()
 
     @rule(seconds=st.integers(1, 4), answers=st.booleans())

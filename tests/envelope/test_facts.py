@@ -90,7 +90,9 @@ def test_a5_unknown_soc_is_no_number_and_unknown_temperatures_are_at_their_limit
     assert first(with_vehicle(ready(), soc_pct=GONE)).soc_pct is None
     assert first(with_vehicle(ready(), soc_pct=aged(80.0, 300.1))).soc_pct is None
     assert first(with_vehicle(ready(), soc_pct=aged(80.0, -0.1))).soc_pct is None
-    assert first(with_vehicle(ready(2, 0.0), soc_pct=Reading(0.0, NOW_S))).soc_pct == 0.0, "a SoC like any other"
+    assert first(with_vehicle(ready(2, 0.0), soc_pct=Reading(0.0, NOW_S))).soc_pct == 0.0, (
+        "a SoC like any other"
+    )
     assert first(ready()).pack_c == 20.0
     assert first(with_vehicle(ready(), pack_c=GONE)).pack_c == 50.0
     assert first(with_vehicle(ready(), pack_c=aged(20.0, 120.1))).pack_c == 50.0
@@ -103,7 +105,11 @@ def test_a5_unknown_soc_is_no_number_and_unknown_temperatures_are_at_their_limit
 
 
 def test_who_is_plugged_in_is_looked_up() -> None:
-    known, stranger, nobody = first(ready()), first(with_vehicle(ready(), vehicle="x")), first(with_evse(ready(), vehicle=None))
+    known, stranger, nobody = (
+        first(ready()),
+        first(with_vehicle(ready(), vehicle="x")),
+        first(with_evse(ready(), vehicle=None)),
+    )
     assert known.known is not None
     assert known.known.id == "bus-1"
     assert known.kind is not None
@@ -114,7 +120,11 @@ def test_who_is_plugged_in_is_looked_up() -> None:
 
 def test_the_grid_meter_must_say_everything_and_others_their_power() -> None:
     assert [meter.alive for meter in context(ready()).meters] == [True, True]
-    for field, value in (("frequency_hz", GONE), ("power_w", aged(0.0, 2.1)), ("phase_voltage_v", (GONE,) * 3)):
+    for field, value in (
+        ("frequency_hz", GONE),
+        ("power_w", aged(0.0, 2.1)),
+        ("phase_voltage_v", (GONE,) * 3),
+    ):
         changes: dict[str, Any] = {field: value}
         assert not context(with_meter(ready(), "grid", **changes)).meters[0].alive
     assert context(with_meter(ready(), "hall-meter", frequency_hz=GONE)).meters[1].alive
@@ -129,7 +139,9 @@ def test_a_charger_may_be_anywhere_between_its_meter_and_its_permit() -> None:
     scene = ready(2, 0.0)
     moving = with_memory(with_evse(scene, power_w=Reading(20_000.0, NOW_S)), power_w=40_000.0)
     for hall_w, odd in ((16_500.0, False), (16_400.0, True), (143_500.0, False), (143_600.0, True)):
-        assert (hall(with_meter(moving, "hall-meter", power_w=Reading(hall_w, NOW_S))).odd != "") == odd, hall_w
+        assert (hall(with_meter(moving, "hall-meter", power_w=Reading(hall_w, NOW_S))).odd != "") == odd, (
+            hall_w
+        )
     for hall_w, beyond in ((43_500.0, False), (43_600.0, True)):
         assert hall(with_meter(moving, "hall-meter", power_w=Reading(hall_w, NOW_S))).beyond == beyond
     lost = with_evse(moving, power_w=GONE)
@@ -155,18 +167,30 @@ THEN_S = NOW_S - TURN_WINDOW_S
 
 
 def test_a_meter_that_goes_with_its_chargers_forgets_what_was_against_it() -> None:
-    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 2), 20_000.0, 20_000.0) == MeterMemory(NOW_S, 20_000.0, 20_000.0, 0)
+    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 2), 20_000.0, 20_000.0) == MeterMemory(
+        NOW_S, 20_000.0, 20_000.0, 0
+    )
 
 
 def test_a_meter_that_goes_against_its_chargers_is_counted() -> None:
-    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -20_000.0, 20_000.0) == MeterMemory(NOW_S, -20_000.0, 20_000.0, 2)
-    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -10_000.0, 20_000.0) == MeterMemory(NOW_S, -10_000.0, 20_000.0, 2)
-    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -10_000.0, TURN_W) == MeterMemory(NOW_S, -10_000.0, TURN_W, 2)
+    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -20_000.0, 20_000.0) == MeterMemory(
+        NOW_S, -20_000.0, 20_000.0, 2
+    )
+    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -10_000.0, 20_000.0) == MeterMemory(
+        NOW_S, -10_000.0, 20_000.0, 2
+    )
+    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -10_000.0, TURN_W) == MeterMemory(
+        NOW_S, -10_000.0, TURN_W, 2
+    )
 
 
 def test_small_moves_say_nothing() -> None:
-    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -20_000.0, TURN_W - 1.0) == MeterMemory(NOW_S, -20_000.0, TURN_W - 1.0, 1)
-    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -9_999.0, 20_000.0) == MeterMemory(NOW_S, -9_999.0, 20_000.0, 1)
+    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -20_000.0, TURN_W - 1.0) == MeterMemory(
+        NOW_S, -20_000.0, TURN_W - 1.0, 1
+    )
+    assert turned(MeterMemory(THEN_S, 0.0, 0.0, 1), -9_999.0, 20_000.0) == MeterMemory(
+        NOW_S, -9_999.0, 20_000.0, 1
+    )
 
 
 def test_a_window_is_not_judged_before_it_is_over_nor_when_it_is_too_old() -> None:
@@ -184,7 +208,9 @@ def test_a_window_is_not_judged_before_it_is_over_nor_when_it_is_too_old() -> No
 
 
 def test_ten_kilowatts_over_a_quarter_of_a_minute_are_a_move() -> None:
-    assert turned(MeterMemory(NOW_S - 15.0, 0.0, 0.0, 1), -10_000.0, 10_000.0) == MeterMemory(NOW_S, -10_000.0, 10_000.0, 2)
+    assert turned(MeterMemory(NOW_S - 15.0, 0.0, 0.0, 1), -10_000.0, 10_000.0) == MeterMemory(
+        NOW_S, -10_000.0, 10_000.0, 2
+    )
 
 
 def test_a_move_is_also_a_twentieth_of_a_great_feeder() -> None:
@@ -193,7 +219,9 @@ def test_a_move_is_also_a_twentieth_of_a_great_feeder() -> None:
         first_, second = scene.site.feeders
         wide = (replace(first_, import_limit_w=400_000.0, export_limit_w=400_000.0), second)
         scene = with_meter(with_site(scene, feeders=wide), "hall-meter", power_w=Reading(-40_000.0, NOW_S))
-        kept = hall(scene._replace(memory=replace(scene.memory, meters=(None, MeterMemory(THEN_S, 0.0, 0.0, 1))))).memory
+        kept = hall(
+            scene._replace(memory=replace(scene.memory, meters=(None, MeterMemory(THEN_S, 0.0, 0.0, 1))))
+        ).memory
         assert kept is not None
         return int(kept.against)
 

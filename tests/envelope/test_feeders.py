@@ -22,10 +22,10 @@ from v2g_edge.envelope.facts import Context, Grid, look, observe
 from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit
 from v2g_edge.model.snapshot import Link
-from v2g_edge.model.wish import Wish
 
 MARGIN = 0.98
 QUIET = Grid("", "", "", 1.0)
@@ -49,7 +49,9 @@ def fits(scene: Scene, wished_w: tuple[float, ...]) -> list[Cut]:
 
 def fitted(scene: Scene, *wished_w: float) -> list[float]:
     return [
-        round(min(max(w, *(c.min_w for c in cut.values())), *(c.max_w for c in cut.values())) if cut else w, 3)
+        round(
+            min(max(w, *(c.min_w for c in cut.values())), *(c.max_w for c in cut.values())) if cut else w, 3
+        )
         for w, cut in zip(wished_w, fits(scene, wished_w), strict=True)
     ]
 
@@ -96,7 +98,10 @@ def test_proven_fallbacks_come_first() -> None:
     first = replace(scene.site.evses[0], fallback_w=10_000.0)
     scene = with_site(scene, evses=(first, scene.site.evses[1]))
     rest_w = 29_400.0 - 10_000.0
-    assert fitted(scene, 40_000.0, 40_000.0) == [round(10_000.0 + rest_w * 3 / 7, 3), round(rest_w * 4 / 7, 3)]
+    assert fitted(scene, 40_000.0, 40_000.0) == [
+        round(10_000.0 + rest_w * 3 / 7, 3),
+        round(rest_w * 4 / 7, 3),
+    ]
 
 
 def test_who_wishes_no_more_than_the_proven_fallback_is_not_cut() -> None:
@@ -105,7 +110,9 @@ def test_who_wishes_no_more_than_the_proven_fallback_is_not_cut() -> None:
 
 
 def test_base_load_of_all_feeders_below_is_kept_free() -> None:
-    scene = with_site(charging(2, 0.0), feeders=tuple(replace(f, import_limit_w=100_000.0) for f in ready().site.feeders))
+    scene = with_site(
+        charging(2, 0.0), feeders=tuple(replace(f, import_limit_w=100_000.0) for f in ready().site.feeders)
+    )
     scene = hall(scene, base_load_max_w=20_000.0)
     assert sum(fitted(scene, 50_000.0, 50_000.0)) == pytest.approx(98_000.0 - 50_000.0)
 
@@ -117,7 +124,9 @@ def test_generation_below_a_feeder_takes_from_its_export() -> None:
 
 def test_a_raise_waits_until_the_others_have_come_down() -> None:
     scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
-    scene = with_memory(with_evse(scene, 0, power_w=Reading(45_000.0, NOW_S)), 0, power_w=45_000.0, most_w=45_000.0)
+    scene = with_memory(
+        with_evse(scene, 0, power_w=Reading(45_000.0, NOW_S)), 0, power_w=45_000.0, most_w=45_000.0
+    )
     assert fitted(scene, 0.0, 45_000.0)[1] == pytest.approx(4_000.0), "b1 still draws what it was permitted"
     down = with_evse(scene, 0, power_w=Reading(0.0, NOW_S))
     assert fitted(down, 0.0, 45_000.0)[1] == pytest.approx(4_000.0), "its old permit may still be in force"
@@ -133,7 +142,9 @@ def test_a_raise_comes_on_top_of_what_the_charger_may_still_be_drawing_itself() 
 def test_a_raise_is_shared_from_where_each_stands() -> None:
     scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
     scene = with_memory(scene, 0, power_w=40_000.0, most_w=40_000.0)
-    scene = with_memory(with_evse(scene, 1, power_w=Reading(5_000.0, NOW_S)), 1, power_w=5_000.0, most_w=5_000.0)
+    scene = with_memory(
+        with_evse(scene, 1, power_w=Reading(5_000.0, NOW_S)), 1, power_w=5_000.0, most_w=5_000.0
+    )
     assert fitted(scene, 0.0, 45_000.0)[1] == pytest.approx(9_000.0)
 
 
@@ -162,7 +173,9 @@ def test_the_power_of_a_vehicle_that_has_just_left_is_not_given_away_in_the_same
 
 def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None:
     scene = hall(charging(2, 0.0), import_limit_w=50_000.0)
-    silent = with_evse(outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False))
+    silent = with_evse(
+        outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False)
+    )
     leased = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0)
     assert fitted(leased, 0.0, 50_000.0)[1] == pytest.approx(19_000.0)
     at_the_end = with_memory(leased, 0, lease_until_s=NOW_S)
@@ -175,7 +188,9 @@ def test_a_silent_charger_is_counted_at_its_lease_then_at_its_fallback() -> None
 def test_d11_unproven_default() -> None:
     """Where nothing shows that it holds its default profile, a silent charger counts at its rating."""
     scene = hall(charging(2, 0.0), import_limit_w=60_000.0)
-    silent = with_evse(outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False))
+    silent = with_evse(
+        outlets(scene, fallback_w=6_000.0), 0, link=replace(scene.snapshot.evses[0].link, connected=False)
+    )
     lapsed = with_memory(silent, 0, power_w=30_000.0, most_w=30_000.0, lease_until_s=NOW_S - 1.0)
     unproven = with_evse(lapsed, 0, default_held=False)
     assert exposure(unproven) == Exposure(False, 50_000.0, 0.0, own_w=6_000.0)
@@ -198,11 +213,17 @@ def test_the_worst_case_of_one_charger() -> None:
     assert exposure(with_evse(base, power_w=GONE)) == Exposure(True, 50_000.0, 50_000.0)
     assert exposure(with_evse(base, power_w=Reading(-90_000.0, NOW_S))) == Exposure(True, 10_000.0, 50_000.0)
     assert exposure(with_evse(base, power_w=Reading(90_000.0, NOW_S))) == Exposure(True, 50_000.0, 0.0)
-    assert exposure(with_evse(outlets(base, discharge_by="none"), power_w=GONE)) == Exposure(True, 50_000.0, 0.0)
+    assert exposure(with_evse(outlets(base, discharge_by="none"), power_w=GONE)) == Exposure(
+        True, 50_000.0, 0.0
+    )
     assert exposure(with_evse(base, vehicle=None)) == Exposure(True, 0.0, 0.0)
-    assert exposure(base, quarantine="priority") == Exposure(False, 50_000.0, 50_000.0, own_w=50_000.0, follows=False)
+    assert exposure(base, quarantine="priority") == Exposure(
+        False, 50_000.0, 50_000.0, own_w=50_000.0, follows=False
+    )
     dark = with_evse(base, power_w=GONE)
-    assert exposure(dark, quarantine="disobedient") == Exposure(False, 50_000.0, 50_000.0, own_w=10_000.0, follows=False)
+    assert exposure(dark, quarantine="disobedient") == Exposure(
+        False, 50_000.0, 50_000.0, own_w=10_000.0, follows=False
+    )
     fed = with_memory(base, least_w=-5_000.0)
     assert exposure(fed) == Exposure(True, 10_000.0, 5_000.0)
     assert exposure(with_evse(fed, power_w=Reading(-8_000.0, NOW_S))).discharge_w == 8_000.0
@@ -214,9 +235,12 @@ def test_a1_a_quarantined_charger_counts_with_what_two_meters_bound_and_else_wit
     base = outlets(charging(2, 10_000.0), fallback_w=3_000.0)
     bound = Exposure(False, 10_000.0, 0.0, own_w=10_000.0, follows=False)
     assert exposure(base, quarantine="disobedient") == bound
-    assert exposure(with_memory(base, shown_w=30_000.0), quarantine="disobedient").charge_w == 30_000.0, "it has shown as much"
-    fed = with_meter(with_meter(with_evse(base, power_w=Reading(-8_000.0, NOW_S)), "hall-meter", power_w=Reading(2_000.0, NOW_S)),
-                     "grid", power_w=Reading(32_000.0, NOW_S))  # fmt: skip
+    assert exposure(with_memory(base, shown_w=30_000.0), quarantine="disobedient").charge_w == 30_000.0, (
+        "it has shown as much"
+    )
+    fed = with_evse(base, power_w=Reading(-8_000.0, NOW_S))
+    fed = with_meter(fed, "hall-meter", power_w=Reading(2_000.0, NOW_S))
+    fed = with_meter(fed, "grid", power_w=Reading(32_000.0, NOW_S))
     assert exposure(fed, quarantine="disobedient").discharge_w == 8_000.0
     rating = Exposure(False, 50_000.0, 50_000.0, own_w=10_000.0, follows=False)
     assert exposure(with_evse(base, power_w=GONE), quarantine="disobedient") == rating, "its own meter"
@@ -244,9 +268,13 @@ def test_a1_an_outlet_without_a_vehicle_does_not_count_at_its_rating(quarantine:
 def test_d8_power_without_a_session_counts_as_it_was_last_metered() -> None:
     seven_kw = with_memory(with_evse(charging(2, 0.0), vehicle=None), loose_w=7_000.0)
     assert exposure(seven_kw) == Exposure(True, 7_000.0, 0.0)
-    assert exposure(with_evse(seven_kw, power_w=GONE)) == Exposure(True, 7_000.0, 0.0), "also while it is not metered"
+    assert exposure(with_evse(seven_kw, power_w=GONE)) == Exposure(True, 7_000.0, 0.0), (
+        "also while it is not metered"
+    )
     assert exposure(with_memory(seven_kw, loose_w=-7_000.0)) == Exposure(True, 0.0, 7_000.0)
-    scene = with_evse(hall(charging(2, 0.0), import_limit_w=60_000.0), vehicle=None, power_w=Reading(45_000.0, NOW_S))
+    scene = with_evse(
+        hall(charging(2, 0.0), import_limit_w=60_000.0), vehicle=None, power_w=Reading(45_000.0, NOW_S)
+    )
     after = permit(scene).memory
     assert after.evses[0].loose_w == 45_000.0
     assert fitted(scene._replace(memory=after), 0.0, 50_000.0)[1] == pytest.approx(58_800.0 - 45_000.0)
@@ -263,10 +291,15 @@ def test_a_charger_never_seen_is_at_its_fallback_until_it_was_told_something() -
     assert exposure(with_memory(outlets(unseen, dead_man="none"), lease_until_s=0.0)) == Exposure(
         False, 3_000.0, 0.0, own_w=3_000.0
     )
-    assert exposure(with_memory(base, lease_until_s=0.0)) == Exposure(True, 10_000.0, 0.0), "seen, and not told anything yet"
+    assert exposure(with_memory(base, lease_until_s=0.0)) == Exposure(True, 10_000.0, 0.0), (
+        "seen, and not told anything yet"
+    )
     assert exposure(unseen) == Exposure(False, 10_000.0, 0.0, own_w=3_000.0)
     assert exposure(with_memory(unseen, most_w=1_000.0, power_w=1_000.0)).charge_w == 10_000.0
-    assert exposure(with_memory(with_evse(unseen, power_w=Reading(0.0, NOW_S)), most_w=1_000.0)).charge_w == 3_000.0
+    assert (
+        exposure(with_memory(with_evse(unseen, power_w=Reading(0.0, NOW_S)), most_w=1_000.0)).charge_w
+        == 3_000.0
+    )
 
 
 def test_a_meter_over_its_limit_takes_the_excess_from_what_the_chargers_use() -> None:
@@ -337,7 +370,9 @@ def test_single_and_three_phase_chargers_meet_on_a_phase() -> None:
 
 def test_the_base_load_of_a_phase_is_kept_free_and_is_all_of_it_where_nobody_measured() -> None:
     kept = replace(LIMIT, base_load_a=10.0)
-    assert sum(fitted(hall(charging(2, 0.0), current=kept), 50_000.0, 50_000.0)) == pytest.approx(3 * (49.0 - 10.0) * 230.0)
+    assert sum(fitted(hall(charging(2, 0.0), current=kept), 50_000.0, 50_000.0)) == pytest.approx(
+        3 * (49.0 - 10.0) * 230.0
+    )
     nothing = hall(charging(2, 0.0), current=replace(LIMIT, base_load_a=None), base_load_max_w=0.0)
     assert sum(fitted(nothing, 50_000.0, 50_000.0)) == pytest.approx(3 * 49.0 * 230.0)
     unknown = hall(charging(2, 0.0), current=replace(LIMIT, base_load_a=None), base_load_max_w=3_000.0)
@@ -353,7 +388,9 @@ def test_amperes_are_turned_into_watts_at_the_lowest_voltage_there_may_be() -> N
 
     assert at(230.0, 230.0, 230.0) == pytest.approx(3 * 49.0 * 230.0)
     assert at(250.0, 240.0, 260.0) == pytest.approx(3 * 49.0 * 230.0), "never more than nominal"
-    assert at(230.0, 210.0, 230.0) == pytest.approx(3 * 49.0 * 210.0), "the weakest phase binds three-phase chargers"
+    assert at(230.0, 210.0, 230.0) == pytest.approx(3 * 49.0 * 210.0), (
+        "the weakest phase binds three-phase chargers"
+    )
     assert at(230.0, None, 230.0) == pytest.approx(3 * 49.0 * 184.0)
     assert at(230.0, 100.0, 230.0) == pytest.approx(3 * 49.0 * 184.0)
 
@@ -368,9 +405,9 @@ def test_a_phase_metered_over_its_limit_takes_its_excess() -> None:
     scene = hall(charging(2, 15_000.0), current=LIMIT)
     over_w = 49.0 * 230.0 + 2_000.0
     phases = (Reading(0.0, NOW_S), Reading(over_w, NOW_S), Reading(0.0, NOW_S))
-    assert sum(fitted(with_meter(scene, "hall-meter", phase_power_w=phases), 15_000.0, 15_000.0)) == pytest.approx(
-        3 * (10_000.0 - 2_000.0)
-    )
+    assert sum(
+        fitted(with_meter(scene, "hall-meter", phase_power_w=phases), 15_000.0, 15_000.0)
+    ) == pytest.approx(3 * (10_000.0 - 2_000.0))
 
 
 def test_imbalance_is_halved_between_the_directions() -> None:
@@ -397,7 +434,9 @@ def test_a_tighter_feeder_never_gives_anybody_more(wished: list[float], limit_w:
     assert all(abs(t) <= abs(w) + 1e-3 for t, w in zip(tight, wide, strict=True))
 
 
-@given(wished=st.lists(st.floats(0.0, 50_000.0), min_size=3, max_size=3), limit_w=st.floats(1_000.0, 150_000.0))
+@given(
+    wished=st.lists(st.floats(0.0, 50_000.0), min_size=3, max_size=3), limit_w=st.floats(1_000.0, 150_000.0)
+)
 def test_what_a_feeder_has_is_used(wished: list[float], limit_w: float) -> None:
     got = fitted(hall(resting(3), import_limit_w=limit_w), *wished)
     assert sum(got) == pytest.approx(min(sum(wished), limit_w * MARGIN), abs=1e-2)
@@ -427,9 +466,10 @@ def test_a_first_discharge_needs_room_for_charging_at_the_rating_beside_what_the
     assert refused(scene, -2_000.0, 40_000.0) == [False, False], "98 kW: 50 kW for it and 40 kW for the other"
     assert refused(scene, -2_000.0, 49_000.0) == [True, False]
     assert fitted(scene, -2_000.0, 49_000.0) == [0.0, 49_000.0], "who charges loses nothing"
-    assert refused(hall(resting(), import_limit_w=50_000.0), -2_000.0, 49_000.0) == [False, False], (
-        "a proven one needs no such room"
-    )
+    assert refused(hall(resting(), import_limit_w=50_000.0), -2_000.0, 49_000.0) == [
+        False,
+        False,
+    ], "a proven one needs no such room"
 
 
 def test_a_first_discharge_may_take_the_last_watt_of_the_room_and_no_more() -> None:
@@ -439,7 +479,10 @@ def test_a_first_discharge_may_take_the_last_watt_of_the_room_and_no_more() -> N
     running = with_memory(scene, 0, least_w=-2_000.0)
     assert refused(running, -2_000.0, 48_000.0) == [False, False]
     turning = with_memory(hall(scene, import_limit_w=60_000.0), 0, power_w=30_000.0, most_w=30_000.0)
-    assert refused(turning, -2_000.0, 0.0) == [False, False], "what it draws itself until then is part of its rating"
+    assert refused(turning, -2_000.0, 0.0) == [
+        False,
+        False,
+    ], "what it draws itself until then is part of its rating"
 
 
 def test_a_first_discharge_needs_its_rating_below_no_export_limit_and_no_other_feeder() -> None:
@@ -447,12 +490,19 @@ def test_a_first_discharge_needs_its_rating_below_no_export_limit_and_no_other_f
     scene = untried(resting(), 0)
     beside = replace(scene.site.feeders[0], id="yard", import_limit_w=10_000.0, meter="")
     evses = (scene.site.evses[0], replace(scene.site.evses[1], feeder="yard"))
-    assert refused(with_site(scene, feeders=(*scene.site.feeders, beside), evses=evses), -2_000.0, 0.0) == [False, False]
+    assert refused(with_site(scene, feeders=(*scene.site.feeders, beside), evses=evses), -2_000.0, 0.0) == [
+        False,
+        False,
+    ]
 
 
-def test_d2_what_is_wished_for_a_silent_charger_beyond_its_count_leaves_no_room_for_a_first_discharge() -> None:
+def test_d2_what_is_wished_for_a_silent_charger_beyond_its_count_leaves_no_room_for_a_first_discharge() -> (
+    None
+):
     """Each watt once: the wish holds the 20 kW that it was last told, which may flow now."""
-    scene = hall(untried(with_memory(resting(), 1, power_w=40_000.0, most_w=20_000.0), 0), import_limit_w=100_000.0)
+    scene = hall(
+        untried(with_memory(resting(), 1, power_w=40_000.0, most_w=20_000.0), 0), import_limit_w=100_000.0
+    )
     silent = with_evse(scene, 1, link=Link(False, True, NOW_S))
     assert refused(silent, -2_000.0, 0.0) == [False, False]
     assert refused(silent, -2_000.0, 40_000.0) == [False, False]
@@ -464,14 +514,18 @@ def test_a_first_discharge_that_is_refused_says_why() -> None:
     (cut,) = cuts_of(scene, -2_000.0)
     assert cut is not None
     assert (cut.min_w, cut.max_w) == (0.0, ANY_W)
-    assert cut.source == (
-        "never seen to discharge, and no room for its rating beside the others: feeder hall: import limit 40000 W, base load 0 W"
+    assert (
+        cut.source
+        == "never seen to discharge, and no room for its rating beside the others: feeder hall: import limit"
+        " 40000 W, base load 0 W"
     )
 
 
 def test_a_first_discharge_needs_room_on_every_phase() -> None:
     limit = CurrentLimit(import_a=100.0, export_a=100.0, imbalance_a=ANY_W, base_load_a=0.0)
-    assert refused(hall(untried(resting(1), 0), current=limit), -2_000.0) == [False], "100 A · 230 V · 3 are 69 kW"
+    assert refused(hall(untried(resting(1), 0), current=limit), -2_000.0) == [False], (
+        "100 A · 230 V · 3 are 69 kW"
+    )
     assert refused(hall(untried(resting(1), 0), current=replace(limit, import_a=60.0)), -2_000.0) == [True]
     single = outlets(untried(resting(1), 0), phases="L2", max_charge_w=7_400.0)
     for import_a, full in ((40.0, False), (30.0, True)):
@@ -488,7 +542,10 @@ def test_what_the_others_still_use_leaves_no_room_for_a_first_discharge() -> Non
 
 def test_the_room_of_a_running_first_discharge_is_nobody_elses() -> None:
     scene = hall(untried(resting(), 0), import_limit_w=100_000.0)
-    for running in (with_memory(scene, 0, power_w=-2_000.0, least_w=-2_000.0), with_memory(scene, 0, least_w=-2_000.0)):
+    for running in (
+        with_memory(scene, 0, power_w=-2_000.0, least_w=-2_000.0),
+        with_memory(scene, 0, least_w=-2_000.0),
+    ):
         assert refused(running, -2_000.0, 40_000.0) == [False, False], "its own room is kept already"
         assert fitted(running, 0.0, 50_000.0)[1] == pytest.approx(48_000.0)
         assert fitted(untried(running, 1), 0.0, -50_000.0)[1] == 0.0, "another first discharge waits"

@@ -5,7 +5,17 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from tests.envelope.strategies import GONE, NOW_S, Scene, permit, ready, with_evse, with_meter, with_site, with_snapshot
+from tests.envelope.strategies import (
+    GONE,
+    NOW_S,
+    Scene,
+    permit,
+    ready,
+    with_evse,
+    with_meter,
+    with_site,
+    with_snapshot,
+)
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.envelope.gate import SLACK_W, pass_gate
 from v2g_edge.model.limits import Bound
@@ -19,7 +29,9 @@ WISH = Bound(0.0, 0.0, "wish", "test")
 
 def permits(*powers_w: float) -> tuple[Permit, ...]:
     """Permits for b1, b2, … with all the room that the ratings leave."""
-    return tuple(Permit(f"b{i}", w, -50_000.0, 50_000.0, 30.0, True, w, WISH) for i, w in enumerate(powers_w, 1))
+    return tuple(
+        Permit(f"b{i}", w, -50_000.0, 50_000.0, 30.0, True, w, WISH) for i, w in enumerate(powers_w, 1)
+    )
 
 
 def check(scene: Scene, *powers_w: float, **changes: object) -> None:
@@ -110,7 +122,8 @@ def test_no_export_while_it_is_held() -> None:
 
 
 @pytest.mark.parametrize(
-    "closed", [GONE, Reading(0.0, NOW_S), Reading(0.5, NOW_S), Reading(1.0, NOW_S - 1.01), Reading(1.0, NOW_S + 0.01)]
+    "closed",
+    [GONE, Reading(0.0, NOW_S), Reading(0.5, NOW_S), Reading(1.0, NOW_S - 1.01), Reading(1.0, NOW_S + 0.01)],
 )
 def test_no_export_without_a_closed_contact(closed: Reading) -> None:
     scene = with_snapshot(ready(), contacts=(ContactState(Link(True, True, NOW_S), closed),))
@@ -179,7 +192,9 @@ def test_the_worst_base_load_counts_where_the_meter_is_silent_and_the_least_alwa
 
 
 def test_base_loads_of_feeders_below_count_too() -> None:
-    scene = with_meter(hall(main(ready(), import_limit_w=60_000.0), base_load_max_w=20_000.0), "grid", power_w=GONE)
+    scene = with_meter(
+        hall(main(ready(), import_limit_w=60_000.0), base_load_max_w=20_000.0), "grid", power_w=GONE
+    )
     refused(scene, 10_000.0, 20_000.0, match="feeder main")
     check(scene, 5_000.0, 5_000.0)
     generating = hall(main(ready(), export_limit_w=40_000.0), base_load_min_w=-20_000.0)
@@ -232,7 +247,9 @@ def test_a_droop_below_zero_is_export_and_a_droop_around_nothing_is_power() -> N
 
 def test_both_ends_of_every_droop_count_in_the_sums() -> None:
     hall, main = ready().site.feeders
-    scene = with_site(ready(), feeders=(replace(hall, import_limit_w=30_000.0, export_limit_w=30_000.0), main))
+    scene = with_site(
+        ready(), feeders=(replace(hall, import_limit_w=30_000.0, export_limit_w=30_000.0), main)
+    )
     check(scene, 20_000.0, 0.0, droop_w=10_000.0)
     refused(scene, 20_000.0, 0.0, match="import limit", droop_w=10_002.0)
     check(scene, -20_000.0, 0.0, droop_w=10_000.0)

@@ -18,7 +18,11 @@ def test_samples_of_three_seconds_share_a_bucket() -> None:
 
 def test_a_bucket_as_old_as_the_window_is_forgotten() -> None:
     assert [start_s for start_s, _, _ in after([(0.0, 1.0), (3.0, 1.0), (6.0, 1.0)]).buckets] == [3.0, 6.0]
-    assert [start_s for start_s, _, _ in after([(0.0, 1.0), (3.0, 1.0), (6.0, 1.0)], 6.5).buckets] == [0.0, 3.0, 6.0]
+    assert [start_s for start_s, _, _ in after([(0.0, 1.0), (3.0, 1.0), (6.0, 1.0)], 6.5).buckets] == [
+        0.0,
+        3.0,
+        6.0,
+    ]
 
 
 def test_silence_counts_with_the_last_known_value_and_begins_nothing() -> None:

@@ -1,4 +1,6 @@
-"""The trip elements by themselves: when a delay starts, runs, resets and trips, and what missing data may do to it."""
+"""The trip elements by themselves: when a delay starts, runs, resets and trips, and what missing data may
+do to it.
+"""
 
 from itertools import pairwise, product
 from random import Random
@@ -30,7 +32,9 @@ from v2g_edge.model.snapshot import GridSample
 TOY = toy()
 
 
-def run(code: GridCode, samples: list[GridSample], now_s: float | None = None) -> tuple[TripMemory, GridVerdict]:
+def run(
+    code: GridCode, samples: list[GridSample], now_s: float | None = None
+) -> tuple[TripMemory, GridVerdict]:
     """All samples in one tick."""
     end_s = now_s if now_s is not None else samples[-1].at_s
     return trip_step(code, NOMINAL_V, TripMemory(), tuple(samples), end_s, MAX_AGE_S)
@@ -41,11 +45,14 @@ def trips(code: GridCode, samples: list[GridSample], now_s: float | None = None)
     return {trip.element: trip.at_s for trip in run(code, samples, now_s)[1].trips}
 
 
-def every(step_s: float, count: int, v: float | None = 100.0, hz: float | None = 50.0, start_s: float = 0.0) -> list[GridSample]:
+def every(
+    step_s: float, count: int, v: float | None = 100.0, hz: float | None = 50.0, start_s: float = 0.0
+) -> list[GridSample]:
     return [sample(start_s + index * step_s, v, hz) for index in range(count)]
 
 
-# -- the delay of an element -----------------------------------------------------------------------------------------------
+# -- the delay of an element
+# ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", code_names())
@@ -88,7 +95,9 @@ def test_exactly_at_the_threshold_is_inside(v: float, hz: float) -> None:
     ("v", "hz", "name", "delay_s"),
     [(79.9, 50.0, "UV", 1.8), (120.1, 50.0, "OV", 0.9), (100.0, 47.9, "UF", 2.7), (100.0, 52.1, "OF", 0.45)],
 )
-def test_a_trip_names_element_value_threshold_and_time(v: float, hz: float, name: str, delay_s: float) -> None:
+def test_a_trip_names_element_value_threshold_and_time(
+    v: float, hz: float, name: str, delay_s: float
+) -> None:
     _, verdict = run(TOY, every(0.1, 100, v, hz))
     (trip,) = verdict.trips
     assert (trip.element, trip.value) == (name, v if name.endswith("V") else hz)
@@ -103,15 +112,22 @@ def test_a_trip_names_element_value_threshold_and_time(v: float, hz: float, name
 
 
 def test_the_delay_is_exceeded_not_reached() -> None:
-    """At the very end of mandatory ride-through nothing has tripped, whatever rounding the clock brings along."""
-    code = toy(element("UV", "voltage_low", 0.8, 1.0), rides=(RideThrough("voltage_low", 0.0, 0.8, 1.0, "mandatory", "a test"),))
+    """At the very end of mandatory ride-through nothing has tripped, whatever rounding the clock brings
+    along.
+    """
+    code = toy(
+        element("UV", "voltage_low", 0.8, 1.0),
+        rides=(RideThrough("voltage_low", 0.0, 0.8, 1.0, "mandatory", "a test"),),
+    )
     for start_s in (0.0, 0.1, 1e5 + 0.3, 1e7 + 0.7):
         assert not trips(code, every(0.1, 11, 10.0, start_s=start_s))
         assert trips(code, every(0.1, 12, 10.0, start_s=start_s))
 
 
 def test_a_microsecond_of_rounding_is_no_excess() -> None:
-    """Nine seconds are allowed (or half a second of a rate): a clock that is a microsecond off has not exceeded them."""
+    """Nine seconds are allowed (or half a second of a rate): a clock that is a microsecond off has not
+    exceeded them.
+    """
     code = replace(toy(element("UV", "voltage_low", 0.8, 10.0)), rocof=ROCOF)
     assert not trips(code, [sample(0.0, 50.0), sample(9.0 + FLOAT_NOISE_S, 50.0)])
     assert trips(code, [sample(0.0, 50.0), sample(9.0 + 3 * FLOAT_NOISE_S, 50.0)])
@@ -145,7 +161,8 @@ def test_a_trip_that_came_and_went_within_one_tick_is_reported() -> None:
     assert "OV" in trips(TOY, every(0.1, 12, 130.0) + every(0.1, 20, start_s=1.2))
 
 
-# -- missing data ----------------------------------------------------------------------------------------------------------
+# -- missing data
+# ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), None])
@@ -156,16 +173,24 @@ def test_what_is_not_a_number_starts_no_delay_and_stops_none(value: float | None
 
 
 def test_a_phase_that_fell_silent_does_not_reset_what_it_began() -> None:
-    begun = [sample(0.0, (50.0, 100.0, 100.0))] + [sample(0.1 * t, (None, 100.0, 100.0)) for t in range(1, 30)]
+    begun = [sample(0.0, (50.0, 100.0, 100.0))] + [
+        sample(0.1 * t, (None, 100.0, 100.0)) for t in range(1, 30)
+    ]
     assert trips(TOY, begun)["UV"] == pytest.approx(1.9)
 
 
 def test_a_reading_older_than_the_stale_age_is_unknown() -> None:
-    old = [GridSample(t * 0.1, (Reading(50.0, t * 0.1 - 2.1),) * 3, Reading(50.0, t * 0.1)) for t in range(50)]
+    old = [
+        GridSample(t * 0.1, (Reading(50.0, t * 0.1 - 2.1),) * 3, Reading(50.0, t * 0.1)) for t in range(50)
+    ]
     assert not trips(TOY, old)
-    young = [GridSample(t * 0.1, (Reading(50.0, t * 0.1 - 1.9),) * 3, Reading(50.0, t * 0.1)) for t in range(50)]
+    young = [
+        GridSample(t * 0.1, (Reading(50.0, t * 0.1 - 1.9),) * 3, Reading(50.0, t * 0.1)) for t in range(50)
+    ]
     assert "UV" in trips(TOY, young)
-    ahead = [GridSample(t * 0.1, (Reading(50.0, t * 0.1 + 0.1),) * 3, Reading(50.0, t * 0.1)) for t in range(50)]
+    ahead = [
+        GridSample(t * 0.1, (Reading(50.0, t * 0.1 + 0.1),) * 3, Reading(50.0, t * 0.1)) for t in range(50)
+    ]
     assert not trips(TOY, ahead)
 
 
@@ -206,7 +231,9 @@ def test_a_meter_that_falls_silent_does_not_stop_the_delay() -> None:
 
 
 def test_a_meter_counts_as_silent_only_after_the_stale_age() -> None:
-    """Until then the next sample may still say that all is well; a tick may even come at the very time of a sample."""
+    """Until then the next sample may still say that all is well; a tick may even come at the very time of
+    a sample.
+    """
     memory, _ = run(TOY, [sample(100.0, 100.0, 53.0)])
     for now_s, tripped in ((100.0, False), (101.5, False), (102.0, False), (102.001, True)):
         kept, verdict = trip_step(TOY, NOMINAL_V, memory, (), now_s, MAX_AGE_S)
@@ -229,7 +256,8 @@ def test_a_clock_set_back_or_another_code_starts_the_memory_anew() -> None:
     assert other == TripMemory(timers=(None,))
 
 
-# -- momentary cessation ---------------------------------------------------------------------------------------------------
+# -- momentary cessation
+# ------------------------------------------------------------------------------
 
 CEASING = toy(
     rides=(
@@ -267,27 +295,37 @@ def test_export_ceases_while_a_phase_is_in_the_band_and_returns_with_it(v: float
 
 def test_cessation_does_not_end_because_the_voltage_is_unknown() -> None:
     memory, _ = run(CEASING, [sample(0.0, (100.0, 10.0, 100.0))])
-    memory, verdict = trip_step(CEASING, NOMINAL_V, memory, (sample(0.1, (100.0, None, 100.0)),), 0.1, MAX_AGE_S)
+    memory, verdict = trip_step(
+        CEASING, NOMINAL_V, memory, (sample(0.1, (100.0, None, 100.0)),), 0.1, MAX_AGE_S
+    )
     assert verdict.cease
     assert trip_step(CEASING, NOMINAL_V, memory, (), 0.2, MAX_AGE_S)[1].cease
     assert not run(CEASING, [sample(0.0, None)])[1].cease
 
 
-# -- the ten-minute mean ---------------------------------------------------------------------------------------------------
+# -- the ten-minute mean
+# ------------------------------------------------------------------------------
 
-MEAN = toy(element("OVM", "voltage_high", 1.1, 0.5, mean_window_s=60.0), element("OV", "voltage_high", 1.6, 0.5))
+MEAN = toy(
+    element("OVM", "voltage_high", 1.1, 0.5, mean_window_s=60.0), element("OV", "voltage_high", 1.6, 0.5)
+)
 
 
 def test_the_mean_trips_on_the_mean_and_not_on_the_peak() -> None:
-    assert not trips(MEAN, every(0.5, 100) + every(0.5, 8, 150.0, start_s=50.0) + every(0.5, 200, start_s=54.0))
+    assert not trips(
+        MEAN, every(0.5, 100) + every(0.5, 8, 150.0, start_s=50.0) + every(0.5, 200, start_s=54.0)
+    )
     at_s = trips(MEAN, every(0.5, 120) + every(0.5, 400, 115.0, start_s=60.0))["OVM"]
-    # 60 s at 100 V, then 115 V: the mean of the last 60 s passes 110 V after 40 s, to within a bucket of three seconds.
+    # 60 s at 100 V, then 115 V: the mean of the last 60 s passes 110 V after 40 s, to within a bucket of
+    # three seconds.
     assert at_s == pytest.approx(100.0, abs=2 * BUCKET_S)
     assert trips(MEAN, every(0.5, 10, 111.0))["OVM"] == pytest.approx(0.5)
 
 
 def test_each_phase_has_its_own_mean() -> None:
-    alternating = [sample(t * 0.5, (118.0, 100.0, 100.0) if t % 2 else (100.0, 118.0, 100.0)) for t in range(400)]
+    alternating = [
+        sample(t * 0.5, (118.0, 100.0, 100.0) if t % 2 else (100.0, 118.0, 100.0)) for t in range(400)
+    ]
     assert not trips(MEAN, alternating[:-1])
     assert trips(MEAN, [sample(t * 0.5, (100.0, 100.0, 111.0)) for t in range(10)])
 
@@ -318,14 +356,18 @@ def test_the_mean_counts_an_unknown_phase_with_its_last_value() -> None:
     assert memory.means == pytest.approx((120.0, 100.0, 100.0))
 
 
-# -- rate of change --------------------------------------------------------------------------------------------------------
+# -- rate of change
+# ------------------------------------------------------------------------------
 
 ROCOF = Rocof(1.0, 0.2, 0.5, "a test", (1.0, 1.0), (0.5, 0.5))
 RATE = toy(rocof=ROCOF)
 
 
 def ramp(hz_per_s: float, step_s: float, seconds: float) -> list[GridSample]:
-    return [sample(index * step_s, 100.0, 50.0 + hz_per_s * index * step_s) for index in range(round(seconds / step_s))]
+    return [
+        sample(index * step_s, 100.0, 50.0 + hz_per_s * index * step_s)
+        for index in range(round(seconds / step_s))
+    ]
 
 
 @pytest.mark.parametrize("step_s", [0.01, 0.02, 0.05, 0.1])
@@ -365,7 +407,9 @@ def test_the_window_is_kept_to_its_length(window_s: float, spacings: int) -> Non
 
 @pytest.mark.parametrize("start_s", [0.0, 1_024.0])
 def test_the_delay_of_a_rate_begins_with_the_first_whole_window(start_s: float) -> None:
-    """Thirteen spacings of 1/64 s are the first that span 0.2 s; the rate stands with the sixteenth sample."""
+    """Thirteen spacings of 1/64 s are the first that span 0.2 s; the rate stands with the sixteenth
+    sample.
+    """
     assert trips(RATE, quick(1.5, 64, start_s)) == {"ROCOF": start_s + (15 + 33) / 64.0}
 
 
@@ -391,7 +435,10 @@ def test_a_limit_below_one_hertz_a_second_is_kept_like_any_other() -> None:
 
 
 def test_two_samples_a_second_are_just_enough_for_a_rate() -> None:
-    assert trips(RATE, [sample(index * 0.5, 100.0, 51.9 - 1.5 * index * 0.5) for index in range(8)])["ROCOF"] == 3.5
+    assert (
+        trips(RATE, [sample(index * 0.5, 100.0, 51.9 - 1.5 * index * 0.5) for index in range(8)])["ROCOF"]
+        == 3.5
+    )
 
 
 @pytest.mark.parametrize("step_s", [0.6, 1.0])
@@ -421,13 +468,16 @@ def test_the_memory_of_the_rate_is_bounded() -> None:
     assert len(memory.points) <= 16
 
 
-# -- all of it -------------------------------------------------------------------------------------------------------------
+# -- all of it
+# ------------------------------------------------------------------------------
 
 LEVELS = {"good": 100.0, "low": 70.0, "high": 130.0, "unknown": None}
 
 
 def declared(symbols: tuple[str, ...], name: str, beyond: str) -> bool:
-    """What a delay is, said in one sentence: beyond once, never known inside since, for longer than the delay."""
+    """What a delay is, said in one sentence: beyond once, never known inside since, for longer than the
+    delay.
+    """
     delay_s = pickup_s(TOY, next(item for item in TOY.elements if item.id == name))
     return any(
         symbols[first] == beyond
@@ -456,7 +506,9 @@ courses = st.lists(st.tuples(volts, volts, volts, hertz), min_size=5, max_size=4
 def test_making_a_value_unknown_never_loses_a_trip_nor_delays_it(
     course: list[tuple[float, float, float, float]], step_s: float, data: st.DataObject
 ) -> None:
-    """Any values, but for those with which a delay began: what nobody saw can begin nothing, and is the stale rule's."""
+    """Any values, but for those with which a delay began: what nobody saw can begin nothing, and is the
+    stale rule's.
+    """
     samples = [sample(index * step_s, (a, b, c), hz) for index, (a, b, c, hz) in enumerate(course)]
     memory, starts = TripMemory(), set()
     for index, item in enumerate(samples):
@@ -476,7 +528,11 @@ def test_taking_good_samples_away_never_loses_a_trip(
     course: list[tuple[float, float, float, float]], step_s: float, data: st.DataObject
 ) -> None:
     samples = [sample(index * step_s, (a, b, c), hz) for index, (a, b, c, hz) in enumerate(course)]
-    good = [i for i, (a, b, c, hz) in enumerate(course) if all(80 <= v <= 120 for v in (a, b, c)) and 48 <= hz <= 52]
+    good = [
+        i
+        for i, (a, b, c, hz) in enumerate(course)
+        if all(80 <= v <= 120 for v in (a, b, c)) and 48 <= hz <= 52
+    ]
     gone = data.draw(st.sets(st.sampled_from(good))) if good else set()
     left = [item for index, item in enumerate(samples) if index not in gone]
     end_s = samples[-1].at_s
@@ -509,7 +565,10 @@ anything: st.SearchStrategy[Measured] = st.one_of(
 
 @settings(max_examples=200)
 @given(
-    st.lists(st.builds(GridSample, st.floats(allow_nan=True), st.tuples(anything, anything, anything), anything), max_size=8),
+    st.lists(
+        st.builds(GridSample, st.floats(allow_nan=True), st.tuples(anything, anything, anything), anything),
+        max_size=8,
+    ),
     st.floats(-1e9, 1e9),
     st.sampled_from([*(shipped_code(name) for name in code_names()), TOY, RATE, CEASING]),
 )

@@ -1,4 +1,6 @@
-"""Waits of the table count time at the pace of the ticks: a slow pace is no lost time, a lost minute is (design 4.16)."""
+"""Waits of the table count time at the pace of the ticks: a slow pace is no lost time, a lost minute is
+(design 4.16).
+"""
 
 import pytest
 from msgspec.structs import replace
@@ -22,7 +24,13 @@ def test_a_disobedient_charger_is_convicted_at_the_pace_of_the_ticks(
     for seq in range(1, 100):
         now_s = 100.0 + seq * tick_s
         picture = healthy(site, now_s, 1_000_000.0 + seq * tick_s, seq=seq)
-        full = plugged("bus-1", now_s, picture.wall_s, soc_pct=Reading(95.0, now_s), departure_wall_s=Reading(1_036_000.0, 100.0))
+        full = plugged(
+            "bus-1",
+            now_s,
+            picture.wall_s,
+            soc_pct=Reading(95.0, now_s),
+            departure_wall_s=Reading(1_036_000.0, 100.0),
+        )
         astray = replace(
             full,
             power_w=Reading(45_000.0, now_s),

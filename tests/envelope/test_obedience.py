@@ -1,4 +1,6 @@
-"""A charger obeys its permit, or, when the lease has run out, its default profile; anything more is disobedience."""
+"""A charger obeys its permit, or, when the lease has run out, its default profile; anything more is
+disobedience.
+"""
 
 from msgspec.structs import replace
 
@@ -7,10 +9,10 @@ from tests.envelope.strategies import NOW_S, next_tick, permit, ready, with_evse
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.envelope.permits import TOLD_MOST, _told
 from v2g_edge.model.evidence import Told
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import SafetySettings
 from v2g_edge.model.snapshot import CommandState, Operator
-from v2g_edge.model.wish import Wish
 
 FALLBACK_W = 6_000.0
 
@@ -31,7 +33,9 @@ def disobedient(power_w: float, lease_until_s: float) -> bool:
 
 
 def test_the_default_profile_is_no_disobedience_once_the_lease_has_run_out() -> None:
-    """A trip withholds renewals on purpose: the whole fleet would be quarantined by every grid disturbance otherwise."""
+    """A trip withholds renewals on purpose: the whole fleet would be quarantined by every grid disturbance
+    otherwise.
+    """
     assert not disobedient(FALLBACK_W, lease_until_s=900.0)
 
 
@@ -42,8 +46,8 @@ def test_under_a_lease_the_default_power_is_disobedience_and_so_is_more_than_it_
 
 
 def flapping(obeys: bool, seconds: int) -> set[str]:
-    """Permits go between 34 and 45 kW every other second or so; the charger is at each within a tick (``obeys``), or 8 kW above
-    it, and reports each 10 s.
+    """Permits go between 34 and 45 kW every other second or so; the charger is at each within a tick
+    (``obeys``), or 8 kW above it, and reports each 10 s.
     """
     scene, told_w, reported = ready(1, 45_000.0), 45_000.0, Reading(45_000.0, NOW_S)
     for second in range(seconds):
@@ -54,7 +58,9 @@ def flapping(obeys: bool, seconds: int) -> set[str]:
         if second % 10 == 9:
             reported = Reading(told_w + (0.0 if obeys else 8_000.0), scene.snapshot.now_s)
         scene = with_evse(scene, power_w=reported)
-    return {latch.row for latch in permit(scene).memory.latches if latch.row == "disobedient" and latch.active}
+    return {
+        latch.row for latch in permit(scene).memory.latches if latch.row == "disobedient" and latch.active
+    }
 
 
 def test_d3_a_report_is_judged_by_the_permits_of_its_own_time() -> None:
@@ -68,8 +74,12 @@ def test_d3_what_was_permitted_long_ago_excuses_nothing() -> None:
     scene = scene._replace(wishes={"b1": Wish("b1", 0.0, 0.5, "test")})
     seen = []
     for _ in range(40):
-        scene = with_evse(next_tick(scene, permit(scene)), power_w=Reading(40_000.0, scene.snapshot.now_s + 1.0))
-        seen.append(any(latch.row == "disobedient" and latch.active for latch in permit(scene).memory.latches))
+        scene = with_evse(
+            next_tick(scene, permit(scene)), power_w=Reading(40_000.0, scene.snapshot.now_s + 1.0)
+        )
+        seen.append(
+            any(latch.row == "disobedient" and latch.active for latch in permit(scene).memory.latches)
+        )
     assert 20 <= seen.index(True) <= 30, "five seconds for it to follow, twenty of allowance"
 
 

@@ -25,10 +25,10 @@ from v2g_edge.envelope.memory import EnvelopeMemory, restarted
 from v2g_edge.envelope.table import Latch
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import DeadMan
 from v2g_edge.model.snapshot import CommandState, ContactState, Link
-from v2g_edge.model.wish import Wish
 
 
 def wishing(scene: Scene, *powers_w: float) -> Scene:
@@ -61,13 +61,20 @@ def test_power_grows_by_the_ramp_from_where_it_was() -> None:
     given = permit(wishing(scene, 30_000.0, -30_000.0)).permits
     assert [permit_.power_w for permit_ in given] == [5_000.0, -5_000.0]
     assert {permit_.bound_by.rule for permit_ in given} == {"ramp"}
-    on = with_memory(with_evse(wishing(scene, 30_000.0, 0.0), power_w=Reading(10_000.0, NOW_S)), power_w=10_000.0, most_w=1e4)
+    on = with_memory(
+        with_evse(wishing(scene, 30_000.0, 0.0), power_w=Reading(10_000.0, NOW_S)),
+        power_w=10_000.0,
+        most_w=1e4,
+    )
     assert permit(on).permits[0].power_w == 15_000.0
 
 
 def test_export_too_grows_by_the_ramp_from_where_it_was() -> None:
     scene = with_site(ready(2, -10_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0))
-    assert [given.power_w for given in permit(wishing(scene, -30_000.0, -12_000.0)).permits] == [-15_000.0, -12_000.0]
+    assert [given.power_w for given in permit(wishing(scene, -30_000.0, -12_000.0)).permits] == [
+        -15_000.0,
+        -12_000.0,
+    ]
 
 
 def test_a_turn_round_starts_at_nothing() -> None:
@@ -81,7 +88,8 @@ def test_towards_nothing_there_is_no_ramp() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish_w", "power_w"), [(0.5, 0.0), (3_999.0, 0.0), (4_000.0, 4_000.0), (-0.5, 0.0), (-999.0, 0.0), (-1_000.0, -1_000.0)]
+    ("wish_w", "power_w"),
+    [(0.5, 0.0), (3_999.0, 0.0), (4_000.0, 4_000.0), (-0.5, 0.0), (-999.0, 0.0), (-1_000.0, -1_000.0)],
 )
 def test_less_than_a_charger_can_do_is_nothing(wish_w: float, power_w: float) -> None:
     scene = outlets(ready(), min_charge_w=4_000.0, min_discharge_w=1_000.0)
@@ -104,16 +112,31 @@ def test_a18_a_permit_is_nothing_or_at_least_six_amperes_a_phase_at_the_highest_
 
 def test_a_change_of_direction_ramps_from_nothing() -> None:
     safety = replace(ready().site.safety, ramp_up_w_per_s=5_000.0)
-    assert permit(wishing(with_site(ready(2, 10_000.0), safety=safety), -30_000.0, 0.0)).permits[0].power_w == -5_000.0
-    assert permit(wishing(with_site(ready(2, -10_000.0), safety=safety), 30_000.0, 0.0)).permits[0].power_w == 5_000.0
+    assert (
+        permit(wishing(with_site(ready(2, 10_000.0), safety=safety), -30_000.0, 0.0)).permits[0].power_w
+        == -5_000.0
+    )
+    assert (
+        permit(wishing(with_site(ready(2, -10_000.0), safety=safety), 30_000.0, 0.0)).permits[0].power_w
+        == 5_000.0
+    )
 
 
 def test_the_first_step_of_each_direction_is_its_own_least_power() -> None:
-    scene = outlets(with_site(ready(2, 0.0), safety=replace(ready().site.safety, ramp_up_w_per_s=500.0)), min_charge_w=4_000.0)
+    scene = outlets(
+        with_site(ready(2, 0.0), safety=replace(ready().site.safety, ramp_up_w_per_s=500.0)),
+        min_charge_w=4_000.0,
+    )
     scene = outlets(scene, min_discharge_w=1_000.0)
-    assert [given.power_w for given in permit(wishing(scene, 30_000.0, -30_000.0)).permits] == [4_000.0, -1_000.0]
+    assert [given.power_w for given in permit(wishing(scene, 30_000.0, -30_000.0)).permits] == [
+        4_000.0,
+        -1_000.0,
+    ]
     slow = with_site(scene, safety=replace(scene.site.safety, ramp_up_w_per_s=0.5))
-    assert [given.power_w for given in permit(wishing(slow, 30_000.0, -30_000.0)).permits] == [4_000.0, -1_000.0]
+    assert [given.power_w for given in permit(wishing(slow, 30_000.0, -30_000.0)).permits] == [
+        4_000.0,
+        -1_000.0,
+    ]
 
 
 def test_who_wishes_no_export_takes_nothing_of_a_feeders_export() -> None:
@@ -127,7 +150,9 @@ def test_a_grid_trip_ends_with_the_return_to_service() -> None:
     tripped = Latch("grid_relay_open", "site", True, 0.0, "a test", present=False)
     scene = ready()._replace(memory=replace(ready().memory, latches=(tripped,)))
     assert permit(scene).contactor
-    waiting = scene._replace(memory=replace(scene.memory, service=replace(scene.memory.service, state="waiting", since_s=None)))
+    waiting = scene._replace(
+        memory=replace(scene.memory, service=replace(scene.memory.service, state="waiting", since_s=None))
+    )
     assert not permit(waiting).contactor
 
 
@@ -158,13 +183,18 @@ def test_a_charger_without_a_lease_of_its_own_loses_its_contactor_when_it_does_n
 
 def test_what_the_ramp_and_the_minimum_leave_is_said_in_watts() -> None:
     scene = with_site(
-        outlets(ready(2, 0.0), min_discharge_w=1_000.0), safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0)
+        outlets(ready(2, 0.0), min_discharge_w=1_000.0),
+        safety=replace(ready().site.safety, ramp_up_w_per_s=5_000.0),
     )
     up, down = permit(wishing(scene, 30_000.0, -30_000.0)).permits
     assert (up.bound_by.min_w, up.bound_by.max_w) == (0.0, 5_000.0)
     assert (down.bound_by.min_w, down.bound_by.max_w) == (-5_000.0, 0.0)
     little = permit(wishing(scene, 0.0, -500.0)).permits
-    assert (little[1].bound_by.rule, little[1].bound_by.min_w, little[1].bound_by.max_w) == ("minimum_power", 0.0, 0.0)
+    assert (little[1].bound_by.rule, little[1].bound_by.min_w, little[1].bound_by.max_w) == (
+        "minimum_power",
+        0.0,
+        0.0,
+    )
     assert little[0].bound_by.rule == "wish", "who wishes nothing is not short of anything"
 
 
@@ -186,7 +216,10 @@ def test_a_charger_that_does_not_obey_counts_with_all_it_can_draw() -> None:
 def test_nothing_is_never_a_negative_nothing() -> None:
     """A charger might read a sign as a direction."""
     for wish_w in (-0.0, 0.0):
-        assert [str(given.power_w) for given in permit(wishing(ready(2, 0.0), wish_w, wish_w)).permits] == ["0.0", "0.0"]
+        assert [str(given.power_w) for given in permit(wishing(ready(2, 0.0), wish_w, wish_w)).permits] == [
+            "0.0",
+            "0.0",
+        ]
 
 
 def test_a_contact_that_is_neither_open_nor_closed_gives_no_service() -> None:
@@ -197,7 +230,9 @@ def test_a_contact_that_is_neither_open_nor_closed_gives_no_service() -> None:
 def test_a_clock_that_stands_still_or_goes_back_gives_no_ramp() -> None:
     scene = wishing(ready(2, 0.0), 30_000.0, -30_000.0)
     for then_s in (NOW_S, NOW_S + 5.0):
-        frozen = outlets(scene._replace(memory=replace(scene.memory, now_s=then_s)), min_charge_w=0.0, min_discharge_w=0.0)
+        frozen = outlets(
+            scene._replace(memory=replace(scene.memory, now_s=then_s)), min_charge_w=0.0, min_discharge_w=0.0
+        )
         assert [given.power_w for given in permit(frozen).permits] == [0.0, 0.0]
 
 
@@ -231,7 +266,9 @@ def test_what_a_silent_charger_may_draw_is_kept_free_in_everybodys_departure() -
 
 def test_the_chance_of_a_wait_is_spread_over_one() -> None:
     broken = with_snapshot(ready(), contacts=(ContactState(Link(True, True, NOW_S), Reading(0.0, NOW_S)),))
-    chances = [permit(with_snapshot(broken, wall_s=WALL_S + tick)).memory.service.chance for tick in range(20)]
+    chances = [
+        permit(with_snapshot(broken, wall_s=WALL_S + tick)).memory.service.chance for tick in range(20)
+    ]
     assert all(0.0 <= chance < 1.0 for chance in chances)
     assert len({int(10.0 * chance) for chance in chances}) == 10
 
@@ -250,7 +287,9 @@ def test_what_a_silent_charger_was_last_told_is_kept_until_its_lease_ends() -> N
     assert remembers(at_the_end).power_w == 20_000.0
     over = with_memory(silent, lease_until_s=NOW_S - 0.1)
     assert remembers(over).power_w == 0.0
-    assert remembers(over).lease_until_s == NOW_S - 0.1, "nothing new is in force at a charger that hears nothing"
+    assert remembers(over).lease_until_s == NOW_S - 0.1, (
+        "nothing new is in force at a charger that hears nothing"
+    )
 
 
 def test_leases_are_renewed_unless_inputs_are_dead() -> None:
@@ -296,7 +335,9 @@ def test_the_first_tick_ever_needs_no_memory() -> None:
 def test_a_restart_keeps_what_stands_and_proves_the_grid_anew() -> None:
     scene = ready()
     held = Latch("disobedient", "b2", True, 0.0, "a test", present=False, times=3)
-    memory = permit(scene._replace(memory=replace(scene.memory, latches=(held,), taken_pct={"bus-1": 7.0}))).memory
+    memory = permit(
+        scene._replace(memory=replace(scene.memory, latches=(held,), taken_pct={"bus-1": 7.0}))
+    ).memory
     draws = (LearnedPower("s-bus-1", learned_w=22_000.0), None)
     memory = replace(memory, departures=replace(memory.departures, draws=draws))
     fresh = restarted(memory, scene.site, 5.0)
@@ -305,7 +346,9 @@ def test_a_restart_keeps_what_stands_and_proves_the_grid_anew() -> None:
     assert [(old.power_w, old.soc_pct, old.session) for old in fresh.evses] == [
         (old.power_w, old.soc_pct, old.session) for old in memory.evses
     ]
-    assert {old.soc_at_s for old in fresh.evses} == {-ANY_W}, "the clock may have begun anew: the next sample is a new one"
+    assert {old.soc_at_s for old in fresh.evses} == {-ANY_W}, (
+        "the clock may have begun anew: the next sample is a new one"
+    )
     assert (fresh.meters, fresh.bases, fresh.live_w) == ((), (), ())
     assert fresh.service.state == "waiting"
     assert [latch.subject for latch in fresh.latches if latch.row == "disobedient"] == ["b2"]
@@ -319,14 +362,22 @@ def test_d7_a_site_file_with_other_outlets_keeps_what_is_known_by_id() -> None:
     scene = ready(3)
     held = Latch("disobedient", "b2", True, 0.0, "a test", present=False, times=3)
     lost = replace(held, subject="b1")
-    memory = permit(scene._replace(memory=replace(scene.memory, latches=(lost, held), taken_pct={"bus-2": 7.0}))).memory
+    memory = permit(
+        scene._replace(memory=replace(scene.memory, latches=(lost, held), taken_pct={"bus-2": 7.0}))
+    ).memory
     first, second, third = scene.site.evses
     site = replace(scene.site, evses=(second, replace(third, id="b4")))
     fresh = restarted(memory, site, 5.0)
     assert fresh.ids == ("b2", "b4")
     assert (fresh.evses[0].session, fresh.evses[0].power_w) == ("s-bus-2", memory.evses[1].power_w)
-    assert (fresh.evses[1].most_w, fresh.evses[1].least_w, fresh.evses[1].lease_until_s) == (50_000.0, -50_000.0, 35.0)
-    quarantined = {latch.subject: latch.times for latch in fresh.latches if latch.row == "disobedient" and latch.active}
+    assert (fresh.evses[1].most_w, fresh.evses[1].least_w, fresh.evses[1].lease_until_s) == (
+        50_000.0,
+        -50_000.0,
+        35.0,
+    )
+    quarantined = {
+        latch.subject: latch.times for latch in fresh.latches if latch.row == "disobedient" and latch.active
+    }
     assert quarantined == {"b2": 3, "b4": 1}, "what is not known is assumed to act"
     assert fresh.taken_pct["bus-2"] == pytest.approx(7.0, abs=0.01)
     one_way = replace(site, evses=(replace(first, id="b9", discharge_by="none"),))

@@ -20,7 +20,11 @@ from v2g_edge.model.tree import phase_share
 
 EXAMPLES = int(os.environ.get("ENVELOPE_EXAMPLES", "150"))
 """Mutation testing asks for fewer: there are a thousand mutants."""
-MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+MANY = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 NOISE_W = 1e-6
 
 
@@ -48,7 +52,10 @@ def widened(before: Decision, after: Decision) -> list[str]:
     """Outlets whose permit allows anything that it did not allow before."""
     found = []
     for was, now in zip(before.permits, after.permits, strict=True):
-        if max(now.most_w, 0.0) > max(was.most_w, 0.0) + NOISE_W or min(now.least_w, 0.0) < min(was.least_w, 0.0) - NOISE_W:
+        if (
+            max(now.most_w, 0.0) > max(was.most_w, 0.0) + NOISE_W
+            or min(now.least_w, 0.0) < min(was.least_w, 0.0) - NOISE_W
+        ):
             spans = f"{was.power_w} ± {was.droop_w} W became {now.power_w} ± {now.droop_w} W"
             found.append(f"{now.evse}: {spans} ({was.bound_by} -> {now.bound_by})")
         if now.max_w > was.max_w + NOISE_W or now.min_w < was.min_w - NOISE_W:
@@ -58,14 +65,18 @@ def widened(before: Decision, after: Decision) -> list[str]:
 
 @given(scene=scenes(), data=st.data())
 @MANY
-def test_taking_readings_away_or_ageing_them_never_widens_any_permit(scene: Scene, data: st.DataObject) -> None:
+def test_taking_readings_away_or_ageing_them_never_widens_any_permit(
+    scene: Scene, data: st.DataObject
+) -> None:
     before = permit(scene)
     found = places(scene.snapshot)
     chosen = data.draw(st.lists(st.sampled_from(found), min_size=1, max_size=4, unique=True))
     age_s = data.draw(st.sampled_from([None, 0.5, 3.0, 50.0, 500.0]))
     snapshot = scene.snapshot
     for path in chosen:
-        snapshot = changed(snapshot, path, lambda r: GONE if age_s is None else Reading(r.value, r.at_s - age_s))
+        snapshot = changed(
+            snapshot, path, lambda r: GONE if age_s is None else Reading(r.value, r.at_s - age_s)
+        )
     after = permit(scene._replace(snapshot=snapshot))
     note(f"{chosen} {age_s}")
     assert widened(before, after) == []
@@ -89,7 +100,9 @@ def test_losing_a_charger_never_widens_the_permits_of_the_others(scene: Scene, i
     before, after = permit(scene), permit(with_evse(scene, index, link=replace(link, connected=False)))
     mine = after.permits[index]
     if mine.most_w <= fallback_w:  # it is at its fallback, whatever it is permitted
-        after = after._replace(permits=(*after.permits[:index], before.permits[index], *after.permits[index + 1 :]))
+        after = after._replace(
+            permits=(*after.permits[:index], before.permits[index], *after.permits[index + 1 :])
+        )
     assert widened(before, after) == []
 
 
@@ -98,7 +111,9 @@ def test_losing_a_charger_never_widens_the_permits_of_the_others(scene: Scene, i
 def test_the_order_of_outlets_in_the_site_does_not_matter(scene: Scene, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(scene.site.evses))))
     assume(list(order) != sorted(order))
-    alike = replace(scene.memory, departures=DepartureMemory(), rates_w=())  # their records stand in the site's order
+    alike = replace(
+        scene.memory, departures=DepartureMemory(), rates_w=()
+    )  # their records stand in the site's order
     scene = scene._replace(memory=alike)
     there = permit(scene)
     mixed = scene._replace(
@@ -117,19 +132,26 @@ def test_the_same_picture_twice_gives_the_same_decision(scene: Scene) -> None:
     assert permit(scene) == permit(scene)
 
 
-def _sum(site: Site, decision: Decision, scene: Scene, node: str, sign: float, phase: int | None = None) -> float:
-    """All that the chargers under a feeder may do in one direction: permits, the worst case of those that do not listen, and the
-    rating of those that were told to discharge and never seen to.
+def _sum(
+    site: Site, decision: Decision, scene: Scene, node: str, sign: float, phase: int | None = None
+) -> float:
+    """All that the chargers under a feeder may do in one direction: permits, the worst case of those that
+    do not listen, and the rating of those that were told to discharge and never seen to.
     """
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
     total_w = 0.0
-    for evse, state, given_, old in zip(site.evses, scene.snapshot.evses, decision.permits, scene.memory.evses, strict=True):
+    for evse, state, given_, old in zip(
+        site.evses, scene.snapshot.evses, decision.permits, scene.memory.evses, strict=True
+    ):
         at = evse.feeder
         while at and at != node:
             at = parent[at]
         if at != node:
             continue
-        silent = not state.link.connected or scene.snapshot.now_s - state.link.last_seen_s > site.safety.charger_max_age_s
+        silent = (
+            not state.link.connected
+            or scene.snapshot.now_s - state.link.last_seen_s > site.safety.charger_max_age_s
+        )
         power_w = max(sign * given_.power_w + given_.droop_w, 0.0)
         if silent:
             last_w = max(sign * old.power_w + old.droop_w, 0.0) if old.lease_until_s >= NOW_S else 0.0
@@ -149,9 +171,14 @@ def test_no_sum_exceeds_a_feeder_in_either_direction_with_the_silent_at_their_wo
 
 @given(scene=scenes(), room=st.sampled_from([3.0, 10.0]), wish_w=st.sampled_from([-20_000.0, -2_000.0]))
 @MANY
-def test_a_first_discharge_leaves_room_for_charging_at_the_rating_instead(scene: Scene, room: float, wish_w: float) -> None:
+def test_a_first_discharge_leaves_room_for_charging_at_the_rating_instead(
+    scene: Scene, room: float, wish_w: float
+) -> None:
     """Everybody wishes to export and has wide feeders, so that many a first discharge is permitted."""
-    wide = [replace(f, import_limit_w=room * f.import_limit_w, export_limit_w=300_000.0) for f in scene.site.feeders]
+    wide = [
+        replace(f, import_limit_w=room * f.import_limit_w, export_limit_w=300_000.0)
+        for f in scene.site.feeders
+    ]
     wishes = {evse: replace(wish, power_w=min(wish.power_w, wish_w)) for evse, wish in scene.wishes.items()}
     scene = scene._replace(site=replace(scene.site, feeders=tuple(wide)), wishes=wishes)
     _sums_fit(scene)
@@ -172,7 +199,9 @@ def _sums_fit(scene: Scene) -> None:
 
 def _silent(scene: Scene, node: str) -> tuple[float, float]:
     """What the silent chargers under a feeder may do by themselves."""
-    nothing = permit(scene)._replace(permits=tuple(replace(p, power_w=0.0, droop_w=0.0) for p in permit(scene).permits))
+    nothing = permit(scene)._replace(
+        permits=tuple(replace(p, power_w=0.0, droop_w=0.0) for p in permit(scene).permits)
+    )
     return _sum(scene.site, nothing, scene, node, 1.0), _sum(scene.site, nothing, scene, node, -1.0)
 
 
@@ -185,12 +214,16 @@ def test_no_phase_of_a_feeder_carries_more_than_its_current(scene: Scene) -> Non
 def _phases_fit(scene: Scene) -> None:
     site, decision = scene.site, permit(scene)
     still = tuple(
-        p for p, s in zip(decision.permits, scene.snapshot.evses, strict=True) if (p.power_w or p.droop_w) and s.link.connected
+        p
+        for p, s in zip(decision.permits, scene.snapshot.evses, strict=True)
+        if (p.power_w or p.droop_w) and s.link.connected
     )
     for feeder in site.feeders:
         if feeder.current is None or not still:
             continue
-        alone = decision._replace(permits=tuple(replace(p, power_w=0.0, droop_w=0.0) for p in decision.permits))
+        alone = decision._replace(
+            permits=tuple(replace(p, power_w=0.0, droop_w=0.0) for p in decision.permits)
+        )
         for phase in range(3):
             for sign, limit_a in ((1.0, feeder.current.import_a), (-1.0, feeder.current.export_a)):
                 silent_w = _sum(site, alone, scene, feeder.id, sign, phase)
@@ -220,7 +253,9 @@ def test_single_phase_chargers_never_unbalance_a_feeder_beyond_its_limit(scene: 
 @MANY
 def test_no_permit_leaves_the_limits_of_its_charger_and_its_vehicle(scene: Scene) -> None:
     kind = scene.site.vehicle_types[0]
-    for evse, state, given_ in zip(scene.site.evses, scene.snapshot.evses, permit(scene).permits, strict=True):
+    for evse, state, given_ in zip(
+        scene.site.evses, scene.snapshot.evses, permit(scene).permits, strict=True
+    ):
         assert -evse.max_discharge_w <= given_.power_w <= evse.max_charge_w
         assert given_.min_w <= 0.0 <= given_.max_w
         assert given_.min_w <= given_.power_w <= given_.max_w
@@ -230,7 +265,11 @@ def test_no_permit_leaves_the_limits_of_its_charger_and_its_vehicle(scene: Scene
         assert -evse.max_discharge_w - NOISE_W <= given_.least_w
         assert given_.most_w <= evse.max_charge_w + NOISE_W
         assert given_.droop_w == 0.0 or state.proven_discharge
-        assert given_.power_w == 0.0 or given_.power_w >= evse.min_charge_w or given_.power_w <= -evse.min_discharge_w
+        assert (
+            given_.power_w == 0.0
+            or given_.power_w >= evse.min_charge_w
+            or given_.power_w <= -evse.min_discharge_w
+        )
         if state.vehicle is None:
             assert given_.power_w == given_.droop_w == 0.0
         elif given_.least_w < 0.0:
@@ -246,7 +285,9 @@ def test_no_permit_goes_beyond_its_wish_or_turns_it_round(scene: Scene) -> None:
         assert given_.power_w * given_.wish_w >= 0.0
         assert abs(given_.power_w) <= abs(given_.wish_w) + NOISE_W
         assert given_.droop_w <= scene.wishes[given_.evse].droop_w
-        assert given_.droop_w == 0.0 or given_.power_w == given_.wish_w, "a droop is judged around the wish and nowhere else"
+        assert given_.droop_w == 0.0 or given_.power_w == given_.wish_w, (
+            "a droop is judged around the wish and nowhere else"
+        )
 
 
 @given(scene=scenes(), why=st.sampled_from(["relay", "stop", "hold", "trip"]))
@@ -254,7 +295,9 @@ def test_no_permit_goes_beyond_its_wish_or_turns_it_round(scene: Scene) -> None:
 def test_what_revokes_export_ends_all_discharge_in_the_same_tick(scene: Scene, why: str) -> None:
     snapshot = scene.snapshot
     if why == "relay":
-        snapshot = replace(snapshot, contacts=(replace(snapshot.contacts[0], closed=Reading(0.0, snapshot.now_s)),))
+        snapshot = replace(
+            snapshot, contacts=(replace(snapshot.contacts[0], closed=Reading(0.0, snapshot.now_s)),)
+        )
     elif why == "stop":
         snapshot = replace(snapshot, operator=replace(snapshot.operator, stop=True))
     elif why == "hold":
@@ -263,7 +306,10 @@ def test_what_revokes_export_ends_all_discharge_in_the_same_tick(scene: Scene, w
         times_s = [snapshot.now_s - 0.1 * i for i in range(30, -1, -1)]
         hz = [Reading(50.0, at_s) for at_s in times_s]
         dark = tuple(GridSample(r.at_s, (Reading(0.0, r.at_s),) * 3, r) for r in hz)
-        snapshot, scene = replace(snapshot, grid_samples=dark), scene._replace(memory=replace(scene.memory, trip=TripMemory()))
+        snapshot, scene = (
+            replace(snapshot, grid_samples=dark),
+            scene._replace(memory=replace(scene.memory, trip=TripMemory())),
+        )
     decision = permit(scene._replace(snapshot=snapshot))
     assert all(given_.least_w >= 0.0 and given_.min_w >= 0.0 for given_ in decision.permits)
     if why in {"relay", "trip"}:
@@ -302,7 +348,9 @@ def test_every_permit_names_the_limit_that_bound_it(scene: Scene) -> None:
 @given(scene=scenes())
 @MANY
 def test_a_wish_granted_in_full_is_granted_again(scene: Scene) -> None:
-    """Nothing changes, no time passes: what was permitted is permitted (the permits themselves now count as wishes)."""
+    """Nothing changes, no time passes: what was permitted is permitted (the permits themselves now count
+    as wishes).
+    """
     first = permit(scene)
     wishes = {p.evse: replace(scene.wishes[p.evse], power_w=p.power_w) for p in first.permits}
     again = permit(scene._replace(wishes=wishes))
@@ -312,5 +360,10 @@ def test_a_wish_granted_in_full_is_granted_again(scene: Scene) -> None:
 
 def test_the_first_tick_after_a_start_exports_nothing_and_charges_nothing() -> None:
     scene = ready(2, 20_000.0)
-    first = permit_all(depot_of(frame(scene.site)), scene.snapshot, scene.wishes, replace(scene.memory, started=False, evses=()))
+    first = permit_all(
+        depot_of(frame(scene.site)),
+        scene.snapshot,
+        scene.wishes,
+        replace(scene.memory, started=False, evses=()),
+    )
     assert [given_.power_w for given_ in first.permits] == [0.0, 0.0]

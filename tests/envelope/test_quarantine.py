@@ -1,4 +1,6 @@
-"""Chargers that do not follow, tick by tick: the others go on charging, they themselves too, and it ends without a person."""
+"""Chargers that do not follow, tick by tick: the others go on charging, they themselves too, and it ends
+without a person.
+"""
 
 import pytest
 from hypothesis import given, settings
@@ -31,14 +33,18 @@ def depot() -> Scene:
 
 
 def lived(scene: Scene, ignoring: int, seconds: int) -> tuple[Scene, list[Decision]]:
-    """The first ``ignoring`` outlets discharge with 30 kW whatever they are told; the meters see all of it."""
+    """The first ``ignoring`` outlets discharge with 30 kW whatever they are told; the meters see all of
+    it.
+    """
     decisions = []
     for _ in range(seconds):
         decisions.append(permit(scene))
         scene = next_tick(scene, decisions[-1])
         for place in range(ignoring):
             scene = with_evse(scene, place, power_w=Reading(-30_000.0, scene.snapshot.now_s))
-        total_w = sum(state.power_w.value for state in scene.snapshot.evses if isinstance(state.power_w, Reading))
+        total_w = sum(
+            state.power_w.value for state in scene.snapshot.evses if isinstance(state.power_w, Reading)
+        )
         for meter, base_w in (("hall-meter", 0.0), ("grid", 20_000.0)):
             scene = with_meter(scene, meter, power_w=Reading(total_w + base_w, scene.snapshot.now_s))
     return scene, decisions
@@ -54,7 +60,9 @@ def test_a1_starved_by_quarantine_the_others_charge_and_all_do_after_it(ignoring
     assert len(quarantined(during[-1])) == ignoring
     obedient = during[-1].permits[ignoring:]
     assert all(given_.power_w == WISH_W for given_ in obedient), "two meters bound the others"
-    assert all(given_.power_w >= FALLBACK_W for given_ in during[-1].permits), "and they themselves are not told to stop"
+    assert all(given_.power_w >= FALLBACK_W for given_ in during[-1].permits), (
+        "and they themselves are not told to stop"
+    )
     _, after = lived(scene, 0, int(PROOF_S) + 10)
     assert quarantined(after[-1]) == set()
     assert [given_.power_w for given_ in after[-1].permits] == [WISH_W] * 4
@@ -74,13 +82,17 @@ def test_a1_without_a_second_meter_it_counts_at_its_rating_and_the_rest_is_share
         blind = with_meter(blind, meter, repeats=99)
     assert permit(blind).permits[0].max_w <= permit(scene).permits[0].max_w
     hall, main = scene.site.feeders
-    narrow = with_site(with_evse(scene, 0, power_w=GONE), feeders=(replace(hall, import_limit_w=60_000.0), main))
+    narrow = with_site(
+        with_evse(scene, 0, power_w=GONE), feeders=(replace(hall, import_limit_w=60_000.0), main)
+    )
     others_w = sum(given_.power_w for given_ in permit(narrow).permits[1:])
     assert others_w <= 60_000.0 * 0.98 - 50_000.0 + 1e-6
 
 
 def test_what_is_permitted_to_those_that_count_for_more_than_the_feeder_has_still_fits() -> None:
-    """Four at their ratings on 100 kW: 200 kW are counted, and what they may have of it is within the limit."""
+    """Four at their ratings on 100 kW: 200 kW are counted, and what they may have of it is within the
+    limit.
+    """
     scene, _ = lived(depot(), 4, 120)
     hall, main = scene.site.feeders
     for place in range(4):
@@ -92,9 +104,13 @@ def test_what_is_permitted_to_those_that_count_for_more_than_the_feeder_has_stil
 
 @given(scene=scenes(), chosen=st.sets(st.integers(0, 4)))
 @settings(max_examples=100, deadline=None)
-def test_a_quarantine_never_exports_and_never_widens_the_permits_of_others(scene: Scene, chosen: set[int]) -> None:
+def test_a_quarantine_never_exports_and_never_widens_the_permits_of_others(
+    scene: Scene, chosen: set[int]
+) -> None:
     names = {evse.id for place, evse in enumerate(scene.site.evses) if place in chosen}
-    latches = tuple(Latch("disobedient", name, True, 0.0, "a test", present=False, times=1) for name in sorted(names))
+    latches = tuple(
+        Latch("disobedient", name, True, 0.0, "a test", present=False, times=1) for name in sorted(names)
+    )
     others = tuple(latch for latch in scene.memory.latches if latch.row != "disobedient")
     before = permit(scene._replace(memory=replace(scene.memory, latches=others)))
     after = permit(scene._replace(memory=replace(scene.memory, latches=(*others, *latches))))

@@ -1,4 +1,6 @@
-"""The safety case cannot drift: every line points at code and a test that exist, and every row of the table has a line."""
+"""The safety case cannot drift: every line points at code and a test that exist, and every row of the
+table has a line.
+"""
 
 import ast
 import re

@@ -1,4 +1,6 @@
-"""The trip mechanism with a toy table: what latches, what drains, what clears, and what a silent check does."""
+"""The trip mechanism with a toy table: what latches, what drains, what clears, and what a silent check
+does.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -57,7 +59,9 @@ class Bench:
         self.sessions: dict[str, str] = {"a": "s1"}
         self.in_service = False
 
-    def tick(self, *present: str, dt_s: float = 1.0, acknowledged: tuple[str, ...] = (), context: Any = None) -> Verdict:
+    def tick(
+        self, *present: str, dt_s: float = 1.0, acknowledged: tuple[str, ...] = (), context: Any = None
+    ) -> Verdict:
         inputs = Inputs(
             context=set(present) if context is None else context,
             dt_s=dt_s,
@@ -91,7 +95,9 @@ def test_events_tell_the_beginning_and_the_end_once() -> None:
     ]
     assert bench.tick("a").events == ()
     last = bench.tick().events
-    assert [(event.kind, event.severity, event.text) for event in last] == [("toy.cleared", "info", "a toy: cleared")]
+    assert [(event.kind, event.severity, event.text) for event in last] == [
+        ("toy.cleared", "info", "a toy: cleared")
+    ]
     assert bench.tick().events == ()
 
 
@@ -309,13 +315,17 @@ def test_no_allowance_delays_the_trip_of_a_check_without_answer() -> None:
     assert acting(Bench(toy(allowance_s=60.0)).tick(context="raise")) == [("toy", NO_ANSWER)]
 
 
-@pytest.mark.parametrize("clear", ["when_gone", "after_enter_service", "when_unplugged", "by_operator", "never"])
+@pytest.mark.parametrize(
+    "clear", ["when_gone", "after_enter_service", "when_unplugged", "by_operator", "never"]
+)
 def test_the_trip_of_a_silent_check_stands_until_an_operator_ends_it(clear: Clear) -> None:
     bench = Bench(toy(clear=clear))
     bench.tick(context="raise")
     bench.in_service, bench.sessions = True, {"a": "s9"}
     assert acting(bench.tick()) == [("toy", NO_ANSWER)]
-    assert acting(bench.tick("a"))[-1] == ("toy", NO_ANSWER), "a condition that comes back must not relabel the trip"
+    assert acting(bench.tick("a"))[-1] == ("toy", NO_ANSWER), (
+        "a condition that comes back must not relabel the trip"
+    )
     bench.latches = tuple(latch for latch in bench.latches if latch.subject == NO_ANSWER)
     assert acting(bench.tick(acknowledged=(f"toy:{NO_ANSWER}",))) == []
 
@@ -356,10 +366,14 @@ def test_an_action_is_the_rows_own_unless_the_check_gave_no_answer() -> None:
 
 
 SUBJECTS = st.sets(st.sampled_from(["a", "b", "c"]))
-CLEARS: st.SearchStrategy[Clear] = st.sampled_from(["when_gone", "after_enter_service", "when_unplugged", "by_operator", "never"])
+CLEARS: st.SearchStrategy[Clear] = st.sampled_from(
+    ["when_gone", "after_enter_service", "when_unplugged", "by_operator", "never"]
+)
 
 
-@given(ticks=st.lists(SUBJECTS, max_size=12), clear=CLEARS, allowance=st.one_of(st.none(), st.floats(0.0, 5.0)))
+@given(
+    ticks=st.lists(SUBJECTS, max_size=12), clear=CLEARS, allowance=st.one_of(st.none(), st.floats(0.0, 5.0))
+)
 def test_whenever_a_condition_has_lasted_its_allowance_it_acts(
     ticks: list[set[str]], clear: Clear, allowance: float | None
 ) -> None:
@@ -389,7 +403,9 @@ def test_the_order_of_the_rows_does_not_change_what_acts(ticks: list[set[str]], 
 
 
 @given(present=SUBJECTS, clear=CLEARS)
-def test_a_tick_of_no_length_with_the_same_conditions_changes_nothing(present: set[str], clear: Clear) -> None:
+def test_a_tick_of_no_length_with_the_same_conditions_changes_nothing(
+    present: set[str], clear: Clear
+) -> None:
     bench = Bench(toy(clear=clear, allowance_s=2.0))
     first = bench.tick(*present, dt_s=1.0)
     second = bench.tick(*present, dt_s=0.0)

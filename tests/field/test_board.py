@@ -54,7 +54,11 @@ def test_every_grid_sample_between_two_ticks_is_in_the_next_picture_once() -> No
     volts = (Reading(230.0, 0.0),) * 3
     for tenth in range(3):
         board.update_meter("grid", frequency_hz=Reading(50.0 + tenth, tenth / 10), phase_voltage_v=volts)
-    assert [sample.hz for sample in _freeze(board).grid_samples] == [Reading(50.0, 0.0), Reading(51.0, 0.1), Reading(52.0, 0.2)]
+    assert [sample.hz for sample in _freeze(board).grid_samples] == [
+        Reading(50.0, 0.0),
+        Reading(51.0, 0.1),
+        Reading(52.0, 0.2),
+    ]
     board.update_meter("grid", power_w=Reading(1.0, 0.4))
     assert _freeze(board).grid_samples == ()
 
@@ -67,8 +71,12 @@ def test_a_dead_grid_is_a_sample_though_the_meter_gives_no_frequency_there() -> 
     assert _freeze(board).grid_samples == ()
 
 
-@pytest.mark.parametrize(("volts", "hz", "wakes"), [(230.0, 50.0, 0), (180.0, 50.0, 1), (230.0, 51.6, 1), (270.0, 50.0, 1)])
-def test_a_grid_sample_outside_its_window_does_not_wait_for_the_next_tick(volts: float, hz: float, wakes: int) -> None:
+@pytest.mark.parametrize(
+    ("volts", "hz", "wakes"), [(230.0, 50.0, 0), (180.0, 50.0, 1), (230.0, 51.6, 1), (270.0, 50.0, 1)]
+)
+def test_a_grid_sample_outside_its_window_does_not_wait_for_the_next_tick(
+    volts: float, hz: float, wakes: int
+) -> None:
     site = small_site()
     site = replace(site, grid=replace(site.grid, profile=load_code("vde_ar_n_4105_2018", (), "")))
     woken: list[int] = []

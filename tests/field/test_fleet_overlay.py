@@ -1,4 +1,6 @@
-"""What the fleet says is laid over the charger's word, and the charger's own word comes back when it is withdrawn."""
+"""What the fleet says is laid over the charger's word, and the charger's own word comes back when it is
+withdrawn.
+"""
 
 from msgspec.structs import replace
 
@@ -17,11 +19,15 @@ class Fleet:
     def say(self, **facts: Reading) -> None:
         self.facts, self.revision = facts, self.revision + 1
 
-    def facts_of(self, vehicle: str, plugged_wall_s: float, now_s: float, wall_s: float) -> dict[str, Reading]:
+    def facts_of(
+        self, vehicle: str, plugged_wall_s: float, now_s: float, wall_s: float
+    ) -> dict[str, Reading]:
         return self.facts
 
 
-OWN = VehicleState("s1", "BUS-01", 1_000.0, soc_pct=Reading(50.0, 90.0), departure_wall_s=Reading(5_000.0, 10.0))
+OWN = VehicleState(
+    "s1", "BUS-01", 1_000.0, soc_pct=Reading(50.0, 90.0), departure_wall_s=Reading(5_000.0, 10.0)
+)
 
 
 def rig() -> tuple[Fleet, FleetOverlay]:
@@ -39,7 +45,10 @@ def test_the_fleets_departure_counts_while_it_stands_and_the_chargers_comes_back
     assert seen(overlay, OWN) == OWN
     fleet.say(departure_wall_s=Reading(4_000.0, 100.0), target_soc_pct=Reading(80.0, 100.0))
     with_fleet = seen(overlay, OWN)
-    assert (with_fleet.departure_wall_s, with_fleet.target_soc_pct) == (Reading(4_000.0, 100.0), Reading(80.0, 100.0))
+    assert (with_fleet.departure_wall_s, with_fleet.target_soc_pct) == (
+        Reading(4_000.0, 100.0),
+        Reading(80.0, 100.0),
+    )
     fleet.say()
     assert seen(overlay, with_fleet) == OWN
 

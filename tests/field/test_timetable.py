@@ -1,4 +1,6 @@
-"""Departures of the site file: the next local time after plug-in, and only where the charger does not say it itself."""
+"""Departures of the site file: the next local time after plug-in, and only where the charger does not say
+it itself.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +31,9 @@ EVENING = wall("2026-01-14 18:00")
 
 
 def timed_board() -> Board:
-    """b1 and b2 as in the small site; bus-1 leaves at 06:00 with 85 %, bus-2 at no fixed time, bus-3 at 07:30."""
+    """b1 and b2 as in the small site; bus-1 leaves at 06:00 with 85 %, bus-2 at no fixed time, bus-3 at
+    07:30.
+    """
     vehicles = (
         Vehicle("bus-1", "bus", True, 0.0, "06:00", 85.0),
         Vehicle("bus-2", "bus", True),
@@ -176,12 +180,16 @@ def test_weekdays_holidays_and_dates_have_their_own_departures() -> None:
 
 
 def test_days_that_nothing_names_are_as_every_day() -> None:
-    """Without a departure of every day the next one that is named counts; with none in two weeks nobody knows."""
+    """Without a departure of every day the next one that is named counts; with none in two weeks nobody
+    knows.
+    """
     assert leaves(by_calendar("Su -", departs="06:00"), "2026-01-17T18:00") == ("Mon 2026-01-19 06:00", 80.0)
     assert leaves(by_calendar("Mo-Su -"), "2026-01-17T18:00") is None
 
 
-@pytest.mark.parametrize(("day", "shown"), [("2026-03-28", "Sun 2026-03-29 03:30"), ("2026-10-24", "Sun 2026-10-25 02:30")])
+@pytest.mark.parametrize(
+    ("day", "shown"), [("2026-03-28", "Sun 2026-03-29 03:30"), ("2026-10-24", "Sun 2026-10-25 02:30")]
+)
 def test_a_departure_in_the_hour_of_a_clock_change_is_the_earlier_one(day: str, shown: str) -> None:
     """Days of 23 and of 25 hours."""
     found = leaves(by_calendar("Su 02:30"), f"{day}T18:00")

@@ -1,4 +1,6 @@
-"""The writer: latest permit wins, leases are renewed in time, dead inputs are not, and what ends a discharge never queues."""
+"""The writer: latest permit wins, leases are renewed in time, dead inputs are not, and what ends a
+discharge never queues.
+"""
 
 import asyncio
 from typing import Any
@@ -183,7 +185,9 @@ async def test_a_charger_that_came_back_gets_its_setpoint_again_at_once() -> Non
     assert bench.chargers["b1"].got == [10_000.0, 10_000.0]
 
 
-async def test_a_new_vehicle_gets_its_setpoint_at_once_although_the_same_one_was_sent_before_it_came() -> None:
+async def test_a_new_vehicle_gets_its_setpoint_at_once_although_the_same_one_was_sent_before_it_came() -> (
+    None
+):
     bench = Bench()
     await bench.submit(0.0)
     bench.board.plug_in("b1", VehicleState("t1", "BUS1", 100.0))
@@ -217,7 +221,9 @@ async def _note(order: list[str], evse: str) -> WriteResult:
 
 
 async def test_only_what_was_accepted_has_a_lease_and_only_for_its_session() -> None:
-    """Where a lease has run out, the default profile is what a charger obeys: an unanswered permit must not pass for one."""
+    """Where a lease has run out, the default profile is what a charger obeys: an unanswered permit must
+    not pass for one.
+    """
     bench = Bench()
     charger = bench.chargers["b1"]
 
@@ -259,7 +265,9 @@ class Slow:
 
 
 async def test_a_late_answer_does_not_speak_for_a_newer_write() -> None:
-    """The discharge is accepted after the stop was sent: the stop is still unanswered, and no lease stands for it."""
+    """The discharge is accepted after the stop was sent: the stop is still unanswered, and no lease stands
+    for it.
+    """
     bench, port = Bench(), Slow()
     bench.writer = Writer({"b1": port}, bench.board, bench.clock)
     await bench.submit(-10_000.0)

@@ -15,19 +15,34 @@ IDS = {"BUS-01": "BUS-01", "BUS-02": "BUS-02", "plate-7": "BUS-02"}
 def read(text: str) -> list[tuple[str, str, float | None, float | None]]:
     missions = read_timetable(text.encode(), "file", IDS, "Europe/Berlin", WALL_S)
     return [
-        (m.vehicle, f"{datetime.fromtimestamp(m.departure_wall_s or 0.0, UTC):%d %H:%M}", m.min_soc_pct, m.max_soc_pct)
+        (
+            m.vehicle,
+            f"{datetime.fromtimestamp(m.departure_wall_s or 0.0, UTC):%d %H:%M}",
+            m.min_soc_pct,
+            m.max_soc_pct,
+        )
         for m in missions
     ]
 
 
 def test_a_csv_is_read_in_the_sites_time_unless_it_says_otherwise() -> None:
-    text = "Vehicle,Departure,min_soc_pct,max_soc_pct\nBUS-01,2026-11-28 05:45,80,95\nplate-7,2026-11-28T04:45:00Z,70,\n"
+    text = (
+        "Vehicle,Departure,min_soc_pct,max_soc_pct\nBUS-01,2026-11-28"
+        " 05:45,80,95\nplate-7,2026-11-28T04:45:00Z,70,\n"
+    )
     assert read(text) == [("BUS-01", "28 04:45", 80.0, 95.0), ("BUS-02", "28 04:45", 70.0, None)]
-    assert read("vehicle;departure;min_soc_pct\nBUS-01;2026-11-28 05:45;80\n") == [("BUS-01", "28 04:45", 80.0, None)]
+    assert read("vehicle;departure;min_soc_pct\nBUS-01;2026-11-28 05:45;80\n") == [
+        ("BUS-01", "28 04:45", 80.0, None)
+    ]
 
 
 def test_every_bad_line_is_named() -> None:
-    lines = ["BUS-99,2026-11-28 05:45,80", "BUS-01,soon,80", "BUS-01,2026-11-28 05:45,0.8x", "BUS-01,2026-11-28 05:45,180"]
+    lines = [
+        "BUS-99,2026-11-28 05:45,80",
+        "BUS-01,soon,80",
+        "BUS-01,2026-11-28 05:45,0.8x",
+        "BUS-01,2026-11-28 05:45,180",
+    ]
     with pytest.raises(BadTimetable) as found:
         read("vehicle,departure,min_soc_pct\n" + "\n".join(lines) + "\n")
     assert str(found.value).splitlines() == [
@@ -50,7 +65,9 @@ def event(summary: str, start: str, more: str = "") -> str:
 
 
 def test_a_calendar_repeats_and_leaves_out_what_it_excepts() -> None:
-    daily = event("BUS-01 85%", "20261126T054500", "RRULE:FREQ=DAILY\r\nEXDATE;TZID=Europe/Berlin:20261129T054500\r\n")
+    daily = event(
+        "BUS-01 85%", "20261126T054500", "RRULE:FREQ=DAILY\r\nEXDATE;TZID=Europe/Berlin:20261129T054500\r\n"
+    )
     found = read(calendar(daily, event("plate-7", "20261128T060000")))
     assert found[:3] == [
         ("BUS-01", "28 04:45", 85.0, None),
@@ -67,7 +84,10 @@ def test_an_event_that_names_no_vehicle_is_told() -> None:
         read("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:soon\r\nSUMMARY:x\r\nEND:VEVENT\r\nEND:VCALENDAR")
 
 
-@given(st.text(max_size=200) | st.builds(lambda body: calendar(event("BUS-01", "20261128T060000", body)), st.text(max_size=60)))
+@given(
+    st.text(max_size=200)
+    | st.builds(lambda body: calendar(event("BUS-01", "20261128T060000", body)), st.text(max_size=60))
+)
 def test_whatever_stands_in_a_file_is_missions_or_a_reason(text: str) -> None:
     try:
         missions = read_timetable(text.encode("utf-8", "replace"), "file", IDS, "Europe/Berlin", WALL_S)

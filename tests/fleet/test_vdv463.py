@@ -45,7 +45,9 @@ class Clock:
         await asyncio.sleep(duration_s / 300.0)
 
 
-def request(vehicle: str = VEHICLE, name: str = "r1", low: float = 80, high: float = 95, **data: Any) -> dict[str, Any]:
+def request(
+    vehicle: str = VEHICLE, name: str = "r1", low: float = 80, high: float = 95, **data: Any
+) -> dict[str, Any]:
     body = {"minTargetSoc": low, "maxTargetSoc": high, "requestedTimeForDeparture": LEAVES} | data
     return {"vehicleId": vehicle, "chargingRequestId": name, "chargingRequestData": body}
 
@@ -64,12 +66,17 @@ class Rig:
         return charging_information(SITE, healthy(SITE), missions, ready, rejected)
 
     async def dial(
-        self, path: str = "/vdv463/IVU", password: str = PASSWORD, protocols: Any = ("v2.463.vdv.de", "v1.463.vdv.de")
+        self,
+        path: str = "/vdv463/IVU",
+        password: str = PASSWORD,
+        protocols: Any = ("v2.463.vdv.de", "v1.463.vdv.de"),
     ) -> ClientConnection:
         coded = base64.b64encode(f"bms:{password}".encode()).decode()
         url = f"ws://127.0.0.1:{self.server.port}{path}"
         offered = [Subprotocol(each) for each in protocols] or None
-        return await connect(url, subprotocols=offered, additional_headers={"Authorization": f"Basic {coded}"})
+        return await connect(
+            url, subprotocols=offered, additional_headers={"Authorization": f"Basic {coded}"}
+        )
 
 
 @pytest.fixture
@@ -82,7 +89,9 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     await rig.server.stop()
 
 
-async def ask(link: ClientConnection, action: str, payload: dict[str, Any], kind: int = 1, presystem: str = "IVU") -> list[Any]:
+async def ask(
+    link: ClientConnection, action: str, payload: dict[str, Any], kind: int = 1, presystem: str = "IVU"
+) -> list[Any]:
     await link.send(json.dumps([kind, "BMS", presystem, "2026-11-27T18:00:00Z", "m1", action, payload]))
     return await told(link, "m1")
 
@@ -116,7 +125,10 @@ async def test_the_list_replaces_the_one_before(rig: Rig) -> None:
         95.0,
     )
     facts = rig.book.facts_of(VEHICLE, WALL_S, 100.0, WALL_S)
-    assert (facts["departure_wall_s"].value, facts["target_soc_pct"].value) == (mission.departure_wall_s, 80.0)
+    assert (facts["departure_wall_s"].value, facts["target_soc_pct"].value) == (
+        mission.departure_wall_s,
+        80.0,
+    )
     await ask(link, "ProvideChargingRequests", {"chargingRequestList": []})
     assert rig.book.mission_of(VEHICLE, WALL_S) is None
     await link.close()
@@ -129,7 +141,9 @@ async def test_what_was_said_outlives_its_link(rig: Rig) -> None:
     assert rig.book.mission_of(VEHICLE, WALL_S) is not None
 
 
-async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_the_others_count(rig: Rig) -> None:
+async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_the_others_count(
+    rig: Rig,
+) -> None:
     link = await rig.dial()
     bad = [
         request("BUS-99", "unknown"),
@@ -141,7 +155,9 @@ async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_th
     ]
     await ask(link, "ProvideChargingRequests", {"chargingRequestList": [*bad, request()]})
     info = await told(link, action="ProvideChargingInformation")
-    reasons = {each["chargingRequestId"]: each["reason"] for each in info[6]["rejectedChargingRequestInfoList"]}
+    reasons = {
+        each["chargingRequestId"]: each["reason"] for each in info[6]["rejectedChargingRequestInfoList"]
+    }
     assert reasons == {
         "unknown": "vehicle 'BUS-99' is not known here",
         "turned": "minTargetSoc 90 % is above maxTargetSoc 80 %",
@@ -175,7 +191,9 @@ async def test_it_is_told_at_its_pace_and_in_its_own_form(rig: Rig) -> None:
     ("path", "password", "status"),
     [("/vdv463/IVU", "wrong", 401), ("/other", PASSWORD, 404), ("/vdv463/a%20b", PASSWORD, 404)],
 )
-async def test_a_peer_without_the_right_path_or_password_is_refused(rig: Rig, path: str, password: str, status: int) -> None:
+async def test_a_peer_without_the_right_path_or_password_is_refused(
+    rig: Rig, path: str, password: str, status: int
+) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await rig.dial(path, password)
     assert refused.value.response.status_code == status

@@ -1,5 +1,5 @@
-"""`make fuzz`: every target of this package, each in a process of its own. `python -m tests.fuzz ocpp 300` runs one for 300 s.
-`cost` is the hunt for the most expensive input (``_cost``).
+"""`make fuzz`: every target of this package, each in a process of its own. `python -m tests.fuzz ocpp 300`
+runs one for 300 s. `cost` is the hunt for the most expensive input (``_cost``).
 
 An input that breaks a promise is kept in ``build/fuzz``; it belongs into the target's seeds, with the repair.
 """
@@ -23,18 +23,24 @@ with atheris.instrument_imports(include=["v2g_edge"]):
 atheris.Setup(sys.argv[:1] + sys.argv[2:], target.feed, custom_mutator=target.mutator)
 atheris.Fuzz()
 """
-"""Only what is imported inside the block is watched for coverage; instrumenting every library takes a minute."""
+"""Only what is imported inside the block is watched for coverage; instrumenting every library takes a
+minute.
+"""
 
 
 def main() -> int:
     """Run the named target, or all of them; the exit code is that of the first that failed."""
-    found = sorted(module.name for module in pkgutil.iter_modules(tests.fuzz.__path__) if not module.name.startswith("_"))
+    found = sorted(
+        module.name for module in pkgutil.iter_modules(tests.fuzz.__path__) if not module.name.startswith("_")
+    )
     words = sys.argv[1:]
     seconds = next((int(word) for word in words if word.isdigit()), SECONDS)
     FOUND.mkdir(parents=True, exist_ok=True)
     for name in [word for word in words if not word.isdigit()] or ["cost", *found]:
         if name == "cost":
-            if code := subprocess.run([sys.executable, "-m", "tests.fuzz._cost", str(seconds)], check=False).returncode:
+            if code := subprocess.run(
+                [sys.executable, "-m", "tests.fuzz._cost", str(seconds)], check=False
+            ).returncode:
                 return code
             continue
         if name not in found:

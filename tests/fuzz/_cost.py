@@ -1,9 +1,11 @@
-"""``python -m tests.fuzz._cost [SECONDS] [SEED]``: hunts for the input that costs most for its octets; part of ``make fuzz``.
+"""``python -m tests.fuzz._cost [SECONDS] [SEED]``: hunts for the input that costs most for its octets; part
+of ``make fuzz``.
 
-A population of inputs for each way in (OCPP of all versions, strict and lenient, plain and deflated; a cloud's plan; a line on
-the control socket; a register map; a site file) is inflated, nested and repeated; those that cost most are varied further. Exit 1
-when one costs more than the bound: processor time and memory for each 64 KiB on the wire, or part of them. The
-administrator's own files are read once, at the start, and may cost more.
+A population of inputs for each way in (OCPP of all versions, strict and lenient, plain and deflated; a
+cloud's plan; a line on the control socket; a register map; a site file) is inflated, nested and repeated;
+those that cost most are varied further. Exit 1 when one costs more than the bound: processor time and memory
+for each 64 KiB on the wire, or part of them. The administrator's own files are read once, at the start, and
+may cost more.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
@@ -57,7 +59,9 @@ TEXTS: Final = ("a", "\0", '"', "\\", "\N{SNOWMAN}", "\N{GRINNING FACE}", "9", "
 
 
 class Way(NamedTuple):
-    """One way in: ``seeds`` are JSON-like values, ``octets`` turns one into what is on the wire, ``run`` takes that in."""
+    """One way in: ``seeds`` are JSON-like values, ``octets`` turns one into what is on the wire, ``run``
+    takes that in.
+    """
 
     name: str
     seeds: list[Any]
@@ -71,9 +75,13 @@ def ocpp_ways() -> Iterator[Way]:
     """Each version, plain and deflated; strict and lenient sides see the same frames."""
     for version in VERSIONS:
         target = Target()
-        seeds = [[2, "1", action, sample(version, action, "request")] for action in sorted(FROM_STATION[version])]
+        seeds = [
+            [2, "1", action, sample(version, action, "request")] for action in sorted(FROM_STATION[version])
+        ]
         for strict in (True, False):
-            sides = [side for side in target._sides if side[0].version == version and side[0].strict is strict]
+            sides = [
+                side for side in target._sides if side[0].version == version and side[0].strict is strict
+            ]
             name = f"ocpp {version} {'strict' if strict else 'lenient'}"
             yield Way(name, seeds, _json, partial(_handled, sides))
             yield Way(f"{name} deflated", seeds, _deflated, partial(_inflated_handled, sides))
@@ -122,7 +130,9 @@ def other_ways() -> Iterator[Way]:
     control, loop = ControlSocket("", {"status": _nothing, "operate": _nothing}), asyncio.new_event_loop()
     client: Any = type("Client", (), {"reserved": True})
     ask = [{"id": 1, "method": "operate", "params": {"stop": True}}, {"id": "x", "method": "status"}]
-    yield Way("control socket", ask, _json, lambda data: loop.run_until_complete(_asked(control, data, client)))
+    yield Way(
+        "control socket", ask, _json, lambda data: loop.run_until_complete(_asked(control, data, client))
+    )
     maps = [tomli.loads(path.read_text(encoding="utf-8")) for path in available_maps().values()]
     yield Way(
         "register map",
@@ -132,7 +142,14 @@ def other_ways() -> Iterator[Way]:
         0.25,
         64 << 20,
     )
-    yield Way("site file", [TEXT], str.encode, lambda data: _quiet(loads, data.decode("utf-8", "replace")), 0.25, 64 << 20)
+    yield Way(
+        "site file",
+        [TEXT],
+        str.encode,
+        lambda data: _quiet(loads, data.decode("utf-8", "replace")),
+        0.25,
+        64 << 20,
+    )
 
 
 async def _nothing(_params: dict[str, Any]) -> dict[str, Any]:
@@ -185,13 +202,21 @@ def _grown_text(text: str, dice: Random) -> str:
     at, many = dice.randrange(len(lines)), dice.choice((2, 50, 1_000))
     block = lines[at : at + dice.choice((1, 1, 8, 20))]
     odd = dice.choice(
-        ["[" * many + "\n", f"k = {'[' * many}\n", f'k = "{"a" * many}"\n', f"{'a.' * many}b = 1\n", "[[evses]]\n" * many]
+        [
+            "[" * many + "\n",
+            f"k = {'[' * many}\n",
+            f'k = "{"a" * many}"\n',
+            f"{'a.' * many}b = 1\n",
+            "[[evses]]\n" * many,
+        ]
     )
     return "".join(lines[:at] + (block * many if dice.random() < 0.6 else [odd]) + lines[at:])[: 4 * UNIT]
 
 
 def cost_s(way: Way, octets: bytes, times: int = 1) -> float:
-    """Processor time for each unit on the wire: the least of a few runs, for this machine has other work too."""
+    """Processor time for each unit on the wire: the least of a few runs, for this machine has other work
+    too.
+    """
     found = []
     for _ in range(times):
         begun_s = time.process_time()
@@ -228,11 +253,16 @@ def hunt(way: Way, seconds: float, seed: int) -> bool:
             best = sorted(alive, key=lambda each: -each[0])[:KEPT]
             alive = best + [(0.0, each) for each in way.seeds]
     worst = sorted(alive, key=lambda each: -each[0])[:4]
-    judged = [(cost_s(way, octets, 5), memory(way, octets), octets) for _, value in worst if (octets := way.octets(value))]
+    judged = [
+        (cost_s(way, octets, 5), memory(way, octets), octets)
+        for _, value in worst
+        if (octets := way.octets(value))
+    ]
     cpu_s, most = max(each[0] for each in judged), max(each[1] for each in judged)
     ok = cpu_s <= way.cpu_max_s and most <= way.memory_max
     print(
-        f"{'ok    ' if ok else 'PASSED'} {way.name:<26} {1e3 * cpu_s:7.2f} ms {most / 2**20:6.2f} MiB for 64 KiB; {tries} tries",
+        f"{'ok    ' if ok else 'PASSED'} {way.name:<26} {1e3 * cpu_s:7.2f} ms {most / 2**20:6.2f} MiB for 64"
+        f" KiB; {tries} tries",
         flush=True,
     )
     if not ok:

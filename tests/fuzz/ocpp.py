@@ -1,4 +1,6 @@
-"""Frames of all three versions into the message machine and the handlers behind it: no crash, no unanswered call, no growth."""
+"""Frames of all three versions into the message machine and the handlers behind it: no crash, no
+unanswered call, no growth.
+"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -23,13 +25,18 @@ from v2g_edge.field.ocpp.wire.messages import FROM_STATION, SENDS, VERSIONS, Ver
 from v2g_edge.model.settings import StationEvse, StationSettings
 
 UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a handler may raise on a payload that a lenient link let pass; the link answers FormatViolation then."""
+"""What a handler may raise on a payload that a lenient link let pass; the link answers FormatViolation
+then.
+"""
 
 
 ODD: Final[tuple[Any, ...]] = (
-    None, True, False, 0, -1, 1, 2, 2**31, 2**53, 2**63, 2**64 - 1, 1.5, -0.0, 1e308, 1e-320, "", "x", "1", "-1", "nan", "inf",
-    "1e999", "2026-01-01T00:00:00Z", "2026-01-01", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "\0", "\U0001f600",
-    "a" * 300, [], {}, [[]], [None], {"id": 1}, "Started", "Ended", "Updated", "SoC", "Power.Active.Export", "kW", "bus-1",
+    None, True, False, 0, -1, 1, 2, 2**31, 2**53, 2**63, 2**64 - 1, 1.5, -0.0, 1e308, 1e-320, "", "x", "1",
+    "-1", "nan", "inf",
+    "1e999", "2026-01-01T00:00:00Z", "2026-01-01", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00",
+    "\0", "\U0001f600",
+    "a" * 300, [], {}, [[]], [None], {"id": 1}, "Started", "Ended", "Updated", "SoC", "Power.Active.Export",
+    "kW", "bus-1",
 )  # fmt: skip
 """Values that ask a handler something: wrong kinds, edges, and right words in the wrong place."""
 
@@ -44,15 +51,24 @@ class Target:
             for strict in (True, False):
                 site = small_site(1)
                 central = CentralSystem(
-                    [], [StationSettings("cp", (StationEvse("b1"),))], site, Board(site, lambda: None), clock, state_dir=None
+                    [],
+                    [StationSettings("cp", (StationEvse("b1"),))],
+                    site,
+                    Board(site, lambda: None),
+                    clock,
+                    state_dir=None,
                 )
                 station = central.links["cp"].station
                 station.link_up(version)
                 dialect = VERSION_ADAPTERS[version](station, clock.wall_s)
-                self._sides.append((Machine(version, "central", strict=strict, handles=dialect.handles), dialect))
+                self._sides.append(
+                    (Machine(version, "central", strict=strict, handles=dialect.handles), dialect)
+                )
 
     def feed(self, frame: bytes) -> None:
-        """One frame to every side. AssertionError when a promise does not hold; any other exception is a crash."""
+        """One frame to every side. AssertionError when a promise does not hold; any other exception is a
+        crash.
+        """
         for machine, dialect in self._sides:
             machine.receive(frame, 0.0)
             events, replies = machine.events(), machine.frames()
@@ -89,14 +105,28 @@ def _is_call(frame: bytes) -> bool:
 
 def seeds() -> list[bytes]:
     """A full message of every action that stations send, and the shapes around them."""
-    found = [b"", b"[]", b"[2]", b'[2,"1","Heartbeat",{}]', b'[3,"1",{}]', b'[4,"1","GenericError","",{}]', b'[5,"1","x","",{}]']
+    found = [
+        b"",
+        b"[]",
+        b"[2]",
+        b'[2,"1","Heartbeat",{}]',
+        b'[3,"1",{}]',
+        b'[4,"1","GenericError","",{}]',
+        b'[5,"1","x","",{}]',
+    ]
     found.append(b"[2" + b" " * 40 + b',"' + b"x" * 40 + b'","Heartbeat",{}]')
     ac = {"energyAmount": 1, "evMinCurrent": 1, "evMaxCurrent": "xx", "evMaxVoltage": 2**63}
-    needs = {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "AC_three_phase", "acChargingParameters": ac}}
+    needs = {
+        "evseId": 1,
+        "chargingNeeds": {"requestedEnergyTransfer": "AC_three_phase", "acChargingParameters": ac},
+    }
     found.append(msgspec.json.encode([2, "1", "NotifyEVChargingNeeds", needs]))
     for version in VERSIONS:
         found += [_call(version, action) for action in sorted(FROM_STATION[version])]
-        found += [msgspec.json.encode([6, "1", action, sample(version, action, "request")]) for action in SENDS[version]]
+        found += [
+            msgspec.json.encode([6, "1", action, sample(version, action, "request")])
+            for action in SENDS[version]
+        ]
     return found
 
 
@@ -111,7 +141,9 @@ def mutate(seed: bytes, cuts: Sequence[int], junk: bytes) -> bytes:
 
 
 def vary(frame: bytes, seed: int) -> bytes:
-    """``frame`` with up to four of its values replaced, or left out: it stays JSON, and so it comes further than torn octets."""
+    """``frame`` with up to four of its values replaced, or left out: it stays JSON, and so it comes
+    further than torn octets.
+    """
     parts, dice = msgspec.json.decode(frame), Random(seed)
     for _ in range(dice.choice((1, 1, 2, 4))):
         spots = list(_spots(parts))
@@ -125,7 +157,9 @@ def vary(frame: bytes, seed: int) -> bytes:
 
 def _spots(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place below ``value``: the table or list, and the key or index in it."""
-    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+    for key in (
+        list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    ):
         yield value, key
         yield from _spots(value[key])
 

@@ -75,7 +75,11 @@ def test_a_damaged_archive_is_refused_and_nothing_is_touched(state: Path, tmp_pa
     refused = 0
     for turn in range(60):
         place = drawn.randrange(len(whole))
-        torn = whole[:place] if drawn.random() < 0.5 else whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]
+        torn = (
+            whole[:place]
+            if drawn.random() < 0.5
+            else whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]
+        )
         archive.write_bytes(torn)
         target = tmp_path / f"elsewhere{turn}"
         try:

@@ -1,4 +1,6 @@
-"""A child process that answers, is late, dies or talks nonsense: an answer, or the reason in time; and then a new process."""
+"""A child process that answers, is late, dies or talks nonsense: an answer, or the reason in time; and
+then a new process.
+"""
 
 import asyncio
 import os
@@ -52,7 +54,9 @@ async def test_one_that_ends_says_so(code: str) -> None:
 
 
 async def test_one_that_talks_nonsense_is_stopped() -> None:
-    loud = child("import sys, time; sys.stdout.buffer.write(b'\\xff' * 8); sys.stdout.buffer.flush(); time.sleep(3600)")
+    loud = child(
+        "import sys, time; sys.stdout.buffer.write(b'\\xff' * 8); sys.stdout.buffer.flush(); time.sleep(3600)"
+    )
     with pytest.raises(ChildFailedError, match="bytes"):
         await loud.ask(b"x", LONG_S)
     assert loud.pid is None

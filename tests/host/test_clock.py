@@ -51,7 +51,9 @@ def test_a_daemon_that_may_not_ask_the_kernel_reads_what_another_unit_wrote(
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
-@pytest.mark.parametrize("text", ["", "1", "1 x", "1 nan", "1 95.0", "1 101.0", "yes 100.0", "1 100.0 1", "\N{DEGREE SIGN} 1"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "1 x", "1 nan", "1 95.0", "1 101.0", "yes 100.0", "1 100.0 1", "\N{DEGREE SIGN} 1"]
+)
 def test_an_old_or_odd_line_says_that_the_clock_is_not_synchronised(tmp_path: Path, text: str) -> None:
     state = tmp_path / "state"
     state.write_text("1 100.0\n", encoding="utf-8")

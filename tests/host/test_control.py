@@ -163,7 +163,9 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
-async def test_e9_idle_clients_go_and_those_that_do_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_e9_idle_clients_go_and_those_that_do_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(control_module, "IDLE_S", 0.05)
     monkeypatch.setattr(control_module, "WRITE_S", 0.05)
 
@@ -184,7 +186,9 @@ async def test_e9_idle_clients_go_and_those_that_do_not_read(tmp_path: Path, mon
 
 
 def test_answers_come_at_a_bounded_rate_and_orders_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A local user that asks without end holds up nobody's order (virtual time, where no socket file appears)."""
+    """A local user that asks without end holds up nobody's order (virtual time, where no socket file
+    appears).
+    """
     monkeypatch.setattr(Path, "chmod", lambda _path, _mode: None)
     at_s: dict[str, float] = {}
 

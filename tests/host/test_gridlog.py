@@ -20,8 +20,12 @@ def picture(now_s: float, *, hz: float | None = 50.0) -> Snapshot:
     for tenth in range(10):
         at_s = now_s - 1.0 + tenth / 10
         volts = Reading(230.0 + at_s / 100, at_s)
-        samples.append(GridSample(at_s, (volts, volts, volts), Unknown("gone") if hz is None else Reading(hz, at_s)))
-    return Snapshot(1, now_s, START_WALL_S + now_s, True, (), (), (), (), Operator(), grid_samples=tuple(samples))
+        samples.append(
+            GridSample(at_s, (volts, volts, volts), Unknown("gone") if hz is None else Reading(hz, at_s))
+        )
+    return Snapshot(
+        1, now_s, START_WALL_S + now_s, True, (), (), (), (), Operator(), grid_samples=tuple(samples)
+    )
 
 
 def play(path: Path, trips_at_s: tuple[float, ...], until_s: int = 30) -> list[list[str]]:
@@ -30,7 +34,9 @@ def play(path: Path, trips_at_s: tuple[float, ...], until_s: int = 30) -> list[l
     for now_s in range(1, until_s):
         log.record(picture(float(now_s)), [TRIP] if now_s in trips_at_s else [])
     log.close()
-    return [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return (
+        [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
 
 
 def seconds(rows: list[list[str]]) -> list[float]:
@@ -66,7 +72,9 @@ def test_what_is_unknown_is_empty(tmp_path: Path) -> None:
     log = GridLog(tmp_path / "grid_events.log")
     log.record(picture(1.0, hz=None), [TRIP])
     log.close()
-    assert (tmp_path / "grid_events.log").read_text(encoding="utf-8").splitlines()[0].endswith(",230,230,230,")
+    assert (
+        (tmp_path / "grid_events.log").read_text(encoding="utf-8").splitlines()[0].endswith(",230,230,230,")
+    )
 
 
 def test_a_long_file_makes_room_and_one_that_cannot_be_written_stops_nobody(

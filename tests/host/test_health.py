@@ -34,14 +34,22 @@ def test_it_is_alive_while_ticks_end() -> None:
 
 def test_events_are_counted_by_kind_and_severity() -> None:
     watched = Health("1")
-    watched.record_events([Event("a", "trip", "x", "", 0.0), Event("a", "trip", "y", "", 0.0), Event("a", "info", "x", "", 0.0)])
+    watched.record_events(
+        [Event("a", "trip", "x", "", 0.0), Event("a", "trip", "y", "", 0.0), Event("a", "info", "x", "", 0.0)]
+    )
     assert watched.events == {("a", "trip"): 2, ("a", "info"): 1}
 
 
 def _certificate(ends: datetime) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "depot")])
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+    )
     signed = made.not_valid_before(ends - timedelta(days=2)).not_valid_after(ends).sign(key, hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM)
 
@@ -56,14 +64,21 @@ def test_a_look_finds_what_the_machine_has(tmp_path: Path) -> None:
     assert found.memory_bytes > 1_000_000
     assert found.disk_free_bytes is not None
     assert found.state_bytes == good.stat().st_size + torn.stat().st_size
-    assert found.certificates == {str(good): ends.timestamp()}, "the first end of a chain; files that are none are left out"
+    assert found.certificates == {str(good): ends.timestamp()}, (
+        "the first end of a chain; files that are none are left out"
+    )
 
 
 def test_what_the_machine_cannot_say_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "STATM", tmp_path / "none")
     monkeypatch.setattr(health, "THERMAL", tmp_path / "none")
     found = look_at_machine(tmp_path / "missing", ())
-    assert (found.memory_bytes, found.disk_free_bytes, found.state_bytes, found.temperature_c) == (None, None, None, None)
+    assert (found.memory_bytes, found.disk_free_bytes, found.state_bytes, found.temperature_c) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_the_warmest_zone_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Monitoring over HTTP: a GET is answered, everything else is refused in words, and no client holds the daemon up."""
+"""Monitoring over HTTP: a GET is answered, everything else is refused in words, and no client holds the
+daemon up.
+"""
 
 import asyncio
 import contextlib
@@ -59,7 +61,9 @@ async def test_each_request_gets_its_status(request_: bytes, status: int) -> Non
 
 async def test_the_page_is_told_what_is_accepted_and_head_has_no_body() -> None:
     async with served() as server:
-        assert (await ask(server, b"GET /page HTTP/1.1\r\naccept: a/b\r\n\r\n")).endswith("\r\n\r\naccept=a/b")
+        assert (await ask(server, b"GET /page HTTP/1.1\r\naccept: a/b\r\n\r\n")).endswith(
+            "\r\n\r\naccept=a/b"
+        )
         assert (await ask(server, b"HEAD /page HTTP/1.1\r\n\r\n")).endswith("\r\n\r\n")
 
 

@@ -35,7 +35,9 @@ async def _write(path: Path, ticks: int, first: int = 0) -> list[tuple[Snapshot,
         if tick == first + 3:
             plan = Plan(1, "local", 1e6, 1e6, 2e6, (Slot(1e6, 2e6, (("b1", 5e3),)),))
         outcome = cycle.tick(snapshot, plan, memory)
-        journal.record(snapshot, plan, outcome.permits, outcome.events, memory_before=memory, memory_after=outcome.memory)
+        journal.record(
+            snapshot, plan, outcome.permits, outcome.events, memory_before=memory, memory_after=outcome.memory
+        )
         memory = outcome.memory
         written.append((snapshot, outcome))
         if tick % 50 == 0:
@@ -64,7 +66,9 @@ async def test_reading_starts_at_the_key_record_before_the_wanted_time(tmp_path:
     assert ticks == list(reader.ticks())[KEY_EVERY:]
 
 
-async def test_a_restart_is_a_new_run_that_starts_with_a_key_record_and_the_last_memory(tmp_path: Path) -> None:
+async def test_a_restart_is_a_new_run_that_starts_with_a_key_record_and_the_last_memory(
+    tmp_path: Path,
+) -> None:
     written = await _write(tmp_path / "j.db", 5)
     journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
     memory, beside = journal.last_memories()
@@ -92,7 +96,9 @@ async def test_a_disk_that_does_not_keep_up_costs_records_and_says_so(tmp_path: 
     blocker = sqlite3.connect(tmp_path / "j.db")
     blocker.execute("BEGIN EXCLUSIVE")
     for _ in range(WAITING_MAX + 50):
-        journal.record(snapshot, None, outcome.permits, outcome.events, memory_before=Memory(), memory_after=Memory())
+        journal.record(
+            snapshot, None, outcome.permits, outcome.events, memory_before=Memory(), memory_after=Memory()
+        )
     assert journal.lost >= 1
     blocker.rollback()
     blocker.close()
@@ -111,13 +117,22 @@ async def test_a_file_that_is_no_journal_is_set_aside_by_name_and_a_new_one_begi
     assert list(JournalReader(path).ticks()) == []
 
 
-async def test_a_full_disk_keeps_the_ticks_waiting_and_none_is_lost_when_it_has_room_again(tmp_path: Path) -> None:
+async def test_a_full_disk_keeps_the_ticks_waiting_and_none_is_lost_when_it_has_room_again(
+    tmp_path: Path,
+) -> None:
     """SQLite's own limit of pages plays the full disk."""
     journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=1.0)
     outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
 
     async def tick(seq: int) -> None:
-        journal.record(replace(healthy(SITE), seq=seq), None, outcome.permits, (), memory_before=Memory(), memory_after=Memory())
+        journal.record(
+            replace(healthy(SITE), seq=seq),
+            None,
+            outcome.permits,
+            (),
+            memory_before=Memory(),
+            memory_after=Memory(),
+        )
         while journal._writing is not None and not journal._writing.done():  # noqa: ASYNC110 - the executor has no event
             await asyncio.sleep(0.001)
 
@@ -134,7 +149,9 @@ async def test_a_full_disk_keeps_the_ticks_waiting_and_none_is_lost_when_it_has_
     for seq in range(last + 1, last + REOPEN_EVERY + 2):
         await tick(seq)
     await journal.close()
-    assert [tick.snapshot.seq for tick in JournalReader(tmp_path / "j.db").ticks()] == list(range(1, last + REOPEN_EVERY + 2))
+    assert [tick.snapshot.seq for tick in JournalReader(tmp_path / "j.db").ticks()] == list(
+        range(1, last + REOPEN_EVERY + 2)
+    )
     assert (journal.lost, len(journal.faults)) == (0, 1)
 
 

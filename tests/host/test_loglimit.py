@@ -102,5 +102,6 @@ def test_what_is_short_stays_as_it_is() -> None:
     log.line("any", station="CP1", n=1, f=1.5, b=True, none=None, text="a", rows=[1], fault=fault)
     (entry,) = log.written
     assert entry == {
-        "event": "any", "station": "CP1", "n": 1, "f": 1.5, "b": True, "none": None, "text": "a", "rows": [1], "fault": fault,
+        "event": "any", "station": "CP1", "n": 1, "f": 1.5, "b": True, "none": None, "text": "a", "rows": [1],
+        "fault": fault,
     }  # fmt: skip

@@ -36,7 +36,9 @@ def test_a_line_is_an_event_with_keys(capsys: pytest.CaptureFixture[str]) -> Non
     """Time, level, event, then the keys; values with spaces are quoted."""
     logs.set_up_logs("info", lambda: "T", "console")
     structlog.get_logger().info("station_connected", station="CP-1", why="first time", ok=True)
-    assert _lines(capsys) == ['timestamp=T level=info event=station_connected station=CP-1 why="first time" ok=true']
+    assert _lines(capsys) == [
+        'timestamp=T level=info event=station_connected station=CP-1 why="first time" ok=true'
+    ]
 
 
 def test_a_value_cannot_begin_a_line_or_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +145,9 @@ def _entry_of(event: Event) -> dict[str, str]:
     }
 
 
-def test_an_event_about_a_charger_is_found_by_its_name_and_by_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_about_a_charger_is_found_by_its_name_and_by_its_kind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """`journalctl EVSE=b1` and `EVENT=disobedient`; the fields are those that record_event writes."""
     event = Event("disobedient", "alarm", "b1", "draws 11 kW", 0.0)
     logs.set_up_logs("info", lambda: "T", "json")
@@ -153,7 +157,10 @@ def test_an_event_about_a_charger_is_found_by_its_name_and_by_its_kind(capsys: p
     fields = _fields_of(event)
     assert (fields["EVENT"], fields["EVSE"]) == ("disobedient", "b1")
     assert fields["MESSAGE"] == "disobedient b1: draws 11 kW"
-    assert fields["MESSAGE_ID"] == _fields_of(Event("disobedient.cleared", "info", "site", "", 0.0))["MESSAGE_ID"]
+    assert (
+        fields["MESSAGE_ID"]
+        == _fields_of(Event("disobedient.cleared", "info", "site", "", 0.0))["MESSAGE_ID"]
+    )
 
 
 def test_an_event_about_the_site_names_no_charger() -> None:
@@ -162,9 +169,20 @@ def test_an_event_about_the_site_names_no_charger() -> None:
 
 def test_no_key_stands_in_for_a_field_of_journald() -> None:
     """What decides over an entry is ours; other keys have the prefix."""
-    entry = {"event": "x", "message": "faked", "priority": "0", "syslog_identifier": "sshd", "_pid": "1", "message_id": "2"}
+    entry = {
+        "event": "x",
+        "message": "faked",
+        "priority": "0",
+        "syslog_identifier": "sshd",
+        "_pid": "1",
+        "message_id": "2",
+    }
     _, fields = logs.journal_fields(None, "info", {**entry, "level": "info"})
-    assert (fields["MESSAGE"].split()[0], fields["PRIORITY"], fields["SYSLOG_IDENTIFIER"]) == ("x", "6", "v2g-edge")
+    assert (fields["MESSAGE"].split()[0], fields["PRIORITY"], fields["SYSLOG_IDENTIFIER"]) == (
+        "x",
+        "6",
+        "v2g-edge",
+    )
     assert "MESSAGE_ID" not in fields
     assert "_PID" not in fields
 

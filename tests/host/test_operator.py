@@ -31,7 +31,9 @@ def test_a_torn_write_leaves_the_old_orders(tmp_path: Path) -> None:
     assert orders.load() == Operator(export_hold=True)
 
 
-def test_outside_case_b3_what_could_not_be_kept_is_said_and_kept_as_soon_as_the_disk_takes_it(tmp_path: Path) -> None:
+def test_outside_case_b3_what_could_not_be_kept_is_said_and_kept_as_soon_as_the_disk_takes_it(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "state").write_text("no folder")
     orders = OperatorFile(tmp_path / "state" / "operator.json")
     assert "state" in orders.save(Operator(stop=True))

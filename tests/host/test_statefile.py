@@ -1,4 +1,6 @@
-"""Small states in two copies: damage of one costs nothing, damage of both is told and never stops the daemon."""
+"""Small states in two copies: damage of one costs nothing, damage of both is told and never stops the
+daemon.
+"""
 
 import os
 from pathlib import Path
@@ -40,7 +42,9 @@ def _damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "random", "empty", "folder"])
-def test_outside_case_b5_one_damaged_copy_is_set_aside_and_told_and_the_other_speaks(tmp_path: Path, how: str) -> None:
+def test_outside_case_b5_one_damaged_copy_is_set_aside_and_told_and_the_other_speaks(
+    tmp_path: Path, how: str
+) -> None:
     made(tmp_path / "a.json").save({"x": 1})
     _damage(tmp_path / "a.json", how)
     found = made(tmp_path / "a.json").load()
@@ -82,7 +86,9 @@ def test_a_file_of_a_version_without_checksums_is_read(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.binary(max_size=200))
-def test_whatever_bytes_stand_there_loading_ends_with_words(tmp_path: Path, first: bytes, second: bytes) -> None:
+def test_whatever_bytes_stand_there_loading_ends_with_words(
+    tmp_path: Path, first: bytes, second: bytes
+) -> None:
     (tmp_path / "a.json").write_bytes(first)
     (tmp_path / "a.json.copy").write_bytes(second)
     found: Any = made(tmp_path / "a.json").load()

@@ -1,7 +1,8 @@
-"""``python -m tests.hostile [SECONDS] [SEED]``: an hour by default. Prints each figure with its bound; exit 1 when one is passed.
+"""``python -m tests.hostile [SECONDS] [SEED]``: an hour by default. Prints each figure with its bound; exit 1
+when one is passed.
 
-Two processes beside this one: the daemon, and the attackers. The honest stations and the measures are here. A calm time comes
-first, as the measure of memory.
+Two processes beside this one: the daemon, and the attackers. The honest stations and the measures are here. A
+calm time comes first, as the measure of memory.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
@@ -54,7 +55,9 @@ STOP_MAX_S: Final = 1.0
 
 
 def settings(folder: Path, ports: list[int]) -> Settings:
-    """Twenty outlets on a feeder for all of them: what is permitted stands still, and a stop is seen by what it ends."""
+    """Twenty outlets on a feeder for all of them: what is permitted stands still, and a stop is seen by
+    what it ends.
+    """
     site = small_site(STATIONS)
     grid = replace(site.grid, export_allowed=False)
     feeders = tuple(replace(feeder, import_limit_w=2e6) for feeder in site.feeders)
@@ -62,7 +65,12 @@ def settings(folder: Path, ports: list[int]) -> Settings:
     stations = tuple(StationSettings(f"CP{n:02}", (StationEvse(f"b{n}"),)) for n in range(1, STATIONS + 1))
     (folder / "broker.password").write_text("secret\n", encoding="ascii")
     cloud = CloudSettings(
-        "127.0.0.1", ports[1], False, username="depot", password_file=str(folder / "broker.password"), site_id="depot-1"
+        "127.0.0.1",
+        ports[1],
+        False,
+        username="depot",
+        password_file=str(folder / "broker.password"),
+        site_id="depot-1",
     )
     host = HostSettings(str(folder / "state"), str(folder / "control.sock"))
     site = replace(site, grid=grid, feeders=feeders, evses=evses)
@@ -116,7 +124,9 @@ class Honest:
         peer = await Peer.dial(self.port, self.name, "1.6")
         peer.scripts["SetChargingProfile"] = self._told
         await peer.call("BootNotification", {"chargePointVendor": "honest", "chargePointModel": "m"})
-        await peer.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Charging"})
+        await peer.call(
+            "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+        )
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         start = {"connectorId": 1, "idTag": f"bus-{int(self.name[2:])}", "meterStart": 0, "timestamp": at}
         transaction = (await peer.call("StartTransaction", start))["transactionId"]
@@ -137,7 +147,11 @@ class Honest:
             {"value": "20", "measurand": "Temperature", "unit": "Celsius", "location": "EV"},
         ]
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        return {"connectorId": 1, "transactionId": transaction, "meterValue": [{"timestamp": at, "sampledValue": rows}]}
+        return {
+            "connectorId": 1,
+            "transactionId": transaction,
+            "meterValue": [{"timestamp": at, "sampledValue": rows}],
+        }
 
     def _told(self, payload: dict[str, Any]) -> dict[str, Any]:
         profile = payload["csChargingProfiles"]
@@ -151,7 +165,9 @@ class Honest:
     def worst_gap(self) -> float:
         """Seconds by which a lease ran out before the next one came, at worst; negative when none did."""
         pairs = itertools.pairwise(self.limits)
-        return max((later[0] - earlier[0] - earlier[2] for earlier, later in pairs if earlier[2]), default=-1.0)
+        return max(
+            (later[0] - earlier[0] - earlier[2] for earlier, later in pairs if earlier[2]), default=-1.0
+        )
 
 
 async def ask(path: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +216,9 @@ async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float
     with (
         log.open("wb") as output,
         running(
-            [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(folder / "site.toml")], stdout=output, stderr=output
+            [sys.executable, "-m", "v2g_edge.cli", "run", "--config", str(folder / "site.toml")],
+            stdout=output,
+            stderr=output,
         ) as daemon,
     ):
         await _listening(ports[0], daemon, log)
@@ -214,7 +232,15 @@ async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float
         tasks.append(asyncio.create_task(watch_memory(process, peak)))
         await asyncio.sleep(CALM_S)
         calm, logged, calm_answers = peak[0], log.stat().st_size, [len(each.answers_s) for each in honest]
-        command = [sys.executable, "-m", "tests.hostile.attackers", str(ports[0]), str(ports[1]), made.host.socket, str(seed)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.hostile.attackers",
+            str(ports[0]),
+            str(ports[1]),
+            made.host.socket,
+            str(seed),
+        ]
         with running([*command, *names[:HOSTILE]], stderr=(folder / "attackers.log").open("wb")) as attackers:
             begun_s = time.monotonic()
             await asyncio.sleep(seconds)
@@ -227,7 +253,9 @@ async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await field.stop()
-    answers = sorted(s for each, skip in zip(honest, calm_answers, strict=True) for s in each.answers_s[skip:])
+    answers = sorted(
+        s for each, skip in zip(honest, calm_answers, strict=True) for s in each.answers_s[skip:]
+    )
     return {
         "ticks late by at most, s": (late_s, LATE_MAX_S),
         "memory above the calm, MiB": ((peak[0] - calm) / 2**20, GROWTH_MAX_MIB),
@@ -268,7 +296,11 @@ def _folder() -> Iterator[Path]:
 def main() -> int:
     """Play, and print."""
     seconds, seed = float((sys.argv[1:2] or ["3600"])[0]), int((sys.argv[2:3] or ["1"])[0])
-    print(f"{CALM_S:g} s of calm, then {seconds:g} s of {HOSTILE} hostile stations among {STATIONS} (seed {seed})", flush=True)
+    print(
+        f"{CALM_S:g} s of calm, then {seconds:g} s of {HOSTILE} hostile stations among {STATIONS} (seed"
+        f" {seed})",
+        flush=True,
+    )
     begun_wall_s = SystemClock().wall_s()
     with _folder() as folder:
         found = asyncio.run(play(folder, seconds, seed))

@@ -1,4 +1,5 @@
-"""The hostile side, a process of its own: ``python -m tests.hostile.attackers PORT BROKER_PORT SOCKET SEED STATION...``.
+"""The hostile side, a process of its own: ``python -m tests.hostile.attackers PORT BROKER_PORT SOCKET SEED
+STATION...``.
 
 Everything stays on the loopback and ends with the process that started it.
 """
@@ -30,7 +31,9 @@ Play = Callable[[str, int, Random], Awaitable[None]]
 async def dialled(name: str, port: int, dice: Random) -> Any:
     """A link of a station, in one of the versions."""
     versions = [Subprotocol(dice.choice(("ocpp1.6", "ocpp2.0.1", "ocpp2.1")))]
-    async with connect(f"ws://127.0.0.1:{port}/{name}", subprotocols=versions, proxy=None, max_size=None) as ws:
+    async with connect(
+        f"ws://127.0.0.1:{port}/{name}", subprotocols=versions, proxy=None, max_size=None
+    ) as ws:
         reading = asyncio.create_task(_read(ws))
         try:
             yield ws
@@ -53,10 +56,16 @@ async def frames(name: str, port: int, dice: Random) -> None:
     async with dialled(name, port, dice) as ws:
         while True:
             rows = dice.choice((10, 5_000, 20_000, 170_000))
-            payload = {"requestId": 1, "generatedAt": "2026-03-01T12:00:00Z", "seqNo": 0, "reportData": [{}] * rows}
+            payload = {
+                "requestId": 1,
+                "generatedAt": "2026-03-01T12:00:00Z",
+                "seqNo": 0,
+                "reportData": [{}] * rows,
+            }
             odd = {"evseId": 1, "timeBase": "x", "chargingSchedule": {"x": "y" * dice.choice((10, 860_000))}}
             text = dice.choice((
-                call(dice, "NotifyReport", payload), call(dice, "NotifyEVChargingSchedule", odd), "[" * 900, '[2,"x"]',
+                call(dice, "NotifyReport", payload), call(dice, "NotifyEVChargingSchedule", odd), "[" * 900,
+                '[2,"x"]',
                 call(dice, "StatusNotification", {"connectorId": "x"}), call(dice, "NoSuchAction", {}),
             ))  # fmt: skip
             await ws.send(text)
@@ -76,7 +85,13 @@ async def bomb(name: str, port: int, dice: Random) -> None:
     """Megabytes that are a kilobyte on the wire."""
     async with dialled(name, port, dice) as ws:
         while True:
-            await ws.send(call(dice, "DataTransfer", {"vendorId": "v", "data": "\0" * dice.choice((60_000, 250_000, 1_000_000))}))
+            await ws.send(
+                call(
+                    dice,
+                    "DataTransfer",
+                    {"vendorId": "v", "data": "\0" * dice.choice((60_000, 250_000, 1_000_000))},
+                )
+            )
 
 
 async def take_over(name: str, port: int, dice: Random) -> None:
@@ -90,7 +105,13 @@ async def boots(name: str, port: int, dice: Random) -> None:
     """A boot after another, under ever new names of makes."""
     async with dialled(name, port, dice) as ws:
         while True:
-            await ws.send(call(dice, "BootNotification", {"chargePointVendor": "v", "chargePointModel": f"m{dice.random()}"}))
+            await ws.send(
+                call(
+                    dice,
+                    "BootNotification",
+                    {"chargePointVendor": "v", "chargePointModel": f"m{dice.random()}"},
+                )
+            )
             station = {"vendorName": "v", "model": f"m{dice.random()}"}
             await ws.send(call(dice, "BootNotification", {"reason": "PowerUp", "chargingStation": station}))
             await asyncio.sleep(0.01)
@@ -147,7 +168,9 @@ async def rude_broker(port: int, dice: Random) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         accepted = b"\x20\x02\x00\x00"
-        say = dice.choice((b"", b"\xff" * 4_096, accepted + b"\x30\xff\xff\xff\x7f" + b"x" * 65_536, accepted * 1_000))
+        say = dice.choice(
+            (b"", b"\xff" * 4_096, accepted + b"\x30\xff\xff\xff\x7f" + b"x" * 65_536, accepted * 1_000)
+        )
         with contextlib.suppress(*BAD):
             await asyncio.wait_for(reader.read(10), 5.0)
             writer.write(say)

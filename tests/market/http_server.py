@@ -49,11 +49,17 @@ class HttpServer:
             writer.close()
             return
         address = urlsplit(head[0].split()[1])
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
+        }
         request = Request(address.path, dict(parse_qsl(address.query)), headers)
         self.requests.append(request)
         answer = self.answer(request)
-        lines = [f"HTTP/1.1 {answer.status} Answer", f"Content-Length: {len(answer.body)}", "Connection: close"]
+        lines = [
+            f"HTTP/1.1 {answer.status} Answer",
+            f"Content-Length: {len(answer.body)}",
+            "Connection: close",
+        ]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         body = answer.body[: len(answer.body) // 2] if answer.close else answer.body
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)

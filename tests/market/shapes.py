@@ -1,4 +1,6 @@
-"""One day of prices in the shapes in which markets publish them: documents of our own making, after the public formats."""
+"""One day of prices in the shapes in which markets publish them: documents of our own making, after the
+public formats.
+"""
 
 import csv
 import io
@@ -18,7 +20,9 @@ BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 
 def hours() -> list[tuple[datetime, datetime, float]]:
     """(start, end, price per MWh) of each hour."""
-    return [(DAY + timedelta(hours=h), DAY + timedelta(hours=h + 1), price) for h, price in enumerate(PER_MWH)]
+    return [
+        (DAY + timedelta(hours=h), DAY + timedelta(hours=h + 1), price) for h, price in enumerate(PER_MWH)
+    ]
 
 
 def _z(time: datetime) -> str:
@@ -27,12 +31,16 @@ def _z(time: datetime) -> str:
 
 def plain_csv() -> bytes:
     """Our own form: UTC hour and price per MWh."""
-    return ("Datetime,Price (EUR/MWh)\n" + "".join(f"{a:%Y-%m-%d %H:%M:%S},{p}\n" for a, _, p in hours())).encode()
+    return (
+        "Datetime,Price (EUR/MWh)\n" + "".join(f"{a:%Y-%m-%d %H:%M:%S},{p}\n" for a, _, p in hours())
+    ).encode()
 
 
 def kwh_csv() -> bytes:
     """Per kWh, with offsets."""
-    return ("time,price EUR/kWh\n" + "".join(f"{a.isoformat()},{p / 1000:.5f}\n" for a, _, p in hours())).encode()
+    return (
+        "time,price EUR/kWh\n" + "".join(f"{a.isoformat()},{p / 1000:.5f}\n" for a, _, p in hours())
+    ).encode()
 
 
 def transparency_csv() -> bytes:
@@ -54,7 +62,9 @@ def smard_csv() -> bytes:
 
 
 def entsoe_xml(*, repeats: bool = False) -> bytes:
-    """A44 with quarter hours; ``repeats`` leaves out equal positions (curve type A03), and adds another auction."""
+    """A44 with quarter hours; ``repeats`` leaves out equal positions (curve type A03), and adds another
+    auction.
+    """
     points = [
         f"<Point><position>{4 * h + quarter + 1}</position><price.amount>{p}</price.amount></Point>"
         for h, p in enumerate(PER_MWH)
@@ -66,27 +76,37 @@ def entsoe_xml(*, repeats: bool = False) -> bytes:
         name = "classificationSequence_AttributeInstanceComponent.position"
         return (
             f"<TimeSeries><{name}>{sequence}</{name}><currency_Unit.name>EUR</currency_Unit.name>"
-            f"<price_Measure_Unit.name>MWH</price_Measure_Unit.name><curveType>{'A03' if repeats else 'A01'}</curveType>"
+            "<price_Measure_Unit.name>MWH</price_Measure_Unit.name>"
+            f"<curveType>{'A03' if repeats else 'A01'}</curveType>"
             f"<Period><timeInterval><start>{DAY:%Y-%m-%dT%H:%MZ}</start><end>{end:%Y-%m-%dT%H:%MZ}</end></timeInterval>"
             f"<resolution>PT15M</resolution>{body}</Period></TimeSeries>"
         )
 
-    other = series(2, "<Point><position>1</position><price.amount>999</price.amount></Point>") if repeats else ""
+    other = (
+        series(2, "<Point><position>1</position><price.amount>999</price.amount></Point>") if repeats else ""
+    )
     space = "urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3"
     created = "<createdDateTime>2026-03-28T12:57:00Z</createdDateTime>"
-    text = f'<?xml version="1.0"?><Publication_MarketDocument xmlns="{space}">{created}{other}{series(1, "".join(points))}'
+    text = (
+        '<?xml version="1.0"?><Publication_MarketDocument'
+        f' xmlns="{space}">{created}{other}{series(1, "".join(points))}'
+    )
     return f"{text}</Publication_MarketDocument>".encode()
 
 
 def energy_charts() -> bytes:
     """``/price`` of Energy-Charts."""
     starts = [int(a.timestamp()) for a, _, _ in hours()]
-    return json.dumps({"unix_seconds": starts, "price": list(PER_MWH), "unit": "EUR / MWh", "deprecated": False}).encode()
+    return json.dumps(
+        {"unix_seconds": starts, "price": list(PER_MWH), "unit": "EUR / MWh", "deprecated": False}
+    ).encode()
 
 
 def nord_pool() -> bytes:
     """``DayAheadPrices`` of Nord Pool's data portal."""
-    entries = [{"deliveryStart": _z(a), "deliveryEnd": _z(b), "entryPerArea": {"NL": p}} for a, b, p in hours()]
+    entries = [
+        {"deliveryStart": _z(a), "deliveryEnd": _z(b), "entryPerArea": {"NL": p}} for a, b, p in hours()
+    ]
     head = {"version": 3, "updatedAt": "2026-03-28T11:55:00Z", "currency": "EUR", "market": "DayAhead"}
     return json.dumps(head | {"multiAreaEntries": entries}).encode()
 
@@ -112,7 +132,9 @@ def octopus() -> bytes:
         middle = a + timedelta(minutes=30)
         for start, end in ((a, middle), (middle, b)):
             pence = round(p / 10, 4)
-            results.append({"value_exc_vat": pence, "value_inc_vat": pence, "valid_from": _z(start), "valid_to": _z(end)})
+            results.append(
+                {"value_exc_vat": pence, "value_inc_vat": pence, "valid_from": _z(start), "valid_to": _z(end)}
+            )
     return json.dumps({"count": 46, "next": None, "results": results[::-1]}).encode()
 
 

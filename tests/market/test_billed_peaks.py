@@ -1,4 +1,6 @@
-"""Billed peaks from readings of the grid meter: windows on the clock, local months, ratchets, and what a restart keeps."""
+"""Billed peaks from readings of the grid meter: windows on the clock, local months, ratchets, and what a
+restart keeps.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,9 @@ START_S = datetime(2026, 11, 27, 12, 0, tzinfo=UTC).timestamp()
 CHARGE = DemandCharge("grid", 5.0)
 
 
-def fed(path: Path, minutes: list[float], charge: DemandCharge = CHARGE, start_s: float = START_S) -> BilledPeaks:
+def fed(
+    path: Path, minutes: list[float], charge: DemandCharge = CHARGE, start_s: float = START_S
+) -> BilledPeaks:
     """Readings of each minute, in kW."""
     peaks = BilledPeaks((charge,), path, "Europe/Berlin")
     for minute, kw in enumerate(minutes):
@@ -42,7 +46,12 @@ def test_peaks_survive_a_restart_and_a_ratchet_reaches_into_the_next_month(tmp_p
     again = BilledPeaks((charge,), tmp_path / "p.json", "Europe/Berlin")
     assert again.windows(START_S + 1_000.0)[0].billed_kw == pytest.approx(100.0)
     assert again.windows(START_S + 10 * 86_400.0)[0].billed_kw == pytest.approx(80.0)
-    assert BilledPeaks((CHARGE,), tmp_path / "p.json", "Europe/Berlin").windows(START_S + 10 * 86_400.0)[0].billed_kw == 0.0
+    assert (
+        BilledPeaks((CHARGE,), tmp_path / "p.json", "Europe/Berlin")
+        .windows(START_S + 10 * 86_400.0)[0]
+        .billed_kw
+        == 0.0
+    )
 
 
 def test_a_window_that_was_mostly_not_measured_is_no_peak(tmp_path: Path) -> None:

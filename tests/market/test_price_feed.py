@@ -1,4 +1,6 @@
-"""A price service is asked when its prices are due, and nothing it does breaks the daemon or forgets good prices."""
+"""A price service is asked when its prices are due, and nothing it does breaks the daemon or forgets good
+prices.
+"""
 
 import asyncio
 import json
@@ -62,12 +64,16 @@ async def server() -> AsyncIterator[HttpServer]:
 class Rig:
     """A feed over a step clock."""
 
-    def __init__(self, server: HttpServer, folder: Path, start: datetime, hours: float, **settings: object) -> None:
+    def __init__(
+        self, server: HttpServer, folder: Path, start: datetime, hours: float, **settings: object
+    ) -> None:
         self.clock = StepClock(start, start + timedelta(hours=hours))
         self.events: list[Event] = []
         self.changes = 0
         base = PriceSettings(feed="energy-charts", zone="NL", url=f"http://127.0.0.1:{server.port}")
-        self.feed = PriceFeed(replace(base, **settings), self.clock, folder, tell=self.events.append, on_change=self._changed)
+        self.feed = PriceFeed(
+            replace(base, **settings), self.clock, folder, tell=self.events.append, on_change=self._changed
+        )
 
     def _changed(self) -> None:
         self.changes += 1
@@ -81,7 +87,9 @@ def at(hour: float) -> datetime:
     return datetime(2026, 11, 27, tzinfo=ZONE) + timedelta(hours=hour)
 
 
-async def test_today_is_asked_for_at_once_and_tomorrow_when_it_is_due(server: HttpServer, tmp_path: Path) -> None:
+async def test_today_is_asked_for_at_once_and_tomorrow_when_it_is_due(
+    server: HttpServer, tmp_path: Path
+) -> None:
     rig = Rig(server, tmp_path, at(10), 4)
     await rig.run()
     assert [request.query["start"] for request in server.requests] == ["2026-11-27", "2026-11-28"]
@@ -118,7 +126,10 @@ async def test_late_prices_are_an_alarm_once_and_the_waits_grow(server: HttpServ
     ("answer", "said"),
     [
         (lambda _: Answer(b"<html>maintenance</html>"), "an HTML page, no prices"),
-        (lambda _: Answer(b"", 302, (("Location", "https://elsewhere.example/"),)), "sends us elsewhere (302)"),
+        (
+            lambda _: Answer(b"", 302, (("Location", "https://elsewhere.example/"),)),
+            "sends us elsewhere (302)",
+        ),
         (lambda _: Answer(b"", 401), "refuses the key (401)"),
         (lambda _: Answer(prices_of("2026-11-27"), close=True), "cannot be asked"),
         (lambda _: Answer(prices_of("2020-01-01")), "none of that day"),

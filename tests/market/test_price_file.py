@@ -39,7 +39,13 @@ def test_another_year_takes_the_same_days_and_leaves_out_the_one_it_lacks(tmp_pa
 
 
 def test_every_bad_line_is_named_with_its_number(tmp_path: Path) -> None:
-    bad = ("nonsense", "2023-01-01 01:00:00", "2023-01-01 02:00:00,dear", "2023-01-01 03:00:00,inf", "2023-01-01 00:00:00,5")
+    bad = (
+        "nonsense",
+        "2023-01-01 01:00:00",
+        "2023-01-01 02:00:00,dear",
+        "2023-01-01 03:00:00,inf",
+        "2023-01-01 00:00:00,5",
+    )
     path = written(tmp_path, HEAD + "2023-01-01 00:00:00,1\n" + "\n".join(bad) + "\n")
     with pytest.raises(BadPrices) as found:
         read_prices(path)
@@ -68,7 +74,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_prices(tmp_path / "absent.csv")
 
 
-def test_a_file_is_read_again_when_it_changes_and_a_bad_one_leaves_the_prices_that_were_known(tmp_path: Path) -> None:
+def test_a_file_is_read_again_when_it_changes_and_a_bad_one_leaves_the_prices_that_were_known(
+    tmp_path: Path,
+) -> None:
     path = written(tmp_path, HEAD + "2023-01-01 00:00:00,10\n")
     file = PriceFile(PriceSettings(file=str(path)))
     assert file.is_changed()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.market.shapes import DAY, PER_MWH, SHAPES, energy_charts, entsoe_xml, iso_ne, oasis, plain_csv
 from v2g_edge.market.price_file import plan_prices, read_bytes, read_prices
 from v2g_edge.market.rows import BadPrices, describe, holes
-from v2g_edge.model.price import PriceRow
+from v2g_edge.model.plan import PriceRow
 from v2g_edge.model.settings import PriceSettings
 
 NONE = PriceSettings()
@@ -45,7 +45,9 @@ def test_a_day_of_23_or_25_hours_is_whole() -> None:
             lines.append(f"{local:%d.%m.%Y %H:%M};{hour},5")
         rows = read_bytes("\n".join(lines).encode(), "day", NONE)
         assert [row.start_wall_s for row in rows] == [time + 3_600.0 * hour for hour in range(count)]
-        assert [row.per_kwh for row in rows] == [pytest.approx((hour + 0.5) / 1_000.0) for hour in range(count)]
+        assert [row.per_kwh for row in rows] == [
+            pytest.approx((hour + 0.5) / 1_000.0) for hour in range(count)
+        ]
 
 
 def test_a_hole_stays_a_hole_and_is_told() -> None:
@@ -53,8 +55,10 @@ def test_a_hole_stays_a_hole_and_is_told() -> None:
     rows = read_bytes("\n".join(text[:6] + text[8:]).encode(), "file", NONE)
     assert holes(rows) == ((DAY.timestamp() + 5 * 3_600.0, DAY.timestamp() + 7 * 3_600.0),)
     assert at(rows, DAY.timestamp() + 6 * 3_600.0) is None
-    assert describe(rows, UTC) == (
-        "21 h, 0.005 to 0.115 EUR/kWh, until Sun 2026-03-29 22:00; 1 hole without a price, the first at 2026-03-29 04:00"
+    assert (
+        describe(rows, UTC)
+        == "21 h, 0.005 to 0.115 EUR/kWh, until Sun 2026-03-29 22:00; 1 hole without a price, the first at"
+        " 2026-03-29 04:00"
     )
 
 
@@ -101,7 +105,8 @@ def test_only_the_wanted_auction_counts_and_a_day_with_another_alone_is_refused(
     with pytest.raises(BadPrices, match="2 series of another auction"):
         read_bytes(document, "a44", PriceSettings(sequence=3))
     acknowledged = (
-        b"<Acknowledgement_MarketDocument><Reason><text>No matching data found</text></Reason></Acknowledgement_MarketDocument>"
+        b"<Acknowledgement_MarketDocument><Reason><text>No matching data"
+        b" found</text></Reason></Acknowledgement_MarketDocument>"
     )
     with pytest.raises(BadPrices, match="No matching data found"):
         read_bytes(acknowledged, "a44", NONE)
@@ -131,7 +136,9 @@ DOCUMENTS = (plain_csv(), entsoe_xml(), energy_charts(), iso_ne(), oasis())
 
 
 @given(st.binary(max_size=300), st.sampled_from(DOCUMENTS), st.integers(0, 2_000), st.booleans())
-def test_whatever_stands_in_a_document_is_rows_or_a_reason(noise: bytes, document: bytes, at_octet: int, alone: bool) -> None:
+def test_whatever_stands_in_a_document_is_rows_or_a_reason(
+    noise: bytes, document: bytes, at_octet: int, alone: bool
+) -> None:
     changed = noise if alone else document[:at_octet] + noise[:4] + document[at_octet + len(noise[:4]) :]
     try:
         rows = read_bytes(changed, "any", NONE)

@@ -47,7 +47,9 @@ def test_hours_over_midnight_belong_to_the_day_they_begin(text: str, open_then: 
     assert holds(NIGHT, text) == open_then
 
 
-@pytest.mark.parametrize(("text", "fold"), [("2026-10-25T02:30", 0), ("2026-10-25T02:30", 1), ("2026-03-29T03:30", 0)])
+@pytest.mark.parametrize(
+    ("text", "fold"), [("2026-10-25T02:30", 0), ("2026-10-25T02:30", 1), ("2026-03-29T03:30", 0)]
+)
 def test_a_clock_change_lengthens_or_shortens_a_window(text: str, fold: int) -> None:
     """Both half past twos of October are in it."""
     window = Window("w", ("Su 02:00-04:00",), feeder="main", import_limit_w=1_000.0)
@@ -81,7 +83,9 @@ def test_nothing_flows_out_in_a_window_without_export() -> None:
     """Every permit at that tick."""
     plain = small_site()
     snapshot = healthy(plain)
-    orders = Windows(site(Window("w", ("Mo-Su 00:00-24:00",), feeder="main", export_limit_w=0.0))).orders_at(0.0, synced=True)
+    orders = Windows(site(Window("w", ("Mo-Su 00:00-24:00",), feeder="main", export_limit_w=0.0))).orders_at(
+        0.0, synced=True
+    )
     outcome = Cycle(plain).tick(replace(snapshot, operator=Operator(orders=orders)), None, Memory())
     assert all(permit.power_w >= 0.0 for permit in outcome.permits)
     assert narrower(plain, narrowed(orders)).feeders[1].export_limit_w == 0.0

@@ -13,7 +13,13 @@ CHRISTMAS = Day(4, "2026-12-25", is_holiday=True)
 
 @pytest.mark.parametrize(
     ("when", "days"),
-    [("Mo", {0}), ("Mo-Fr", {0, 1, 2, 3, 4}), ("Sa,Su", {5, 6}), ("Fr-Mo", {4, 5, 6, 0}), ("Mo,We-Th", {0, 2, 3})],
+    [
+        ("Mo", {0}),
+        ("Mo-Fr", {0, 1, 2, 3, 4}),
+        ("Sa,Su", {5, 6}),
+        ("Fr-Mo", {4, 5, 6, 0}),
+        ("Mo,We-Th", {0, 2, 3}),
+    ],
 )
 def test_weekdays_are_lists_and_spans(when: str, days: set[int]) -> None:
     """A span may go over the end of the week."""
@@ -33,7 +39,9 @@ def test_a_date_goes_before_a_holiday_and_that_before_a_weekday() -> None:
 def test_a_season_may_go_over_the_end_of_the_year() -> None:
     """Both of its days belong to it."""
     inside = [
-        date for date in ("2026-11-01", "2026-12-31", "2026-02-01", "2026-03-31") if rank("11-01/03-31", Day(0, date, False))
+        date
+        for date in ("2026-11-01", "2026-12-31", "2026-02-01", "2026-03-31")
+        if rank("11-01/03-31", Day(0, date, False))
     ]
     assert len(inside) == 4
     assert not rank("11-01/03-31", Day(0, "2026-04-01", is_holiday=False))
@@ -41,7 +49,17 @@ def test_a_season_may_go_over_the_end_of_the_year() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Mo-Fr 05:30", "Sa -", "PH - ", "2026-12-24 12:00 60", "Su 24:00", "Mo 5:30", "Mon 05:30", "Mo 05:30 101"]
+    "text",
+    [
+        "Mo-Fr 05:30",
+        "Sa -",
+        "PH - ",
+        "2026-12-24 12:00 60",
+        "Su 24:00",
+        "Mo 5:30",
+        "Mon 05:30",
+        "Mo 05:30 101",
+    ],
 )
 def test_the_pattern_of_a_departure_takes_what_can_be_read(text: str) -> None:
     """And nothing else."""

@@ -15,7 +15,7 @@ from tests.api.test_metrics import api, openmetrics_families, text_of
 from tests.processes import running
 from v2g_edge.host.http import HttpServer
 
-FOLDER = Path("monitoring")
+FOLDER = Path("etc/monitoring")
 RULES = FOLDER / "v2g-edge.rules.yml"
 DASHBOARD = FOLDER / "v2g-edge-dashboard.json"
 TOOLS = Path("build/prometheus/usr/bin")
@@ -28,7 +28,9 @@ def _tools() -> None:
 
 
 def promtool(*words: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([str(TOOLS / "promtool"), *words], input=text, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [str(TOOLS / "promtool"), *words], input=text, capture_output=True, text=True, check=False
+    )
 
 
 def queries() -> list[str]:
@@ -65,13 +67,20 @@ def test_each_alert_fires_on_its_fault_and_on_nothing_else(tmp_path: Path) -> No
 
 def test_every_alert_says_what_and_what_to_do() -> None:
     text = RULES.read_text(encoding="utf-8")
-    assert text.count("- alert:") == text.count("summary:") == text.count("description:") == text.count("severity:")
+    assert (
+        text.count("- alert:")
+        == text.count("summary:")
+        == text.count("description:")
+        == text.count("severity:")
+    )
 
 
 def test_rules_and_dashboard_name_only_metrics_that_there_are() -> None:
     """Those of a fault that is not there now are known by name."""
     only_in_trouble = {"v2g_edge_safety_row_active"}
-    named = metrics_in(RULES.read_text(encoding="utf-8")) | {name for query in queries() for name in metrics_in(query)}
+    named = metrics_in(RULES.read_text(encoding="utf-8")) | {
+        name for query in queries() for name in metrics_in(query)
+    }
     assert named - metrics_served() - only_in_trouble == set()
 
 
@@ -84,7 +93,11 @@ def test_the_dashboard_is_one_that_grafana_takes() -> None:
         assert place["x"] + place["w"] <= 24
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         assert panel["fieldConfig"]["defaults"]["unit"]
-    assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource", "instance", "evse"]
+    assert [variable["name"] for variable in board["templating"]["list"]] == [
+        "datasource",
+        "instance",
+        "evse",
+    ]
 
 
 async def test_every_query_of_the_dashboard_finds_something_in_a_real_prometheus(tmp_path: Path) -> None:
@@ -103,7 +116,11 @@ async def test_every_query_of_the_dashboard_finds_something_in_a_real_prometheus
         f"--config.file={tmp_path}/prometheus.yml",
         f"--storage.tsdb.path={tmp_path}/db",
     ]
-    with running([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+    with running(
+        [*command, f"--web.listen-address=127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ):
         waiting = queries()
         async with asyncio.timeout(60):
             while waiting:

@@ -1,4 +1,6 @@
-"""The lists at the end of docs/glossary.md, made from the code: ``python -m tests.pages.glossary`` rewrites the page."""
+"""The lists at the end of docs/glossary.md, made from the code: ``python -m tests.pages.glossary``
+rewrites the page.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -31,11 +33,24 @@ def config_keys() -> dict[str, list[str]]:
 
 def render() -> str:
     """The generated part."""
-    lines = [MARK, "", "## Rows of the safety table", "", "What each does and how it ends: [events.md](events.md).", ""]
+    lines = [
+        MARK,
+        "",
+        "## Rows of the safety table",
+        "",
+        "What each does and how it ends: [events.md](events.md).",
+        "",
+    ]
     lines += [f"- `{row.id}`: {row.cause}" for row in sorted(ROWS, key=lambda row: row.id)]
     lines += ["", "## Events beside them", "", "Meaning and remedy: [events.md](events.md).", ""]
     lines += [f"- `{kind}`" for kind in sorted(kinds_in_code())]
-    lines += ["", "## Keys of the site file", "", "Meaning, unit, default and range: [configuration.md](configuration.md).", ""]
+    lines += [
+        "",
+        "## Keys of the site file",
+        "",
+        "Meaning, unit, default and range: [configuration.md](configuration.md).",
+        "",
+    ]
     keys = config_keys()
     lines += [f"- `{key}` in `{'`, `'.join(sorted(keys[key]))}`" for key in sorted(keys)]
     assert set(TABLES) >= {field.name for field in keys_of(SiteFile)}

@@ -13,14 +13,27 @@ from v2g_edge.field.ocpp.trust import admission, ocsp
 from v2g_edge.field.ocpp.upkeep import certificates, firmware
 from v2g_edge.field.ocpp.upkeep.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, SITE_OPERATIONS
-from v2g_edge.field.ocpp.upkeep.operations import COMMISSIONING, NEW_PASSWORD, OPERATIONS, RESERVED, RETRY_DISCHARGE
+from v2g_edge.field.ocpp.upkeep.operations import (
+    COMMISSIONING,
+    NEW_PASSWORD,
+    OPERATIONS,
+    RESERVED,
+    RETRY_DISCHARGE,
+)
 from v2g_edge.field.ocpp.vocabulary import charging_profiles as leases
 from v2g_edge.field.ocpp.vocabulary import compliance, refusals, reports
 from v2g_edge.field.ocpp.vocabulary import dynamic_profiles as finer
 from v2g_edge.field.ocpp.vocabulary import last_messages as told
 from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS
 from v2g_edge.field.ocpp.wire import connection, frames, machine, queue
-from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, SUBPROTOCOL, VERSIONS, Version
+from v2g_edge.field.ocpp.wire.messages import (
+    FROM_CENTRAL,
+    FROM_STATION,
+    SENDS,
+    SUBPROTOCOL,
+    VERSIONS,
+    Version,
+)
 from v2g_edge.model.settings import Listener
 
 OURS: Final = frozenset(
@@ -303,17 +316,32 @@ def _quirks() -> list[str]:
     lines = [
         "## What is peculiar to makes",
         "",
-        "Known by what BootNotification says (`*`: anything); the first row that fits counts. A row takes away or adds patience,",
-        "and never says that a discharge is proven. `limit_unit`, `remote_start`, `answers_within_s` and `discharges` of a",
-        "station in the site file come on top. A remote start is for the card `remote_start_token` (`depot`), which no vehicle",
-        "of the site should have: so started, a vehicle charges and never discharges. It is asked for while a vehicle waits,",
+        (
+            "Known by what BootNotification says (`*`: anything); the first row that fits counts. A row takes"
+            " away or adds patience,"
+        ),
+        (
+            "and never says that a discharge is proven. `limit_unit`, `remote_start`, `answers_within_s` and"
+            " `discharges` of a"
+        ),
+        (
+            "station in the site file come on top. A remote start is for the card `remote_start_token`"
+            " (`depot`), which no vehicle"
+        ),
+        (
+            "of the site should have: so started, a vehicle charges and never discharges. It is asked for"
+            " while a vehicle waits,"
+        ),
         "after growing pauses; a station that does not start it is an event (`remote_start_failed`).",
         "",
         "| vendor | model | firmware | what we do | because | seen in |",
         "|---|---|---|---|---|---|",
     ]
     return lines + [
-        f"| {q.vendor} | {q.model} | {q.firmware} | {_heeded(q)} | {q.reason} | {q.source} |".replace("*", "\\*") for q in QUIRKS
+        f"| {q.vendor} | {q.model} | {q.firmware} | {_heeded(q)} | {q.reason} | {q.source} |".replace(
+            "*", "\\*"
+        )
+        for q in QUIRKS
     ]
 
 
@@ -333,19 +361,35 @@ def _heeded(quirk: Quirk) -> str:
 
 
 def _operations() -> list[str]:
-    lines = ["## What can be asked", "", "`v2g-edge ocpp STATION OPERATION NAME=VALUE…`, and `ocpp` on the control socket.", ""]
+    lines = [
+        "## What can be asked",
+        "",
+        "`v2g-edge ocpp STATION OPERATION NAME=VALUE…`, and `ocpp` on the control socket.",
+        "",
+    ]
     lines += ["What stands in brackets may be left out.", ""]
     lines += ["| operation | what | parameters in 1.6 | in 2.0.1 | in 2.1 |", "|---|---|---|---|---|"]
-    lines.append(f"| {NEW_PASSWORD} | give it a new Basic password that nobody sees | no parameters | the same | the same |")
     lines.append(
-        f"| {RETRY_DISCHARGE} | probe a refuted make's discharge again, nothing is sent | engineer | the same | the same |"
+        f"| {NEW_PASSWORD} | give it a new Basic password that nobody sees | no parameters | the same | the"
+        " same |"
+    )
+    lines.append(
+        f"| {RETRY_DISCHARGE} | probe a refuted make's discharge again, nothing is sent | engineer | the same"
+        " | the same |"
     )
     lines.append("| call | any message of the version | action, [payload (a table)] | the same | the same |")
-    lines += [f"| {name} | {row.text.replace('|', ', ')} | {_forms(row)} |" for name, row in OPERATIONS.items()]
+    lines += [
+        f"| {name} | {row.text.replace('|', ', ')} | {_forms(row)} |" for name, row in OPERATIONS.items()
+    ]
     lines += ["", f"`v2g-edge ocpp {SITE} OPERATION NAME=VALUE…` asks for all stations together:", ""]
     lines += ["| operation | what | parameters |", "|---|---|---|"]
     lines += [f"| {name} | {text} | {spelled(takes)} |" for name, (text, takes) in SITE_OPERATIONS.items()]
-    lines += ["", "Never sent by hand: " + "; ".join(f"{action} ({why})" for action, why in sorted(RESERVED.items())) + "."]
+    lines += [
+        "",
+        "Never sent by hand: "
+        + "; ".join(f"{action} ({why})" for action, why in sorted(RESERVED.items()))
+        + ".",
+    ]
     lines.append("Nor passwords (new-password does that), nor a security profile below the present one.")
     lines.append(f"Only with `engineer=NAME`: {', '.join(sorted(COMMISSIONING))} (grid-code settings).")
     return lines
@@ -380,8 +424,12 @@ def handles(version: Version) -> frozenset[str]:
 
 def _forms(row: Operation) -> str:
     """Parameters of each version, told once where they are the same."""
-    told = ["no such message" if form is None else spelled(form.takes) for form in (row.v16, row.v201, row.v21)]
-    return " | ".join("the same" if place and text == told[place - 1] else text for place, text in enumerate(told))
+    told = [
+        "no such message" if form is None else spelled(form.takes) for form in (row.v16, row.v201, row.v21)
+    ]
+    return " | ".join(
+        "the same" if place and text == told[place - 1] else text for place, text in enumerate(told)
+    )
 
 
 if __name__ == "__main__":

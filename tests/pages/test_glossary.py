@@ -9,7 +9,11 @@ def test_the_lists_are_up_to_date() -> None:
 
 
 def test_every_term_has_a_meaning_and_a_source() -> None:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in written().splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in written().splitlines()
+        if line.startswith("| ")
+    ]
     terms = rows[1:]
     assert len(terms) > 50
     assert all(len(row) == 3 and all(row) for row in terms)

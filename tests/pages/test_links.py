@@ -28,7 +28,9 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{_name(page)} links to {target}, which does not exist"
         if anchor and file.suffix == ".md":
-            assert anchor in _anchors(file), f"{_name(page)} links to #{anchor}, which {file.name} does not have"
+            assert anchor in _anchors(file), (
+                f"{_name(page)} links to #{anchor}, which {file.name} does not have"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

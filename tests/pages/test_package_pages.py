@@ -1,4 +1,6 @@
-"""The package's manual pages, completions and message catalogue: made from the program, readable by what shows them."""
+"""The package's manual pages, completions and message catalogue: made from the program, readable by what
+shows them.
+"""
 
 import re
 import subprocess
@@ -28,9 +30,29 @@ def test_the_manual_names_every_command_and_the_site_file_every_table(made: Path
 
 def test_no_line_of_a_page_is_taken_for_a_request_that_there_is_not(made: Path) -> None:
     """A line that begins with a dot or an apostrophe would vanish from the page."""
-    known = {".TH", ".SH", ".SS", ".TP", ".B", ".BR", ".I", ".IR", ".R", ".br", ".RS", ".RE", ".PP", ".P", ".nf", ".fi", "'\\\""}
+    known = {
+        ".TH",
+        ".SH",
+        ".SS",
+        ".TP",
+        ".B",
+        ".BR",
+        ".I",
+        ".IR",
+        ".R",
+        ".br",
+        ".RS",
+        ".RE",
+        ".PP",
+        ".P",
+        ".nf",
+        ".fi",
+        "'\\\"",
+    }
     for page in ("v2g-edge.1", "v2g-edge-site.toml.5"):
-        found = {line.split()[0] for line in (made / page).read_text().splitlines() if line.startswith((".", "'"))}
+        found = {
+            line.split()[0] for line in (made / page).read_text().splitlines() if line.startswith((".", "'"))
+        }
         assert found <= known, page
 
 

@@ -1,4 +1,6 @@
-"""Seeded depots as problems: the mix, the prices and the limits that the planner's reference was measured with."""
+"""Seeded depots as problems: the mix, the prices and the limits that the planner's reference was measured
+with.
+"""
 
 import csv
 from dataclasses import replace
@@ -20,7 +22,9 @@ DAYS = ("2023-07-02", "2023-01-15", "2023-03-26", "2023-10-29", "2023-05-07", "2
 @lru_cache(maxsize=4)
 def _prices(name: str) -> dict[str, float]:
     file = DATA / "prices" / f"{name}.csv"
-    if not file.is_file():  # the real files are no part of the repository: a day with two peaks and a dip below zero instead
+    if (
+        not file.is_file()
+    ):  # the real files are no part of the repository: a day with two peaks and a dip below zero instead
         return {}
     with file.open(encoding="utf-8") as lines:
         return {row[0]: float(row[1]) / 1e3 for row in list(csv.reader(lines))[1:]}
@@ -30,15 +34,30 @@ def prices(day: str, slots: int, name: str = "NL_2023") -> Floats:
     """Prices per kWh by quarter hour from a day's noon (UTC)."""
     known = _prices(name)
     hours = np.datetime64(f"{day}T12:00:00") + np.arange(-(-slots // 4)) * np.timedelta64(1, "h")
-    made = 0.12 + 0.1 * np.sin((np.arange(len(hours)) + 12) / 24 * 4 * np.pi) - 0.16 * ((np.arange(len(hours)) % 24) == 1)
-    found = [known.get(str(hour).replace("T", " "), float(value)) for hour, value in zip(hours, made, strict=True)]
+    made = (
+        0.12
+        + 0.1 * np.sin((np.arange(len(hours)) + 12) / 24 * 4 * np.pi)
+        - 0.16 * ((np.arange(len(hours)) % 24) == 1)
+    )
+    found = [
+        known.get(str(hour).replace("T", " "), float(value)) for hour, value in zip(hours, made, strict=True)
+    ]
     return np.repeat(np.array(found), 4)[:slots]
 
 
 def depot(
-    seed: int, count: int, slots: int, *, day: str = DAYS[0], market: str = "NL_2023", tight: float = 0.45, feeders: int = FEEDERS
+    seed: int,
+    count: int,
+    slots: int,
+    *,
+    day: str = DAYS[0],
+    market: str = "NL_2023",
+    tight: float = 0.45,
+    feeders: int = FEEDERS,
 ) -> Problem:
-    """``count`` vehicles under ``feeders`` of a root, from noon on. ``tight``: a feeder's share of its chargers' sum."""
+    """``count`` vehicles under ``feeders`` of a root, from noon on. ``tight``: a feeder's share of its
+    chargers' sum.
+    """
     rng = np.random.default_rng(seed)
     price = prices(day, slots, market)
     packs = tuple(_pack(rng, n, slots, 1 + n % feeders, float(np.median(price))) for n in range(count))
@@ -104,13 +123,23 @@ def _pack(rng: np.random.Generator, n: int, slots: int, feeder: int, usual: floa
 
 
 def varied(seed: int) -> Problem:
-    """One of the seeded problems: 2-200 vehicles, both price files, tight feeders, negative days and days of 23 and 25 hours."""
+    """One of the seeded problems: 2-200 vehicles, both price files, tight feeders, negative days and days
+    of 23 and 25 hours.
+    """
     rng = np.random.default_rng(10_000 + seed)
     count = int(np.exp(rng.uniform(np.log(2), np.log(200))))
     market = "NL_2023" if rng.random() < 0.6 else "US-CAL-CISO_2023"
     day = DAYS[int(rng.integers(len(DAYS)))]
     slots = int(rng.choice([48, 96, 96, 192])) if count < 60 else 96
-    return depot(seed, count, slots, day=day, market=market, tight=float(rng.uniform(0.3, 0.8)), feeders=int(rng.integers(1, 6)))
+    return depot(
+        seed,
+        count,
+        slots,
+        day=day,
+        market=market,
+        tight=float(rng.uniform(0.3, 0.8)),
+        feeders=int(rng.integers(1, 6)),
+    )
 
 
 def deep(problem: Problem, most: float = 0.4) -> Problem:

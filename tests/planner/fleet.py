@@ -25,11 +25,15 @@ def snapshot_of(site: Site, **vehicle: object) -> Snapshot:
 
 
 def all_in(scenario: Scenario, wall_s: float) -> Snapshot:
-    """Who is in at ``wall_s``, with the charge of arrival (with a route: as if it had left with its target)."""
+    """Who is in at ``wall_s``, with the charge of arrival (with a route: as if it had left with its
+    target).
+    """
     now_s = 100.0
     kinds = {kind.id: kind for kind in scenario.site.vehicle_types}
     types = {vehicle.id: kinds[vehicle.type] for vehicle in scenario.site.vehicles}
-    states = {evse.id: EvseState(link=Link(True, True, now_s), status="available") for evse in scenario.site.evses}
+    states = {
+        evse.id: EvseState(link=Link(True, True, now_s), status="available") for evse in scenario.site.evses
+    }
     for visit in scenario.visits:
         if not visit.arrives_wall_s <= wall_s < visit.departs_wall_s:
             continue
@@ -57,17 +61,25 @@ def full_night() -> tuple[Scenario, Snapshot]:
 
 
 def play(site: Site, snapshot: Snapshot, plan: Plan, share: float) -> dict[str, float]:
-    """SoC at departure by outlet when chargers give only ``share`` of what a plan asks of them in charging, all of its export."""
+    """SoC at departure by outlet when chargers give only ``share`` of what a plan asks of them in
+    charging, all of its export.
+    """
     kinds = {kind.id: kind for kind in site.vehicle_types}
     types = {vehicle.id: kinds[vehicle.type] for vehicle in site.vehicles}
     result = {}
     for evse, state in zip(site.evses, snapshot.evses, strict=True):
         vehicle = state.vehicle
-        if vehicle is None or not isinstance(vehicle.soc_pct, Reading) or not isinstance(vehicle.departure_wall_s, Reading):
+        if (
+            vehicle is None
+            or not isinstance(vehicle.soc_pct, Reading)
+            or not isinstance(vehicle.departure_wall_s, Reading)
+        ):
             continue
         kind = types[vehicle.vehicle]
         charger = Charger(evse)
-        battery = Battery(vehicle.vehicle, kind.capacity_wh, vehicle.soc_pct.value, kind.charge_curve, kind.max_discharge_w)
+        battery = Battery(
+            vehicle.vehicle, kind.capacity_wh, vehicle.soc_pct.value, kind.charge_curve, kind.max_discharge_w
+        )
         charger.plug(battery)
         for slot in plan.slots:
             wanted_w = dict(slot.evse_w)[evse.id]

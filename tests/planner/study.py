@@ -1,4 +1,5 @@
-"""`make plan-study`: 300 seeded depots through both solvers; how far they are apart, and whether every rounded plan is physical.
+"""`make plan-study`: 300 seeded depots through both solvers; how far they are apart, and whether every
+rounded plan is physical.
 
 `python -m tests.planner.study [FIRST [LAST]]`.
 """

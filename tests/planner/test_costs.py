@@ -1,4 +1,6 @@
-"""What plans cost beside each other: the optimum, managed charging without export, the plain rule, and charging at once."""
+"""What plans cost beside each other: the optimum, managed charging without export, the plain rule, and
+charging at once.
+"""
 
 import numpy as np
 import pytest
@@ -26,7 +28,9 @@ def low(snapshot: Snapshot, rng: np.random.Generator) -> Snapshot:
     evses = []
     for state in snapshot.evses:
         assert state.vehicle is not None
-        evses.append(replace(state, vehicle=replace(state.vehicle, soc_pct=Reading(float(rng.uniform(30, 60)), 100.0))))
+        evses.append(
+            replace(state, vehicle=replace(state.vehicle, soc_pct=Reading(float(rng.uniform(30, 60)), 100.0)))
+        )
     return replace(snapshot, evses=tuple(evses))
 
 
@@ -57,21 +61,29 @@ def at_once(site: Site, snapshot: Snapshot, report: Report) -> float:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_optimum_costs_no_more_than_managed_charging_and_that_no_more_than_charging_at_once(seed: int) -> None:
+def test_the_optimum_costs_no_more_than_managed_charging_and_that_no_more_than_charging_at_once(
+    seed: int,
+) -> None:
     site, snapshot, prices = random_depot(seed)
     snapshot = low(snapshot, np.random.default_rng(seed))
     plan, report = plan_day(site, snapshot, prices, TERMS, WALL_S)
-    one_way = replace(site, vehicles=tuple(replace(vehicle, may_discharge=False) for vehicle in site.vehicles))
+    one_way = replace(
+        site, vehicles=tuple(replace(vehicle, may_discharge=False) for vehicle in site.vehicles)
+    )
     managed, told = plan_day(one_way, snapshot, prices, TERMS, WALL_S)
     plain = plan_from_prices(site, snapshot, prices, TERMS, WALL_S)
     optimum, without_export = bill(plan, report) + report.money.wear, bill(managed, told)
     assert optimum <= without_export + 0.01
     assert without_export <= at_once(site, snapshot, told) + 0.01
-    assert optimum <= bill(plain, report) + 0.5, "the plain rule buys some per cent more than is needed, and plans no less"
+    assert optimum <= bill(plain, report) + 0.5, (
+        "the plain rule buys some per cent more than is needed, and plans no less"
+    )
 
 
 def test_a_month_of_days_is_shaved_to_within_two_per_cent_of_the_best_possible() -> None:
-    """Each day is planned with that day's loads and the peak billed so far; the yardstick knows all days from the start."""
+    """Each day is planned with that day's loads and the peak billed so far; the yardstick knows all days
+    from the start.
+    """
     rng, days = np.random.default_rng(7), 30
     loads = [60.0 + 40.0 * rng.random() + 30.0 * rng.random(4) for _ in range(days)]
     car = pack(discharge_kw=np.zeros(4), start_kwh=0.0, floor_kwh=np.array([0.0, 0.0, 0.0, 36.0]))

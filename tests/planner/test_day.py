@@ -1,4 +1,6 @@
-"""The optimised day plan on a real night: cheaper than the plain rule, within every limit, everybody charged."""
+"""The optimised day plan on a real night: cheaper than the plain rule, within every limit, everybody
+charged.
+"""
 
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ EVENING = (0.30, 0.35, 0.40, 0.30, 0.20, 0.15, 0.10, 0.10, 0.10, 0.15, 0.20, 0.3
 
 
 def made(site: Site, snapshot: Snapshot, prices: tuple[Price, ...] | None = None) -> tuple[Plan, Report]:
-    told = prices_of(*EVENING, start_s=snapshot.wall_s - snapshot.wall_s % 3_600) if prices is None else prices
+    told = (
+        prices_of(*EVENING, start_s=snapshot.wall_s - snapshot.wall_s % 3_600) if prices is None else prices
+    )
     return plan_day(site, snapshot, told, FREE, snapshot.wall_s)
 
 
@@ -60,15 +64,21 @@ def test_the_report_says_when_each_is_ready_and_what_it_costs() -> None:
         assert each.leaves_with_pct >= 90.0
         assert len(each.soc_pct) == len(report.buy)
     assert report.money.export < 0.0 < report.money.energy
-    assert report.money.total == pytest.approx(sum((report.money.energy, report.money.export, report.money.wear)))
+    assert report.money.total == pytest.approx(
+        sum((report.money.energy, report.money.export, report.money.wear))
+    )
 
 
 def test_a_departure_out_of_reach_is_charged_for_at_once_and_said() -> None:
     site = small_site()
-    snapshot = snapshot_of(site, soc_pct=Reading(5.0, 100.0), departure_wall_s=Reading(WALL_S + 7_200.0, 100.0))
+    snapshot = snapshot_of(
+        site, soc_pct=Reading(5.0, 100.0), departure_wall_s=Reading(WALL_S + 7_200.0, 100.0)
+    )
     plan, report = made(site, snapshot, prices_of(*EVENING))
     assert len(report.warnings) == 2
-    assert sum(watts for _, watts in plan.slots[0].evse_w) == pytest.approx(98_000.0, rel=1e-3), "all that the feeder passes"
+    assert sum(watts for _, watts in plan.slots[0].evse_w) == pytest.approx(98_000.0, rel=1e-3), (
+        "all that the feeder passes"
+    )
 
 
 @pytest.mark.parametrize("lost", ["departure_wall_s", "soc_pct"])
@@ -76,7 +86,9 @@ def test_a_vehicle_of_which_nobody_said_enough_charges_at_once(lost: str) -> Non
     site = small_site()
     snapshot = snapshot_of(site, **{lost: Unknown("no_sample")})
     plan, _ = made(site, snapshot, prices_of(*EVENING))
-    assert sum(watts for _, watts in plan.slots[0].evse_w) == pytest.approx(98_000.0, rel=1e-3), "all that the feeder passes"
+    assert sum(watts for _, watts in plan.slots[0].evse_w) == pytest.approx(98_000.0, rel=1e-3), (
+        "all that the feeder passes"
+    )
     assert exported_wh(plan) == 0.0
 
 
@@ -100,7 +112,9 @@ def test_a_hole_in_the_prices_is_neither_sold_into_nor_bought_as_free() -> None:
     site, hour = small_site(), 3_600.0
     prices = tuple(Price(WALL_S + n * hour, 0.2) for n in range(12) if n not in {3, 4, 5})
     plan, report = made(site, snapshot_of(site), prices)
-    hole = [k for k, slot in enumerate(plan.slots) if WALL_S + 3 * hour <= slot.start_wall_s < WALL_S + 6 * hour]
+    hole = [
+        k for k, slot in enumerate(plan.slots) if WALL_S + 3 * hour <= slot.start_wall_s < WALL_S + 6 * hour
+    ]
     assert all(watts >= 0.0 for k in hole for _, watts in plan.slots[k].evse_w)
     assert all(report.buy[k] == pytest.approx(0.2) for k in hole)
 
@@ -124,7 +138,9 @@ def test_a_demand_charge_flattens_the_import_of_its_windows(window_s: float) -> 
     started_s = snapshot.wall_s - snapshot.wall_s % window_s
     charge = Demand("grid", 20.0, 60.0, window_s, 0.0, started_s)
     _, free = plan_day(scenario.site, snapshot, prices, FREE, snapshot.wall_s)
-    _, billed = plan_day(scenario.site, snapshot, prices, FREE, snapshot.wall_s, outlook=outlook_of((charge,), ()))
+    _, billed = plan_day(
+        scenario.site, snapshot, prices, FREE, snapshot.wall_s, outlook=outlook_of((charge,), ())
+    )
     assert highest(billed, window_s) < 0.8 * highest(free, window_s)
     assert billed.money.peaks > 0.0
     assert all(each.lacks_kwh < 0.1 for each in billed.vehicles)

@@ -7,7 +7,18 @@ import pytest
 
 from tests.planner.depots import deep, depot, varied
 from v2g_edge.planner.highs import NoSolutionError, solve
-from v2g_edge.planner.problem import FAR_KWH, Depth, Floats, Pack, Peak, Problem, Reserve, Taper, energies, settled
+from v2g_edge.planner.problem import (
+    FAR_KWH,
+    Depth,
+    Floats,
+    Pack,
+    Peak,
+    Problem,
+    Reserve,
+    Taper,
+    energies,
+    settled,
+)
 from v2g_edge.planner.rounding import SHORT_KWH, rounded
 
 HOUR = np.ones(4)
@@ -74,7 +85,11 @@ def test_a_one_way_vehicle_charges_when_it_is_cheapest() -> None:
 def test_both_directions_of_a_feeder_bind_without_crediting_the_other() -> None:
     """A limit of 15 kW passes 15 kW of charging, though another one on the same feeder exports 10."""
     caps = np.full((1, 4), 15.0)
-    three = (pack("a", floor_kwh=np.array([0, 0, 0, 40.0])), pack("b", floor_kwh=np.array([0, 0, 0, 40.0])), pack("c"))
+    three = (
+        pack("a", floor_kwh=np.array([0, 0, 0, 40.0])),
+        pack("b", floor_kwh=np.array([0, 0, 0, 40.0])),
+        pack("c"),
+    )
     solution = solve(problem(*three, charge_cap_kw=caps, export_cap_kw=caps))
     assert solution.charge_kw.sum(axis=0).max() <= 15.0 + 1e-6
     assert solution.discharge_kw.sum(axis=0).max() <= 15.0 + 1e-6
@@ -143,7 +158,9 @@ def test_one_kw_backs_one_service_at_a_time() -> None:
     two = (Reserve("fcr", 0, 4, 6.0, 0.0, 0.1), Reserve("backup", 0, 4, 6.0, 0.0, 0.1))
     only_out = pack(charge_kw=np.zeros(4), floor_kwh=np.zeros(4), deadline=-1)
     short = solve(problem(only_out, buy=(0.1,) * 4, reserves=two)).short_kwh
-    assert sum(lacks for _, lacks in short) == pytest.approx(8.0, abs=1e-4), "10 kW out of 10 kW are not 12, in four slots"
+    assert sum(lacks for _, lacks in short) == pytest.approx(8.0, abs=1e-4), (
+        "10 kW out of 10 kW are not 12, in four slots"
+    )
 
 
 @pytest.mark.parametrize("empty", [(), (pack(charge_kw=np.zeros(4), discharge_kw=np.zeros(4)),)])

@@ -1,4 +1,6 @@
-"""The structured interior point: HiGHS's optimum on every seed, physical after rounding, and a clear no where it is not."""
+"""The structured interior point: HiGHS's optimum on every seed, physical after rounding, and a clear no
+where it is not.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,6 @@
-"""What the local plan promises: everybody leaves charged, feeders hold, and nothing is exported that does not pay."""
+"""What the local plan promises: everybody leaves charged, feeders hold, and nothing is exported that does
+not pay.
+"""
 
 import time
 from itertools import pairwise
@@ -25,7 +27,11 @@ PEAK = prices_of(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2)
 
 
 def made(
-    site: Site, snapshot: Snapshot, prices: tuple[Price, ...] = PEAK, terms: PriceSettings = FREE, past: Past | None = None
+    site: Site,
+    snapshot: Snapshot,
+    prices: tuple[Price, ...] = PEAK,
+    terms: PriceSettings = FREE,
+    past: Past | None = None,
 ) -> Plan:
     pasts = dict.fromkeys((evse.id for evse in site.evses), past) if past else {}
     return plan_from_prices(site, snapshot, prices, terms, snapshot.wall_s, pasts)
@@ -36,7 +42,12 @@ def powers(plan: Plan, evse: str) -> list[float]:
 
 
 def exported_wh(plan: Plan) -> float:
-    return sum(-w * (slot.end_wall_s - slot.start_wall_s) / 3_600 for slot in plan.slots for _, w in slot.evse_w if w < 0)
+    return sum(
+        -w * (slot.end_wall_s - slot.start_wall_s) / 3_600
+        for slot in plan.slots
+        for _, w in slot.evse_w
+        if w < 0
+    )
 
 
 def feeders_hold(site: Site, plan: Plan) -> None:
@@ -100,7 +111,9 @@ def test_charging_waits_for_the_cheapest_hours_and_the_dear_ones_are_sold() -> N
         {"departure_wall_s": Reading(WALL_S - 60.0, 100.0)},
     ],
 )
-def test_who_has_no_departure_or_charge_level_is_charged_at_once_and_never_exports(missing: dict[str, Any]) -> None:
+def test_who_has_no_departure_or_charge_level_is_charged_at_once_and_never_exports(
+    missing: dict[str, Any],
+) -> None:
     site = small_site(1)
     plan = made(site, snapshot_of(site, **missing))
     assert powers(plan, "b1")[0] == 50_000.0
@@ -127,10 +140,14 @@ def test_who_cannot_make_it_charges_now_and_past_the_departure() -> None:
     [
         lambda site: replace(site, grid=replace(site.grid, export_allowed=False)),
         lambda site: replace(site, vehicles=tuple(replace(v, may_discharge=False) for v in site.vehicles)),
-        lambda site: replace(site, vehicles=tuple(Vehicle("stranger" + v.id, v.type, True) for v in site.vehicles)),
+        lambda site: replace(
+            site, vehicles=tuple(Vehicle("stranger" + v.id, v.type, True) for v in site.vehicles)
+        ),
         lambda site: replace(site, evses=tuple(replace(e, dead_man="none") for e in site.evses)),
         lambda site: replace(site, evses=tuple(replace(e, discharge_by="none") for e in site.evses)),
-        lambda site: replace(site, feeders=tuple(replace(f, export_limit_w=0.0, base_load_min_w=0.0) for f in site.feeders)),
+        lambda site: replace(
+            site, feeders=tuple(replace(f, export_limit_w=0.0, base_load_min_w=0.0) for f in site.feeders)
+        ),
         lambda site: replace(site, vehicles=tuple(replace(v, reserve_soc_pct=70.0) for v in site.vehicles)),
     ],
 )
@@ -142,7 +159,9 @@ def test_nothing_is_exported_where_anything_forbids_it(change) -> None:  # type:
 
 
 def test_wear_and_losses_decide_whether_export_pays() -> None:
-    """0.40 sold, 0.10 bought back at 0.94² leaves 0.287: wear of 0.26 (per kWh taken out, /0.94) still pays, 0.27 does not."""
+    """0.40 sold, 0.10 bought back at 0.94² leaves 0.287: wear of 0.26 (per kWh taken out, /0.94) still
+    pays, 0.27 does not.
+    """
     site = small_site()
     gain = 0.4 - 0.1 / 0.94**2 - GAIN_PER_KWH
     snapshot = snapshot_of(site)
@@ -153,34 +172,52 @@ def test_wear_and_losses_decide_whether_export_pays() -> None:
 
 
 def test_a21_burning_energy_for_money() -> None:
-    """Five hours at −300 per MWh, then 50: nothing is fed back while that costs money, unless the site says so."""
+    """Five hours at −300 per MWh, then 50: nothing is fed back while that costs money, unless the site
+    says so.
+    """
     site = small_site()
     prices = prices_of(*[-0.3] * 5, *[0.05] * 6)
     refused = made(site, snapshot_of(site), prices)
     until_s = prices[5].start_wall_s
-    assert all(power_w >= 0.0 for slot in refused.slots if slot.start_wall_s < until_s for _, power_w in slot.evse_w)
-    grid = [grid_of(prices, replace(FREE, export_below_zero=allowed), WALL_S, WALL_S + 3_600.0) for allowed in (False, True)]
+    assert all(
+        power_w >= 0.0 for slot in refused.slots if slot.start_wall_s < until_s for _, power_w in slot.evse_w
+    )
+    grid = [
+        grid_of(prices, replace(FREE, export_below_zero=allowed), WALL_S, WALL_S + 3_600.0)
+        for allowed in (False, True)
+    ]
     assert [each.sell[0] for each in grid] == [None, -0.3]
 
 
 def test_a15_hole_in_prices() -> None:
-    """A day without prices after a negative hour: the last price holds for its own interval, and nothing is sold in the hole."""
+    """A day without prices after a negative hour: the last price holds for its own interval, and nothing
+    is sold in the hole.
+    """
     start_s = PEAK[0].start_wall_s
     grid = grid_of((Price(start_s, -0.2),), FREE, start_s, start_s + 6 * 3_600.0)
     assert [grid.sell[slot] for slot in range(4, 8)] == [None] * 4
-    told = grid_of((Price(start_s, 0.2, start_s + 900.0), Price(start_s + 7_200.0, 0.3)), FREE, start_s, start_s + 6 * 3_600.0)
+    told = grid_of(
+        (Price(start_s, 0.2, start_s + 900.0), Price(start_s + 7_200.0, 0.3)),
+        FREE,
+        start_s,
+        start_s + 6 * 3_600.0,
+    )
     assert [told.sell[slot] for slot in range(10)] == [0.2, *[None] * 7, 0.3, 0.3]
 
 
 def taken_pct(site: Site, plan: Plan, until_s: float = 1e12) -> float:
     """SoC that the plan takes out of each vehicle."""
     early = [slot for slot in plan.slots if slot.start_wall_s < until_s]
-    wh = sum(-w * (slot.end_wall_s - slot.start_wall_s) / 3_600 for slot in early for _, w in slot.evse_w if w < 0)
+    wh = sum(
+        -w * (slot.end_wall_s - slot.start_wall_s) / 3_600 for slot in early for _, w in slot.evse_w if w < 0
+    )
     return wh / 0.94 / 2_000.0 / len(site.evses)
 
 
 def test_a_plan_promises_no_more_depth_than_the_event_and_the_day_have_left() -> None:
-    """Caps of 40 % an event and 60 % a day. The envelope would stop the rest, after the dear hours had been wasted on it."""
+    """Caps of 40 % an event and 60 % a day. The envelope would stop the rest, after the dear hours had
+    been wasted on it.
+    """
     site = small_site(1)
     snapshot = snapshot_of(site, soc_pct=Reading(95.0, 100.0))
     assert taken_pct(site, made(site, snapshot)) == pytest.approx(40.0, abs=0.5)
@@ -193,7 +230,9 @@ def test_a_plan_promises_no_more_depth_than_the_event_and_the_day_have_left() ->
 def test_a_new_day_brings_its_own_depth() -> None:
     """From 22:00 UTC: what today has used up, tomorrow has again."""
     site, midnight_s = small_site(1), WALL_S + 86_400.0
-    snapshot = replace(snapshot_of(site, departure_wall_s=Reading(midnight_s + 50_000.0, 100.0)), wall_s=midnight_s - 7_200.0)
+    snapshot = replace(
+        snapshot_of(site, departure_wall_s=Reading(midnight_s + 50_000.0, 100.0)), wall_s=midnight_s - 7_200.0
+    )
     prices = prices_of(0.4, 0.4, 0.4, 0.4, *[0.1] * 14, start_s=midnight_s - 7_200.0)
     plan = made(site, snapshot, prices, past=Past(day_pct=50.0))
     assert taken_pct(site, plan, midnight_s) == pytest.approx(10.0, abs=0.5)
@@ -201,9 +240,15 @@ def test_a_new_day_brings_its_own_depth() -> None:
 
 
 def test_a_worn_battery_is_planned_to_give_its_share() -> None:
-    """As the envelope bounds it: the type's power times state of health, nothing below the floor of 70 % or when unknown."""
+    """As the envelope bounds it: the type's power times state of health, nothing below the floor of 70 %
+    or when unknown.
+    """
     site = small_site(1)
-    for soh, most_w in ((Reading(80.0, 100.0), 40_000.0), (Reading(69.0, 100.0), 0.0), (Unknown("none"), 0.0)):
+    for soh, most_w in (
+        (Reading(80.0, 100.0), 40_000.0),
+        (Reading(69.0, 100.0), 0.0),
+        (Unknown("none"), 0.0),
+    ):
         assert -min(powers(made(site, snapshot_of(site, soh_pct=soh)), "b1")) == pytest.approx(most_w)
 
 
@@ -217,7 +262,9 @@ def test_feeders_carry_the_base_loads_of_all_below_them() -> None:
 
 
 def test_a_vehicle_that_was_seen_to_draw_less_is_planned_with_that() -> None:
-    """10 % of 200 kWh: 40 kW a quarter hour at most by the plate, 22 kW as it draws, in twice as many quarter hours."""
+    """10 % of 200 kWh: 40 kW a quarter hour at most by the plate, 22 kW as it draws, in twice as many
+    quarter hours.
+    """
     site = small_site(1)
     plan = made(site, snapshot_of(site), past=Past(drawn_w=22_000.0))
     assert max(powers(plan, "b1")) <= 22_000.0
@@ -236,7 +283,9 @@ def test_two_plans_of_one_picture_are_the_same() -> None:
 
 
 def test_thirty_vehicles_over_a_day_take_a_fraction_of_a_tick() -> None:
-    """The aim is 20 ms; best of five, of processor time: what else the machine does says nothing. With room for a slow one."""
+    """The aim is 20 ms; best of five, of processor time: what else the machine does says nothing. With
+    room for a slow one.
+    """
     site = small_site(30)
     snapshot = snapshot_of(site, departure_wall_s=Reading(WALL_S + 86_000.0, 100.0))
     prices = prices_of(*(0.1 + 0.01 * (n * 7 % 13) for n in range(25)))
@@ -253,7 +302,9 @@ def test_thirty_vehicles_over_a_day_take_a_fraction_of_a_tick() -> None:
 def depots(draw: st.DrawFn) -> tuple[Site, Snapshot, tuple[Price, ...], PriceSettings]:
     site = small_site(draw(st.integers(1, 6)))
     hall, main = site.feeders
-    hall = replace(hall, import_limit_w=draw(st.floats(20_000, 300_000)), export_limit_w=draw(st.floats(0, 200_000)))
+    hall = replace(
+        hall, import_limit_w=draw(st.floats(20_000, 300_000)), export_limit_w=draw(st.floats(0, 200_000))
+    )
     site = replace(site, feeders=(hall, main))
     snapshot = snapshot_of(site)
     evses = []
@@ -268,7 +319,12 @@ def depots(draw: st.DrawFn) -> tuple[Site, Snapshot, tuple[Price, ...], PriceSet
         evses.append(replace(state, vehicle=vehicle))
     values = draw(st.lists(st.floats(-0.1, 0.6), min_size=0, max_size=36))
     terms = PriceSettings(wear_per_kwh=draw(st.floats(0, 0.1)), fixed_per_kwh=draw(st.floats(0, 0.2)))
-    return site, replace(snapshot, evses=tuple(evses), wall_s=WALL_S + draw(st.floats(0, 2_000))), prices_of(*values), terms
+    return (
+        site,
+        replace(snapshot, evses=tuple(evses), wall_s=WALL_S + draw(st.floats(0, 2_000))),
+        prices_of(*values),
+        terms,
+    )
 
 
 @given(depots())
@@ -280,9 +336,16 @@ def test_any_plan_holds_the_feeders_and_the_form_and_never_spoils_a_departure(
     site, snapshot, prices, terms = depot
     plan = made(site, snapshot, prices, terms)
     assert plan.source == "local"
-    assert (plan.valid_from_wall_s, plan.valid_until_wall_s) == (plan.slots[0].start_wall_s, plan.slots[-1].end_wall_s)
+    assert (plan.valid_from_wall_s, plan.valid_until_wall_s) == (
+        plan.slots[0].start_wall_s,
+        plan.slots[-1].end_wall_s,
+    )
     assert all(a.end_wall_s == b.start_wall_s for a, b in pairwise(plan.slots))
-    assert all(-evse.max_discharge_w <= dict(s.evse_w)[evse.id] <= evse.max_charge_w for s in plan.slots for evse in site.evses)
+    assert all(
+        -evse.max_discharge_w <= dict(s.evse_w)[evse.id] <= evse.max_charge_w
+        for s in plan.slots
+        for evse in site.evses
+    )
     feeders_hold(site, plan)
     reached = play(site, snapshot, plan, 0.95)
     served = play(site, snapshot, made(site, snapshot, ()), 0.95)

@@ -1,4 +1,6 @@
-"""Promise first: the proof of departures admits every export of a plan, slot by slot; a plan that it refuses is a defect."""
+"""Promise first: the proof of departures admits every export of a plan, slot by slot; a plan that it
+refuses is a defect.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,10 @@ TERMS = PriceSettings()
 
 def refused(site: Site, snapshot: Snapshot, plan: Plan, report: Report) -> list[str]:
     """What the proof says against the plan's exports at the start of each slot and just before its end."""
-    depot, soc = depot_of(frame_of(site)), {ready.evse: (ready.soc_now_pct, *ready.soc_pct) for ready in report.vehicles}
+    depot, soc = (
+        depot_of(frame_of(site)),
+        {ready.evse: (ready.soc_now_pct, *ready.soc_pct) for ready in report.vehicles},
+    )
     found, count = [], len(site.evses)
     for place, slot in enumerate(plan.slots):
         exports = dict(slot.evse_w)
@@ -37,7 +42,8 @@ def refused(site: Site, snapshot: Snapshot, plan: Plan, report: Report) -> list[
                     vehicle=replace(
                         state.vehicle,
                         soc_pct=Reading(
-                            soc[evse.id][place] + share * (soc[evse.id][place + 1] - soc[evse.id][place]), snapshot.now_s
+                            soc[evse.id][place] + share * (soc[evse.id][place + 1] - soc[evse.id][place]),
+                            snapshot.now_s,
                         ),
                     ),
                 )
@@ -63,18 +69,26 @@ def evening(rng: np.random.Generator) -> tuple[Price, ...]:
 
 
 def random_depot(seed: int) -> tuple[Site, Snapshot, tuple[Price, ...]]:
-    """Two to eight buses of one of three charge curves under a feeder that may be tight, each with its own departure."""
+    """Two to eight buses of one of three charge curves under a feeder that may be tight, each with its own
+    departure.
+    """
     rng = np.random.default_rng(seed)
     count = int(rng.integers(2, 9))
     knee = float(rng.choice([70.0, 80.0, 95.0]))
-    curve = (CurvePoint(0.0, 120e3), CurvePoint(knee, 90e3), CurvePoint(100.0, float(rng.choice([5e3, 20e3, 60e3]))))
+    curve = (
+        CurvePoint(0.0, 120e3),
+        CurvePoint(knee, 90e3),
+        CurvePoint(100.0, float(rng.choice([5e3, 20e3, 60e3]))),
+    )
     kind = replace(BUS, charge_curve=curve, depth_per_event_pct=60.0)
     site = small_site(count)
     limit_w = float(rng.uniform(0.5, 1.0)) * count * 50e3
     hall = replace(site.feeders[0], import_limit_w=limit_w)
     evses = tuple(small_evse(f"b{n + 1}", efficiency=float(rng.uniform(0.88, 0.97))) for n in range(count))
     vehicles = tuple(Vehicle(f"bus-{n + 1}", "bus", True) for n in range(count))
-    site = replace(site, feeders=(hall, site.feeders[1]), evses=evses, vehicle_types=(kind,), vehicles=vehicles)
+    site = replace(
+        site, feeders=(hall, site.feeders[1]), evses=evses, vehicle_types=(kind,), vehicles=vehicles
+    )
     states = tuple(
         plugged(
             f"bus-{n + 1}",

@@ -1,4 +1,6 @@
-"""Two days of a real bus depot, planned anew every quarter hour: who can leave charged does, and energy is sold."""
+"""Two days of a real bus depot, planned anew every quarter hour: who can leave charged does, and energy is
+sold.
+"""
 
 from pathlib import Path
 
@@ -68,24 +70,35 @@ class Depot:
             if battery is None or state.vehicle is None:
                 evses.append(replace(state, vehicle=None))
             else:
-                evses.append(replace(state, vehicle=replace(state.vehicle, soc_pct=Reading(battery.soc_pct, snapshot.now_s))))
+                evses.append(
+                    replace(
+                        state,
+                        vehicle=replace(state.vehicle, soc_pct=Reading(battery.soc_pct, snapshot.now_s)),
+                    )
+                )
         return replace(snapshot, evses=tuple(evses))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not DATA.is_dir(), reason="needs the real depot data, which is not part of the repository: ../shared/data is not there"
+    not DATA.is_dir(),
+    reason="needs the real depot data, which is not part of the repository: ../shared/data is not there",
 )
 @pytest.mark.parametrize("optimise", [False, True], ids=["plain rule", "optimised"])
 def test_every_bus_that_could_leave_charged_does_and_energy_is_sold(optimise: bool) -> None:
-    scenario = import_spice_ev(DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv")
+    scenario = import_spice_ev(
+        DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv"
+    )
     depot, terms = Depot(scenario), PriceSettings()
     met, missed, plan = 0, [], None
     for minute in range(int(scenario.duration_s // STEP_S)):
         wall_s = scenario.start_wall_s + minute * STEP_S
         moved = minute % 15 == 0
         for visit in scenario.visits:
-            if wall_s - STEP_S < visit.departs_wall_s <= wall_s and depot.chargers[visit.evse].battery is not None:
+            if (
+                wall_s - STEP_S < visit.departs_wall_s <= wall_s
+                and depot.chargers[visit.evse].battery is not None
+            ):
                 soc_pct, possible_pct = depot.depart(visit)
                 if soc_pct >= visit.target_soc_pct - 0.01:
                     met += 1

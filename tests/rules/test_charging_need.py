@@ -37,7 +37,12 @@ def test_a3_an_unknown_departure_or_capacity_is_a_doubt_and_no_need_of_nothing()
 
 def test_a17_the_wish_follows_the_types_curve() -> None:
     def told_w(soc_pct: float) -> float:
-        need = need_of(EVSE, plugged("v", 0.0, 0.0, soc_pct=Reading(soc_pct, 0.0), target_soc_pct=Reading(100.0, 0.0)), BUS, 0.0)
+        need = need_of(
+            EVSE,
+            plugged("v", 0.0, 0.0, soc_pct=Reading(soc_pct, 0.0), target_soc_pct=Reading(100.0, 0.0)),
+            BUS,
+            0.0,
+        )
         assert need is not None
         return need.full_w
 
@@ -95,7 +100,12 @@ def test_a_vehicle_that_was_seen_to_draw_less_starts_earlier_and_may_still_be_to
 def test_the_reserve_comes_on_top_of_the_target_up_to_the_ceiling() -> None:
     """As the certificate counts it: what it wants kept must have been charged."""
     capped = replace(BUS, max_soc_pct=92.0)
-    for kind, reserve_pct, lacks_pct in ((BUS, 5.0, 15.5), (BUS, 20.0, 20.0), (capped, 5.0, 12.5), (capped, 0.0, 10.5)):
+    for kind, reserve_pct, lacks_pct in (
+        (BUS, 5.0, 15.5),
+        (BUS, 20.0, 20.0),
+        (capped, 5.0, 12.5),
+        (capped, 0.0, 10.5),
+    ):
         need = need_of(EVSE, plugged("v", 0.0, 0.0), kind, 0.0, reserve_pct=reserve_pct)
         assert need is not None
         assert abs(need.energy_wh - lacks_pct / 100.0 * 200_000.0 / 0.94) < 1e-6

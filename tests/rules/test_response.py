@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from tests.depot import healthy, small_evse, small_site
 from v2g_edge.model.frame import Frame, frame_of
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import charge_limit, export_limit
 from v2g_edge.rules.wishes import propose_all
@@ -25,7 +25,9 @@ def armed(evses: int, droop_w: float = 20_000.0, **hall: Any) -> Frame:
     return frame_of(replace(site, evses=armed, feeders=(feeder, site.feeders[1])))
 
 
-def offered(frame: Frame, *powers_w: float, urgency: float = 0.0, snapshot: Snapshot | None = None) -> list[float]:
+def offered(
+    frame: Frame, *powers_w: float, urgency: float = 0.0, snapshot: Snapshot | None = None
+) -> list[float]:
     wishes = {f"b{i}": Wish(f"b{i}", power_w, urgency, "test") for i, power_w in enumerate(powers_w, 1)}
     seen = snapshot or healthy(frame.site)
     given = offer_response(frame, seen, wishes, frame.tree.base_max_w)
@@ -65,12 +67,17 @@ def test_while_a_departure_is_short_nothing_is_offered() -> None:
     full = healthy(frame.site)
     vehicle = full.evses[0].vehicle
     assert vehicle is not None
-    idle = replace(full, evses=(replace(full.evses[0], vehicle=replace(vehicle, soc_pct=Reading(95.0, 100.0))),))
+    idle = replace(
+        full, evses=(replace(full.evses[0], vehicle=replace(vehicle, soc_pct=Reading(95.0, 100.0))),)
+    )
     assert propose_all(frame, idle, None)[0]["b1"].droop_w == 20_000.0
     assert propose_all(frame, idle, None, {"b1": 5_000.0})[0]["b1"].droop_w == 0.0
 
 
-@given(powers_w=st.lists(st.floats(-8_000.0, 8_000.0), min_size=1, max_size=6), limit_w=st.floats(50_000.0, 150_000.0))
+@given(
+    powers_w=st.lists(st.floats(-8_000.0, 8_000.0), min_size=1, max_size=6),
+    limit_w=st.floats(50_000.0, 150_000.0),
+)
 def test_all_ends_together_fit_what_the_feeders_leave(powers_w: list[float], limit_w: float) -> None:
     frame = armed(len(powers_w), import_limit_w=limit_w, export_limit_w=limit_w)
     droops_w = offered(frame, *powers_w)

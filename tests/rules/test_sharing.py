@@ -6,15 +6,17 @@ from msgspec.structs import replace
 
 from tests.depot import small_evse, small_site
 from v2g_edge.model.frame import frame_of
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.site import Site
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.sharing import TURN_S, RulesMemory, charge_limit, export_limit, share_power
 
 
 def _site(evses: int, hall_w: float) -> Site:
     site = small_site(evses)
     hall = replace(site.feeders[0], import_limit_w=hall_w, export_limit_w=hall_w)
-    return replace(site, feeders=(hall, site.feeders[1]), evses=tuple(small_evse(f"b{i}") for i in range(1, evses + 1)))
+    return replace(
+        site, feeders=(hall, site.feeders[1]), evses=tuple(small_evse(f"b{i}") for i in range(1, evses + 1))
+    )
 
 
 def shared_by(site: Site, asked: dict[str, Wish]) -> dict[str, Wish]:
@@ -24,7 +26,9 @@ def shared_by(site: Site, asked: dict[str, Wish]) -> dict[str, Wish]:
 
 
 def _wishes(powers: list[tuple[float, float]]) -> dict[str, Wish]:
-    return {f"b{i}": Wish(f"b{i}", power_w, urgency, "test") for i, (power_w, urgency) in enumerate(powers, 1)}
+    return {
+        f"b{i}": Wish(f"b{i}", power_w, urgency, "test") for i, (power_w, urgency) in enumerate(powers, 1)
+    }
 
 
 def test_enough_for_all_changes_nothing() -> None:
@@ -33,7 +37,9 @@ def test_enough_for_all_changes_nothing() -> None:
 
 
 def test_the_urgent_take_what_they_need_and_the_rest_share_evenly() -> None:
-    shared = shared_by(_site(4, 100_000.0), _wishes([(50_000.0, 2.0), (50_000.0, 0.1), (50_000.0, 0.2), (10_000.0, 0.3)]))
+    shared = shared_by(
+        _site(4, 100_000.0), _wishes([(50_000.0, 2.0), (50_000.0, 0.1), (50_000.0, 0.2), (10_000.0, 0.3)])
+    )
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3, 4)] == [50_000, 19_000, 19_000, 10_000]
 
 
@@ -48,13 +54,18 @@ powers = st.lists(st.tuples(st.floats(-50_000, 50_000), st.floats(0, 3)), min_si
 
 
 @given(asked=powers, hall_w=st.floats(0, 300_000))
-def test_no_feeder_is_asked_for_more_than_it_has_and_no_wish_grows(asked: list[tuple[float, float]], hall_w: float) -> None:
+def test_no_feeder_is_asked_for_more_than_it_has_and_no_wish_grows(
+    asked: list[tuple[float, float]], hall_w: float
+) -> None:
     site = _site(len(asked), hall_w)
     wishes = _wishes(asked)
     shared = shared_by(site, wishes)
     frame = frame_of(site)
     for place, base_w in enumerate(frame.tree.base_max_w):
-        assert sum(max(wish.power_w, 0.0) for wish in shared.values()) <= charge_limit(frame, place, base_w) + 1e-3
+        assert (
+            sum(max(wish.power_w, 0.0) for wish in shared.values())
+            <= charge_limit(frame, place, base_w) + 1e-3
+        )
         assert sum(max(-wish.power_w, 0.0) for wish in shared.values()) <= export_limit(frame, place) + 1e-3
     for evse, wish in shared.items():
         assert abs(wish.power_w) <= abs(wishes[evse].power_w) + 1e-6
@@ -71,7 +82,9 @@ def test_the_order_of_the_wishes_does_not_matter(asked: list[tuple[float, float]
 
 
 class Queue:
-    """Chargers on one feeder that all want more than it has, tick after tick; counts how long each waits in one piece."""
+    """Chargers on one feeder that all want more than it has, tick after tick; counts how long each waits
+    in one piece.
+    """
 
     def __init__(self, floors_w: list[float], limit_w: float) -> None:
         site = _site(len(floors_w), limit_w)
@@ -89,7 +102,9 @@ class Queue:
         self.now_s += dt_s
         ids = [evse for evse in self.frame.ids if asking is None or evse in asking]
         asked = {evse: Wish(evse, 50_000.0, 0.5, "charge") for evse in ids}
-        shared, self.memory = share_power(self.frame, asked, self.frame.tree.base_max_w, self.memory, self.now_s)
+        shared, self.memory = share_power(
+            self.frame, asked, self.frame.tree.base_max_w, self.memory, self.now_s
+        )
         total_w = sum(wish.power_w for wish in shared.values())
         assert total_w <= self.free_w + 1e-3
         for evse in self.frame.ids:
@@ -106,7 +121,9 @@ class Queue:
 FLOORS = st.lists(st.sampled_from([1_380.0, 4_140.0, 11_000.0]), min_size=1, max_size=7)
 
 
-@given(floors_w=FLOORS, limit_w=st.floats(1_000.0, 30_000.0), dt_s=st.sampled_from([1.0, 60.0, 300.0, 1_000.0]))
+@given(
+    floors_w=FLOORS, limit_w=st.floats(1_000.0, 30_000.0), dt_s=st.sampled_from([1.0, 60.0, 300.0, 1_000.0])
+)
 @settings(deadline=None)
 def test_nobody_starves(floors_w: list[float], limit_w: float, dt_s: float) -> None:
     queue = Queue(floors_w, limit_w)
@@ -123,7 +140,9 @@ def test_nobody_starves(floors_w: list[float], limit_w: float, dt_s: float) -> N
     comings=st.lists(st.sets(st.integers(1, 7)), min_size=5, max_size=60),
 )
 @settings(deadline=None)
-def test_nobody_starves_whoever_comes_and_goes(floors_w: list[float], limit_w: float, comings: list[set[int]]) -> None:
+def test_nobody_starves_whoever_comes_and_goes(
+    floors_w: list[float], limit_w: float, comings: list[set[int]]
+) -> None:
     queue = Queue(floors_w, limit_w)
     for away in comings:
         queue.tick(300.0, {evse for evse in queue.frame.ids if evse == "b1" or int(evse[1:]) not in away})

@@ -4,11 +4,11 @@ from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
 from v2g_edge.model.frame import frame_of
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.wishes import propose_all
 
 WALL_S = 1_000_000.0
@@ -33,7 +33,10 @@ def _leaving_in(seconds: float) -> Snapshot:
 
 def test_a_plan_is_followed_while_there_is_time() -> None:
     wishes = wishes_of(SITE, healthy(SITE), _plan(("b1", -10_000.0), ("b2", 5_000.0)))
-    assert [(wish.power_w, wish.reason) for wish in wishes.values()] == [(-10_000.0, "plan"), (5_000.0, "plan")]
+    assert [(wish.power_w, wish.reason) for wish in wishes.values()] == [
+        (-10_000.0, "plan"),
+        (5_000.0, "plan"),
+    ]
 
 
 def test_a_vehicle_that_must_leave_soon_does_not_follow_the_plan() -> None:
@@ -46,7 +49,13 @@ def test_departures_that_fit_one_by_one_but_not_together_press_all_of_them() -> 
     hall = replace(SITE.feeders[0], import_limit_w=30_000.0)
     tight = replace(SITE, feeders=(hall, SITE.feeders[1]))
     evses = tuple(
-        plugged(f"bus-{i}", 100.0, WALL_S, soc_pct=Reading(60.0, 100.0), departure_wall_s=Reading(WALL_S + 5.0 * 3600.0, 100.0))
+        plugged(
+            f"bus-{i}",
+            100.0,
+            WALL_S,
+            soc_pct=Reading(60.0, 100.0),
+            departure_wall_s=Reading(WALL_S + 5.0 * 3600.0, 100.0),
+        )
         for i in (1, 2)
     )
     wishes = wishes_of(tight, replace(healthy(tight), evses=evses), _plan(("b1", 0.0), ("b2", 0.0)))
@@ -55,7 +64,9 @@ def test_departures_that_fit_one_by_one_but_not_together_press_all_of_them() -> 
 
 def test_outside_its_validity_a_plan_says_nothing() -> None:
     late = healthy(SITE, wall_s=WALL_S + 3_600.0)
-    assert {wish.reason for wish in wishes_of(SITE, late, _plan(("b1", -10_000.0), ("b2", 0.0))).values()} == {"charge"}
+    assert {
+        wish.reason for wish in wishes_of(SITE, late, _plan(("b1", -10_000.0), ("b2", 0.0))).values()
+    } == {"charge"}
 
 
 def test_a_site_target_is_shared_among_those_it_does_not_name() -> None:
@@ -79,7 +90,10 @@ def test_who_should_have_left_charges_with_all_it_takes_before_the_plan() -> Non
 def test_who_draws_little_leaves_the_rest_of_a_short_feeder_to_the_others() -> None:
     """Four urgent buses of 50 kW on 98 kW: told in full two of them would get everything and draw 44."""
     site = small_site(4)
-    soon = tuple(plugged(f"bus-{i}", 100.0, WALL_S, departure_wall_s=Reading(WALL_S + 1_500.0, 100.0)) for i in range(1, 5))
+    soon = tuple(
+        plugged(f"bus-{i}", 100.0, WALL_S, departure_wall_s=Reading(WALL_S + 1_500.0, 100.0))
+        for i in range(1, 5)
+    )
     snapshot = replace(healthy(site), evses=soon)
     full = {wish.power_w for wish in wishes_of(site, snapshot, None).values()}
     assert full == {50_000.0, 48_000.0, 0.0}

@@ -1,4 +1,6 @@
-"""The whole way of a frequency response: site file, rules, envelope, OCPP 2.1, charger. Daemon and depot in virtual time."""
+"""The whole way of a frequency response: site file, rules, envelope, OCPP 2.1, charger. Daemon and depot
+in virtual time.
+"""
 
 from pathlib import Path
 
@@ -14,11 +16,15 @@ from v2g_edge.field.ocpp.station.store import SqliteStore
 
 DROOP_W = 10_000.0
 EVENT_S = 240.0
-"""After the beginning: everybody is plugged in, the grid has been healthy for long enough, and every ramp is over."""
+"""After the beginning: everybody is plugged in, the grid has been healthy for long enough, and every ramp
+is over.
+"""
 
 
 def event(hz: float, **grid: bool) -> Scenario:
-    """Four 2.1 chargers that give a droop, with buses that lack nothing; and half a minute of another frequency."""
+    """Four 2.1 chargers that give a droop, with buses that lack nothing; and half a minute of another
+    frequency.
+    """
     scenario = speaking(peak(), "2.1")
     visits = tuple(replace(visit, target_soc_pct=70.0) for visit in scenario.visits)
     site = scenario.site
@@ -42,7 +48,9 @@ def proven(state_dir: Path) -> None:
 
 
 def played(scenario: Scenario, tmp_path: Path) -> list[tuple[float, float, float]]:
-    """(s after the event began, power of all chargers, of the one that gives most) at every physical step of the event."""
+    """(s after the event began, power of all chargers, of the one that gives most) at every physical step
+    of the event.
+    """
     seen: list[tuple[float, float, float]] = []
 
     def watch(depot: Depot, _dt_s: float) -> None:
@@ -59,7 +67,9 @@ def played(scenario: Scenario, tmp_path: Path) -> list[tuple[float, float, float
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("hz", "sign"), [(49.8, -1.0), (50.2, 1.0)])
-def test_chargers_respond_within_two_seconds_and_no_wider_than_they_may(hz: float, sign: float, tmp_path: Path) -> None:
+def test_chargers_respond_within_two_seconds_and_no_wider_than_they_may(
+    hz: float, sign: float, tmp_path: Path
+) -> None:
     seen = played(event(hz), tmp_path)
     before_w = [power_w for after_s, power_w, _ in seen if after_s <= 0.0]
     early_w = [power_w for after_s, power_w, _ in seen if 1.0 <= after_s <= 2.0]
@@ -75,7 +85,9 @@ def test_where_export_is_not_allowed_no_frequency_makes_a_charger_feed_back(tmp_
 
 @pytest.mark.slow
 def test_without_the_daemon_a_response_ends_with_its_lease(tmp_path: Path) -> None:
-    """All links are lost 75 s before the event, 15 s longer than a lease: what is left is the default profile, which is deaf."""
+    """All links are lost 75 s before the event, 15 s longer than a lease: what is left is the default
+    profile, which is deaf.
+    """
     scenario = event(49.8)
     lost_s = scenario.start_wall_s + EVENT_S - scenario.site.safety.lease_s - 15.0
     faults = tuple(Fault("offline", station.identity, lost_s, 200.0) for station in scenario.stations)

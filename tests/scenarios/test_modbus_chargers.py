@@ -1,4 +1,6 @@
-"""The whole daemon with chargers by register, in virtual time: it charges them, and its death ends what it asked for."""
+"""The whole daemon with chargers by register, in virtual time: it charges them, and its death ends what it
+asked for.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -19,7 +21,14 @@ from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.settings import CloudSettings, HostSettings, ModbusDevice, ModbusLine, PriceSettings, Settings
+from v2g_edge.model.settings import (
+    CloudSettings,
+    HostSettings,
+    ModbusDevice,
+    ModbusLine,
+    PriceSettings,
+    Settings,
+)
 from v2g_edge.model.site import DeadMan
 
 PORT = 5021
@@ -27,7 +36,9 @@ BASE_W = 6_000.0
 
 
 class Depot:
-    """A Quasar (q1), a SunSpec DER charger (d1), a meter, a relay, and a watchdog relay that carries the contactor."""
+    """A Quasar (q1), a SunSpec DER charger (d1), a meter, a relay, and a watchdog relay that carries the
+    contactor.
+    """
 
     def __init__(self) -> None:
         now_s = asyncio.get_running_loop().time
@@ -62,10 +73,13 @@ class Depot:
 
 def settings(state_dir: Path, dead_man: DeadMan = "modbus_watchdog") -> Settings:
     site = small_site()
-    silent = replace(site.vehicle_types[0], pack_min_c=-ANY_W, pack_max_c=ANY_W, derate_from_c=ANY_W)  # reports no temperature
+    silent = replace(
+        site.vehicle_types[0], pack_min_c=-ANY_W, pack_max_c=ANY_W, derate_from_c=ANY_W
+    )  # reports no temperature
     site = replace(site, vehicle_types=(silent,))
     evses = (
-        small_evse("d1", max_charge_w=22_000.0, max_discharge_w=22_000.0, dead_man="sunspec_revert", discharge_by="register"),
+        small_evse("d1", max_charge_w=22_000.0, max_discharge_w=22_000.0, dead_man="sunspec_revert",
+            discharge_by="register"),
         small_evse(
             "q1", max_charge_w=7_400.0, max_discharge_w=7_400.0, min_charge_w=1_380.0, dead_man=dead_man,
             discharge_by="register", contactor="k1",
@@ -75,8 +89,12 @@ def settings(state_dir: Path, dead_man: DeadMan = "modbus_watchdog") -> Settings
         ModbusDevice("meter", "line", "meter", "grid", "sunspec", unit=1, poll_s=0.5),
         ModbusDevice("relay", "line", "contact", "relay", "relay", unit=2, poll_s=0.2),
         ModbusDevice("k", "line", "contactor", "k1", "watchdog-relay", unit=3, poll_s=1.0),
-        ModbusDevice("q", "line", "charger", "q1", "quasar1", unit=11, poll_s=1.0, watchdog_s=10.0, vehicle="bus-1"),
-        ModbusDevice("d", "line", "charger", "d1", "sunspec", unit=12, poll_s=1.0, watchdog_s=10.0, vehicle="bus-2"),
+        ModbusDevice(
+            "q", "line", "charger", "q1", "quasar1", unit=11, poll_s=1.0, watchdog_s=10.0, vehicle="bus-1"
+        ),
+        ModbusDevice(
+            "d", "line", "charger", "d1", "sunspec", unit=12, poll_s=1.0, watchdog_s=10.0, vehicle="bus-2"
+        ),
     )
     host = HostSettings(state_dir=str(state_dir), socket="")
     line = ModbusLine("line", host="127.0.0.1", port=PORT)
@@ -115,7 +133,9 @@ def test_it_charges_by_register_feeds_the_contactor_and_lets_go_when_it_dies(tmp
     run(play())
 
 
-def test_a_charger_that_only_its_contactor_can_stop_loses_it_when_it_falls_silent_while_the_daemon_lives(tmp_path: Path) -> None:
+def test_a_charger_that_only_its_contactor_can_stop_loses_it_when_it_falls_silent_while_the_daemon_lives(
+    tmp_path: Path,
+) -> None:
     async def play() -> None:
         depot = Depot()
         await depot.server.start()

@@ -1,4 +1,6 @@
-"""A 2.1 station that charges with priority, or whose own inverter alarms: the depot makes room, and nothing is fed back there."""
+"""A 2.1 station that charges with priority, or whose own inverter alarms: the depot makes room, and
+nothing is fed back there.
+"""
 
 from pathlib import Path
 
@@ -17,7 +19,9 @@ LIMIT_W = 150_000.0
 
 
 def with_fault(kind: FaultKind) -> Scenario:
-    """Four 2.1 chargers whose buses lack energy, on a connection too small for all; the last station misbehaves for a minute."""
+    """Four 2.1 chargers whose buses lack energy, on a connection too small for all; the last station
+    misbehaves for a minute.
+    """
     scenario = speaking(peak(), "2.1")
     feeders = tuple(replace(feeder, import_limit_w=LIMIT_W) for feeder in scenario.site.feeders)
     visits = tuple(replace(visit, soc_pct=40.0, target_soc_pct=90.0) for visit in scenario.visits)
@@ -31,7 +35,9 @@ def played(kind: FaultKind, tmp_path: Path) -> dict[float, dict[str, float]]:
     scenario, seen = with_fault(kind), {}
 
     def watch(depot: Depot, _dt_s: float) -> None:
-        seen[depot.wall_s - scenario.start_wall_s - BEGINS_S] = {e: c.power_w for e, c in sorted(depot.chargers.items())}
+        seen[depot.wall_s - scenario.start_wall_s - BEGINS_S] = {
+            e: c.power_w for e, c in sorted(depot.chargers.items())
+        }
 
     world = run_virtual(play(scenario, tmp_path, watch))
     assert [each for each in world.panel.violations if each.rule.startswith("feeder")] == []
@@ -49,7 +55,9 @@ def test_the_others_make_room_for_a_station_that_charges_with_priority(tmp_path:
     last = max(before)
     assert during[last] > before[last] + 10_000.0
     assert sum(during.values()) <= LIMIT_W
-    assert sum(w for evse, w in during.items() if evse != last) < sum(w for evse, w in before.items() if evse != last)
+    assert sum(w for evse, w in during.items() if evse != last) < sum(
+        w for evse, w in before.items() if evse != last
+    )
     assert "priority_charging" in kinds(tmp_path)
 
 

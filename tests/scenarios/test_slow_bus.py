@@ -23,7 +23,9 @@ SLOW = (CurvePoint(0.0, 22_000.0 * 0.94), CurvePoint(85.0, 22_000.0 * 0.94), Cur
 class Night:
     """A bus at each charger, which obeys its permits. The plan charges for a quarter hour, and then waits."""
 
-    def __init__(self, site: Site, soc_pct: float, hours: float, curve: tuple[CurvePoint, ...] = SLOW) -> None:
+    def __init__(
+        self, site: Site, soc_pct: float, hours: float, curve: tuple[CurvePoint, ...] = SLOW
+    ) -> None:
         self.site, self.cycle, self.memory = site, Cycle(site), Memory()
         self.chargers = [Charger(evse) for evse in site.evses]
         for charger, bus in zip(self.chargers, site.vehicles, strict=True):
@@ -62,7 +64,9 @@ class Night:
         for seq in range(int((self.departs_s - WALL_S) / TICK_S)):
             picture = self.picture(seq)
             outcome = self.cycle.tick(picture, self.plan, self.memory)
-            again = self.cycle.tick(picture, self.plan, msgspec.msgpack.decode(msgspec.msgpack.encode(self.memory), type=Memory))
+            again = self.cycle.tick(
+                picture, self.plan, msgspec.msgpack.decode(msgspec.msgpack.encode(self.memory), type=Memory)
+            )
             assert again == outcome, "a replay decides the same"
             envelope = outcome.memory.envelope
             self.memory = outcome.memory
@@ -79,11 +83,17 @@ class Night:
 
 
 def kinds(night: Night) -> set[str]:
-    return {event.kind for event in night.events if event.kind.startswith(("departure_s", "departure_i", "vehicle"))}
+    return {
+        event.kind
+        for event in night.events
+        if event.kind.startswith(("departure_s", "departure_i", "vehicle"))
+    }
 
 
 def test_it_leaves_charged_because_a_quarter_hour_has_shown_what_it_draws() -> None:
-    """60 kWh are 2.9 h as it draws: it begins 3.4 h ahead. By its plate it would begin 1.6 h ahead, and lack a third."""
+    """60 kWh are 2.9 h as it draws: it begins 3.4 h ahead. By its plate it would begin 1.6 h ahead, and
+    lack a third.
+    """
     night = Night(small_site(1), 50.0, 8.0)
     assert night.play() >= 80.0
     assert night.began_s is not None
@@ -94,7 +104,9 @@ def test_it_leaves_charged_because_a_quarter_hour_has_shown_what_it_draws() -> N
 
 
 def test_where_even_that_is_too_little_the_alarm_comes_hours_ahead() -> None:
-    """80 kWh in 3.5 h: the plate has time, the bus has not; known within a quarter hour, and charged at once from then on."""
+    """80 kWh in 3.5 h: the plate has time, the bus has not; known within a quarter hour, and charged at
+    once from then on.
+    """
     night = Night(small_site(1), 40.0, 3.5)
     reached_pct = night.play()
     alarm = next(event for event in night.events if event.kind == "departure_impossible")
@@ -111,8 +123,9 @@ def test_a_bus_that_takes_its_plate_teaches_nothing() -> None:
 
 
 def test_four_of_them_under_one_hall_all_leave_charged() -> None:
-    """Each needs 3 h of 22 kW, all start in time for that, and 107 kW are enough. By their plates two would be told 50 kW each,
-    draw half of it, and leave nothing for the other two: those would leave with 67 %.
+    """Each needs 3 h of 22 kW, all start in time for that, and 107 kW are enough. By their plates two
+    would be told 50 kW each, draw half of it, and leave nothing for the other two: those would leave with
+    67 %.
     """
     site = small_site(4)
     wide = replace(site, feeders=(replace(site.feeders[0], import_limit_w=110_000.0), site.feeders[1]))

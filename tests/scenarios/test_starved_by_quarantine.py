@@ -1,4 +1,6 @@
-"""Stations that disobey, fall silent or restart for a while cost nobody its departure, and no person has to come (case A1)."""
+"""Stations that disobey, fall silent or restart for a while cost nobody its departure, and no person has
+to come (case A1).
+"""
 
 from pathlib import Path
 
@@ -16,16 +18,24 @@ BEGINS_S = START.replace(hour=20, minute=6).timestamp()
 
 
 def evening(kind: FaultKind, stations: int, lasts_s: float, value: float = 0.0) -> Scenario:
-    """Four buses on a connection of 133 kW from eight o'clock on; all leave at half past nine with more than they have."""
+    """Four buses on a connection of 133 kW from eight o'clock on; all leave at half past nine with more
+    than they have.
+    """
     scenario = night(7, chargers=4, quiet=True)
     start_wall_s = START.replace(hour=20, minute=0).timestamp()
     visits = tuple(
         replace(
-            visit, arrives_wall_s=start_wall_s + 30.0, departs_wall_s=start_wall_s + 5_400.0, soc_pct=70.0, target_soc_pct=74.0
+            visit,
+            arrives_wall_s=start_wall_s + 30.0,
+            departs_wall_s=start_wall_s + 5_400.0,
+            soc_pct=70.0,
+            target_soc_pct=74.0,
         )
         for visit in scenario.visits
     )
-    faults = tuple(Fault(kind, station.identity, BEGINS_S, lasts_s, value) for station in scenario.stations[:stations])
+    faults = tuple(
+        Fault(kind, station.identity, BEGINS_S, lasts_s, value) for station in scenario.stations[:stations]
+    )
     return replace(scenario, start_wall_s=start_wall_s, duration_s=5_500.0, visits=visits, faults=faults)
 
 

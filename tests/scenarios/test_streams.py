@@ -1,4 +1,6 @@
-"""Fast telemetry of 2.1: an outlet's power every second, through a lost link and back. Daemon and depot in virtual time."""
+"""Fast telemetry of 2.1: an outlet's power every second, through a lost link and back. Daemon and depot in
+virtual time.
+"""
 
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +32,9 @@ def every_second() -> Scenario:
 
 
 @pytest.mark.slow
-def test_power_comes_every_second_and_again_after_a_lost_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_power_comes_every_second_and_again_after_a_lost_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenario = every_second()
     times_s: dict[str, list[float]] = {evse.id: [] for evse in scenario.site.evses}
     update = Board.update_evse
@@ -51,6 +55,13 @@ def test_power_comes_every_second_and_again_after_a_lost_link(tmp_path: Path, mo
             assert AWAY_S <= gaps.pop(0) <= AWAY_S + 10.0, "the lost link, and the way back"
         assert gaps[0] <= 2.0, (evse, gaps[:5])
         assert len(late) > 180
-    assert [len(station.bidi.streams) for station in world.stations.values()] == [1, 1, 1, 1], "one monitor each"
-    allowed = {mode for station in world.stations.values() for modes in station.bidi.allowed.values() for mode in modes}
+    assert [len(station.bidi.streams) for station in world.stations.values()] == [1, 1, 1, 1], (
+        "one monitor each"
+    )
+    allowed = {
+        mode
+        for station in world.stations.values()
+        for modes in station.bidi.allowed.values()
+        for mode in modes
+    }
     assert allowed == {"DC", "DC_BPT"}

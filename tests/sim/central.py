@@ -1,4 +1,6 @@
-"""A small central system for tests of the simulated station: answers what a station asks, records everything, calls at will."""
+"""A small central system for tests of the simulated station: answers what a station asks, records
+everything, calls at will.
+"""
 
 import asyncio
 from typing import Any
@@ -44,7 +46,11 @@ class Central:
     async def start(self) -> str:
         """Listen; the url for stations."""
         self._server = await serve(
-            self._serve, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL[self._version])], ping_interval=None
+            self._serve,
+            "127.0.0.1",
+            0,
+            subprotocols=[Subprotocol(SUBPROTOCOL[self._version])],
+            ping_interval=None,
         )
         return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
 

@@ -56,7 +56,9 @@ def test_the_power_of_a_vehicle_that_has_left_or_reported_long_ago_is_unknown() 
         (DepartureMemory(hopeless=("b2",), short=(("b2", 900.0),), idle=("b2",)), 36_000.0, []),
     ],
 )
-def test_a_departure_in_danger_shows_in_status_and_why(told: DepartureMemory, departs_in_s: float, risks: list[str]) -> None:
+def test_a_departure_in_danger_shows_in_status_and_why(
+    told: DepartureMemory, departs_in_s: float, risks: list[str]
+) -> None:
     bus = plugged("bus-1", 100.0, WALL_S, departure_wall_s=Reading(WALL_S + departs_in_s, 100.0))
     snapshot = replace(healthy(SITE), evses=(bus, healthy(SITE).evses[1]))
     assert row(snapshot, told)["risks"] == risks
@@ -83,9 +85,17 @@ def test_what_the_vehicle_was_seen_to_take_is_shown_while_it_is_there() -> None:
     told = DepartureMemory(draws=(LearnedPower("s-bus-1", learned_w=22_000.0), None))
     assert row(healthy(SITE), told)["takes_w"] == 22_000.0
     snapshot = healthy(SITE)
-    assert any("22.0 kW at most" in line for line in why_lines(describe_why(SITE, snapshot, outcome_of(snapshot, told), "b1")))
+    assert any(
+        "22.0 kW at most" in line
+        for line in why_lines(describe_why(SITE, snapshot, outcome_of(snapshot, told), "b1"))
+    )
     assert row(with_first(vehicle=None), told)["takes_w"] is None
-    assert row(healthy(SITE), DepartureMemory(draws=(LearnedPower("another", learned_w=22_000.0), None)))["takes_w"] is None
+    assert (
+        row(healthy(SITE), DepartureMemory(draws=(LearnedPower("another", learned_w=22_000.0), None)))[
+            "takes_w"
+        ]
+        is None
+    )
     assert row(healthy(SITE), DepartureMemory())["takes_w"] is None
 
 

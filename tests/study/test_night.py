@@ -21,14 +21,22 @@ MINUTE_S = 60.0
 
 def permits(wish_w: float, power_w: float, rule: str) -> tuple[Permit, ...]:
     """The first outlet's permit; the second has nothing."""
-    first = Permit("b1", power_w, -50_000.0, 50_000.0, 30.0, True, wish_w, Bound(power_w, power_w, rule, "test"))
+    first = Permit(
+        "b1", power_w, -50_000.0, 50_000.0, 30.0, True, wish_w, Bound(power_w, power_w, rule, "test")
+    )
     return first, Permit("b2", 0.0, 0.0, 0.0, 30.0, True, 0.0, Bound(0.0, 0.0, "wish", "test"))
 
 
 def at(minute: float, power_w: float, soc_pct: float, *, there: bool = True) -> Snapshot:
     """A tick with one bus, or with none."""
     now_s, wall_s = 100.0 + minute * MINUTE_S, WALL_S + minute * MINUTE_S
-    bus = plugged("bus-1", now_s, WALL_S, soc_pct=Reading(soc_pct, now_s), departure_wall_s=Reading(WALL_S + 3_600.0, 0.0))
+    bus = plugged(
+        "bus-1",
+        now_s,
+        WALL_S,
+        soc_pct=Reading(soc_pct, now_s),
+        departure_wall_s=Reading(WALL_S + 3_600.0, 0.0),
+    )
     bus = replace(bus, power_w=Reading(power_w, now_s))
     empty = replace(bus, vehicle=None, status="available")
     snapshot = healthy(SITE, now_s, wall_s)
@@ -84,7 +92,9 @@ def test_an_alarm_lasts_from_its_event_to_its_end() -> None:
 
 def test_a_pause_of_the_daemon_is_no_energy() -> None:
     """Nobody knows what flowed in it."""
-    rows = [(SITE, at(minute, 30_000.0, 80.0), permits(0.0, 0.0, "wish"), ()) for minute in (0.0, 1.0, 31.0, 32.0)]
+    rows = [
+        (SITE, at(minute, 30_000.0, 80.0), permits(0.0, 0.0, "wish"), ()) for minute in (0.0, 1.0, 31.0, 32.0)
+    ]
     (stay,) = night_of(rows, WALL_S, WALL_S + 7_200.0).stays
     assert stay.in_wh == pytest.approx(1_000.0)
 
@@ -92,7 +102,8 @@ def test_a_pause_of_the_daemon_is_no_energy() -> None:
 def test_an_old_power_is_no_energy() -> None:
     """A charger that fell silent says nothing about now."""
     rows = [
-        (SITE, replace(at(minute, 30_000.0, 80.0), now_s=100_000.0 + minute), permits(0.0, 0.0, "wish"), ()) for minute in (0, 1)
+        (SITE, replace(at(minute, 30_000.0, 80.0), now_s=100_000.0 + minute), permits(0.0, 0.0, "wish"), ())
+        for minute in (0, 1)
     ]
     (stay,) = night_of(rows, WALL_S, WALL_S + 7_200.0).stays
     assert stay.in_wh == 0.0

@@ -10,14 +10,24 @@ ENVELOPE = Path("v2g_edge/envelope")
 RULES_ROOM = Path("v2g_edge/rules")
 BOUND = re.compile(r'Bound\([^"()]*(?:\([^()]*\)[^"()]*)*"([a-z_]+)"')
 DERATING = re.compile(r'_add_derating\(bounds, o, "([a-z_]+)"')
-RULE = re.compile(r'rule = "([a-z_]+)"(?: if charging else "([a-z_]+)")?|rule = "([a-z_]+)" if side.charging else "([a-z_]+)"')
+RULE = re.compile(
+    r'rule = "([a-z_]+)"(?: if charging else "([a-z_]+)")?|rule = "([a-z_]+)" if side.charging else'
+    r' "([a-z_]+)"'
+)
 REASON = re.compile(r'Wish\([^"]*"([a-z_]+)"(?: if [^"]* else "([a-z_]+)")?')
 BRIEF_MOST = 25
 
 
 def found(folder: Path, *patterns: re.Pattern[str]) -> set[str]:
     texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py"))]
-    return {word for text in texts for each in patterns for match in each.findall(text) for word in _flat(match) if word}
+    return {
+        word
+        for text in texts
+        for each in patterns
+        for match in each.findall(text)
+        for word in _flat(match)
+        if word
+    }
 
 
 def _flat(match: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -55,8 +65,14 @@ def test_the_manual_has_every_word() -> None:
 
 
 def manual_rows() -> list[str]:
-    """The table of the manual; `python -c "from tests.study.test_vocabulary import *; print(chr(10).join(manual_rows()))"`."""
-    return [f"| `{name}` | {word.says} | {word.remedy or 'nothing'} |" for name, word in sorted(RULES.items()) if name != "wish"]
+    """The table of the manual; `python -c "from tests.study.test_vocabulary import *;
+    print(chr(10).join(manual_rows()))"`.
+    """
+    return [
+        f"| `{name}` | {word.says} | {word.remedy or 'nothing'} |"
+        for name, word in sorted(RULES.items())
+        if name != "wish"
+    ]
 
 
 def test_a_rule_without_words_says_its_name() -> None:

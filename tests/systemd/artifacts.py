@@ -1,4 +1,6 @@
-"""What the box is made of: a clean root, the package, a later and a broken version of it, and the signed repository."""
+"""What the box is made of: a clean root, the package, a later and a broken version of it, and the signed
+repository.
+"""
 
 import json
 import os
@@ -44,7 +46,9 @@ def package() -> Path:
 
 
 def _state_of_sources() -> dict[str, float]:
-    kept = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
+    kept = (
+        subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
+    )
     inside = ("v2g_edge/", "debian/", "systemd/", "etc/", "pyproject.toml", "constraints.txt", "docs/")
     return {name: os.stat(name).st_mtime for name in kept if name.startswith(inside) and Path(name).exists()}
 
@@ -81,7 +85,9 @@ def _as_version(first: Path, version: str, folder: Path, *, broken: bool = False
 
 
 def _architecture() -> str:
-    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _os_release() -> dict[str, str]:
@@ -92,4 +98,6 @@ def _os_release() -> dict[str, str]:
 def _do(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        raise AssertionError(
+            f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )

@@ -1,7 +1,8 @@
-"""``python -m tests.systemd.boot`` (as root; ``make test-systemd``): the package under a real systemd, in a clean root.
+"""``python -m tests.systemd.boot`` (as root; ``make test-systemd``): the package under a real systemd, in a
+clean root.
 
-Exit 0 says that every promise was seen, with its figures; exit 77 that this machine cannot show them, and why. With
-``--where-possible``, a machine that cannot says so loudly and is no failure.
+Exit 0 says that every promise was seen, with its figures; exit 77 that this machine cannot show them, and
+why. With ``--where-possible``, a machine that cannot says so loudly and is no failure.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
@@ -30,7 +31,10 @@ def missing() -> str:
     programs = [name for name in NEEDED if not shutil.which(name)]
     if programs:
         return f"programs are missing: {', '.join(programs)}"
-    if "cgroup2" not in Path("/proc/filesystems").read_text() or "overlay" not in Path("/proc/filesystems").read_text():
+    if (
+        "cgroup2" not in Path("/proc/filesystems").read_text()
+        or "overlay" not in Path("/proc/filesystems").read_text()
+    ):
         return "the kernel has no cgroup2 or no overlay"
     return ""
 

@@ -25,11 +25,23 @@ class Box:
 
     def run(self, *words: str, check: bool = True, env: tuple[str, ...] = ()) -> str:
         """What the command wrote to standard output; an AssertionError with what it said where it failed."""
-        enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--wd=/"]
+        enter = [
+            "nsenter",
+            f"--target={self.pid}",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--cgroup",
+            "--wd=/",
+        ]
         command = [*enter, "env", "-i", PATH, "DEBIAN_FRONTEND=noninteractive", *env, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+            raise AssertionError(
+                f"{' '.join(words)}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            )
         return done.stdout
 
     def code(self, *words: str) -> int:
@@ -82,10 +94,14 @@ def booted(folder: Path, root: Path, shared: Path) -> Iterator[Box]:
     work = folder / "box"
     work.mkdir()
     log = (folder / "log").open("wb")
-    outer = start([str(BOX), str(work), str(root), str(shared)], stdout=log, stderr=log, start_new_session=True)
+    outer = start(
+        [str(BOX), str(work), str(root), str(shared)], stdout=log, stderr=log, start_new_session=True
+    )
     try:
         box = Box(_systemd_below(outer, folder / "log"), shared)
-        until(lambda: "active" in box.run("systemctl", "is-active", "v2g-box.target", check=False).split(), 30)
+        until(
+            lambda: "active" in box.run("systemctl", "is-active", "v2g-box.target", check=False).split(), 30
+        )
         yield box
     finally:
         outer.kill()  # unshare's --kill-child ends PID 1 of the box, and the kernel everything else in it

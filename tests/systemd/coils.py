@@ -1,4 +1,6 @@
-"""``python -m tests.systemd.coils PORT FILE``: a relay module for the box; FILE gets one line for each coil written."""
+"""``python -m tests.systemd.coils PORT FILE``: a relay module for the box; FILE gets one line for each
+coil written.
+"""
 
 import asyncio
 import contextlib
@@ -13,7 +15,9 @@ ILLEGAL_FUNCTION = 1
 
 
 async def serve(log: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers functions 5 and 6 (Modbus Application Protocol 6.5, 6.6); refuses all others, as a plain relay module does."""
+    """Answers functions 5 and 6 (Modbus Application Protocol 6.5, 6.6); refuses all others, as a plain
+    relay module does.
+    """
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             head = await reader.readexactly(7)

@@ -1,4 +1,6 @@
-"""What an administrator may rely on, each promise shown in the booted box, in this order: the box goes through a life."""
+"""What an administrator may rely on, each promise shown in the booted box, in this order: the box goes
+through a life.
+"""
 
 import json
 import signal
@@ -32,7 +34,9 @@ def installs_from_the_signed_repository(box: Box) -> str:
     box.run("cp", "/srv/shared/repo/v2g-edge.sources", "/etc/apt/sources.list.d/")
     box.run("apt-get", "update", "-q")
     available = box.run("apt-cache", "madison", "v2g-edge")
-    first = min((line.split("|")[1].strip() for line in available.splitlines()), key=lambda text: text.split(".")[0])
+    first = min(
+        (line.split("|")[1].strip() for line in available.splitlines()), key=lambda text: text.split(".")[0]
+    )
     begun_s = time.monotonic()
     box.run("apt-get", "install", "-q", "-y", f"v2g-edge={first}")
     took_s = time.monotonic() - begun_s
@@ -48,8 +52,16 @@ def installs_from_the_signed_repository(box: Box) -> str:
 
 def refuses_an_unsigned_repository(box: Box) -> str:
     """A package that somebody else put into the folder is not taken."""
-    box.run("sh", "-c", "cp -r /srv/shared/repo /tmp/other && echo >>/tmp/other/Packages && rm /tmp/other/Packages.gz")
-    box.run("sh", "-c", "sed s,/srv/shared/repo,/tmp/other, /etc/apt/sources.list.d/v2g-edge.sources >/tmp/other.sources")
+    box.run(
+        "sh",
+        "-c",
+        "cp -r /srv/shared/repo /tmp/other && echo >>/tmp/other/Packages && rm /tmp/other/Packages.gz",
+    )
+    box.run(
+        "sh",
+        "-c",
+        "sed s,/srv/shared/repo,/tmp/other, /etc/apt/sources.list.d/v2g-edge.sources >/tmp/other.sources",
+    )
     options = ("-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null")
     assert box.code("apt-get", "update", *options, "-o", "Dir::Etc::sourcelist=/tmp/other.sources") != 0
     return "a changed index is refused"
@@ -73,7 +85,9 @@ def has_its_pages(box: Box) -> str:
 
 
 def starts(box: Box) -> str:
-    """`systemctl start` returns after the first whole tick, and the daemon is its own user without a capability."""
+    """`systemctl start` returns after the first whole tick, and the daemon is its own user without a
+    capability.
+    """
     box.run("systemctl", "stop", UNIT)
     box.write(SITE, WORKS)
     (box.shared / "first.toml").write_text(WORKS, encoding="utf-8")
@@ -93,7 +107,9 @@ def starts(box: Box) -> str:
 
 
 def logs_fields(box: Box) -> str:
-    """journald has each key of an event as a field, its severity as priority, and its explanation in the catalogue."""
+    """journald has each key of an event as a field, its severity as priority, and its explanation in the
+    catalogue.
+    """
     entry = box.journal("EVENT=started", "V2G_SITE=small")[-1]
     assert entry["_SYSTEMD_UNIT"] == UNIT
     assert entry["PRIORITY"] == "6"
@@ -107,15 +123,40 @@ def logs_fields(box: Box) -> str:
 
 
 def reads_the_clock(box: Box) -> str:
-    """The daemon's sandbox refuses to ask and to set the clock; the small unit beside it has asked a moment ago."""
-    skip = ("Exec", "Type", "Notify", "Watchdog", "Restart", "Timeout", "KillMode", "Syslog", "StateD", "RuntimeD", "LoadC")
-    text = Path("systemd/v2g-edge.service").read_text(encoding="utf-8").partition("[Service]")[2].partition("[Install]")[0]
+    """The daemon's sandbox refuses to ask and to set the clock; the small unit beside it has asked a
+    moment ago.
+    """
+    skip = (
+        "Exec",
+        "Type",
+        "Notify",
+        "Watchdog",
+        "Restart",
+        "Timeout",
+        "KillMode",
+        "Syslog",
+        "StateD",
+        "RuntimeD",
+        "LoadC",
+    )
+    text = (
+        Path("systemd/v2g-edge.service")
+        .read_text(encoding="utf-8")
+        .partition("[Service]")[2]
+        .partition("[Install]")[0]
+    )
     lines = [line for line in text.splitlines() if "=" in line and not line.startswith(("#", *skip))]
-    code = "import ctypes,time\nc=ctypes.CDLL(None)\nb=ctypes.create_string_buffer(512)\nprint(c.adjtimex(b))\n"
-    code += "try:\n time.clock_settime(0, time.time()); print('set')\nexcept PermissionError: print('refused')\n"
+    code = (
+        "import ctypes,time\nc=ctypes.CDLL(None)\nb=ctypes.create_string_buffer(512)\nprint(c.adjtimex(b))\n"
+    )
+    code += (
+        "try:\n time.clock_settime(0, time.time()); print('set')\nexcept PermissionError: print('refused')\n"
+    )
     code += "print(time.monotonic(), *open('/run/v2g-edge-clock/state').read().split())"
     options = [f"--property={line}" for line in lines]
-    out = box.run("systemd-run", "--pipe", "--wait", "--quiet", *options, "/usr/bin/python3", "-c", code).split()
+    out = box.run(
+        "systemd-run", "--pipe", "--wait", "--quiet", *options, "/usr/bin/python3", "-c", code
+    ).split()
     assert out[:2] == ["-1", "refused"], out
     age_s = float(out[2]) - float(out[4])
     assert 0.0 <= age_s < 5.0, out
@@ -125,13 +166,17 @@ def reads_the_clock(box: Box) -> str:
 def gives_credentials(box: Box) -> str:
     """The password is there for the daemon, under the path that a site file names."""
     where = f"/run/credentials/{UNIT}/secrets_CP-A"
-    mode = box.run("nsenter", f"--target={box.main_pid()}", "--mount", "--", "stat", "-c", "%U %a", where).strip()
+    mode = box.run(
+        "nsenter", f"--target={box.main_pid()}", "--mount", "--", "stat", "-c", "%U %a", where
+    ).strip()
     assert mode.split()[1] in ("400", "440"), mode
     return f"{where} ({mode})"
 
 
 def reloads(box: Box) -> str:
-    """`systemctl reload` takes a good file into the same process, and refuses a bad one with the old one in force."""
+    """`systemctl reload` takes a good file into the same process, and refuses a bad one with the old one
+    in force.
+    """
     old = box.main_pid()
     box.run("sh", "-c", f"sed -i 's/import_limit_w = 100000.0/import_limit_w = 95000.0/' {SITE}")
     box.run("systemctl", "reload", UNIT)
@@ -166,19 +211,27 @@ def restarts_after_a_kill(box: Box) -> str:
 
 
 def restarts_after_a_hang(box: Box) -> str:
-    """A daemon that no longer ticks is ended by the watchdog, its contactors are opened, and another one starts."""
+    """A daemon that no longer ticks is ended by the watchdog, its contactors are opened, and another one
+    starts.
+    """
     before = opened(box)
     old = box.signal_main(signal.SIGSTOP)
     took_s = until(lambda: box.back(old), 60)
-    assert box.journal("-u", "init.scope", "--grep=Watchdog timeout") or box.journal("--grep=watchdog"), "no watchdog in the log"
+    assert box.journal("-u", "init.scope", "--grep=Watchdog timeout") or box.journal("--grep=watchdog"), (
+        "no watchdog in the log"
+    )
     assert opened(box) > before, "no contactor was opened"
     return f"ticks again {took_s:.2f} s after it stopped"
 
 
 def keeps_the_site_file(box: Box) -> str:
-    """An upgrade, the same version again and a downgrade leave every byte of it, and the daemon runs after each."""
+    """An upgrade, the same version again and a downgrade leave every byte of it, and the daemon runs after
+    each.
+    """
     before = box.run("sha256sum", SITE)
-    versions = [line.split("|")[1].strip() for line in box.run("apt-cache", "madison", "v2g-edge").splitlines()]
+    versions = [
+        line.split("|")[1].strip() for line in box.run("apt-cache", "madison", "v2g-edge").splitlines()
+    ]
     later = next(version for version in versions if version.startswith(LATER))
     first = min(versions, key=lambda text: text.split(".")[0])
     gaps = []
@@ -193,7 +246,9 @@ def keeps_the_site_file(box: Box) -> str:
 
 
 def rescues_with_a_broken_site_file(box: Box) -> str:
-    """Case B4: the site file is broken under a running daemon, which is then killed: the contactor is open within 5 s."""
+    """Case B4: the site file is broken under a running daemon, which is then killed: the contactor is open
+    within 5 s.
+    """
     box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[cloud]\ntelemetry_s = 0.1' >>{SITE}")
     before = opened(box)
     old = box.signal_main(signal.SIGKILL)
@@ -204,7 +259,9 @@ def rescues_with_a_broken_site_file(box: Box) -> str:
 
 
 def ends_cleanly(box: Box) -> str:
-    """`systemctl stop` is a success within the time that an administrator waits, and leaves no socket behind."""
+    """`systemctl stop` is a success within the time that an administrator waits, and leaves no socket
+    behind.
+    """
     before = opened(box)
     begun_s = time.monotonic()
     box.run("systemctl", "stop", UNIT)
@@ -218,7 +275,9 @@ def ends_cleanly(box: Box) -> str:
 
 def opens_on_failure(box: Box) -> str:
     """A broken site file and nothing that ever ran: no restart, and the failsafe unit runs."""
-    box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json")
+    box.run(
+        "sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json"
+    )
     box.run("systemctl", "start", UNIT, check=False)
     until(lambda: box.show("ActiveState") == "failed", 30)
     until(lambda: bool(box.journal("-u", "v2g-edge-failsafe.service", "--grep=contactor")), 30)

@@ -1,4 +1,6 @@
-"""The units as systemd itself reads them, without starting anything: this runs wherever systemd's programs are installed."""
+"""The units as systemd itself reads them, without starting anything: this runs wherever systemd's programs
+are installed.
+"""
 
 import importlib.util
 import subprocess
@@ -51,9 +53,14 @@ def installed(tmp_path: Path) -> Path:
 def test_systemd_understands_every_line(unit: Path, installed: Path) -> None:
     """``verify`` exits 0 for unknown keys: any line of its report is a failure."""
     run = subprocess.run(
-        ["systemd-analyze", "--man=no", "verify", str(installed / unit.name)], capture_output=True, text=True, check=False
+        ["systemd-analyze", "--man=no", "verify", str(installed / unit.name)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    ours = [line for line in (run.stderr + run.stdout).splitlines() if "v2g" in line or str(installed) in line]
+    ours = [
+        line for line in (run.stderr + run.stdout).splitlines() if "v2g" in line or str(installed) in line
+    ]
     assert ours == []
     assert run.returncode == 0
 
@@ -62,7 +69,9 @@ def test_verify_would_find_a_wrong_line(installed: Path) -> None:
     """The test above can fail."""
     unit = installed / "v2g-edge.service"
     unit.write_text(unit.read_text().replace("ProtectHome=yes", "ProtectHme=yes"), encoding="utf-8")
-    run = subprocess.run(["systemd-analyze", "--man=no", "verify", str(unit)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["systemd-analyze", "--man=no", "verify", str(unit)], capture_output=True, text=True, check=False
+    )
     assert "v2g-edge.service" in run.stderr
 
 
@@ -82,7 +91,9 @@ def test_the_sandbox_does_not_open(unit: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
 def test_the_commands_of_the_units_are_commands_of_the_program(unit: Path) -> None:
     """With options that it knows."""
-    lines = [line for key in ("ExecStart", "ExecStopPost", "ExecReload") for line in settings_of(unit).get(key, [])]
+    lines = [
+        line for key in ("ExecStart", "ExecStopPost", "ExecReload") for line in settings_of(unit).get(key, [])
+    ]
     assert lines
     for line in lines:
         program, *words = line.split()
@@ -99,7 +110,9 @@ def test_the_alias_is_made_when_the_unit_is_enabled(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for unit in UNITS:
         (folder / unit.name).write_text(unit.read_text(encoding="utf-8"), encoding="utf-8")
-    subprocess.run(["systemctl", f"--root={tmp_path}", "enable", "v2g-edge.service"], check=True, capture_output=True)
+    subprocess.run(
+        ["systemctl", f"--root={tmp_path}", "enable", "v2g-edge.service"], check=True, capture_output=True
+    )
     assert (folder / "v2g-daemon.service").readlink().name == "v2g-edge.service"
     assert (folder / "multi-user.target.wants/v2g-edge.service").is_symlink()
 
@@ -114,7 +127,9 @@ def test_the_units_and_the_settings_agree() -> None:
     assert unit["RestartPreventExitStatus"] == ["2"]
     assert unit["OnFailure"] == ["v2g-edge-failsafe.service"]
     assert unit["ProtectClock"] == ["yes"]
-    assert "v2g-edge-clock.service" in unit["Wants"][0].split()  # or the daemon would take its clock for a wrong one
+    assert (
+        "v2g-edge-clock.service" in unit["Wants"][0].split()
+    )  # or the daemon would take its clock for a wrong one
     writer = settings_of(FOLDER / "v2g-edge-clock.service")
     assert Path("/run") / writer["RuntimeDirectory"][0] / "state" == STATE
     assert writer["ExecStart"][0].split()[-1] == str(STATE)
@@ -124,7 +139,9 @@ def test_the_units_and_the_settings_agree() -> None:
 def test_what_a_unit_says_of_its_documentation_is_there(unit: Path) -> None:
     """The package puts each page of docs/ into its own folder; `systemctl help` opens them."""
     pages = settings_of(unit)["Documentation"][0].split()
-    files = [page.removeprefix("file:///usr/share/doc/v2g-edge/") for page in pages if page.startswith("file:")]
+    files = [
+        page.removeprefix("file:///usr/share/doc/v2g-edge/") for page in pages if page.startswith("file:")
+    ]
     assert "man:v2g-edge(1)" in pages
     assert files
     assert [name for name in files if not Path("docs", name).is_file()] == []
@@ -150,9 +167,14 @@ def test_what_the_daemon_writes_is_its_own_alone(name: str) -> None:
 def test_the_user_is_made_as_systemd_reads_it(tmp_path: Path) -> None:
     """In a root of its own, by systemd's own program."""
     (tmp_path / "etc").mkdir()
-    (tmp_path / "v2g.conf").write_text((FOLDER / "v2g-edge.sysusers.conf").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "v2g.conf").write_text(
+        (FOLDER / "v2g-edge.sysusers.conf").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     run = subprocess.run(
-        ["systemd-sysusers", f"--root={tmp_path}", str(tmp_path / "v2g.conf")], capture_output=True, text=True, check=False
+        ["systemd-sysusers", f"--root={tmp_path}", str(tmp_path / "v2g.conf")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert "v2g-edge:x:" in (tmp_path / "etc/passwd").read_text()

@@ -1,4 +1,6 @@
-"""Who makes the day plan: the optimiser while it answers, its last plan, the plain rule; named each time, and never stale."""
+"""Who makes the day plan: the optimiser while it answers, its last plan, the plain rule; named each time,
+and never stale.
+"""
 
 import asyncio
 import os
@@ -55,7 +57,9 @@ class Depot:
         return self.plan()
 
     def wait(self, seconds: float) -> None:
-        self.snapshot = replace(self.snapshot, now_s=self.snapshot.now_s + seconds, wall_s=self.snapshot.wall_s + seconds)
+        self.snapshot = replace(
+            self.snapshot, now_s=self.snapshot.now_s + seconds, wall_s=self.snapshot.wall_s + seconds
+        )
 
     def change(self, evse: int = 0, **vehicle: object) -> None:
         state = self.snapshot.evses[evse]
@@ -103,7 +107,9 @@ async def test_each_kind_of_news_makes_a_new_plan() -> None:
     news: dict[str, Callable[[Depot], None]] = {
         "departure": lambda d: d.change(departure_wall_s=Reading(WALL_S + 20_000.0, 100.0)),
         "session": lambda d: d.change(session="another"),
-        "order": lambda d: setattr(d, "snapshot", replace(d.snapshot, operator=replace(d.snapshot.operator, export_hold=True))),
+        "order": lambda d: setattr(
+            d, "snapshot", replace(d.snapshot, operator=replace(d.snapshot.operator, export_hold=True))
+        ),
     }
     for name, happen in news.items():
         child = Inline()

@@ -46,7 +46,9 @@ NUMBERS = ("capacity_wh", "soc_pct", "target_soc_pct", "departure_wall_s", "max_
 
 @pytest.mark.parametrize("bad", [{"bus-2"}, {"bus-1", "bus-3"}, {"bus-1", "bus-2", "bus-3"}])
 @pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, KeyError, OverflowError, AttributeError])
-def test_outside_case_d12_the_outlet_is_left_out_and_named_and_the_others_go_on(bad: set[str], error: type[Exception]) -> None:
+def test_outside_case_d12_the_outlet_is_left_out_and_named_and_the_others_go_on(
+    bad: set[str], error: type[Exception]
+) -> None:
     cycle, decider, told = made()
     cycle.bad, cycle.error = bad, error
     snapshot = healthy(SITE, 100.0, 1e9)
@@ -119,5 +121,7 @@ def test_no_number_of_a_vehicle_ends_the_tick(name: str, value: float) -> None:
     vehicle = picture.evses[1].vehicle
     assert vehicle is not None
     odd = replace(picture.evses[1], vehicle=replace(vehicle, **{name: Reading(value, 100.0)}))
-    decided = decider.decide(replace(picture, evses=(picture.evses[0], odd, picture.evses[2])), None, Memory())
+    decided = decider.decide(
+        replace(picture, evses=(picture.evses[0], odd, picture.evses[2])), None, Memory()
+    )
     assert len(decided.outcome.permits) == 3

@@ -1,4 +1,6 @@
-"""Lost time: the tick waits for fresh readings after a gap of its own, says so once, and waits for nothing that is urgent."""
+"""Lost time: the tick waits for fresh readings after a gap of its own, says so once, and waits for nothing
+that is urgent.
+"""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""The end of a run that was asked for (case B11): zero first, then the contactors; nothing is waited for without end."""
+"""The end of a run that was asked for (case B11): zero first, then the contactors; nothing is waited for
+without end.
+"""
 
 import asyncio
 from typing import Any, cast
@@ -69,13 +71,17 @@ async def test_outside_case_b11_the_contactors_open_when_every_charger_has_answe
     assert logs == []
 
 
-async def test_a_charger_that_does_not_answer_is_named_with_the_end_of_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_charger_that_does_not_answer_is_named_with_the_end_of_its_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(shutdown, "ZERO_WAIT_S", 0.2)
     board, contactors = made()
     with capture_logs() as logs:
         await ended(board, contactors, {"b1": 1, "b2": 10_000})
     assert contactors.told, "the contactors open all the same"
-    assert [(each["evse"], each["effect"]) for each in logs] == [("b2", "its lease ends by itself within 30 s")]
+    assert [(each["evse"], each["effect"]) for each in logs] == [
+        ("b2", "its lease ends by itself within 30 s")
+    ]
 
 
 async def test_a_contactor_that_hangs_ends_the_wait_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

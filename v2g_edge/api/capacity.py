@@ -1,7 +1,7 @@
 """``capacity``: what export could be sold, and bookings of it, which are on disk before they are answered.
 
-``departure.capacity`` reckons what there is; this module keeps what was promised. A booking is no permit and no plan: the buyer
-sends the plan that delivers it, and each tick still decides what may flow.
+``departure.capacity`` reckons what there is; this module keeps what was promised. A booking is no permit and
+no plan: the buyer sends the plan that delivers it, and each tick still decides what may flow.
 """
 
 import math
@@ -31,12 +31,15 @@ LONGEST_S: Final = 86_400.0
 MOST_W: Final = 1e8
 LONGEST_NAME: Final = 64
 ALLOWED: Final = (
-    "book and service (1-64 characters), wanted_w (above 0, at most 1e8), duration_s (above 0, at most 86400), cancel"
+    "book and service (1-64 characters), wanted_w (above 0, at most 1e8), duration_s (above 0, at most"
+    " 86400), cancel"
 )
 
 
 class CapacityBookings:
-    """Serves requests against the last tick. ``path`` holds the ledger; one that cannot be read sells nothing."""
+    """Serves requests against the last tick. ``path`` holds the ledger; one that cannot be read sells
+    nothing.
+    """
 
     def __init__(self, site: Site, path: Path) -> None:
         self._depot = depot_of(frame_of(site))
@@ -45,7 +48,8 @@ class CapacityBookings:
     def serve(
         self, params: dict[str, Any], snapshot: Snapshot, permits: tuple[Permit, ...], memory: EnvelopeMemory
     ) -> dict[str, Any]:
-        """Book, cancel, or only look. ValueError says what is allowed; OSError where the disk refuses: then nothing is booked.
+        """Book, cancel, or only look. ValueError says what is allowed; OSError where the disk refuses: then
+        nothing is booked.
 
         Booking the same id again gives the same answer and books nothing more.
         """
@@ -58,7 +62,9 @@ class CapacityBookings:
             self._save(ledger)
             log.info("capacity_cancelled", request=cancel)
         if request.id and not snapshot.clock_synced:
-            raise ValueError("wall time is not synchronised: until when something would be sold cannot be said")
+            raise ValueError(
+                "wall time is not synchronised: until when something would be sold cannot be said"
+            )
         room_w = tuple(max(-permit.min_w, 0.0) for permit in permits)
         offer, after = offer_of(self._depot, snapshot, room_w, _taken(snapshot, memory), request, ledger)
         if request.id and after != ledger:
@@ -66,7 +72,11 @@ class CapacityBookings:
             log.info("capacity_booked", request=offer.request, service=offer.service, power_w=offer.total_w)
         kept = after if request.id else ledger
         open_now = [_plain(each) for each in kept.offers if each.until_wall_s > snapshot.wall_s]
-        return {"offer": _plain(offer), "booked": any(each["id"] == request.id for each in open_now), "open": open_now}
+        return {
+            "offer": _plain(offer),
+            "booked": any(each["id"] == request.id for each in open_now),
+            "open": open_now,
+        }
 
     def _load(self) -> Ledger:
         try:
@@ -74,7 +84,9 @@ class CapacityBookings:
         except FileNotFoundError:
             return Ledger()
         except (OSError, msgspec.MsgspecError) as error:
-            text = f"{self._path} cannot be read ({error}), so what is sold is not known and nothing is offered"
+            text = (
+                f"{self._path} cannot be read ({error}), so what is sold is not known and nothing is offered"
+            )
             raise ValueError(f"{text}; restore it, or remove it when all that was sold is over") from error
 
     def _save(self, ledger: Ledger) -> None:
@@ -82,7 +94,9 @@ class CapacityBookings:
 
 
 def _taken(snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[Taken, ...]:
-    """What discharge has taken out of the vehicle at each outlet, by the envelope's own ledger after the tick."""
+    """What discharge has taken out of the vehicle at each outlet, by the envelope's own ledger after the
+    tick.
+    """
     sessions = zip(snapshot.evses, memory.evses, strict=True)
     return tuple(
         Taken(old.event_pct, memory.taken_pct.get(state.vehicle.vehicle, 0.0)) if state.vehicle else Taken()
@@ -101,20 +115,29 @@ def _plain(offer: Offer) -> dict[str, Any]:
 
 
 def _parse(params: dict[str, Any]) -> tuple[Request, str]:
-    """The request, with an empty id where nothing is to be booked; and the id whose booking ends, "" for none."""
+    """The request, with an empty id where nothing is to be booked; and the id whose booking ends, "" for
+    none.
+    """
     names = {key: params.get(key, "") for key in ("book", "service", "cancel")}
     power_w, duration_s = params.get("wanted_w", MOST_W), params.get("duration_s", PREVIEW_S)
     wrong = params.keys() - {*names, "wanted_w", "duration_s"}
     texts = all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names.values())
     if wrong or not texts or not _within(power_w, MOST_W) or not _within(duration_s, LONGEST_S):
         raise ValueError(f"capacity takes {ALLOWED}; found {params!r}")
-    if bool(names["book"]) != bool(names["service"]) or (names["book"] and ("wanted_w" not in params or names["cancel"])):
+    if bool(names["book"]) != bool(names["service"]) or (
+        names["book"] and ("wanted_w" not in params or names["cancel"])
+    ):
         raise ValueError(f"a booking needs book, service and wanted_w, and no cancel; found {params!r}")
     return Request(names["book"], names["service"], float(power_w), float(duration_s)), names["cancel"]
 
 
 def _within(value: object, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0.0 < value <= most
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0.0 < value <= most
+    )
 
 
 class CapacityApi:
@@ -132,6 +155,8 @@ class CapacityApi:
         if self._state.site is not self._site:  # another site file is in force
             self._site, self._bookings = self._state.site, CapacityBookings(self._state.site, self._path)
         try:
-            return self._bookings.serve(params, tick.snapshot, tick.outcome.permits, tick.outcome.memory.envelope)
+            return self._bookings.serve(
+                params, tick.snapshot, tick.outcome.permits, tick.outcome.memory.envelope
+            )
         except (ValueError, OSError) as error:
             raise BadRequestError(str(error)) from error

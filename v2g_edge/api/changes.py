@@ -1,7 +1,8 @@
 """What a changed site file changes, and which of it a running daemon can take up.
 
-A change counts as live where nothing but the next tick reads the value. What shapes the picture itself (outlets, meters, wires,
-ports) waits for a restart, and one such change keeps the whole file out: half a file is no configuration.
+A change counts as live where nothing but the next tick reads the value. What shapes the picture itself
+(outlets, meters, wires, ports) waits for a restart, and one such change keeps the whole file out: half a file
+is no configuration.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ LIVE: Final[dict[str, frozenset[str] | None]] = {
     "vehicle_types": None,
     "response": None,
     "safety": None,
-    "feeders": frozenset({"import_limit_w", "export_limit_w", "base_load_max_w", "base_load_min_w", "current"}),
+    "feeders": frozenset(
+        {"import_limit_w", "export_limit_w", "base_load_max_w", "base_load_min_w", "current"}
+    ),
     "grid": frozenset({"export_allowed"}),
     "host": frozenset({"journal_keep_days"}),
     "cloud": frozenset({"telemetry_s"}),
@@ -52,7 +55,11 @@ def changes_of(old: Settings, new: Settings) -> list[Change]:
     fixed_vehicles = any(device.vehicle for device in (*old.devices, *new.devices)) or bool(
         old.fleet.port or old.fleet.timetable_file
     )
-    return [change for table in before for change in _table_changes(table, before[table], after[table], fixed_vehicles)]
+    return [
+        change
+        for table in before
+        for change in _table_changes(table, before[table], after[table], fixed_vehicles)
+    ]
 
 
 def _tables(settings: Settings) -> dict[str, Any]:
@@ -76,10 +83,14 @@ def _table_changes(table: str, old: Any, new: Any, fixed_vehicles: bool) -> Iter
             yield Change(f"{table}.{entry}", _text(olds.get(entry)), _text(news.get(entry)), live)
 
 
-def _key_changes(table: str, at: str, old: dict[str, Any], new: dict[str, Any], fixed_vehicles: bool) -> Iterator[Change]:
+def _key_changes(
+    table: str, at: str, old: dict[str, Any], new: dict[str, Any], fixed_vehicles: bool
+) -> Iterator[Change]:
     for key in dict.fromkeys((*old, *new)):
         if old.get(key) != new.get(key):
-            yield Change(f"{at}.{key}", _text(old.get(key)), _text(new.get(key)), _is_live(table, key, fixed_vehicles))
+            yield Change(
+                f"{at}.{key}", _text(old.get(key)), _text(new.get(key)), _is_live(table, key, fixed_vehicles)
+            )
 
 
 def _named(entries: Any, name: str) -> dict[str, dict[str, Any]]:
@@ -92,7 +103,9 @@ def _is_live(table: str, key: str | None, fixed_vehicles: bool) -> bool:
     if table not in LIVE or (table, key) in NOT_LIVE:
         return False
     if table in ("vehicles", "vehicle_types") and fixed_vehicles:
-        return False  # a charger on Modbus, or a depot management system, was told at the start of its vehicles
+        return (
+            False  # a charger on Modbus, or a depot management system, was told at the start of its vehicles
+        )
     keys = LIVE[table]
     return keys is None or key in keys
 

@@ -1,7 +1,7 @@
 """Metrics as text: OpenMetrics 1.0 where it is asked for, else Prometheus' text format 0.0.4.
 
-A plain writer: 200 chargers with 20 series each cost a few milliseconds when somebody asks, and nothing when nobody does. The
-usual client library takes a hundred, in the loop that decides power.
+A plain writer: 200 chargers with 20 series each cost a few milliseconds when somebody asks, and nothing when
+nobody does. The usual client library takes a hundred, in the loop that decides power.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,9 @@ def labels(**values: str) -> str:
 
 
 class Exposition:
-    """Collects families in the order in which they are written. Names carry their unit; counters end in ``_total``."""
+    """Collects families in the order in which they are written. Names carry their unit; counters end in
+    ``_total``.
+    """
 
     def __init__(self, *, openmetrics: bool) -> None:
         self._openmetrics = openmetrics

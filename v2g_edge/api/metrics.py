@@ -1,4 +1,6 @@
-"""``/metrics``, ``/healthz``, ``/readyz`` and the control socket's ``health``: the daemon as monitoring sees it."""
+"""``/metrics``, ``/healthz``, ``/readyz`` and the control socket's ``health``: the daemon as monitoring
+sees it.
+"""
 
 import platform
 from collections.abc import Callable, Mapping
@@ -22,9 +24,13 @@ JOULES_PER_WH: Final = 3_600.0
 
 
 class MetricsApi:
-    """Reads the depot's state and the program's health. It changes nothing. ``now_s`` is the daemon's monotonic clock."""
+    """Reads the depot's state and the program's health. It changes nothing. ``now_s`` is the daemon's
+    monotonic clock.
+    """
 
-    def __init__(self, state: DepotState, health: Health, now_s: Callable[[], float], journal_lost: Callable[[], int]) -> None:
+    def __init__(
+        self, state: DepotState, health: Health, now_s: Callable[[], float], journal_lost: Callable[[], int]
+    ) -> None:
         self._state = state
         self._health = health
         self._now_s = now_s
@@ -72,7 +78,9 @@ class MetricsApi:
             "links": len(self._state.site.evses),
             "exporting": any(permit.power_w < 0.0 for permit in tick.outcome.permits) if tick else False,
             "clock_synchronised": tick.snapshot.clock_synced if tick else False,
-            "acting": sorted({latch.row for latch in tick.outcome.memory.envelope.latches if latch.active}) if tick else [],
+            "acting": sorted({latch.row for latch in tick.outcome.memory.envelope.latches if latch.active})
+            if tick
+            else [],
             "journal_lost": self._journal_lost(),
             "machine": msgspec.to_builtins(self._health.machine),
         }
@@ -84,10 +92,19 @@ class MetricsApi:
         ready = self._state.tick is not None and health.is_alive(self._now_s())
         page.add("v2g_edge_ready", "gauge", "1 while whole ticks end.", {"": int(ready)})
         page.add_histogram("v2g_edge_tick_duration_seconds", "Time of a whole tick.", health.ticks)
-        page.add_histogram("v2g_edge_tick_late_seconds", "How much later than planned a tick began.", health.late)
-        counted = {labels(kind=kind, severity=severity): count for (kind, severity), count in sorted(health.events.items())}
+        page.add_histogram(
+            "v2g_edge_tick_late_seconds", "How much later than planned a tick began.", health.late
+        )
+        counted = {
+            labels(kind=kind, severity=severity): count
+            for (kind, severity), count in sorted(health.events.items())
+        }
         page.add("v2g_edge_events_total", "counter", "Events by kind and severity since the start.", counted)
-        trips = {labels(cause=kind): count for (kind, severity), count in sorted(health.events.items()) if severity == "trip"}
+        trips = {
+            labels(cause=kind): count
+            for (kind, severity), count in sorted(health.events.items())
+            if severity == "trip"
+        }
         page.add("v2g_edge_trips_total", "counter", "Trips by cause since the start.", trips)
         lost = {"": self._journal_lost()}
         page.add("v2g_edge_journal_lost_total", "counter", "Ticks that the journal could not take.", lost)
@@ -96,9 +113,21 @@ class MetricsApi:
         machine = self._health.machine
         for name, text, value in (
             ("v2g_edge_resident_memory_bytes", "Memory of the daemon.", machine.memory_bytes),
-            ("v2g_edge_state_disk_free_bytes", "Free space where the state folder lies.", machine.disk_free_bytes),
-            ("v2g_edge_state_disk_size_bytes", "Size of the file system of the state folder.", machine.disk_total_bytes),
-            ("v2g_edge_state_bytes", "Size of journal, ledgers and all else in the state folder.", machine.state_bytes),
+            (
+                "v2g_edge_state_disk_free_bytes",
+                "Free space where the state folder lies.",
+                machine.disk_free_bytes,
+            ),
+            (
+                "v2g_edge_state_disk_size_bytes",
+                "Size of the file system of the state folder.",
+                machine.disk_total_bytes,
+            ),
+            (
+                "v2g_edge_state_bytes",
+                "Size of journal, ledgers and all else in the state folder.",
+                machine.state_bytes,
+            ),
             ("v2g_edge_box_temperature_celsius", "Warmest sensor of the machine.", machine.temperature_c),
         ):
             if value is not None:
@@ -118,7 +147,12 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 def add_site(page: Exposition, site: Site, tick: Tick) -> None:
     """The clock, feeders, meters and contacts; then what was decided."""
     snapshot = tick.snapshot
-    page.add("v2g_edge_clock_synchronised", "gauge", "1 while wall time can be trusted.", {"": int(snapshot.clock_synced)})
+    page.add(
+        "v2g_edge_clock_synchronised",
+        "gauge",
+        "1 while wall time can be trusted.",
+        {"": int(snapshot.clock_synced)},
+    )
     meters = dict(zip(site.meters, snapshot.meters, strict=True))
     power_w = {labels(meter=name): _value(state.power_w) for name, state in meters.items()}
     page.add("v2g_edge_meter_power_watts", "gauge", "Power at a meter; positive is drawn.", _known(power_w))
@@ -126,7 +160,12 @@ def add_site(page: Exposition, site: Site, tick: Tick) -> None:
     page.add("v2g_edge_meter_link_up", "gauge", "1 while a meter answers.", up)
     if site.grid.meter:
         grid = meters[site.grid.meter]
-        page.add("v2g_edge_grid_frequency_hertz", "gauge", "Grid frequency.", _known({"": _value(grid.frequency_hz)}))
+        page.add(
+            "v2g_edge_grid_frequency_hertz",
+            "gauge",
+            "Grid frequency.",
+            _known({"": _value(grid.frequency_hz)}),
+        )
         volts = {labels(phase=f"L{i}"): _value(v) for i, v in enumerate(grid.phase_voltage_v, 1)}
         page.add("v2g_edge_grid_voltage_volts", "gauge", "Voltage to neutral.", _known(volts))
     headroom: dict[str, float] = {}
@@ -135,8 +174,12 @@ def add_site(page: Exposition, site: Site, tick: Tick) -> None:
         if drawn_w is not None:
             headroom[labels(feeder=feeder.id, direction="import")] = feeder.import_limit_w - drawn_w
             headroom[labels(feeder=feeder.id, direction="export")] = feeder.export_limit_w + drawn_w
-    page.add("v2g_edge_feeder_headroom_watts", "gauge", "Limit less measured power of a metered feeder.", headroom)
-    closed = {labels(contact=n): _value(s.closed) for n, s in zip(site.contacts, snapshot.contacts, strict=True)}
+    page.add(
+        "v2g_edge_feeder_headroom_watts", "gauge", "Limit less measured power of a metered feeder.", headroom
+    )
+    closed = {
+        labels(contact=n): _value(s.closed) for n, s in zip(site.contacts, snapshot.contacts, strict=True)
+    }
     page.add("v2g_edge_contact_closed", "gauge", "1 while a contact is closed.", _known(closed))
     _add_decisions(page, tick)
 
@@ -144,9 +187,16 @@ def add_site(page: Exposition, site: Site, tick: Tick) -> None:
 def _add_decisions(page: Exposition, tick: Tick) -> None:
     """Standing orders, rows of the safety table that act, departures in danger, the plan."""
     snapshot, outcome = tick.snapshot, tick.outcome
-    orders = {labels(order="stop"): int(snapshot.operator.stop), labels(order="hold"): int(snapshot.operator.export_hold)}
+    orders = {
+        labels(order="stop"): int(snapshot.operator.stop),
+        labels(order="hold"): int(snapshot.operator.export_hold),
+    }
     page.add("v2g_edge_operator_order", "gauge", "1 while an order of a person stands.", orders)
-    acting = {labels(row=each.row, subject=each.subject): 1.0 for each in outcome.memory.envelope.latches if each.active}
+    acting = {
+        labels(row=each.row, subject=each.subject): 1.0
+        for each in outcome.memory.envelope.latches
+        if each.active
+    }
     page.add("v2g_edge_safety_row_active", "gauge", "1 for each row of the safety table that acts.", acting)
     told = outcome.memory.envelope.departures
     risks = {
@@ -154,7 +204,12 @@ def _add_decisions(page: Exposition, tick: Tick) -> None:
         labels(risk="short"): len(told.short),
         labels(risk="not_charging"): len(told.idle),
     }
-    page.add("v2g_edge_departures_at_risk", "gauge", "Vehicles that may leave without their charge, by reason.", risks)
+    page.add(
+        "v2g_edge_departures_at_risk",
+        "gauge",
+        "Vehicles that may leave without their charge, by reason.",
+        risks,
+    )
     plan = {labels(source=tick.plan.source if tick.plan else "none"): 1.0}
     page.add("v2g_edge_plan_source_info", "gauge", "Whose plan is followed.", plan)
 
@@ -184,7 +239,9 @@ def add_outlets(page: Exposition, site: Site, tick: Tick) -> None:
         page.add(family, kind, text, samples)
 
 
-def _add_outlet(columns: tuple[dict[str, float], ...], name: str, state: EvseState, permit: Permit, now_s: float) -> None:
+def _add_outlet(
+    columns: tuple[dict[str, float], ...], name: str, state: EvseState, permit: Permit, now_s: float
+) -> None:
     power, permitted, wish, limit, rule, soc, energy, lease, link, loss, plugged, follows = columns
     at, charge, discharge = (
         f'{{evse="{name}"}}',

@@ -1,4 +1,6 @@
-"""Watches the program and its machine beside the ticks: serves monitoring, and says what runs out before it does."""
+"""Watches the program and its machine beside the ticks: serves monitoring, and says what runs out before
+it does.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -26,7 +28,9 @@ CERTIFICATE_ENDS_S: Final = 30 * 86_400.0
 
 
 class Monitor:
-    """``health`` takes what tick and pace report; ``tell`` gets an event for each new trouble, and one when it is over."""
+    """``health`` takes what tick and pace report; ``tell`` gets an event for each new trouble, and one
+    when it is over.
+    """
 
     def __init__(
         self,
@@ -47,7 +51,9 @@ class Monitor:
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look once, listen, and go on looking. A port in use costs the page, never the daemon: it is tried again."""
+        """Look once, listen, and go on looking. A port in use costs the page, never the daemon: it is
+        tried again.
+        """
         self._watching = keep("monitor", self._watch)
 
     async def stop(self) -> None:
@@ -89,7 +95,11 @@ class Monitor:
 def certificates_of(settings: Settings) -> tuple[str, ...]:
     """Every certificate file that the site file names."""
     files = [file for each in settings.listeners for file in (*each.certificate_files, each.client_ca_file)]
-    files += [settings.cloud.certificate_file, settings.cloud.ca_file, *(line.ca_file for line in settings.lines)]
+    files += [
+        settings.cloud.certificate_file,
+        settings.cloud.ca_file,
+        *(line.ca_file for line in settings.lines),
+    ]
     return tuple(sorted({file for file in files if file}))
 
 
@@ -97,13 +107,22 @@ def troubles(machine: Machine, wall_s: float) -> Iterator[Event]:
     """What runs out, in words."""
     free, used, warm_c = machine.disk_free_bytes, machine.memory_bytes, machine.temperature_c
     if free is not None and free < DISK_LOW_BYTES:
-        text = f"{free / 1e6:.0f} MB are free where the state folder lies; a full disk stops the journal, never the control"
+        text = (
+            f"{free / 1e6:.0f} MB are free where the state folder lies; a full disk stops the journal, never"
+            " the control"
+        )
         yield Event("disk_low", "warning", "site", text, wall_s)
     if used is not None and used > MEMORY_HIGH_BYTES:
         text = f"the daemon holds {used / 1e6:.0f} MB; at 1 GiB the system ends it and starts it again"
         yield Event("memory_high", "warning", "site", text, wall_s)
     if warm_c is not None and warm_c > BOX_HOT_C:
-        yield Event("box_hot", "warning", "site", f"the machine is at {warm_c:.0f} °C; look at its fan and its cabinet", wall_s)
+        yield Event(
+            "box_hot",
+            "warning",
+            "site",
+            f"the machine is at {warm_c:.0f} °C; look at its fan and its cabinet",
+            wall_s,
+        )
     ending = [name for name, end_s in machine.certificates.items() if end_s - wall_s < CERTIFICATE_ENDS_S]
     if ending:
         first = min(ending, key=lambda name: machine.certificates[name])

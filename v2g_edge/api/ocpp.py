@@ -1,4 +1,6 @@
-"""``ocpp``: all stations, or the outcome of one operation at one of them (``v2g_edge.field.ocpp.upkeep.operations``)."""
+"""``ocpp``: all stations, or the outcome of one operation at one of them
+(``v2g_edge.field.ocpp.upkeep.operations``).
+"""
 
 from typing import Any
 
@@ -13,7 +15,9 @@ class OcppApi:
         self._ocpp = ocpp
 
     async def ocpp(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Perform ``operation`` at ``station`` with ``params``; without an operation, describe all stations."""
+        """Perform ``operation`` at ``station`` with ``params``; without an operation, describe all
+        stations.
+        """
         if "operation" not in params:
             return {"stations": self._ocpp.describe()}
         station, operation = str(params.get("station", "")), str(params["operation"])

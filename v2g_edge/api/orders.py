@@ -1,4 +1,6 @@
-"""``operate``: standing orders of a person. They act at once; the answer says whether they are on the disk too."""
+"""``operate``: standing orders of a person. They act at once; the answer says whether they are on the disk
+too.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +20,8 @@ TEXT_MAX: Final = 200
 
 
 class OrdersApi:
-    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"); ``by`` and ``why`` go into the log.
+    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"); ``by`` and ``why`` go
+    into the log.
 
     ``wake`` brings the next tick forward.
     """
@@ -31,9 +34,14 @@ class OrdersApi:
     async def operate(self, params: dict[str, Any]) -> dict[str, Any]:
         """Act on the orders at the next tick, and keep them."""
         allowed = {"stop": bool, "export_hold": bool, "acknowledge": str, "by": str, "why": str}
-        wrong = [key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])]
+        wrong = [
+            key for key, value in params.items() if key not in allowed or not isinstance(value, allowed[key])
+        ]
         if wrong or not params.keys() - {"by", "why"}:
-            raise BadRequestError(f"operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found {params!r}")
+            raise BadRequestError(
+                "operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found"
+                f" {params!r}"
+            )
         latch = params.get("acknowledge")
         if latch:
             self._check_clear(latch)
@@ -47,7 +55,8 @@ class OrdersApi:
         )
         if orders.stop and not standing.stop and self._state.tick is not None:
             self._state.stopped_s = self._state.tick.snapshot.now_s
-        # In force first, then on the disk: a full disk may cost the order its life after a restart, never its effect now.
+        # In force first, then on the disk: a full disk may cost the order its life after a restart, never its
+        # effect now.
         self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
         self._wake()
         log.warning("operator_order", **params)
@@ -55,7 +64,9 @@ class OrdersApi:
         return {"stop": orders.stop, "export_hold": orders.export_hold, "not_kept": not_kept}
 
     def _check_clear(self, latch: str) -> None:
-        """Refuse to clear a latch that does not act or whose cause lasts: the person must not believe that it is cleared."""
+        """Refuse to clear a latch that does not act or whose cause lasts: the person must not believe that
+        it is cleared.
+        """
         latches = self._state.memory.envelope.latches
         acting = {f"{each.row}:{each.subject}": each for each in latches if each.active}
         if latch not in acting:

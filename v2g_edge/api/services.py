@@ -1,4 +1,6 @@
-"""``services``: signals and limits that programmes outside send, and what each service of the site may do now."""
+"""``services``: signals and limits that programmes outside send, and what each service of the site may do
+now.
+"""
 
 import asyncio
 import math
@@ -23,14 +25,19 @@ MOST_LIMITS: Final = 200
 """Two weeks of hourly windows are 336 a direction; a programme sends the next days."""
 LONGEST_PERIOD_S: Final = 60.0
 ALLOWED: Final = (
-    "signal {service, value from -1 to 1, every_s up to 60} or limits [{direction, power_w, from_wall_s, until_wall_s, source}]"
+    "signal {service, value from -1 to 1, every_s up to 60} or limits [{direction, power_w, from_wall_s,"
+    " until_wall_s, source}]"
 )
 
 
 class ServicesApi:
-    """Takes ``signal`` or ``limits`` (the whole list; an empty one withdraws all). ``wake`` brings the next tick forward."""
+    """Takes ``signal`` or ``limits`` (the whole list; an empty one withdraws all). ``wake`` brings the
+    next tick forward.
+    """
 
-    def __init__(self, state: DepotState, clock: ClockPort, file: OperatorFile, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, state: DepotState, clock: ClockPort, file: OperatorFile, wake: Callable[[], None]
+    ) -> None:
         self._state = state
         self._clock = clock
         self._file = file
@@ -46,7 +53,9 @@ class ServicesApi:
         if "limits" in params:
             self._limits(params["limits"])
             # A limit outlives a restart; a signal does not: it would be too old.
-            not_kept = await asyncio.to_thread(self._file.save, replace(self._state.operator, acknowledged=(), signals=()))
+            not_kept = await asyncio.to_thread(
+                self._file.save, replace(self._state.operator, acknowledged=(), signals=())
+            )
         now_s, operator = self._clock.now_s(), self._state.operator
         told = []
         for each in self._state.site.services:
@@ -70,9 +79,15 @@ class ServicesApi:
         ids = [each.id for each in self._state.site.services if SERVICES[each.kind].moves == "signal"]
         value: Any = said.get("value") if isinstance(said, dict) else None
         every_s: Any = said.get("every_s", 0.0) if isinstance(said, dict) else None
-        usable = isinstance(said, dict) and said.get("service") in ids and not said.keys() - {"service", "value", "every_s"}
+        usable = (
+            isinstance(said, dict)
+            and said.get("service") in ids
+            and not said.keys() - {"service", "value", "every_s"}
+        )
         if not usable or not _within(value, -1.0, 1.0) or not _within(every_s, 0.0, LONGEST_PERIOD_S):
-            raise BadRequestError(f"a signal is {ALLOWED}; services with signals: {', '.join(ids) or 'none'}; found {said!r}")
+            raise BadRequestError(
+                f"a signal is {ALLOWED}; services with signals: {', '.join(ids) or 'none'}; found {said!r}"
+            )
         old = self._state.operator
         kept = tuple(item for item in old.signals if item[0] != said["service"])
         signal = Signal(float(value), self._clock.now_s(), float(every_s))
@@ -86,7 +101,9 @@ class ServicesApi:
             raise BadRequestError(f"limits: {error}; services takes {ALLOWED}") from error
         numbers = [n for each in limits for n in (each.power_w, each.from_wall_s, each.until_wall_s)]
         if len(limits) > MOST_LIMITS or not all(math.isfinite(n) and n >= 0.0 for n in numbers):
-            raise BadRequestError(f"at most {MOST_LIMITS} limits, each number finite and at least 0; found {len(limits)} limits")
+            raise BadRequestError(
+                f"at most {MOST_LIMITS} limits, each number finite and at least 0; found {len(limits)} limits"
+            )
         self._state.operator = replace(self._state.operator, limits=limits)
         log.warning("outside_limits", limits=len(limits), sources=sorted({each.source for each in limits}))
         self._wake()

@@ -1,4 +1,6 @@
-"""``site_file``: takes a changed site file into use while the daemon runs, or says why not; the old one stays in force then."""
+"""``site_file``: takes a changed site file into use while the daemon runs, or says why not; the old one
+stays in force then.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -31,7 +33,10 @@ class SiteFileApi:
     def tell_start(self) -> None:
         """After the start: what was wrong with the file, where the last good settings are used instead."""
         if self._source.fault:
-            text = f"{self._source.path} cannot be used, so the last settings that could are in force. {self._source.fault}"
+            text = (
+                f"{self._source.path} cannot be used, so the last settings that could are in force."
+                f" {self._source.fault}"
+            )
             self._tell(Event("site_file_unusable", "alarm", "site", text, self._wall_s()))
 
     def keep(self) -> None:
@@ -39,10 +44,14 @@ class SiteFileApi:
         self._source.keep(self._current())
 
     async def site_file(self, params: dict[str, Any]) -> dict[str, Any]:
-        """``text``: compare this text, and change nothing. ``apply`` true: take the daemon's own file into use."""
+        """``text``: compare this text, and change nothing. ``apply`` true: take the daemon's own file into
+        use.
+        """
         text, apply = params.get("text"), params.get("apply", False)
         if not isinstance(text, str | None) or not isinstance(apply, bool) or set(params) - {"text", "apply"}:
-            raise BadRequestError("site_file takes text (a site file to compare) or apply (true: use the daemon's own file)")
+            raise BadRequestError(
+                "site_file takes text (a site file to compare) or apply (true: use the daemon's own file)"
+            )
         if apply and text is not None:
             raise BadRequestError("what is applied is the daemon's own file; write the text there first")
         try:
@@ -53,14 +62,18 @@ class SiteFileApi:
         return {"path": self._source.path, "changes": plain, "applied": apply}
 
     async def reload(self) -> tuple[Change, ...]:
-        """Use the daemon's own file from the next tick on. ``SiteFileError``: nothing has changed, and an event says why."""
+        """Use the daemon's own file from the next tick on. ``SiteFileError``: nothing has changed, and an
+        event says why.
+        """
         try:
             settings = await self._source.check(None)
             changes = tuple(changes_of(self._current(), settings))
             waiting = [change for change in changes if not change.live]
             if waiting:
                 names = ", ".join(change.key for change in waiting[:10]) + (" …" if len(waiting) > 10 else "")
-                raise SiteFileError(f"cannot change while running: {names}; `systemctl restart v2g-edge` takes the whole file")
+                raise SiteFileError(
+                    f"cannot change while running: {names}; `systemctl restart v2g-edge` takes the whole file"
+                )
         except SiteFileError as error:
             text = f"{self._source.path}: the settings before stay in force. {error}"
             self._tell(Event("site_file_refused", "warning", "site", text, self._wall_s()))

@@ -1,4 +1,6 @@
-"""``standstill``: which outlets are proven to be at 0 W after a stop, and what is to be done at the others."""
+"""``standstill``: which outlets are proven to be at 0 W after a stop, and what is to be done at the
+others.
+"""
 
 from typing import Any, Final
 
@@ -18,16 +20,23 @@ class StandstillApi:
         self._state = state
 
     async def standstill(self, _params: dict[str, Any]) -> dict[str, Any]:
-        """Every outlet: its ``state`` (proven, silent, waiting, disobedient), what was found, and what to do there."""
+        """Every outlet: its ``state`` (proven, silent, waiting, disobedient), what was found, and what to
+        do there.
+        """
         snapshot, since_s = self._state.last_tick().snapshot, self._state.stopped_s
         stop = self._state.operator.stop and snapshot.operator.stop
-        rows = [_row(evse, state, snapshot, since_s) for evse, state in zip(self._state.site.evses, snapshot.evses, strict=True)]
+        rows = [
+            _row(evse, state, snapshot, since_s)
+            for evse, state in zip(self._state.site.evses, snapshot.evses, strict=True)
+        ]
         return {"stop": stop, "evses": rows, "proven": stop and all(row["state"] == "proven" for row in rows)}
 
 
 def _row(evse: Evse, state: EvseState, snapshot: Snapshot, since_s: float) -> dict[str, Any]:
     how, found = _judged(state, snapshot, since_s)
-    contactor = f"open its contactor {evse.contactor} (`v2g-edge failsafe`), or" if evse.contactor else "go there:"
+    contactor = (
+        f"open its contactor {evse.contactor} (`v2g-edge failsafe`), or" if evse.contactor else "go there:"
+    )
     mend = "" if how in {"proven", "waiting"} else f"{contactor} switch off its breaker"
     return {"id": evse.id, "state": how, "found": found, "do": mend}
 
@@ -36,7 +45,11 @@ def _judged(state: EvseState, snapshot: Snapshot, since_s: float) -> tuple[str, 
     power = state.power_w
     if not state.link.connected:
         left_s = state.command.lease_until_s - snapshot.now_s
-        lease = f"its lease runs for {left_s:.0f} s more" if left_s > 0.0 else "its lease has run out: it is at its default"
+        lease = (
+            f"its lease runs for {left_s:.0f} s more"
+            if left_s > 0.0
+            else "its lease has run out: it is at its default"
+        )
         return "silent", f"not connected, {lease}"
     if isinstance(power, Reading) and power.at_s >= since_s:
         if abs(power.value) <= ZERO_W:

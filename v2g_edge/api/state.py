@@ -1,4 +1,6 @@
-"""What the handlers read: the last tick, the memory after it, recent events and standing orders. ``app`` writes it."""
+"""What the handlers read: the last tick, the memory after it, recent events and standing orders. ``app``
+writes it.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field

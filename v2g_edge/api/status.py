@@ -44,7 +44,9 @@ class StatusApi:
         return status
 
     async def why(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Why an outlet, vehicle, station or feeder is as it is (``subject``), and every limit on its outlets."""
+        """Why an outlet, vehicle, station or feeder is as it is (``subject``), and every limit on its
+        outlets.
+        """
         asked = str(params.get("subject", params.get("evse", "")))
         try:
             return describe_answer(self._state.site, *self._state.last_tick(), asked, self._beside())
@@ -56,13 +58,20 @@ class StatusApi:
         since = params.get("since_wall_s", 0.0)
         if not isinstance(since, int | float):
             raise BadRequestError(f"since_wall_s is UTC epoch seconds, found {since!r}")
-        return {"events": [msgspec.to_builtins(event) for event in self._state.events if event.wall_s > since]}
+        return {
+            "events": [msgspec.to_builtins(event) for event in self._state.events if event.wall_s > since]
+        }
 
     async def plan(self, _params: dict[str, Any]) -> dict[str, Any]:
-        """The plan that the last tick followed, null without one; and what is expected of it where it is the depot's own."""
+        """The plan that the last tick followed, null without one; and what is expected of it where it is
+        the depot's own.
+        """
         plan = self._state.last_tick().plan
         own = plan is not None and plan.source == "local"
-        return {"plan": msgspec.to_builtins(plan), "report": msgspec.to_builtins(self._state.report) if own else None}
+        return {
+            "plan": msgspec.to_builtins(plan),
+            "report": msgspec.to_builtins(self._state.report) if own else None,
+        }
 
     def _beside(self) -> Beside:
         """Since when each row acts comes from the events that are kept; older ones have no time."""

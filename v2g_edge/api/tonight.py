@@ -1,4 +1,6 @@
-"""``order`` and ``undo``: what people order for tonight, tried before it is given, and taken back by its number."""
+"""``order`` and ``undo``: what people order for tonight, tried before it is given, and taken back by its
+number.
+"""
 
 import asyncio
 import math
@@ -32,7 +34,9 @@ DEFAULT_S: Final = 12 * 3_600.0
 """A night: whoever says no end gets this one."""
 LONGEST_S: Final = 14 * 86_400.0
 AFTER_S: Final = 3_600.0
-"""A departure order outlives its departure by an hour, so that a late vehicle is not sent to the site file's time."""
+"""A departure order outlives its departure by an hour, so that a late vehicle is not sent to the site
+file's time.
+"""
 LEAST_WH: Final = 100.0
 """A tenth of a kWh less is no broken promise: SoC is reported in whole percents."""
 TEXT_MOST: Final = 120
@@ -42,9 +46,13 @@ FIELDS: Final = ("kind", "subject", "until", "at", "soc_pct", "limit_w", "who", 
 
 
 class TonightApi:
-    """Takes orders. ``tell`` gets an event for each that is given or ends; ``wake`` brings the next tick forward."""
+    """Takes orders. ``tell`` gets an event for each that is given or ends; ``wake`` brings the next tick
+    forward.
+    """
 
-    def __init__(self, state: DepotState, file: OperatorFile, tell: Callable[[Event], None], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, state: DepotState, file: OperatorFile, tell: Callable[[Event], None], wake: Callable[[], None]
+    ) -> None:
         self._state = state
         self._file = file
         self._windows = Windows(state.site)
@@ -61,14 +69,25 @@ class TonightApi:
         snapshot = self._state.last_tick().snapshot
         order = self._parse(params, snapshot)
         breaks = self._breaks(order, snapshot)
-        answer: dict[str, Any] = {"given": False, "text": text_of(order, self._state.site), "breaks": breaks, "kept": ""}
+        answer: dict[str, Any] = {
+            "given": False,
+            "text": text_of(order, self._state.site),
+            "breaks": breaks,
+            "kept": "",
+        }
         if params.get("trial") is True:
             return answer
         self._last = order.number
         others = tuple(o for o in self._standing if (o.kind, o.subject) != (order.kind, order.subject))
-        answer |= {"given": True, "number": order.number, "kept": await self._take((*others, order)[-ORDERS_MAX:])}
+        answer |= {
+            "given": True,
+            "number": order.number,
+            "kept": await self._take((*others, order)[-ORDERS_MAX:]),
+        }
         text = answer["text"] + (f"; breaks: {'; '.join(breaks)}" if breaks else "")
-        self._tell(Event("order_given", "warning" if breaks else "info", order.subject, text, snapshot.wall_s))
+        self._tell(
+            Event("order_given", "warning" if breaks else "info", order.subject, text, snapshot.wall_s)
+        )
         return answer
 
     async def undo(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +100,9 @@ class TonightApi:
         kept = await self._take(tuple(order for order in self._standing if order is not found))
         text = text_of(found, self._state.site)
         wall_s = self._state.last_tick().snapshot.wall_s
-        self._tell(Event("order_ended", "info", found.subject, f"{text}: taken back by {who or 'somebody'}", wall_s))
+        self._tell(
+            Event("order_ended", "info", found.subject, f"{text}: taken back by {who or 'somebody'}", wall_s)
+        )
         return {"text": text, "kept": kept}
 
     def shown(self) -> list[dict[str, Any]]:
@@ -104,13 +125,23 @@ class TonightApi:
         return with_missions(snapshot)
 
     def expire(self, wall_s: float) -> None:
-        """End the orders whose time is over. The disk learns of it with the next order: a start drops them too."""
+        """End the orders whose time is over. The disk learns of it with the next order: a start drops them
+        too.
+        """
         standing = self._standing
         left = tuple(order for order in standing if order.until_wall_s > wall_s)
         self._state.operator = replace(self._state.operator, orders=left)
         for order in standing:
             if order not in left:
-                self._tell(Event("order_ended", "info", order.subject, f"{text_of(order, self._state.site)}: over", wall_s))
+                self._tell(
+                    Event(
+                        "order_ended",
+                        "info",
+                        order.subject,
+                        f"{text_of(order, self._state.site)}: over",
+                        wall_s,
+                    )
+                )
 
     @property
     def _standing(self) -> tuple[Order, ...]:
@@ -129,7 +160,9 @@ class TonightApi:
         kind, subject = str(params.get("kind")), params.get("subject")
         unknown = params.keys() - set(FIELDS)
         if kind not in KINDS or not isinstance(subject, str) or not subject or unknown:
-            raise BadRequestError(f"an order takes {', '.join(FIELDS)}, with a kind of {', '.join(KINDS)}; found {params!r}")
+            raise BadRequestError(
+                f"an order takes {', '.join(FIELDS)}, with a kind of {', '.join(KINDS)}; found {params!r}"
+            )
         site, wall_s = self._state.site, snapshot.wall_s
         at_s = self._time(params.get("at"), wall_s, "at") if kind == "depart" else 0.0
         until_s = self._until(kind, params.get("until"), at_s, wall_s)
@@ -156,7 +189,9 @@ class TonightApi:
         if kind == "mute":
             acting = {f"{o.row}:{o.subject}" for o in self._state.memory.envelope.latches if o.active}
             if asked not in acting:
-                raise BadRequestError(f"{asked!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}")
+                raise BadRequestError(
+                    f"{asked!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}"
+                )
             return asked
         try:
             named = find(site, snapshot, NOTHING, asked)
@@ -189,12 +224,18 @@ class TonightApi:
             if len(text) <= len("00:00"):
                 hour, minute = (int(part) for part in text.split(":"))
                 moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
-                time_s = moment.timestamp() if moment.timestamp() > wall_s else (moment + timedelta(days=1)).timestamp()
+                time_s = (
+                    moment.timestamp()
+                    if moment.timestamp() > wall_s
+                    else (moment + timedelta(days=1)).timestamp()
+                )
             else:
                 moment = datetime.fromisoformat(text)
                 time_s = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
         except (ValueError, OverflowError) as error:
-            raise BadRequestError(f"{name} {asked!r} is no time; write it like 05:30 or 2026-01-31T05:30") from error
+            raise BadRequestError(
+                f"{name} {asked!r} is no time; write it like 05:30 or 2026-01-31T05:30"
+            ) from error
         if not wall_s < time_s <= wall_s + LONGEST_S:
             raise BadRequestError(f"{name} {asked} is not within the next 14 days")
         return time_s
@@ -202,13 +243,23 @@ class TonightApi:
     def _breaks(self, order: Order, snapshot: Snapshot) -> list[str]:
         """Departures that cannot be met any more with the order, and could without it."""
         before, after = (self._shorts(snapshot, given) for given in ((), (order,)))
-        lines = [] if snapshot.clock_synced else ["the clock is not synchronised: the times of the order are a guess"]
+        lines = (
+            []
+            if snapshot.clock_synced
+            else ["the clock is not synchronised: the times of the order are a guess"]
+        )
         for evse, lacks_wh in after.items():
             if lacks_wh > before.get(evse, 0.0) + LEAST_WH:
-                state = with_missions(_with(snapshot, (*snapshot.operator.orders, order))).evses[self._place(evse)]
+                state = with_missions(_with(snapshot, (*snapshot.operator.orders, order))).evses[
+                    self._place(evse)
+                ]
                 name = (state.vehicle.vehicle if state.vehicle else "") or evse
                 departure = getattr(state.vehicle.departure_wall_s, "value", None) if state.vehicle else None
-                lacks = f"would lack {lacks_wh / 1_000.0:.1f} kWh" if lacks_wh < ANY_W else "would not be ready even alone"
+                lacks = (
+                    f"would lack {lacks_wh / 1_000.0:.1f} kWh"
+                    if lacks_wh < ANY_W
+                    else "would not be ready even alone"
+                )
                 lines.append(f"{name} {lacks} at {clock(self._state.site, departure)}")
         return lines
 
@@ -216,9 +267,15 @@ class TonightApi:
         return next(index for index, each in enumerate(self._state.site.evses) if each.id == evse)
 
     def _shorts(self, snapshot: Snapshot, more: tuple[Order, ...]) -> dict[str, float]:
-        """What each outlet's vehicle lacks at its departure, by the proof that every export needs; ANY_W: not even alone."""
+        """What each outlet's vehicle lacks at its departure, by the proof that every export needs; ANY_W:
+        not even alone.
+        """
         tick = self._state.last_tick()
-        kept = tuple(o for o in snapshot.operator.orders if all((o.kind, o.subject) != (m.kind, m.subject) for m in more))
+        kept = tuple(
+            o
+            for o in snapshot.operator.orders
+            if all((o.kind, o.subject) != (m.kind, m.subject) for m in more)
+        )
         trial = with_missions(_with(snapshot, (*kept, *more)))
         envelope = tick.outcome.memory.envelope
         fresh = replace(envelope.departures, looked_s=-ANY_W)
@@ -232,7 +289,12 @@ def _with(snapshot: Snapshot, orders: tuple[Order, ...]) -> Snapshot:
 
 
 def _within(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and low <= value <= high
+    )
 
 
 def order_shown(order: Order, site: Site) -> dict[str, Any]:
@@ -258,5 +320,9 @@ def text_of(order: Order, site: Site) -> str:
         "limit": f"feeder {order.subject} at {(order.limit_w or 0.0) / 1_000.0:g} kW",
         "mute": f"mute {order.subject}",
     }[order.kind]
-    who = f" ({order.who}{': ' if order.who and order.why else ''}{order.why})" if order.who or order.why else ""
+    who = (
+        f" ({order.who}{': ' if order.who and order.why else ''}{order.why})"
+        if order.who or order.why
+        else ""
+    )
     return f"{what} until {clock(site, order.until_wall_s)}{who}"

@@ -1,1 +1,3 @@
-"""The ``v2g-edge`` command: asks the running daemon over its control socket, checks site files, replays journals."""
+"""The ``v2g-edge`` command: asks the running daemon over its control socket, checks site files, replays
+journals.
+"""

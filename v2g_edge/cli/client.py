@@ -28,10 +28,14 @@ class _Answer(Struct):
 def add_socket(parser: argparse.ArgumentParser) -> None:
     """The option that every asking command has."""
     default = HostSettings().socket
-    parser.add_argument("--socket", default=default, metavar="PATH", help=f"control socket of the daemon (default {default})")
+    parser.add_argument(
+        "--socket", default=default, metavar="PATH", help=f"control socket of the daemon (default {default})"
+    )
 
 
-def ask(path: str, method: str, params: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+def ask(
+    path: str, method: str, params: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
+) -> dict[str, Any]:
     """The answer to one request. CommandError when nobody answers (1) or when the daemon refuses (2)."""
     request = msgspec.json.encode({"id": 1, "method": method, "params": params or {}}) + b"\n"
     try:
@@ -41,17 +45,25 @@ def ask(path: str, method: str, params: dict[str, Any] | None = None, timeout_s:
             connection.sendall(request)
             line = _line(connection)
     except PermissionError as error:
-        raise CommandError(f"{path}: you may not ask the daemon; become a member of the group v2g-edge, or root") from error
+        raise CommandError(
+            f"{path}: you may not ask the daemon; become a member of the group v2g-edge, or root"
+        ) from error
     except OSError as error:
-        raise CommandError(f"{path}: no daemon answers ({error}); is it running? systemctl status v2g-edge") from error
+        raise CommandError(
+            f"{path}: no daemon answers ({error}); is it running? systemctl status v2g-edge"
+        ) from error
     try:
         answer = msgspec.json.decode(line, type=_Answer)
     except msgspec.MsgspecError as error:
-        raise CommandError(f"{path}: the answer cannot be read ({error}); is this the daemon's socket?") from error
+        raise CommandError(
+            f"{path}: the answer cannot be read ({error}); is this the daemon's socket?"
+        ) from error
     if answer.error is not None:
         raise CommandError(answer.error.text, BAD_INPUT)
     if answer.result is None:
-        raise CommandError(f"{path}: the answer cannot be read (no result in it); is this the daemon's socket?")
+        raise CommandError(
+            f"{path}: the answer cannot be read (no result in it); is this the daemon's socket?"
+        )
     return answer.result
 
 

@@ -59,7 +59,9 @@ COMMANDS: Final[dict[str, str]] = {
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of one command, or of all of them."""
-    top = argparse.ArgumentParser(prog="v2g-edge", description="Runs an electric-vehicle depot.", allow_abbrev=False)
+    top = argparse.ArgumentParser(
+        prog="v2g-edge", description="Runs an electric-vehicle depot.", allow_abbrev=False
+    )
     top.add_argument("--version", action="version", version=f"v2g-edge {__version__}")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     modules = [COMMANDS[command]] if command in COMMANDS else dict.fromkeys(COMMANDS.values())

@@ -29,13 +29,17 @@ def local_time(wall_s: Any, form: str = "%H:%M", zone: str = "") -> str:
     if wall_s is None:
         return "-"
     try:
-        return datetime.fromtimestamp(wall_s, tz=UTC).astimezone(ZoneInfo(zone) if zone else None).strftime(form)
+        return (
+            datetime.fromtimestamp(wall_s, tz=UTC).astimezone(ZoneInfo(zone) if zone else None).strftime(form)
+        )
     except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError):
         return "-"
 
 
 def with_times(value: Any, zone: str) -> Any:
-    """A JSON value with an ISO 8601 time beside every ``…_wall_s``, under the same name without the ending."""
+    """A JSON value with an ISO 8601 time beside every ``…_wall_s``, under the same name without the
+    ending.
+    """
     if isinstance(value, list | tuple):
         return [with_times(each, zone) for each in value]
     if not isinstance(value, dict):
@@ -58,7 +62,12 @@ def coloured(text: str, code: str) -> str:
 def wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
     """A paragraph of 80 columns."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -68,7 +77,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]], left: frozenset[in
 
     def line(row: tuple[str, ...]) -> str:
         cells = (
-            cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         return "  ".join(cells).rstrip()
 

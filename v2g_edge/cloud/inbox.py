@@ -1,4 +1,5 @@
-"""A plan from outside: JSON in, a ``Plan`` or a refusal with its reason out. Pure; whatever the bytes are, it never raises.
+"""A plan from outside: JSON in, a ``Plan`` or a refusal with its reason out. Pure; whatever the bytes are, it
+never raises.
 
 A plan is only a wish: the envelope bounds what comes of it. What is refused here is what cannot be meant.
 """
@@ -29,8 +30,10 @@ MAX_REVISION: Final = 2**53 - 1
 
 REVISIONS_PER_S: Final = 1_000.0
 REVISIONS_AT_ONCE: Final = 1_000_000
-"""A revision may lie as far above the last one as milliseconds have passed since that was issued, and a million more. This serves
-clouds that count and clouds that take the time as the revision, and one mistaken plan cannot lock out all later ones."""
+"""A revision may lie as far above the last one as milliseconds have passed since that was issued, and a
+million more. This serves clouds that count and clouds that take the time as the revision, and one mistaken
+plan cannot lock out all later ones.
+"""
 
 MAX_TEXT: Final = 300
 """A refusal quotes the sender's own words; no more than a line of them."""
@@ -59,7 +62,9 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Refusal(Struct, frozen=True):
-    """Why a plan was not taken. ``revision`` is None where it could not be read; ``text`` says what was found and is allowed."""
+    """Why a plan was not taken. ``revision`` is None where it could not be read; ``text`` says what was
+    found and is allowed.
+    """
 
     reason: Reason
     text: str
@@ -96,7 +101,8 @@ class _NotFiniteError(ValueError):
 def receive_plan(
     payload: bytes, site: Site, last_revision: int, wall_s: float, *, last_issued_wall_s: float = 0.0
 ) -> Plan | Refusal:
-    """Judge ``payload`` at ``wall_s`` (UTC). ``last_revision`` is that of the newest plan taken so far, −1 before the first.
+    """Judge ``payload`` at ``wall_s`` (UTC). ``last_revision`` is that of the newest plan taken so far, −1
+    before the first.
 
     ``last_issued_wall_s`` is when that plan was issued; 0 where that is not known.
     """
@@ -105,11 +111,18 @@ def receive_plan(
         return message
     revision = message.revision
     if revision <= last_revision:
-        text = f"revision {revision} is not newer than {last_revision}; `v2g-edge plan reset` forgets {last_revision}"
+        text = (
+            f"revision {revision} is not newer than {last_revision}; `v2g-edge plan reset` forgets"
+            f" {last_revision}"
+        )
         return Refusal("not_newer", text, revision)
     most = last_revision + REVISIONS_AT_ONCE + int(REVISIONS_PER_S * max(wall_s - last_issued_wall_s, 0.0))
     if revision > most:
-        return Refusal("too_far_ahead", f"revision {revision}; after {last_revision} at most {most} is taken now", revision)
+        return Refusal(
+            "too_far_ahead",
+            f"revision {revision}; after {last_revision} at most {most} is taken now",
+            revision,
+        )
     refusal = _judge_times(message, wall_s) or _judge_powers(message, site)
     return _plan(message) if refusal is None else refusal
 
@@ -149,14 +162,22 @@ def _refuse_constant(text: str) -> float:
 
 
 def _judge_times(message: PlanMessage, wall_s: float) -> Refusal | None:
-    start_s, end_s, revision = message.valid_from.timestamp(), message.valid_until.timestamp(), message.revision
+    start_s, end_s, revision = (
+        message.valid_from.timestamp(),
+        message.valid_until.timestamp(),
+        message.revision,
+    )
     if end_s <= start_s or start_s > wall_s + MAX_AHEAD_S or end_s > wall_s + 2 * MAX_AHEAD_S:
-        return Refusal("bad_validity", f"valid from {message.valid_from} until {message.valid_until}", revision)
+        return Refusal(
+            "bad_validity", f"valid from {message.valid_from} until {message.valid_until}", revision
+        )
     if end_s <= wall_s:
         return Refusal("expired", f"valid until {message.valid_until}, now is {_stamp(wall_s)}", revision)
     for number, slot in enumerate(message.slots):
         if not start_s <= slot.start.timestamp() < slot.end.timestamp() <= end_s:
-            return Refusal("bad_slots", f"slots[{number}] ends before it starts, or leaves the plan's validity", revision)
+            return Refusal(
+                "bad_slots", f"slots[{number}] ends before it starts, or leaves the plan's validity", revision
+            )
     for number, (left, right) in enumerate(pairwise(message.slots)):
         if right.start < left.end:
             return Refusal("bad_slots", f"slots[{number + 1}] starts before slots[{number}] ends", revision)
@@ -165,7 +186,10 @@ def _judge_times(message: PlanMessage, wall_s: float) -> Refusal | None:
 
 def _judge_powers(message: PlanMessage, site: Site) -> Refusal | None:
     evses = {evse.id: evse for evse in site.evses}
-    most_w, least_w = sum(evse.max_charge_w for evse in site.evses), -sum(_gives_w(evse) for evse in site.evses)
+    most_w, least_w = (
+        sum(evse.max_charge_w for evse in site.evses),
+        -sum(_gives_w(evse) for evse in site.evses),
+    )
     for number, slot in enumerate(message.slots):
         if not slot.evse_w and slot.site_w is None:
             return Refusal("bad_slots", f"slots[{number}] names neither evse_w nor site_w", message.revision)
@@ -193,14 +217,19 @@ def _plan(message: PlanMessage) -> Plan:
         Slot(slot.start.timestamp(), slot.end.timestamp(), tuple(sorted(slot.evse_w.items())), slot.site_w)
         for slot in message.slots
     )
-    issued_s, start_s, end_s = message.issued.timestamp(), message.valid_from.timestamp(), message.valid_until.timestamp()
+    issued_s, start_s, end_s = (
+        message.issued.timestamp(),
+        message.valid_from.timestamp(),
+        message.valid_until.timestamp(),
+    )
     return Plan(message.revision, "cloud", issued_s, start_s, end_s, slots)
 
 
 def plan_json(plan: Plan) -> bytes:
     """The message that ``receive_plan`` reads back as the same plan (times to the microsecond)."""
     slots = [
-        SlotMessage(_moment(slot.start_wall_s), _moment(slot.end_wall_s), dict(slot.evse_w), slot.site_w) for slot in plan.slots
+        SlotMessage(_moment(slot.start_wall_s), _moment(slot.end_wall_s), dict(slot.evse_w), slot.site_w)
+        for slot in plan.slots
     ]
     start, end = _moment(plan.valid_from_wall_s), _moment(plan.valid_until_wall_s)
     return msgspec.json.encode(PlanMessage(plan.revision, _moment(plan.issued_wall_s), start, end, slots))
@@ -223,5 +252,7 @@ def _stamp(wall_s: float) -> str:
 
 
 def _short(text: str) -> str:
-    sendable = text.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates come through JSON, not through UTF-8
+    sendable = text.encode("utf-8", "backslashreplace").decode(
+        "utf-8"
+    )  # lone surrogates come through JSON, not through UTF-8
     return sendable if len(sendable) <= MAX_TEXT else sendable[: MAX_TEXT - 1] + "…"

@@ -1,4 +1,6 @@
-"""What must not be lost while there is no broker: events until they are acknowledged, and the last plan taken. SQLite, WAL."""
+"""What must not be lost while there is no broker: events until they are acknowledged, and the last plan
+taken. SQLite, WAL.
+"""
 
 import sqlite3
 from collections.abc import Iterable
@@ -13,19 +15,24 @@ from v2g_edge.model.event import Event
 log = structlog.get_logger()
 
 MAX_EVENTS: Final = 20_000
-"""A bad week of a large depot; at some 300 bytes each 6 MB of disk. Beyond it the oldest go: the journal has them all."""
+"""A bad week of a large depot; at some 300 bytes each 6 MB of disk. Beyond it the oldest go: the journal
+has them all.
+"""
 
 BATCH: Final = 50
 """Events read at a time; each goes out by itself."""
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS plan (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS plan (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL,
+    payload BLOB NOT NULL);
 """
 
 
 class Outbox:
-    """One file, one writer. A fault of the disk costs messages, never the caller: it is logged and the work goes on."""
+    """One file, one writer. A fault of the disk costs messages, never the caller: it is logged and the
+    work goes on.
+    """
 
     def __init__(self, path: Path, *, max_events: int = MAX_EVENTS) -> None:
         self._max_events = max_events
@@ -93,7 +100,12 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _opened(path)
     except (sqlite3.Error, OSError) as fault:
-        log.error("outbox_in_memory", path=str(path), fault=str(fault), effect="unsent events do not outlive a restart")
+        log.error(
+            "outbox_in_memory",
+            path=str(path),
+            fault=str(fault),
+            effect="unsent events do not outlive a restart",
+        )
         return _connect(":memory:")
 
 

@@ -1,7 +1,7 @@
 """The MQTT session: a plan in and acknowledged, telemetry and events out. The depot never waits for it.
 
-MQTT 5 through ``aiomqtt``. Every connection starts clean and asks for its plan: after a crash a broker may have lost
-sessions, queues and retained messages alike.
+MQTT 5 through ``aiomqtt``. Every connection starts clean and asks for its plan: after a crash a broker may
+have lost sessions, queues and retained messages alike.
 """
 
 import asyncio
@@ -49,15 +49,19 @@ MAX_QUEUED: Final = 16
 """Messages waiting in either direction; plans come a few times an hour."""
 
 MAX_PACKET_BYTES: Final = 4 * MAX_PAYLOAD_BYTES
-"""Larger packets the broker itself keeps back (MQTT 5, 3.1.2.11.4); between the two limits we answer ``too_large``. A broker that
-sends one all the same loses the session: the library would take up to 256 MiB."""
+"""Larger packets the broker itself keeps back (MQTT 5, 3.1.2.11.4); between the two limits we answer
+``too_large``. A broker that sends one all the same loses the session: the library would take up to 256
+MiB.
+"""
 
 READ_BYTES: Final = 64 << 10
 """Octets that are asked for at once; the library asks for all that a packet announces."""
 
 
 class CheckedClient(aiomqtt.Client):
-    """``aiomqtt`` drops the reason code of a PUBACK, so a publish against the broker's ACL (135) would count as delivered."""
+    """``aiomqtt`` drops the reason code of a PUBACK, so a publish against the broker's ACL (135) would
+    count as delivered.
+    """
 
     def __init__(self, host: str, port: int, **options: Any) -> None:
         super().__init__(host, port, **options)
@@ -69,11 +73,15 @@ class CheckedClient(aiomqtt.Client):
     def _receive_bounded(self, size: int) -> bytes:
         """A part of a packet. An OSError ends the session."""
         if (announced := self._client._in_packet["remaining_length"]) > MAX_PACKET_BYTES:
-            raise ConnectionError(f"the broker announced a packet of {announced} bytes; allowed are {MAX_PACKET_BYTES}")
+            raise ConnectionError(
+                f"the broker announced a packet of {announced} bytes; allowed are {MAX_PACKET_BYTES}"
+            )
         return self._receive(min(size, READ_BYTES))
 
     async def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Publish and wait for the acknowledgement; False when the broker refuses. Raises ``MqttError`` when there is none."""
+        """Publish and wait for the acknowledgement; False when the broker refuses. Raises ``MqttError``
+        when there is none.
+        """
         async with self._one_at_a_time:
             self._refused = ""
             await self.publish(topic, payload, qos=qos, retain=retain)
@@ -81,17 +89,27 @@ class CheckedClient(aiomqtt.Client):
                 log.error("cloud_forbidden", topic=topic, reason=self._refused)
             return not self._refused
 
-    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties) -> None:
+    def _on_publish(
+        self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
         if reason_code.is_failure:
             self._refused = str(reason_code)
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
 class CloudSession:
-    """Start, stop, publish. Without a host in ``settings`` every call is empty. ``on_plan`` gets each plan taken."""
+    """Start, stop, publish. Without a host in ``settings`` every call is empty. ``on_plan`` gets each plan
+    taken.
+    """
 
     def __init__(
-        self, settings: CloudSettings, site: Site, clock: ClockPort, on_plan: Callable[[Plan], None], *, state_dir: Path
+        self,
+        settings: CloudSettings,
+        site: Site,
+        clock: ClockPort,
+        on_plan: Callable[[Plan], None],
+        *,
+        state_dir: Path,
     ) -> None:
         self._settings = settings
         self._site = site
@@ -106,7 +124,9 @@ class CloudSession:
         self._latest: dict[str, Any] | None = None
         self._kept: tuple[int, bytes] = (-1, b"")
         self._issued_wall_s = 0.0
-        self._keys = PlanKeys(Path(settings.plan_keys_file), self._site_id) if settings.plan_keys_file else None
+        self._keys = (
+            PlanKeys(Path(settings.plan_keys_file), self._site_id) if settings.plan_keys_file else None
+        )
         self._stopping = False
         self.connected = False
 
@@ -138,20 +158,25 @@ class CloudSession:
             self._outbox = None
 
     def publish_telemetry(self, values: dict[str, Any]) -> None:
-        """Offer the present state. Only the newest that has not been sent is kept; how often is the caller's choice."""
+        """Offer the present state. Only the newest that has not been sent is kept; how often is the
+        caller's choice.
+        """
         if self._task is not None:
             self._latest = values
             self._wake.set()
 
     def publish_events(self, events: tuple[Event, ...]) -> None:
-        """Keep events on disk until the broker has acknowledged each (at least once; ``seq`` tells a repeat)."""
+        """Keep events on disk until the broker has acknowledged each (at least once; ``seq`` tells a
+        repeat).
+        """
         if self._outbox is not None and events:
             self._outbox.put(events)
             self._wake.set()
 
     async def _run(self) -> None:
         attempt = 0
-        # A goodbye that fails raises MqttError in place of the cancellation, which is then lost: the flag ends the loop.
+        # A goodbye that fails raises MqttError in place of the cancellation, which is then lost: the flag
+        # ends the loop.
         while not self._stopping:
             try:
                 async with self._client() as client:
@@ -178,7 +203,9 @@ class CloudSession:
             settings.host,
             settings.port,
             username=settings.username or None,
-            password=Path(settings.password_file).read_text(encoding="utf-8").strip() if settings.password_file else None,
+            password=Path(settings.password_file).read_text(encoding="utf-8").strip()
+            if settings.password_file
+            else None,
             identifier=f"{settings.topic_prefix}-{self._site_id}",
             protocol=aiomqtt.ProtocolVersion.V5,
             will=aiomqtt.Will(self._topics.status, b'{"online":false}', qos=1, retain=True),
@@ -216,7 +243,8 @@ class CloudSession:
     async def _exchange(self, client: CheckedClient) -> None:
         """Receive and send until the connection breaks, which raises an ``ExceptionGroup``.
 
-        It is not taken apart with ``except*``: before 3.11.4 Python puts whatever is raised there into a group again.
+        It is not taken apart with ``except*``: before 3.11.4 Python puts whatever is raised there into a
+        group again.
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._receive(client), name="cloud_in")
@@ -230,17 +258,23 @@ class CloudSession:
                 self._heed_stop()
 
     def _heed_stop(self) -> None:
-        """Take up a cancellation that aiomqtt swallowed: ``asyncio.wait_for`` (Python 3.11) loses one that meets an answer."""
+        """Take up a cancellation that aiomqtt swallowed: ``asyncio.wait_for`` (Python 3.11) loses one that
+        meets an answer.
+        """
         if self._stopping:
             raise asyncio.CancelledError
 
     def _take(self, payload: bytes) -> bytes:
-        """Judge one plan; the answer. The same plan again (a retained copy after a reconnect) is acknowledged again."""
+        """Judge one plan; the answer. The same plan again (a retained copy after a reconnect) is
+        acknowledged again.
+        """
         wall_s = self._clock.wall_s()
         again = payload == self._kept[1]
         verdict = self._judge(payload, self._kept[0] - 1 if again else self._kept[0])
         if isinstance(verdict, Refusal):
-            log.warning("cloud_plan_refused", reason=verdict.reason, text=verdict.text, revision=verdict.revision)
+            log.warning(
+                "cloud_plan_refused", reason=verdict.reason, text=verdict.text, revision=verdict.revision
+            )
         else:
             self._kept, self._issued_wall_s = (verdict.revision, payload), verdict.issued_wall_s
             if self._outbox is not None and not again:
@@ -258,10 +292,14 @@ class CloudSession:
         except BadSignature as fault:
             return Refusal(fault.reason, str(fault)[:MAX_TEXT])
         wall_s = self._clock.wall_s()
-        return receive_plan(document, self._site, last_revision, wall_s, last_issued_wall_s=self._issued_wall_s)
+        return receive_plan(
+            document, self._site, last_revision, wall_s, last_issued_wall_s=self._issued_wall_s
+        )
 
     def reset_revision(self) -> int:
-        """Forget the newest revision, so that the next plan is taken whatever its number; the revision that was forgotten."""
+        """Forget the newest revision, so that the next plan is taken whatever its number; the revision
+        that was forgotten.
+        """
         forgotten, self._kept, self._issued_wall_s = self._kept[0], (-1, b""), 0.0
         if self._outbox is not None:
             self._outbox.keep_plan(-1, b"")
@@ -280,7 +318,9 @@ class CloudSession:
             self._heed_stop()
             await self._wake.wait()
 
-    async def _send_events(self, client: CheckedClient, batch: list[tuple[int, bytes]], outbox: Outbox) -> bool:
+    async def _send_events(
+        self, client: CheckedClient, batch: list[tuple[int, bytes]], outbox: Outbox
+    ) -> bool:
         """False when the broker refuses one: it stays on disk, and the next connection tries again."""
         for seq, body in batch:
             if not await client.send(self._topics.events, body):
@@ -297,7 +337,9 @@ def _told(fault: BaseException) -> str:
 
 
 def tls_context(settings: CloudSettings) -> ssl.SSLContext:
-    """TLS 1.3 or nothing, the server's name checked, our own certificate where there is one. Raises OSError."""
+    """TLS 1.3 or nothing, the server's name checked, our own certificate where there is one. Raises
+    OSError.
+    """
     context = ssl.create_default_context(cafile=settings.ca_file or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if settings.certificate_file:
@@ -306,7 +348,9 @@ def tls_context(settings: CloudSettings) -> ssl.SSLContext:
 
 
 def backoff_s(site_id: str, attempt: int) -> float:
-    """Doubling from one second to a minute, spread over half of it by a hash, so that depots do not come back all at once."""
+    """Doubling from one second to a minute, spread over half of it by a hash, so that depots do not come
+    back all at once.
+    """
     full_s = min(BACKOFF_FIRST_S * 2.0 ** min(attempt, 10), BACKOFF_LAST_S)
     digest = hashlib.sha256(f"{site_id}:{attempt}".encode()).digest()
     return full_s * (0.5 + 0.5 * int.from_bytes(digest[:4]) / 2**32)

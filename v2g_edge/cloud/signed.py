@@ -1,8 +1,8 @@
 """Signed plans: a compact JWS (RFC 7515) with an Ed25519 key from the site's own key set (JWKS, RFC 7517).
 
-The protected header names the key (``kid``), the kind of document (``typ``) and the depot it is meant for (``aud``): a plan of
-another depot, or a signature over something else, is no plan here. The key set is a file. It holds the old and the new key
-while they are changed, and is read again when it changes.
+The protected header names the key (``kid``), the kind of document (``typ``) and the depot it is meant for
+(``aud``): a plan of another depot, or a signature over something else, is no plan here. The key set is a
+file. It holds the old and the new key while they are changed, and is read again when it changes.
 """
 
 import json
@@ -27,7 +27,9 @@ FILE_MAX: Final = 64 << 10
 
 
 class BadSignature(Exception):  # noqa: N818 - names the fault of a document
-    """The document is not signed as it must be. ``reason`` is one of ``inbox.REASONS``; the message says what was found."""
+    """The document is not signed as it must be. ``reason`` is one of ``inbox.REASONS``; the message says
+    what was found.
+    """
 
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
@@ -52,10 +54,15 @@ class PlanKeys:
             raise BadSignature("unsigned", f"no compact JWS: {fault}") from fault
         kid, typ, audience = (header.get(name) for name in ("kid", "typ", "aud"))
         if typ != TYPE or header.get("alg") not in ALGORITHMS or "crit" in header:
-            text = f"header has typ {typ!r} and alg {header.get('alg')!r}; expected {TYPE!r} and Ed25519, without crit"
+            text = (
+                f"header has typ {typ!r} and alg {header.get('alg')!r}; expected {TYPE!r} and Ed25519,"
+                " without crit"
+            )
             raise BadSignature("bad_signature", text)
         if audience != self._audience:
-            raise BadSignature("foreign_audience", f"the plan is for {audience!r}; this depot is {self._audience!r}")
+            raise BadSignature(
+                "foreign_audience", f"the plan is for {audience!r}; this depot is {self._audience!r}"
+            )
         key = self._keys.get(str(kid))
         if key is None:
             known = ", ".join(sorted(self._keys)) or "none"
@@ -64,7 +71,9 @@ class PlanKeys:
             registry = jws.JWSRegistry({"aud": _AUDIENCE}, algorithms=list(ALGORITHMS))
             return bytes(jws.deserialize_compact(payload, key, registry=registry).payload)
         except (JoseError, ValueError) as fault:
-            raise BadSignature("bad_signature", f"the signature of key {kid!r} does not fit: {fault}") from fault
+            raise BadSignature(
+                "bad_signature", f"the signature of key {kid!r} does not fit: {fault}"
+            ) from fault
 
     def fault(self) -> str:
         """What is wrong with the key file, "" for nothing."""
@@ -86,7 +95,9 @@ class PlanKeys:
         except (OSError, ValueError, JoseError) as fault:
             if self._keys:
                 return  # the keys that were known stay until the file can be read again
-            raise BadSignature("unknown_key", f"cloud.plan_keys_file {self._path} cannot be used: {fault}") from fault
+            raise BadSignature(
+                "unknown_key", f"cloud.plan_keys_file {self._path} cannot be used: {fault}"
+            ) from fault
 
 
 def _keys_of(document: Any) -> dict[str, OKPKey]:
@@ -95,10 +106,17 @@ def _keys_of(document: Any) -> dict[str, OKPKey]:
         raise ValueError(f'expected {{"keys": […]}} with 1 to {KEYS_MAX} keys')
     keys = {}
     for entry in entries:
-        if not isinstance(entry, dict) or entry.get("kty") != "OKP" or entry.get("crv") != "Ed25519" or not entry.get("kid"):
+        if (
+            not isinstance(entry, dict)
+            or entry.get("kty") != "OKP"
+            or entry.get("crv") != "Ed25519"
+            or not entry.get("kid")
+        ):
             raise ValueError("each key needs kty OKP, crv Ed25519, x and kid")
         if "d" in entry:
-            raise ValueError(f"key {entry['kid']!r} holds its private part; the depot needs the public one alone")
+            raise ValueError(
+                f"key {entry['kid']!r} holds its private part; the depot needs the public one alone"
+            )
         keys[str(entry["kid"])] = OKPKey.import_key(entry)
     return keys
 

@@ -1,6 +1,7 @@
-"""``python -m v2g_edge.config FILE`` prints the file with every key and its comment, as etc/site.example.toml is made;
-``--manual`` prints the reference part of docs/configuration.md; ``--packed FILE`` the settings for a daemon (MessagePack), and
-on stderr a line for each warning. A FILE of ``-`` is read from standard input.
+"""``python -m v2g_edge.config FILE`` prints the file with every key and its comment, as
+etc/site.example.toml is made; ``--manual`` prints the reference part of docs/configuration.md; ``--packed
+FILE`` the settings for a daemon (MessagePack), and on stderr a line for each warning. A FILE of ``-`` is
+read from standard input.
 """
 
 import sys
@@ -16,7 +17,11 @@ try:
     if sys.argv[1] == "--manual":
         sys.stdout.write(manual())
     elif sys.argv[1] == "--packed":
-        report = inspect_text(sys.stdin.read(), "the new file") if sys.argv[2] == "-" else inspect(Path(sys.argv[2]))
+        report = (
+            inspect_text(sys.stdin.read(), "the new file")
+            if sys.argv[2] == "-"
+            else inspect(Path(sys.argv[2]))
+        )
         if report.settings is None:
             raise ConfigError(report.errors)
         sys.stdout.buffer.write(msgspec.msgpack.encode(report.settings))

@@ -38,15 +38,27 @@ def _window(plan: SiteFile, window: Window, file: str) -> Iterator[Problem]:
     if not window.when:
         yield Problem(file, f"{path}.when", "no line", "at least one line", "Say when it holds.")
     if window.feeder:
-        yield from unknown(f"{path}.feeder", window.feeder, (each.id for each in plan.feeders), "a feeder", file)
+        yield from unknown(
+            f"{path}.feeder", window.feeder, (each.id for each in plan.feeders), "a feeder", file
+        )
     if window.vehicle_type:
         kinds = (each.id for each in plan.vehicle_types)
         yield from unknown(f"{path}.vehicle_type", window.vehicle_type, kinds, "a vehicle type", file)
     if bool(window.feeder) != any(limit is not None for limit in limits):
         found = "a feeder without a limit" if window.feeder else "a limit without a feeder"
-        yield Problem(file, f"{path}.feeder", found, "a feeder with import_limit_w or export_limit_w", "Add the other.")
+        yield Problem(
+            file, f"{path}.feeder", found, "a feeder with import_limit_w or export_limit_w", "Add the other."
+        )
     if bool(window.vehicle_type) != (window.min_soc_pct is not None):
         found = "a type without min_soc_pct" if window.vehicle_type else "min_soc_pct without a type"
-        yield Problem(file, f"{path}.vehicle_type", found, "a vehicle_type with min_soc_pct", "Add the other.")
-    if not window.feeder and not window.vehicle_type and all(limit is None for limit in (*limits, window.min_soc_pct)):
-        yield Problem(file, path, "nothing that it narrows", "a feeder or a vehicle_type", "Say what is less then.")
+        yield Problem(
+            file, f"{path}.vehicle_type", found, "a vehicle_type with min_soc_pct", "Add the other."
+        )
+    if (
+        not window.feeder
+        and not window.vehicle_type
+        and all(limit is None for limit in (*limits, window.min_soc_pct))
+    ):
+        yield Problem(
+            file, path, "nothing that it narrows", "a feeder or a vehicle_type", "Say what is less then."
+        )

@@ -42,7 +42,13 @@ def _fed(plan: SiteFile, file: str) -> Iterator[Problem]:
                     f"{targets[name]} devices",
                     "It would be silent for ever." if not targets[name] else "Remove all but one.",
                 )
-                yield Problem(file, f"site.{table}.{name}", found, f'one device with role = "{role}" and this target', mend)
+                yield Problem(
+                    file,
+                    f"site.{table}.{name}",
+                    found,
+                    f'one device with role = "{role}" and this target',
+                    mend,
+                )
 
 
 def _chargers(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -63,11 +69,19 @@ def _chargers(plan: SiteFile, file: str) -> Iterator[Problem]:
         if ways != 1:
             mend = "Nobody could command it." if not ways else "Two masters would command it."
             yield Problem(
-                file, f"evses.{evse.id}", f"{ways} ways to it", 'one station outlet or one device with role "charger"', mend
+                file,
+                f"evses.{evse.id}",
+                f"{ways} ways to it",
+                'one station outlet or one device with role "charger"',
+                mend,
             )
         if evse.contactor:
             yield from unknown(
-                f"evses.{evse.id}.contactor", evse.contactor, contactors, 'the target of a device with role "contactor"', file
+                f"evses.{evse.id}.contactor",
+                evse.contactor,
+                contactors,
+                'the target of a device with role "contactor"',
+                file,
             )
         yield from _way(evse, bool(ocpp[evse.id]), bool(modbus[evse.id]), file)
 
@@ -89,7 +103,9 @@ def _way(evse: Evse, ocpp: bool, modbus: bool, file: str) -> Iterator[Problem]:
 
 def _listeners(plan: SiteFile, file: str) -> Iterator[Problem]:
     if plan.stations and not plan.listeners:
-        yield Problem(file, "listeners", "none", "at least one listener for the stations", "Add a [[listeners]] table.")
+        yield Problem(
+            file, "listeners", "none", "at least one listener for the stations", "Add a [[listeners]] table."
+        )
     ports = (str(listener.port) for listener in plan.listeners if listener.port)
     yield from twice("listeners.port", ports, file, "Only one listener can have a port.")
     for place, listener in enumerate(plan.listeners, 1):
@@ -98,7 +114,13 @@ def _listeners(plan: SiteFile, file: str) -> Iterator[Problem]:
         for station in plan.stations:
             if not station.password_file:
                 key = f"stations.{station.identity}.password_file"
-                yield Problem(file, key, '""', "a file: every listener asks for a password", "The station could never dial in.")
+                yield Problem(
+                    file,
+                    key,
+                    '""',
+                    "a file: every listener asks for a password",
+                    "The station could never dial in.",
+                )
 
 
 def _doors(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -107,23 +129,42 @@ def _doors(plan: SiteFile, file: str) -> Iterator[Problem]:
     for station in plan.stations:
         if station.identity == ALL_STATIONS:
             mend = "Give the station another identity, at itself too."
-            yield Problem(file, f"stations.{station.identity}", "an identity", f"anything but {ALL_STATIONS}", mend)
+            yield Problem(
+                file, f"stations.{station.identity}", "an identity", f"anything but {ALL_STATIONS}", mend
+            )
         if plan.listeners and station.least_security_profile > best:
-            key, found = f"stations.{station.identity}.least_security_profile", str(station.least_security_profile)
-            yield Problem(file, key, found, f"at most {best}, the best listener's", "The station could never dial in.")
+            key, found = (
+                f"stations.{station.identity}.least_security_profile",
+                str(station.least_security_profile),
+            )
+            yield Problem(
+                file, key, found, f"at most {best}, the best listener's", "The station could never dial in."
+            )
 
 
 def _listener(listener: Listener, path: str, file: str) -> Iterator[Problem]:
     profile = listener.security_profile
     if len(listener.certificate_files) != len(listener.key_files):
         found = f"{len(listener.certificate_files)} certificates and {len(listener.key_files)} keys"
-        yield Problem(file, f"{path}.key_files", found, "one key a certificate", "List them in the same order.")
+        yield Problem(
+            file, f"{path}.key_files", found, "one key a certificate", "List them in the same order."
+        )
     if profile in TLS_PROFILES and not listener.certificate_files:
         yield Problem(
-            file, f"{path}.certificate_files", "none", f"a certificate for security_profile = {profile}", "Name its file."
+            file,
+            f"{path}.certificate_files",
+            "none",
+            f"a certificate for security_profile = {profile}",
+            "Name its file.",
         )
     if profile == CLIENT_CERTIFICATE_PROFILE and not listener.client_ca_file:
-        yield Problem(file, f"{path}.client_ca_file", '""', "the CA of the stations for security_profile = 3", "Name its file.")
+        yield Problem(
+            file,
+            f"{path}.client_ca_file",
+            '""',
+            "the CA of the stations for security_profile = 3",
+            "Name its file.",
+        )
 
 
 def _line(line: ModbusLine, file: str) -> Iterator[Problem]:
@@ -131,23 +172,33 @@ def _line(line: ModbusLine, file: str) -> Iterator[Problem]:
     for field in needed:
         if not getattr(line, field):
             mend = "Say how the line is reached."
-            yield Problem(file, f"lines.{line.id}.{field}", '""', f'a value for transport = "{line.transport}"', mend)
+            yield Problem(
+                file, f"lines.{line.id}.{field}", '""', f'a value for transport = "{line.transport}"', mend
+            )
 
 
 def _devices(plan: SiteFile, file: str) -> Iterator[Problem]:
     lines = [line.id for line in plan.lines]
-    targets = {"meter": plan.site.meters, "contact": plan.site.contacts, "temperature": plan.site.temperatures}
+    targets = {
+        "meter": plan.site.meters,
+        "contact": plan.site.contacts,
+        "temperature": plan.site.temperatures,
+    }
     evses = tuple(evse.id for evse in plan.evses)
     for device in plan.devices:
         yield from unknown(f"devices.{device.id}.line", device.line, lines, "a line", file)
         if device.role != "contactor":
             known = targets.get(device.role, evses)
-            yield from unknown(f"devices.{device.id}.target", device.target, known, f"a {device.role} of the site", file)
+            yield from unknown(
+                f"devices.{device.id}.target", device.target, known, f"a {device.role} of the site", file
+            )
     places = Counter((each.line, each.unit, each.map, each.role, each.channel) for each in plan.devices)
     for (line, unit, _, role, channel), times in places.items():
         if times > 1:
             found = f"{times} devices at unit {unit}, channel {channel}, role {role}"
-            yield Problem(file, f"lines.{line}", found, "one device a place", "Correct unit or channel of one of them.")
+            yield Problem(
+                file, f"lines.{line}", found, "one device a place", "Correct unit or channel of one of them."
+            )
 
 
 def _cloud(cloud: CloudSettings, file: str) -> Iterator[Problem]:

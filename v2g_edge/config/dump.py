@@ -1,4 +1,6 @@
-"""Settings back to TOML: for the simulator's site files, for ``v2g-edge check``'s round trip, and for the commented example."""
+"""Settings back to TOML: for the simulator's site files, for ``v2g-edge check``'s round trip, and for the
+commented example.
+"""
 
 import json
 from typing import Any, get_args, get_origin
@@ -14,7 +16,9 @@ from v2g_edge.model.site import CurvePoint
 
 
 def dump(settings: Settings, *, commented: bool = False) -> str:
-    """The site file as text; loading it gives ``settings`` again. ``commented``: meaning, unit, default and range too."""
+    """The site file as text; loading it gives ``settings`` again. ``commented``: meaning, unit, default
+    and range too.
+    """
     file = from_settings(settings)
     blocks: list[str] = []
     for field in keys_of(SiteFile):
@@ -41,11 +45,15 @@ def _keys(struct: type[Struct], value: Struct, commented: bool) -> list[str]:
 
 
 def comment_of(struct: type[Struct], field: FieldInfo) -> list[str]:
-    """What stands above a key in the example: its meaning, then what it may hold; the keys of a table inside it too."""
+    """What stands above a key in the example: its meaning, then what it may hold; the keys of a table
+    inside it too.
+    """
     lines = [key_of(struct, field.name).text, f"  {_rule(struct, field)}"]
     part = part_of(field.type)
     if part is not None:
-        lines.extend(f"  {inner.name}: {key_of(part, inner.name).text} {_rule(part, inner)}" for inner in keys_of(part))
+        lines.extend(
+            f"  {inner.name}: {key_of(part, inner.name).text} {_rule(part, inner)}" for inner in keys_of(part)
+        )
     return lines
 
 
@@ -61,7 +69,11 @@ def default_of(field: FieldInfo) -> str:
         return "left out: none"
     if field.default in ((), {}):
         return "default: none"
-    return "default: the defaults below" if isinstance(field.default, Struct) else f"default {_text(field.default, field.type)}"
+    return (
+        "default: the defaults below"
+        if isinstance(field.default, Struct)
+        else f"default {_text(field.default, field.type)}"
+    )
 
 
 def _text(value: Any, kind: Any) -> str:
@@ -74,7 +86,13 @@ def _text(value: Any, kind: Any) -> str:
         return f"[{value.soc_pct!r}, {value.power_w!r}]"
     if isinstance(value, Struct):
         inner = ((field, getattr(value, field.name)) for field in keys_of(type(value)))
-        return "{ " + ", ".join(f"{field.name} = {_text(item, field.type)}" for field, item in inner if item is not None) + " }"
+        return (
+            "{ "
+            + ", ".join(
+                f"{field.name} = {_text(item, field.type)}" for field, item in inner if item is not None
+            )
+            + " }"
+        )
     if kind == Pairs:
         pairs = ", ".join(f"{json.dumps(name)} = {number!r}" for name, number in value)
         return "{ " + pairs + " }" if pairs else "{}"

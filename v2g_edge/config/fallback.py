@@ -1,7 +1,9 @@
-"""The proof that silence is safe: with every charger at its fallback and every base load at its worst, each feeder holds.
+"""The proof that silence is safe: with every charger at its fallback and every base load at its worst, each
+feeder holds.
 
-When the daemon dies, the cable is cut or a station reboots, chargers fall to their default profiles. Nothing can help a feeder
-then that is too small for all of them together, so such a site is refused at start (design 4.2).
+When the daemon dies, the cable is cut or a station reboots, chargers fall to their default profiles. Nothing
+can help a feeder then that is too small for all of them together, so such a site is refused at start (design
+4.2).
 """
 
 from collections.abc import Iterator
@@ -15,12 +17,15 @@ SLACK: Final = 1e-6
 """Sums of decimal numbers in binary: a feeder filled to the last watt still fits."""
 
 MEND: Final = (
-    "Lower the fallbacks (in the site file and in the chargers' default profiles), or raise the limit if the cable allows."
+    "Lower the fallbacks (in the site file and in the chargers' default profiles), or raise the limit if the"
+    " cable allows."
 )
 
 
 def check_fallback(site: Site, file: str) -> Iterator[Problem]:
-    """One problem for each feeder and each phase that is too small. ``site`` is a tree and its names exist."""
+    """One problem for each feeder and each phase that is too small. ``site`` is a tree and its names
+    exist.
+    """
     tree = tree_of(site)
     for feeder, below in zip(tree.feeders, tree.below, strict=True):
         evses = [site.evses[index] for index in below]
@@ -36,11 +41,17 @@ def _power(feeder: Feeder, evses: list[Evse], nodes: list[Feeder], file: str) ->
         parts = f"{len(evses)} chargers {fallback_w:.0f} W + base load {base_w:.0f} W"
         found = f"{fallback_w + base_w:.0f} W with all chargers at fallback ({parts})"
         yield Problem(
-            file, f"feeders.{feeder.id}.import_limit_w", found, f"at most {feeder.import_limit_w:.0f} W on this feeder", MEND
+            file,
+            f"feeders.{feeder.id}.import_limit_w",
+            found,
+            f"at most {feeder.import_limit_w:.0f} W on this feeder",
+            MEND,
         )
 
 
-def _phases(feeder: Feeder, evses: list[Evse], nodes: list[Feeder], nominal_v: float, file: str) -> Iterator[Problem]:
+def _phases(
+    feeder: Feeder, evses: list[Evse], nodes: list[Feeder], nominal_v: float, file: str
+) -> Iterator[Problem]:
     """Per phase; base load that nobody measured per phase may hang on one phase altogether."""
     if feeder.current is None:
         return
@@ -49,7 +60,8 @@ def _phases(feeder: Feeder, evses: list[Evse], nodes: list[Feeder], nominal_v: f
         charge_a = sum(evse.fallback_w * phase_share(evse, phase) for evse in evses) / nominal_v
         if charge_a + base_a > feeder.current.import_a + SLACK:
             found = (
-                f"{charge_a + base_a:.1f} A on {name} with all chargers at fallback ({charge_a:.1f} A + base load {base_a:.1f} A)"
+                f"{charge_a + base_a:.1f} A on {name} with all chargers at fallback ({charge_a:.1f} A + base"
+                f" load {base_a:.1f} A)"
             )
             allowed = f"at most {feeder.current.import_a:.1f} A per phase on this feeder"
             yield Problem(file, f"feeders.{feeder.id}.current.import_a", found, allowed, MEND)

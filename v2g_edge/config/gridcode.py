@@ -1,6 +1,8 @@
-"""Grid codes by name, with the values that a network operator has set otherwise. All problems are reported at once.
+"""Grid codes by name, with the values that a network operator has set otherwise. All problems are reported at
+once.
 
-An override is written as in the code's own file: ``UV1.threshold``, ``UV1.time_s``, ``enter_service.delay_s``, ``rocof.time_s``.
+An override is written as in the code's own file: ``UV1.threshold``, ``UV1.time_s``,
+``enter_service.delay_s``, ``rocof.time_s``.
 """
 
 from collections.abc import Iterator
@@ -53,9 +55,15 @@ def load_code(
 
 
 def check_code(
-    name: str, overrides: tuple[tuple[str, float], ...], draft_signed_by: str, nominal_hz: float | None, file: str
+    name: str,
+    overrides: tuple[tuple[str, float], ...],
+    draft_signed_by: str,
+    nominal_hz: float | None,
+    file: str,
 ) -> tuple[GridCode | None, list[Problem]]:
-    """As ``load_code``, for a caller that collects: the code with the overrides that could be used (None: no such code)."""
+    """As ``load_code``, for a caller that collects: the code with the overrides that could be used (None:
+    no such code).
+    """
     problems: list[Problem] = []
     if name not in code_names():
         allowed = ", ".join(code_names())
@@ -67,12 +75,16 @@ def check_code(
         problems.append(_unsigned(file, code))
     if nominal_hz is not None and abs(nominal_hz - code.nominal_hz) > HZ_APART:
         mend = "Take the code of the country, or mend the nominal frequency."
-        problems.append(Problem(file, "grid.nominal_hz", f"{nominal_hz:g}", f"{code.nominal_hz:g} Hz for {name}", mend))
+        problems.append(
+            Problem(file, "grid.nominal_hz", f"{nominal_hz:g}", f"{code.nominal_hz:g} Hz for {name}", mend)
+        )
     seen: set[str] = set()
     for key, value in overrides:
         where = f"grid.code_overrides.{key}"
         if key in seen:
-            problems.append(Problem(file, where, "a second value", "one value a key", "Take one of them out."))
+            problems.append(
+                Problem(file, where, "a second value", "one value a key", "Take one of them out.")
+            )
         seen.add(key)
         code = _overridden(code, key, value, where, file, problems)
     problems.extend(_contradictions(code, file))
@@ -80,16 +92,28 @@ def check_code(
 
 
 def _unsigned(file: str, code: GridCode) -> Problem:
-    mend = f"Check each value of {code.name} against the agreement with the network operator and write who did."
-    return Problem(file, "grid.draft_signed_by", f"nobody, and {code.name} is a draft ({code.source})", "a person's name", mend)
+    mend = (
+        f"Check each value of {code.name} against the agreement with the network operator and write who did."
+    )
+    return Problem(
+        file,
+        "grid.draft_signed_by",
+        f"nobody, and {code.name} is a draft ({code.source})",
+        "a person's name",
+        mend,
+    )
 
 
-def _overridden(code: GridCode, key: str, value: float, where: str, file: str, problems: list[Problem]) -> GridCode:
+def _overridden(
+    code: GridCode, key: str, value: float, where: str, file: str, problems: list[Problem]
+) -> GridCode:
     """``code`` with one value set, or as it was and a problem more."""
     part, _, field = key.partition(".")
     target: Element | EnterService | Rocof | None = next((e for e in code.elements if e.id == part), None)
     target = code.enter_service if part == "enter_service" else code.rocof if part == "rocof" else target
-    fields = ENTER_SERVICE if isinstance(target, EnterService) else ROCOF if isinstance(target, Rocof) else ELEMENT
+    fields = (
+        ENTER_SERVICE if isinstance(target, EnterService) else ROCOF if isinstance(target, Rocof) else ELEMENT
+    )
     if target is None or field not in fields:
         allowed = ", ".join(adjustable(code))
         problems.append(Problem(file, where, "no such value", allowed, f"Name a value of {code.name}."))
@@ -105,12 +129,16 @@ def _overridden(code: GridCode, key: str, value: float, where: str, file: str, p
         return replace(code, enter_service=changed)
     if isinstance(target, Rocof):
         return replace(code, rocof=changed)
-    return replace(code, elements=tuple(changed if element is target else element for element in code.elements))
+    return replace(
+        code, elements=tuple(changed if element is target else element for element in code.elements)
+    )
 
 
 def adjustable(code: GridCode) -> Iterator[str]:
     """The keys that a site file may set, with their ranges."""
-    parts: list[tuple[str, Element | EnterService | Rocof, tuple[str, ...]]] = [(e.id, e, ELEMENT) for e in code.elements]
+    parts: list[tuple[str, Element | EnterService | Rocof, tuple[str, ...]]] = [
+        (e.id, e, ELEMENT) for e in code.elements
+    ]
     parts.append(("enter_service", code.enter_service, ENTER_SERVICE))
     if code.rocof is not None:
         parts.append(("rocof", code.rocof, ROCOF))
@@ -122,7 +150,9 @@ def adjustable(code: GridCode) -> Iterator[str]:
 
 
 def _span(target: Element | EnterService | Rocof, field: str) -> Span:
-    """The range beside a value: "time_s" has "time_range_s", "v_lo_pu" has "v_lo_range_pu", "threshold" has "threshold_range"."""
+    """The range beside a value: "time_s" has "time_range_s", "v_lo_pu" has "v_lo_range_pu", "threshold"
+    has "threshold_range".
+    """
     stem, _, unit = field.rpartition("_")
     spans = [getattr(target, name, None) for name in (f"{stem}_range_{unit}", f"{field}_range")]
     span: Span = spans[0] or spans[1]  # type: ignore[assignment]  # a test reads every range of every code
@@ -134,8 +164,20 @@ def _contradictions(code: GridCode, file: str) -> Iterator[Problem]:
     enter = code.enter_service
     if enter.ramp_s > 0.0 and enter.random_delay_s > 0.0:
         found = f"a ramp of {enter.ramp_s:g} s and a random delay of {enter.random_delay_s:g} s"
-        yield Problem(file, "grid.code_overrides.enter_service", found, "one of the two", "Set ramp_s or random_delay_s to 0.")
+        yield Problem(
+            file,
+            "grid.code_overrides.enter_service",
+            found,
+            "one of the two",
+            "Set ramp_s or random_delay_s to 0.",
+        )
     for low, high in (("v_lo_pu", "v_hi_pu"), ("f_lo_hz", "f_hi_hz")):
         if getattr(enter, low) >= getattr(enter, high):
             found = f"{low} = {getattr(enter, low):g}, {high} = {getattr(enter, high):g}"
-            yield Problem(file, "grid.code_overrides.enter_service", found, f"{low} below {high}", "Leave a window between them.")
+            yield Problem(
+                file,
+                "grid.code_overrides.enter_service",
+                found,
+                f"{low} below {high}",
+                "Leave a window between them.",
+            )

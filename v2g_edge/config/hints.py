@@ -21,9 +21,23 @@ MEND: Final = {
 """By pydantic's word for what is wrong, where the value itself tells no more."""
 
 NUMBER: Final = re.compile(r"^\s*([+-]?\d+(?:[.,]\d+)?)\s*([A-Za-z%°]*)\s*$")
-THOUSANDS: Final = {"kW": ("W", 1e3), "MW": ("W", 1e6), "kWh": ("Wh", 1e3), "MWh": ("Wh", 1e6), "ms": ("s", 1e-3)}
+THOUSANDS: Final = {
+    "kW": ("W", 1e3),
+    "MW": ("W", 1e6),
+    "kWh": ("Wh", 1e3),
+    "MWh": ("Wh", 1e6),
+    "ms": ("s", 1e-3),
+}
 """A unit that people write, the unit of the key, and the factor between."""
-BOOLS: Final = {"yes": "true", "on": "true", "true": "true", "1": "true", "no": "false", "off": "false", "false": "false"}
+BOOLS: Final = {
+    "yes": "true",
+    "on": "true",
+    "true": "true",
+    "1": "true",
+    "no": "false",
+    "off": "false",
+    "false": "false",
+}
 KILO: Final = {"W": "kW", "Wh": "kWh", "W/s": "kW/s"}
 LEAST_SHARE: Final = 0.01
 """A share of less than one percent that was written as percent is no slip of the unit."""
@@ -45,7 +59,9 @@ def mend_of(fault: str, value: Any, kind: Any, key: Key) -> str:
 def _guess(value: Any, kind: Any, key: Key) -> str:
     if get_origin(kind) is Literal:
         options = [str(option) for option in get_args(kind)]
-        initial = next((each for each in options if len(each) == 1 and str(value).upper().startswith(each)), "")
+        initial = next(
+            (each for each in options if len(each) == 1 and str(value).upper().startswith(each)), ""
+        )
         meant = near(str(value), options) or initial
         return f"Did you mean {json.dumps(meant)}?" if meant and isinstance(value, str) else ""
     if kind is bool:

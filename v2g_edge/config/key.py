@@ -4,9 +4,11 @@ from typing import Final, NamedTuple
 
 
 class Key(NamedTuple):
-    """``low`` ≤ number ≤ ``high`` (``above``: low itself is refused); ``pattern`` binds a text, or every text of a list.
+    """``low`` ≤ number ≤ ``high`` (``above``: low itself is refused); ``pattern`` binds a text, or every text
+    of a list.
 
-    ``form`` says in words what the pattern allows, ``mend`` how a wrong value is mended; "" where the rest says it.
+    ``form`` says in words what the pattern allows, ``mend`` how a wrong value is mended; "" where the rest
+    says it.
     """
 
     text: str
@@ -20,9 +22,13 @@ class Key(NamedTuple):
 
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,47}$"
-"""Ids: 48 characters (OCPP 2.0.1's identifierString has room for no more), none that needs quoting in a URL or a topic."""
+"""Ids: 48 characters (OCPP 2.0.1's identifierString has room for no more), none that needs quoting in a
+URL or a topic.
+"""
 IDENTITY: Final = r"^[A-Za-z0-9*_=:+|@.-]{1,48}$"
-"""What a station may be called: OCPP 2.0.1's identifierString, part 2 data types. "RDAM|123" is 1.6-J's own example (3.1.1)."""
+"""What a station may be called: OCPP 2.0.1's identifierString, part 2 data types. "RDAM|123" is 1.6-J's
+own example (3.1.1).
+"""
 LINE: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 """One line of text for people or a path that must be given."""
 OPTIONAL: Final = r"^[^\x00-\x1f\x7f]{0,200}$"

@@ -1,7 +1,8 @@
 """How the TOML file is cut into tables, and the way between that and ``Settings``.
 
-The file's tables are the settings' own types, so that a key of the file and a field of the program have one name.
-Only ``[site]`` differs: it holds the depot's name and the names of what is measured; the rest of ``Site`` are tables beside it.
+The file's tables are the settings' own types, so that a key of the file and a field of the program have one
+name. Only ``[site]`` differs: it holds the depot's name and the names of what is measured; the rest of
+``Site`` are tables beside it.
 """
 
 from typing import Any, Final, TypeVar
@@ -24,7 +25,17 @@ from v2g_edge.model.settings import (
     Settings,
     StationSettings,
 )
-from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, GridSettings, SafetySettings, Site, Vehicle, VehicleType, Window
+from v2g_edge.model.site import (
+    Evse,
+    Feeder,
+    FrequencyResponse,
+    GridSettings,
+    SafetySettings,
+    Site,
+    Vehicle,
+    VehicleType,
+    Window,
+)
 
 T = TypeVar("T", bound=Struct)
 
@@ -119,7 +130,9 @@ def from_settings(settings: Settings) -> SiteFile:
     """The file that would give these settings."""
     site = settings.site
     return SiteFile(
-        site=SiteTable(site.name, site.timezone, site.meters, site.contacts, site.temperatures, site.holidays),
+        site=SiteTable(
+            site.name, site.timezone, site.meters, site.contacts, site.temperatures, site.holidays
+        ),
         grid=site.grid,
         feeders=site.feeders,
         evses=site.evses,

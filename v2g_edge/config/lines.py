@@ -1,4 +1,6 @@
-"""Finds the line of each key in a TOML text, so that a report can name it. Says nothing about what TOML allows."""
+"""Finds the line of each key in a TOML text, so that a report can name it. Says nothing about what TOML
+allows.
+"""
 
 import re
 from typing import Any, Final
@@ -15,11 +17,15 @@ DOTTED: Final = rf"{PART}(?:\s*\.\s*{PART})*"
 HEADER: Final = re.compile(rf"^\s*(\[\[?)\s*({DOTTED})\s*\]\]?\s*(?:#.*)?$")
 KEY: Final = re.compile(rf"^\s*({DOTTED})\s*=(.*)$")
 TOKEN: Final = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\])*"|\'[^\']*\'|#.*|[\[\]{}]')
-"""What opens or closes a value that goes on in the next line; strings and comments so that brackets in them do not count."""
+"""What opens or closes a value that goes on in the next line; strings and comments so that brackets in
+them do not count.
+"""
 
 
 def placed(problems: list[Problem], text: str, document: dict[str, Any]) -> list[Problem]:
-    """The problems with their lines, in the order of the file; what has no line of its own stands at its table's."""
+    """The problems with their lines, in the order of the file; what has no line of its own stands at its
+    table's.
+    """
     lines = _by_path(text, document)
     found = [replace(problem, line=problem.line or _line_of(problem.key, lines)) for problem in problems]
     return sorted(found, key=lambda problem: problem.line)

@@ -69,11 +69,15 @@ def _usable(report: Report) -> Settings:
 
 
 def report_of(document: dict[str, Any], faults: list[Problem], file: str, text: str) -> Report:
-    """Check what could be read. What hangs on a broken place is not judged: it would only repeat the first problem."""
+    """Check what could be read. What hangs on a broken place is not judged: it would only repeat the first
+    problem.
+    """
     settings: Settings | None = None
     problems, places = validate(document, file)
     if faults:  # a table that could not be read is not missing
-        problems = [problem for problem in problems if not (problem.found == "nothing" and "." not in problem.key)]
+        problems = [
+            problem for problem in problems if not (problem.found == "nothing" and "." not in problem.key)
+        ]
         problems = faults + problems
     elif problems:
         problems += _beside(document, places, file)
@@ -87,7 +91,9 @@ def report_of(document: dict[str, Any], faults: list[Problem], file: str, text: 
 
 
 def _one_warning_a_key(problems: list[Problem]) -> list[Problem]:
-    """One oddity a key is enough, the first is the nearest to its cause. A key that is wrong is odd only by its unit."""
+    """One oddity a key is enough, the first is the nearest to its cause. A key that is wrong is odd only
+    by its unit.
+    """
     wrong = {problem.key for problem in problems if problem.level == "error"}
     odd: set[str] = set()
     kept = []

@@ -21,7 +21,15 @@ def manual() -> str:
         part = part_of(field.type)
         assert part is not None  # noqa: S101 - every top-level key is a table
         head = f"[[{field.name}]]" if is_list(field.type) else f"[{field.name}]"
-        lines += ["", f"## `{head}`", "", TABLES[field.name], "", "| key | meaning | default | allowed |", "|---|---|---|---|"]
+        lines += [
+            "",
+            f"## `{head}`",
+            "",
+            TABLES[field.name],
+            "",
+            "| key | meaning | default | allowed |",
+            "|---|---|---|---|",
+        ]
         lines += _rows(part, "")
     lines += ["", "## Grid codes", "", "| code | nominal | status | edition |", "|---|---|---|---|"]
     for name in code_names():

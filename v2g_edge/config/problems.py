@@ -12,9 +12,11 @@ Level = Literal["error", "warning"]
 
 
 class Problem(Struct, frozen=True):
-    """``key`` is the path in the file ("evses.cp1.max_charge_w"); the other fields are words for the person who mends it.
+    """``key`` is the path in the file ("evses.cp1.max_charge_w"); the other fields are words for the person
+    who mends it.
 
-    ``level`` "warning" is for what is allowed and odd: the daemon starts. ``line`` counts from 1; 0: not known.
+    ``level`` "warning" is for what is allowed and odd: the daemon starts. ``line`` counts from 1; 0: not
+    known.
     """
 
     file: str
@@ -31,7 +33,9 @@ class Problem(Struct, frozen=True):
 
 
 class ConfigError(Exception):
-    """The site file cannot be used. ``problems`` is never empty; the message is the whole report, one line a problem."""
+    """The site file cannot be used. ``problems`` is never empty; the message is the whole report, one line
+    a problem.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

@@ -52,7 +52,9 @@ def _duplicates(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from twice("evses", (each.id for each in plan.evses), file)
     yield from twice("vehicle_types", (each.id for each in plan.vehicle_types), file)
     yield from twice("vehicles", (each.id for each in plan.vehicles), file)
-    yield from twice("stations", (each.identity for each in plan.stations), file, "Two stations cannot dial in as one.")
+    yield from twice(
+        "stations", (each.identity for each in plan.stations), file, "Two stations cannot dial in as one."
+    )
     yield from twice("lines", (each.id for each in plan.lines), file)
     yield from twice("devices", (each.id for each in plan.devices), file)
     for table in ("meters", "contacts", "temperatures"):
@@ -66,12 +68,18 @@ def _names(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from unknown("grid.meter", plan.grid.meter, site.meters, "a meter of site.meters", file)
     for feeder in plan.feeders:
         if feeder.meter:
-            yield from unknown(f"feeders.{feeder.id}.meter", feeder.meter, site.meters, "a meter of site.meters", file)
+            yield from unknown(
+                f"feeders.{feeder.id}.meter", feeder.meter, site.meters, "a meter of site.meters", file
+            )
     for evse in plan.evses:
-        yield from unknown(f"evses.{evse.id}.feeder", evse.feeder, (each.id for each in plan.feeders), "a feeder", file)
+        yield from unknown(
+            f"evses.{evse.id}.feeder", evse.feeder, (each.id for each in plan.feeders), "a feeder", file
+        )
         if evse.cooling_loop:
             key = f"evses.{evse.id}.cooling_loop"
-            yield from unknown(key, evse.cooling_loop, site.temperatures, "a sensor of site.temperatures", file)
+            yield from unknown(
+                key, evse.cooling_loop, site.temperatures, "a sensor of site.temperatures", file
+            )
     for vehicle in plan.vehicles:
         kinds = (each.id for each in plan.vehicle_types)
         yield from unknown(f"vehicles.{vehicle.id}.type", vehicle.type, kinds, "a vehicle type", file)
@@ -80,7 +88,9 @@ def _names(plan: SiteFile, file: str) -> Iterator[Problem]:
 
 def _targets(plan: SiteFile, file: str) -> Iterator[Problem]:
     """A target that charging never reaches would count as a missed departure every day."""
-    most_pct = {kind.id: kind.max_soc_pct for kind in plan.vehicle_types if kind.min_soc_pct < kind.max_soc_pct}
+    most_pct = {
+        kind.id: kind.max_soc_pct for kind in plan.vehicle_types if kind.min_soc_pct < kind.max_soc_pct
+    }
     for vehicle in plan.vehicles:
         limit_pct = most_pct.get(vehicle.type, 100.0)
         if vehicle.departs and vehicle.target_soc_pct > limit_pct:
@@ -95,7 +105,9 @@ def check_tree(feeders: tuple[Feeder, ...], file: str) -> Iterator[Problem]:
     roots = [feeder.id for feeder in feeders if not feeder.parent]
     if len(roots) != 1:
         found = f"{len(roots)} roots ({', '.join(roots)})" if roots else "no root"
-        yield Problem(file, "feeders", found, 'one feeder with parent = ""', "The root is the grid connection.")
+        yield Problem(
+            file, "feeders", found, 'one feeder with parent = ""', "The root is the grid connection."
+        )
     for feeder in feeders:
         key = f"feeders.{feeder.id}.parent"
         if feeder.parent:
@@ -112,7 +124,9 @@ def check_tree(feeders: tuple[Feeder, ...], file: str) -> Iterator[Problem]:
 def _feeder(feeder: Feeder, file: str) -> Iterator[Problem]:
     if feeder.base_load_min_w > feeder.base_load_max_w:
         key, found = f"feeders.{feeder.id}.base_load_min_w", f"{feeder.base_load_min_w:g} W"
-        yield Problem(file, key, found, f"at most base_load_max_w = {feeder.base_load_max_w:g} W", "Swap them?")
+        yield Problem(
+            file, key, found, f"at most base_load_max_w = {feeder.base_load_max_w:g} W", "Swap them?"
+        )
 
 
 def _evse(evse: Evse, file: str) -> Iterator[Problem]:
@@ -130,19 +144,30 @@ def _evse(evse: Evse, file: str) -> Iterator[Problem]:
         yield Problem(file, f"{path}.min_discharge_w", f"{evse.min_discharge_w:g} W", allowed, "Swap them?")
     if evse.fallback_w and not evse.min_charge_w <= evse.fallback_w <= evse.max_charge_w:
         allowed = f"0, or min_charge_w = {evse.min_charge_w:g} W to max_charge_w = {evse.max_charge_w:g} W"
-        yield Problem(file, f"{path}.fallback_w", f"{evse.fallback_w:g} W", allowed, "The charger can draw nothing else.")
+        yield Problem(
+            file,
+            f"{path}.fallback_w",
+            f"{evse.fallback_w:g} W",
+            allowed,
+            "The charger can draw nothing else.",
+        )
     if evse.max_discharge_w > 0.0:
         yield from _discharge(evse, path, file)
     if evse.droop_w:
         yield from _droop(evse, path, file)
     if evse.dead_man == "contactor" and not evse.contactor:
-        yield Problem(file, f"{path}.contactor", '""', 'the contactor that dead_man = "contactor" means', "Name it.")
+        yield Problem(
+            file, f"{path}.contactor", '""', 'the contactor that dead_man = "contactor" means', "Name it."
+        )
 
 
 def _droop(evse: Evse, path: str, file: str) -> Iterator[Problem]:
     """Only OCPP 2.1 has an operation mode in which the charger follows the frequency by itself."""
     if evse.discharge_by != "setpoint":
-        found, mend = f'{evse.droop_w:g} W with discharge_by = "{evse.discharge_by}"', "Only OCPP 2.1 takes a droop; else set 0."
+        found, mend = (
+            f'{evse.droop_w:g} W with discharge_by = "{evse.discharge_by}"',
+            "Only OCPP 2.1 takes a droop; else set 0.",
+        )
         yield Problem(file, f"{path}.droop_w", found, '0 without discharge_by = "setpoint"', mend)
     most_w = min(evse.max_charge_w, evse.max_discharge_w)
     if evse.droop_w > most_w:
@@ -161,40 +186,80 @@ def _discharge(evse: Evse, path: str, file: str) -> Iterator[Problem]:
     found = f"{evse.max_discharge_w:g} W"
     if evse.dead_man == "none":
         mend = "Commission a dead-man, or set max_discharge_w = 0."
-        yield Problem(file, f"{path}.max_discharge_w", f'{found} with dead_man = "none"', "0 without a dead-man", mend)
+        yield Problem(
+            file, f"{path}.max_discharge_w", f'{found} with dead_man = "none"', "0 without a dead-man", mend
+        )
     if evse.discharge_by == "none":
         mend = "Say how discharge is commanded, or set max_discharge_w = 0."
         yield Problem(
-            file, f"{path}.max_discharge_w", f'{found} with discharge_by = "none"', '0 with discharge_by = "none"', mend
+            file,
+            f"{path}.max_discharge_w",
+            f'{found} with discharge_by = "none"',
+            '0 with discharge_by = "none"',
+            mend,
         )
 
 
 def _vehicle_type(kind: VehicleType, file: str) -> Iterator[Problem]:
     path = f"vehicle_types.{kind.id}"
-    for low, high in (("min_soc_pct", "max_soc_pct"), ("pack_min_c", "pack_max_c"), ("derate_from_c", "pack_max_c")):
+    for low, high in (
+        ("min_soc_pct", "max_soc_pct"),
+        ("pack_min_c", "pack_max_c"),
+        ("derate_from_c", "pack_max_c"),
+    ):
         least, most = getattr(kind, low), getattr(kind, high)
         if least >= most:
-            mend = "Swap them?" if least > most else "Lower it: any number below will do where the other means no limit."
+            mend = (
+                "Swap them?"
+                if least > most
+                else "Lower it: any number below will do where the other means no limit."
+            )
             yield Problem(file, f"{path}.{low}", f"{least:g}", f"below {high} = {most:g}", mend)
     socs = [point.soc_pct for point in kind.charge_curve]
     if any(after <= before for before, after in pairwise(socs)):
         found = ", ".join(f"{soc:g}" for soc in socs)
-        yield Problem(file, f"{path}.charge_curve", f"SoC {found}", "points of rising SoC", "Sort them; one point an SoC.")
+        yield Problem(
+            file,
+            f"{path}.charge_curve",
+            f"SoC {found}",
+            "points of rising SoC",
+            "Sort them; one point an SoC.",
+        )
     if not any(point.power_w > 0.0 for point in kind.charge_curve):
-        yield Problem(file, f"{path}.charge_curve", "no power at any SoC", "some power above 0", "Such a vehicle never charges.")
+        yield Problem(
+            file,
+            f"{path}.charge_curve",
+            "no power at any SoC",
+            "some power above 0",
+            "Such a vehicle never charges.",
+        )
 
 
 def _safety(safety: SafetySettings, tick_s: float, file: str) -> Iterator[Problem]:
     least_s = LEASE_TICKS * tick_s
     if safety.lease_s < least_s:
         allowed = f"at least {LEASE_TICKS} × host.tick_s = {least_s:g} s"
-        yield Problem(file, "safety.lease_s", f"{safety.lease_s:g} s", allowed, "Leases would run out between two renewals.")
+        yield Problem(
+            file,
+            "safety.lease_s",
+            f"{safety.lease_s:g} s",
+            allowed,
+            "Leases would run out between two renewals.",
+        )
     if safety.late_after_s < 2.0 * tick_s:
         allowed = f"at least 2 × host.tick_s = {2.0 * tick_s:g} s"
-        yield Problem(file, "safety.late_after_s", f"{safety.late_after_s:g} s", allowed, "Each tick would count as late.")
+        yield Problem(
+            file,
+            "safety.late_after_s",
+            f"{safety.late_after_s:g} s",
+            allowed,
+            "Each tick would count as late.",
+        )
     if safety.cooling_derate_c >= safety.cooling_max_c:
         allowed = f"below cooling_max_c = {safety.cooling_max_c:g} °C"
-        yield Problem(file, "safety.cooling_derate_c", f"{safety.cooling_derate_c:g} °C", allowed, "Swap them?")
+        yield Problem(
+            file, "safety.cooling_derate_c", f"{safety.cooling_derate_c:g} °C", allowed, "Swap them?"
+        )
 
 
 def _zone(name: str, file: str) -> Iterator[Problem]:
@@ -202,4 +267,6 @@ def _zone(name: str, file: str) -> Iterator[Problem]:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         meant = near(name, available_timezones(), 0.75) or "Europe/Amsterdam"
-        yield Problem(file, "site.timezone", f'"{name}"', "a name of the tz database", f'Write it like "{meant}".')
+        yield Problem(
+            file, "site.timezone", f'"{name}"', "a name of the tz database", f'Write it like "{meant}".'
+        )

@@ -1,4 +1,6 @@
-"""The file's schema: pydantic models made from the settings' own types and the table of keys, strict, with no unknown keys."""
+"""The file's schema: pydantic models made from the settings' own types and the table of keys, strict, with
+no unknown keys.
+"""
 
 import json
 from types import NoneType, UnionType
@@ -18,7 +20,9 @@ from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import CurvePoint
 
 ITEMS_MAX: Final = 10_000
-"""Entries of one array of tables: ten times the largest depot (1,000 chargers), so that a runaway file ends early."""
+"""Entries of one array of tables: ten times the largest depot (1,000 chargers), so that a runaway file
+ends early.
+"""
 FOUND_MAX: Final = 60
 """Characters of a wrong value that a report repeats."""
 
@@ -38,11 +42,17 @@ def key_of(struct: type[Struct], field: str) -> Key:
 
 def without_none(kind: Any) -> Any:
     """``X`` of ``X | None``: a key that may be left out and has no value then."""
-    return next(part for part in get_args(kind) if part is not NoneType) if get_origin(kind) is UnionType else kind
+    return (
+        next(part for part in get_args(kind) if part is not NoneType)
+        if get_origin(kind) is UnionType
+        else kind
+    )
 
 
 def part_of(kind: Any) -> type[Struct] | None:
-    """The Struct inside ``X``, ``X | None`` or ``tuple[X, ...]``; None for plain values (a curve point is one)."""
+    """The Struct inside ``X``, ``X | None`` or ``tuple[X, ...]``; None for plain values (a curve point is
+    one).
+    """
     kind = without_none(kind)
     if get_origin(kind) is tuple:
         kind = get_args(kind)[0]
@@ -113,7 +123,9 @@ def json_schema() -> dict[str, Any]:
         properties = schema["$defs"].get(struct.__name__, {}).get("properties", {})
         for field in keys_of(struct):
             if field.name in properties:
-                properties[field.name]["description"] = f"{keys[field.name].text} ({allowed_of(struct, field)})"
+                properties[field.name]["description"] = (
+                    f"{keys[field.name].text} ({allowed_of(struct, field)})"
+                )
     return schema
 
 
@@ -127,12 +139,16 @@ def validate(document: dict[str, Any], file: str) -> tuple[list[Problem], list[P
         _FILE.model_validate_json(json.dumps(document, default=str))
     except pydantic.ValidationError as error:
         items = error.errors(include_url=False, include_context=False)
-        return [_problem(item, document, file) for item in items], [(item["loc"], item["type"]) for item in items]
+        return [_problem(item, document, file) for item in items], [
+            (item["loc"], item["type"]) for item in items
+        ]
     return [], []
 
 
 def path_of(loc: tuple[int | str, ...], document: Any) -> str:
-    """The key's path for people: entries of arrays go by their id where they have one, else by their place from 1."""
+    """The key's path for people: entries of arrays go by their id where they have one, else by their place
+    from 1.
+    """
     names: list[str] = []
     for step in loc:
         inner = _step(document, step)
@@ -147,7 +163,11 @@ def path_of(loc: tuple[int | str, ...], document: Any) -> str:
 def _step(document: Any, step: int | str) -> Any:
     if isinstance(document, dict):
         return document.get(step)
-    return document[step] if isinstance(document, list) and isinstance(step, int) and step < len(document) else None
+    return (
+        document[step]
+        if isinstance(document, list) and isinstance(step, int) and step < len(document)
+        else None
+    )
 
 
 def _entry(inner: Any, step: int) -> str:
@@ -200,7 +220,9 @@ def field_at(loc: tuple[int | str, ...]) -> tuple[type[Struct] | None, FieldInfo
 
 
 def placed(loc: tuple[int | str, ...]) -> tuple[type[Struct], FieldInfo | None, int]:
-    """The table, the field, and the place of the field's key in ``loc``: one name may stand in it more than once."""
+    """The table, the field, and the place of the field's key in ``loc``: one name may stand in it more
+    than once.
+    """
     struct: type[Struct] = SiteFile
     field: FieldInfo | None = None
     at = 0
@@ -233,7 +255,9 @@ def allowed_of(struct: type[Struct], field: FieldInfo) -> str:
         return "true or false"
     if kind is str:
         return key.form or f"a text{_form(key)}"
-    return f"{'a whole number' if kind is int else 'a number'}{_range(key)}{' ' + key.unit if key.unit else ''}"
+    return (
+        f"{'a whole number' if kind is int else 'a number'}{_range(key)}{' ' + key.unit if key.unit else ''}"
+    )
 
 
 def _form(key: Key) -> str:

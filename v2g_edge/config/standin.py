@@ -1,7 +1,7 @@
 """Stand-ins for places that the schema refuses, so that what is wrong elsewhere is told in the same report.
 
-Two stand-ins are put in each place, and a problem counts only if it comes out the same with both: then it does not hang on what
-is broken, and does not repeat it in other words.
+Two stand-ins are put in each place, and a problem counts only if it comes out the same with both: then it
+does not hang on what is broken, and does not repeat it in other words.
 """
 
 import copy
@@ -17,7 +17,9 @@ TEXTS: Final = ("?", "??")
 
 
 def stand_ins(document: dict[str, Any], places: list[Place]) -> list[dict[str, Any]]:
-    """The document twice, each time with other values where it is broken; none where a whole table is missing or no table."""
+    """The document twice, each time with other values where it is broken; none where a whole table is
+    missing or no table.
+    """
     copies = [copy.deepcopy(document) for _ in TEXTS]
     for loc, kind in places:
         for turn, plain in enumerate(copies):
@@ -27,7 +29,9 @@ def stand_ins(document: dict[str, Any], places: list[Place]) -> list[dict[str, A
 
 
 def _mend(plain: Any, loc: tuple[int | str, ...], kind: str, turn: int) -> bool:
-    """Put stand-in ``turn`` at the key of ``loc``; False where none can be given. Steps after the key lie within its value."""
+    """Put stand-in ``turn`` at the key of ``loc``; False where none can be given. Steps after the key lie
+    within its value.
+    """
     struct, field, at = placed(loc)
     unknown = kind == "extra_forbidden"
     if not unknown and (field is None or part_of(field.type) is not None):

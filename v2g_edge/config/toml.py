@@ -28,7 +28,9 @@ HEADER: Final = re.compile(r"^\s*\[\[?[^\[\],{}]+\]\]?\s*(#.*)?$")
 
 
 def read(path: Path) -> tuple[str, dict[str, Any], list[Problem]]:
-    """The text, the document and its syntax faults; a table with a fault in it is missing from the document."""
+    """The text, the document and its syntax faults; a table with a fault in it is missing from the
+    document.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_MAX_BYTES + 1)
@@ -66,7 +68,9 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
         except RecursionError:
             return {}, [
                 *faults,
-                _fault(path, "lists or tables nested too deeply", "TOML nested as in the example", "Flatten it."),
+                _fault(
+                    path, "lists or tables nested too deeply", "TOML nested as in the example", "Flatten it."
+                ),
             ]
     return {}, faults
 
@@ -74,11 +78,15 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
 def _advice(message: str, line: str) -> str:
     if any(mark in line for mark in "“”„‘’"):
         return 'Quotes are straight: ".'
-    return next((advice for begin, advice in ADVICE.items() if message.startswith(begin)), "Correct the line.")
+    return next(
+        (advice for begin, advice in ADVICE.items() if message.startswith(begin)), "Correct the line."
+    )
 
 
 def _cut_table(lines: list[str], row: int) -> None:
-    """Blanks the table that the fault stands in, from its header to the next one, so that the others can be read."""
+    """Blanks the table that the fault stands in, from its header to the next one, so that the others can
+    be read.
+    """
     first = next((index for index in range(row, -1, -1) if HEADER.match(lines[index])), 0)
     after = next((index for index in range(row + 1, len(lines)) if HEADER.match(lines[index])), len(lines))
     lines[first:after] = [""] * (after - first)

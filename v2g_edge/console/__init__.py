@@ -1,1 +1,3 @@
-"""The room of the web page and REST interface: a process and user of their own that talk to the control socket only."""
+"""The room of the web page and REST interface: a process and user of their own that talk to the control
+socket only.
+"""

@@ -1,7 +1,9 @@
-"""People and their sessions: local accounts with Argon2id, one-time code for the first one, API tokens, lock-outs.
+"""People and their sessions: local accounts with Argon2id, one-time code for the first one, API tokens,
+lock-outs.
 
-Accounts, token hashes and the code's hash are in SQLite, in the console's own state folder. Sessions are in memory, and a restart
-ends them. Passwords are hashed one at a time in a thread (19 MiB each), and an unknown name costs as much as a known one.
+Accounts, token hashes and the code's hash are in SQLite, in the console's own state folder. Sessions are in
+memory, and a restart ends them. Passwords are hashed one at a time in a thread (19 MiB each), and an unknown
+name costs as much as a known one.
 """
 
 import asyncio
@@ -47,7 +49,9 @@ class NotAllowed(Exception):  # noqa: N818 - an answer, told to people in these 
 
 @dataclass
 class Person:
-    """Who acts, and how far. ``token`` is the label of the token that acts in this name, "" for the person."""
+    """Who acts, and how far. ``token`` is the label of the token that acts in this name, "" for the
+    person.
+    """
 
     name: str
     role: Role
@@ -94,7 +98,8 @@ class Accounts:
         with self._store() as store:
             store.execute("CREATE TABLE IF NOT EXISTS people (name TEXT PRIMARY KEY, role TEXT, hash TEXT)")
             store.execute(
-                "CREATE TABLE IF NOT EXISTS tokens (hash TEXT PRIMARY KEY, owner TEXT, label TEXT, role TEXT, until_wall_s REAL)"
+                "CREATE TABLE IF NOT EXISTS tokens (hash TEXT PRIMARY KEY, owner TEXT, label TEXT, role TEXT,"
+                " until_wall_s REAL)"
             )
             store.execute("CREATE TABLE IF NOT EXISTS code (hash TEXT, until_wall_s REAL)")
         (self.folder / "console.sqlite").chmod(0o600)
@@ -119,9 +124,13 @@ class Accounts:
         return code
 
     async def claim(self, code: str, name: str, password: str, wall_s: float) -> None:
-        """Make an engineer's account with the one-time code, or give it a new password. Of two claims one wins."""
+        """Make an engineer's account with the one-time code, or give it a new password. Of two claims one
+        wins.
+        """
         _check_new(name, password)
-        wrong = NotAllowed("the code is wrong, used or older than an hour; `v2g-edge console-code` prints a new one")
+        wrong = NotAllowed(
+            "the code is wrong, used or older than an hour; `v2g-edge console-code` prints a new one"
+        )
         with self._store() as store:
             if not _fits(store, code, wall_s):
                 raise wrong
@@ -156,10 +165,15 @@ class Accounts:
     def people(self) -> list[dict[str, str]]:
         """Names and roles."""
         with self._store() as store:
-            return [{"name": name, "role": role} for name, role in store.execute("SELECT name, role FROM people ORDER BY name")]
+            return [
+                {"name": name, "role": role}
+                for name, role in store.execute("SELECT name, role FROM people ORDER BY name")
+            ]
 
     async def login(self, name: str, password: str, now_s: float) -> str:
-        """A new session's id. Raises ``NotAllowed`` for a wrong name or password, and while the name has to wait."""
+        """A new session's id. Raises ``NotAllowed`` for a wrong name or password, and while the name has
+        to wait.
+        """
         tries = self._tries.setdefault(name[:NAME_MAX], _Tries())
         if now_s < tries.until_s:
             wait_s = tries.until_s - now_s
@@ -181,7 +195,9 @@ class Accounts:
         return session
 
     def session(self, key: str, now_s: float, *, acts: bool = True) -> Session | None:
-        """The session of a cookie, while it lasts. A stream that only runs on (not ``acts``) does not make it last."""
+        """The session of a cookie, while it lasts. A stream that only runs on (not ``acts``) does not make
+        it last.
+        """
         found = self._sessions.get(key)
         if found is None:
             return None
@@ -200,14 +216,19 @@ class Accounts:
         """A token for programs; only its hash is kept, so it is shown once."""
         token = "v2g_" + secrets.token_urlsafe(32)
         with self._store() as store:
-            store.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?)", (_digest(token), owner, label, role, until_wall_s))
+            store.execute(
+                "INSERT INTO tokens VALUES (?, ?, ?, ?, ?)",
+                (_digest(token), owner, label, role, until_wall_s),
+            )
         return token
 
     def tokens(self) -> list[dict[str, str | float]]:
         """All tokens, without what opens the door."""
         keys = ("owner", "label", "role", "until_wall_s")
         with self._store() as store:
-            rows = store.execute("SELECT owner, label, role, until_wall_s FROM tokens ORDER BY owner, label").fetchall()
+            rows = store.execute(
+                "SELECT owner, label, role, until_wall_s FROM tokens ORDER BY owner, label"
+            ).fetchall()
         return [dict(zip(keys, row, strict=True)) for row in rows]
 
     def end_token(self, owner: str, label: str) -> None:
@@ -248,7 +269,9 @@ class Accounts:
 
 
 def _is_over(session: Session, now_s: float) -> bool:
-    """After half a day, and for those who may order after half an hour without them. A viewer's wall screen stays."""
+    """After half a day, and for those who may order after half an hour without them. A viewer's wall
+    screen stays.
+    """
     idle = session.person.role != "viewer" and now_s - session.seen_s > IDLE_S
     return idle or now_s - session.since_s > SESSION_S
 

@@ -31,7 +31,9 @@ class Login(Strict):
 
 
 class Order(Strict):
-    """Standing orders, as the daemon's ``operate`` takes them, and why they are given. What is left out stays as it is."""
+    """Standing orders, as the daemon's ``operate`` takes them, and why they are given. What is left out
+    stays as it is.
+    """
 
     stop: bool | None = None
     export_hold: bool | None = None

@@ -26,7 +26,9 @@ class DaemonRefuses(Exception):  # noqa: N818 - an answer, told to people in the
 
 
 class Daemon:
-    """One control socket. Each question has a connection of its own: an order never waits behind a question."""
+    """One control socket. Each question has a connection of its own: an order never waits behind a
+    question.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -40,7 +42,9 @@ class Daemon:
                 line = await self._exchange(request)
             answer = msgspec.json.decode(line)
         except TimeoutError as fault:
-            raise DaemonDown(f"the daemon does not answer within {PATIENCE_S:g} s; see journalctl -u v2g-edge") from fault
+            raise DaemonDown(
+                f"the daemon does not answer within {PATIENCE_S:g} s; see journalctl -u v2g-edge"
+            ) from fault
         except (OSError, ValueError, asyncio.IncompleteReadError) as fault:
             text = f"no daemon answers on {self._path} ({fault}); is it running? systemctl status v2g-edge"
             raise DaemonDown(text) from fault

@@ -31,7 +31,9 @@ class Doors:
         return self.session(request, acts=False) is not None
 
     def person(self, request: Request, role: Role) -> Person:
-        """The person behind a request. 401 without one, 403 where the role does not suffice or the CSRF token is not there."""
+        """The person behind a request. 401 without one, 403 where the role does not suffice or the CSRF
+        token is not there.
+        """
         token = _token(request)
         if token is not None:
             person = self._accounts.bearer(token, self._clock.wall_s())
@@ -39,7 +41,11 @@ class Doors:
             session = self.session(request)
             person = session.person if session else None
             given = request.headers.get("x-csrf-token", "").encode()
-            if session is not None and request.method not in SAFE and not hmac.compare_digest(given, session.csrf.encode()):
+            if (
+                session is not None
+                and request.method not in SAFE
+                and not hmac.compare_digest(given, session.csrf.encode())
+            ):
                 raise HTTPException(403, "the request has no valid X-CSRF-Token; load the page anew")
         if person is None:
             raise HTTPException(401, "log in first")

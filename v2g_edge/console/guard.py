@@ -1,4 +1,6 @@
-"""What every request passes: strict headers out, cross-site requests refused, bodies bounded, addresses paced."""
+"""What every request passes: strict headers out, cross-site requests refused, bodies bounded, addresses
+paced.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -84,7 +86,9 @@ class Guard:
         return with_headers
 
     async def _whole(self, receive: Receive) -> Receive:
-        """Read the body first, so that one without a length is refused too. Raises ValueError or TimeoutError."""
+        """Read the body first, so that one without a length is refused too. Raises ValueError or
+        TimeoutError.
+        """
         body, more = bytearray(), True
         async with asyncio.timeout(self._read_s):
             while more:
@@ -107,7 +111,11 @@ class Guard:
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "requests from other sites are refused"
         origin = headers.get("origin")
-        if scope["method"] in UNSAFE and origin is not None and origin.partition("://")[2] != headers.get("host"):
+        if (
+            scope["method"] in UNSAFE
+            and origin is not None
+            and origin.partition("://")[2] != headers.get("host")
+        ):
             return 403, "requests from other sites are refused"
         client = scope.get("client")
         if client is not None and not self._has_budget(str(client[0])):

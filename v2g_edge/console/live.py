@@ -1,4 +1,6 @@
-"""Live pictures for browsers: one question a second to the daemon, however many browsers look, encoded once."""
+"""Live pictures for browsers: one question a second to the daemon, however many browsers look, encoded
+once.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator

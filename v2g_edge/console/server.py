@@ -26,7 +26,9 @@ STOP_S: Final = 2
 
 @dataclass(frozen=True)
 class Options:
-    """Where the console listens, what it asks, and where it keeps its accounts. ``tls``: certificate chain and key."""
+    """Where the console listens, what it asks, and where it keeps its accounts. ``tls``: certificate chain
+    and key.
+    """
 
     host: str
     port: int
@@ -51,17 +53,25 @@ class Protocol(H11Protocol):
 
 
 class Console:
-    """One running console. ``run`` serves until it is cancelled or gets a signal; ``port`` is known once it has started."""
+    """One running console. ``run`` serves until it is cancelled or gets a signal; ``port`` is known once
+    it has started.
+    """
 
     def __init__(self, options: Options, clock: ClockPort) -> None:
         daemon = Daemon(options.socket)
         self._options = options
         self.accounts = Accounts(options.state)
         self.hub = Hub(daemon)
-        app = make_app(self.accounts, self.hub, daemon, clock, tls=options.tls is not None, read_s=options.read_s)
+        app = make_app(
+            self.accounts, self.hub, daemon, clock, tls=options.tls is not None, read_s=options.read_s
+        )
         tls: dict[str, Any] = {}
         if options.tls is not None:
-            tls = {"ssl_certfile": options.tls[0], "ssl_keyfile": options.tls[1], "ssl_context_factory": _modern}
+            tls = {
+                "ssl_certfile": options.tls[0],
+                "ssl_keyfile": options.tls[1],
+                "ssl_context_factory": _modern,
+            }
         config = uvicorn.Config(
             app,
             http=Protocol,

@@ -1,4 +1,6 @@
-"""The REST of the console: sessions, what the daemon says, orders, and the live stream. Each route names its role."""
+"""The REST of the console: sessions, what the daemon says, orders, and the live stream. Each route names
+its role.
+"""
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -32,7 +34,9 @@ STATIC: Final = {
 }
 
 
-def make_app(accounts: Accounts, hub: Hub, daemon: Daemon, clock: ClockPort, *, tls: bool, read_s: float = READ_S) -> App:
+def make_app(
+    accounts: Accounts, hub: Hub, daemon: Daemon, clock: ClockPort, *, tls: bool, read_s: float = READ_S
+) -> App:
     """The ASGI application. ``tls``: the cookie goes over TLS alone. ``read_s``: patience with a browser."""
 
     @asynccontextmanager
@@ -102,11 +106,15 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
     async def login(body: Login, response: Response) -> None:
         """Begin a session."""
         key = await accounts.login(body.name, body.password, clock.now_s())
-        response.set_cookie(doors.cookie, key, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=tls, path="/")
+        response.set_cookie(
+            doors.cookie, key, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=tls, path="/"
+        )
         log.info("console_login", person=body.name)
 
     @api.post("/api/logout", status_code=204)
-    async def logout(request: Request, response: Response, _person: Annotated[Person, Depends(doors.viewer)]) -> None:
+    async def logout(
+        request: Request, response: Response, _person: Annotated[Person, Depends(doors.viewer)]
+    ) -> None:
         """End the session."""
         accounts.logout(request.cookies.get(doors.cookie, ""))
         response.delete_cookie(doors.cookie, path="/", secure=tls, httponly=True, samesite="strict")
@@ -231,7 +239,9 @@ def _add_live(api: FastAPI, hub: Hub, doors: Doors) -> None:
 
 
 class _Stream(StreamingResponse):
-    """Server-sent events that end with their connection, however that ends (Starlette leaves the rest to the collector)."""
+    """Server-sent events that end with their connection, however that ends (Starlette leaves the rest to
+    the collector).
+    """
 
     def __init__(self, pictures: AsyncGenerator[bytes, None]) -> None:
         super().__init__(pictures, media_type="text/event-stream")
@@ -246,7 +256,9 @@ class _Stream(StreamingResponse):
 
 def _add_pages(api: FastAPI) -> None:
     folder = resources.files("v2g_edge.console").joinpath("static")
-    files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name.rpartition(".")[2] in STATIC}
+    files = {
+        each.name: each.read_bytes() for each in folder.iterdir() if each.name.rpartition(".")[2] in STATIC
+    }
 
     def page(name: str) -> Response:
         if name not in files:

@@ -1,4 +1,6 @@
-"""The second promise kept tick by tick: export only under a certificate, and word of a departure in danger hours ahead."""
+"""The second promise kept tick by tick: export only under a certificate, and word of a departure in danger
+hours ahead.
+"""
 
 from typing import Final, NamedTuple
 
@@ -7,7 +9,14 @@ from msgspec.structs import replace
 
 from v2g_edge.departure.charging_power import LearnedPowers, present, watch
 from v2g_edge.departure.charging_power import restarted as restarted_draws
-from v2g_edge.departure.departures import Certificate, CertificateMemory, Depot, Proposal, certify, keep_exports
+from v2g_edge.departure.departures import (
+    Certificate,
+    CertificateMemory,
+    Depot,
+    Proposal,
+    certify,
+    keep_exports,
+)
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
@@ -18,19 +27,23 @@ HOLD_S: Final = 900.0
 """Who was held back for the others' sake is tried again after a slot of the day plan."""
 
 LOOK_EVERY_S: Final = 60.0
-"""Without export the fleet's departures are looked at this often: a minute is nothing against the hours of a departure."""
+"""Without export the fleet's departures are looked at this often: a minute is nothing against the hours of
+a departure.
+"""
 
 IDLE_PCT: Final = 0.5
 """Who lacks less than this may well be full: SoC is reported in whole percents or halves."""
 
 
 class DepartureMemory(Struct, frozen=True):
-    """``short``: (outlet, Wh) that cannot be had in time if nothing changes, largest first; ``hopeless``: not even alone.
+    """``short``: (outlet, Wh) that cannot be had in time if nothing changes, largest first; ``hopeless``: not
+    even alone.
 
-    ``refused`` are the outlets whose export the certificate took away at the last tick. ``held``: outlets that the rules should
-    not wish to export until ``held_until_s``, so that the others can. ``looked_s`` and ``held_until_s`` are wall time. ``draws``:
-    what each vehicle was seen to draw; ``rated`` is the proof as if nobody had looked. ``idle`` lack energy and draw nothing
-    though they may; ``overdue`` lack energy and should have left.
+    ``refused`` are the outlets whose export the certificate took away at the last tick. ``held``: outlets
+    that the rules should not wish to export until ``held_until_s``, so that the others can. ``looked_s`` and
+    ``held_until_s`` are wall time. ``draws``: what each vehicle was seen to draw; ``rated`` is the proof as
+    if nobody had looked. ``idle`` lack energy and draw nothing though they may; ``overdue`` lack energy and
+    should have left.
     """
 
     certificate: CertificateMemory = CertificateMemory()
@@ -67,12 +80,13 @@ def admit_exports(
     memory: DepartureMemory,
     rates_w: tuple[float, ...] = (),
 ) -> ExportVerdict:
-    """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order of ``Site.evses``.
-    ``rates_w``: what each might be charged with at the last tick, the envelope's own number; () before the first.
+    """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order
+    of ``Site.evses``. ``rates_w``: what each might be charged with at the last tick, the envelope's own
+    number; () before the first.
 
-    All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them, and a no ends every
-    export there in this tick. So a lost reading can never make room for another outlet's export. Whom to hold back is told to the
-    rules for the next tick.
+    All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them,
+    and a no ends every export there in this tick. So a lost reading can never make room for another outlet's
+    export. Whom to hold back is told to the rules for the next tick.
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
     fleet = _Fleet(reserved_w, lasting_rates(depot.frame.site, rates_w))
@@ -91,18 +105,24 @@ def admit_exports(
             held = tuple(ids[i] for i, w in enumerate(exports_w) if w > 0.0 >= kept_w[i])
             memory = replace(memory, held=held, held_until_s=wall_s + HOLD_S)
     events = [
-        Event("export_refused", "warning", evse, why, wall_s) for evse, why in refused.items() if evse not in memory.refused
+        Event("export_refused", "warning", evse, why, wall_s)
+        for evse, why in refused.items()
+        if evse not in memory.refused
     ]
     if not 0.0 <= wall_s - memory.looked_s < LOOK_EVERY_S:
         memory, told = _look(depot, snapshot, fleet, memory)
         events += told
     return ExportVerdict(
-        refused, tuple(events), replace(memory, refused=tuple(refused), draws=watch(depot.frame, snapshot, memory.draws))
+        refused,
+        tuple(events),
+        replace(memory, refused=tuple(refused), draws=watch(depot.frame, snapshot, memory.draws)),
     )
 
 
 def lasting_rates(site: Site, rates_w: tuple[float, ...]) -> tuple[float, ...]:
-    """What each outlet charges with for hours: what it may now, and no more than its cooling loop carries in the mean."""
+    """What each outlet charges with for hours: what it may now, and no more than its cooling loop carries
+    in the mean.
+    """
     lasting = []
     for i, evse in enumerate(site.evses):
         share = site.safety.sustained_pct / 100.0 if evse.cooling_loop else 1.0
@@ -126,16 +146,27 @@ class _Asked(NamedTuple):
     rated: CertificateMemory
 
 
-def _ask(depot: Depot, snapshot: Snapshot, exports_w: tuple[float, ...], fleet: _Fleet, memory: DepartureMemory) -> _Asked:
-    """Both ways: as the vehicles were seen to draw, and as their plates say. What was seen can only take exports away.
+def _ask(
+    depot: Depot, snapshot: Snapshot, exports_w: tuple[float, ...], fleet: _Fleet, memory: DepartureMemory
+) -> _Asked:
+    """Both ways: as the vehicles were seen to draw, and as their plates say. What was seen can only take
+    exports away.
 
     (Seen alone could allow more: of a vehicle that has become impossible the others need to leave less room.)
     """
     draws = present(memory.draws, snapshot)
     rates_w = fleet.rates_w
-    most_w = tuple([rate_w if draw is None else min(draw.most_w, rate_w) for draw, rate_w in zip(draws, rates_w, strict=True)])
+    most_w = tuple(
+        [
+            rate_w if draw is None else min(draw.most_w, rate_w)
+            for draw, rate_w in zip(draws, rates_w, strict=True)
+        ]
+    )
     said_w = tuple(
-        [rate_w if draw is None else min(draw.reported_w, rate_w) for draw, rate_w in zip(draws, rates_w, strict=True)]
+        [
+            rate_w if draw is None else min(draw.reported_w, rate_w)
+            for draw, rate_w in zip(draws, rates_w, strict=True)
+        ]
     )
     idle = frozenset(i for i, draw in enumerate(draws) if draw is not None and draw.idle)
     proposal = Proposal(exports_w, depot.frame.site.safety.lease_s, fleet.reserved_w, most_w, idle=idle)
@@ -150,20 +181,29 @@ def _ask(depot: Depot, snapshot: Snapshot, exports_w: tuple[float, ...], fleet: 
     return _Asked(replace(verdict, feasible=not barred, barred=barred), proposal, proof, rated)
 
 
-def _look(depot: Depot, snapshot: Snapshot, fleet: _Fleet, memory: DepartureMemory) -> tuple[DepartureMemory, list[Event]]:
-    """The fleet's departures without any export: who is in danger, and what of it is new since the last look."""
+def _look(
+    depot: Depot, snapshot: Snapshot, fleet: _Fleet, memory: DepartureMemory
+) -> tuple[DepartureMemory, list[Event]]:
+    """The fleet's departures without any export: who is in danger, and what of it is new since the last
+    look.
+    """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
     alone = replace(memory, certificate=CertificateMemory(), rated=CertificateMemory())
     verdict = _ask(depot, snapshot, (0.0,) * len(ids), fleet, alone).verdict
     lacks_pct = [_lacks_pct(state.vehicle) for state in snapshot.evses]
     draws = present(memory.draws, snapshot)
-    idle = tuple(evse for evse, draw, pct in zip(ids, draws, lacks_pct, strict=True) if draw and draw.idle and pct > IDLE_PCT)
+    idle = tuple(
+        evse
+        for evse, draw, pct in zip(ids, draws, lacks_pct, strict=True)
+        if draw and draw.idle and pct > IDLE_PCT
+    )
     events = _alarms(verdict, memory, wall_s) + [
         Event(
             "vehicle_not_charging",
             "alarm",
             evse,
-            f"draws nothing though it may, and lacks {lacks_pct[ids.index(evse)]:.0f} %: asleep, paused or badly plugged",
+            f"draws nothing though it may, and lacks {lacks_pct[ids.index(evse)]:.0f} %: asleep, paused or"
+            " badly plugged",
             wall_s,
         )
         for evse in idle
@@ -171,7 +211,9 @@ def _look(depot: Depot, snapshot: Snapshot, fleet: _Fleet, memory: DepartureMemo
     ]
     hopeless = tuple(each.evse for each in verdict.impossible)
     overdue = tuple(each.evse for each in verdict.impossible if each.in_h <= 0.0)
-    memory = replace(memory, short=verdict.shortfalls, hopeless=hopeless, idle=idle, overdue=overdue, looked_s=wall_s)
+    memory = replace(
+        memory, short=verdict.shortfalls, hopeless=hopeless, idle=idle, overdue=overdue, looked_s=wall_s
+    )
     return memory, events
 
 
@@ -191,14 +233,17 @@ def _why(verdict: Certificate) -> str:
 
 
 def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> list[Event]:
-    """What is new since the last look: best effort goes on, people hear of it in time to send another vehicle."""
+    """What is new since the last look: best effort goes on, people hear of it in time to send another
+    vehicle.
+    """
     known = {evse for evse, _ in memory.short}
     events = [
         Event(
             "departure_impossible",
             "alarm",
             each.evse,
-            f"departs in {each.in_h:.1f} h and lacks {each.lacks_wh / 1000.0:.1f} kWh even at all the power it takes from now on",
+            f"departs in {each.in_h:.1f} h and lacks {each.lacks_wh / 1000.0:.1f} kWh even at all the power"
+            " it takes from now on",
             wall_s,
         )
         for each in verdict.impossible
@@ -209,14 +254,21 @@ def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> lis
             "departure_overdue",
             "alarm",
             each.evse,
-            f"should have left {-each.in_h:.1f} h ago and lacks {each.lacks_wh / 1000.0:.1f} kWh; it gets all there is",
+            f"should have left {-each.in_h:.1f} h ago and lacks {each.lacks_wh / 1000.0:.1f} kWh; it gets all"
+            " there is",
             wall_s,
         )
         for each in verdict.impossible
         if each.evse not in memory.overdue and each.in_h <= 0.0
     ]
     events += [
-        Event("departure_short", "alarm", evse, f"lacks {wh / 1000.0:.1f} kWh at departure: {verdict.binding}", wall_s)
+        Event(
+            "departure_short",
+            "alarm",
+            evse,
+            f"lacks {wh / 1000.0:.1f} kWh at departure: {verdict.binding}",
+            wall_s,
+        )
         for evse, wh in verdict.shortfalls
         if evse not in known
     ]

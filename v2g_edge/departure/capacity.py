@@ -1,8 +1,9 @@
-"""What could be sold now: the energy above every mission and reserve, within every limit, less what is sold already.
+"""What could be sold now: the energy above every mission and reserve, within every limit, less what is sold
+already.
 
-An offer is booked under the id of the request that asked for it. Asking again under the same id gives the same offer and books
-nothing, so a caller that pings cannot over-commit; what is booked for one service is not offered to another. A booking is no
-permit: each tick still decides what may flow.
+An offer is booked under the id of the request that asked for it. Asking again under the same id gives the
+same offer and books nothing, so a caller that pings cannot over-commit; what is booked for one service is not
+offered to another. A booking is no permit: each tick still decides what may flow.
 """
 
 from typing import Final, NamedTuple
@@ -22,14 +23,18 @@ MOST_OFFERS: Final = 256
 
 
 class Taken(NamedTuple):
-    """SoC points that discharge has taken out of the vehicle at one outlet: in the present event, and today."""
+    """SoC points that discharge has taken out of the vehicle at one outlet: in the present event, and
+    today.
+    """
 
     event_pct: float = 0.0
     day_pct: float = 0.0
 
 
 class Offer(Struct, frozen=True):
-    """``evse_w``: (outlet, export in W ≥ 0), sorted by id, to be held until ``until_wall_s`` (UTC); ``total_w`` is their sum."""
+    """``evse_w``: (outlet, export in W ≥ 0), sorted by id, to be held until ``until_wall_s`` (UTC);
+    ``total_w`` is their sum.
+    """
 
     request: str
     service: str
@@ -49,7 +54,9 @@ class Ledger(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """``wanted_w`` of export for ``duration_s`` from now on, for ``service``. ``id`` is the caller's and never used twice."""
+    """``wanted_w`` of export for ``duration_s`` from now on, for ``service``. ``id`` is the caller's and
+    never used twice.
+    """
 
     id: str
     service: str
@@ -58,10 +65,15 @@ class Request(Struct, frozen=True):
 
 
 def offer_of(
-    depot: Depot, snapshot: Snapshot, room_w: tuple[float, ...], taken: tuple[Taken, ...], request: Request, ledger: Ledger
+    depot: Depot,
+    snapshot: Snapshot,
+    room_w: tuple[float, ...],
+    taken: tuple[Taken, ...],
+    request: Request,
+    ledger: Ledger,
 ) -> tuple[Offer, Ledger]:
-    """Offer as much of ``request`` as there is, and book it. ``room_w``: export ≥ 0 that this tick's limits leave each outlet.
-    ``taken``: what discharge has taken already. Both stand in the order of ``Site.evses``.
+    """Offer as much of ``request`` as there is, and book it. ``room_w``: export ≥ 0 that this tick's limits
+    leave each outlet. ``taken``: what discharge has taken already. Both stand in the order of ``Site.evses``.
 
     A known id gets its booking back, whatever else changed. An offer of nothing is not booked.
     """
@@ -76,7 +88,11 @@ def offer_of(
     if total_w <= 0.0 or request.wanted_w <= 0.0 or until_s <= wall_s or len(open_now) >= MOST_OFFERS:
         return Offer(request.id, request.service, until_s), Ledger(open_now)
     share = min(request.wanted_w / total_w, 1.0)
-    evse_w = tuple((evse, power_w * share) for evse, power_w in zip(depot.frame.ids, free_w, strict=True) if power_w > 0.0)
+    evse_w = tuple(
+        (evse, power_w * share)
+        for evse, power_w in zip(depot.frame.ids, free_w, strict=True)
+        if power_w > 0.0
+    )
     offer = Offer(request.id, request.service, until_s, evse_w)
     return offer, Ledger((*open_now, offer))
 
@@ -94,7 +110,9 @@ def _free_w(
     until_s: float,
     sold: tuple[Offer, ...],
 ) -> list[float]:
-    """Export that each outlet can hold until ``until_s`` beside all that is sold, every feeder's export limit kept."""
+    """Export that each outlet can hold until ``until_s`` beside all that is sold, every feeder's export
+    limit kept.
+    """
     frame, wall_s = depot.frame, snapshot.wall_s
     sold_w, sold_wh = dict.fromkeys(frame.ids, 0.0), dict.fromkeys(frame.ids, 0.0)
     for offer in sold:
@@ -106,9 +124,17 @@ def _free_w(
     demands = demands_of(depot, snapshot, (ANY_W,) * len(frame.ids))
     hours = max(until_s - wall_s, 1.0) / 3600.0
     free_w = []
-    for evse, state, demand, most_w, gone in zip(frame.site.evses, snapshot.evses, demands, room_w, taken, strict=True):
+    for evse, state, demand, most_w, gone in zip(
+        frame.site.evses, snapshot.evses, demands, room_w, taken, strict=True
+    ):
         stays = demand is not None and until_s <= demand.departs_s < ANY_W
-        if demand is None or state.vehicle is None or not stays or demand.wh_per_pct == ANY_W or demand.unreachable_pct > 0.0:
+        if (
+            demand is None
+            or state.vehicle is None
+            or not stays
+            or demand.wh_per_pct == ANY_W
+            or demand.unreachable_pct > 0.0
+        ):
             free_w.append(0.0)
             continue
         known = frame.known.get(state.vehicle.vehicle)
@@ -122,13 +148,16 @@ def _free_w(
     return free_w
 
 
-def _spare_wh(evse: Evse, kind: VehicleType | None, reserve_pct: float, demand: Demand, taken: Taken) -> float:
+def _spare_wh(
+    evse: Evse, kind: VehicleType | None, reserve_pct: float, demand: Demand, taken: Taken
+) -> float:
     """Energy at the grid side above the mission and the floor, within the caps of event and day.
 
     A day that begins within a booking gives back what the day before has taken. That is not counted on.
     """
     goal_pct = demand.bands[-1].high_pct if demand.bands else 0.0
-    # ``wh_per_pct`` is what putting a percent back costs the grid; taking it out yields less, by both ways' losses.
+    # ``wh_per_pct`` is what putting a percent back costs the grid; taking it out yields less, by both ways'
+    # losses.
     yield_wh = demand.wh_per_pct * evse.efficiency**2
     if kind is None:
         return (demand.soc_pct - goal_pct) * yield_wh
@@ -138,9 +167,14 @@ def _spare_wh(evse: Evse, kind: VehicleType | None, reserve_pct: float, demand: 
 
 
 def _warranty_wh(evse: Evse, kind: VehicleType, vehicle: VehicleState, hours: float) -> float:
-    """What the warranty's caps leave for so many hours, at the grid side. A cap whose ledger is not known counts as used up."""
+    """What the warranty's caps leave for so many hours, at the grid side. A cap whose ledger is not known
+    counts as used up.
+    """
     left_wh = ANY_W
-    if kind.warranty_discharge_h < ANY_W and kind.warranty_discharge_h - known_or(vehicle.life_discharge_h, ANY_W) < hours:
+    if (
+        kind.warranty_discharge_h < ANY_W
+        and kind.warranty_discharge_h - known_or(vehicle.life_discharge_h, ANY_W) < hours
+    ):
         return 0.0
     if kind.warranty_discharge_wh < ANY_W:
         left_wh = kind.warranty_discharge_wh - known_or(vehicle.life_discharge_wh, ANY_W)
@@ -154,8 +188,12 @@ def _fit_feeders(depot: Depot, free_w: list[float], sold_w: dict[str, float]) ->
     """Cut ``free_w`` to what each feeder may still export beside what is sold."""
     frame = depot.frame
     limit_share = 1.0 - frame.site.safety.feeder_margin_pct / 100.0
-    for feeder, members, base_w in zip(frame.tree.feeders, frame.tree.below, frame.tree.base_min_w, strict=True):
-        left_w = max(feeder.export_limit_w * limit_share + base_w - sum(sold_w[frame.ids[i]] for i in members), 0.0)
+    for feeder, members, base_w in zip(
+        frame.tree.feeders, frame.tree.below, frame.tree.base_min_w, strict=True
+    ):
+        left_w = max(
+            feeder.export_limit_w * limit_share + base_w - sum(sold_w[frame.ids[i]] for i in members), 0.0
+        )
         asked_w = sum(free_w[i] for i in members)
         if asked_w > left_w:
             for i in members:

@@ -1,9 +1,10 @@
 """Can every job still be served? Exact, by one integer maximum flow over (job, slot) and (feeder, slot).
 
-A job wants energy within a window of slots, never faster than its rate; every feeder passes at most its limit in every slot.
-Within a slot, and over neighbouring slots with the same limits, a mean power can be held, so energies per slot decide.
-Energies are counted in units of 1/16 Wh or more (int32 is what the flow takes): needs are rounded up and limits down, so a yes
-holds for the unrounded numbers too, and the answer is exact for the rounded ones.
+A job wants energy within a window of slots, never faster than its rate; every feeder passes at most its limit
+in every slot. Within a slot, and over neighbouring slots with the same limits, a mean power can be held, so
+energies per slot decide. Energies are counted in units of 1/16 Wh or more (int32 is what the flow takes):
+needs are rounded up and limits down, so a yes holds for the unrounded numbers too, and the answer is exact
+for the rounded ones.
 """
 
 from typing import Any, Final, NamedTuple
@@ -22,10 +23,12 @@ Ints = NDArray[np.int64]
 
 
 class Problem(NamedTuple):
-    """J jobs, N feeders, T slots. A need above what rate and window can give is cut to that: full power all the time.
+    """J jobs, N feeders, T slots. A need above what rate and window can give is cut to that: full power all
+    the time.
 
-    ``need_wh``, ``rate_w``, ``feeder``, ``first``, ``end`` (slots ``first`` ≤ t < ``end``): shape (J,). ``parent``: (N,), −1 at
-    the root, children before their parents. ``limit_w``: (N, T), below 0 counts as 0. ``slot_h``: (T,) hours.
+    ``need_wh``, ``rate_w``, ``feeder``, ``first``, ``end`` (slots ``first`` ≤ t < ``end``): shape (J,).
+    ``parent``: (N,), −1 at the root, children before their parents. ``limit_w``: (N, T), below 0 counts as 0.
+    ``slot_h``: (T,) hours.
     """
 
     need_wh: Floats
@@ -39,9 +42,10 @@ class Problem(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """``short_wh`` (J,): what a largest possible schedule leaves undone, all 0 when feasible. ``feeder``, ``slot``: where the
-    narrowest cut passes the most energy, −1 when feasible. ``touched`` (J,): the jobs that share a full feeder, or one above it,
-    with a short one; what the others do changes nothing for those that are short. Empty when feasible.
+    """``short_wh`` (J,): what a largest possible schedule leaves undone, all 0 when feasible. ``feeder``,
+    ``slot``: where the narrowest cut passes the most energy, −1 when feasible. ``touched`` (J,): the jobs
+    that share a full feeder, or one above it, with a short one; what the others do changes nothing for
+    those that are short. Empty when feasible.
     """
 
     short_wh: Floats
@@ -51,7 +55,9 @@ class Answer(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """The problem in whole units, with slots merged where nothing changes (K ≤ T; merged slot k begins at slot ``cuts[k]``)."""
+    """The problem in whole units, with slots merged where nothing changes (K ≤ T; merged slot k begins at
+    slot ``cuts[k]``).
+    """
 
     need: Ints
     rate: Ints
@@ -61,7 +67,9 @@ class _Counted(NamedTuple):
 
 
 def solve(problem: Problem) -> Answer:
-    """Serve as much as possible. Deterministic: the same numbers in the same order give the same shortfalls."""
+    """Serve as much as possible. Deterministic: the same numbers in the same order give the same
+    shortfalls.
+    """
     if not len(problem.need_wh):
         return Answer(np.zeros(0))
     counted = _count(problem)
@@ -70,10 +78,14 @@ def solve(problem: Problem) -> Answer:
     short_wh = np.zeros(len(problem.need_wh))
     if not len(held):
         return Answer(short_wh)
-    limit = counted.limit[tight][:, ::-1]  # the last slot first: that is where departures leave least choice; 3 × faster
+    limit = counted.limit[tight][
+        :, ::-1
+    ]  # the last slot first: that is where departures leave least choice; 3 × faster
     graph = _graph(counted, held, top[held], above, limit)
     flow = maximum_flow(graph, 0, graph.shape[0] - 1).flow
-    short_wh[held] = (counted.need[held] - flow.data[: len(held)]) * counted.unit_wh  # row 0, the source's, comes first
+    short_wh[held] = (
+        counted.need[held] - flow.data[: len(held)]
+    ) * counted.unit_wh  # row 0, the source's, comes first
     if not short_wh.any():
         return Answer(short_wh)
     row, slot = _cut(graph, flow, len(held), limit)
@@ -102,13 +114,17 @@ def _count(p: Problem) -> _Counted:
     while total_wh > unit_wh * MOST_UNITS:
         unit_wh *= 2.0
     rate = np.multiply.outer(p.rate_w, hours / unit_wh).astype(np.int64) * active
-    need = np.minimum(np.ceil(np.minimum(p.need_wh, possible_wh) / unit_wh).astype(np.int64), rate.sum(axis=1))
+    need = np.minimum(
+        np.ceil(np.minimum(p.need_wh, possible_wh) / unit_wh).astype(np.int64), rate.sum(axis=1)
+    )
     limit = np.clip(p.limit_w[:, cuts] * (hours / unit_wh), 0.0, MOST_UNITS).astype(np.int64)
     return _Counted(need, np.minimum(rate, need[:, None]), limit, cuts, unit_wh)
 
 
 def _narrow(p: Problem, c: _Counted) -> tuple[Ints, Ints, Ints]:
-    """Leave out feeders that can never bind. For each job the row of its lowest feeder left (−1: none), for each row the next."""
+    """Leave out feeders that can never bind. For each job the row of its lowest feeder left (−1: none),
+    for each row the next.
+    """
     nodes = len(p.parent)
     asked = np.zeros((nodes, c.rate.shape[1]), dtype=np.int64)
     order = np.argsort(p.feeder, kind="stable")
@@ -132,14 +148,18 @@ def _narrow(p: Problem, c: _Counted) -> tuple[Ints, Ints, Ints]:
 
 
 def _graph(c: _Counted, held: Ints, top: Ints, above: Ints, limit: Ints) -> Any:
-    """Source → jobs → (feeder, slot) → … → sink, as CSR written row by row; ``limit`` has the last slot first."""
+    """Source → jobs → (feeder, slot) → … → sink, as CSR written row by row; ``limit`` has the last slot
+    first.
+    """
     rows, slots = limit.shape
     base = 1 + len(held)
     sink = base + rows * slots
     rate = c.rate[held, ::-1]
     job, slot = np.nonzero(rate)
     up = np.where(above[:, None] >= 0, base + above[:, None] * slots + np.arange(slots), sink)
-    degree = np.concatenate(([0, len(held)], np.count_nonzero(rate, axis=1), np.ones(rows * slots, dtype=np.int64), [0]))
+    degree = np.concatenate(
+        ([0, len(held)], np.count_nonzero(rate, axis=1), np.ones(rows * slots, dtype=np.int64), [0])
+    )
     columns = np.concatenate((np.arange(1, base), base + top[job] * slots + slot, up.ravel()))
     units = np.concatenate((c.need[held], rate[job, slot], limit.ravel()))
     narrow = (units.astype(np.int32), columns.astype(np.int32), np.cumsum(degree).astype(np.int32))
@@ -147,7 +167,9 @@ def _graph(c: _Counted, held: Ints, top: Ints, above: Ints, limit: Ints) -> Any:
 
 
 def _cut(graph: Any, flow: Any, jobs: int, limit: Ints) -> tuple[int, int]:
-    """(row, slot) of the minimum cut nearest to the jobs: the feeder that passes most across it, at the first slot it does."""
+    """(row, slot) of the minimum cut nearest to the jobs: the feeder that passes most across it, at the
+    first slot it does.
+    """
     residual = graph - flow
     residual.data = np.maximum(residual.data, 0)
     residual.eliminate_zeros()

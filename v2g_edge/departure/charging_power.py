@@ -1,12 +1,15 @@
-"""What a vehicle draws when it may draw more: its real power, which neither the charger's plate nor the car's report need tell.
+"""What a vehicle draws when it may draw more: its real power, which neither the charger's plate nor the car's
+report need tell.
 
-Pure and replayable: each tick looks at some outlets and leaves what it learned for the next ticks. The certificate only sees what
-was learned before its own tick, so a reading that is lost in it changes nothing there; a missing reading teaches and forgets
-nothing. A lower power is believed after ten minutes of it, a higher one at once. The session ends it.
+Pure and replayable: each tick looks at some outlets and leaves what it learned for the next ticks. The
+certificate only sees what was learned before its own tick, so a reading that is lost in it changes nothing
+there; a missing reading teaches and forgets nothing. A lower power is believed after ten minutes of it, a
+higher one at once. The session ends it.
 
-Nothing is learned downwards from a charger that is told less than it could take, from the first minutes of a ramp (they are
-within the ten), or where the battery itself is the limit: near full the draw falls by itself, and the charge curve knows that.
-Who draws nothing at all has shown no power: it is asleep, paused or badly plugged, and counts as idle.
+Nothing is learned downwards from a charger that is told less than it could take, from the first minutes of a
+ramp (they are within the ten), or where the battery itself is the limit: near full the draw falls by itself,
+and the charge curve knows that. Who draws nothing at all has shown no power: it is asleep, paused or badly
+plugged, and counts as idle.
 """
 
 from typing import Final, NamedTuple
@@ -22,31 +25,45 @@ from v2g_edge.model.site import Evse, Site, VehicleType
 from v2g_edge.model.snapshot import EvseState, Snapshot
 
 WINDOW_S: Final = 600.0
-"""So long it must have drawn less than it might: ramps take a minute, and a cold pack warms by about 1 K a minute."""
+"""So long it must have drawn less than it might: ramps take a minute, and a cold pack warms by about 1 K a
+minute.
+"""
 FOLLOWS: Final = 0.9
-"""Who draws this share of what it may is following it: chargers deliver 4-6 % less than they are told (evcc #12733, #12703)."""
+"""Who draws this share of what it may is following it: chargers deliver 4-6 % less than they are told
+(evcc #12733, #12703).
+"""
 STEP_W: Final = 700.0
 """And so much less on top: chargers round to whole amperes, 230 W on each of three phases."""
 IDLE_W: Final = 500.0
-"""Less than this is the electronics of the car, no charging: IEC 61851-1 begins at 6 A, 1.4 kW on one phase."""
+"""Less than this is the electronics of the car, no charging: IEC 61851-1 begins at 6 A, 1.4 kW on one
+phase.
+"""
 TAPER_PCT: Final = 80.0
 """Where a vehicle's charge curve is not known, its power falls by itself from here on."""
 TAPER_SHARE: Final = 0.8
 """Where the curve leaves less than this of its own peak, the battery is the limit."""
 FORGET_S: Final = 3_600.0
 FORGET: Final = 1.01
-"""One percent for each hour without evidence: a night forgets less than the 15 % that the rules plan on top of every need."""
+"""One percent for each hour without evidence: a night forgets less than the 15 % that the rules plan on
+top of every need.
+"""
 STRIDE: Final = 5
 """Each outlet is looked at in every fifth tick: chargers report every 5 s or less often."""
 CROWD: Final = 1.05
-"""Where a feeder is short, who was seen to draw less is permitted so much more than that, and ``CROWD_W``: a rise still shows."""
+"""Where a feeder is short, who was seen to draw less is permitted so much more than that, and ``CROWD_W``:
+a rise still shows.
+"""
 CROWD_W: Final = 500.0
 SHARE_TAKEN: Final = 0.7
-"""Who draws at most this share of each setpoint has one or two phases of three; a taper falls by less within ten minutes."""
+"""Who draws at most this share of each setpoint has one or two phases of three; a taper falls by less
+within ten minutes.
+"""
 
 
 class Window(Struct, frozen=True, array_like=True, gc=False):
-    """Since ``since_s`` every sample showed less than was permitted: at least ``permitted_w``; at most ``drawn_w`` was drawn."""
+    """Since ``since_s`` every sample showed less than was permitted: at least ``permitted_w``; at most
+    ``drawn_w`` was drawn.
+    """
 
     since_s: float
     permitted_w: float
@@ -54,12 +71,14 @@ class Window(Struct, frozen=True, array_like=True, gc=False):
 
 
 class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
-    """One session. ``reported_w`` is the car's last word on what it takes, ``learned_w`` what it was seen to take; ANY_W: none.
+    """One session. ``reported_w`` is the car's last word on what it takes, ``learned_w`` what it was seen to
+    take; ANY_W: none.
 
-    ``learned_w`` was seen under ``under_w`` permitted, last confirmed (or forgotten a little) at ``told_s``. ``asked_w`` is the
-    least permitted since the sample of ``seen_s``. ``idle``: draws nothing though it may. ``follows``: draws a share of whatever
-    it is told (one phase of three), so it must not be told less. Times are monotonic. ``taper_w`` is what it was seen to take
-    where the battery was the limit, under ``taper_under_w`` permitted.
+    ``learned_w`` was seen under ``under_w`` permitted, last confirmed (or forgotten a little) at ``told_s``.
+    ``asked_w`` is the least permitted since the sample of ``seen_s``. ``idle``: draws nothing though it may.
+    ``follows``: draws a share of whatever it is told (one phase of three), so it must not be told less. Times
+    are monotonic. ``taper_w`` is what it was seen to take where the battery was the limit, under
+    ``taper_under_w`` permitted.
     """
 
     session: str
@@ -99,19 +118,26 @@ def present(draws: LearnedPowers, snapshot: Snapshot) -> LearnedPowers:
     if not draws:
         return (None,) * len(snapshot.evses)
     return tuple(
-        draw if draw is not None and state.vehicle is not None and draw.session == state.vehicle.session else None
+        draw
+        if draw is not None and state.vehicle is not None and draw.session == state.vehicle.session
+        else None
         for draw, state in zip(draws, snapshot.evses, strict=True)
     )
 
 
 def restarted(draws: LearnedPowers) -> LearnedPowers:
-    """For a new process, whose monotonic clock may have begun anew: what was learned stands, what was being watched does not."""
-    return tuple(draw and replace(draw, told_s=-ANY_W, seen_s=-ANY_W, asked_w=0.0, window=None) for draw in draws)
+    """For a new process, whose monotonic clock may have begun anew: what was learned stands, what was
+    being watched does not.
+    """
+    return tuple(
+        draw and replace(draw, told_s=-ANY_W, seen_s=-ANY_W, asked_w=0.0, window=None) for draw in draws
+    )
 
 
 class Powers(NamedTuple):
-    """For the rules, by outlet, where something is known beyond the present picture: what vehicles were seen to draw when they
-    might have drawn more; what is enough where a feeder is short; what they last said they take, where they say it no more.
+    """For the rules, by outlet, where something is known beyond the present picture: what vehicles were
+    seen to draw when they might have drawn more; what is enough where a feeder is short; what they last
+    said they take, where they say it no more.
     """
 
     drawn_w: dict[str, float]
@@ -133,7 +159,9 @@ def powers_of(site: Site, snapshot: Snapshot, draws: LearnedPowers) -> Powers:
         if draw.idle:
             powers.enough_w[evse.id] = evse.min_charge_w  # enough to wake up with
         elif min(draw.learned_w, draw.taper_w) < ANY_W and not draw.follows:
-            powers.enough_w[evse.id] = max(min(draw.learned_w, draw.taper_w) * CROWD + CROWD_W, evse.min_charge_w)
+            powers.enough_w[evse.id] = max(
+                min(draw.learned_w, draw.taper_w) * CROWD + CROWD_W, evse.min_charge_w
+            )
     return powers
 
 
@@ -163,7 +191,11 @@ def _permitted_w(state: EvseState, now_s: float) -> float:
     """What it may draw as far as its charger is known to agree; 0 when that is unsure."""
     command = state.command
     taken = command.ack in {"accepted", "pending"} and now_s < command.lease_until_s and state.link.connected
-    return max(command.power_w - command.droop_w, 0.0) if taken and not state.fault and state.status != "faulted" else 0.0
+    return (
+        max(command.power_w - command.droop_w, 0.0)
+        if taken and not state.fault and state.status != "faulted"
+        else 0.0
+    )
 
 
 def _raise(old: LearnedPower, power: Reading) -> LearnedPower:
@@ -217,7 +249,9 @@ def _judge(frame: Frame, place: int, snapshot: Snapshot, old: LearnedPower, wind
 
 
 def _taper(old: LearnedPower, window: Window) -> LearnedPower:
-    """A full window near full. Told less, a battery in its taper goes on as before; one that follows draws less."""
+    """A full window near full. Told less, a battery in its taper goes on as before; one that follows draws
+    less.
+    """
     share = window.drawn_w / window.permitted_w
     before = old.taper_w / old.taper_under_w if old.taper_under_w > 0.0 else 0.0
     fell = window.permitted_w < old.taper_under_w and window.drawn_w < FOLLOWS * old.taper_w
@@ -227,10 +261,14 @@ def _taper(old: LearnedPower, window: Window) -> LearnedPower:
 
 
 def _flat_w(evse: Evse, kind: VehicleType | None, soc_pct: float) -> float:
-    """What the battery would take at this SoC (grid side) if nothing else were in the way; 0 where it is the limit itself."""
+    """What the battery would take at this SoC (grid side) if nothing else were in the way; 0 where it is
+    the limit itself.
+    """
     if kind is None or not kind.charge_curve:
         return ANY_W if soc_pct < TAPER_PCT else 0.0
     powers = [point.power_w for point in kind.charge_curve]
-    curve_w = float(np.interp(soc_pct, [point.soc_pct for point in kind.charge_curve], powers)) / evse.efficiency
+    curve_w = (
+        float(np.interp(soc_pct, [point.soc_pct for point in kind.charge_curve], powers)) / evse.efficiency
+    )
     peak_w = min(max(powers) / evse.efficiency, evse.max_charge_w)
     return curve_w if curve_w >= TAPER_SHARE * peak_w else 0.0

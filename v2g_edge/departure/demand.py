@@ -1,15 +1,16 @@
 """What one vehicle may still ask of the grid until it departs, as jobs that a flow can schedule.
 
-What is known counts at its worst (an old SoC as if the outlet had discharged ever since). A vehicle of which nobody said how much
-it needs takes full power until it departs; one of which nobody said when it departs takes full power now until it is done, and
-the power of its later bands ever after: so losing data only adds jobs. One that should have left takes full power until it is
-done, and no more.
+What is known counts at its worst (an old SoC as if the outlet had discharged ever since). A vehicle of which
+nobody said how much it needs takes full power until it departs; one of which nobody said when it departs
+takes full power now until it is done, and the power of its later bands ever after: so losing data only adds
+jobs. One that should have left takes full power until it is done, and no more.
 
-Taper: the need is cut into bands of SoC, each with the lowest power of its part of the charge curve. Bands get disjoint windows
-of slots, counted back from departure, their lengths in proportion to their least times; the lowest band begins now. A schedule
-within the windows is physically possible: in its window a band starts from no more than its own lowest SoC, because those below
-are done and those above have not begun, so the curve allows its power all through. A battery that is fuller than assumed never
-falls behind one that follows the schedule. Windows depend on goal and departure, not on the SoC.
+Taper: the need is cut into bands of SoC, each with the lowest power of its part of the charge curve. Bands
+get disjoint windows of slots, counted back from departure, their lengths in proportion to their least times;
+the lowest band begins now. A schedule within the windows is physically possible: in its window a band starts
+from no more than its own lowest SoC, because those below are done and those above have not begun, so the
+curve allows its power all through. A battery that is fuller than assumed never falls behind one that follows
+the schedule. Windows depend on goal and departure, not on the SoC.
 """
 
 from functools import lru_cache
@@ -28,13 +29,18 @@ from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 SLOT_S: Final = 900.0
 HORIZON_S: Final = 36 * 3600.0
-"""A departure further away counts as if it were here: earlier is harder. A day plan and the following morning fit in."""
+"""A departure further away counts as if it were here: earlier is harder. A day plan and the following
+morning fit in.
+"""
 BAND_PCT: Final = 5.0
-"""The widest band where the curve falls: 10 kWh of a 200 kWh bus, so that a window of one slot still carries 40 kW."""
+"""The widest band where the curve falls: 10 kWh of a 200 kWh bus, so that a window of one slot still
+carries 40 kW.
+"""
 
 
 class Job(Struct, frozen=True, array_like=True, gc=False):
-    """One band of one vehicle: ``need_wh`` at the grid side (ANY_W: full power throughout) in slots ``first`` ≤ t < ``end``.
+    """One band of one vehicle: ``need_wh`` at the grid side (ANY_W: full power throughout) in slots ``first``
+    ≤ t < ``end``.
 
     Slots are counted from the epoch; ``evse`` is the place in ``Site.evses``.
     """
@@ -59,10 +65,12 @@ class _Band(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """One plugged-in vehicle at one tick. ``full_w`` is the most it can draw. ``departs_s`` (UTC) is ANY_W when unknown.
+    """One plugged-in vehicle at one tick. ``full_w`` is the most it can draw. ``departs_s`` (UTC) is ANY_W
+    when unknown.
 
-    ``soc_pct`` is the least it can be at the tick; ``wh_per_pct`` at the grid side, ANY_W when capacity or target are unknown.
-    ``idle``: it has been drawing nothing though it may, so that it claims nothing once it should have left.
+    ``soc_pct`` is the least it can be at the tick; ``wh_per_pct`` at the grid side, ANY_W when capacity or
+    target are unknown. ``idle``: it has been drawing nothing though it may, so that it claims nothing once it
+    should have left.
     """
 
     evse: int
@@ -76,7 +84,9 @@ class Demand(NamedTuple):
     idle: bool = False
 
     def jobs(self, start_s: float, out_wh: float) -> tuple[list[Job], bool]:
-        """The jobs from ``start_s`` (UTC) on, after ``out_wh`` (grid side) left the battery; whether they meet the whole need."""
+        """The jobs from ``start_s`` (UTC) on, after ``out_wh`` (grid side) left the battery; whether they
+        meet the whole need.
+        """
         first, last = int(start_s // SLOT_S), int((start_s + HORIZON_S) // SLOT_S)
         end = max(min(int(self.departs_s // SLOT_S), last), first)
         if end == first and self.idle:
@@ -84,10 +94,14 @@ class Demand(NamedTuple):
         if self.wh_per_pct == ANY_W:
             return [Job(self.evse, 0, ANY_W, self.full_w, first, end if end > first else last)], False
         soc_pct = max(self.soc_pct - out_wh / self.wh_per_pct, 0.0)
-        needed = [(band, *band.above(soc_pct, self.wh_per_pct)) for band in self.bands if band.high_pct > soc_pct]
+        needed = [
+            (band, *band.above(soc_pct, self.wh_per_pct)) for band in self.bands if band.high_pct > soc_pct
+        ]
         if self.departs_s == ANY_W:
             return self._at_once(needed, start_s, last), False
-        if end == first and needed:  # it should be leaving: full power until it is done, and then nothing more
+        if (
+            end == first and needed
+        ):  # it should be leaving: full power until it is done, and then nothing more
             return self._at_once(needed, start_s, last)[:1], False
         jobs, met, stop = [], self.unreachable_pct <= 0.0, end
         stretch = 0.0
@@ -103,7 +117,14 @@ class Demand(NamedTuple):
             possible_wh = band.rate_w * max(stop * SLOT_S - max(begin * SLOT_S, start_s), 0.0) / 3600.0
             met = met and wh <= possible_wh
             jobs.append(
-                Job(self.evse, len(self.bands) - len(needed) + rank, wh if wh < possible_wh else ANY_W, band.rate_w, begin, stop)
+                Job(
+                    self.evse,
+                    len(self.bands) - len(needed) + rank,
+                    wh if wh < possible_wh else ANY_W,
+                    band.rate_w,
+                    begin,
+                    stop,
+                )
             )
             stop = begin
         return jobs, met
@@ -114,13 +135,21 @@ class Demand(NamedTuple):
         first, hours = int(start_s // SLOT_S), sum(hours for _, _, hours in needed)
         done = min(ceil((start_s + min(hours * 3600.0, HORIZON_S)) / SLOT_S), last)
         later_w = max((band.rate_w for band, _, _ in needed[1:]), default=0.0)
-        return [Job(self.evse, 0, ANY_W, self.full_w, first, done), Job(self.evse, 1, ANY_W, later_w, done, last)]
+        return [
+            Job(self.evse, 0, ANY_W, self.full_w, first, done),
+            Job(self.evse, 1, ANY_W, later_w, done, last),
+        ]
 
     def alone(self, wall_s: float) -> tuple[float, float]:
-        """At full power from now on: (Wh at the grid side that will lack at departure, seconds to spare; below 0: late)."""
+        """At full power from now on: (Wh at the grid side that will lack at departure, seconds to spare;
+        below 0: late).
+        """
         if ANY_W in (self.departs_s, self.wh_per_pct):
             return 0.0, -ANY_W
-        left_h, lacks_wh = max(self.departs_s - wall_s, 0.0) / 3600.0, max(self.unreachable_pct, 0.0) * self.wh_per_pct
+        left_h, lacks_wh = (
+            max(self.departs_s - wall_s, 0.0) / 3600.0,
+            max(self.unreachable_pct, 0.0) * self.wh_per_pct,
+        )
         for band in self.bands:
             wh, hours = band.above(self.soc_pct, self.wh_per_pct)
             if hours > max(left_h, 0.0):
@@ -130,7 +159,13 @@ class Demand(NamedTuple):
 
 
 def demand_of(
-    i: int, evse: Evse, kind: VehicleType | None, vehicle: VehicleState, reserve_pct: float, full_w: float, snapshot: Snapshot
+    i: int,
+    evse: Evse,
+    kind: VehicleType | None,
+    vehicle: VehicleState,
+    reserve_pct: float,
+    full_w: float,
+    snapshot: Snapshot,
 ) -> Demand:
     """Read one vehicle at its worst. Wall time that is not synchronised makes every departure unknown."""
     departure, target, soc = vehicle.departure_wall_s, vehicle.target_soc_pct, vehicle.soc_pct
@@ -153,8 +188,12 @@ def demand_of(
 
 
 @lru_cache(maxsize=4_096)
-def _bands(curve: tuple[CurvePoint, ...], full_w: float, efficiency: float, goal_pct: float) -> tuple[_Band, ...]:
-    """Bands from 0 to the goal, lowest first, neighbours of one power in one. The curve is battery side, the rate grid side."""
+def _bands(
+    curve: tuple[CurvePoint, ...], full_w: float, efficiency: float, goal_pct: float
+) -> tuple[_Band, ...]:
+    """Bands from 0 to the goal, lowest first, neighbours of one power in one. The curve is battery side,
+    the rate grid side.
+    """
     if not curve:
         return (_Band(0.0, min(100.0, goal_pct), full_w),) if goal_pct > 0.0 else ()
     grid = [k * BAND_PCT for k in range(ceil(100.0 / BAND_PCT))] + [100.0]
@@ -169,4 +208,6 @@ def _bands(curve: tuple[CurvePoint, ...], full_w: float, efficiency: float, goal
             bands[-1] = bands[-1]._replace(high_pct=high_pct)
         else:
             bands.append(_Band(low_pct, high_pct, rate_w))
-    return tuple(band._replace(high_pct=min(band.high_pct, goal_pct)) for band in bands if band.low_pct < goal_pct)
+    return tuple(
+        band._replace(high_pct=min(band.high_pct, goal_pct)) for band in bands if band.low_pct < goal_pct
+    )

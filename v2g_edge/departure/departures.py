@@ -1,8 +1,10 @@
-"""Before a watt is exported: every vehicle still departs charged, though nobody charges while the next leases run.
+"""Before a watt is exported: every vehicle still departs charged, though nobody charges while the next leases
+run.
 
-``demand`` says what each vehicle may ask for, ``certificate`` whether all of it fits. Charging is not credited with the export of
-others. A vehicle that cannot make its departure even alone is named, gets the most it can, claims no more, and never exports. One
-that does not export is not made short by the few seconds of the lease: it claims what full power from then on can give.
+``demand`` says what each vehicle may ask for, ``certificate`` whether all of it fits. Charging is not
+credited with the export of others. A vehicle that cannot make its departure even alone is named, gets the
+most it can, claims no more, and never exports. One that does not export is not made short by the few seconds
+of the lease: it claims what full power from then on can give.
 """
 
 from typing import Final, NamedTuple
@@ -19,15 +21,21 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.tree import PHASES
 
 LOOKAHEAD_S: Final = 60.0
-"""A yes is first sought for this much later, with every outlet discharging until then: it serves all ticks in between."""
+"""A yes is first sought for this much later, with every outlet discharging until then: it serves all ticks
+in between.
+"""
 TRIES: Final = 5
-"""Halvings when exports are dropped: at most one exporter in 32 stops without need, and a tick pays for five flows at most."""
+"""Halvings when exports are dropped: at most one exporter in 32 stops without need, and a tick pays for
+five flows at most.
+"""
 PLAN_V_PU: Final = 0.9
 """Currents are reckoned at this voltage, the lower end of EN 50160 (10-minute means)."""
 
 
 class Load(Struct, frozen=True):
-    """Known building load: at most ``power_w`` on ``feeder`` itself, where below its ``base_load_max_w`` (UTC, whole slots)."""
+    """Known building load: at most ``power_w`` on ``feeder`` itself, where below its ``base_load_max_w``
+    (UTC, whole slots).
+    """
 
     feeder: str
     start_wall_s: float
@@ -36,7 +44,9 @@ class Load(Struct, frozen=True):
 
 
 class CertificateMemory(Struct, frozen=True):
-    """The last problem with a yes, as of ``start_wall_s``. While nothing is harder than it was there, the yes stands."""
+    """The last problem with a yes, as of ``start_wall_s``. While nothing is harder than it was there, the
+    yes stands.
+    """
 
     start_wall_s: float = 0.0
     jobs: tuple[Job, ...] = ()
@@ -45,7 +55,9 @@ class CertificateMemory(Struct, frozen=True):
 
 
 class Impossible(Struct, frozen=True, gc=False):
-    """A departure that cannot be met even alone at full power, ``in_h`` hours ahead; ``lacks_wh`` at the grid side."""
+    """A departure that cannot be met even alone at full power, ``in_h`` hours ahead; ``lacks_wh`` at the
+    grid side.
+    """
 
     evse: str
     lacks_wh: float
@@ -53,11 +65,13 @@ class Impossible(Struct, frozen=True, gc=False):
 
 
 class Certificate(Struct, frozen=True):
-    """``feasible``: all the exports may be permitted. ``shortfalls``: (outlet, Wh at the grid side), largest first.
+    """``feasible``: all the exports may be permitted. ``shortfalls``: (outlet, Wh at the grid side), largest
+    first.
 
-    ``barred``: outlets that must not export whatever others do; ``others`` whether the rest may (with the barred counted as if
-    they did: losing a reading must not make room for anybody). ``binding`` says which feeder binds and when, "" if none.
-    ``touched``: the outlets that share full feeders with a short one; only their exports can make it shorter.
+    ``barred``: outlets that must not export whatever others do; ``others`` whether the rest may (with the
+    barred counted as if they did: losing a reading must not make room for anybody). ``binding`` says which
+    feeder binds and when, "" if none. ``touched``: the outlets that share full feeders with a short one; only
+    their exports can make it shorter.
     """
 
     feasible: bool
@@ -74,9 +88,10 @@ class Certificate(Struct, frozen=True):
 
 
 class Proposal(NamedTuple):
-    """Exports in W ≥ 0 for the next ``duration_s``; what each outlet may draw beside its schedule because it does not listen;
-    the most each vehicle takes by its own word and by what was seen (ANY_W: not known). All three aligned to ``Site.evses``.
-    ``idle``: places of outlets whose vehicle draws nothing though it may.
+    """Exports in W ≥ 0 for the next ``duration_s``; what each outlet may draw beside its schedule because
+    it does not listen; the most each vehicle takes by its own word and by what was seen (ANY_W: not
+    known). All three aligned to ``Site.evses``. ``idle``: places of outlets whose vehicle draws nothing
+    though it may.
     """
 
     exports_w: tuple[float, ...]
@@ -88,8 +103,9 @@ class Proposal(NamedTuple):
 
 
 class Depot(NamedTuple):
-    """What never changes: each feeder's parent (−1: root), its import limit for outlets with the base load at its greatest and by
-    its phases alone, the feeder of each outlet, and the share of its rating that an imbalance limit leaves it.
+    """What never changes: each feeder's parent (−1: root), its import limit for outlets with the base load
+    at its greatest and by its phases alone, the feeder of each outlet, and the share of its rating that an
+    imbalance limit leaves it.
     """
 
     frame: Frame
@@ -101,7 +117,9 @@ class Depot(NamedTuple):
 
 
 def depot_of(frame: Frame) -> Depot:
-    """Limits of the tree. Single-phase outlets count at full power on their phase; all share what the worst phase leaves."""
+    """Limits of the tree. Single-phase outlets count at full power on their phase; all share what the
+    worst phase leaves.
+    """
     site, tree = frame.site, frame.tree
     free, volts = 1.0 - site.safety.feeder_margin_pct / 100.0, PLAN_V_PU * site.grid.nominal_v
     place = {feeder.id: row for row, feeder in enumerate(tree.feeders)}
@@ -109,18 +127,29 @@ def depot_of(frame: Frame) -> Depot:
     for row, feeder in enumerate(tree.feeders):
         if feeder.current is None:
             continue
-        base_w = max(tree.base_max_w[row], 0.0) if feeder.current.base_load_a is None else feeder.current.base_load_a * volts
+        base_w = (
+            max(tree.base_max_w[row], 0.0)
+            if feeder.current.base_load_a is None
+            else feeder.current.base_load_a * volts
+        )
         for phase in range(3):
             single = [i for i in tree.below[row] if PHASES[site.evses[i].phases] == (phase,)]
             single_w = sum(site.evses[i].max_charge_w for i in single)
             left_w = 3.0 * (feeder.current.import_a * volts * free - base_w - single_w)
             phase_w[row] = min(phase_w[row], left_w)
             if single_w > 0.0:
-                share[single] = np.minimum(share[single], feeder.current.imbalance_a * volts * free / 2.0 / single_w)
+                share[single] = np.minimum(
+                    share[single], feeder.current.imbalance_a * volts * free / 2.0 / single_w
+                )
     return Depot(
         frame,
         np.array([place.get(feeder.parent, -1) for feeder in tree.feeders], dtype=np.int64),
-        np.array([f.import_limit_w * free - base_w for f, base_w in zip(tree.feeders, tree.base_max_w, strict=True)]),
+        np.array(
+            [
+                f.import_limit_w * free - base_w
+                for f, base_w in zip(tree.feeders, tree.base_max_w, strict=True)
+            ]
+        ),
         phase_w,
         np.array([above[0] for above in tree.above], dtype=np.int64),
         tuple(share.tolist()),
@@ -128,16 +157,26 @@ def depot_of(frame: Frame) -> Depot:
 
 
 def certify(
-    depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory, also: CertificateMemory | None = None
+    depot: Depot,
+    snapshot: Snapshot,
+    proposal: Proposal,
+    memory: CertificateMemory,
+    also: CertificateMemory | None = None,
 ) -> tuple[Certificate, CertificateMemory]:
-    """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this very tick.
+    """Whether all departures can be met after ``proposal``. A no always comes from the exact answer for this
+    very tick.
 
     ``also``: a second proof that may serve, of a problem that is likely to be harder.
     """
     demands = demands_of(depot, snapshot, proposal.learned_w, proposal.idle)
     now = _needs(depot, snapshot, proposal, demands, 0.0)
     may = Certificate(
-        not now.barred, (), now.impossible, now.barred, f"{now.barred[0]} may not export" if now.barred else "", True
+        not now.barred,
+        (),
+        now.impossible,
+        now.barred,
+        f"{now.barred[0]} may not export" if now.barred else "",
+        True,
     )
     if _stands(now, proposal, memory) or (also is not None and _stands(now, proposal, also)):
         return may, memory
@@ -154,23 +193,29 @@ def certify(
     ordered = tuple(sorted(short_wh.items(), key=lambda item: (-item[1], item[0])))
     in_h = max((now.slot + answer.slot) * SLOT_S - snapshot.wall_s, 0.0) / 3600.0
     binding = f"feeder {depot.frame.tree.feeders[answer.feeder].id} is full from {in_h:.2f} h ahead"
-    touched = dict.fromkeys(depot.frame.ids[job.evse] for job, hit in zip(now.jobs, answer.touched, strict=True) if hit)
+    touched = dict.fromkeys(
+        depot.frame.ids[job.evse] for job, hit in zip(now.jobs, answer.touched, strict=True) if hit
+    )
     return Certificate(False, ordered, now.impossible, now.barred, binding, touched=tuple(touched)), memory
 
 
 def keep_exports(
     depot: Depot, snapshot: Snapshot, proposal: Proposal, memory: CertificateMemory
 ) -> tuple[tuple[float, ...], Certificate, CertificateMemory]:
-    """The exports that may stay, and why others may not: the certificate of the whole proposal, or of what is left of it.
+    """The exports that may stay, and why others may not: the certificate of the whole proposal, or of what is
+    left of it.
 
-    Barred outlets go first, then those with the least slack before their departure. All may go that share a full feeder with a
-    short one; the others stay.
+    Barred outlets go first, then those with the least slack before their departure. All may go that share a
+    full feeder with a short one; the others stay.
     """
     first, memory = certify(depot, snapshot, proposal, memory)
     if first.feasible:
         return proposal.exports_w, first, memory
     ids, exports_w = depot.frame.ids, proposal.exports_w
-    slack_s = [demand.alone(snapshot.wall_s)[1] if demand else 0.0 for demand in demands_of(depot, snapshot, proposal.learned_w)]
+    slack_s = [
+        demand.alone(snapshot.wall_s)[1] if demand else 0.0
+        for demand in demands_of(depot, snapshot, proposal.learned_w)
+    ]
     free = {i for i, w in enumerate(exports_w) if w > 0.0 and not first.bars(ids[i])}
     order = sorted(
         (i for i, w in enumerate(exports_w) if w > 0.0 and i not in free and ids[i] not in first.barred),
@@ -207,7 +252,8 @@ def demands_of(
 ) -> list[Demand | None]:
     """What is plugged in, in the order of ``Site.evses``; None at an empty outlet.
 
-    What the car reports as its limit comes with ``learned_w``, from the ticks before: no reading of this one narrows a rate.
+    What the car reports as its limit comes with ``learned_w``, from the ticks before: no reading of this one
+    narrows a rate.
     """
     frame = depot.frame
     demands: list[Demand | None] = []
@@ -224,8 +270,12 @@ def demands_of(
     return demands
 
 
-def _needs(depot: Depot, snapshot: Snapshot, proposal: Proposal, demands: list[Demand | None], ahead_s: float) -> _Needs:
-    """``ahead_s``: as if all this came that much later, with every outlet discharging as it can until then."""
+def _needs(
+    depot: Depot, snapshot: Snapshot, proposal: Proposal, demands: list[Demand | None], ahead_s: float
+) -> _Needs:
+    """``ahead_s``: as if all this came that much later, with every outlet discharging as it can until
+    then.
+    """
     start_s = snapshot.wall_s + proposal.duration_s + ahead_s
     jobs: list[Job] = []
     impossible, barred = [], []
@@ -234,19 +284,27 @@ def _needs(depot: Depot, snapshot: Snapshot, proposal: Proposal, demands: list[D
         met = False
         if demand is not None:
             # A watt-hour of export costs the battery 1/efficiency, and the grid as much again to put it back.
-            out_wh = (export_w * proposal.duration_s + evse.max_discharge_w * ahead_s) / 3600.0 / evse.efficiency**2
+            out_wh = (
+                (export_w * proposal.duration_s + evse.max_discharge_w * ahead_s)
+                / 3600.0
+                / evse.efficiency**2
+            )
             mine, met = demand.jobs(start_s, out_wh)
             jobs += [job for each in mine if (job := _beyond(each, reserved_w, start_s)) is not None]
             lacks_wh = demand.alone(snapshot.wall_s)[0] if not met else 0.0
             if lacks_wh > 0.0:
-                impossible.append(Impossible(evse.id, lacks_wh, (demand.departs_s - snapshot.wall_s) / 3600.0))
+                impossible.append(
+                    Impossible(evse.id, lacks_wh, (demand.departs_s - snapshot.wall_s) / 3600.0)
+                )
         if export_w > 0.0 and not met:
             barred.append(evse.id)
     return _Needs(start_s, int(start_s // SLOT_S), tuple(jobs), tuple(impossible), tuple(barred))
 
 
 def _beyond(job: Job, reserved_w: float, start_s: float) -> Job | None:
-    """What a job asks beyond the power that is kept free for its outlet anyway: each watt counts once. None: nothing."""
+    """What a job asks beyond the power that is kept free for its outlet anyway: each watt counts once.
+    None: nothing.
+    """
     if reserved_w <= 0.0:
         return job
     rate_w = job.rate_w - reserved_w
@@ -256,7 +314,9 @@ def _beyond(job: Job, reserved_w: float, start_s: float) -> Job | None:
 
 
 def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
-    """The jobs against every feeder: import limit less base load less what may flow to outlets that do not listen."""
+    """The jobs against every feeder: import limit less base load less what may flow to outlets that do not
+    listen.
+    """
     table = np.array([(j.evse, j.need_wh, j.rate_w, j.first, j.end) for j in needs.jobs]).reshape(-1, 5)
     slots = max(int(table[:, 4].max(initial=0.0)) - needs.slot, 1)
     tree = depot.frame.tree
@@ -265,14 +325,21 @@ def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
     place = {feeder.id: row for row, feeder in enumerate(tree.feeders)}
     for load in proposal.loads:
         row = place[load.feeder]
-        first, end = (max(int(edge) - needs.slot, 0) for edge in (-(-load.start_wall_s // SLOT_S), load.end_wall_s // SLOT_S))
+        first, end = (
+            max(int(edge) - needs.slot, 0)
+            for edge in (-(-load.start_wall_s // SLOT_S), load.end_wall_s // SLOT_S)
+        )
         freed_w = max(tree.feeders[row].base_load_max_w - load.power_w, 0.0)
         while row >= 0:
             limit_w[row, first:end] += freed_w
             row = int(depot.parent[row])
     slot_h = np.full(slots, SLOT_S / 3600.0)
     slot_h[0] = ((needs.slot + 1) * SLOT_S - needs.start_wall_s) / 3600.0
-    evse, first_slot, end_slot = table[:, 0].astype(np.int64), table[:, 3] - needs.slot, table[:, 4] - needs.slot
+    evse, first_slot, end_slot = (
+        table[:, 0].astype(np.int64),
+        table[:, 3] - needs.slot,
+        table[:, 4] - needs.slot,
+    )
     return Problem(
         need_wh=table[:, 1],
         rate_w=table[:, 2],
@@ -288,11 +355,18 @@ def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
 def _stands(now: _Needs, proposal: Proposal, memory: CertificateMemory) -> bool:
     """Whether nothing is harder than in the problem that had a yes.
 
-    Only within the first slot of that problem: before its start, the jobs at full power then fit as they fit after it.
+    Only within the first slot of that problem: before its start, the jobs at full power then fit as they fit
+    after it.
     """
-    if not memory.reserved_w or memory.loads != proposal.loads or int(memory.start_wall_s // SLOT_S) != now.slot:
+    if (
+        not memory.reserved_w
+        or memory.loads != proposal.loads
+        or int(memory.start_wall_s // SLOT_S) != now.slot
+    ):
         return False
-    if now.start_wall_s > memory.start_wall_s or any(a > b for a, b in zip(proposal.reserved_w, memory.reserved_w, strict=True)):
+    if now.start_wall_s > memory.start_wall_s or any(
+        a > b for a, b in zip(proposal.reserved_w, memory.reserved_w, strict=True)
+    ):
         return False
     known = {(job.evse, job.band): job for job in memory.jobs}
     return all(_covered(job, known.get((job.evse, job.band))) for job in now.jobs)
@@ -303,4 +377,9 @@ def _covered(job: Job, old: Job | None) -> bool:
         return False
     if old.need_wh == ANY_W:  # all that it can take was there
         return job.rate_w <= old.rate_w and job.first >= old.first and job.end <= old.end
-    return job.need_wh <= old.need_wh and job.rate_w >= old.rate_w and job.first <= old.first and job.end >= old.end
+    return (
+        job.need_wh <= old.need_wh
+        and job.rate_w >= old.rate_w
+        and job.first <= old.first
+        and job.end >= old.end
+    )

@@ -1,7 +1,8 @@
-"""The live base load of each metered feeder: what its meter shows beyond its chargers, peak-held, never below what was settled.
+"""The live base load of each metered feeder: what its meter shows beyond its chargers, peak-held, never below
+what was settled.
 
-It frees headroom that the commissioned worst case keeps back, and only while every reading that it takes is there: without one of
-them the commissioned bound holds again.
+It frees headroom that the commissioned worst case keeps back, and only while every reading that it takes is
+there: without one of them the commissioned bound holds again.
 """
 
 from typing import Final
@@ -31,21 +32,27 @@ def live_bases(c: Context, bases: tuple[BaseMemory, ...]) -> tuple[float, ...]:
 
 
 def calming(c: Context, bases: tuple[BaseMemory, ...]) -> frozenset[int]:
-    """Feeders that were above a limit a moment ago: nothing is raised there until meter and chargers speak of the same moment.
+    """Feeders that were above a limit a moment ago: nothing is raised there until meter and chargers speak of
+    the same moment.
 
-    Without it the excess that one tick takes off is given back by the next, and permits swing for as long as it lasts.
+    Without it the excess that one tick takes off is given back by the next, and permits swing for as long as
+    it lasts.
     """
     now_s = c.snapshot.now_s
     return frozenset(place for place, old in enumerate(bases) if 0.0 <= now_s - old.over_s < CALM_S)
 
 
 def hold_bases(
-    c: Context, bases: tuple[BaseMemory, ...], permits: list[Permit], over: frozenset[int] = frozenset(), dt_s: float = 0.0
+    c: Context,
+    bases: tuple[BaseMemory, ...],
+    permits: list[Permit],
+    over: frozenset[int] = frozenset(),
+    dt_s: float = 0.0,
 ) -> tuple[BaseMemory, ...]:
     """The peaks after this tick, ``dt_s`` after the last. ``over``: feeders whose meter is above a limit.
 
-    A charger whose lease ran out since the last tick went to its default and comes back with the next permit: it moved, though
-    its permits may be the same.
+    A charger whose lease ran out since the last tick went to its default and comes back with the next permit:
+    it moved, though its permits may be the same.
     """
     now_s = c.snapshot.now_s
     held = []
@@ -69,10 +76,11 @@ def hold_bases(
 
 
 def _live(c: Context, place: int, old: BaseMemory) -> float:
-    """What is reckoned with: the peak held, never less than settled, never below 0: generation gets no credit, for a cloud takes
-    it away faster than all chargers can follow.
+    """What is reckoned with: the peak held, never less than settled, never below 0: generation gets no
+    credit, for a cloud takes it away faster than all chargers can follow.
 
-    What was seen above the commissioned bound counts for as long as peaks are held, and leaves the chargers their fallbacks.
+    What was seen above the commissioned bound counts for as long as peaks are held, and leaves the chargers
+    their fallbacks.
     """
     least_w = max(c.frame.tree.base_min_w[place], 0.0)
     held_w = max([w for w in (old.peak_w, old.before_w) if w is not None], default=0.0)
@@ -80,7 +88,9 @@ def _live(c: Context, place: int, old: BaseMemory) -> float:
     seen = _sample(c, place)
     if seen is None or old.before_w is None:
         return most_w
-    return min(max(old.before_w if old.peak_w is None else old.peak_w, old.before_w, seen[0], least_w), most_w)
+    return min(
+        max(old.before_w if old.peak_w is None else old.peak_w, old.before_w, seen[0], least_w), most_w
+    )
 
 
 def _beside_fallbacks(c: Context, place: int) -> float:
@@ -98,16 +108,21 @@ def exceeded(c: Context, before_w: tuple[float, ...], live_w: tuple[float, ...])
             "base_load_exceeded",
             "warning",
             feeder.id,
-            f"base load of {now_w:.0f} W, commissioned at most {most_w:.0f} W: correct base_load_max_w, or find who draws it",
+            f"base load of {now_w:.0f} W, commissioned at most {most_w:.0f} W: correct base_load_max_w, or"
+            " find who draws it",
             c.snapshot.wall_s,
         )
-        for feeder, most_w, now_w, old_w in zip(tree.feeders, tree.base_max_w, live_w, before_w or tree.base_max_w, strict=True)
+        for feeder, most_w, now_w, old_w in zip(
+            tree.feeders, tree.base_max_w, live_w, before_w or tree.base_max_w, strict=True
+        )
         if now_w > most_w >= old_w
     )
 
 
 def _sample(c: Context, place: int) -> tuple[float, float] | None:
-    """The meter less its chargers, and the time of the oldest reading in it. None while any of them is missing or old."""
+    """The meter less its chargers, and the time of the oldest reading in it. None while any of them is
+    missing or old.
+    """
     feeder, members = c.frame.tree.feeders[place], c.frame.tree.below[place]
     outlets = [c.outlets[i] for i in members]
     if not feeder.meter:

@@ -1,7 +1,9 @@
-"""What may have flowed in and out of each battery: how old a SoC is, what an event and a day have taken, how full it may be.
+"""What may have flowed in and out of each battery: how old a SoC is, what an event and a day have taken, how
+full it may be.
 
-A SoC is true at its sample; since then the most that may have flowed counts, either way. Discharge is counted by metered energy,
-and by the fall of SoC where that shows more, whenever it is told. An event ends by metered charging alone: no permit ends it.
+A SoC is true at its sample; since then the most that may have flowed counts, either way. Discharge is counted
+by metered energy, and by the fall of SoC where that shows more, whenever it is told. An event ends by metered
+charging alone: no permit ends it.
 """
 
 from typing import Final, NamedTuple
@@ -16,11 +18,15 @@ from v2g_edge.model.site import Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState, VehicleState
 
 EVENT_ENDS_PCT: Final = 1.0
-"""So much must have been charged before a new discharge event begins: less is a pause, and SoC is told in whole percents."""
+"""So much must have been charged before a new discharge event begins: less is a pause, and SoC is told in
+whole percents.
+"""
 
 
 class _Flow(NamedTuple):
-    """Battery side, in Wh since the last tick: metered (where it is not, at the worst), and the most that may have been."""
+    """Battery side, in Wh since the last tick: metered (where it is not, at the worst), and the most that
+    may have been.
+    """
 
     out_wh: float
     most_out_wh: float
@@ -29,7 +35,13 @@ class _Flow(NamedTuple):
 
 
 def follow_battery(
-    evse: Evse, kind: VehicleType | None, state: EvseState, old: EvseMemory, dt_s: float, now_s: float, max_age_s: float
+    evse: Evse,
+    kind: VehicleType | None,
+    state: EvseState,
+    old: EvseMemory,
+    dt_s: float,
+    now_s: float,
+    max_age_s: float,
 ) -> tuple[EvseMemory, float]:
     """The memory after this tick, and the SoC points that discharge has taken since the last one."""
     vehicle = state.vehicle
@@ -52,7 +64,9 @@ def follow_battery(
     soc = vehicle.soc_pct
     if not isinstance(soc, Reading) or soc.at_s <= old.soc_at_s or soc.value == old.soc_pct:
         return new, taken_pct
-    fell_pct = max((old.soc_pct or 0.0) - soc.value, 0.0) if new.out_wh > 0.0 or new.counted_pct > 0.0 else 0.0
+    fell_pct = (
+        max((old.soc_pct or 0.0) - soc.value, 0.0) if new.out_wh > 0.0 or new.counted_pct > 0.0 else 0.0
+    )
     more_pct = max(fell_pct - new.counted_pct, 0.0)
     since_h = min(max(now_s - soc.at_s, 0.0), max_age_s) / 3600.0
     new = replace(
@@ -67,7 +81,9 @@ def follow_battery(
     return new, taken_pct + more_pct
 
 
-def aged_soc_pct(evse: Evse, kind: VehicleType | None, vehicle: VehicleState, memory: EvseMemory, now_s: float) -> float | None:
+def aged_soc_pct(
+    evse: Evse, kind: VehicleType | None, vehicle: VehicleState, memory: EvseMemory, now_s: float
+) -> float | None:
     """The least that the SoC may be now; None where it was never told, or for a sample of the future."""
     soc = vehicle.soc_pct
     if not isinstance(soc, Reading) or soc.at_s > now_s:
@@ -76,7 +92,9 @@ def aged_soc_pct(evse: Evse, kind: VehicleType | None, vehicle: VehicleState, me
     if capacity_wh is None:
         return soc.value
     gone_wh = memory.out_wh
-    if soc.at_s < memory.soc_at_s and soc.value != memory.soc_pct:  # an older word than the last: at its worst
+    if (
+        soc.at_s < memory.soc_at_s and soc.value != memory.soc_pct
+    ):  # an older word than the last: at its worst
         gone_wh = max(gone_wh, evse.max_discharge_w / evse.efficiency * (now_s - soc.at_s) / 3600.0)
     return max(soc.value - gone_wh * 100.0 / capacity_wh, 0.0)
 
@@ -98,7 +116,9 @@ def _begin(vehicle: VehicleState | None, old: EvseMemory) -> EvseMemory:
     )
 
 
-def _flow(evse: Evse, state: EvseState, old: EvseMemory, hours: float, now_s: float, max_age_s: float) -> _Flow:
+def _flow(
+    evse: Evse, state: EvseState, old: EvseMemory, hours: float, now_s: float, max_age_s: float
+) -> _Flow:
     permitted_out_w, permitted_in_w = max(-old.least_w, 0.0), max(old.most_w, evse.fallback_w)
     power, lost = state.power_w, evse.efficiency
     if not is_fresh(power, now_s, max_age_s):

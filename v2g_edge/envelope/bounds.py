@@ -1,7 +1,7 @@
 """The bounds of one charger: its rating, its vehicle, and every row of the safety table that acts on it.
 
-What a car takes at most is the car's and the charger's own affair (ISO 15118, IEC 61851) and no bound here, else losing that
-value would widen a permit; the rules wish no more. What it gives must have been said.
+What a car takes at most is the car's and the charger's own affair (ISO 15118, IEC 61851) and no bound here,
+else losing that value would widen a permit; the rules wish no more. What it gives must have been said.
 """
 
 from typing import Final
@@ -20,12 +20,17 @@ def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
     everybody = range(len(context.outlets))
     under = {meter.id: span.members for meter, span in zip(context.meters, context.frame.spans, strict=True)}
     place = {evse: (index,) for index, evse in enumerate(context.frame.ids)}
-    bounds = [_own(context, outlet, rated) for outlet, rated in zip(context.outlets, context.frame.rated, strict=True)]
+    bounds = [
+        _own(context, outlet, rated)
+        for outlet, rated in zip(context.outlets, context.frame.rated, strict=True)
+    ]
     for row, latch in verdict.active:
         scope = under if row.scope == "meter" else place
         action = action_of(row, latch)
         if action is Action.TRIP and not latch.present:
-            action = Action.EXPORT_OFF  # the grid is good again: charging need not wait for the way back to export
+            action = (
+                Action.EXPORT_OFF
+            )  # the grid is good again: charging need not wait for the way back to export
         alike = Bound(0.0, ANY_W, row.id, latch.text) if action is Action.EXPORT_OFF else None
         for i in scope.get(latch.subject, everybody):
             bounds[i].append(alike or _acted(action, row, latch, context.outlets[i]))
@@ -33,15 +38,17 @@ def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
 
 
 def room(bounds: list[Bound]) -> tuple[float, float]:
-    """The intersection (min_w, max_w) of all bounds. Every bound contains 0, so there is always room for 0."""
+    """The intersection (min_w, max_w) of all bounds. Every bound contains 0, so there is always room for
+    0.
+    """
     return max([bound.min_w for bound in bounds]), min([bound.max_w for bound in bounds])
 
 
 def most_charge_w(bounds: list[Bound], without: frozenset[str]) -> float:
     """The most that an outlet may be charged with by all its bounds but those of the rules ``without``.
 
-    This one number is what the rules wish at most and what the departures are proven with, so that the proof never counts on
-    power that is then not permitted.
+    This one number is what the rules wish at most and what the departures are proven with, so that the proof
+    never counts on power that is then not permitted.
     """
     return max(min([bound.max_w for bound in bounds if bound.rule not in without], default=ANY_W), 0.0)
 
@@ -51,12 +58,21 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
     if vehicle is None:
         return [Bound(0.0, 0.0, "no_vehicle", "nothing is plugged in")]
     gives_w = max(known_or(vehicle.max_discharge_w, 0.0), 0.0)
-    bounds = [rated, Bound(-gives_w, ANY_W, "vehicle_limits", "discharge limit reported by the vehicle (0: none reported)")]
+    bounds = [
+        rated,
+        Bound(
+            -gives_w, ANY_W, "vehicle_limits", "discharge limit reported by the vehicle (0: none reported)"
+        ),
+    ]
     if c.grid.share < 1.0:
-        bounds.append(Bound(-evse.max_discharge_w * c.grid.share, ANY_W, "enter_service_ramp", c.grid.service))
+        bounds.append(
+            Bound(-evse.max_discharge_w * c.grid.share, ANY_W, "enter_service_ramp", c.grid.service)
+        )
     if evse.cooling_loop:
         safety, full = c.site.safety, c.site.safety.sustained_pct / 100.0
-        _add_derating(bounds, o, "cooling_derating", _falling(o.loop_c, safety.cooling_derate_c, safety.cooling_max_c))
+        _add_derating(
+            bounds, o, "cooling_derating", _falling(o.loop_c, safety.cooling_derate_c, safety.cooling_max_c)
+        )
         worn = full + (1.0 - full) * _falling(o.memory.heat_pct / 100.0, HEADROOM * full, full)
         _add_derating(bounds, o, "sustained_load", worn)
     if kind is None:
@@ -64,15 +80,20 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
         return bounds
     # Participation by health: an old battery gives less of what its type may give.
     share = min(max(known_or(vehicle.soh_pct, 0.0) / 100.0, 0.0), 1.0) if kind.soh_floor_pct > 0.0 else 1.0
-    bounds.append(Bound(-kind.max_discharge_w * share, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH"))
+    bounds.append(
+        Bound(-kind.max_discharge_w * share, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH")
+    )
     if kind.pack_max_c < ANY_W:
-        _add_derating(bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c))
+        _add_derating(
+            bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c)
+        )
     top_pct = o.memory.top_pct
     if kind.max_soc_pct < 100.0 and top_pct is None:
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_not_reckoned", "first tick of the session"))
     elif kind.max_soc_pct < 100.0 and top_pct is not None and top_pct >= kind.max_soc_pct:
-        # A type without an upper edge leaves the top to the battery's own management. What is known from the ticks before counts:
-        # one that never told its SoC may take what would fill an empty battery, and no reading that is lost can make it more.
+        # A type without an upper edge leaves the top to the battery's own management. What is known from the
+        # ticks before counts: one that never told its SoC may take what would fill an empty battery, and no
+        # reading that is lost can make it more.
         words = f"SoC may be {top_pct:.1f} %, ceiling {kind.max_soc_pct:g} %"
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_high", words))
     return bounds
@@ -91,5 +112,7 @@ def _add_derating(bounds: list[Bound], o: Outlet, rule: str, share: float) -> No
 
 def _acted(action: Action, row: Row, latch: Latch, o: Outlet) -> Bound:
     low_w = -ANY_W if action is Action.NO_NEW_EXPORT and o.memory.power_w < o.memory.droop_w else 0.0
-    high_w = {Action.NO_NEW_EXPORT: ANY_W, Action.EXPORT_OFF: ANY_W, Action.ZERO: 0.0}.get(action, o.evse.fallback_w)
+    high_w = {Action.NO_NEW_EXPORT: ANY_W, Action.EXPORT_OFF: ANY_W, Action.ZERO: 0.0}.get(
+        action, o.evse.fallback_w
+    )
     return Bound(low_w, high_w, row.id, latch.text)

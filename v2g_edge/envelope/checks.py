@@ -1,6 +1,8 @@
-"""This depot's safety table: one row, one hazard. ``facts`` has turned missing readings into worst cases before they come here.
+"""This depot's safety table: one row, one hazard. ``facts`` has turned missing readings into worst cases
+before they come here.
 
-A trip allows what missing data allows, charging at the proven fallback, and no more: else bad data would allow less than none.
+A trip allows what missing data allows, charging at the proven fallback, and no more: else bad data would
+allow less than none.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,17 +20,25 @@ SOC_HYSTERESIS_PCT: Final = 2.0
 FOLLOWS_S: Final = 5.0
 """So long a permit counts beside the next one: writing, answering and ramping take seconds."""
 HEAT_HYSTERESIS_C: Final = 3.0
-"""What was too hot must have cooled this far: sensors resolve 1 K, and packs warm by about 1 K a minute at full power."""
+"""What was too hot must have cooled this far: sensors resolve 1 K, and packs warm by about 1 K a minute at
+full power.
+"""
 
 Condition = Callable[[Context, Mapping[str, Latch]], list[Any]]
-"""Of the context and the row's latches by subject: an answer for every subject, in order, words where it holds, else false."""
+"""Of the context and the row's latches by subject: an answer for every subject, in order, words where it
+holds, else false.
+"""
 
 
 def _why(meter: Any) -> str:
-    """What the meter itself, or its adapter, says of a value that is missing; "" where the values are only old."""
+    """What the meter itself, or its adapter, says of a value that is missing; "" where the values are only
+    old.
+    """
     state = meter.state
     values = (state.power_w, *state.phase_power_w, *state.phase_voltage_v, state.frequency_hz)
-    return next((f": {value.why}" for value in values if isinstance(value, Unknown) and value != NO_SAMPLE), "")
+    return next(
+        (f": {value.why}" for value in values if isinstance(value, Unknown) and value != NO_SAMPLE), ""
+    )
 
 
 def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Callable[..., Row]:
@@ -46,7 +56,11 @@ def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Calla
     ) -> Row:
         def check(c: Context, standing: Mapping[str, Latch]) -> Found:
             texts = condition(c, standing)
-            present = {i.id: str(text) for i, text in zip(subjects(c), texts, strict=True) if text} if any(texts) else {}
+            present = (
+                {i.id: str(text) for i, text in zip(subjects(c), texts, strict=True) if text}
+                if any(texts)
+                else {}
+            )
             return Found(len(texts), present)
 
         return Row(name, scope, action, clear, name.replace("_", " "), check, override, allowance, proof)
@@ -84,9 +98,17 @@ def _relay_silent(c: Context) -> str:
 
 def _start_window(c: Context) -> str:
     window_hz = c.site.safety.export_start_window_hz
-    hz = fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0) if c.grid_meter else 0.0
+    hz = (
+        fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0)
+        if c.grid_meter
+        else 0.0
+    )
     inside = abs(hz - c.site.grid.nominal_hz) <= window_hz
-    return "" if inside else f"frequency is {hz:.3f} Hz (0: unknown), export starts within ±{window_hz:g} Hz of nominal"
+    return (
+        ""
+        if inside
+        else f"frequency is {hz:.3f} Hz (0: unknown), export starts within ±{window_hz:g} Hz of nominal"
+    )
 
 
 def _stopped(o: Outlet, what: str) -> str:
@@ -96,32 +118,40 @@ def _stopped(o: Outlet, what: str) -> str:
 
 
 def _disobeys(c: Context, o: Outlet, *, held: bool) -> str:
-    # An unknown power never begins this and never ends it. Where the lease has run out, the default profile is what is obeyed.
-    # A report is judged by the permits of its own time: a charger that follows each within a tick and reports each 10 s obeys.
+    # An unknown power never begins this and never ends it. Where the lease has run out, the default profile
+    # is what is obeyed. A report is judged by the permits of its own time: a charger that follows each within
+    # a tick and reports each 10 s obeys.
     tol_w, (least_w, most_w) = c.site.safety.obey_tolerance_w, _in_force(o)
     most_w = max(most_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
     between = min(least_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w
     if o.state.follows and (between if o.metered else not held):
         return ""
-    return f"{o.power_w:.0f} W (0: unknown), permit {least_w:.0f} to {most_w:.0f} W, follows: {o.state.follows}"
+    return (
+        f"{o.power_w:.0f} W (0: unknown), permit {least_w:.0f} to {most_w:.0f} W, follows: {o.state.follows}"
+    )
 
 
 def _in_force(o: Outlet) -> tuple[float, float]:
-    """The span of the permits that were in force when the power was metered, with those of the moment before it."""
+    """The span of the permits that were in force when the power was metered, with those of the moment
+    before it.
+    """
     power, told = o.state.power_w, o.memory.told
     last = (o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w)
     if not isinstance(power, Reading) or not told:
         return last
     ends_s = [*(each.since_s for each in told[1:]), ANY_W]
     spans = [
-        each for each, end_s in zip(told, ends_s, strict=True) if each.since_s <= power.at_s and end_s > power.at_s - FOLLOWS_S
+        each
+        for each, end_s in zip(told, ends_s, strict=True)
+        if each.since_s <= power.at_s and end_s > power.at_s - FOLLOWS_S
     ] or [told[0]]
     return min(each.least_w for each in spans), max(each.most_w for each in spans)
 
 
 def _follows(c: Context, subject: str) -> bool:
-    """Whether a quarantined charger shows that it follows: a vehicle is there, and its power is metered. (Beyond its permit the
-    condition itself would be present.) What it may charge with meanwhile is the supervised retry, see ``feeders.exposure_of``.
+    """Whether a quarantined charger shows that it follows: a vehicle is there, and its power is metered.
+    (Beyond its permit the condition itself would be present.) What it may charge with meanwhile is the
+    supervised retry, see ``feeders.exposure_of``.
     """
     o = c.outlets[c.frame.ids.index(subject)]
     return o.vehicle is not None and o.listens and o.metered
@@ -132,7 +162,10 @@ def _unauthorised(c: Context, o: Outlet) -> str:
         return f"vehicle {o.vehicle.vehicle or 'unknown'} may not discharge" if o.vehicle else "no vehicle"
     if not o.kind.needs_authorisation:
         return ""
-    granted = fresh_or(o.vehicle.discharge_authorised, c.snapshot.now_s, c.site.safety.authorisation_max_age_s, 0.0) == 1.0
+    granted = (
+        fresh_or(o.vehicle.discharge_authorised, c.snapshot.now_s, c.site.safety.authorisation_max_age_s, 0.0)
+        == 1.0
+    )
     return "" if granted else f"vehicle {o.known.id} holds no fresh permission to discharge"
 
 
@@ -149,9 +182,15 @@ def _deep(o: Outlet, *, held: bool) -> str:
 
 
 def _worn(o: Outlet) -> str:
-    """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as used up."""
+    """The warranty's caps that are used up. Where the maker sets one and the ledger is lost, it counts as
+    used up.
+    """
     v, kind = o.vehicle, o.kind
-    if v is None or kind is None or ANY_W <= kind.warranty_discharge_wh == kind.warranty_discharge_h == kind.warranty_efc:
+    if (
+        v is None
+        or kind is None
+        or ANY_W <= kind.warranty_discharge_wh == kind.warranty_discharge_h == kind.warranty_efc
+    ):
         return ""
     lives = (v.life_discharge_wh, v.life_discharge_h, v.life_discharge_efc)
     caps = ((kind.warranty_discharge_wh, "Wh"), (kind.warranty_discharge_h, "h"), (kind.warranty_efc, "EFC"))
@@ -169,7 +208,9 @@ def _pack_out(o: Outlet, *, held: bool) -> str:
         return ""
     low_c, high_c, back_c = o.kind.pack_min_c, o.kind.pack_max_c, HEAT_HYSTERESIS_C if held else 0.0
     inside = low_c + back_c < o.pack_c < high_c - back_c
-    return "" if inside else f"pack at {o.pack_c:.1f} °C (limit if unknown), window {low_c:g} to {high_c:g} °C"
+    return (
+        "" if inside else f"pack at {o.pack_c:.1f} °C (limit if unknown), window {low_c:g} to {high_c:g} °C"
+    )
 
 
 # fmt: off
@@ -186,48 +227,64 @@ ROWS: Final[tuple[Row, ...]] = (
     _site("clock_unsynced", A.EXPORT_OFF, lambda c:
         not c.snapshot.clock_synced and "wall time is not synchronised: departures cannot be proven"),
     _meter("meter_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not m.alive
-        and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} s{_why(m)}" for m in c.meters]),
+        and f"meter {m.id} has no full sample younger than {c.site.safety.meter_max_age_s:g} "
+        f"s{_why(m)}" for m in c.meters]),
     _meter("meter_frozen", A.CHARGE_AT_FALLBACK, lambda c, _: [m.state.repeats >= c.site.safety.frozen_reads
         and f"meter {m.id} gave the same answer {m.state.repeats} times in a row" for m in c.meters]),
-    _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda c, held: [(m.odd and f"meter {m.id} reads {m.odd}")
-        or (m.id in held and not m.sure and f"meter {m.id} was implausible, now readings miss") for m in c.meters],
+    _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda c,
+        held: [(m.odd and f"meter {m.id} reads {m.odd}")
+        or (m.id in held and not m.sure and f"meter {m.id} was implausible, now readings "
+        f"miss") for m in c.meters],
         allowance=lambda c: c.site.safety.balance_within_s),
     _meter("meter_reversed", A.CHARGE_AT_FALLBACK, lambda c, _: [m.against >= TURNS
-        and f"meter {m.id} moved against its chargers {m.against} times: transformer reversed?" for m in c.meters],
+        and f"meter {m.id} moved against its chargers {m.against} times: transformer "
+        f"reversed?" for m in c.meters],
         "by_operator", override=True),
     _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not o.listens
-        and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: {o.state.link.connected}"
+        and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: "
+        f"{o.state.link.connected}"
         for o in c.outlets]),
     _evse("charger_faulted", A.ZERO, lambda c, _: [
         (o.state.fault or o.state.status == "faulted") and _stopped(o, "all") for o in c.outlets]),
-    _evse("charger_impaired", A.EXPORT_OFF, lambda c, _: [o.state.fault and _stopped(o, "discharge") for o in c.outlets]),
-    _evse("ev_connection_lost", A.EXPORT_OFF, lambda c, _: [o.state.status in {"available", "unavailable"} and o.vehicle
+    _evse("charger_impaired", A.EXPORT_OFF, lambda c,
+        _: [o.state.fault and _stopped(o, "discharge") for o in c.outlets]),
+    _evse("ev_connection_lost", A.EXPORT_OFF, lambda c,
+        _: [o.state.status in {"available", "unavailable"} and o.vehicle
         and f"charger says {o.state.status} within a session" for o in c.outlets], "when_unplugged"),
     _evse("no_dead_man", A.EXPORT_OFF, lambda c, _: [
         (not o.state.dead_man_ok or o.evse.dead_man == "none" or o.evse.discharge_by == "none") and
-        f"no confirmed lease for discharge (dead_man {o.evse.dead_man}, discharge_by {o.evse.discharge_by})" for o in c.outlets]),
-    _evse("link_quality", A.NO_NEW_EXPORT, lambda c, _: [o.state.link.loss_pct > c.site.safety.max_link_loss_pct and
-        f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} %" for o in c.outlets]),
-    _evse("disobedient", A.EXPORT_OFF, lambda c, held: [_disobeys(c, o, held=o.id in held) for o in c.outlets],
+        f"no confirmed lease for discharge (dead_man {o.evse.dead_man}, discharge_by "
+        f"{o.evse.discharge_by})" for o in c.outlets]),
+    _evse("link_quality", A.NO_NEW_EXPORT, lambda c,
+        _: [o.state.link.loss_pct > c.site.safety.max_link_loss_pct and
+        f"link loses {o.state.link.loss_pct:.1f} %, allowed {c.site.safety.max_link_loss_pct:g} "
+        f"%" for o in c.outlets]),
+    _evse("disobedient", A.EXPORT_OFF, lambda c,
+        held: [_disobeys(c, o, held=o.id in held) for o in c.outlets],
         "by_proof", override=True, allowance=lambda c: c.site.safety.obey_within_s, proof=_follows),
     _evse("priority_charging", A.EXPORT_OFF, lambda c, _: [o.state.priority
-        and "the station charges with priority, whatever its lease says: counted at its maximum" for o in c.outlets]),
+        and "the station charges with priority, whatever its lease says: counted at its "
+        "maximum" for o in c.outlets]),
     _evse("not_authorised", A.EXPORT_OFF, lambda c, _: [_unauthorised(c, o) for o in c.outlets]),
     _evse("departure_unknown", A.EXPORT_OFF, lambda c, _: [(v := o.vehicle) is not None
         and not (isinstance(v.departure_wall_s, Reading) and isinstance(v.target_soc_pct, Reading))
         and "departure or its SoC is not known" for o in c.outlets]),
     _evse("soc_low", A.EXPORT_OFF, lambda c, held: [_low(o, held=o.id in held) for o in c.outlets]),
     _evse("depth_of_event", A.EXPORT_OFF, lambda c, held: [_deep(o, held=o.id in held) for o in c.outlets]),
-    _evse("depth_of_day", A.EXPORT_OFF, lambda c, _: [o.kind is not None and o.taken_pct >= o.kind.depth_per_day_pct
+    _evse("depth_of_day", A.EXPORT_OFF, lambda c,
+        _: [o.kind is not None and o.taken_pct >= o.kind.depth_per_day_pct
         and f"{o.taken_pct:.1f} % taken today, cap {o.kind.depth_per_day_pct:g} %" for o in c.outlets]),
-    _evse("pack_temperature", A.CHARGE_AT_FALLBACK, lambda c, held: [_pack_out(o, held=o.id in held) for o in c.outlets]),
+    _evse("pack_temperature", A.CHARGE_AT_FALLBACK, lambda c,
+        held: [_pack_out(o, held=o.id in held) for o in c.outlets]),
     _evse("cooling_temperature", A.CHARGE_AT_FALLBACK, lambda c, held: [
         o.loop_c >= c.site.safety.cooling_max_c - (HEAT_HYSTERESIS_C if o.id in held else 0.0)
-        and f"{o.evse.cooling_loop} at {o.loop_c:.1f} °C (limit if unknown), limit {c.site.safety.cooling_max_c:g} °C"
+        and f"{o.evse.cooling_loop} at {o.loop_c:.1f} °C (limit if unknown), limit "
+        f"{c.site.safety.cooling_max_c:g} °C"
         for o in c.outlets]),
     _evse("soh_floor", A.EXPORT_OFF, lambda c, _: [o.kind is not None and o.vehicle is not None
         and 0.0 < o.kind.soh_floor_pct > known_or(o.vehicle.soh_pct, -1.0)
-        and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} %" for o in c.outlets]),
+        and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} "
+        f"%" for o in c.outlets]),
     _evse("battery_throughput_exceeded", A.EXPORT_OFF, lambda c, _: [_worn(o) for o in c.outlets]),
     _evse("grid_code_mismatch", A.EXPORT_OFF, lambda c, _: [not o.state.grid_code_ok
         and "the charger's programmed grid code differs from the site's" for o in c.outlets]),

@@ -1,7 +1,8 @@
-"""The facts that checks and bounds judge by: each outlet and each meter with what is known of it, and what time has made of it.
+"""The facts that checks and bounds judge by: each outlet and each meter with what is known of it, and what
+time has made of it.
 
-Here readings become numbers. One that is missing or old becomes the worst one that its user could see: that is what makes the
-whole envelope monotone (design 4.10).
+Here readings become numbers. One that is missing or old becomes the worst one that its user could see: that
+is what makes the whole envelope monotone (design 4.10).
 """
 
 from typing import Final, NamedTuple
@@ -21,23 +22,29 @@ from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Snapsho
 DAY_S: Final = 86_400.0
 TURN_WINDOW_S: Final = 15.0
 TURN_REPORTS: Final = 3.0
-"""Three reports of the slowest charger, at least 15 s: what meter and chargers did in this time is seen by both."""
+"""Three reports of the slowest charger, at least 15 s: what meter and chargers did in this time is seen by
+both.
+"""
 TURN_AGE_S: Final = 10.0
-"""Chargers that report less often tell nothing here: what they did and what the meter saw cannot be laid side by side."""
+"""Chargers that report less often tell nothing here: what they did and what the meter saw cannot be laid
+side by side.
+"""
 TURNS: Final = 3
 """So many opposite moves in a row: one or two may be the building's own."""
 TURN_W: Final = 10_000.0
 TURN_SHARE: Final = 0.05
-"""Chargers must have moved by this much, and this share of the feeder's limit, before a meter's direction says anything."""
+"""Chargers must have moved by this much, and this share of the feeder's limit, before a meter's direction
+says anything.
+"""
 
 
 class Outlet(Struct, frozen=True, gc=False):
-    """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``fresh``: its power is;
-    ``metered``: that, or it is idle: nothing is plugged in and it listens.
+    """One outlet at this tick. ``kind`` and ``known`` are None for an unknown vehicle. ``fresh``: its power
+    is; ``metered``: that, or it is idle: nothing is plugged in and it listens.
 
-    ``power_w`` is 0 when not metered, ``soc_pct`` (the least that it may be now) None when unknown; ``pack_c`` and ``loop_c`` are
-    then at their upper limits.
-    ``floor_pct`` is the SoC below which nothing is taken, with the vehicle's own reserve (-1: unknown vehicle).
+    ``power_w`` is 0 when not metered, ``soc_pct`` (the least that it may be now) None when unknown;
+    ``pack_c`` and ``loop_c`` are then at their upper limits. ``floor_pct`` is the SoC below which nothing is
+    taken, with the vehicle's own reserve (-1: unknown vehicle).
     """
 
     id: str
@@ -59,11 +66,12 @@ class Outlet(Struct, frozen=True, gc=False):
 
 
 class Meter(NamedTuple):
-    """One meter. ``alive``: every value asked of it is fresh. ``odd`` says how it contradicts its chargers, "" if it does not.
+    """One meter. ``alive``: every value asked of it is fresh. ``odd`` says how it contradicts its chargers,
+    "" if it does not.
 
-    ``beyond``: it shows more base load than was commissioned. ``sure`` false: some reading that this takes is missing.
-    ``against``: how often in a row it moved against its chargers, up to the last tick (so that a reading lost in this one cannot
-    make it fewer).
+    ``beyond``: it shows more base load than was commissioned. ``sure`` false: some reading that this takes is
+    missing. ``against``: how often in a row it moved against its chargers, up to the last tick (so that a
+    reading lost in this one cannot make it fewer).
     """
 
     id: str
@@ -77,7 +85,9 @@ class Meter(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """The verdict on the grid connection: why it trips, why export ceases for a moment, and how far it is back in service."""
+    """The verdict on the grid connection: why it trips, why export ceases for a moment, and how far it is
+    back in service.
+    """
 
     fault: str
     cease: str
@@ -86,7 +96,9 @@ class Grid(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What the checks see. ``grid_meter`` and ``relay`` are None where the site has none: then nothing is ever exported."""
+    """What the checks see. ``grid_meter`` and ``relay`` are None where the site has none: then nothing is
+    ever exported.
+    """
 
     frame: Frame
     site: Site
@@ -101,9 +113,15 @@ class Context(NamedTuple):
 def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -> Context:
     """All facts of one tick; ``memory`` as ``observe`` left it."""
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
-    age_s, soc_age_s, warm_age_s = safety.charger_max_age_s, safety.soc_max_age_s, safety.temperature_max_age_s
+    age_s, soc_age_s, warm_age_s = (
+        safety.charger_max_age_s,
+        safety.soc_max_age_s,
+        safety.temperature_max_age_s,
+    )
     sensors = zip(site.temperatures, snapshot.temperatures, strict=True)
-    loops = {sensor: fresh_or(state.value_c, now_s, warm_age_s, safety.cooling_max_c) for sensor, state in sensors}
+    loops = {
+        sensor: fresh_or(state.value_c, now_s, warm_age_s, safety.cooling_max_c) for sensor, state in sensors
+    }
     outlets = []
     for evse, state, old in zip(site.evses, snapshot.evses, memory.evses, strict=True):
         vehicle, link, power = state.vehicle, state.link, state.power_w
@@ -119,36 +137,54 @@ def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -
             taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0)
         heat = (soc_pct, floor_pct, pack_c, loops.get(evse.cooling_loop, -ANY_W), taken_pct)
         metered = fresh or (vehicle is None and listens)
-        outlets.append(Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, fresh, metered, power_w, *heat))
+        outlets.append(
+            Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, fresh, metered, power_w, *heat)
+        )
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
-    return Context(frame, site, snapshot, tuple(outlets), _meters(frame, snapshot, memory, outlets), meter, relay, grid)
+    return Context(
+        frame, site, snapshot, tuple(outlets), _meters(frame, snapshot, memory, outlets), meter, relay, grid
+    )
 
 
-def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: list[Outlet]) -> tuple[Meter, ...]:
-    """Each meter against the sum of its chargers and the commissioned base load. A charger may be anywhere between what was
-    metered and what it was last permitted; one that is not metered anywhere in its rating.
+def _meters(
+    frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: list[Outlet]
+) -> tuple[Meter, ...]:
+    """Each meter against the sum of its chargers and the commissioned base load. A charger may be anywhere
+    between what was metered and what it was last permitted; one that is not metered anywhere in its
+    rating.
     """
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
     meters = []
     olds = memory.meters or (None,) * len(site.meters)
     for name, state, span, old in zip(site.meters, snapshot.meters, frame.spans, olds, strict=True):
-        wanted = [state.power_w, *((state.frequency_hz, *state.phase_voltage_v) if name == site.grid.meter else ())]
+        wanted = [
+            state.power_w,
+            *((state.frequency_hz, *state.phase_voltage_v) if name == site.grid.meter else ()),
+        ]
         alive = all(is_fresh(reading, now_s, safety.meter_max_age_s) for reading in wanted)
         slack_w = span.limit_w * safety.feeder_margin_pct / 100.0 + safety.obey_tolerance_w
         below = [outlets[i] for i in span.members]
         dark, lit = [o.evse for o in below if not o.metered], [o for o in below if o.metered]
-        low_w = sum([min(o.power_w, o.memory.power_w - o.memory.droop_w) for o in lit]) - sum([e.max_discharge_w for e in dark])
-        high_w = sum([max(o.power_w, o.memory.power_w + o.memory.droop_w) for o in lit]) + sum([e.max_charge_w for e in dark])
+        low_w = sum([min(o.power_w, o.memory.power_w - o.memory.droop_w) for o in lit]) - sum(
+            [e.max_discharge_w for e in dark]
+        )
+        high_w = sum([max(o.power_w, o.memory.power_w + o.memory.droop_w) for o in lit]) + sum(
+            [e.max_charge_w for e in dark]
+        )
         low_w, high_w = low_w + span.base_min_w - slack_w, high_w + span.base_max_w + slack_w
         power_w = fresh_or(state.power_w, now_s, safety.meter_max_age_s, low_w)
         words = f"{power_w:.0f} W; its chargers and base load make {low_w:.0f} to {high_w:.0f} W"
-        # A base load above its bound is believed as far as the feeder could carry it: it counts then (``baseload``).
+        # A base load above its bound is believed as far as the feeder could carry it: it counts then
+        # (``baseload``).
         odd = "" if low_w <= power_w <= high_w + max(span.limit_w - span.base_max_w, 0.0) else words
         sure, chargers_w = alive and not dark, sum([o.power_w for o in below])
         present = [o.state.power_w for o in below if o.vehicle is not None]
         age_s = max([now_s - power.at_s for power in present if isinstance(power, Reading)], default=0.0)
-        least_turn_w, window_s = max(TURN_W, TURN_SHARE * span.limit_w), max(TURN_WINDOW_S, TURN_REPORTS * age_s)
+        least_turn_w, window_s = (
+            max(TURN_W, TURN_SHARE * span.limit_w),
+            max(TURN_WINDOW_S, TURN_REPORTS * age_s),
+        )
         new = MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
         kept = _turn(old, new, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
         meters.append(Meter(name, state, kept, new.against, alive, odd, sure, power_w > high_w))
@@ -156,7 +192,9 @@ def _meters(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: l
 
 
 def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: float) -> MeterMemory:
-    """Which way a meter and its chargers moved over a window: a meter that moves against them is clamped the wrong way round."""
+    """Which way a meter and its chargers moved over a window: a meter that moves against them is clamped
+    the wrong way round.
+    """
     if old is None or not 0.0 <= new.at_s - old.at_s <= 2.0 * window_s:
         return new
     if new.at_s - old.at_s < window_s:
@@ -176,7 +214,9 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
     begins = snapshot.clock_synced and today > memory.day
     taken_pct = {} if begins and memory.day else memory.taken_pct
     evses = []
-    for evse, state, old in zip(frame.site.evses, snapshot.evses, memory.evses or (EvseMemory(),) * len(frame.ids), strict=True):
+    for evse, state, old in zip(
+        frame.site.evses, snapshot.evses, memory.evses or (EvseMemory(),) * len(frame.ids), strict=True
+    ):
         vehicle = state.vehicle
         known = frame.known.get(vehicle.vehicle) if vehicle else None
         kind = frame.kinds.get(known.type) if known else None
@@ -187,9 +227,13 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
     return replace(memory, evses=tuple(evses), day=today if begins else memory.day, taken_pct=taken_pct)
 
 
-def _heated(evse: Evse, state: EvseState, old: EvseMemory, now_s: float, dt_s: float, safety: SafetySettings) -> EvseMemory:
+def _heated(
+    evse: Evse, state: EvseState, old: EvseMemory, now_s: float, dt_s: float, safety: SafetySettings
+) -> EvseMemory:
     """The mean load of a charger on a cooling loop; a power that is not known counts as all of it."""
     most_w = evse.max_charge_w if state.vehicle else 0.0
     power_w = abs(fresh_or(state.power_w, now_s, safety.charger_max_age_s, most_w))
     load_pct = 100.0 * power_w / max(evse.max_charge_w, 1.0)
-    return replace(old, heat_pct=old.heat_pct + (load_pct - old.heat_pct) * min(dt_s / safety.thermal_time_s, 1.0))
+    return replace(
+        old, heat_pct=old.heat_pct + (load_pct - old.heat_pct) * min(dt_s / safety.thermal_time_s, 1.0)
+    )

@@ -1,8 +1,10 @@
-"""The supply tree: what fits every feeder, in both directions and on every phase, with the worst case for the silent.
+"""The supply tree: what fits every feeder, in both directions and on every phase, with the worst case for the
+silent.
 
-Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging: so no charger that
-stops, in either direction, can push a feeder over its limit (design 4.2). Shares are cut from what was *wished*, not from what
-readings would leave of it: when a reading goes missing, the others get no more in that tick (design 4.10).
+Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging: so
+no charger that stops, in either direction, can push a feeder over its limit (design 4.2). Shares are cut from
+what was *wished*, not from what readings would leave of it: when a reading goes missing, the others get no
+more in that tick (design 4.10).
 """
 
 from collections.abc import Sequence
@@ -16,18 +18,23 @@ from v2g_edge.model.reading import Measured, fresh_or
 from v2g_edge.model.site import Evse
 
 LOWEST_V_PU: Final = 0.8
-"""Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown counts as this."""
+"""Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown
+counts as this.
+"""
 
 TRIAL_S: Final = 300.0
-"""Who tries first changes this often: a first discharge has proven itself, or given up, within a minute (``field.ocpp``)."""
+"""Who tries first changes this often: a first discharge has proven itself, or given up, within a minute
+(``field.ocpp``).
+"""
 
 Cut = dict[str, Bound]
 
 
 class Exposure(Struct, frozen=True, gc=False):
-    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the effect is seen. One
-    that ``tries`` was told to discharge and never seen to: it may charge at its rating instead, and that room is nobody else's.
-    ``own_w``: what a fixed one may be permitted to charge with, because it is counted anyway. ``follows`` false: quarantined.
+    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the
+    effect is seen. One that ``tries`` was told to discharge and never seen to: it may charge at its rating
+    instead, and that room is nobody else's. ``own_w``: what a fixed one may be permitted to charge with,
+    because it is counted anyway. ``follows`` false: quarantined.
     """
 
     listens: bool
@@ -42,19 +49,31 @@ Quarantine = Literal["", "disobedient", "priority"]
 
 
 def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
-    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more; unknown is the rating.
+    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more;
+    unknown is the rating.
 
-    Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the same counts.
+    Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
+    same counts.
     """
     memory, evse = o.memory, o.evse
     if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
         return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
     if o.vehicle is None and o.listens:
-        return Exposure(True, min(max(memory.loose_w, 0.0), evse.max_charge_w), min(max(-memory.loose_w, 0.0), _most_out_w(evse)))
+        return Exposure(
+            True,
+            min(max(memory.loose_w, 0.0), evse.max_charge_w),
+            min(max(-memory.loose_w, 0.0), _most_out_w(evse)),
+        )
     if quarantine:
         return _quarantined(context, o, quarantine)
-    if not o.listens and context.snapshot.now_s > memory.lease_until_s and evse.dead_man not in {"none", "contactor"}:
-        alone_w = evse.fallback_w if o.state.default_held else evse.max_charge_w  # a default that nothing shows is none
+    if (
+        not o.listens
+        and context.snapshot.now_s > memory.lease_until_s
+        and evse.dead_man not in {"none", "contactor"}
+    ):
+        alone_w = (
+            evse.fallback_w if o.state.default_held else evse.max_charge_w
+        )  # a default that nothing shows is none
         return Exposure(False, alone_w, 0.0, own_w=evse.fallback_w)
     own_w = 0.0 if o.listens else evse.fallback_w
     tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
@@ -70,10 +89,12 @@ def _most_out_w(evse: Evse) -> float:
 
 
 def _quarantined(context: Context, o: Outlet, quarantine: Quarantine) -> Exposure:
-    """A charger that does as it likes counts at its rating; where two meters bound what it does, at the most that it has shown.
+    """A charger that does as it likes counts at its rating; where two meters bound what it does, at the most
+    that it has shown.
 
-    Whatever is counted, it goes on charging out of it: with what it was last permitted, at least at the fallback, at least at its
-    minimum. That is the supervised retry by which it proves itself. No reading of this tick moves it, so none that is lost can.
+    Whatever is counted, it goes on charging out of it: with what it was last permitted, at least at the
+    fallback, at least at its minimum. That is the supervised retry by which it proves itself. No reading of
+    this tick moves it, so none that is lost can.
     """
     evse, memory = o.evse, o.memory
     if quarantine == "priority":
@@ -90,19 +111,24 @@ def _is_witnessed(context: Context, o: Outlet) -> bool:
     """Whether a meter above the outlet is read, is whole, and agrees with what the chargers below it say."""
     place, frozen_reads = context.frame.ids.index(o.id), context.site.safety.frozen_reads
     return any(
-        meter.sure and not meter.odd and not meter.beyond and meter.against < TURNS and meter.state.repeats < frozen_reads
+        meter.sure
+        and not meter.odd
+        and not meter.beyond
+        and meter.against < TURNS
+        and meter.state.repeats < frozen_reads
         for meter, span in zip(context.meters, context.frame.spans, strict=True)
         if place in span.members
     )
 
 
 class _Ask(NamedTuple):
-    """One outlet in one direction, all in W ≥ 0. ``wished_w`` is asked of the feeder, ``most_w`` all that can add up there.
+    """One outlet in one direction, all in W ≥ 0. ``wished_w`` is asked of the feeder, ``most_w`` all that can
+    add up there.
 
-    ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w`` the last permit,
-    ``raise_w`` what is wished on top of that.
-    ``busy_w`` is what may flow where it listens, ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and
-    ``silent_w`` flows beside that where it does not hear us.
+    ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w``
+    the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
+    ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and ``silent_w`` flows beside that
+    where it does not hear us.
     """
 
     listens: bool
@@ -137,7 +163,9 @@ class _Side(NamedTuple):
 
 
 class _Limit(NamedTuple):
-    """All outlets under it may use ``limit_w`` less base load and metered excess. ``weights`` None: each counts whole."""
+    """All outlets under it may use ``limit_w`` less base load and metered excess. ``weights`` None: each
+    counts whole.
+    """
 
     limit_w: float
     base_w: float
@@ -154,10 +182,12 @@ def fit(
     bases_w: tuple[float, ...],
     calm: frozenset[int] = frozenset(),
 ) -> list[Cut]:
-    """For each outlet, by rule, what cuts its wish most, from ``lows_w`` to ``tops_w`` (already within the ratings).
+    """For each outlet, by rule, what cuts its wish most, from ``lows_w`` to ``tops_w`` (already within the
+    ratings).
 
-    Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not matter. ``bases_w`` are
-    the base loads to reckon with, ``calm`` the feeders where nothing is raised (``baseload``).
+    Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not
+    matter. ``bases_w`` are the base loads to reckon with, ``calm`` the feeders where nothing is raised
+    (``baseload``).
     """
     cuts: list[Cut] = [{} for _ in tops_w]
     sides, trials = [_side(c, tops_w, exposures, 1.0)], _trials(c, lows_w)
@@ -179,19 +209,24 @@ def over_limit(c: Context) -> frozenset[int]:
         for place in places
         for sign in (1.0, -1.0)
         for limit in _limits(c, place, 0.0, charging=sign > 0.0)
-        if limit.metered is not None and sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, 0.0) > limit.limit_w
+        if limit.metered is not None
+        and sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, 0.0) > limit.limit_w
     )
 
 
 def _trials(c: Context, lows_w: list[float]) -> list[int]:
-    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps nobody waiting for ever."""
+    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps nobody
+    waiting for ever.
+    """
     new = {o.id: i for i, o in enumerate(c.outlets) if lows_w[i] < 0.0 and not o.state.proven_discharge}
     names, turn = sorted(new), int(c.snapshot.wall_s // TRIAL_S) % max(len(new), 1)
     return [new[name] for name in names[turn:] + names[:turn]]
 
 
 def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
-    asks = [_ask(o, sign * wish_w, e, sign) for o, wish_w, e in zip(c.outlets, wished_w, exposures, strict=True)]
+    asks = [
+        _ask(o, sign * wish_w, e, sign) for o, wish_w, e in zip(c.outlets, wished_w, exposures, strict=True)
+    ]
     return _Side(sign, sign > 0.0, *zip(*asks, strict=True))
 
 
@@ -217,7 +252,9 @@ def _ask(o: Outlet, wish_w: float, e: Exposure, sign: float) -> _Ask:
 
 
 def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_Limit]:
-    """All limits of a feeder in one direction: its total, its phases, and what its single-phase chargers may unbalance."""
+    """All limits of a feeder in one direction: its total, its phases, and what its single-phase chargers
+    may unbalance.
+    """
     feeder, current = c.frame.tree.feeders[place], c.frame.tree.feeders[place].current
     free = 1.0 - c.site.safety.feeder_margin_pct / 100.0
     state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
@@ -233,25 +270,47 @@ def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_L
         limit_a = current.import_a if charging else current.export_a
         on_phase_w = max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * v
         power = state.phase_power_w[phase] if state else None
-        source = f"feeder {feeder.id}: {limit_a:g} A {side} on L{phase + 1} at {v:.0f} V, base load {on_phase_w:.0f} W"
+        source = (
+            f"feeder {feeder.id}: {limit_a:g} A {side} on L{phase + 1} at {v:.0f} V, base load"
+            f" {on_phase_w:.0f} W"
+        )
         limits.append(_Limit(limit_a * v * free, on_phase_w, power, c.frame.tree.weights[phase], source))
         if current.imbalance_a < ANY_W:
             # Charging on one phase and discharging on another add up: each direction may use half.
-            source = f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A, half for each direction, on L{phase + 1}"
-            limits.append(_Limit(current.imbalance_a * v * free / 2.0, 0.0, None, c.frame.tree.single[phase], source))
+            source = (
+                f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A, half for each direction, on"
+                f" L{phase + 1}"
+            )
+            limits.append(
+                _Limit(current.imbalance_a * v * free / 2.0, 0.0, None, c.frame.tree.single[phase], source)
+            )
     return limits
 
 
 def _voltage(c: Context, measured: Measured) -> float:
-    """The voltage that turns A into W: nominal, or the measured one where that is lower; unknown counts as the lowest."""
+    """The voltage that turns A into W: nominal, or the measured one where that is lower; unknown counts as
+    the lowest.
+    """
     lowest_v, nominal_v = LOWEST_V_PU * c.site.grid.nominal_v, c.site.grid.nominal_v
-    return max(min(fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v), nominal_v), lowest_v)
+    return max(
+        min(fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v), nominal_v),
+        lowest_v,
+    )
 
 
 def _cut(
-    c: Context, side: _Side, limit: _Limit, members: tuple[int, ...], trials: list[int], cuts: list[Cut], *, calm: bool
+    c: Context,
+    side: _Side,
+    limit: _Limit,
+    members: tuple[int, ...],
+    trials: list[int],
+    cuts: list[Cut],
+    *,
+    calm: bool,
 ) -> None:
-    """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be using."""
+    """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be
+    using.
+    """
     w = limit.weights
     if w is not None:
         members = tuple(i for i in members if w[i])
@@ -260,8 +319,16 @@ def _cut(
         return sum([powers[i] for i in members]) if w is None else sum([powers[i] * w[i] for i in members])
 
     # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
-    cap_w, far_w, max_age_s = max(limit.limit_w - limit.base_w, 0.0), side.sign * ANY_W, c.site.safety.meter_max_age_s
-    seen_w = 0.0 if limit.metered is None else side.sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, far_w)
+    cap_w, far_w, max_age_s = (
+        max(limit.limit_w - limit.base_w, 0.0),
+        side.sign * ANY_W,
+        c.site.safety.meter_max_age_s,
+    )
+    seen_w = (
+        0.0
+        if limit.metered is None
+        else side.sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, far_w)
+    )
     if seen_w > limit.limit_w:
         used_w = total([max(side.sign * o.power_w, 0.0) for o in c.outlets])
         cap_w = min(cap_w, max(used_w - (seen_w - limit.limit_w), total(side.floor_w)))
@@ -285,7 +352,9 @@ def _cut(
 
 
 def _cut_own(side: _Side, limit: _Limit, members: tuple[int, ...], share: float, cuts: list[Cut]) -> None:
-    """More is counted for those that do not follow than the limit has: what they are permitted must fit all the same."""
+    """More is counted for those that do not follow than the limit has: what they are permitted must fit
+    all the same.
+    """
     for i in [i for i in members if side.own_w[i]]:
         _note(side, limit, i, side.own_w[i], side.own_w[i] * share, cuts)
 
@@ -299,9 +368,12 @@ def _note(side: _Side, limit: _Limit, i: int, wish_w: float, fits_w: float, cuts
         cuts[i][rule] = Bound(*room_w, rule, limit.source)
 
 
-def _try(c: Context, side: _Side, limit: _Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]) -> None:
-    """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs room for that beside all
-    that is wished and used. Whose turn comes later waits: no lost reading makes room for it.
+def _try(
+    c: Context, side: _Side, limit: _Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
+) -> None:
+    """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs
+    room for that beside all that is wished and used. Whose turn comes later waits: no lost reading makes
+    room for it.
     """
     for i in trials:
         share = 1.0 if limit.weights is None else limit.weights[i]

@@ -5,13 +5,17 @@ from typing import Final
 from msgspec import Struct
 
 BUCKET_S: Final = 3.0
-"""EN 50549-1 wants a new ten-minute mean at least every 3 s (unverified); 200 buckets hold ten minutes at any sampling."""
+"""EN 50549-1 wants a new ten-minute mean at least every 3 s (unverified); 200 buckets hold ten minutes at
+any sampling.
+"""
 
 Phases = tuple[float, ...]
 
 
 class MeanMemory(Struct, frozen=True):
-    """``buckets`` are (start in s, samples, mean V by phase), the last one still open; ``last`` the last known V by phase."""
+    """``buckets`` are (start in s, samples, mean V by phase), the last one still open; ``last`` the last
+    known V by phase.
+    """
 
     buckets: tuple[tuple[float, int, Phases], ...] = ()
     last: Phases = ()
@@ -19,7 +23,9 @@ class MeanMemory(Struct, frozen=True):
 
 
 def mean_add(memory: MeanMemory, at_s: float, volts: tuple[float | None, ...], window_s: float) -> MeanMemory:
-    """Take a sample of all phases in V. An unknown phase counts with its last known value: silence moves no mean."""
+    """Take a sample of all phases in V. An unknown phase counts with its last known value: silence moves
+    no mean.
+    """
     if not memory.last and None in volts:
         return memory
     last = tuple(memory.last[phase] if volt is None else volt for phase, volt in enumerate(volts))
@@ -30,5 +36,7 @@ def mean_add(memory: MeanMemory, at_s: float, volts: tuple[float | None, ...], w
     means = tuple(mean + (volt - mean) / (count + 1) for mean, volt in zip(means, last, strict=True))
     buckets = (*buckets[:-1], (start_s, count + 1, means))
     return MeanMemory(
-        buckets, last, tuple(sum(row) / len(buckets) for row in zip(*(bucket[2] for bucket in buckets), strict=True))
+        buckets,
+        last,
+        tuple(sum(row) / len(buckets) for row in zip(*(bucket[2] for bucket in buckets), strict=True)),
     )

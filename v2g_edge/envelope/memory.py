@@ -1,4 +1,6 @@
-"""What the envelope remembers from tick to tick. All of it is journalled, so that a replay starts from the same mind."""
+"""What the envelope remembers from tick to tick. All of it is journalled, so that a replay starts from the
+same mind.
+"""
 
 from typing import Final
 
@@ -17,12 +19,13 @@ NEW: Final = "this outlet is new here: it has to show that it follows"
 
 
 class EnvelopeMemory(Struct, frozen=True):
-    """The whole. ``evses`` stand in the order of ``ids`` (``Site.evses``), ``meters`` of ``Site.meters``, ``bases`` of
-    the tree's feeders, ``live_w`` the base loads that were reckoned with there.
+    """The whole. ``evses`` stand in the order of ``ids`` (``Site.evses``), ``meters`` of ``Site.meters``,
+    ``bases`` of the tree's feeders, ``live_w`` the base loads that were reckoned with there.
 
-    ``caps_w``: what each outlet might be charged with at the last tick by all that concerns it alone (no feeder, no meter, no
-    grid), for the rules; ``rates_w``: the same without what passes by itself, for the proof of the departures.
-    ``taken_pct`` is the SoC that discharge has taken out of each vehicle since the ``day`` (UTC, days since the epoch) began.
+    ``caps_w``: what each outlet might be charged with at the last tick by all that concerns it alone (no
+    feeder, no meter, no grid), for the rules; ``rates_w``: the same without what passes by itself, for the
+    proof of the departures. ``taken_pct`` is the SoC that discharge has taken out of each vehicle since the
+    ``day`` (UTC, days since the epoch) began.
     """
 
     now_s: float = 0.0
@@ -43,11 +46,12 @@ class EnvelopeMemory(Struct, frozen=True):
 
 
 def restarted(memory: EnvelopeMemory, site: Site, now_s: float) -> EnvelopeMemory:
-    """The memory of a process that died, for its successor, whose monotonic clock may have begun anew and whose site file may
-    have changed.
+    """The memory of a process that died, for its successor, whose monotonic clock may have begun anew and
+    whose site file may have changed.
 
-    Latches and ledgers stand, by outlet id. Every last permit counts as in force for one more lease; the grid has to prove itself
-    anew. An outlet of which nothing is known is assumed to act: it counts at its rating for a lease, and proves itself first.
+    Latches and ledgers stand, by outlet id. Every last permit counts as in force for one more lease; the grid
+    has to prove itself anew. An outlet of which nothing is known is assumed to act: it counts at its rating
+    for a lease, and proves itself first.
     """
     then = memory.ids or tuple(evse.id for evse in site.evses)
     known = dict(zip(then, memory.evses, strict=False))
@@ -56,7 +60,9 @@ def restarted(memory: EnvelopeMemory, site: Site, now_s: float) -> EnvelopeMemor
     latches = [latch for latch in memory.latches if latch.subject not in gone]
     latches += [Latch("disobedient", evse, True, 0.0, NEW, present=False, times=1) for evse in new]
     draws = dict(zip(then, memory.departures.draws, strict=False))
-    departures = replace(memory.departures, draws=tuple(draws.get(evse.id) for evse in site.evses) if draws else ())
+    departures = replace(
+        memory.departures, draws=tuple(draws.get(evse.id) for evse in site.evses) if draws else ()
+    )
     return EnvelopeMemory(
         now_s,
         evses=tuple(_carried(known.get(evse.id), evse, now_s + site.safety.lease_s) for evse in site.evses),

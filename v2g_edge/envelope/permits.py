@@ -21,16 +21,17 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory, Told
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W, Bound
-from v2g_edge.model.permit import Permit
+from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.reading import fresh_or
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 
 __all__ = ["Decision", "Depot", "depot_of", "permit_all"]
 NOTHING: Final = Wish("", 0.0, 0.0, "none")
 GOLDEN: Final = 0.618_033_988_75
-"""Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source of chance in here."""
+"""Spreads the ticks' wall times over [0, 1): the chance in a random enter-service delay, without a source
+of chance in here.
+"""
 STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
 """While one of these acts on an outlet, its standing lease is not renewed (design 4.5)."""
 QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
@@ -39,18 +40,30 @@ SHARED_RULES: Final = frozenset(
     {row.id for row in ROWS if row.scope != "evse"} | {"feeder_import", "feeder_export", "no_vehicle"}
 )
 """What concerns more than one outlet, or none."""
-PASSING_RULES: Final = SHARED_RULES | {"charger_silent", "charger_faulted", "quarantine", "sustained_load", "soc_not_reckoned"}
-"""And what bounds an outlet for a while only: the proof looks hours ahead, and knows the mean that a cooling loop carries."""
+PASSING_RULES: Final = SHARED_RULES | {
+    "charger_silent",
+    "charger_faulted",
+    "quarantine",
+    "sustained_load",
+    "soc_not_reckoned",
+}
+"""And what bounds an outlet for a while only: the proof looks hours ahead, and knows the mean that a
+cooling loop carries.
+"""
 
 
 TOLD_S: Final = 60.0
 TOLD_MOST: Final = 16
 TOLD_STEP_W: Final = 100.0
-"""Permits kept to judge reports by: as old as a report may be, no more than flap once in four seconds, no smaller steps."""
+"""Permits kept to judge reports by: as old as a report may be, no more than flap once in four seconds, no
+smaller steps.
+"""
 
 
 class Decision(NamedTuple):
-    """Permits in the order of ``Site.evses``; ``bounds`` explains each limit; ``contactor`` false opens all, else ``dropped``."""
+    """Permits in the order of ``Site.evses``; ``bounds`` explains each limit; ``contactor`` false opens
+    all, else ``dropped``.
+    """
 
     permits: tuple[Permit, ...]
     bounds: tuple[tuple[Bound, ...], ...]
@@ -60,7 +73,9 @@ class Decision(NamedTuple):
     memory: EnvelopeMemory
 
 
-def permit_all(depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], memory: EnvelopeMemory) -> Decision:
+def permit_all(
+    depot: Depot, snapshot: Snapshot, wishes: Mapping[str, Wish], memory: EnvelopeMemory
+) -> Decision:
     """Turn wishes into permits. An outlet without a wish is wished 0. Raises ``InvariantBroken`` only."""
     frame, site = depot.frame, depot.frame.site
     dt_s = max(snapshot.now_s - memory.now_s, 0.0) if memory.started else 0.0
@@ -114,8 +129,8 @@ class _Asked(NamedTuple):
 
 
 class _Fleet(NamedTuple):
-    """What the supply tree has to carry: the worst case of each outlet, which of them are quarantined and by what, the base
-    loads reckoned with, and what of each wish does not fit.
+    """What the supply tree has to carry: the worst case of each outlet, which of them are quarantined and
+    by what, the base loads reckoned with, and what of each wish does not fit.
     """
 
     quarantine: dict[str, Quarantine]
@@ -142,26 +157,40 @@ def _judge_table(context: Context, memory: EnvelopeMemory, dt_s: float) -> Verdi
 
 def _ask(frame: Frame, wishes: Mapping[str, Wish]) -> _Asked:
     asked = [wishes.get(evse, NOTHING) for evse in frame.ids]
-    tops_w = [min(max(w.power_w + w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
-    lows_w = [min(max(w.power_w - w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)]
+    tops_w = [
+        min(max(w.power_w + w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)
+    ]
+    lows_w = [
+        min(max(w.power_w - w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)
+    ]
     return _Asked(asked, tops_w, lows_w)
 
 
 def _fleet(context: Context, verdict: Verdict, asked: _Asked, memory: EnvelopeMemory) -> _Fleet:
-    quarantine = {latch.subject: QUARANTINES[row.id] for row, latch in verdict.active if row.id in QUARANTINES}
+    quarantine = {
+        latch.subject: QUARANTINES[row.id] for row, latch in verdict.active if row.id in QUARANTINES
+    }
     exposures = [exposure_of(context, o, quarantine=quarantine.get(o.id, "")) for o in context.outlets]
     live_w = live_bases(context, memory.bases)
     return _Fleet(
-        quarantine, exposures, live_w, fit(context, asked.tops_w, asked.lows_w, exposures, live_w, calming(context, memory.bases))
+        quarantine,
+        exposures,
+        live_w,
+        fit(context, asked.tops_w, asked.lows_w, exposures, live_w, calming(context, memory.bases)),
     )
 
 
 def _bounds(context: Context, verdict: Verdict, fleet: _Fleet, refused: dict[str, str]) -> list[list[Bound]]:
-    """All bounds of every outlet: its own and the table's, what is counted for it anyway, the feeders', and the departures'."""
+    """All bounds of every outlet: its own and the table's, what is counted for it anyway, the feeders',
+    and the departures'.
+    """
     bounds = collect_bounds(context, verdict)
     for o, limits, exposure, cut in zip(context.outlets, bounds, fleet.exposures, fleet.cuts, strict=True):
         if not exposure.listens and o.id in fleet.quarantine:
-            words = f"counted at {exposure.charge_w:.0f} W, of which it may have what it had; it proves itself with that"
+            words = (
+                f"counted at {exposure.charge_w:.0f} W, of which it may have what it had; it proves itself"
+                " with that"
+            )
             limits.append(Bound(-ANY_W, exposure.own_w, "quarantine", words))
         limits.extend(cut.values())
         if o.id in refused:
@@ -169,25 +198,44 @@ def _bounds(context: Context, verdict: Verdict, fleet: _Fleet, refused: dict[str
     return bounds
 
 
-def _permits(context: Context, verdict: Verdict, asked: _Asked, bounds: list[list[Bound]], ramp_w: float) -> list[Permit]:
-    """One permit for each outlet. A lease that stands is not renewed while the inputs are stale, or a check gives no answer."""
+def _permits(
+    context: Context, verdict: Verdict, asked: _Asked, bounds: list[list[Bound]], ramp_w: float
+) -> list[Permit]:
+    """One permit for each outlet. A lease that stands is not renewed while the inputs are stale, or a
+    check gives no answer.
+    """
     answered = not any(latch.subject == NO_ANSWER for _, latch in verdict.active)
     stale = any(row.id in STALE_ROWS for row, _ in verdict.active)
     lease_s = context.site.safety.lease_s
     return [
-        _permit(o, wish, limits, ramp_w, lease_s, renew=answered and not (stale and any(b.rule in STALE_ROWS for b in limits)))
+        _permit(
+            o,
+            wish,
+            limits,
+            ramp_w,
+            lease_s,
+            renew=answered and not (stale and any(b.rule in STALE_ROWS for b in limits)),
+        )
         for o, wish, limits in zip(context.outlets, asked.wishes, bounds, strict=True)
     ]
 
 
 def _dropped(fleet: _Fleet, context: Context) -> tuple[str, ...]:
     """A charger with no lease of its own goes on with what it was told last until its contactor opens."""
-    deaf = [o.evse for o, e in zip(context.outlets, fleet.exposures, strict=True) if not e.listens or o.id in fleet.quarantine]
+    deaf = [
+        o.evse
+        for o, e in zip(context.outlets, fleet.exposures, strict=True)
+        if not e.listens or o.id in fleet.quarantine
+    ]
     return tuple(sorted({evse.contactor for evse in deaf if evse.dead_man == "contactor"}))
 
 
-def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[TripMemory, ServiceMemory, Grid]:
-    """Grid code and enter service on all samples since the last tick. A site without a grid code never exports."""
+def _judge_grid(
+    site: Site, snapshot: Snapshot, memory: EnvelopeMemory
+) -> tuple[TripMemory, ServiceMemory, Grid]:
+    """Grid code and enter service on all samples since the last tick. A site without a grid code never
+    exports.
+    """
     code, v, max_age_s = site.grid.profile, site.grid.nominal_v, site.safety.meter_max_age_s
     if code is None or not site.grid.relay:
         return memory.trip, memory.service, Grid("", "", "no grid code or no grid contact is configured", 0.0)
@@ -195,41 +243,66 @@ def _judge_grid(site: Site, snapshot: Snapshot, memory: EnvelopeMemory) -> tuple
     trip, verdict = trip_step(code, v, memory.trip, samples, now_s, max_age_s)
     fault = "; ".join(describe(each) for each in verdict.trips)
     contact = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
-    closed, chance = fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5, snapshot.wall_s * GOLDEN % 1.0
-    service, state = service_step(code, v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance)
+    closed, chance = (
+        fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5,
+        snapshot.wall_s * GOLDEN % 1.0,
+    )
+    service, state = service_step(
+        code, v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance
+    )
     return trip, service, Grid(fault, verdict.cease, state.cause, state.share)
 
 
-def _permit(o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool) -> Permit:
+def _permit(
+    o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool
+) -> Permit:
     evse, last_w, wish_w = o.evse, o.memory.power_w, wish.power_w
     low_w, high_w = room(bounds)
-    power_w = (low_w if wish_w < low_w else high_w if wish_w > high_w else wish_w) + 0.0  # no -0.0 on the wire
+    power_w = (
+        low_w if wish_w < low_w else high_w if wish_w > high_w else wish_w
+    ) + 0.0  # no -0.0 on the wire
     if power_w == wish_w:
         bound_by = Bound(wish_w, wish_w, "wish", "nothing limits the wish")
     else:
-        bound_by = next(bound for bound in bounds if (bound.min_w == low_w if wish_w < low_w else bound.max_w == high_w))
+        bound_by = next(
+            bound for bound in bounds if (bound.min_w == low_w if wish_w < low_w else bound.max_w == high_w)
+        )
     if power_w * last_w < 0.0 or abs(power_w) > abs(last_w) + ramp_w:
-        least_w = (evse.min_discharge_w, evse.min_charge_w) if ramp_w > 0.0 else (0.0, 0.0)  # short ticks must get past these
-        ramped_w = min(max(power_w, -max(ramp_w - min(last_w, 0.0), least_w[0])), max(ramp_w + max(last_w, 0.0), least_w[1]))
+        least_w = (
+            (evse.min_discharge_w, evse.min_charge_w) if ramp_w > 0.0 else (0.0, 0.0)
+        )  # short ticks must get past these
+        ramped_w = min(
+            max(power_w, -max(ramp_w - min(last_w, 0.0), least_w[0])),
+            max(ramp_w + max(last_w, 0.0), least_w[1]),
+        )
         if ramped_w != power_w:
             power_w = ramped_w
-            bound_by = Bound(min(power_w, 0.0), max(power_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s")
+            bound_by = Bound(
+                min(power_w, 0.0), max(power_w, 0.0), "ramp", "site file, safety.ramp_up_w_per_s"
+            )
     if 0.0 < power_w < evse.min_charge_w or -evse.min_discharge_w < power_w < 0.0:
-        bound_by = Bound(0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power")
+        bound_by = Bound(
+            0.0, 0.0, "minimum_power", f"{bound_by.rule} leaves less than the charger's minimum power"
+        )
         power_w = 0.0
     droop_w = 0.0
-    if wish.droop_w > 0.0 and o.state.proven_discharge and power_w == wish_w:  # feeders were asked around the wish only
+    if (
+        wish.droop_w > 0.0 and o.state.proven_discharge and power_w == wish_w
+    ):  # feeders were asked around the wish only
         droop_w = max(min(wish.droop_w, power_w - low_w, high_w - power_w, o.memory.droop_w + ramp_w), 0.0)
     return Permit(evse.id, power_w, low_w, high_w, lease_s, renew, wish_w, bound_by, droop_w)
 
 
 def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: bool) -> EvseMemory:
-    """What this tick leaves: the permit, everything that may still be in force beside it, and what was seen there."""
+    """What this tick leaves: the permit, everything that may still be in force beside it, and what was
+    seen there.
+    """
     old, told, now_s = o.memory, o.state.command, snapshot.now_s
     if not o.listens:
         if now_s <= old.lease_until_s or old.lease_until_s == 0.0 or o.evse.dead_man in {"none", "contactor"}:
             return old  # what it was last told may still be in force, until that lease has run out
-        # No new lease is counted for a charger that hears nothing: it is at its fallback, and stays there until it is heard.
+        # No new lease is counted for a charger that hears nothing: it is at its fallback, and stays there
+        # until it is heard.
         at_w = o.evse.fallback_w
         return replace(old, power_w=at_w, droop_w=0.0, most_w=at_w, least_w=0.0)
     confirmed = told.ack == "accepted"
@@ -249,9 +322,14 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
 
 
 def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, ...]:
-    """The permits of the last while, oldest first; where they are too many, the two oldest become one that spans both."""
+    """The permits of the last while, oldest first; where they are too many, the two oldest become one that
+    spans both.
+    """
     last = told[-1] if told else None
-    if last is None or max(abs(last.least_w - permit.least_w), abs(last.most_w - permit.most_w)) > TOLD_STEP_W:
+    if (
+        last is None
+        or max(abs(last.least_w - permit.least_w), abs(last.most_w - permit.most_w)) > TOLD_STEP_W
+    ):
         told = (*told, Told(now_s, permit.least_w, permit.most_w))
     while len(told) > 1 and told[1].since_s < now_s - TOLD_S:
         told = told[1:]
@@ -263,5 +341,7 @@ def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, .
 
 
 def _loose_w(o: Outlet) -> float:
-    """The power at an outlet where no session is known: the meter needs none. The last one seen, until it says otherwise."""
+    """The power at an outlet where no session is known: the meter needs none. The last one seen, until it
+    says otherwise.
+    """
     return o.power_w if o.fresh else o.memory.loose_w

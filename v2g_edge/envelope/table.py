@@ -1,9 +1,11 @@
-"""The trip mechanism: rows of (condition, action, clear rule), latches, and allowances for conditions that flap.
+"""The trip mechanism: rows of (condition, action, clear rule), latches, and allowances for conditions that
+flap.
 
-A row's check answers every tick for every subject it covers. One that raises, or covers too few, is itself a trip (design 4.8)
-that only an operator ends. An allowance drains while its condition is present and refills at a quarter of that speed, so a
-flapping fault still acts (design 4.9). A row that clears ``by_proof`` ends by itself once its subject has shown for long enough
-that the condition is over; after each relapse it must show it for twice as long. Nothing here knows what a depot is.
+A row's check answers every tick for every subject it covers. One that raises, or covers too few, is itself a
+trip (design 4.8) that only an operator ends. An allowance drains while its condition is present and refills
+at a quarter of that speed, so a flapping fault still acts (design 4.9). A row that clears ``by_proof`` ends
+by itself once its subject has shown for long enough that the condition is over; after each relapse it must
+show it for twice as long. Nothing here knows what a depot is.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,14 +22,19 @@ REFILL: Final = 0.25
 FIRST_S: Final = 1e-3
 """What a first sight leaves of any allowance."""
 PROOF_S: Final = 60.0
-"""So long a subject must show that a ``by_proof`` condition is over: six reports at 10 s, and a ramp of a bus charger beside."""
+"""So long a subject must show that a ``by_proof`` condition is over: six reports at 10 s, and a ramp of a
+bus charger beside.
+"""
 PROOF_MOST_S: Final = 1_800.0
-"""The wait stops growing here: half an hour is little against a night, and a lost night is a lost bus line (design 4.11)."""
+"""The wait stops growing here: half an hour is little against a night, and a lost night is a lost bus line
+(design 4.11).
+"""
 FORGIVE_S: Final = 3_600.0
 """An hour without a relapse takes one relapse off the count."""
 LATE_S: Final = 5.0
-"""A tick counts for no more than this, unless the site says otherwise: what the controller itself was late is held against
-nobody (design 4.16)."""
+"""A tick counts for no more than this, unless the site says otherwise: what the controller itself was late
+is held against nobody (design 4.16).
+"""
 SITE: Final = "site"
 NO_ANSWER: Final = "no answer"
 """The subject of a row whose check gave no answer."""
@@ -37,7 +44,9 @@ Clear = Literal["when_gone", "after_enter_service", "when_unplugged", "by_proof"
 
 
 class Action(IntEnum):
-    """What a row does, mildest first. ``TRIP`` is the safe state (no discharge, charging at fallback) plus contactor open."""
+    """What a row does, mildest first. ``TRIP`` is the safe state (no discharge, charging at fallback) plus
+    contactor open.
+    """
 
     NO_NEW_EXPORT = auto()
     EXPORT_OFF = auto()
@@ -47,18 +56,21 @@ class Action(IntEnum):
 
 
 class Found(NamedTuple):
-    """A check's answer: how many subjects it looked at, and where the condition is present, with words for people."""
+    """A check's answer: how many subjects it looked at, and where the condition is present, with words for
+    people.
+    """
 
     covered: int
     present: dict[str, str]
 
 
 class Latch(Struct, frozen=True, gc=False):
-    """Memory of one row at one subject. ``session`` is the vehicle session it began in; ``left_s`` the allowance that remains.
+    """Memory of one row at one subject. ``session`` is the vehicle session it began in; ``left_s`` the
+    allowance that remains.
 
-    ``present``: the condition holds now. An active latch without it waits for its clear rule, an inactive one refills.
-    ``times``: how often it began to act. ``proven_s``: for how long the subject has shown that the condition is over; in an
-    inactive latch, for how long nothing was seen of it.
+    ``present``: the condition holds now. An active latch without it waits for its clear rule, an inactive one
+    refills. ``times``: how often it began to act. ``proven_s``: for how long the subject has shown that the
+    condition is over; in an inactive latch, for how long nothing was seen of it.
     """
 
     row: str
@@ -73,10 +85,12 @@ class Latch(Struct, frozen=True, gc=False):
 
 
 class Row(NamedTuple):
-    """One line of a safety table. ``check`` is called with the tick's context and the row's latches of the last tick by subject.
+    """One line of a safety table. ``check`` is called with the tick's context and the row's latches of the
+    last tick by subject.
 
-    ``override``: an operator may end what the row still holds once its condition is gone, whatever its clear rule.
-    ``proof``: whether a subject shows at this tick that the condition is over; a condition that is only not seen shows nothing.
+    ``override``: an operator may end what the row still holds once its condition is gone, whatever its clear
+    rule. ``proof``: whether a subject shows at this tick that the condition is over; a condition that is only
+    not seen shows nothing.
     """
 
     id: str
@@ -91,7 +105,9 @@ class Row(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What the mechanism needs beside the checks. ``sessions`` by subject, for those where a vehicle is plugged in."""
+    """What the mechanism needs beside the checks. ``sessions`` by subject, for those where a vehicle is
+    plugged in.
+    """
 
     context: Any
     dt_s: float
@@ -112,7 +128,9 @@ class Verdict(NamedTuple):
 
 
 def judge(rows: tuple[Row, ...], latches: tuple[Latch, ...], inputs: Inputs) -> Verdict:
-    """Ask every row once. Subjects are dealt with in the order of their ids, so that the result does not depend on luck."""
+    """Ask every row once. Subjects are dealt with in the order of their ids, so that the result does not
+    depend on luck.
+    """
     inputs = inputs._replace(dt_s=min(inputs.dt_s, inputs.late_s))
     kept: list[Latch] = []
     active: list[tuple[Row, Latch]] = []
@@ -124,7 +142,10 @@ def judge(rows: tuple[Row, ...], latches: tuple[Latch, ...], inputs: Inputs) -> 
         old = by_row[row.id]
         present = _ask(row, old, inputs)
         for subject in sorted(present.keys() | old.keys()):
-            was, now = old.get(subject), _advance(row, subject, old.get(subject), present.get(subject), inputs)
+            was, now = (
+                old.get(subject),
+                _advance(row, subject, old.get(subject), present.get(subject), inputs),
+            )
             acted, acts = was is not None and was.active, now is not None and now.active
             if now is not None:
                 kept.append(now)
@@ -153,8 +174,9 @@ def _ask(row: Row, old: dict[str, Latch], inputs: Inputs) -> dict[str, str]:
 
 
 def _advance(row: Row, subject: str, was: Latch | None, text: str | None, inputs: Inputs) -> Latch | None:
-    """The latch after this tick; None when there is nothing to remember. With an allowance no first sight acts, however long
-    the tick: whoever judges by readings that come and go can then let a missing one go on what it has begun, and no more.
+    """The latch after this tick; None when there is nothing to remember. With an allowance no first sight
+    acts, however long the tick: whoever judges by readings that come and go can then let a missing one go
+    on what it has begun, and no more.
     """
     allowance_s = row.allowance(inputs.context) if row.allowance and subject != NO_ANSWER else 0.0
     held = was if was is not None and was.active else None
@@ -172,19 +194,34 @@ def _advance(row: Row, subject: str, was: Latch | None, text: str | None, inputs
         held = replace(held, left_s=left_s, present=False, proven_s=proven_s)
         if not _cleared(row, held, inputs):
             return held
-        times = times if _is_proven(row, held) else 0  # an operator's word, or a condition that needs no proof, ends the count
+        times = (
+            times if _is_proven(row, held) else 0
+        )  # an operator's word, or a condition that needs no proof, ends the count
         return _at_rest(row, subject, left_s, allowance_s, times, 0.0)
-    return _at_rest(row, subject, left_s, allowance_s, times, (was.proven_s if was and not was.present else 0.0) + inputs.dt_s)
+    return _at_rest(
+        row,
+        subject,
+        left_s,
+        allowance_s,
+        times,
+        (was.proven_s if was and not was.present else 0.0) + inputs.dt_s,
+    )
 
 
-def _at_rest(row: Row, subject: str, left_s: float, allowance_s: float, times: int, quiet_s: float) -> Latch | None:
-    """A latch that does not act: it refills, and relapses are forgiven one after the other. None when all is forgotten."""
+def _at_rest(
+    row: Row, subject: str, left_s: float, allowance_s: float, times: int, quiet_s: float
+) -> Latch | None:
+    """A latch that does not act: it refills, and relapses are forgiven one after the other. None when all
+    is forgotten.
+    """
     if quiet_s >= FORGIVE_S:
         times, quiet_s = times - 1, 0.0
     times = max(times, 0) if row.clear == "by_proof" else 0
     if left_s >= allowance_s and not times:
         return None
-    return Latch(row.id, subject, False, left_s, "", present=False, times=times, proven_s=quiet_s if times else 0.0)
+    return Latch(
+        row.id, subject, False, left_s, "", present=False, times=times, proven_s=quiet_s if times else 0.0
+    )
 
 
 def proof_s(times: int) -> float:
@@ -202,7 +239,11 @@ def _cleared(row: Row, latch: Latch, inputs: Inputs) -> bool:
     if may and f"{latch.row}:{latch.subject}" in inputs.acknowledged:
         return True
     unplugged = inputs.sessions.get(latch.subject, "") != latch.session
-    gone: dict[Clear, bool] = {"when_gone": True, "after_enter_service": inputs.in_service, "when_unplugged": unplugged}
+    gone: dict[Clear, bool] = {
+        "when_gone": True,
+        "after_enter_service": inputs.in_service,
+        "when_unplugged": unplugged,
+    }
     return _is_proven(row, latch) or (latch.subject != NO_ANSWER and gone.get(row.clear, False))
 
 
@@ -211,5 +252,7 @@ def _event(row: Row, subject: str, text: str, wall_s: float) -> Event:
         how = "it has proven itself again" if row.clear == "by_proof" else "cleared"
         return Event(f"{row.id}.cleared", "info", subject, f"{row.cause}: {how}", wall_s)
     action = Action.TRIP if subject == NO_ANSWER else row.action
-    severity: Severity = "trip" if action is Action.TRIP else "alarm" if action >= Action.CHARGE_AT_FALLBACK else "warning"
+    severity: Severity = (
+        "trip" if action is Action.TRIP else "alarm" if action >= Action.CHARGE_AT_FALLBACK else "warning"
+    )
     return Event(row.id, severity, subject, text, wall_s)

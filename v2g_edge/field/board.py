@@ -24,7 +24,9 @@ from v2g_edge.model.snapshot import (
 )
 
 GRID_SAMPLES_KEPT: Final = 512
-"""Samples of the grid meter between two ticks: 10 s at 50 Hz. More means that ticks have stopped, and then nothing helps."""
+"""Samples of the grid meter between two ticks: 10 s at 50 Hz. More means that ticks have stopped, and then
+nothing helps.
+"""
 
 
 NEWS_KEPT: Final = 256
@@ -35,8 +37,10 @@ WAKES_MAX: Final = 3.0
 WAKES_PER_S: Final = 0.5
 ALL_WAKES_MAX: Final = 20.0
 ALL_WAKES_PER_S: Final = 4.0
-"""Times that one outlet, and all together, may wake the tick early: in a row, and as a rate for ever. What a charger says costs
-a whole tick then; one that flaps 25 times a second is heard at the next regular tick, like anything that is not urgent."""
+"""Times that one outlet, and all together, may wake the tick early: in a row, and as a rate for ever. What
+a charger says costs a whole tick then; one that flaps 25 times a second is heard at the next regular tick,
+like anything that is not urgent.
+"""
 
 
 class Wakes:
@@ -62,7 +66,8 @@ class Wakes:
 class Board:
     """Latest state by device id. Runs on the event loop's thread; nothing here waits.
 
-    ``wake`` is called when something happened that should not wait for the next tick (a relay opened, a fault came up).
+    ``wake`` is called when something happened that should not wait for the next tick (a relay opened, a fault
+    came up).
     """
 
     def __init__(self, site: Site, wake: Callable[[], None], fleet: FleetPort | None = None) -> None:
@@ -86,11 +91,15 @@ class Board:
         self._news: deque[Event] = deque(maxlen=NEWS_KEPT)
 
     def take_site(self, site: Site) -> None:
-        """Another site of the same outlets, meters and contacts: its vehicles' timetable counts from now on."""
+        """Another site of the same outlets, meters and contacts: its vehicles' timetable counts from now
+        on.
+        """
         self._timetable = Timetable(site)
 
     def announce(self, event: Event) -> None:
-        """Something that an adapter found out and that people should know; the next tick tells it, with its own time."""
+        """Something that an adapter found out and that people should know; the next tick tells it, with
+        its own time.
+        """
         self._news.append(event)
 
     def take_news(self, wall_s: float) -> tuple[Event, ...]:
@@ -112,7 +121,9 @@ class Board:
         return self._contacts[contact_id]
 
     def update_evse(self, evse_id: str, *, urgent: bool = False, **changes: Any) -> None:
-        """Replace fields of ``EvseState``; ``urgent`` wakes the tick at once, at a bounded rate (times are those of pictures)."""
+        """Replace fields of ``EvseState``; ``urgent`` wakes the tick at once, at a bounded rate (times are
+        those of pictures).
+        """
         self._evses[evse_id] = replace(self._evses[evse_id], **changes)
         if urgent and self._wakes[evse_id].take(self._frozen_s) and self._all_wakes.take(self._frozen_s):
             self._wake()
@@ -124,13 +135,17 @@ class Board:
             vehicle = state.vehicle
             if changes.get("vehicle", vehicle.vehicle) != vehicle.vehicle:
                 of_another = self._timed.pop(evse_id, {})
-                gone = {name: NO_SAMPLE for name, value in of_another.items() if getattr(vehicle, name) is value}
+                gone = {
+                    name: NO_SAMPLE for name, value in of_another.items() if getattr(vehicle, name) is value
+                }
                 vehicle = replace(vehicle, **gone)
                 self._to_time[evse_id] = None
             self._evses[evse_id] = replace(state, vehicle=replace(vehicle, **changes))
 
     def plug_in(self, evse_id: str, vehicle: VehicleState) -> None:
-        """A new session begins; whatever was known of the last vehicle is gone. The timetable says what the charger does not."""
+        """A new session begins; whatever was known of the last vehicle is gone. The timetable says what
+        the charger does not.
+        """
         self._timed.pop(evse_id, None)
         self._to_time[evse_id] = None
         self._evses[evse_id] = replace(self._evses[evse_id], vehicle=vehicle)
@@ -140,14 +155,18 @@ class Board:
         self._evses[evse_id] = replace(self._evses[evse_id], vehicle=None)
 
     def update_meter(self, meter_id: str, **changes: Any) -> None:
-        """Replace fields of ``MeterState``. Every sample of the grid is kept for the next picture; a bad one wakes the tick.
+        """Replace fields of ``MeterState``. Every sample of the grid is kept for the next picture; a bad one
+        wakes the tick.
 
         A sample is a frequency or, on a dead grid where many meters give none, any phase voltage.
         """
         state = self._meters[meter_id] = replace(self._meters[meter_id], **changes)
         if meter_id != self._grid_meter or not ("frequency_hz" in changes or "phase_voltage_v" in changes):
             return
-        at_s = max((r.at_s for r in (state.frequency_hz, *state.phase_voltage_v) if isinstance(r, Reading)), default=None)
+        at_s = max(
+            (r.at_s for r in (state.frequency_hz, *state.phase_voltage_v) if isinstance(r, Reading)),
+            default=None,
+        )
         if at_s is None:
             return
         self._grid_samples.append(GridSample(at_s, state.phase_voltage_v, state.frequency_hz))
@@ -155,7 +174,9 @@ class Board:
             self._wake()
 
     def _is_off(self, state: MeterState) -> bool:
-        """Outside the window in which export may begin, or not fully known: nothing that should wait for the next tick."""
+        """Outside the window in which export may begin, or not fully known: nothing that should wait for
+        the next tick.
+        """
         if self._window is None:
             return False
         window, nominal_v = self._window, self._nominal_v
@@ -163,10 +184,14 @@ class Board:
         if not isinstance(hz, Reading) or not window.f_lo_hz <= hz.value <= window.f_hi_hz:
             return True
         low_v, high_v = window.v_lo_pu * nominal_v, window.v_hi_pu * nominal_v
-        return any(not isinstance(v, Reading) or not low_v <= v.value <= high_v for v in state.phase_voltage_v)
+        return any(
+            not isinstance(v, Reading) or not low_v <= v.value <= high_v for v in state.phase_voltage_v
+        )
 
     def is_grid_off(self, now_s: float, max_age_s: float) -> bool:
-        """Whether a complete sample of the grid meter, no older than ``max_age_s``, is outside the window for export."""
+        """Whether a complete sample of the grid meter, no older than ``max_age_s``, is outside the window
+        for export.
+        """
         if not self._grid_meter:
             return False
         state = self._meters[self._grid_meter]
@@ -184,7 +209,9 @@ class Board:
         self._temperatures[sensor_id] = replace(self._temperatures[sensor_id], **changes)
 
     def freeze(self, now_s: float, wall_s: float, *, clock_synced: bool, operator: Operator) -> Snapshot:
-        """One picture of everything, numbered. Unchanged states are the same objects as in the last picture."""
+        """One picture of everything, numbered. Unchanged states are the same objects as in the last
+        picture.
+        """
         self._seq += 1
         self._frozen_s = now_s
         if self._to_time and clock_synced:

@@ -2,8 +2,8 @@
 
 Which word counts, and until when:
 
-- departure and target SoC: the fleet's (depot management, then telematics, then a timetable) while it names one, else the
-  charger's own, else the site file's ``departs``;
+- departure and target SoC: the fleet's (depot management, then telematics, then a timetable) while it names
+  one, else the charger's own, else the site file's ``departs``;
 - SoC, SoH and pack temperature: the newer sample; a charger that reports a fresh one is never overruled.
 """
 

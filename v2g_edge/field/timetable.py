@@ -1,4 +1,6 @@
-"""When vehicles leave and with how much, by the site file: for chargers that cannot say it (OCPP 1.6, registers)."""
+"""When vehicles leave and with how much, by the site file: for chargers that cannot say it (OCPP 1.6,
+registers).
+"""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -25,7 +27,8 @@ class Timetable:
     def says(self, vehicle: VehicleState, now_s: float, wall_s: float) -> dict[str, Reading]:
         """Departure and target of ``vehicle`` as readings of now, without what the charger said itself.
 
-        ``wall_s`` is synchronised time. A station whose clock is ahead cannot move a departure to a later day.
+        ``wall_s`` is synchronised time. A station whose clock is ahead cannot move a departure to a later
+        day.
         """
         row = self._vehicles.get(vehicle.vehicle)
         if row is None or self._zone is None:
@@ -34,7 +37,9 @@ class Timetable:
         if found is None:
             return {}
         said = {"departure_wall_s": Reading(found[0], now_s), "target_soc_pct": Reading(found[1], now_s)}
-        return {name: value for name, value in said.items() if not isinstance(getattr(vehicle, name), Reading)}
+        return {
+            name: value for name, value in said.items() if not isinstance(getattr(vehicle, name), Reading)
+        }
 
     def _next(self, row: Vehicle, zone: ZoneInfo, after_wall_s: float) -> tuple[float, float] | None:
         """(UTC, SoC) of the next departure; None where none is in sight."""
@@ -44,8 +49,13 @@ class Timetable:
         today = datetime.fromtimestamp(after_wall_s, UTC).astimezone(zone).date()
         for days in range(DAYS_AHEAD + 1):
             day = today + timedelta(days=days)
-            rule = best(rules, Day(day.weekday(), f"{day:%Y-%m-%d}", f"{day:%Y-%m-%d}" in self._holidays)) or daily
-            later = [time_s for time_s in _times(rule.at, day, zone) if time_s > after_wall_s] if rule.at else []
+            rule = (
+                best(rules, Day(day.weekday(), f"{day:%Y-%m-%d}", f"{day:%Y-%m-%d}" in self._holidays))
+                or daily
+            )
+            later = (
+                [time_s for time_s in _times(rule.at, day, zone) if time_s > after_wall_s] if rule.at else []
+            )
             if later:
                 return min(later), row.target_soc_pct if rule.soc_pct is None else rule.soc_pct
         return None
@@ -54,7 +64,8 @@ class Timetable:
 def next_local_s(hh_mm: str, zone: ZoneInfo, after_wall_s: float) -> float:
     """UTC epoch seconds of the next local ``hh_mm`` after ``after_wall_s``.
 
-    A time that a clock change skips or repeats has two meanings; the next one counts, because earlier is harder.
+    A time that a clock change skips or repeats has two meanings; the next one counts, because earlier is
+    harder.
     """
     today = datetime.fromtimestamp(after_wall_s, UTC).astimezone(zone).date()
     times = [time_s for days in (0, 1) for time_s in _times(hh_mm, today + timedelta(days=days), zone)]

@@ -1,4 +1,6 @@
-"""The only way from a permit to a charger: one writer for all, latest permit wins, leases renewed at a third of their length."""
+"""The only way from a permit to a charger: one writer for all, latest permit wins, leases renewed at a
+third of their length.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +19,9 @@ from v2g_edge.tasks import begin
 log = structlog.get_logger()
 
 RAISE_STEP_W: Final = 250.0
-"""A raise smaller than this waits for the next renewal: chargers resolve about 0.1 A a phase, and every message costs them."""
+"""A raise smaller than this waits for the next renewal: chargers resolve about 0.1 A a phase, and every
+message costs them.
+"""
 
 LOWER_STEP_W: Final = 10.0
 """A step towards zero is sent at once unless it is noise."""
@@ -26,17 +30,21 @@ RETRY_S: Final = 5.0
 """After a refusal or silence the same setpoint is tried again this much later, not every tick."""
 
 WAITING_MAX_S: Final = 5.0
-"""A permit waits for an answer no longer than this: ticks come each second, and where none came the inputs may have changed."""
+"""A permit waits for an answer no longer than this: ticks come each second, and where none came the inputs
+may have changed.
+"""
 
 RENEW_SHARE: Final = 1.0 / 3.0
 """A lease is renewed after this share of its length: two renewals may be lost before it ends."""
 
 
 class _Outlet:
-    """What was last handed to one charger. ``epoch`` numbers the writes, so that a late answer cannot speak for a newer one.
+    """What was last handed to one charger. ``epoch`` numbers the writes, so that a late answer cannot speak
+    for a newer one.
 
-    ``said`` is what the last write said for its permit. ``session`` is the present one, ``leased`` that of the last permit which
-    was accepted. ``waiting`` is the permit of the last tick, where it is to be sent once the charger has answered.
+    ``said`` is what the last write said for its permit. ``session`` is the present one, ``leased`` that of
+    the last permit which was accepted. ``waiting`` is the permit of the last tick, where it is to be sent
+    once the charger has answered.
     """
 
     def __init__(self, port: ChargerPort) -> None:
@@ -56,8 +64,8 @@ class _Outlet:
 class Writer:
     """Hands permits to chargers without ever waiting for one of them. Runs on the loop's thread.
 
-    Each tick's permit replaces whatever waits, whether it is to be sent itself or not: what a later tick did not permit any more
-    is never sent.
+    Each tick's permit replaces whatever waits, whether it is to be sent itself or not: what a later tick did
+    not permit any more is never sent.
     """
 
     def __init__(self, ports: Mapping[str, ChargerPort], board: Board, clock: ClockPort) -> None:
@@ -67,7 +75,9 @@ class Writer:
         self._tasks: set[asyncio.Task[WriteResult]] = set()
 
     def submit(self, permits: tuple[Permit, ...]) -> int:
-        """Take all permits of one tick, those that end a discharge first. Returns how many writes were started."""
+        """Take all permits of one tick, those that end a discharge first. Returns how many writes were
+        started.
+        """
         now_s = self._clock.now_s()
         started = 0
         for permit in sorted(permits, key=self._ends_discharge, reverse=True):
@@ -100,7 +110,8 @@ class Writer:
         state = self._board.evse(permit.evse)
         connected = state.link.connected
         came_back, outlet.connected = connected and not outlet.connected, connected
-        # A lease belongs to a session (OCPP: a TxProfile to its transaction): a new vehicle begins at the default profile.
+        # A lease belongs to a session (OCPP: a TxProfile to its transaction): a new vehicle begins at the
+        # default profile.
         session = state.vehicle.session if state.vehicle else ""
         new_session, outlet.session = session not in (outlet.session, ""), session
         if not connected:
@@ -129,15 +140,20 @@ class Writer:
         outlet.epoch += 1
         outlet.said, outlet.sent_s, outlet.failed, outlet.waiting = saying, now_s, False, None
         outlet.busy += 1
-        # Until it is accepted, the one before it has the lease; without one, for this session, the default profile rules.
-        until_s = self._board.evse(permit.evse).command.lease_until_s if outlet.leased == outlet.session else 0.0
+        # Until it is accepted, the one before it has the lease; without one, for this session, the default
+        # profile rules.
+        until_s = (
+            self._board.evse(permit.evse).command.lease_until_s if outlet.leased == outlet.session else 0.0
+        )
         command = CommandState(permit.power_w, "pending", now_s, until_s, permit.droop_w)
         self._board.update_evse(permit.evse, command=command)
         task = begin(f"write {permit.evse}", outlet.port.write_permit(permit))
         self._tasks.add(task)
         task.add_done_callback(partial(self._written, outlet, permit, saying, outlet.epoch))
 
-    def _written(self, outlet: _Outlet, permit: Permit, saying: Saying, epoch: int, task: "asyncio.Task[WriteResult]") -> None:
+    def _written(
+        self, outlet: _Outlet, permit: Permit, saying: Saying, epoch: int, task: "asyncio.Task[WriteResult]"
+    ) -> None:
         """A write is over, one way or another."""
         self._tasks.discard(task)
         outlet.busy -= 1
@@ -159,10 +175,18 @@ class Writer:
             command = replace(command, lease_until_s=state.sent_s + saying.valid_for_s)
         self._board.update_evse(permit.evse, command=command)
         if result != "accepted":
-            log.warning("permit_not_taken", evse=permit.evse, power_w=permit.power_w, said_w=saying.power_w, result=result)
+            log.warning(
+                "permit_not_taken",
+                evse=permit.evse,
+                power_w=permit.power_w,
+                said_w=saying.power_w,
+                result=result,
+            )
 
     def _send_waiting(self, outlet: _Outlet) -> None:
-        """Send the last tick's permit, if its charger is still there with the vehicle that it was made for."""
+        """Send the last tick's permit, if its charger is still there with the vehicle that it was made
+        for.
+        """
         waiting, outlet.waiting = outlet.waiting, None
         now_s = self._clock.now_s()
         if waiting is None or outlet.busy or now_s - outlet.waiting_s > WAITING_MAX_S:
@@ -178,4 +202,6 @@ def _narrows(outlet: _Outlet, saying: Saying) -> bool:
     said = outlet.said
     if said is None:
         return False
-    return min(saying.least_w, 0.0) > min(said.least_w, 0.0) or max(saying.most_w, 0.0) < max(said.most_w, 0.0)
+    return min(saying.least_w, 0.0) > min(said.least_w, 0.0) or max(saying.most_w, 0.0) < max(
+        said.most_w, 0.0
+    )

@@ -1,7 +1,8 @@
 """Everything that other systems say of vehicles, and which of them counts.
 
-Of several sources for a departure the first of ``RANK`` wins. A source replaces its own list as a whole. SoC and its like come
-from telematics and age by their own time; the field takes them only where the charger says nothing fresh.
+Of several sources for a departure the first of ``RANK`` wins. A source replaces its own list as a whole. SoC
+and its like come from telematics and age by their own time; the field takes them only where the charger says
+nothing fresh.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +38,9 @@ class FleetBook:
         return self._revision
 
     def replace_missions(self, source: str, missions: Iterable[Mission]) -> None:
-        """Take ``missions`` for all that ``source`` says; what it said before and does not say now is withdrawn."""
+        """Take ``missions`` for all that ``source`` says; what it said before and does not say now is
+        withdrawn.
+        """
         new = tuple(missions)
         if new != self._missions.get(source, ()):
             self._missions[source] = new
@@ -47,7 +50,11 @@ class FleetBook:
     def update_readings(self, vehicle: str, readings: Mapping[str, Reading]) -> None:
         """Take newer readings of a vehicle; an older one never replaces a newer one."""
         known = self._readings.setdefault(vehicle, {})
-        fresh = {name: value for name, value in readings.items() if name not in known or known[name].at_s < value.at_s}
+        fresh = {
+            name: value
+            for name, value in readings.items()
+            if name not in known or known[name].at_s < value.at_s
+        }
         if fresh:
             known.update(fresh)
             self._revision += 1
@@ -60,10 +67,18 @@ class FleetBook:
                 for source, missions in self._missions.items()
                 if source.partition(":")[0] == kind
                 for mission in missions
-                if mission.vehicle == vehicle and (mission.departure_wall_s is None or mission.departure_wall_s > wall_s - OVER_S)
+                if mission.vehicle == vehicle
+                and (mission.departure_wall_s is None or mission.departure_wall_s > wall_s - OVER_S)
             ]
             if found:
-                return min(found, key=lambda each: (each.departure_wall_s is None, each.departure_wall_s or 0.0, -each.priority))
+                return min(
+                    found,
+                    key=lambda each: (
+                        each.departure_wall_s is None,
+                        each.departure_wall_s or 0.0,
+                        -each.priority,
+                    ),
+                )
         return None
 
     def missions(self) -> tuple[Mission, ...]:
@@ -71,7 +86,9 @@ class FleetBook:
         every = [mission for missions in self._missions.values() for mission in missions]
         return tuple(sorted(every, key=lambda each: (each.vehicle, each.departure_wall_s or 0.0)))
 
-    def facts_of(self, vehicle: str, plugged_wall_s: float, now_s: float, wall_s: float) -> dict[str, Reading]:
+    def facts_of(
+        self, vehicle: str, plugged_wall_s: float, now_s: float, wall_s: float
+    ) -> dict[str, Reading]:
         """See ``model.mission.FleetPort``. A mission's facts are as of now; telematics keep their own age."""
         ours = self.ids.get(vehicle)
         if ours is None:

@@ -1,4 +1,6 @@
-"""The fleet's systems together: one book, the VDV 463 server, and a timetable file that is read again when it changes."""
+"""The fleet's systems together: one book, the VDV 463 server, and a timetable file that is read again when
+it changes.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -27,14 +29,22 @@ class Fleet:
     """``start`` and ``stop``; ``run`` is for a watched task. ``book`` answers what is known of a vehicle."""
 
     def __init__(
-        self, settings: FleetSettings, site: Site, clock: ClockPort, *, inform: Inform, tell: Callable[[Event], None]
+        self,
+        settings: FleetSettings,
+        site: Site,
+        clock: ClockPort,
+        *,
+        inform: Inform,
+        tell: Callable[[Event], None],
     ) -> None:
         self._settings = settings
         self._site = site
         self._clock = clock
         self._tell = tell
         self.book = FleetBook(site)
-        self.server = VdvServer(settings, self.book, clock, inform=inform, tell=tell) if settings.port else None
+        self.server = (
+            VdvServer(settings, self.book, clock, inform=inform, tell=tell) if settings.port else None
+        )
         self._path = Path(settings.timetable_file) if settings.timetable_file else None
         self._seen: tuple[int, int] | None = (0, 0)
         self._read_s = -ANEW_S
@@ -71,7 +81,9 @@ class Fleet:
         wall_s = self._clock.wall_s()
         try:
             data = await asyncio.to_thread(_read, self._path)
-            missions = await asyncio.to_thread(read_timetable, data, str(self._path), self.book.ids, self._site.timezone, wall_s)
+            missions = await asyncio.to_thread(
+                read_timetable, data, str(self._path), self.book.ids, self._site.timezone, wall_s
+            )
         except (OSError, BadTimetable) as fault:
             text = f"the timetable cannot be used: {fault}; departures that were known stay"
             self._tell(Event("fleet_unusable", "alarm", "site", text, wall_s))

@@ -1,8 +1,8 @@
 """Timetables of vehicles from a file: CSV with a departure a line, or iCalendar with an event a departure.
 
-CSV: a header with ``vehicle``, ``departure`` and ``min_soc_pct``, and if wanted ``max_soc_pct``. A departure without an offset
-is in the site's time zone. iCalendar: an event's start is the departure; its summary names the vehicle, and after it may stand
-the SoC ("BUS-07 85%"); recurring events and exceptions count.
+CSV: a header with ``vehicle``, ``departure`` and ``min_soc_pct``, and if wanted ``max_soc_pct``. A departure
+without an offset is in the site's time zone. iCalendar: an event's start is the departure; its summary names
+the vehicle, and after it may stand the SoC ("BUS-07 85%"); recurring events and exceptions count.
 """
 
 import csv
@@ -40,8 +40,12 @@ class _Where(NamedTuple):
     wall_s: float
 
 
-def read_timetable(data: bytes, source: str, ids: dict[str, str], timezone: str, wall_s: float) -> tuple[Mission, ...]:
-    """Missions of a file in either form. ``ids`` gives our id for each id of a vehicle. Raises ``BadTimetable``."""
+def read_timetable(
+    data: bytes, source: str, ids: dict[str, str], timezone: str, wall_s: float
+) -> tuple[Mission, ...]:
+    """Missions of a file in either form. ``ids`` gives our id for each id of a vehicle. Raises
+    ``BadTimetable``.
+    """
     if len(data) > OCTETS_MAX:
         raise BadTimetable(f"{source}: {len(data)} octets; allowed are {OCTETS_MAX}")
     try:
@@ -82,7 +86,9 @@ def _row(row: dict[str, str], where: _Where) -> Mission:
     try:
         departure = datetime.fromisoformat(row["departure"])
     except ValueError as fault:
-        raise ValueError(f"departure is {row['departure'][:40]!r}; expected a time like 2026-11-28 04:45") from fault
+        raise ValueError(
+            f"departure is {row['departure'][:40]!r}; expected a time like 2026-11-28 04:45"
+        ) from fault
     if departure.tzinfo is None:
         departure = departure.replace(tzinfo=where.zone)
     high = _percent(row["max_soc_pct"], "max_soc_pct") if row.get("max_soc_pct") else None
@@ -115,7 +121,9 @@ def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
         summary, start = str(event.get("SUMMARY", "")), event["DTSTART"].dt
         found = SUMMARY.match(summary)
         if found is None:
-            faults.append(f"{where.source}: event {summary[:40]!r}; expected a vehicle and its SoC, like 'BUS-07 85%'")
+            faults.append(
+                f"{where.source}: event {summary[:40]!r}; expected a vehicle and its SoC, like 'BUS-07 85%'"
+            )
             continue
         if not isinstance(start, datetime):
             start = datetime.combine(start, time_of_day(), where.zone)
@@ -129,7 +137,9 @@ def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
     return tuple(sorted(missions, key=lambda each: (each.departure_wall_s or 0.0, each.vehicle)))
 
 
-def _mission(vehicle: str, departure: datetime, low: float | None, high: float | None, where: _Where) -> Mission:
+def _mission(
+    vehicle: str, departure: datetime, low: float | None, high: float | None, where: _Where
+) -> Mission:
     ours = where.ids.get(vehicle)
     if ours is None:
         raise ValueError(f"vehicle {vehicle[:40]!r} is not in the site file")

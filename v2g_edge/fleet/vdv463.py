@@ -1,8 +1,9 @@
 """VDV 463 messages: frames and charging requests of a depot management system. No socket and no clock.
 
-A frame is a JSON array of seven (kind, source, presystem, timestamp, message id, action, payload); some peers send an object with
-the same names instead, and get their answers in the same form. Kinds: 1 request, 2 confirmation, 3 error. The list of charging
-requests is the whole truth of its presystem: what the next list does not hold is withdrawn.
+A frame is a JSON array of seven (kind, source, presystem, timestamp, message id, action, payload); some peers
+send an object with the same names instead, and get their answers in the same form. Kinds: 1 request, 2
+confirmation, 3 error. The list of charging requests is the whole truth of its presystem: what the next list
+does not hold is withdrawn.
 """
 
 import json
@@ -81,7 +82,9 @@ def write_frame(frame: Frame, wall_s: float) -> str:
     """A frame as text, in the form that its peer uses."""
     stamp = f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
     parts = [frame.kind, frame.source, frame.presystem, stamp, frame.message_id, frame.action, frame.payload]
-    return json.dumps(parts if frame.form == "array" else dict(zip(NAMES, parts, strict=True)), ensure_ascii=False)
+    return json.dumps(
+        parts if frame.form == "array" else dict(zip(NAMES, parts, strict=True)), ensure_ascii=False
+    )
 
 
 def confirm(frame: Frame, payload: dict[str, Any]) -> Frame:
@@ -95,11 +98,16 @@ def refuse(frame: Frame, text: str) -> Frame:
 
 
 def read_requests(
-    payload: Mapping[str, Any], presystem: str, wall_s: float, vehicles: Mapping[str, str], points: Mapping[str, str]
+    payload: Mapping[str, Any],
+    presystem: str,
+    wall_s: float,
+    vehicles: Mapping[str, str],
+    points: Mapping[str, str],
 ) -> tuple[list[Mission], list[Rejected]]:
     """Missions and rejections of a ``ProvideChargingRequests``.
 
-    ``vehicles`` and ``points`` give our id for each id that the peer may use. Raises ``BadFrame`` where there is no list.
+    ``vehicles`` and ``points`` give our id for each id that the peer may use. Raises ``BadFrame`` where there
+    is no list.
     """
     requests = payload.get("chargingRequestList", [])
     if not isinstance(requests, list):
@@ -144,7 +152,9 @@ def _mission(
         raise ValueError(f"minTargetSoc {low:g} % is above maxTargetSoc {high:g} %")
     departure = _time(data, "requestedTimeForDeparture")
     if departure is not None and departure < wall_s - PAST_S:
-        raise ValueError(f"requestedTimeForDeparture {data['requestedTimeForDeparture']} is more than a day ago")
+        raise ValueError(
+            f"requestedTimeForDeparture {data['requestedTimeForDeparture']} is more than a day ago"
+        )
     priority = request.get("priority", 0)
     return Mission(
         vehicle=vehicle,
@@ -170,16 +180,22 @@ def _percent(data: Mapping[str, Any], name: str) -> float:
 
 
 def _time(data: Mapping[str, Any], name: str) -> float | None:
-    """UTC epoch seconds; None where it is left out. A time without an offset is refused: it could mean two things."""
+    """UTC epoch seconds; None where it is left out. A time without an offset is refused: it could mean two
+    things.
+    """
     value = data.get(name)
     if value in (None, ""):
         return None
     try:
         time = datetime.fromisoformat(str(value))
     except ValueError as fault:
-        raise ValueError(f"{name} is {str(value)[:40]!r}; expected a time like 2026-11-27T04:45:00Z") from fault
+        raise ValueError(
+            f"{name} is {str(value)[:40]!r}; expected a time like 2026-11-27T04:45:00Z"
+        ) from fault
     if time.tzinfo is None:
-        raise ValueError(f"{name} is {str(value)[:40]!r}, without a time zone; expected one like 2026-11-27T04:45:00Z")
+        raise ValueError(
+            f"{name} is {str(value)[:40]!r}, without a time zone; expected one like 2026-11-27T04:45:00Z"
+        )
     return time.timestamp()
 
 

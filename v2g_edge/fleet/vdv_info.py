@@ -1,4 +1,6 @@
-"""What depot management is told every 15 s: ``ProvideChargingInformation`` (VDV 463), made from one tick's picture. Pure."""
+"""What depot management is told every 15 s: ``ProvideChargingInformation`` (VDV 463), made from one tick's
+picture. Pure.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +23,9 @@ CHARGES_W: Final = 500.0
 
 
 class Forecast(NamedTuple):
-    """What the plan expects of one vehicle: when its need is met (None: not before it leaves), and its SoC at departure."""
+    """What the plan expects of one vehicle: when its need is met (None: not before it leaves), and its SoC
+    at departure.
+    """
 
     ready_wall_s: float | None
     leaves_with_pct: float | None
@@ -43,7 +47,11 @@ def charging_information(
         }
         for evse, state in zip(site.evses, snapshot.evses, strict=True)
     ]
-    depot = {"depotId": site.name, "name": site.name, "chargingStationInfoList": [_known(point) for point in points]}
+    depot = {
+        "depotId": site.name,
+        "name": site.name,
+        "chargingStationInfoList": [_known(point) for point in points],
+    }
     payload: dict[str, Any] = {"depotInfoList": [depot]}
     if rejected:
         payload["rejectedChargingRequestInfoList"] = rejected
@@ -51,7 +59,11 @@ def charging_information(
 
 
 def _point(
-    name: str, state: EvseState, snapshot: Snapshot, missions: Mapping[str, Mission], forecast: Forecast | None
+    name: str,
+    state: EvseState,
+    snapshot: Snapshot,
+    missions: Mapping[str, Mission],
+    forecast: Forecast | None,
 ) -> dict[str, Any]:
     info: dict[str, Any] = {
         "chargingPointId": name,
@@ -62,7 +74,9 @@ def _point(
     }
     if state.vehicle is not None and state.vehicle.vehicle:
         info["vehicleInfo"] = _vehicle(state.vehicle, state)
-        info["chargingProcessInfo"] = _process(state.vehicle, state, snapshot, missions.get(state.vehicle.vehicle), forecast)
+        info["chargingProcessInfo"] = _process(
+            state.vehicle, state, snapshot, missions.get(state.vehicle.vehicle), forecast
+        )
     return _known(info)
 
 
@@ -82,7 +96,11 @@ def _vehicle(vehicle: VehicleState, state: EvseState) -> dict[str, Any]:
 
 
 def _process(
-    vehicle: VehicleState, state: EvseState, snapshot: Snapshot, mission: Mission | None, forecast: Forecast | None
+    vehicle: VehicleState,
+    state: EvseState,
+    snapshot: Snapshot,
+    mission: Mission | None,
+    forecast: Forecast | None,
 ) -> dict[str, Any]:
     power_w = _power_w(state)
     suspended = "SuspendedEV" if state.command.power_w > CHARGES_W else "SuspendedEVSE"
@@ -101,7 +119,9 @@ def _prediction(mission: Mission | None, forecast: Forecast | None, wall_s: floa
     if mission is None:
         return data
     if mission.min_soc_pct is not None:
-        data["MinTargetSoc"] = _known({"requestedMinTargetSoc": mission.min_soc_pct, "predictedTime": _stamp(ready)})
+        data["MinTargetSoc"] = _known(
+            {"requestedMinTargetSoc": mission.min_soc_pct, "predictedTime": _stamp(ready)}
+        )
     if mission.departure_wall_s is not None:
         leaves = {
             "requestedTimeForDeparture": _stamp(mission.departure_wall_s),

@@ -1,7 +1,8 @@
-"""The server to which a depot management system dials in (VDV 463): ``wss://HOST:PORT/vdv463/PRESYSTEM``, HTTP Basic.
+"""The server to which a depot management system dials in (VDV 463): ``wss://HOST:PORT/vdv463/PRESYSTEM``,
+HTTP Basic.
 
-A peer that offers no known subprotocol gets its handshake and is closed, as the interface description says. What a presystem said
-stays in force when its link is lost: a broken cable withdraws no departure.
+A peer that offers no known subprotocol gets its handshake and is closed, as the interface description says.
+What a presystem said stays in force when its link is lost: a broken cable withdraws no departure.
 """
 
 import asyncio
@@ -56,7 +57,13 @@ class VdvServer:
     """Takes charging requests into ``book`` and tells ``inform()`` to each peer."""
 
     def __init__(
-        self, settings: FleetSettings, book: FleetBook, clock: ClockPort, *, inform: Inform, tell: Callable[[Event], None]
+        self,
+        settings: FleetSettings,
+        book: FleetBook,
+        clock: ClockPort,
+        *,
+        inform: Inform,
+        tell: Callable[[Event], None],
     ) -> None:
         self._settings = settings
         self._book = book
@@ -165,7 +172,9 @@ class VdvServer:
         if frame.kind != 1:
             return  # confirmations and errors to what we told
         if frame.presystem != presystem:
-            await self._send(link, refuse(frame, f"presystemId is {frame.presystem!r}; this link is of {presystem!r}"))
+            await self._send(
+                link, refuse(frame, f"presystemId is {frame.presystem!r}; this link is of {presystem!r}")
+            )
             return
         try:
             answer = confirm(frame, self._handle(frame))
@@ -188,7 +197,9 @@ class VdvServer:
     def _take(self, frame: Frame) -> None:
         """Replace all that this presystem has asked for."""
         source, wall_s = f"vdv463:{frame.presystem}", self._clock.wall_s()
-        missions, rejected = read_requests(frame.payload, frame.presystem, wall_s, self._book.ids, self._book.points)
+        missions, rejected = read_requests(
+            frame.payload, frame.presystem, wall_s, self._book.ids, self._book.points
+        )
         self._book.replace_missions(source, missions)
         said = [
             {"presystemId": frame.presystem, "chargingRequestId": each.request, "reason": each.reason}
@@ -197,7 +208,10 @@ class VdvServer:
         if said != self._rejected.get(frame.presystem, []):
             self._rejected[frame.presystem] = said
             for each in rejected[:REJECTED_MAX]:
-                text = f"charging request {each.request or 'without an id'} of {frame.presystem} is rejected: {each.reason}"
+                text = (
+                    f"charging request {each.request or 'without an id'} of {frame.presystem} is rejected:"
+                    f" {each.reason}"
+                )
                 self._tell(Event("mission_rejected", "warning", frame.presystem, text, wall_s))
 
     async def _send(self, link: ServerConnection, frame: Frame) -> None:

@@ -1,7 +1,8 @@
-"""The state folder saved and put back: SQLite files by SQLite's own backup, so that a running daemon does not matter.
+"""The state folder saved and put back: SQLite files by SQLite's own backup, so that a running daemon does not
+matter.
 
-A backup is a tar archive (gzip) with one manifest; each file in it carries its SHA-256. A restore checks all of them, and each
-database, before it touches anything, and keeps what was there under another name.
+A backup is a tar archive (gzip) with one manifest; each file in it carries its SHA-256. A restore checks all
+of them, and each database, before it touches anything, and keeps what was there under another name.
 """
 
 import contextlib
@@ -51,7 +52,12 @@ def save(state_dir: Path, archive: Path, version: str, wall_s: float, *, with_jo
                 data = _bytes_of(path)
                 saved.append(Saved(name, len(data), hashlib.sha256(data).hexdigest()))
                 _add(out, name, data, wall_s)
-            head = {"form": FORM, "version": version, "wall_s": wall_s, "files": [[s.name, s.size, s.sha256] for s in saved]}
+            head = {
+                "form": FORM,
+                "version": version,
+                "wall_s": wall_s,
+                "files": [[s.name, s.size, s.sha256] for s in saved],
+            }
             _add(out, MANIFEST, json.dumps(head, indent=1).encode(), wall_s)
         fresh.chmod(0o600)
         _read(fresh)
@@ -84,7 +90,9 @@ def restore(archive: Path, state_dir: Path, wall_s: float) -> list[str]:
             path.chmod(0o600)
             _give(path, owner.st_uid, owner.st_gid)
     except OSError as error:
-        raise BackupError(f"{state_dir}: cannot be written ({error}); what was there is in {aside}") from error
+        raise BackupError(
+            f"{state_dir}: cannot be written ({error}); what was there is in {aside}"
+        ) from error
     return list(files)
 
 
@@ -92,7 +100,12 @@ def _files(state_dir: Path, *, with_journal: bool) -> Iterator[Path]:
     for path in sorted(state_dir.rglob("*")):
         name = path.relative_to(state_dir).as_posix()
         skipped = name.startswith(("before-restore-", "packages/")) or name.endswith(LEFT_OUT)
-        if path.is_file() and not path.is_symlink() and not skipped and (with_journal or path.name != JOURNAL):
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and not skipped
+            and (with_journal or path.name != JOURNAL)
+        ):
             yield path
 
 
@@ -129,7 +142,9 @@ def _read(archive: Path) -> dict[str, bytes]:
     """Every file of an archive, proven by its sum; databases by SQLite's own check too."""
     try:
         with tarfile.open(archive, "r:gz") as packed:
-            found = {entry.name: file.read() for entry in packed if (file := packed.extractfile(entry)) is not None}
+            found = {
+                entry.name: file.read() for entry in packed if (file := packed.extractfile(entry)) is not None
+            }
         head = json.loads(found.pop(MANIFEST))
         promised = {name: sha256 for name, _size, sha256 in head["files"]}
     except (OSError, tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, TypeError) as error:

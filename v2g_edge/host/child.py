@@ -1,7 +1,8 @@
 """A child process that answers one request at a time over its standard input and output, within a deadline.
 
-A frame is its length (4 bytes, big-endian) and its bytes. A child that is late, dies or writes nonsense is killed; the next
-request starts a new one. Its standard error is the daemon's, so that what it complains of is in the log.
+A frame is its length (4 bytes, big-endian) and its bytes. A child that is late, dies or writes nonsense is
+killed; the next request starts a new one. Its standard error is the daemon's, so that what it complains of is
+in the log.
 """
 
 import asyncio
@@ -21,9 +22,13 @@ class ChildFailedError(Exception):
 
 
 class Child:
-    """``command`` is started at the first request. ``first``: a frame that every new process gets before the first request."""
+    """``command`` is started at the first request. ``first``: a frame that every new process gets before
+    the first request.
+    """
 
-    def __init__(self, command: Sequence[str], first: bytes = b"", environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], first: bytes = b"", environment: dict[str, str] | None = None
+    ) -> None:
         self._command = tuple(command)
         self._first = first
         self._environment = {**os.environ, **(environment or {})}
@@ -45,7 +50,9 @@ class Child:
         except (OSError, asyncio.IncompleteReadError, ValueError) as fault:
             code = self._process.returncode if self._process is not None else None
             await self.stop(0.0)
-            why = "it ended" if isinstance(fault, asyncio.IncompleteReadError | ConnectionError) else str(fault)
+            why = (
+                "it ended" if isinstance(fault, asyncio.IncompleteReadError | ConnectionError) else str(fault)
+            )
             raise ChildFailedError(why if code is None else f"{why} with {code}") from fault
         except BaseException:  # a cancelled question leaves an answer in the pipe that is nobody's
             await self.stop(0.0)
@@ -90,5 +97,7 @@ class Child:
                 process.kill()
         await process.wait()
         if process.stdin is not None:
-            with contextlib.suppress(OSError, TimeoutError):  # what it could not be told any more is nobody's fault to report
+            with contextlib.suppress(
+                OSError, TimeoutError
+            ):  # what it could not be told any more is nobody's fault to report
                 await asyncio.wait_for(process.stdin.wait_closed(), END_S)

@@ -8,11 +8,15 @@ from typing import Final
 from v2g_edge.host import clockstate
 
 STATE: Final = Path("/run/v2g-edge-clock/state")
-"""Where v2g-edge-clock.service writes what the kernel says, for a daemon that may not ask by itself (``ProtectClock=``)."""
+"""Where v2g-edge-clock.service writes what the kernel says, for a daemon that may not ask by itself
+(``ProtectClock=``).
+"""
 
 
 class SystemClock:
-    """The machine's own clocks. ``synced`` asks the kernel, or reads what another unit has asked, so any time service counts."""
+    """The machine's own clocks. ``synced`` asks the kernel, or reads what another unit has asked, so any
+    time service counts.
+    """
 
     def __init__(self, state: Path = STATE) -> None:
         self._kernel = clockstate.Kernel()
@@ -37,13 +41,19 @@ class SystemClock:
 
 
 class LoopClock:
-    """A clock that starts at a given wall time and runs ``scale`` times as fast as the loop's: for demonstrations.
+    """A clock that starts at a given wall time and runs ``scale`` times as fast as the loop's: for
+    demonstrations.
 
-    ``origin_s`` is the loop time of the start, so that several processes on one machine can share it (CLOCK_MONOTONIC is common).
+    ``origin_s`` is the loop time of the start, so that several processes on one machine can share it
+    (CLOCK_MONOTONIC is common).
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, start_wall_s: float, scale: float = 1.0, origin_s: float | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        start_wall_s: float,
+        scale: float = 1.0,
+        origin_s: float | None = None,
     ) -> None:
         self._loop = loop
         self._scale = scale

@@ -1,7 +1,9 @@
-"""Writes down, once a second, whether the kernel's clock is synchronised: ``python -m v2g_edge.host.clockstate FILE``.
+"""Writes down, once a second, whether the kernel's clock is synchronised: ``python -m
+v2g_edge.host.clockstate FILE``.
 
-The call that reads this (adjtimex) is also the call that sets the clock, so systemd's ``ProtectClock=`` forbids both. A small
-unit without network and without files of its own asks the kernel; the daemon, which is locked in, reads one line.
+The call that reads this (adjtimex) is also the call that sets the clock, so systemd's ``ProtectClock=``
+forbids both. A small unit without network and without files of its own asks the kernel; the daemon, which is
+locked in, reads one line.
 """
 
 import ctypes
@@ -42,7 +44,9 @@ def write(path: Path, synced: bool, now_s: float) -> None:
 
 
 def read(path: Path, now_s: float) -> bool:
-    """What the line says; False where there is none, or an old or unreadable one. ``now_s`` is CLOCK_MONOTONIC."""
+    """What the line says; False where there is none, or an old or unreadable one. ``now_s`` is
+    CLOCK_MONOTONIC.
+    """
     try:
         word, at = path.read_text(encoding="ascii").split()
         return word == "1" and -ROUNDED_S <= now_s - float(at) <= STALE_S

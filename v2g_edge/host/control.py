@@ -1,7 +1,9 @@
-"""The control socket: a Unix socket on which `v2g-edge status`, `why`, `events` and the console ask the running daemon.
+"""The control socket: a Unix socket on which `v2g-edge status`, `why`, `events` and the console ask the
+running daemon.
 
-One JSON object a line. Asked: ``{"id": 1, "method": "why", "params": {"evse": "B01"}}``. Answer: ``{"id": 1, "result": {…}}`` or
-``{"id": 1, "error": {"kind": "bad_request", "text": "…"}}``. Who may ask: the file's owner and group (mode 0660).
+One JSON object a line. Asked: ``{"id": 1, "method": "why", "params": {"evse": "B01"}}``. Answer: ``{"id": 1,
+"result": {…}}`` or ``{"id": 1, "error": {"kind": "bad_request", "text": "…"}}``. Who may ask: the file's
+owner and group (mode 0660).
 """
 
 import asyncio
@@ -24,7 +26,9 @@ LINE_MAX: Final = 1 << 20
 """A request is a line of at most 1 MiB: a firmware manifest or a plan of a day fits, a flood does not."""
 
 CLIENTS_MAX: Final = 24
-"""People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of who is idle longest."""
+"""People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of
+who is idle longest.
+"""
 
 RESERVED: Final = 8
 """Places beyond, where all others are at work: an order gets through, anything else is told to come again."""
@@ -38,8 +42,9 @@ WRITE_S: Final = 10.0
 
 ASKED_PER_S: Final = 50.0
 ASKED_BURST: Final = 100.0
-"""Answers to all clients together, orders excepted, as a rate for ever and in a row: a status of 200 outlets takes milliseconds.
-Beyond it answers come later."""
+"""Answers to all clients together, orders excepted, as a rate for ever and in a row: a status of 200
+outlets takes milliseconds. Beyond it answers come later.
+"""
 
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -55,9 +60,13 @@ class _Request(Struct, forbid_unknown_fields=True):
 
 
 class _Client:
-    """One connection. ``since_s``: when it was served last; ``busy``: a request of it is at work; ``reserved``: orders only."""
+    """One connection. ``since_s``: when it was served last; ``busy``: a request of it is at work;
+    ``reserved``: orders only.
+    """
 
-    def __init__(self, writer: asyncio.StreamWriter, task: asyncio.Task[Any], now_s: float, *, reserved: bool) -> None:
+    def __init__(
+        self, writer: asyncio.StreamWriter, task: asyncio.Task[Any], now_s: float, *, reserved: bool
+    ) -> None:
         self.writer = writer
         self.task = task
         self.uid = _uid_of(writer)
@@ -67,7 +76,9 @@ class _Client:
 
 
 class ControlSocket:
-    """Answers requests with ``handlers`` by method name. An empty ``path`` means no socket at all (simulations)."""
+    """Answers requests with ``handlers`` by method name. An empty ``path`` means no socket at all
+    (simulations).
+    """
 
     def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
         self._path = Path(path) if path else None
@@ -75,7 +86,9 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clients: dict[asyncio.Task[Any], _Client] = {}
-        self._decoder = msgspec.json.Decoder(_Request, float_hook=float)  # its own way takes 65 times as long for 1e308
+        self._decoder = msgspec.json.Decoder(
+            _Request, float_hook=float
+        )  # its own way takes 65 times as long for 1e308
         self._left, self._left_at_s = ASKED_BURST, 0.0
 
     async def start(self) -> None:
@@ -124,7 +137,9 @@ class ControlSocket:
 
     def _put_out_idle(self) -> None:
         """End the client that is idle longest, of the user who has the most; none when all are at work."""
-        idle = [client for client in self._clients.values() if not client.busy and not client.task.cancelling()]
+        idle = [
+            client for client in self._clients.values() if not client.busy and not client.task.cancelling()
+        ]
         if not idle:
             return
         held = Counter(client.uid for client in self._clients.values())
@@ -177,7 +192,11 @@ def _uid_of(writer: asyncio.StreamWriter) -> int:
     """The user at the other end, -1 where the kernel does not say (SO_PEERCRED, unix(7))."""
     bare = writer.get_extra_info("socket")
     try:
-        return int(struct.unpack("3i", bare.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1])
+        return int(
+            struct.unpack(
+                "3i", bare.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            )[1]
+        )
     except (AttributeError, OSError):
         return -1
 

@@ -1,4 +1,6 @@
-"""Faults of the event loop: whatever a task or a callback raised and nobody caught becomes one line in the log and one alarm."""
+"""Faults of the event loop: whatever a task or a callback raised and nobody caught becomes one line in the
+log and one alarm.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +11,9 @@ import structlog
 log = structlog.get_logger()
 
 AGAIN_S: Final = 60.0
-"""A task that fails again and again is told once a minute (loop time), with the count of what was left out."""
+"""A task that fails again and again is told once a minute (loop time), with the count of what was left
+out.
+"""
 NAMES_MAX: Final = 256
 """Names that are told apart; the daemon has one a device and station, and a library may invent more."""
 
@@ -32,7 +36,9 @@ class LoopFaults:
 
     def _take(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         task = context.get("task") or context.get("future")
-        name = context.get("task_name") or (task.get_name() if isinstance(task, asyncio.Task) else "event loop")
+        name = context.get("task_name") or (
+            task.get_name() if isinstance(task, asyncio.Task) else "event loop"
+        )
         error, now_s = context.get("exception"), loop.time()
         if name not in self._last_s and len(self._last_s) >= NAMES_MAX:
             name = "event loop"

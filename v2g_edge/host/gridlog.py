@@ -1,7 +1,9 @@
-"""``grid_events.log``: each trip with the grid meter's raw samples around it, for people and for the network operator.
+"""``grid_events.log``: each trip with the grid meter's raw samples around it, for people and for the network
+operator.
 
-The journal holds the same samples tick by tick; this file is what one sends to somebody who has no journal reader. A line is
-``UTC time,trip,row,subject,text`` or ``UTC time,sample,V L1,V L2,V L3,Hz``; an unknown value is empty.
+The journal holds the same samples tick by tick; this file is what one sends to somebody who has no journal
+reader. A line is ``UTC time,trip,row,subject,text`` or ``UTC time,sample,V L1,V L2,V L3,Hz``; an unknown
+value is empty.
 """
 
 from collections import deque
@@ -21,13 +23,19 @@ log = structlog.get_logger()
 
 BEFORE_S: Final = 2.0
 AFTER_S: Final = 5.0
-"""Around each trip: long enough for every ride-through band's shortest time and for what the grid did next."""
+"""Around each trip: long enough for every ride-through band's shortest time and for what the grid did
+next.
+"""
 KEPT_BYTES: Final = 10_000_000
-"""Then the file becomes ``grid_events.log.1`` and a new one begins: some ten thousand trips at ten samples a second."""
+"""Then the file becomes ``grid_events.log.1`` and a new one begins: some ten thousand trips at ten samples
+a second.
+"""
 
 
 class GridLog:
-    """Fed once a tick. Writing is a thread's affair: a slow disk delays no tick, and a full one loses lines, not control."""
+    """Fed once a tick. Writing is a thread's affair: a slow disk delays no tick, and a full one loses
+    lines, not control.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,7 +44,9 @@ class GridLog:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gridlog")
 
     def record(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
-        """Take a tick's samples, and write what belongs to a trip: the samples before it, its line, the samples after it."""
+        """Take a tick's samples, and write what belongs to a trip: the samples before it, its line, the
+        samples after it.
+        """
         offset_s = snapshot.wall_s - snapshot.now_s
         samples = list(snapshot.grid_samples)
         after = samples if snapshot.now_s <= self._until_s else []
@@ -45,7 +55,10 @@ class GridLog:
         if trips:
             if not after:
                 lines = [_sample(each, offset_s) for each in (*self._before, *samples)]
-            lines += [f"{_time(each.wall_s)},trip,{each.kind},{each.subject},{' '.join(each.text.split())}" for each in trips]
+            lines += [
+                f"{_time(each.wall_s)},trip,{each.kind},{each.subject},{' '.join(each.text.split())}"
+                for each in trips
+            ]
             self._until_s = snapshot.now_s + AFTER_S
         self._before.extend(samples)
         while self._before and self._before[0].at_s < snapshot.now_s - BEFORE_S:
@@ -68,7 +81,9 @@ class GridLog:
 
 
 def _sample(sample: GridSample, offset_s: float) -> str:
-    return ",".join((_time(sample.at_s + offset_s), "sample", *(_number(each) for each in (*sample.v, sample.hz))))
+    return ",".join(
+        (_time(sample.at_s + offset_s), "sample", *(_number(each) for each in (*sample.v, sample.hz)))
+    )
 
 
 def _number(value: Measured) -> str:

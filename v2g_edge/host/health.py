@@ -1,4 +1,5 @@
-"""How the program and its machine are: ticks and their lateness, counted events, memory, disk, temperature, certificates.
+"""How the program and its machine are: ticks and their lateness, counted events, memory, disk, temperature,
+certificates.
 
 The tick and the pace report themselves; the machine is looked at every ``LOOK_EVERY_S`` in a thread.
 """

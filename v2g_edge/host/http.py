@@ -1,4 +1,5 @@
-"""A small HTTP/1.1 answerer for monitoring: GET of a few paths, on the loopback or a Unix socket, one answer a connection.
+"""A small HTTP/1.1 answerer for monitoring: GET of a few paths, on the loopback or a Unix socket, one answer
+a connection.
 
 It knows no bodies, no ranges and no users, so it never listens where another machine could reach it.
 """
@@ -37,7 +38,9 @@ Page = Callable[[str], Answer]
 
 
 class HttpServer:
-    """Answers ``pages`` by path. ``listen`` is ``127.0.0.1:PORT``, ``[::1]:PORT`` or ``unix:PATH``; empty: it does not listen."""
+    """Answers ``pages`` by path. ``listen`` is ``127.0.0.1:PORT``, ``[::1]:PORT`` or ``unix:PATH``; empty:
+    it does not listen.
+    """
 
     def __init__(self, listen: str, pages: Mapping[str, Page]) -> None:
         self._listen = listen
@@ -56,7 +59,9 @@ class HttpServer:
             os.chmod(path, 0o660)
         else:
             host, _, port = self._listen.rpartition(":")
-            self._server = await asyncio.start_server(self._accept, host.strip("[]"), int(port), limit=HEAD_MAX)
+            self._server = await asyncio.start_server(
+                self._accept, host.strip("[]"), int(port), limit=HEAD_MAX
+            )
 
     @property
     def port(self) -> int:

@@ -1,9 +1,11 @@
-"""The journal: every tick's picture, plan, permits and events in SQLite, so that each decision can be explained and replayed.
+"""The journal: every tick's picture, plan, permits and events in SQLite, so that each decision can be
+explained and replayed.
 
-A record holds only what moved since the one before (states that did not change are the same objects, see ``field.board``); a key
-record holds everything and the memory the tick started from, so that a replay can begin there. Writes happen in one thread of the
-loop's executor; the tick never waits for the disk. With ``sync="full"`` every commit is flushed (PRAGMA synchronous=FULL, WAL):
-a power cut costs at most the last ``BATCH`` ticks, and none with an event in it.
+A record holds only what moved since the one before (states that did not change are the same objects, see
+``field.board``); a key record holds everything and the memory the tick started from, so that a replay can
+begin there. Writes happen in one thread of the loop's executor; the tick never waits for the disk. With
+``sync="full"`` every commit is flushed (PRAGMA synchronous=FULL, WAL): a power cut costs at most the last
+``BATCH`` ticks, and none with an event in it.
 """
 
 import asyncio
@@ -30,10 +32,14 @@ from v2g_edge.model.snapshot import Snapshot
 log = structlog.get_logger()
 
 KEY_EVERY: Final = 300
-"""A key record every five minutes of one-second ticks: a replay of any moment starts at most that far before it."""
+"""A key record every five minutes of one-second ticks: a replay of any moment starts at most that far
+before it.
+"""
 
 WAITING_MAX: Final = 3_600
-"""Records that may wait for a slow disk (an hour of ticks, some megabytes). Past that new ones are counted and left out."""
+"""Records that may wait for a slow disk (an hour of ticks, some megabytes). Past that new ones are counted
+and left out.
+"""
 
 MEMORY_EVERY: Final = 30
 """A restart may find ledgers this many ticks old; latches never are, for they change with an event."""
@@ -42,8 +48,9 @@ NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
 KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
 
 BATCH: Final = 10
-"""Ticks without an event that go to the disk together. A commit rewrites whole pages and flushes them: one a tick wears a flash
-disk out for nothing. A tick with an event is written at once, with all that wait."""
+"""Ticks without an event that go to the disk together. A commit rewrites whole pages and flushes them: one
+a tick wears a flash disk out for nothing. A tick with an event is written at once, with all that wait.
+"""
 
 SWEEP_EVERY: Final = 3_600
 """Ticks between two deletions of what is too old or too much; the first write of a process does one too."""
@@ -57,11 +64,13 @@ FAULTS_KEPT: Final = 16
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, version TEXT NOT NULL, site BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS ticks (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs (id), wall_s REAL NOT NULL, key INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs (id), wall_s REAL NOT NULL,
+    key INTEGER NOT NULL,
     body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS ticks_wall ON ticks (wall_s);
-CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s REAL NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s REAL NOT NULL,
+    body BLOB NOT NULL);
 """
 
 
@@ -75,13 +84,19 @@ def _moved(new: tuple[State, ...], old: tuple[State, ...]) -> tuple[tuple[int, S
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file is at fault, and a new one would help; a full or slow disk, or a second daemon, is none of that."""
+    """Whether the file is at fault, and a new one would help; a full or slow disk, or a second daemon, is
+    none of that.
+    """
     text = str(error)
-    return isinstance(error, sqlite3.DatabaseError) and not any(word in text for word in ("full", "disk I/O", "locked"))
+    return isinstance(error, sqlite3.DatabaseError) and not any(
+        word in text for word in ("full", "disk I/O", "locked")
+    )
 
 
 class Waiting(NamedTuple):
-    """A tick on its way to the disk. ``after``: the memory after it, empty where it is not kept; ``header``: its run's."""
+    """A tick on its way to the disk. ``after``: the memory after it, empty where it is not kept;
+    ``header``: its run's.
+    """
 
     wall_s: float
     key: bool
@@ -91,7 +106,9 @@ class Waiting(NamedTuple):
 
 
 class Journal:
-    """A journal open for writing. All methods run on the loop's thread. No fault of file or disk ever leaves it (rule 13)."""
+    """A journal open for writing. All methods run on the loop's thread. No fault of file or disk ever
+    leaves it (rule 13).
+    """
 
     def __init__(
         self,
@@ -131,23 +148,40 @@ class Journal:
 
     @classmethod
     def open(
-        cls, path: Path, site: Site, version: str, *, sync: Literal["full", "normal"], keep_days: float, max_mb: int = 2_000
+        cls,
+        path: Path,
+        site: Site,
+        version: str,
+        *,
+        sync: Literal["full", "normal"],
+        keep_days: float,
+        max_mb: int = 2_000,
     ) -> "Journal":
-        """Open or make the file and begin a run. A file that is something else is set aside; without any the ticks wait."""
+        """Open or make the file and begin a run. A file that is something else is set aside; without any
+        the ticks wait.
+        """
         journal = cls(path, site, version, sync=sync, keep_days=keep_days, max_mb=max_mb)
         journal._open()
         return journal
 
     def _open(self) -> None:
-        """Begin a run in the file, or in a new one where this one cannot be used. Leaves ``_db`` None where the disk refuses."""
+        """Begin a run in the file, or in a new one where this one cannot be used. Leaves ``_db`` None
+        where the disk refuses.
+        """
         for attempt in ("first", "last"):
             try:
                 self._db = self._begin_run()
             except (sqlite3.Error, OSError) as error:
                 if attempt == "last" or not _is_damage(error) or not self._path.exists():
-                    self._tell(f"{self._path}: no journal can be written ({error}); the depot goes on without, and tries again")
+                    self._tell(
+                        f"{self._path}: no journal can be written ({error}); the depot goes on without, and"
+                        " tries again"
+                    )
                     return
-                self._tell(f"{self._path}: not a journal that can be used ({error}); {set_aside(self._path)}, a new one begins")
+                self._tell(
+                    f"{self._path}: not a journal that can be used ({error}); {set_aside(self._path)}, a new"
+                    " one begins"
+                )
             else:
                 return
 
@@ -157,7 +191,10 @@ class Journal:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={'FULL' if self._sync == 'full' else 'NORMAL'}")
             db.executescript(SCHEMA)
-            known = db.execute("SELECT id FROM runs WHERE id = ? AND version = ? AND site = ?", (self._run, *self._run_header))
+            known = db.execute(
+                "SELECT id FROM runs WHERE id = ? AND version = ? AND site = ?",
+                (self._run, *self._run_header),
+            )
             if known.fetchone() is None:  # else our own run goes on, in the file that the disk takes again
                 self._run = db.execute(NEW_RUN, self._run_header).lastrowid or 0
                 self._since_key = KEY_EVERY
@@ -175,16 +212,24 @@ class Journal:
             self.faults.append(text)
 
     def take_site(self, site: Site, keep_days: float) -> None:
-        """What is recorded from now on belongs to another site file: a new run, which a replay decides by that file."""
+        """What is recorded from now on belongs to another site file: a new run, which a replay decides by
+        that file.
+        """
         self._header = (self._version, msgspec.msgpack.encode(site))
         self._keep_s = keep_days * 86_400.0
         self._since_key = KEY_EVERY
 
     def last_memories(self) -> list[bytes]:
-        """What was kept of the memory after the last tick of any run, newest first: in the journal, and in a file of its own."""
+        """What was kept of the memory after the last tick of any run, newest first: in the journal, and in
+        a file of its own.
+        """
         kept = []
         try:
-            row = self._db.execute("SELECT wall_s, body FROM memory WHERE id = 1").fetchone() if self._db is not None else None
+            row = (
+                self._db.execute("SELECT wall_s, body FROM memory WHERE id = 1").fetchone()
+                if self._db is not None
+                else None
+            )
             kept += [(float(row[0]), bytes(row[1]))] if row else []
         except (sqlite3.Error, ValueError, TypeError) as error:
             self._tell(f"{self._path}: its memory cannot be read ({error})")
@@ -204,9 +249,11 @@ class Journal:
         memory_before: Struct,
         memory_after: Struct,
     ) -> None:
-        """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a tick.
+        """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a
+        tick.
 
-        The memory after the tick is kept for a restart when something happened, and else every ``MEMORY_EVERY`` ticks.
+        The memory after the tick is kept for a restart when something happened, and else every
+        ``MEMORY_EVERY`` ticks.
         """
         if len(self._waiting) >= WAITING_MAX:
             self.lost += 1
@@ -230,7 +277,12 @@ class Journal:
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
 
     def _record(
-        self, new: Snapshot, plan: Plan | None, permits: tuple[Permit, ...], events: tuple[Event, ...], memory: bytes | None
+        self,
+        new: Snapshot,
+        plan: Plan | None,
+        permits: tuple[Permit, ...],
+        events: tuple[Event, ...],
+        memory: bytes | None,
     ) -> Record:
         key = memory is not None
         old = None if key else self._last
@@ -259,7 +311,9 @@ class Journal:
         )
 
     def _drain(self) -> None:
-        """In the executor: write what waits, one commit for all of it. What the disk refuses goes on waiting."""
+        """In the executor: write what waits, one commit for all of it. What the disk refuses goes on
+        waiting.
+        """
         if self._db is None:
             self._rests += 1
             if self._rests < REOPEN_EVERY:
@@ -285,7 +339,9 @@ class Journal:
             for each in taken:
                 if each.header is not self._run_header:
                     self._run_header, self._run = each.header, db.execute(NEW_RUN, each.header).lastrowid or 0
-                db.execute("INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", (self._run, *each[:3]))
+                db.execute(
+                    "INSERT INTO ticks (run, wall_s, key, body) VALUES (?, ?, ?, ?)", (self._run, *each[:3])
+                )
             self._since_sweep += len(taken)
             if memory:
                 db.execute(KEEP_MEMORY, (taken[-1][0], memory))
@@ -294,14 +350,21 @@ class Journal:
                 self._sweep(db, taken[-1].wall_s)
 
     def _sweep(self, db: sqlite3.Connection, wall_s: float) -> None:
-        """Delete what is too old, and the oldest while the file holds too much. The file keeps its pages and fills them again."""
+        """Delete what is too old, and the oldest while the file holds too much. The file keeps its pages
+        and fills them again.
+        """
         db.execute("DELETE FROM ticks WHERE wall_s < ?", (wall_s - self._keep_s,))
-        pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+        pages, free, size = (
+            db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
         if (pages - free) * size > self._max_bytes:
             first, last = db.execute("SELECT MIN(id), MAX(id) FROM ticks").fetchone()
             db.execute("DELETE FROM ticks WHERE id < ?", (first + (last - first) * THINNED,))
             log.info("journal_thinned", max_mb=self._max_bytes // 1_000_000)
-        db.execute("DELETE FROM runs WHERE id <> ? AND id NOT IN (SELECT DISTINCT run FROM ticks)", (self._run,))
+        db.execute(
+            "DELETE FROM runs WHERE id <> ? AND id NOT IN (SELECT DISTINCT run FROM ticks)", (self._run,)
+        )
 
     def _give_up(self, error: sqlite3.Error) -> None:
         """Close the file; a damaged one is set aside when it is opened next. Until then the ticks wait."""
@@ -310,7 +373,11 @@ class Journal:
             with contextlib.suppress(sqlite3.Error):
                 db.close()
         damaged = _is_damage(error)
-        mend = set_aside(self._path) + ", a new one begins" if damaged else "the depot goes on, the ticks wait for the disk"
+        mend = (
+            set_aside(self._path) + ", a new one begins"
+            if damaged
+            else "the depot goes on, the ticks wait for the disk"
+        )
         self._tell(f"{self._path}: cannot be written ({error}); {mend}")
         self._rests = REOPEN_EVERY if damaged else 0
 

@@ -1,8 +1,10 @@
-"""How much may be logged on behalf of others: by source, and by all of them together, with a count of what was left out.
+"""How much may be logged on behalf of others: by source, and by all of them together, with a count of what
+was left out.
 
-A source is what a line names: a station, an address, a device, the subject of an event. Whoever can make us write a line can
-make us write a million: 3.4 MB/s were seen from one station, and a log that turns over in an hour hides what it did. Lines that
-name nobody are ours, and are not limited. Errors have a share of their own, so that notes do not push them out.
+A source is what a line names: a station, an address, a device, the subject of an event. Whoever can make us
+write a line can make us write a million: 3.4 MB/s were seen from one station, and a log that turns over in an
+hour hides what it did. Lines that name nobody are ours, and are not limited. Errors have a share of their
+own, so that notes do not push them out.
 """
 
 from collections import Counter, OrderedDict
@@ -12,7 +14,18 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict
 
-SOURCE_KEYS: Final = ("peer", "station", "device", "line", "subject", "evse", "vehicle", "host", "logger", "topic")
+SOURCE_KEYS: Final = (
+    "peer",
+    "station",
+    "device",
+    "line",
+    "subject",
+    "evse",
+    "vehicle",
+    "host",
+    "logger",
+    "topic",
+)
 """Keys that name somebody else; the first that a line has is its source."""
 
 VALUE_MAX: Final = 2_000
@@ -87,7 +100,9 @@ class LogLimit:
             if source in self._left_out or len(self._left_out) < SOURCES_MAX:
                 self._left_out[source] += 1
             return False
-        size = LINE + sum(len(key) + (len(value) if isinstance(value, str) else 8) for key, value in entry.items())
+        size = LINE + sum(
+            len(key) + (len(value) if isinstance(value, str) else 8) for key, value in entry.items()
+        )
         bucket.take(size)
         self._all[severe].take(size)
         return True

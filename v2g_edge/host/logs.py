@@ -1,7 +1,7 @@
 """Logs: events with keys, to stderr, or to journald with a field for each key where systemd runs us.
 
-journald's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL) is one datagram an entry: ``KEY=value`` lines, or for values with
-a line break the key, a little-endian length of 64 bits and the bytes.
+journald's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL) is one datagram an entry: ``KEY=value`` lines,
+or for values with a line break the key, a little-endian length of 64 bits and the bytes.
 """
 
 import logging
@@ -24,12 +24,15 @@ from v2g_edge.model.site import Site
 
 JOURNAL: Final = Path("/run/systemd/journal/socket")
 VALUE_MAX: Final = 16_384
-"""Bytes of one field: a whole entry stays below a datagram's usual limit of 208 KiB (net.core.wmem_default)."""
+"""Bytes of one field: a whole entry stays below a datagram's usual limit of 208 KiB
+(net.core.wmem_default).
+"""
 CATALOGUE: Final = UUID("5b1f4ac6-2f3e-4f0c-9d0a-6c1e5c9a7e21")
 """Ours alone: message ids are made from it and an event's kind (RFC 9562, version 5)."""
 PLAIN: Final = frozenset({"evse", "feeder", "meter", "contact", "vehicle", "station", "device", "who", "why"})
-"""Keys that are fields under their own name, so that `journalctl EVSE=B07` works. All others keep the prefix: no key may stand
-in for a field of journald's own."""
+"""Keys that are fields under their own name, so that `journalctl EVSE=B07` works. All others keep the
+prefix: no key may stand in for a field of journald's own.
+"""
 FIELDS_MAX: Final = 10
 """Keys of one entry; no event of ours has more."""
 PRIORITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
@@ -39,8 +42,15 @@ Level = Literal["debug", "info", "warning", "error"]
 Style = Literal["auto", "console", "json", "journal"]
 
 
-LEVEL_OF: Final = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR, "trip": logging.CRITICAL}
-"""An event's severity is the priority of its line, so that `journalctl -p warning` and `log_level` show what matters."""
+LEVEL_OF: Final = {
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "alarm": logging.ERROR,
+    "trip": logging.CRITICAL,
+}
+"""An event's severity is the priority of its line, so that `journalctl -p warning` and `log_level` show
+what matters.
+"""
 
 
 def subjects_of(site: Site) -> dict[str, str]:
@@ -57,20 +67,34 @@ def record_event(event: Event, subjects: Mapping[str, str] = MappingProxyType({}
     what = subjects.get(event.subject)
     extra = {what: event.subject} if what else {}
     level, logger = LEVEL_OF[event.severity], structlog.get_logger()
-    logger.log(level, "event", kind=event.kind, severity=event.severity, subject=event.subject, text=event.text, **extra)
+    logger.log(
+        level,
+        "event",
+        kind=event.kind,
+        severity=event.severity,
+        subject=event.subject,
+        text=event.text,
+        **extra,
+    )
 
 
 def message_id(kind: str) -> str:
-    """The journal's MESSAGE_ID of an event: the same for a kind for ever, so that the catalogue can explain it."""
+    """The journal's MESSAGE_ID of an event: the same for a kind for ever, so that the catalogue can
+    explain it.
+    """
     return uuid5(CATALOGUE, kind.removesuffix(".cleared")).hex
 
 
 class JournalWriter:
-    """Sends entries to journald. An entry that cannot be sent is counted in ``lost``: logging never stops the daemon."""
+    """Sends entries to journald. An entry that cannot be sent is counted in ``lost``: logging never stops
+    the daemon.
+    """
 
     def __init__(self, path: Path = JOURNAL) -> None:
         self._path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        self._socket = socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        )
         self.lost = 0
 
     def msg(self, **fields: str) -> None:
@@ -95,7 +119,9 @@ def _field(key: str, value: str) -> bytes:
 
 
 def journal_fields(_logger: object, _method: str, entry: EventDict) -> tuple[tuple[()], dict[str, str]]:
-    """structlog's last step: MESSAGE for people, PRIORITY, EVENT, and ``V2G_<KEY>`` for each key; some under their own name."""
+    """structlog's last step: MESSAGE for people, PRIORITY, EVENT, and ``V2G_<KEY>`` for each key; some
+    under their own name.
+    """
     level = str(entry.pop("level", "info"))
     event = str(entry.pop("event", ""))
     entry.pop("timestamp", None)
@@ -122,7 +148,9 @@ def _name(key: str) -> str:
 
 
 def journal_is_stderr(environ: Mapping[str, str], stderr_fd: int = 2) -> bool:
-    """Whether stderr goes to journald (JOURNAL_STREAM, systemd.exec(5)), so that native entries would not be doubled."""
+    """Whether stderr goes to journald (JOURNAL_STREAM, systemd.exec(5)), so that native entries would not
+    be doubled.
+    """
     try:
         stat = os.fstat(stderr_fd)
     except OSError:
@@ -141,7 +169,8 @@ class _Foreign(logging.Handler):
 
 
 def _on_one_line(_logger: object, _method: str, entry: EventDict) -> EventDict:
-    """What others send, a path or a name, may not steer the terminal that shows the log. journalctl sees to it by itself.
+    """What others send, a path or a name, may not steer the terminal that shows the log. journalctl sees to
+    it by itself.
 
     Line ends are written as \\n by the renderer.
     """
@@ -150,16 +179,23 @@ def _on_one_line(_logger: object, _method: str, entry: EventDict) -> EventDict:
 
 def _shown(text: str) -> str:
     return (
-        text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
     )
 
 
 def set_up_logs(
-    level: Level, wall_text: Callable[[], str], style: Style = "auto", now_s: Callable[[], float] | None = None
+    level: Level,
+    wall_text: Callable[[], str],
+    style: Style = "auto",
+    now_s: Callable[[], float] | None = None,
 ) -> None:
-    """Configure the whole process. ``wall_text`` gives the time as it should stand in a line (journald has its own).
+    """Configure the whole process. ``wall_text`` gives the time as it should stand in a line (journald has
+    its own).
 
-    ``now_s`` (monotonic) bounds what is logged on behalf of others; None: nothing is left out, as suits a short command.
+    ``now_s`` (monotonic) bounds what is logged on behalf of others; None: nothing is left out, as suits a
+    short command.
     """
     if style == "auto":
         style = "journal" if journal_is_stderr(os.environ) else "console"
@@ -173,7 +209,9 @@ def set_up_logs(
     common += [structlog.processors.add_log_level, stamp]
     common.append(structlog.processors.format_exc_info)
     factory: Any = structlog.WriteLoggerFactory(file=sys.stderr)
-    last: Any = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    last: Any = structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "event"], bool_as_flag=False
+    )
     if style == "console":
         common.append(_on_one_line)
     elif style == "json":

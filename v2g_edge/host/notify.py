@@ -1,4 +1,6 @@
-"""What systemd is told (sd_notify(3): one datagram a message). The watchdog is fed by proof of work only, after a whole tick."""
+"""What systemd is told (sd_notify(3): one datagram a message). The watchdog is fed by proof of work only,
+after a whole tick.
+"""
 
 import os
 import socket
@@ -17,7 +19,9 @@ class Watchdog:
         self._notify("READY=1")
 
     def feed(self, status: str) -> None:
-        """One whole tick: every check answered, gate passed, writer served. ``status`` is one line for people."""
+        """One whole tick: every check answered, gate passed, writer served. ``status`` is one line for
+        people.
+        """
         self.fed += 1
         self._notify(f"WATCHDOG=1\nSTATUS={status}")
 
@@ -28,8 +32,11 @@ class Watchdog:
     def _notify(self, message: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as manager:
+        with socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        ) as manager:
             try:
                 manager.sendto(message.encode(), self._address)
             except OSError:
-                return  # a manager that does not listen will miss the watchdog and act; there is nobody else to tell
+                # a manager that does not listen will miss the watchdog and act; there is nobody else to tell
+                return

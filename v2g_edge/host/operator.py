@@ -9,7 +9,9 @@ from v2g_edge.model.snapshot import Operator
 
 
 class OperatorFile:
-    """``operator.json`` in the state folder, in two copies. Where neither can be read, a stop is taken to stand."""
+    """``operator.json`` in the state folder, in two copies. Where neither can be read, a stop is taken to
+    stand.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = StateFile[Operator](path, msgspec.json.encode, msgspec.json.Decoder(Operator).decode)
@@ -17,7 +19,9 @@ class OperatorFile:
         self.fault = ""
 
     def load(self) -> Operator:
-        """The standing orders; none where the file was never written. ``fault`` says what could not be read."""
+        """The standing orders; none where the file was never written. ``fault`` says what could not be
+        read.
+        """
         found = self._file.load()
         self.fault = found.fault
         if found.value is not None:
@@ -25,7 +29,9 @@ class OperatorFile:
         return Operator(stop=True) if found.fault else Operator()
 
     def save(self, operator: Operator) -> str:
-        """Keep the orders on the disk. "" when they are there; else why not, and ``save_again`` tries again."""
+        """Keep the orders on the disk. "" when they are there; else why not, and ``save_again`` tries
+        again.
+        """
         self._unsaved = operator
         return self.save_again()
 

@@ -13,7 +13,15 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import ContactState, EvseState, GridSample, MeterState, Operator, Snapshot, TemperatureState
+from v2g_edge.model.snapshot import (
+    ContactState,
+    EvseState,
+    GridSample,
+    MeterState,
+    Operator,
+    Snapshot,
+    TemperatureState,
+)
 
 
 class JournalError(Exception):
@@ -41,7 +49,9 @@ class Record(Struct, frozen=True, array_like=True):
 
 
 class Tick(NamedTuple):
-    """One tick read back. ``memory`` is what the tick started from, only in key records; ``run`` changes at every start."""
+    """One tick read back. ``memory`` is what the tick started from, only in key records; ``run`` changes
+    at every start.
+    """
 
     run: int
     snapshot: Snapshot
@@ -85,10 +95,14 @@ class JournalReader:
         return self._runs[run][0]
 
     def ticks(self, from_wall_s: float | None = None) -> Iterator[Tick]:
-        """All ticks in the order they were written, or those from the last key record at or before ``from_wall_s`` on."""
+        """All ticks in the order they were written, or those from the last key record at or before
+        ``from_wall_s`` on.
+        """
         start = 0
         if from_wall_s is not None:
-            row = self._db.execute("SELECT MAX(id) FROM ticks WHERE key = 1 AND wall_s <= ?", (from_wall_s,)).fetchone()
+            row = self._db.execute(
+                "SELECT MAX(id) FROM ticks WHERE key = 1 AND wall_s <= ?", (from_wall_s,)
+            ).fetchone()
             start = int(row[0]) if row and row[0] is not None else 0
         old: Tick | None = None
         for run, body in self._db.execute("SELECT run, body FROM ticks WHERE id >= ? ORDER BY id", (start,)):

@@ -1,4 +1,6 @@
-"""``rescue.json``: the contactors that the last good start knew, for the moment when the site file cannot be read any more."""
+"""``rescue.json``: the contactors that the last good start knew, for the moment when the site file cannot
+be read any more.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +8,7 @@ from typing import Final
 import msgspec
 
 from v2g_edge.host.statefile import StateFile
-from v2g_edge.model.rescue import OpenableContactor
+from v2g_edge.model.settings import OpenableContactor
 
 NAME: Final = "rescue.json"
 

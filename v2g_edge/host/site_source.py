@@ -15,9 +15,11 @@ class SiteFileError(Exception):
 
 @dataclass(frozen=True)
 class SiteSource:
-    """Where the settings come from. ``check`` works in a process of its own; ``keep`` writes down settings that started.
+    """Where the settings come from. ``check`` works in a process of its own; ``keep`` writes down settings
+    that started.
 
-    ``fault``: why the daemon did not start with the file but with the last settings that did; "" where it did.
+    ``fault``: why the daemon did not start with the file but with the last settings that did; "" where it
+    did.
     """
 
     path: str

@@ -1,6 +1,7 @@
 """Small things that must survive a restart and a power cut, each in a file of its own, in two copies.
 
-A file that cannot be read is set aside and told, and the other copy speaks. Nothing here keeps the daemon from starting.
+A file that cannot be read is set aside and told, and the other copy speaks. Nothing here keeps the daemon
+from starting.
 """
 
 import contextlib
@@ -17,7 +18,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 BROKEN: Final = ".broken"
-"""Suffix under which a file that cannot be read is kept; one a file, so that broken ones never fill the disk."""
+"""Suffix under which a file that cannot be read is kept; one a file, so that broken ones never fill the
+disk.
+"""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -32,7 +35,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def set_aside(path: Path) -> str:
-    """Move a file (and a database's companions) out of the way; where it went, in words. It stays where it cannot be moved."""
+    """Move a file (and a database's companions) out of the way; where it went, in words. It stays where it
+    cannot be moved.
+    """
     with contextlib.suppress(OSError):
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -55,7 +60,9 @@ def _sealed(data: bytes) -> bytes:
 
 
 def _unsealed(data: bytes, *, alone: bool) -> bytes:
-    """What was sealed. Without a checksum only a file that is ``alone`` counts: versions before this one wrote no copy."""
+    """What was sealed. Without a checksum only a file that is ``alone`` counts: versions before this one
+    wrote no copy.
+    """
     body, mark, told = data.rpartition(MARK)
     if not mark and alone:
         return data
@@ -65,14 +72,18 @@ def _unsealed(data: bytes, *, alone: bool) -> bytes:
 
 
 class Loaded(NamedTuple, Generic[T]):
-    """What a state file held. ``fault`` is "" where all is well; ``value`` is None where neither copy can be read."""
+    """What a state file held. ``fault`` is "" where all is well; ``value`` is None where neither copy can
+    be read.
+    """
 
     value: T | None
     fault: str
 
 
 class StateFile(Generic[T]):
-    """One small state in ``path`` and ``path``.copy. ``decode`` raises ValueError (or a class of it) for what it cannot read."""
+    """One small state in ``path`` and ``path``.copy. ``decode`` raises ValueError (or a class of it) for
+    what it cannot read.
+    """
 
     def __init__(self, path: Path, encode: Callable[[T], bytes], decode: Callable[[bytes], T]) -> None:
         self._path = path
@@ -81,7 +92,9 @@ class StateFile(Generic[T]):
         self._decode = decode
 
     def load(self) -> Loaded[T]:
-        """The state from the first copy that can be read; no value and no fault where it was never written."""
+        """The state from the first copy that can be read; no value and no fault where it was never
+        written.
+        """
         faults: list[str] = []
         alone = not self._copy.exists()
         for path in (self._path, self._copy):
@@ -90,7 +103,9 @@ class StateFile(Generic[T]):
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
-                faults.append(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}); {set_aside(path)}.")
+                faults.append(
+                    f"{path}: cannot be read ({' '.join(str(error).split())[:200]}); {set_aside(path)}."
+                )
         for fault in faults:
             log.error("state_file_unreadable", text=fault)
         return Loaded(None, " ".join(faults))

@@ -1,4 +1,6 @@
-"""Demand charges: mean import of each metering window, as the grid meter measured it; the highest of each month, kept on disk."""
+"""Demand charges: mean import of each metering window, as the grid meter measured it; the highest of each
+month, kept on disk.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,9 @@ MONTHS_BEFORE: Final = 11
 
 
 class Window(NamedTuple):
-    """A demand charge as a plan needs it: what is billed already, and what the running window has drawn so far."""
+    """A demand charge as a plan needs it: what is billed already, and what the running window has drawn so
+    far.
+    """
 
     name: str
     per_kw: float
@@ -52,7 +56,9 @@ class BilledPeaks:
         self.fault = self._load()
 
     def observe(self, wall_s: float, import_w: float) -> bool:
-        """Add a reading, in W of import (export counts as 0). True when a window has ended with a new peak: ``save`` it."""
+        """Add a reading, in W of import (export counts as 0). True when a window has ended with a new
+        peak: ``save`` it.
+        """
         last_s, self._last_s = self._last_s, wall_s
         if last_s is None or not 0.0 < wall_s - last_s <= LONGEST_GAP_S:
             last_s = wall_s
@@ -87,12 +93,18 @@ class BilledPeaks:
         return True
 
     def windows(self, wall_s: float) -> tuple[Window, ...]:
-        """Each charge as of ``wall_s``. Billed is the most of the month's peak, the ratchet, and what the site file says."""
+        """Each charge as of ``wall_s``. Billed is the most of the month's peak, the ratchet, and what the
+        site file says.
+        """
         found = []
         for charge in self._charges:
             months, month = self._peaks.get(charge.id, {}), self._month(wall_s)
             before = [peak for name, peak in sorted(months.items()) if name < month][-MONTHS_BEFORE:]
-            billed = max(charge.billed_kw, months.get(month, 0.0), charge.ratchet_pct / 100.0 * max(before, default=0.0))
+            billed = max(
+                charge.billed_kw,
+                months.get(month, 0.0),
+                charge.ratchet_pct / 100.0 * max(before, default=0.0),
+            )
             running = self._running.get(charge.id)
             start_s = wall_s - wall_s % charge.window_s
             drawn = running.kwh if running is not None and running.started_wall_s == start_s else 0.0
@@ -108,7 +120,9 @@ class BilledPeaks:
         except FileNotFoundError:
             return ""
         except (OSError, msgspec.MsgspecError) as error:
-            return f"{self._path}: the billed peaks cannot be read ({error}); the site file's billed_kw counts"
+            return (
+                f"{self._path}: the billed peaks cannot be read ({error}); the site file's billed_kw counts"
+            )
         return ""
 
     def save(self) -> str:

@@ -1,7 +1,9 @@
-"""Prices from CSV files: our own form, and the exports of ENTSO-E, Nord Pool, SMARD, Energy-Charts and others.
+"""Prices from CSV files: our own form, and the exports of ENTSO-E, Nord Pool, SMARD, Energy-Charts and
+others.
 
-The delimiter, the decimal sign, the time format, the zone, the currency and the unit are recognised, most of them from the header
-line. What cannot be recognised is an error, never a guess: a file without any word on its unit must be given one (``unit``).
+The delimiter, the decimal sign, the time format, the zone, the currency and the unit are recognised, most of
+them from the header line. What cannot be recognised is an error, never a guess: a file without any word on
+its unit must be given one (``unit``).
 """
 
 import csv
@@ -13,7 +15,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from v2g_edge.market.rows import ROWS_MAX, BadPrices, in_order, row
-from v2g_edge.model.price import PriceRow
+from v2g_edge.model.plan import PriceRow
 
 FAULTS_MAX: Final = 20
 """So many bad lines show what is wrong with a file."""
@@ -21,14 +23,25 @@ FAULTS_MAX: Final = 20
 HEADER_LINES: Final = 12
 """Exports put up to ten lines of title above the header."""
 
-CURRENCIES: Final = {"€": "EUR", "£": "GBP", "$": "USD", "eur": "EUR", "usd": "USD", "gbp": "GBP", "chf": "CHF"} | {
-    code.lower(): code for code in ("NOK", "SEK", "DKK", "PLN", "CZK", "HUF", "RON", "BGN", "AUD", "CAD", "JPY")
+CURRENCIES: Final = {
+    "€": "EUR",
+    "£": "GBP",
+    "$": "USD",
+    "eur": "EUR",
+    "usd": "USD",
+    "gbp": "GBP",
+    "chf": "CHF",
+} | {
+    code.lower(): code
+    for code in ("NOK", "SEK", "DKK", "PLN", "CZK", "HUF", "RON", "BGN", "AUD", "CAD", "JPY")
 }
 CENTS: Final = re.compile(r"\b(ct|cent|cents|c|p|pence|öre|øre)\s*/\s*kwh", re.IGNORECASE)
 ENERGY: Final = re.compile(r"/\s*(mwh|kwh)", re.IGNORECASE)
 HOUR_S: Final = 3_600.0
 PRICE_WORDS: Final = re.compile(r"price|preis|lmp|€|eur|usd|gbp|/\s*[mk]wh", re.IGNORECASE)
-START_WORDS: Final = re.compile(r"^(mtu|date|datum|time|start|from|datetime|hour|interval|utc|period|valid_from)", re.IGNORECASE)
+START_WORDS: Final = re.compile(
+    r"^(mtu|date|datum|time|start|from|datetime|hour|interval|utc|period|valid_from)", re.IGNORECASE
+)
 END_WORDS: Final = re.compile(r"^(end|until|to\b|datum bis|valid_to|interval ?end)", re.IGNORECASE)
 TIME_FORMATS: Final = (
     "%d.%m.%Y %H:%M:%S",
@@ -62,8 +75,11 @@ class _Line(NamedTuple):
     price: float
 
 
-def read_csv(text: str, source: str, *, unit: str = "", currency: str = "", zone: tzinfo = UTC) -> tuple[PriceRow, ...]:
-    """All rows of a CSV text. ``unit`` and ``currency`` hold where the file does not say them, ``zone`` likewise.
+def read_csv(
+    text: str, source: str, *, unit: str = "", currency: str = "", zone: tzinfo = UTC
+) -> tuple[PriceRow, ...]:
+    """All rows of a CSV text. ``unit`` and ``currency`` hold where the file does not say them, ``zone``
+    likewise.
 
     Raises ``BadPrices`` with every bad line (the first ``FAULTS_MAX``).
     """
@@ -74,7 +90,9 @@ def read_csv(text: str, source: str, *, unit: str = "", currency: str = "", zone
     rows, faults = _rows(table, layout, source, decimal_comma=delimiter != ",")
     if faults:
         more = f"\n{source}: and {len(faults) - FAULTS_MAX} more" if len(faults) > FAULTS_MAX else ""
-        raise BadPrices("\n".join(f"{source}:{number}: {what}" for number, what in faults[:FAULTS_MAX]) + more)
+        raise BadPrices(
+            "\n".join(f"{source}:{number}: {what}" for number, what in faults[:FAULTS_MAX]) + more
+        )
     if not rows:
         raise BadPrices(f"{source}: no prices; expected {EXPECTED}")
     try:
@@ -96,7 +114,9 @@ def _layout(table: list[list[str]], unit: str, currency: str, zone: tzinfo, sour
             continue
         end = next((i for i, name in enumerate(names) if i != start and END_WORDS.search(name)), None)
         others = [i for i in range(len(names)) if i not in (start, end)]
-        price = next((i for i in others if PRICE_WORDS.search(names[i])), others[0] if len(others) == 1 else None)
+        price = next(
+            (i for i in others if PRICE_WORDS.search(names[i])), others[0] if len(others) == 1 else None
+        )
         if price is None:
             continue
         said = names[price]
@@ -106,7 +126,14 @@ def _layout(table: list[list[str]], unit: str, currency: str, zone: tzinfo, sour
             text = f'the header {said!r} does not say its unit of energy; set prices.unit to "MWh" or "kWh"'
             raise BadPrices(f"{source}:{number + 1}: {text}")
         return Layout(
-            number, start, end, price, _zone(names[start], zone, source), _currency(said) or currency, found_unit, cents
+            number,
+            start,
+            end,
+            price,
+            _zone(names[start], zone, source),
+            _currency(said) or currency,
+            found_unit,
+            cents,
         )
     raise BadPrices(f"{source}: no header line within {HEADER_LINES} lines; expected {EXPECTED}")
 
@@ -178,7 +205,8 @@ def _rows(
 def _ends(spans: list[tuple[float, float | None]]) -> list[float]:
     """Each interval's end: what the file says; else the next start, unless a hole begins there.
 
-    Without an end, an interval lasts as long as one of its neighbours does and an hour at most: markets trade nothing longer.
+    Without an end, an interval lasts as long as one of its neighbours does and an hour at most: markets trade
+    nothing longer.
     """
     starts = [start for start, _ in spans]
     gaps = [after - before for before, after in pairwise(starts)]
@@ -215,7 +243,9 @@ def _line(
 
 
 def _time(said: str, zone: tzinfo, after: datetime | None) -> datetime:
-    """A time in UTC. One that the clock shows twice (end of summer time) is the first one later than ``after``."""
+    """A time in UTC. One that the clock shows twice (end of summer time) is the first one later than
+    ``after``.
+    """
     text = re.sub(r"\s*\((CES?T|UTC)\)\s*$", "", said.strip())
     try:
         found = datetime.fromisoformat(text)

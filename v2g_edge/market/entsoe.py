@@ -1,7 +1,8 @@
 """ENTSO-E day-ahead prices: the A44 publication document (Transparency Platform, XML).
 
-Curve type A03 leaves out positions whose value repeats, also at the end of a period. Some zones publish two auctions: only
-the wanted ``sequence`` counts (1: SDAC), and a day that has only the other one stays without prices.
+Curve type A03 leaves out positions whose value repeats, also at the end of a period. Some zones publish two
+auctions: only the wanted ``sequence`` counts (1: SDAC), and a day that has only the other one stays without
+prices.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from v2g_edge.market.rows import BadPrices, in_order, row
-from v2g_edge.model.price import PriceRow
+from v2g_edge.model.plan import PriceRow
 
 RESOLUTIONS_S: Final = {"PT5M": 300.0, "PT15M": 900.0, "PT30M": 1_800.0, "PT60M": 3_600.0, "PT1H": 3_600.0}
 POINTS_MAX: Final = 400
@@ -21,7 +22,9 @@ POINTS_MAX: Final = 400
 
 
 def read_entsoe(text: str, source: str = "entsoe", *, sequence: int = 1) -> tuple[PriceRow, ...]:
-    """All rows of a document. Where a day is given in two resolutions, the finer one counts. Raises ``BadPrices``."""
+    """All rows of a document. Where a day is given in two resolutions, the finer one counts. Raises
+    ``BadPrices``.
+    """
     try:
         root = ElementTree.fromstring(text)
     except (ElementTree.ParseError, DefusedXmlException, ValueError) as fault:
@@ -32,18 +35,27 @@ def read_entsoe(text: str, source: str = "entsoe", *, sequence: int = 1) -> tupl
         raise BadPrices(f"{source}: no data: {reason or 'an acknowledgement without a reason'}")
     if kind != "Publication_MarketDocument":
         raise BadPrices(f"{source}: expected a Publication_MarketDocument, found {kind}")
-    published_s, revision = _seconds(_text(root, "createdDateTime")), _number(_text(root, "revisionNumber"), 1)
+    published_s, revision = (
+        _seconds(_text(root, "createdDateTime")),
+        _number(_text(root, "revisionNumber"), 1),
+    )
     by_step: dict[float, list[PriceRow]] = {}
     skipped = 0
     for series in _children(root, "TimeSeries"):
-        position = _number(_text(series, "classificationSequence_AttributeInstanceComponent.position"), sequence)
+        position = _number(
+            _text(series, "classificationSequence_AttributeInstanceComponent.position"), sequence
+        )
         if position != sequence:
             skipped += 1
             continue
         for step_s, rows in _series(series, source, published_s, revision):
             by_step.setdefault(step_s, []).extend(rows)
     if not by_step:
-        other = f"; it has {skipped} series of another auction, and only sequence {sequence} is wanted" if skipped else ""
+        other = (
+            f"; it has {skipped} series of another auction, and only sequence {sequence} is wanted"
+            if skipped
+            else ""
+        )
         raise BadPrices(f"{source}: the document has no prices{other}")
     return in_order(_finest(by_step))
 
@@ -62,7 +74,9 @@ def _slots(each: PriceRow) -> range:
     return range(int(each.start_wall_s // 300), int(each.end_wall_s // 300))
 
 
-def _series(series: Element, source: str, published_s: float, revision: int) -> Iterator[tuple[float, list[PriceRow]]]:
+def _series(
+    series: Element, source: str, published_s: float, revision: int
+) -> Iterator[tuple[float, list[PriceRow]]]:
     unit = _text(series, "price_Measure_Unit.name")
     if unit.upper() != "MWH":
         raise BadPrices(f"{source}: prices per {unit or 'an unnamed unit'}; expected per MWH")
@@ -75,7 +89,10 @@ def _series(series: Element, source: str, published_s: float, revision: int) -> 
         resolution = _text(period, "resolution")
         step_s = RESOLUTIONS_S.get(resolution)
         if step_s is None or end_s <= start_s:
-            raise BadPrices(f"{source}: a Period of resolution {resolution!r} from {start_s:g} to {end_s:g} s is not known")
+            raise BadPrices(
+                f"{source}: a Period of resolution {resolution!r} from {start_s:g} to {end_s:g} s is not"
+                " known"
+            )
         count = round((end_s - start_s) / step_s)
         yield (
             step_s,
@@ -105,7 +122,9 @@ def _points(period: Element, source: str, count: int, *, repeats: bool) -> Itera
         try:
             said[position - 1] = float(amount)
         except ValueError as fault:
-            raise BadPrices(f"{source}: price.amount {amount!r} at position {position} is no number") from fault
+            raise BadPrices(
+                f"{source}: price.amount {amount!r} at position {position} is no number"
+            ) from fault
     last: float | None = None
     for index in range(min(count, POINTS_MAX)):
         last = said.get(index, last if repeats else None)
@@ -137,7 +156,9 @@ def _seconds(said: str) -> float:
 
 
 def request_of(zone_eic: str, start: datetime, end: datetime) -> dict[str, str]:
-    """The query of a day-ahead document from ``start`` to ``end`` (UTC); the caller adds its securityToken."""
+    """The query of a day-ahead document from ``start`` to ``end`` (UTC); the caller adds its
+    securityToken.
+    """
     return {
         "documentType": "A44",
         "in_Domain": zone_eic,

@@ -1,7 +1,8 @@
 """Day-ahead prices in JSON: Energy-Charts, Nord Pool, aWATTar, Octopus Agile, ISO-NE and PJM.
 
-Each reader takes the decoded document and gives rows. A null price is a hole. Times with an offset keep it; where a market writes
-times without one, its own zone counts. Unknown shapes raise ``BadPrices`` with the place and what was expected.
+Each reader takes the decoded document and gives rows. A null price is a hole. Times with an offset keep it;
+where a market writes times without one, its own zone counts. Unknown shapes raise ``BadPrices`` with the
+place and what was expected.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +12,16 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from v2g_edge.market.rows import BadPrices, in_order, row
-from v2g_edge.model.price import PriceRow
+from v2g_edge.model.plan import PriceRow
 
 HOUR_S: Final = 3_600.0
 ENTRIES_MAX: Final = 200_000
 
 
 def energy_charts(document: Mapping[str, Any], source: str) -> Iterator[PriceRow]:
-    """``{"unix_seconds": […], "price": […], "unit": "EUR / MWh"}``; all intervals last as long as the shortest."""
+    """``{"unix_seconds": […], "price": […], "unit": "EUR / MWh"}``; all intervals last as long as the
+    shortest.
+    """
     starts, prices = _list(document, "unix_seconds", source), _list(document, "price", source)
     if len(starts) != len(prices):
         raise BadPrices(f"{source}: {len(starts)} unix_seconds and {len(prices)} prices; expected as many")
@@ -31,7 +34,9 @@ def energy_charts(document: Mapping[str, Any], source: str) -> Iterator[PriceRow
 
 
 def nord_pool(document: Mapping[str, Any], source: str, area: str = "") -> Iterator[PriceRow]:
-    """``multiAreaEntries`` with ``deliveryStart``, ``deliveryEnd`` and a price an area; ``area`` where there are several."""
+    """``multiAreaEntries`` with ``deliveryStart``, ``deliveryEnd`` and a price an area; ``area`` where
+    there are several.
+    """
     currency = str(document.get("currency", ""))
     published_s = _time(document["updatedAt"], UTC, source).timestamp() if document.get("updatedAt") else 0.0
     revision = int(_float(document.get("version", 0), "version", source))
@@ -39,7 +44,10 @@ def nord_pool(document: Mapping[str, Any], source: str, area: str = "") -> Itera
         prices = entry.get("entryPerArea", {}) if isinstance(entry, Mapping) else {}
         wanted = area or (next(iter(prices)) if len(prices) == 1 else "")
         if wanted not in prices:
-            raise BadPrices(f"{source}: area {wanted!r} is not in {', '.join(sorted(prices)) or 'the entry'}; set prices.zone")
+            raise BadPrices(
+                f"{source}: area {wanted!r} is not in {', '.join(sorted(prices)) or 'the entry'}; set"
+                " prices.zone"
+            )
         if prices[wanted] is not None:
             yield row(
                 _time(entry["deliveryStart"], UTC, source).timestamp(),
@@ -54,27 +62,46 @@ def nord_pool(document: Mapping[str, Any], source: str, area: str = "") -> Itera
 
 
 def awattar(document: Mapping[str, Any], source: str) -> Iterator[PriceRow]:
-    """``{"data": [{"start_timestamp": ms, "end_timestamp": ms, "marketprice": 42.1, "unit": "Eur/MWh"}]}``."""
+    """``{"data": [{"start_timestamp": ms, "end_timestamp": ms, "marketprice": 42.1, "unit":
+    "Eur/MWh"}]}``.
+    """
     for entry in _list(document, "data", source):
         currency, unit = _unit(str(entry.get("unit", "")), source)
-        start_s, end_s = (_float(entry.get(key), key, source) / 1_000.0 for key in ("start_timestamp", "end_timestamp"))
-        yield row(start_s, end_s, _float(entry.get("marketprice"), "marketprice", source), unit, currency, source)
+        start_s, end_s = (
+            _float(entry.get(key), key, source) / 1_000.0 for key in ("start_timestamp", "end_timestamp")
+        )
+        yield row(
+            start_s, end_s, _float(entry.get("marketprice"), "marketprice", source), unit, currency, source
+        )
 
 
 def octopus(document: Mapping[str, Any], source: str) -> Iterator[PriceRow]:
-    """``results`` of half hours in pence per kWh including VAT, newest first; an open end lasts half an hour."""
+    """``results`` of half hours in pence per kWh including VAT, newest first; an open end lasts half an
+    hour.
+    """
     london = ZoneInfo("Europe/London")
     for entry in _list(document, "results", source):
         start_s = _time(entry.get("valid_from"), london, source).timestamp()
         end = entry.get("valid_to")
         end_s = _time(end, london, source).timestamp() if end else start_s + HOUR_S / 2.0
-        yield row(start_s, end_s, _float(entry.get("value_inc_vat"), "value_inc_vat", source) / 100.0, "kWh", "GBP", source)
+        yield row(
+            start_s,
+            end_s,
+            _float(entry.get("value_inc_vat"), "value_inc_vat", source) / 100.0,
+            "kWh",
+            "GBP",
+            source,
+        )
 
 
 def iso_ne(document: Mapping[str, Any], source: str, location: str = "") -> Iterator[PriceRow]:
-    """``HourlyLmps.HourlyLmp`` or ``FiveMinLmps.FiveMinLmp``, made from XML: one row is an object, none is ``""``."""
+    """``HourlyLmps.HourlyLmp`` or ``FiveMinLmps.FiveMinLmp``, made from XML: one row is an object, none is
+    ``""``.
+    """
     outer, inner, step_s = (
-        ("HourlyLmps", "HourlyLmp", HOUR_S) if "HourlyLmps" in document else ("FiveMinLmps", "FiveMinLmp", 300.0)
+        ("HourlyLmps", "HourlyLmp", HOUR_S)
+        if "HourlyLmps" in document
+        else ("FiveMinLmps", "FiveMinLmp", 300.0)
     )
     body = document.get(outer) or {}
     entries = body.get(inner, []) if isinstance(body, Mapping) else []
@@ -84,7 +111,9 @@ def iso_ne(document: Mapping[str, Any], source: str, location: str = "") -> Iter
         if location and location not in names:
             continue
         start_s = _time(entry.get("BeginDate"), ZoneInfo("America/New_York"), source).timestamp()
-        yield row(start_s, start_s + step_s, _float(entry.get("LmpTotal"), "LmpTotal", source), "MWh", "USD", source)
+        yield row(
+            start_s, start_s + step_s, _float(entry.get("LmpTotal"), "LmpTotal", source), "MWh", "USD", source
+        )
 
 
 def pjm(document: Any, source: str, location: str = "") -> Iterator[PriceRow]:
@@ -99,7 +128,15 @@ def pjm(document: Any, source: str, location: str = "") -> Iterator[PriceRow]:
         price, step_s = ("total_lmp_da", HOUR_S) if "total_lmp_da" in entry else ("total_lmp_rt", 300.0)
         start_s = _time(entry.get("datetime_beginning_utc"), UTC, source).timestamp()
         revision = int(_float(entry.get("version_nbr", 0) or 0, "version_nbr", source))
-        yield row(start_s, start_s + step_s, _float(entry.get(price), price, source), "MWh", "USD", source, revision=revision)
+        yield row(
+            start_s,
+            start_s + step_s,
+            _float(entry.get(price), price, source),
+            "MWh",
+            "USD",
+            source,
+            revision=revision,
+        )
 
 
 def read_json(document: Any, source: str, *, zone: str = "") -> tuple[PriceRow, ...]:
@@ -111,7 +148,9 @@ def read_json(document: Any, source: str, *, zone: str = "") -> tuple[PriceRow, 
     if reader is None:
         found = ", ".join(sorted(document)[:8]) if isinstance(document, Mapping) else type(document).__name__
         known = "Energy-Charts, Nord Pool, aWATTar, Octopus, ISO-NE, PJM"
-        raise BadPrices(f"{source}: a JSON document of no known shape (found {found or 'nothing'}); known: {known}")
+        raise BadPrices(
+            f"{source}: a JSON document of no known shape (found {found or 'nothing'}); known: {known}"
+        )
     try:
         rows = tuple(reader(source))
     except (KeyError, AttributeError, TypeError) as fault:
@@ -169,5 +208,7 @@ def _time(found: object, zone: tzinfo, source: str) -> datetime:
     try:
         time = datetime.fromisoformat(str(found))
     except ValueError as fault:
-        raise BadPrices(f"{source}: expected a time like 2026-11-27T18:00:00Z, found {str(found)[:40]!r}") from fault
+        raise BadPrices(
+            f"{source}: expected a time like 2026-11-27T18:00:00Z, found {str(found)[:40]!r}"
+        ) from fault
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=zone).astimezone(UTC)

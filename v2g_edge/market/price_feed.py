@@ -1,7 +1,9 @@
-"""Keeps the prices of a service at hand: asks when they are due, waits longer after each failure, keeps each day on disk.
+"""Keeps the prices of a service at hand: asks when they are due, waits longer after each failure, keeps each
+day on disk.
 
-An answer that cannot be used never replaces prices that were known; those hold until their own intervals end. A missing day is
-told once, when it is late. Failures of network, server and document all end in ``fault``, never in an exception.
+An answer that cannot be used never replaces prices that were known; those hold until their own intervals end.
+A missing day is told once, when it is late. Failures of network, server and document all end in ``fault``,
+never in an exception.
 """
 
 import asyncio
@@ -19,9 +21,8 @@ from v2g_edge.market.feeds import FEEDS, Call, Feed
 from v2g_edge.market.price_file import OCTETS_MAX, plan_prices, read_bytes
 from v2g_edge.market.rows import BadPrices, in_order
 from v2g_edge.model.event import Event
-from v2g_edge.model.plan import Price
+from v2g_edge.model.plan import Price, PriceRow
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.price import PriceRow
 from v2g_edge.model.settings import PriceSettings
 
 log = structlog.get_logger()
@@ -47,7 +48,9 @@ class FeedFault(Exception):  # noqa: N818 - names the fault of a service
 
 
 class PriceFeed:
-    """The prices of one service. ``rows`` and ``prices`` hold what is known; ``on_change`` is called when that changes."""
+    """The prices of one service. ``rows`` and ``prices`` hold what is known; ``on_change`` is called when
+    that changes.
+    """
 
     def __init__(
         self,
@@ -162,7 +165,9 @@ class PriceFeed:
         self._on_change()
 
     def _keep(self, day: date, data: bytes) -> None:
-        """Write a day to disk, and forget those before. What cannot be kept is only logged: control does not need it."""
+        """Write a day to disk, and forget those before. What cannot be kept is only logged: control does
+        not need it.
+        """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._path(day).write_bytes(data)
@@ -186,15 +191,22 @@ class PriceFeed:
             return
         self._late = tomorrow
         why = self.fault or "the service does not have them yet"
-        text = f"{self._settings.feed} has no prices for {tomorrow}: {why}. The plan ends with the prices that are known"
+        text = (
+            f"{self._settings.feed} has no prices for {tomorrow}: {why}. The plan ends with the prices that"
+            " are known"
+        )
         self._tell(Event("prices_late", "alarm", "site", text, self._clock.wall_s()))
 
 
 async def fetch(client: httpx.AsyncClient, call: Call) -> bytes:
-    """The body of one GET, at most ``ANSWER_MAX`` octets. Raises ``FeedFault`` for everything else that can happen."""
+    """The body of one GET, at most ``ANSWER_MAX`` octets. Raises ``FeedFault`` for everything else that
+    can happen.
+    """
     basic = httpx.BasicAuth(*call.basic) if call.basic else None
     try:
-        async with client.stream("GET", call.url, params=call.query, headers=call.headers, auth=basic) as answer:
+        async with client.stream(
+            "GET", call.url, params=call.query, headers=call.headers, auth=basic
+        ) as answer:
             _refuse(answer, call)
             data = b""
             async for part in answer.aiter_bytes():
@@ -204,12 +216,16 @@ async def fetch(client: httpx.AsyncClient, call: Call) -> bytes:
             return data
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as fault:
         # The query may hold a key, so the address is told without it.
-        raise FeedFault(f"{_host(call)} cannot be asked: {type(fault).__name__}: {_plain(str(fault), call)}") from fault
+        raise FeedFault(
+            f"{_host(call)} cannot be asked: {type(fault).__name__}: {_plain(str(fault), call)}"
+        ) from fault
 
 
 def _refuse(answer: httpx.Response, call: Call) -> None:
     if answer.is_redirect:
-        raise FeedFault(f"{_host(call)} sends us elsewhere ({answer.status_code}); set prices.url to the right address")
+        raise FeedFault(
+            f"{_host(call)} sends us elsewhere ({answer.status_code}); set prices.url to the right address"
+        )
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         said = answer.headers.get("Retry-After", "")
         wait_s = min(float(said), RETRY_AFTER_MAX_S) if said.isdecimal() else 0.0

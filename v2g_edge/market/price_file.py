@@ -1,4 +1,6 @@
-"""The price file of the site: whatever export it is, recognised by its content, read again when it changes."""
+"""The price file of the site: whatever export it is, recognised by its content, read again when it
+changes.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -13,8 +15,7 @@ from v2g_edge.market.entsoe import read_entsoe
 from v2g_edge.market.json_prices import read_json
 from v2g_edge.market.oasis import read_oasis
 from v2g_edge.market.rows import BadPrices, in_order
-from v2g_edge.model.plan import Price
-from v2g_edge.model.price import PriceRow
+from v2g_edge.model.plan import Price, PriceRow
 from v2g_edge.model.settings import PriceSettings
 
 DEFAULTS: Final = PriceSettings()
@@ -46,12 +47,16 @@ def read_bytes(data: bytes, source: str, settings: PriceSettings) -> tuple[Price
     try:
         zone = ZoneInfo(settings.file_timezone) if settings.file_timezone else UTC
     except (KeyError, ValueError) as fault:
-        raise BadPrices(f"prices.file_timezone {settings.file_timezone!r} is not in the tz database") from fault
+        raise BadPrices(
+            f"prices.file_timezone {settings.file_timezone!r} is not in the tz database"
+        ) from fault
     return read_csv(text, source, unit=settings.unit, currency=settings.currency, zone=zone)
 
 
 def read_prices(path: Path, settings: PriceSettings = DEFAULTS) -> tuple[PriceRow, ...]:
-    """Rows of a file. Raises ``BadPrices``, which names the file, the line, what was found and what is allowed."""
+    """Rows of a file. Raises ``BadPrices``, which names the file, the line, what was found and what is
+    allowed.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(OCTETS_MAX + 1)
@@ -81,7 +86,9 @@ def plan_prices(rows: tuple[PriceRow, ...]) -> tuple[Price, ...]:
 
 
 class PriceFile:
-    """The price file of the settings, and what it said when it last could be read. Without a file there are no prices."""
+    """The price file of the settings, and what it said when it last could be read. Without a file there
+    are no prices.
+    """
 
     def __init__(self, settings: PriceSettings) -> None:
         self._path = Path(settings.file) if settings.file else None

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 from typing import Final
 
-from v2g_edge.model.price import PriceRow
+from v2g_edge.model.plan import PriceRow
 
 ROWS_MAX: Final = 200_000
 """Five years of quarter hours are 175,000 rows; a longer file is the wrong file."""
 
 MAX_PER_KWH: Final = 100.0
-"""The European market's own limits are −0.5 and 4 EUR/kWh (SDAC 2023); other currencies count up to 25 times more."""
+"""The European market's own limits are −0.5 and 4 EUR/kWh (SDAC 2023); other currencies count up to 25
+times more.
+"""
 
 PER_KWH: Final = {"MWh": 0.001, "kWh": 1.0}
 """Factor from a price per unit of energy to a price per kWh."""
@@ -22,8 +24,12 @@ class BadPrices(ValueError):  # noqa: N818 - names the fault of a file or a feed
     """The source cannot serve; the message names the place, what was found, and what is allowed."""
 
 
-def row(start_wall_s: float, end_wall_s: float, price: float, unit: str, currency: str, source: str, **more: float) -> PriceRow:
-    """One row from a price per ``unit`` of energy ("MWh" or "kWh"). Raises ``BadPrices`` for an impossible one."""
+def row(
+    start_wall_s: float, end_wall_s: float, price: float, unit: str, currency: str, source: str, **more: float
+) -> PriceRow:
+    """One row from a price per ``unit`` of energy ("MWh" or "kWh"). Raises ``BadPrices`` for an impossible
+    one.
+    """
     if unit not in PER_KWH:
         raise BadPrices(f"unit {unit!r} is not known; allowed: MWh, kWh")
     per_kwh = price * PER_KWH[unit]
@@ -63,7 +69,9 @@ def holes(rows: tuple[PriceRow, ...]) -> tuple[tuple[float, float], ...]:
 
 
 def describe(rows: tuple[PriceRow, ...], zone: tzinfo = UTC) -> str:
-    """What was understood, in a line: "24 h, 0.08-0.36 EUR/kWh, until Thu 2026-11-26 00:00", and each hole."""
+    """What was understood, in a line: "24 h, 0.08-0.36 EUR/kWh, until Thu 2026-11-26 00:00", and each
+    hole.
+    """
     if not rows:
         return "no prices"
     hours = sum(each.end_wall_s - each.start_wall_s for each in rows) / 3_600.0
@@ -74,7 +82,10 @@ def describe(rows: tuple[PriceRow, ...], zone: tzinfo = UTC) -> str:
     gaps = holes(rows)
     if gaps:
         first = datetime.fromtimestamp(gaps[0][0], zone)
-        text += f"; {len(gaps)} hole{'s' if len(gaps) > 1 else ''} without a price, the first at {first:%Y-%m-%d %H:%M}"
+        text += (
+            f"; {len(gaps)} hole{'s' if len(gaps) > 1 else ''} without a price, the first at"
+            f" {first:%Y-%m-%d %H:%M}"
+        )
     return text
 
 

@@ -1,4 +1,6 @@
-"""What the site file allows by hours, days and seasons, as orders that hold now: limits of feeders, reserves of vehicle types."""
+"""What the site file allows by hours, days and seasons, as orders that hold now: limits of feeders,
+reserves of vehicle types.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,7 +15,9 @@ LOOK_EVERY_S: Final = 1.0
 
 
 class Windows:
-    """The site's windows. The orders stay the same objects while nothing changes, so that the journal writes what moved."""
+    """The site's windows. The orders stay the same objects while nothing changes, so that the journal
+    writes what moved.
+    """
 
     def __init__(self, site: Site) -> None:
         self._windows = site.windows
@@ -24,7 +28,9 @@ class Windows:
         self._now: tuple[Order, ...] = ()
 
     def orders_at(self, wall_s: float, *, synced: bool) -> tuple[Order, ...]:
-        """Those that hold. A clock that is not synchronised makes all of them hold: the narrowest of every hour."""
+        """Those that hold. A clock that is not synchronised makes all of them hold: the narrowest of every
+        hour.
+        """
         if self._zone is None:
             return ()
         if 0.0 <= wall_s - self._looked_s < LOOK_EVERY_S and synced == self._synced:

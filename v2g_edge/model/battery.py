@@ -6,7 +6,8 @@ from v2g_edge.model.snapshot import VehicleState
 
 
 def capacity_of(vehicle: VehicleState, kind: VehicleType | None) -> float | None:
-    """The capacity in Wh: what the site file says of the type, else what the vehicle says; None where neither does.
+    """The capacity in Wh: what the site file says of the type, else what the vehicle says; None where neither
+    does.
 
     The type's first: with either known, losing the other changes nothing. A capacity of 0 or less is none.
     """

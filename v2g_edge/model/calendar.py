@@ -1,4 +1,6 @@
-"""Days as a site file writes them: "Mo-Fr", "Sa,Su", "PH" (a holiday), a date, a season. What day it is, the caller says."""
+"""Days as a site file writes them: "Mo-Fr", "Sa,Su", "PH" (a holiday), a date, a season. What day it is,
+the caller says.
+"""
 
 import re
 from typing import Final, NamedTuple

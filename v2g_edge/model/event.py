@@ -8,7 +8,9 @@ Severity = Literal["info", "warning", "alarm", "trip"]
 
 
 class Event(Struct, frozen=True):
-    """``kind`` is a stable identifier, ``subject`` a device, feeder or vehicle id, or "site"; ``text`` is for people."""
+    """``kind`` is a stable identifier, ``subject`` a device, feeder or vehicle id, or "site"; ``text`` is
+    for people.
+    """
 
     kind: str
     severity: Severity

@@ -1,4 +1,6 @@
-"""What time has made of readings: records that the envelope carries from tick to tick, of outlets, meters and feeders."""
+"""What time has made of readings: records that the envelope carries from tick to tick, of outlets, meters
+and feeders.
+"""
 
 from msgspec import Struct
 
@@ -14,18 +16,20 @@ class Told(Struct, frozen=True, array_like=True, gc=False):
 
 
 class EvseMemory(Struct, frozen=True, gc=False):
-    """One outlet. ``power_w`` ± ``droop_w`` is the last permit, its lease ends at ``lease_until_s``; 0 before the first.
+    """One outlet. ``power_w`` ± ``droop_w`` is the last permit, its lease ends at ``lease_until_s``; 0 before
+    the first.
 
-    ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts until the charger
-    has accepted a newer. ``heat_pct`` is the mean load over about ``safety.thermal_time_s``. ``shown_w`` ≥ 0 is the most that it
-    was seen to charge with since it was quarantined. ``told``: the permits of the last minute or so, oldest first, to judge a
-    report by those of its own time. ``loose_w`` is the power last metered while no session was known there.
+    ``most_w`` ≥ 0 and ``least_w`` ≤ 0 span all permits that may still be in force there: an older one counts
+    until the charger has accepted a newer. ``heat_pct`` is the mean load over about
+    ``safety.thermal_time_s``. ``shown_w`` ≥ 0 is the most that it was seen to charge with since it was
+    quarantined. ``told``: the permits of the last minute or so, oldest first, to judge a report by those of
+    its own time. ``loose_w`` is the power last metered while no session was known there.
 
-    Of the battery in ``session`` (see ``envelope.battery``): ``soc_pct`` is the last SoC told, sampled at ``soc_at_s``; ``in_wh``
-    and ``out_wh`` the most that may have flowed since. ``event_pct`` is what the present discharge event has taken,
-    ``counted_pct`` what of the discharge since the last SoC is in the ledgers, ``back_wh`` what was charged since the last
-    discharge. ``top_pct`` is the most that the SoC may have been at the last tick (None: the session is new); one that
-    never told its SoC came empty.
+    Of the battery in ``session`` (see ``envelope.battery``): ``soc_pct`` is the last SoC told, sampled at
+    ``soc_at_s``; ``in_wh`` and ``out_wh`` the most that may have flowed since. ``event_pct`` is what the
+    present discharge event has taken, ``counted_pct`` what of the discharge since the last SoC is in the
+    ledgers, ``back_wh`` what was charged since the last discharge. ``top_pct`` is the most that the SoC may
+    have been at the last tick (None: the session is new); one that never told its SoC came empty.
     """
 
     power_w: float = 0.0
@@ -49,7 +53,9 @@ class EvseMemory(Struct, frozen=True, gc=False):
 
 
 class MeterMemory(Struct, frozen=True, gc=False):
-    """A meter and the sum of its chargers at ``at_s``, to see which way both move; ``against``: so often they parted in a row."""
+    """A meter and the sum of its chargers at ``at_s``, to see which way both move; ``against``: so often
+    they parted in a row.
+    """
 
     at_s: float
     power_w: float
@@ -58,10 +64,11 @@ class MeterMemory(Struct, frozen=True, gc=False):
 
 
 class BaseMemory(Struct, frozen=True, gc=False):
-    """Peaks of a feeder's live base load: ``peak_w`` since ``since_s``, ``before_w`` in the whole window before; None: not seen.
+    """Peaks of a feeder's live base load: ``peak_w`` since ``since_s``, ``before_w`` in the whole window
+    before; None: not seen.
 
-    ``moved_s`` is when a permit below it last changed: samples count only some time after it. ``over_s`` is when its meter was
-    last above a limit.
+    ``moved_s`` is when a permit below it last changed: samples count only some time after it. ``over_s`` is
+    when its meter was last above a limit.
     """
 
     moved_s: float

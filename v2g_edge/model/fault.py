@@ -41,7 +41,9 @@ VENDOR_CODES: Final[dict[str, str]] = {
 
 
 def fault_code(code: str) -> str:
-    """Our code for a charger's; "" for none (and OCPP's NoError), the charger's own word where we have no code for it."""
+    """Our code for a charger's; "" for none (and OCPP's NoError), the charger's own word where we have no
+    code for it.
+    """
     return "" if code in {"", "NoError"} else VENDOR_CODES.get(code, code)
 
 

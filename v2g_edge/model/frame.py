@@ -1,4 +1,6 @@
-"""A site laid out once: what its names refer to, so that no tick has to look for it. Shared by rules and envelope."""
+"""A site laid out once: what its names refer to, so that no tick has to look for it. Shared by rules and
+envelope.
+"""
 
 from typing import NamedTuple
 
@@ -8,7 +10,9 @@ from v2g_edge.model.tree import Tree, tree_of
 
 
 class Span(NamedTuple):
-    """What a meter has under it: outlets by place, bounds of the base load of all its feeders, import limit of its own."""
+    """What a meter has under it: outlets by place, bounds of the base load of all its feeders, import
+    limit of its own.
+    """
 
     members: tuple[int, ...]
     base_min_w: float
@@ -17,8 +21,9 @@ class Span(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What of a site never changes. ``spans`` stand in the order of ``Site.meters``, ``ids`` in that of ``Site.evses``, and so do
-    ``rated``: each outlet's bound by its plate, without discharge where none can be commanded.
+    """What of a site never changes. ``spans`` stand in the order of ``Site.meters``, ``ids`` in that of
+    ``Site.evses``, and so do ``rated``: each outlet's bound by its plate, without discharge where none can
+    be commanded.
     """
 
     site: Site
@@ -46,14 +51,22 @@ def frame_of(site: Site) -> Frame:
 
 def _rated(evse: Evse) -> Bound:
     return Bound(
-        0.0 if evse.discharge_by == "none" else -evse.max_discharge_w, evse.max_charge_w, "charger_rating", "site file, evses"
+        0.0 if evse.discharge_by == "none" else -evse.max_discharge_w,
+        evse.max_charge_w,
+        "charger_rating",
+        "site file, evses",
     )
 
 
 def _span(site: Site, tree: Tree, meter: str) -> Span:
-    """A meter's own feeder, and all below it. The grid meter without one stands over the root; any other over nothing."""
+    """A meter's own feeder, and all below it. The grid meter without one stands over the root; any other
+    over nothing.
+    """
     root = len(tree.feeders) - 1
-    top = next((i for i, feeder in enumerate(tree.feeders) if feeder.meter == meter), root if meter == site.grid.meter else None)
+    top = next(
+        (i for i, feeder in enumerate(tree.feeders) if feeder.meter == meter),
+        root if meter == site.grid.meter else None,
+    )
     if top is None:
         return Span((), 0.0, 0.0, 0.0)
     return Span(tree.below[top], tree.base_min_w[top], tree.base_max_w[top], tree.feeders[top].import_limit_w)

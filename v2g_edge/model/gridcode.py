@@ -1,5 +1,5 @@
-"""A grid code as data: when to trip, what to ride through, how to come back. Voltages in pu of the site's nominal
-phase-to-neutral voltage, frequencies in Hz, times in s.
+"""A grid code as data: when to trip, what to ride through, how to come back. Voltages in pu of the site's
+nominal phase-to-neutral voltage, frequencies in Hz, times in s.
 
 Made by ``config.gridcode`` from ``envelope/gridcodes/*.toml``, where each figure stands beside its source.
 """
@@ -15,10 +15,11 @@ Span = tuple[float, float]
 
 
 class Element(Struct, frozen=True, forbid_unknown_fields=True):
-    """One must-trip element. ``time_s`` is the code's clearing time, which binds the inverter; we only back it up.
+    """One must-trip element. ``time_s`` is the code's clearing time, which binds the inverter; we only back
+    it up.
 
-    A voltage element picks up when any phase is strictly beyond ``threshold``. ``mean_window_s`` > 0: it looks at the
-    moving mean of that many seconds instead of at the sample.
+    A voltage element picks up when any phase is strictly beyond ``threshold``. ``mean_window_s`` > 0: it
+    looks at the moving mean of that many seconds instead of at the sample.
     """
 
     id: str
@@ -32,9 +33,11 @@ class Element(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RideThrough(Struct, frozen=True, forbid_unknown_fields=True):
-    """Between ``lo`` and ``hi`` (pu or Hz) nobody may trip before ``time_s`` + ``slope`` × (value − ``lo``) seconds.
+    """Between ``lo`` and ``hi`` (pu or Hz) nobody may trip before ``time_s`` + ``slope`` × (value − ``lo``)
+    seconds.
 
-    ``momentary_cessation``: export ceases while the value is strictly between the bounds, and returns with it, without a trip.
+    ``momentary_cessation``: export ceases while the value is strictly between the bounds, and returns with
+    it, without a trip.
     """
 
     quantity: Quantity
@@ -47,8 +50,9 @@ class RideThrough(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EnterService(Struct, frozen=True, forbid_unknown_fields=True):
-    """Return to service: voltage and frequency within the window (bounds included) for ``delay_s``, then either a linear
-    ramp over ``ramp_s`` or a random further wait of up to ``random_delay_s``; the other of the two is 0.
+    """Return to service: voltage and frequency within the window (bounds included) for ``delay_s``, then
+    either a linear ramp over ``ramp_s`` or a random further wait of up to ``random_delay_s``; the other of
+    the two is 0.
     """
 
     v_lo_pu: float
@@ -69,9 +73,11 @@ class EnterService(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rocof(Struct, frozen=True, forbid_unknown_fields=True):
-    """Loss-of-mains by rate of change of frequency: beyond ``hz_per_s`` in one direction for longer than ``time_s``.
+    """Loss-of-mains by rate of change of frequency: beyond ``hz_per_s`` in one direction for longer than
+    ``time_s``.
 
-    Measured over at least ``window_s`` (five cycles or more), so that one bad sample or a phase jump is not a rate.
+    Measured over at least ``window_s`` (five cycles or more), so that one bad sample or a phase jump is not a
+    rate.
     """
 
     hz_per_s: float
@@ -85,7 +91,8 @@ class Rocof(Struct, frozen=True, forbid_unknown_fields=True):
 class GridCode(Struct, frozen=True, forbid_unknown_fields=True):
     """``draft``: a figure is unverified, and the code arms only when the site file names who signed for it.
 
-    ``rocof_ride_hz_per_s`` is the rate the code demands to ride through (0: it names none); the tests drive ramps of it.
+    ``rocof_ride_hz_per_s`` is the rate the code demands to ride through (0: it names none); the tests drive
+    ramps of it.
     """
 
     name: str
@@ -100,11 +107,15 @@ class GridCode(Struct, frozen=True, forbid_unknown_fields=True):
     rocof_ride_hz_per_s: float = 0.0
 
     def ride_through_s(self, element: Element) -> float:
-        """The longest ride-through demanded anywhere beyond ``element``'s threshold, in s; 0 where the code names none."""
+        """The longest ride-through demanded anywhere beyond ``element``'s threshold, in s; 0 where the
+        code names none.
+        """
         low = element.quantity.endswith("low")
         longest = 0.0
         for band in self.ride_through:
-            if band.quantity == element.quantity and (band.lo < element.threshold if low else band.hi > element.threshold):
+            if band.quantity == element.quantity and (
+                band.lo < element.threshold if low else band.hi > element.threshold
+            ):
                 edge = min(band.hi, element.threshold) if low else band.hi
                 longest = max(longest, band.time_s + band.slope * (edge - band.lo))
         return longest

@@ -42,5 +42,7 @@ class FleetPort(Protocol):
     def revision(self) -> int:
         """A number that grows whenever anything that ``facts_of`` could answer has changed."""
 
-    def facts_of(self, vehicle: str, plugged_wall_s: float, now_s: float, wall_s: float) -> dict[str, Reading]:
+    def facts_of(
+        self, vehicle: str, plugged_wall_s: float, now_s: float, wall_s: float
+    ) -> dict[str, Reading]:
         """Readings by field name of ``VehicleState``. An empty answer: nothing is known of ``vehicle``."""

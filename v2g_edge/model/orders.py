@@ -1,7 +1,9 @@
-"""What people have ordered for tonight, each order with an end, and what it makes of the picture and of the site.
+"""What people have ordered for tonight, each order with an end, and what it makes of the picture and of the
+site.
 
-A mission (``depart``, ``skip``) goes before what charger and site file say. A feeder's limit and a ban on discharge make the site
-narrower for everybody who reckons with it: rules, certificate, envelope and plan. ``boost`` and ``priority`` are the rules' own.
+A mission (``depart``, ``skip``) goes before what charger and site file say. A feeder's limit and a ban on
+discharge make the site narrower for everybody who reckons with it: rules, certificate, envelope and plan.
+``boost`` and ``priority`` are the rules' own.
 """
 
 from collections.abc import Iterable
@@ -20,7 +22,9 @@ AWAY_S: Final = 7 * 86_400.0
 
 
 class Narrowed(Struct, frozen=True):
-    """What makes a site narrower: (feeder, W) drawn and fed back, (vehicle type, %) and vehicles that must not discharge."""
+    """What makes a site narrower: (feeder, W) drawn and fed back, (vehicle type, %) and vehicles that must
+    not discharge.
+    """
 
     limits_w: tuple[tuple[str, float], ...] = ()
     exports_w: tuple[tuple[str, float], ...] = ()
@@ -36,8 +40,12 @@ def narrowed(orders: Iterable[Order]) -> Narrowed:
         if order.kind in found and value is not None:
             pick = max if order.kind == "reserve" else min
             found[order.kind][order.subject] = pick(value, found[order.kind].get(order.subject, value))
-    limits, exports, reserves = (tuple(sorted(found[kind].items())) for kind in ("limit", "export-limit", "reserve"))
-    return Narrowed(limits, exports, reserves, tuple(sorted({o.subject for o in orders if o.kind == "no-v2g"})))
+    limits, exports, reserves = (
+        tuple(sorted(found[kind].items())) for kind in ("limit", "export-limit", "reserve")
+    )
+    return Narrowed(
+        limits, exports, reserves, tuple(sorted({o.subject for o in orders if o.kind == "no-v2g"}))
+    )
 
 
 def narrower(site: Site, by: Narrowed) -> Site:
@@ -57,16 +65,24 @@ def narrower(site: Site, by: Narrowed) -> Site:
         replace(kind, min_soc_pct=max(kind.min_soc_pct, min(reserves.get(kind.id, 0.0), kind.max_soc_pct)))
         for kind in site.vehicle_types
     )
-    vehicles = tuple(replace(vehicle, may_discharge=False) if vehicle.id in by.no_v2g else vehicle for vehicle in site.vehicles)
+    vehicles = tuple(
+        replace(vehicle, may_discharge=False) if vehicle.id in by.no_v2g else vehicle
+        for vehicle in site.vehicles
+    )
     return replace(site, feeders=feeders, vehicle_types=kinds, vehicles=vehicles)
 
 
 def with_missions(snapshot: Snapshot) -> Snapshot:
     """The picture with the departures that were ordered. Without such an order it is the same object."""
-    missions = {order.subject: order for order in snapshot.operator.orders if order.kind in {"depart", "skip"}}
+    missions = {
+        order.subject: order for order in snapshot.operator.orders if order.kind in {"depart", "skip"}
+    }
     if not missions:
         return snapshot
-    evses = tuple(_sent(state, missions.get(state.vehicle.vehicle) if state.vehicle else None) for state in snapshot.evses)
+    evses = tuple(
+        _sent(state, missions.get(state.vehicle.vehicle) if state.vehicle else None)
+        for state in snapshot.evses
+    )
     return replace(snapshot, evses=evses)
 
 

@@ -1,4 +1,6 @@
-"""What somebody would like the depot to do, slot by slot. A plan never widens a limit."""
+"""What a plan would like the depot to do, slot by slot, and the prices that it is made from. A plan never
+widens a limit.
+"""
 
 from typing import Literal
 
@@ -8,8 +10,8 @@ from msgspec import Struct
 class Slot(Struct, frozen=True):
     """From ``start_wall_s`` up to ``end_wall_s`` (UTC): wanted mean power in W, + into the vehicles.
 
-    ``evse_w`` holds single chargers as (id, W) pairs sorted by id; ``site_w`` is a target for the sum of all others,
-    None where the slot speaks only of single chargers.
+    ``evse_w`` holds single chargers as (id, W) pairs sorted by id; ``site_w`` is a target for the sum of all
+    others, None where the slot speaks only of single chargers.
     """
 
     start_wall_s: float
@@ -19,7 +21,9 @@ class Slot(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """``revision`` grows with every plan of one ``source``. Slots are sorted, do not overlap, and lie within the validity."""
+    """``revision`` grows with every plan of one ``source``. Slots are sorted, do not overlap, and lie
+    within the validity.
+    """
 
     revision: int
     source: Literal["cloud", "local"]
@@ -30,7 +34,8 @@ class Plan(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True, array_like=True, gc=False):
-    """Energy price from ``start_wall_s`` until ``end_wall_s`` (UTC), in the site's currency per kWh; may be negative.
+    """Energy price from ``start_wall_s`` until ``end_wall_s`` (UTC), in the site's currency per kWh; may be
+    negative.
 
     Without an end (0) it holds until the next price.
     """
@@ -38,3 +43,26 @@ class Price(Struct, frozen=True, array_like=True, gc=False):
     start_wall_s: float
     per_kwh: float
     end_wall_s: float = 0.0
+
+
+class PriceRow(Struct, frozen=True, array_like=True, gc=False):
+    """The price of energy from ``start_wall_s`` until ``end_wall_s``. A time without a row has no known
+    price.
+
+    Attributes:
+        start_wall_s: Beginning of the interval, UTC epoch seconds.
+        end_wall_s: End of the interval, UTC epoch seconds.
+        per_kwh: Price in ``currency`` per kWh; may be negative.
+        currency: ISO 4217 code; "" where the source does not say it.
+        source: Where the row comes from: a feed's name, or the file's.
+        published_wall_s: When the source published it, UTC epoch seconds; 0 where it does not say.
+        revision: Number of this edition of the row; a higher one replaces a lower one.
+    """
+
+    start_wall_s: float
+    end_wall_s: float
+    per_kwh: float
+    currency: str = ""
+    source: str = ""
+    published_wall_s: float = 0.0
+    revision: int = 0

@@ -6,7 +6,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 from v2g_edge.model.permit import Permit
 
 WriteResult = Literal["accepted", "withheld", "rejected", "silent"]
-"""``withheld``: the charger holds a lease narrower than the permit, which cannot be said to it in full, or which it refused."""
+"""``withheld``: the charger holds a lease narrower than the permit, which cannot be said to it in full, or
+which it refused.
+"""
 
 
 class ClockPort(Protocol):
@@ -28,8 +30,9 @@ class ClockPort(Protocol):
 class Saying(NamedTuple):
     """What a charger would be told for a permit now: never wider than the permit.
 
-    ``valid_for_s`` is the lease. ``harmless``: without the lease the charger would be allowed as much, so it may be sent and may
-    stand whatever the inputs are. ``terms`` is whatever else the lease depends on: another value, and it must be sent again.
+    ``valid_for_s`` is the lease. ``harmless``: without the lease the charger would be allowed as much, so it
+    may be sent and may stand whatever the inputs are. ``terms`` is whatever else the lease depends on:
+    another value, and it must be sent again.
     """
 
     power_w: float
@@ -58,6 +61,6 @@ class ChargerPort(Protocol):
     def write_permit(self, permit: Permit) -> Coroutine[Any, Any, WriteResult]:
         """Hand the setpoint to the charger as a lease. Never raises: a fault is ``silent``.
 
-        The call itself, before anything is awaited, makes all older ones void: whatever of those is not on the wire yet is never
-        sent, and their result is ``silent``.
+        The call itself, before anything is awaited, makes all older ones void: whatever of those is not on
+        the wire yet is never sent, and their result is ``silent``.
         """

@@ -24,11 +24,13 @@ ServiceKind = Literal[
 
 
 class Service(Struct, frozen=True):
-    """One service of ``[[services]]``. ``power_w`` is what is sold each way that its kind has (peak shaving: the target).
+    """One service of ``[[services]]``. ``power_w`` is what is sold each way that its kind has (peak shaving:
+    the target).
 
-    ``energy_h`` above 0 overrides the hours of full activation of its kind. Lower ``priority`` goes first. It arms only with a
-    contract, a meter that resolves it and a response that is fast enough (``rules.services.arming``); ``response_s`` and
-    ``meter_*`` are what commissioning has measured, 0 where nothing was.
+    ``energy_h`` above 0 overrides the hours of full activation of its kind. Lower ``priority`` goes first. It
+    arms only with a contract, a meter that resolves it and a response that is fast enough
+    (``rules.services.arming``); ``response_s`` and ``meter_*`` are what commissioning has measured, 0 where
+    nothing was.
     """
 
     id: str
@@ -44,9 +46,11 @@ class Service(Struct, frozen=True):
 
 
 class CapacityLimit(Struct, frozen=True):
-    """A limit from outside on the connection: a network operator's dimming, a capacity contract, a programme's event.
+    """A limit from outside on the connection: a network operator's dimming, a capacity contract, a
+    programme's event.
 
-    ``power_w`` ≥ 0 in ``direction``; ``until_wall_s`` 0: until it is withdrawn. ``fallback_w`` holds when its source is silent.
+    ``power_w`` ≥ 0 in ``direction``; ``until_wall_s`` 0: until it is withdrawn. ``fallback_w`` holds when its
+    source is silent.
     """
 
     direction: Literal["import", "export"]
@@ -58,7 +62,8 @@ class CapacityLimit(Struct, frozen=True):
 
 
 class Signal(Struct, frozen=True):
-    """What an outside controller asks, −1 to 1 of the power sold (+ is up: less import), as of ``at_s`` (monotonic).
+    """What an outside controller asks, −1 to 1 of the power sold (+ is up: less import), as of ``at_s``
+    (monotonic).
 
     ``every_s``: how often it is sent; it holds until the next one is due.
     """

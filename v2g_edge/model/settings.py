@@ -1,6 +1,7 @@
 """Everything the site file says, typed: the depot itself (``Site``) and how to reach its devices.
 
-``config`` builds it, ``app`` hands each room its part. Secrets are never in it, only the paths of the files that hold them.
+``config`` builds it, ``app`` hands each room its part. Secrets are never in it, only the paths of the files
+that hold them.
 """
 
 from typing import Literal
@@ -11,7 +12,9 @@ from v2g_edge.model.site import Site
 
 
 class Listener(Struct, frozen=True):
-    """One OCPP port. ``security_profile`` 0-3 (OCPP 1.6 Security Whitepaper ed.2); file paths are "" where not needed."""
+    """One OCPP port. ``security_profile`` 0-3 (OCPP 1.6 Security Whitepaper ed.2); file paths are "" where
+    not needed.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104 - chargers sit on the depot's own network; the site file narrows it
     port: int = 8081
@@ -33,9 +36,9 @@ class StationEvse(Struct, frozen=True, gc=False):
 class StationSettings(Struct, frozen=True):
     """A charging station that dials in. ``identity`` is the last part of its URL path.
 
-    ``password_file`` holds its Basic password ("" for profiles 0 and 3). It may not come in by a listener below
-    ``least_security_profile``. ``meter_interval_s`` is what we configure it to report.
-    The last four come on top of what is known of its make (``field.ocpp.quirks``); "" and 0 leave that as it is.
+    ``password_file`` holds its Basic password ("" for profiles 0 and 3). It may not come in by a listener
+    below ``least_security_profile``. ``meter_interval_s`` is what we configure it to report. The last four
+    come on top of what is known of its make (``field.ocpp.quirks``); "" and 0 leave that as it is.
     """
 
     identity: str
@@ -52,7 +55,9 @@ class StationSettings(Struct, frozen=True):
 
 
 class OcppSettings(Struct, frozen=True):
-    """What holds for all stations. ``ocsp_hosts``: whom the daemon may ask about vehicles' certificates; nobody by default."""
+    """What holds for all stations. ``ocsp_hosts``: whom the daemon may ask about vehicles' certificates;
+    nobody by default.
+    """
 
     renew_days: float = 60.0
     ocsp_hosts: tuple[str, ...] = ()
@@ -74,11 +79,12 @@ class ModbusLine(Struct, frozen=True):
 
 
 class ModbusDevice(Struct, frozen=True):
-    """A device on a line. ``role`` and ``target`` say which meter, contact, temperature or EVSE of the site it feeds.
+    """A device on a line. ``role`` and ``target`` say which meter, contact, temperature or EVSE of the site
+    it feeds.
 
     ``map`` names a register map (a file beside the code or in the site folder) or "sunspec" for discovery.
-    ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays. ``vehicle`` is the one that always stands
-    at this charger, for chargers that cannot tell; "" where anybody may.
+    ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays. ``vehicle`` is the one
+    that always stands at this charger, for chargers that cannot tell; "" where anybody may.
     """
 
     id: str
@@ -112,7 +118,9 @@ class CloudSettings(Struct, frozen=True):
 
 
 class HostSettings(Struct, frozen=True):
-    """Where the daemon keeps and tells things. ``journal_sync`` "full" survives a power cut to the last tick."""
+    """Where the daemon keeps and tells things. ``journal_sync`` "full" survives a power cut to the last
+    tick.
+    """
 
     state_dir: str = "/var/lib/v2g-edge"
     socket: str = "/run/v2g-edge/control.sock"
@@ -125,10 +133,12 @@ class HostSettings(Struct, frozen=True):
 
 
 class PriceSettings(Struct, frozen=True):
-    """The prices of the local plan, from a file of any form that ``market`` reads, and what export earns and wear costs.
+    """The prices of the local plan, from a file of any form that ``market`` reads, and what export earns and
+    wear costs.
 
     ``planner`` names what makes the plan from them; the price rule stands in for an optimiser that fails.
-    ``pack_price_per_kwh`` above 0: wear follows from depth of discharge and the price of a new pack, not from ``wear_per_kwh``.
+    ``pack_price_per_kwh`` above 0: wear follows from depth of discharge and the price of a new pack, not from
+    ``wear_per_kwh``.
     """
 
     file: str = ""
@@ -151,7 +161,8 @@ class PriceSettings(Struct, frozen=True):
 
 
 class DemandCharge(Struct, frozen=True):
-    """What the highest mean import of a metering window costs, per kW and month. ``billed_kw``: billed already when this began.
+    """What the highest mean import of a metering window costs, per kW and month. ``billed_kw``: billed
+    already when this began.
 
     ``ratchet_pct``: at least this share of the highest of the eleven months before is billed.
     """
@@ -164,7 +175,9 @@ class DemandCharge(Struct, frozen=True):
 
 
 class FleetSettings(Struct, frozen=True):
-    """Depot management (VDV 463): where it dials in, and with which credentials; a timetable file beside it."""
+    """Depot management (VDV 463): where it dials in, and with which credentials; a timetable file beside
+    it.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104 - the depot's own network; HTTP Basic and TLS guard it
     port: int = 0
@@ -189,3 +202,14 @@ class Settings(Struct, frozen=True):
     ocpp: OcppSettings = OcppSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+
+
+class OpenableContactor(Struct, frozen=True):
+    """Writing ``coil`` of ``unit`` on ``line`` to 0 opens the contactor that the site file calls
+    ``device``.
+    """
+
+    device: str
+    line: ModbusLine
+    unit: int
+    coil: int

@@ -1,4 +1,5 @@
-"""The depot as it was commissioned: feeders, chargers, vehicles, meters, and the numbers that safety hangs on.
+"""The depot as it was commissioned: feeders, chargers, vehicles, meters, and the numbers that safety hangs
+on.
 
 Built by ``config`` from the TOML file, frozen for the life of the process, written to the journal once.
 """
@@ -17,13 +18,16 @@ DeadMan = Literal["ocpp_profile", "modbus_watchdog", "sunspec_revert", "contacto
 """What makes the charger safe when we fall silent. ``none`` never discharges (design 4.1)."""
 
 DischargeBy = Literal["none", "negative_limit", "setpoint", "register"]
-"""How discharge is commanded, once proven for the model: OCPP 1.6/2.0.1 negative limit, OCPP 2.1 setpoint, a register."""
+"""How discharge is commanded, once proven for the model: OCPP 1.6/2.0.1 negative limit, OCPP 2.1 setpoint,
+a register.
+"""
 
 
 class CurrentLimit(Struct, frozen=True, gc=False):
-    """Per-phase limits of a feeder in A, magnitudes ≥ 0. ``imbalance_a`` is the largest difference of two phases that its
-    single-phase chargers may make together (ANY_W: no limit). ``base_load_a`` bounds the base load and the generation on any one
-    phase; None where nobody measured it: then all of ``base_load_max_w`` may hang on one phase.
+    """Per-phase limits of a feeder in A, magnitudes ≥ 0. ``imbalance_a`` is the largest difference of two
+    phases that its single-phase chargers may make together (ANY_W: no limit). ``base_load_a`` bounds the
+    base load and the generation on any one phase; None where nobody measured it: then all of
+    ``base_load_max_w`` may hang on one phase.
     """
 
     import_a: float
@@ -36,9 +40,9 @@ class Feeder(Struct, frozen=True):
     """A node of the supply tree. The root has ``parent == ""``.
 
     ``import_limit_w`` and ``export_limit_w`` are magnitudes ≥ 0 at this node (export 0: zero-export site).
-    ``base_load_max_w`` and ``base_load_min_w`` bound everything on this node itself that is not a charger or a child
-    feeder (import +, on-site generation −): the worst case while ``meter`` is silent. ``meter`` is "" without one.
-    ``current`` is None where no per-phase limit was commissioned.
+    ``base_load_max_w`` and ``base_load_min_w`` bound everything on this node itself that is not a charger or
+    a child feeder (import +, on-site generation −): the worst case while ``meter`` is silent. ``meter`` is ""
+    without one. ``current`` is None where no per-phase limit was commissioned.
     """
 
     id: str
@@ -55,9 +59,9 @@ class Evse(Struct, frozen=True):
     """One charging outlet. All powers are AC-side magnitudes in W ≥ 0.
 
     ``fallback_w`` is the charge power of its default profile: what it does when our lease has run out.
-    ``min_charge_w`` is the least non-zero charge power (6 A a phase, IEC 61851-1); between 0 and it nothing is possible.
-    ``contactor`` names the discharge-enable contactor behind it, "" without one. ``droop_w`` > 0: the charger itself gives this
-    much, either way, at the full deviation of ``FrequencyResponse``.
+    ``min_charge_w`` is the least non-zero charge power (6 A a phase, IEC 61851-1); between 0 and it nothing
+    is possible. ``contactor`` names the discharge-enable contactor behind it, "" without one. ``droop_w`` >
+    0: the charger itself gives this much, either way, at the full deviation of ``FrequencyResponse``.
     """
 
     id: str
@@ -84,12 +88,14 @@ class CurvePoint(Struct, frozen=True, array_like=True, gc=False):
 
 
 class VehicleType(Struct, frozen=True):
-    """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the vehicle's life.
+    """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the
+    vehicle's life.
 
-    ``charge_curve`` is non-increasing above its knee and sorted by SoC. A cap of ``ANY_W`` means that the maker sets none.
-    ``depth_per_event_pct`` and ``depth_per_day_pct`` bound the SoC taken out by discharge for the grid. ``soh_floor_pct`` 0: the
-    type asks for no state of health. ``needs_authorisation``: the car carries the inverter (SAE J3072) and must be told that it
-    may discharge; the permission is a lease, read back.
+    ``charge_curve`` is non-increasing above its knee and sorted by SoC. A cap of ``ANY_W`` means that the
+    maker sets none. ``depth_per_event_pct`` and ``depth_per_day_pct`` bound the SoC taken out by discharge
+    for the grid. ``soh_floor_pct`` 0: the type asks for no state of health. ``needs_authorisation``: the car
+    carries the inverter (SAE J3072) and must be told that it may discharge; the permission is a lease, read
+    back.
     """
 
     id: str
@@ -113,9 +119,10 @@ class VehicleType(Struct, frozen=True):
 class Vehicle(Struct, frozen=True, gc=False):
     """A vehicle the depot knows. ``id`` is what the charger reports (EVCCID, VIN or id token).
 
-    ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each departure's target.
-    ``departs`` is its daily departure, "HH:MM" in the site's timezone, "" without one; ``target_soc_pct`` is what it needs then.
-    Both count only where the charger does not say them itself. ``departures`` are days that differ (``model.calendar``).
+    ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each
+    departure's target. ``departs`` is its daily departure, "HH:MM" in the site's timezone, "" without one;
+    ``target_soc_pct`` is what it needs then. Both count only where the charger does not say them itself.
+    ``departures`` are days that differ (``model.calendar``).
     """
 
     id: str
@@ -130,10 +137,11 @@ class Vehicle(Struct, frozen=True, gc=False):
 class SafetySettings(Struct, frozen=True):
     """Numbers of the safety table. Ages and times in s. Every one is a key of ``[safety]`` in the site file.
 
-    ``cooling_*`` and ``sustained_pct`` hold for chargers with a ``cooling_loop``: from ``cooling_derate_c`` to ``cooling_max_c``
-    their power falls to the fallback, and the mean over about ``thermal_time_s`` stays below ``sustained_pct`` of the rating.
-    ``balance_within_s`` is how long a meter may contradict the sum of its chargers and the commissioned base load.
-    ``late_after_s``: a tick counts for no more than this in the waits of the table; the rest is lost by the controller.
+    ``cooling_*`` and ``sustained_pct`` hold for chargers with a ``cooling_loop``: from ``cooling_derate_c``
+    to ``cooling_max_c`` their power falls to the fallback, and the mean over about ``thermal_time_s`` stays
+    below ``sustained_pct`` of the rating. ``balance_within_s`` is how long a meter may contradict the sum of
+    its chargers and the commissioned base load. ``late_after_s``: a tick counts for no more than this in the
+    waits of the table; the rest is lost by the controller.
     """
 
     meter_max_age_s: float = 2.0
@@ -160,9 +168,11 @@ class SafetySettings(Struct, frozen=True):
 
 
 class GridSettings(Struct, frozen=True):
-    """The grid connection: profile by name, nominal values, the contact and the meter that must both say healthy.
+    """The grid connection: profile by name, nominal values, the contact and the meter that must both say
+    healthy.
 
-    ``nominal_v`` is phase to neutral. ``profile`` is ``code`` with its overrides, loaded by ``config``; without one: no export.
+    ``nominal_v`` is phase to neutral. ``profile`` is ``code`` with its overrides, loaded by ``config``;
+    without one: no export.
     """
 
     code: str
@@ -177,8 +187,9 @@ class GridSettings(Struct, frozen=True):
 
 
 class FrequencyResponse(Struct, frozen=True):
-    """The response sold, as deviations from nominal frequency: nothing within ``deadband_hz``, all of ``Evse.droop_w`` from
-    ``full_hz``, straight between. Defaults: (EU) 2017/1485 Annex V for Continental Europe, insensitivity 10 mHz, full 200 mHz.
+    """The response sold, as deviations from nominal frequency: nothing within ``deadband_hz``, all of
+    ``Evse.droop_w`` from ``full_hz``, straight between. Defaults: (EU) 2017/1485 Annex V for Continental
+    Europe, insensitivity 10 mHz, full 200 mHz.
     """
 
     deadband_hz: float = 0.01
@@ -186,9 +197,11 @@ class FrequencyResponse(Struct, frozen=True):
 
 
 class Window(Struct, frozen=True):
-    """Hours in which less is allowed. ``when`` lines: days and hours (``model.calendar``). None leaves a limit as it is.
+    """Hours in which less is allowed. ``when`` lines: days and hours (``model.calendar``). None leaves a
+    limit as it is.
 
-    ``import_limit_w`` and ``export_limit_w`` are a ``feeder``'s, ``min_soc_pct`` a ``vehicle_type``'s; "" where not meant.
+    ``import_limit_w`` and ``export_limit_w`` are a ``feeder``'s, ``min_soc_pct`` a ``vehicle_type``'s; ""
+    where not meant.
     """
 
     id: str

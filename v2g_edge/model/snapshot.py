@@ -1,7 +1,9 @@
-"""One frozen picture of the depot, taken by ``field.board`` at the start of a tick. The tick sees nothing else.
+"""One frozen picture of the depot, taken by ``field.board`` at the start of a tick. The tick sees nothing
+else.
 
-Tuples stand in the order of ``Site.evses``, ``Site.meters``, ``Site.contacts`` and ``Site.temperatures``.
-A state that did not change since the last picture is the same object, so that the journal can write only what moved.
+Tuples stand in the order of ``Site.evses``, ``Site.meters``, ``Site.contacts`` and ``Site.temperatures``. A
+state that did not change since the last picture is the same object, so that the journal can write only what
+moved.
 """
 
 from typing import Literal
@@ -17,7 +19,9 @@ Ack = Literal["none", "pending", "accepted", "withheld", "rejected", "silent"]
 
 
 class Link(Struct, frozen=True, array_like=True, gc=False):
-    """The way to a device. ``last_seen_s`` is monotonic, −inf is never used: ``ever_seen`` says so instead."""
+    """The way to a device. ``last_seen_s`` is monotonic, −inf is never used: ``ever_seen`` says so
+    instead.
+    """
 
     connected: bool = False
     ever_seen: bool = False
@@ -26,9 +30,11 @@ class Link(Struct, frozen=True, array_like=True, gc=False):
 
 
 class MeterState(Struct, frozen=True, array_like=True):
-    """A meter. ``power_w`` is the total, ``phase_power_w`` and ``phase_voltage_v`` go by grid phase L1, L2, L3.
+    """A meter. ``power_w`` is the total, ``phase_power_w`` and ``phase_voltage_v`` go by grid phase L1, L2,
+    L3.
 
-    ``repeats`` counts how often in a row the whole tuple came back identical; ``energy_*_wh`` are its registers.
+    ``repeats`` counts how often in a row the whole tuple came back identical; ``energy_*_wh`` are its
+    registers.
     """
 
     link: Link = Link()
@@ -58,10 +64,11 @@ class TemperatureState(Struct, frozen=True, array_like=True):
 class VehicleState(Struct, frozen=True, array_like=True):
     """What is plugged in. Session facts do not age; SoC and temperature do.
 
-    ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct`` are what the
-    next mission needs, Unknown when nobody said. ``max_charge_w``/``max_discharge_w`` are the car's own present limits (≥ 0).
-    ``discharge_authorised`` is the J3072 kind of permission, 1.0 with the time it was read back; Unknown is no.
-    ``life_discharge_*`` is what this vehicle has fed back in all its life: Wh, hours of discharging, equivalent full cycles.
+    ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct``
+    are what the next mission needs, Unknown when nobody said. ``max_charge_w``/``max_discharge_w`` are the
+    car's own present limits (≥ 0). ``discharge_authorised`` is the J3072 kind of permission, 1.0 with the
+    time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all its
+    life: Wh, hours of discharging, equivalent full cycles.
     """
 
     session: str
@@ -82,9 +89,11 @@ class VehicleState(Struct, frozen=True, array_like=True):
 
 
 class CommandState(Struct, frozen=True, array_like=True, gc=False):
-    """The last setpoint handed to the charger and what became of it. Accepted is not obeyed: see ``EvseState.power_w``.
+    """The last setpoint handed to the charger and what became of it. Accepted is not obeyed: see
+    ``EvseState.power_w``.
 
-    ``sent_s`` is monotonic; the lease that was accepted last ends at ``lease_until_s``. ``droop_w``: see ``Permit``.
+    ``sent_s`` is monotonic; the lease that was accepted last ends at ``lease_until_s``. ``droop_w``: see
+    ``Permit``.
     """
 
     power_w: float = 0.0
@@ -95,14 +104,16 @@ class CommandState(Struct, frozen=True, array_like=True, gc=False):
 
 
 class EvseState(Struct, frozen=True, array_like=True):
-    """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped for.
+    """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped
+    for.
 
-    ``proven_discharge`` is true once metered export has followed a discharge command on this model and firmware.
-    ``follows`` is false while the charger's compliance score says that it does not do what it accepts. ``priority``: it says that
-    it charges with priority, whatever its lease says. ``no_discharge`` says why its adapter commands 0 W for a permit below zero
-    (refuted, refused, given up, not answered), "" where it does not. ``power_source``: where ``power_w`` was derived from, ""
-    where it was metered as such. ``default_held`` false: nothing shows that the charger falls back to ``Evse.fallback_w`` by
-    itself, so that its rating counts where it is silent.
+    ``proven_discharge`` is true once metered export has followed a discharge command on this model and
+    firmware. ``follows`` is false while the charger's compliance score says that it does not do what it
+    accepts. ``priority``: it says that it charges with priority, whatever its lease says. ``no_discharge``
+    says why its adapter commands 0 W for a permit below zero (refuted, refused, given up, not answered), ""
+    where it does not. ``power_source``: where ``power_w`` was derived from, "" where it was metered as such.
+    ``default_held`` false: nothing shows that the charger falls back to ``Evse.fallback_w`` by itself, so
+    that its rating counts where it is silent.
     """
 
     link: Link = Link()
@@ -124,9 +135,11 @@ class EvseState(Struct, frozen=True, array_like=True):
 
 
 class GridSample(Struct, frozen=True, array_like=True, gc=False):
-    """One sample of the grid connection at ``at_s``: phase-to-neutral voltages L1, L2, L3 in V, and frequency in Hz.
+    """One sample of the grid connection at ``at_s``: phase-to-neutral voltages L1, L2, L3 in V, and frequency
+    in Hz.
 
-    On a single-phase connection the adapter repeats its one voltage. The readings carry the same ``at_s`` or an older one.
+    On a single-phase connection the adapter repeats its one voltage. The readings carry the same ``at_s`` or
+    an older one.
     """
 
     at_s: float
@@ -135,8 +148,9 @@ class GridSample(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Order(Struct, frozen=True, gc=False):
-    """One order for tonight (``model.orders``). ``subject`` is a vehicle, a feeder, or "row:subject" to mute. ``who`` and ``why``
-    are words. ``at_wall_s`` and ``soc_pct`` belong to a departure, ``limit_w`` to a feeder. It ends at ``until_wall_s``.
+    """One order for tonight (``model.orders``). ``subject`` is a vehicle, a feeder, or "row:subject" to
+    mute. ``who`` and ``why`` are words. ``at_wall_s`` and ``soc_pct`` belong to a departure, ``limit_w``
+    to a feeder. It ends at ``until_wall_s``.
     """
 
     number: int
@@ -152,10 +166,11 @@ class Order(Struct, frozen=True, gc=False):
 
 
 class Operator(Struct, frozen=True, gc=False):
-    """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared by hand.
+    """What people on site have ordered, through the control socket. ``acknowledged`` are event kinds cleared
+    by hand.
 
-    ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket. ``orders``: for tonight.
-    ``by`` and ``why``: who gave the last standing order, and the reason.
+    ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket.
+    ``orders``: for tonight. ``by`` and ``why``: who gave the last standing order, and the reason.
     """
 
     stop: bool = False
@@ -169,7 +184,8 @@ class Operator(Struct, frozen=True, gc=False):
 
 
 class Snapshot(Struct, frozen=True):
-    """The picture. ``now_s`` monotonic; ``wall_s`` UTC epoch; ``clock_synced`` false means that wall time is a guess.
+    """The picture. ``now_s`` monotonic; ``wall_s`` UTC epoch; ``clock_synced`` false means that wall time is
+    a guess.
 
     ``grid_samples`` are all samples of the grid meter since the last picture, oldest first.
     """

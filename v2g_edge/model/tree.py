@@ -18,9 +18,10 @@ PHASES: Final[dict[PhaseMap, tuple[int, ...]]] = {
 class Tree(NamedTuple):
     """Feeders leaves first. ``below``: for each feeder the places in ``Site.evses`` of all outlets under it.
 
-    ``above``: for each outlet the places in ``feeders`` of all feeders over it, nearest first. ``base_min_w`` and ``base_max_w``:
-    what the base loads of a feeder and of all feeders below it add up to, at least and at most. ``weights``: for each grid phase
-    the share of each outlet's power that flows there; ``single``: the same for single-phase outlets alone.
+    ``above``: for each outlet the places in ``feeders`` of all feeders over it, nearest first. ``base_min_w``
+    and ``base_max_w``: what the base loads of a feeder and of all feeders below it add up to, at least and at
+    most. ``weights``: for each grid phase the share of each outlet's power that flows there; ``single``: the
+    same for single-phase outlets alone.
     """
 
     feeders: tuple[Feeder, ...]
@@ -58,11 +59,15 @@ def tree_of(site: Site) -> Tree:
         base_min_w=tuple(sum(feeder.base_load_min_w for feeder in all_below) for all_below in inside),
         base_max_w=tuple(sum(feeder.base_load_max_w for feeder in all_below) for all_below in inside),
         weights=tuple(tuple(phase_share(evse, phase) for evse in site.evses) for phase in range(3)),
-        single=tuple(tuple(float(PHASES[evse.phases] == (phase,)) for evse in site.evses) for phase in range(3)),
+        single=tuple(
+            tuple(float(PHASES[evse.phases] == (phase,)) for evse in site.evses) for phase in range(3)
+        ),
     )
 
 
 def phase_share(evse: Evse, phase: int) -> float:
-    """The share of an outlet's power that flows on a grid phase (0 is L1): a charger draws the same on each phase it has."""
+    """The share of an outlet's power that flows on a grid phase (0 is L1): a charger draws the same on
+    each phase it has.
+    """
     phases = PHASES[evse.phases]
     return 1.0 / len(phases) if phase in phases else 0.0

@@ -1,4 +1,6 @@
-"""From what is plugged in to the problem that the solvers take. Departures, margins and floors are those of ``stay``."""
+"""From what is plugged in to the problem that the solvers take. Departures, margins and floors are those
+of ``stay``.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,23 +20,33 @@ from v2g_edge.planner.slots import TimeGrid, charge_limits, export_limits, grid_
 from v2g_edge.planner.stay import LEAST_SHARE, MARGIN_S, NOTHING, TIME_SLACK, Past, Stay, stays_of
 
 WEAR_BY_DEPTH: Final = ((20.0, 0.0152), (40.0, 0.0152), (60.0, 0.0214), (80.0, 0.0375), (100.0, 0.0871))
-"""Up to this depth (% of capacity) a kWh out costs this, for a pack of ``WEAR_PACK_PRICE`` per kWh and 20 % loss of capacity at
-its end (Xu et al. 2018, stress by depth; the first two steps merged, so that the cost only rises)."""
+"""Up to this depth (% of capacity) a kWh out costs this, for a pack of ``WEAR_PACK_PRICE`` per kWh and 20
+% loss of capacity at its end (Xu et al. 2018, stress by depth; the first two steps merged, so that the
+cost only rises).
+"""
 WEAR_PACK_PRICE: Final = 120.0
 
 AT_ONCE: Final = 10.0
-"""Bonus per kWh, beside twice the dearest price, of a vehicle that charges at once: above any price, below a promise."""
+"""Bonus per kWh, beside twice the dearest price, of a vehicle that charges at once: above any price, below
+a promise.
+"""
 
 EARLIER: Final = 1e-5
-"""Cost per kWh and slot of charging later at the same price: of equal plans the early one, and always the same one."""
+"""Cost per kWh and slot of charging later at the same price: of equal plans the early one, and always the
+same one.
+"""
 
 GAIN_PER_KWH: Final = 0.005
-"""Least profit of a kWh exported: half a cent, below which forecast and rounding decide (as in the plain rule)."""
+"""Least profit of a kWh exported: half a cent, below which forecast and rounding decide (as in the plain
+rule).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is expected beside vehicles and prices, by slot or for all of them. ``base_kw`` None: as the site file's mean says."""
+    """What is expected beside vehicles and prices, by slot or for all of them. ``base_kw`` None: as the
+    site file's mean says.
+    """
 
     base_kw: Floats | None = None
     import_kw: Floats | None = None
@@ -64,14 +76,18 @@ def problem_of(
     share: float = 1.0,
     least_slots: int = 0,
 ) -> tuple[Problem, list[Stay], TimeGrid]:
-    """The problem from ``wall_s`` on. ``share`` of each feeder serves charging: the rest is kept for what goes wrong."""
+    """The problem from ``wall_s`` on. ``share`` of each feeder serves charging: the rest is kept for what
+    goes wrong.
+    """
     stays = stays_of(site, snapshot.evses, wall_s, pasts)
     known = [stay.deadline_s for stay in stays if not stay.at_once]
     grid = grid_of(prices, settings, wall_s, max(known, default=wall_s) + MARGIN_S, least_slots)
     count, places = len(grid), {feeder.id: n for n, feeder in enumerate(site.feeders)}
     hours = np.diff(grid.edges) / 3_600.0
     buy = np.array(grid.buy)
-    sell = np.array([0.0 if price is None else price for price in grid.sell])  # unknown: what the sun feeds in earns nothing
+    sell = np.array(
+        [0.0 if price is None else price for price in grid.sell]
+    )  # unknown: what the sun feeds in earns nothing
     packs = [_pack(stay, places[stay.evse.feeder], grid, settings) for stay in stays]
     charging, exporting = charge_limits(site), export_limits(site)
     root = next(feeder for feeder in site.feeders if not feeder.parent)
@@ -84,15 +100,21 @@ def problem_of(
         buy=buy,
         sell=np.minimum(sell, buy),
         base_kw=base,
-        import_kw=np.full(count, limit_in) if outlook.import_kw is None else np.minimum(outlook.import_kw, limit_in),
-        export_kw=np.full(count, limit_out) if outlook.export_kw is None else np.minimum(outlook.export_kw, limit_out),
+        import_kw=np.full(count, limit_in)
+        if outlook.import_kw is None
+        else np.minimum(outlook.import_kw, limit_in),
+        export_kw=np.full(count, limit_out)
+        if outlook.export_kw is None
+        else np.minimum(outlook.export_kw, limit_out),
         parent=tuple(places.get(feeder.parent, -1) for feeder in site.feeders),
         feeders=tuple(feeder.id for feeder in site.feeders),
         charge_cap_kw=np.array([[share * charging[f.id] / 1e3] * count for f in site.feeders]),
         export_cap_kw=np.array([[exporting[f.id] / 1e3] * count for f in site.feeders]),
         packs=(*packs, *outlook.batteries),
         peaks=tuple(_peak(charge, grid) for charge in outlook.demand),
-        reserves=tuple(Reserve(each.name, 0, count, each.up_kw, each.down_kw, each.hours) for each in outlook.reserves),
+        reserves=tuple(
+            Reserve(each.name, 0, count, each.up_kw, each.down_kw, each.hours) for each in outlook.reserves
+        ),
     )
     return problem, stays, grid
 
@@ -158,11 +180,14 @@ def _pack(stay: Stay, feeder: int, grid: TimeGrid, settings: PriceSettings) -> P
 def _proof(stay: Stay, grid: TimeGrid) -> Floats:
     departs_s = stay.deadline_s + MARGIN_S
     evse = stay.evse
-    return least_kwh(grid.edges, departs_s, stay.goal_pct, stay.curve, stay.full_w, evse.efficiency, stay.capacity_wh)
+    return least_kwh(
+        grid.edges, departs_s, stay.goal_pct, stay.curve, stay.full_w, evse.efficiency, stay.capacity_wh
+    )
 
 
 def _at_once(stay: Stay, feeder: int, grid: TimeGrid, now: float, goal: float) -> Pack:
-    """Nobody said when it leaves or how full it is, or it is late already: all it can take from now on, and no export.
+    """Nobody said when it leaves or how full it is, or it is late already: all it can take from now on, and
+    no export.
 
     Its charge curve is left to the battery: what it is told bounds nothing then.
     """
@@ -217,18 +242,25 @@ def _pieces(stay: Stay, pack_price: float) -> tuple[tuple[float, float], ...]:
 def tapers_of(
     curve: tuple[CurvePoint, ...], kwh_per_pct: float, full_kw: float, efficiency: float, goal_pct: float
 ) -> tuple[Taper, ...]:
-    """Lines below a charge curve up to the goal: its concave hull, lowered by as much as a hollow curve falls under that.
+    """Lines below a charge curve up to the goal: its concave hull, lowered by as much as a hollow curve falls
+    under that.
 
-    The hull alone would promise what a hollow curve does not give. Powers lie at the grid side, with the planner's time slack.
+    The hull alone would promise what a hollow curve does not give. Powers lie at the grid side, with the
+    planner's time slack.
     """
     if not curve or kwh_per_pct <= 0.0 or full_kw <= 0.0:
         return ()
-    soc = np.unique(np.clip([*(point.soc_pct for point in curve), *np.arange(0.0, 101.0, 2.5), goal_pct], 0.0, goal_pct))
+    soc = np.unique(
+        np.clip([*(point.soc_pct for point in curve), *np.arange(0.0, 101.0, 2.5), goal_pct], 0.0, goal_pct)
+    )
     points = [point.soc_pct for point in curve]
     power = np.interp(soc, points, [point.power_w / 1e3 / efficiency for point in curve])
     power = np.clip(power, LEAST_SHARE * full_kw, full_kw)
     hull = _hull(soc.tolist(), power.tolist())
-    share = min(float(np.min(power / np.interp(soc, [x for x, _ in hull], [y for _, y in hull]))), 1.0) / TIME_SLACK
+    share = (
+        min(float(np.min(power / np.interp(soc, [x for x, _ in hull], [y for _, y in hull]))), 1.0)
+        / TIME_SLACK
+    )
     lines = []
     for (left, high), (right, low) in pairwise(hull):
         slope = (high - low) / (right - left)

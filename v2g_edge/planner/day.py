@@ -1,4 +1,6 @@
-"""The day plan: problem, solver, rounding, and what is expected of it. Never raises: what cannot be solved says why."""
+"""The day plan: problem, solver, rounding, and what is expected of it. Never raises: what cannot be solved
+says why.
+"""
 
 import contextlib
 from collections.abc import Mapping
@@ -20,12 +22,15 @@ from v2g_edge.planner.rounding import Rounded, rounded
 from v2g_edge.planner.stay import NOTHING, Past
 
 FEEDER_SHARES: Final = (0.8, 1.0)
-"""Departures are planned into four fifths of each feeder, as in the plain rule; into all of it where that is not enough, or where
-a vehicle is to take all it can."""
+"""Departures are planned into four fifths of each feeder, as in the plain rule; into all of it where that
+is not enough, or where a vehicle is to take all it can.
+"""
 
 
 ROUNDS: Final = 4
-"""How often refused exports are taken out: each round moves them to earlier slots, where the proof has more time."""
+"""How often refused exports are taken out: each round moves them to earlier slots, where the proof has
+more time.
+"""
 
 
 def plan_day(
@@ -54,11 +59,15 @@ def plan_day(
     if late:
         calm = _softened(calm, solution)
     done = rounded(calm, solution.charge_kw, solution.discharge_kw)
-    return _plan(calm, done, grid.edges, wall_s), _report(calm, solution, done, missed, grid.edges, wall_s, snapshot)
+    return _plan(calm, done, grid.edges, wall_s), _report(
+        calm, solution, done, missed, grid.edges, wall_s, snapshot
+    )
 
 
 def _provable(problem: Problem, limit_s: float) -> tuple[Problem, Solution]:
-    """Solve without the exports that the proof of departures would refuse; those of the last round are dropped as they stand."""
+    """Solve without the exports that the proof of departures would refuse; those of the last round are
+    dropped as they stand.
+    """
     for _ in range(ROUNDS):
         solution = _cheapest(problem, limit_s)
         better = without_refused(problem, rounded(problem, solution.charge_kw, solution.discharge_kw))
@@ -78,13 +87,18 @@ def _cheapest(problem: Problem, limit_s: float) -> Solution:
 
 
 def _softened(problem: Problem, solution: Solution) -> Problem:
-    """The problem with the departures that all together do not fit lowered to what the solver found for them."""
+    """The problem with the departures that all together do not fit lowered to what the solver found for
+    them.
+    """
     lacks = dict(solution.short_kwh)
 
     def floor(name: str, floor_kwh: Floats) -> Floats:
         return np.maximum(floor_kwh - lacks.get(name, 0.0) - 1e-3, np.minimum(floor_kwh, 0.0))
 
-    return replace(problem, packs=tuple(replace(pack, floor_kwh=floor(pack.name, pack.floor_kwh)) for pack in problem.packs))
+    return replace(
+        problem,
+        packs=tuple(replace(pack, floor_kwh=floor(pack.name, pack.floor_kwh)) for pack in problem.packs),
+    )
 
 
 def _plan(problem: Problem, done: Rounded, edges: tuple[float, ...], wall_s: float) -> Plan:
@@ -92,7 +106,9 @@ def _plan(problem: Problem, done: Rounded, edges: tuple[float, ...], wall_s: flo
     names = sorted((problem.packs[n].name, n) for n in mobile)
     watts = np.round(done.told_kw * 1e3, 1) + 0.0
     rows = [(name, watts[n].tolist()) for name, n in names]
-    slots = tuple(Slot(edges[t], edges[t + 1], tuple((name, row[t]) for name, row in rows)) for t in range(len(problem)))
+    slots = tuple(
+        Slot(edges[t], edges[t + 1], tuple((name, row[t]) for name, row in rows)) for t in range(len(problem))
+    )
     return Plan(int(wall_s), "local", wall_s, wall_s, edges[-1], slots)
 
 
@@ -112,7 +128,8 @@ def _report(
         if not pack.stationary
     )
     warnings = [
-        f"{each.pack}: {each.wanted_kwh - each.reachable_kwh:.1f} kWh short at departure even at full power from now on"
+        f"{each.pack}: {each.wanted_kwh - each.reachable_kwh:.1f} kWh short at departure even at full power"
+        " from now on"
         for each in missed
     ]
     held = {each.name for each in problem.reserves}
@@ -124,7 +141,9 @@ def _report(
     for name in sorted(held):
         lacks = [kw for short, kw in solution.short_kwh if short == name]
         if lacks:
-            warnings.append(f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours")
+            warnings.append(
+                f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours"
+            )
     return Report(
         solver=solution.solver,
         made_wall_s=wall_s,

@@ -26,7 +26,9 @@ class Setup(Struct, frozen=True):
 
 
 class Demand(Struct, frozen=True):
-    """A demand charge: what is billed already, and what the window that runs since ``started_wall_s`` has drawn."""
+    """A demand charge: what is billed already, and what the window that runs since ``started_wall_s`` has
+    drawn.
+    """
 
     name: str
     per_kw: float

@@ -12,7 +12,9 @@ from v2g_edge.planner.problem import Floats, Pack, Problem, Solution, open_bound
 SIMPLEX_BELOW: Final = 3_000
 """Connected slots below which the simplex method is faster than the interior point (reference, 1.1)."""
 SHORT_COST: Final = 1_000.0
-"""What a kWh of an unmet departure costs in the elastic problem, and a kW of a reserve: beyond any price of energy."""
+"""What a kWh of an unmet departure costs in the elastic problem, and a kW of a reserve: beyond any price
+of energy.
+"""
 LEAST_PRICE: Final = 0.001
 """Shadow prices below a tenth of a cent are rounding (reference, 1.3)."""
 INF: Final = float("inf")
@@ -30,7 +32,9 @@ class InfeasibleError(NoSolutionError):
 
 @dataclass(slots=True)
 class _Lp:
-    """A linear programme while it grows: columns with cost and bounds, rows as (row, column, value) triples."""
+    """A linear programme while it grows: columns with cost and bounds, rows as (row, column, value)
+    triples.
+    """
 
     cost: list[Floats] = field(default_factory=list)
     low: list[Floats] = field(default_factory=list)
@@ -72,7 +76,9 @@ class _Lp:
 
 @dataclass(slots=True)
 class _Cells:
-    """Where one pack's variables stand: its open slots, and its columns of charging, discharging and energy in them."""
+    """Where one pack's variables stand: its open slots, and its columns of charging, discharging and
+    energy in them.
+    """
 
     slots: Ints
     charge: Ints
@@ -93,7 +99,8 @@ class _Layout:
 
 
 def solve(problem: Problem, *, limit_s: float = 30.0, method: str = "") -> Solution:
-    """The cheapest schedule of a settled problem. A departure that the feeders do not leave room for is named, never dropped.
+    """The cheapest schedule of a settled problem. A departure that the feeders do not leave room for is
+    named, never dropped.
 
     ``method``: "simplex" or "ipm"; "" takes the faster one for the size. Raises ``NoSolutionError``.
     """
@@ -113,7 +120,12 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.silent()
     chosen = method or ("simplex" if problem.connected < SIMPLEX_BELOW else "ipm")
-    for option, value in (("solver", chosen), ("run_crossover", "off"), ("threads", 1), ("time_limit", limit_s)):
+    for option, value in (
+        ("solver", chosen),
+        ("run_crossover", "off"),
+        ("threads", 1),
+        ("time_limit", limit_s),
+    ):
         if solver.setOptionValue(option, value) != highspy.HighsStatus.kOk:
             raise NoSolutionError(f"HiGHS does not take {option} = {value}")
     model = lp.model()
@@ -140,7 +152,9 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
     )
     cost = float(info.objective_function_value) - SHORT_COST * sum(kwh for _, kwh in short)
     prices = _prices(problem, layout, rows, np.asarray(found.col_dual))
-    return Solution(f"highs-{chosen}", cost, charge, discharge, prices, short, max(info.ipm_iteration_count, 0))
+    return Solution(
+        f"highs-{chosen}", cost, charge, discharge, prices, short, max(info.ipm_iteration_count, 0)
+    )
 
 
 def _pack(lp: _Lp, problem: Problem, pack: Pack, *, elastic: bool) -> _Cells:
@@ -179,7 +193,9 @@ def _pack(lp: _Lp, problem: Problem, pack: Pack, *, elastic: bool) -> _Cells:
 
 def _tapers(lp: _Lp, pack: Pack, cells: _Cells) -> None:
     for taper in pack.tapers:
-        hits = np.flatnonzero(taper.at_empty_kw - taper.per_kwh * pack.ceiling_kwh[cells.slots] < pack.charge_kw[cells.slots])
+        hits = np.flatnonzero(
+            taper.at_empty_kw - taper.per_kwh * pack.ceiling_kwh[cells.slots] < pack.charge_kw[cells.slots]
+        )
         if not len(hits):
             continue
         rows = lp.add_rows(-INF, taper.at_empty_kw, len(hits))
@@ -250,7 +266,9 @@ def _peaks(lp: _Lp, problem: Problem, layout: _Layout) -> None:
 
 
 def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
-    """Each kW of a pack's headroom and each kWh of its energy backs one service at a time; what lacks is named."""
+    """Each kW of a pack's headroom and each kWh of its energy backs one service at a time; what lacks is
+    named.
+    """
     backs: dict[tuple[int, str], list[tuple[Ints, Ints, float]]] = {}
     for reserve in problem.reserves:
         for way, wanted_kw in (("up", reserve.up_kw), ("down", reserve.down_kw)):
@@ -271,7 +289,9 @@ def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
 
 
 def _back(lp: _Lp, pack: Pack, cells: _Cells, way: str, parts: list[tuple[Ints, Ints, float]]) -> None:
-    """Up: at most dmax − d + c is held, and its energy lasts above the floor. Down: cmax − c + d, and fits below the ceiling."""
+    """Up: at most dmax − d + c is held, and its energy lasts above the floor. Down: cmax − c + d, and fits
+    below the ceiling.
+    """
     count, sign = len(cells.slots), 1.0 if way == "up" else -1.0
     most = pack.discharge_kw[cells.slots] if way == "up" else pack.charge_kw[cells.slots]
     power = lp.add_rows(-INF, most, count)
@@ -285,12 +305,17 @@ def _back(lp: _Lp, pack: Pack, cells: _Cells, way: str, parts: list[tuple[Ints, 
         lp.put(energy[inside], columns, hours / pack.efficiency if way == "up" else hours * pack.efficiency)
 
 
-def _prices(problem: Problem, layout: _Layout, rows: Floats, columns: Floats) -> tuple[tuple[str, str, int, float], ...]:
+def _prices(
+    problem: Problem, layout: _Layout, rows: Floats, columns: Floats
+) -> tuple[tuple[str, str, int, float], ...]:
     """Worth of one more kW of each feeder and limit that binds, and of one kWh less for each departure."""
     found: list[tuple[str, str, int, float]] = []
     for kind, table in (("feeder import", layout.feeder_in), ("feeder export", layout.feeder_out)):
         for place, at in table.items():
-            found += [(kind, problem.feeders[place], t, -float(rows[at[t]])) for t in np.flatnonzero(at >= 0).tolist()]
+            found += [
+                (kind, problem.feeders[place], t, -float(rows[at[t]]))
+                for t in np.flatnonzero(at >= 0).tolist()
+            ]
     for kind, side in (("site import", layout.draw), ("site export", layout.feed)):
         found += [(kind, "site", t, -float(columns[side[t]])) for t in range(len(problem))]
     for pack, cells in zip(problem.packs, layout.cells, strict=True):

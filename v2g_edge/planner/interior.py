@@ -1,9 +1,11 @@
-"""The day plan of a large depot by a primal-dual interior point that uses its structure: one chain a vehicle, a tree of feeders.
+"""The day plan of a large depot by a primal-dual interior point that uses its structure: one chain a vehicle,
+a tree of feeders.
 
-Mehrotra's predictor-corrector with every variable boxed. The normal equations have one tridiagonal block a vehicle (all factored
-as one), a T × T block a feeder that can bind, and one for the connection with its peaks. It solves a relaxation: a feeder's
-limits hold for the net of its packs, and tapers, depths and reserves are left out. An answer that keeps them anyway is the
-optimum of the whole problem; any other, and one that does not converge, raises ``StalledError``: the caller takes HiGHS.
+Mehrotra's predictor-corrector with every variable boxed. The normal equations have one tridiagonal block a
+vehicle (all factored as one), a T × T block a feeder that can bind, and one for the connection with its
+peaks. It solves a relaxation: a feeder's limits hold for the net of its packs, and tapers, depths and
+reserves are left out. An answer that keeps them anyway is the optimum of the whole problem; any other, and
+one that does not converge, raises ``StalledError``: the caller takes HiGHS.
 """
 
 from dataclasses import dataclass
@@ -34,7 +36,9 @@ class StalledError(Exception):
 
 @dataclass(slots=True)
 class _Shape:
-    """``node`` of each pack (K: the connection), packs sorted by it; ``groups``: their slices; ``parent`` of each node."""
+    """``node`` of each pack (K: the connection), packs sorted by it; ``groups``: their slices; ``parent``
+    of each node.
+    """
 
     order: list[int]
     groups: list[slice]
@@ -48,7 +52,9 @@ class _Shape:
 
 
 class _Model:
-    """Costs, bounds and right-hand sides, and the products with the constraint matrix, on flat vectors of all variables."""
+    """Costs, bounds and right-hand sides, and the products with the constraint matrix, on flat vectors of
+    all variables.
+    """
 
     def __init__(self, p: Problem) -> None:
         self.p, self.s = p, _shape(p)
@@ -56,7 +62,10 @@ class _Model:
         w, m = len(self.s.share), len(p.peaks)
         self.n, self.t, self.k = n, t, k
         sizes = (n * t, n * t, n * t, k * t, t, t, m, w)
-        self.at = [slice(a, b) for a, b in zip(np.cumsum((0, *sizes)).tolist(), np.cumsum(sizes).tolist(), strict=False)]
+        self.at = [
+            slice(a, b)
+            for a, b in zip(np.cumsum((0, *sizes)).tolist(), np.cumsum(sizes).tolist(), strict=False)
+        ]
         self.charge, self.into = self.s.eta * self.s.hours, self.s.hours / self.s.eta
         self.cost, self.low, self.high = self._bounds(int(sum(sizes)))
         self.open = self.high > self.low
@@ -69,17 +78,26 @@ class _Model:
         c, d, e, f, draw, feed, peak, slack = self.at
         high[c] = np.concatenate([pack.charge_kw for pack in packs])
         high[d] = np.concatenate([pack.discharge_kw for pack in packs])
-        cost[c] = np.concatenate([np.zeros(t) if pack.bonus is None else -pack.bonus * p.hours for pack in packs])
+        cost[c] = np.concatenate(
+            [np.zeros(t) if pack.bonus is None else -pack.bonus * p.hours for pack in packs]
+        )
         cost[d] = np.concatenate([pack.wear * p.hours for pack in packs])
         ends, floors, ceilings = np.zeros((3, self.n, t))
         for row, pack in enumerate(packs):
             slots = np.flatnonzero((pack.charge_kw > 0.0) | (pack.discharge_kw > 0.0))
             left = pack.start_kwh - np.cumsum(pack.drain_kwh)
-            floors[row], ceilings[row] = np.min(left) - WIDEN_KWH, max(pack.full_kwh, pack.start_kwh) + WIDEN_KWH
+            floors[row], ceilings[row] = (
+                np.min(left) - WIDEN_KWH,
+                max(pack.full_kwh, pack.start_kwh) + WIDEN_KWH,
+            )
             if len(slots):
                 floors[row, slots], ceilings[row, slots] = open_bounds(pack, slots)
                 ends[row, slots[-1]] = -pack.end_value
-        low[e], high[e], cost[e] = floors.ravel(), np.maximum(ceilings, floors + LEAST_BOX).ravel(), ends.ravel()
+        low[e], high[e], cost[e] = (
+            floors.ravel(),
+            np.maximum(ceilings, floors + LEAST_BOX).ravel(),
+            ends.ravel(),
+        )
         low[f], high[f] = -p.export_cap_kw[self.s.feeders].ravel(), p.charge_cap_kw[self.s.feeders].ravel()
         cost[draw], high[draw] = p.buy * p.hours, np.maximum(p.import_kw, LEAST_BOX)
         cost[feed], high[feed] = -p.sell * p.hours, np.maximum(p.export_kw, LEAST_BOX)
@@ -196,7 +214,11 @@ class _Factor:
         self._diagonal(blocks[m.k], draw + feed)
         by_window = m.s.share * draw
         same = m.s.peak_of[:, None] == m.s.peak_of
-        corner = by_window @ m.s.share.T + np.diag(slack) + same * peak[m.s.peak_of] if len(slack) else np.zeros((0, 0))
+        corner = (
+            by_window @ m.s.share.T + np.diag(slack) + same * peak[m.s.peak_of]
+            if len(slack)
+            else np.zeros((0, 0))
+        )
         whole = np.block([[blocks[m.k], by_window.T], [np.zeros((len(slack), m.t)), corner]])
         self.last, info = lapack.dpotrf(whole, lower=0)
         self._check(info)
@@ -211,7 +233,9 @@ class _Factor:
         block[np.diag_indices(len(block))] += values
 
     def _blocks(self, own: Floats) -> Floats:
-        """Each node's T × T block (upper half): Σ θ on its diagonal less Σ G Tri⁻¹ G of its packs, row by row from below."""
+        """Each node's T × T block (upper half): Σ θ on its diagonal less Σ G Tri⁻¹ G of its packs, row by
+        row from below.
+        """
         m = self.m
         blocks = np.zeros((m.k + 1, m.t, m.t))
         lower = np.append(self.e, 0.0).reshape(m.n, m.t).T.copy()
@@ -254,7 +278,11 @@ class _Factor:
 
 def solve(problem: Problem) -> Solution:
     """The cheapest schedule of a settled problem. Raises ``StalledError``."""
-    if problem.reserves or not problem.connected or any(depth.pieces for pack in problem.packs for depth in pack.depths):
+    if (
+        problem.reserves
+        or not problem.connected
+        or any(depth.pieces for pack in problem.packs for depth in pack.depths)
+    ):
         raise StalledError("reserves and wear by depth are left out")
     with np.errstate(all="ignore"):  # what is no number is seen at the end of the round
         m = _Model(problem)
@@ -284,7 +312,11 @@ def _iterate(m: _Model) -> tuple[Floats, Floats, Floats, int]:
         if not np.isfinite(mu + worst):
             raise StalledError("a number is none")
         value = abs(float(m.cost @ x))
-        if worst < NEAR and mu * size < GAP * (1.0 + value) and float(np.max(np.abs(dual))) < 1e-4 * (1.0 + scale):
+        if (
+            worst < NEAR
+            and mu * size < GAP * (1.0 + value)
+            and float(np.max(np.abs(dual))) < 1e-4 * (1.0 + scale)
+        ):
             return x, below, above, rounds
         theta = np.where(open_, 1.0 / (below / under + above / over), 0.0)
         factor = _Factor(m, theta)
@@ -294,7 +326,10 @@ def _iterate(m: _Model) -> tuple[Floats, Floats, Floats, int]:
             moved = m.times(theta * g)
             dy = factor.solve(primal[0] + moved[0], primal[1] + moved[1], primal[2] + moved[2])
             dx = theta * (m.transposed(*dy) - g)
-            dl, dh = np.where(open_, (low - below * dx) / under, 0.0), np.where(open_, (high + above * dx) / over, 0.0)
+            dl, dh = (
+                np.where(open_, (low - below * dx) / under, 0.0),
+                np.where(open_, (high + above * dx) / over, 0.0),
+            )
             to_x, to_z = min(_ratio(dx, under), _ratio(-dx, over)), min(_ratio(dl, below), _ratio(dh, above))
             if not corrector:
                 gone = (under + to_x * dx) @ (below + to_z * dl) + (over - to_x * dx) @ (above + to_z * dh)
@@ -316,7 +351,9 @@ def _prices(m: _Model, below: Floats, above: Floats) -> tuple[tuple[str, str, in
     found: list[tuple[str, str, int, float]] = []
     flows = above[m.at[3]].reshape(m.k, m.t), below[m.at[3]].reshape(m.k, m.t)
     for kind, table in zip(("feeder import", "feeder export"), flows, strict=True):
-        found += [(kind, p.feeders[f], t, float(table[k, t])) for k, f in enumerate(m.s.feeders) for t in range(m.t)]
+        found += [
+            (kind, p.feeders[f], t, float(table[k, t])) for k, f in enumerate(m.s.feeders) for t in range(m.t)
+        ]
     for kind, part in (("site import", m.at[4]), ("site export", m.at[5])):
         found += [(kind, "site", t, float(worth)) for t, worth in enumerate(above[part])]
     energy = below[m.at[2]].reshape(m.n, m.t)

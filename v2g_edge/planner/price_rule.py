@@ -1,7 +1,9 @@
-"""The local plan: charge when energy is cheap, export when it is dear and pays, and leave charged whatever it costs.
+"""The local plan: charge when energy is cheap, export when it is dear and pays, and leave charged whatever it
+costs.
 
-A plain rule, not an optimum: departures first (earliest first, cheapest slots, feeders shared), then export for each dear quarter
-hour, each piece together with the cheaper piece that buys it back. Pure and deterministic.
+A plain rule, not an optimum: departures first (earliest first, cheapest slots, feeders shared), then export
+for each dear quarter hour, each piece together with the cheaper piece that buys it back. Pure and
+deterministic.
 """
 
 from collections.abc import Mapping
@@ -15,13 +17,17 @@ from v2g_edge.planner.slots import Room, TimeGrid, grid_of
 from v2g_edge.planner.stay import MARGIN_S, NOTHING, Past, Stay, stays_of
 
 FEEDER_SHARE: Final = 0.8
-"""Departures are planned into four fifths of each feeder: the rules press a whole fleet when more is needed."""
+"""Departures are planned into four fifths of each feeder: the rules press a whole fleet when more is
+needed.
+"""
 
 ROUNDS: Final = 4
 """How often those who came out short are moved to the front of the queue and everybody is planned again."""
 
 GAIN_PER_KWH: Final = 0.005
-"""Least profit of a kWh exported, in the site's currency: half a cent, below which forecast and rounding decide."""
+"""Least profit of a kWh exported, in the site's currency: half a cent, below which forecast and rounding
+decide.
+"""
 
 LEAST_PCT: Final = 0.1
 """Less SoC than this is not worth a move of its own: a few seconds of a depot charger's work."""
@@ -38,10 +44,12 @@ def plan_from_prices(
     wall_s: float,
     pasts: Mapping[str, Past] = NOTHING,
 ) -> Plan:
-    """The plan from ``wall_s`` (UTC) on for everything that is plugged in. Never raises; without prices it charges at once.
+    """The plan from ``wall_s`` (UTC) on for everything that is plugged in. Never raises; without prices it
+    charges at once.
 
-    ``revision`` is the second it was made in. A vehicle without departure, SoC or capacity charges at once and never exports.
-    ``pasts``, by outlet: what was already taken out of its vehicle, and what that was seen to draw.
+    ``revision`` is the second it was made in. A vehicle without departure, SoC or capacity charges at once
+    and never exports. ``pasts``, by outlet: what was already taken out of its vehicle, and what that was seen
+    to draw.
     """
     stays = stays_of(site, snapshot.evses, wall_s, pasts)
     known = [stay.deadline_s for stay in stays if not stay.at_once]
@@ -63,9 +71,12 @@ def plan_from_prices(
 
 
 def _charge_all(site: Site, stays: list[Stay], grid: TimeGrid) -> tuple[Room, bool]:
-    """Place what every known departure needs. False when together they stay short of feeder, though each alone had the time."""
+    """Place what every known departure needs. False when together they stay short of feeder, though each
+    alone had the time.
+    """
     known = sorted((stay for stay in stays if not stay.at_once), key=lambda s: (s.deadline_s, s.evse.id))
-    # Best effort, never zeros (FlexMeasures #1001): who is late even alone charges from now on, past its departure, before all.
+    # Best effort, never zeros (FlexMeasures #1001): who is late even alone charges from now on, past its
+    # departure, before all.
     hopeless = [stay for stay in known if stay.lack_s > stay.deadline_s - grid.edges[0]]
     queue = [stay for stay in known if stay.lack_s <= stay.deadline_s - grid.edges[0]]
     room, short = _attempt(site, stays, hopeless, queue, grid, FEEDER_SHARE)
@@ -78,14 +89,18 @@ def _charge_all(site: Site, stays: list[Stay], grid: TimeGrid) -> tuple[Room, bo
             room, short = _attempt(site, stays, hopeless, queue, grid, share)
     if short:
         late = {stay.evse.id for stay in short}
-        room, _ = _attempt(site, stays, short + hopeless, [stay for stay in queue if stay.evse.id not in late], grid, 1.0)
+        room, _ = _attempt(
+            site, stays, short + hopeless, [stay for stay in queue if stay.evse.id not in late], grid, 1.0
+        )
     return room, False
 
 
 def _attempt(
     site: Site, stays: list[Stay], first: list[Stay], queue: list[Stay], grid: TimeGrid, share: float
 ) -> tuple[Room, list[Stay]]:
-    """Plan anew: ``first`` at once with all of the feeders, the ``queue`` cheaply with ``share`` of them. Also: who is short."""
+    """Plan anew: ``first`` at once with all of the feeders, the ``queue`` cheaply with ``share`` of them.
+    Also: who is short.
+    """
     room = Room(site, len(grid), 1.0)
     for stay in stays:
         stay.power_w = [0.0] * len(grid)
@@ -99,7 +114,9 @@ def _attempt(
 
 
 def _charge(stay: Stay, order: range | tuple[int, ...], grid: TimeGrid, room: Room, until_s: float) -> float:
-    """Fill the slots in ``order`` until the vehicle has what it lacks; the seconds at full power that found no place."""
+    """Fill the slots in ``order`` until the vehicle has what it lacks; the seconds at full power that
+    found no place.
+    """
     lack_s = stay.lack_s if stay.capacity_wh > 0.0 else float("inf")
     if lack_s <= 0.0 or stay.full_w <= 0.0:
         return 0.0
@@ -132,7 +149,9 @@ def _move(stay: Stay, first: int, by_pct: float, last: int | None = None) -> Non
 
 
 def _export(stay: Stay, slot: int, backs: list[int], grid: TimeGrid, room: Room, wear_per_kwh: float) -> None:
-    """Export in ``slot`` as far as it pays: first what the vehicle has above its goal, then what ``backs`` buy back later."""
+    """Export in ``slot`` as far as it pays: first what the vehicle has above its goal, then what ``backs``
+    buy back later.
+    """
     sell, seconds = grid.sell[slot], grid.seconds(slot, stay.deadline_s)
     if stay.power_w[slot] > 0.0 or sell is None or seconds < grid.edges[slot + 1] - grid.edges[slot]:
         return
@@ -152,7 +171,11 @@ def _export(stay: Stay, slot: int, backs: list[int], grid: TimeGrid, room: Room,
         _move(stay, slot, -given_w * pct_per_w)
         stay.spend(start_s, given_w * pct_per_w)
     for back in backs:
-        if given_w >= budget_w or stay.left_pct(start_s) < LEAST_PCT or grid.buy[back] / efficiency**2 >= worth:
+        if (
+            given_w >= budget_w
+            or stay.left_pct(start_s) < LEAST_PCT
+            or grid.buy[back] / efficiency**2 >= worth
+        ):
             break
         given_w += _swap(stay, slot, back, grid, room, (budget_w - given_w) * pct_per_w) / pct_per_w
     stay.power_w[slot] = -given_w
@@ -161,12 +184,16 @@ def _export(stay: Stay, slot: int, backs: list[int], grid: TimeGrid, room: Room,
 
 
 def _spare(stay: Stay, first: int, last: int, start_s: float) -> float:
-    """How far the SoC may fall from slot ``first`` up to ``last`` (not included): to the floor, and by what the depth leaves."""
+    """How far the SoC may fall from slot ``first`` up to ``last`` (not included): to the floor, and by
+    what the depth leaves.
+    """
     return min(min(stay.soc_pct[first:last]) - stay.floor_pct, stay.left_pct(start_s))
 
 
 def _swap(stay: Stay, slot: int, back: int, grid: TimeGrid, room: Room, wanted_pct: float) -> float:
-    """Move charge (at most ``wanted_pct`` of SoC) out in ``slot`` and in again in the later slot ``back``: percent moved."""
+    """Move charge (at most ``wanted_pct`` of SoC) out in ``slot`` and in again in the later slot ``back``:
+    percent moved.
+    """
     usable_s = grid.seconds(back, stay.deadline_s)
     if usable_s <= 0.0 or stay.power_w[back] < 0.0:
         return 0.0
@@ -175,7 +202,9 @@ def _swap(stay: Stay, slot: int, back: int, grid: TimeGrid, room: Room, wanted_p
     if free_w < least_w:
         return 0.0
     slope_s = stay.slope_s(stay.lowest_pct)
-    moved_pct = min(wanted_pct, free_w / stay.full_w * usable_s / slope_s, _spare(stay, slot, back, grid.edges[slot]))
+    moved_pct = min(
+        wanted_pct, free_w / stay.full_w * usable_s / slope_s, _spare(stay, slot, back, grid.edges[slot])
+    )
     if moved_pct < LEAST_PCT:
         return 0.0
     _take(stay, back, min(max(moved_pct * slope_s / usable_s * stay.full_w, least_w), free_w), room)
@@ -190,7 +219,8 @@ def _plan(stays: list[Stay], grid: TimeGrid, wall_s: float) -> Plan:
         pairs = []
         for stay in sorted(stays, key=lambda s: s.evse.id):
             power_w = round(stay.power_w[slot], 1) + 0.0  # no negative zero
-            # A crumb that the charger cannot do is dropped; what would have bought it back only fills the vehicle earlier.
+            # A crumb that the charger cannot do is dropped; what would have bought it back only fills the
+            # vehicle earlier.
             pairs.append((stay.evse.id, 0.0 if -stay.evse.min_discharge_w < power_w < 0.0 else power_w))
         slots.append(Slot(grid.edges[slot], grid.edges[slot + 1], tuple(pairs)))
     return Plan(int(wall_s), "local", wall_s, wall_s, grid.edges[-1], tuple(slots))

@@ -1,7 +1,9 @@
-"""The day plan as one problem: pure data in kW and kWh, the same for every solver. + is into the vehicle, and import.
+"""The day plan as one problem: pure data in kW and kWh, the same for every solver. + is into the vehicle, and
+import.
 
-Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging, as the envelope does:
-a plan that netted the two would be cut. Only the connection's own power, which the bill is made of, is net.
+Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging, as
+the envelope does: a plan that netted the two would be cut. Only the connection's own power, which the bill is
+made of, is net.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +20,9 @@ FAR_KWH: Final = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """At most ``most_kwh`` leave a battery in slots ``first`` ≤ t < ``end``. ``pieces``: (kWh, cost of each), cost rising."""
+    """At most ``most_kwh`` leave a battery in slots ``first`` ≤ t < ``end``. ``pieces``: (kWh, cost of
+    each), cost rising.
+    """
 
     first: int
     end: int
@@ -28,7 +32,8 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Taper:
-    """Charging at most ``at_empty_kw`` − ``per_kwh`` × (energy at the slot's end), grid side: one line of a concave curve.
+    """Charging at most ``at_empty_kw`` − ``per_kwh`` × (energy at the slot's end), grid side: one line of a
+    concave curve.
 
     At the end, so that what is planned can be held all through the slot.
     """
@@ -41,13 +46,14 @@ class Taper:
 class Pack:
     """One vehicle's battery, or a stationary one (``stationary``). Arrays go by slot.
 
-    ``charge_kw`` and ``discharge_kw``: most at the grid side, 0 where it is not plugged in. ``floor_kwh`` ≤ energy at the slot's
-    end ≤ ``ceiling_kwh``; a departure is a floor at its last slot. ``drain_kwh`` leaves on a trip that begins with the slot.
-    ``bonus``: worth of each kWh charged, beside its price (a vehicle of which nobody said when it leaves charges at once).
-    ``deadline``: the slot at whose end the departure's energy must be there, −1 without one. ``full_kwh``: what the battery can
-    hold, where ``ceiling_kwh`` says what it should. ``wanted_kwh``: what the
-    departure asks, where that is more than the floor. ``hurry``: it should take all it can, from now on.
-    ``proof_kwh``: the energy at the slot's end above which the proof of departures admits discharging in it (``proof``).
+    ``charge_kw`` and ``discharge_kw``: most at the grid side, 0 where it is not plugged in. ``floor_kwh`` ≤
+    energy at the slot's end ≤ ``ceiling_kwh``; a departure is a floor at its last slot. ``drain_kwh`` leaves
+    on a trip that begins with the slot. ``bonus``: worth of each kWh charged, beside its price (a vehicle of
+    which nobody said when it leaves charges at once). ``deadline``: the slot at whose end the departure's
+    energy must be there, −1 without one. ``full_kwh``: what the battery can hold, where ``ceiling_kwh`` says
+    what it should. ``wanted_kwh``: what the departure asks, where that is more than the floor. ``hurry``: it
+    should take all it can, from now on. ``proof_kwh``: the energy at the slot's end above which the proof of
+    departures admits discharging in it (``proof``).
     """
 
     name: str
@@ -77,9 +83,11 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A demand charge: ``rate`` per kW of the highest mean import over any of ``windows`` above ``billed_kw``.
+    """A demand charge: ``rate`` per kW of the highest mean import over any of ``windows`` above
+    ``billed_kw``.
 
-    A window is (slot, share of the window) pairs; ``fixed_kw`` stands beside it for what is already measured of it.
+    A window is (slot, share of the window) pairs; ``fixed_kw`` stands beside it for what is already measured
+    of it.
     """
 
     name: str
@@ -91,7 +99,9 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Power held for a service in slots ``first`` ≤ t < ``end``, with energy for ``hours`` of it in each direction."""
+    """Power held for a service in slots ``first`` ≤ t < ``end``, with energy for ``hours`` of it in each
+    direction.
+    """
 
     name: str
     first: int
@@ -103,10 +113,12 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """T slots, K feeders, children anywhere; ``parent`` −1 at the root. Prices are per kWh; ``sell`` never exceeds ``buy``.
+    """T slots, K feeders, children anywhere; ``parent`` −1 at the root. Prices are per kWh; ``sell`` never
+    exceeds ``buy``.
 
-    ``charge_cap_kw`` and ``export_cap_kw``, (K, T): what all packs below a feeder may charge, and export. ``import_kw`` and
-    ``export_kw`` bound the net power of the connection. ``base_kw`` is the building less what the sun gives.
+    ``charge_cap_kw`` and ``export_cap_kw``, (K, T): what all packs below a feeder may charge, and export.
+    ``import_kw`` and ``export_kw`` bound the net power of the connection. ``base_kw`` is the building less
+    what the sun gives.
     """
 
     start_wall_s: float
@@ -130,15 +142,18 @@ class Problem:
     @property
     def connected(self) -> int:
         """Slots in which some pack can move: what a solver's work grows with."""
-        return int(sum(np.count_nonzero((pack.charge_kw > 0.0) | (pack.discharge_kw > 0.0)) for pack in self.packs))
+        return int(
+            sum(np.count_nonzero((pack.charge_kw > 0.0) | (pack.discharge_kw > 0.0)) for pack in self.packs)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Powers (packs, T) in kW at the grid side, both ≥ 0. ``solver`` names what found it; ``cost`` is the problem's objective.
+    """Powers (packs, T) in kW at the grid side, both ≥ 0. ``solver`` names what found it; ``cost`` is the
+    problem's objective.
 
-    ``prices`` holds shadow prices of limits: (kind, name, slot, worth of one more kW or kWh), each above a tenth of a cent.
-    ``short_kwh``: (pack, kWh) of departures and reserves that all together do not fit.
+    ``prices`` holds shadow prices of limits: (kind, name, slot, worth of one more kW or kWh), each above a
+    tenth of a cent. ``short_kwh``: (pack, kWh) of departures and reserves that all together do not fit.
     """
 
     solver: str
@@ -175,13 +190,21 @@ def energies(pack: Pack, charge_kw: Floats, discharge_kw: Floats, hours: Floats)
 
 
 def open_bounds(pack: Pack, slots: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Floors and ceilings at the open slots; those of closed slots count at the open slot before, where energy can still move."""
+    """Floors and ceilings at the open slots; those of closed slots count at the open slot before, where
+    energy can still move.
+    """
     if not len(slots):
         return np.zeros(0), np.zeros(0)
     drained = np.cumsum(pack.drain_kwh)
     edges = np.append(slots[1:], len(pack.floor_kwh))
-    floor = [float(np.max(pack.floor_kwh[a:b] + drained[a:b] - drained[a])) for a, b in zip(slots, edges, strict=True)]
-    ceiling = [float(np.min(pack.ceiling_kwh[a:b] + drained[a:b] - drained[a])) for a, b in zip(slots, edges, strict=True)]
+    floor = [
+        float(np.max(pack.floor_kwh[a:b] + drained[a:b] - drained[a]))
+        for a, b in zip(slots, edges, strict=True)
+    ]
+    ceiling = [
+        float(np.min(pack.ceiling_kwh[a:b] + drained[a:b] - drained[a]))
+        for a, b in zip(slots, edges, strict=True)
+    ]
     return np.array(floor), np.maximum(np.array(ceiling), np.array(floor))
 
 
@@ -194,7 +217,9 @@ def reach(pack: Pack, hours: Floats) -> Floats:
         for taper in pack.tapers:
             slope = 1.0 + taper.per_kwh * pack.efficiency * hour
             power = min(power, (taper.at_empty_kw - taper.per_kwh * energy) / slope)
-        energy = max(min(energy + pack.efficiency * hour * max(power, 0.0), float(pack.ceiling_kwh[t])), energy)
+        energy = max(
+            min(energy + pack.efficiency * hour * max(power, 0.0), float(pack.ceiling_kwh[t])), energy
+        )
         result[t] = energy
     return result
 
@@ -204,11 +229,15 @@ KEPT: Final = 0.05
 
 
 def broken_limit(p: Problem, charge: Floats, discharge: Floats) -> str:
-    """Which feeder, taper or depth a schedule does not keep (by more than rounding takes back), "" when it keeps them all."""
+    """Which feeder, taper or depth a schedule does not keep (by more than rounding takes back), "" when it
+    keeps them all.
+    """
     for place in range(len(p.feeders)):
         below = [n for n, pack in enumerate(p.packs) if place in path_of(p.parent, pack.feeder)]
         total_in, total_out = charge[below].sum(axis=0), discharge[below].sum(axis=0)
-        if np.any(total_in > p.charge_cap_kw[place] + KEPT) or np.any(total_out > p.export_cap_kw[place] + KEPT):
+        if np.any(total_in > p.charge_cap_kw[place] + KEPT) or np.any(
+            total_out > p.export_cap_kw[place] + KEPT
+        ):
             return f"feeder {p.feeders[place]} nets charging with export"
     for n, pack in enumerate(p.packs):
         if not pack.tapers and not pack.depths:
@@ -232,8 +261,9 @@ SLACK_KWH: Final = 1e-6
 def settled(problem: Problem) -> tuple[Problem, tuple[Shortfall, ...]]:
     """The problem with every bound that alone cannot hold clipped to what can, and the departures among them.
 
-    Also: sell is clipped to buy, and nothing discharges where energy costs less than nothing: charging and discharging at once
-    would burn it for money (reference: 86 kWh in 9 slots on 2 July 2023, and netting it afterwards overfills a battery).
+    Also: sell is clipped to buy, and nothing discharges where energy costs less than nothing: charging and
+    discharging at once would burn it for money (reference: 86 kWh in 9 slots on 2 July 2023, and netting it
+    afterwards overfills a battery).
     """
     shortfalls = []
     packs = []

@@ -1,7 +1,9 @@
-"""What the proof of departures asks of a vehicle that exports, as an energy by slot: a plan that it refuses earns nothing.
+"""What the proof of departures asks of a vehicle that exports, as an energy by slot: a plan that it refuses
+earns nothing.
 
-The proof cuts the need into bands of state of charge, gives each a window of whole slots, and charges each at the lowest power of
-its part of the curve. So it takes a vehicle that still has to pass n bands up to n slots longer than the curve does.
+The proof cuts the need into bands of state of charge, gives each a window of whole slots, and charges each at
+the lowest power of its part of the curve. So it takes a vehicle that still has to pass n bands up to n slots
+longer than the curve does.
 """
 
 from dataclasses import replace
@@ -21,7 +23,9 @@ STEP_PCT: Final = 1.0
 SPARE_SLOTS: Final = 2
 """The slot that runs, and the departure that counts from the slot's beginning on."""
 MARGIN_PCT: Final = 1.0
-"""What a lease and the proof's look ahead (90 s together) take out at full discharge, and a reading in whole percent."""
+"""What a lease and the proof's look ahead (90 s together) take out at full discharge, and a reading in
+whole percent.
+"""
 
 
 def least_kwh(
@@ -33,7 +37,9 @@ def least_kwh(
     efficiency: float,
     capacity_wh: float,
 ) -> Floats:
-    """By slot the least energy at its end that leaves the proof enough time; above any battery where none does."""
+    """By slot the least energy at its end that leaves the proof enough time; above any battery where none
+    does.
+    """
     bands = bands_of(curve, full_w, efficiency, goal_pct)
     socs = np.arange(0.0, 101.0 + STEP_PCT, STEP_PCT)
     needed = np.array([_slots(bands, soc, capacity_wh, efficiency) for soc in socs])
@@ -52,7 +58,9 @@ def bands_of(
     if not curve:
         return [(0.0, goal_pct, full_w)]
     points = sorted({*(point.soc_pct for point in curve), *np.arange(0.0, 101.0, BAND_PCT).tolist()})
-    powers = np.interp(points, [point.soc_pct for point in curve], [point.power_w for point in curve]) / efficiency
+    powers = (
+        np.interp(points, [point.soc_pct for point in curve], [point.power_w for point in curve]) / efficiency
+    )
     bands: list[tuple[float, float, float]] = []
     for (low, a), (high, b) in pairwise(zip(points, powers.tolist(), strict=True)):
         rate = min(full_w, a, b)
@@ -63,7 +71,9 @@ def bands_of(
     return [(low, min(high, goal_pct), rate) for low, high, rate in bands if low < goal_pct]
 
 
-def _slots(bands: list[tuple[float, float, float]], soc_pct: float, capacity_wh: float, efficiency: float) -> float:
+def _slots(
+    bands: list[tuple[float, float, float]], soc_pct: float, capacity_wh: float, efficiency: float
+) -> float:
     """Slots from a state of charge to the goal, one more for each band that is left."""
     left = [(high - max(low, soc_pct), rate) for low, high, rate in bands if high > soc_pct]
     if not left:

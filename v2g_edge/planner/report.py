@@ -1,4 +1,6 @@
-"""What a plan is expected to do, as people read it: money by component, energy by vehicle, when each is ready, what binds."""
+"""What a plan is expected to do, as people read it: money by component, energy by vehicle, when each is
+ready, what binds.
+"""
 
 from msgspec import Struct
 
@@ -7,7 +9,9 @@ from v2g_edge.planner.rounding import Rounded
 
 
 class Money(Struct, frozen=True):
-    """Expected money over the plan, in the site's currency; costs +, income −. ``peaks`` is what demand charges grow by."""
+    """Expected money over the plan, in the site's currency; costs +, income −. ``peaks`` is what demand
+    charges grow by.
+    """
 
     energy: float = 0.0
     export: float = 0.0
@@ -21,10 +25,11 @@ class Money(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """One vehicle. ``ready_wall_s``: when its need is met (UTC), None where it never is or nobody said what it needs.
+    """One vehicle. ``ready_wall_s``: when its need is met (UTC), None where it never is or nobody said what
+    it needs.
 
-    ``soc_pct``: at each slot's end, () where its capacity is unknown. ``lacks_kwh``: short at departure. ``promise_per_kwh``:
-    what the last kWh of its departure costs.
+    ``soc_pct``: at each slot's end, () where its capacity is unknown. ``lacks_kwh``: short at departure.
+    ``promise_per_kwh``: what the last kWh of its departure costs.
     """
 
     evse: str
@@ -41,7 +46,9 @@ class Ready(Struct, frozen=True):
 
 
 class Price(Struct, frozen=True):
-    """Worth of one more kW (a departure: of one kWh less) of what binds, summed over the slots from … until."""
+    """Worth of one more kW (a departure: of one kWh less) of what binds, summed over the slots from …
+    until.
+    """
 
     kind: str
     name: str
@@ -51,7 +58,9 @@ class Price(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """``solver`` names what made the plan: "highs-ipm", "greedy", "last plan" … ``why`` says why it was not a better one."""
+    """``solver`` names what made the plan: "highs-ipm", "greedy", "last plan" … ``why`` says why it was
+    not a better one.
+    """
 
     solver: str
     made_wall_s: float
@@ -75,7 +84,9 @@ def money_of(problem: Problem, done: Rounded) -> Money:
     hours, most = problem.hours, [max(p.billed_kw, 0.0) for p in problem.peaks]
     for place, peak in enumerate(problem.peaks):
         for window, fixed_kw in zip(peak.windows, peak.fixed_kw, strict=True):
-            most[place] = max(most[place], fixed_kw + sum(share * max(float(net[slot]), 0.0) for slot, share in window))
+            most[place] = max(
+                most[place], fixed_kw + sum(share * max(float(net[slot]), 0.0) for slot, share in window)
+            )
     out = (-done.power_kw.clip(max=0.0)) * hours
     return Money(
         energy=float((problem.buy * net.clip(min=0.0) * hours).sum()),
@@ -107,11 +118,15 @@ def prices_of(problem: Problem, solution: Solution, edges: tuple[float, ...]) ->
     return tuple(sorted(found, key=lambda each: (-each.worth, each.kind, each.name)))
 
 
-def ready_of(pack: Pack, done: Rounded, place: int, problem: Problem, solution: Solution, missed: Shortfall | None) -> Ready:
+def ready_of(
+    pack: Pack, done: Rounded, place: int, problem: Problem, solution: Solution, missed: Shortfall | None
+) -> Ready:
     """One vehicle's forecast. Energies are those of the rounded schedule."""
     power, energy = done.power_kw[place], done.energy_kwh[place]
     known = pack.full_kwh > 0.0 and pack.full_kwh < 1e5
-    goal = missed.wanted_kwh if missed else float(pack.floor_kwh[pack.deadline]) if pack.deadline >= 0 else None
+    goal = (
+        missed.wanted_kwh if missed else float(pack.floor_kwh[pack.deadline]) if pack.deadline >= 0 else None
+    )
     edges = [problem.start_wall_s, *(problem.start_wall_s + 3_600.0 * problem.hours.cumsum()).tolist()]
     ready: float | None = None
     if goal is not None:
@@ -142,12 +157,17 @@ def ready_of(pack: Pack, done: Rounded, place: int, problem: Problem, solution: 
     )
 
 
-def _crossing(pack: Pack, problem: Problem, done: Rounded, place: int, slot: int, goal: float, start_s: float) -> float:
+def _crossing(
+    pack: Pack, problem: Problem, done: Rounded, place: int, slot: int, goal: float, start_s: float
+) -> float:
     """When within a slot the goal is reached."""
     power, energy = float(done.power_kw[place][slot]), done.energy_kwh[place]
     if power <= 0.0:
         return start_s
     return (
         start_s
-        + min(max((goal - float(energy[slot - 1])) / (pack.efficiency * power), 0.0), float(problem.hours[slot])) * 3_600.0
+        + min(
+            max((goal - float(energy[slot - 1])) / (pack.efficiency * power), 0.0), float(problem.hours[slot])
+        )
+        * 3_600.0
     )

@@ -1,7 +1,9 @@
-"""From a solver's powers to what chargers can do: one direction at a time, least powers, steps; then the energies again.
+"""From a solver's powers to what chargers can do: one direction at a time, least powers, steps; then the
+energies again.
 
-A rounded schedule never falls behind the planned energy where there is room not to: what is below a charger's least power is
-charged at the least power, earlier, and made up by charging less later. So a departure that the solver met is still met.
+A rounded schedule never falls behind the planned energy where there is room not to: what is below a charger's
+least power is charged at the least power, earlier, and made up by charging less later. So a departure that
+the solver met is still met.
 """
 
 from typing import Final, NamedTuple
@@ -19,7 +21,8 @@ SHORT_KWH: Final = 0.05
 class Rounded(NamedTuple):
     """Powers (packs, T) in kW, + into the vehicle, and the energies at each slot's end that follow from them.
 
-    ``told_kw``: what chargers are told, which is more where a vehicle should take all it can and its battery ends it.
+    ``told_kw``: what chargers are told, which is more where a vehicle should take all it can and its battery
+    ends it.
     """
 
     power_kw: Floats
@@ -33,7 +36,9 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
     free_in, free_out = problem.charge_cap_kw + 1e-6, problem.export_cap_kw + 1e-6
     power = np.zeros((len(problem.packs), count))
     energy, told = np.zeros((2, len(problem.packs), count))
-    order = sorted(range(len(problem.packs)), key=lambda n: (problem.packs[n].deadline < 0, problem.packs[n].deadline, n))
+    order = sorted(
+        range(len(problem.packs)), key=lambda n: (problem.packs[n].deadline < 0, problem.packs[n].deadline, n)
+    )
     nets = [_one_way(problem, n, charge_kw[n], discharge_kw[n]) for n in range(len(problem.packs))]
     used_in, used_out = _used(problem, nets, 1.0), _used(problem, nets, -1.0)
     for n in order:
@@ -43,7 +48,11 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
         power[n] = _round(pack, nets[n], room_in, room_out, problem.hours)
         power[n] = _make_up(pack, power[n], room_in, problem.hours)
         energy[n] = _energy(pack, power[n], problem.hours)
-        told[n] = np.where(power[n] > 0.0, np.minimum(pack.charge_kw, room_in), power[n]) if pack.hurry else power[n]
+        told[n] = (
+            np.where(power[n] > 0.0, np.minimum(pack.charge_kw, room_in), power[n])
+            if pack.hurry
+            else power[n]
+        )
         used_in[path] += np.maximum(told[n], 0.0) - np.maximum(nets[n], 0.0)
         used_out[path] += np.maximum(-power[n], 0.0) - np.maximum(-nets[n], 0.0)
     return Rounded(power, energy, told)
@@ -61,16 +70,23 @@ def _used(problem: Problem, nets: list[Floats], sign: float) -> Floats:
 
 
 def _one_way(problem: Problem, n: int, charge_kw: Floats, discharge_kw: Floats) -> Floats:
-    """The power in one direction that moves the battery as both together would: netting them would overfill it."""
+    """The power in one direction that moves the battery as both together would: netting them would
+    overfill it.
+    """
     pack, eta = problem.packs[n], problem.packs[n].efficiency
-    charge_kw, discharge_kw = np.minimum(charge_kw, pack.charge_kw), np.minimum(discharge_kw, pack.discharge_kw)
+    charge_kw, discharge_kw = (
+        np.minimum(charge_kw, pack.charge_kw),
+        np.minimum(discharge_kw, pack.discharge_kw),
+    )
     into_kw = eta * charge_kw - discharge_kw / eta
     net = np.where(into_kw > 0.0, into_kw / eta, into_kw * eta)
     return np.where(np.abs(net) < CRUMB_KW, 0.0, net)
 
 
 def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours: Floats) -> Floats:
-    """Slot by slot; ``owed`` is the energy (kWh) that the planned schedule is ahead of this one, below 0 when it is behind."""
+    """Slot by slot; ``owed`` is the energy (kWh) that the planned schedule is ahead of this one, below 0
+    when it is behind.
+    """
     result = np.zeros(len(wanted))
     owed, energy, eta = 0.0, pack.start_kwh, pack.efficiency
     for t in range(len(wanted)):
@@ -83,7 +99,9 @@ def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours:
             power = _charging(pack, t, into / (eta * hour), float(room_in[t]), energy, hour)
         elif plan < 0.0 and into < 0.0:
             above_kwh = max(energy - float(pack.floor_kwh[t]), 0.0)
-            most = min(float(pack.discharge_kw[t]), float(room_out[t]), -into * eta / hour, above_kwh * eta / hour)
+            most = min(
+                float(pack.discharge_kw[t]), float(room_out[t]), -into * eta / hour, above_kwh * eta / hour
+            )
             power = -_down(pack, most) if most >= max(pack.min_discharge_kw, CRUMB_KW) else 0.0
         moved = eta * hour * power if power > 0.0 else hour * power / eta
         owed, energy = into - moved, energy + moved
@@ -98,7 +116,11 @@ def _charging(pack: Pack, t: int, wanted_kw: float, room_kw: float, energy: floa
     if power > most:
         power = _down(pack, most)
     least = max(pack.min_charge_kw, CRUMB_KW)
-    return power if power >= least and energy + pack.efficiency * hour * power <= pack.full_kwh + SHORT_KWH else 0.0
+    return (
+        power
+        if power >= least and energy + pack.efficiency * hour * power <= pack.full_kwh + SHORT_KWH
+        else 0.0
+    )
 
 
 def _most_kw(pack: Pack, t: int, energy: float, hour: float) -> float:
@@ -119,7 +141,9 @@ def _down(pack: Pack, power: float) -> float:
 
 
 def _make_up(pack: Pack, power: Floats, room_in: Floats, hours: Floats) -> Floats:
-    """What a departure still lacks after rounding, in the latest slots before it that have room: nearest to what was planned."""
+    """What a departure still lacks after rounding, in the latest slots before it that have room: nearest
+    to what was planned.
+    """
     energy = _energy(pack, power, hours)
     lacks = float(np.max(pack.floor_kwh - energy, initial=0.0))
     if lacks <= SHORT_KWH or pack.deadline < 0:

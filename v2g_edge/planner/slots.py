@@ -1,4 +1,6 @@
-"""The time grid of a local plan: quarter hours with their prices, and what each feeder has left in each of them."""
+"""The time grid of a local plan: quarter hours with their prices, and what each feeder has left in each of
+them.
+"""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 
 SLOT_S: Final = 900.0
-"""The European day-ahead market trades quarter hours since October 2025 (SDAC 15-minute MTU); hourly prices fit in."""
+"""The European day-ahead market trades quarter hours since October 2025 (SDAC 15-minute MTU); hourly
+prices fit in.
+"""
 
 MAX_SLOTS: Final = 192
 """Two days: prices are known for no longer, and the plan is made anew every quarter hour."""
@@ -19,7 +23,9 @@ MIN_SLOTS: Final = 8
 """Two hours at least, so that a plan outlives a few missed renewals."""
 
 LAST_PRICE_S: Final = 3_600.0
-"""How long a price holds where the next one is missing: one hour, the longest market interval. A hole stays a hole."""
+"""How long a price holds where the next one is missing: one hour, the longest market interval. A hole
+stays a hole.
+"""
 
 
 LEAST_W: Final = 1_000.0
@@ -28,10 +34,11 @@ LEAST_W: Final = 1_000.0
 
 @dataclass(frozen=True, slots=True)
 class TimeGrid:
-    """Slot ``k`` lasts from ``edges[k]`` to ``edges[k + 1]`` (UTC). ``buy`` and ``sell`` are per kWh at the grid connection.
+    """Slot ``k`` lasts from ``edges[k]`` to ``edges[k + 1]`` (UTC). ``buy`` and ``sell`` are per kWh at the
+    grid connection.
 
-    ``sell`` is None where no price is known: nothing is exported then. ``later`` values energy that is bought after the plan.
-    ``cheap`` and ``dear`` are slot numbers by price, the earlier first among equals.
+    ``sell`` is None where no price is known: nothing is exported then. ``later`` values energy that is bought
+    after the plan. ``cheap`` and ``dear`` are slot numbers by price, the earlier first among equals.
     """
 
     edges: tuple[float, ...]
@@ -50,12 +57,17 @@ class TimeGrid:
 
 
 def grid_of(
-    prices: tuple[Price, ...], settings: PriceSettings, wall_s: float, until_s: float, least_slots: int = MIN_SLOTS
+    prices: tuple[Price, ...],
+    settings: PriceSettings,
+    wall_s: float,
+    until_s: float,
+    least_slots: int = MIN_SLOTS,
 ) -> TimeGrid:
-    """The grid from now (the first slot is cut) to ``until_s``, on full quarter hours. ``prices`` are sorted by start.
+    """The grid from now (the first slot is cut) to ``until_s``, on full quarter hours. ``prices`` are sorted
+    by start.
 
-    A slot without a known price counts as dear as the dearest known one when buying. Nothing is exported in it, nor in one
-    where export costs money, unless the site file says so.
+    A slot without a known price counts as dear as the dearest known one when buying. Nothing is exported in
+    it, nor in one where export costs money, unless the site file says so.
     """
     first = wall_s - wall_s % SLOT_S
     count = min(max(int(-((first - until_s) // SLOT_S)), MIN_SLOTS, least_slots), MAX_SLOTS)
@@ -69,11 +81,15 @@ def grid_of(
     sell = tuple(None if each is None or _burns(each, settings) else each for each in earned)
     cheap = tuple(sorted(range(count), key=lambda k: (buy[k], k)))
     priced = [(-value, k) for k, value in enumerate(sell) if value is not None]
-    return TimeGrid(edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced)))
+    return TimeGrid(
+        edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced))
+    )
 
 
 def _burns(earned: float, settings: PriceSettings) -> bool:
-    """Whether export would pay for being rid of energy: buying, feeding back and buying again at negative prices."""
+    """Whether export would pay for being rid of energy: buying, feeding back and buying again at negative
+    prices.
+    """
     return earned < 0.0 and not settings.export_below_zero
 
 
@@ -85,7 +101,9 @@ def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> fl
 
 
 class Room:
-    """What the feeders have left, in W by feeder and slot: for charging and for export. Nothing is netted between the two."""
+    """What the feeders have left, in W by feeder and slot: for charging and for export. Nothing is netted
+    between the two.
+    """
 
     def __init__(self, site: Site, slots: int, share: float) -> None:
         self._charge_w = charge_limits(site)
@@ -93,7 +111,9 @@ class Room:
         self.export = {feeder: [limit_w] * slots for feeder, limit_w in export_limits(site).items()}
 
     def open_after(self, slot: int, order: tuple[int, ...], path: tuple[str, ...]) -> list[int]:
-        """The slots of ``order`` later than ``slot`` in which every feeder of ``path`` has something left to charge with."""
+        """The slots of ``order`` later than ``slot`` in which every feeder of ``path`` has something left
+        to charge with.
+        """
         rows = [self.charge[node] for node in path]
         return [k for k in order if k > slot and all(row[k] >= LEAST_W for row in rows)]
 
@@ -104,13 +124,17 @@ class Room:
 
 
 def charge_limits(site: Site) -> dict[str, float]:
-    """By feeder what it leaves for the chargers below it, in W: its limit less the margin and the largest base loads below it."""
+    """By feeder what it leaves for the chargers below it, in W: its limit less the margin and the largest
+    base loads below it.
+    """
     base_w = _sums(site, {feeder.id: feeder.base_load_max_w for feeder in site.feeders})
     return {f.id: max(f.import_limit_w * _share(site) - base_w[f.id], 0.0) for f in site.feeders}
 
 
 def export_limits(site: Site) -> dict[str, float]:
-    """By feeder what the chargers below it may export together, in W (magnitude), with the least base loads below it."""
+    """By feeder what the chargers below it may export together, in W (magnitude), with the least base
+    loads below it.
+    """
     base_w = _sums(site, {feeder.id: feeder.base_load_min_w for feeder in site.feeders})
     return {f.id: max(f.export_limit_w * _share(site) + base_w[f.id], 0.0) for f in site.feeders}
 

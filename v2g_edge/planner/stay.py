@@ -1,4 +1,6 @@
-"""One vehicle's stay as the planner sees it: what it lacks, how fast it fills, what it may give, and its plan so far."""
+"""One vehicle's stay as the planner sees it: what it lacks, how fast it fills, what it may give, and its
+plan so far.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,16 +13,24 @@ from v2g_edge.model.site import CurvePoint, Evse, Site, VehicleType
 from v2g_edge.model.snapshot import EvseState, VehicleState
 
 TIME_SLACK: Final = 1.15
-"""Plan 15 % more time than the plates say: chargers deliver 4-6 % less and taper early (evcc #12733, #12703, #9550)."""
+"""Plan 15 % more time than the plates say: chargers deliver 4-6 % less and taper early (evcc #12733,
+#12703, #9550).
+"""
 
 TARGET_MARGIN_PCT: Final = 1.0
-"""Planned above the target: twice what the rules ask for, so that a plan that is kept never turns into an urgent wish."""
+"""Planned above the target: twice what the rules ask for, so that a plan that is kept never turns into an
+urgent wish.
+"""
 
 MARGIN_S: Final = 900.0
-"""Full one slot before departure: the rules press ten minutes before the last moment, the plan stays clear of that."""
+"""Full one slot before departure: the rules press ten minutes before the last moment, the plan stays clear
+of that.
+"""
 
 FLOOR_MARGIN_PCT: Final = 2.0
-"""Planned export ends this far above the least SoC: the safety table stops it with a hysteresis of its own."""
+"""Planned export ends this far above the least SoC: the safety table stops it with a hysteresis of its
+own.
+"""
 
 STEP_PCT: Final = 2.5
 """Steps of the table of charging times; the slower end of each step counts."""
@@ -28,7 +38,9 @@ STEP_PCT: Final = 2.5
 STEPS: Final = int(100.0 / STEP_PCT)
 
 LEAST_SHARE: Final = 0.05
-"""A curve that ends at 0 W would take for ever; the last trickle counts with a twentieth of full power (as in the rules)."""
+"""A curve that ends at 0 W would take for ever; the last trickle counts with a twentieth of full power (as
+in the rules).
+"""
 
 
 DAY_S: Final = 86_400.0
@@ -36,7 +48,9 @@ DAY_S: Final = 86_400.0
 
 
 class Past(NamedTuple):
-    """What an outlet's vehicle has behind it: SoC taken out in the present event and today, and what it was seen to draw."""
+    """What an outlet's vehicle has behind it: SoC taken out in the present event and today, and what it
+    was seen to draw.
+    """
 
     event_pct: float = 0.0
     day_pct: float = 0.0
@@ -49,12 +63,14 @@ NOTHING: Final[Mapping[str, Past]] = {}
 
 @dataclass(slots=True)
 class Stay:
-    """``deadline_s`` (UTC) is the departure less a margin; −inf: charge at once. Powers are in W ≥ 0 at the grid side.
+    """``deadline_s`` (UTC) is the departure less a margin; −inf: charge at once. Powers are in W ≥ 0 at the
+    grid side.
 
-    ``filled_s[n]`` are the seconds from empty to ``n`` × ``STEP_PCT`` at full power, slack included. ``power_w`` (+ into the
-    vehicle) and ``soc_pct`` (at the slot's end) are the plan so far. ``lowest_pct`` is the SoC with all planned export taken out.
-    ``depth_pct`` is what may be taken out in all, ``today_pct`` what until ``midnight_s`` (UTC); ``taken_pct`` is out already.
-    ``curve`` is the type's charge curve, battery side.
+    ``filled_s[n]`` are the seconds from empty to ``n`` × ``STEP_PCT`` at full power, slack included.
+    ``power_w`` (+ into the vehicle) and ``soc_pct`` (at the slot's end) are the plan so far. ``lowest_pct``
+    is the SoC with all planned export taken out. ``depth_pct`` is what may be taken out in all, ``today_pct``
+    what until ``midnight_s`` (UTC); ``taken_pct`` is out already. ``curve`` is the type's charge curve,
+    battery side.
     """
 
     evse: Evse
@@ -113,7 +129,9 @@ class Stay:
         return low_s + (high_s - low_s) * (soc_pct / STEP_PCT - step)
 
 
-def stays_of(site: Site, evses: tuple[EvseState, ...], wall_s: float, pasts: Mapping[str, Past] = NOTHING) -> list[Stay]:
+def stays_of(
+    site: Site, evses: tuple[EvseState, ...], wall_s: float, pasts: Mapping[str, Past] = NOTHING
+) -> list[Stay]:
     """All vehicles that are plugged in, in the order of ``Site.evses``. ``pasts`` by outlet id."""
     kinds = {kind.id: kind for kind in site.vehicle_types}
     known = {vehicle.id: vehicle for vehicle in site.vehicles}
@@ -128,7 +146,14 @@ def stays_of(site: Site, evses: tuple[EvseState, ...], wall_s: float, pasts: Map
         past = pasts.get(evse.id, NO_PAST)
         reserve_pct = entry.reserve_soc_pct if entry else 0.0
         stay = _stay(evse, _path(evse.feeder, parent), vehicle, kind, wall_s, past.drawn_w, reserve_pct)
-        if entry and kind and entry.may_discharge and site.grid.export_allowed and not stay.at_once and state.fault == "":
+        if (
+            entry
+            and kind
+            and entry.may_discharge
+            and site.grid.export_allowed
+            and not stay.at_once
+            and state.fault == ""
+        ):
             stay.midnight_s = wall_s - wall_s % DAY_S + DAY_S
             _allow_export(stay, vehicle, kind, reserve_pct, past)
         stays.append(stay)
@@ -173,7 +198,9 @@ def _stay(
     )
 
 
-def _allow_export(stay: Stay, vehicle: VehicleState, kind: VehicleType, reserve_pct: float, past: Past) -> None:
+def _allow_export(
+    stay: Stay, vehicle: VehicleState, kind: VehicleType, reserve_pct: float, past: Past
+) -> None:
     """As far as the envelope would let it: what it takes away later, a plan should not promise."""
     evse = stay.evse
     gives_w = known_or(vehicle.max_discharge_w, 0.0)
@@ -188,12 +215,18 @@ def _allow_export(stay: Stay, vehicle: VehicleState, kind: VehicleType, reserve_
     stay.may_export = able and stay.export_w >= evse.min_discharge_w
 
 
-def _filling(evse: Evse, curve: tuple[CurvePoint, ...], capacity_wh: float, full_w: float) -> tuple[float, ...]:
-    """Cumulated seconds at full power by step of SoC, slack included; the lower power at both ends of a step counts."""
+def _filling(
+    evse: Evse, curve: tuple[CurvePoint, ...], capacity_wh: float, full_w: float
+) -> tuple[float, ...]:
+    """Cumulated seconds at full power by step of SoC, slack included; the lower power at both ends of a
+    step counts.
+    """
     battery_w = max(full_w * evse.efficiency, 1.0)
     powers = [battery_w] * (STEPS + 1)
     if curve:
-        powers = [max(min(battery_w, _at(curve, n * STEP_PCT)), LEAST_SHARE * battery_w) for n in range(STEPS + 1)]
+        powers = [
+            max(min(battery_w, _at(curve, n * STEP_PCT)), LEAST_SHARE * battery_w) for n in range(STEPS + 1)
+        ]
     total_s, filled = 0.0, [0.0]
     step_wh = STEP_PCT / 100.0 * max(capacity_wh, 1.0)
     for low_w, high_w in pairwise(powers):

@@ -12,7 +12,9 @@ from v2g_edge.model.orders import narrowed, narrower
 from v2g_edge.planner.exchange import ENCODER, JOB, SETUP, Answer, Job, Setup
 
 NICE: Final = 10
-"""Half of the lowest priority: the day plan gives way to control, and still gets its turn on a busy controller."""
+"""Half of the lowest priority: the day plan gives way to control, and still gets its turn on a busy
+controller.
+"""
 
 
 def main() -> int:

@@ -13,7 +13,9 @@ from v2g_edge.model.site import CurvePoint, Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState
 
 TIME_SLACK: Final = 1.15
-"""Chargers deliver 4-6 % less than their plate and taper early (evcc #12733, #12703, #9550): plan for 15 % more time."""
+"""Chargers deliver 4-6 % less than their plate and taper early (evcc #12733, #12703, #9550): plan for 15 %
+more time.
+"""
 
 MARGIN_S: Final = 600.0
 """Ten minutes on top: one renewed lease, a reconnect and a ramp together take less."""
@@ -23,10 +25,11 @@ TARGET_MARGIN_PCT: Final = 0.5
 
 
 class ChargingNeed(Struct, frozen=True, gc=False):
-    """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from now (< 0: late).
+    """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from
+    now (< 0: late).
 
-    ``full_w`` is the most it may be told: it may take more than was seen of it so far. ``doubt`` says what is not known of it
-    ("" for nothing): then it is no need of nothing, but one that nobody can reckon with.
+    ``full_w`` is the most it may be told: it may take more than was seen of it so far. ``doubt`` says what is
+    not known of it ("" for nothing): then it is no need of nothing, but one that nobody can reckon with.
     """
 
     energy_wh: float
@@ -39,7 +42,9 @@ class ChargingNeed(Struct, frozen=True, gc=False):
 
 CURVE_ROOM: Final = 1.05
 CURVE_ROOM_W: Final = 1_000.0
-"""A wish goes so far beyond the type's curve: curves are means, packs differ by some percent, and a rise must be able to show."""
+"""A wish goes so far beyond the type's curve: curves are means, packs differ by some percent, and a rise
+must be able to show.
+"""
 
 
 def need_of(
@@ -51,10 +56,12 @@ def need_of(
     reserve_pct: float = 0.0,
     said_w: float = ANY_W,
 ) -> ChargingNeed | None:
-    """The need of the vehicle at ``evse``; None without a vehicle. What nobody said is a doubt, never a need of nothing.
+    """The need of the vehicle at ``evse``; None without a vehicle. What nobody said is a doubt, never a need
+    of nothing.
 
-    ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its target. ``said_w``:
-    what it last said it takes, should it no longer say it: a lost report must not widen a wish.
+    ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its
+    target. ``said_w``: what it last said it takes, should it no longer say it: a lost report must not widen a
+    wish.
     """
     vehicle = state.vehicle
     if vehicle is None:
@@ -65,30 +72,47 @@ def need_of(
     target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
     if reserve_pct > 0.0:
         target_pct = max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
-    departs_in_s = vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
+    departs_in_s = (
+        vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
+    )
     if full_w <= 0.0:
         return ChargingNeed(0.0, 0.0, 0.0, departs_in_s, full_w)
     if capacity_wh is None:
-        return ChargingNeed(0.0, 0.0, ANY_W, max(departs_in_s, 0.0), max(full_w, evse.min_charge_w), "capacity")
+        return ChargingNeed(
+            0.0, 0.0, ANY_W, max(departs_in_s, 0.0), max(full_w, evse.min_charge_w), "capacity"
+        )
     lack_pct = max(min(target_pct + TARGET_MARGIN_PCT, 100.0) - soc_pct, 0.0)
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
-    rate_w = min(full_w, drawn_w) if drawn_w > 0.0 else full_w  # one that may have nothing now tells nothing of how long it takes
-    seconds = _seconds(evse, kind, capacity_wh, rate_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
-    # A vehicle that takes less than the charger's minimum (one phase of three) takes less by itself; told less, it is paused.
+    rate_w = (
+        min(full_w, drawn_w) if drawn_w > 0.0 else full_w
+    )  # one that may have nothing now tells nothing of how long it takes
+    seconds = (
+        _seconds(evse, kind, capacity_wh, rate_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
+    )
+    # A vehicle that takes less than the charger's minimum (one phase of three) takes less by itself; told
+    # less, it is paused.
     told_w = max(min(full_w, _curve_w(evse, kind, vehicle.soc_pct)), evse.min_charge_w)
     if not isinstance(vehicle.departure_wall_s, Reading):
         return ChargingNeed(energy_wh, seconds, ANY_W, 0.0, told_w, "departure" if lack_pct > 0.0 else "")
-    return ChargingNeed(energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, told_w)
+    return ChargingNeed(
+        energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, told_w
+    )
 
 
 def _curve_w(evse: Evse, kind: VehicleType | None, soc: Measured) -> float:
-    """What the type's curve leaves at this SoC (grid side), with some room; ANY_W where either is not known."""
+    """What the type's curve leaves at this SoC (grid side), with some room; ANY_W where either is not
+    known.
+    """
     if kind is None or not kind.charge_curve or not isinstance(soc, Reading):
         return ANY_W
-    return max(_curve(kind.charge_curve, soc.value) / evse.efficiency * CURVE_ROOM + CURVE_ROOM_W, evse.min_charge_w)
+    return max(
+        _curve(kind.charge_curve, soc.value) / evse.efficiency * CURVE_ROOM + CURVE_ROOM_W, evse.min_charge_w
+    )
 
 
-def _seconds(evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float) -> float:
+def _seconds(
+    evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float
+) -> float:
     """Time from one SoC to another at full power along the type's curve (battery side)."""
     hours = _hours(kind.charge_curve if kind else (), full_w * evse.efficiency)
     return (_at(hours, high_pct) - _at(hours, low_pct)) * capacity_wh * 3600.0
@@ -105,7 +129,9 @@ def _hours(points: tuple[CurvePoint, ...], battery_w: float) -> tuple[float, ...
     hours = [0.0]
     for soc_pct in range(100):
         # The lower power of both ends of each percent: never faster than the curve says.
-        power_w = min(battery_w, _curve(points, soc_pct), _curve(points, soc_pct + 1)) if points else battery_w
+        power_w = (
+            min(battery_w, _curve(points, soc_pct), _curve(points, soc_pct + 1)) if points else battery_w
+        )
         hours.append(hours[-1] + 0.01 / max(power_w, 0.05 * battery_w))
     return tuple(hours)
 

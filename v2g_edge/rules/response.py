@@ -1,23 +1,28 @@
-"""Frequency response: room kept around the setpoints of chargers that follow the grid's frequency by themselves.
+"""Frequency response: room kept around the setpoints of chargers that follow the grid's frequency by
+themselves.
 
-It is offered out of what the wishes for power have left of the feeders, so that it never takes a watt from charging.
+It is offered out of what the wishes for power have left of the feeders, so that it never takes a watt from
+charging.
 """
 
 from collections.abc import Mapping
 
 from v2g_edge.model.frame import Frame
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.sharing import charge_limit, export_limit
 
 PRESSED = 1.0
 """Urgency from which a vehicle has to charge now: its setpoint is not for sale."""
 
 
-def offer_response(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], bases_w: tuple[float, ...]) -> dict[str, Wish]:
+def offer_response(
+    frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], bases_w: tuple[float, ...]
+) -> dict[str, Wish]:
     """The same wishes, with a droop at each outlet that is armed (``Evse.droop_w``), proven, and not urgent.
 
-    One after the other in the site's order, each as far as its rating and the feeders above it allow in both directions.
+    One after the other in the site's order, each as far as its rating and the feeders above it allow in both
+    directions.
     """
     if not any(evse.droop_w for evse in frame.site.evses):
         return dict(wishes)

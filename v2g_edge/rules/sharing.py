@@ -1,31 +1,38 @@
-"""Too little for all: who must leave soonest is served first, the rest share evenly, and where that is too little, take turns."""
+"""Too little for all: who must leave soonest is served first, the rest share evenly, and where that is too
+little, take turns.
+"""
 
 from typing import Final
 
 from msgspec import Struct
 
 from v2g_edge.model.frame import Frame
-from v2g_edge.model.wish import Wish
+from v2g_edge.model.permit import Wish
 
 TURN_S: Final = 900.0
-"""A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc #13750, #24932)."""
+"""A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc
+#13750, #24932).
+"""
 
 ENOUGH_W: Final = 1e-6
 """Less than this is rounding."""
 
 
 class Turn(Struct, frozen=True, array_like=True, gc=False):
-    """An outlet that asks where there is too little: it has charged, or waited, since ``since_s`` (monotonic)."""
+    """An outlet that asks where there is too little: it has charged, or waited, since ``since_s``
+    (monotonic).
+    """
 
     since_s: float
     served: bool
 
 
 class RulesMemory(Struct, frozen=True):
-    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without having to.
+    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without
+    having to.
 
-    ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services without a fresh
-    signal (``services.dispatch``).
+    ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services
+    without a fresh signal (``services.dispatch``).
     """
 
     turns: dict[str, Turn] = {}
@@ -34,7 +41,9 @@ class RulesMemory(Struct, frozen=True):
 
 
 def charge_limit(frame: Frame, place: int, base_w: float) -> float:
-    """What a feeder leaves for all chargers below it, in W: its limit less margin and base load (as the envelope does)."""
+    """What a feeder leaves for all chargers below it, in W: its limit less margin and base load (as the
+    envelope does).
+    """
     margin = 1.0 - frame.site.safety.feeder_margin_pct / 100.0
     return max(frame.tree.feeders[place].import_limit_w * margin - base_w, 0.0)
 
@@ -53,14 +62,16 @@ def share_power(
     now_s: float,
     doubtful: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Wish], RulesMemory]:
-    """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base loads.
+    """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base
+    loads.
 
-    The ``doubtful`` (nobody knows what they need) get their fallback first, which fits every feeder by the proof at start, and
-    beyond it what all the others leave.
+    The ``doubtful`` (nobody knows what they need) get their fallback first, which fits every feeder by the
+    proof at start, and beyond it what all the others leave.
 
-    The urgent (urgency ≥ 1) take what they need in the order of their urgency. The others share what is left evenly: each round
-    everybody may take the same further amount until they have what they asked for or a feeder above them is full. Whose share is
-    below the charger's minimum gets nothing: in turns, so that everybody's comes (see ``_rank``).
+    The urgent (urgency ≥ 1) take what they need in the order of their urgency. The others share what is left
+    evenly: each round everybody may take the same further amount until they have what they asked for or a
+    feeder above them is full. Whose share is below the charger's minimum gets nothing: in turns, so that
+    everybody's comes (see ``_rank``).
     """
     places = [place for place, evse in enumerate(frame.ids) if evse in asked]
     wishes = {place: asked[frame.ids[place]] for place in places}
@@ -68,23 +79,34 @@ def share_power(
     given = dict.fromkeys(places, 0.0)
     doubts = {place: w.power_w for place, w in wishes.items() if w.evse in doubtful and w.power_w > 0.0}
     urgent = {p: w for p, w in wishes.items() if w.power_w > 0.0 and w.urgency >= 1.0 and p not in doubts}
-    others = {p: w.power_w for p, w in wishes.items() if w.power_w > 0.0 and p not in urgent and p not in doubts}
+    others = {
+        p: w.power_w for p, w in wishes.items() if w.power_w > 0.0 and p not in urgent and p not in doubts
+    }
     least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
     _serve_one_by_one(frame, least_w, left_w, given)
     ordered = sorted(urgent, key=lambda place: (-urgent[place].urgency, frame.ids[place]))
     _serve_one_by_one(frame, {place: urgent[place].power_w for place in ordered}, left_w, given)
     _serve_alike(frame, others, left_w, given, memory, now_s)
-    _serve_alike(frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left_w, given, memory, now_s)
+    _serve_alike(
+        frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left_w, given, memory, now_s
+    )
     exports = {place: -wish.power_w for place, wish in wishes.items() if wish.power_w < 0.0}
     if exports:
         outs = dict.fromkeys(exports, 0.0)
         _share_evenly(frame, exports, [export_limit(frame, place) for place in range(len(bases_w))], outs)
         given.update({place: -power_w for place, power_w in outs.items()})
-    shared = {w.evse: w if w.power_w == given[p] else Wish(w.evse, given[p], w.urgency, w.reason) for p, w in wishes.items()}
-    return shared, RulesMemory({frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in (*others, *doubts)})
+    shared = {
+        w.evse: w if w.power_w == given[p] else Wish(w.evse, given[p], w.urgency, w.reason)
+        for p, w in wishes.items()
+    }
+    return shared, RulesMemory(
+        {frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in (*others, *doubts)}
+    )
 
 
-def _serve_one_by_one(frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]) -> None:
+def _serve_one_by_one(
+    frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]
+) -> None:
     """Each in this order as much as there is, or nothing where that is less than its minimum."""
     for place, wish_w in wanted_w.items():
         power_w = min(wish_w, *(left_w[node] for node in frame.tree.above[place]))
@@ -95,14 +117,21 @@ def _serve_one_by_one(frame: Frame, wanted_w: dict[int, float], left_w: list[flo
 
 
 def _serve_alike(
-    frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float], memory: RulesMemory, now_s: float
+    frame: Frame,
+    wanted_w: dict[int, float],
+    left_w: list[float],
+    given: dict[int, float],
+    memory: RulesMemory,
+    now_s: float,
 ) -> None:
     """All alike, on top of what they have; in turns where that gives somebody less than its minimum."""
     free_w, before_w = list(left_w), dict(given)
     _share_evenly(frame, wanted_w, left_w, given)
     if not any(0.0 < given[place] < frame.site.evses[place].min_charge_w - ENOUGH_W for place in wanted_w):
         return
-    turns_w = _in_turns(frame, {place: w for place, w in wanted_w.items() if not before_w[place]}, free_w, memory, now_s)
+    turns_w = _in_turns(
+        frame, {place: w for place, w in wanted_w.items() if not before_w[place]}, free_w, memory, now_s
+    )
     left_w[:] = free_w
     for place in wanted_w:
         given[place] = before_w[place] + turns_w.get(place, 0.0)
@@ -116,7 +145,9 @@ def _turn(memory: RulesMemory, evse: str, served: bool, now_s: float) -> Turn:
 
 
 def _rank(memory: RulesMemory, evse: str, now_s: float) -> tuple[int, float, str]:
-    """First whoever's turn is not over, then who waits, longest first, then whose turn is over, longest last."""
+    """First whoever's turn is not over, then who waits, longest first, then whose turn is over, longest
+    last.
+    """
     turn = memory.turns.get(evse)
     if turn is None or not turn.served:
         return 1, turn.since_s if turn else now_s, evse
@@ -128,8 +159,9 @@ def _in_turns(
 ) -> dict[int, float]:
     """Each charger's minimum in the order of their ranks, then what is left evenly among those who got it.
 
-    Nobody starves. A turn ends after ``TURN_S``; whoever waits keeps its place in the queue; and nobody overtakes: what a waiting
-    one lacks is kept from all behind it, as long as the feeders could serve it alone. So each of n waits n turns at most.
+    Nobody starves. A turn ends after ``TURN_S``; whoever waits keeps its place in the queue; and nobody
+    overtakes: what a waiting one lacks is kept from all behind it, as long as the feeders could serve it
+    alone. So each of n waits n turns at most.
     """
     above, evses = frame.tree.above, frame.site.evses
     free_w, given = list(left_w), dict.fromkeys(wanted_w, 0.0)
@@ -144,12 +176,18 @@ def _in_turns(
     for place, power_w in given.items():
         for node in above[place]:
             spare_w[node] -= power_w
-    _share_evenly(frame, {place: wanted_w[place] - w for place, w in given.items() if w > 0.0}, spare_w, given)
+    _share_evenly(
+        frame, {place: wanted_w[place] - w for place, w in given.items() if w > 0.0}, spare_w, given
+    )
     return given
 
 
-def _share_evenly(frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]) -> None:
-    """Max-min fair filling. Each round ends a wish or fills a feeder, so there are at most that many rounds."""
+def _share_evenly(
+    frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]
+) -> None:
+    """Max-min fair filling. Each round ends a wish or fills a feeder, so there are at most that many
+    rounds.
+    """
     above = frame.tree.above
     asked_w = [0.0] * len(left_w)
     for place, power_w in wanted_w.items():
@@ -166,7 +204,9 @@ def _share_evenly(frame: Frame, wanted_w: dict[int, float], left_w: list[float],
         for place in hungry:
             for node in above[place]:
                 counts[node] += 1
-        step_w = min(*hungry.values(), *(left / count for left, count in zip(left_w, counts, strict=True) if count))
+        step_w = min(
+            *hungry.values(), *(left / count for left, count in zip(left_w, counts, strict=True) if count)
+        )
         for place in hungry:
             given[place] += step_w
             hungry[place] -= step_w

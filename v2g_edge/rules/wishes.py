@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.charging_need import ChargingNeed, need_of
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
@@ -36,14 +36,16 @@ def propose_all(
     said_w: Mapping[str, float] = NOBODY,
     caps_w: Mapping[str, float] = NOBODY,
 ) -> tuple[dict[str, Wish], RulesMemory]:
-    """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope decides.
+    """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope
+    decides.
 
-    ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge now, most first.
-    ``held``: outlets that should not export for a while, so that the others can. ``bases_w``: the feeders' base loads to reckon
-    with, in the tree's order; the commissioned bounds by default. ``drawn_w``: what vehicles were seen to draw when they might
-    have drawn more; ``enough_w``: what outlets may be told where a feeder is short, without their vehicles losing anything;
-    ``said_w``: what vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last tick
-    by all that concerns it alone: nobody keeps power free for a wish that cannot be permitted.
+    ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge
+    now, most first. ``held``: outlets that should not export for a while, so that the others can.
+    ``bases_w``: the feeders' base loads to reckon with, in the tree's order; the commissioned bounds by
+    default. ``drawn_w``: what vehicles were seen to draw when they might have drawn more; ``enough_w``: what
+    outlets may be told where a feeder is short, without their vehicles losing anything; ``said_w``: what
+    vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
+    tick by all that concerns it alone: nobody keeps power free for a wish that cannot be permitted.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -51,7 +53,9 @@ def propose_all(
     _mark_urgent(frame, needs, bases_w)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
-    asked = {evse: _ask(w, planned_w.get(evse), site.evses[w.place].max_discharge_w) for evse, w in needs.items()}
+    asked = {
+        evse: _ask(w, planned_w.get(evse), site.evses[w.place].max_discharge_w) for evse, w in needs.items()
+    }
     if slot is not None:
         _split(site, needs, asked, slot)
     for evse in held:
@@ -73,7 +77,9 @@ def propose_all(
 
 
 def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
-    """``boost``: all it takes, up to its target, after those who must leave. ``priority``: what it asks for, before others."""
+    """``boost``: all it takes, up to its target, after those who must leave. ``priority``: what it asks
+    for, before others.
+    """
     kinds = {(order.kind, order.subject) for order in snapshot.operator.orders}
     for evse, wanted in needs.items() if kinds else ():
         vehicle = snapshot.evses[wanted.place].vehicle
@@ -86,7 +92,9 @@ def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], ask
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):
-    """One vehicle with its need; ``urgent`` is set where the whole fleet's departures leave no time to wait."""
+    """One vehicle with its need; ``urgent`` is set where the whole fleet's departures leave no time to
+    wait.
+    """
 
     evse: str
     place: int
@@ -101,18 +109,25 @@ def _needs(
     for index, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
         if state.vehicle is not None:
             known = frame.known.get(state.vehicle.vehicle)
-            kind, reserve_pct = frame.kinds.get(known.type) if known else None, known.reserve_soc_pct if known else 0.0
+            kind, reserve_pct = (
+                frame.kinds.get(known.type) if known else None,
+                known.reserve_soc_pct if known else 0.0,
+            )
             seen_w, last_w = drawn_w.get(evse.id, ANY_W), said_w.get(evse.id, ANY_W)
             need = need_of(evse, state, kind, snapshot.wall_s, seen_w, reserve_pct, last_w)
             if need is not None:
-                result[evse.id] = ChargingRequest(evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0)
+                result[evse.id] = ChargingRequest(
+                    evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0
+                )
     return result
 
 
 def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple[float, ...]) -> None:
-    """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up to each departure.
+    """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
+    to each departure.
 
-    When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then are urgent.
+    When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then
+    are urgent.
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
@@ -171,7 +186,8 @@ def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
 def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> Wish:
     """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks.
 
-    One of which something is not known charges with what is left: no plan can have reckoned with a need that nobody knows.
+    One of which something is not known charges with what is left: no plan can have reckoned with a need that
+    nobody knows.
     """
     need = wanted.need
     if need.doubt:
@@ -180,14 +196,21 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
         return Wish(wanted.evse, 0.0, 0.0, "idle")
     urgency = min(max(URGENT - need.latest_start_s / max(need.departs_in_s, 3600.0), 0.0), 10.0)
     if wanted.urgent:
-        return Wish(wanted.evse, need.full_w, max(urgency, URGENT), "departure" if need.departs_in_s >= 0.0 else "overdue")
+        return Wish(
+            wanted.evse,
+            need.full_w,
+            max(urgency, URGENT),
+            "departure" if need.departs_in_s >= 0.0 else "overdue",
+        )
     if planned_w is not None:
         return Wish(wanted.evse, min(max(planned_w, -rating_w), need.full_w), min(urgency, 0.99), "plan")
     return Wish(wanted.evse, need.full_w, min(urgency, 0.99), "charge")
 
 
 def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish], slot: Slot) -> None:
-    """Share a slot's site target among those whom it does not name: charging by what they lack, export by rating."""
+    """Share a slot's site target among those whom it does not name: charging by what they lack, export by
+    rating.
+    """
     if slot.site_w is None:
         return
     named = {evse for evse, _ in slot.evse_w}
@@ -198,4 +221,6 @@ def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish]
     for wanted, weight in zip(free, weights, strict=True):
         edge_w = wanted.need.full_w if charging else site.evses[wanted.place].max_discharge_w
         share_w = slot.site_w * weight / total if total > 0.0 else 0.0
-        asked[wanted.evse] = Wish(wanted.evse, min(max(share_w, -edge_w), edge_w), asked[wanted.evse].urgency, "plan_site")
+        asked[wanted.evse] = Wish(
+            wanted.evse, min(max(share_w, -edge_w), edge_w), asked[wanted.evse].urgency, "plan_site"
+        )

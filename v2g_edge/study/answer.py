@@ -1,4 +1,6 @@
-"""``why`` in sentences: what a vehicle does and until when, what keeps it, who holds the room, what a person can do."""
+"""``why`` in sentences: what a vehicle does and until when, what keeps it, who holds the room, what a
+person can do.
+"""
 
 from typing import Final
 
@@ -21,7 +23,13 @@ FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_powe
 
 
 def answer_of(
-    site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, index: int, outlook: Outlook, beside: Beside
+    site: Site,
+    snapshot: Snapshot,
+    plan: Plan | None,
+    outcome: Outcome,
+    index: int,
+    outlook: Outlook,
+    beside: Beside,
 ) -> list[str]:
     """Sentences about one outlet, the most needed first."""
     state, permit = snapshot.evses[index], outcome.permits[index]
@@ -33,7 +41,10 @@ def answer_of(
         lines += [_ready(site, snapshot, index, outlook)]
     for risk in risks:
         word = RISKS[risk]
-        lines.append(f"{_name(snapshot, permit.evse, index)} {word.says}" + (f": {word.remedy}." if word.remedy else "."))
+        lines.append(
+            f"{_name(snapshot, permit.evse, index)} {word.says}"
+            + (f": {word.remedy}." if word.remedy else ".")
+        )
     lines += _kept(site, snapshot, outcome, index, beside)
     if plan is None and state.vehicle is not None:
         lines.append("There is no plan: it charges as soon as it can.")
@@ -45,7 +56,9 @@ def _name(snapshot: Snapshot, evse: str, index: int) -> str:
     return (vehicle.vehicle if vehicle else "") or evse
 
 
-def _doing(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside) -> str:
+def _doing(
+    site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside
+) -> str:
     permit = outcome.permits[index]
     name = _name(snapshot, permit.evse, index)
     wish = next((wish for wish in outcome.wishes if wish.evse == permit.evse), None)
@@ -58,9 +71,15 @@ def _doing(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook
         return f"{name} may give {-permit.power_w / 1_000.0:.1f} kW{cost}. {reason.says}."
     if permit.bound_by.rule == "wish" and later is not None and later > snapshot.wall_s:
         then = beside.price_at(later)
-        money = f" ({then:.2f} instead of {price:.2f} per kWh)" if then is not None and price is not None else ""
+        money = (
+            f" ({then:.2f} instead of {price:.2f} per kWh)" if then is not None and price is not None else ""
+        )
         return f"{name} waits until {clock(site, later)}{money}."
-    return f"{name} gets nothing now. {reason.says}." if permit.bound_by.rule == "wish" else f"{name} gets nothing now."
+    return (
+        f"{name} gets nothing now. {reason.says}."
+        if permit.bound_by.rule == "wish"
+        else f"{name} gets nothing now."
+    )
 
 
 def _ready(site: Site, snapshot: Snapshot, index: int, outlook: Outlook) -> str:
@@ -70,11 +89,17 @@ def _ready(site: Site, snapshot: Snapshot, index: int, outlook: Outlook) -> str:
         return ""
     missing = [
         what
-        for what, value in (("SoC", vehicle.soc_pct), ("target", vehicle.target_soc_pct), ("departure", vehicle.departure_wall_s))
+        for what, value in (
+            ("SoC", vehicle.soc_pct),
+            ("target", vehicle.target_soc_pct),
+            ("departure", vehicle.departure_wall_s),
+        )
         if not isinstance(value, Reading)
     ]
     if missing:
-        return f"Not known: {', '.join(missing)}. It charges with what is left; say it with `v2g-edge depart`."
+        return (
+            f"Not known: {', '.join(missing)}. It charges with what is left; say it with `v2g-edge depart`."
+        )
     departure, target = vehicle.departure_wall_s, vehicle.target_soc_pct
     leaves = f"leaves {clock(site, departure.value)}" if isinstance(departure, Reading) else ""
     goal = f"{target.value:.0f} %" if isinstance(target, Reading) else ""
@@ -104,7 +129,9 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
         since = beside.since.get(f"{rule}:{subject}")
         when = f" since {clock(site, since)}" if since is not None else ""
         remedy = word.remedy.replace("OUTLET", permit.evse).replace("FEEDER", site.evses[index].feeder)
-        lines.append(f"{word.says}{when}: {permit.bound_by.source}." + (f" What to do: {remedy}." if remedy else ""))
+        lines.append(
+            f"{word.says}{when}: {permit.bound_by.source}." + (f" What to do: {remedy}." if remedy else "")
+        )
     if not state.link.connected and rule != "charger_silent":
         lines.append("Its charger is not heard.")
     if rule in FEEDER_RULES:
@@ -115,24 +142,34 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
 
 def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside, feeder: Feeder) -> list[str]:
     """Who holds the room of a feeder, and of those above it that are as full."""
-    places = next(each.outlets for each in everybody(site, snapshot, beside) if (each.kind, each.name) == ("feeder", feeder.id))
+    places = next(
+        each.outlets
+        for each in everybody(site, snapshot, beside)
+        if (each.kind, each.name) == ("feeder", feeder.id)
+    )
     holders = holders_of(site, snapshot, outcome, places)
     base_w = base_of(site, outcome, feeder)
     usable_w = feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0)
     free_w = usable_w - base_w - sum(each.power_w for each in holders)
     parts = [
-        f"{each.name} {each.power_w / 1_000.0:.1f} kW{f' ({each.why})' if each.why else ''}" for each in holders[:HOLDERS_SHOWN]
+        f"{each.name} {each.power_w / 1_000.0:.1f} kW{f' ({each.why})' if each.why else ''}"
+        for each in holders[:HOLDERS_SHOWN]
     ]
     if len(holders) > HOLDERS_SHOWN:
         rest_w = sum(each.power_w for each in holders[HOLDERS_SHOWN:])
         parts.append(f"{len(holders) - HOLDERS_SHOWN} more {rest_w / 1_000.0:.1f} kW")
     parts.append(f"base load {base_w / 1_000.0:.1f} kW")
-    text = f"Feeder {feeder.id}, {feeder.import_limit_w / 1_000.0:.1f} kW in: {', '.join(parts)}; free {free_w / 1_000.0:.1f} kW."
+    text = (
+        f"Feeder {feeder.id}, {feeder.import_limit_w / 1_000.0:.1f} kW in: {', '.join(parts)}; free"
+        f" {free_w / 1_000.0:.1f} kW."
+    )
     return [text]
 
 
 def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside) -> list[str]:
-    """Why so little flows out: what every outlet with a vehicle that may give is bound by, alike ones together."""
+    """Why so little flows out: what every outlet with a vehicle that may give is bound by, alike ones
+    together.
+    """
     permitted = {vehicle.id for vehicle in site.vehicles if vehicle.may_discharge}
     groups: dict[str, list[str]] = {}
     outlets: dict[str, str] = {}

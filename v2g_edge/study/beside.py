@@ -1,4 +1,6 @@
-"""What the daemon knows beside a tick, for the words of an answer: prices, since when a row acts, stations and their outlets."""
+"""What the daemon knows beside a tick, for the words of an answer: prices, since when a row acts, stations
+and their outlets.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +13,9 @@ NO_STATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 class Beside(NamedTuple):
-    """``since`` is UTC by "row:subject"; ``stations`` are the outlets of each. All of it may be missing: words say less then."""
+    """``since`` is UTC by "row:subject"; ``stations`` are the outlets of each. All of it may be missing:
+    words say less then.
+    """
 
     prices: tuple[Price, ...] = ()
     since: Mapping[str, float] = NO_TIMES

@@ -1,6 +1,7 @@
 """A tick in words and numbers: the status of the depot, and why one charger got what it got.
 
-Works on a live tick and on one read back from the journal alike. Results are plain JSON values, ready for the control socket.
+Works on a live tick and on one read back from the journal alike. Results are plain JSON values, ready for the
+control socket.
 """
 
 from typing import Any, Final
@@ -21,7 +22,8 @@ from v2g_edge.study.rows import attention_of, brief_of, risks_of
 def describe_status(
     site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, beside: Beside | None = None
 ) -> dict[str, Any]:
-    """The whole depot at one tick: grid, plan, what needs a person, what acts, and a row per outlet. Unknown values are null.
+    """The whole depot at one tick: grid, plan, what needs a person, what acts, and a row per outlet. Unknown
+    values are null.
 
     ``beside`` None: without the words and estimates for people, which take time (telemetry).
     """
@@ -37,9 +39,13 @@ def describe_status(
             "power_w": _value(meter.power_w) if meter else None,
             "frequency_hz": _value(meter.frequency_hz) if meter else None,
             "voltage_v": [_value(v) for v in meter.phase_voltage_v] if meter else None,
-            "relay_closed": _value(relay.closed) == 1.0 if relay and isinstance(relay.closed, Reading) else None,
+            "relay_closed": _value(relay.closed) == 1.0
+            if relay and isinstance(relay.closed, Reading)
+            else None,
         },
-        "plan": {"source": plan.source, "revision": plan.revision, "until_wall_s": plan.valid_until_wall_s} if plan else None,
+        "plan": {"source": plan.source, "revision": plan.revision, "until_wall_s": plan.valid_until_wall_s}
+        if plan
+        else None,
         "operator": {"stop": snapshot.operator.stop, "export_hold": snapshot.operator.export_hold},
         "attention": attention_of(site, snapshot, outcome, beside) if beside is not None else [],
         "acting": [
@@ -93,17 +99,23 @@ def full_power(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> 
 
 
 def _power(site: Site, snapshot: Snapshot, index: int) -> float | None:
-    """What flows at an outlet with a vehicle; an old report, or one of a vehicle that has left, says nothing about now."""
+    """What flows at an outlet with a vehicle; an old report, or one of a vehicle that has left, says
+    nothing about now.
+    """
     state = snapshot.evses[index]
     fresh = is_fresh(state.power_w, snapshot.now_s, site.safety.charger_max_age_s)
     return _value(state.power_w) if fresh and state.vehicle is not None else None
 
 
 def _takes(snapshot: Snapshot, outcome: Outcome, index: int) -> float | None:
-    """The most that the vehicle takes, by its own word or as it was seen; None where nothing is known beyond the plate."""
+    """The most that the vehicle takes, by its own word or as it was seen; None where nothing is known
+    beyond the plate.
+    """
     vehicle, draws = snapshot.evses[index].vehicle, outcome.memory.envelope.departures.draws
     draw = draws[index] if draws else None
-    known = vehicle is not None and draw is not None and draw.session == vehicle.session and draw.most_w < ANY_W
+    known = (
+        vehicle is not None and draw is not None and draw.session == vehicle.session and draw.most_w < ANY_W
+    )
     return draw.most_w if known and draw is not None else None
 
 
@@ -114,9 +126,11 @@ EXPORT: Final = frozenset({"export", "v2g", "discharge"})
 def describe_answer(
     site: Site, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, asked: str, beside: Beside = NOTHING
 ) -> dict[str, Any]:
-    """Why an outlet, vehicle, station or feeder is as it is, or ``export``: sentences first, then the limits of each outlet.
+    """Why an outlet, vehicle, station or feeder is as it is, or ``export``: sentences first, then the limits
+    of each outlet.
 
-    With one outlet its own fields (``describe_why``) stand at the top too. KeyError, with what was meant, for an unknown name.
+    With one outlet its own fields (``describe_why``) stand at the top too. KeyError, with what was meant, for
+    an unknown name.
     """
     head = {"asked": asked, "wall_s": snapshot.wall_s, "seq": snapshot.seq, "timezone": site.timezone}
     if asked.lower() in EXPORT:
@@ -139,7 +153,9 @@ def describe_answer(
 
 
 def describe_why(site: Site, snapshot: Snapshot, outcome: Outcome, evse_id: str) -> dict[str, Any]:
-    """Every limit on one outlet at one tick, and the one that binds. KeyError, with the ids there are, for an unknown outlet."""
+    """Every limit on one outlet at one tick, and the one that binds. KeyError, with the ids there are, for
+    an unknown outlet.
+    """
     ids = [evse.id for evse in site.evses]
     if evse_id not in ids:
         raise KeyError(f"no outlet {evse_id!r} on this site; there are {', '.join(ids)}")

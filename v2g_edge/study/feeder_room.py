@@ -36,11 +36,15 @@ def holders_of(site: Site, snapshot: Snapshot, outcome: Outcome, places: tuple[i
             found.append(Holder(evse.id, evse.fallback_w, "silent: counted at its fallback"))
         else:
             found.append(Holder(evse.id, max(permit.most_w, measured_w, 0.0), ""))
-    return sorted((each for each in found if each.power_w > SHOWN_W), key=lambda each: (-each.power_w, each.name))
+    return sorted(
+        (each for each in found if each.power_w > SHOWN_W), key=lambda each: (-each.power_w, each.name)
+    )
 
 
 def base_of(site: Site, outcome: Outcome, feeder: Feeder) -> float:
-    """The base load that is reckoned with on a feeder: live where its meter says so, else the commissioned worst."""
+    """The base load that is reckoned with on a feeder: live where its meter says so, else the commissioned
+    worst.
+    """
     tree = tree_of(site)
     place = next(index for index, each in enumerate(tree.feeders) if each.id == feeder.id)
     live_w = outcome.memory.envelope.live_w

@@ -1,4 +1,6 @@
-"""What a person may ask about: outlets, vehicles, stations, feeders, whatever the case of the letters; else what was meant."""
+"""What a person may ask about: outlets, vehicles, stations, feeders, whatever the case of the letters;
+else what was meant.
+"""
 
 import difflib
 from typing import Literal, NamedTuple
@@ -31,7 +33,10 @@ def find(site: Site, snapshot: Snapshot, beside: Beside, asked: str) -> Named:
         meant = " or ".join(known[each] for each in close)
         raise KeyError(f"nothing here is called {asked!r}; did you mean {meant}?")
     outlets = ", ".join(evse.id for evse in site.evses[:12]) + (" …" if len(site.evses) > 12 else "")
-    raise KeyError(f"nothing here is called {asked!r}; there are the outlets {outlets}, their vehicles, stations and feeders")
+    raise KeyError(
+        f"nothing here is called {asked!r}; there are the outlets {outlets}, their vehicles, stations and"
+        " feeders"
+    )
 
 
 def everybody(site: Site, snapshot: Snapshot, beside: Beside) -> list[Named]:
@@ -44,7 +49,9 @@ def everybody(site: Site, snapshot: Snapshot, beside: Beside) -> list[Named]:
     for station, outlets in beside.stations.items():
         names.append(Named("station", station, tuple(ids[outlet] for outlet in outlets if outlet in ids)))
     for feeder in site.feeders:
-        below = tuple(index for index, evse in enumerate(site.evses) if _hangs_on(site, evse.feeder, feeder.id))
+        below = tuple(
+            index for index, evse in enumerate(site.evses) if _hangs_on(site, evse.feeder, feeder.id)
+        )
         names.append(Named("feeder", feeder.id, below))
     return names
 

@@ -1,7 +1,8 @@
-"""A night as it was: who left with what, energy and money, what was not earned and which limit held it, how long alarms lasted.
+"""A night as it was: who left with what, energy and money, what was not earned and which limit held it, how
+long alarms lasted.
 
-Reads the ticks of a journal once, in order. Energy is the measured power of each outlet, integrated; money is that energy at
-the price of its time. Nothing is decided here again.
+Reads the ticks of a journal once, in order. Energy is the measured power of each outlet, integrated; money is
+that energy at the price of its time. Nothing is decided here again.
 """
 
 from collections.abc import Iterable
@@ -18,16 +19,20 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 GAP_MOST_S: Final = 60.0
-"""A longer pause between two ticks is a pause of the daemon: nobody knows what flowed, so nothing is counted."""
+"""A longer pause between two ticks is a pause of the daemon: nobody knows what flowed, so nothing is
+counted.
+"""
 READY_PCT: Final = 0.5
 """Who leaves within this of its target was ready: SoC is reported in whole percents or halves."""
 
 
 class Stay(Struct, frozen=True):
-    """One vehicle at one outlet. Wall times are UTC; ``left_wall_s`` None: it is still there. Energies ≥ 0 at the grid side.
+    """One vehicle at one outlet. Wall times are UTC; ``left_wall_s`` None: it is still there. Energies ≥ 0 at
+    the grid side.
 
-    ``first_pct`` and ``last_pct`` are the first and last SoC that was known; ``target_pct`` and ``departure_wall_s`` what was
-    wanted last. ``cost`` is what was paid for charging less what was earned by giving, None without prices.
+    ``first_pct`` and ``last_pct`` are the first and last SoC that was known; ``target_pct`` and
+    ``departure_wall_s`` what was wanted last. ``cost`` is what was paid for charging less what was earned by
+    giving, None without prices.
     """
 
     session: str
@@ -96,7 +101,9 @@ class Night(Struct, frozen=True):
 Row = tuple[Site, Snapshot, tuple[Permit, ...], tuple[Event, ...]]
 
 
-def night_of(rows: Iterable[Row], from_wall_s: float, until_wall_s: float, prices: tuple[Price, ...] = ()) -> Night:
+def night_of(
+    rows: Iterable[Row], from_wall_s: float, until_wall_s: float, prices: tuple[Price, ...] = ()
+) -> Night:
     """The ticks from ``from_wall_s`` up to ``until_wall_s`` (UTC)."""
     ledger = _Ledger(prices)
     site: Site | None = None
@@ -135,7 +142,9 @@ class _Ledger:
         self.alarms: list[Alarm] = []
         self.orders: dict[str, None] = {}
 
-    def add(self, site: Site, snapshot: Snapshot, permits: tuple[Permit, ...], events: tuple[Event, ...]) -> None:
+    def add(
+        self, site: Site, snapshot: Snapshot, permits: tuple[Permit, ...], events: tuple[Event, ...]
+    ) -> None:
         """One tick, and the time since the one before."""
         before, self._before = self._before, snapshot
         self.ticks += 1
@@ -164,8 +173,14 @@ class _Ledger:
         return self._prices[self._at].per_kwh if self._prices else 0.0
 
     def _stay(self, outlet: str, vehicle: VehicleState, wh: float, price: float) -> None:
-        old = self.stays.get(vehicle.session) or Stay(vehicle.session, outlet, vehicle.vehicle, vehicle.plugged_wall_s)
-        soc_pct, departure, target = _value(vehicle.soc_pct), _value(vehicle.departure_wall_s), _value(vehicle.target_soc_pct)
+        old = self.stays.get(vehicle.session) or Stay(
+            vehicle.session, outlet, vehicle.vehicle, vehicle.plugged_wall_s
+        )
+        soc_pct, departure, target = (
+            _value(vehicle.soc_pct),
+            _value(vehicle.departure_wall_s),
+            _value(vehicle.target_soc_pct),
+        )
         self.stays[vehicle.session] = replace(
             old,
             vehicle=vehicle.vehicle or old.vehicle,

@@ -1,6 +1,8 @@
-"""When each vehicle will be ready, if the plan is followed and nothing else happens: an estimate for people, no proof.
+"""When each vehicle will be ready, if the plan is followed and nothing else happens: an estimate for people,
+no proof.
 
-The proof of departures is the envelope's (``departure``). This walks the plan and the charge curve in steps of five minutes.
+The proof of departures is the envelope's (``departure``). This walks the plan and the charge curve in steps
+of five minutes.
 """
 
 from itertools import pairwise
@@ -22,7 +24,9 @@ FULL_PCT: Final = 0.25
 
 
 class Outlook(NamedTuple):
-    """``ready_wall_s`` None: not within the horizon, or nobody can say. ``begins_wall_s``: when it next charges, None: not."""
+    """``ready_wall_s`` None: not within the horizon, or nobody can say. ``begins_wall_s``: when it next
+    charges, None: not.
+    """
 
     ready_wall_s: float | None
     begins_wall_s: float | None
@@ -36,7 +40,11 @@ def outlook_of(site: Site, snapshot: Snapshot, plan: Plan | None, index: int, fu
     """One outlet's vehicle. ``full_w``: the most that it gets, in W."""
     evse, state = site.evses[index], snapshot.evses[index]
     vehicle = state.vehicle
-    if vehicle is None or not isinstance(vehicle.soc_pct, Reading) or not isinstance(vehicle.target_soc_pct, Reading):
+    if (
+        vehicle is None
+        or not isinstance(vehicle.soc_pct, Reading)
+        or not isinstance(vehicle.target_soc_pct, Reading)
+    ):
         return UNKNOWN
     kind = kind_of(site, state)
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
@@ -91,7 +99,9 @@ class _Walk(NamedTuple):
             if power_w > 0.0 and begins_s is None:
                 begins_s = at_s
             factor = self.evse.efficiency if power_w >= 0.0 else 1.0 / self.evse.efficiency
-            soc_pct = min(max(soc_pct + power_w * factor * STEP_S / 3_600.0 / self.capacity_wh * 100.0, 0.0), 100.0)
+            soc_pct = min(
+                max(soc_pct + power_w * factor * STEP_S / 3_600.0 / self.capacity_wh * 100.0, 0.0), 100.0
+            )
             at_s += STEP_S
             if soc_pct >= self.target_pct - FULL_PCT:
                 ready_s = at_s if ready_s is None else ready_s

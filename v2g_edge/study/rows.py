@@ -29,7 +29,9 @@ def clock(site: Site, wall_s: float | None) -> str:
 
 
 def risks_of(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> list[str]:
-    """What endangers a departure or an export, worst first (``vocabulary.RISKS``); as of the last look at the fleet."""
+    """What endangers a departure or an export, worst first (``vocabulary.RISKS``); as of the last look at
+    the fleet.
+    """
     evse, state, told = site.evses[index].id, snapshot.evses[index], outcome.memory.envelope.departures
     if state.vehicle is None:
         return []
@@ -49,12 +51,21 @@ def _gives_nothing(site: Site, snapshot: Snapshot, outcome: Outcome, index: int)
     """Told to give, accepted long enough ago, and its meter shows nothing."""
     state, safety = snapshot.evses[index], site.safety
     told_w = max(state.command.power_w, outcome.permits[index].power_w)
-    if told_w >= -SHOWN_W or state.command.ack != "accepted" or snapshot.now_s - state.command.sent_s < safety.obey_within_s:
+    if (
+        told_w >= -SHOWN_W
+        or state.command.ack != "accepted"
+        or snapshot.now_s - state.command.sent_s < safety.obey_within_s
+    ):
         return False
-    return is_fresh(state.power_w, snapshot.now_s, safety.charger_max_age_s) and state.power_w.value > DRAWS_SHARE * told_w
+    return (
+        is_fresh(state.power_w, snapshot.now_s, safety.charger_max_age_s)
+        and state.power_w.value > DRAWS_SHARE * told_w
+    )
 
 
-def brief_of(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside) -> str:
+def brief_of(
+    site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside
+) -> str:
     """Why, in five words."""
     permit, state = outcome.permits[index], snapshot.evses[index]
     if not state.link.connected:
@@ -71,7 +82,9 @@ def brief_of(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlo
     return _wish_in_brief(site, snapshot, outcome, index, outlook, beside)
 
 
-def _wish_in_brief(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside) -> str:
+def _wish_in_brief(
+    site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside
+) -> str:
     permit = outcome.permits[index]
     wish = next((wish for wish in outcome.wishes if wish.evse == permit.evse), None)
     reason = wish.reason if wish else "no vehicle"
@@ -88,7 +101,9 @@ def _wish_in_brief(site: Site, snapshot: Snapshot, outcome: Outcome, index: int,
 
 
 def attention_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside) -> list[dict[str, Any]]:
-    """What needs a person, worst first: departures in danger, then rows of the safety table, alike ones together."""
+    """What needs a person, worst first: departures in danger, then rows of the safety table, alike ones
+    together.
+    """
     found = list(_departures(site, snapshot, outcome))
     by_row: dict[str, list[Latch]] = {}
     for latch in outcome.memory.envelope.latches:
@@ -96,7 +111,9 @@ def attention_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besid
             by_row.setdefault(latch.row, []).append(latch)
     for row, latches in by_row.items():
         word = word_of(row)
-        times = [at for latch in latches if (at := beside.since.get(f"{latch.row}:{latch.subject}")) is not None]
+        times = [
+            at for latch in latches if (at := beside.since.get(f"{latch.row}:{latch.subject}")) is not None
+        ]
         subjects = [latch.subject for latch in latches]
         remedy = word.remedy.replace("OUTLET", subjects[0])
         found.append(
@@ -125,7 +142,9 @@ def _departures(site: Site, snapshot: Snapshot, outcome: Outcome) -> Iterator[di
             yield {
                 "kind": risk,
                 "subjects": [name],
-                "since_wall_s": departure.value if risk == "overdue" and isinstance(departure, Reading) else None,
+                "since_wall_s": departure.value
+                if risk == "overdue" and isinstance(departure, Reading)
+                else None,
                 "text": f"{word.brief}: {lacks}",
                 "remedy": word.remedy,
                 "waits": False,

@@ -1,7 +1,8 @@
 """Who makes the depot's own plan: the optimiser in its own process, else its last plan, else the plain rule.
 
-A tick never waits: it asks for the plan that is there, and a better one is fetched meanwhile. Without news (a vehicle that comes,
-goes or changes its mind, new prices, an order, a charge that drifts off the forecast) the plan stays what it is.
+A tick never waits: it asks for the plan that is there, and a better one is fetched meanwhile. Without news (a
+vehicle that comes, goes or changes its mind, new prices, an order, a charge that drifts off the forecast) the
+plan stays what it is.
 """
 
 import asyncio
@@ -38,7 +39,9 @@ AGAIN_S: Final = 60.0
 LAST_PLAN_S: Final = 3_600.0
 """The last plan stands in for at most this long: drift and prices make an older one wrong."""
 DRIFT_PCT: Final = 3.0
-"""A vehicle this far from the forecast is news: twice what readings in whole percent differ by, and a slot's worth of charge."""
+"""A vehicle this far from the forecast is news: twice what readings in whole percent differ by, and a
+slot's worth of charge.
+"""
 LEAST_LEFT_S: Final = 3_600.0
 """A plan that ends sooner than this is made anew."""
 
@@ -46,13 +49,17 @@ Facts = tuple[object, ...]
 
 
 def worker(site: Site, terms: PriceSettings) -> Child:
-    """The optimiser's process, not started yet. One thread for its linear algebra: the other core is the controller's."""
+    """The optimiser's process, not started yet. One thread for its linear algebra: the other core is the
+    controller's.
+    """
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return Child((sys.executable, "-m", "v2g_edge.planner.worker"), ENCODER.encode(Setup(site, terms)), one)
 
 
 class DayPlanner:
-    """``child`` None: the plain rule alone. ``pasts`` says what each outlet's vehicle has behind it at a snapshot."""
+    """``child`` None: the plain rule alone. ``pasts`` says what each outlet's vehicle has behind it at a
+    snapshot.
+    """
 
     def __init__(
         self,
@@ -78,7 +85,11 @@ class DayPlanner:
 
     def plan(self, snapshot: Snapshot, prices: tuple[Price, ...]) -> Plan | None:
         """The plan to follow now; None without prices."""
-        facts = (prices[0].start_wall_s, prices[-1].start_wall_s, len(prices), *facts_of(snapshot)) if prices else ()
+        facts = (
+            (prices[0].start_wall_s, prices[-1].start_wall_s, len(prices), *facts_of(snapshot))
+            if prices
+            else ()
+        )
         due = snapshot.now_s - self._looked_s >= LOOK_EVERY_S
         if not prices:
             self._plan = self.report = None
@@ -102,7 +113,9 @@ class DayPlanner:
         self._looked_s, self._facts = -LOOK_EVERY_S, ()
 
     def take_site(self, site: Site) -> None:
-        """Another site of the same outlets: the optimiser starts anew with it, and the next plan is made for it."""
+        """Another site of the same outlets: the optimiser starts anew with it, and the next plan is made
+        for it.
+        """
         self._site = site
         if self._child is not None:
             old, self._child = self._child, worker(site, self._terms)
@@ -124,7 +137,12 @@ class DayPlanner:
     def _is_off(self, snapshot: Snapshot) -> bool:
         """Whether the depot is not where its plan expects it, or the plan is nearly over."""
         plan, report = self._plan, self.report
-        if plan is None or report is None or plan.valid_until_wall_s - snapshot.wall_s < LEAST_LEFT_S or self._fault:
+        if (
+            plan is None
+            or report is None
+            or plan.valid_until_wall_s - snapshot.wall_s < LEAST_LEFT_S
+            or self._fault
+        ):
             return True
         return any(drifts(snapshot, report, self._site))
 
@@ -161,7 +179,10 @@ class DayPlanner:
         """Named once; the next tick takes what is next in line."""
         self._failed_s, self._looked_s, self._facts = snapshot.now_s, -LOOK_EVERY_S, ()
         if not self._fault:
-            text = f"no optimised day plan: {why}; the last plan serves for up to an hour, then the plain price rule"
+            text = (
+                f"no optimised day plan: {why}; the last plan serves for up to an hour, then the plain price"
+                " rule"
+            )
             self._tell(Event("day_plan_fallback", "warning", "site", text, snapshot.wall_s))
         self._fault = why
 
@@ -169,16 +190,23 @@ class DayPlanner:
         """The last optimised plan while it is young and nothing has changed, else the plain rule."""
         if self._optimised is not None:
             plan, report, facts = self._optimised
-            fresh = snapshot.wall_s - plan.issued_wall_s < LAST_PLAN_S and snapshot.wall_s < plan.valid_until_wall_s
+            fresh = (
+                snapshot.wall_s - plan.issued_wall_s < LAST_PLAN_S
+                and snapshot.wall_s < plan.valid_until_wall_s
+            )
             if fresh and facts == self._facts:
                 self._plan, self.report = plan, replace(report, solver="last plan", why=self._fault)
                 return
         site = narrower(self._site, narrowed(snapshot.operator.orders))
-        self._plan = plan_from_prices(site, snapshot, prices, self._terms, snapshot.wall_s, self._pasts(snapshot))
+        self._plan = plan_from_prices(
+            site, snapshot, prices, self._terms, snapshot.wall_s, self._pasts(snapshot)
+        )
         self.report = Report("greedy", snapshot.wall_s, why=self._fault or self._why())
 
     def _why(self) -> str:
-        return "the optimiser's first plan is being made" if self._child is not None else "the optimiser is off"
+        return (
+            "the optimiser's first plan is being made" if self._child is not None else "the optimiser is off"
+        )
 
 
 def reserves_of(site: Site) -> tuple[Held, ...]:
@@ -198,16 +226,20 @@ def reserves_of(site: Site) -> tuple[Held, ...]:
 def facts_of(snapshot: Snapshot) -> Facts:
     """What of a picture makes a new plan when it changes: sessions, their needs, faults, orders."""
     vehicles = tuple(
-        (v.session, v.departure_wall_s, v.target_soc_pct, isinstance(v.soc_pct, Reading), state.fault)
-        if (v := state.vehicle)
-        else None
+        (
+            (v.session, v.departure_wall_s, v.target_soc_pct, isinstance(v.soc_pct, Reading), state.fault)
+            if (v := state.vehicle)
+            else None
+        )
         for state in snapshot.evses
     )
     return (snapshot.operator.stop, snapshot.operator.export_hold, snapshot.operator.orders, *vehicles)
 
 
 def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:
-    """By vehicle of the report: whether its state of charge is off the forecast for the slot that ended last."""
+    """By vehicle of the report: whether its state of charge is off the forecast for the slot that ended
+    last.
+    """
     ended = [k for k, edge in enumerate(report.edges[1:]) if edge <= snapshot.wall_s + 1.0]
     if not ended:
         return []
@@ -215,7 +247,12 @@ def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:
     found = []
     for evse, state in zip(site.evses, snapshot.evses, strict=True):
         ready = forecast.get(evse.id)
-        if ready is None or not ready.soc_pct or state.vehicle is None or not isinstance(state.vehicle.soc_pct, Reading):
+        if (
+            ready is None
+            or not ready.soc_pct
+            or state.vehicle is None
+            or not isinstance(state.vehicle.soc_pct, Reading)
+        ):
             continue
         since_s = snapshot.wall_s - report.edges[slot + 1]
         span = (ready.soc_pct[slot], ready.soc_pct[min(slot + 1, len(ready.soc_pct) - 1)])

@@ -1,8 +1,10 @@
-"""The tick's decision, whatever a reading does to it: an outlet whose readings break the cycle is left out and named (rule 14).
+"""The tick's decision, whatever a reading does to it: an outlet whose readings break the cycle is left out
+and named (rule 14).
 
-The cycle is pure: if it raises, something in the picture or the plan made it raise. What that is, is found by trying: the
-plan is left out first, then outlets, each of which then counts as silent (its lease, then its fallback). What is journalled is
-the picture that was decided on, so a replay decides the same. A cycle that raises without any outlet ends the process.
+The cycle is pure: if it raises, something in the picture or the plan made it raise. What that is, is found by
+trying: the plan is left out first, then outlets, each of which then counts as silent (its lease, then its
+fallback). What is journalled is the picture that was decided on, so a replay decides the same. A cycle that
+raises without any outlet ends the process.
 """
 
 from collections.abc import Callable
@@ -64,7 +66,10 @@ class Decider:
             seen = _without(snapshot, set(self._refused))
             if (outcome := self._tried(seen, None, memory)) is not None:
                 self._refused_plan = plan
-                self._tell("plan", f"the plan of {plan.source} cannot be followed ({described(error)}); going on without it")
+                self._tell(
+                    "plan",
+                    f"the plan of {plan.source} cannot be followed ({described(error)}); going on without it",
+                )
                 return Decided(seen, None, outcome)
         left_out = set(range(len(self._names)))
         seen = _without(snapshot, left_out)
@@ -94,8 +99,9 @@ class Decider:
 
 def _refusal(error: Exception) -> str:
     return (
-        f"its readings cannot be used ({described(error)}): it counts as silent and keeps its fallback; look at what the charger "
-        "and its vehicle report (capacity, SoC, power), and correct the site file or the device"
+        f"its readings cannot be used ({described(error)}): it counts as silent and keeps its fallback; look"
+        " at what the charger and its vehicle report (capacity, SoC, power), and correct the site file or"
+        " the device"
     )
 
 
@@ -108,7 +114,11 @@ def _without(snapshot: Snapshot, places: set[int]) -> Snapshot:
     if not places:
         return snapshot
     states = tuple(
-        EvseState(link=replace(state.link, connected=False), command=state.command) if place in places else state
+        (
+            EvseState(link=replace(state.link, connected=False), command=state.command)
+            if place in places
+            else state
+        )
         for place, state in enumerate(snapshot.evses)
     )
     return replace(snapshot, evses=states)

@@ -1,7 +1,9 @@
-"""Lost time (rule 16): seconds in which the controller itself did not run are noticed, told, and held against no device.
+"""Lost time (rule 16): seconds in which the controller itself did not run are noticed, told, and held against
+no device.
 
-After such a gap the old readings say nothing of their devices: nobody read them. The tick waits a moment for fresh ones. For that
-moment nothing is permitted, so nothing is raised, and the leases at the chargers run out as they do in any longer stall.
+After such a gap the old readings say nothing of their devices: nobody read them. The tick waits a moment for
+fresh ones. For that moment nothing is permitted, so nothing is raised, and the leases at the chargers run out
+as they do in any longer stall.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +19,10 @@ LATE_TICKS: Final = 2.0
 """Time counts as lost where a tick comes later than two regular ones: one may be late on any machine."""
 
 SETTLE_S: Final = 3.0
-"""The longest wait for fresh readings, or three ticks where they are longer: a line that timed out in the gap opens anew. It is
-short beside the watchdog's ten seconds, and a device that is truly gone is judged then."""
+"""The longest wait for fresh readings, or three ticks where they are longer: a line that timed out in the
+gap opens anew. It is short beside the watchdog's ten seconds, and a device that is truly gone is judged
+then.
+"""
 
 LOOKS: Final = 40.0
 """Looks for fresh readings in that time: 75 ms apart with ticks of one second."""
@@ -28,10 +32,17 @@ TELL_EVERY_S: Final = 60.0
 
 
 class LostTime:
-    """Stands before every tick of one daemon. ``site`` gives the present one; ``tell`` gets the event ``time_lost``."""
+    """Stands before every tick of one daemon. ``site`` gives the present one; ``tell`` gets the event
+    ``time_lost``.
+    """
 
     def __init__(
-        self, board: Board, clock: ClockPort, site: Callable[[], Site], tick_s: float, tell: Callable[[Event], None]
+        self,
+        board: Board,
+        clock: ClockPort,
+        site: Callable[[], Site],
+        tick_s: float,
+        tell: Callable[[Event], None],
     ) -> None:
         self._board = board
         self._clock = clock
@@ -43,8 +54,8 @@ class LostTime:
         self._untold_s = 0.0
 
     async def settle(self) -> None:
-        """Return at once where the tick is in time; else when what was fresh at the last one is so again, at the latest
-        after ``SETTLE_S``. An open contact and a grid outside its window wait for nothing.
+        """Return at once where the tick is in time; else when what was fresh at the last one is so again,
+        at the latest after ``SETTLE_S``. An open contact and a grid outside its window wait for nothing.
         """
         now_s, last_s = self._clock.now_s(), self._ticked_s
         lost_s = 0.0 if last_s is None else now_s - last_s - self._tick_s
@@ -67,8 +78,13 @@ class LostTime:
         safety = site.safety
         for meter in site.meters:
             state = board.meter(meter)
-            values = (state.power_w, *((state.frequency_hz, *state.phase_voltage_v) if meter == site.grid.meter else ()))
-            yield from ((value.at_s, safety.meter_max_age_s) for value in values if isinstance(value, Reading))
+            values = (
+                state.power_w,
+                *((state.frequency_hz, *state.phase_voltage_v) if meter == site.grid.meter else ()),
+            )
+            yield from (
+                (value.at_s, safety.meter_max_age_s) for value in values if isinstance(value, Reading)
+            )
         for contact in site.contacts:
             closed = board.contact(contact).closed
             if isinstance(closed, Reading):
@@ -91,8 +107,8 @@ class LostTime:
         if self._untold_s <= 0.0 or (self._told_s is not None and now_s - self._told_s < TELL_EVERY_S):
             return
         text = (
-            f"the controller itself lost {self._untold_s:.1f} s (stopped, or its machine too busy); no device is blamed for "
-            "them; look at the load of the machine, its disk, and what else runs there"
+            f"the controller itself lost {self._untold_s:.1f} s (stopped, or its machine too busy); no device"
+            " is blamed for them; look at the load of the machine, its disk, and what else runs there"
         )
         self._untold_s, self._told_s = 0.0, now_s
         self._tell(Event("time_lost", "warning", "site", text, self._clock.wall_s()))

@@ -1,6 +1,8 @@
-"""From the site file to the parts that reach the field. Daemon, commissioning and failsafe build them here, so none differs.
+"""From the site file to the parts that reach the field. Daemon, commissioning and failsafe build them here,
+so none differs.
 
-The site's own register maps lie in ``maps`` of the state folder; the OCPP settings and the transactions known go with the rest.
+The site's own register maps lie in ``maps`` of the state folder; the OCPP settings and the transactions known
+go with the rest.
 """
 
 from collections.abc import Callable
@@ -20,7 +22,9 @@ ORDERS: Final = "operator.json"
 
 
 class Parts(NamedTuple):
-    """What reads devices and moves power. ``contactor_of`` names the contactor of each OCPP outlet whose dead-man it is."""
+    """What reads devices and moves power. ``contactor_of`` names the contactor of each OCPP outlet whose
+    dead-man it is.
+    """
 
     board: Board
     ocpp: CentralSystem
@@ -34,14 +38,22 @@ def state_dir_of(settings: Settings) -> Path:
     return Path(settings.host.state_dir)
 
 
-def build_parts(settings: Settings, clock: ClockPort, wake: Callable[[], None], fleet: FleetPort | None = None) -> Parts:
+def build_parts(
+    settings: Settings, clock: ClockPort, wake: Callable[[], None], fleet: FleetPort | None = None
+) -> Parts:
     """All parts, not started. ValueError names every device and map that cannot be used."""
     site, state_dir = settings.site, state_dir_of(settings)
     board = Board(site, wake, fleet)
-    ocpp = CentralSystem(settings.listeners, settings.stations, site, board, clock, state_dir=state_dir, settings=settings.ocpp)
+    ocpp = CentralSystem(
+        settings.listeners, settings.stations, site, board, clock, state_dir=state_dir, settings=settings.ocpp
+    )
     modbus = build_modbus(settings, board, clock)
     writer = Writer({**ocpp.ports, **modbus.ports}, board, clock)
-    behind = {each.id: each.contactor for each in site.evses if each.dead_man == "contactor" and each.id in ocpp.ports}
+    behind = {
+        each.id: each.contactor
+        for each in site.evses
+        if each.dead_man == "contactor" and each.id in ocpp.ports
+    }
     return Parts(board, ocpp, modbus, writer, behind)
 
 
@@ -57,7 +69,9 @@ def orders_of(settings: Settings) -> OperatorFile:
 
 
 def read_contactors(parts: Parts) -> None:
-    """Before a picture is taken: only its contactor makes such an OCPP charger safe, whatever the station says of itself."""
+    """Before a picture is taken: only its contactor makes such an OCPP charger safe, whatever the station
+    says of itself.
+    """
     for evse, contactor in parts.contactor_of.items():
         if parts.board.evse(evse).dead_man_ok != (proven := parts.modbus.contactor_proven(contactor)):
             parts.board.update_evse(evse, dead_man_ok=proven)

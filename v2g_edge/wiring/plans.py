@@ -32,13 +32,19 @@ def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
     pasts = {}
     for evse, state, old in zip(site.evses, snapshot.evses, known.evses, strict=bool(known.evses)):
         if state.vehicle is not None and state.vehicle.session == old.session:
-            day_pct = known.taken_pct.get(state.vehicle.vehicle, 0.0) if known.day == int(snapshot.wall_s // DAY_S) else 0.0
+            day_pct = (
+                known.taken_pct.get(state.vehicle.vehicle, 0.0)
+                if known.day == int(snapshot.wall_s // DAY_S)
+                else 0.0
+            )
             pasts[evse.id] = Past(old.event_pct, day_pct, drawn_w.get(evse.id, ANY_W))
     return pasts
 
 
 class Plans:
-    """Prices and plans of a running daemon. ``tell`` takes events; ``optimiser`` None: the plain price rule alone."""
+    """Prices and plans of a running daemon. ``tell`` takes events; ``optimiser`` None: the plain price
+    rule alone.
+    """
 
     def __init__(
         self,
@@ -143,6 +149,8 @@ class Plans:
         self.day.look_again()
 
     def _tell_fault(self, fault: str) -> None:
-        """Without prices the depot keeps its promises and earns nothing: worth an event, not the daemon's life."""
+        """Without prices the depot keeps its promises and earns nothing: worth an event, not the daemon's
+        life.
+        """
         if fault:
             self._tell(Event("prices_unusable", "warning", "site", fault, self._clock.wall_s()))

@@ -1,4 +1,6 @@
-"""The memory with which a new process begins: that of the one before, or the most careful one where it was lost (rule 13)."""
+"""The memory with which a new process begins: that of the one before, or the most careful one where it was
+lost (rule 13).
+"""
 
 from collections.abc import Callable
 
@@ -11,7 +13,9 @@ from v2g_edge.model.site import Site
 from v2g_edge.tasks import described
 
 
-def restored(journal: Journal, site: Site, clock: ClockPort, tell_not_kept: Callable[[str, str], None]) -> Memory:
+def restored(
+    journal: Journal, site: Site, clock: ClockPort, tell_not_kept: Callable[[str, str], None]
+) -> Memory:
     """The newest memory that can be read. ``tell_not_kept`` gets (subject, text) for each that cannot."""
     now_s, lost = clock.now_s(), False
     for body in journal.last_memories():

@@ -15,7 +15,9 @@ from v2g_edge.model.site import GridSettings, SafetySettings, Site
 SITE = Site(
     name="test",
     timezone="UTC",
-    grid=GridSettings(code="none", nominal_v=230.0, nominal_hz=50.0, relay="relay", meter="grid", export_allowed=True),
+    grid=GridSettings(
+        code="none", nominal_v=230.0, nominal_hz=50.0, relay="relay", meter="grid", export_allowed=True
+    ),
     feeders=(),
     evses=(),
     vehicle_types=(),
@@ -51,7 +53,9 @@ async def until(condition: Callable[[], bool], within_s: float = 6.0) -> None:
 
 
 class Bench:
-    """A simulated SunSpec meter (unit 1) and inputs (unit 2) on one endpoint, with a field that reads them."""
+    """A simulated SunSpec meter (unit 1) and inputs (unit 2) on one endpoint, with a field that reads
+    them.
+    """
 
     def __init__(self) -> None:
         self.truth = MeterTruth((1_000.0, 2_000.0, -500.0), (229.9, 230.4, 231.0), 50.01, 123_450.0, 6_780.0)

@@ -66,7 +66,9 @@ async def test_an_opening_contact_wakes_the_tick_within_a_poll(bench: Bench) -> 
 @pytest.mark.parametrize("invert", [False, True])
 async def test_a_contact_can_sit_on_any_kind_of_bit(bench: Bench, map_name: str, *, invert: bool) -> None:
     bench.inputs = [index == 5 for index in range(16)]
-    await bench.run(ModbusDevice("r", "line", "contact", "relay", map_name, unit=2, poll_s=0.01, channel=5, invert=invert))
+    await bench.run(
+        ModbusDevice("r", "line", "contact", "relay", map_name, unit=2, poll_s=0.01, channel=5, invert=invert)
+    )
     await bench.until(lambda: isinstance(bench.board.contact("relay").closed, Reading))
     closed = bench.board.contact("relay").closed
     assert isinstance(closed, Reading)
@@ -93,7 +95,9 @@ async def test_swapped_words_are_seen_by_their_range(bench: Bench) -> None:
 
 @pytest.mark.parametrize("kind", ["silent", "reset"])
 async def test_a_silent_meter_grows_old_and_comes_back(bench: Bench, kind: FaultKind) -> None:
-    """The last value keeps the time of its sample; the link says that nobody answers; recovery needs no help."""
+    """The last value keeps the time of its sample; the link says that nobody answers; recovery needs no
+    help.
+    """
     await bench.run(timeout_s=0.05)
     await bench.until(lambda: isinstance(bench.board.meter("grid").power_w, Reading))
     bench.meter.inject_fault(Fault(kind))
@@ -157,7 +161,9 @@ async def test_an_endpoint_that_is_not_there_is_asked_again() -> None:
 async def test_a_device_without_a_meter_model_is_named(bench: Bench) -> None:
     bench.meter.registers = SunSpecMeter(lambda: bench.truth, model=213)
     await bench.run(ModbusDevice("m", "line", "meter", "grid", "sunspec", unit=2, poll_s=0.01))
-    await bench.until(lambda: isinstance(bench.board.meter("grid").power_w, Unknown) and bench.relay.reads == 0)
+    await bench.until(
+        lambda: isinstance(bench.board.meter("grid").power_w, Unknown) and bench.relay.reads == 0
+    )
     await bench.until(lambda: "illegal address" in getattr(bench.board.meter("grid").power_w, "why", ""))
 
 

@@ -1,4 +1,6 @@
-"""Chargers by register: the sign is turned right, the watchdog is set and read back, and without one nothing discharges."""
+"""Chargers by register: the sign is turned right, the watchdog is set and read back, and without one
+nothing discharges.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +30,18 @@ WITHOUT = [map_id for map_id in CHARGERS if map_id not in WITH_WATCHDOG]
 
 
 def evse(contactor: str = "") -> Evse:
-    return Evse("e1", "main", 11_000.0, 11_000.0, 1_380.0, 0.0, "L1L2L3", "modbus_watchdog", "register", contactor=contactor)
+    return Evse(
+        "e1",
+        "main",
+        11_000.0,
+        11_000.0,
+        1_380.0,
+        0.0,
+        "L1L2L3",
+        "modbus_watchdog",
+        "register",
+        contactor=contactor,
+    )
 
 
 def permit(power_w: float, valid_for_s: float = 30.0) -> Permit:
@@ -39,7 +52,9 @@ def permit(power_w: float, valid_for_s: float = 30.0) -> Permit:
 class Stand:
     """One simulated charger: the power that it was told is the power that it measures."""
 
-    def __init__(self, map_id: str, *, contactor: str = "", relay_map: str = "", watchdog_s: float = 5.0) -> None:
+    def __init__(
+        self, map_id: str, *, contactor: str = "", relay_map: str = "", watchdog_s: float = 5.0
+    ) -> None:
         self.site: Site = replace(SITE, evses=(evse(contactor),))
         self.power_w = 0.0
         self.state = 1.0
@@ -55,7 +70,9 @@ class Stand:
         self.relay = ModbusDevice("k", "line", "contactor", "k1", relay_map, unit=9, poll_s=0.5)
         self.board = Board(self.site, lambda: None)
         poll_s = max(0.02, layout.least_poll_s and 1.0)
-        self.device = ModbusDevice("c", "line", "charger", "e1", map_id, poll_s=poll_s, channel=channel, watchdog_s=watchdog_s)
+        self.device = ModbusDevice(
+            "c", "line", "charger", "e1", map_id, poll_s=poll_s, channel=channel, watchdog_s=watchdog_s
+        )
 
     def _apply(self, power_w: float) -> None:
         self.power_w = power_w
@@ -68,7 +85,13 @@ class Stand:
     async def start(self) -> ModbusField:
         await self.server.start()
         line = ModbusLine("line", host="127.0.0.1", port=self.server.port, timeout_s=0.2)
-        field = ModbusField((line,), (self.device, *([self.relay] if self.relay.map else [])), self.site, self.board, RealClock())
+        field = ModbusField(
+            (line,),
+            (self.device, *([self.relay] if self.relay.map else [])),
+            self.site,
+            self.board,
+            RealClock(),
+        )
         await field.start()
         return field
 
@@ -98,7 +121,9 @@ Start = Callable[[Stand], "asyncio.Future[ModbusField]"]
 @pytest.mark.parametrize("map_id", CHARGERS)
 @given(power_w=st.floats(-7_400.0, 7_400.0))
 def test_the_charger_gets_the_sign_that_it_means(map_id: str, power_w: float) -> None:
-    """Whatever we write, the charger (its register convention, from the map's source) takes it in the direction we meant."""
+    """Whatever we write, the charger (its register convention, from the map's source) takes it in the
+    direction we meant.
+    """
     layout = load_map(map_id)
     asked: list[float] = []
     charger = MappedCharger(layout, dict, asked.append, lambda: 0.0, channel=layout.first_channel)
@@ -117,7 +142,10 @@ def test_ambicharge_charges_with_a_negative_register() -> None:
 def test_quasar_discharges_with_a_negative_register() -> None:
     """Golden: −3700 W is −3700 in 260, then action 1 in 257 (V2G-liberty)."""
     writes = setpoint_writes(load_map("quasar1").command, -3_700.0, 0)
-    assert [(w.function, w.address, w.registers) for w in writes] == [(6, 260, [0x10000 - 3_700]), (6, 257, [1])]
+    assert [(w.function, w.address, w.registers) for w in writes] == [
+        (6, 260, [0x10000 - 3_700]),
+        (6, 257, [1]),
+    ]
 
 
 def test_sigenergy_never_gets_a_charge_limit_of_zero() -> None:
@@ -190,8 +218,12 @@ async def test_a_watchdog_beyond_what_the_charger_can_is_no_dead_man(started: St
     assert await field.ports["e1"].write_permit(permit(-5_000.0)) == "rejected"
 
 
-async def test_the_setpoint_is_repeated_while_the_permit_holds_and_ended_when_it_runs_out(started: Start) -> None:
-    """Watchdog 0.6 s, permit 1.5 s, no renewal: discharge lives beyond the watchdog, and ends with the permit."""
+async def test_the_setpoint_is_repeated_while_the_permit_holds_and_ended_when_it_runs_out(
+    started: Start,
+) -> None:
+    """Watchdog 0.6 s, permit 1.5 s, no renewal: discharge lives beyond the watchdog, and ends with the
+    permit.
+    """
     stand = Stand("generic-charger", watchdog_s=1.0)
     field = await started(stand)
     await stand.until(lambda: stand.board.evse("e1").dead_man_ok)
@@ -248,10 +280,14 @@ async def test_a_faulted_state_is_told(started: Start) -> None:
 
 
 async def test_a_glitch_of_the_state_of_charge_is_not_believed(started: Start) -> None:
-    """64 % cannot become 12 % between two polls: the last value stays and grows old; a percent more is taken."""
+    """64 % cannot become 12 % between two polls: the last value stays and grows old; a percent more is
+    taken.
+    """
     stand = Stand("generic-charger")
     field = await started(stand)
-    await stand.until(lambda: (v := stand.board.evse("e1").vehicle) is not None and isinstance(v.soc_pct, Reading))
+    await stand.until(
+        lambda: (v := stand.board.evse("e1").vehicle) is not None and isinstance(v.soc_pct, Reading)
+    )
     stand.soc_pct = 12.0
     requests = field.peers["c"].requests
     await stand.until(lambda: field.peers["c"].requests > requests + 5)
@@ -268,11 +304,15 @@ def soc(stand: Stand) -> float:
     return vehicle.soc_pct.value
 
 
-async def test_a_state_of_charge_that_is_known_only_while_power_flows_stays_and_grows_old(started: Start) -> None:
+async def test_a_state_of_charge_that_is_known_only_while_power_flows_stays_and_grows_old(
+    started: Start,
+) -> None:
     """A Quasar says 0 when it is idle: that is no news, and no reason to forget what it said a moment ago."""
     stand = Stand("quasar1")
     field = await started(stand)
-    await stand.until(lambda: (v := stand.board.evse("e1").vehicle) is not None and isinstance(v.soc_pct, Reading))
+    await stand.until(
+        lambda: (v := stand.board.evse("e1").vehicle) is not None and isinstance(v.soc_pct, Reading)
+    )
     stand.soc_pct = 0.0
     requests = field.peers["c"].requests
     await stand.until(lambda: field.peers["c"].requests > requests + 6)
@@ -286,13 +326,20 @@ async def test_a_state_of_charge_that_is_known_only_while_power_flows_stays_and_
     assert stand.board.evse("e1").vehicle == vehicle
 
 
-@pytest.mark.parametrize(("stands_there", "gives_w"), [("car-1", 6_000.0), ("car-2", 11_000.0), ("stranger", None), ("", None)])
+@pytest.mark.parametrize(
+    ("stands_there", "gives_w"), [("car-1", 6_000.0), ("car-2", 11_000.0), ("stranger", None), ("", None)]
+)
 async def test_what_a_vehicle_gives_is_told_by_its_type_and_the_outlet(
     started: Start, stands_there: str, gives_w: float | None
 ) -> None:
-    """No register of a Quasar tells it; without it nothing would ever be fed back. Whoever is not known gives nothing."""
+    """No register of a Quasar tells it; without it nothing would ever be fed back. Whoever is not known
+    gives nothing.
+    """
     stand = Stand("quasar1")
-    weak, strong = replace(BUS, id="weak", max_discharge_w=6_000.0), replace(BUS, id="strong", max_discharge_w=50_000.0)
+    weak, strong = (
+        replace(BUS, id="weak", max_discharge_w=6_000.0),
+        replace(BUS, id="strong", max_discharge_w=50_000.0),
+    )
     vehicles = (Vehicle("car-1", "weak", True), Vehicle("car-2", "strong", True))
     stand.site = replace(stand.site, vehicle_types=(weak, strong), vehicles=vehicles)
     stand.device = replace(stand.device, vehicle=stands_there)

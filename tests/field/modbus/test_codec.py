@@ -43,7 +43,9 @@ def test_out_of_range_says_the_value_and_the_range() -> None:
 
 def test_a_wrong_count_makes_all_unknown() -> None:
     block = Block("b", 3, 0, 2, (Field("x", 0, "u16"), Field("y", 1, "u16")))
-    assert Decoder(block).decode([1, 2, 3], 0.0) == {name: Unknown("3 registers instead of 2") for name in "xy"}
+    assert Decoder(block).decode([1, 2, 3], 0.0) == {
+        name: Unknown("3 registers instead of 2") for name in "xy"
+    }
 
 
 @pytest.mark.parametrize("fields", [(Field("x", 0, "u32"), Field("y", 1, "u16")), (Field("x", 1, "u32"),)])

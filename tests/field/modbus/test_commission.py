@@ -25,7 +25,9 @@ BASE: Three = (4_000.0, 2_500.0, 3_000.0)
 FINE = MeterFit(0.2, 0.001, 1.0)
 
 
-def hold(start_s: float, power_w: float, phases: str, signs: Three = (1.0, 1.0, 1.0), *, lag_s: float = 0.0) -> list[Sample]:
+def hold(
+    start_s: float, power_w: float, phases: str, signs: Three = (1.0, 1.0, 1.0), *, lag_s: float = 0.0
+) -> list[Sample]:
     """Fifty samples at 10 Hz: base load with noise, and a charger that arrives after ``lag_s``."""
     chance = random.Random(int(start_s * 10))
     samples = []
@@ -52,7 +54,9 @@ def test_a_single_phase_step_tells_phase_and_direction(phases: str, signs: Three
 
 @pytest.mark.parametrize("phases", ["L1L2L3", "L2L3L1", "L3L1L2"])
 @given(signs=st.tuples(*[st.sampled_from([1, -1])] * 3), own=st.permutations([3_000.0, 1_500.0, 500.0]))
-def test_unequal_phases_of_the_charger_tell_the_rotation(phases: str, signs: tuple[int, int, int], own: list[float]) -> None:
+def test_unequal_phases_of_the_charger_tell_the_rotation(
+    phases: str, signs: tuple[int, int, int], own: list[float]
+) -> None:
     """The charger's own L1-L3 land on the grid phases of its map, each CT as it hangs."""
     grid = [0.0, 0.0, 0.0]
     for index, power_w in enumerate(own):
@@ -138,7 +142,9 @@ def test_a_charger_that_does_not_follow_is_named() -> None:
         ((0.0, 0.0, 0.0), False, []),
     ],
 )
-def test_directions_become_a_setting_only_when_all_phases_are_wrong(signs: Three, invert: bool, words: list[str]) -> None:
+def test_directions_become_a_setting_only_when_all_phases_are_wrong(
+    signs: Three, invert: bool, words: list[str]
+) -> None:
     turned, problems = meter_verdict(signs)
     assert turned is invert
     assert len(problems) == len(words)

@@ -1,4 +1,6 @@
-"""A SunSpec DER charger: sign, reversion timer, heartbeat, and the audit of its grid code, against pysunspec2's own models."""
+"""A SunSpec DER charger: sign, reversion timer, heartbeat, and the audit of its grid code, against
+pysunspec2's own models.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,7 +24,9 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 
 SPAN = (0.0, 1000.0)
-ENTER = EnterService(0.917, 1.05, 59.5, 60.1, 300.0, 300.0, 0.0, SPAN, SPAN, SPAN, SPAN, SPAN, SPAN, SPAN, "test")
+ENTER = EnterService(
+    0.917, 1.05, 59.5, 60.1, 300.0, 300.0, 0.0, SPAN, SPAN, SPAN, SPAN, SPAN, SPAN, SPAN, "test"
+)
 CODE = GridCode(
     name="test III",
     edition="test",
@@ -43,7 +47,16 @@ WRONG = {707: [(0.5, 2.0), (0.80, 21.0)]}
 
 def enter_service(delay_s: int = 300) -> Model:
     model = Model(703)
-    values = {"ES": 1, "ESVHi": 1050, "ESVLo": 917, "ESHzHi": 6010, "ESHzLo": 5950, "ESDlyTms": delay_s, "V_SF": -1, "Hz_SF": -2}
+    values = {
+        "ES": 1,
+        "ESVHi": 1050,
+        "ESVLo": 917,
+        "ESHzHi": 6010,
+        "ESHzLo": 5950,
+        "ESDlyTms": delay_s,
+        "V_SF": -1,
+        "Hz_SF": -2,
+    }
     for name, value in values.items():
         model.points[name].value = value
     return model
@@ -52,14 +65,20 @@ def enter_service(delay_s: int = 300) -> Model:
 class Stand:
     """One simulated DER charger and its field."""
 
-    def __init__(self, *, grid_code: Sequence[Model] = (), watchdog_s: float = 3.0, profile: GridCode | None = CODE) -> None:
+    def __init__(
+        self, *, grid_code: Sequence[Model] = (), watchdog_s: float = 3.0, profile: GridCode | None = CODE
+    ) -> None:
         self.power_w = 0.0
         self.site = replace(SITE, evses=(evse(),), grid=replace(SITE.grid, profile=profile))
-        self.der = SunSpecDer(self._values, self._apply, lambda: asyncio.get_running_loop().time(), grid_code=grid_code)
+        self.der = SunSpecDer(
+            self._values, self._apply, lambda: asyncio.get_running_loop().time(), grid_code=grid_code
+        )
         self.unit = Unit(1, self.der)
         self.server = ModbusServer([self.unit])
         self.board = Board(self.site, lambda: None)
-        self.device = ModbusDevice("c", "line", "charger", "e1", "sunspec", poll_s=0.02, watchdog_s=watchdog_s)
+        self.device = ModbusDevice(
+            "c", "line", "charger", "e1", "sunspec", poll_s=0.02, watchdog_s=watchdog_s
+        )
 
     def _apply(self, power_w: float) -> None:
         self.power_w = power_w

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from v2g_edge.field.modbus.contact import FUNCTIONS
-from v2g_edge.field.modbus.mapcheck import BLOCK_KEYS, COMMAND_KEYS, MAP_KEYS, POINT_KEYS, available_maps, load_map
+from v2g_edge.field.modbus.mapcheck import (
+    BLOCK_KEYS,
+    COMMAND_KEYS,
+    MAP_KEYS,
+    POINT_KEYS,
+    available_maps,
+    load_map,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs" / "modbus.md").read_text(encoding="utf-8")
 

@@ -84,7 +84,9 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = st.sampled_from(["kind", "name", "blocks", "points", "command", "states", "function", "channel_stride", "word_order"])
+KEYS = st.sampled_from(
+    ["kind", "name", "blocks", "points", "command", "states", "function", "channel_stride", "word_order"]
+)
 
 
 @given(st.dictionaries(KEYS, JSON, max_size=9))
@@ -103,15 +105,24 @@ LINE = ModbusLine("l", host="127.0.0.1")
     ("devices", "expected"),
     [
         ((ModbusDevice("a", "k", "meter", "grid", "sdm630"),), "device a: there is no line 'k'; there are l"),
-        ((ModbusDevice("a", "l", "meter", "grid", "quasar1"),), "map quasar1 is for a charger, not for a meter"),
+        (
+            (ModbusDevice("a", "l", "meter", "grid", "quasar1"),),
+            "map quasar1 is for a charger, not for a meter",
+        ),
         ((ModbusDevice("a", "l", "charger", "e1", "sigenergy-evdc", poll_s=0.1),), "allows 1 s or more"),
         ((ModbusDevice("a", "l", "contact", "r", "sdm630"),), "no map 'sdm630' for a contact"),
         (
-            (ModbusDevice("a", "l", "meter", "grid", "sdm630"), ModbusDevice("b", "l", "meter", "sub", "sdm630")),
+            (
+                ModbusDevice("a", "l", "meter", "grid", "sdm630"),
+                ModbusDevice("b", "l", "meter", "sub", "sdm630"),
+            ),
             "device b: the same unit, role and channel as a: two devices under one address",
         ),
         (
-            (ModbusDevice("a", "l", "meter", "grid", "sdm630"), ModbusDevice("b", "l", "meter", "sub", "em24", channel=1)),
+            (
+                ModbusDevice("a", "l", "meter", "grid", "sdm630"),
+                ModbusDevice("b", "l", "meter", "sub", "em24", channel=1),
+            ),
             "device b: unit 1 on line l is already the meter a",
         ),
     ],

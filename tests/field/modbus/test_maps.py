@@ -1,4 +1,6 @@
-"""Golden registers for every shipped meter: as the sources document them, in; watts, volts and watt-hours with sign, out."""
+"""Golden registers for every shipped meter: as the sources document them, in; watts, volts and watt-hours
+with sign, out.
+"""
 
 import struct
 from typing import Any, get_args
@@ -19,10 +21,26 @@ def three(first: int, code: str, per: float) -> tuple[Place, Place, Place]:
 
 GOLDEN: dict[str, tuple[int, tuple[Place, ...], tuple[Place, ...], Place, Place, Place, Place]] = {
     # id: function, V L1-L3, P L1-L3, P, Hz, import, export (grid-meters-wear.md section 3)
-    "sdm630": (4, three(0, "f", 1), three(12, "f", 1), (52, "f", 1), (70, "f", 1), (72, "f", 1e-3), (74, "f", 1e-3)),
+    "sdm630": (
+        4,
+        three(0, "f", 1),
+        three(12, "f", 1),
+        (52, "f", 1),
+        (70, "f", 1),
+        (72, "f", 1e-3),
+        (74, "f", 1e-3),
+    ),
     **dict.fromkeys(
         ("sdm72-v2", "sdm54"),
-        (4, three(0, "f", 1), three(12, "f", 1), (52, "f", 1), (70, "f", 1), (72, "f", 1e-3), (74, "f", 1e-3)),
+        (
+            4,
+            three(0, "f", 1),
+            three(12, "f", 1),
+            (52, "f", 1),
+            (70, "f", 1),
+            (72, "f", 1e-3),
+            (74, "f", 1e-3),
+        ),
     ),
     "dtsu666": (
         3,
@@ -135,9 +153,33 @@ GOLDEN: dict[str, tuple[int, tuple[Place, ...], tuple[Place, ...], Place, Place,
         (0x5000, "Q", 0.1),
         (0x5004, "Q", 0.1),
     ),
-    "pac2200": (3, three(1, "f", 1), three(25, "f", 1), (65, "f", 1), (55, "f", 1), (801, "d", 1), (809, "d", 1)),
-    "pac1600": (3, three(1, "I", 100), three(19, "i", 100), (57, "i", 100), (49, "i", 100), (6687, "I", 1), (6689, "I", 1)),
-    "umg604": (3, three(1317, "f", 1), three(1333, "f", 1), (1369, "f", 1), (1439, "f", 1), (9851, "f", 1), (9863, "f", 1)),
+    "pac2200": (
+        3,
+        three(1, "f", 1),
+        three(25, "f", 1),
+        (65, "f", 1),
+        (55, "f", 1),
+        (801, "d", 1),
+        (809, "d", 1),
+    ),
+    "pac1600": (
+        3,
+        three(1, "I", 100),
+        three(19, "i", 100),
+        (57, "i", 100),
+        (49, "i", 100),
+        (6687, "I", 1),
+        (6689, "I", 1),
+    ),
+    "umg604": (
+        3,
+        three(1317, "f", 1),
+        three(1333, "f", 1),
+        (1369, "f", 1),
+        (1439, "f", 1),
+        (9851, "f", 1),
+        (9863, "f", 1),
+    ),
     "umg96rm-e": (
         3,
         three(19000, "f", 1),
@@ -195,7 +237,9 @@ def words(place: Place, value: float) -> list[int]:
 def test_golden_registers(map_id: str) -> None:
     function, volts, watts, total, hertz, imported, exported = GOLDEN[map_id]
     memory: dict[int, int] = {}
-    for place, name in zip((*volts, *watts, total, hertz, imported, exported), [*list(TRUTH)[:6], *list(TRUTH)[6:]], strict=True):
+    for place, name in zip(
+        (*volts, *watts, total, hertz, imported, exported), [*list(TRUTH)[:6], *list(TRUTH)[6:]], strict=True
+    ):
         memory.update(enumerate(words(place, TRUTH[name]), place[0]))
     found: dict[str, object] = {}
     for block in load_map(map_id).blocks:
@@ -299,10 +343,19 @@ CHARGERS: dict[str, tuple[dict[int, int], dict[str, float]]] = {
         {4018: 0xFFFF, 4019: 0x10000 - 5000, 4054: 0x4280, 4055: 0, 4084: 1},
         {"power_w": -5000.0, "soc_pct": 64.0, "connected": 1.0},
     ),
-    "sigenergy-evdc": ({31502: 0, 31503: 6000, 31504: 640, 31513: 3}, {"power_w": 6000.0, "soc_pct": 64.0, "state": 3.0}),
+    "sigenergy-evdc": (
+        {31502: 0, 31503: 6000, 31504: 640, 31513: 3},
+        {"power_w": 6000.0, "soc_pct": 64.0, "state": 3.0},
+    ),
     "generic-charger": (
         {1: 2, 2: 1, 4: 0xFFFF, 5: 0x10000 - 9000, 10: 640, 15: 22000, 17: 22000, 24: 10},
-        {"power_w": -9000.0, "soc_pct": 64.0, "max_charge_w": 22000.0, "max_discharge_w": 22000.0, "watchdog_s": 10.0},
+        {
+            "power_w": -9000.0,
+            "soc_pct": 64.0,
+            "max_charge_w": 22000.0,
+            "max_discharge_w": 22000.0,
+            "watchdog_s": 10.0,
+        },
     ),
 }
 
@@ -312,7 +365,9 @@ def test_golden_chargers(map_id: str) -> None:
     memory, expected = CHARGERS[map_id]
     found: dict[str, object] = {}
     for block in load_map(map_id).blocks:
-        found |= Decoder(block).decode([memory.get(block.address + index, 0) for index in range(block.count)], 0.0)
+        found |= Decoder(block).decode(
+            [memory.get(block.address + index, 0) for index in range(block.count)], 0.0
+        )
     for name, value in expected.items():
         reading = found[name]
         assert isinstance(reading, Reading), (name, reading)

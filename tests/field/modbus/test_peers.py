@@ -1,4 +1,6 @@
-"""Independent peers: our reader against libmodbus, our simulator against mbpoll and pysunspec2's own client."""
+"""Independent peers: our reader against libmodbus, our simulator against mbpoll and pysunspec2's own
+client.
+"""
 
 import asyncio
 import subprocess
@@ -28,8 +30,12 @@ def libmodbus_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The C server, compiled with the packages that `make setup` installs."""
     program = tmp_path_factory.mktemp("libmodbus") / "server"
     source = Path(__file__).with_name("libmodbus_server.c")
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libmodbus"], check=True, capture_output=True, text=True)
-    subprocess.run(["gcc", "-Wall", "-Werror", "-o", str(program), str(source), *flags.stdout.split()], check=True)
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "libmodbus"], check=True, capture_output=True, text=True
+    )
+    subprocess.run(
+        ["gcc", "-Wall", "-Werror", "-o", str(program), str(source), *flags.stdout.split()], check=True
+    )
     return program
 
 
@@ -52,12 +58,25 @@ async def test_our_reader_and_libmodbus_agree(libmodbus_port: int) -> None:
     )
     field = ModbusField((line,), devices, SITE, board, RealClock())
     await field.start()
-    await until(lambda: isinstance(board.contact("relay").closed, Reading) and isinstance(board.meter("grid").power_w, Reading))
+    await until(
+        lambda: (
+            isinstance(board.contact("relay").closed, Reading)
+            and isinstance(board.meter("grid").power_w, Reading)
+        )
+    )
     await field.stop()
     state = board.meter("grid")
-    values = [*state.phase_voltage_v, *state.phase_power_w, state.frequency_hz, state.energy_import_wh, state.energy_export_wh]
+    values = [
+        *state.phase_voltage_v,
+        *state.phase_power_w,
+        state.frequency_hz,
+        state.energy_import_wh,
+        state.energy_export_wh,
+    ]
     found = [value.value for value in values if isinstance(value, Reading)]
-    assert found == pytest.approx([229.0, 230.0, 231.0, -1e3, 0.0, 1e3, 49.98, 1_234_500.0, 67_250.0], rel=1e-6)
+    assert found == pytest.approx(
+        [229.0, 230.0, 231.0, -1e3, 0.0, 1e3, 49.98, 1_234_500.0, 67_250.0], rel=1e-6
+    )
     closed = board.contact("relay").closed
     assert isinstance(closed, Reading)
     assert closed.value == 1.0
@@ -97,9 +116,25 @@ async def simulated() -> AsyncIterator[int]:
 
 async def test_mbpoll_reads_our_simulator(simulated: int) -> None:
     """Input registers 53 and 71 (counted from 1) as big-endian floats: total power and frequency."""
-    command = ["mbpoll", "-m", "tcp", "-p", str(simulated), "-a", "1", "-t", "3:float", "-B", "-1", "-q", "-r"]
+    command = [
+        "mbpoll",
+        "-m",
+        "tcp",
+        "-p",
+        str(simulated),
+        "-a",
+        "1",
+        "-t",
+        "3:float",
+        "-B",
+        "-1",
+        "-q",
+        "-r",
+    ]
     for register, expected in (("53", 2500.0), ("71", 50.02), ("73", 123.0)):
-        process = await asyncio.create_subprocess_exec(*command, register, "127.0.0.1", stdout=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *command, register, "127.0.0.1", stdout=asyncio.subprocess.PIPE
+        )
         output, _ = await asyncio.wait_for(process.communicate(), 10.0)
         assert process.returncode == 0
         line = next(line for line in output.decode().splitlines() if line.startswith("["))
@@ -114,10 +149,20 @@ async def test_pysunspec2s_client_finds_our_simulated_meter(simulated: int, unit
             device.scan()
             meter = device.models[model][0]
             meter.read()
-            return {name: float(meter.points[name].cvalue) for name in ("W", "WphC", "PhVphA", "Hz", "TotWhImp", "TotWhExp")}
+            return {
+                name: float(meter.points[name].cvalue)
+                for name in ("W", "WphC", "PhVphA", "Hz", "TotWhImp", "TotWhExp")
+            }
         finally:
             device.close()
 
     found = await asyncio.to_thread(scan)
-    expected = {"W": 2500.0, "WphC": -500.0, "PhVphA": 229.0, "Hz": 50.02, "TotWhImp": 123_000.0, "TotWhExp": 45_000.0}
+    expected = {
+        "W": 2500.0,
+        "WphC": -500.0,
+        "PhVphA": 229.0,
+        "Hz": 50.02,
+        "TotWhImp": 123_000.0,
+        "TotWhExp": 45_000.0,
+    }
     assert found == pytest.approx(expected, rel=1e-5)

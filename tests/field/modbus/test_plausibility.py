@@ -31,7 +31,9 @@ def test_what_is_unknown_is_not_judged() -> None:
     assert jump_verdict(unknown, at(1e9), 1.0) == ""
 
 
-@pytest.mark.parametrize(("after", "ok"), [(at(60.0, 1.0), True), (at(61.0, 1.0), True), (at(0.0, 1.0), False)])
+@pytest.mark.parametrize(
+    ("after", "ok"), [(at(60.0, 1.0), True), (at(61.0, 1.0), True), (at(0.0, 1.0), False)]
+)
 def test_a_state_of_charge_cannot_fall_to_nothing_in_a_second(after: Reading, ok: bool) -> None:
     assert (jump_verdict(at(60.0), after, 0.1, slack=1.0) == "") is ok
 
@@ -48,7 +50,9 @@ def run(check: EnergyCheck, power_w: float, counted: float) -> str:
 
 
 @pytest.mark.parametrize("power_w", [20_000.0, -20_000.0])
-@pytest.mark.parametrize(("counted", "ok"), [(1.0, True), (1.2, True), (0.0, False), (-1.0, False), (40.0, False)])
+@pytest.mark.parametrize(
+    ("counted", "ok"), [(1.0, True), (1.2, True), (0.0, False), (-1.0, False), (40.0, False)]
+)
 def test_counters_speak_for_or_against_the_power(power_w: float, counted: float, ok: bool) -> None:
     """Frozen counters, a turned sign, or a transformer ratio of 40 left out."""
     assert (run(EnergyCheck(), power_w, counted) == "") is ok
@@ -102,20 +106,27 @@ def spell(
     poll_s: float = 1.0,
     every_s: float = 1.0,
 ) -> list[str]:
-    """The verdict after each poll: ``true_w`` flows, the meter says ``said`` times that; counters are read each ``every_s``."""
+    """The verdict after each poll: ``true_w`` flows, the meter says ``said`` times that; counters are read
+    each ``every_s``.
+    """
     verdicts = []
     for n in range(int(seconds / poll_s)):
         at_s = from_s + n * poll_s
         counted_s = at_s - at_s % every_s
         counted_wh = round(true_w * counted_s / 36_000.0) * 10.0  # steps of 0.01 kWh
-        imported, exported = at(1e6 + max(counted_wh, 0.0), counted_s), at(1e6 + max(-counted_wh, 0.0), counted_s)
+        imported, exported = (
+            at(1e6 + max(counted_wh, 0.0), counted_s),
+            at(1e6 + max(-counted_wh, 0.0), counted_s),
+        )
         verdicts.append(check.take(at(true_w * said, at_s), imported, exported))
     return verdicts
 
 
 @pytest.mark.parametrize("true_w", [2_000.0, 20_000.0, 150_000.0, -40_000.0])
 @pytest.mark.parametrize("said", [10.0, -1.0])
-def test_outside_case_a11_bad_spell_is_convicted_and_acquitted_within_ten_good_polls(true_w: float, said: float) -> None:
+def test_outside_case_a11_bad_spell_is_convicted_and_acquitted_within_ten_good_polls(
+    true_w: float, said: float
+) -> None:
     check = EnergyCheck()
     bad = spell(check, 8_000.0, true_w, said)
     assert bad[-1], "a meter that goes on like this is not believed"
@@ -130,13 +141,17 @@ def test_a_verdict_does_not_need_the_power_that_it_forbids() -> None:
     check = EnergyCheck()
     assert spell(check, 600.0, 150_000.0, 10.0)[-1]
     counted = 150_000.0 * 600.0 / 3_600.0
-    verdicts = [check.take(at(300.0, 600.0 + n), at(1e6 + counted, 600.0 + n), at(1e6, 600.0 + n)) for n in range(180)]
+    verdicts = [
+        check.take(at(300.0, 600.0 + n), at(1e6 + counted, 600.0 + n), at(1e6, 600.0 + n)) for n in range(180)
+    ]
     assert verdicts[-1] == ""
 
 
 @pytest.mark.parametrize("poll_s", [0.1, 1.0])
 @pytest.mark.parametrize("true_w", [600_000.0, 1_500_000.0])
-def test_outside_case_a12_counter_window_closes_between_fresh_counters_only(true_w: float, poll_s: float) -> None:
+def test_outside_case_a12_counter_window_closes_between_fresh_counters_only(
+    true_w: float, poll_s: float
+) -> None:
     assert not any(spell(EnergyCheck(), 300.0, true_w, poll_s=poll_s, every_s=10.0))
 
 

@@ -25,14 +25,19 @@ class SerialDepot:
 
     def __init__(self) -> None:
         layout = load_map("sdm630")
-        truths = {unit: MeterTruth((unit * 1000.0, 0.0, 0.0), (230.0, 230.0, 230.0), 50.0 + unit / 10.0) for unit in (1, 2)}
+        truths = {
+            unit: MeterTruth((unit * 1000.0, 0.0, 0.0), (230.0, 230.0, 230.0), 50.0 + unit / 10.0)
+            for unit in (1, 2)
+        }
         self.one = Unit(1, Mapped(layout, truths[1].values))
         self.two = Unit(2, Mapped(layout, truths[2].values))
         self.server = RtuServer([self.one, self.two])
         self.board = Board(SITE, lambda: None)
 
     def line(self, timeout_s: float = 0.1) -> ModbusLine:
-        return ModbusLine("serial", transport="rtu", serial_port=self.server.path, baud=115_200, timeout_s=timeout_s)
+        return ModbusLine(
+            "serial", transport="rtu", serial_port=self.server.path, baud=115_200, timeout_s=timeout_s
+        )
 
 
 @pytest.fixture
@@ -56,8 +61,12 @@ async def test_two_meters_share_a_line(depot: SerialDepot) -> None:
     assert [reading.value for reading in found if isinstance(reading, Reading)] == [1000.0, 2000.0]
 
 
-async def test_a_late_reply_never_answers_another_question(depot: SerialDepot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unit 1 answers 30 ms after the deadline, again and again; whatever is asked meanwhile gets its own answer or none."""
+async def test_a_late_reply_never_answers_another_question(
+    depot: SerialDepot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unit 1 answers 30 ms after the deadline, again and again; whatever is asked meanwhile gets its own
+    answer or none.
+    """
     monkeypatch.setattr(wire_module, "RTU_GHOST_S", 0.4)
     wire = Wire(depot.line(), RealClock())
     watts, hertz = 52, 70
@@ -75,8 +84,12 @@ async def test_a_late_reply_never_answers_another_question(depot: SerialDepot, m
     wire.hang_up()
 
 
-async def test_the_same_question_waits_until_no_ghost_can_answer_it(depot: SerialDepot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a missed reply the identical request waits out the ghost; the value it then gets is of its own time."""
+async def test_the_same_question_waits_until_no_ghost_can_answer_it(
+    depot: SerialDepot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a missed reply the identical request waits out the ghost; the value it then gets is of its own
+    time.
+    """
     monkeypatch.setattr(wire_module, "RTU_GHOST_S", 0.4)
     wire = Wire(depot.line(), RealClock())
     depot.one.inject_fault(SimFault("slow", delay_s=0.3))

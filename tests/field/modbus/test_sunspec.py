@@ -24,7 +24,9 @@ class Memory:
     async def read(self, function: int, address: int, count: int) -> Sequence[int] | Fault:
         found = [self._registers.get(address + index) for index in range(count)]
         return (
-            Fault("refused", "exception 2 (illegal address)") if None in found else [word for word in found if word is not None]
+            Fault("refused", "exception 2 (illegal address)")
+            if None in found
+            else [word for word in found if word is not None]
         )
 
 
@@ -33,7 +35,9 @@ CHAIN = [0x5375, 0x6E53, 1, 3, 0, 0, 0, 213, 2, 0, 0]
 
 @pytest.mark.parametrize("base", [40000, 0, 50000])
 @pytest.mark.parametrize("end", [[0xFFFF, 0], [0xFFFF]])
-async def test_the_chain_is_followed_at_every_base_and_without_an_end_length(base: int, end: list[int]) -> None:
+async def test_the_chain_is_followed_at_every_base_and_without_an_end_length(
+    base: int, end: list[int]
+) -> None:
     found = await sunspec.discover(Memory(base, CHAIN + end).read)
     assert found == (ModelAt(1, base + 2, 3), ModelAt(213, base + 7, 2))
 
@@ -69,14 +73,20 @@ def test_decoding_equals_pysunspec2(model_id: int, data: st.DataObject) -> None:
     interesting = st.sampled_from([0, 1, 0x8000, 0xFFFF, 0x7FC0, 0x7F80, 0xFFFE, 2])
     words = data.draw(st.lists(interesting | st.integers(0, 0xFFFF), min_size=length, max_size=length))
     registers = [model_id, length, *words]
-    block = sunspec.block_of(ModelAt(model_id, 0, length), METER_POINTS, dict.fromkeys(METER_POINTS, ANYTHING))
+    block = sunspec.block_of(
+        ModelAt(model_id, 0, length), METER_POINTS, dict.fromkeys(METER_POINTS, ANYTHING)
+    )
     assert block is not None
     ours = Decoder(block).decode(registers[block.address : block.address + block.count], 5.0)
     model.set_mb(struct.pack(f">{len(registers)}H", *registers), dirty=False)
     for name, theirs in METER_POINTS.items():
         point = model.points[theirs]
         factor = model.points[point.sf].value if point.sf else 0
-        expected = None if point.value is None or factor is None or not -10 <= factor <= 10 else point.value * 10.0**factor
+        expected = (
+            None
+            if point.value is None or factor is None or not -10 <= factor <= 10
+            else point.value * 10.0**factor
+        )
         mine = ours[name]
         if expected is None or expected != expected or expected in {float("inf"), float("-inf")}:
             assert isinstance(mine, Unknown), name

@@ -1,4 +1,6 @@
-"""The contactor is energised to run: it closes only while fed. Temperatures reach the board with their faults."""
+"""The contactor is energised to run: it closes only while fed. Temperatures reach the board with their
+faults.
+"""
 
 import asyncio
 
@@ -29,7 +31,17 @@ class Stand:
         self.server = ModbusServer([self.relay_unit, self.loop_unit])
         self.board = Board(PLACE, lambda: None)
         self.devices = (
-            ModbusDevice("k", "line", "contactor", "k1", "watchdog-relay", unit=1, poll_s=0.02, watchdog_s=watchdog_s, channel=2),
+            ModbusDevice(
+                "k",
+                "line",
+                "contactor",
+                "k1",
+                "watchdog-relay",
+                unit=1,
+                poll_s=0.02,
+                watchdog_s=watchdog_s,
+                channel=2,
+            ),
             ModbusDevice("t", "line", "temperature", "loop", "temperature-tenths", unit=2, poll_s=0.02),
         )
 

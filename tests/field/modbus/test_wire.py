@@ -1,4 +1,6 @@
-"""One connection: whatever comes back, a request gives registers or a Fault, and nothing is raised past it."""
+"""One connection: whatever comes back, a request gives registers or a Fault, and nothing is raised past
+it.
+"""
 
 import asyncio
 import ssl
@@ -39,7 +41,10 @@ async def ask(replies: list[Reply], *, function: int = 3, count: int = 2) -> lis
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    wire = Wire(ModbusLine("l", host="127.0.0.1", port=server.sockets[0].getsockname()[1], timeout_s=0.03), RealClock())
+    wire = Wire(
+        ModbusLine("l", host="127.0.0.1", port=server.sockets[0].getsockname()[1], timeout_s=0.03),
+        RealClock(),
+    )
     answers: list[object] = []
     for _ in replies:
         if function in {3, 4}:
@@ -54,7 +59,8 @@ async def ask(replies: list[Reply], *, function: int = 3, count: int = 2) -> lis
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"), [(2, "refused"), (4, "refused"), (5, "busy"), (6, "busy"), (10, "silent"), (11, "silent")]
+    ("code", "kind"),
+    [(2, "refused"), (4, "refused"), (5, "busy"), (6, "busy"), (10, "silent"), (11, "silent")],
 )
 async def test_outside_case_a14_busy_is_not_gone(code: int, kind: str) -> None:
     """Exception 6 says "ask again": the values that stand go on growing old, as when nothing was said."""
@@ -231,7 +237,12 @@ async def test_tls_reads_what_tcp_reads_and_refuses_a_stranger(certificates: Pat
     found = []
     for name in ("ours", "other"):
         line = ModbusLine(
-            "l", transport="tls", host="127.0.0.1", port=port, ca_file=str(certificates / f"{name}.pem"), timeout_s=0.5
+            "l",
+            transport="tls",
+            host="127.0.0.1",
+            port=port,
+            ca_file=str(certificates / f"{name}.pem"),
+            timeout_s=0.5,
         )
         wire = Wire(line, RealClock())
         found.append(await wire.read(1, 3, 0, 1))

@@ -1,4 +1,6 @@
-"""A central system on a free port, with three stations: one for each version, each with one outlet of the small site."""
+"""A central system on a free port, with three stations: one for each version, each with one outlet of the
+small site.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +19,9 @@ from v2g_edge.model.settings import Listener, StationEvse, StationSettings
 class Depot:
     """Everything a test needs in one hand. ``wakes`` counts how often the tick was woken early."""
 
-    def __init__(self, state_dir: Path | None = None, *, of_stations: dict[str, Any] | None = None, **evse_changes: Any) -> None:
+    def __init__(
+        self, state_dir: Path | None = None, *, of_stations: dict[str, Any] | None = None, **evse_changes: Any
+    ) -> None:
         site = small_site(3)
         evses = tuple(replace(evse, fallback_w=11_000.0, **evse_changes) for evse in site.evses)
         evses = (*evses[:2], replace(evses[2], discharge_by="setpoint"))
@@ -30,7 +34,9 @@ class Depot:
             for identity, evse in (("old", "b1"), ("new", "b2"), ("newest", "b3"))
         )
         self.listener = Listener("127.0.0.1", 0, 0)
-        self.central = CentralSystem((self.listener,), self.stations, self.site, self.board, self.clock, state_dir=state_dir)
+        self.central = CentralSystem(
+            (self.listener,), self.stations, self.site, self.board, self.clock, state_dir=state_dir
+        )
 
     @property
     def port(self) -> int:

@@ -1,8 +1,23 @@
-"""OCPP 1.6: the compliance cases in which a person asks for something, case → its steps in order (see ``octt_step``)."""
+"""OCPP 1.6: the compliance cases in which a person asks for something, case → its steps in order (see
+``octt_step``).
+"""
 
 from typing import Any, Final
 
-from tests.field.ocpp.octt_step import HASH, LATER, LOG, OK, URL, Call, Step, cancel, delete, each, install, said
+from tests.field.ocpp.octt_step import (
+    HASH,
+    LATER,
+    LOG,
+    OK,
+    URL,
+    Call,
+    Step,
+    cancel,
+    delete,
+    each,
+    install,
+    said,
+)
 from tests.field.ocpp.peer import AT
 
 
@@ -12,7 +27,12 @@ def state16(status: str, connector: int = 1, error: str = "NoError") -> Call:
 
 def began16(card: str = "bus-1", **more: Any) -> tuple[Call, ...]:
     begun = {"connectorId": 1, "idTag": card, "meterStart": 0, "timestamp": AT, **more}
-    return ("Authorize", {"idTag": card}), state16("Preparing"), ("StartTransaction", begun), state16("Charging")
+    return (
+        ("Authorize", {"idTag": card}),
+        state16("Preparing"),
+        ("StartTransaction", begun),
+        state16("Charging"),
+    )
 
 
 def ended16(reason: str) -> tuple[Call, ...]:
@@ -34,15 +54,30 @@ def limited16() -> list[Step]:
         "chargingSchedule": {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6_000}]},
     }  # fmt: skip
     demands = {**START_16, "chargingProfile": profile}
-    return [Step("start", {"token": "bus-1", "limit_w": 6_000.0}, "RemoteStartTransaction", demands, OK, began16())]
+    return [
+        Step(
+            "start", {"token": "bus-1", "limit_w": 6_000.0}, "RemoteStartTransaction", demands, OK, began16()
+        )
+    ]
 
 
 def stop16(answer: str, *after: Call) -> list[Step]:
-    return [Step("stop", {"transaction": 1}, "RemoteStopTransaction", {"transactionId": 1}, said(answer), after)]
+    return [
+        Step("stop", {"transaction": 1}, "RemoteStopTransaction", {"transactionId": 1}, said(answer), after)
+    ]
 
 
 def reset16(how: str) -> list[Step]:
-    return [Step("reset", {"type": how}, "Reset", {"type": how}, OK, (BOOT_16, state16("Available", 0), state16("Available")))]
+    return [
+        Step(
+            "reset",
+            {"type": how},
+            "Reset",
+            {"type": how},
+            OK,
+            (BOOT_16, state16("Available", 0), state16("Available")),
+        )
+    ]
 
 
 def unlock16(answer: str, *after: Call) -> list[Step]:
@@ -51,13 +86,23 @@ def unlock16(answer: str, *after: Call) -> list[Step]:
 
 def set16(key: str, value: Any, answer: str, *after: Call) -> list[Step]:
     return [
-        Step("set", {"key": key, "value": value}, "ChangeConfiguration", {"key": key, "value": str(value)}, said(answer), after)
+        Step(
+            "set",
+            {"key": key, "value": value},
+            "ChangeConfiguration",
+            {"key": key, "value": str(value)},
+            said(answer),
+            after,
+        )
     ]
 
 
 def list16(answer: str, **more: Any) -> list[Step]:
     kind = more.pop("type", "Full")
-    entries = [{"idTag": "bus-1", "idTagInfo": {"status": "Accepted"}}, *({"idTag": gone} for gone in more.get("gone", ()))]
+    entries = [
+        {"idTag": "bus-1", "idTagInfo": {"status": "Accepted"}},
+        *({"idTag": gone} for gone in more.get("gone", ())),
+    ]
     demands = {"listVersion": 1, "updateType": kind, "localAuthorizationList": entries}
     params = {"version": 1, "tokens": ["bus-1"], "type": kind, **more}
     return [Step("local-list", params, "SendLocalList", demands, said(answer))]
@@ -75,7 +120,16 @@ def firmware16(*statuses: str) -> list[Step]:
 
 def diagnostics16(*statuses: str) -> list[Step]:
     after = each("DiagnosticsStatusNotification", *statuses)
-    return [Step("diagnostics", {"location": URL}, "GetDiagnostics", {"location": URL}, {"fileName": "x.log"}, after)]
+    return [
+        Step(
+            "diagnostics",
+            {"location": URL},
+            "GetDiagnostics",
+            {"location": URL},
+            {"fileName": "x.log"},
+            after,
+        )
+    ]
 
 
 def reserve16(answer: str, *after: Call, evse: int = 1, **more: Any) -> list[Step]:
@@ -92,7 +146,9 @@ def trigger16(message: str, *after: Call, answer: str = "Accepted") -> Step:
 
 def installed16(kind: str) -> Step:
     answer = {"status": "Accepted", "certificateHashData": [HASH]}
-    return Step("certificates", {"type": kind}, "GetInstalledCertificateIds", {"certificateType": kind}, answer)
+    return Step(
+        "certificates", {"type": kind}, "GetInstalledCertificateIds", {"certificateType": kind}, answer
+    )
 
 
 def signed16(*statuses: str) -> list[Step]:
@@ -102,7 +158,10 @@ def signed16(*statuses: str) -> list[Step]:
     return [Step("signed-firmware", params, "SignedUpdateFirmware", {"firmware": firmware}, OK, after)]
 
 
-METER_16: Final[Call] = ("MeterValues", {"connectorId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [{"value": "1"}]}]})
+METER_16: Final[Call] = (
+    "MeterValues",
+    {"connectorId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [{"value": "1"}]}]},
+)
 SCHEDULE_16: Final = {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 1.0}]}
 
 V16: Final[dict[str, list[Step]]] = {

@@ -1,15 +1,38 @@
-"""OCPP 2.0.1: the compliance cases in which a person asks for something, case → its steps in order (see ``octt_step``)."""
+"""OCPP 2.0.1: the compliance cases in which a person asks for something, case → its steps in order (see
+``octt_step``).
+"""
 
 from typing import Any, Final
 
-from tests.field.ocpp.octt_step import HASH, LATER, LOG, OK, URL, Call, Step, cancel, delete, each, install, said
+from tests.field.ocpp.octt_step import (
+    HASH,
+    LATER,
+    LOG,
+    OK,
+    URL,
+    Call,
+    Step,
+    cancel,
+    delete,
+    each,
+    install,
+    said,
+)
 from tests.field.ocpp.peer import AT
 
-BOOT_2: Final[Call] = ("BootNotification", {"reason": "RemoteReset", "chargingStation": {"vendorName": "v", "model": "m"}})
+BOOT_2: Final[Call] = (
+    "BootNotification",
+    {"reason": "RemoteReset", "chargingStation": {"vendorName": "v", "model": "m"}},
+)
 
 
 def state2(status: str, evse: int = 1) -> Call:
-    return "StatusNotification", {"timestamp": AT, "connectorStatus": status, "evseId": evse, "connectorId": 1}
+    return "StatusNotification", {
+        "timestamp": AT,
+        "connectorStatus": status,
+        "evseId": evse,
+        "connectorId": 1,
+    }
 
 
 def event2(kind: str, trigger: str, seq: int = 0, **info: Any) -> Call:
@@ -23,7 +46,9 @@ def event2(kind: str, trigger: str, seq: int = 0, **info: Any) -> Call:
 def get2(variable: str, status: str = "Accepted") -> Step:
     row = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": variable}}
     answer = {
-        "getVariableResult": [{"attributeStatus": status, **row, **({"attributeValue": "1"} if status == "Accepted" else {})}]
+        "getVariableResult": [
+            {"attributeStatus": status, **row, **({"attributeValue": "1"} if status == "Accepted" else {})}
+        ]
     }
     params = {"component": "OCPPCommCtrlr", "variable": variable}
     return Step("get", params, "GetVariables", {"getVariableData": [row]}, answer)
@@ -33,7 +58,9 @@ def set2(component: str, variable: str, value: str, status: str = "Accepted", *a
     row = {"component": {"name": component}, "variable": {"name": variable}}
     answer = {"setVariableResult": [{"attributeStatus": status, **row}]}
     params = {"component": component, "variable": variable, "value": value}
-    return Step("set", params, "SetVariables", {"setVariableData": [{"attributeValue": value, **row}]}, answer, after)
+    return Step(
+        "set", params, "SetVariables", {"setVariableData": [{"attributeValue": value, **row}]}, answer, after
+    )
 
 
 def asked(action: str, payload: dict[str, Any], answer: dict[str, Any], *after: Call) -> Step:
@@ -41,16 +68,29 @@ def asked(action: str, payload: dict[str, Any], answer: dict[str, Any], *after: 
     return Step("call", {"action": action, "payload": payload}, action, payload, answer, after)
 
 
-def report2(params: dict[str, Any], action: str, demands: dict[str, Any], answer: str = "Accepted") -> list[Step]:
+def report2(
+    params: dict[str, Any], action: str, demands: dict[str, Any], answer: str = "Accepted"
+) -> list[Step]:
     data = [{"component": {"name": "C"}, "variable": {"name": "V"}, "variableAttribute": [{"value": "1"}]}]
-    parts = [{"requestId": 0, "generatedAt": AT, "seqNo": n, "tbc": n == 0, "reportData": data} for n in range(2)]
+    parts = [
+        {"requestId": 0, "generatedAt": AT, "seqNo": n, "tbc": n == 0, "reportData": data} for n in range(2)
+    ]
     after = tuple(("NotifyReport", part) for part in parts) if answer == "Accepted" else ()
     return [Step("report", params, action, demands, said(answer), after)]
 
 
 def reset2(how: str, answer: str, *after: Call, evse: int = 0) -> list[Step]:
     where = {"evseId": evse} if evse else {}
-    return [Step("reset", {"type": how} | ({"evse": evse} if evse else {}), "Reset", {"type": how, **where}, said(answer), after)]
+    return [
+        Step(
+            "reset",
+            {"type": how} | ({"evse": evse} if evse else {}),
+            "Reset",
+            {"type": how, **where},
+            said(answer),
+            after,
+        )
+    ]
 
 
 def network2(answer: str) -> list[Step]:
@@ -70,13 +110,25 @@ def start2(answer: str, *after: Call) -> list[Step]:
 
 
 def limited2() -> list[Step]:
-    period = {"startPeriod": 0, "limit": 11_000}  # 50 kW were asked for; the outlet's fallback is what is always allowed
+    period = {
+        "startPeriod": 0,
+        "limit": 11_000,
+    }  # 50 kW were asked for; the outlet's fallback is what is always allowed
     profile = {
         "chargingProfilePurpose": "TxProfile", "chargingProfileKind": "Relative", "stackLevel": 0,
         "chargingSchedule": [{"chargingRateUnit": "W", "chargingSchedulePeriod": [period]}],
     }  # fmt: skip
     demands = {"evseId": 1, "idToken": {"idToken": "bus-2", "type": "Central"}, "chargingProfile": profile}
-    return [Step("start", {"token": "bus-2", "limit_w": 50_000.0}, "RequestStartTransaction", demands, OK, (STARTED,))]
+    return [
+        Step(
+            "start",
+            {"token": "bus-2", "limit_w": 50_000.0},
+            "RequestStartTransaction",
+            demands,
+            OK,
+            (STARTED,),
+        )
+    ]
 
 
 STARTED: Final = event2("Started", "RemoteStart", 0, chargingState="Charging", remoteStartId=0)
@@ -87,21 +139,43 @@ def trigger2(message: str, *after: Call, evse: int = 0, answer: str = "Accepted"
     where = {"evse": {"id": evse}} if evse else {}
     demands = {"requestedMessage": message, **where}
     return [
-        Step("trigger", {"message": message} | ({"evse": evse} if evse else {}), "TriggerMessage", demands, said(answer), after)
+        Step(
+            "trigger",
+            {"message": message} | ({"evse": evse} if evse else {}),
+            "TriggerMessage",
+            demands,
+            said(answer),
+            after,
+        )
     ]
 
 
 def available(kind: str, answer: str, evse: int = 0, connector: int = 0) -> list[Step]:
-    params: dict[str, Any] = {"type": kind} | ({"evse": evse} if evse else {}) | ({"connector": connector} if connector else {})
+    params: dict[str, Any] = (
+        {"type": kind} | ({"evse": evse} if evse else {}) | ({"connector": connector} if connector else {})
+    )
     where = {"evse": {"id": evse} | ({"connectorId": connector} if connector else {})} if evse else {}
     after = (state2("Unavailable" if kind == "Inoperative" else "Available"),)
-    return [Step("availability", params, "ChangeAvailability", {"operationalStatus": kind, **where}, said(answer), after)]
+    return [
+        Step(
+            "availability",
+            params,
+            "ChangeAvailability",
+            {"operationalStatus": kind, **where},
+            said(answer),
+            after,
+        )
+    ]
 
 
 def transaction2(number: str, *, queue: bool, ongoing: bool | None = None) -> list[Step]:
-    answer: dict[str, Any] = {"messagesInQueue": queue} | ({} if ongoing is None else {"ongoingIndicator": ongoing})
+    answer: dict[str, Any] = {"messagesInQueue": queue} | (
+        {} if ongoing is None else {"ongoingIndicator": ongoing}
+    )
     sent = {"transactionId": number} if number else {}
-    return [Step("transaction", {"transaction": number} if number else {}, "GetTransactionStatus", sent, answer)]
+    return [
+        Step("transaction", {"transaction": number} if number else {}, "GetTransactionStatus", sent, answer)
+    ]
 
 
 def firmware2(*statuses: str, answer: str = "Accepted", **times: str) -> list[Step]:
@@ -130,10 +204,18 @@ def unpublish(answer: str) -> list[Step]:
 
 
 def installed2(answer: str = "Accepted", *kinds: str) -> Step:
-    chain = [{"certificateType": kind, "certificateHashData": HASH} for kind in kinds or ("CSMSRootCertificate",)]
+    chain = [
+        {"certificateType": kind, "certificateHashData": HASH} for kind in kinds or ("CSMSRootCertificate",)
+    ]
     payload = {"status": answer} | ({"certificateHashDataChain": chain} if answer == "Accepted" else {})
     if len(kinds) == 1:
-        return Step("certificates", {"type": kinds[0]}, "GetInstalledCertificateIds", {"certificateType": [*kinds]}, payload)
+        return Step(
+            "certificates",
+            {"type": kinds[0]},
+            "GetInstalledCertificateIds",
+            {"certificateType": [*kinds]},
+            payload,
+        )
     return asked("GetInstalledCertificateIds", {"certificateType": [*kinds]} if kinds else {}, payload)
 
 
@@ -142,10 +224,20 @@ def customer(answer: str, *, report: bool, clear: bool, after: int = 1, **who: A
     sent |= {"customerIdentifier": who["customer"]} if "customer" in who else {}
     sent |= {"customerCertificate": who["certificate"]} if "certificate" in who else {}
     told = tuple(
-        ("NotifyCustomerInformation", {"data": "x", "seqNo": n, "generatedAt": AT, "requestId": 0}) for n in range(after)
+        ("NotifyCustomerInformation", {"data": "x", "seqNo": n, "generatedAt": AT, "requestId": 0})
+        for n in range(after)
     )
     demands = {"report": report, "clear": clear, **sent}
-    return [Step("customer", {"report": report, "clear": clear, **who}, "CustomerInformation", demands, said(answer), told)]
+    return [
+        Step(
+            "customer",
+            {"report": report, "clear": clear, **who},
+            "CustomerInformation",
+            demands,
+            said(answer),
+            told,
+        )
+    ]
 
 
 def log2(kind: str, answer: str, *statuses: str) -> Step:
@@ -154,12 +246,17 @@ def log2(kind: str, answer: str, *statuses: str) -> Step:
     return Step("log", {"location": URL, "type": kind}, "GetLog", {"logType": kind, "log": LOG}, reply, after)
 
 
-def list2(answer: str, kind: str = "Full", tokens: tuple[str, ...] = ("bus-2",), gone: tuple[str, ...] = ()) -> list[Step]:
+def list2(
+    answer: str, kind: str = "Full", tokens: tuple[str, ...] = ("bus-2",), gone: tuple[str, ...] = ()
+) -> list[Step]:
     entries: list[dict[str, Any]] = [
-        {"idToken": {"idToken": token, "type": "Central"}, "idTokenInfo": {"status": "Accepted"}} for token in tokens
+        {"idToken": {"idToken": token, "type": "Central"}, "idTokenInfo": {"status": "Accepted"}}
+        for token in tokens
     ]
     entries += [{"idToken": {"idToken": token, "type": "Central"}} for token in gone]
-    demands = {"versionNumber": 1, "updateType": kind} | ({"localAuthorizationList": entries} if entries else {})
+    demands = {"versionNumber": 1, "updateType": kind} | (
+        {"localAuthorizationList": entries} if entries else {}
+    )
     params = {"version": 1, "type": kind, "tokens": [*tokens], "gone": [*gone]}
     return [Step("local-list", params, "SendLocalList", demands, said(answer))]
 
@@ -169,11 +266,19 @@ def group2(status: str) -> list[Step]:
     info = {"status": status, "groupIdToken": {"idToken": "fleet", "type": "Central"}}
     entry = {"idToken": {"idToken": "bus-2", "type": "Central"}, "idTokenInfo": info}
     wanted = {"versionNumber": 1, "updateType": "Full", "localAuthorizationList": [entry]}
-    return [asked("SendLocalList", wanted, OK, event2("Started", "Authorized"), event2("Ended", "StopAuthorized", 1))]
+    return [
+        asked(
+            "SendLocalList", wanted, OK, event2("Started", "Authorized"), event2("Ended", "StopAuthorized", 1)
+        )
+    ]
 
 
 def reserve2(answer: str, *after: Call, evse: int | None = 1, **more: Any) -> list[Step]:
-    demands: dict[str, Any] = {"id": 1, "expiryDateTime": LATER, "idToken": {"idToken": "bus-2", "type": "Central"}}
+    demands: dict[str, Any] = {
+        "id": 1,
+        "expiryDateTime": LATER,
+        "idToken": {"idToken": "bus-2", "type": "Central"},
+    }
     demands |= {"evseId": evse} if evse else {}
     if evse is None:
         return [asked("ReserveNow", {**demands, **more}, said(answer), *after)]
@@ -182,7 +287,10 @@ def reserve2(answer: str, *after: Call, evse: int | None = 1, **more: Any) -> li
     return [Step("reserve", params, "ReserveNow", demands, said(answer), after)]
 
 
-ENDED_RESERVATION: Final[Call] = ("ReservationStatusUpdate", {"reservationId": 1, "reservationUpdateStatus": "Expired"})
+ENDED_RESERVATION: Final[Call] = (
+    "ReservationStatusUpdate",
+    {"reservationId": 1, "reservationUpdateStatus": "Expired"},
+)
 
 
 def profiles2(after: bool = True, **params: Any) -> list[Step]:
@@ -215,15 +323,23 @@ def composite2(evse: int) -> list[Step]:
 def monitors(answer: str = "Accepted", **params: Any) -> list[Step]:
     demands: dict[str, Any] = {"monitoringCriteria": params["criteria"]} if "criteria" in params else {}
     if "component" in params:
-        demands["componentVariable"] = [{"component": {"name": params["component"]}, "variable": {"name": params["variable"]}}]
-    told = (("NotifyMonitoringReport", {"requestId": 0, "seqNo": 0, "generatedAt": AT}),) if answer == "Accepted" else ()
+        demands["componentVariable"] = [
+            {"component": {"name": params["component"]}, "variable": {"name": params["variable"]}}
+        ]
+    told = (
+        (("NotifyMonitoringReport", {"requestId": 0, "seqNo": 0, "generatedAt": AT}),)
+        if answer == "Accepted"
+        else ()
+    )
     return [Step("monitors", params, "GetMonitoringReport", demands, said(answer), told)]
 
 
 def monitor(kind: str, status: str = "Accepted", *after: Call) -> Step:
     row = {"component": {"name": "EVSE"}, "variable": {"name": "Power"}}
     wanted = {"value": 1.0, "type": kind, "severity": 5, **row}
-    result = {"status": status, "type": kind, "severity": 5, **row} | ({"id": 1} if status == "Accepted" else {})
+    result = {"status": status, "type": kind, "severity": 5, **row} | (
+        {"id": 1} if status == "Accepted" else {}
+    )
     params = {"component": "EVSE", "variable": "Power", "value": 1.0, "type": kind, "severity": 5}
     answer = {"setMonitoringResult": [result]}
     return Step("monitor", params, "SetVariableMonitoring", {"setMonitoringData": [wanted]}, answer, after)
@@ -244,10 +360,23 @@ def clear_monitor(status: str) -> list[Step]:
 
 def display(answer: str, *after: Call, **more: Any) -> list[Step]:
     wire = {"start": "startDateTime", "end": "endDateTime", "transaction": "transactionId"}
-    demands: dict[str, Any] = {"id": 1, "priority": "NormalCycle", "message": {"format": "UTF8", "content": "hello"}}
+    demands: dict[str, Any] = {
+        "id": 1,
+        "priority": "NormalCycle",
+        "message": {"format": "UTF8", "content": "hello"},
+    }
     demands["message"] |= {"format": more["format"]} if "format" in more else {}
     demands |= {wire.get(name, name): value for name, value in more.items() if name != "format"}
-    return [Step("display", {"text": "hello", **more}, "SetDisplayMessage", {"message": demands}, said(answer), after)]
+    return [
+        Step(
+            "display",
+            {"text": "hello", **more},
+            "SetDisplayMessage",
+            {"message": demands},
+            said(answer),
+            after,
+        )
+    ]
 
 
 def displays(answer: str, *after: Call, **params: Any) -> list[Step]:
@@ -263,7 +392,10 @@ def clear_display(answer: str) -> list[Step]:
 
 
 AUTHORIZE: Final[Call] = ("Authorize", {"idToken": {"idToken": "bus-2", "type": "Central"}})
-METER_2: Final[Call] = ("MeterValues", {"evseId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [{"value": 1}]}]})
+METER_2: Final[Call] = (
+    "MeterValues",
+    {"evseId": 1, "meterValue": [{"timestamp": AT, "sampledValue": [{"value": 1}]}]},
+)
 EXTERNAL: Final = "ChargingStationExternalConstraints"
 V2X: Final = ("DeltaMonitoring", "ThresholdMonitoring", "PeriodicMonitoring")
 

@@ -1,11 +1,23 @@
-"""OCPP 2.1 beyond 2.0.1: the compliance cases in which a person asks for something, and those in which the station only tells.
+"""OCPP 2.1 beyond 2.0.1: the compliance cases in which a person asks for something, and those in which the
+station only tells.
 
-``V21``: case → its steps in order (see ``octt_step``). ``SENT``: case → what the station sends and wants acknowledged.
+``V21``: case → its steps in order (see ``octt_step``). ``SENT``: case → what the station sends and wants
+acknowledged.
 """
 
 from typing import Final
 
-from tests.field.ocpp.octt_asked_201 import BOOT_2, asked, display, event2, log2, monitors, reset2, state2, trigger2
+from tests.field.ocpp.octt_asked_201 import (
+    BOOT_2,
+    asked,
+    display,
+    event2,
+    log2,
+    monitors,
+    reset2,
+    state2,
+    trigger2,
+)
 from tests.field.ocpp.octt_step import Call, Step, each, install, said
 
 TARIFF: Final = {
@@ -22,14 +34,24 @@ def default_tariff(answer: str) -> list[Step]:
 
 def transaction_tariff(answer: str) -> list[Step]:
     demands = {"transactionId": "t", "tariff": TARIFF}
-    return [Step("transaction-tariff", {"transaction": "t", "tariff": TARIFF}, "ChangeTransactionTariff", demands, said(answer))]
+    return [
+        Step(
+            "transaction-tariff",
+            {"transaction": "t", "tariff": TARIFF},
+            "ChangeTransactionTariff",
+            demands,
+            said(answer),
+        )
+    ]
 
 
 def upload(location: str) -> list[Step]:
     """The host's user and password stand in the URL."""
     demands = {"logType": "DiagnosticsLog", "log": {"remoteLocation": location}}
     after = each("LogStatusNotification", "Uploading", "Uploaded", requestId=0)
-    return [Step("log", {"location": location}, "GetLog", demands, {"status": "Accepted", "filename": "x"}, after)]
+    return [
+        Step("log", {"location": location}, "GetLog", demands, {"status": "Accepted", "filename": "x"}, after)
+    ]
 
 
 def limited(name: str, value: float, reached: str, stopped: str = "") -> tuple[Call, ...]:
@@ -103,7 +125,11 @@ SENT: Final[dict[str, tuple[Call, ...]]] = {
     "TC_E_107": limited("maxTime", 60, "TimeLimitReached"),
     "TC_E_108": costed(*limited("maxCost", 5.0, "CostLimitReached", "StoppedByEV")),
     "TC_E_113": (event2("Started", "Authorized", chargingState="Charging"), RESUMED),
-    "TC_G_01": tuple(state2(status) for status in ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")),
-    "TC_I_122": costed(event2("Started", "Authorized"), event2("Ended", "StopAuthorized", 1, stoppedReason="Local")),
+    "TC_G_01": tuple(
+        state2(status) for status in ("Available", "Occupied", "Reserved", "Unavailable", "Faulted")
+    ),
+    "TC_I_122": costed(
+        event2("Started", "Authorized"), event2("Ended", "StopAuthorized", 1, stoppedReason="Local")
+    ),
 }
 """What the station tells and a central system takes."""

@@ -1,7 +1,7 @@
 """Steps of the compliance cases in which a person asks a station for something.
 
-Each step is one operation of ``v2g-edge ocpp``; ``demands`` is what the case looks for in the
-message, ``answer`` what the tool's station says to it, ``after`` what that station sends then and wants acknowledged.
+Each step is one operation of ``v2g-edge ocpp``; ``demands`` is what the case looks for in the message,
+``answer`` what the tool's station says to it, ``after`` what that station sends then and wants acknowledged.
 """
 
 from typing import Any, Final, NamedTuple
@@ -36,13 +36,27 @@ def each(action: str, *statuses: str, **more: Any) -> tuple[Call, ...]:
 
 
 def cancel(answer: str, *after: Call) -> list[Step]:
-    return [Step("cancel-reservation", {"reservation": 1}, "CancelReservation", {"reservationId": 1}, said(answer), after)]
+    return [
+        Step(
+            "cancel-reservation",
+            {"reservation": 1},
+            "CancelReservation",
+            {"reservationId": 1},
+            said(answer),
+            after,
+        )
+    ]
 
 
 def install(kind: str, answer: str = "Accepted", *after: Step) -> list[Step]:
     demands = {"certificateType": kind, "certificate": PEM}
-    return [Step("install-certificate", {"type": kind, "pem": PEM}, "InstallCertificate", demands, said(answer)), *after]
+    return [
+        Step("install-certificate", {"type": kind, "pem": PEM}, "InstallCertificate", demands, said(answer)),
+        *after,
+    ]
 
 
 def delete(answer: str) -> Step:
-    return Step("delete-certificate", {"hash": HASH}, "DeleteCertificate", {"certificateHashData": HASH}, said(answer))
+    return Step(
+        "delete-certificate", {"hash": HASH}, "DeleteCertificate", {"certificateHashData": HASH}, said(answer)
+    )

@@ -1,4 +1,6 @@
-"""Certificates made by the ``openssl`` command, not by the product: an authority, servers, stations, a revocation list."""
+"""Certificates made by the ``openssl`` command, not by the product: an authority, servers, stations, a
+revocation list.
+"""
 
 import subprocess
 from pathlib import Path
@@ -36,19 +38,32 @@ class Authority:
         (folder / "crlnumber").write_text("01\n", encoding="ascii")
         (folder / "ca.cnf").write_text(CONFIG.format(folder=folder), encoding="ascii")
         openssl(
-            "req", "-x509", *KEYS["ecdsa"], "-nodes", "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.pem", "-days", "30",
+            "req", "-x509", *KEYS["ecdsa"], "-nodes", "-keyout", f"{folder}/ca.key", "-out",
+            f"{folder}/ca.pem", "-days", "30",
             "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
         self.publish()
 
-    def issue(self, name: str, stem: Path, kind: Literal["ecdsa", "rsa"] = "ecdsa", end: str = "20991231235959Z") -> Path:
+    def issue(
+        self, name: str, stem: Path, kind: Literal["ecdsa", "rsa"] = "ecdsa", end: str = "20991231235959Z"
+    ) -> Path:
         """``<stem>.pem`` and ``<stem>.key``; for servers and stations alike."""
         openssl(
-            "req", "-new", *KEYS[kind], "-nodes", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}",
+            "req", "-new", *KEYS[kind], "-nodes", "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj",
+            f"/CN={name}",
             "-addext", f"subjectAltName=DNS:{name}",
         )  # fmt: skip
         self._ca(
-            "-batch", "-notext", "-startdate", "20200101000000Z", "-enddate", end, "-in", f"{stem}.csr", "-out", f"{stem}.pem"
+            "-batch",
+            "-notext",
+            "-startdate",
+            "20200101000000Z",
+            "-enddate",
+            end,
+            "-in",
+            f"{stem}.csr",
+            "-out",
+            f"{stem}.pem",
         )
         return Path(f"{stem}.pem")
 

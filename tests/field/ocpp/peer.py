@@ -1,4 +1,6 @@
-"""A charging station for tests: our machine in the station's role over a real WebSocket, answering as the test scripts it."""
+"""A charging station for tests: our machine in the station's role over a real WebSocket, answering as the
+test scripts it.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +44,9 @@ class Clock:
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
-    """Wait for a condition, without guessing how long it takes; the limit only ends a run that hangs, on a busy machine too."""
+    """Wait for a condition, without guessing how long it takes; the limit only ends a run that hangs, on a
+    busy machine too.
+    """
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.002)
@@ -52,14 +56,16 @@ ACCEPTED: dict[str, Any] = {"status": "Accepted"}
 ANSWERS: dict[str, Any] = {
     "SetVariables": lambda p: {
         "setVariableResult": [
-            {"attributeStatus": "Accepted", "component": d["component"], "variable": d["variable"]} for d in p["setVariableData"]
+            {"attributeStatus": "Accepted", "component": d["component"], "variable": d["variable"]}
+            for d in p["setVariableData"]
         ]
     },
 }
 
 
 class Peer:
-    """``calls`` are all calls it got; ``scripts`` answer them by action (None: no answer at all), else "Accepted".
+    """``calls`` are all calls it got; ``scripts`` answer them by action (None: no answer at all), else
+    "Accepted".
 
     ``profiles`` are those it accepted, by id; it reports them when it is asked.
     """
@@ -77,7 +83,9 @@ class Peer:
     async def dial(cls, port: int, identity: str, version: Version, **options: Any) -> "Peer":
         scheme = "wss" if "ssl" in options else "ws"
         ws = await connect(
-            f"{scheme}://localhost:{port}/ocpp/{identity}", subprotocols=[Subprotocol(SUBPROTOCOL[version])], **options
+            f"{scheme}://localhost:{port}/ocpp/{identity}",
+            subprotocols=[Subprotocol(SUBPROTOCOL[version])],
+            **options,
         )
         return cls(ws, version)
 
@@ -133,7 +141,11 @@ class Peer:
             answer = script(event.payload) if script else dict(ACCEPTED)
             if answer is not None:
                 self._answer(event, answer)
-            if event.action == "SetChargingProfile" and answer == ACCEPTED and "chargingProfile" in event.payload:
+            if (
+                event.action == "SetChargingProfile"
+                and answer == ACCEPTED
+                and "chargingProfile" in event.payload
+            ):
                 self.profiles[event.payload["chargingProfile"]["id"]] = event.payload["chargingProfile"]
             if event.action == "GetChargingProfiles" and answer == ACCEPTED:
                 self._report(event.payload)

@@ -22,7 +22,9 @@ def name_of(text: str) -> x509.Name:
 
 
 class Issuer:
-    """Issues contract certificates. ``now`` is the wall time, UTC seconds; ``url`` goes into what it issues."""
+    """Issues contract certificates. ``now`` is the wall time, UTC seconds; ``url`` goes into what it
+    issues.
+    """
 
     def __init__(self, now: float, key: Key | None = None) -> None:
         self.now = datetime.fromtimestamp(now, UTC)
@@ -30,11 +32,15 @@ class Issuer:
         self.certificate = self._issue("MO Sub-CA", self.key.public_key(), None, [])
         self.url = ""
 
-    def issue(self, name: str, days: int = 30, usage: Any = None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def issue(
+        self, name: str, days: int = 30, usage: Any = None
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key = ec.generate_private_key(ec.SECP256R1())
         extensions: list[Any] = [x509.ExtendedKeyUsage([usage])] if usage is not None else []
         if self.url:
-            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(self.url))
+            access = x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(self.url)
+            )
             extensions.append(x509.AuthorityInformationAccess([access]))
         return self._issue(name, key.public_key(), self.certificate, extensions, days), key
 
@@ -57,7 +63,9 @@ class Issuer:
 
     def data(self, certificate: x509.Certificate, url: str) -> dict[str, str]:
         """OCSPRequestDataType, worked out by the library's own request builder."""
-        built = ocsp.OCSPRequestBuilder().add_certificate(certificate, self.certificate, hashes.SHA256()).build()
+        built = (
+            ocsp.OCSPRequestBuilder().add_certificate(certificate, self.certificate, hashes.SHA256()).build()
+        )
         return {
             "hashAlgorithm": "SHA256",
             "issuerNameHash": built.issuer_name_hash.hex().upper(),
@@ -68,7 +76,9 @@ class Issuer:
 
 
 class Responder:
-    """``answer``: good, revoked, unknown, busy, other, stale, endless, huge, garbage or moved. ``asked`` counts requests."""
+    """``answer``: good, revoked, unknown, busy, other, stale, endless, huge, garbage or moved. ``asked``
+    counts requests.
+    """
 
     def __init__(self, issuer: Issuer) -> None:
         self.issuer = issuer
@@ -103,9 +113,15 @@ class Responder:
         if head.startswith(b"GET"):
             self.asked += 1
             crl = self._list()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(crl) + crl)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(crl) + crl
+            )
             return
-        length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        length = next(
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        )
         body = await reader.readexactly(length)
         self.asked += 1
         if self.answer == "endless":
@@ -114,15 +130,24 @@ class Responder:
             writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://localhost:1/\r\nContent-Length: 0\r\n\r\n")
         else:
             der = {"huge": b"x" * 1_000_000, "garbage": b"garbage"}.get(self.answer) or self._der(body)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(der) + der)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(der) + der
+            )
 
     def _list(self) -> bytes:
         """The revocation list: everything known is in it when the answer is "revoked"."""
         old = timedelta(days=30 if self.answer == "stale" else 0)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.issuer.certificate.subject)
-        builder = builder.last_update(self.issuer.now - old).next_update(self.issuer.now - old + timedelta(hours=12))
+        builder = builder.last_update(self.issuer.now - old).next_update(
+            self.issuer.now - old + timedelta(hours=12)
+        )
         for serial in self.known if self.answer == "revoked" else ():
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(self.issuer.now).build()
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(serial)
+                .revocation_date(self.issuer.now)
+                .build()
+            )
             builder = builder.add_revoked_certificate(entry)
         crl = builder.sign(self.issuer.key, hashes.SHA256())
         return crl.public_bytes(PEM if self.answer == "unknown" else serialization.Encoding.DER)
@@ -148,7 +173,9 @@ class Responder:
 
 
 @asynccontextmanager
-async def responding(now: float, key: Key | None = None, *, delegated: bool = False) -> AsyncIterator[Responder]:
+async def responding(
+    now: float, key: Key | None = None, *, delegated: bool = False
+) -> AsyncIterator[Responder]:
     """A responder that listens; ``delegated``: it signs with a certificate of its own."""
     responder = Responder(Issuer(now, key))
     if delegated:

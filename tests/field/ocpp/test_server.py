@@ -1,4 +1,6 @@
-"""A central system and real stations on loopback: who gets in, what reaches the board, what reaches the station."""
+"""A central system and real stations on loopback: who gets in, what reaches the board, what reaches the
+station.
+"""
 
 from typing import Any
 
@@ -23,7 +25,16 @@ BOOT_16 = {"chargePointVendor": "v", "chargePointModel": "m", "firmwareVersion":
 
 
 def permit(evse: str, power_w: float, valid_for_s: float = 30.0) -> Permit:
-    return Permit(evse, power_w, -50_000.0, 50_000.0, valid_for_s, True, power_w, Bound(power_w, power_w, "wish", "test"))
+    return Permit(
+        evse,
+        power_w,
+        -50_000.0,
+        50_000.0,
+        valid_for_s,
+        True,
+        power_w,
+        Bound(power_w, power_w, "wish", "test"),
+    )
 
 
 def transaction(kind: str, seq: int = 0, at: str = AT, **more: Any) -> dict[str, Any]:
@@ -34,10 +45,17 @@ def transaction(kind: str, seq: int = 0, at: str = AT, **more: Any) -> dict[str,
 
 
 def meter(power_w: float, at: str = AT, **more: Any) -> list[dict[str, Any]]:
-    return [{"timestamp": at, "sampledValue": [{"value": power_w, "measurand": "Power.Active.Import"}, *more.get("also", [])]}]
+    return [
+        {
+            "timestamp": at,
+            "sampledValue": [{"value": power_w, "measurand": "Power.Active.Import"}, *more.get("also", [])],
+        }
+    ]
 
 
-STARTED = transaction("Started", evse={"id": 1, "connectorId": 1}, idToken={"idToken": "bus-2", "type": "MacAddress"})
+STARTED = transaction(
+    "Started", evse={"id": 1, "connectorId": 1}, idToken={"idToken": "bus-2", "type": "MacAddress"}
+)
 
 
 async def ready(depot: Depot, identity: str = "new", version: Any = "2.0.1") -> Peer:
@@ -66,7 +84,8 @@ async def test_a_booted_station_gets_the_time_then_its_safe_default_and_its_mete
             "id": DEFAULT_ID + 1, "stackLevel": 0,
             "chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Relative",
             "chargingSchedule": [
-                {"id": DEFAULT_ID + 1, "chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 11_000}]}
+                {"id": DEFAULT_ID + 1, "chargingRateUnit": "W",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 11_000}]}
             ],
         },
     }  # fmt: skip
@@ -100,17 +119,22 @@ async def test_a_vehicle_comes_says_what_it_needs_is_measured_and_leaves(depot: 
             "stateOfCharge": 41, "evEnergyCapacity": 250_000, "fullSoC": 95,
         },
     }  # fmt: skip
-    assert await station.call("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs}) == {"status": "Accepted"}
+    assert await station.call("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs}) == {
+        "status": "Accepted"
+    }
     also = [
         {"value": 1.5, "measurand": "Energy.Active.Import.Register", "unitOfMeasure": {"unit": "kWh"}},
         {"value": 41.5, "measurand": "SoC", "location": "EV"},
     ]
     depot.clock.advance(5.0)
     values = meter(7_000.0, format_wall(depot.clock.wall), also=also)
-    await station.call("TransactionEvent", transaction("Updated", 1, format_wall(depot.clock.wall), meterValue=values))
+    await station.call(
+        "TransactionEvent", transaction("Updated", 1, format_wall(depot.clock.wall), meterValue=values)
+    )
     now_s, then_s = depot.clock.now, depot.clock.now - 5.0
     assert vehicle(depot) == VehicleState(
-        session="t-1", vehicle="bus-2", plugged_wall_s=AT_S, soc_pct=Reading(41.5, now_s), capacity_wh=Reading(250_000.0, then_s),
+        session="t-1", vehicle="bus-2", plugged_wall_s=AT_S, soc_pct=Reading(41.5, now_s),
+        capacity_wh=Reading(250_000.0, then_s),
         departure_wall_s=Reading(AT_S + 36_000.0, then_s), target_soc_pct=Reading(95.0, then_s),
         max_charge_w=Reading(90_000.0, then_s), max_discharge_w=Reading(50_000.0, then_s),
     )  # fmt: skip
@@ -153,10 +177,20 @@ async def test_1_6_counts_its_transactions_and_writes_one_schedule(depot: Depot)
     assert vehicle(depot, "b1").vehicle == "bus-1"
     assert await depot.central.ports["b1"].write_permit(permit("b1", -3_000.0)) == "withheld"
     profile = station.got("SetChargingProfile")[-1]["csChargingProfiles"]
-    assert (profile["transactionId"], profile["chargingSchedule"]["duration"]) == (answer["transactionId"], 30)
+    assert (profile["transactionId"], profile["chargingSchedule"]["duration"]) == (
+        answer["transactionId"],
+        30,
+    )
     assert profile["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -2_000}]
-    values = [{"timestamp": AT, "sampledValue": [{"value": "2.5", "measurand": "Power.Active.Export", "unit": "kW"}]}]
-    await station.call("MeterValues", {"connectorId": 1, "transactionId": answer["transactionId"], "meterValue": values})
+    values = [
+        {
+            "timestamp": AT,
+            "sampledValue": [{"value": "2.5", "measurand": "Power.Active.Export", "unit": "kW"}],
+        }
+    ]
+    await station.call(
+        "MeterValues", {"connectorId": 1, "transactionId": answer["transactionId"], "meterValue": values}
+    )
     assert depot.board.evse("b1").power_w == Reading(-2_500.0, depot.clock.now)
     stop = {"transactionId": answer["transactionId"], "meterStop": 10, "timestamp": AT}
     assert await station.call("StopTransaction", stop) == {}
@@ -173,7 +207,13 @@ async def test_2_1_discharges_by_setpoint_and_forgets_the_lease_without_a_link(d
     profile = station.got("SetChargingProfile")[-1]["chargingProfile"]
     assert (profile["maxOfflineDuration"], profile["invalidAfterOfflineDuration"]) == (20, True)
     assert profile["chargingSchedule"][0]["chargingSchedulePeriod"] == [
-        {"startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -2_000, "limit": 0, "dischargeLimit": -2_000}
+        {
+            "startPeriod": 0,
+            "operationMode": "CentralSetpoint",
+            "setpoint": -2_000,
+            "limit": 0,
+            "dischargeLimit": -2_000,
+        }
     ]
     await station.close()
 
@@ -203,7 +243,9 @@ async def test_refused_unanswered_and_unconnected_are_three_results(depot: Depot
     await station.close()
 
 
-async def test_an_unknown_station_is_turned_away_with_404_and_one_without_a_version_with_400(depot: Depot) -> None:
+async def test_an_unknown_station_is_turned_away_with_404_and_one_without_a_version_with_400(
+    depot: Depot,
+) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         await Peer.dial(depot.port, "stranger", "2.0.1")
     assert refusal.value.response.status_code == 404
@@ -240,7 +282,9 @@ async def test_a_burst_of_old_readings_is_history_and_not_the_present(depot: Dep
     depot.clock.advance(600.0)
     for seq in range(1, 9):
         at = format_wall(AT_S + 10.0 * seq)
-        await station.call("TransactionEvent", transaction("Updated", seq, at, meterValue=meter(50_000.0, at), offline=True))
+        await station.call(
+            "TransactionEvent", transaction("Updated", seq, at, meterValue=meter(50_000.0, at), offline=True)
+        )
     assert depot.board.evse("b2").power_w == Reading(50_000.0, depot.clock.now - 520.0)
     now = format_wall(depot.clock.wall)
     await station.call("TransactionEvent", transaction("Updated", 9, now, meterValue=meter(100.0, now)))
@@ -254,13 +298,19 @@ async def test_a_fault_wakes_the_tick_and_is_cleared_by_a_good_status(depot: Dep
     wakes = depot.wakes
     report = {"timestamp": AT, "evseId": 1, "connectorId": 1, "connectorStatus": "Faulted"}
     await station.call("StatusNotification", report)
-    assert (depot.board.evse("b2").status, depot.board.evse("b2").fault, depot.wakes) == ("faulted", "Faulted", wakes + 1)
+    assert (depot.board.evse("b2").status, depot.board.evse("b2").fault, depot.wakes) == (
+        "faulted",
+        "Faulted",
+        wakes + 1,
+    )
     await station.call("StatusNotification", {**report, "connectorStatus": "Available"})
     assert (depot.board.evse("b2").status, depot.board.evse("b2").fault) == ("available", "")
     await station.close()
 
 
-async def test_nonsense_of_one_station_is_answered_as_the_protocol_says_and_leaves_the_others_alone(depot: Depot) -> None:
+async def test_nonsense_of_one_station_is_answered_as_the_protocol_says_and_leaves_the_others_alone(
+    depot: Depot,
+) -> None:
     good, bad = await ready(depot), await ready(depot, "newest", "2.1")
     refused = await bad.call("BatterySwap", sample("2.1", "BatterySwap", "request"))
     assert isinstance(refused, Refused)

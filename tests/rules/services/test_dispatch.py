@@ -1,4 +1,6 @@
-"""Services in whole ticks: they move what can wait, within one account, and give way to departures and stale signals at once."""
+"""Services in whole ticks: they move what can wait, within one account, and give way to departures and
+stale signals at once.
+"""
 
 import pytest
 from msgspec.structs import replace
@@ -42,7 +44,9 @@ def wished(outcome: Outcome) -> float:
     return sum(wish.power_w for wish in outcome.wishes)
 
 
-@pytest.mark.parametrize(("hz", "moved_w"), [(50.0, 0.0), (49.9, -10e3), (49.8, -20e3), (50.1, 10e3), (50.3, 20e3)])
+@pytest.mark.parametrize(
+    ("hz", "moved_w"), [(50.0, 0.0), (49.9, -10e3), (49.8, -20e3), (50.1, 10e3), (50.3, 20e3)]
+)
 def test_frequency_moves_the_set_points_along_its_curve(hz: float, moved_w: float) -> None:
     site = site_with(sold("fcr"))
     outcome = tick(site, at_hz(site, hz))
@@ -64,7 +68,9 @@ def test_a_frequency_that_is_lost_or_old_leaves_the_plan_within_one_tick_and_is_
     lost = replace(lost, meters=(replace(lost.meters[0], frequency_hz=Unknown("no sample")),))
     after = tick(site, lost, memory=good.memory)
     assert wished(after) == pytest.approx(40e3)
-    assert [(e.kind, e.subject) for e in after.events if e.kind.startswith("service")] == [("service_signal_lost", "fcr")]
+    assert [(e.kind, e.subject) for e in after.events if e.kind.startswith("service")] == [
+        ("service_signal_lost", "fcr")
+    ]
     assert "ERR_SIGNAL_TIMEOUT_408" in next(e.text for e in after.events if e.kind == "service_signal_lost")
     again = tick(site, lost, memory=after.memory)
     assert not [e for e in again.events if e.kind.startswith("service")]
@@ -76,7 +82,9 @@ def test_a_frequency_that_is_lost_or_old_leaves_the_plan_within_one_tick_and_is_
 @pytest.mark.parametrize(
     ("age_s", "every_s", "moved_w"), [(0.4, 0.0, -10e3), (0.51, 0.0, 0.0), (2.4, 2.0, -10e3), (2.6, 2.0, 0.0)]
 )
-def test_a_signal_is_followed_until_half_a_second_after_the_next_was_due(age_s: float, every_s: float, moved_w: float) -> None:
+def test_a_signal_is_followed_until_half_a_second_after_the_next_was_due(
+    age_s: float, every_s: float, moved_w: float
+) -> None:
     site = site_with(sold("regulation"))
     snapshot = healthy(site)
     signal = Signal(0.5, snapshot.now_s - age_s, every_s)
@@ -89,7 +97,9 @@ def test_a_vehicle_that_must_charge_now_is_not_moved() -> None:
     snapshot = at_hz(site, 49.8)
     first = snapshot.evses[0]
     assert first.vehicle is not None
-    hurried = replace(first, vehicle=replace(first.vehicle, departure_wall_s=Reading(WALL_S + 1_500.0, snapshot.now_s)))
+    hurried = replace(
+        first, vehicle=replace(first.vehicle, departure_wall_s=Reading(WALL_S + 1_500.0, snapshot.now_s))
+    )
     outcome = tick(site, replace(snapshot, evses=(hurried, snapshot.evses[1])))
     wishes = {wish.evse: wish for wish in outcome.wishes}
     assert wishes["b1"].reason == "departure"

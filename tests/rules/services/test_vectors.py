@@ -1,4 +1,6 @@
-"""The published and reckoned vectors of grid services: droop curves, scores, windows, ratchet, baselines, credit."""
+"""The published and reckoned vectors of grid services: droop curves, scores, windows, ratchet, baselines,
+credit.
+"""
 
 import math
 
@@ -21,10 +23,16 @@ from v2g_edge.rules.services.signal import MAX_AGE_S, TIMEOUT, followed
 @pytest.mark.parametrize(
     ("product", "hz", "share"),
     [
-        *[("fcr", hz, share) for hz, share in ((50.005, 0), (50.01, 0), (49.98, 0.1), (49.9, 0.5), (49.8, 1), (49.7, 1))],
+        *[
+            ("fcr", hz, share)
+            for hz, share in ((50.005, 0), (50.01, 0), (49.98, 0.1), (49.9, 0.5), (49.8, 1), (49.7, 1))
+        ],
         *[("fcr", hz, share) for hz, share in ((50.1, -0.5), (50.25, -1), (49.99, 0))],
         *[("fcr_n", hz, share) for hz, share in ((49.95, 0.5), (49.85, 1), (50.05, -0.5))],
-        *[("fcr_d_up", hz, share) for hz, share in ((49.9, 0), (49.8, 0.25), (49.7, 0.5), (49.5, 1), (49.2, 1), (50.4, 0))],
+        *[
+            ("fcr_d_up", hz, share)
+            for hz, share in ((49.9, 0), (49.8, 0.25), (49.7, 0.5), (49.5, 1), (49.2, 1), (50.4, 0))
+        ],
         *[("fcr_d_down", hz, share) for hz, share in ((50.1, 0), (50.2, -0.25), (50.5, -1), (49.5, 0))],
     ],
 )
@@ -172,20 +180,28 @@ def test_dimming_leaves_each_device_its_share(devices: int, limit: float) -> Non
     assert dimmed_w(devices) == pytest.approx(limit)
 
 
-kinds = st.sampled_from(["fcr", "fcr_n", "fcr_d_up", "fcr_d_down", "dc", "regulation", "backup", "demand_response"])
+kinds = st.sampled_from(
+    ["fcr", "fcr_n", "fcr_d_up", "fcr_d_down", "dc", "regulation", "backup", "demand_response"]
+)
 sold = st.builds(
     Service, id=st.sampled_from("abcdef"), kind=kinds, power_w=st.floats(1e3, 1e6), priority=st.integers(1, 3)
 )  # fmt: skip
 
 
 @given(
-    services=st.lists(sold, max_size=6, unique_by=lambda each: each.id), have=st.lists(st.floats(0, 1e6), min_size=4, max_size=4)
+    services=st.lists(sold, max_size=6, unique_by=lambda each: each.id),
+    have=st.lists(st.floats(0, 1e6), min_size=4, max_size=4),
 )
 def test_nothing_is_sold_twice_and_the_first_in_priority_is_served_first(
     services: list[Service], have: tuple[float, float, float, float]
 ) -> None:
     held = hold(Headroom(*have), services)
-    sums = (sum(h.up_w for h in held), sum(h.down_w for h in held), sum(h.up_wh for h in held), sum(h.down_wh for h in held))
+    sums = (
+        sum(h.up_w for h in held),
+        sum(h.down_w for h in held),
+        sum(h.up_wh for h in held),
+        sum(h.down_wh for h in held),
+    )
     assert all(total <= limit * (1 + 1e-9) + 1e-6 for total, limit in zip(sums, have, strict=True))
     assert all(0.0 <= each.share <= 1.0 for each in held)
     if held and services:
@@ -196,7 +212,9 @@ def test_nothing_is_sold_twice_and_the_first_in_priority_is_served_first(
 def test_energy_of_the_products_and_of_the_contract() -> None:
     assert hours_of(Service("n", "fcr_n")) == (1.0, 1.0)
     assert hours_of(Service("d", "fcr_d_up", energy_h=0.5)) == (0.5, 0.0)
-    both = hold(Headroom(1e6, 1e6, 1e6, 1e6), [Service("n", "fcr_n", 3e5), Service("d", "fcr_d_up", 3e5)], 1.0)
+    both = hold(
+        Headroom(1e6, 1e6, 1e6, 1e6), [Service("n", "fcr_n", 3e5), Service("d", "fcr_d_up", 3e5)], 1.0
+    )
     assert sum(each.up_wh for each in both) == pytest.approx(4e5), "one hour and a third of it: they add up"
 
 

@@ -28,9 +28,13 @@ FROM_S = 300.0
 
 @contextlib.contextmanager
 def broken(how: Break) -> Iterator[None]:
-    """The product, broken so; its last gate is open, for it would end the run before a judge sees anything."""
+    """The product, broken so; its last gate is open, for it would end the run before a judge sees
+    anything.
+    """
     with contextlib.ExitStack() as patches:
-        patches.enter_context(mock.patch.object(permits_room, "pass_gate", lambda _site, _snapshot, permits: permits))
+        patches.enter_context(
+            mock.patch.object(permits_room, "pass_gate", lambda _site, _snapshot, permits: permits)
+        )
         for patch in how():
             patches.enter_context(patch)
         yield
@@ -59,7 +63,9 @@ def always(row_id: str, subject: str) -> Break:
     def rows() -> list[Patch]:
         def check(row: Any) -> Callable[[Any, Any], table_room.Found]:
             def look(c: Any, _held: Any) -> table_room.Found:
-                return table_room.Found(_counted(row, c), {subject: "so"} if c.snapshot.now_s > 1_000.0 + FROM_S else {})
+                return table_room.Found(
+                    _counted(row, c), {subject: "so"} if c.snapshot.now_s > 1_000.0 + FROM_S else {}
+                )
 
             return look
 
@@ -107,7 +113,9 @@ def _ramp_off() -> list[Patch]:
         mock.patch.object(
             permits_room,
             "_permit",
-            lambda o, wish, bounds, _ramp, lease_s, *, renew: real(o, wish, bounds, 1e12, lease_s, renew=renew),
+            lambda o, wish, bounds, _ramp, lease_s, *, renew: real(
+                o, wish, bounds, 1e12, lease_s, renew=renew
+            ),
         )
     ]
 
@@ -115,7 +123,11 @@ def _ramp_off() -> list[Patch]:
 def _silent_is_nothing() -> list[Patch]:
     real = feeders_room.exposure_of
     nothing = feeders_room.Exposure(False, 0.0, 0.0)
-    return [mock.patch.object(permits_room, "exposure_of", lambda c, o, **named: real(c, o, **named) if o.listens else nothing)]
+    return [
+        mock.patch.object(
+            permits_room, "exposure_of", lambda c, o, **named: real(c, o, **named) if o.listens else nothing
+        )
+    ]
 
 
 def _orders(factor: float) -> Break:
@@ -159,12 +171,17 @@ event_never_deep = around(
 )
 restart_forgets = instead(pure, "restarted", lambda *_: Memory())
 latch_for_ever = instead(table_room, "_is_proven", lambda *_: False)
-quarantined_counted_0 = instead(feeders_room, "_quarantined", lambda *_: feeders_room.Exposure(False, 0.0, 0.0, follows=False))
+quarantined_counted_0 = instead(
+    feeders_room, "_quarantined", lambda *_: feeders_room.Exposure(False, 0.0, 0.0, follows=False)
+)
 never_urgent = all_of(
-    _needs(lambda need: replace(need, latest_start_s=1e9)), instead(wishes_room, "_mark_urgent", lambda *_: None)
+    _needs(lambda need: replace(need, latest_start_s=1e9)),
+    instead(wishes_room, "_mark_urgent", lambda *_: None),
 )
 needs_halved = _needs(
     lambda need: replace(
-        need, energy_wh=0.5 * need.energy_wh, latest_start_s=need.latest_start_s + 0.5 * (need.departs_in_s - need.latest_start_s)
+        need,
+        energy_wh=0.5 * need.energy_wh,
+        latest_start_s=need.latest_start_s + 0.5 * (need.departs_in_s - need.latest_start_s),
     )
 )

@@ -1,4 +1,6 @@
-"""The judges are hard to fool: each broken product is caught by a judge, by name, and the sound one passes the same evening."""
+"""The judges are hard to fool: each broken product is caught by a judge, by name, and the sound one passes
+the same evening.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,16 @@ FAST = Disturbance(900.0, 120.0, frequency_hz=52.2)
 def limited(scenario: Scenario, **limits: float) -> Scenario:
     """All feeders with these limits."""
     return replace(
-        scenario, site=replace(scenario.site, feeders=tuple(replace(f, **limits) for f in scenario.site.feeders))
+        scenario, site=replace(scenario.site,
+            feeders=tuple(replace(f, **limits) for f in scenario.site.feeders))
     )  # fmt: skip
 
 
 def slow_ramp(scenario: Scenario) -> Scenario:
     """500 W/s: at ticks of ten seconds a faster ramp would never show."""
-    return replace(scenario, site=replace(scenario.site, safety=replace(scenario.site.safety, ramp_up_w_per_s=500.0)))
+    return replace(
+        scenario, site=replace(scenario.site, safety=replace(scenario.site.safety, ramp_up_w_per_s=500.0))
+    )
 
 
 def idle(hours: float = 5.0) -> Scenario:
@@ -49,64 +54,84 @@ BASE = evening()
 BREAKS: dict[str, tuple[Scenario, Break, str]] = {
     "ramps off": (slow_ramp(charging(limit_w=5e5)), products.ramps_off, "ramp"),
     "silent counted 0": (
-        charging(("offline", "CS02", 600.0, 3_000.0, 0.0), limit_w=60e3, fallback_w=20e3), products.silent_counted_0,
+        charging(("offline", "CS02", 600.0, 3_000.0, 0.0), limit_w=60e3, fallback_w=20e3),
+        products.silent_counted_0,
         "feeder_import_10%",
     ),
     "quarantine off": (
-        charging(("ignore", "CS02", 600.0, 3_000.0, 0.0), limit_w=120e3), products.quarantine_off, "disobedience_unnoticed"
+        charging(("ignore", "CS02", 600.0, 3_000.0, 0.0), limit_w=120e3), products.quarantine_off,
+        "disobedience_unnoticed"
     ),
-    "live base load 0": (limited(charging(limit_w=5e5), import_limit_w=120e3), products.base_load_0, "feeder_import_often"),
-    "orders of 1.3 × the permit": (charging(limit_w=60e3), products.orders_beyond_permit, "permit_not_in_force"),
+    "live base load 0": (limited(charging(limit_w=5e5), import_limit_w=120e3), products.base_load_0,
+        "feeder_import_often"),
+    "orders of 1.3 × the permit": (charging(limit_w=60e3), products.orders_beyond_permit,
+        "permit_not_in_force"),
     "departure proof says yes": (sold_night(), products.proof_says_yes, "departure_lost"),
     "orders with the other sign": (evening(hours=0.4), products.orders_turned, "permit_not_in_force"),
     "stop ignored": (
-        evening(("operator_stop", "operator", 900.0, 600.0, 0.0), hours=0.5), without("operator_stop"), "moves_when_stopped"
+        evening(("operator_stop", "operator", 900.0, 600.0, 0.0), hours=0.5), without("operator_stop"),
+        "moves_when_stopped"
     ),
     "hold ignored": (
-        evening(("operator_hold", "operator", 900.0, 600.0, 0.0), hours=0.5), without("export_hold"), "discharge_on_hold"
+        evening(("operator_hold", "operator", 900.0, 600.0, 0.0), hours=0.5), without("export_hold"),
+        "discharge_on_hold"
     ),
     "relay ignored": (disturbed(evening(hours=0.7), RELAY), products.relay_ignored, "discharge_without_grid"),
-    "frequency ignored": (disturbed(evening(hours=0.7), FAST), products.frequency_ignored, "discharge_without_grid"),
+    "frequency ignored": (disturbed(evening(hours=0.7), FAST), products.frequency_ignored,
+        "discharge_without_grid"),
     "no wait for service": (
         disturbed(evening(hours=0.7), RELAY), products.no_wait_for_service, "discharge_before_enter_service"
     ),
     "silent contact ignored": (
-        evening(("contact_silent", "grid_relay", 900.0, 600.0, 0.0), hours=0.5), products.silent_contact_ignored, "export_blind"
+        evening(("contact_silent", "grid_relay", 900.0, 600.0, 0.0), hours=0.5),
+        products.silent_contact_ignored, "export_blind"
     ),
     "dead man not needed": (
-        evening(hours=0.3, evses=tuple(replace(evse, dead_man="none") for evse in BASE.site.evses)), without("no_dead_man"),
+        evening(hours=0.3, evses=tuple(replace(evse, dead_man="none") for evse in BASE.site.evses)),
+        without("no_dead_man"),
         "discharge_without_dead_man",
     ),
     "authorisation not needed": (
-        evening(hours=0.3, vehicles=tuple(replace(known, may_discharge=False) for known in BASE.site.vehicles)),
+        evening(hours=0.3,
+            vehicles=tuple(replace(known, may_discharge=False) for known in BASE.site.vehicles)),
         without("not_authorised"), "discharge_not_authorised",
     ),
     "floor of the charge ignored": (evening(soc_pct=22.0), without("soc_low"), "soc_floor"),
-    "depth of an event ignored": (evening(hours=4.0, soc_pct=95.0), without("depth_of_event"), "depth_per_event"),
-    "an event that is never deep": (evening(hours=4.0, soc_pct=95.0), products.event_never_deep, "depth_per_event"),
+    "depth of an event ignored": (evening(hours=4.0, soc_pct=95.0), without("depth_of_event"),
+        "depth_per_event"),
+    "an event that is never deep": (evening(hours=4.0, soc_pct=95.0), products.event_never_deep,
+        "depth_per_event"),
     "the day is not booked": (evening(hours=2.0, soc_pct=95.0), products.day_not_booked, "ledger_short"),
     "a restart forgets": (
-        evening(("restart", "controller", 1.5 * HOUR, 60.0, 0.0), hours=2.5, soc_pct=95.0), products.restart_forgets,
+        evening(("restart", "controller", 1.5 * HOUR, 60.0, 0.0), hours=2.5, soc_pct=95.0),
+        products.restart_forgets,
         "ledger_short",
     ),
-    "heat ignored": (evening(("pack_c", "E01", 900.0, 900.0, 60.0), hours=0.6), products.pack_ignored, "pack_hot"),
+    "heat ignored": (evening(("pack_c", "E01", 900.0, 900.0, 60.0), hours=0.6), products.pack_ignored,
+        "pack_hot"),
     "feeders ignored": (charging(limit_w=60e3), products.feeders_ignored, "feeder_import_10%"),
     "feeders 1.2 ×": (charging(limit_w=60e3), products.feeders_generous, "feeder_import_10%"),
     "metered excess ignored": (
-        limited(charging(("load", "main", 900.0, 1_200.0, 60e3), limit_w=5e5, hours=0.7), import_limit_w=160e3),
+        limited(charging(("load", "main", 900.0, 1_200.0, 60e3), limit_w=5e5, hours=0.7),
+            import_limit_w=160e3),
         products.excess_ignored, "feeder_import_10%",
     ),
-    "export limit ignored": (limited(evening(), export_limit_w=60e3), products.feeders_ignored, "feeder_export_10%"),
+    "export limit ignored": (limited(evening(), export_limit_w=60e3), products.feeders_ignored,
+        "feeder_export_10%"),
     "a latch for ever": (
         charging(("ignore", "CS02", 600.0, 300.0, 0.0), limit_w=120e3, hours=1.5), products.latch_for_ever,
         "latch_outlives_cause",
     ),
     "quarantined counted 0": (
-        charging(("ignore", "CS02", 600.0, 3_000.0, 0.0), limit_w=120e3), products.quarantined_counted_0, "feeder_import_10%"
+        charging(("ignore", "CS02", 600.0, 3_000.0, 0.0), limit_w=120e3), products.quarantined_counted_0,
+        "feeder_import_10%"
     ),
-    "a meter convicted for nothing": (evening(hours=0.3), always("meter_silent", "grid"), "alarm_without_cause"),
-    "a charger convicted for nothing": (evening(hours=0.3), always("charger_faulted", "E01"), "alarm_without_cause"),
-    "a relay seen open for nothing": (evening(hours=0.3), always("grid_relay_open", "site"), "alarm_without_cause"),
+    "a meter convicted for nothing": (evening(hours=0.3), always("meter_silent", "grid"),
+        "alarm_without_cause"),
+    "a charger convicted for nothing": (evening(hours=0.3), always("charger_faulted", "E01"),
+        "alarm_without_cause"),
+    "a relay seen open for nothing": (evening(hours=0.3), always("grid_relay_open", "site"),
+        "alarm_without_cause"),
     "nobody is ever urgent": (idle(), products.never_urgent, "departure_lost"),
     "needs halved": (idle(), products.needs_halved, "departure_lost"),
 }  # fmt: skip
@@ -126,7 +151,8 @@ def with_protocols() -> Scenario:
     base = night(5, chargers=2, quiet=True)
     start_wall_s = base.start_wall_s
     visits = tuple(
-        replace(v, arrives_wall_s=start_wall_s + 5.0, departs_wall_s=start_wall_s + 3_600.0, soc_pct=50.0) for v in base.visits
+        replace(v, arrives_wall_s=start_wall_s + 5.0, departs_wall_s=start_wall_s + 3_600.0, soc_pct=50.0)
+        for v in base.visits
     )
     feeders = tuple(replace(f, import_limit_w=5e5) for f in base.site.feeders)
     return replace(base, duration_s=600.0, visits=visits, site=replace(base.site, feeders=feeders))
@@ -142,11 +168,15 @@ def test_leases_that_are_never_renewed_are_caught(monkeypatch: pytest.MonkeyPatc
         return real(self, new)
 
     monkeypatch.setattr(Writer, "submit", once)
-    found = {violation["rule"] for violation in run_scenario(with_protocols(), tmp_path / "broken")["violations"]}
+    found = {
+        violation["rule"] for violation in run_scenario(with_protocols(), tmp_path / "broken")["violations"]
+    }
     assert "permit_not_in_force" in found
 
 
-def test_orders_beyond_the_permit_are_caught_on_the_wire(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_orders_beyond_the_permit_are_caught_on_the_wire(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     real = Writer.submit
 
     def more(self: Writer, permits: Any) -> int:
@@ -162,7 +192,9 @@ def test_orders_beyond_the_permit_are_caught_on_the_wire(monkeypatch: pytest.Mon
 
 
 def test_a_stall_convicts_nobody(tmp_path: Path) -> None:
-    """Case A2 at the level of the judges: an alarm against a charger after a stall would be one without a cause."""
+    """Case A2 at the level of the judges: an alarm against a charger after a stall would be one without a
+    cause.
+    """
     scenario = with_protocols()
     stalled = replace(scenario, faults=(Fault("stall", "controller", scenario.start_wall_s + 240.0, 40.0),))
     assert run_scenario(stalled, tmp_path / "run")["violations"] == []

@@ -1,4 +1,6 @@
-"""The judges find what is wrong and only that: each one is shown a breach, and the same thing within its tolerance."""
+"""The judges find what is wrong and only that: each one is shown a breach, and the same thing within its
+tolerance.
+"""
 
 import pytest
 
@@ -53,7 +55,10 @@ def test_quiet_hours_break_nothing() -> None:
 
 
 def test_a_feeder_above_its_limit_is_found_either_way() -> None:
-    for sign, rules in ((1, {"feeder_import_1%", "feeder_import_10%"}), (-1, {"feeder_export_1%", "feeder_export_10%"})):
+    for sign, rules in (
+        (1, {"feeder_import_1%", "feeder_import_10%"}),
+        (-1, {"feeder_export_1%", "feeder_export_10%"}),
+    ):
         world = World()
         for evse in world.depot.chargers:
             _, charger = world.plug(evse, 50)
@@ -83,7 +88,12 @@ def test_discharge_may_go_on_for_the_reaction_time_only_and_not_return_before_en
 
 
 @pytest.mark.parametrize(
-    "wrong", [Disturbance(0, 30, frequency_hz=52), Disturbance(0, 30, frequency_hz=47), Disturbance(0, 30, voltage_pu=0.7)]
+    "wrong",
+    [
+        Disturbance(0, 30, frequency_hz=52),
+        Disturbance(0, 30, frequency_hz=47),
+        Disturbance(0, 30, voltage_pu=0.7),
+    ],
 )
 def test_frequency_and_voltage_count_like_the_relay(wrong: Disturbance) -> None:
     scenario = night(1, quiet=True)
@@ -94,7 +104,9 @@ def test_frequency_and_voltage_count_like_the_relay(wrong: Disturbance) -> None:
 
 
 def _at(disturbance: Disturbance, wall_s: float) -> Disturbance:
-    return Disturbance(wall_s, disturbance.duration_s, False, disturbance.frequency_hz, disturbance.voltage_pu)
+    return Disturbance(
+        wall_s, disturbance.duration_s, False, disturbance.frequency_hz, disturbance.voltage_pu
+    )
 
 
 def _with(scenario: Scenario, disturbance: Disturbance) -> Scenario:

@@ -1,4 +1,6 @@
-"""The oracle knows what was possible: alone, together, and with the faults that were played; it changes nothing it looks at."""
+"""The oracle knows what was possible: alone, together, and with the faults that were played; it changes
+nothing it looks at.
+"""
 
 import pytest
 from msgspec.structs import replace
@@ -15,9 +17,17 @@ HOUR = 3_600.0
 def depot(*faults: Fault, limit_w: float = 1e6, chargers: int = 4) -> Scenario:
     """Quiet chargers of 50 kW on feeders that carry ``limit_w``, no building."""
     base = night(1, quiet=True, chargers=chargers)
-    evses = tuple(replace(evse, feeder="main", max_charge_w=50_000.0, fallback_w=6_000.0) for evse in base.site.evses)
+    evses = tuple(
+        replace(evse, feeder="main", max_charge_w=50_000.0, fallback_w=6_000.0) for evse in base.site.evses
+    )
     feeders = tuple(replace(f, import_limit_w=limit_w, base_load_max_w=0.0) for f in base.site.feeders)
-    return replace(base, site=replace(base.site, evses=evses, feeders=feeders), loads=(), faults=faults, allowed_late_s=0.0)
+    return replace(
+        base,
+        site=replace(base.site, evses=evses, feeders=feeders),
+        loads=(),
+        faults=faults,
+        allowed_late_s=0.0,
+    )
 
 
 def stays(scenario: Scenario, hours: float, soc_pct: float = 50.0, target_pct: float = 80.0) -> list[Stay]:
@@ -26,7 +36,12 @@ def stays(scenario: Scenario, hours: float, soc_pct: float = 50.0, target_pct: f
     for visit in scenario.visits:
         charger = world.chargers[visit.evse]
         charger.plug(pack(scenario, visit.vehicle, soc_pct))
-        told = replace(visit, arrives_wall_s=world.wall_s, departs_wall_s=world.wall_s + hours * HOUR, target_soc_pct=target_pct)
+        told = replace(
+            visit,
+            arrives_wall_s=world.wall_s,
+            departs_wall_s=world.wall_s + hours * HOUR,
+            target_soc_pct=target_pct,
+        )
         found.append(Stay(told, world.wall_s, charger))
     return found
 
@@ -56,9 +71,12 @@ def test_together_the_feeder_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "target", "value"), [("offline", "CS01", 0.0), ("reboot", "CS01", 0.0), ("underdraw", "CS01", 6_000.0)]
+    ("kind", "target", "value"),
+    [("offline", "CS01", 0.0), ("reboot", "CS01", 0.0), ("underdraw", "CS01", 6_000.0)],
 )
-def test_an_outlet_with_a_fault_is_owed_what_the_fault_leaves(kind: FaultKind, target: str, value: float) -> None:
+def test_an_outlet_with_a_fault_is_owed_what_the_fault_leaves(
+    kind: FaultKind, target: str, value: float
+) -> None:
     calm = depot(chargers=2)
     fault = Fault(kind, target, calm.start_wall_s, 1.0 * HOUR, value)
     assert possible(replace(calm, faults=(fault,)), 1.6) == [False, True]

@@ -67,7 +67,10 @@ def test_an_order_that_is_not_the_permit_is_found(command_w: float) -> None:
 
 def test_who_moves_more_than_permitted_must_be_named() -> None:
     long_s = BASE.site.safety.obey_within_s + 200.0
-    for held, rules in ((frozenset[Held](), {"disobedience_unnoticed"}), (frozenset({Held("disobedient", "E01")}), set())):
+    for held, rules in (
+        (frozenset[Held](), {"disobedience_unnoticed"}),
+        (frozenset({Held("disobedient", "E01")}), set()),
+    ):
         bench = Bench(Fault("ignore", "CS01", BASE.start_wall_s, 4_000.0))
         bench.charger.command_w = 50_000.0
         bench.held = held
@@ -112,7 +115,9 @@ def test_nothing_is_held_an_hour_after_the_last_fault() -> None:
     bench.held = frozenset({Held("disobedient", "E01"), Held("soc_low", "E01"), Held("disobedient", "E02")})
     bench.pass_s(3_800)
     bench.panel.finish(bench.depot)
-    late = [violation.place for violation in bench.panel.violations if violation.rule == "latch_outlives_cause"]
+    late = [
+        violation.place for violation in bench.panel.violations if violation.rule == "latch_outlives_cause"
+    ]
     assert late == ["E01:disobedient"], "E02 has no vehicle with which it could prove itself"
 
 

@@ -1,4 +1,6 @@
-"""The simulated devices and their faults, seen with a bare pymodbus client: no line of the daemon's is involved."""
+"""The simulated devices and their faults, seen with a bare pymodbus client: no line of the daemon's is
+involved.
+"""
 
 import asyncio
 import struct
@@ -33,7 +35,9 @@ class Rig:
 
     async def start(self) -> None:
         await self.server.start()
-        self.client = AsyncModbusTcpClient("127.0.0.1", port=self.server.port, timeout=0.2, retries=0, reconnect_delay=0.0)
+        self.client = AsyncModbusTcpClient(
+            "127.0.0.1", port=self.server.port, timeout=0.2, retries=0, reconnect_delay=0.0
+        )
         assert await self.client.connect()
 
     async def power_w(self) -> float:
@@ -114,7 +118,9 @@ async def test_inputs_stand_in_their_place(rig: Rig, function: str) -> None:
 async def test_every_map_with_registers_can_be_served(map_id: str) -> None:
     layout = load_map(map_id)
     names = {field.name for block in layout.blocks for field in block.fields}
-    server = ModbusServer([Unit(1, Mapped(layout, lambda: dict.fromkeys(names, 2_000.0), channel=layout.first_channel))])
+    server = ModbusServer(
+        [Unit(1, Mapped(layout, lambda: dict.fromkeys(names, 2_000.0), channel=layout.first_channel))]
+    )
     await server.start()
     client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=1.0, retries=0, reconnect_delay=0.0)
     await client.connect()

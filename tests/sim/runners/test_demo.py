@@ -1,4 +1,6 @@
-"""The demo: a site file that the daemon takes, the same depot at a hurried clock, and an end that leaves nothing behind."""
+"""The demo: a site file that the daemon takes, the same depot at a hurried clock, and an end that leaves
+nothing behind.
+"""
 
 import os
 import signal
@@ -23,8 +25,12 @@ def test_the_hurried_night_is_the_same_depot_with_longer_patience() -> None:
     assert fast.site.feeders == slow.site.feeders
     assert fast.site.evses == slow.site.evses
     assert fast.visits == slow.visits
-    assert fast.duration_s / SCALE < 8 * 60, "the demo has to end within ten minutes, start and report included"
-    assert fast.reaction_s < min(disturbance.duration_s for disturbance in fast.disturbances), "a late trip must show"
+    assert fast.duration_s / SCALE < 8 * 60, (
+        "the demo has to end within ten minutes, start and report included"
+    )
+    assert fast.reaction_s < min(disturbance.duration_s for disturbance in fast.disturbances), (
+        "a late trip must show"
+    )
     for name in ("meter_max_age_s", "contact_max_age_s", "lease_s"):
         assert getattr(fast.site.safety, name) >= 0.5 * SCALE
 
@@ -63,7 +69,11 @@ def test_an_interrupted_demo_ends_cleanly_children_included(by: signal.Signals, 
     with running(command, by=signal.SIGTERM, stdout=subprocess.PIPE, text=True, env=environment) as demo:
         watched = psutil.Process(demo.pid)
         ends_s = time.monotonic() + 60
-        while not list(short_folder.glob("*/control.sock")) and demo.poll() is None and time.monotonic() < ends_s:
+        while (
+            not list(short_folder.glob("*/control.sock"))
+            and demo.poll() is None
+            and time.monotonic() < ends_s
+        ):
             time.sleep(0.1)  # until the socket of another process is there, with a limit above
         children = watched.children(recursive=True)
         assert len(children) >= 2, "daemon and simulator"

@@ -1,4 +1,6 @@
-"""Faults of meters, contacts and the controller's machine are played in virtual time, end when they should, and are seen."""
+"""Faults of meters, contacts and the controller's machine are played in virtual time, end when they
+should, and are seen.
+"""
 
 import sqlite3
 from itertools import pairwise
@@ -19,19 +21,25 @@ END_S = 180.0
 """Seconds from the beginning to the fault: all have dialled in, and the grid has just proven itself."""
 
 
-def short(*faults: tuple[FaultKind, str, float, float, float], lasts_s: float = 180.0, chargers: int = 2) -> Scenario:
+def short(
+    *faults: tuple[FaultKind, str, float, float, float], lasts_s: float = 180.0, chargers: int = 2
+) -> Scenario:
     """A quiet depot at 18:00 for three minutes; faults as (kind, target, s from the start, s long, value)."""
     base = night(5, chargers=chargers, quiet=True)
     start_wall_s = base.start_wall_s + 5_400.0
     visits = tuple(replace(visit, arrives_wall_s=start_wall_s + 5.0, soc_pct=70.0) for visit in base.visits)
-    played = tuple(Fault(kind, target, start_wall_s + at_s, for_s, value) for kind, target, at_s, for_s, value in faults)
+    played = tuple(
+        Fault(kind, target, start_wall_s + at_s, for_s, value) for kind, target, at_s, for_s, value in faults
+    )
     return replace(base, start_wall_s=start_wall_s, duration_s=lasts_s, visits=visits, faults=played)
 
 
 def ticks_wall_s(folder: Path, scenario: Scenario) -> list[float]:
     """When the daemon decided, in seconds from the scenario's start."""
     with sqlite3.connect(folder / "journal.db") as db:
-        return [wall_s - scenario.start_wall_s for (wall_s,) in db.execute("SELECT wall_s FROM ticks ORDER BY id")]
+        return [
+            wall_s - scenario.start_wall_s for (wall_s,) in db.execute("SELECT wall_s FROM ticks ORDER BY id")
+        ]
 
 
 def told(folder: Path, start_wall_s: float) -> dict[str, float]:
@@ -60,7 +68,9 @@ def test_a_stalled_daemon_decides_nothing_and_goes_on_afterwards(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["restart", "reboot_host"])
-def test_a_killed_daemon_starts_again_from_its_journal_in_the_same_run(kind: FaultKind, tmp_path: Path) -> None:
+def test_a_killed_daemon_starts_again_from_its_journal_in_the_same_run(
+    kind: FaultKind, tmp_path: Path
+) -> None:
     scenario = short((kind, "controller", BEGIN_S, 20.0, 0.0))
     report, _ = play(scenario, tmp_path / "run")
     with sqlite3.connect(tmp_path / "run" / "journal.db") as db:
@@ -68,7 +78,9 @@ def test_a_killed_daemon_starts_again_from_its_journal_in_the_same_run(kind: Fau
         runs = [run for (run,) in db.execute("SELECT DISTINCT run FROM ticks ORDER BY id")]
     ticks = ticks_wall_s(tmp_path / "run", scenario)
     assert runs == [1, 2]
-    assert not [at_s for at_s in ticks if BEGIN_S + 1.0 < at_s < BEGIN_S + 20.0], "a dead daemon decides nothing"
+    assert not [at_s for at_s in ticks if BEGIN_S + 1.0 < at_s < BEGIN_S + 20.0], (
+        "a dead daemon decides nothing"
+    )
     assert ticks[-1] > 175.0
     assert report["violations"] == []
     assert report["energy_wh"]["charged"] > 0
@@ -96,8 +108,16 @@ def test_a_full_disk_delays_the_record_and_not_the_charging(tmp_path: Path) -> N
         ("clock_unsynced", 0.0, "clock_unsynced"),
     ],
 )
-def test_a_fault_is_told_while_it_lasts_and_over_after_it(kind: FaultKind, value: float, event: str, tmp_path: Path) -> None:
-    target = "grid_meter" if kind.startswith("meter") else "grid_relay" if kind.startswith("contact") else "controller"
+def test_a_fault_is_told_while_it_lasts_and_over_after_it(
+    kind: FaultKind, value: float, event: str, tmp_path: Path
+) -> None:
+    target = (
+        "grid_meter"
+        if kind.startswith("meter")
+        else "grid_relay"
+        if kind.startswith("contact")
+        else "controller"
+    )
     report, seen = play(short((kind, target, BEGIN_S, 30.0, value)), tmp_path / "run")
     assert BEGIN_S <= seen[event] <= BEGIN_S + 10.0
     assert seen[f"{event}.cleared"] >= BEGIN_S + 29.0
@@ -114,5 +134,7 @@ def test_a_station_out_of_reach_is_told_and_comes_back(kind: FaultKind, tmp_path
 
 def test_a_slow_link_is_late_and_loses_nothing(tmp_path: Path) -> None:
     report, seen = play(short(("slow_link", "CS01", BEGIN_S, 60.0, 2.0)), tmp_path / "run")
-    assert seen.get("charger_silent", END_S) >= END_S, "only the end of the run, which hangs up, makes it silent"
+    assert seen.get("charger_silent", END_S) >= END_S, (
+        "only the end of the run, which hangs up, makes it silent"
+    )
     assert report["violations"] == []

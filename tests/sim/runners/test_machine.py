@@ -1,6 +1,8 @@
-"""A state machine of Hypothesis drives the product's pure tick on the physics: faults begin and end as it likes, judges look on.
+"""A state machine of Hypothesis drives the product's pure tick on the physics: faults begin and end as it
+likes, judges look on.
 
-After each run the faults stop, and within the time that proof takes nothing may be held and everybody in need must charge.
+After each run the faults stop, and within the time that proof takes nothing may be held and everybody in need
+must charge.
 """
 
 from hypothesis import HealthCheck, settings
@@ -20,22 +22,34 @@ STATION: tuple[FaultKind, ...] = (
     "ignore", "overdraw", "reject", "reject_negative", "offline", "mute", "quiet_soc", "wrong_sign", "reboot"
 )  # fmt: skip
 ELSEWHERE: tuple[tuple[FaultKind, str], ...] = (
-    ("meter_silent", "grid_meter"), ("meter_nan", "grid_meter"), ("meter_stuck", "grid_meter"), ("contact_silent", "grid_relay"),
-    ("contact_open", "grid_relay"), ("stall", "controller"), ("restart", "controller"), ("clock_unsynced", "controller"),
-    ("cloud_discharge", "cloud"), ("cloud_charge", "cloud"), ("cloud_flap", "cloud"), ("operator_stop", "operator"),
+    ("meter_silent", "grid_meter"), ("meter_nan", "grid_meter"), ("meter_stuck", "grid_meter"),
+    ("contact_silent", "grid_relay"),
+    ("contact_open", "grid_relay"), ("stall", "controller"), ("restart", "controller"),
+    ("clock_unsynced", "controller"),
+    ("cloud_discharge", "cloud"), ("cloud_charge", "cloud"), ("cloud_flap", "cloud"),
+    ("operator_stop", "operator"),
     ("operator_hold", "operator"),
 )  # fmt: skip
 
 
 def depot() -> Scenario:
-    """Three buses from the beginning on, who leave after the run; each feeder carries its one worst charger and some more."""
+    """Three buses from the beginning on, who leave after the run; each feeder carries its one worst
+    charger and some more.
+    """
     base = night(5, chargers=3, quiet=True)
     visits = tuple(
-        replace(visit, arrives_wall_s=base.start_wall_s, departs_wall_s=base.start_wall_s + 8 * 3_600.0, soc_pct=70.0)
+        replace(
+            visit,
+            arrives_wall_s=base.start_wall_s,
+            departs_wall_s=base.start_wall_s + 8 * 3_600.0,
+            soc_pct=70.0,
+        )
         for visit in base.visits
     )
     limits_w = {"main": 220_000.0, "yard": 100_000.0}
-    feeders = tuple(replace(f, import_limit_w=limits_w[f.id], export_limit_w=limits_w[f.id]) for f in base.site.feeders)
+    feeders = tuple(
+        replace(f, import_limit_w=limits_w[f.id], export_limit_w=limits_w[f.id]) for f in base.site.feeders
+    )
     site = replace(base.site, feeders=feeders)
     return slowed(replace(base, site=site, visits=visits, duration_s=HOURS * 3_600.0), TICK_S)
 
@@ -59,7 +73,9 @@ class DepotMachine(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(ELSEWHERE), ticks=st.integers(1, 30))
     def break_elsewhere(self, what: tuple[FaultKind, str], ticks: int) -> None:
-        """Something is wrong at a meter, a contact, the controller or the cloud, or somebody orders something."""
+        """Something is wrong at a meter, a contact, the controller or the cloud, or somebody orders
+        something.
+        """
         self._break(what[0], what[1], ticks, 0.0)
 
     @rule(ticks=st.integers(1, 20))
@@ -77,7 +93,8 @@ class DepotMachine(RuleBasedStateMachine):
     def _break(self, kind: FaultKind, target: str, ticks: int, value: float) -> None:
         wall_s = self.depot.depot.wall_s
         if any(
-            fault.kind == kind and fault.target == target and fault.end_wall_s > wall_s for fault in self.depot.scenario.faults
+            fault.kind == kind and fault.target == target and fault.end_wall_s > wall_s
+            for fault in self.depot.scenario.faults
         ):
             return
         self.depot.inject_fault(Fault(kind, target, wall_s, ticks * TICK_S, value))

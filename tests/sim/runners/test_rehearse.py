@@ -1,4 +1,6 @@
-"""A site file rehearsed: its vehicles, its limits, a report in words and pictures; what cannot be rehearsed is told."""
+"""A site file rehearsed: its vehicles, its limits, a report in words and pictures; what cannot be
+rehearsed is told.
+"""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -36,7 +38,9 @@ def test_a_picture_is_whole_svg_with_its_words_escaped() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_writes_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(rehearse, "TOUR", rehearse.TOUR[:1])
     assert main(["rehearse", "--site", str(EXAMPLE), "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

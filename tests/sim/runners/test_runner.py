@@ -1,4 +1,6 @@
-"""Daemon and depot in one process: promises hold through a disturbance, one seed gives one digest, the report says all."""
+"""Daemon and depot in one process: promises hold through a disturbance, one seed gives one digest, the
+report says all.
+"""
 
 import json
 import os
@@ -20,12 +22,16 @@ from sim.world.depot import Disturbance
 
 
 def peak(seed: int = 5, *, faults: tuple[Fault, ...] = ()) -> Scenario:
-    """Four buses, all in at 18:00; at 18:15 the grid relay opens for 40 s; over at 18:25. One has to leave at 18:20."""
+    """Four buses, all in at 18:00; at 18:15 the grid relay opens for 40 s; over at 18:25. One has to leave
+    at 18:20.
+    """
     scenario = night(seed, chargers=4, quiet=True)
     start_wall_s = scenario.start_wall_s + 5_400.0
     visits = [replace(visit, arrives_wall_s=start_wall_s + 30.0, soc_pct=85.0) for visit in scenario.visits]
     visits[0] = replace(visits[0], departs_wall_s=start_wall_s + 1_200.0, target_soc_pct=80.0)
-    feeders = tuple(replace(feeder, import_limit_w=5e5, export_limit_w=5e5) for feeder in scenario.site.feeders)
+    feeders = tuple(
+        replace(feeder, import_limit_w=5e5, export_limit_w=5e5) for feeder in scenario.site.feeders
+    )
     return replace(
         scenario,
         start_wall_s=start_wall_s,
@@ -38,7 +44,9 @@ def peak(seed: int = 5, *, faults: tuple[Fault, ...] = ()) -> Scenario:
 
 
 @pytest.mark.slow
-def test_the_evening_peak_is_sold_through_a_disturbance_and_the_same_seed_gives_the_same_digest(tmp_path: Path) -> None:
+def test_the_evening_peak_is_sold_through_a_disturbance_and_the_same_seed_gives_the_same_digest(
+    tmp_path: Path,
+) -> None:
     first, again = run_scenario(peak(), tmp_path / "first"), run_scenario(peak())
     assert first == again
     assert first["violations"] == []
@@ -50,7 +58,10 @@ def test_the_evening_peak_is_sold_through_a_disturbance_and_the_same_seed_gives_
     assert first["digest"] != run_scenario(peak(6))["digest"]
     with sqlite3.connect(tmp_path / "first" / "journal.db") as journal:
         assert journal.execute("SELECT count(*) FROM ticks").fetchone()[0] > 700
-    written = [line.split(",")[1] for line in (tmp_path / "first" / "grid_events.log").read_text(encoding="utf-8").splitlines()]
+    written = [
+        line.split(",")[1]
+        for line in (tmp_path / "first" / "grid_events.log").read_text(encoding="utf-8").splitlines()
+    ]
     assert written.count("trip") == 1
     assert 2 <= written.index("trip") <= len(written) - 4  # a sample a second
     with pytest.raises(FileExistsError, match="begins with an empty journal"):
@@ -63,8 +74,19 @@ def test_another_process_with_other_hashes_gives_the_same_digest(tmp_path: Path)
     digests = set()
     for hashes in ("1", "2"):
         report = tmp_path / f"{hashes}.json"
-        command = [sys.executable, "-m", "sim", "run", "--scenario", str(tmp_path / "short.json"), "--report", str(report)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONHASHSEED": hashes})
+        command = [
+            sys.executable,
+            "-m",
+            "sim",
+            "run",
+            "--scenario",
+            str(tmp_path / "short.json"),
+            "--report",
+            str(report),
+        ]
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONHASHSEED": hashes}
+        )
         digests.add(json.loads(report.read_text())["digest"])
     assert len(digests) == 1
 
@@ -78,7 +100,9 @@ def test_stations_of_2_1_sell_the_evening_by_setpoints() -> None:
 
 @pytest.mark.slow
 def test_one_charger_that_misbehaves_hurts_nobody_else() -> None:
-    """Flood, nonsense, a link lost in mid-frame, silence, late answers: the other three go on selling, and nothing is broken."""
+    """Flood, nonsense, a link lost in mid-frame, silence, late answers: the other three go on selling, and
+    nothing is broken.
+    """
     begin_s = peak().start_wall_s
     kinds = ("flood", "nonsense", "vanish", "mute", "late")
     faults = tuple(Fault(kind, "CS02", begin_s + 120 + 200 * n, 60.0, 4.0) for n, kind in enumerate(kinds))  # type: ignore[arg-type]
@@ -107,7 +131,8 @@ def test_the_command_reports_as_text_and_json_and_says_what_is_wrong_with_its_in
 
 def test_a_report_with_a_broken_promise_is_told_so() -> None:
     whole = {
-        "scenario": "x", "seed": 1, "played_s": 3_600, "digest": "d", "cost": 1.0, "trips": [], "violations": [],
+        "scenario": "x", "seed": 1, "played_s": 3_600, "digest": "d", "cost": 1.0, "trips": [],
+        "violations": [],
         "departures": {"met": 1, "missed_possible": 0, "missed_impossible": 1, "missed": []},
         "energy_wh": {"imported": 1.0, "exported": 1.0, "charged": 1.0, "discharged": 1.0},
     }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Soaks find, shrink and keep what fails; the drawn nights are the same for the same seed and can always be played."""
+"""Soaks find, shrink and keep what fails; the drawn nights are the same for the same seed and can always
+be played.
+"""
 
 from pathlib import Path
 
@@ -42,7 +44,9 @@ def test_two_runs_of_the_pure_cycle_are_alike() -> None:
     first.play()
     again.play()
     assert first.memory == again.memory
-    assert [c.import_wh for c in first.depot.chargers.values()] == [c.import_wh for c in again.depot.chargers.values()]
+    assert [c.import_wh for c in first.depot.chargers.values()] == [
+        c.import_wh for c in again.depot.chargers.values()
+    ]
 
 
 def test_shrinking_leaves_the_one_fault_that_matters_as_short_as_it_may_be() -> None:
@@ -88,7 +92,20 @@ def test_a_run_that_ends_with_an_exception_is_a_finding(monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_the_command_plays_nights_of_both_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--seeds", "1", "--pure", "1", "--hours", "0.5", "--chargers", "2", "--jobs", "1", "--out", str(tmp_path / "out")]
+    words = [
+        "--seeds",
+        "1",
+        "--pure",
+        "1",
+        "--hours",
+        "0.5",
+        "--chargers",
+        "2",
+        "--jobs",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main(["soak", *words]) in {0, 1}
     assert "protocol: 1 nights" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.json").exists()

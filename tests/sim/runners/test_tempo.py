@@ -1,4 +1,6 @@
-"""The demo's clock: as fast as was asked for on an idle machine, slower on a busy one, and the report says so (case A2)."""
+"""The demo's clock: as fast as was asked for on an idle machine, slower on a busy one, and the report says
+so (case A2).
+"""
 
 from pathlib import Path
 
@@ -10,9 +12,17 @@ from sim.runners.tempo import GOOD_ROUND_S, SLOWEST, fitting_scale, late_words, 
 
 @pytest.mark.parametrize(
     ("wanted", "rounds", "scale"),
-    [(120.0, 0.1, 120.0), (120.0, 1.0, 120.0), (120.0, 3.0, 40.0), (120.0, 1_000.0, SLOWEST), (2.0, 1_000.0, 2.0)],
+    [
+        (120.0, 0.1, 120.0),
+        (120.0, 1.0, 120.0),
+        (120.0, 3.0, 40.0),
+        (120.0, 1_000.0, SLOWEST),
+        (2.0, 1_000.0, 2.0),
+    ],
 )
-def test_a2_the_clock_is_slower_by_as_much_as_rounds_take_longer(wanted: float, rounds: float, scale: float) -> None:
+def test_a2_the_clock_is_slower_by_as_much_as_rounds_take_longer(
+    wanted: float, rounds: float, scale: float
+) -> None:
     assert fitting_scale(wanted, rounds * GOOD_ROUND_S) == pytest.approx(scale, abs=1.0)
 
 
@@ -27,7 +37,9 @@ def test_a2_a_round_between_two_processes_is_measured_and_leaves_none_behind() -
     assert measure_round_s(0.05) > 0.0
 
 
-def test_a2_a_slower_clock_leaves_the_night_as_it_is_and_gives_both_processes_the_same_time(tmp_path: Path) -> None:
+def test_a2_a_slower_clock_leaves_the_night_as_it_is_and_gives_both_processes_the_same_time(
+    tmp_path: Path,
+) -> None:
     slowed, spawned = Demo(tmp_path, 7, SCALE, 40.0), list[tuple[str, ...]]()
     slowed._spawn = lambda *words: spawned.append(words)  # type: ignore[method-assign]
     slowed.start()

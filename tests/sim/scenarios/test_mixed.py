@@ -1,4 +1,6 @@
-"""Every kind of charger in one depot, driven by the whole daemon: all feed back, none breaks a promise, all leave in time."""
+"""Every kind of charger in one depot, driven by the whole daemon: all feed back, none breaks a promise,
+all leave in time.
+"""
 
 import asyncio
 from datetime import datetime
@@ -26,7 +28,9 @@ SOON = {"E03": 75, "E06": 80, "E07": 85, "E08": 90}
 
 
 def evening(duration_s: float = 6_000.0) -> Scenario:
-    """From 17:40: all in within half a minute at 88 %, an open relay at 18:10 for 40 s, four of them out again with 84 %."""
+    """From 17:40: all in within half a minute at 88 %, an open relay at 18:10 for 40 s, four of them out
+    again with 84 %.
+    """
     whole = mixed(7, quiet=True)
     start_wall_s = whole.start_wall_s + 4_200.0
     visits = tuple(replace(visit, arrives_wall_s=start_wall_s + 30.0, soc_pct=88.0) for visit in whole.visits)
@@ -62,11 +66,18 @@ def evening(duration_s: float = 6_000.0) -> Scenario:
 def test_an_evening_of_every_kind_of_charger_breaks_no_promise_and_all_of_them_feed_back() -> None:
     report = run_scenario(evening())
     assert report["violations"] == []
-    assert report["departures"] == {"met": len(SOON), "missed_possible": 0, "missed_impossible": 0, "missed": []}
+    assert report["departures"] == {
+        "met": len(SOON),
+        "missed_possible": 0,
+        "missed_impossible": 0,
+        "missed": [],
+    }
     assert [trip["kind"] for trip in report["trips"]] == ["grid_relay_open"]
     assert kept(report)
     fed_back_wh = {evse: export_wh for evse, (_, export_wh) in report["end"]["charger_wh"].items()}
-    speakers = {version: [f"E{n:02}" for n, each in enumerate(SPEAK, 1) if each == version] for version in SPEAK}
+    speakers = {
+        version: [f"E{n:02}" for n, each in enumerate(SPEAK, 1) if each == version] for version in SPEAK
+    }
     for kind, evses in (speakers | {"quasar": ["E07"], "sunspec": ["E08"]}).items():
         assert max(fed_back_wh[evse] for evse in evses) > 500.0, kind
 
@@ -85,19 +96,31 @@ def test_the_scenario_is_what_it_says_and_survives_its_file(tmp_path: Path) -> N
     by_target = {device.target: device for device in settings.devices}
     lines = {line.id: line for line in settings.lines}
     assert (by_target["grid"].map, lines[by_target["grid"].line].transport) == ("sdm630", "rtu")
-    assert (by_target["grid_relay"].map, lines[by_target["grid_relay"].line].transport) == ("discrete-input", "tcp")
+    assert (by_target["grid_relay"].map, lines[by_target["grid_relay"].line].transport) == (
+        "discrete-input",
+        "tcp",
+    )
     assert [(by_target[w.evse].map, by_target[w.evse].vehicle) for w in scenario.wired] == [
         ("quasar1", "CAR07"),
         ("sunspec", "BUS08"),
     ]
-    assert len({(line.host, line.port) for line in settings.lines if line.transport == "tcp"}) == 1 + len(scenario.wired)
+    assert len({(line.host, line.port) for line in settings.lines if line.transport == "tcp"}) == 1 + len(
+        scenario.wired
+    )
 
 
 def test_only_those_whose_charger_is_silent_have_their_departure_in_the_site_file() -> None:
     scenario = mixed(7)
-    timed = {vehicle.id: (vehicle.departs, vehicle.target_soc_pct) for vehicle in scenario.site.vehicles if vehicle.departs}
+    timed = {
+        vehicle.id: (vehicle.departs, vehicle.target_soc_pct)
+        for vehicle in scenario.site.vehicles
+        if vehicle.departs
+    }
     leaving = {
-        visit.vehicle: (datetime.fromtimestamp(visit.departs_wall_s, ZONE).strftime("%H:%M"), visit.target_soc_pct)
+        visit.vehicle: (
+            datetime.fromtimestamp(visit.departs_wall_s, ZONE).strftime("%H:%M"),
+            visit.target_soc_pct,
+        )
         for visit in scenario.visits
     }
     assert timed == {vehicle: leaving[vehicle] for vehicle in ("BUS05", "BUS06", "CAR07", "BUS08")}
@@ -113,7 +136,9 @@ def test_a_mixed_depot_cannot_be_told_to_speak_one_version(capsys: pytest.Captur
 
 @pytest.mark.slow
 async def test_in_real_time_the_meter_is_read_over_a_real_serial_line(tmp_path: Path) -> None:
-    """Sockets and a pseudo-terminal, no virtual network; four played minutes at tenfold speed: it feeds back all the same."""
+    """Sockets and a pseudo-terminal, no virtual network; four played minutes at tenfold speed: it feeds
+    back all the same.
+    """
     scenario = replace(evening(), disturbances=())
     clock = LoopClock(scenario.start_wall_s, 10.0)
     world = World(scenario, clock, wired_port=0)

@@ -1,4 +1,6 @@
-"""Scenarios are values: the same seed gives the same one, JSON keeps it, and daemon and world are told of the same depot."""
+"""Scenarios are values: the same seed gives the same one, JSON keeps it, and daemon and world are told of
+the same depot.
+"""
 
 from pathlib import Path
 
@@ -47,7 +49,10 @@ def test_settings_and_world_speak_of_the_same_depot(tmp_path: Path) -> None:
     settings, depot = scenario.settings(tmp_path, ocpp_port=9000), scenario.depot()
     assert {outlet.evse for station in settings.stations for outlet in station.outlets} == set(depot.chargers)
     assert settings.listeners[0].port == 9000
-    assert {device.target for device in settings.devices} == {scenario.site.grid.meter, scenario.site.grid.relay}
+    assert {device.target for device in settings.devices} == {
+        scenario.site.grid.meter,
+        scenario.site.grid.relay,
+    }
     assert type(settings.site.feeders[0].base_load_min_w) is float
     battery = scenario.battery(scenario.visits[0].vehicle, 60)
     assert battery.capacity_wh in {280_000, 350_000}

@@ -1,4 +1,6 @@
-"""The importer: depot stays, the road as charge on arrival, prices of the same days, and errors that name what is wrong."""
+"""The importer: depot stays, the road as charge on arrival, prices of the same days, and errors that name
+what is wrong.
+"""
 
 import json
 from pathlib import Path
@@ -12,10 +14,17 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 def small(tmp_path: Path, **changes: Any) -> tuple[Path, Path]:
-    """A bus of 200 kWh: one trip, a stop at a charger on the way, the depot overnight; and a day of prices of another year."""
+    """A bus of 200 kWh: one trip, a stop at a charger on the way, the depot overnight; and a day of prices
+    of another year.
+    """
 
     def event(kind: str, clock: str, **update: Any) -> dict[str, Any]:
-        return {"vehicle_id": "B_1", "event_type": kind, "start_time": f"2018-01-02T{clock}:00+01:00", "update": update}
+        return {
+            "vehicle_id": "B_1",
+            "event_type": kind,
+            "start_time": f"2018-01-02T{clock}:00+01:00",
+            "update": update,
+        }
 
     def arrival(clock: str, station: str | None, delta: float) -> dict[str, Any]:
         later = "2018-01-02T23:00:00+01:00"
@@ -67,7 +76,9 @@ def test_a_stay_becomes_a_visit_and_the_road_its_charge(tmp_path: Path) -> None:
     assert first.departs_wall_s - first.arrives_wall_s == 4 * 3_600
     assert first.target_soc_pct == 90
     assert second.arrival_soc_pct(80) == pytest.approx(55)
-    assert second.departs_wall_s - second.arrives_wall_s == 7 * 3_600, "the last stay ends when the file expects it to"
+    assert second.departs_wall_s - second.arrives_wall_s == 7 * 3_600, (
+        "the last stay ends when the file expects it to"
+    )
     assert [evse.max_charge_w for evse in scenario.site.evses] == [100_000]
     assert scenario.site.feeders[0].import_limit_w == 500_000
     assert all(vehicle.may_discharge for vehicle in scenario.site.vehicles)
@@ -97,10 +108,13 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    not DATA.is_dir(), reason="needs the real depot data, which is not part of the repository: ../shared/data is not there"
+    not DATA.is_dir(),
+    reason="needs the real depot data, which is not part of the repository: ../shared/data is not there",
 )
 def test_the_real_depot_imports() -> None:
-    scenario = import_spice_ev(DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv")
+    scenario = import_spice_ev(
+        DATA / "bus_depot/bus_scenario_D.json", "Betriebshof A", DATA / "prices/NL_2023.csv"
+    )
     assert len(scenario.stations) == len(scenario.site.vehicles) == 29
     assert scenario.duration_s == 48 * 3_600
     assert len(scenario.visits) > 40

@@ -1,7 +1,8 @@
-"""Each way in which a station misbehaves, in each version, against the whole daemon: what it must do, and what it must not.
+"""Each way in which a station misbehaves, in each version, against the whole daemon: what it must do, and
+what it must not.
 
-Two buses as the dearest hour begins, in virtual time: E01 stands at the odd station, E02 at a sound one of another make. The
-sound one sells all the time, whatever the odd one does.
+Two buses as the dearest hour begins, in virtual time: E01 stands at the odd station, E02 at a sound one of
+another make. The sound one sells all the time, whatever the odd one does.
 """
 
 import sqlite3
@@ -34,8 +35,9 @@ MID: Final = (200.0, 60.0)
 
 
 class Case(NamedTuple):
-    """``fault`` with its value, from ``begins_s`` for ``lasts_s``. ``sells``: E01 must have fed back more than a probe; None: it
-    does not matter. ``most_wh`` bounds what it may have fed back in any case. ``told`` and ``untold``: events of E01.
+    """``fault`` with its value, from ``begins_s`` for ``lasts_s``. ``sells``: E01 must have fed back more
+    than a probe; None: it does not matter. ``most_wh`` bounds what it may have fed back in any case.
+    ``told`` and ``untold``: events of E01.
     """
 
     fault: FaultKind
@@ -56,8 +58,12 @@ CASES: Final = {
     "begins to ignore": Case("ignore", begins_s=MID[0], lasts_s=SPAN_S, sells=True, told=QUARANTINED),
     "rejects": Case("reject", most_wh=0.0, sells=False, told=QUARANTINED),
     "replies after 60 s": Case("late", value=60.0, sells=False, most_wh=PROBE_WH, untold=QUARANTINED),
-    "never replies": Case("mute", begins_s=MID[0], lasts_s=SPAN_S, sells=True, told=frozenset({"charger_silent"})),
-    "reboots": Case("reboot", begins_s=MID[0], lasts_s=30.0, sells=True, told=frozenset({"charger_silent"}), sessions=2),
+    "never replies": Case(
+        "mute", begins_s=MID[0], lasts_s=SPAN_S, sells=True, told=frozenset({"charger_silent"})
+    ),
+    "reboots": Case(
+        "reboot", begins_s=MID[0], lasts_s=30.0, sells=True, told=frozenset({"charger_silent"}), sessions=2
+    ),
     "says everything twice": Case("duplicate", sells=True, untold=QUARANTINED),
     "clock an hour ahead": Case("wrong_clock", value=3_600.0, sells=True, untold=QUARANTINED),
     "clock an hour behind": Case("wrong_clock", value=-3_600.0, sells=True, untold=QUARANTINED),
@@ -95,7 +101,9 @@ def evening(version: Version, faults: tuple[Fault, ...] = (), visits: tuple[Visi
         duration_s=SPAN_S,
         site=replace(base.site, evses=evses, vehicles=vehicles, feeders=feeders),
         visits=(*visits, stays[1]) if visits else stays,
-        speak=tuple((station.identity, speaks) for station, speaks in zip(base.stations, versions, strict=True)),
+        speak=tuple(
+            (station.identity, speaks) for station, speaks in zip(base.stations, versions, strict=True)
+        ),
         faults=tuple(replace(fault, start_wall_s=start_wall_s + fault.start_wall_s) for fault in faults),
     )
 
@@ -116,7 +124,10 @@ def sessions_of(folder: Path, station: str) -> list[Session]:
         bodies = [body for (body,) in db.execute("SELECT body FROM sessions WHERE station = ?", (station,))]
     finally:
         db.close()
-    return sorted((msgspec.json.decode(body, type=Session) for body in bodies), key=lambda session: session.started_wall_s)
+    return sorted(
+        (msgspec.json.decode(body, type=Session) for body in bodies),
+        key=lambda session: session.started_wall_s,
+    )
 
 
 def fed_back_wh(report: dict[str, Any], evse: str) -> float:
@@ -128,9 +139,13 @@ def fed_back_wh(report: dict[str, Any], evse: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("version", NEIGHBOUR)
 @pytest.mark.parametrize("name", CASES)
-def test_a_misbehaving_station_is_held_and_its_neighbour_sells(name: str, version: Version, tmp_path: Path) -> None:
+def test_a_misbehaving_station_is_held_and_its_neighbour_sells(
+    name: str, version: Version, tmp_path: Path
+) -> None:
     case = CASES[name]
-    report = run_scenario(evening(version, (Fault(case.fault, "CS01", case.begins_s, case.lasts_s, case.value),)), tmp_path)
+    report = run_scenario(
+        evening(version, (Fault(case.fault, "CS01", case.begins_s, case.lasts_s, case.value),)), tmp_path
+    )
     gave_wh, seen = fed_back_wh(report, "E01"), kinds_at(tmp_path, "E01")
     assert gave_wh <= case.most_wh
     assert case.sells is None or (gave_wh > SOLD_WH) == case.sells, gave_wh
@@ -146,13 +161,21 @@ def test_a_misbehaving_station_is_held_and_its_neighbour_sells(name: str, versio
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", NEIGHBOUR)
-def test_vehicles_that_come_and_go_while_the_link_is_down_are_counted_once_each(version: Version, tmp_path: Path) -> None:
+def test_vehicles_that_come_and_go_while_the_link_is_down_are_counted_once_each(
+    version: Version, tmp_path: Path
+) -> None:
     start_wall_s = evening(version).start_wall_s
     first = evening(version).visits[0]
 
     def stay(from_s: float, to_s: float) -> Visit:
         arrives_wall_s, departs_wall_s = start_wall_s + from_s, start_wall_s + to_s
-        return replace(first, arrives_wall_s=arrives_wall_s, departs_wall_s=departs_wall_s, soc_pct=85.0, target_soc_pct=80.0)
+        return replace(
+            first,
+            arrives_wall_s=arrives_wall_s,
+            departs_wall_s=departs_wall_s,
+            soc_pct=85.0,
+            target_soc_pct=80.0,
+        )
 
     visits = (stay(0.0, 170.0), stay(180.0, 200.0), stay(210.0, 30_000.0))
     faults = (Fault("offline", "CS01", 150.0, 90.0), Fault("duplicate", "CS01", 230.0, 60.0))
@@ -175,7 +198,11 @@ def test_a_fault_is_active_from_its_beginning_to_its_end_and_has_a_value_only_th
     assert value(told, "late", active(told, 100.0)) == 60.0
     assert value(told, "late", active(told, 110.0)) == 0.0
     late = frozenset[FaultKind]({"late"})
-    assert [late_s(told, late, frame) for frame in (b'[3,"a",{}]', b'[4,"a"]', b'[2,"a"]')] == [60.0, 60.0, 0.0]
+    assert [late_s(told, late, frame) for frame in (b'[3,"a",{}]', b'[4,"a"]', b'[2,"a"]')] == [
+        60.0,
+        60.0,
+        0.0,
+    ]
 
 
 def test_a_flood_has_so_many_frames_a_second_and_nonsense_is_no_ocpp() -> None:

@@ -29,12 +29,16 @@ SCALE = 10.0
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, version: Version) -> AsyncIterator[tuple[CentralSystem, Station, list[Any]]]:
+async def running(
+    tmp_path: Path, version: Version
+) -> AsyncIterator[tuple[CentralSystem, Station, list[Any]]]:
     """A station at a listener that asks for a password; its central system, and the log."""
     (tmp_path / "password").write_text(PASSWORD, encoding="ascii")
     site, clock = small_site(1), LoopClock(time.time(), SCALE)
     settings = StationSettings("cs1", (StationEvse("b1"),), password_file=str(tmp_path / "password"))
-    central = CentralSystem([Listener("127.0.0.1", 0, 1)], [settings], site, Board(site, lambda: None), clock, state_dir=tmp_path)
+    central = CentralSystem(
+        [Listener("127.0.0.1", 0, 1)], [settings], site, Board(site, lambda: None), clock, state_dir=tmp_path
+    )
     await central.start()
     profiles = ProfileStore()
     outlet = Outlet("b1", 1, Charger(site.evses[0]), profiles)
@@ -84,7 +88,9 @@ async def test_roots_are_installed_listed_and_deleted(tmp_path: Path, version: V
         assert await ask("install-certificate", type=kind, pem=pem) == {"status": "Accepted"}
         listed = await ask("certificates", type=kind)
         row = (
-            listed["certificateHashData"][0] if version == "1.6" else listed["certificateHashDataChain"][0]["certificateHashData"]
+            listed["certificateHashData"][0]
+            if version == "1.6"
+            else listed["certificateHashDataChain"][0]["certificateHashData"]
         )
         assert await ask("certificates", type="ManufacturerRootCertificate") == {"status": "NotFound"}
         assert await ask("delete-certificate", hash=row) == {"status": "Accepted"}

@@ -1,11 +1,15 @@
-"""Profile stacking as OCPP has it: a lapsed transaction profile falls back to the default, maxima cut, same id replaces."""
+"""Profile stacking as OCPP has it: a lapsed transaction profile falls back to the default, maxima cut,
+same id replaces.
+"""
 
 from sim.stations.profiles import NEVER_S, Profile, ProfileStore
 
 T = 1_768_000_000.0
 
 
-def profile(ident: int, purpose: str, limit_w: float, *, stack: int = 0, start_s: float = T, end_s: float = NEVER_S) -> Profile:
+def profile(
+    ident: int, purpose: str, limit_w: float, *, stack: int = 0, start_s: float = T, end_s: float = NEVER_S
+) -> Profile:
     transaction = "t1" if purpose == "tx" else ""
     return Profile(ident, stack, purpose, 1, start_s, end_s, ((0, limit_w),), transaction)  # type: ignore[arg-type]
 

@@ -1,4 +1,6 @@
-"""A station's certificate is renewed before it runs out, without anybody's hand: real TLS, real sockets, a fast clock."""
+"""A station's certificate is renewed before it runs out, without anybody's hand: real TLS, real sockets, a
+fast clock.
+"""
 
 import asyncio
 import time
@@ -27,7 +29,9 @@ from v2g_edge.model.settings import StationEvse, StationSettings
 
 SCALE = 10.0
 WAIT_S = 20.0
-"""Played seconds before anybody is asked: a third of the daemon's own, so that the clock need not run so fast."""
+"""Played seconds before anybody is asked: a third of the daemon's own, so that the clock need not run so
+fast.
+"""
 DAY_S = 86_400.0
 
 
@@ -49,14 +53,21 @@ async def test_a_certificate_that_runs_out_is_renewed_and_used(
     own = authority.issue_station("cs1", tmp_path / "own", now_s - (LEAF_DAYS - days_left) * DAY_S)
     site, clock = small_site(1), LoopClock(now_s, SCALE)
     central = CentralSystem(
-        [listener], [StationSettings("cs1", (StationEvse("b1"),))], site, Board(site, lambda: None), clock, state_dir=tmp_path
+        [listener],
+        [StationSettings("cs1", (StationEvse("b1"),))],
+        site,
+        Board(site, lambda: None),
+        clock,
+        state_dir=tmp_path,
     )
     await central.start()
     profiles = ProfileStore()
     outlet = Outlet("b1", 1, Charger(site.evses[0]), profiles)
     station = Station("cs1", [outlet], profiles, clock, f"wss://localhost:{central.bound_port()}", version)
     station.keyring = Keyring(
-        tmp_path / "pki" / "ca.pem", own.read_text(encoding="ascii"), own.with_suffix(".key").read_text(encoding="ascii")
+        tmp_path / "pki" / "ca.pem",
+        own.read_text(encoding="ascii"),
+        own.with_suffix(".key").read_text(encoding="ascii"),
     )
     tasks = [asyncio.create_task(station.run()), asyncio.create_task(steps(station, clock))]
 
@@ -72,8 +83,12 @@ async def test_a_certificate_that_runs_out_is_renewed_and_used(
                 await asyncio.sleep(2 * WAIT_S / SCALE)  # twice the wait before anybody is asked
                 assert not [each for each in logs if "certificate" in each["event"]]
                 return
-            await until(lambda: [each for each in logs if each["event"] == "station_certificate_installed"], 20.0)
-            await until(lambda: len([each for each in logs if each["event"] == "station_connected"]) == 2, 20.0)
+            await until(
+                lambda: [each for each in logs if each["event"] == "station_certificate_installed"], 20.0
+            )
+            await until(
+                lambda: len([each for each in logs if each["event"] == "station_connected"]) == 2, 20.0
+            )
             assert await shown() > before
             assert len(authority.issued()) == 4  # two of the listener, two of the station
         finally:

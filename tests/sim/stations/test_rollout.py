@@ -32,7 +32,12 @@ MAKES: dict[Version, str] = {
     "2.0.1": "v2g-edge sim/SimBidi 100",
     "2.1": "v2g-edge sim/SimBidi 100",
 }
-NEW = {"version": "2.0", "location": "https://user:secret@files.example/simbidi-2.0.bin", "soak_s": 60, "deadline_s": 300}
+NEW = {
+    "version": "2.0",
+    "location": "https://user:secret@files.example/simbidi-2.0.bin",
+    "soak_s": 60,
+    "deadline_s": 300,
+}
 SIGNED = {"signature": "c2ln", "certificate": "-----BEGIN CERTIFICATE-----"}
 
 
@@ -51,13 +56,20 @@ class Site:
             profiles = ProfileStore()
             name = f"cs{evse.id[1:]}"
             outlet = Outlet(evse.id, 1, Charger(evse), profiles)
-            self.stations[name] = Station(name, [outlet], profiles, self.clock, f"ws://127.0.0.1:{PORT}", version)
+            self.stations[name] = Station(
+                name, [outlet], profiles, self.clock, f"ws://127.0.0.1:{PORT}", version
+            )
 
     def _central(self, gone: str = "") -> CentralSystem:
         stations = [StationSettings(f"cs{evse.id[1:]}", (StationEvse(evse.id),)) for evse in self._site.evses]
         stations = [station for station in stations if station.identity != gone]
         return CentralSystem(
-            [Listener("127.0.0.1", PORT, 0)], stations, self._site, self._board, self.clock, state_dir=self._folder
+            [Listener("127.0.0.1", PORT, 0)],
+            stations,
+            self._site,
+            self._board,
+            self.clock,
+            state_dir=self._folder,
         )
 
     async def start(self) -> None:
@@ -122,7 +134,9 @@ def play(version: Version, folder: Path, story: Callable[[Site], Awaitable[None]
 @pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
 def test_three_waves_go_through_one_after_the_other(tmp_path: Path, version: Version, signed: bool) -> None:
     async def story(site: Site) -> None:
-        begun = await site.ask("rollout", make=MAKES[version], waves=[1, "30%"], **NEW, **(SIGNED if signed else {}))
+        begun = await site.ask(
+            "rollout", make=MAKES[version], waves=[1, "30%"], **NEW, **(SIGNED if signed else {})
+        )
         assert [each["wave"] for each in begun["stations"]] == [1, 2, 2, 3, 3, 3]
         seen = []
         for _ in range(100):
@@ -146,18 +160,23 @@ def test_three_waves_go_through_one_after_the_other(tmp_path: Path, version: Ver
 @pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
 @pytest.mark.parametrize(
     ("fault", "why"),
-    [("bad_firmware", "cs2: InstallationFailed"), ("lost_in_update", "cs2: nothing new after Installing for 30")],
+    [
+        ("bad_firmware", "cs2: InstallationFailed"),
+        ("lost_in_update", "cs2: nothing new after Installing for 30"),
+    ],
 )
-def test_a_failure_in_the_second_wave_keeps_the_third_from_it(tmp_path: Path, version: Version, fault: str, why: str) -> None:
+def test_a_failure_in_the_second_wave_keeps_the_third_from_it(
+    tmp_path: Path, version: Version, fault: str, why: str
+) -> None:
     async def story(site: Site) -> None:
         site.fault("cs2", fault)
         await site.ask("rollout", make=MAKES[version], waves=[1, 2], **NEW)
         told = await site.until("stopped")
         assert why in told["why"]
         await site.pass_s(600)
-        assert await site.phases() == dict.fromkeys(["cs1", "cs3"], "good") | {"cs2": "failed"} | dict.fromkeys(
-            ["cs4", "cs5", "cs6"], "waiting"
-        )
+        assert await site.phases() == dict.fromkeys(["cs1", "cs3"], "good") | {
+            "cs2": "failed"
+        } | dict.fromkeys(["cs4", "cs5", "cs6"], "waiting")
         site.stations["cs2"].faults = ()
         await site.pass_s(60)
         await site.ask("rollout-continue", retry=True)
@@ -253,7 +272,10 @@ def test_what_cannot_be_rolled_out_is_named(tmp_path: Path) -> None:
     async def story(site: Site) -> None:
         make = MAKES["2.1"]
         for params, text in (
-            ({"make": "x/y", **NEW}, r"no station of make 'x/y' \(vendor/model\); known makes: v2g-edge sim/SimBidi 100"),
+            (
+                {"make": "x/y", **NEW},
+                r"no station of make 'x/y' \(vendor/model\); known makes: v2g-edge sim/SimBidi 100",
+            ),
             ({"make": make, **NEW, "stations": ["cs9"]}, "cs9 is not in the site file, not"),
             ({"make": make, **NEW, "waves": ["x"]}, "a wave is a number of stations or a share"),
             ({"make": make, **NEW, "waves": "1"}, "waves is a list"),

@@ -1,4 +1,6 @@
-"""A simulated station boots, tells of its sessions, obeys profiles and loses its lease; each fault does what it says."""
+"""A simulated station boots, tells of its sessions, obeys profiles and loses its lease; each fault does
+what it says.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +18,18 @@ from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.site import CurvePoint, Evse
 
 T = 1_768_000_000.0
-EVSE = Evse("E1", "main", 100_000, 100_000, 4_000, 6_000, "L1L2L3", "ocpp_profile", "negative_limit", min_discharge_w=1_000)
+EVSE = Evse(
+    "E1",
+    "main",
+    100_000,
+    100_000,
+    4_000,
+    6_000,
+    "L1L2L3",
+    "ocpp_profile",
+    "negative_limit",
+    min_discharge_w=1_000,
+)
 
 
 class Bench:
@@ -36,14 +49,18 @@ class Bench:
 
     def plug(self, soc_pct: float = 60) -> None:
         """A bus arrives for ten hours."""
-        battery = Battery("BUS01", 280_000, soc_pct, (CurvePoint(0, 150_000), CurvePoint(100, 150_000)), 150_000)
+        battery = Battery(
+            "BUS01", 280_000, soc_pct, (CurvePoint(0, 150_000), CurvePoint(100, 150_000)), 150_000
+        )
         self.station.plug(1, battery, Visit("E1", "BUS01", T, T + 36_000, 90))
 
     def fault(self, kind: FaultKind, duration_s: float, value: float = 0) -> None:
         """Begin a fault now."""
         self.station.faults = (Fault(kind, "CS01", self.central.clock.wall_s(), duration_s, value),)
 
-    async def set_profile(self, purpose: str, limit_w: float, *, duration_s: int | None = None, ident: int = 1) -> str:
+    async def set_profile(
+        self, purpose: str, limit_w: float, *, duration_s: int | None = None, ident: int = 1
+    ) -> str:
         """Install a profile; the answer's status, or "silent"."""
         schedule: dict[str, Any] = {
             "id": 1,
@@ -60,7 +77,9 @@ class Bench:
         }
         if purpose == "TxProfile":
             profile["transactionId"] = self.station.outlets[1].transaction
-        asked = asyncio.create_task(self.central.ask("SetChargingProfile", {"evseId": 1, "chargingProfile": profile}))
+        asked = asyncio.create_task(
+            self.central.ask("SetChargingProfile", {"evseId": 1, "chargingProfile": profile})
+        )
         for _ in range(25):
             if asked.done():
                 break
@@ -96,7 +115,11 @@ def test_it_boots_and_tells_of_a_session_from_plug_to_unplug() -> None:
         bench.station.unplug(1)
         await bench.pass_s(1)
         central = bench.central
-        assert [name for name, _ in central.calls[:3]] == ["BootNotification", "StatusNotification", "Heartbeat"]
+        assert [name for name, _ in central.calls[:3]] == [
+            "BootNotification",
+            "StatusNotification",
+            "Heartbeat",
+        ]
         events = central.said("TransactionEvent")
         assert [event["eventType"] for event in events] == ["Started", *["Updated"] * 7, "Ended"]
         assert [event["seqNo"] for event in events] == list(range(9))
@@ -144,9 +167,14 @@ def test_without_a_profile_it_charges_at_full_power_and_a_lease_ends_in_the_defa
         await bench.pass_s(10)
         assert bench.charger.power_w == -40_000
         assert (
-            await bench.central.ask("GetCompositeSchedule", {"duration": 600, "evseId": 1, "chargingRateUnit": "W"}) is not None
+            await bench.central.ask(
+                "GetCompositeSchedule", {"duration": 600, "evseId": 1, "chargingRateUnit": "W"}
+            )
+            is not None
         )
-        assert bench.central.said("TransactionEvent")[-1]["meterValue"][0]["sampledValue"][1]["value"] == 40_000
+        assert (
+            bench.central.said("TransactionEvent")[-1]["meterValue"][0]["sampledValue"][1]["value"] == 40_000
+        )
         await bench.pass_s(20)
         assert bench.charger.power_w >= 0, "the lease has run out"
         await bench.pass_s(3)
@@ -180,14 +208,20 @@ def test_in_2_1_a_setpoint_discharges_and_the_vehicle_says_what_it_can_give() ->
             "transactionId": bench.station.outlets[1].transaction,
             "chargingSchedule": [schedule],
         }
-        assert await bench.central.ask("SetChargingProfile", {"evseId": 1, "chargingProfile": profile}) == {"status": "Accepted"}
+        assert await bench.central.ask("SetChargingProfile", {"evseId": 1, "chargingProfile": profile}) == {
+            "status": "Accepted"
+        }
         await bench.pass_s(10)
         assert bench.charger.power_w == -30_000
         planned = await bench.central.ask("GetCompositeSchedule", {"duration": 10, "evseId": 1})
         assert planned is not None
         assert planned["schedule"]["chargingSchedulePeriod"][0]["setpoint"] == -30_000
         needs = bench.central.said("NotifyEVChargingNeeds")[0]["chargingNeeds"]
-        assert needs["v2xChargingParameters"] == {"maxChargePower": 100_000, "maxDischargePower": 100_000, "targetSoC": 90}
+        assert needs["v2xChargingParameters"] == {
+            "maxChargePower": 100_000,
+            "maxDischargePower": 100_000,
+            "targetSoC": 90,
+        }
 
     play(story, "2.1")
 
@@ -279,7 +313,9 @@ def test_wrong_sign_stuck_meter_and_missing_soc_show_in_power_and_reports() -> N
         assert bench.charger.power_w == 40_000
         bench.fault("stuck_meter", 60)
         await bench.pass_s(30)
-        reports = [event["meterValue"][0]["sampledValue"] for event in bench.central.said("TransactionEvent")][-2:]
+        reports = [
+            event["meterValue"][0]["sampledValue"] for event in bench.central.said("TransactionEvent")
+        ][-2:]
         assert reports[0] == reports[1]
         bench.fault("quiet_soc", 30)
         await bench.pass_s(15)

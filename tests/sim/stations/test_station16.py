@@ -1,4 +1,6 @@
-"""A simulated 1.6 station: transactions under the central system's ids, MeterValues, leases, settings, remote start and stop."""
+"""A simulated 1.6 station: transactions under the central system's ids, MeterValues, leases, settings,
+remote start and stop.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +18,18 @@ from v2g_edge.field.ocpp.vocabulary.charging_profiles import Lease, default_prof
 from v2g_edge.model.site import CurvePoint, Evse
 
 T = 1_768_000_000.0
-EVSE = Evse("E1", "main", 100_000, 100_000, 4_000, 6_000, "L1L2L3", "ocpp_profile", "negative_limit", min_discharge_w=1_000)
+EVSE = Evse(
+    "E1",
+    "main",
+    100_000,
+    100_000,
+    4_000,
+    6_000,
+    "L1L2L3",
+    "ocpp_profile",
+    "negative_limit",
+    min_discharge_w=1_000,
+)
 
 
 class Bench:
@@ -85,7 +98,12 @@ def test_a_session_runs_under_the_id_that_the_central_system_gave() -> None:
         values = said("MeterValues")
         assert len(values) >= 5
         assert {call["transactionId"] for call in values} == {41}
-        assert [call["status"] for call in said("StatusNotification")] == ["Available", "Preparing", "Charging", "Available"]
+        assert [call["status"] for call in said("StatusNotification")] == [
+            "Available",
+            "Preparing",
+            "Charging",
+            "Available",
+        ]
 
     play(story)
 
@@ -100,8 +118,13 @@ def test_a_lease_discharges_by_a_negative_limit_and_ends_in_the_default_profile(
         assert await bench.lease(-40_000.0, 30) == "Accepted"
         await bench.pass_s(10)
         assert bench.charger.power_w == -40_000.0
-        periods = (await bench.ask("GetCompositeSchedule", {"connectorId": 1, "duration": 60}))["chargingSchedule"]
-        assert [period["limit"] for period in periods["chargingSchedulePeriod"]] == [-40_000.0, EVSE.fallback_w]
+        periods = (await bench.ask("GetCompositeSchedule", {"connectorId": 1, "duration": 60}))[
+            "chargingSchedule"
+        ]
+        assert [period["limit"] for period in periods["chargingSchedulePeriod"]] == [
+            -40_000.0,
+            EVSE.fallback_w,
+        ]
         values = bench.central.said("MeterValues")[-1]["meterValue"][0]["sampledValue"]
         assert {"40000.0"} == {each["value"] for each in values if each["measurand"] == "Power.Active.Export"}
         await bench.pass_s(30)
@@ -138,7 +161,10 @@ def test_it_reports_what_its_configuration_lists_as_often_as_it_says() -> None:
         await bench.pass_s(75)
         values = bench.central.said("MeterValues")
         assert len(values) == 3  # the first after 10 s, as it was before anybody asked
-        assert {each["measurand"] for each in values[0]["meterValue"][0]["sampledValue"]} == {"Power.Active.Import", "SoC"}
+        assert {each["measurand"] for each in values[0]["meterValue"][0]["sampledValue"]} == {
+            "Power.Active.Import",
+            "SoC",
+        }
 
     play(story)
 
@@ -152,7 +178,9 @@ def test_a_start_that_the_outage_swallowed_is_made_up_for_with_the_time_of_the_p
         await bench.pass_s(20)
         assert bench.central.said("StartTransaction") == []
         await bench.pass_s(60)
-        assert [call["timestamp"] for call in bench.central.said("StartTransaction")] == [stamp(plugged_wall_s)]
+        assert [call["timestamp"] for call in bench.central.said("StartTransaction")] == [
+            stamp(plugged_wall_s)
+        ]
         assert bench.station.outlets[1].transaction == "41"
 
     play(story)

@@ -1,4 +1,6 @@
-"""What a simulated 2.1 station does beyond 2.0.1: droops, dynamic profiles, offline limits, DER controls, streams."""
+"""What a simulated 2.1 station does beyond 2.0.1: droops, dynamic profiles, offline limits, DER controls,
+streams.
+"""
 
 from typing import Any
 
@@ -16,9 +18,15 @@ CURVE = [
     {"frequency": 50.2, "power": 20_000},
     {"frequency": 55.0, "power": 20_000},
 ]
-DROOP: dict[str, Any] = {"startPeriod": 0, "operationMode": "LocalFrequency", "v2xBaseline": 5_000, "v2xFreqWattCurve": CURVE}
+DROOP: dict[str, Any] = {
+    "startPeriod": 0,
+    "operationMode": "LocalFrequency",
+    "v2xBaseline": 5_000,
+    "v2xFreqWattCurve": CURVE,
+}
 SETPOINT: dict[str, Any] = {
-    "startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -30_000, "limit": 0, "dischargeLimit": -30_000,
+    "startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -30_000, "limit": 0,
+    "dischargeLimit": -30_000,
 }  # fmt: skip
 
 
@@ -81,16 +89,22 @@ def test_a_dynamic_profile_ends_so_long_after_its_last_update_and_never_after_it
         assert await lease(bench, SETPOINT, "Dynamic", dynUpdateInterval=15) == "Accepted"
         await bench.pass_s(20)
         update = {"setpoint": -10_000, "limit": 0, "dischargeLimit": -10_000}
-        said = await bench.central.ask("UpdateDynamicSchedule", {"chargingProfileId": 2_001, "scheduleUpdate": update})
+        said = await bench.central.ask(
+            "UpdateDynamicSchedule", {"chargingProfileId": 2_001, "scheduleUpdate": update}
+        )
         assert said == {"status": "Accepted"}
         await bench.pass_s(25)
         assert bench.charger.power_w == -10_000
-        await bench.central.ask("UpdateDynamicSchedule", {"chargingProfileId": 2_001, "scheduleUpdate": update})
+        await bench.central.ask(
+            "UpdateDynamicSchedule", {"chargingProfileId": 2_001, "scheduleUpdate": update}
+        )
         await bench.pass_s(20)
         assert bench.charger.power_w == 6_000, "validTo has passed"
         assert await lease(bench, SETPOINT, dynUpdateInterval=15) == "Rejected"
         assert await lease(bench, SETPOINT) == "Accepted"
-        said = await bench.central.ask("UpdateDynamicSchedule", {"chargingProfileId": 2_001, "scheduleUpdate": update})
+        said = await bench.central.ask(
+            "UpdateDynamicSchedule", {"chargingProfileId": 2_001, "scheduleUpdate": update}
+        )
         assert said == {"status": "Rejected"}
 
     play(story, "2.1")
@@ -102,8 +116,14 @@ def test_without_a_link_a_lease_ends_after_its_offline_time_for_good() -> None:
         await bench.set_profile("TxDefaultProfile", 6_000)
         schedule = {"id": 1, "chargingRateUnit": "W", "duration": 3_000, "chargingSchedulePeriod": [DROOP]}
         schedule["startSchedule"] = stamp(bench.central.clock.wall_s())
-        changes: dict[str, Any] = {"validTo": stamp(bench.central.clock.wall_s() + 3_000), "chargingSchedule": [schedule]}
-        assert await lease(bench, DROOP, maxOfflineDuration=30, invalidAfterOfflineDuration=True, **changes) == "Accepted"
+        changes: dict[str, Any] = {
+            "validTo": stamp(bench.central.clock.wall_s() + 3_000),
+            "chargingSchedule": [schedule],
+        }
+        assert (
+            await lease(bench, DROOP, maxOfflineDuration=30, invalidAfterOfflineDuration=True, **changes)
+            == "Accepted"
+        )
         bench.charger.hz = 49.8
         bench.fault("offline", 45)
         await bench.pass_s(25)
@@ -124,16 +144,32 @@ def test_der_controls_are_kept_reported_in_parts_and_cleared() -> None:
             "controlType": "Gradients",
             "gradient": {"priority": 0, "gradient": 1, "softGradient": 2},
         }
-        droop = {"priority": 0, "overFreq": 50.2, "underFreq": 49.8, "overDroop": 0.05, "underDroop": 0.05, "responseTime": 2}
+        droop = {
+            "priority": 0,
+            "overFreq": 50.2,
+            "underFreq": 49.8,
+            "overDroop": 0.05,
+            "underDroop": 0.05,
+            "responseTime": 2,
+        }
         assert await bench.central.ask("GetDERControl", {"requestId": 3}) == {"status": "NotFound"}
-        for control in (gradient, {"isDefault": True, "controlId": "d", "controlType": "FreqDroop", "freqDroop": droop}):
+        for control in (
+            gradient,
+            {"isDefault": True, "controlId": "d", "controlType": "FreqDroop", "freqDroop": droop},
+        ):
             assert await bench.central.ask("SetDERControl", control) == {"status": "Accepted"}
         await bench.central.ask("GetDERControl", {"requestId": 3})
         await bench.pass_s(2)
         first, second = bench.central.said("ReportDERControl")
         assert (first["gradient"][0]["id"], first["tbc"], "tbc" in second) == ("g", True, False)
-        assert second["freqDroop"] == [{"id": "d", "freqDroop": droop, "isDefault": True, "isSuperseded": False}]
-        assert await bench.central.ask("ClearDERControl", {"isDefault": True, "controlId": "g"}) == {"status": "Accepted"}
-        assert await bench.central.ask("ClearDERControl", {"isDefault": True, "controlId": "g"}) == {"status": "NotFound"}
+        assert second["freqDroop"] == [
+            {"id": "d", "freqDroop": droop, "isDefault": True, "isSuperseded": False}
+        ]
+        assert await bench.central.ask("ClearDERControl", {"isDefault": True, "controlId": "g"}) == {
+            "status": "Accepted"
+        }
+        assert await bench.central.ask("ClearDERControl", {"isDefault": True, "controlId": "g"}) == {
+            "status": "NotFound"
+        }
 
     play(story, "2.1")

@@ -1,4 +1,6 @@
-"""The depot adds up: each feeder carries everything behind it, registers integrate it, disturbances come and go on time."""
+"""The depot adds up: each feeder carries everything behind it, registers integrate it, disturbances come
+and go on time.
+"""
 
 import pytest
 
@@ -16,7 +18,9 @@ def site() -> Site:
     )
     feeders = (Feeder("main", "", 4e5, 3e5, 5e4, 0, "grid"), Feeder("yard", "main", 2e5, 1e5, 1e4, 0, ""))
     grid = GridSettings("", 230, 50, "relay", "grid", export_allowed=True)
-    return Site("Depot", "Europe/Berlin", grid, feeders, evses, (), (), ("grid",), ("relay",), (), SafetySettings())
+    return Site(
+        "Depot", "Europe/Berlin", grid, feeders, evses, (), (), ("grid",), ("relay",), (), SafetySettings()
+    )
 
 
 def depot(grid: Grid | None = None, loads: tuple[Load, ...] = ()) -> Depot:

@@ -1,4 +1,6 @@
-"""Vehicles and chargers keep the laws: energy is conserved but for losses, ramps and tapers hold, zero stays zero."""
+"""Vehicles and chargers keep the laws: energy is conserved but for losses, ramps and tapers hold, zero
+stays zero.
+"""
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,18 @@ CURVE = (CurvePoint(0, 100_000), CurvePoint(80, 100_000), CurvePoint(100, 20_000
 
 
 def charger(soc_pct: float = 50.0) -> Charger:
-    evse = Evse("E1", "main", 100_000, 80_000, 4_000, 7_000, "L1L2L3", "ocpp_profile", "negative_limit", min_discharge_w=2_000)
+    evse = Evse(
+        "E1",
+        "main",
+        100_000,
+        80_000,
+        4_000,
+        7_000,
+        "L1L2L3",
+        "ocpp_profile",
+        "negative_limit",
+        min_discharge_w=2_000,
+    )
     made = Charger(evse)
     made.plug(Battery("bus", 250_000, soc_pct, CURVE, max_discharge_w=120_000))
     return made
@@ -36,7 +49,14 @@ def test_it_ramps_up_slowly_and_towards_zero_at_once() -> None:
 
 def test_limits_of_charger_and_vehicle_bind_and_small_powers_are_none() -> None:
     unit = charger()
-    for command_w, power_w in ((150_000, 100_000), (-150_000, -80_000), (3_999, 0), (4_000, 4_000), (-1_999, 0), (0, 0)):
+    for command_w, power_w in (
+        (150_000, 100_000),
+        (-150_000, -80_000),
+        (3_999, 0),
+        (4_000, 4_000),
+        (-1_999, 0),
+        (0, 0),
+    ):
         unit.command_w = command_w
         assert unit.reachable_w() == power_w
     assert unit.battery is not None
@@ -49,7 +69,14 @@ def test_limits_of_charger_and_vehicle_bind_and_small_powers_are_none() -> None:
 
 
 def test_the_curve_is_straight_between_points_and_flat_beyond() -> None:
-    assert [curve_w(CURVE, soc) for soc in (-5, 0, 40, 90, 100, 120)] == [100_000, 100_000, 100_000, 60_000, 20_000, 20_000]
+    assert [curve_w(CURVE, soc) for soc in (-5, 0, 40, 90, 100, 120)] == [
+        100_000,
+        100_000,
+        100_000,
+        60_000,
+        20_000,
+        20_000,
+    ]
 
 
 @given(st.lists(st.floats(-120_000, 120_000), min_size=1, max_size=60))

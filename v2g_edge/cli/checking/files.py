@@ -1,4 +1,6 @@
-"""Files that a site file names: there, readable, and what they should be; certificates with their keys and their last day."""
+"""Files that a site file names: there, readable, and what they should be; certificates with their keys and
+their last day.
+"""
 
 import stat
 from collections.abc import Iterator
@@ -55,12 +57,20 @@ def _secret(key: str, name: str, file: str, least: int = 1) -> Iterator[Problem]
     fault, data = _read(path)
     if fault:
         level = "warning" if fault == "not yours to read" else "error"
-        mend = "Ask again as root." if level == "warning" else "Write the secret into it, or correct the path."
+        mend = (
+            "Ask again as root." if level == "warning" else "Write the secret into it, or correct the path."
+        )
         yield Problem(file, key, f"{path}: {fault}", "a file with one secret", mend, level=level)  # type: ignore[arg-type]
         return
     if len(data.strip()) < least:
         found = f"{path}: {len(data.strip())} characters"
-        yield Problem(file, key, found, f"{least} characters or more", "OCPP asks for 16 to 40." if least > 1 else "It is empty.")
+        yield Problem(
+            file,
+            key,
+            found,
+            f"{least} characters or more",
+            "OCPP asks for 16 to 40." if least > 1 else "It is empty.",
+        )
     elif path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         mend = f"chmod o-rwx {path}"
         yield Problem(file, key, f"{path}: everybody may read it", "mode 0640 or 0600", mend, level="warning")
@@ -81,9 +91,13 @@ def _read(path: Path) -> tuple[str, bytes]:
 def _certificates(key: str, name: str, file: str) -> tuple[list[Problem], list[x509.Certificate]]:
     fault, data = _read(Path(name))
     if fault == "not yours to read":
-        return [Problem(file, key, f"{name}: {fault}", "a readable file", "Ask again as root.", level="warning")], []
+        return [
+            Problem(file, key, f"{name}: {fault}", "a readable file", "Ask again as root.", level="warning")
+        ], []
     if fault:
-        return [Problem(file, key, f"{name}: {fault}", "a certificate in PEM", "Correct the path, or issue it.")], []
+        return [
+            Problem(file, key, f"{name}: {fault}", "a certificate in PEM", "Correct the path, or issue it.")
+        ], []
     try:
         return [], x509.load_pem_x509_certificates(data)
     except ValueError:
@@ -109,7 +123,9 @@ def _dates(key: str, name: str, certificate: x509.Certificate, file: str, wall_s
         begin = datetime.fromtimestamp(begins_s, tz=UTC).date()
         yield Problem(file, key, f"{name}: valid from {begin} only", "a certificate that is valid now", mend)
     elif ends_s < wall_s:
-        yield Problem(file, key, f"{name}: ended on {day}", "a certificate that is valid now", "Renew it: v2g-edge pki.")
+        yield Problem(
+            file, key, f"{name}: ended on {day}", "a certificate that is valid now", "Renew it: v2g-edge pki."
+        )
     elif ends_s < wall_s + SOON_DAYS * DAY_S:
         mend = "Renew it in time: v2g-edge pki."
         yield Problem(file, key, f"{name}: ends on {day}", "30 days or more left", mend, level="warning")
@@ -135,20 +151,28 @@ def _pair(path: str, name: str, key_name: str, file: str, wall_s: float, many: s
         public = load_pem_private_key(data, None).public_key()
     except (ValueError, TypeError):
         mend = "It begins with -----BEGIN PRIVATE KEY----- and has no password."
-        yield Problem(file, key, f"{key_name}: no private key", "a private key in PEM, without a password", mend)
+        yield Problem(
+            file, key, f"{key_name}: no private key", "a private key in PEM, without a password", mend
+        )
         return
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if found and public.public_bytes(*form) != found[0].public_key().public_bytes(*form):
-        yield Problem(file, key, f"{key_name}: not the key of {name}", "its own key", "Swapped with another one?")
+        yield Problem(
+            file, key, f"{key_name}: not the key of {name}", "its own key", "Swapped with another one?"
+        )
 
 
 def _serial(key: str, path: Path, file: str) -> Iterator[Problem]:
     if not path.exists():
-        there = sorted(str(each) for pattern in ("ttyUSB*", "ttyACM*", "ttyAMA*") for each in Path("/dev").glob(pattern))
+        there = sorted(
+            str(each) for pattern in ("ttyUSB*", "ttyACM*", "ttyAMA*") for each in Path("/dev").glob(pattern)
+        )
         mend = f"There are {', '.join(there)}." if there else "Is the adapter plugged in?"
         yield Problem(file, key, f"{path}: there is no such device", "a serial port of this machine", mend)
     elif not path.is_char_device():
-        yield Problem(file, key, f"{path}: no serial port", "a character device", "Name a file like /dev/ttyUSB0.")
+        yield Problem(
+            file, key, f"{path}: no serial port", "a character device", "Name a file like /dev/ttyUSB0."
+        )
 
 
 def state_problems(document: Table, file: str) -> Iterator[Problem]:
@@ -158,7 +182,9 @@ def state_problems(document: Table, file: str) -> Iterator[Problem]:
     folder = Path(name)
     key = "host.state_dir"
     if folder.exists() and not folder.is_dir():
-        yield Problem(file, key, f"{folder}: a file", "a folder", "Move the file away, or name another folder.")
+        yield Problem(
+            file, key, f"{folder}: a file", "a folder", "Move the file away, or name another folder."
+        )
         return
     if not folder.exists():
         above = next((each for each in folder.parents if each.exists()), Path("/"))
@@ -167,7 +193,9 @@ def state_problems(document: Table, file: str) -> Iterator[Problem]:
         return
     fault, _ = _write(folder)
     if fault and fault != "not yours to write":
-        yield Problem(file, key, f"{folder}: {fault}", "a folder on a disk that can be written", "Mend the disk.")
+        yield Problem(
+            file, key, f"{folder}: {fault}", "a folder on a disk that can be written", "Mend the disk."
+        )
 
 
 def _write(folder: Path) -> tuple[str, bytes]:

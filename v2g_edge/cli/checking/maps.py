@@ -38,18 +38,30 @@ def map_problems(document: Table, file: str) -> Iterator[Problem]:
         other = meters.setdefault(place, path) if role == "meter" else path
         if other != path:
             mend = "Two meters cannot share a unit: correct line or unit of one of them."
-            yield Problem(file, f"{path}.unit", f"{place[1]:g} on {place[0]}, as {other}", "a unit for each meter", mend)
+            yield Problem(
+                file, f"{path}.unit", f"{place[1]:g} on {place[0]}, as {other}", "a unit for each meter", mend
+            )
 
 
-def _map(path: str, name: str, role: str, there: dict[str, Path], folder: Path, file: str) -> Iterator[Problem]:
+def _map(
+    path: str, name: str, role: str, there: dict[str, Path], folder: Path, file: str
+) -> Iterator[Problem]:
     key, found = f"{path}.map", f'"{name}"'
     if role == "contact":
         if name not in FUNCTIONS:
-            yield Problem(file, key, found, " or ".join(f'"{each}"' for each in FUNCTIONS), _meant(name, FUNCTIONS))
+            yield Problem(
+                file, key, found, " or ".join(f'"{each}"' for each in FUNCTIONS), _meant(name, FUNCTIONS)
+            )
         return
     if name == "sunspec":
         if role not in SUNSPEC:
-            yield Problem(file, key, f"{found} for a {role}", "a map of that kind", "SunSpec has meters and chargers only.")
+            yield Problem(
+                file,
+                key,
+                f"{found} for a {role}",
+                "a map of that kind",
+                "SunSpec has meters and chargers only.",
+            )
         return
     if name not in there:
         allowed = f"a map that ships, or a file of {folder}: {', '.join(sorted(there))}"

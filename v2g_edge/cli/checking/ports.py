@@ -21,13 +21,24 @@ def port_problems(document: Table, file: str) -> Iterator[Problem]:
             continue
         fault = _bind(host, port)
         if fault == errno.EADDRINUSE and not running:
-            mend = f"Another program has it: ss -ltnp 'sport = :{port}' names it. Or is the daemon running with another socket?"
+            mend = (
+                f"Another program has it: ss -ltnp 'sport = :{port}' names it. Or is the daemon running with"
+                " another socket?"
+            )
             yield Problem(file, f"{path}.port", f"{port}: in use", "a free port", mend)
         elif fault in {errno.EADDRNOTAVAIL, errno.ENODEV}:
             mend = 'Name one of `ip address`, or "0.0.0.0" for all.'
-            yield Problem(file, f"{path}.host", f'"{host}": not an address of this machine', "an own address", mend)
+            yield Problem(
+                file, f"{path}.host", f'"{host}": not an address of this machine', "an own address", mend
+            )
         elif fault == socket.EAI_NONAME:
-            yield Problem(file, f"{path}.host", f'"{host}": name not found', "an address of this machine", "Write the address.")
+            yield Problem(
+                file,
+                f"{path}.host",
+                f'"{host}": name not found',
+                "an address of this machine",
+                "Write the address.",
+            )
 
 
 def _is_running(path: str) -> bool:

@@ -31,10 +31,20 @@ def price_problems(document: Table, file: str, wall_s: float) -> Iterator[Proble
         )
         fault = prices.read()
         for line in fault.splitlines():
-            mend = "See docs/energy-manager.md for the forms that are read. Without prices the daemon makes no plan."
+            mend = (
+                "See docs/energy-manager.md for the forms that are read. Without prices the daemon makes no"
+                " plan."
+            )
             yield Problem(file, key, line, "a price file that can be read", mend)
         if prices.prices and prices.prices[-1].start_wall_s < wall_s - DAY_S:
-            first, last = (datetime.fromtimestamp(prices.prices[at].start_wall_s, tz=UTC).date() for at in (0, -1))
+            first, last = (
+                datetime.fromtimestamp(prices.prices[at].start_wall_s, tz=UTC).date() for at in (0, -1)
+            )
             this_year = datetime.fromtimestamp(wall_s, tz=UTC).year
-            mend = f"Nothing is planned with them. Fetch new ones; shift_to_year = {this_year} tries old ones out."
-            yield Problem(file, key, f"prices of {first} to {last}", "prices of today and later", mend, level="warning")
+            mend = (
+                f"Nothing is planned with them. Fetch new ones; shift_to_year = {this_year} tries old ones"
+                " out."
+            )
+            yield Problem(
+                file, key, f"prices of {first} to {last}", "prices of today and later", mend, level="warning"
+            )

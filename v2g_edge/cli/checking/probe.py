@@ -1,4 +1,6 @@
-"""Asks the devices of a site file once, and says in words what is wrong: refused, no route, name not found, timeout."""
+"""Asks the devices of a site file once, and says in words what is wrong: refused, no route, name not
+found, timeout.
+"""
 
 import asyncio
 import errno
@@ -19,7 +21,10 @@ from v2g_edge.model.settings import ModbusDevice, ModbusLine, Settings
 CONNECT_S: Final = 3.0
 """A device in the same building answers within milliseconds; across a site's tunnel within a second."""
 WORDS: Final = {
-    errno.ECONNREFUSED: ("connection refused", "Nothing listens there: is Modbus TCP switched on, is the port right?"),
+    errno.ECONNREFUSED: (
+        "connection refused",
+        "Nothing listens there: is Modbus TCP switched on, is the port right?",
+    ),
     errno.EHOSTUNREACH: ("no route", "Is the device on, is its address in a network of this machine?"),
     errno.ENETUNREACH: ("no route", "This machine has no way into that network."),
     errno.ETIMEDOUT: ("timeout", "Nobody answers: address, cable, firewall."),
@@ -28,7 +33,9 @@ WORDS: Final = {
 
 
 async def probe(settings: Settings, file: str, maps: Path) -> list[Problem]:
-    """One problem for each line that cannot be reached and each device that does not answer on one that can."""
+    """One problem for each line that cannot be reached and each device that does not answer on one that
+    can.
+    """
     reached: dict[str, bool] = {}
     found: list[Problem] = []
     for line in settings.lines:
@@ -56,9 +63,13 @@ async def _line(line: ModbusLine, file: str) -> Problem | None:
         return Problem(file, key, f"{place}: timeout", "a device that answers", WORDS[errno.ETIMEDOUT][1])
     except socket.gaierror:
         allowed = "a name that this machine can resolve"
-        return Problem(file, key, f"{place}: name not found", allowed, "Write the address, or see to the name.")
+        return Problem(
+            file, key, f"{place}: name not found", allowed, "Write the address, or see to the name."
+        )
     except OSError as error:
-        words, mend = WORDS.get(error.errno or 0, ((error.strerror or str(error)).lower(), "See to the network."))
+        words, mend = WORDS.get(
+            error.errno or 0, ((error.strerror or str(error)).lower(), "See to the network.")
+        )
         return Problem(file, key, f"{place}: {words}", "a device that answers", mend)
     return None
 
@@ -73,7 +84,13 @@ async def _device(device: ModbusDevice, line: ModbusLine, file: str, maps: Path)
     finally:
         wire.hang_up()
     if fault is not None:
-        yield Problem(file, f"devices.{device.id}", f"{where}: {fault.why}", f"an answer as map {device.map} asks", _mend(fault))
+        yield Problem(
+            file,
+            f"devices.{device.id}",
+            f"{where}: {fault.why}",
+            f"an answer as map {device.map} asks",
+            _mend(fault),
+        )
 
 
 async def _asked(device: ModbusDevice, peer: Peer, maps: Path) -> Fault | None:

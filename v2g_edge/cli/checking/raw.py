@@ -1,4 +1,6 @@
-"""Reads single values out of a site file that may be broken anywhere, so that one report covers everything."""
+"""Reads single values out of a site file that may be broken anywhere, so that one report covers
+everything.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -15,7 +15,10 @@ def head(file: str, problems: list[Problem]) -> str:
     errors = sum(problem.level == "error" for problem in problems)
     warnings = len(problems) - errors
     parts = [_count(errors, "problem"), _count(warnings, "warning")]
-    text = " and ".join(part for part, number in zip(parts, (errors, warnings), strict=True) if number) or "no problem"
+    text = (
+        " and ".join(part for part, number in zip(parts, (errors, warnings), strict=True) if number)
+        or "no problem"
+    )
     return f"{file}: {text}"
 
 
@@ -51,7 +54,9 @@ def lines_of(problems: list[Problem]) -> list[str]:
 
 
 def _others(group: list[Problem]) -> str:
-    names = [f"{_entry(problem)} (line {problem.line})" if problem.line else _entry(problem) for problem in group]
+    names = [
+        f"{_entry(problem)} (line {problem.line})" if problem.line else _entry(problem) for problem in group
+    ]
     more = f" and {len(names) - ENTRIES_SHOWN} more" if len(names) > ENTRIES_SHOWN else ""
     return ", ".join(names[:ENTRIES_SHOWN]) + more
 
@@ -62,5 +67,10 @@ def _entry(problem: Problem) -> str:
 
 def _field(name: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=f"  {name:8} ", subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=f"  {name:8} ",
+        subsequent_indent=" " * 11,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

@@ -1,4 +1,6 @@
-"""A site in words, as its file describes it: what ``v2g-edge check`` ends with, for a person to nod at or not."""
+"""A site in words, as its file describes it: what ``v2g-edge check`` ends with, for a person to nod at or
+not.
+"""
 
 import textwrap
 from collections import defaultdict
@@ -65,7 +67,11 @@ def _feeder(feeder: Feeder, site: Site) -> str:
         limit += f" and {feeder.current.import_a:g} A measured"
     out = f"{kilowatts(feeder.export_limit_w)} out" if feeder.export_limit_w else "nothing out"
     below = f", under {feeder.parent}" if feeder.parent else ""
-    meter = f"meter {feeder.meter}" if feeder.meter else f"no meter: {kilowatts(feeder.base_load_max_w)} counted for the rest"
+    meter = (
+        f"meter {feeder.meter}"
+        if feeder.meter
+        else f"no meter: {kilowatts(feeder.base_load_max_w)} counted for the rest"
+    )
     return f"{feeder.id}{below}: {limit}, {out}, {meter}"
 
 
@@ -90,8 +96,18 @@ def _departures(site: Site) -> list[str]:
     for (departs, target_pct, days), vehicles in sorted(leaves.items()):
         ids = _names([vehicle.id for vehicle in vehicles])
         gives = [vehicle for vehicle in vehicles if vehicle.may_discharge]
-        may = "" if not gives else " and may give" if len(gives) == len(vehicles) else f"; {len(gives)} may give"
-        when = f"every day at {departs} with {target_pct:g} %" if departs else "when its charger says so (no departs)"
+        may = (
+            ""
+            if not gives
+            else " and may give"
+            if len(gives) == len(vehicles)
+            else f"; {len(gives)} may give"
+        )
+        when = (
+            f"every day at {departs} with {target_pct:g} %"
+            if departs
+            else "when its charger says so (no departs)"
+        )
         other = f", but {', '.join(days)}" if days else ""
         words.append(f"{ids} {when}{other}{may}")
     return words or ["no vehicle is known: all charge, none discharges"]
@@ -113,13 +129,17 @@ def _silence(settings: Settings) -> str:
     site = settings.site
     total_w = sum(evse.fallback_w for evse in site.evses)
     parts = [
-        f"after {site.safety.lease_s:g} s each outlet draws its fallback, {kilowatts(total_w)} together, and every feeder holds"
+        f"after {site.safety.lease_s:g} s each outlet draws its fallback, {kilowatts(total_w)} together, and"
+        " every feeder holds"
     ]
     by: dict[str, list[Evse]] = defaultdict(list)
     for evse in site.evses:
         if evse.max_discharge_w > 0.0:
             by[evse.dead_man].append(evse)
-    parts += [f"discharge of {_names([evse.id for evse in evses])} ends by {DEAD_MEN[how]}" for how, evses in by.items()]
+    parts += [
+        f"discharge of {_names([evse.id for evse in evses])} ends by {DEAD_MEN[how]}"
+        for how, evses in by.items()
+    ]
     return "; ".join(parts)
 
 
@@ -138,8 +158,8 @@ def _export(site: Site) -> str:
     if why:
         return f"never: {', '.join(why)}"
     return (
-        f"while {grid.relay} is closed and {grid.meter} is healthy by {grid.code}, and every departure is proven; "
-        "never more than the feeders' limits out"
+        f"while {grid.relay} is closed and {grid.meter} is healthy by {grid.code}, and every departure is"
+        " proven; never more than the feeders' limits out"
     )
 
 
@@ -155,5 +175,10 @@ def kilowatts(watts: float) -> str:
 
 def _wrap(name: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=f"  {name:10} ", subsequent_indent=" " * 13, break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=f"  {name:10} ",
+        subsequent_indent=" " * 13,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

@@ -71,16 +71,24 @@ def line_of(arguments: argparse.Namespace) -> ModbusLine:
             arguments.place, "rtu", serial_port=arguments.place, baud=arguments.baud, parity=arguments.parity,
             timeout_s=arguments.timeout,
         )  # fmt: skip
-    host, _, port = arguments.place.rpartition(":") if arguments.place.count(":") == 1 else (arguments.place, "", "502")
+    host, _, port = (
+        arguments.place.rpartition(":") if arguments.place.count(":") == 1 else (arguments.place, "", "502")
+    )
     if not port.isdigit() or not 0 < int(port) < 65536:
-        raise CommandError(f"{arguments.place}: {port!r} is no port; HOST:PORT with a port of 1 to 65535", BAD_INPUT)
-    line = ModbusLine(arguments.place, host=host, port=int(port), ca_file=arguments.tls_ca, timeout_s=arguments.timeout)
+        raise CommandError(
+            f"{arguments.place}: {port!r} is no port; HOST:PORT with a port of 1 to 65535", BAD_INPUT
+        )
+    line = ModbusLine(
+        arguments.place, host=host, port=int(port), ca_file=arguments.tls_ca, timeout_s=arguments.timeout
+    )
     return replace(line, transport="tls") if arguments.tls_ca else line
 
 
 async def _scan(wire: Wire, arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.first <= arguments.last <= LAST_UNIT:
-        raise CommandError(f"units {arguments.first}..{arguments.last}: 0 to {LAST_UNIT} are possible", BAD_INPUT)
+        raise CommandError(
+            f"units {arguments.first}..{arguments.last}: 0 to {LAST_UNIT} are possible", BAD_INPUT
+        )
     found = 0
     for unit in range(arguments.first, arguments.last + 1):
         peer = Peer(wire, unit, shared=True)
@@ -125,7 +133,11 @@ async def _round(peer: Peer, decoders: list[Decoder]) -> dict[str, Measured]:
 
 def _lines(values: dict[str, Measured]) -> list[str]:
     lines = [
-        f"  {name:<20} {value.value:14.3f}" if isinstance(value, Reading) else f"  {name:<20} unknown: {value.why}"
+        (
+            f"  {name:<20} {value.value:14.3f}"
+            if isinstance(value, Reading)
+            else f"  {name:<20} unknown: {value.why}"
+        )
         for name, value in values.items()
     ]
     phases = [values.get(f"power_l{phase}_w", NO_SAMPLE) for phase in (1, 2, 3)]
@@ -171,5 +183,8 @@ def _map_test(names: list[str], folder: Path | None) -> int:
 
 def _told(layout: RegisterMap) -> str:
     registers = sum(block.count for block in layout.blocks)
-    head = f"{layout.id}: {layout.name}\n  {layout.kind}, {layout.status}; {len(layout.blocks)} blocks, {registers} registers"
+    head = (
+        f"{layout.id}: {layout.name}\n  {layout.kind}, {layout.status}; {len(layout.blocks)} blocks,"
+        f" {registers} registers"
+    )
     return f"{head}\n  source: {layout.source}"

@@ -13,22 +13,31 @@ from v2g_edge.field.ocpp.upkeep.operations import NEW_PASSWORD, OPERATIONS, RETR
 from v2g_edge.field.ocpp.wire.messages import VERSIONS
 
 ANSWER_S = 90.0
-"""A station answers within 30 s or not at all, a report takes 25 s more, and its queue may hold a call before ours."""
+"""A station answers within 30 s or not at all, a report takes 25 s more, and its queue may hold a call
+before ours.
+"""
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
     rows = "\n".join(f"  {name:<20} {row.text}\n{_forms(row)}" for name, row in OPERATIONS.items())
-    call = f"  {'call':<20} any message: action, payload (JSON)\n  {NEW_PASSWORD:<20} a new Basic password that nobody sees"
+    call = (
+        f"  {'call':<20} any message: action, payload (JSON)\n  {NEW_PASSWORD:<20} a new Basic password that"
+        " nobody sees"
+    )
     call += f"\n  {RETRY_DISCHARGE:<20} probe a refuted make's discharge again: engineer"
-    site = "\n".join(f"  {name:<20} {text}\n{'':<24}{spelled(takes)}" for name, (text, takes) in SITE_OPERATIONS.items())
+    site = "\n".join(
+        f"  {name:<20} {text}\n{'':<24}{spelled(takes)}" for name, (text, takes) in SITE_OPERATIONS.items()
+    )
     parser = subparsers.add_parser(
         "ocpp",
         help="list the charging stations, or ask one of them for something",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"operations:\n{call}\n{rows}\n\nat {SITE}, for all stations:\n{site}",
     )
-    parser.add_argument("station", nargs="?", help=f"identity, or {SITE} for all together; without one: list all")
+    parser.add_argument(
+        "station", nargs="?", help=f"identity, or {SITE} for all together; without one: list all"
+    )
     parser.add_argument("operation", nargs="?", help="see below; without one: what the station said last")
     parser.add_argument(
         "params",
@@ -44,7 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask the daemon and print what came of it."""
     if arguments.operation is None:
         return _show(ask(arguments.socket, "ocpp")["stations"], arguments.station)
-    request = {"station": arguments.station, "operation": arguments.operation, "params": _params(arguments.params)}
+    request = {
+        "station": arguments.station,
+        "operation": arguments.operation,
+        "params": _params(arguments.params),
+    }
     result = ask(arguments.socket, "ocpp", request, timeout_s=ANSWER_S)
     print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     return DONE if result["outcome"] in ("answered", "done") else FAILED
@@ -54,15 +67,20 @@ def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
     if wanted is not None:
         found = [station for station in stations if station["station"] == wanted]
         if not found:
-            raise CommandError(f"no station {wanted!r}; there are {', '.join(s['station'] for s in stations)}", BAD_INPUT)
+            raise CommandError(
+                f"no station {wanted!r}; there are {', '.join(s['station'] for s in stations)}", BAD_INPUT
+            )
         print(msgspec.json.format(msgspec.json.encode(found[0]), indent=2).decode())
         return DONE
     print(f"{'station':<24} {'link':<5} {'OCPP':<6} {'make':<32} outlets")
     for station in stations:
         make = f"{station['vendor']} {station['model']} {station['firmware']}"
-        outlets = ", ".join(f"{o['evse']} (discharge {o['discharge']}, follows {o['score']:.2f})" for o in station["outlets"])
+        outlets = ", ".join(
+            f"{o['evse']} (discharge {o['discharge']}, follows {o['score']:.2f})" for o in station["outlets"]
+        )
         print(
-            f"{station['station']:<24} {'up' if station['connected'] else 'down':<5} {station['version']:<6} {make:<32} {outlets}"
+            f"{station['station']:<24} {'up' if station['connected'] else 'down':<5} {station['version']:<6}"
+            f" {make:<32} {outlets}"
         )
     return DONE
 
@@ -88,7 +106,9 @@ def _params(words: list[str]) -> dict[str, Any]:
 
 
 def _value(name: str, text: str) -> Any:
-    """Lists, tables, quoted texts, true and false are JSON. The rest stays as it was written: 2.10 may be a version."""
+    """Lists, tables, quoted texts, true and false are JSON. The rest stays as it was written: 2.10 may be
+    a version.
+    """
     if text[:1] not in ("[", "{", '"') and text not in ("true", "false"):
         return text
     try:

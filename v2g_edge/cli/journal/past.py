@@ -1,4 +1,6 @@
-"""Reads a journal and runs its ticks again. The cycle is pure, so the past can be looked at from every side."""
+"""Reads a journal and runs its ticks again. The cycle is pure, so the past can be looked at from every
+side.
+"""
 
 import sqlite3
 import zlib
@@ -34,8 +36,9 @@ def opened(path: Path) -> Iterator[JournalReader]:
 def replayed(path: Path, from_wall_s: float | None = None) -> Iterator[tuple[Site, Tick, Outcome, bool]]:
     """Each tick as it was recorded, and as the cycle decides it now.
 
-    The last value says whether the memory that this replay carried is, byte for byte, the one that a key record holds (true
-    between key records); the replay then goes on from the recorded one, so that one difference is reported once.
+    The last value says whether the memory that this replay carried is, byte for byte, the one that a key
+    record holds (true between key records); the replay then goes on from the recorded one, so that one
+    difference is reported once.
     """
     run, cycle, memory = -1, None, Memory()
     encode = msgspec.msgpack.Encoder().encode

@@ -21,9 +21,13 @@ SHOWN_MAX: Final = 50
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("replay", help="decide every tick of a journal again and compare bit for bit")
+    parser = subparsers.add_parser(
+        "replay", help="decide every tick of a journal again and compare bit for bit"
+    )
     parser.add_argument("journal", type=Path, metavar="JOURNAL")
-    parser.add_argument("--from", dest="start", metavar="TIME", help="begin at the key record before this time (ISO 8601)")
+    parser.add_argument(
+        "--from", dest="start", metavar="TIME", help="begin at the key record before this time (ISO 8601)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -47,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"run {tick.run} tick {tick.snapshot.seq} ({when}) {text}")
     if not ticks:
         raise CommandError(f"{arguments.journal}: no tick in it", BAD_INPUT)
-    print(f"{ticks} ticks of {len(runs)} run{'s' if len(runs) > 1 else ''} decided again: {found} differences")
+    print(
+        f"{ticks} ticks of {len(runs)} run{'s' if len(runs) > 1 else ''} decided again: {found} differences"
+    )
     for text in _versions(arguments.journal, runs) if found else ():
         print(text)
     return FAILED if found else DONE
@@ -63,7 +69,9 @@ def _versions(path: Path, runs: set[int]) -> Iterator[str]:
 
 
 def differences(tick: Tick, outcome: Outcome) -> Iterator[str]:
-    """Each field of a permit or an event that came out otherwise, as "permit b1.power_w: recorded 0.0, now 1.0"."""
+    """Each field of a permit or an event that came out otherwise, as "permit b1.power_w: recorded 0.0, now
+    1.0".
+    """
     yield from _compare("permit", tick.permits, outcome.permits)
     yield from _compare("event", tick.events, outcome.events)
 

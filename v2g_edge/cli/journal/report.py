@@ -1,4 +1,6 @@
-"""``v2g-edge report``: the past night from the journal, as text, CSV, JSON or a page; a timer may write or mail it."""
+"""``v2g-edge report``: the past night from the journal, as text, CSV, JSON or a page; a timer may write or
+mail it.
+"""
 
 import argparse
 import csv
@@ -33,10 +35,18 @@ FORMS: Final = ("text", "csv", "json", "html")
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("report", help="the past night: who was ready, energy, money, what was not earned, alarms")
-    parser.add_argument("--night", metavar="DATE", help="the evening's date, like 2026-01-31 (default: the last whole night)")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="the journal (default: the one of the site file)")
-    parser.add_argument("--config", type=Path, default=CONFIG, metavar="FILE", help=f"the site file (default {CONFIG})")
+    parser = subparsers.add_parser(
+        "report", help="the past night: who was ready, energy, money, what was not earned, alarms"
+    )
+    parser.add_argument(
+        "--night", metavar="DATE", help="the evening's date, like 2026-01-31 (default: the last whole night)"
+    )
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="the journal (default: the one of the site file)"
+    )
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="FILE", help=f"the site file (default {CONFIG})"
+    )
     parser.add_argument("--format", choices=FORMS, default="text")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it there instead")
     parser.set_defaults(run=run)
@@ -50,7 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         start_s, end_s = _span(arguments.night, zone)
         night = night_of(_rows(reader, start_s), start_s, end_s, prices)
     if not night.ticks:
-        raise CommandError(f"{journal}: nothing is recorded of {_dates(night, str(zone))}; it keeps host.journal_keep_days days")
+        raise CommandError(
+            f"{journal}: nothing is recorded of {_dates(night, str(zone))}; it keeps host.journal_keep_days"
+            " days"
+        )
     text = {"text": as_text, "csv": as_csv, "json": as_json, "html": as_html}[arguments.format](night)
     if arguments.output:
         arguments.output.write_text(text + "\n", encoding="utf-8")
@@ -67,7 +80,8 @@ def _sources(arguments: argparse.Namespace) -> tuple[Path, tuple[Price, ...]]:
         settings = load(arguments.config)
     except ConfigError as error:
         raise CommandError(
-            f"{arguments.config}: cannot be used; `v2g-edge check` says why ({len(error.problems)})", BAD_INPUT
+            f"{arguments.config}: cannot be used; `v2g-edge check` says why ({len(error.problems)})",
+            BAD_INPUT,
         ) from error
     prices = PriceFile(settings.prices)
     fault = prices.read()
@@ -100,7 +114,8 @@ def _rows(reader: JournalReader, from_wall_s: float) -> Iterator[Row]:
 
 def _dates(night: Night, zone: str) -> str:
     return (
-        f"{local_time(night.from_wall_s, '%a %d %b %Y %H:%M', zone)} to {local_time(night.until_wall_s, '%a %d %b %H:%M', zone)}"
+        f"{local_time(night.from_wall_s, '%a %d %b %Y %H:%M', zone)} to"
+        f" {local_time(night.until_wall_s, '%a %d %b %H:%M', zone)}"
     )
 
 
@@ -114,7 +129,11 @@ def as_text(night: Night) -> str:
     for name, flow in sorted(night.feeders.items()):
         lines.append(f"feeder {name}: {flow.in_wh / 1_000.0:.1f} kWh in, {flow.out_wh / 1_000.0:.1f} kWh out")
     held = sorted(night.held.items(), key=lambda item: -item[1].export_wh)
-    lost = [f"{word_of(rule).brief or rule} {each.export_wh / 1_000.0:.1f} kWh" for rule, each in held if each.export_wh >= 50.0]
+    lost = [
+        f"{word_of(rule).brief or rule} {each.export_wh / 1_000.0:.1f} kWh"
+        for rule, each in held
+        if each.export_wh >= 50.0
+    ]
     if lost:
         lines += wrapped(f"not given, by what held it: {', '.join(lost)}", "", "  ")
     if night.orders:
@@ -131,7 +150,10 @@ def summary(night: Night) -> str:
     ready = f"{len(left) - len(late)} of {len(left)} left ready" if left else "nobody left"
     names = ", ".join(f"{stay.vehicle or stay.outlet} lacked {stay.lacked_pct:.0f} %" for stay in late)
     money = f", cost {sum(stay.cost for stay in night.stays):.2f}" if night.priced else ""
-    return f"{ready}{f': {names}' if names else ''}. {in_wh / 1_000.0:.1f} kWh charged, {out_wh / 1_000.0:.1f} kWh given{money}."
+    return (
+        f"{ready}{f': {names}' if names else ''}. {in_wh / 1_000.0:.1f} kWh charged, {out_wh / 1_000.0:.1f}"
+        f" kWh given{money}."
+    )
 
 
 def _stay_line(stay: Stay, night: Night, zone: str) -> str:
@@ -140,7 +162,9 @@ def _stay_line(stay: Stay, night: Night, zone: str) -> str:
     soc = f"{_whole(stay.first_pct)} → {_whole(stay.last_pct)}"
     left = local_time(stay.left_wall_s, zone=zone) if stay.left_wall_s is not None else "there"
     text = f"{name:13} {stay.outlet[:7]:7} {soc:>9} {_whole(stay.target_pct):>5} {left:>6}"
-    text += f" {stay.in_wh / 1_000.0:7.1f} {stay.out_wh / 1_000.0:7.1f}" + (f" {stay.cost:8.2f}" if night.priced else "")
+    text += f" {stay.in_wh / 1_000.0:7.1f} {stay.out_wh / 1_000.0:7.1f}" + (
+        f" {stay.cost:8.2f}" if night.priced else ""
+    )
     return text + (f" −{stay.lacked_pct:.0f} %" if stay.lacked_pct and stay.left_wall_s is not None else "")
 
 
@@ -168,7 +192,8 @@ def as_json(night: Night) -> str:
 
 
 COLUMNS: Final = (
-    "vehicle", "outlet", "plugged", "left", "first_pct", "last_pct", "target_pct", "lacked_pct", "in_kwh", "out_kwh", "cost",
+    "vehicle", "outlet", "plugged", "left", "first_pct", "last_pct", "target_pct", "lacked_pct", "in_kwh",
+    "out_kwh", "cost",
 )  # fmt: skip
 
 
@@ -199,13 +224,18 @@ def _cells(stay: Stay, night: Night) -> list[str]:
 def as_html(night: Night) -> str:
     """One page without scripts or other files: to be mailed or put on a screen."""
     rows = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(stay, night)) + "</tr>" for stay in night.stays
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(stay, night)) + "</tr>"
+        for stay in night.stays
     )
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-    alarms = "\n".join(f"<li>{html.escape(_alarm_line(alarm, night.timezone))}</li>" for alarm in night.alarms)
+    alarms = "\n".join(
+        f"<li>{html.escape(_alarm_line(alarm, night.timezone))}</li>" for alarm in night.alarms
+    )
     title = html.escape(f"{night.site}, {_dates(night, night.timezone)}")
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head><body>\n<h1>{title}</h1>\n'
-        f"<p>{html.escape(summary(night))}</p>\n<table border='1'>\n<tr>{head}</tr>\n{rows}\n</table>\n<ul>\n{alarms}\n</ul>\n"
+        '<!doctype html>\n<html lang="en"><head><meta'
+        f' charset="utf-8"><title>{title}</title></head><body>\n<h1>{title}</h1>\n'
+        f"<p>{html.escape(summary(night))}</p>\n<table"
+        f" border='1'>\n<tr>{head}</tr>\n{rows}\n</table>\n<ul>\n{alarms}\n</ul>\n"
         "</body></html>"
     )

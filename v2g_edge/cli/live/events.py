@@ -24,9 +24,15 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--last", type=int, metavar="N", help="only the last N of what is there")
-    parser.add_argument("--since", metavar="TIME", help="only later ones (ISO 8601; without an offset the terminal's local time)")
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help="only later ones (ISO 8601; without an offset the terminal's local time)",
+    )
     parser.add_argument("--until", metavar="TIME", help="only earlier ones")
-    parser.add_argument("--vehicle", metavar="NAME", help="only those that name this vehicle, outlet or feeder")
+    parser.add_argument(
+        "--vehicle", metavar="NAME", help="only those that name this vehicle, outlet or feeder"
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="all events of a journal")
     add_socket(parser)
     parser.set_defaults(run=run)
@@ -51,7 +57,9 @@ async def _follow(arguments: argparse.Namespace, since_wall_s: float) -> None:
     arguments.last = None
     while True:
         await asyncio.sleep(POLL_S)
-        events = (await asyncio.to_thread(ask, arguments.socket, "events", {"since_wall_s": since_wall_s}))["events"]
+        events = (await asyncio.to_thread(ask, arguments.socket, "events", {"since_wall_s": since_wall_s}))[
+            "events"
+        ]
         _print(events, arguments)
         since_wall_s = events[-1]["wall_s"] if events else since_wall_s
 
@@ -64,11 +72,17 @@ def _recorded(path: Path) -> list[dict[str, Any]]:
 
 
 def chosen(events: list[dict[str, Any]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Those of a time and of a name. A name is found as subject and in the words, whatever the case of its letters."""
+    """Those of a time and of a name. A name is found as subject and in the words, whatever the case of its
+    letters.
+    """
     since_s = wall_of(arguments.since) if arguments.since else float("-inf")
     until_s = wall_of(arguments.until) if arguments.until else float("inf")
     name = (arguments.vehicle or "").lower()
-    return [event for event in events if since_s <= event["wall_s"] <= until_s and (not name or _names(event, name))]
+    return [
+        event
+        for event in events
+        if since_s <= event["wall_s"] <= until_s and (not name or _names(event, name))
+    ]
 
 
 def _names(event: dict[str, Any], name: str) -> bool:
@@ -82,4 +96,7 @@ def _print(events: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
             print(json.dumps(event), flush=True)
         else:
             when = local_time(event["wall_s"], "%Y-%m-%d %H:%M:%S")
-            print(f"{when}  {event['severity']:7}  {event['kind']}  {event['subject']}  {event['text']}", flush=True)
+            print(
+                f"{when}  {event['severity']:7}  {event['kind']}  {event['subject']}  {event['text']}",
+                flush=True,
+            )

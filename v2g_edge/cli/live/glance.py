@@ -1,4 +1,6 @@
-"""Tonight on one screen of 80 × 24: what needs a person first, then one line a vehicle, soonest departure first."""
+"""Tonight on one screen of 80 × 24: what needs a person first, then one line a vehicle, soonest departure
+first.
+"""
 
 from typing import Any, Final
 
@@ -20,12 +22,20 @@ def glance(status: dict[str, Any], page: int = 1) -> list[str]:
     empty = [evse for evse in status["evses"] if evse["vehicle"] is None]
     foot = _empty(empty)
     room = max(HEIGHT - len(top) - len(foot) - 2, VEHICLES_LEAST)
-    ordered = sorted(there, key=lambda evse: (not evse["risks"], evse["departure_wall_s"] or 1e18, evse["id"]))
+    ordered = sorted(
+        there, key=lambda evse: (not evse["risks"], evse["departure_wall_s"] or 1e18, evse["id"])
+    )
     pages = max(-(-len(ordered) // (room - 1)), 1) if len(ordered) > room else 1
     page = min(page, pages)
     if pages > 1:
         room -= 1
-        foot = [*foot, f"page {page} of {pages}: --page {page % pages + 1} for the next vehicles, --all for every outlet"]
+        foot = [
+            *foot,
+            (
+                f"page {page} of {pages}: --page {page % pages + 1} for the next vehicles, --all for every"
+                " outlet"
+            ),
+        ]
     rows = [_row(evse, zone, status["wall_s"]) for evse in ordered[(page - 1) * room : page * room]]
     return [*top, "", coloured(HEAD, DIM), *rows, *foot]
 
@@ -41,8 +51,16 @@ def _head(status: dict[str, Any], zone: str) -> str:
 def _orders(status: dict[str, Any]) -> list[str]:
     """The plan and what people have ordered, in one line."""
     plan, zone = status["plan"], status.get("timezone", "")
-    what = f"{plan['source']} plan until {local_time(plan['until_wall_s'], zone=zone)}" if plan else "no plan: charges at once"
-    texts = [text for key, text in (("stop", "STOP: 0 W everywhere"), ("export_hold", "export held")) if status["operator"][key]]
+    what = (
+        f"{plan['source']} plan until {local_time(plan['until_wall_s'], zone=zone)}"
+        if plan
+        else "no plan: charges at once"
+    )
+    texts = [
+        text
+        for key, text in (("stop", "STOP: 0 W everywhere"), ("export_hold", "export held"))
+        if status["operator"][key]
+    ]
     texts += [order["text"] for order in status.get("orders", [])]
     return [_cut(what + (f"   ORDERS: {'; '.join(texts)}" if texts else ""))]
 
@@ -50,12 +68,20 @@ def _orders(status: dict[str, Any]) -> list[str]:
 def _needs(status: dict[str, Any], zone: str) -> list[str]:
     lines: list[str] = []
     for need in status.get("attention", []):
-        names = ", ".join(need["subjects"][:4]) + (f" +{len(need['subjects']) - 4}" if len(need["subjects"]) > 4 else "")
-        since = f" since {local_time(need['since_wall_s'], zone=zone)}" if need["since_wall_s"] is not None else ""
+        names = ", ".join(need["subjects"][:4]) + (
+            f" +{len(need['subjects']) - 4}" if len(need["subjects"]) > 4 else ""
+        )
+        since = (
+            f" since {local_time(need['since_wall_s'], zone=zone)}"
+            if need["since_wall_s"] is not None
+            else ""
+        )
         remedy = f". {need['remedy'][:1].upper()}{need['remedy'][1:]}." if need["remedy"] else "."
         mark = "~" if need["waits"] else "!"
         lines += wrapped(f"{names}: {need['text']}{since}{remedy}", f"{mark} ", "  ")
-    kept = lines if len(lines) <= NEEDS_MOST else [*lines[: NEEDS_MOST - 1], "! and more: v2g-edge status --all"]
+    kept = (
+        lines if len(lines) <= NEEDS_MOST else [*lines[: NEEDS_MOST - 1], "! and more: v2g-edge status --all"]
+    )
     return [coloured(line, RED if line.startswith("!") else YELLOW) for line in kept]
 
 

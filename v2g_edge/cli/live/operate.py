@@ -30,25 +30,35 @@ def register(subparsers: Any) -> None:
         add_socket(parser)
         _add_reason(parser)
         if name == "stop":
-            parser.add_argument("--wait-s", type=float, default=WAIT_S, metavar="S", help=f"at most (default {WAIT_S:g} s)")
+            parser.add_argument(
+                "--wait-s", type=float, default=WAIT_S, metavar="S", help=f"at most (default {WAIT_S:g} s)"
+            )
         parser.set_defaults(run=run, params=params)
     parser = subparsers.add_parser("release", help="end one standing order")
     parser.add_argument("order", choices=sorted(RELEASES), help="which of them")
     add_socket(parser)
     _add_reason(parser)
     parser.set_defaults(run=run, params=None)
-    parser = subparsers.add_parser("retry", help="try an outlet again that did not obey, once it does what it is told")
+    parser = subparsers.add_parser(
+        "retry", help="try an outlet again that did not obey, once it does what it is told"
+    )
     parser.add_argument("outlet", metavar="OUTLET")
     add_socket(parser)
     parser.set_defaults(run=run, params=None)
-    parser = subparsers.add_parser("clear", help="clear a latched row of the safety table by hand, where its rule asks for that")
-    parser.add_argument("latch", metavar="ROW:SUBJECT", help="as `v2g-edge status` shows it, for example meter_reversed:grid")
+    parser = subparsers.add_parser(
+        "clear", help="clear a latched row of the safety table by hand, where its rule asks for that"
+    )
+    parser.add_argument(
+        "latch", metavar="ROW:SUBJECT", help="as `v2g-edge status` shows it, for example meter_reversed:grid"
+    )
     add_socket(parser)
     parser.set_defaults(run=run, params=None)
 
 
 def _add_reason(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", default=_user(), metavar="NAME", help="who orders it (default: the user of this terminal)")
+    parser.add_argument(
+        "--by", default=_user(), metavar="NAME", help="who orders it (default: the user of this terminal)"
+    )
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason; both are kept in the journal")
 
 
@@ -85,7 +95,10 @@ def _wait(arguments: argparse.Namespace) -> int:
             return DONE
         pause.wait(LOOK_S)
     rows = [row for row in found["evses"] if row["state"] != "proven"]
-    print(f"{len(found['evses']) - len(rows)} of {len(found['evses'])} outlets are proven to be at 0 W; not proven:")
+    print(
+        f"{len(found['evses']) - len(rows)} of {len(found['evses'])} outlets are proven to be at 0 W; not"
+        " proven:"
+    )
     for row in rows:
         print(f"  {row['id']}: {row['state']}: {row['found']}{'; ' + row['do'] if row['do'] else ''}")
     return FAILED

@@ -1,4 +1,6 @@
-"""``v2g-edge plan``: the plan that is followed now, or one made from files; and, with a verb, a plan file for the daemon."""
+"""``v2g-edge plan``: the plan that is followed now, or one made from files; and, with a verb, a plan file
+for the daemon.
+"""
 
 import argparse
 import json
@@ -19,16 +21,24 @@ from v2g_edge.planner.report import Report
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("plan", help="the plan that is followed now; make, validate or publish another")
+    parser = subparsers.add_parser(
+        "plan", help="the plan that is followed now; make, validate or publish another"
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     parser.add_argument("--json", action="store_true", help="as JSON, with everything that is expected of it")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also as a picture (SVG)")
     offline = parser.add_argument_group("from files", "without a daemon: all three together")
-    offline.add_argument("--site", type=Path, metavar="FILE", help="the site file; its [prices] say fees and wear")
-    offline.add_argument("--prices", type=Path, metavar="FILE", help="prices, in any form that [prices] takes")
+    offline.add_argument(
+        "--site", type=Path, metavar="FILE", help="the site file; its [prices] say fees and wear"
+    )
+    offline.add_argument(
+        "--prices", type=Path, metavar="FILE", help="prices, in any form that [prices] takes"
+    )
     offline.add_argument("--fleet", type=Path, metavar="FILE", help=HELP)
     offline.add_argument("--at", metavar="TIME", help="plan from this time on (ISO 8601; default: now)")
-    offline.add_argument("--promises", action="store_true", help="also what each departure an hour earlier would cost")
+    offline.add_argument(
+        "--promises", action="store_true", help="also what each departure an hour earlier would cost"
+    )
     add_socket(parser)
     parser.set_defaults(run=run)
     verbs.add_parser("show", help="the same as without a verb; options stand before it")
@@ -64,10 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _plot(path: Path, plan: dict[str, Any] | None, report: Report | None, zone: ZoneInfo | None, name: str) -> None:
+def _plot(
+    path: Path, plan: dict[str, Any] | None, report: Report | None, zone: ZoneInfo | None, name: str
+) -> None:
     if path.suffix.lower() != ".svg":
         raise CommandError(
-            f"{path}: the picture is an SVG; end the name with .svg (browsers and office programs read it)", BAD_INPUT
+            f"{path}: the picture is an SVG; end the name with .svg (browsers and office programs read it)",
+            BAD_INPUT,
         )
     if plan is None or report is None or not report.edges:
         raise CommandError("there is no optimised plan to draw now; `v2g-edge plan` says what is followed")

@@ -1,4 +1,6 @@
-"""``v2g-edge plan validate`` and ``publish``: judge a plan file as the daemon would, and hand it over through the broker."""
+"""``v2g-edge plan validate`` and ``publish``: judge a plan file as the daemon would, and hand it over
+through the broker.
+"""
 
 import argparse
 import asyncio
@@ -30,19 +32,35 @@ SITE_FILE: Final = Path("/etc/v2g-edge/site.toml")
 
 
 def add_verbs(verbs: Any) -> None:
-    """Add both verbs to the subparsers of ``plan``. A refused plan is bad input (2), a silent broker or depot a failure (1)."""
+    """Add both verbs to the subparsers of ``plan``. A refused plan is bad input (2), a silent broker or
+    depot a failure (1).
+    """
     validate = verbs.add_parser("validate", help="judge a plan file as the daemon would")
-    publish = verbs.add_parser("publish", help="validate a plan file, publish it, wait for the daemon's verdict")
-    publish.add_argument("--username", help="instead of the site file's: the depot's own user may not be allowed to publish")
+    publish = verbs.add_parser(
+        "publish", help="validate a plan file, publish it, wait for the daemon's verdict"
+    )
+    publish.add_argument(
+        "--username", help="instead of the site file's: the depot's own user may not be allowed to publish"
+    )
     publish.add_argument("--password-file", type=Path, metavar="PATH", help="password of that user")
-    publish.add_argument("--key", type=Path, metavar="PATH", help="sign it with this private key (JWK, Ed25519, with its kid)")
-    reset = verbs.add_parser("reset", help="forget the newest plan's revision: the next plan is taken whatever its number")
+    publish.add_argument(
+        "--key", type=Path, metavar="PATH", help="sign it with this private key (JWK, Ed25519, with its kid)"
+    )
+    reset = verbs.add_parser(
+        "reset", help="forget the newest plan's revision: the next plan is taken whatever its number"
+    )
     reset.add_argument("--why", default="", help="the reason, for the log")
     add_socket(reset)
     reset.set_defaults(run=run_reset)
     for verb, run in ((validate, run_validate), (publish, run_publish)):
         verb.add_argument("file", type=Path, help="a plan in JSON, see docs/cloud.md")
-        verb.add_argument("--config", type=Path, default=SITE_FILE, metavar="PATH", help=f"the site file (default {SITE_FILE})")
+        verb.add_argument(
+            "--config",
+            type=Path,
+            default=SITE_FILE,
+            metavar="PATH",
+            help=f"the site file (default {SITE_FILE})",
+        )
         verb.set_defaults(run=run)
 
 
@@ -62,11 +80,15 @@ def run_validate(arguments: argparse.Namespace) -> int:
 
 
 def run_publish(arguments: argparse.Namespace) -> int:
-    """Publish as a retained message, so that a daemon that is away finds it later; then wait for its answer."""
+    """Publish as a retained message, so that a daemon that is away finds it later; then wait for its
+    answer.
+    """
     settings, payload, message = _judged(arguments)
     cloud = settings.cloud
     if not cloud.host:
-        raise CommandError(f"{arguments.config}: there is no [cloud] table, so nowhere to publish to", BAD_INPUT)
+        raise CommandError(
+            f"{arguments.config}: there is no [cloud] table, so nowhere to publish to", BAD_INPUT
+        )
     if arguments.key is not None:
         payload = _signed(payload, arguments.key, cloud.site_id or settings.site.name)
     username, secret = arguments.username or cloud.username, arguments.password_file or cloud.password_file
@@ -76,14 +98,20 @@ def run_publish(arguments: argparse.Namespace) -> int:
     except (aiomqtt.MqttError, OSError) as fault:
         raise CommandError(f"{cloud.host}:{cloud.port}: {fault}") from fault
     if answer is None:
-        raise CommandError(f"published, but no answer within {ANSWER_S:.0f} s: the depot will find it when it is back")
+        raise CommandError(
+            f"published, but no answer within {ANSWER_S:.0f} s: the depot will find it when it is back"
+        )
     if answer.get("result") != "accepted":
-        raise CommandError(f"{arguments.file}: refused by the depot: {answer.get('reason')}: {answer.get('text')}", BAD_INPUT)
+        raise CommandError(
+            f"{arguments.file}: refused by the depot: {answer.get('reason')}: {answer.get('text')}", BAD_INPUT
+        )
     print(f"{arguments.file}: revision {message.revision} accepted by the depot")
     return DONE
 
 
-async def send_plan(settings: Settings, payload: bytes, revision: int, username: str, password: str) -> dict[str, Any] | None:
+async def send_plan(
+    settings: Settings, payload: bytes, revision: int, username: str, password: str
+) -> dict[str, Any] | None:
     """Publish and wait for the verdict on ``revision``; None when none comes in time."""
     cloud = settings.cloud
     topics = topics_of(cloud.topic_prefix, cloud.site_id or settings.site.name)
@@ -103,7 +131,9 @@ async def send_plan(settings: Settings, payload: bytes, revision: int, username:
 
 def table(message: PlanMessage, zone: ZoneInfo) -> list[str]:
     """Heading and one line a slot: local time, the site's target, and each charger's power in kW."""
-    start, end = (f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in (message.valid_from, message.valid_until))
+    start, end = (
+        f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in (message.valid_from, message.valid_until)
+    )
     lines = [f"revision {message.revision}, valid {start} to {end} ({zone.key})"]
     for slot in message.slots:
         site = "" if slot.site_w is None else f"  site {slot.site_w / 1_000:+.1f}"
@@ -148,4 +178,6 @@ def _signed(payload: bytes, path: Path, audience: str) -> bytes:
         kid = str(key.as_dict(private=False)["kid"])
         return sign(payload, key, kid, audience)
     except (OSError, ValueError, KeyError, JoseError) as fault:
-        raise CommandError(f"{path}: not a private Ed25519 key as JWK with a kid: {fault}", BAD_INPUT) from fault
+        raise CommandError(
+            f"{path}: not a private Ed25519 key as JWK with a kid: {fault}", BAD_INPUT
+        ) from fault

@@ -28,7 +28,9 @@ Made = tuple[dict[str, Any] | None, Report, ZoneInfo, list[tuple[str, float]], s
 
 
 def plan_from_files(arguments: argparse.Namespace) -> Made:
-    """Plan, report, the site's zone, what each departure an hour earlier would cost where that was asked for, and its name."""
+    """Plan, report, the site's zone, what each departure an hour earlier would cost where that was asked
+    for, and its name.
+    """
     try:
         settings = load(arguments.site)
         prices = plan_prices(read_prices(arguments.prices, settings.prices))
@@ -44,7 +46,9 @@ def plan_from_files(arguments: argparse.Namespace) -> Made:
     return msgspec.to_builtins(plan), report, ZoneInfo(settings.site.timezone), promises, settings.site.name
 
 
-def _promises(settings: Settings, snapshot: Snapshot, prices: tuple[Price, ...], report: Report) -> list[tuple[str, float]]:
+def _promises(
+    settings: Settings, snapshot: Snapshot, prices: tuple[Price, ...], report: Report
+) -> list[tuple[str, float]]:
     """The optimum with one departure an hour earlier, less the optimum as it is; dearest first."""
     costs = []
     for place, (evse, state) in enumerate(zip(settings.site.evses, snapshot.evses, strict=True)):
@@ -54,6 +58,8 @@ def _promises(settings: Settings, snapshot: Snapshot, prices: tuple[Price, ...],
         earlier = Reading(vehicle.departure_wall_s.value - EARLIER_S, vehicle.departure_wall_s.at_s)
         moved = replace(state, vehicle=replace(vehicle, departure_wall_s=earlier))
         evses = tuple(moved if n == place else each for n, each in enumerate(snapshot.evses))
-        _, other = plan_day(settings.site, replace(snapshot, evses=evses), prices, settings.prices, snapshot.wall_s)
+        _, other = plan_day(
+            settings.site, replace(snapshot, evses=evses), prices, settings.prices, snapshot.wall_s
+        )
         costs.append((evse.id, other.money.total - report.money.total))
     return sorted(costs, key=lambda item: (-item[1], item[0]))

@@ -11,10 +11,25 @@ from v2g_edge.planner.report import Report
 WIDTH: Final = 960
 LEFT: Final = 60
 RIGHT: Final = 20
-PANELS: Final = ((40, 150, "price per kWh"), (230, 210, "kW at the connection"), (480, 180, "state of charge, %"))
+PANELS: Final = (
+    (40, 150, "price per kWh"),
+    (230, 210, "kW at the connection"),
+    (480, 180, "state of charge, %"),
+)
 """Top, height and title of each panel."""
 HEIGHT: Final = 710
-COLOURS: Final = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0")
+COLOURS: Final = (
+    "#4269d0",
+    "#efb118",
+    "#ff725c",
+    "#6cc5b0",
+    "#3ca951",
+    "#ff8ab7",
+    "#a463f2",
+    "#97bbf5",
+    "#9c6b4e",
+    "#9498a0",
+)
 
 
 def _round_values(low: float, high: float) -> list[float]:
@@ -47,7 +62,9 @@ class _Panel:
             parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
             parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
         zero = self.y(0.0)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{zero:.1f}" y2="{zero:.1f}" stroke="#666"/>')
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{zero:.1f}" y2="{zero:.1f}" stroke="#666"/>'
+        )
         return parts
 
     def steps(self, values: tuple[float, ...], colour: str) -> str:
@@ -59,14 +76,16 @@ class _Panel:
         return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
 
     def line(self, values: tuple[float, ...], colour: str) -> str:
-        points = " ".join(f"{self.x(edge):.1f},{self.y(value):.1f}" for edge, value in zip(self.edges, values, strict=False))
+        points = " ".join(
+            f"{self.x(edge):.1f},{self.y(value):.1f}" for edge, value in zip(self.edges, values, strict=False)
+        )
         return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.2"/>'
 
     def bars(self, values: list[float], colour: str, base: list[float]) -> list[str]:
         return [
-            f'<rect x="{self.x(start):.1f}" width="{max(self.x(end) - self.x(start), 0.5):.1f}" '
-            f'y="{min(self.y(low), self.y(low + value)):.1f}" height="{abs(self.y(low) - self.y(low + value)):.1f}" '
-            f'fill="{colour}" fill-opacity="0.75"/>'
+            f'<rect x="{self.x(start):.1f}" width="{max(self.x(end) - self.x(start), 0.5):.1f}"'
+            f' y="{min(self.y(low), self.y(low + value)):.1f}"'
+            f' height="{abs(self.y(low) - self.y(low + value)):.1f}" fill="{colour}" fill-opacity="0.75"/>'
             for start, end, value, low in zip(self.edges, self.edges[1:], values, base, strict=False)
             if abs(value) > 1e-6
         ]
@@ -76,17 +95,25 @@ def plan_svg(plan: dict[str, Any], report: Report, zone: ZoneInfo | None, name: 
     """Price, power and the state of charge of every vehicle, over local time."""
     edges = report.edges
     powers = [[watts / 1e3 for _, watts in slot["evse_w"]] for slot in plan["slots"]]
-    charge, export = [sum(w for w in row if w > 0.0) for row in powers], [sum(w for w in row if w < 0.0) for row in powers]
+    charge, export = (
+        [sum(w for w in row if w > 0.0) for row in powers],
+        [sum(w for w in row if w < 0.0) for row in powers],
+    )
     base = list(report.base_kw)
     tops = [low + value for low, value in zip(base, charge, strict=True)]
     price = _Panel(0, edges, [*report.buy, *report.sell])
     power = _Panel(1, edges, [*tops, *export, *report.site_kw])
     soc = _Panel(2, edges, [0.0, 100.0])
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
+            ' font-size="11">'
+        ),
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{LEFT}" y="18" font-size="14">{escape(name)}: plan by {escape(report.solver)}, '
-        f"expected cost {report.money.total:.2f}</text>",
+        (
+            f'<text x="{LEFT}" y="18" font-size="14">{escape(name)}: plan by {escape(report.solver)}, '
+            f"expected cost {report.money.total:.2f}</text>"
+        ),
         *price.frame(),
         price.steps(report.buy, COLOURS[0]),
         price.steps(report.sell, COLOURS[1]),
@@ -97,10 +124,20 @@ def plan_svg(plan: dict[str, Any], report: Report, zone: ZoneInfo | None, name: 
         *power.bars(export, COLOURS[1], [0.0] * len(base)),
         power.steps(report.site_kw, "#222"),
         *_legend(
-            power.top, (("building", COLOURS[9]), ("charging", COLOURS[0]), ("discharging", COLOURS[1]), ("connection", "#222"))
+            power.top,
+            (
+                ("building", COLOURS[9]),
+                ("charging", COLOURS[0]),
+                ("discharging", COLOURS[1]),
+                ("connection", "#222"),
+            ),
         ),
         *soc.frame(),
-        *(soc.line((each.soc_now_pct, *each.soc_pct), COLOURS[n % 10]) for n, each in enumerate(report.vehicles) if each.soc_pct),
+        *(
+            soc.line((each.soc_now_pct, *each.soc_pct), COLOURS[n % 10])
+            for n, each in enumerate(report.vehicles)
+            if each.soc_pct
+        ),
         *_hours(edges, soc, zone),
         "</svg>",
     ]
@@ -121,7 +158,12 @@ def _hours(edges: tuple[float, ...], panel: _Panel, zone: ZoneInfo | None) -> li
     parts, hour = [], edges[0] - edges[0] % step + step
     while hour <= edges[-1]:
         x, text = panel.x(hour), datetime.fromtimestamp(hour, UTC).astimezone(zone).strftime("%a %H:%M")
-        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{PANELS[0][0]}" y2="{panel.top + panel.height}" stroke="#eee"/>')
-        parts.append(f'<text x="{x:.1f}" y="{panel.top + panel.height + 16}" text-anchor="middle">{text}</text>')
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{PANELS[0][0]}" y2="{panel.top + panel.height}"'
+            ' stroke="#eee"/>'
+        )
+        parts.append(
+            f'<text x="{x:.1f}" y="{panel.top + panel.height + 16}" text-anchor="middle">{text}</text>'
+        )
         hour += step
     return parts

@@ -30,8 +30,15 @@ def plan_lines(plan: dict[str, Any] | None, report: Report | None, zone: ZoneInf
     if report.why:
         lines.append(f"why not the optimiser: {report.why}")
     money = report.money
-    parts = (("energy", money.energy), ("export", money.export), ("wear", money.wear), ("demand charge", money.peaks))
-    lines.append(f"expected cost {money.total:.2f}: " + ", ".join(f"{name} {value:.2f}" for name, value in parts))
+    parts = (
+        ("energy", money.energy),
+        ("export", money.export),
+        ("wear", money.wear),
+        ("demand charge", money.peaks),
+    )
+    lines.append(
+        f"expected cost {money.total:.2f}: " + ", ".join(f"{name} {value:.2f}" for name, value in parts)
+    )
     lines += [f"reserved for {name}: {kw:.1f} kW" for name, kw in report.reserved]
     lines += ["", *_vehicles(report, clock)]
     if report.prices:
@@ -65,10 +72,14 @@ def _vehicles(report: Report, clock: Callable[..., str]) -> list[str]:
 
 
 def _hours(report: Report, clock: Callable[..., str]) -> list[str]:
-    """One line an hour: the connection's mean power, the price, a bar to the right for import and to the left for export."""
+    """One line an hour: the connection's mean power, the price, a bar to the right for import and to the
+    left for export.
+    """
     buckets: dict[int, list[tuple[float, float, float]]] = {}
     for slot, (start, end) in enumerate(zip(report.edges, report.edges[1:], strict=False)):
-        buckets.setdefault(int(start // 3_600), []).append((end - start, report.site_kw[slot], report.buy[slot]))
+        buckets.setdefault(int(start // 3_600), []).append(
+            (end - start, report.site_kw[slot], report.buy[slot])
+        )
     rows = []
     for hour, parts in sorted(buckets.items()):
         seconds = sum(part[0] for part in parts)

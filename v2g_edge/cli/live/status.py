@@ -11,7 +11,18 @@ from v2g_edge.cli.live.glance import glance
 from v2g_edge.cli.outcome import DONE
 from v2g_edge.cli.screen import kilowatts, local_time, number, table, with_times
 
-HEAD: Final = ("outlet", "vehicle", "SoC %", "target %", "leaves", "is kW", "may kW", "wants kW", "bound by", "state")
+HEAD: Final = (
+    "outlet",
+    "vehicle",
+    "SoC %",
+    "target %",
+    "leaves",
+    "is kW",
+    "may kW",
+    "wants kW",
+    "bound by",
+    "state",
+)
 LEFT: Final = frozenset({0, 1, 8, 9})
 HOME: Final = "\x1b[H\x1b[J"
 """Cursor home, clear to the end: a redraw without flicker (ECMA-48 CUP, ED)."""
@@ -20,11 +31,21 @@ HOME: Final = "\x1b[H\x1b[J"
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("status", help="who is ready when and what needs a person, live")
-    parser.add_argument("--once", action="store_true", help="print it once; also when the output is no terminal")
-    parser.add_argument("--all", action="store_true", help="every outlet and every row of the safety table that acts")
-    parser.add_argument("--page", type=int, default=1, metavar="N", help="the next vehicles, where one page is not enough")
-    parser.add_argument("--json", action="store_true", help="print it once as JSON, with times in ISO 8601 too")
-    parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between two tables (default 1)")
+    parser.add_argument(
+        "--once", action="store_true", help="print it once; also when the output is no terminal"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="every outlet and every row of the safety table that acts"
+    )
+    parser.add_argument(
+        "--page", type=int, default=1, metavar="N", help="the next vehicles, where one page is not enough"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print it once as JSON, with times in ISO 8601 too"
+    )
+    parser.add_argument(
+        "--every", type=float, default=1.0, metavar="S", help="seconds between two tables (default 1)"
+    )
     add_socket(parser)
     parser.set_defaults(run=run)
 
@@ -64,11 +85,23 @@ def lines_of(status: dict[str, Any]) -> list[str]:
     relay = {True: "closed", False: "OPEN", None: "unknown"}[grid["relay_closed"]]
     sync = "" if status["clock_synced"] else "  CLOCK NOT SYNCHRONISED"
     lines = [
-        f"{status['site']}  {local_time(status['wall_s'], '%Y-%m-%d %H:%M:%S %Z', zone)}  tick {status['seq']}{sync}",
-        f"grid {kilowatts(grid['power_w'])} kW  {number(grid['frequency_hz'], 3)} Hz  {volts} V  relay {relay}",
-        f"plan {plan['source']} {plan['revision']} until {local_time(plan['until_wall_s'], zone=zone)}" if plan else "no plan",
+        (
+            f"{status['site']}  {local_time(status['wall_s'], '%Y-%m-%d %H:%M:%S %Z', zone)}  tick"
+            f" {status['seq']}{sync}"
+        ),
+        (
+            f"grid {kilowatts(grid['power_w'])} kW  {number(grid['frequency_hz'], 3)} Hz  {volts} V  relay"
+            f" {relay}"
+        ),
+        (
+            f"plan {plan['source']} {plan['revision']} until {local_time(plan['until_wall_s'], zone=zone)}"
+            if plan
+            else "no plan"
+        ),
     ]
-    orders = [text for key, text in (("stop", "STOP"), ("export_hold", "EXPORT HELD")) if status["operator"][key]]
+    orders = [
+        text for key, text in (("stop", "STOP"), ("export_hold", "EXPORT HELD")) if status["operator"][key]
+    ]
     lines += [f"orders: {', '.join(orders)}"] if orders else []
     for row in status["acting"]:
         lines.append(f"{'!' if row['present'] else '~'} {row['row']}:{row['subject']}  {row['text']}")

@@ -1,4 +1,5 @@
-"""``v2g-edge boost | depart | skip | no-v2g | priority | limit | mute``: orders for tonight; ``orders`` lists, ``undo`` ends one.
+"""``v2g-edge boost | depart | skip | no-v2g | priority | limit | mute``: orders for tonight; ``orders``
+lists, ``undo`` ends one.
 
 An order that breaks a promise says which before it is given, and asks.
 """
@@ -32,13 +33,17 @@ def register(subparsers: Any) -> None:
         parser = subparsers.add_parser(kind, help=text)
         parser.add_argument("subject", metavar=subject)
         if kind == "depart":
-            parser.add_argument("at", metavar="HH:MM", help="the next one, in the site's time zone; or ISO 8601")
+            parser.add_argument(
+                "at", metavar="HH:MM", help="the next one, in the site's time zone; or ISO 8601"
+            )
             parser.add_argument("--soc", type=float, metavar="PCT", help="state of charge that it needs")
         if kind == "limit":
             parser.add_argument("power", metavar="POWER", help="like 60kW")
         parser.add_argument("--until", default="", metavar="TIME", help="its end (default: in 12 hours)")
         parser.add_argument("--why", default="", metavar="TEXT", help="a reason, for the others")
-        parser.add_argument("--try", dest="trial", action="store_true", help="only say which promises it would break")
+        parser.add_argument(
+            "--try", dest="trial", action="store_true", help="only say which promises it would break"
+        )
         parser.add_argument("--yes", action="store_true", help="do not ask, also where it breaks a promise")
         add_socket(parser)
         parser.set_defaults(run=give, kind=kind)
@@ -97,7 +102,9 @@ def _params(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.kind == "limit":
         match = POWER.match(arguments.power)
         if match is None:
-            raise CommandError(f"{arguments.power!r} is no power; write it with its unit, like 60kW", BAD_INPUT)
+            raise CommandError(
+                f"{arguments.power!r} is no power; write it with its unit, like 60kW", BAD_INPUT
+            )
         params["limit_w"] = float(match[1]) * FACTORS[match[2].lower()]
     return params
 

@@ -1,4 +1,6 @@
-"""``v2g-edge why NAME``: why a vehicle, an outlet, a station or a feeder is as it is; live, or at any tick of a journal."""
+"""``v2g-edge why NAME``: why a vehicle, an outlet, a station or a feeder is as it is; live, or at any tick
+of a journal.
+"""
 
 import argparse
 import json
@@ -13,13 +15,17 @@ from v2g_edge.cli.screen import kilowatts, local_time, number, table, with_times
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("why", help="why a vehicle waits, an outlet gets no more, or nothing is exported")
+    parser = subparsers.add_parser(
+        "why", help="why a vehicle waits, an outlet gets no more, or nothing is exported"
+    )
     parser.add_argument("subject", metavar="NAME", help='a vehicle, outlet, station or feeder, or "export"')
     parser.add_argument("--limits", action="store_true", help="every limit too, and the one that binds")
     parser.add_argument("--json", action="store_true", help="as JSON, with times in ISO 8601 too")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="ask a journal instead of the daemon")
     parser.add_argument(
-        "--at", metavar="TIME", help="with --journal: the tick at or before this time (ISO 8601; default: the last)"
+        "--at",
+        metavar="TIME",
+        help="with --journal: the tick at or before this time (ISO 8601; default: the last)",
     )
     add_socket(parser)
     parser.set_defaults(run=run)
@@ -29,7 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the answer."""
     if arguments.at and not arguments.journal:
         raise CommandError("--at needs --journal: the running daemon knows its last tick only", BAD_INPUT)
-    answer = _from_journal(arguments) if arguments.journal else ask(arguments.socket, "why", {"subject": arguments.subject})
+    answer = (
+        _from_journal(arguments)
+        if arguments.journal
+        else ask(arguments.socket, "why", {"subject": arguments.subject})
+    )
     if arguments.json:
         print(json.dumps(with_times(answer, answer["timezone"]), indent=2))
     else:
@@ -42,7 +52,9 @@ def wall_of(text: str) -> float:
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except ValueError as error:
-        raise CommandError(f"{text!r} is no time; write it like 2026-01-31T18:30:00+01:00", BAD_INPUT) from error
+        raise CommandError(
+            f"{text!r} is no time; write it like 2026-01-31T18:30:00+01:00", BAD_INPUT
+        ) from error
 
 
 def _from_journal(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -74,14 +86,24 @@ def lines_of(why: dict[str, Any], zone: str = "") -> list[str]:
     """What was wished, what was permitted, and the limits of one outlet, the binding one marked."""
     room = " to ".join(map(kilowatts, why["room_w"]))
     rows: list[tuple[str, ...]] = [
-        ("►" if limit["binds"] else "", limit["rule"], kilowatts(limit["min_w"]), kilowatts(limit["max_w"]), limit["source"])
+        (
+            "►" if limit["binds"] else "",
+            limit["rule"],
+            kilowatts(limit["min_w"]),
+            kilowatts(limit["max_w"]),
+            limit["source"],
+        )
         for limit in why["limits"]
     ]
     return [
         f"{why['evse']} at {local_time(why['wall_s'], '%Y-%m-%d %H:%M:%S %Z', zone)} (tick {why['seq']})",
         f"  wanted     {kilowatts(why['wish_w'])} kW, because: {why['reason']}",
         f"  permitted  {kilowatts(why['permit_w'])} kW for {number(why['valid_for_s'])} s; room {room} kW",
-        *([f"  response   {kilowatts(why['droop_w'])} kW or as much less, by the grid's frequency"] if why["droop_w"] else []),
+        *(
+            [f"  response   {kilowatts(why['droop_w'])} kW or as much less, by the grid's frequency"]
+            if why["droop_w"]
+            else []
+        ),
         f"  measured   {kilowatts(why['measured_w'])} kW; last command {why['ack']}",
         *(
             [f"  takes      {kilowatts(why['takes_w'])} kW at most, as it says or as was seen"]

@@ -1,4 +1,6 @@
-"""``v2g-edge diff FILE | apply FILE | reload | schema``: a changed site file, before and while the daemon runs."""
+"""``v2g-edge diff FILE | apply FILE | reload | schema``: a changed site file, before and while the daemon
+runs.
+"""
 
 import argparse
 import json
@@ -18,11 +20,15 @@ CHECK_S: Final = 60.0
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
-    diff = subparsers.add_parser("diff", help="what a site file would change, compared with the running daemon")
+    diff = subparsers.add_parser(
+        "diff", help="what a site file would change, compared with the running daemon"
+    )
     diff.add_argument("file", type=Path)
     add_socket(diff)
     diff.set_defaults(run=run_diff)
-    apply = subparsers.add_parser("apply", help="check a site file, put it in place and take it into use without a restart")
+    apply = subparsers.add_parser(
+        "apply", help="check a site file, put it in place and take it into use without a restart"
+    )
     apply.add_argument("file", type=Path)
     apply.add_argument("--yes", action="store_true", help="do not ask")
     add_socket(apply)
@@ -48,7 +54,9 @@ def run_apply(arguments: argparse.Namespace) -> int:
     if not changes:
         return DONE
     if not all(change["live"] for change in changes):
-        raise CommandError(f"nothing is done; copy it to {answer['path']} and restart: systemctl restart v2g-edge", BAD_INPUT)
+        raise CommandError(
+            f"nothing is done; copy it to {answer['path']} and restart: systemctl restart v2g-edge", BAD_INPUT
+        )
     if not arguments.yes and input("take it into use? [y/N] ").strip().lower() not in ("y", "yes"):
         print("nothing is done")
         return DONE

@@ -15,10 +15,16 @@ from v2g_edge.model.settings import HostSettings
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
-    backup = subparsers.add_parser("backup", help="save ledgers and state into one file, also while the daemon runs")
+    backup = subparsers.add_parser(
+        "backup", help="save ledgers and state into one file, also while the daemon runs"
+    )
     backup.add_argument("file", type=Path, help="the archive to write; a folder: a name with the date in it")
-    backup.add_argument("--with-journal", action="store_true", help="the record of every decision too; it may be large")
-    backup.add_argument("--keep", type=int, default=0, metavar="N", help="in a folder: remove all but the newest N archives")
+    backup.add_argument(
+        "--with-journal", action="store_true", help="the record of every decision too; it may be large"
+    )
+    backup.add_argument(
+        "--keep", type=int, default=0, metavar="N", help="in a folder: remove all but the newest N archives"
+    )
     _add_state(backup)
     backup.set_defaults(run=run_backup)
     back = subparsers.add_parser("restore", help="put a backup back; the daemon must be stopped")
@@ -30,7 +36,9 @@ def register(subparsers: Any) -> None:
 
 def _add_state(parser: argparse.ArgumentParser) -> None:
     default = Path(HostSettings().state_dir)
-    parser.add_argument("--state", type=Path, default=default, metavar="FOLDER", help=f"the state folder (default {default})")
+    parser.add_argument(
+        "--state", type=Path, default=default, metavar="FOLDER", help=f"the state folder (default {default})"
+    )
 
 
 def run_backup(arguments: argparse.Namespace) -> int:
@@ -43,7 +51,10 @@ def run_backup(arguments: argparse.Namespace) -> int:
         saved = save(arguments.state, archive, __version__, wall_s, with_journal=arguments.with_journal)
     except BackupError as error:
         raise CommandError(str(error), FAILED) from error
-    print(f"{archive}: {len(saved)} files, {sum(each.size for each in saved) / 1e6:.1f} MB, read back and found whole")
+    print(
+        f"{archive}: {len(saved)} files, {sum(each.size for each in saved) / 1e6:.1f} MB, read back and found"
+        " whole"
+    )
     if folder is not None and arguments.keep > 0:
         for old in sorted(folder.glob("v2g-edge-*.tar.gz"))[: -arguments.keep]:
             old.unlink()
@@ -57,10 +68,14 @@ def run_restore(arguments: argparse.Namespace) -> int:
     except CommandError:
         pass  # nobody answers: that is how it must be
     else:
-        raise CommandError("the daemon runs and would write over it: systemctl stop v2g-edge, then again", FAILED)
+        raise CommandError(
+            "the daemon runs and would write over it: systemctl stop v2g-edge, then again", FAILED
+        )
     try:
         names = restore(arguments.file, arguments.state, SystemClock().wall_s())
     except BackupError as error:
         raise CommandError(str(error), FAILED) from error
-    print(f"{len(names)} files are back in {arguments.state}; what was there is in its folder before-restore-…")
+    print(
+        f"{len(names)} files are back in {arguments.state}; what was there is in its folder before-restore-…"
+    )
     return DONE

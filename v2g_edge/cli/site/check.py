@@ -24,9 +24,13 @@ from v2g_edge.host.clock import SystemClock
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("check", help="every problem of a site file at once, and the site in words")
+    parser = subparsers.add_parser(
+        "check", help="every problem of a site file at once, and the site in words"
+    )
     parser.add_argument("file", type=Path)
-    parser.add_argument("--elsewhere", action="store_true", help="the file alone: this is not the machine that it is for")
+    parser.add_argument(
+        "--elsewhere", action="store_true", help="the file alone: this is not the machine that it is for"
+    )
     parser.add_argument("--probe", action="store_true", help="ask every Modbus device once, too (reads only)")
     parser.add_argument("--strict", action="store_true", help="exit 1 for a warning too")
     parser.add_argument("--json", action="store_true", help="every problem as JSON")
@@ -34,7 +38,9 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: it can be used. 1: it can, and something that it names does not work. 2: nothing can be started from it."""
+    """0: it can be used. 1: it can, and something that it names does not work. 2: nothing can be started
+    from it.
+    """
     report = inspect(arguments.file)
     around = [] if arguments.elsewhere else list(_around(report, str(arguments.file)))
     if arguments.probe and report.settings is not None:
@@ -45,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     around_errors = [problem for problem in around if problem.level == "error"]
     errors = [problem for problem in problems if problem.level == "error"]
     if arguments.json:
-        print(json.dumps([msgspec.to_builtins(problem) for problem in problems], indent=2, ensure_ascii=False))
+        print(
+            json.dumps([msgspec.to_builtins(problem) for problem in problems], indent=2, ensure_ascii=False)
+        )
     else:
         _print(arguments.file, report, problems, unusable=len(errors) > len(around_errors))
     if len(errors) > len(around_errors):
@@ -67,10 +75,15 @@ def _around(report: Report, file: str) -> list[Problem]:
 
 def _maps(report: Report, file: str) -> list[Problem]:
     found = list(map_problems(report.document, file))
-    if report.settings is not None and not found:  # what else keeps the field from being built, in its own words
+    if (
+        report.settings is not None and not found
+    ):  # what else keeps the field from being built, in its own words
         settings = report.settings
         texts = device_problems(settings.lines, settings.devices, folder_of(report.document))
-        found = [Problem(file, "devices", text, "devices that can be read", "Correct the device.") for text in texts]
+        found = [
+            Problem(file, "devices", text, "devices that can be read", "Correct the device.")
+            for text in texts
+        ]
     return found
 
 

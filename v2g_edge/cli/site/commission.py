@@ -1,7 +1,7 @@
 """``v2g-edge commission FILE``: a guided step test, one charger at a time, under the full safety envelope.
 
-It takes the daemon's place (stop that first): the test brings the wishes, the same envelope permits. A step that it does
-not permit is not made, and the report names the rule.
+It takes the daemon's place (stop that first): the test brings the wishes, the same envelope permits. A step
+that it does not permit is not made, and the report names the rule.
 """
 
 import argparse
@@ -16,14 +16,22 @@ from v2g_edge.config import ConfigError, load
 from v2g_edge.departure.departures import depot_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import permit_all
-from v2g_edge.field.modbus.commission import Finding, Sample, directions, fit_meter, fit_step, judge, meter_verdict
+from v2g_edge.field.modbus.commission import (
+    Finding,
+    Sample,
+    directions,
+    fit_meter,
+    fit_step,
+    judge,
+    meter_verdict,
+)
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import Bound
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import Settings
-from v2g_edge.model.wish import Wish
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 
 TICK_S: Final = 0.1
@@ -35,12 +43,18 @@ CONNECT_S: Final = 60.0
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("commission", help="step test: phases, CT direction, sign, response, meter resolution")
+    parser = subparsers.add_parser(
+        "commission", help="step test: phases, CT direction, sign, response, meter resolution"
+    )
     parser.add_argument("file", type=Path, help="the site file")
-    parser.add_argument("--evse", action="append", default=[], help="only this outlet (may be given more than once)")
+    parser.add_argument(
+        "--evse", action="append", default=[], help="only this outlet (may be given more than once)"
+    )
     parser.add_argument("--step-kw", type=float, default=3.0, help="size of the steps (default 3)")
     parser.add_argument("--hold-s", type=float, default=15.0, help="length of each hold (default 15)")
-    parser.add_argument("--settle-s", type=float, default=0.0, help="wait first, e.g. for the enter-service delay (default 0)")
+    parser.add_argument(
+        "--settle-s", type=float, default=0.0, help="wait first, e.g. for the enter-service delay (default 0)"
+    )
     parser.add_argument("--out", type=Path, help="write the TOML fragment here")
     parser.add_argument("--yes", action="store_true", help="do not ask before each charger")
     parser.set_defaults(run=run)
@@ -60,10 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("the site has no grid meter: there is nothing to measure with", BAD_INPUT)
     standing = orders_of(settings).load()
     if standing.stop:
-        raise CommandError("a stop stands, so nothing may move; `v2g-edge release stop` ends it at the daemon, when work is done")
+        raise CommandError(
+            "a stop stands, so nothing may move; `v2g-edge release stop` ends it at the daemon, when work is"
+            " done"
+        )
     wanted = [evse for evse in known if evse in arguments.evse or not arguments.evse]
     if not arguments.yes:
-        print(f"Chargers will move by ±{arguments.step_kw:g} kW: {', '.join(wanted)}. Vehicles must be plugged in.")
+        print(
+            f"Chargers will move by ±{arguments.step_kw:g} kW: {', '.join(wanted)}. Vehicles must be"
+            " plugged in."
+        )
         if input("Go on? [y/N] ").strip().lower() != "y":
             return FAILED
     with asyncio.Runner() as runner:
@@ -72,10 +92,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         arguments.out.write_text(fragment(settings, findings), encoding="utf-8")
         print(f"\nfindings written to {arguments.out}")
-    return FAILED if meter_verdict(directions(findings))[1] or any(finding.problems for finding in findings) else DONE
+    return (
+        FAILED
+        if meter_verdict(directions(findings))[1] or any(finding.problems for finding in findings)
+        else DONE
+    )
 
 
-async def commission(settings: Settings, clock: ClockPort, wanted: list[str], arguments: Any) -> list[Finding]:
+async def commission(
+    settings: Settings, clock: ClockPort, wanted: list[str], arguments: Any
+) -> list[Finding]:
     """Test each wanted outlet; everything is put away at the end, whatever happens."""
     rig = Rig(settings, clock)
     await rig.start()
@@ -88,7 +114,9 @@ async def commission(settings: Settings, clock: ClockPort, wanted: list[str], ar
 
 
 class Rig:
-    """Field, envelope and writer without rules, journal, cloud and control socket: the wishes are the test's."""
+    """Field, envelope and writer without rules, journal, cloud and control socket: the wishes are the
+    test's.
+    """
 
     def __init__(self, settings: Settings, clock: ClockPort) -> None:
         self._settings = settings
@@ -129,12 +157,18 @@ class Rig:
         charging = await self.hold({evse: min(step_w, known.max_charge_w)}, hold_s)
         charge_bound = self._bound[evse]
         between = await self.hold({evse: 0.0}, hold_s)
-        exporting = await self.hold({evse: -min(step_w, known.max_discharge_w)}, hold_s) if known.max_discharge_w else []
+        exporting = (
+            await self.hold({evse: -min(step_w, known.max_discharge_w)}, hold_s)
+            if known.max_discharge_w
+            else []
+        )
         discharge_bound = self._bound[evse]
         await self.hold({evse: 0.0}, TICK_S)
         samples = [*rest, *charging, *between, *exporting]
         if not rest or not charging or not between:
-            raise CommandError(f"{evse}: no readings of the grid meter or of the charger's power; see v2g-edge modbus watch")
+            raise CommandError(
+                f"{evse}: no readings of the grid meter or of the charger's power; see v2g-edge modbus watch"
+            )
         denied = {}
         if not _moved(charging, step_w):
             denied["charge"] = self._denial(evse, charge_bound)
@@ -163,7 +197,9 @@ class Rig:
     def _tick(self, powers: dict[str, float], now_s: float) -> None:
         read_contactors(self._parts)
         wall_s = self._clock.wall_s()
-        wishes = {evse.id: Wish(evse.id, powers.get(evse.id, 0.0), 0.0, "commission") for evse in self._site.evses}
+        wishes = {
+            evse.id: Wish(evse.id, powers.get(evse.id, 0.0), 0.0, "commission") for evse in self._site.evses
+        }
         snapshot = self._board.freeze(now_s, wall_s, clock_synced=True, operator=self._operator)
         outcome = permit_all(self._depot, snapshot, wishes, self._memory)
         self._memory = outcome.memory
@@ -185,7 +221,11 @@ class Rig:
 
 def _moved(samples: list[Sample], step_w: float) -> bool:
     """Whether at least half of the wanted step was commanded at the end of a hold."""
-    return bool(samples) and samples[-1].commanded_w * step_w > 0.0 and abs(samples[-1].commanded_w) >= 0.5 * abs(step_w)
+    return (
+        bool(samples)
+        and samples[-1].commanded_w * step_w > 0.0
+        and abs(samples[-1].commanded_w) >= 0.5 * abs(step_w)
+    )
 
 
 def report(findings: list[Finding]) -> str:
@@ -196,12 +236,14 @@ def report(findings: list[Finding]) -> str:
         for name, step in (("charge", finding.charge), ("discharge", finding.discharge)):
             if step is not None:
                 lines.append(
-                    f"  {name:<10} commanded {step.commanded_w:8.0f} W, charger {step.charger_w:8.0f} W, grid meter "
-                    f"{step.grid_w:8.0f} W, 90 % after {step.response_s:.1f} s, phases {step.fit.phases or '?'}"
+                    f"  {name:<10} commanded {step.commanded_w:8.0f} W, charger {step.charger_w:8.0f} W, grid"
+                    f" meter {step.grid_w:8.0f} W, 90 % after {step.response_s:.1f} s, phases"
+                    f" {step.fit.phases or '?'}"
                 )
         meter = finding.meter
         lines.append(
-            f"  meter      refresh {meter.refresh_s:.2f} s, frequency in steps of {1000 * meter.frequency_step_hz:.0f} mHz"
+            f"  meter      refresh {meter.refresh_s:.2f} s, frequency in steps of"
+            f" {1000 * meter.frequency_step_hz:.0f} mHz"
         )
         lines += [f"  mend       {problem}" for problem in finding.problems]
         lines += [f"  refused    {refusal}" for refusal in finding.refusals]
@@ -218,14 +260,22 @@ def fragment(settings: Settings, findings: list[Finding]) -> str:
         meter = settings.site.grid.meter
         for device in settings.devices:
             if device.role == "meter" and device.target == meter:
-                lines += ["[[devices]]", f"id = {_text(device.id)}", f"invert = {str(not device.invert).lower()}", ""]
+                lines += [
+                    "[[devices]]",
+                    f"id = {_text(device.id)}",
+                    f"invert = {str(not device.invert).lower()}",
+                    "",
+                ]
     for finding in findings:
         told = finding.charge or finding.discharge
         lines += ["[[evses]]", f"id = {_text(finding.evse)}"]
         if told is not None and told.fit.phases:
             lines.append(f"phases = {_text(told.fit.phases)}")
         if finding.charge is not None:
-            lines.append(f"# response to 90 %: {finding.charge.response_s:.1f} s; gives {finding.charge.charger_w:.0f} W")
+            lines.append(
+                f"# response to 90 %: {finding.charge.response_s:.1f} s; gives"
+                f" {finding.charge.charger_w:.0f} W"
+            )
         lines += [f"# mend: {problem}" for problem in finding.problems]
         lines += [f"# refused: {refusal}" for refusal in finding.refusals]
         lines.append("")

@@ -1,4 +1,6 @@
-"""``v2g-edge console``: the web page and REST interface. ``v2g-edge console-code``: the one-time code of its first visit."""
+"""``v2g-edge console``: the web page and REST interface. ``v2g-edge console-code``: the one-time code of
+its first visit.
+"""
 
 import argparse
 import asyncio
@@ -22,23 +24,30 @@ def register(subparsers: Any) -> None:
     """Add the commands."""
     parser = subparsers.add_parser("console", help="serve the web page and the REST interface")
     parser.add_argument("--listen", default=LISTEN, metavar="ADDRESS:PORT", help=f"where (default {LISTEN})")
-    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM); needed beyond this machine")
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM); needed beyond this machine"
+    )
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
     _add_state(parser)
     add_socket(parser)
     parser.set_defaults(run=run)
-    parser = subparsers.add_parser("console-code", help="a one-time code for the console's first visit, or a lost password")
+    parser = subparsers.add_parser(
+        "console-code", help="a one-time code for the console's first visit, or a lost password"
+    )
     _add_state(parser)
     parser.set_defaults(run=print_code)
 
 
 def _add_state(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state", type=Path, default=STATE, metavar="DIR", help=f"the accounts' folder (default {STATE})")
+    parser.add_argument(
+        "--state", type=Path, default=STATE, metavar="DIR", help=f"the accounts' folder (default {STATE})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
-    from v2g_edge.console.server import Console, Options  # noqa: PLC0415 - half a second that no other command waits for
+    # The web framework is loaded by this command alone: every other one starts without it.
+    from v2g_edge.console.server import Console, Options  # noqa: PLC0415
 
     host, port = place_of(arguments.listen)
     if (arguments.tls_cert is None) != (arguments.tls_key is None):
@@ -47,13 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     options = Options(host, port, arguments.socket, arguments.state, tls)
     if tls is None and not options.is_local:
         raise CommandError(
-            f"--listen {arguments.listen} is reached from other machines, and passwords must not cross a network in the clear: "
-            "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy with TLS",
+            f"--listen {arguments.listen} is reached from other machines, and passwords must not cross a"
+            " network in the clear: give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy"
+            " with TLS",
             BAD_INPUT,
         )
     clock = SystemClock()
     set_up_logs(
-        "info", lambda: datetime.fromtimestamp(clock.wall_s(), UTC).isoformat(timespec="milliseconds"), "auto", clock.now_s
+        "info",
+        lambda: datetime.fromtimestamp(clock.wall_s(), UTC).isoformat(timespec="milliseconds"),
+        "auto",
+        clock.now_s,
     )
     asyncio.run(_serve(Console, options))
     return DONE
@@ -69,7 +82,9 @@ async def _serve(console: Any, options: Any) -> None:
     scheme = "https" if options.tls else "http"
     print(f"the console is on {scheme}://{options.host}:{serving.port}/", flush=True)
     if not serving.accounts.is_claimed():
-        print("there is no account yet: `v2g-edge console-code` prints the code of the first visit", flush=True)
+        print(
+            "there is no account yet: `v2g-edge console-code` prints the code of the first visit", flush=True
+        )
     await serving.run()
 
 
@@ -86,7 +101,10 @@ def print_code(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"{arguments.state}: {error}; run it as root", BAD_INPUT) from error
     print(code)
-    print(f"Open the console and enter it within {CODE_S / 60:.0f} minutes. It makes one engineer's account, once.")
+    print(
+        f"Open the console and enter it within {CODE_S / 60:.0f} minutes. It makes one engineer's account,"
+        " once."
+    )
     return DONE
 
 
@@ -100,5 +118,7 @@ def place_of(listen: str) -> tuple[str, int]:
     except ValueError:
         number = -1
     if not 0 <= number <= 65_535:
-        raise CommandError(f"--listen {listen}: it takes an address and a port, like {LISTEN} or [::1]:3000", BAD_INPUT)
+        raise CommandError(
+            f"--listen {listen}: it takes an address and a port, like {LISTEN} or [::1]:3000", BAD_INPUT
+        )
     return host, number

@@ -1,4 +1,6 @@
-"""``v2g-edge doctor | dump``: is this installation well, and what does somebody far away need to know of it?"""
+"""``v2g-edge doctor | dump``: is this installation well, and what does somebody far away need to know of
+it?
+"""
 
 import argparse
 import io
@@ -34,10 +36,18 @@ class Row(NamedTuple):
 def register(subparsers: Any) -> None:
     """Add the commands."""
     doctor = subparsers.add_parser("doctor", help="look at the installation and say what to do")
-    dump = subparsers.add_parser("dump", help="a bundle for support, without secrets and without drivers' data")
+    dump = subparsers.add_parser(
+        "dump", help="a bundle for support, without secrets and without drivers' data"
+    )
     dump.add_argument("file", type=Path, help="the archive to write")
     for parser, run in ((doctor, run_doctor), (dump, run_dump)):
-        parser.add_argument("--config", type=Path, default=Path("/etc/v2g-edge/site.toml"), metavar="FILE", help="the site file")
+        parser.add_argument(
+            "--config",
+            type=Path,
+            default=Path("/etc/v2g-edge/site.toml"),
+            metavar="FILE",
+            help="the site file",
+        )
         add_socket(parser)
         parser.set_defaults(run=run)
 
@@ -68,7 +78,11 @@ def rows_of(config: Path, socket: str) -> Iterator[Row]:
     yield Row("site file", found, f"v2g-edge check {config}" if errors else "")
     for unit in UNITS:
         state = _said("systemctl", "is-active", unit) or "unknown (no systemd here)"
-        yield Row(unit, state, f"systemctl status {unit}; journalctl -u {unit} -p warning" if state == "failed" else "")
+        yield Row(
+            unit,
+            state,
+            f"systemctl status {unit}; journalctl -u {unit} -p warning" if state == "failed" else "",
+        )
     try:
         health = ask(socket, "health")
     except CommandError as error:
@@ -84,23 +98,35 @@ def health_rows(health: dict[str, Any], wall_s: float) -> Iterator[Row]:
     yield Row("daemon", text, "" if health["ready"] else "journalctl -u v2g-edge -n 50")
     up, links = health["links_up"], health["links"]
     yield Row(
-        "chargers", f"{up} of {links} connected", "" if up == links else "v2g-edge status; v2g-edge ocpp lists the stations"
+        "chargers",
+        f"{up} of {links} connected",
+        "" if up == links else "v2g-edge status; v2g-edge ocpp lists the stations",
     )
     synced = health["clock_synchronised"]
-    mend = "" if synced else "timedatectl status; without a time service that reaches its servers nothing is exported"
+    mend = (
+        ""
+        if synced
+        else "timedatectl status; without a time service that reaches its servers nothing is exported"
+    )
     yield Row("clock", "synchronised" if synced else "not synchronised", mend)
     acting = health["acting"]
     yield Row(
-        "safety table", ", ".join(acting) or "nothing acts", "v2g-edge status; docs/events.md explains each row" if acting else ""
+        "safety table",
+        ", ".join(acting) or "nothing acts",
+        "v2g-edge status; docs/events.md explains each row" if acting else "",
     )
     lost = health["journal_lost"]
-    yield Row("journal", f"{lost} ticks lost", "the disk is full, broken or too slow: df, dmesg" if lost else "")
+    yield Row(
+        "journal", f"{lost} ticks lost", "the disk is full, broken or too slow: df, dmesg" if lost else ""
+    )
     machine = health["machine"]
     free, total = machine["disk_free_bytes"], machine["disk_total_bytes"]
     if free is not None and total:
         low = free < DISK_LOW * total
         yield Row(
-            "disk", f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free", "remove other files; host.journal_keep_days" if low else ""
+            "disk",
+            f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free",
+            "remove other files; host.journal_keep_days" if low else "",
         )
     if machine["memory_bytes"] is not None:
         yield Row("memory", f"{machine['memory_bytes'] / 1e6:.0f} MB")
@@ -108,7 +134,11 @@ def health_rows(health: dict[str, Any], wall_s: float) -> Iterator[Row]:
         yield Row("temperature", f"{machine['temperature_c']:.0f} °C")
     for name, end_s in machine["certificates"].items():
         days = (end_s - wall_s) / DAY_S
-        yield Row("certificate", f"{name} ends in {days:.0f} days", "renew it; systemctl reload v2g-edge" if days < 30.0 else "")
+        yield Row(
+            "certificate",
+            f"{name} ends in {days:.0f} days",
+            "renew it; systemctl reload v2g-edge" if days < 30.0 else "",
+        )
 
 
 def run_dump(arguments: argparse.Namespace) -> int:
@@ -125,13 +155,19 @@ def run_dump(arguments: argparse.Namespace) -> int:
                 out.addfile(entry, io.BytesIO(data))
     except OSError as error:
         raise CommandError(f"{arguments.file}: cannot be written ({error})", FAILED) from error
-    print(f"{arguments.file}: {len(texts)} files; vehicles, cards and users are replaced; read it before it leaves the house")
+    print(
+        f"{arguments.file}: {len(texts)} files; vehicles, cards and users are replaced; read it before it"
+        " leaves the house"
+    )
     return DONE
 
 
 def texts_of(config: Path, socket: str) -> Iterator[tuple[str, str]]:
     """What there is, by file name; what cannot be had says so."""
-    yield "about.txt", f"v2g-edge {__version__}\n{datetime.fromtimestamp(SystemClock().wall_s(), tz=UTC).isoformat()}\n"
+    yield (
+        "about.txt",
+        f"v2g-edge {__version__}\n{datetime.fromtimestamp(SystemClock().wall_s(), tz=UTC).isoformat()}\n",
+    )
     yield "doctor.txt", "\n".join(lines_of(list(rows_of(config, socket))))
     yield "site.toml", _read(config)
     for method in ("health", "status", "events", "plan"):
@@ -147,7 +183,11 @@ def names_in(config: Path, texts: dict[str, str]) -> dict[str, str]:
     """Every name that belongs to a vehicle, a card or a user, and what stands for it."""
     document = inspect(config).document
     vehicles = document.get("vehicles", [])
-    found = [str(each.get("id", "")) for each in vehicles if isinstance(each, dict)] if isinstance(vehicles, list) else []
+    found = (
+        [str(each.get("id", "")) for each in vehicles if isinstance(each, dict)]
+        if isinstance(vehicles, list)
+        else []
+    )
     status = json.loads(texts["status.json"])
     found += [str(row.get("vehicle") or "") for row in status.get("evses", [])]
     cloud = document.get("cloud", {})

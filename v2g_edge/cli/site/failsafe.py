@@ -1,7 +1,8 @@
-"""``v2g-edge failsafe --config FILE``: opens every discharge-enable contactor. systemd runs it whenever the daemon has ended.
+"""``v2g-edge failsafe --config FILE``: opens every discharge-enable contactor. systemd runs it whenever the
+daemon has ended.
 
-It needs no running daemon, no journal, no charger and no site file that can be read: what the last good start knew of contactors
-stands in ``rescue.json`` of the state folder. It opens what either of the two names.
+It needs no running daemon, no journal, no charger and no site file that can be read: what the last good start
+knew of contactors stands in ``rescue.json`` of the state folder. It opens what either of the two names.
 """
 
 import argparse
@@ -18,8 +19,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.rescue import open_contactors
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
-from v2g_edge.model.rescue import OpenableContactor
-from v2g_edge.model.settings import HostSettings
+from v2g_edge.model.settings import HostSettings, OpenableContactor
 from v2g_edge.wiring.parts import build_modbus
 
 STATE_DIR: Final = re.compile(r'^\s*state_dir\s*=\s*["\']([^"\']+)["\']', re.MULTILINE)
@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def known_contactors(site_file: Path) -> tuple[list[OpenableContactor], str]:
-    """All contactors that the site file or the last good start knows; and why the site file says nothing, "" where it does."""
+    """All contactors that the site file or the last good start knows; and why the site file says nothing,
+    "" where it does.
+    """
     fault, found = "", list[OpenableContactor]()
     try:
         settings = load(site_file)
@@ -66,10 +68,16 @@ def known_contactors(site_file: Path) -> tuple[list[OpenableContactor], str]:
 
 
 def _state_dirs(site_file: Path) -> list[Path]:
-    """Where the state folder may be: as the broken file seems to say, as systemd says, and the usual place."""
+    """Where the state folder may be: as the broken file seems to say, as systemd says, and the usual
+    place.
+    """
     try:
         said = STATE_DIR.findall(site_file.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         said = []
-    places = [*said, *filter(None, os.environ.get("STATE_DIRECTORY", "").split(":")), HostSettings().state_dir]
+    places = [
+        *said,
+        *filter(None, os.environ.get("STATE_DIRECTORY", "").split(":")),
+        HostSettings().state_dir,
+    ]
     return [Path(place) for place in dict.fromkeys(places)]

@@ -1,4 +1,6 @@
-"""``v2g-edge init --template NAME FILE``: a site file to begin with, short enough to be read whole. It overwrites nothing."""
+"""``v2g-edge init --template NAME FILE``: a site file to begin with, short enough to be read whole. It
+overwrites nothing.
+"""
 
 import argparse
 from importlib import resources
@@ -20,7 +22,10 @@ def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("init", help="write a site file to begin with")
     parser.add_argument(
-        "--template", choices=tuple(TEMPLATES), required=True, help="; ".join(f"{k}: {v}" for k, v in TEMPLATES.items())
+        "--template",
+        choices=tuple(TEMPLATES),
+        required=True,
+        help="; ".join(f"{k}: {v}" for k, v in TEMPLATES.items()),
     )
     parser.add_argument("file", type=Path, help="the site file to write; one that is there is left alone")
     parser.set_defaults(run=run)
@@ -32,9 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
         with arguments.file.open("x", encoding="utf-8") as file:
             file.write(template(arguments.template))
     except FileExistsError as error:
-        raise CommandError(f"{arguments.file} is there already, and stays as it is; name another file", BAD_INPUT) from error
+        raise CommandError(
+            f"{arguments.file} is there already, and stays as it is; name another file", BAD_INPUT
+        ) from error
     except OSError as error:
-        raise CommandError(f"{arguments.file} cannot be written: {error.strerror or error}", BAD_INPUT) from error
+        raise CommandError(
+            f"{arguments.file} cannot be written: {error.strerror or error}", BAD_INPUT
+        ) from error
     print(f"{arguments.file}: written. Mend the lines marked with <<, then: v2g-edge check {arguments.file}")
     return DONE
 

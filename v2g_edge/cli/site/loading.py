@@ -1,4 +1,6 @@
-"""The site file on its way into the daemon: checked in a process of its own; the last settings that started are kept."""
+"""The site file on its way into the daemon: checked in a process of its own; the last settings that
+started are kept.
+"""
 
 import asyncio
 import os
@@ -29,9 +31,11 @@ class Loaded(NamedTuple):
 
 
 def load_for_start(path: Path) -> Loaded:
-    """The settings of the file; where it cannot be used, the last good ones. SiteFileError where there are none either.
+    """The settings of the file; where it cannot be used, the last good ones. SiteFileError where there are
+    none either.
 
-    The last good settings are looked for where systemd says that the state is (STATE_DIRECTORY): a bad file cannot say it.
+    The last good settings are looked for where systemd says that the state is (STATE_DIRECTORY): a bad file
+    cannot say it.
     """
     try:
         return load_apart(path)
@@ -43,7 +47,8 @@ def load_for_start(path: Path) -> Loaded:
 
 
 def load_apart(path: Path | None, text: str = "") -> Loaded:
-    """Checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the daemon for ever after one use.
+    """Checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the daemon for ever
+    after one use.
 
     ``path`` None: the ``text`` instead.
     """

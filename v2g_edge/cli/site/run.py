@@ -36,21 +36,39 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser("run", help="run the daemon")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the site file")
     parser.add_argument(
-        "--log", choices=("auto", "console", "json", "journal"), default="auto", help="style of the log (default auto)"
+        "--log",
+        choices=("auto", "console", "json", "journal"),
+        default="auto",
+        help="style of the log (default auto)",
     )
-    demo = parser.add_argument_group("demonstrations", "a clock that is not the machine's; never with real chargers")
+    demo = parser.add_argument_group(
+        "demonstrations", "a clock that is not the machine's; never with real chargers"
+    )
     demo.add_argument("--clock-start", metavar="TIME", help="begin at this time (ISO 8601)")
-    demo.add_argument("--clock-scale", type=float, default=1.0, metavar="N", help="run N times as fast (needs --clock-start)")
     demo.add_argument(
-        "--clock-origin", type=float, metavar="S", help="CLOCK_MONOTONIC at the start, to share it between processes"
+        "--clock-scale",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="run N times as fast (needs --clock-start)",
+    )
+    demo.add_argument(
+        "--clock-origin",
+        type=float,
+        metavar="S",
+        help="CLOCK_MONOTONIC at the start, to share it between processes",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT (0), or until the daemon cannot go on (1). A bad site file starts nothing (2)."""
+    """Run until SIGTERM or SIGINT (0), or until the daemon cannot go on (1). A bad site file starts
+    nothing (2).
+    """
     if arguments.clock_scale != 1.0 and not arguments.clock_start:
-        raise CommandError("--clock-scale needs --clock-start: only a demonstration's clock can run faster", BAD_INPUT)
+        raise CommandError(
+            "--clock-scale needs --clock-start: only a demonstration's clock can run faster", BAD_INPUT
+        )
     if not 0.0 < arguments.clock_scale <= 1_000.0:
         raise CommandError(f"--clock-scale {arguments.clock_scale:g}: above 0, at most 1000", BAD_INPUT)
     try:
@@ -93,7 +111,9 @@ async def _serve(loaded: Loaded, arguments: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         log.warning("site_file_odd", text=warning)
     try:
-        daemon = Daemon(settings, clock, Watchdog(), _optimiser(settings), source_of(arguments.config, loaded))
+        daemon = Daemon(
+            settings, clock, Watchdog(), _optimiser(settings), source_of(arguments.config, loaded)
+        )
     except ValueError as error:  # devices and register maps that cannot be used, all of them
         raise CommandError(f"nothing is started: {error}", BAD_INPUT) from error
     loop = asyncio.get_running_loop()

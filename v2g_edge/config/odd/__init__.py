@@ -1,4 +1,6 @@
-"""What a site file may say and hardly ever means. Nothing here keeps a depot from starting; each is said once, with its mend."""
+"""What a site file may say and hardly ever means. Nothing here keeps a depot from starting; each is said
+once, with its mend.
+"""
 
 from collections.abc import Iterator
 

@@ -10,7 +10,9 @@ from v2g_edge.model.settings import CloudSettings, Listener, ModbusDevice, Modbu
 
 BAUDS: Final = (1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 RTU_LAST_UNIT: Final = 247
-"""Highest address on a serial line; 0 is a broadcast, which nobody answers (Modbus over Serial Line V1.02, 2.2)."""
+"""Highest address on a serial line; 0 is a broadcast, which nobody answers (Modbus over Serial Line V1.02,
+2.2).
+"""
 FRAME_BITS: Final = (8 + 5 + 100) * 11
 """A request, an answer of 50 registers, 11 bits a byte (ibid. 2.5.1)."""
 BUSY_MOST: Final = 0.8
@@ -34,14 +36,24 @@ def odd_devices(plan: SiteFile, file: str) -> Iterator[Problem]:
     for line in plan.lines:
         yield from _line(line, file)
         if line.id not in used:
-            yield odd(file, f"lines.{line.id}", "no device on it", "at least one", "Remove it, or name it at a device.")
+            yield odd(
+                file,
+                f"lines.{line.id}",
+                "no device on it",
+                "at least one",
+                "Remove it, or name it at a device.",
+            )
         if line.transport == "rtu":
             yield from _busy(line, plan.devices, file)
     for device in plan.devices:
         yield from _age(plan, device, file)
         line_of = lines.get(device.line)
         if line_of is not None and line_of.transport == "rtu" and not 1 <= device.unit <= RTU_LAST_UNIT:
-            mend = "0 is a broadcast, which no device answers." if device.unit == 0 else "Look at the device's setting."
+            mend = (
+                "0 is a broadcast, which no device answers."
+                if device.unit == 0
+                else "Look at the device's setting."
+            )
             yield odd(file, f"devices.{device.id}.unit", str(device.unit), "1 to 247 on a serial line", mend)
         if device.role in {"charger", "contactor"} and device.watchdog_s < 3.0 * device.poll_s:
             usual = f"three polls or more: {3.0 * device.poll_s:g} s"
@@ -62,17 +74,29 @@ def _line(line: ModbusLine, file: str) -> Iterator[Problem]:
     path = f"lines.{line.id}"
     if line.transport == "rtu":
         if line.host:
-            yield odd(file, f"{path}.host", f'"{line.host}" on a serial line', '""', 'Is transport = "tcp" meant?')
+            yield odd(
+                file, f"{path}.host", f'"{line.host}" on a serial line', '""', 'Is transport = "tcp" meant?'
+            )
         if line.baud not in BAUDS:
             mend = "Look at the device's setting. A digit too many?"
             yield odd(file, f"{path}.baud", str(line.baud), ", ".join(map(str, BAUDS)), mend)
         if line.serial_port and not line.serial_port.startswith("/"):
-            yield odd(file, f"{path}.serial_port", f'"{line.serial_port}"', "a path like /dev/ttyUSB0", "Write the whole path.")
+            yield odd(
+                file,
+                f"{path}.serial_port",
+                f'"{line.serial_port}"',
+                "a path like /dev/ttyUSB0",
+                "Write the whole path.",
+            )
         return
     if line.serial_port:
-        yield odd(file, f"{path}.serial_port", f'"{line.serial_port}" with TCP', '""', 'Is transport = "rtu" meant?')
+        yield odd(
+            file, f"{path}.serial_port", f'"{line.serial_port}" with TCP', '""', 'Is transport = "rtu" meant?'
+        )
     if line.port == 0:
-        yield odd(file, f"{path}.port", "0", "502, or what the device says", "No device can be reached at port 0.")
+        yield odd(
+            file, f"{path}.port", "0", "502, or what the device says", "No device can be reached at port 0."
+        )
     yield from address(line.host, f"{path}.host", file)
 
 
@@ -103,7 +127,10 @@ def _age(plan: SiteFile, device: ModbusDevice, file: str) -> Iterator[Problem]:
 
 def _listener(plan: SiteFile, listener: Listener, path: str, file: str) -> Iterator[Problem]:
     if listener.security_profile == 0 and plan.stations:
-        mend = "Anybody in the network may dial in as a station. Set 1 and a password_file where the chargers can."
+        mend = (
+            "Anybody in the network may dial in as a station. Set 1 and a password_file where the chargers"
+            " can."
+        )
         yield odd(file, f"{path}.security_profile", "0: no password", "1, 2 or 3", mend)
     if 0 < listener.port < PRIVILEGED:
         mend = "The service has no right to ports below 1024. Take 8081, and set it at the chargers."
@@ -120,7 +147,13 @@ def _listener(plan: SiteFile, listener: Listener, path: str, file: str) -> Itera
 def _cloud(cloud: CloudSettings, file: str) -> Iterator[Problem]:
     if not cloud.host:
         if cloud.username or cloud.certificate_file or cloud.site_id:
-            yield odd(file, "cloud.host", '""', "an address where the other keys are set", "As it is, there is no cloud.")
+            yield odd(
+                file,
+                "cloud.host",
+                '""',
+                "an address where the other keys are set",
+                "As it is, there is no cloud.",
+            )
         return
     yield from address(cloud.host, "cloud.host", file)
     if cloud.tls and cloud.port == MQTT_PLAIN:

@@ -1,4 +1,6 @@
-"""Feeders: a fuse too small for what hangs on it, limits that never act, meters and nodes that nobody uses."""
+"""Feeders: a fuse too small for what hangs on it, limits that never act, meters and nodes that nobody
+uses.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +26,13 @@ def odd_feeders(plan: SiteFile, file: str) -> Iterator[Problem]:
             yield from _against_parent(feeder, parent, path, file)
         has_child = any(each.parent == feeder.id for each in plan.feeders)
         if not below and not has_child and plan.evses:
-            yield odd(file, path, "no outlet and no feeder below it", "outlets below it", "Do outlets name another feeder?")
+            yield odd(
+                file,
+                path,
+                "no outlet and no feeder below it",
+                "outlets below it",
+                "Do outlets name another feeder?",
+            )
         single = [evse for evse in below if len(evse.phases) == 2]
         if feeder.current is not None and feeder.current.imbalance_a == 0.0 and single:
             mend = "Single-phase chargers cannot charge then. Write the limit in A; 1e12 stands for no limit."
@@ -40,7 +48,13 @@ def _room(feeder: Feeder, below: list[Evse], path: str, file: str) -> Iterator[P
     if never:
         mend = "Raise the limit if the cable allows, or they never charge while the base load is high."
         found = f"{room_w:.0f} W beside the base load, less than the least of {_some(never)}"
-        yield odd(file, f"{path}.import_limit_w", found, f"room for {max(e.min_charge_w for e in below):.0f} W", mend)
+        yield odd(
+            file,
+            f"{path}.import_limit_w",
+            found,
+            f"room for {max(e.min_charge_w for e in below):.0f} W",
+            mend,
+        )
     elif least_w > room_w:
         mend = "Charging goes by turns when all are there."
         found = f"{room_w:.0f} W beside the base load, less than all {len(below)} outlets at their least"
@@ -49,23 +63,38 @@ def _room(feeder: Feeder, below: list[Evse], path: str, file: str) -> Iterator[P
     if larger and not never:
         found = f"{feeder.import_limit_w:.0f} W, less than one outlet may draw ({_some(larger)})"
         mend = "Is one of the two in another unit?"
-        yield odd(file, f"{path}.import_limit_w", found, f"at least {max(e.max_charge_w for e in below):.0f} W", mend)
+        yield odd(
+            file,
+            f"{path}.import_limit_w",
+            found,
+            f"at least {max(e.max_charge_w for e in below):.0f} W",
+            mend,
+        )
 
 
 def _direction(feeder: Feeder, path: str, file: str) -> Iterator[Problem]:
     if feeder.export_limit_w > feeder.import_limit_w > 0.0:
-        found, usual = f"{feeder.export_limit_w:.0f} W", f"at most import_limit_w = {feeder.import_limit_w:.0f} W"
-        yield odd(file, f"{path}.export_limit_w", found, usual, "A cable carries the same both ways. Swapped?")
+        found, usual = (
+            f"{feeder.export_limit_w:.0f} W",
+            f"at most import_limit_w = {feeder.import_limit_w:.0f} W",
+        )
+        yield odd(
+            file, f"{path}.export_limit_w", found, usual, "A cable carries the same both ways. Swapped?"
+        )
     current = feeder.current
     if current is not None and current.export_a > current.import_a > 0.0:
         found, usual = f"{current.export_a:g} A", f"at most import_a = {current.import_a:g} A"
-        yield odd(file, f"{path}.current.export_a", found, usual, "A cable carries the same both ways. Swapped?")
+        yield odd(
+            file, f"{path}.current.export_a", found, usual, "A cable carries the same both ways. Swapped?"
+        )
     if current is not None and current.base_load_a is not None and current.base_load_a > current.import_a:
         found, usual = f"{current.base_load_a:g} A", f"at most import_a = {current.import_a:g} A"
         yield odd(file, f"{path}.current.base_load_a", found, usual, "Nothing is left for chargers. Swapped?")
     if current is not None and ANY_W > current.imbalance_a > current.import_a > 0.0:
         found, usual = f"{current.imbalance_a:g} A", f"at most import_a = {current.import_a:g} A"
-        yield odd(file, f"{path}.current.imbalance_a", found, usual, "It never acts. 1e12 stands for no limit.")
+        yield odd(
+            file, f"{path}.current.imbalance_a", found, usual, "It never acts. 1e12 stands for no limit."
+        )
 
 
 def _against_parent(feeder: Feeder, parent: Feeder, path: str, file: str) -> Iterator[Problem]:
@@ -73,7 +102,9 @@ def _against_parent(feeder: Feeder, parent: Feeder, path: str, file: str) -> Ite
         own_w, above_w = getattr(feeder, name), getattr(parent, name)
         if own_w > above_w > 0.0:
             found, usual = f"{own_w:.0f} W", f"at most {parent.id}'s {above_w:.0f} W"
-            yield odd(file, f"{path}.{name}", found, usual, "It never acts: the feeder above ends sooner. Swapped?")
+            yield odd(
+                file, f"{path}.{name}", found, usual, "It never acts: the feeder above ends sooner. Swapped?"
+            )
 
 
 def _meters(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -81,9 +112,14 @@ def _meters(plan: SiteFile, file: str) -> Iterator[Problem]:
     for meter, times in uses.items():
         if times > 1:
             names = ", ".join(feeder.id for feeder in plan.feeders if feeder.meter == meter)
-            key = f"feeders.{next(feeder.id for feeder in reversed(plan.feeders) if feeder.meter == meter)}.meter"
+            last = next(feeder.id for feeder in reversed(plan.feeders) if feeder.meter == meter)
+            key = f"feeders.{last}.meter"
             yield odd(
-                file, key, f'"{meter}" on {times} feeders ({names})', "one feeder a meter", "Which of them does it measure?"
+                file,
+                key,
+                f'"{meter}" on {times} feeders ({names})',
+                "one feeder a meter",
+                "Which of them does it measure?",
             )
     for meter in plan.site.meters:
         if meter not in uses and meter != plan.grid.meter:
@@ -93,7 +129,13 @@ def _meters(plan: SiteFile, file: str) -> Iterator[Problem]:
     owner = next((feeder for feeder in plan.feeders if feeder.meter == plan.grid.meter), None)
     if root is not None and owner is not None and owner is not root:
         found = f'"{plan.grid.meter}", which is the meter of {owner.id} below {root.id}'
-        yield odd(file, "grid.meter", found, f"the meter of {root.id}, the connection point", "Is it the right meter?")
+        yield odd(
+            file,
+            "grid.meter",
+            found,
+            f"the meter of {root.id}, the connection point",
+            "Is it the right meter?",
+        )
 
 
 def _below(plan: SiteFile, feeder: str) -> list[Evse]:

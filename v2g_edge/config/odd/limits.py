@@ -35,11 +35,34 @@ USUAL: Final[dict[str, tuple[float, float, str]]] = {
     "cloud.telemetry_s": (1.0, 600.0, "Is it in minutes?"),
     "ocpp.renew_days": (7.0, 180.0, "Late renewals leave no time for a visit."),
 }
-"""Key, the usual range, and what an unusual value does. The ranges are wider than any site of this project's tests."""
-FIXED_ZONES: Final = ("UTC", "GMT", "Etc/", "EST", "MST", "HST", "CET", "MET", "EET", "WET", "Zulu", "UCT", "Universal")
+"""Key, the usual range, and what an unusual value does. The ranges are wider than any site of this
+project's tests.
+"""
+FIXED_ZONES: Final = (
+    "UTC",
+    "GMT",
+    "Etc/",
+    "EST",
+    "MST",
+    "HST",
+    "CET",
+    "MET",
+    "EET",
+    "WET",
+    "Zulu",
+    "UCT",
+    "Universal",
+)
 CODE_ZONES: Final = {
     "vde_ar_n_4105_2018": ("Europe/", "Atlantic/"),
-    "g99": ("Europe/London", "Europe/Belfast", "Europe/Jersey", "Europe/Guernsey", "Europe/Isle_of_Man", "GB"),
+    "g99": (
+        "Europe/London",
+        "Europe/Belfast",
+        "Europe/Jersey",
+        "Europe/Guernsey",
+        "Europe/Isle_of_Man",
+        "GB",
+    ),
     "en50549_example": ("Europe/", "Atlantic/", "Asia/Nicosia"),
     "ieee1547_2018_cat1": ("America/", "US/", "Canada/", "Pacific/"),
     "ieee1547_2018_cat2": ("America/", "US/", "Canada/", "Pacific/"),
@@ -71,7 +94,13 @@ def _obey(plan: SiteFile, file: str) -> Iterator[Problem]:
     most_w = min((evse.max_charge_w for evse in plan.evses if evse.max_charge_w > 0.0), default=0.0)
     if 0.0 < most_w < safety.obey_tolerance_w:
         usual = f"below the smallest outlet's {most_w:.0f} W"
-        yield odd(file, "safety.obey_tolerance_w", f"{safety.obey_tolerance_w:g} W", usual, "It would always count as obedient.")
+        yield odd(
+            file,
+            "safety.obey_tolerance_w",
+            f"{safety.obey_tolerance_w:g} W",
+            usual,
+            "It would always count as obedient.",
+        )
 
 
 def _zone(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -98,5 +127,9 @@ def _host(plan: SiteFile, file: str) -> Iterator[Problem]:
         yield odd(file, "host.state_dir", f'"{host.state_dir}"', "a folder that survives a restart", mend)
     if host.log_level in {"error"}:
         yield odd(
-            file, "host.log_level", f'"{host.log_level}"', '"info" or "warning"', "Warnings of the depot would not be logged."
+            file,
+            "host.log_level",
+            f'"{host.log_level}"',
+            '"info" or "warning"',
+            "Warnings of the depot would not be logged.",
         )

@@ -1,4 +1,6 @@
-"""Outlets: floors that the mains' upper voltage undercuts, currents no plug carries, discharge that can never happen."""
+"""Outlets: floors that the mains' upper voltage undercuts, currents no plug carries, discharge that can
+never happen.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -47,7 +49,13 @@ def _floors(evse: Evse, nominal_v: float, path: str, file: str) -> Iterator[Prob
 def _plug(evse: Evse, nominal_v: float, path: str, file: str) -> Iterator[Problem]:
     if len(evse.phases) == 2 and evse.max_charge_w > AC_MOST_A * nominal_v:
         found = f"{evse.max_charge_w:.0f} W on {evse.phases} alone: {evse.max_charge_w / nominal_v:.0f} A"
-        yield odd(file, f"{path}.phases", found, f"at most {AC_MOST_A:.0f} A on one phase", "Does it hang on three phases?")
+        yield odd(
+            file,
+            f"{path}.phases",
+            found,
+            f"at most {AC_MOST_A:.0f} A on one phase",
+            "Does it hang on three phases?",
+        )
     if evse.max_charge_w == 0.0:
         yield odd(file, f"{path}.max_charge_w", "0 W", "the rating of its plate", "It never charges.")
     if evse.max_discharge_w > 2.0 * evse.max_charge_w > 0.0:
@@ -65,33 +73,52 @@ def _discharge(plan: SiteFile, evse: Evse, path: str, file: str) -> Iterator[Pro
     if evse.max_discharge_w <= 0.0:
         if evse.discharge_by != "none":
             found = f'"{evse.discharge_by}" with max_discharge_w = 0'
-            yield odd(file, f"{path}.discharge_by", found, '"none"', "Is max_discharge_w missing? As it is, it never discharges.")
+            yield odd(
+                file,
+                f"{path}.discharge_by",
+                found,
+                '"none"',
+                "Is max_discharge_w missing? As it is, it never discharges.",
+            )
         return
     if not plan.grid.relay or not plan.grid.export_allowed:
         why = 'grid.relay = ""' if not plan.grid.relay else "grid.export_allowed = false"
         found = f"{evse.max_discharge_w:.0f} W, and {why}"
-        yield odd(file, f"{path}.max_discharge_w", found, "0 on a site that never exports", "It never discharges.")
+        yield odd(
+            file, f"{path}.max_discharge_w", found, "0 on a site that never exports", "It never discharges."
+        )
     station = next((s for s in plan.stations if any(o.evse == evse.id for o in s.outlets)), None)
     if station is not None and not station.discharges:
         found = f"false, and {evse.id} has max_discharge_w = {evse.max_discharge_w:.0f}"
-        yield odd(file, f"stations.{station.identity}.discharges", found, "true", "Its outlets never discharge.")
+        yield odd(
+            file, f"stations.{station.identity}.discharges", found, "true", "Its outlets never discharge."
+        )
 
 
 def _alike(names: Iterator[str], table: str, file: str) -> Iterator[Problem]:
-    """Names that differ in upper and lower case alone are mistaken for each other by people and by some chargers."""
+    """Names that differ in upper and lower case alone are mistaken for each other by people and by some
+    chargers.
+    """
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name.lower(), name)
         if other != name:
             mend = "Are they one? Upper and lower case count."
-            yield odd(file, f"{table}.{name}", f'"{name}" beside "{other}"', "names that differ by more", mend)
+            yield odd(
+                file, f"{table}.{name}", f'"{name}" beside "{other}"', "names that differ by more", mend
+            )
 
 
 def _shared_numbers(plan: SiteFile, file: str) -> Iterator[Problem]:
-    """With OCPP 1.6 outlets are told apart by connector id, which is ``ocpp_evse``; 2.x numbers connectors of one EVSE."""
+    """With OCPP 1.6 outlets are told apart by connector id, which is ``ocpp_evse``; 2.x numbers connectors
+    of one EVSE.
+    """
     for station in plan.stations:
         numbers = [outlet.ocpp_evse for outlet in station.outlets]
         if len(numbers) != len(set(numbers)):
-            mend = "Two outlets that charge at once have a number each; ocpp_connector is for two plugs of one outlet."
+            mend = (
+                "Two outlets that charge at once have a number each; ocpp_connector is for two plugs of one"
+                " outlet."
+            )
             key = f"stations.{station.identity}.outlets"
             yield odd(file, key, "two outlets with one ocpp_evse", "an ocpp_evse each", mend)

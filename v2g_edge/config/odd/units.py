@@ -1,4 +1,6 @@
-"""Numbers that look like another unit: a share for percent, kW for W, kWh for Wh, phase to phase for phase to neutral."""
+"""Numbers that look like another unit: a share for percent, kW for W, kWh for Wh, phase to phase for phase
+to neutral.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -28,18 +30,24 @@ LEAST_W: Final[dict[str, float]] = {
     "obey_tolerance_w": 20.0,
     "ramp_up_w_per_s": 50.0,
 }
-"""Below this a power other than 0 is probably in kW: 6 A at 230 V is 1380 W, a meter's own noise some ten W."""
+"""Below this a power other than 0 is probably in kW: 6 A at 230 V is 1380 W, a meter's own noise some ten
+W.
+"""
 MOST_W: Final[dict[str, float]] = {
     "max_charge_w": 4.0e6,
     "max_discharge_w": 4.0e6,
     "import_limit_w": 3.0e7,
     "export_limit_w": 3.0e7,
 }
-"""Above this it is probably in mW: the Megawatt Charging System ends at 3.75 MW, a large depot's connection at some 20 MW."""
+"""Above this it is probably in mW: the Megawatt Charging System ends at 3.75 MW, a large depot's
+connection at some 20 MW.
+"""
 LEAST_WH: Final = 5_000.0
 MOST_WH: Final = 1.5e6
 """Batteries of road vehicles: from a light quadricycle to a mining truck."""
-WHOLE_SHARES: Final = frozenset({"target_soc_pct", "max_soc_pct", "sustained_pct", "depth_per_event_pct", "depth_per_day_pct"})
+WHOLE_SHARES: Final = frozenset(
+    {"target_soc_pct", "max_soc_pct", "sustained_pct", "depth_per_event_pct", "depth_per_day_pct"}
+)
 """Percents of which 1 is hardly meant."""
 PHASE_V: Final = ((100.0, 130.0), (215.0, 255.0), (265.0, 290.0), (340.0, 350.0))
 """Phase-to-neutral voltages of the world's low-voltage grids (IEC 60038): 100-127, 220-240, 277, 347 V."""
@@ -106,7 +114,9 @@ def _volts(nominal_v: float, file: str) -> Iterator[Problem]:
     mend = "Look at the connection's papers."
     if is_phase_voltage(neutral_v):
         mend = f"Between two phases? Phase to neutral that is {neutral_v:.0f} V."
-    yield odd(file, "grid.nominal_v", f"{nominal_v:g} V", "phase to neutral: 120, 230, 240, 277 or 347 V", mend)
+    yield odd(
+        file, "grid.nominal_v", f"{nominal_v:g} V", "phase to neutral: 120, 230, 240, 277 or 347 V", mend
+    )
 
 
 def _vehicle_type(kind: VehicleType, file: str) -> Iterator[Problem]:

@@ -1,4 +1,6 @@
-"""Vehicles: targets that are never reached, discharge that is allowed and never happens, tables that nobody uses."""
+"""Vehicles: targets that are never reached, discharge that is allowed and never happens, tables that
+nobody uses.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -45,9 +47,21 @@ def _kind(kind: VehicleType, file: str) -> Iterator[Problem]:
     last = kind.charge_curve[-1]
     if last.power_w == 0.0 and last.soc_pct < kind.max_soc_pct:
         found = f"0 W from {last.soc_pct:g} % on, and max_soc_pct = {kind.max_soc_pct:g} %"
-        yield odd(file, f"{path}.charge_curve", found, "some power up to max_soc_pct", "It never charges beyond that.")
+        yield odd(
+            file,
+            f"{path}.charge_curve",
+            found,
+            "some power up to max_soc_pct",
+            "It never charges beyond that.",
+        )
     if not falls(powers[len(powers) // 2 :]):
-        yield odd(file, f"{path}.charge_curve", "more power at the end than before", "power that falls towards full", "Sorted?")
+        yield odd(
+            file,
+            f"{path}.charge_curve",
+            "more power at the end than before",
+            "power that falls towards full",
+            "Sorted?",
+        )
     if kind.depth_per_event_pct > kind.depth_per_day_pct:
         usual = f"at most depth_per_day_pct = {kind.depth_per_day_pct:g} %"
         yield odd(file, f"{path}.depth_per_event_pct", f"{kind.depth_per_event_pct:g} %", usual, "Swapped?")
@@ -70,7 +84,9 @@ def _vehicle(vehicle: Vehicle, kind: VehicleType, file: str) -> Iterator[Problem
     path = f"vehicles.{vehicle.id}"
     if vehicle.may_discharge and kind.max_discharge_w == 0.0:
         found = f"true, and {kind.id} has max_discharge_w = 0"
-        yield odd(file, f"{path}.may_discharge", found, "false for a type that cannot", "It never discharges.")
+        yield odd(
+            file, f"{path}.may_discharge", found, "false for a type that cannot", "It never discharges."
+        )
     if vehicle.may_discharge and 0.0 in (kind.depth_per_event_pct, kind.depth_per_day_pct):
         found = f"true, and {kind.id} lets 0 % be taken out"
         yield odd(file, f"{path}.may_discharge", found, "a depth above 0 %", "It never discharges.")
@@ -81,7 +97,13 @@ def _vehicle(vehicle: Vehicle, kind: VehicleType, file: str) -> Iterator[Problem
         yield odd(file, f"{path}.reserve_soc_pct", found, usual, "The reserve is never whole.")
     if 1.0 < vehicle.target_soc_pct <= min(max(kind.min_soc_pct, 20.0), MIN_SOC_MOST):
         mend = "It would leave nearly empty. A digit missing?"
-        yield odd(file, f"{path}.target_soc_pct", f"{vehicle.target_soc_pct:g} %", f"above {kind.min_soc_pct:g} %", mend)
+        yield odd(
+            file,
+            f"{path}.target_soc_pct",
+            f"{vehicle.target_soc_pct:g} %",
+            f"above {kind.min_soc_pct:g} %",
+            mend,
+        )
 
 
 def _standing(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -94,11 +116,23 @@ def _standing(plan: SiteFile, file: str) -> Iterator[Problem]:
         key = f"devices.{device.id}.vehicle"
         if device.role != "charger":
             mend = "Only a charger has a vehicle."
-            yield odd(file, key, f'"{device.vehicle}" at a {device.role}', 'a device with role = "charger"', mend)
+            yield odd(
+                file, key, f'"{device.vehicle}" at a {device.role}', 'a device with role = "charger"', mend
+            )
         if device.vehicle not in ids:
             meant = near(device.vehicle, ids)
-            mend = f'Did you mean "{meant}"?' if meant else "Add it to vehicles: a stranger charges and never discharges."
-            yield odd(file, key, f'"{device.vehicle}", which no [[vehicles]] table describes', "the id of a vehicle", mend)
+            mend = (
+                f'Did you mean "{meant}"?'
+                if meant
+                else "Add it to vehicles: a stranger charges and never discharges."
+            )
+            yield odd(
+                file,
+                key,
+                f'"{device.vehicle}", which no [[vehicles]] table describes',
+                "the id of a vehicle",
+                mend,
+            )
         other = places.setdefault(device.vehicle, device.target)
         if other != device.target:
             found = f'"{device.vehicle}", which stands at {other} too'
@@ -109,13 +143,18 @@ def _money(plan: SiteFile, file: str) -> Iterator[Problem]:
     prices = plan.prices
     gives = any(vehicle.may_discharge for vehicle in plan.vehicles) and plan.grid.export_allowed
     if prices.file and prices.wear_per_kwh == 0.0 and gives:
-        mend = "Small price differences would wear batteries for nothing. Price of the pack / kWh over its life; often 0.05."
+        mend = (
+            "Small price differences would wear batteries for nothing. Price of the pack / kWh over its life;"
+            " often 0.05."
+        )
         yield odd(file, "prices.wear_per_kwh", "0 per kWh", "above 0 where vehicles discharge", mend)
     for name in ("export_per_kwh", "wear_per_kwh", "fixed_per_kwh"):
         value = getattr(prices, name)
         if abs(value) > 3.0:
             mend = f"Are {value:g} cents meant? Write {value / 100.0:g}."
             yield odd(file, f"prices.{name}", f"{value:g} per kWh", "at most 3 per kWh", mend)
-    if not prices.file and any((prices.export_per_kwh, prices.wear_per_kwh, prices.fixed_per_kwh, prices.shift_to_year)):
+    if not prices.file and any(
+        (prices.export_per_kwh, prices.wear_per_kwh, prices.fixed_per_kwh, prices.shift_to_year)
+    ):
         mend = "Name the price file, or remove the table: without prices nothing is planned."
         yield odd(file, "prices.file", '""', "a file where the other keys are set", mend)

@@ -1,4 +1,6 @@
-"""A charger's programmed grid code (SunSpec 703, 707-710) against the site's profile. Read only: we never write settings."""
+"""A charger's programmed grid code (SunSpec 703, 707-710) against the site's profile. Read only: we never
+write settings.
+"""
 
 from typing import Any, Final
 
@@ -9,7 +11,9 @@ CURVES: Final = {707: "voltage_low", 708: "voltage_high", 709: "frequency_low", 
 
 VOLTAGE_SLACK_PU: Final = 0.005
 FREQUENCY_SLACK_HZ: Final = 0.02
-"""Half the steady-state accuracy that IEEE 1547 table 3 asks of the measurement, and rounding of the registers."""
+"""Half the steady-state accuracy that IEEE 1547 table 3 asks of the measurement, and rounding of the
+registers.
+"""
 
 TIME_SLACK_SHARE: Final = 0.02
 TIME_SLACK_S: Final = 0.02
@@ -24,7 +28,9 @@ def _time_near(found: float, wanted: float) -> bool:
 
 
 def audit(model_id: int, model: Any, profile: GridCode) -> list[str]:
-    """What differs between the decoded pysunspec2 ``model`` and ``profile``, each as one sentence; [] when they agree."""
+    """What differs between the decoded pysunspec2 ``model`` and ``profile``, each as one sentence; [] when
+    they agree.
+    """
     return _enter_service(model, profile) if model_id == 703 else _must_trip(model_id, model, profile)
 
 
@@ -48,7 +54,9 @@ def _enter_service(model: Any, profile: GridCode) -> list[str]:
 
 
 def _must_trip(model_id: int, model: Any, profile: GridCode) -> list[str]:
-    """Every element of the profile must be a corner of the active must-trip curve (curve 1 is the one in force)."""
+    """Every element of the profile must be a corner of the active must-trip curve (curve 1 is the one in
+    force).
+    """
     quantity = CURVES[model_id]
     voltage = quantity.startswith("voltage")
     if model.points["Ena"].value != 1:
@@ -68,5 +76,8 @@ def _must_trip(model_id: int, model: Any, profile: GridCode) -> list[str]:
         f"{model_id} has no corner at {element.threshold:g} {unit}, {element.time_s:g} s ({element.id})"
         for element in profile.elements
         if element.quantity == quantity
-        and not any(_near(level, element.threshold, slack) and _time_near(time_s, element.time_s) for level, time_s in corners)
+        and not any(
+            _near(level, element.threshold, slack) and _time_near(time_s, element.time_s)
+            for level, time_s in corners
+        )
     ]

@@ -1,4 +1,6 @@
-"""All Modbus lines and devices of a depot: who shares a connection, who is polled when, and what reaches the board."""
+"""All Modbus lines and devices of a depot: who shares a connection, who is polled when, and what reaches
+the board.
+"""
 
 import asyncio
 from collections.abc import Collection
@@ -18,8 +20,7 @@ from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller, most_of
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
 from v2g_edge.field.modbus.wire import Peer, Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
-from v2g_edge.model.rescue import OpenableContactor
-from v2g_edge.model.settings import ModbusDevice, ModbusLine
+from v2g_edge.model.settings import ModbusDevice, ModbusLine, OpenableContactor
 from v2g_edge.model.site import Site
 from v2g_edge.tasks import begin, described, keep, report
 
@@ -43,25 +44,37 @@ def _is_built_in(device: ModbusDevice) -> bool:
 def device_problems(
     lines: tuple[ModbusLine, ...], devices: tuple[ModbusDevice, ...], maps_folder: Path | None = None
 ) -> list[str]:
-    """Everything that keeps these devices from being read, named: lines, maps, roles, two devices under one address."""
+    """Everything that keeps these devices from being read, named: lines, maps, roles, two devices under
+    one address.
+    """
     problems: list[str] = []
     known = {line.id for line in lines}
     places: dict[tuple[str, int, str, int], ModbusDevice] = {}
     units: dict[tuple[str, int], ModbusDevice] = {}
     for device in devices:
         if device.line not in known:
-            problems.append(f"device {device.id}: there is no line {device.line!r}; there are {', '.join(sorted(known))}")
+            problems.append(
+                f"device {device.id}: there is no line {device.line!r}; there are {', '.join(sorted(known))}"
+            )
         place = (device.line, device.unit, device.role, device.channel)
         other = places.setdefault(place, device)
         first = units.setdefault((device.line, device.unit), device)
         if other is not device:
-            problems.append(f"device {device.id}: the same unit, role and channel as {other.id}: two devices under one address")
+            problems.append(
+                f"device {device.id}: the same unit, role and channel as {other.id}: two devices under one"
+                " address"
+            )
         elif first is not device and device.role == first.role == "meter":
-            problems.append(f"device {device.id}: unit {device.unit} on line {device.line} is already the meter {first.id}")
+            problems.append(
+                f"device {device.id}: unit {device.unit} on line {device.line} is already the meter"
+                f" {first.id}"
+            )
         if _is_built_in(device):
             continue
         if device.role == "contact":
-            problems.append(f"device {device.id}: no map {device.map!r} for a contact; allowed are {', '.join(FUNCTIONS)}")
+            problems.append(
+                f"device {device.id}: no map {device.map!r} for a contact; allowed are {', '.join(FUNCTIONS)}"
+            )
             continue
         try:
             layout = load_map(device.map, maps_folder)
@@ -69,20 +82,23 @@ def device_problems(
             problems += [f"device {device.id}: {problem}" for problem in fault.problems]
             continue
         if layout.kind != device.role:
-            problems.append(f"device {device.id}: map {device.map} is for a {layout.kind}, not for a {device.role}")
+            problems.append(
+                f"device {device.id}: map {device.map} is for a {layout.kind}, not for a {device.role}"
+            )
         if device.poll_s < layout.least_poll_s:
             problems.append(
-                f"device {device.id}: poll_s {device.poll_s:g}; map {device.map} allows {layout.least_poll_s:g} s or more"
+                f"device {device.id}: poll_s {device.poll_s:g}; map {device.map} allows"
+                f" {layout.least_poll_s:g} s or more"
             )
     return problems
 
 
 class ModbusField:
-    """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays nobody; a serial line
-    is shared, and a unit that is gone is asked at most every 4 s there.
+    """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays nobody; a
+    serial line is shared, and a unit that is gone is asked at most every 4 s there.
 
-    ``ports`` are the chargers driven by register, by EVSE id; ``contactors`` go by device id. MapError names every problem of
-    the devices and maps at once. ``peers`` (by device id) carry the counters.
+    ``ports`` are the chargers driven by register, by EVSE id; ``contactors`` go by device id. MapError names
+    every problem of the devices and maps at once. ``peers`` (by device id) carry the counters.
     """
 
     def __init__(
@@ -109,7 +125,9 @@ class ModbusField:
         self.ports: dict[str, ChargerPort] = {}
         self.contactors: dict[str, Contactor] = {}
         self.peers: dict[str, Peer] = {}
-        self._maps = {device.map: load_map(device.map, maps_folder) for device in devices if not _is_built_in(device)}
+        self._maps = {
+            device.map: load_map(device.map, maps_folder) for device in devices if not _is_built_in(device)
+        }
         self._pollers: list[tuple[ModbusDevice, Poller]] = []
         by_unit: dict[tuple[str, int], Peer] = {}
         for device in devices:
@@ -151,7 +169,9 @@ class ModbusField:
         if device.role == "temperature":
             return TemperaturePoller(device, peer, layout, board, clock)
         if device.role == "contactor":
-            contactor = Contactor(device, peer, layout, board, clock, shown=device.target in self._site.contacts)
+            contactor = Contactor(
+                device, peer, layout, board, clock, shown=device.target in self._site.contacts
+            )
             self.contactors[device.id] = contactor
             return contactor
         charger = RegisterCharger(device, peer, layout, board, clock, contactor=behind)
@@ -165,19 +185,26 @@ class ModbusField:
         return poller
 
     def _gives_w(self, device: ModbusDevice) -> float | None:
-        """Discharge power of the vehicle that always stands at a charger, by its type and the outlet; None: nobody known does."""
+        """Discharge power of the vehicle that always stands at a charger, by its type and the outlet;
+        None: nobody known does.
+        """
         kind = next((vehicle.type for vehicle in self._site.vehicles if vehicle.id == device.vehicle), "")
         types = {each.id: each.max_discharge_w for each in self._site.vehicle_types}
         outlets = {evse.id: evse.max_discharge_w for evse in self._site.evses}
-        return min(types[kind], outlets[device.target]) if kind in types and device.target in outlets else None
+        return (
+            min(types[kind], outlets[device.target]) if kind in types and device.target in outlets else None
+        )
 
     def contactor_proven(self, target: str) -> bool:
-        """Whether the contactor that feeds ``target`` opens by itself when we fall silent: its time-out was read back."""
+        """Whether the contactor that feeds ``target`` opens by itself when we fall silent: its time-out
+        was read back.
+        """
         return any(row.target == target and row.dead_man for row in self.contactors.values())
 
     def write_contactors(self, *, closed: bool, dropped: Collection[str] = ()) -> None:
-        """Feed every contactor, but open those of the targets in ``dropped``, and all where not ``closed``. Does not wait: it is
-        for the tick. A round that still runs is not overtaken, except by an opening that is not in it.
+        """Feed every contactor, but open those of the targets in ``dropped``, and all where not
+        ``closed``. Does not wait: it is for the tick. A round that still runs is not overtaken, except by
+        an opening that is not in it.
         """
         if not self.contactors:
             return
@@ -190,8 +217,8 @@ class ModbusField:
         self._contacting = begin("contactors", self.feed(opening))
 
     async def feed(self, opening: Collection[str] = ()) -> None:
-        """Proof of work for every contactor but the devices in ``opening``, which open: after a full tick in which all checks
-        answered (design 4.8).
+        """Proof of work for every contactor but the devices in ``opening``, which open: after a full tick
+        in which all checks answered (design 4.8).
         """
         rows = self.contactors.items()
         done = await asyncio.gather(
@@ -202,17 +229,25 @@ class ModbusField:
                 report(f"contactor {device}", f"failed with {described(outcome)}", outcome)
 
     def openable(self) -> tuple[OpenableContactor, ...]:
-        """Every contactor in a form that needs neither site file nor map, for a rescue when both cannot be read."""
+        """Every contactor in a form that needs neither site file nor map, for a rescue when both cannot be
+        read.
+        """
         devices = (device for device, _ in self._pollers if device.id in self.contactors)
-        return tuple(OpenableContactor(d.id, self._lines[d.line], d.unit, self.contactors[d.id].coil) for d in devices)
+        return tuple(
+            OpenableContactor(d.id, self._lines[d.line], d.unit, self.contactors[d.id].coil) for d in devices
+        )
 
     async def open_contactors(self) -> list[str]:
-        """Open all of them now, and feed none any more; the devices that did not answer after a second try."""
+        """Open all of them now, and feed none any more; the devices that did not answer after a second
+        try.
+        """
         if self._contacting is not None:
             self._contacting.cancel()
         left = sorted(self.contactors)
         for _ in range(2):
-            said = await asyncio.gather(*(self.contactors[device].drop() for device in left), return_exceptions=True)
+            said = await asyncio.gather(
+                *(self.contactors[device].drop() for device in left), return_exceptions=True
+            )
             left = [device for device, result in zip(left, said, strict=True) if result != "accepted"]
         return left
 
@@ -220,7 +255,10 @@ class ModbusField:
         """Begin polling. Does not wait for any device: the board says what is known."""
         if not self._tasks:
             self._running = True
-            self._tasks = [keep(f"modbus {device.id}", partial(self._run, device, poller)) for device, poller in self._pollers]
+            self._tasks = [
+                keep(f"modbus {device.id}", partial(self._run, device, poller))
+                for device, poller in self._pollers
+            ]
 
     async def stop(self) -> None:
         """End all polling and hang up."""
@@ -238,8 +276,8 @@ class ModbusField:
     async def _run(self, device: ModbusDevice, poller: Poller) -> None:
         """Poll every ``poll_s``; rounds that a slow device made us miss are left out, not made up.
 
-        ``_running`` is asked after each poll: Python 3.11's ``wait_for``, inside pymodbus, loses a cancellation that comes
-        together with the reply.
+        ``_running`` is asked after each poll: Python 3.11's ``wait_for``, inside pymodbus, loses a
+        cancellation that comes together with the reply.
         """
         due_s = self._clock.now_s()
         while True:

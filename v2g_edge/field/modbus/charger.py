@@ -1,4 +1,6 @@
-"""A bidirectional charger driven by the registers of a map: polled like a meter, commanded like an OCPP charger."""
+"""A bidirectional charger driven by the registers of a map: polled like a meter, commanded like an OCPP
+charger.
+"""
 
 from collections.abc import Callable
 
@@ -27,15 +29,19 @@ class Write(Struct, frozen=True):
 
 
 def to_write(target: Target, value: float, shift: int) -> Write:
-    """``value`` in our unit and sign → the request; ``shift`` is the channel's offset. ValueError when it does not fit."""
+    """``value`` in our unit and sign → the request; ``shift`` is the channel's offset. ValueError when it
+    does not fit.
+    """
     registers = encode(value * target.sign, target.type, scale=target.scale, swapped=target.swapped)
     return Write(target.function, target.address + (0 if target.absolute else shift), registers)
 
 
 def setpoint_writes(command: Command, power_w: float, shift: int) -> list[Write]:
-    """What brings a charger to ``power_w`` (+ into the vehicle), in order; a charge below the least one becomes zero.
+    """What brings a charger to ``power_w`` (+ into the vehicle), in order; a charge below the least one
+    becomes zero.
 
-    ValueError when the map cannot express it (discharge without a discharge register, a value beyond the register).
+    ValueError when the map cannot express it (discharge without a discharge register, a value beyond the
+    register).
     """
     if 0.0 < power_w < command.min_charge_w:
         power_w = 0.0
@@ -47,14 +53,22 @@ def setpoint_writes(command: Command, power_w: float, shift: int) -> list[Write]
     if command.charge is None or (power_w < 0.0 and command.discharge is None):
         raise ValueError(f"the map has no register for {power_w:g} W")
     idle = [] if command.discharge is None else [to_write(command.discharge, 0.0, shift)]
-    if power_w < 0.0 and command.discharge is not None and not any(to_write(command.discharge, power_w, shift).registers):
+    if (
+        power_w < 0.0
+        and command.discharge is not None
+        and not any(to_write(command.discharge, power_w, shift).registers)
+    ):
         power_w = 0.0  # rounds to nothing: the least charge limit beside it must not become a charge
     if power_w == 0.0:
         return [*stop, *idle]
     if power_w > 0.0:
         return [*idle, to_write(command.charge, power_w, shift), *start]
     assert command.discharge is not None  # noqa: S101 - told to the type checker; refused three lines up
-    return [to_write(command.charge, command.min_charge_w, shift), to_write(command.discharge, power_w, shift), *start]
+    return [
+        to_write(command.charge, command.min_charge_w, shift),
+        to_write(command.discharge, power_w, shift),
+        *start,
+    ]
 
 
 class RegisterCharger(LeasedCharger):
@@ -81,7 +95,9 @@ class RegisterCharger(LeasedCharger):
 
     def _moved(self, block: Block, step: int) -> tuple[Decoder, Block]:
         offset = 0 if block.name in self._map.fixed_blocks else step * self._map.channel_stride
-        moved = Block(block.name, block.function, block.address + offset, block.count, block.fields, block.every_s)
+        moved = Block(
+            block.name, block.function, block.address + offset, block.count, block.fields, block.every_s
+        )
         return Decoder(moved), moved
 
     async def _prepare(self) -> None:
@@ -112,7 +128,9 @@ class RegisterCharger(LeasedCharger):
         except ValueError as fault:
             log.warning("modbus_setpoint_impossible", device=self._device.id, power_w=power_w, why=str(fault))
             return "rejected"
-        switches = {pair[0] + self._shift for pair in (self._map.command.start, self._map.command.stop) if pair}
+        switches = {
+            pair[0] + self._shift for pair in (self._map.command.start, self._map.command.stop) if pair
+        }
         for write in writes:
             if write.address in switches and self._running == (power_w != 0.0):
                 continue  # already started or stopped: only the setpoint is repeated

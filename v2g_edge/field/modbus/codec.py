@@ -1,7 +1,7 @@
 """Registers ↔ numbers. A block is compiled once into one ``struct`` format and decoded in one call per poll.
 
-Nothing here does I/O. A value that is a "not available" pattern, not finite, out of its range, or that hangs on a
-missing scale factor becomes ``Unknown`` with the reason, never 0.
+Nothing here does I/O. A value that is a "not available" pattern, not finite, out of its range, or that hangs
+on a missing scale factor becomes ``Unknown`` with the reason, never 0.
 """
 
 import math
@@ -36,9 +36,11 @@ POWERS: Final = {exponent: 10.0**exponent for exponent in range(-MAX_SCALE_EXPON
 
 
 class Field(Struct, frozen=True):
-    """One value: ``offset`` in registers from the block's start, value = raw × ``scale`` + ``shift`` (or × 10^``scale_by``).
+    """One value: ``offset`` in registers from the block's start, value = raw × ``scale`` + ``shift`` (or ×
+    10^``scale_by``).
 
-    ``nan`` are the raw integers that mean "not available". Out of ``low``..``high`` (scaled, inclusive) is Unknown.
+    ``nan`` are the raw integers that mean "not available". Out of ``low``..``high`` (scaled, inclusive) is
+    Unknown.
     """
 
     name: str
@@ -59,7 +61,9 @@ class Field(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
-    """A contiguous run of ``count`` registers read with one request (function 3 or 4). ``every_s`` 0: with each poll."""
+    """A contiguous run of ``count`` registers read with one request (function 3 or 4). ``every_s`` 0: with
+    each poll.
+    """
 
     name: str
     function: int
@@ -79,7 +83,9 @@ class Decoder:
         fields = sorted(block.fields, key=lambda field: field.offset)
         for field in fields:
             if field.offset < at or field.offset + field.width > block.count:
-                raise ValueError(f"field {field.name} at offset {field.offset} overlaps its neighbour or leaves the block")
+                raise ValueError(
+                    f"field {field.name} at offset {field.offset} overlaps its neighbour or leaves the block"
+                )
             parts.append(f"{2 * (field.offset - at)}x{CODES[field.type][0]}")
             at = field.offset + field.width
             if field.swapped:
@@ -101,17 +107,25 @@ class Decoder:
         return {step[0]: Unknown(why) for step in self._steps}
 
     def decode(self, registers: Sequence[int], at_s: float) -> dict[str, Measured]:
-        """Name → reading sampled at ``at_s``. ``registers`` are 0..65535; a wrong count makes everything Unknown."""
+        """Name → reading sampled at ``at_s``. ``registers`` are 0..65535; a wrong count makes everything
+        Unknown.
+        """
         if len(registers) != self.block.count:
             why = f"{len(registers)} registers instead of {self.block.count}"
             return self.unknown(why)
         ordered = registers if self._order is None else [registers[i] for i in self._order]
         raws = self._unpack(self._pack(*ordered))
-        return {step[0]: _value(raws[index], raws, step, at_s) for step, index in zip(self._steps, self._indices, strict=True)}
+        return {
+            step[0]: _value(raws[index], raws, step, at_s)
+            for step, index in zip(self._steps, self._indices, strict=True)
+        }
 
 
 def _value(
-    raw: float, raws: tuple[float, ...], step: tuple[str, float, float, int, frozenset[int], float, float], at_s: float
+    raw: float,
+    raws: tuple[float, ...],
+    step: tuple[str, float, float, int, frozenset[int], float, float],
+    at_s: float,
 ) -> Measured:
     _, scale, shift, scale_at, nan, low, high = step
     if raw in nan:

@@ -1,7 +1,8 @@
-"""What a commissioning step test tells: phases, CT direction, sign, response, and what the meter can resolve. Pure.
+"""What a commissioning step test tells: phases, CT direction, sign, response, and what the meter can resolve.
+Pure.
 
-One charger at a time makes known steps while the others rest; the grid meter is sampled all the while. Powers in W, + into
-the vehicle and import from the grid.
+One charger at a time makes known steps while the others rest; the grid meter is sampled all the while. Powers
+in W, + into the vehicle and import from the grid.
 """
 
 import itertools
@@ -20,7 +21,9 @@ SETTLED_SHARE: Final = 0.4
 """The last 40 % of a hold count as settled; before that chargers ramp and meters average."""
 
 CLEAR_SHARE: Final = 0.25
-"""A fit must leave less than a quarter of the step unexplained, and be better than the next by as much, to be believed."""
+"""A fit must leave less than a quarter of the step unexplained, and be better than the next by as much, to
+be believed.
+"""
 
 RESPONSE_SHARE: Final = 0.9
 """Response is the time to 90 % of the settled step."""
@@ -30,7 +33,9 @@ DROOP_RESOLUTION_HZ: Final = 0.010
 
 
 class Sample(Struct, frozen=True, gc=False):
-    """One look at the board. ``commanded_w`` is what the writer had sent; ``charger_w`` what the charger measures of itself."""
+    """One look at the board. ``commanded_w`` is what the writer had sent; ``charger_w`` what the charger
+    measures of itself.
+    """
 
     at_s: float
     commanded_w: float
@@ -41,7 +46,9 @@ class Sample(Struct, frozen=True, gc=False):
 
 
 class PhaseFit(Struct, frozen=True):
-    """``phases`` "" when the step does not tell. ``signs`` by grid phase: −1 where the meter counts the wrong way round."""
+    """``phases`` "" when the step does not tell. ``signs`` by grid phase: −1 where the meter counts the
+    wrong way round.
+    """
 
     phases: str
     signs: tuple[int, int, int]
@@ -60,7 +67,9 @@ class StepFit(Struct, frozen=True):
 
 
 class MeterFit(Struct, frozen=True):
-    """The meter's real refresh time, and the smallest steps that its frequency and power made (0: none seen)."""
+    """The meter's real refresh time, and the smallest steps that its frequency and power made (0: none
+    seen).
+    """
 
     refresh_s: float
     frequency_step_hz: float
@@ -68,7 +77,9 @@ class MeterFit(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """What one charger's test gave. ``refusals`` are services that this site must not sell, with the reason."""
+    """What one charger's test gave. ``refusals`` are services that this site must not sell, with the
+    reason.
+    """
 
     evse: str
     charge: StepFit | None
@@ -88,8 +99,8 @@ def shares_of(phase_map: str) -> Three:
 def fit_phases(step_w: float, grid_step_w: Three, charger_phase_w: Three | None = None) -> PhaseFit:
     """The phase map and CT directions that explain a step of ``step_w`` best.
 
-    Without ``charger_phase_w`` (the charger's own phases L1-L3) a three-phase charger shows CT directions, but not its
-    rotation: all rotations of equal thirds look alike. With unequal phases it shows both.
+    Without ``charger_phase_w`` (the charger's own phases L1-L3) a three-phase charger shows CT directions,
+    but not its rotation: all rotations of equal thirds look alike. With unequal phases it shows both.
     """
     if abs(step_w) < 1.0:
         return PhaseFit("", (1, 1, 1), 0.0, "the charger did not move")
@@ -99,7 +110,10 @@ def fit_phases(step_w: float, grid_step_w: Three, charger_phase_w: Three | None 
         if expected is None:
             continue
         for signs in itertools.product((1, -1), repeat=3):
-            error = sum(abs(found - sign * want) for found, sign, want in zip(grid_step_w, signs, expected, strict=True))
+            error = sum(
+                abs(found - sign * want)
+                for found, sign, want in zip(grid_step_w, signs, expected, strict=True)
+            )
             candidates.append((error + 1e-6 * signs.count(-1), phase_map, signs))
     candidates.sort(key=lambda row: row[0])
     error, phase_map, signs = candidates[0]
@@ -153,7 +167,9 @@ def fit_step(before: Sequence[Sample], during: Sequence[Sample]) -> StepFit:
     step_w = end.charger_w - base.charger_w
     grid = tuple(found - rest for found, rest in zip(end.phase_w, base.phase_w, strict=True))
     wanted = RESPONSE_SHARE * abs(step_w)
-    arrived = next((s.at_s for s in during if abs(s.charger_w - base.charger_w) >= wanted > 0.0), during[-1].at_s)
+    arrived = next(
+        (s.at_s for s in during if abs(s.charger_w - base.charger_w) >= wanted > 0.0), during[-1].at_s
+    )
     return StepFit(
         end.commanded_w - base.commanded_w,
         step_w,
@@ -164,7 +180,9 @@ def fit_step(before: Sequence[Sample], during: Sequence[Sample]) -> StepFit:
 
 
 def fit_meter(samples: Sequence[Sample]) -> MeterFit:
-    """How often the meter's picture really changes, and in which steps. Needs samples faster than the meter refreshes."""
+    """How often the meter's picture really changes, and in which steps. Needs samples faster than the
+    meter refreshes.
+    """
     changed = [samples[0].at_s] if samples else []
     for earlier, later in itertools.pairwise(samples):
         if (earlier.phase_w, earlier.total_w, earlier.hz) != (later.phase_w, later.total_w, later.hz):
@@ -190,7 +208,9 @@ def judge(
     meter: MeterFit,
     denied: Mapping[str, str] = MappingProxyType({}),
 ) -> Finding:
-    """Everything that an installer must mend or know, in sentences. ``denied`` says why a step was not made."""
+    """Everything that an installer must mend or know, in sentences. ``denied`` says why a step was not
+    made.
+    """
     problems: list[str] = []
     for name, step in (("charge", charge), ("discharge", discharge)):
         if step is None:
@@ -202,15 +222,21 @@ def judge(
         problems.append(f"phases: the site file says {configured}, the meter says {told.fit.phases}")
     refusals = []
     if not 0.0 < meter.frequency_step_hz <= DROOP_RESOLUTION_HZ + 1e-9:
-        found = f"{1000 * meter.frequency_step_hz:.0f} mHz steps" if meter.frequency_step_hz else "no change seen"
-        refusals.append(f"frequency services (droop, FCR): the meter's frequency has {found}, 10 mHz are needed")
+        found = (
+            f"{1000 * meter.frequency_step_hz:.0f} mHz steps" if meter.frequency_step_hz else "no change seen"
+        )
+        refusals.append(
+            f"frequency services (droop, FCR): the meter's frequency has {found}, 10 mHz are needed"
+        )
     return Finding(evse, charge, discharge, meter, tuple(problems), tuple(refusals))
 
 
 def _step_problems(name: str, step: StepFit) -> list[str]:
     problems = []
     if step.charger_w * step.commanded_w <= 0.0 or abs(step.charger_w) < 0.5 * abs(step.commanded_w):
-        problems.append(f"{name}: commanded {step.commanded_w:.0f} W, the charger moved {step.charger_w:.0f} W")
+        problems.append(
+            f"{name}: commanded {step.commanded_w:.0f} W, the charger moved {step.charger_w:.0f} W"
+        )
         return problems
     if step.fit.why and not step.fit.phases and "alike" not in step.fit.why:
         problems.append(f"{name}: {step.fit.why} ({step.fit.unexplained_w:.0f} W unexplained)")
@@ -232,11 +258,18 @@ def directions(findings: Sequence[Finding]) -> Three:
 
 
 def meter_verdict(found: Three) -> tuple[bool, tuple[str, ...]]:
-    """(turn ``invert`` of the meter's device, what to mend). All three phases reversed is a setting; a single one is a CT."""
+    """(turn ``invert`` of the meter's device, what to mend). All three phases reversed is a setting; a
+    single one is a CT.
+    """
     wrong = [f"L{phase}" for phase, sign in enumerate(found, 1) if sign < 0.0]
     if len(wrong) == 3:
         return True, ("the whole meter counts the wrong way round: turn invert of its device",)
-    problems = [f"the CT of phase {phase} is reversed: turn it round, no setting can mend a single one" for phase in wrong]
+    problems = [
+        f"the CT of phase {phase} is reversed: turn it round, no setting can mend a single one"
+        for phase in wrong
+    ]
     if wrong and not any(sign > 0.0 for sign in found):
-        problems.append("or the whole meter is: no phase that counts right was tested; test a charger on the others")
+        problems.append(
+            "or the whole meter is: no phase that counts right was tested; test a charger on the others"
+        )
     return False, tuple(problems)

@@ -9,8 +9,9 @@ from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice
 
 FUNCTIONS: Final = {"relay": 2, "coil": 1, "discrete-input": 2, "holding-bit": 3, "input-bit": 4}
-"""Map name → function ("relay" is the usual case, a discrete input). ``channel`` is the bit's address; in registers, bit n
-is bit n mod 16 (0 = lowest) of register n div 16."""
+"""Map name → function ("relay" is the usual case, a discrete input). ``channel`` is the bit's address; in
+registers, bit n is bit n mod 16 (0 = lowest) of register n div 16.
+"""
 
 
 class ContactPoller:
@@ -37,7 +38,10 @@ class ContactPoller:
             bit = bool(int(answer[0]) >> device.channel % 16 & 1) if words else bool(answer[0])
             self._closed = Reading(float(bit != device.invert), at_s)
         self._board.update_contact(
-            device.target, urgent=_value(before) != _value(self._closed), link=self._peer.link, closed=self._closed
+            device.target,
+            urgent=_value(before) != _value(self._closed),
+            link=self._peer.link,
+            closed=self._closed,
         )
 
 

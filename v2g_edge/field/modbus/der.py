@@ -1,6 +1,8 @@
-"""A SunSpec DER charger: measured by 701 and 713, commanded by 704 with its reversion timer, kept alive by 715.
+"""A SunSpec DER charger: measured by 701 and 713, commanded by 704 with its reversion timer, kept alive by
+715.
 
-Its sign is the generator's: W > 0 injects. Grid-code settings (703, 707-710) are read, compared, and never written.
+Its sign is the generator's: W > 0 injects. Grid-code settings (703, 707-710) are read, compared, and never
+written.
 """
 
 from collections.abc import Callable
@@ -40,7 +42,9 @@ RANGES: Final = {
 }
 
 W_SET: Final = 22
-"""704: WSetEna 22, WSetMod 23 (1 = W), WSet 24 (int32), WSetRvrt 26 (int32), WSetEnaRvrt 30, WSetRvrtTms 31 (uint32)."""
+"""704: WSetEna 22, WSetMod 23 (1 = W), WSet 24 (int32), WSetRvrt 26 (int32), WSetEnaRvrt 30, WSetRvrtTms
+31 (uint32).
+"""
 
 SLOW_S: Final = 2.0
 """SoC and counters move slowly; one block less in most rounds."""
@@ -56,7 +60,9 @@ FAULT_STATE: Final = 6
 
 
 class SunSpecCharger(LeasedCharger):
-    """Found by its models, set up through 704, audited against ``profile`` (None: no grid code to compare with)."""
+    """Found by its models, set up through 704, audited against ``profile`` (None: no grid code to compare
+    with).
+    """
 
     def __init__(
         self,
@@ -96,7 +102,9 @@ class SunSpecCharger(LeasedCharger):
         self._blocks = []
         for model_id, names in POINTS.items():
             if model_id in models:
-                block = sunspec.block_of(models[model_id], names, RANGES, every_s=SLOW_S if model_id == 713 else 0.0)
+                block = sunspec.block_of(
+                    models[model_id], names, RANGES, every_s=SLOW_S if model_id == 713 else 0.0
+                )
                 if block is not None:
                     self._blocks.append((Decoder(block), block))
 
@@ -144,7 +152,12 @@ class SunSpecCharger(LeasedCharger):
             problems += [model] if isinstance(model, str) else audit(model_id, model, self._profile)
         self._grid_code_ok = not problems
         if problems:
-            log.error("modbus_grid_code_mismatch", device=self._device.id, code=self._profile.name, problems=problems)
+            log.error(
+                "modbus_grid_code_mismatch",
+                device=self._device.id,
+                code=self._profile.name,
+                problems=problems,
+            )
 
     async def _model(self, at: ModelAt) -> Model | str:
         """The whole model decoded by pysunspec2, or why not."""
@@ -157,7 +170,13 @@ class SunSpecCharger(LeasedCharger):
             words += part
         try:
             return Model(at.id, model_len=at.length, data=b"".join(word.to_bytes(2, "big") for word in words))
-        except (ModelError, KeyError, ValueError, IndexError, TypeError) as fault:  # what pysunspec2 raises on broken counts
+        except (
+            ModelError,
+            KeyError,
+            ValueError,
+            IndexError,
+            TypeError,
+        ) as fault:  # what pysunspec2 raises on broken counts
             return f"model {at.id} makes no sense: {fault}"
 
     async def _send(self, power_w: float) -> WriteResult:
@@ -175,7 +194,9 @@ class SunSpecCharger(LeasedCharger):
         return "accepted"
 
     async def _heartbeat(self) -> None:
-        """Only while a permit holds: a live controller with dead inputs must not keep the charger going (design 4.5)."""
+        """Only while a permit holds: a live controller with dead inputs must not keep the charger going
+        (design 4.5).
+        """
         now_s = self._clock.now_s()
         if 715 not in self._models or now_s >= self._lease_until_s or now_s - self._beat_s < HEARTBEAT_S:
             return

@@ -15,16 +15,21 @@ MAX_FILE_BYTES: Final = 262_144
 """A map is a page; anything larger is the wrong file."""
 
 UNITS: Final = {
-    "W": ("w", 1.0), "kW": ("w", 1e3), "Wh": ("wh", 1.0), "kWh": ("wh", 1e3), "V": ("v", 1.0), "A": ("a", 1.0),
-    "Hz": ("hz", 1.0), "C": ("c", 1.0), "%": ("pct", 1.0), "permille": ("pct", 0.1), "s": ("s", 1.0), "": ("", 1.0),
+    "W": ("w", 1.0), "kW": ("w", 1e3), "Wh": ("wh", 1.0), "kWh": ("wh", 1e3), "V": ("v", 1.0),
+    "A": ("a", 1.0),
+    "Hz": ("hz", 1.0), "C": ("c", 1.0), "%": ("pct", 1.0), "permille": ("pct", 0.1), "s": ("s", 1.0),
+    "": ("", 1.0),
 }  # fmt: skip
 """Unit in a map → the ending that the point's name must have, and the factor to our unit."""
 
 RANGES: Final = {
-    "v": (0.0, 1_000.0), "hz": (30.0, 80.0), "w": (-1e9, 1e9), "wh": (0.0, 1e15), "a": (-1e5, 1e5), "c": (-60.0, 300.0),
+    "v": (0.0, 1_000.0), "hz": (30.0, 80.0), "w": (-1e9, 1e9), "wh": (0.0, 1e15), "a": (-1e5, 1e5),
+    "c": (-60.0, 300.0),
     "pct": (0.0, 100.0), "s": (0.0, 1e6), "": (-math.inf, math.inf),
 }  # fmt: skip
-"""Widest believable value by ending; a map may narrow it. Frequency reaches well beyond every trip limit (47-66 Hz)."""
+"""Widest believable value by ending; a map may narrow it. Frequency reaches well beyond every trip limit
+(47-66 Hz).
+"""
 
 POINTS: Final = {
     "meter": frozenset(
@@ -75,8 +80,12 @@ MAP_KEYS: Final = frozenset(
     }
 )
 BLOCK_KEYS: Final = frozenset({"address", "count", "every_s", "function", "absolute"})
-POINT_KEYS: Final = frozenset({"address", "type", "scale", "offset", "unit", "sign", "low", "high", "nan", "word_order"})
-TARGET_KEYS: Final = frozenset({"address", "type", "scale", "unit", "sign", "function", "absolute", "word_order"})
+POINT_KEYS: Final = frozenset(
+    {"address", "type", "scale", "offset", "unit", "sign", "low", "high", "nan", "word_order"}
+)
+TARGET_KEYS: Final = frozenset(
+    {"address", "type", "scale", "unit", "sign", "function", "absolute", "word_order"}
+)
 COMMAND_KEYS: Final = frozenset(
     {
         "setup",
@@ -106,7 +115,9 @@ def available_maps(folder: Path | None = None) -> dict[str, Path]:
 
 
 def load_map(map_id: str, folder: Path | None = None) -> RegisterMap:
-    """The map by its id (file name without .toml). MapError with all problems, or that there is no such map."""
+    """The map by its id (file name without .toml). MapError with all problems, or that there is no such
+    map.
+    """
     files = available_maps(folder)
     if map_id not in files:
         raise MapError([f"{map_id}: no such register map; there are {', '.join(sorted(files))}"])
@@ -129,7 +140,9 @@ def parse_map(map_id: str, file: str, table: dict[str, Any]) -> RegisterMap:
 
 
 class _Check:
-    """Collects problems while it builds; a broken part is replaced by something harmless so that the rest is still checked."""
+    """Collects problems while it builds; a broken part is replaced by something harmless so that the rest
+    is still checked.
+    """
 
     def __init__(self, map_id: str, file: str) -> None:
         self._id = map_id
@@ -145,14 +158,18 @@ class _Check:
         kind = self._choice(table, "kind", tuple(POINTS))
         for key in ("name", "source"):
             if not isinstance(table.get(key), str) or not table[key]:
-                self.problem(key, "missing; say where the addresses come from" if key == "source" else "missing")
+                self.problem(
+                    key, "missing; say where the addresses come from" if key == "source" else "missing"
+                )
         order = self._choice(table, "word_order", ("big", "little"), "big")
         self._swapped = order == "little"
         function = self._choice(table, "function", (1, 2, 3, 4), 3)
         rows = self._shape(table, "blocks", list)
         blocks = self._blocks(rows, function)
         fields = self._points(
-            self._shape(table, "points", dict), kind, self._choice(table, "register_grid", ("any", "even", "odd"), "any")
+            self._shape(table, "points", dict),
+            kind,
+            self._choice(table, "register_grid", ("any", "even", "odd"), "any"),
         )
         assigned = self._assign(blocks, fields)
         states = self._states(self._shape(table, "states", dict))
@@ -164,7 +181,9 @@ class _Check:
             status=self._choice(table, "status", ("verified", "draft")),
             source=str(table.get("source", "")),
             blocks=assigned,
-            fixed_blocks=frozenset(f"block {n}" for n, b in enumerate(rows) if isinstance(b, dict) and b.get("absolute")),
+            fixed_blocks=frozenset(
+                f"block {n}" for n, b in enumerate(rows) if isinstance(b, dict) and b.get("absolute")
+            ),
             states=states,
             command=command,
             channel_stride=self._whole(table, "channel_stride", 0, 0, 65535),
@@ -183,25 +202,33 @@ class _Check:
             if key not in allowed:
                 self.problem(f"{where}{key}", f"unknown key; allowed are {', '.join(sorted(allowed))}")
 
-    def _choice(self, table: dict[str, Any], key: str, allowed: tuple[Any, ...], default: Any = None, where: str = "") -> Any:
+    def _choice(
+        self, table: dict[str, Any], key: str, allowed: tuple[Any, ...], default: Any = None, where: str = ""
+    ) -> Any:
         value = table.get(key, default)
         if isinstance(value, bool) or value not in allowed:
             self.problem(
-                f"{where}{key}", f"{'missing' if value is None else repr(value)}; allowed are {', '.join(map(str, allowed))}"
+                f"{where}{key}",
+                f"{'missing' if value is None else repr(value)}; allowed are {', '.join(map(str, allowed))}",
             )
             return allowed[0]
         return value
 
-    def _number(self, table: dict[str, Any], key: str, default: float | None, low: float, high: float, where: str = "") -> float:
+    def _number(
+        self, table: dict[str, Any], key: str, default: float | None, low: float, high: float, where: str = ""
+    ) -> float:
         value = table.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             self.problem(
-                f"{where}{key}", f"{'missing' if value is None else repr(value)}; a number of {low:g}..{high:g} is needed"
+                f"{where}{key}",
+                f"{'missing' if value is None else repr(value)}; a number of {low:g}..{high:g} is needed",
             )
             return max(low, min(high, 1.0))
         return value
 
-    def _whole(self, table: dict[str, Any], key: str, default: Any, low: int, high: int, where: str = "") -> int:
+    def _whole(
+        self, table: dict[str, Any], key: str, default: Any, low: int, high: int, where: str = ""
+    ) -> int:
         value = self._number(table, key, default, low, high, where)
         if not isinstance(value, int) and not value.is_integer():
             self.problem(f"{where}{key}", f"{value!r} is not a whole register")
@@ -229,8 +256,14 @@ class _Check:
             if address + count > 65536:
                 self.problem(where[:-1], f"{address} + {count} registers go beyond 65535")
             for other in blocks:
-                if other.function == code and other.address < address + count and address < other.address + other.count:
-                    self.problem(where[:-1], f"registers {address}..{address + count - 1} overlap {other.name}")
+                if (
+                    other.function == code
+                    and other.address < address + count
+                    and address < other.address + other.count
+                ):
+                    self.problem(
+                        where[:-1], f"registers {address}..{address + count - 1} overlap {other.name}"
+                    )
             blocks.append(Block(f"block {index}", code, address, count, (), every_s))
         return blocks
 
@@ -239,7 +272,9 @@ class _Check:
         for name, row in table.items():
             where = f"points.{name}."
             if name not in POINTS[kind]:
-                self.problem(where[:-1], f"no such point of a {kind}; allowed are {', '.join(sorted(POINTS[kind]))}")
+                self.problem(
+                    where[:-1], f"no such point of a {kind}; allowed are {', '.join(sorted(POINTS[kind]))}"
+                )
             if not isinstance(row, dict):
                 self.problem(where[:-1], "not a table")
                 continue
@@ -283,7 +318,9 @@ class _Check:
         return scale * factor, ending
 
     def _order(self, row: dict[str, Any], where: str) -> bool:
-        order = self._choice(row, "word_order", ("big", "little"), "little" if self._swapped else "big", where)
+        order = self._choice(
+            row, "word_order", ("big", "little"), "little" if self._swapped else "big", where
+        )
         return bool(order == "little")
 
     def _assign(self, blocks: list[Block], fields: list[tuple[int, Field]]) -> tuple[Block, ...]:
@@ -292,7 +329,9 @@ class _Check:
         for address, field in sorted(fields, key=lambda pair: pair[0]):
             for register in range(address, address + field.width):
                 if register in taken:
-                    self.problem(f"points.{field.name}", f"register {register} already belongs to {taken[register]}")
+                    self.problem(
+                        f"points.{field.name}", f"register {register} already belongs to {taken[register]}"
+                    )
                     break
                 taken[register] = field.name
             for block, inside in zip(blocks, members, strict=True):
@@ -300,7 +339,10 @@ class _Check:
                     inside.append(_moved(field, address - block.address))
                     break
             else:
-                self.problem(f"points.{field.name}", f"registers {address}..{address + field.width - 1} lie in no block")
+                self.problem(
+                    f"points.{field.name}",
+                    f"registers {address}..{address + field.width - 1} lie in no block",
+                )
         return tuple(
             Block(b.name, b.function, b.address, b.count, tuple(inside), b.every_s)
             for b, inside in zip(blocks, members, strict=True)
@@ -310,7 +352,10 @@ class _Check:
         states: dict[int, str] = {}
         for status, numbers in table.items():
             if status not in {"available", "occupied", "faulted", "unavailable"}:
-                self.problem(f"states.{status}", "unknown status; allowed are available, occupied, faulted, unavailable")
+                self.problem(
+                    f"states.{status}",
+                    "unknown status; allowed are available, occupied, faulted, unavailable",
+                )
             for number in numbers if isinstance(numbers, list) else [numbers]:
                 if not isinstance(number, int):
                     self.problem(f"states.{status}", f"{number!r}; a list of whole numbers is needed")
@@ -326,7 +371,9 @@ class _Check:
             self.problem("command.setpoint", "either one signed setpoint, or charge and discharge")
         return Command(
             setup=tuple(
-                pair for row in self._shape(table, "setup", list, "command.") if (pair := self._pair(row, "command.setup"))
+                pair
+                for row in self._shape(table, "setup", list, "command.")
+                if (pair := self._pair(row, "command.setup"))
             ),
             setpoint=self._target(table, "setpoint"),
             charge=self._target(table, "charge"),
@@ -341,7 +388,11 @@ class _Check:
         )
 
     def _pair(self, row: Any, key: str) -> tuple[int, int] | None:
-        if isinstance(row, list) and len(row) == 2 and all(isinstance(item, int) and 0 <= item <= 65535 for item in row):
+        if (
+            isinstance(row, list)
+            and len(row) == 2
+            and all(isinstance(item, int) and 0 <= item <= 65535 for item in row)
+        ):
             return row[0], row[1]
         self.problem(key, f"{row!r}; [address, value] is needed")
         return None
@@ -373,5 +424,14 @@ class _Check:
 
 def _moved(field: Field, offset: int) -> Field:
     return Field(
-        field.name, offset, field.type, field.scale, field.shift, field.scale_by, field.nan, field.low, field.high, field.swapped
+        field.name,
+        offset,
+        field.type,
+        field.scale,
+        field.shift,
+        field.scale_by,
+        field.nan,
+        field.low,
+        field.high,
+        field.swapped,
     )

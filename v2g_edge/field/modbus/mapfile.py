@@ -1,4 +1,6 @@
-"""What a register map says, typed. Made by ``mapcheck`` from the TOML files in ``maps`` and in the site's folder."""
+"""What a register map says, typed. Made by ``mapcheck`` from the TOML files in ``maps`` and in the site's
+folder.
+"""
 
 import math
 from typing import Literal
@@ -29,7 +31,9 @@ class Target(Struct, frozen=True, gc=False):
 
 
 class Command(Struct, frozen=True):
-    """How a charger or contactor is commanded. ``setup``, ``start`` and ``stop`` are (address, value) of single registers."""
+    """How a charger or contactor is commanded. ``setup``, ``start`` and ``stop`` are (address, value) of
+    single registers.
+    """
 
     setup: tuple[tuple[int, int], ...] = ()
     setpoint: Target | None = None
@@ -45,7 +49,9 @@ class Command(Struct, frozen=True):
 
 
 class RegisterMap(Struct, frozen=True):
-    """A device family. ``states`` maps raw state numbers to our status. Addresses are those of channel ``first_channel``."""
+    """A device family. ``states`` maps raw state numbers to our status. Addresses are those of channel
+    ``first_channel``.
+    """
 
     id: str
     name: str

@@ -26,14 +26,17 @@ RANGES: Final = {
     "energy": (0.0, 1e15),
     "current": (-1e5, 1e5),
 }
-"""What no low-voltage depot can exceed; a value outside is a fault of the data. Frequency: well beyond every trip limit
-(47-66 Hz), so that a real excursion is seen as one."""
+"""What no low-voltage depot can exceed; a value outside is a fault of the data. Frequency: well beyond
+every trip limit (47-66 Hz), so that a real excursion is seen as one.
+"""
 
 POINTS: Final = tuple(sunspec.METER_POINTS)
 """The names a meter's map may use; missing ones stay Unknown."""
 
 REFUSED_BEFORE_SEARCH: Final = 3
-"""Refused or garbled polls in a row after which a SunSpec device is searched anew: its chain may have moved."""
+"""Refused or garbled polls in a row after which a SunSpec device is searched anew: its chain may have
+moved.
+"""
 
 
 def range_of(point: str) -> tuple[float, float]:
@@ -42,7 +45,9 @@ def range_of(point: str) -> tuple[float, float]:
 
 
 def most_of(feeders: Iterable[Feeder], meter: str) -> float:
-    """What a meter can read at most, by the limits of the feeder that it stands on; infinite where it stands on none."""
+    """What a meter can read at most, by the limits of the feeder that it stands on; infinite where it
+    stands on none.
+    """
     limits = [
         max(each.import_limit_w, each.export_limit_w, each.base_load_max_w, -each.base_load_min_w)
         for each in feeders
@@ -74,9 +79,13 @@ async def find_sunspec_meter(peer: Peer) -> MeterLayout | Fault:
 
 
 class MeterPoller:
-    """Polls one meter. With ``layout`` None the device is searched for a SunSpec meter first, and again when it comes back."""
+    """Polls one meter. With ``layout`` None the device is searched for a SunSpec meter first, and again
+    when it comes back.
+    """
 
-    def __init__(self, device: ModbusDevice, peer: Peer, layout: MeterLayout | None, board: Board, clock: ClockPort) -> None:
+    def __init__(
+        self, device: ModbusDevice, peer: Peer, layout: MeterLayout | None, board: Board, clock: ClockPort
+    ) -> None:
         self._device = device
         self._peer = peer
         self._board = board
@@ -98,8 +107,14 @@ class MeterPoller:
         self._due_s = [0.0] * len(self._blocks)
 
     async def poll(self) -> None:
-        """One round: every block that is due. Faults become Unknown values or ageing ones; nothing is raised."""
-        if self._search and (self._layout is None or self._epoch != self._peer.epoch) and not await self._find():
+        """One round: every block that is due. Faults become Unknown values or ageing ones; nothing is
+        raised.
+        """
+        if (
+            self._search
+            and (self._layout is None or self._epoch != self._peer.epoch)
+            and not await self._find()
+        ):
             return
         for index, (decoder, block) in enumerate(self._blocks):
             at_s = self._clock.now_s()  # before the request: the value may be as old as the question

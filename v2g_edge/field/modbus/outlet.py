@@ -1,7 +1,9 @@
-"""What all chargers on Modbus have in common: the permit as a lease, the rounds of polling, and what reaches the board.
+"""What all chargers on Modbus have in common: the permit as a lease, the rounds of polling, and what reaches
+the board.
 
-The lease: the charger's own watchdog, set at connect and read back, covers our death. Polls alone may keep such a watchdog
-fed, so when a permit runs out un-renewed while we live, zero is written and the setpoint is no longer repeated.
+The lease: the charger's own watchdog, set at connect and read back, covers our death. Polls alone may keep
+such a watchdog fed, so when a permit runs out un-renewed while we live, zero is written and the setpoint is
+no longer repeated.
 """
 
 import asyncio
@@ -39,19 +41,29 @@ PROOF_LEAST_W: Final = 500.0
 
 
 class LeasedCharger(ABC):
-    """One outlet. ``poll`` reads it, ``write_permit`` commands it. Discharge needs the dead-man read back, or a contactor.
+    """One outlet. ``poll`` reads it, ``write_permit`` commands it. Discharge needs the dead-man read back, or
+    a contactor.
 
-    ``contactor`` tells whether a discharge-enable contactor with a proven time-out of its own stands behind the outlet.
-    A kind of charger says how it is set up (``_prepare``), how a power is written (``_send``) and what its state means.
+    ``contactor`` tells whether a discharge-enable contactor with a proven time-out of its own stands behind
+    the outlet. A kind of charger says how it is set up (``_prepare``), how a power is written (``_send``) and
+    what its state means.
     """
 
     has_dead_man = True
     gives_w: float | None = None
-    """What the vehicle here gives by the site file (its type, the outlet), for registers that do not tell. None: not known."""
+    """What the vehicle here gives by the site file (its type, the outlet), for registers that do not tell.
+    None: not known.
+    """
     settle_s = 0.0
 
     def __init__(
-        self, device: ModbusDevice, peer: Peer, board: Board, clock: ClockPort, *, contactor: Callable[[], bool]
+        self,
+        device: ModbusDevice,
+        peer: Peer,
+        board: Board,
+        clock: ClockPort,
+        *,
+        contactor: Callable[[], bool],
     ) -> None:
         self._device = device
         self._peer = peer
@@ -74,7 +86,9 @@ class LeasedCharger(ABC):
 
     @abstractmethod
     async def _prepare(self) -> None:
-        """Set up a charger that has just (re)appeared: sets ``_epoch`` when done and ``_dead_man`` when read back."""
+        """Set up a charger that has just (re)appeared: sets ``_epoch`` when done and ``_dead_man`` when
+        read back.
+        """
 
     @abstractmethod
     async def _send(self, power_w: float) -> WriteResult:
@@ -126,10 +140,13 @@ class LeasedCharger(ABC):
 
     def says(self, permit: Permit) -> Saying:
         """All of the permit; what a dead-man stands in the way of is said again at once when it is there."""
-        return Saying(permit.power_w, permit.droop_w, permit.valid_for_s, terms=(self._dead_man or self._contactor(),))
+        return Saying(
+            permit.power_w, permit.droop_w, permit.valid_for_s, terms=(self._dead_man or self._contactor(),)
+        )
 
     def write_permit(self, permit: Permit) -> Coroutine[Any, Any, WriteResult]:
-        """As the port says. Discharge without a dead-man is ``rejected`` here too, whatever the envelope thought.
+        """As the port says. Discharge without a dead-man is ``rejected`` here too, whatever the envelope
+        thought.
 
         A setpoint that was not taken ends the lease of the one before: that one is not repeated, zero is.
         """
@@ -162,7 +179,9 @@ class LeasedCharger(ABC):
         status, fault = self._status()
         before = self._board.evse(evse)
         changes: dict[str, object] = {
-            name: value for name in ("power_w", "energy_import_wh", "energy_export_wh") if (value := get(name)) is not None
+            name: value
+            for name in ("power_w", "energy_import_wh", "energy_export_wh")
+            if (value := get(name)) is not None
         }
         power, asked_w = get("power_w"), self._power_w * PROOF_FRACTION
         if asked_w <= -PROOF_LEAST_W and isinstance(power, Reading) and power.value <= asked_w:
@@ -192,7 +211,9 @@ class LeasedCharger(ABC):
         if plugged and present is not None and isinstance(present.soc_pct, Reading) and soc is not NO_SAMPLE:
             silent = not isinstance(soc, Reading)  # a Quasar knows it only while power flows
             if silent or jump_verdict(present.soc_pct, soc, SOC_PCT_PER_S, SOC_SLACK_PCT):
-                del facts["soc_pct"]  # the last value grows old until there is a new one, and that one is possible
+                del facts[
+                    "soc_pct"
+                ]  # the last value grows old until there is a new one, and that one is possible
         if facts:
             self._board.update_vehicle(evse, **facts)
 

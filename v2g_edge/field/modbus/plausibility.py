@@ -1,4 +1,6 @@
-"""Whether numbers that arrived intact can be true. Pure: values in, verdicts out. A verdict is a reason, "" for believable."""
+"""Whether numbers that arrived intact can be true. Pure: values in, verdicts out. A verdict is a reason,
+"" for believable.
+"""
 
 import math
 from collections.abc import Iterable
@@ -8,22 +10,29 @@ from v2g_edge.model.reading import Measured, Reading, Unknown
 
 SUM_SHARE: Final = 0.10
 SUM_FLOOR_W: Final = 500.0
-"""Total against the sum of the phases: registers of one block may be up to a refresh apart, so a tenth of the traffic plus
-500 W is allowed."""
+"""Total against the sum of the phases: registers of one block may be up to a refresh apart, so a tenth of
+the traffic plus 500 W is allowed.
+"""
 
 MIN_MOVED_WH: Final = 2_000.0
-"""Energy that must have passed before counters and power are compared: far above every counter's resolution (0.1 kWh)."""
+"""Energy that must have passed before counters and power are compared: far above every counter's
+resolution (0.1 kWh).
+"""
 
 ENERGY_SHARE: Final = 0.5
 """Half of what passed: a wrong transformer ratio or a turned sign is far beyond, sampling error far below."""
 
 COUNTER_WH_PER_S: Final = 1e7 / 3600.0
 COUNTER_SLACK_WH: Final = 1_000.0
-"""No depot feeder carries more than 10 MW; a counter that runs faster (1 kWh of resolution aside) has jumped."""
+"""No depot feeder carries more than 10 MW; a counter that runs faster (1 kWh of resolution aside) has
+jumped.
+"""
 
 SOC_PCT_PER_S: Final = 0.06
 SOC_SLACK_PCT: Final = 2.0
-"""Twice the capacity in an hour is 0.056 %/s, beyond any vehicle here; 2 % are the glitches seen on the Quasar."""
+"""Twice the capacity in an hour is 0.056 %/s, beyond any vehicle here; 2 % are the glitches seen on the
+Quasar.
+"""
 
 
 def sum_verdict(total: Measured, phases: Iterable[Measured]) -> str:
@@ -60,7 +69,9 @@ RESOLUTION_WH: Final = 10.0
 """Counters are compared over at least this time, give or take the usual step of 0.01 kWh."""
 
 BEYOND: Final = 5.0
-"""So many times a feeder's limits nothing flows that its fuse would let pass: such a reading is a fault of the data."""
+"""So many times a feeder's limits nothing flows that its fuse would let pass: such a reading is a fault of
+the data.
+"""
 
 
 class Counted(NamedTuple):
@@ -87,7 +98,9 @@ class EnergyCheck:
         self.verdict = ""
 
     def counter(self, name: str, after: Measured) -> Measured:
-        """The counter, or Unknown for the one sample at which it jumped or ran backwards; then it counts from there."""
+        """The counter, or Unknown for the one sample at which it jumped or ran backwards; then it counts
+        from there.
+        """
         before = self._counters.get(name, after)
         if isinstance(after, Reading):
             self._counters[name] = after
@@ -97,7 +110,9 @@ class EnergyCheck:
         return Unknown(f"counter {why}") if why else after
 
     def take(self, power: Measured, imported: Measured, exported: Measured) -> str:
-        """Add a sample; the verdict. Unknown samples and counters judge nothing, and a short gap is bridged."""
+        """Add a sample; the verdict. Unknown samples and counters judge nothing, and a short gap is
+        bridged.
+        """
         if isinstance(power, Reading):
             self._integrate(power)
             self._hear_counters(power, imported, exported)
@@ -117,7 +132,9 @@ class EnergyCheck:
         self._moved_wh += abs(mean_w) * hours
 
     def _hear_counters(self, power: Reading, imported: Measured, exported: Measured) -> None:
-        """Open or close a window, at a fresh sample of both counters only: between two of them the power runs ahead."""
+        """Open or close a window, at a fresh sample of both counters only: between two of them the power
+        runs ahead.
+        """
         if not isinstance(imported, Reading) or not isinstance(exported, Reading):
             return
         now = Counted(min(imported.at_s, exported.at_s), imported.value - exported.value)
@@ -131,13 +148,18 @@ class EnergyCheck:
         elif self._moved_wh >= MIN_MOVED_WH and now.at_s - start.at_s >= MIN_WINDOW_S:
             counted_wh = now.net_wh - start.net_wh
             wrong = abs(counted_wh - self._net_wh) > ENERGY_SHARE * self._moved_wh
-            said = f"the counters moved {counted_wh:.0f} Wh in {now.at_s - start.at_s:.0f} s, power says {self._net_wh:.0f} Wh"
+            said = (
+                f"the counters moved {counted_wh:.0f} Wh in {now.at_s - start.at_s:.0f} s, power says"
+                f" {self._net_wh:.0f} Wh"
+            )
             self.verdict, self._good = said if wrong else "", 0
             self._counted_w = counted_wh * 3600.0 / (now.at_s - start.at_s)
             self._restart(now)
 
     def _look_back(self, now: Counted) -> None:
-        """The mean power by the counters over ``RECENT_S`` or as long as it takes to know it, and what their steps leave open."""
+        """The mean power by the counters over ``RECENT_S`` or as long as it takes to know it, and what
+        their steps leave open.
+        """
         anchor = self._anchor
         if anchor is None or now.at_s - anchor.at_s > GAP_S:
             self._anchor, self._recent = now, None
@@ -148,9 +170,11 @@ class EnergyCheck:
                 self._anchor, self._recent = now, (mean_w, unsure_w)
 
     def _acquit(self, power: Reading) -> None:
-        """End the verdict after ``GOOD_POLLS`` readings in a row that fit what the counters say, in the window or since.
+        """End the verdict after ``GOOD_POLLS`` readings in a row that fit what the counters say, in the
+        window or since.
 
-        It needs no energy to flow: a meter that is well again is believed, though its verdict has stopped the charging.
+        It needs no energy to flow: a meter that is well again is believed, though its verdict has stopped the
+        charging.
         """
         fits = abs(power.value - self._counted_w) <= SUM_FLOOR_W + ENERGY_SHARE * abs(self._counted_w)
         if self._recent is not None:
@@ -171,7 +195,8 @@ POWERS: Final = ("power_w", "power_l1_w", "power_l2_w", "power_l3_w")
 
 
 def judged(values: dict[str, Measured], energy: EnergyCheck, most_w: float = math.inf) -> dict[str, Measured]:
-    """A meter's values with the powers made Unknown where they cannot be true. ``most_w`` is what can flow there at all.
+    """A meter's values with the powers made Unknown where they cannot be true. ``most_w`` is what can flow
+    there at all.
 
     A reading beyond that is one bad sample: it is not counted, and the next good one stands.
     """

@@ -6,8 +6,7 @@ from typing import Final
 
 from v2g_edge.field.modbus.wire import Wire
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.rescue import OpenableContactor
-from v2g_edge.model.settings import ModbusLine
+from v2g_edge.model.settings import ModbusLine, OpenableContactor
 from v2g_edge.tasks import described
 
 TRIES: Final = 5

@@ -1,7 +1,8 @@
-"""SunSpec: finding the models of a device, and turning a model into a block that is decoded without generic code.
+"""SunSpec: finding the models of a device, and turning a model into a block that is decoded without generic
+code.
 
-Offsets, types and scale factors come from the model definitions that ship with ``pysunspec2``; a test decodes random
-registers with both and compares.
+Offsets, types and scale factors come from the model definitions that ship with ``pysunspec2``; a test decodes
+random registers with both and compares.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,7 +49,9 @@ TYPES: Final[dict[str, tuple[RegisterType, frozenset[int]]]] = {
     "float32": ("f32", frozenset()),
     "float64": ("f64", frozenset()),
 }
-"""Register type and "not implemented" patterns (SunSpec Information Model Specification; equal to ``sunspec2.mb``)."""
+"""Register type and "not implemented" patterns (SunSpec Information Model Specification; equal to
+``sunspec2.mb``).
+"""
 
 
 class ModelAt(Struct, frozen=True, gc=False):
@@ -96,17 +99,23 @@ async def _chain(read: Read, address: int) -> tuple[ModelAt, ...] | Fault:
 
 @cache
 def _points(model_id: int) -> dict[str, tuple[int, str, str]]:
-    """Point → (offset from the ID register, SunSpec type, name of its scale factor or "") of the model's fixed part."""
+    """Point → (offset from the ID register, SunSpec type, name of its scale factor or "") of the model's
+    fixed part.
+    """
     model = Model(model_id)
-    return {name: (int(point.offset), point.pdef["type"], point.sf or "") for name, point in model.points.items()}
+    return {
+        name: (int(point.offset), point.pdef["type"], point.sf or "") for name, point in model.points.items()
+    }
 
 
 def block_of(
     model: ModelAt, names: dict[str, str], ranges: dict[str, tuple[float, float]], *, every_s: float = 0.0
 ) -> Block | None:
-    """One block with the points ``names`` (ours → SunSpec's) that the device's stated length covers; None without any.
+    """One block with the points ``names`` (ours → SunSpec's) that the device's stated length covers; None
+    without any.
 
-    Scale factors ride in the same block, so that value and scale are always of one reply. ``ranges`` are by our names.
+    Scale factors ride in the same block, so that value and scale are always of one reply. ``ranges`` are by
+    our names.
     """
     points = _points(model.id)
     wanted: list[tuple[str, str]] = []
@@ -132,7 +141,11 @@ def _end(points: dict[str, tuple[int, str, str]], name: str) -> int:
 
 
 def _field(
-    points: dict[str, tuple[int, str, str]], ours: str, theirs: str, start: int, allowed: tuple[float, float] | None
+    points: dict[str, tuple[int, str, str]],
+    ours: str,
+    theirs: str,
+    start: int,
+    allowed: tuple[float, float] | None,
 ) -> Field:
     offset, kind, scale_by = points[theirs]
     low, high = allowed or (float("-inf"), float("inf"))

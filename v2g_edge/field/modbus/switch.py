@@ -1,4 +1,6 @@
-"""The discharge-enable contactor behind a watchdog relay, energised to run and fed by proof of work; and temperatures."""
+"""The discharge-enable contactor behind a watchdog relay, energised to run and fed by proof of work; and
+temperatures.
+"""
 
 import math
 
@@ -17,12 +19,20 @@ log = structlog.get_logger()
 
 
 class Contactor:
-    """``feed`` closes it and keeps it closed; without feeding it opens: by the module's own time-out when we are dead, by
-    ``poll`` when we live but nobody feeds. ``dead_man`` is true once that time-out was set and read back.
+    """``feed`` closes it and keeps it closed; without feeding it opens: by the module's own time-out when
+    we are dead, by ``poll`` when we live but nobody feeds. ``dead_man`` is true once that time-out was set
+    and read back.
     """
 
     def __init__(
-        self, device: ModbusDevice, peer: Peer, layout: RegisterMap, board: Board, clock: ClockPort, *, shown: bool
+        self,
+        device: ModbusDevice,
+        peer: Peer,
+        layout: RegisterMap,
+        board: Board,
+        clock: ClockPort,
+        *,
+        shown: bool,
     ) -> None:
         self._device = device
         self._peer = peer
@@ -67,7 +77,9 @@ class Contactor:
             self._epoch = epoch if self._peer.epoch == epoch else -1
 
     async def poll(self) -> None:
-        """Read the coil back; open it when the feeding has stopped (our reads may keep the module's own time-out from firing)."""
+        """Read the coil back; open it when the feeding has stopped (our reads may keep the module's own
+        time-out from firing).
+        """
         at_s = self._clock.now_s()
         answer = await self._peer.read(1, self._coil, 1)
         before = self._closed
@@ -81,23 +93,31 @@ class Contactor:
             if answer.keeps:
                 self._board.update_contact(self._device.target, link=self._peer.link)
             else:
-                self._board.update_contact(self._device.target, link=self._peer.link, closed=Unknown(answer.why))
+                self._board.update_contact(
+                    self._device.target, link=self._peer.link, closed=Unknown(answer.why)
+                )
             return
         closed = Reading(float(bool(answer[0]) != self._device.invert), at_s)
-        self._board.update_contact(self._device.target, urgent=before != self._closed, link=self._peer.link, closed=closed)
+        self._board.update_contact(
+            self._device.target, urgent=before != self._closed, link=self._peer.link, closed=closed
+        )
 
 
 class TemperaturePoller:
     """One channel of a temperature module, transmitter or cooling loop."""
 
-    def __init__(self, device: ModbusDevice, peer: Peer, layout: RegisterMap, board: Board, clock: ClockPort) -> None:
+    def __init__(
+        self, device: ModbusDevice, peer: Peer, layout: RegisterMap, board: Board, clock: ClockPort
+    ) -> None:
         self._device = device
         self._peer = peer
         self._board = board
         self._clock = clock
         block = layout.blocks[0]
         step = (device.channel - layout.first_channel) * layout.channel_stride
-        self._decoder = Decoder(Block(block.name, block.function, block.address + step, block.count, block.fields))
+        self._decoder = Decoder(
+            Block(block.name, block.function, block.address + step, block.count, block.fields)
+        )
 
     async def poll(self) -> None:
         """One reading; a broken sensor is Unknown, a silent module's value grows old."""
@@ -109,4 +129,6 @@ class TemperaturePoller:
         elif answer.keeps:
             self._board.update_temperature(self._device.target, link=self._peer.link)
         else:
-            self._board.update_temperature(self._device.target, link=self._peer.link, value_c=Unknown(answer.why))
+            self._board.update_temperature(
+                self._device.target, link=self._peer.link, value_c=Unknown(answer.why)
+            )

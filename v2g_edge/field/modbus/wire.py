@@ -1,8 +1,8 @@
 """One connection (``Wire``) and the devices that answer on it (``Peer``), over pymodbus' async client.
 
-pymodbus' defaults block 12 s on a dead device and back off for up to 300 s (3 s × 4 tries, read in its 3.16 code); here
-a request has one try and a deadline, and liveness and back-off are ours. No exception leaves this file: a request gives
-registers or a ``Fault``.
+pymodbus' defaults block 12 s on a dead device and back off for up to 300 s (3 s × 4 tries, read in its 3.16
+code); here a request has one try and a deadline, and liveness and back-off are ours. No exception leaves this
+file: a request gives registers or a ``Fault``.
 """
 
 import asyncio
@@ -35,17 +35,22 @@ DEAD_AFTER: Final = 3
 """Unanswered requests in a row after which a device counts as gone and its connection is made anew."""
 
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 3.0, 4.0)
-"""Pauses between tries of a device that is gone; 4 s at most, so that it is back in the picture within 5 s of its repair."""
+"""Pauses between tries of a device that is gone; 4 s at most, so that it is back in the picture within 5 s
+of its repair.
+"""
 
 LOSS_WINDOW: Final = 200
 """Requests over which loss is counted: 20 s at 10 Hz."""
 
 RTU_QUIET_S: Final = 0.1
-"""Silence on a serial line after a missed reply, so that a reply that is under way does not collide with a request."""
+"""Silence on a serial line after a missed reply, so that a reply that is under way does not collide with a
+request.
+"""
 
 RTU_GHOST_S: Final = 2.0
-"""How long a missed reply may still turn up on a serial line. RTU has no transaction id: until then no request is made
-that this reply could answer (same unit, function and length)."""
+"""How long a missed reply may still turn up on a serial line. RTU has no transaction id: until then no
+request is made that this reply could answer (same unit, function and length).
+"""
 
 EXCEPTIONS: Final = {
     1: "illegal function",
@@ -65,11 +70,15 @@ BUSY: Final = (5, 6)
 GATEWAY_SILENT: Final = (10, 11)
 """A gateway's way of saying that the device behind it did not answer."""
 
-logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # every fault it logs comes back to us as a Fault, and is told once
+logging.getLogger("pymodbus").setLevel(
+    logging.CRITICAL
+)  # every fault it logs comes back to us as a Fault, and is told once
 
 
 class Fault(Struct, frozen=True, gc=False):
-    """Why a request brought nothing: no (usable) answer in time, the device said no, or the answer was not one to it."""
+    """Why a request brought nothing: no (usable) answer in time, the device said no, or the answer was not
+    one to it.
+    """
 
     kind: Literal["silent", "busy", "refused", "garbled"]
     why: str
@@ -81,7 +90,9 @@ class Fault(Struct, frozen=True, gc=False):
 
 
 class _Checked(FramerBase):
-    """Drops what cannot be the answer to the open request: pymodbus checks the unit only, and lets garbage end the connection."""
+    """Drops what cannot be the answer to the open request: pymodbus checks the unit only, and lets garbage
+    end the connection.
+    """
 
     expected: tuple[int, int] = (0, 0)
 
@@ -114,7 +125,9 @@ class _Holding(ReadHoldingRegistersResponse):
         """ModbusIOException for a byte count that is odd or longer than the data."""
         size = data[0]
         if size % 2 or size >= len(data):
-            raise ModbusIOException(f"byte count {size} in {len(data)} bytes", function_code=self.function_code)
+            raise ModbusIOException(
+                f"byte count {size} in {len(data)} bytes", function_code=self.function_code
+            )
         self.registers = list(struct.unpack(f">{size // 2}H", data[1 : 1 + size]))
 
 
@@ -140,7 +153,9 @@ class _CheckedRtu(_Checked, FramerRTU):
 
 
 class _TlsClient(AsyncModbusTcpClient):
-    """Modbus/TCP Security: the MBAP frame inside TLS (pymodbus' own TLS client leaves the MBAP header away)."""
+    """Modbus/TCP Security: the MBAP frame inside TLS (pymodbus' own TLS client leaves the MBAP header
+    away).
+    """
 
     def __init__(self, line: ModbusLine, context: ssl.SSLContext) -> None:
         self.comm_params = CommParams(
@@ -183,7 +198,9 @@ def _client(line: ModbusLine) -> AsyncModbusTcpClient | AsyncModbusSerialClient:
 
 
 class Wire:
-    """One TCP or TLS connection, or one serial line. One request at a time; made when first needed, remade after faults."""
+    """One TCP or TLS connection, or one serial line. One request at a time; made when first needed, remade
+    after faults.
+    """
 
     def __init__(self, line: ModbusLine, clock: ClockPort) -> None:
         self.line = line
@@ -219,7 +236,9 @@ class Wire:
             return Fault("garbled", f"confirmed {answer.count} registers instead of {len(values)}")
         return None
 
-    async def _ask(self, unit: int, function: int, address: int, count: int, values: tuple[int, ...]) -> ModbusPDU | Fault:
+    async def _ask(
+        self, unit: int, function: int, address: int, count: int, values: tuple[int, ...]
+    ) -> ModbusPDU | Fault:
         await self._outwait((unit, function, count))
         async with self._lock:
             if self._quiet_until_s > self.clock.now_s():
@@ -308,20 +327,28 @@ class Wire:
         self._ghosts[shape] = now_s + RTU_GHOST_S
 
     async def _outwait(self, shape: tuple[int, int, int]) -> None:
-        """Wait, with the line free for others, until no late reply can be taken for the answer of the request ahead."""
+        """Wait, with the line free for others, until no late reply can be taken for the answer of the
+        request ahead.
+        """
         while (until_s := self._ghosts.get(shape, 0.0)) > self.clock.now_s():
             await self.clock.sleep_s(until_s - self.clock.now_s())
 
     def hang_up(self) -> None:
-        """End the connection; the next request makes a new one. On a serial line this also throws away what it holds."""
+        """End the connection; the next request makes a new one. On a serial line this also throws away
+        what it holds.
+        """
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(Exception):  # a port that was unplugged may fail in any way while it is closed
+            with contextlib.suppress(
+                Exception
+            ):  # a port that was unplugged may fail in any way while it is closed
                 client.close()
 
 
 class Peer:
-    """One unit on a wire, with its liveness, back-off and counters. A peer in back-off is not asked: others need the wire."""
+    """One unit on a wire, with its liveness, back-off and counters. A peer in back-off is not asked:
+    others need the wire.
+    """
 
     def __init__(self, wire: Wire, unit: int, *, shared: bool) -> None:
         self._wire = wire
@@ -348,7 +375,9 @@ class Peer:
         return answer
 
     async def write(self, function: int, address: int, values: list[int]) -> Fault | None:
-        """As ``Wire.write``, counted. Never backed off: what is written ends a discharge or opens a contactor."""
+        """As ``Wire.write``, counted. Never backed off: what is written ends a discharge or opens a
+        contactor.
+        """
         start_s = self._clock.now_s()
         answer = await self._wire.write(self.unit, function, address, values)
         self._count(start_s, answer)
@@ -379,5 +408,12 @@ class Peer:
             if not self._shared:
                 self._wire.hang_up()
         if dead and self.link.connected:
-            log.warning("modbus_device_silent", line=self._wire.line.id, unit=self.unit, why=getattr(answer, "why", ""))
-        self.link = Link(self.link.connected and not dead, self.link.ever_seen, self.link.last_seen_s, loss_pct)
+            log.warning(
+                "modbus_device_silent",
+                line=self._wire.line.id,
+                unit=self.unit,
+                why=getattr(answer, "why", ""),
+            )
+        self.link = Link(
+            self.link.connected and not dead, self.link.ever_seen, self.link.last_seen_s, loss_pct
+        )

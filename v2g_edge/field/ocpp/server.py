@@ -36,7 +36,9 @@ log = structlog.get_logger()
 
 PINGS_PER_AGE: Final = 3.0
 PING_RANGE_S: Final = (1.0, 30.0)
-"""Three pings fit into the age at which a charger counts as silent: one may be lost, and no more are sent than that needs."""
+"""Three pings fit into the age at which a charger counts as silent: one may be lost, and no more are sent
+than that needs.
+"""
 
 OPEN_S: Final = 5.0
 CLOSE_S: Final = 1.0
@@ -49,8 +51,9 @@ DEFLATE: Final = BoundedDeflateFactory(
     client_max_window_bits=11,
     compress_settings={"memLevel": 3},
 )
-"""permessage-deflate (a SHALL of OCPP 2.x Part 4 3.3) with windows of 2 KiB that are not kept between messages: OCPP messages
-are short, and a kept window is 24 KiB of every station's memory."""
+"""permessage-deflate (a SHALL of OCPP 2.x Part 4 3.3) with windows of 2 KiB that are not kept between
+messages: OCPP messages are short, and a kept window is 24 KiB of every station's memory.
+"""
 
 _VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOCOL.items()}
 
@@ -58,8 +61,8 @@ _VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOC
 class CentralSystem:
     """Listens for the stations of the site file. ``ports`` hands permits to their outlets, by our EVSE id.
 
-    ``state_dir`` holds ``ocpp.sqlite`` (transactions, what was learnt of stations) and, once made, the authority in ``pki``;
-    None keeps all in memory.
+    ``state_dir`` holds ``ocpp.sqlite`` (transactions, what was learnt of stations) and, once made, the
+    authority in ``pki``; None keeps all in memory.
     """
 
     def __init__(
@@ -80,10 +83,16 @@ class CentralSystem:
         if state_dir is not None:
             with contextlib.suppress(OSError):  # the store says what cannot be written
                 state_dir.mkdir(parents=True, exist_ok=True)
-        self._store = SqliteStore(":memory:" if state_dir is None else state_dir / "ocpp.sqlite", clock.wall_s)
-        self._maintenance = Maintenance(listeners, stations, settings or OcppSettings(), clock, self._store, state_dir)
+        self._store = SqliteStore(
+            ":memory:" if state_dir is None else state_dir / "ocpp.sqlite", clock.wall_s
+        )
+        self._maintenance = Maintenance(
+            listeners, stations, settings or OcppSettings(), clock, self._store, state_dir
+        )
         self.links = {
-            settings.identity: StationLink(Station(settings, site, board, clock, self._store), board, clock, self._store)
+            settings.identity: StationLink(
+                Station(settings, site, board, clock, self._store), board, clock, self._store
+            )
             for settings in stations
         }
         for link in self.links.values():
@@ -91,7 +100,9 @@ class CentralSystem:
         tokens, storm = Tokens(None if state_dir is None else state_dir / "tokens.json"), BootThrottle()
         for link in self.links.values():
             link.station.tokens, link.station.boot_throttle = tokens, storm
-        self.ports: dict[str, ChargerPort] = {evse: port for link in self.links.values() for evse, port in link.ports.items()}
+        self.ports: dict[str, ChargerPort] = {
+            evse: port for link in self.links.values() for evse, port in link.ports.items()
+        }
         low_s, high_s = PING_RANGE_S
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
         self._operations = Operations(self.links, self._maintenance.admission)
@@ -114,7 +125,9 @@ class CentralSystem:
         )
 
     def take_site(self, site: Site) -> None:
-        """Another site of the same outlets: its vehicles, their types and the agreement to export count from now on."""
+        """Another site of the same outlets: its vehicles, their types and the agreement to export count
+        from now on.
+        """
         for link in self.links.values():
             link.station.take_site(site)
 
@@ -153,7 +166,9 @@ class CentralSystem:
         return port
 
     def store_fault(self) -> str:
-        """Why transactions are not written to the disk, "" while they are. Tries again to write what could not be written."""
+        """Why transactions are not written to the disk, "" while they are. Tries again to write what could
+        not be written.
+        """
         fault = self._store.fault
         self._store.fault = ""
         self._store.move_to_disk()
@@ -169,7 +184,9 @@ class CentralSystem:
         return await self._operations.perform(station, operation, params)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Every station for people: who it is, whether it is connected, what it said last, how well it follows."""
+        """Every station for people: who it is, whether it is connected, what it said last, how well it
+        follows.
+        """
         return [link.describe() for link in self.links.values()]
 
     async def reload(self) -> None:
@@ -203,7 +220,12 @@ class CentralSystem:
         credentials = request.headers.get_all("Authorization")
         certificate: dict[str, Any] | None = ws.transport.get_extra_info("peercert")
         verdict = self._maintenance.admission.judge(
-            listener, request.path, credentials[0] if credentials else "", peer, certificate, self._clock.now_s()
+            listener,
+            request.path,
+            credentials[0] if credentials else "",
+            peer,
+            certificate,
+            self._clock.now_s(),
         )
         if isinstance(verdict, Admitted):
             assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
@@ -211,7 +233,9 @@ class CentralSystem:
                 ws.admitted = verdict
                 return None
             verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
-        log.warning("station_refused", peer=peer, path=request.path[:100], status=int(verdict.status), why=verdict.why)
+        log.warning(
+            "station_refused", peer=peer, path=request.path[:100], status=int(verdict.status), why=verdict.why
+        )
         response = ws.respond(verdict.status, f"{verdict.status.phrase}\n")
         if verdict.status == 401:
             response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
@@ -241,6 +265,9 @@ def _log_refusal(ws: ServerConnection, request: Request, response: Response) -> 
     if response.status_code == 400:
         offered = ", ".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         log.warning(
-            "station_handshake_wrong", path=request.path[:100], subprotocols=offered[:100], body=bytes(response.body)[:200]
+            "station_handshake_wrong",
+            path=request.path[:100],
+            subprotocols=offered[:100],
+            body=bytes(response.body)[:200],
         )
     return None

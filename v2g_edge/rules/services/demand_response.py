@@ -1,13 +1,17 @@
-"""Demand response: baselines, what was reduced, and its settlement. Loads are in kW, import +, by equal intervals."""
+"""Demand response: baselines, what was reduced, and its settlement. Loads are in kW, import +, by equal
+intervals.
+"""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 
 class Method(NamedTuple):
-    """X of Y: of the last ``eligible`` like days the ``highest`` count. The adjustment compares the hours before the event.
+    """X of Y: of the last ``eligible`` like days the ``highest`` count. The adjustment compares the hours
+    before the event.
 
-    ``cap``: the adjustment stays within ± this share (None: no cap). ``net``: export counts below zero; else the load ends at 0.
+    ``cap``: the adjustment stays within ± this share (None: no cap). ``net``: export counts below zero; else
+    the load ends at 0.
     """
 
     eligible: int = 10
@@ -18,7 +22,9 @@ class Method(NamedTuple):
 
 
 class Day(NamedTuple):
-    """One earlier day's loads over the event's hours (``event``) and over the adjustment's hours (``before``)."""
+    """One earlier day's loads over the event's hours (``event``) and over the adjustment's hours
+    (``before``).
+    """
 
     event: tuple[float, ...]
     before: tuple[float, ...]
@@ -29,7 +35,8 @@ TEN_OF_TEN = Method()
 
 
 def baseline(method: Method, days: Sequence[Day], before: Sequence[float]) -> tuple[float, ...]:
-    """The expected load of each interval of the event. ``days``: newest first; ``before``: the event day's own earlier hours.
+    """The expected load of each interval of the event. ``days``: newest first; ``before``: the event day's
+    own earlier hours.
 
     Days with events and holidays come in as not eligible. ValueError where too few days are left.
     """
@@ -58,8 +65,12 @@ def _adjusted(method: Method, means: list[float], usual: float, today: float) ->
     return [value + shift for value in means]
 
 
-def reduced_kwh(expected: Sequence[float], metered: Sequence[float], interval_h: float, *, export_paid: bool) -> float:
-    """Energy below the baseline, never negative by interval; export counts only where the programme pays it."""
+def reduced_kwh(
+    expected: Sequence[float], metered: Sequence[float], interval_h: float, *, export_paid: bool
+) -> float:
+    """Energy below the baseline, never negative by interval; export counts only where the programme pays
+    it.
+    """
     total = 0.0
     for base, load in zip(expected, metered, strict=True):
         total += max(base - (load if export_paid else max(load, 0.0)), 0.0) * interval_h

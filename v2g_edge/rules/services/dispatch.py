@@ -1,7 +1,9 @@
-"""Services in a tick: how far they move the wishes for power, after departures and plan and before the envelope.
+"""Services in a tick: how far they move the wishes for power, after departures and plan and before the
+envelope.
 
-A vehicle that must charge to leave in time is not moved. Each service gives the share of what it sold that the one account backs
-now. Without a fresh frequency or signal a service gives nothing, so the plan (or a charger's own droop) has taken over.
+A vehicle that must charge to leave in time is not moved. Each service gives the share of what it sold that
+the one account backs now. Without a fresh frequency or signal a service gives nothing, so the plan (or a
+charger's own droop) has taken over.
 """
 
 from collections.abc import Mapping
@@ -10,10 +12,10 @@ from typing import Final, NamedTuple
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.service import Service
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.wish import Wish
 from v2g_edge.rules.services.account import Headroom, hold
 from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.frequency import activation
@@ -47,7 +49,9 @@ class _Room(NamedTuple):
 
 def armed(services: tuple[Service, ...]) -> tuple[Service, ...]:
     """The services that nothing speaks against."""
-    return tuple(s for s in services if not refusals(s, Measured(s.meter_hz, s.meter_w, s.meter_s, s.response_s)))
+    return tuple(
+        s for s in services if not refusals(s, Measured(s.meter_hz, s.meter_w, s.meter_s, s.response_s))
+    )
 
 
 def limited_bases(frame: Frame, snapshot: Snapshot, bases_w: tuple[float, ...]) -> tuple[float, ...]:
@@ -61,7 +65,11 @@ def limited_bases(frame: Frame, snapshot: Snapshot, bases_w: tuple[float, ...]) 
 
 
 def serve(
-    frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], bases_w: tuple[float, ...], silent: tuple[str, ...]
+    frame: Frame,
+    snapshot: Snapshot,
+    wishes: Mapping[str, Wish],
+    bases_w: tuple[float, ...],
+    silent: tuple[str, ...],
 ) -> Served:
     """The wishes as the services and limits from outside would have them."""
     services = armed(frame.site.services)
@@ -101,20 +109,36 @@ def _asked(frame: Frame, snapshot: Snapshot, service: Service) -> float | None:
 
 
 def _rooms(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish]) -> list[_Room]:
-    """Outlets that may be moved, healthiest pack first. Energy counts from the floor and to the ceiling of its type."""
+    """Outlets that may be moved, healthiest pack first. Energy counts from the floor and to the ceiling of
+    its type.
+    """
     rooms = []
     for evse, state in zip(frame.site.evses, snapshot.evses, strict=True):
         wish, vehicle = wishes.get(evse.id), state.vehicle
         known = frame.known.get(vehicle.vehicle) if vehicle else None
         kind = frame.kinds.get(known.type) if known else None
-        if wish is None or vehicle is None or wish.urgency >= URGENT or not isinstance(vehicle.soc_pct, Reading):
+        if (
+            wish is None
+            or vehicle is None
+            or wish.urgency >= URGENT
+            or not isinstance(vehicle.soc_pct, Reading)
+        ):
             continue
-        gives = known is not None and known.may_discharge and state.proven_discharge and evse.discharge_by != "none"
+        gives = (
+            known is not None
+            and known.may_discharge
+            and state.proven_discharge
+            and evse.discharge_by != "none"
+        )
         floor_pct = (kind.min_soc_pct if kind else 0.0) + (known.reserve_soc_pct if known else 0.0)
         per_pct = (kind.capacity_wh if kind else 0.0) / 100.0
         up_wh = max(vehicle.soc_pct.value - floor_pct, 0.0) * per_pct if gives else 0.0
         down_wh = max((kind.max_soc_pct if kind else 100.0) - vehicle.soc_pct.value, 0.0) * per_pct
-        least_w = -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0) if gives and up_wh > 0.0 else 0.0
+        least_w = (
+            -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0)
+            if gives and up_wh > 0.0
+            else 0.0
+        )
         most_w = evse.max_charge_w if down_wh > 0.0 else max(wish.power_w, 0.0)
         soh = vehicle.soh_pct.value if isinstance(vehicle.soh_pct, Reading) else 0.0
         up_w, down_w = max(wish.power_w - least_w, 0.0), max(most_w - wish.power_w, 0.0)
@@ -124,7 +148,9 @@ def _rooms(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish]) -> list
 
 
 def _move(wishes: dict[str, Wish], rooms: list[_Room], delta_w: float, reason: str) -> None:
-    """Spread ``delta_w`` (+ up) over the rooms in proportion to what each has: shallow pulses for all, deep ones for none."""
+    """Spread ``delta_w`` (+ up) over the rooms in proportion to what each has: shallow pulses for all,
+    deep ones for none.
+    """
     total_w = sum(room.up_w if delta_w > 0.0 else room.down_w for room in rooms)
     share = min(abs(delta_w) / total_w, 1.0) if total_w > 0.0 else 0.0
     for room in rooms:
@@ -155,7 +181,11 @@ def _use_surplus(wishes: dict[str, Wish], surplus_w: float) -> None:
 
 
 def _cap_export(
-    frame: Frame, snapshot: Snapshot, services: tuple[Service, ...], wishes: dict[str, Wish], bases_w: tuple[float, ...]
+    frame: Frame,
+    snapshot: Snapshot,
+    services: tuple[Service, ...],
+    wishes: dict[str, Wish],
+    bases_w: tuple[float, ...],
 ) -> None:
     """A limit from outside on export: what the building surely draws may be given on top."""
     limits = (*snapshot.operator.limits, *zero_limits(services))
@@ -173,7 +203,13 @@ def _cap_export(
 def _events(snapshot: Snapshot, before: tuple[str, ...], now: tuple[str, ...]) -> tuple[Event, ...]:
     wall_s = snapshot.wall_s
     lost = [
-        Event("service_signal_lost", "warning", name, f"{name}: {TIMEOUT}: no fresh signal; droop or the plan serves", wall_s)
+        Event(
+            "service_signal_lost",
+            "warning",
+            name,
+            f"{name}: {TIMEOUT}: no fresh signal; droop or the plan serves",
+            wall_s,
+        )
         for name in now
         if name not in before
     ]

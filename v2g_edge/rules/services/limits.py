@@ -1,4 +1,6 @@
-"""Limits from outside on the connection: the strictest at each instant counts, and zero import and export are limits too."""
+"""Limits from outside on the connection: the strictest at each instant counts, and zero import and export
+are limits too.
+"""
 
 from collections.abc import Iterable
 
@@ -12,7 +14,9 @@ def acts(limit: CapacityLimit, wall_s: float) -> bool:
 
 
 def strictest(limits: Iterable[CapacityLimit], direction: str, wall_s: float) -> tuple[float, str]:
-    """(W, source) of the tightest limit that acts; ANY_W and "" without one. A limit that is no number counts as 0."""
+    """(W, source) of the tightest limit that acts; ANY_W and "" without one. A limit that is no number
+    counts as 0.
+    """
     found = [
         (limit.power_w if limit.power_w >= 0.0 else 0.0, limit.source)
         for limit in limits
@@ -22,9 +26,11 @@ def strictest(limits: Iterable[CapacityLimit], direction: str, wall_s: float) ->
 
 
 def dimmed_w(devices: int, *, simultaneity: float | None = None) -> float:
-    """What § 14a EnWG leaves ``devices`` charge points behind one energy manager: 4.2 kW, and a share of it for each further.
+    """What § 14a EnWG leaves ``devices`` charge points behind one energy manager: 4.2 kW, and a share of it
+    for each further.
 
-    ``simultaneity``: the network operator's own factor; without one 0.8 for two devices, 0.05 less for each more, at least 0.45.
+    ``simultaneity``: the network operator's own factor; without one 0.8 for two devices, 0.05 less for each
+    more, at least 0.45.
     """
     if devices <= 0:
         return 0.0
@@ -33,5 +39,9 @@ def dimmed_w(devices: int, *, simultaneity: float | None = None) -> float:
 
 
 def zero_limits(services: Iterable[Service]) -> tuple[CapacityLimit, ...]:
-    """Zero export as a limit of the site's own. Zero import is none: it gives way to departures (``dispatch``)."""
-    return tuple(CapacityLimit("export", 0.0, 0.0, 0.0, each.id) for each in services if each.kind == "zero_export")
+    """Zero export as a limit of the site's own. Zero import is none: it gives way to departures
+    (``dispatch``).
+    """
+    return tuple(
+        CapacityLimit("export", 0.0, 0.0, 0.0, each.id) for each in services if each.kind == "zero_export"
+    )

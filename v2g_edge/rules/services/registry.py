@@ -1,4 +1,6 @@
-"""The one table of services. A new service: its kind in ``model.service``, its pure file here, its row, its vectors as tests."""
+"""The one table of services. A new service: its kind in ``model.service``, its pure file here, its row,
+its vectors as tests.
+"""
 
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
@@ -7,8 +9,8 @@ from v2g_edge.model.service import ServiceKind
 
 
 class Entry(NamedTuple):
-    """``moves``: what it acts on. "frequency" and "signal" move set-points in every tick, "floor" keeps energy in the vehicles,
-    "limit" bounds the connection, "plan" is served by the day plan alone.
+    """``moves``: what it acts on. "frequency" and "signal" move set-points in every tick, "floor" keeps
+    energy in the vehicles, "limit" bounds the connection, "plan" is served by the day plan alone.
     """
 
     title: str

@@ -1,4 +1,6 @@
-"""A two-second regulation signal: the three-part score of a response, its credit, and the set-point that keeps it neutral."""
+"""A two-second regulation signal: the three-part score of a response, its credit, and the set-point that
+keeps it neutral.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -19,7 +21,9 @@ FORFEIT: Final = 0.25
 """An interval below this earns nothing; a rolling score below ``DISQUALIFIED`` ends the right to serve."""
 DISQUALIFIED: Final = 0.40
 RECOVERY_H: Final = 0.5
-"""The set-point moves back towards a neutral energy within half an hour, slowly enough to stay out of the score."""
+"""The set-point moves back towards a neutral energy within half an hour, slowly enough to stay out of the
+score.
+"""
 
 Floats = NDArray[np.float64]
 
@@ -40,21 +44,31 @@ class Score(NamedTuple):
 def score(signal: Sequence[float], response: Sequence[float]) -> Score | None:
     """An hour of 10-s samples: correlation at the best lag, how late that is, and precision without any lag.
 
-    The response is read five minutes longer. None: more than a tenth of it is missing (NaN), so the hour is void.
+    The response is read five minutes longer. None: more than a tenth of it is missing (NaN), so the hour is
+    void.
     """
-    asked, given = np.asarray(signal, dtype=np.float64)[:HOUR], np.asarray(response, dtype=np.float64)[: HOUR + LAGS - 1]
+    asked, given = (
+        np.asarray(signal, dtype=np.float64)[:HOUR],
+        np.asarray(response, dtype=np.float64)[: HOUR + LAGS - 1],
+    )
     held = np.isfinite(given)
     if not len(asked) or np.count_nonzero(~held) > MOST_MISSING * len(given):
         return None
     given = np.interp(np.arange(len(given)), np.flatnonzero(held), given[held])
     if float(np.std(given)) < 1e-9:
-        return Score(0.0, 0.0, _precision(asked, given)) if float(np.max(np.abs(given))) > 0.0 else Score(0.0, 0.0, 0.0)
+        return (
+            Score(0.0, 0.0, _precision(asked, given))
+            if float(np.max(np.abs(given))) > 0.0
+            else Score(0.0, 0.0, 0.0)
+        )
     correlation, lag = _correlation(asked, given)
     return Score(max(correlation, 0.0), abs(lag * SAMPLE_S - 300.0) / 300.0, _precision(asked, given))
 
 
 def _correlation(asked: Floats, given: Floats) -> tuple[float, int]:
-    """The largest, and the first lag that has it after rounding: a signal that repeats correlates again later."""
+    """The largest, and the first lag that has it after rounding: a signal that repeats correlates again
+    later.
+    """
     count = len(asked)
     if float(np.std(asked)) < FLAT:
         time = np.arange(count) / count
@@ -74,11 +88,17 @@ def _precision(asked: Floats, given: Floats) -> float:
     return max(0.0, 1.0 - float(np.mean(np.abs(given[: len(asked)] - asked))) / mean) if mean > 0.0 else 0.0
 
 
-def credit(mw: float, total: float, capacity_price: float, performance_price: float, mileage_ratio: float) -> float:
+def credit(
+    mw: float, total: float, capacity_price: float, performance_price: float, mileage_ratio: float
+) -> float:
     """What five minutes earn. Prices are per MW and hour; an interval below ``FORFEIT`` earns nothing."""
-    return 0.0 if total < FORFEIT else mw * total * (capacity_price + mileage_ratio * performance_price) / 12.0
+    return (
+        0.0 if total < FORFEIT else mw * total * (capacity_price + mileage_ratio * performance_price) / 12.0
+    )
 
 
 def recovery_w(energy_wh: float, neutral_wh: float, sold_w: float) -> float:
-    """How far the set-point moves up (−) or down (+) to bring the energy back, at most a tenth of the power sold."""
+    """How far the set-point moves up (−) or down (+) to bring the energy back, at most a tenth of the
+    power sold.
+    """
     return min(max((neutral_wh - energy_wh) / RECOVERY_H, -0.1 * sold_w), 0.1 * sold_w)

@@ -28,7 +28,9 @@ async def measured(depot: Depot, station: Peer, seq: int, power_w: float, after_
     await station.call("TransactionEvent", transaction("Updated", seq, at, meterValue=meter(power_w, at)))
 
 
-async def test_the_first_discharge_is_small_and_metered_export_proves_the_make_for_its_sisters(depot: Depot) -> None:
+async def test_the_first_discharge_is_small_and_metered_export_proves_the_make_for_its_sisters(
+    depot: Depot,
+) -> None:
     station, port = await ready(depot), depot.central.ports["b2"]
     await station.call("TransactionEvent", STARTED)
     assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
@@ -43,7 +45,9 @@ async def test_the_first_discharge_is_small_and_metered_export_proves_the_make_f
     await again.close()
 
 
-async def test_a_make_that_charges_when_told_to_discharge_never_gets_a_negative_limit_again(depot: Depot) -> None:
+async def test_a_make_that_charges_when_told_to_discharge_never_gets_a_negative_limit_again(
+    depot: Depot,
+) -> None:
     station, port = await ready(depot), depot.central.ports["b2"]
     await station.call("TransactionEvent", STARTED)
     await port.write_permit(permit("b2", -30_000.0))
@@ -64,7 +68,8 @@ async def test_a_station_whose_own_schedule_says_charging_is_found_out_before_th
     station.scripts["GetCompositeSchedule"] = lambda _: {
         "status": "Accepted",
         "schedule": {
-            "evseId": 1, "duration": 10, "scheduleStart": format_wall(depot.clock.wall), "chargingRateUnit": "W",
+            "evseId": 1, "duration": 10, "scheduleStart": format_wall(depot.clock.wall),
+            "chargingRateUnit": "W",
             "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 33_000}],
         },
     }  # fmt: skip
@@ -85,7 +90,9 @@ async def test_a_default_profile_that_was_accepted_and_is_not_held_is_no_dead_ma
     await station.close()
 
 
-@pytest.mark.parametrize(("wants", "shape"), [("A", {"chargingRateUnit": "A"}), ("no end", {}), ("level", {"stackLevel": 1})])
+@pytest.mark.parametrize(
+    ("wants", "shape"), [("A", {"chargingRateUnit": "A"}), ("no end", {}), ("level", {"stackLevel": 1})]
+)
 async def test_a_refused_profile_is_tried_in_other_shapes_and_what_worked_is_kept(
     depot: Depot, wants: str, shape: dict[str, Any]
 ) -> None:
@@ -136,7 +143,11 @@ def test_the_score_falls_when_the_charger_does_not_follow_and_recovers_when_it_d
     assert watch.score > 0.8
 
 
-@given(st.floats(-100_000.0, 100_000.0), st.floats(0.0, 10_000.0), st.sampled_from(["unknown", "proven", "refuted"]))
+@given(
+    st.floats(-100_000.0, 100_000.0),
+    st.floats(0.0, 10_000.0),
+    st.sampled_from(["unknown", "proven", "refuted"]),
+)
 def test_what_may_be_commanded_never_exceeds_the_permit(power_w: float, least_w: float, proof: Any) -> None:
     watch = Watch()
     watch.proof = proof
@@ -145,19 +156,28 @@ def test_what_may_be_commanded_never_exceeds_the_permit(power_w: float, least_w:
     assert not (proof == "refuted" and allowed_w < 0.0)
 
 
-async def test_e7_a_station_that_goes_the_wrong_way_convicts_itself_and_its_sister_proves_itself(depot: Depot) -> None:
+async def test_e7_a_station_that_goes_the_wrong_way_convicts_itself_and_its_sister_proves_itself(
+    depot: Depot,
+) -> None:
     """Two stations that say they are of one make probe at the same time."""
     stations = [await ready(depot, "new", "2.1"), await ready(depot, "newest", "2.1")]
     ports = {evse: depot.central.ports[evse] for evse in ("b2", "b3")}
     for number, station in enumerate(stations, 2):
         token = {"idToken": {"idToken": f"bus-{number}", "type": "MacAddress"}}
         await station.call("TransactionEvent", STARTED | token)
-    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld"] * 2
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == [
+        "withheld"
+    ] * 2
     await measured(depot, stations[0], 1, 9_000.0)
     await measured(depot, stations[1], 1, -1_900.0)
     assert [depot.board.evse(evse).proven_discharge for evse in ports] == [False, True]
-    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == ["withheld", "accepted"]
-    last = stations[0].got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]
+    assert [await port.write_permit(permit(evse, -30_000.0)) for evse, port in ports.items()] == [
+        "withheld",
+        "accepted",
+    ]
+    last = stations[0].got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0][
+        "chargingSchedulePeriod"
+    ][0]
     assert (last["limit"], last["operationMode"]) == (0, "ChargingOnly")
     for station in stations:
         await station.close()

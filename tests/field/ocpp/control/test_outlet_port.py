@@ -1,4 +1,6 @@
-"""What the writer's permits become on the wire: leases, asked back now and then, and said again after a boot."""
+"""What the writer's permits become on the wire: leases, asked back now and then, and said again after a
+boot.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +28,9 @@ async def charging(depot: Depot, version: Version, *, clock_off_s: float = 0.0) 
     """A booted station of a version with a vehicle at it, its clock ahead of ours."""
     station, at = await ready(depot, STATION[version], version), format_wall(depot.clock.wall + clock_off_s)
     if version == "1.6":
-        await station.call("StartTransaction", {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": at})
+        await station.call(
+            "StartTransaction", {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": at}
+        )
     else:
         await station.call("TransactionEvent", {**STARTED, "timestamp": at})
     return station
@@ -59,7 +63,9 @@ def plan(limit_w: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_boot_in_mid_lease_leads_to_a_new_default_new_metering_and_a_new_lease(depot: Depot, version: Version) -> None:
+async def test_a_boot_in_mid_lease_leads_to_a_new_default_new_metering_and_a_new_lease(
+    depot: Depot, version: Version
+) -> None:
     station, evse = await charging(depot, version), EVSE[version]
     writer = Writer(depot.central.ports, depot.board, depot.clock)
 
@@ -94,7 +100,8 @@ async def test_a_boot_while_a_lease_is_under_way_does_not_pass_for_its_answer(de
     waiting = next(
         call
         for call in station.calls
-        if call.action == "SetChargingProfile" and call.payload.get("chargingProfile", {}).get("id") == LEASE_ID + 1
+        if call.action == "SetChargingProfile"
+        and call.payload.get("chargingProfile", {}).get("id") == LEASE_ID + 1
     )
     await station.call("BootNotification", BOOT_2)
     station.machine.answer(waiting.id, {"status": "Accepted"})
@@ -118,7 +125,9 @@ async def test_renewals_are_compared_with_the_stations_own_plan_every_five_minut
     await station.close()
 
 
-async def test_a_station_that_plans_more_than_it_accepted_is_asked_again_at_once_and_soon_not_trusted(depot: Depot) -> None:
+async def test_a_station_that_plans_more_than_it_accepted_is_asked_again_at_once_and_soon_not_trusted(
+    depot: Depot,
+) -> None:
     station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
     station.scripts["GetCompositeSchedule"] = plan(33_000.0)
     for asked in (1, 2, 3):

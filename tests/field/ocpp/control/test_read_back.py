@@ -1,4 +1,6 @@
-"""What a station says it holds and means to do, in all the words that stations use; what says nothing counts as nothing."""
+"""What a station says it holds and means to do, in all the words that stations use; what says nothing
+counts as nothing.
+"""
 
 from typing import Any
 
@@ -18,7 +20,11 @@ AT = "2026-03-01T12:00:00Z"
 
 def planning(version: Version, unit: str, *periods: dict[str, Any]) -> dict[str, Any]:
     """The answer to GetCompositeSchedule."""
-    schedule: dict[str, Any] = {"duration": 10, "chargingRateUnit": unit, "chargingSchedulePeriod": list(periods)}
+    schedule: dict[str, Any] = {
+        "duration": 10,
+        "chargingRateUnit": unit,
+        "chargingSchedulePeriod": list(periods),
+    }
     if version == "1.6":
         return {"status": "Accepted", "connectorId": 1, "scheduleStart": AT, "chargingSchedule": schedule}
     return {"status": "Accepted", "schedule": {**schedule, "evseId": 1, "scheduleStart": AT}}
@@ -29,7 +35,11 @@ def planning(version: Version, unit: str, *periods: dict[str, Any]) -> dict[str,
     [
         ("1.6", planning("1.6", "W", {"startPeriod": 0, "limit": 7_000.0}), 7_000.0),
         ("1.6", planning("1.6", "A", {"startPeriod": 0, "limit": 10.0}), 6_900.0),
-        ("2.0.1", planning("2.0.1", "W", {"startPeriod": 0, "limit": -4_000.0}, {"startPeriod": 5, "limit": 1.0}), -4_000.0),
+        (
+            "2.0.1",
+            planning("2.0.1", "W", {"startPeriod": 0, "limit": -4_000.0}, {"startPeriod": 5, "limit": 1.0}),
+            -4_000.0,
+        ),
         ("2.1", planning("2.1", "W", {"startPeriod": 0, "limit": 0, "setpoint": -4_000.0}), -4_000.0),
         ("2.1", planning("2.1", "W", {"startPeriod": 0, "operationMode": "Idle"}), None),
         ("1.6", {"status": "Accepted"}, None),
@@ -98,7 +108,9 @@ async def test_a_station_that_cannot_say_what_it_holds_is_not_taken_for_one_that
     await station.close()
 
 
-async def test_an_announced_report_that_never_comes_says_nothing(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_announced_report_that_never_comes_says_nothing(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     station: Peer = await ready(depot)
     await until(lambda: len(station.got("SetVariables")) == 2)
     monkeypatch.setattr(readback, "REPORT_S", 0.05)

@@ -1,4 +1,5 @@
-"""D1: a permit that was revoked is never on the wire, whatever the order of permits, answers, links and vehicles.
+"""D1: a permit that was revoked is never on the wire, whatever the order of permits, answers, links and
+vehicles.
 
 Writer, port and message machine are the daemon's; the wire is a list, and time is virtual.
 """
@@ -74,11 +75,17 @@ class Link:
 
 
 class Rig:
-    """One station with one outlet behind a wire that is looked at. ``answer`` says how and after how long it answers."""
+    """One station with one outlet behind a wire that is looked at. ``answer`` says how and after how long
+    it answers.
+    """
 
     def __init__(self, version: Version) -> None:
         site = small_site(1)
-        evse = replace(site.evses[0], fallback_w=FALLBACK_W, discharge_by="setpoint" if version == "2.1" else "negative_limit")
+        evse = replace(
+            site.evses[0],
+            fallback_w=FALLBACK_W,
+            discharge_by="setpoint" if version == "2.1" else "negative_limit",
+        )
         self.site = replace(site, evses=(evse,))
         self.version = version
         self.clock = LoopClock(AT_S)
@@ -146,9 +153,13 @@ class Rig:
         delay_s, status = next(self.delays)
         if status:
             connection = self.connection
-            asyncio.get_running_loop().call_later(delay_s, self._answer, connection, call_id, action, payload, status)
+            asyncio.get_running_loop().call_later(
+                delay_s, self._answer, connection, call_id, action, payload, status
+            )
 
-    def _answer(self, connection: Connection | None, call_id: str, action: str, payload: dict[str, Any], status: str) -> None:
+    def _answer(
+        self, connection: Connection | None, call_id: str, action: str, payload: dict[str, Any], status: str
+    ) -> None:
         if connection is not None and connection is self.connection:
             if action == "GetCompositeSchedule":
                 status = "Rejected"
@@ -162,7 +173,9 @@ class Rig:
             return
         session, now_s = self.outlet.session, self.clock.now_s()
         low_w, high_w = min(self.latest.least_w, 0.0), max(self.latest.most_w, 0.0)
-        transaction = (payload.get("csChargingProfiles") or payload.get("chargingProfile") or {}).get("transactionId")
+        transaction = (payload.get("csChargingProfiles") or payload.get("chargingProfile") or {}).get(
+            "transactionId"
+        )
         if not low_w <= powers[0] <= powers[1] <= high_w:
             self.wrong.append(f"{now_s:.1f} s: {powers} said, {low_w} to {high_w} permitted: {payload}")
         if transaction is not None and (session is None or str(transaction) != session.transaction):
@@ -228,9 +241,13 @@ def test_d1_stale_after_revocation(batch: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize(("asked_w", "left"), [(-50_000.0, permit(0.0)), (50_000.0, permit(FALLBACK_W, renew=False))])
+@pytest.mark.parametrize(
+    ("asked_w", "left"), [(-50_000.0, permit(0.0)), (50_000.0, permit(FALLBACK_W, renew=False))]
+)
 def test_d1_the_case_as_it_was_found(version: Version, asked_w: float, left: Permit) -> None:
-    """A station answers 8 s late; the plan asks; it is revoked; the station answers: what waited is never sent."""
+    """A station answers 8 s late; the plan asks; it is revoked; the station answers: what waited is never
+    sent.
+    """
 
     async def run() -> None:
         rig = Rig(version)
@@ -241,7 +258,10 @@ def test_d1_the_case_as_it_was_found(version: Version, asked_w: float, left: Per
             rig.tick(granted)
             await asyncio.sleep(1.0)
         assert rig.wrong == []
-        assert all(powers_of(action, payload) != (min(asked_w, 0.0), max(asked_w, 0.0)) for _, action, payload in rig.said)
+        assert all(
+            powers_of(action, payload) != (min(asked_w, 0.0), max(asked_w, 0.0))
+            for _, action, payload in rig.said
+        )
         await rig.writer.stop()
         rig.disconnect()
 

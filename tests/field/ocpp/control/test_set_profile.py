@@ -1,4 +1,6 @@
-"""Setting a profile at a station that does not like it: what is tried, in which order, and when it is hopeless."""
+"""Setting a profile at a station that does not like it: what is tried, in which order, and when it is
+hopeless.
+"""
 
 from typing import Any
 
@@ -24,7 +26,9 @@ async def test_what_stands_in_the_way_is_cleared_once_then_each_shape_is_tried_o
     station.scripts["SetChargingProfile"] = lambda _: {"status": "Rejected"}
     assert await port.write_permit(permit("b2", 6_000.0)) == "rejected"
     ladder = [(shape.unit, shape.valid_to, shape.stack_level) for shape in LADDER]
-    assert shapes(station, before) == [ladder[0], *ladder, ladder[0]], "and 0 W last, where the default would allow more"
+    assert shapes(station, before) == [ladder[0], *ladder, ladder[0]], (
+        "and 0 W last, where the default would allow more"
+    )
     assert station.got("ClearChargingProfile") == [
         {"chargingProfileCriteria": {"evseId": 1, "chargingProfilePurpose": "TxProfile"}}
     ]

@@ -1,4 +1,6 @@
-"""What a station refuses, or cannot be told, is learnt, said, and never leaves it to its default profile (D16, D17, D24, D26)."""
+"""What a station refuses, or cannot be told, is learnt, said, and never leaves it to its default profile
+(D16, D17, D24, D26).
+"""
 
 from typing import Any
 
@@ -43,7 +45,9 @@ def leases(station: Peer) -> list[float]:
     found = station.got("SetChargingProfile")
     wanted = ("csChargingProfiles", "chargingProfile")
     purposes = [next(p[name] for name in wanted if name in p)["chargingProfilePurpose"] for p in found]
-    return [power_of(payload) for payload, purpose in zip(found, purposes, strict=True) if purpose == "TxProfile"]
+    return [
+        power_of(payload) for payload, purpose in zip(found, purposes, strict=True) if purpose == "TxProfile"
+    ]
 
 
 def refuse_discharge(payload: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,9 @@ def refuse_discharge(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_d26_refuted_and_not_acted_on(depot: Depot) -> None:
-    """The station plans to charge; the permit does not change; the next tick says 0 W at once, without waiting for a renewal."""
+    """The station plans to charge; the permit does not change; the next tick says 0 W at once, without
+    waiting for a renewal.
+    """
     station, loop = await charging(depot, "2.0.1"), Loop(depot, "b2", -1_500.0)
     station.scripts["GetCompositeSchedule"] = plan(22_000.0)
     await loop.tick(step_s=0.0)
@@ -79,7 +85,9 @@ async def test_d26_given_up(depot: Depot) -> None:
 
 
 async def test_d26_clock_lost(depot: Depot) -> None:
-    """What was said by a clock that is not known any more is said again at once, and no more than the default allows."""
+    """What was said by a clock that is not known any more is said again at once, and no more than the
+    default allows.
+    """
     station, loop = await charging(depot, "2.0.1"), Loop(depot, "b2", 30_000.0)
     await loop.tick(2, step_s=0.0)
     assert limits(station) == [30_000]
@@ -93,7 +101,9 @@ async def test_d26_clock_lost(depot: Depot) -> None:
 
 
 async def test_d26_clock_set(depot: Depot) -> None:
-    """A lease is stamped by the station's clock: when that is found to be another one, the lease is said again at once."""
+    """A lease is stamped by the station's clock: when that is found to be another one, the lease is said
+    again at once.
+    """
     station, loop = await charging(depot, "2.0.1"), Loop(depot, "b2", 30_000.0)
     await loop.tick(2, step_s=0.0)
     depot.central.links["new"].station.clock_skew.offset_s = 3_600.0
@@ -104,7 +114,9 @@ async def test_d26_clock_set(depot: Depot) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_d24_refusal_leaves_what_was(depot: Depot, version: Version) -> None:
-    """A refused discharge is followed by 0 W in the same write; the second refusal is a rule: told once, and rarely tried."""
+    """A refused discharge is followed by 0 W in the same write; the second refusal is a rule: told once,
+    and rarely tried.
+    """
     station, loop = await charging(depot, version), Loop(depot, EVSE[version], 0.0)
     await loop.tick()
     station.scripts["SetChargingProfile"] = refuse_discharge
@@ -130,7 +142,10 @@ async def test_d24_what_is_taken_again_is_told(depot: Depot) -> None:
     del station.scripts["SetChargingProfile"]
     tried = leases(station).count(-2_000)
     await loop.tick(int(FIRST_PAUSE_S))
-    assert leases(station).count(-2_000) == tried + 1 + int((FIRST_PAUSE_S - 30) / 10) or leases(station)[-1] == -2_000
+    assert (
+        leases(station).count(-2_000) == tried + 1 + int((FIRST_PAUSE_S - 30) / 10)
+        or leases(station)[-1] == -2_000
+    )
     assert [event.kind for event in depot.board.take_news(AT_S)] == ["discharge_refused", "refusal_ended"]
     assert depot.board.evse("b2").no_discharge == ""
     await station.close()
@@ -138,7 +153,9 @@ async def test_d24_what_is_taken_again_is_told(depot: Depot) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_d17_endless_ladder(depot: Depot, version: Version) -> None:
-    """All is refused by CALLERROR from some time on: nothing that stands is cleared; after a few rounds it is left alone."""
+    """All is refused by CALLERROR from some time on: nothing that stands is cleared; after a few rounds it
+    is left alone.
+    """
     station, loop = await charging(depot, version), Loop(depot, EVSE[version], 30_000.0)
     await loop.tick()
     assert leases(station) == [30_000]
@@ -192,7 +209,9 @@ def test_d17_the_pause_grows_and_has_an_end() -> None:
 
 
 async def test_d16_refuted_yet_sold(depot: Depot) -> None:
-    """That a make is refuted reaches the picture, without a permit that asks for it and for its other stations too."""
+    """That a make is refuted reaches the picture, without a permit that asks for it and for its other
+    stations too.
+    """
     station, loop = await charging(depot, "2.0.1"), Loop(depot, "b2", 3_000.0)
     link = depot.central.links["new"]
     link.station.outlets[1].watch.proof = "refuted"
@@ -209,10 +228,13 @@ async def test_d16_refuted_yet_sold(depot: Depot) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a22_flash_wear(depot: Depot, version: Version) -> None:
-    """An unchanged lease at or below the default is written 72 times a day; one above it, and a discharge, are short as ever."""
+    """An unchanged lease at or below the default is written 72 times a day; one above it, and a discharge,
+    are short as ever.
+    """
     station, loop = await charging(depot, version), Loop(depot, EVSE[version], 0.0)
     depot.central.links[{"b1": "old", "b2": "new", "b3": "newest"}[EVSE[version]]].station.model._take(
-        depot.central.links[{"b1": "old", "b2": "new", "b3": "newest"}[EVSE[version]]].station.outlets[1], "proven"
+        depot.central.links[{"b1": "old", "b2": "new", "b3": "newest"}[EVSE[version]]].station.outlets[1],
+        "proven",
     )
     await loop.tick(600, step_s=10.0)
     assert len(leases(station)) == 5, "at 0, 1,200, 2,400, 3,600 and 4,800 s of 6,000 s"

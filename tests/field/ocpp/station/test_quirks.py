@@ -64,12 +64,19 @@ def test_every_row_says_why_and_where_it_was_seen_and_changes_something(row: Qui
 def test_no_row_can_widen_anything(row: Quirk) -> None:
     """A row has no word for a proof, a dead-man or a limit; what it has takes away or adds patience."""
     assert set(asdict(row)) == {
-        "vendor", "model", "firmware", "reason", "source", "unit", "measurands", "settings", "make_available", "ask_status",
+        "vendor", "model", "firmware", "reason", "source", "unit", "measurands", "settings", "make_available",
+        "ask_status",
         "remote_start", "answers_within_s", "energy_factor", "discharges",
     }  # fmt: skip
     assert {shape.unit for shape in row.ladder()} <= {"W", "A"}
-    assert set(row.asks(("Power.Active.Import", "SoC", "Frequency"))) <= {"Power.Active.Import", "SoC", "Frequency"}
-    assert "Power.Active.Import" in row.asks(("Power.Active.Import",)), "without power nothing closes the loop"
+    assert set(row.asks(("Power.Active.Import", "SoC", "Frequency"))) <= {
+        "Power.Active.Import",
+        "SoC",
+        "Frequency",
+    }
+    assert "Power.Active.Import" in row.asks(("Power.Active.Import",)), (
+        "without power nothing closes the loop"
+    )
     off = with_settings(replace(row, discharges=False), PLAIN)
     assert not off.discharges, "the site file cannot take back what a row forbids"
 
@@ -95,7 +102,12 @@ def test_a_station_is_known_by_vendor_model_and_firmware(identity: Identity, ven
 def test_the_site_file_says_the_same_of_one_station() -> None:
     told = replace(PLAIN, limit_unit="W", answers_within_s=45.0, discharges=False)
     quirk = quirk_of(WALLBOX, told)
-    assert (quirk.unit, quirk.answers_within_s, quirk.discharges, quirk.remote_start) == ("W", 45.0, False, True)
+    assert (quirk.unit, quirk.answers_within_s, quirk.discharges, quirk.remote_start) == (
+        "W",
+        45.0,
+        False,
+        True,
+    )
     assert quirk_of(Identity(), replace(PLAIN, remote_start=True)).remote_start
     assert quirk_of(Identity(), PLAIN) == NO_QUIRK
 
@@ -106,18 +118,29 @@ async def test_a_make_that_takes_amperes_only_is_never_sent_watts(depot: Depot, 
     assert units(station, version) == {"A"}
     shown = next(each for each in depot.central.describe() if each["station"] == NAMES[version][0])
     assert "takes amperes only" in shown["quirk"]
-    assert len(quirk_of(WALLBOX, PLAIN).ladder()) < len(LADDER), "what differs by the unit alone is tried once"
+    assert len(quirk_of(WALLBOX, PLAIN).ladder()) < len(LADDER), (
+        "what differs by the unit alone is tried once"
+    )
     made_available = station.got("ChangeAvailability")[0]
-    assert made_available == ({"connectorId": 0, "type": "Operative"} if version == "1.6" else {"operationalStatus": "Operative"})
+    assert made_available == (
+        {"connectorId": 0, "type": "Operative"} if version == "1.6" else {"operationalStatus": "Operative"}
+    )
     await station.close()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_make_that_waits_for_it_is_started_once_when_a_vehicle_comes(depot: Depot, version: Version) -> None:
+async def test_a_make_that_waits_for_it_is_started_once_when_a_vehicle_comes(
+    depot: Depot, version: Version
+) -> None:
     station, at = await booted(depot, version, WALLBOX), format_wall(depot.clock.wall)
     if version == "1.6":
         action = "RemoteStartTransaction"
-        plugged: dict[str, Any] = {"connectorId": 1, "errorCode": "NoError", "status": "Preparing", "timestamp": at}
+        plugged: dict[str, Any] = {
+            "connectorId": 1,
+            "errorCode": "NoError",
+            "status": "Preparing",
+            "timestamp": at,
+        }
         again, free = {**plugged, "status": "Finishing"}, {**plugged, "status": "Available"}
     else:
         action = "RequestStartTransaction"
@@ -138,7 +161,12 @@ async def test_a_running_transaction_and_a_refused_token_are_not_started(tmp_pat
     depot = Depot(tmp_path)
     await depot.central.start()
     station = await booted(depot, "2.0.1", WALLBOX)
-    plugged = {"evseId": 1, "connectorId": 1, "connectorStatus": "Occupied", "timestamp": format_wall(depot.clock.wall)}
+    plugged = {
+        "evseId": 1,
+        "connectorId": 1,
+        "connectorStatus": "Occupied",
+        "timestamp": format_wall(depot.clock.wall),
+    }
     await station.call("TransactionEvent", STARTED)
     await station.call("StatusNotification", plugged)
     await station.call("TransactionEvent", transaction("Ended", 1))
@@ -154,12 +182,17 @@ async def test_a_running_transaction_and_a_refused_token_are_not_started(tmp_pat
 async def test_a_make_is_asked_only_for_what_it_knows_and_its_own_keys_come_first(depot: Depot) -> None:
     abb = await booted(depot, "1.6", Identity("ABB", "CDT_TACW22::NET_WIFI", "V1.8.21"))
     await until(lambda: len(abb.got("ChangeConfiguration")) == 2)
-    assert abb.got("ChangeConfiguration")[0]["value"] == "Power.Active.Import,Energy.Active.Import.Register,SoC"
+    assert (
+        abb.got("ChangeConfiguration")[0]["value"] == "Power.Active.Import,Energy.Active.Import.Register,SoC"
+    )
     await abb.close()
     await until(lambda: not depot.board.evse("b1").link.connected)
     phoenix = await booted(depot, "1.6", Identity("Phoenix Contact GmbH", "EV-CC-AC1-M3-CBC"))
     await until(lambda: len(phoenix.got("ChangeConfiguration")) == 4)
-    assert [asked["key"] for asked in phoenix.got("ChangeConfiguration")][:2] == ["FreeMode", "AuthorizeRemoteTxRequests"]
+    assert [asked["key"] for asked in phoenix.got("ChangeConfiguration")][:2] == [
+        "FreeMode",
+        "AuthorizeRemoteTxRequests",
+    ]
     await phoenix.close()
 
 
@@ -173,7 +206,10 @@ async def test_a_make_that_tells_no_status_is_asked_for_it_after_a_boot_too(depo
 async def test_a_station_that_never_said_who_it_is_is_asked(depot: Depot) -> None:
     station = await Peer.dial(depot.port, "new", "2.0.1")
     await until(lambda: len(station.got("TriggerMessage")) == 2)
-    assert [asked["requestedMessage"] for asked in station.got("TriggerMessage")] == ["BootNotification", "StatusNotification"]
+    assert [asked["requestedMessage"] for asked in station.got("TriggerMessage")] == [
+        "BootNotification",
+        "StatusNotification",
+    ]
     await station.close()
 
 
@@ -184,7 +220,9 @@ async def test_a_register_in_another_unit_is_turned(depot: Depot) -> None:
     also = [{"value": 361.0, "measurand": "Energy.Active.Import.Register"}]
     depot.clock.advance(5.0)
     at = format_wall(depot.clock.wall)
-    await station.call("TransactionEvent", transaction("Updated", 1, at, meterValue=meter(5_000.0, at, also=also)))
+    await station.call(
+        "TransactionEvent", transaction("Updated", 1, at, meterValue=meter(5_000.0, at, also=also))
+    )
     state = depot.board.evse("b2")
     assert state.energy_import_wh == Reading(361_000.0, depot.clock.now)
     assert state.power_w == Reading(5_000.0, depot.clock.now)

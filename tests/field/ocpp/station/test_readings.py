@@ -23,7 +23,9 @@ def value(measurand: str, amount: float, phase: str = "", **more: Any) -> dict[s
 
 def currents(amps: float, volts: float = 230.0) -> list[dict[str, Any]]:
     phases = ("L1", "L2", "L3")
-    return [value("Current.Import", amps, p) for p in phases] + [value("Voltage", volts, f"{p}-N") for p in phases]
+    return [value("Current.Import", amps, p) for p in phases] + [
+        value("Voltage", volts, f"{p}-N") for p in phases
+    ]
 
 
 def power_of(*sampled: dict[str, Any]) -> tuple[float | None, str]:
@@ -45,14 +47,23 @@ def test_a6_currents_only() -> None:
     assert power_of(*currents(16.0)[:3], *lines) == (11_085, "currents")
     assert power_of(*currents(16.0)[:3]) == (11_040, "currents"), "nominal voltage where none is told"
     assert power_of(value("Current.Import", 16.0), value("Voltage", 230.0)) == (3_680, "one phase")
-    assert power_of(value("Current.Export", 10.0, "L1"), value("Voltage", 230.0, "L1")) == (-2_300, "currents")
-    assert power_of(*currents(16.0), value("Current.Import", 3.0, "N")) == (11_040, "currents"), "a neutral is no phase"
-    assert power_of(*currents(16.0), value("Power.Active.Import", 10_900.0)) == (10_900, ""), "a power that is told wins"
+    assert power_of(value("Current.Export", 10.0, "L1"), value("Voltage", 230.0, "L1")) == (
+        -2_300,
+        "currents",
+    )
+    assert power_of(*currents(16.0), value("Current.Import", 3.0, "N")) == (11_040, "currents"), (
+        "a neutral is no phase"
+    )
+    assert power_of(*currents(16.0), value("Power.Active.Import", 10_900.0)) == (10_900, ""), (
+        "a power that is told wins"
+    )
     assert power_of(value("Current.Import", 16.0, "L1", location="Inlet"), value("SoC", 5.0)) == (None, "")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a6_power_from_currents_reaches_the_board_marked_and_proves_nothing(depot: Depot, version: Version) -> None:
+async def test_a6_power_from_currents_reaches_the_board_marked_and_proves_nothing(
+    depot: Depot, version: Version
+) -> None:
     evse = {"1.6": "b1", "2.0.1": "b2", "2.1": "b3"}[version]
     station = await charging(depot, version)
     await report(depot, station, version, *currents(16.0))
@@ -71,7 +82,9 @@ async def test_a6_power_from_currents_reaches_the_board_marked_and_proves_nothin
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_d20_registers_only(depot: Depot, version: Version) -> None:
-    """The slope of the register is the power, and is judged: 36 kW where 1.4 kW are permitted is found out."""
+    """The slope of the register is the power, and is judged: 36 kW where 1.4 kW are permitted is found
+    out.
+    """
     evse = {"1.6": "b1", "2.0.1": "b2", "2.1": "b3"}[version]
     station = await charging(depot, version)
     await depot.central.ports[evse].write_permit(permit(evse, 1_380.0))
@@ -169,7 +182,11 @@ async def test_a5_flat_battery(depot: Depot, version: Version) -> None:
 def wants(station: Peer, version: Version) -> list[str]:
     """The lists of measurands that it was given."""
     if version == "1.6":
-        return [each["value"] for each in station.got("ChangeConfiguration") if each["key"] == "MeterValuesSampledData"]
+        return [
+            each["value"]
+            for each in station.got("ChangeConfiguration")
+            if each["key"] == "MeterValuesSampledData"
+        ]
     data = [each["setVariableData"][0] for each in station.got("SetVariables")]
     return [each["attributeValue"] for each in data if each["variable"]["name"] == "TxUpdatedMeasurands"]
 
@@ -188,12 +205,18 @@ async def booted(depot: Depot, version: Version, present: str, refuses: str) -> 
         return {"setVariableResult": [row]}
 
     key = {"key": "MeterValuesSampledData", "readonly": False, "value": present}
-    row = {"attributeStatus": "Accepted", "attributeValue": present, "component": {"name": "SampledDataCtrlr"}}
+    row = {
+        "attributeStatus": "Accepted",
+        "attributeValue": present,
+        "component": {"name": "SampledDataCtrlr"},
+    }
     station.scripts |= {
         "ChangeConfiguration": change,
         "SetVariables": set_variables,
         "GetConfiguration": lambda _: {"configurationKey": [key]},
-        "GetVariables": lambda _: {"getVariableResult": [{**row, "variable": {"name": "TxUpdatedMeasurands"}}]},
+        "GetVariables": lambda _: {
+            "getVariableResult": [{**row, "variable": {"name": "TxUpdatedMeasurands"}}]
+        },
     }
     await station.call("BootNotification", BOOT_16 if version == "1.6" else BOOT_2)
     last = "ChangeConfiguration" if version == "1.6" else "SetVariables"
@@ -217,7 +240,9 @@ async def test_d18_measurand_ladder(depot: Depot, version: Version) -> None:
 
 
 async def test_d11_unproven_default(depot: Depot) -> None:
-    """Until its default profile is accepted, and again when it is refused, nothing shows what the station does by itself."""
+    """Until its default profile is accepted, and again when it is refused, nothing shows what the station
+    does by itself.
+    """
     assert depot.board.evse("b2").default_held is False
     station = await Peer.dial(depot.port, "new", "2.0.1")
     await station.call("BootNotification", BOOT_2)

@@ -27,7 +27,11 @@ async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(t
     station = await ready(before)
     await station.call("TransactionEvent", STARTED)
     dc = {"evMaxCurrent": 1, "evMaxVoltage": 1, "fullSoC": 95, "evEnergyCapacity": 200_000}
-    needs = {"requestedEnergyTransfer": "DC", "departureTime": format_wall(AT_S + 3_600.0), "dcChargingParameters": dc}
+    needs = {
+        "requestedEnergyTransfer": "DC",
+        "departureTime": format_wall(AT_S + 3_600.0),
+        "dcChargingParameters": dc,
+    }
     await station.call("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs})
     await before.central.stop()
     await station.close()
@@ -39,7 +43,10 @@ async def test_a_restart_without_boot_recovers_sessions_needs_and_the_dead_man(t
     vehicle = after.board.evse("b2").vehicle
     assert vehicle is not None
     assert (vehicle.session, vehicle.vehicle) == ("t-1", "bus-2")
-    assert (vehicle.departure_wall_s, vehicle.target_soc_pct) == (Reading(AT_S + 3_600.0, 5_000.0), Reading(95.0, 5_000.0))
+    assert (vehicle.departure_wall_s, vehicle.target_soc_pct) == (
+        Reading(AT_S + 3_600.0, 5_000.0),
+        Reading(95.0, 5_000.0),
+    )
     assert await after.central.ports["b2"].write_permit(permit("b2", 5_000.0)) == "accepted"
     await until(lambda: after.board.evse("b2").dead_man_ok)
     await until(lambda: again.got("TriggerMessage"))
@@ -70,7 +77,9 @@ def storm(depot: Depot) -> None:
         depot.central.links["new"].station.boot_throttle.pending_s(f"s{n}", depot.clock.now)
 
 
-async def test_while_its_boot_is_pending_a_station_may_say_nothing_but_what_it_is_asked_for(depot: Depot) -> None:
+async def test_while_its_boot_is_pending_a_station_may_say_nothing_but_what_it_is_asked_for(
+    depot: Depot,
+) -> None:
     storm(depot)
     station = await Peer.dial(depot.port, "new", "2.0.1")
     assert (await station.call("BootNotification", BOOT_2))["status"] == "Pending"
@@ -85,7 +94,9 @@ async def test_while_its_boot_is_pending_a_station_may_say_nothing_but_what_it_i
     await station.close()
 
 
-async def test_a_boot_that_is_triggered_before_its_wait_is_over_is_taken_and_everything_is_heard(depot: Depot) -> None:
+async def test_a_boot_that_is_triggered_before_its_wait_is_over_is_taken_and_everything_is_heard(
+    depot: Depot,
+) -> None:
     storm(depot)
     station = await Peer.dial(depot.port, "new", "2.0.1")
     assert (await station.call("BootNotification", BOOT_2))["status"] == "Pending"
@@ -99,7 +110,9 @@ async def test_a_boot_that_is_triggered_before_its_wait_is_over_is_taken_and_eve
 
 
 @pytest.mark.parametrize(("identity", "version"), [("new", "2.0.1"), ("old", "1.6")])
-async def test_a_station_that_does_not_wait_is_heard_at_last(depot: Depot, identity: str, version: Version) -> None:
+async def test_a_station_that_does_not_wait_is_heard_at_last(
+    depot: Depot, identity: str, version: Version
+) -> None:
     """1.6 does not say what a central system answers meanwhile; some stations never boot again."""
     storm(depot)
     station = await Peer.dial(depot.port, identity, version)
@@ -133,25 +146,40 @@ async def test_fifty_stations_are_back_under_control_within_ten_seconds_and_no_t
         site = small_site(fifty)
         board = Board(site, lambda: None)
         stations = [StationSettings(f"s{n}", (StationEvse(f"b{n + 1}"),)) for n in range(fifty)]
-        return board, CentralSystem([Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=tmp_path)
+        return board, CentralSystem(
+            [Listener("127.0.0.1", 0, 0)], stations, site, board, Clock(), state_dir=tmp_path
+        )
 
     def event(n: int, kind: str, seq: int) -> dict[str, Any]:
-        payload = transaction(kind, seq, evse={"id": 1, "connectorId": 1}, idToken={"idToken": f"bus-{n + 1}", "type": "Central"})
+        payload = transaction(
+            kind,
+            seq,
+            evse={"id": 1, "connectorId": 1},
+            idToken={"idToken": f"bus-{n + 1}", "type": "Central"},
+        )
         return {**payload, "transactionInfo": {"transactionId": f"t-{n}"}}
 
     board, central = system()
     await central.start()
-    stations = await asyncio.gather(*(Peer.dial(central.bound_port(), f"s{n}", "2.0.1") for n in range(fifty)))
-    await asyncio.gather(*(station.call("TransactionEvent", event(n, "Started", 0)) for n, station in enumerate(stations)))
+    stations = await asyncio.gather(
+        *(Peer.dial(central.bound_port(), f"s{n}", "2.0.1") for n in range(fifty))
+    )
+    await asyncio.gather(
+        *(station.call("TransactionEvent", event(n, "Started", 0)) for n, station in enumerate(stations))
+    )
     await central.stop()
     await asyncio.gather(*(station.close() for station in stations))
 
     board, central = system()
     await central.start()
     began = time.monotonic()
-    stations = await asyncio.gather(*(Peer.dial(central.bound_port(), f"s{n}", "2.0.1") for n in range(fifty)))
+    stations = await asyncio.gather(
+        *(Peer.dial(central.bound_port(), f"s{n}", "2.0.1") for n in range(fifty))
+    )
     await until(lambda: all(board.evse(f"b{n + 1}").dead_man_ok for n in range(fifty)), 10.0)
-    results = await asyncio.gather(*(central.ports[f"b{n + 1}"].write_permit(permit(f"b{n + 1}", 1_000.0)) for n in range(fifty)))
+    results = await asyncio.gather(
+        *(central.ports[f"b{n + 1}"].write_permit(permit(f"b{n + 1}", 1_000.0)) for n in range(fifty))
+    )
     assert time.monotonic() - began < 10.0
     assert set(results) == {"accepted"}
     sessions = []
@@ -160,7 +188,9 @@ async def test_fifty_stations_are_back_under_control_within_ten_seconds_and_no_t
         assert vehicle is not None
         sessions.append(vehicle.session)
     assert sessions == [f"t-{n}" for n in range(fifty)]
-    await asyncio.gather(*(station.call("TransactionEvent", event(n, "Ended", 1)) for n, station in enumerate(stations)))
+    await asyncio.gather(
+        *(station.call("TransactionEvent", event(n, "Ended", 1)) for n, station in enumerate(stations))
+    )
     assert all(board.evse(f"b{n + 1}").vehicle is None for n in range(fifty))
     await central.stop()
     await asyncio.gather(*(station.close() for station in stations))

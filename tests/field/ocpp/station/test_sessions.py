@@ -15,7 +15,9 @@ def test_a_transaction_with_an_endless_name_is_refused_and_nothing_of_it_is_kept
     station = depot.central.links["new"].station
     station.on_session(SessionEvent("started", "t" * TEXT_MAX, 1, AT_S))
     for length in (TEXT_MAX + 1, 500_000):
-        with pytest.raises(ValueError, match="at most 255 signs"):  # which the link answers with FormatViolation
+        with pytest.raises(
+            ValueError, match="at most 255 signs"
+        ):  # which the link answers with FormatViolation
             station.on_session(SessionEvent("started", "t" * length, 1, AT_S))
     assert len(station.sessions._seen) == 1
     assert [len(each.transaction) for each in depot.central._store.open_sessions("new")] == [TEXT_MAX]
@@ -29,7 +31,9 @@ def test_what_is_remembered_to_tell_repetitions_has_an_end() -> None:
         assert station.sessions.transaction_id(1_000 + number, "c" * 500_000, AT_S, number) == 2 * number + 2
         station.sessions.took(SessionEvent("updated", str(number), 1, AT_S))
     assert len(station.sessions._seen) == SEEN_MAX
-    assert depot.central._store.count_facts("start/new/") == 2, "one row for each outlet, one for all that there are not"
+    assert depot.central._store.count_facts("start/new/") == 2, (
+        "one row for each outlet, one for all that there are not"
+    )
     assert len(depot.central._store.fact("start/new/elsewhere")) < 400
 
 

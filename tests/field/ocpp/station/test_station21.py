@@ -1,4 +1,6 @@
-"""What is kept of a 2.1 station has an end, whatever it says; what is beyond it counts as the worst of its kind."""
+"""What is kept of a 2.1 station has an end, whatever it says; what is beyond it counts as the worst of its
+kind.
+"""
 
 from typing import Any
 
@@ -20,7 +22,14 @@ from v2g_edge.field.ocpp.station.station21 import (
 )
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Session
 
-DROOP = {"priority": 0, "overFreq": 50.2, "underFreq": 49.8, "overDroop": 0.05, "underDroop": 0.05, "responseTime": 2}
+DROOP = {
+    "priority": 0,
+    "overFreq": 50.2,
+    "underFreq": 49.8,
+    "overDroop": 0.05,
+    "underDroop": 0.05,
+    "responseTime": 2,
+}
 
 
 @pytest.fixture
@@ -35,7 +44,9 @@ def said(depot: Depot) -> Station21:
 
 
 def setting(name: str, **more: Any) -> dict[str, Any]:
-    return {"freqDroop": [{"id": name, "isDefault": True, "isSuperseded": False, "freqDroop": {**DROOP, **more}}]}
+    return {
+        "freqDroop": [{"id": name, "isDefault": True, "isSuperseded": False, "freqDroop": {**DROOP, **more}}]
+    }
 
 
 def coded(depot: Depot) -> tuple[Station21, Board]:
@@ -129,7 +140,9 @@ def test_priority_of_transactions_that_ended_without_a_word_is_forgotten_and_of_
 
 def test_streams_beyond_count_are_not_opened(said: Station21) -> None:
     said.power_monitors[7] = 1
-    assert [said.open_stream(number, 7) for number in range(STREAMS_MAX + 5)] == [True] * STREAMS_MAX + [False] * 5
+    assert [said.open_stream(number, 7) for number in range(STREAMS_MAX + 5)] == [True] * STREAMS_MAX + [
+        False
+    ] * 5
     assert said.open_stream(3, 7), "one that is open may be opened again"
     said.streams.pop(0)
     assert said.open_stream(STREAMS_MAX, 7)

@@ -1,4 +1,6 @@
-"""What is learnt of makes is kept for good, and has an end: a station may call itself by another name at each boot."""
+"""What is learnt of makes is kept for good, and has an end: a station may call itself by another name at
+each boot.
+"""
 
 import json
 
@@ -6,7 +8,13 @@ import pytest
 import structlog
 
 from tests.field.ocpp.conftest import Depot
-from v2g_edge.field.ocpp.station.station_model import MAKES_MAX, NO_MORE, OWN_MAKES_MAX, REFUTED_BY, StationModel
+from v2g_edge.field.ocpp.station.station_model import (
+    MAKES_MAX,
+    NO_MORE,
+    OWN_MAKES_MAX,
+    REFUTED_BY,
+    StationModel,
+)
 from v2g_edge.field.ocpp.vocabulary.facts import Identity
 
 
@@ -28,7 +36,9 @@ def test_beyond_so_many_makes_none_is_tried_until_an_engineer_answers_for_it() -
     assert make._store.count_facts("discharge/") == MAKES_MAX + 1, "and that there are so many"
     assert make.proof() == "refuted"
     assert depot.board.evse("b2").proven_discharge is False
-    assert {each["effect"] for each in logged if each["event"] == "discharge_makes_too_many"} == {"new makes never discharge"}
+    assert {each["effect"] for each in logged if each["event"] == "discharge_makes_too_many"} == {
+        "new makes never discharge"
+    }
     make.forget_proof("E. Engineer")
     assert make.proof() == "unknown", "probed again"
 
@@ -56,7 +66,11 @@ def test_e7_liar_of_a_make(times: int) -> None:
         make.on_identity(Identity("v", "m", "1"))
     for _ in range(times):
         shown(depot, models["new"], 1, "refuted")
-    assert {name: make.proof() for name, make in models.items()} == {"new": "refuted", "old": "unknown", "newest": "unknown"}
+    assert {name: make.proof() for name, make in models.items()} == {
+        "new": "refuted",
+        "old": "unknown",
+        "newest": "unknown",
+    }
     other = {"old": Identity("v", "m", "1"), "newest": Identity("v", "m", "1")}
     for name, station in (("old", "A"), ("newest", "B")):
         models[name].on_identity(other[name])
@@ -75,7 +89,9 @@ def test_e7_a_make_is_refuted_by_several_stations() -> None:
         make.on_identity(Identity("v", "m", "1"))
     prove(models["old"], depot, "old", "proven")
     prove(models["new"], depot, "new", "refuted")
-    assert models["newest"].proof() == "unknown", "they contradict each other: it is tried itself, under supervision"
+    assert models["newest"].proof() == "unknown", (
+        "they contradict each other: it is tried itself, under supervision"
+    )
     accusers = models["new"]._witnesses() | {f"X{n}": "refuted" for n in range(REFUTED_BY - 2)}
     models["new"]._store.remember(models["new"]._key("witness"), json.dumps(accusers))
     prove(models["newest"], depot, "newest", "refuted")

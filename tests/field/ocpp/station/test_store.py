@@ -65,7 +65,9 @@ async def test_all_frames_of_one_turn_share_one_write_and_are_told_in_order(file
     assert any("checkpoint" in each for each in statements), "only a checkpoint syncs the medium"
 
 
-async def test_what_sqlite_rolled_back_by_itself_is_told_as_failed_and_the_next_is_written(file: Path) -> None:
+async def test_what_sqlite_rolled_back_by_itself_is_told_as_failed_and_the_next_is_written(
+    file: Path,
+) -> None:
     store = SqliteStore(file, Clock().wall_s)
     told: list[sqlite3.Error | None] = []
     store.save(session(1), lasting=True)
@@ -80,7 +82,9 @@ async def test_what_sqlite_rolled_back_by_itself_is_told_as_failed_and_the_next_
     assert on_disk(file) == {"t-2"}
 
 
-async def test_an_event_that_could_not_be_stored_is_refused_and_stored_when_it_is_sent_again(tmp_path: Path) -> None:
+async def test_an_event_that_could_not_be_stored_is_refused_and_stored_when_it_is_sent_again(
+    tmp_path: Path,
+) -> None:
     depot = Depot(tmp_path)
     await depot.central.start()
     station = await ready(depot)
@@ -90,7 +94,9 @@ async def test_an_event_that_could_not_be_stored_is_refused_and_stored_when_it_i
         depot.central._store._db.execute("PRAGMA query_only = 0")
         assert not isinstance(await station.call("TransactionEvent", event), Refused)
         with sqlite3.connect(tmp_path / "ocpp.sqlite") as other:
-            ended = other.execute('SELECT ended > 0 FROM sessions WHERE "transaction" = ?', ("t-1",)).fetchall()
+            ended = other.execute(
+                'SELECT ended > 0 FROM sessions WHERE "transaction" = ?', ("t-1",)
+            ).fetchall()
         assert ended == [(int(event is not STARTED),)]
     await station.close()
     await depot.central.stop()
@@ -102,7 +108,9 @@ async def test_a_station_that_hangs_up_before_its_answer_is_remembered_all_the_s
     depot = Depot(tmp_path)
     await depot.central.start()
     for action, payload in (("TransactionEvent", STARTED), ("BootNotification", BOOT_2)):
-        ws = await connect(f"ws://localhost:{depot.port}/new", subprotocols=[Subprotocol("ocpp2.0.1")], proxy=None)
+        ws = await connect(
+            f"ws://localhost:{depot.port}/new", subprotocols=[Subprotocol("ocpp2.0.1")], proxy=None
+        )
         await ws.send(json.dumps([2, "1", action, payload]))
         ws.transport.abort()
     store = depot.central._store
@@ -181,7 +189,9 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_open_never(file: Pat
 
 
 @pytest.mark.parametrize("theirs_s", [0.0, 4e9])
-async def test_a_stations_wrong_clock_makes_its_transactions_neither_old_nor_eternal(file: Path, theirs_s: float) -> None:
+async def test_a_stations_wrong_clock_makes_its_transactions_neither_old_nor_eternal(
+    file: Path, theirs_s: float
+) -> None:
     day = Day()
     store = SqliteStore(file, day.wall_s)
     for number in range(KEPT_MAX + 10):
@@ -214,7 +224,9 @@ async def test_many_are_forgotten_a_few_at_a_time(file: Path) -> None:
     assert on_disk(file) == set()
 
 
-async def test_a_station_that_makes_up_transactions_keeps_its_latest_and_costs_the_others_nothing(file: Path) -> None:
+async def test_a_station_that_makes_up_transactions_keeps_its_latest_and_costs_the_others_nothing(
+    file: Path,
+) -> None:
     store = SqliteStore(file, Clock().wall_s)
     store.save(Session("other", "mine", "b1", "bus-1", 1.0, ended_wall_s=2.0), lasting=True)
     store.save(session(9_999_999), lasting=True)
@@ -227,7 +239,9 @@ async def test_a_station_that_makes_up_transactions_keeps_its_latest_and_costs_t
 
 
 async def test_the_file_does_not_grow_over_many_sessions(file: Path) -> None:
-    """Half a year of a busy station, forty vehicles a day: from the hundredth day on the pages are used again."""
+    """Half a year of a busy station, forty vehicles a day: from the hundredth day on the pages are used
+    again.
+    """
     day, octets = Day(), []
     store = SqliteStore(file, day.wall_s)
     for number in range(200 * 40):
@@ -260,8 +274,12 @@ async def test_a_file_from_before_keeps_its_sessions_for_the_whole_time_from_now
     with sqlite3.connect(file) as other:
         other.execute('CREATE TABLE sessions (station TEXT, "transaction" TEXT, ended INTEGER, body BLOB, '
                       'PRIMARY KEY (station, "transaction"))')  # fmt: skip
-        rows = [("new", f"t-{n}", n, json.dumps({"station": "new", "transaction": f"t-{n}", "evse": "b2", "vehicle": "",
-                 "started_wall_s": 0.0, "ended_wall_s": 1.0 if n else None})) for n in (0, 1)]  # fmt: skip
+        body = {"station": "new", "evse": "b2", "vehicle": "", "started_wall_s": 0.0}
+        ends = {0: None, 1: 1.0}
+        rows = [
+            ("new", f"t-{n}", n, json.dumps({**body, "transaction": f"t-{n}", "ended_wall_s": ends[n]}))
+            for n in (0, 1)
+        ]
         other.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?)", rows)
     day = Day()
     store = SqliteStore(file, day.wall_s)
@@ -272,7 +290,9 @@ async def test_a_file_from_before_keeps_its_sessions_for_the_whole_time_from_now
     assert on_disk(file) == {"t-0"}
 
 
-async def test_the_central_system_forgets_beside_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_central_system_forgets_beside_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("v2g_edge.field.ocpp.upkeep.maintenance.LOOK_S", 0.01)
     depot = Depot(tmp_path)
     await depot.central.start()
@@ -306,7 +326,9 @@ async def test_queued_news_without_an_end_does_not_pile_up(tmp_path: Path) -> No
 async def test_a_station_that_repeats_itself_three_months_later_is_still_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was offline for a summer, we were restarted meanwhile, and nothing of what it repeats plugs anybody in."""
+    """It was offline for a summer, we were restarted meanwhile, and nothing of what it repeats plugs
+    anybody in.
+    """
     monkeypatch.setattr("v2g_edge.field.ocpp.upkeep.maintenance.LOOK_S", 0.01)
     depot = Depot(tmp_path)
     await depot.central.start()

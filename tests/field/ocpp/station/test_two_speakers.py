@@ -1,4 +1,6 @@
-"""Two speakers, one truth (design 4.15): which fact ends a transaction whose end was lost, and what opens it again."""
+"""Two speakers, one truth (design 4.15): which fact ends a transaction whose end was lost, and what opens
+it again.
+"""
 
 from typing import Any
 
@@ -14,7 +16,9 @@ from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 
 def status(depot: Depot, version: Version, word: str) -> dict[str, Any]:
-    """A StatusNotification of now; 2.x knows of Preparing, Charging and Finishing only that it is occupied."""
+    """A StatusNotification of now; 2.x knows of Preparing, Charging and Finishing only that it is
+    occupied.
+    """
     at = format_wall(depot.clock.wall)
     if version == "1.6":
         return {"connectorId": 1, "errorCode": "NoError", "status": word, "timestamp": at}
@@ -44,7 +48,9 @@ def values(depot: Depot, number: int, power_w: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize("wrong", [-1, 0, 987_654, 10**12])
 async def test_a7_ghost(depot: Depot, wrong: int) -> None:
-    """An end under a wrong number is acknowledged; what says that the vehicle has gone is the outlet's own status."""
+    """An end under a wrong number is acknowledged; what says that the vehicle has gone is the outlet's own
+    status.
+    """
     station, _ = await plugged(depot)
     stop = {"transactionId": wrong, "timestamp": format_wall(depot.clock.wall), "meterStop": 849}
     assert await station.call("StopTransaction", stop) == {}
@@ -95,7 +101,9 @@ async def test_a7_a_status_from_before_the_transaction_ends_nothing(depot: Depot
     await station.close()
 
 
-async def test_a7_what_was_taken_for_over_goes_on_when_it_is_told_of_again_and_gets_its_true_end(depot: Depot) -> None:
+async def test_a7_what_was_taken_for_over_goes_on_when_it_is_told_of_again_and_gets_its_true_end(
+    depot: Depot,
+) -> None:
     station, number = await plugged(depot)
     await station.call("StatusNotification", status(depot, "1.6", "Available"))
     assert depot.board.evse("b1").vehicle is None
@@ -144,7 +152,9 @@ async def test_a8_reboot_into_preparing(depot: Depot, word: str) -> None:
     station, _ = await plugged(depot)
     await station.call("StatusNotification", status(depot, "1.6", "Charging"))
     await station.call("BootNotification", BOOT_16)
-    assert depot.board.evse("b1").vehicle is not None, "a boot alone ends nothing: some take their transactions up again"
+    assert depot.board.evse("b1").vehicle is not None, (
+        "a boot alone ends nothing: some take their transactions up again"
+    )
     await station.call("StatusNotification", status(depot, "1.6", word))
     assert depot.board.evse("b1").vehicle is None
     await station.close()
@@ -245,7 +255,9 @@ async def test_a20_edge_not_state() -> None:
     await until(lambda: station.got("RemoteStartTransaction"))
     connection = depot.central.links["old"].connection
     assert connection is not None
-    attending = attendance.Attendance(depot.central.links["old"].station, connection, depot.board, depot.clock)
+    attending = attendance.Attendance(
+        depot.central.links["old"].station, connection, depot.board, depot.clock
+    )
     asked = []
     for second in range(600):
         before = len(station.got("RemoteStartTransaction"))
@@ -257,7 +269,9 @@ async def test_a20_edge_not_state() -> None:
     assert asked == [10, 40, 100, 220, 520]
     assert {each["idTag"] for each in station.got("RemoteStartTransaction")} == {"CARD-7"}
     news = depot.board.take_news(AT_S)
-    assert [(event.kind, event.subject, event.severity) for event in news] == [("remote_start_failed", "b1", "alarm")]
+    assert [(event.kind, event.subject, event.severity) for event in news] == [
+        ("remote_start_failed", "b1", "alarm")
+    ]
     assert "Rejected" in news[0].text
     assert "remote_start_token" in news[0].text
     await station.close()
@@ -285,7 +299,10 @@ async def test_d27_definite_answer(depot: Depot, ongoing: bool) -> None:
     await station.call("TransactionEvent", STARTED)
     info = {"reasonCode": "TxNotFound"}
     station.scripts["SetChargingProfile"] = lambda _: {"status": "Rejected", "statusInfo": info}
-    station.scripts["GetTransactionStatus"] = lambda _: {"ongoingIndicator": ongoing, "messagesInQueue": False}
+    station.scripts["GetTransactionStatus"] = lambda _: {
+        "ongoingIndicator": ongoing,
+        "messagesInQueue": False,
+    }
     before = len(station.got("SetChargingProfile"))
     assert await port.write_permit(permit("b2", 9_000.0)) == "rejected"
     assert len(station.got("SetChargingProfile")) == before + 1

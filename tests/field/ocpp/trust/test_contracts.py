@@ -1,4 +1,6 @@
-"""Vehicles' certificates: an OCSP responder is asked only where the site lets it be, and only what is known is said."""
+"""Vehicles' certificates: an OCSP responder is asked only where the site lets it be, and only what is
+known is said.
+"""
 
 import asyncio
 import base64
@@ -52,7 +54,8 @@ async def status(depot: Depot, responder: Responder, certificate: x509.Certifica
     station = await Peer.dial(depot.port, "newest", "2.1")
     try:
         return await station.call(
-            "GetCertificateStatus", {"ocspRequestData": responder.issuer.data(certificate, url or responder.url)}
+            "GetCertificateStatus",
+            {"ocspRequestData": responder.issuer.data(certificate, url or responder.url)},
         )
     finally:
         await station.close()
@@ -72,21 +75,27 @@ async def test_what_the_responder_says_is_handed_on_and_kept_until_its_next_upda
         assert await station.call("GetCertificateStatus", data) == first
         assert responder.asked == 1
         depot.clock.advance(43_201.0)
-        responder.issuer.now = responder.issuer.now.fromtimestamp(depot.clock.wall, responder.issuer.now.tzinfo)
+        responder.issuer.now = responder.issuer.now.fromtimestamp(
+            depot.clock.wall, responder.issuer.now.tzinfo
+        )
         assert (await station.call("GetCertificateStatus", data))["status"] == "Accepted"
         assert responder.asked == 2
         await station.close()
 
 
 @pytest.mark.parametrize("hosts", [(), ("elsewhere.example",)])
-async def test_a_host_that_is_not_listed_is_never_asked_and_told_of_once(tmp_path: Path, hosts: tuple[str, ...]) -> None:
+async def test_a_host_that_is_not_listed_is_never_asked_and_told_of_once(
+    tmp_path: Path, hosts: tuple[str, ...]
+) -> None:
     async with responding(AT_S) as responder, asking(tmp_path, *hosts) as depot:
         with structlog.testing.capture_logs() as logs:
             for _ in range(2):
                 assert await status(depot, responder, responder.certificate()) == {"status": "Failed"}
         assert responder.asked == 0
         told = [each for each in logs if each["event"] == "ocsp_host_not_listed"]
-        assert [(each["host"], each["mend"][:40]) for each in told] == [("localhost", "list it in ocpp.ocsp_hosts of the site f")]
+        assert [(each["host"], each["mend"][:40]) for each in told] == [
+            ("localhost", "list it in ocpp.ocsp_hosts of the site f")
+        ]
 
 
 @pytest.mark.parametrize("answer", ["busy", "other", "stale", "huge", "garbage", "moved", "endless"])
@@ -155,7 +164,9 @@ async def test_whoever_hangs_up_is_not_asked_for_any_more(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("delegated", [False, True])
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
-@pytest.mark.parametrize(("answer", "word"), [("good", "Good"), ("revoked", "Revoked"), ("unknown", "Unknown")])
+@pytest.mark.parametrize(
+    ("answer", "word"), [("good", "Good"), ("revoked", "Revoked"), ("unknown", "Unknown")]
+)
 async def test_a_chain_is_told_in_our_words_where_the_issuer_is_known(
     tmp_path: Path, answer: str, word: str, kind: str, delegated: bool
 ) -> None:
@@ -171,10 +182,16 @@ async def test_a_chain_is_told_in_our_words_where_the_issuer_is_known(
 
 async def test_a_word_that_leads_to_no_known_issuer_is_not_passed_on(tmp_path: Path) -> None:
     stranger = Issuer(AT_S)
-    async with responding(AT_S) as responder, asking(tmp_path, "localhost", issuers=text(stranger.certificate)) as depot:
+    async with (
+        responding(AT_S) as responder,
+        asking(tmp_path, "localhost", issuers=text(stranger.certificate)) as depot,
+    ):
         assert (await chain_status(depot, responder))["status"] == "Failed"
     known = text(responder.issuer.certificate)
-    async with asking(tmp_path, "localhost", issuers=known) as depot, responding(AT_S, delegated=True) as forged:
+    async with (
+        asking(tmp_path, "localhost", issuers=known) as depot,
+        responding(AT_S, delegated=True) as forged,
+    ):
         forged.issuer.certificate = responder.issuer.certificate
         assert (await chain_status(depot, forged))["status"] == "Failed"
 
@@ -182,7 +199,12 @@ async def test_a_word_that_leads_to_no_known_issuer_is_not_passed_on(tmp_path: P
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
 @pytest.mark.parametrize(
     ("answer", "word", "until"),
-    [("good", "Good", HALF_DAY), ("unknown", "Good", HALF_DAY), ("revoked", "Revoked", HALF_DAY), ("stale", "Failed", AT)],
+    [
+        ("good", "Good", HALF_DAY),
+        ("unknown", "Good", HALF_DAY),
+        ("revoked", "Revoked", HALF_DAY),
+        ("stale", "Failed", AT),
+    ],
 )
 async def test_a_revocation_list_of_a_known_issuer_tells_too(
     tmp_path: Path, answer: str, word: str, until: str, kind: str
@@ -200,7 +222,10 @@ async def test_a_revocation_list_of_a_known_issuer_tells_too(
 
 async def test_a_list_of_somebody_else_clears_nobody_and_nobody_is_asked_by_default(tmp_path: Path) -> None:
     stranger = Issuer(AT_S)
-    async with responding(AT_S) as responder, asking(tmp_path, "localhost", issuers=text(stranger.certificate)) as depot:
+    async with (
+        responding(AT_S) as responder,
+        asking(tmp_path, "localhost", issuers=text(stranger.certificate)) as depot,
+    ):
         assert (await chain_status(depot, responder, source="CRL"))["status"] == "Failed"
         assert responder.asked == 1
     async with responding(AT_S) as responder, asking(tmp_path) as depot:
@@ -294,7 +319,9 @@ async def test_e2_chains_of_1350_certificates_are_not_checked(
     monkeypatch.setattr(x509, "load_pem_x509_certificates", lambda _octets: pytest.fail("was read"))
     checks = contracts.Contracts(ocsp.Ocsp((), Clock(), None), Clock())
     chain = text(Issuer(AT_S).certificate) * certificates
-    better = checks.amend("2.1", "Authorize", {"idToken": TOKEN, "certificate": chain}, {"idTokenInfo": {"status": "Accepted"}})
+    better = checks.amend(
+        "2.1", "Authorize", {"idToken": TOKEN, "certificate": chain}, {"idTokenInfo": {"status": "Accepted"}}
+    )
     assert better is not None
     assert (await better)["certificateStatus"] == "CertChainError"
 
@@ -305,7 +332,9 @@ async def test_e2_no_more_is_asked_than_the_schemas_allow(many: int) -> None:
     checks = contracts.Contracts(ocsp.Ocsp(("localhost",), Clock(), None), Clock())
     data = {"hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "c"}
     rows = [{"certificateHashData": data, "source": "OCSP", "urls": ["http://localhost:1/"]}] * many
-    asked = checks.amend("2.1", "GetCertificateChainStatus", {"certificateStatusRequests": rows}, {"certificateStatus": []})
+    asked = checks.amend(
+        "2.1", "GetCertificateChainStatus", {"certificateStatusRequests": rows}, {"certificateStatus": []}
+    )
     assert asked is not None
     assert await asked == {"certificateStatus": []}
     hashes = [{**data, "responderURL": "http://localhost:1/"}] * many

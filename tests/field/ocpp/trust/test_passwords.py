@@ -13,7 +13,15 @@ from msgspec.structs import replace
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.trust.test_security import NOW, PASSWORD, basic, listening, refused, tls_listener, trusting
+from tests.field.ocpp.trust.test_security import (
+    NOW,
+    PASSWORD,
+    basic,
+    listening,
+    refused,
+    tls_listener,
+    trusting,
+)
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.trust.passwords import PENDING_MAX, Passwords
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -25,16 +33,30 @@ IDENTITY: dict[Version, str] = {"1.6": "old", "2.0.1": "new", "2.1": "newest"}
 def told_password(station: Peer) -> str:
     """What the station was told last."""
     if station.machine.version == "1.6":
-        return next(str(p["value"]) for p in reversed(station.got("ChangeConfiguration")) if p["key"] == "AuthorizationKey")
+        return next(
+            str(p["value"])
+            for p in reversed(station.got("ChangeConfiguration"))
+            if p["key"] == "AuthorizationKey"
+        )
     rows = [row for p in station.got("SetVariables") for row in p["setVariableData"]]
-    return next(str(row["attributeValue"]) for row in reversed(rows) if row["variable"]["name"] == "BasicAuthPassword")
+    return next(
+        str(row["attributeValue"]) for row in reversed(rows) if row["variable"]["name"] == "BasicAuthPassword"
+    )
 
 
-def answering(version: Version, status: str | None) -> dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]]:
+def answering(
+    version: Version, status: str | None
+) -> dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]]:
     """Scripts of a station that says ``status`` to its new password; None: nothing at all."""
 
     def change(payload: dict[str, Any]) -> dict[str, Any] | None:
-        return {"status": "Accepted"} if payload["key"] != "AuthorizationKey" else {"status": status} if status else None
+        return (
+            {"status": "Accepted"}
+            if payload["key"] != "AuthorizationKey"
+            else {"status": status}
+            if status
+            else None
+        )
 
     def write(payload: dict[str, Any]) -> dict[str, Any] | None:
         row = payload["setVariableData"][0]
@@ -46,7 +68,9 @@ def answering(version: Version, status: str | None) -> dict[str, Callable[[dict[
 
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
-async def test_both_passwords_open_until_the_new_one_is_used_then_only_the_new_one(tmp_path: Path, version: Version) -> None:
+async def test_both_passwords_open_until_the_new_one_is_used_then_only_the_new_one(
+    tmp_path: Path, version: Version
+) -> None:
     identity = IDENTITY[version]
     with structlog.testing.capture_logs() as logs:
         async with listening(tmp_path, Listener("127.0.0.1", 0, 1)) as depot:
@@ -123,7 +147,9 @@ async def test_the_key_of_1_6_is_taken_as_text_and_as_the_octets_that_it_spells(
     assert not passwords.fits(settings, b"")
 
 
-def test_a_station_that_uses_none_of_many_is_left_alone_and_nothing_opens_an_empty_file(tmp_path: Path) -> None:
+def test_a_station_that_uses_none_of_many_is_left_alone_and_nothing_opens_an_empty_file(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "password").write_text(PASSWORD, encoding="ascii")
     settings = replace(Depot().stations[0], password_file=str(tmp_path / "password"))
     passwords = Passwords(tmp_path / "passwords")
@@ -153,19 +179,31 @@ async def test_no_message_lowers_the_security_profile(tmp_path: Path) -> None:
         old = await Peer.dial(depot.port, "old", "1.6", **basic("old", PASSWORD))
         new = await Peer.dial(depot.port, "new", "2.0.1", **basic("new", PASSWORD))
         network = {"slot": 1, "url": "ws://a.b/c"}
-        data = {"attributeValue": "0", "component": {"name": "SecurityCtrlr"}, "variable": {"name": "SecurityProfile"}}
+        data = {
+            "attributeValue": "0",
+            "component": {"name": "SecurityCtrlr"},
+            "variable": {"name": "SecurityProfile"},
+        }
         for identity, operation, params in (
             ("old", "set", {"key": "SecurityProfile", "value": 0}),
-            ("old", "call", {"action": "ChangeConfiguration", "payload": {"key": "securityprofile", "value": "0"}}),
+            (
+                "old",
+                "call",
+                {"action": "ChangeConfiguration", "payload": {"key": "securityprofile", "value": "0"}},
+            ),
             ("new", "network-profile", {**network, "security_profile": 0}),
             ("new", "call", {"action": "SetVariables", "payload": {"setVariableData": [data]}}),
         ):
             with pytest.raises(ValueError, match="below 1, which the station uses now"):
                 await depot.central.perform(identity, operation, params)
         for profile in (1, 2):
-            done = await depot.central.perform("new", "network-profile", {**network, "security_profile": profile})
+            done = await depot.central.perform(
+                "new", "network-profile", {**network, "security_profile": profile}
+            )
             assert done["payload"] == {"status": "Accepted"}
-        assert (await depot.central.perform("old", "set", {"key": "SecurityProfile", "value": 3}))["outcome"] == "answered"
+        assert (await depot.central.perform("old", "set", {"key": "SecurityProfile", "value": 3}))[
+            "outcome"
+        ] == "answered"
         for each in (old, new):
             await each.close()
 
@@ -195,7 +233,11 @@ async def test_foreign_certificates_and_an_open_listener_lock_nobody_out(tmp_pat
         assert [await refused(depot, ssl=context) for _ in range(6)] == [403] * 6
     open_depot = Depot()
     open_depot.central = CentralSystem(
-        [Listener("127.0.0.1", 0, 0)], open_depot.stations, open_depot.site, open_depot.board, open_depot.clock
+        [Listener("127.0.0.1", 0, 0)],
+        open_depot.stations,
+        open_depot.site,
+        open_depot.board,
+        open_depot.clock,
     )
     await open_depot.central.start()
     for _ in range(10):

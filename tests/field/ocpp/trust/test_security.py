@@ -32,7 +32,9 @@ from v2g_edge.model.settings import Listener
 
 NOW = time.time()
 NO_HANDSHAKE = (OSError, InvalidMessage)
-"""A refused TLS handshake looks different with each version and moment of the refusal; ssl.SSLError is an OSError."""
+"""A refused TLS handshake looks different with each version and moment of the refusal; ssl.SSLError is an
+OSError.
+"""
 PASSWORD = "0123456789abcdef"
 BOOT = {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
 
@@ -43,7 +45,9 @@ async def listening(tmp_path: Path, listener: Listener) -> AsyncIterator[Depot]:
     depot = Depot()
     (tmp_path / "password").write_text(PASSWORD + "\n", encoding="ascii")
     stations = [replace(station, password_file=str(tmp_path / "password")) for station in depot.stations]
-    depot.central = CentralSystem([listener], stations, depot.site, depot.board, depot.clock, state_dir=tmp_path)
+    depot.central = CentralSystem(
+        [listener], stations, depot.site, depot.board, depot.clock, state_dir=tmp_path
+    )
     await depot.central.start()
     try:
         yield depot
@@ -52,7 +56,11 @@ async def listening(tmp_path: Path, listener: Listener) -> AsyncIterator[Depot]:
 
 
 def basic(user: str, password: str) -> dict[str, Any]:
-    return {"additional_headers": {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}}
+    return {
+        "additional_headers": {
+            "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        }
+    }
 
 
 async def refused(depot: Depot, identity: str = "new", **options: Any) -> int:
@@ -107,8 +115,12 @@ def tls_listener(tmp_path: Path, profile: Any, **more: Any) -> tuple[SiteCa, Lis
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("suites", [*ECDSA_SUITES.split(":"), *ECDHE_RSA_SUITES.split(":"), *RSA_SUITES.split(":")])
-async def test_profile_2_offers_every_required_suite_with_an_ecdsa_and_an_rsa_certificate(tmp_path: Path, suites: str) -> None:
+@pytest.mark.parametrize(
+    "suites", [*ECDSA_SUITES.split(":"), *ECDHE_RSA_SUITES.split(":"), *RSA_SUITES.split(":")]
+)
+async def test_profile_2_offers_every_required_suite_with_an_ecdsa_and_an_rsa_certificate(
+    tmp_path: Path, suites: str
+) -> None:
     _, listener = tls_listener(tmp_path, 2, tls_rsa_suites=True)
     async with listening(tmp_path, listener) as depot:
         context = trusting(tmp_path / "pki")
@@ -120,7 +132,9 @@ async def test_profile_2_offers_every_required_suite_with_an_ecdsa_and_an_rsa_ce
         await station.close()
 
 
-async def test_profile_2_speaks_tls_1_3_still_wants_the_password_and_leaves_plain_rsa_out_by_default(tmp_path: Path) -> None:
+async def test_profile_2_speaks_tls_1_3_still_wants_the_password_and_leaves_plain_rsa_out_by_default(
+    tmp_path: Path,
+) -> None:
     _, listener = tls_listener(tmp_path, 2)
     async with listening(tmp_path, listener) as depot:
         context = trusting(tmp_path / "pki")
@@ -151,7 +165,9 @@ async def test_profile_3_takes_only_the_stations_own_unrevoked_certificate(tmp_p
 
 def request_for(name: str, key: Any = None) -> str:
     key = key or ec.generate_private_key(ec.SECP256R1())
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    )
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -228,7 +244,9 @@ def test_what_runs_out_is_told_until_a_younger_one_stands_beside_it(tmp_path: Pa
         SiteCa.create(tmp_path, "Again", NOW)
 
 
-def test_the_command_makes_issues_lists_and_revokes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_makes_issues_lists_and_revokes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = ["--folder", str(tmp_path / "pki")]
     assert main(["pki", *folder, "list"]) == 2
     assert "pki init" in capsys.readouterr().err
@@ -254,7 +272,8 @@ def test_the_command_makes_issues_lists_and_revokes(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    ("path", "identity"), [("/ocpp/CP1", "CP1"), ("/CP%201", "CP 1"), ("/a/b/CP1/?x=1", "CP1"), ("/", ""), ("", "")]
+    ("path", "identity"),
+    [("/ocpp/CP1", "CP1"), ("/CP%201", "CP 1"), ("/a/b/CP1/?x=1", "CP1"), ("/", ""), ("", "")],
 )
 def test_the_identity_is_the_last_part_of_the_path(path: str, identity: str) -> None:
     assert identity_of(path) == identity
@@ -262,14 +281,20 @@ def test_the_identity_is_the_last_part_of_the_path(path: str, identity: str) -> 
 
 @pytest.mark.parametrize("more", [1, 2])
 async def test_e5_revoke_by_identity(tmp_path: Path, more: int) -> None:
-    """A thief asks for further certificates over its link: revoking the station's name shuts out all of them."""
+    """A thief asks for further certificates over its link: revoking the station's name shuts out all of
+    them.
+    """
     authority, listener = tls_listener(tmp_path, 3)
     stolen = authority.issue_station("new", tmp_path / "stolen", NOW)
     async with listening(tmp_path, listener) as depot:
-        thief = await Peer.dial(depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki", certificate=stolen))
+        thief = await Peer.dial(
+            depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki", certificate=stolen)
+        )
         for _ in range(more):
             assert await thief.call("SignCertificate", {"csr": request_for("new")}) == {"status": "Accepted"}
-        (first,) = [each for each in authority.issued() if stolen.read_text().startswith(_pem(tmp_path, each.serial))]
+        (first,) = [
+            each for each in authority.issued() if stolen.read_text().startswith(_pem(tmp_path, each.serial))
+        ]
         authority.revoke(first.serial, NOW)
         with structlog.testing.capture_logs() as logs:
             await depot.central.reload()
@@ -294,7 +319,9 @@ async def test_e3_half_handshakes_keep_no_station_out(tmp_path: Path, count: int
         await until(lambda: len(keeper) == keeper.address_max)
         await asyncio.get_running_loop().sock_sendall(opened[-1], b"GET / HTTP/1.1\r\n\r\n")
         await until(lambda: len(keeper) == keeper.address_max - 1)
-        station = await Peer.dial(depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki"), **basic("new", PASSWORD))
+        station = await Peer.dial(
+            depot.port, "new", "2.0.1", ssl=trusting(tmp_path / "pki"), **basic("new", PASSWORD)
+        )
         assert "currentTime" in await station.call("Heartbeat", {})
         await station.close()
     await until(lambda: not len(keeper))

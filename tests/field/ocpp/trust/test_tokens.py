@@ -19,7 +19,9 @@ def tokens(folder: Path, file: Any) -> Tokens:
 
 def test_a_token_is_valid_until_its_time_and_then_expired(tmp_path: Path) -> None:
     until = format_wall(AT_S)
-    known = tokens(tmp_path, {"known": {"a": {"until": until, "group": "g"}, "b": {"until": until, "status": "Blocked"}}})
+    known = tokens(
+        tmp_path, {"known": {"a": {"until": until, "group": "g"}, "b": {"until": until, "status": "Blocked"}}}
+    )
     assert known.find("a", AT_S - 1.0) == Token("Accepted", until, "g")
     assert [known.find(name, AT_S).status for name in ("a", "b")] == ["Expired", "Expired"]
     assert known.find("b", AT_S - 1.0).status == "Blocked"
@@ -27,7 +29,11 @@ def test_a_token_is_valid_until_its_time_and_then_expired(tmp_path: Path) -> Non
 
 def test_identifiers_have_no_case(tmp_path: Path) -> None:
     known = tokens(tmp_path, {"others": "Invalid", "known": {"04A2b3": {}}})
-    assert [known.find(name, AT_S).status for name in ("04a2B3", "04a2b4", "")] == ["Accepted", "Invalid", "Invalid"]
+    assert [known.find(name, AT_S).status for name in ("04a2B3", "04a2b4", "")] == [
+        "Accepted",
+        "Invalid",
+        "Invalid",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Which station renews its certificate, and when. One that renews for real: ``tests/sim/stations/test_renewal.py``."""
+"""Which station renews its certificate, and when. One that renews for real:
+``tests/sim/stations/test_renewal.py``.
+"""
 
 import ssl
 from collections.abc import AsyncIterator, MutableMapping
@@ -11,7 +13,15 @@ import structlog
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.trust.test_security import NOW, PASSWORD, basic, listening, request_for, tls_listener, trusting
+from tests.field.ocpp.trust.test_security import (
+    NOW,
+    PASSWORD,
+    basic,
+    listening,
+    request_for,
+    tls_listener,
+    trusting,
+)
 from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, SiteCa
 from v2g_edge.field.ocpp.upkeep import maintenance
 from v2g_edge.field.ocpp.upkeep.certificate_renewal import ASK_S, ISSUED_S, WAIT_S, Renewals
@@ -25,7 +35,9 @@ Logs = list[MutableMapping[str, Any]]
 
 
 @asynccontextmanager
-async def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: Any) -> AsyncIterator[tuple[Depot, SiteCa, Logs]]:
+async def late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: Any
+) -> AsyncIterator[tuple[Depot, SiteCa, Logs]]:
     """A depot a month before its stations' certificates run out."""
     step = Renewals.step
 
@@ -96,7 +108,9 @@ async def test_a_station_is_asked_once_a_day_and_not_when_it_has_just_come_in(
         await station.close()
 
 
-async def test_one_that_cannot_is_told_with_what_a_person_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_cannot_is_told_with_what_a_person_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with late(tmp_path, monkeypatch, 3) as (depot, authority, logs):
         station = await Peer.dial(depot.port, "old", "1.6", ssl=context(tmp_path, authority, "old"))
         station.scripts["ExtendedTriggerMessage"] = lambda _: {"status": "NotImplemented"}

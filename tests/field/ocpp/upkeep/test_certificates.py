@@ -1,4 +1,6 @@
-"""Certificates of listeners change while chargers are connected: real sockets, certificates made by ``openssl``."""
+"""Certificates of listeners change while chargers are connected: real sockets, certificates made by
+``openssl``.
+"""
 
 import asyncio
 import shutil
@@ -34,7 +36,10 @@ def authority(tmp_path: Path) -> Authority:
 
 def listener(authority: Authority, profile: Literal[2, 3] = 3, **more: Any) -> Listener:
     """With an ECDSA and an RSA certificate."""
-    files = [authority.issue("localhost", authority.folder.parent / f"server-{kind}", kind) for kind in ("ecdsa", "rsa")]
+    files = [
+        authority.issue("localhost", authority.folder.parent / f"server-{kind}", kind)
+        for kind in ("ecdsa", "rsa")
+    ]
     return Listener(
         "127.0.0.1", 0, profile,
         certificate_files=tuple(str(file) for file in files),
@@ -51,7 +56,9 @@ def client(authority: Authority, certificate: Path | None = None) -> ssl.SSLCont
 
 
 async def came_in(depot: Depot, context: ssl.SSLContext, identity: str = "new", **options: Any) -> Peer:
-    """Dialled, and answered: with TLS 1.3 a server refuses a client's certificate only after the client's handshake."""
+    """Dialled, and answered: with TLS 1.3 a server refuses a client's certificate only after the client's
+    handshake.
+    """
     station = await Peer.dial(depot.port, identity, "2.0.1", ssl=context, **options)
     assert "currentTime" in await station.call("Heartbeat", {})
     return station
@@ -76,7 +83,10 @@ async def test_mutual_tls_with_either_kind_of_certificate_in_either_version(
         context = client(authority, own)
         context.minimum_version = context.maximum_version = version
         station = await came_in(depot, context)
-        assert tls_of(station).version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+        assert (
+            tls_of(station).version()
+            == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+        )
         await station.close()
         with pytest.raises(InvalidStatus) as refusal:
             await came_in(depot, client(authority, other))
@@ -87,7 +97,9 @@ async def test_mutual_tls_with_either_kind_of_certificate_in_either_version(
 
 @pytest.mark.parametrize("profile", [2, 3])
 @pytest.mark.parametrize("asked", [True, False])
-@pytest.mark.parametrize("suite", [*ECDSA_SUITES.split(":"), *ECDHE_RSA_SUITES.split(":"), *RSA_SUITES.split(":")])
+@pytest.mark.parametrize(
+    "suite", [*ECDSA_SUITES.split(":"), *ECDHE_RSA_SUITES.split(":"), *RSA_SUITES.split(":")]
+)
 async def test_the_suites_of_the_specification_are_spoken_and_the_weak_ones_where_they_are_asked_for(
     tmp_path: Path, authority: Authority, suite: str, asked: bool, profile: Literal[2, 3]
 ) -> None:
@@ -113,7 +125,9 @@ async def test_an_older_tls_is_refused(tmp_path: Path, authority: Authority, ver
         context = client(authority)
         context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the point is that they are not spoken any more
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # the point is that they are not spoken any more
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion[version]
         with pytest.raises((ssl.SSLError, ConnectionResetError)):
@@ -124,7 +138,9 @@ async def test_an_older_tls_is_refused(tmp_path: Path, authority: Authority, ver
 async def test_another_profile_than_the_listeners_is_refused(
     tmp_path: Path, authority: Authority, profile: Literal[0, 1, 2, 3]
 ) -> None:
-    """Plain to TLS, TLS to plain, a password where a certificate is asked for, a certificate where a password is."""
+    """Plain to TLS, TLS to plain, a password where a certificate is asked for, a certificate where a
+    password is.
+    """
     own = authority.issue("new", tmp_path / "own")
     of = listener(authority, profile) if profile in (2, 3) else Listener("127.0.0.1", 0, profile)
     async with listening(tmp_path, of) as depot:
@@ -140,7 +156,9 @@ async def test_another_profile_than_the_listeners_is_refused(
         assert not depot.central.describe()[1]["connected"]
 
 
-async def test_a_station_bound_to_a_profile_finds_no_weaker_door(tmp_path: Path, authority: Authority) -> None:
+async def test_a_station_bound_to_a_profile_finds_no_weaker_door(
+    tmp_path: Path, authority: Authority
+) -> None:
     depot = Depot()
     doors = [Listener("127.0.0.1", 0, 0), listener(authority)]
     stations = [replace(station, least_security_profile=3) for station in depot.stations]
@@ -155,7 +173,9 @@ async def test_a_station_bound_to_a_profile_finds_no_weaker_door(tmp_path: Path,
     await depot.central.stop()
 
 
-async def test_new_files_count_for_new_handshakes_and_drop_nobody(tmp_path: Path, authority: Authority) -> None:
+async def test_new_files_count_for_new_handshakes_and_drop_nobody(
+    tmp_path: Path, authority: Authority
+) -> None:
     of = listener(authority, 2)
     async with listening(tmp_path, of) as depot:
         before = await came_in(depot, client(authority), **basic("new", PASSWORD))
@@ -171,7 +191,9 @@ async def test_new_files_count_for_new_handshakes_and_drop_nobody(tmp_path: Path
 
 
 @asynccontextmanager
-async def looking_often(tmp_path: Path, of: Listener, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Depot]:
+async def looking_often(
+    tmp_path: Path, of: Listener, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Depot]:
     monkeypatch.setattr(maintenance, "LOOK_S", 0.02)
     async with listening(tmp_path, of) as depot:
         yield depot
@@ -203,7 +225,10 @@ async def test_a_revoked_station_is_cut_off_and_kept_out_and_the_others_are_not(
     lost = authority.issue("new", tmp_path / "lost")
     good = authority.issue("newest", tmp_path / "good")
     async with looking_often(tmp_path, listener(authority), monkeypatch) as depot:
-        thief, station = await came_in(depot, client(authority, lost)), await came_in(depot, client(authority, good), "newest")
+        thief, station = (
+            await came_in(depot, client(authority, lost)),
+            await came_in(depot, client(authority, good), "newest"),
+        )
         authority.revoke(lost)
         assert await thief.gone() == 1008
         with pytest.raises(NO_HANDSHAKE):
@@ -221,7 +246,12 @@ async def two_doors(tmp_path: Path, authority: Authority) -> AsyncIterator[Depot
         upper = depot.central._listeners[0]
         await depot.central.stop()
         depot.central = CentralSystem(
-            (upper, Listener("127.0.0.1", 0, 0)), depot.stations, depot.site, depot.board, depot.clock, state_dir=tmp_path / "two"
+            (upper, Listener("127.0.0.1", 0, 0)),
+            depot.stations,
+            depot.site,
+            depot.board,
+            depot.clock,
+            state_dir=tmp_path / "two",
         )
         await depot.central.start()
         yield depot
@@ -229,21 +259,30 @@ async def two_doors(tmp_path: Path, authority: Authority) -> AsyncIterator[Depot
 
 @pytest.mark.parametrize("stray_dials", [1, 2])
 @pytest.mark.parametrize("subprotocol", ["nonsense", "ocpp2.0.1"])
-async def test_e4_revoked_and_in(tmp_path: Path, authority: Authority, stray_dials: int, subprotocol: str) -> None:
-    """What another dial of the same name shows, at a lower listener, changes nothing of the link that stands."""
+async def test_e4_revoked_and_in(
+    tmp_path: Path, authority: Authority, stray_dials: int, subprotocol: str
+) -> None:
+    """What another dial of the same name shows, at a lower listener, changes nothing of the link that
+    stands.
+    """
     lost = authority.issue("new", tmp_path / "lost")
     async with two_doors(tmp_path, authority) as depot:
         thief = await came_in(depot, client(authority, lost))
         for _ in range(stray_dials):
             with pytest.raises((InvalidStatus, InvalidMessage)):
-                await connect(f"ws://localhost:{depot.central.bound_port(1)}/new", subprotocols=[Subprotocol(subprotocol)])
+                await connect(
+                    f"ws://localhost:{depot.central.bound_port(1)}/new",
+                    subprotocols=[Subprotocol(subprotocol)],
+                )
         assert depot.central.links["new"].shown.profile == 3
         authority.revoke(lost)
         await depot.central.reload()
         assert await thief.gone() == 1008
 
 
-async def test_a_link_of_a_higher_profile_is_not_taken_over_at_a_lower_listener(tmp_path: Path, authority: Authority) -> None:
+async def test_a_link_of_a_higher_profile_is_not_taken_over_at_a_lower_listener(
+    tmp_path: Path, authority: Authority
+) -> None:
     """When it is gone, the station may come in there again, as the site file lets it."""
     async with two_doors(tmp_path, authority) as depot:
         station = await came_in(depot, client(authority, authority.issue("new", tmp_path / "good")))
@@ -307,7 +346,9 @@ async def test_bad_new_files_are_refused_by_name_and_the_old_ones_stay(
         assert not told["listeners"][0]["taken"]
         assert named in told["listeners"][0]["why"]
         refused = [each for each in logs if each["event"] == "listener_files_refused"]
-        assert [(named in each["why"], each["effect"]) for each in refused] == [(True, "the old ones stay in use")]
+        assert [(named in each["why"], each["effect"]) for each in refused] == [
+            (True, "the old ones stay in use")
+        ]
         station = await came_in(depot, client(authority, own))
         await station.close()
 
@@ -321,7 +362,9 @@ async def test_a_bad_file_at_the_start_is_named(tmp_path: Path, authority: Autho
         await central.start()
 
 
-async def test_what_runs_out_is_told(tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_runs_out_is_told(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     of = listener(authority, 2)
     with structlog.testing.capture_logs() as logs:
         async with looking_often(tmp_path, of, monkeypatch) as depot:

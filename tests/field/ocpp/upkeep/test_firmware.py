@@ -7,7 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2g_edge.field.ocpp.upkeep import firmware
-from v2g_edge.field.ocpp.upkeep.firmware import FAILURES, RESTARTS_MAX, Ask, Member, Rollout, Terms, Update, View, begin, step
+from v2g_edge.field.ocpp.upkeep.firmware import (
+    FAILURES,
+    RESTARTS_MAX,
+    Ask,
+    Member,
+    Rollout,
+    Terms,
+    Update,
+    View,
+    begin,
+    step,
+)
 
 NEW = Update("v/m", "2.0", "https://a.b/fw-2.0.bin")
 TERMS = Terms(soak_s=60.0, deadline_s=600.0)
@@ -21,7 +32,9 @@ def views(**changed: View) -> dict[str, View]:
 
 
 def rollout(*waves: int | str, update: Update = NEW, **terms: Any) -> Rollout:
-    return begin(7, update, Terms(**{"soak_s": 60.0, "deadline_s": 600.0, **terms}), NAMES, waves or (1, "10%"))
+    return begin(
+        7, update, Terms(**{"soak_s": 60.0, "deadline_s": 600.0, **terms}), NAMES, waves or (1, "10%")
+    )
 
 
 def member(of: Rollout, station: str = "s00") -> Member:
@@ -144,7 +157,9 @@ def test_silence_counts_from_the_last_news_and_not_while_a_vehicle_charges() -> 
     now, _ = asked(rollout())
     now, _ = asked(now, elapsed_s=500.0)
     now, _ = asked(firmware.on_status(now, "s00", "Downloading", 7), elapsed_s=500.0)
-    now, _ = asked(firmware.on_status(now, "s00", "Downloading", 7), views(s00=IDLE._replace(busy="a vehicle")), 5_000.0)
+    now, _ = asked(
+        firmware.on_status(now, "s00", "Downloading", 7), views(s00=IDLE._replace(busy="a vehicle")), 5_000.0
+    )
     assert member(now).phase == "updating"
     now, _ = asked(now, elapsed_s=101.0)
     assert now.why == "s00: nothing new after Downloading for 601 s"
@@ -184,7 +199,10 @@ def test_the_daemon_that_missed_the_boot_sees_the_version_and_asks_for_the_statu
 @pytest.mark.parametrize(
     ("view", "why"),
     [
-        (DONE._replace(trouble="b1 does not follow its setpoints"), "b1 does not follow its setpoints, after the update"),
+        (
+            DONE._replace(trouble="b1 does not follow its setpoints"),
+            "b1 does not follow its setpoints, after the update",
+        ),
         (IDLE, "runs '1.0' again, not '2.0'"),
     ],
 )
@@ -246,21 +264,30 @@ def test_what_did_not_reach_its_station_is_asked_again() -> None:
 
 EVENTS = st.one_of(
     st.tuples(
-        st.just("status"), st.sampled_from(NAMES[:4]), st.sampled_from([*sorted(FAILURES), "Downloading", "Installed", "Idle"])
+        st.just("status"),
+        st.sampled_from(NAMES[:4]),
+        st.sampled_from([*sorted(FAILURES), "Downloading", "Installed", "Idle"]),
     ),
     st.tuples(st.just("boot"), st.sampled_from(NAMES[:4]), st.sampled_from(["1.0", "2.0"])),
-    st.tuples(st.just("step"), st.sampled_from(NAMES[:4]), st.sampled_from(["busy", "trouble", "gone", "done", "idle"])),
+    st.tuples(
+        st.just("step"),
+        st.sampled_from(NAMES[:4]),
+        st.sampled_from(["busy", "trouble", "gone", "done", "idle"]),
+    ),
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(EVENTS, max_size=40))
-def test_whatever_comes_nobody_of_a_later_wave_is_asked_before_the_wave_is_good(events: list[tuple[str, str, str]]) -> None:
+def test_whatever_comes_nobody_of_a_later_wave_is_asked_before_the_wave_is_good(
+    events: list[tuple[str, str, str]],
+) -> None:
     """And nobody at all once it has stopped."""
     now = begin(7, NEW, TERMS, NAMES[:4], (1, 1))
     seen = dict.fromkeys(NAMES[:4], IDLE)
     kinds = {
-        "busy": IDLE._replace(busy="b"), "trouble": IDLE._replace(trouble="t"), "gone": IDLE._replace(connected=False),
+        "busy": IDLE._replace(busy="b"), "trouble": IDLE._replace(trouble="t"),
+        "gone": IDLE._replace(connected=False),
         "done": DONE, "idle": IDLE,
     }  # fmt: skip
     for kind, station, what in events:
@@ -276,4 +303,6 @@ def test_whatever_comes_nobody_of_a_later_wave_is_asked_before_the_wave_is_good(
                 wave = member(before, ask.station).wave
                 assert before.state == "running"
                 assert all(each.phase in ("good", "skipped") for each in before.members if each.wave < wave)
-                assert not (ask.what == "update" and (seen[ask.station].busy or not seen[ask.station].connected))
+                assert not (
+                    ask.what == "update" and (seen[ask.station].busy or not seen[ask.station].connected)
+                )

@@ -1,4 +1,6 @@
-"""Every operation makes a message that the schema of each version accepts; what would go past the envelope is refused."""
+"""Every operation makes a message that the schema of each version accepts; what would go past the envelope
+is refused.
+"""
 
 from typing import Any
 
@@ -50,11 +52,16 @@ LEAST: dict[str, dict[str, Any]] = {
 """What each operation must be given; 1.6 and 2.x differ in settings only."""
 
 MORE: dict[str, Any] = {
-    "attribute": "Actual", "base": "SummaryInventory", "certificate": "c", "component": "EVSE", "connector": 1,
-    "criteria": ["Active"], "custom": "x", "customer": "c", "data": "x", "default": True, "duration": 60, "end": AT, "evse": 1,
-    "format": "UTF8", "gone": ["b"], "id": 1, "ids": [1], "install_at": AT, "instance": "1", "interface": "Wired1",
-    "interval": 5, "key": "HeartbeatInterval", "language": "en", "latest": AT, "level": 0, "message": "m", "oldest": AT,
-    "group": "fleet", "limit_w": 5_000.0, "priority": "InFront", "purpose": "TxProfile", "request": 7, "retries": 2,
+    "attribute": "Actual", "base": "SummaryInventory", "certificate": "c", "component": "EVSE",
+    "connector": 1,
+    "criteria": ["Active"], "custom": "x", "customer": "c", "data": "x", "default": True, "duration": 60,
+    "end": AT, "evse": 1,
+    "format": "UTF8", "gone": ["b"], "id": 1, "ids": [1], "install_at": AT, "instance": "1",
+    "interface": "Wired1",
+    "interval": 5, "key": "HeartbeatInterval", "language": "en", "latest": AT, "level": 0, "message": "m",
+    "oldest": AT,
+    "group": "fleet", "limit_w": 5_000.0, "priority": "InFront", "purpose": "TxProfile", "request": 7,
+    "retries": 2,
     "retry_s": 60, "severity": 5, "signature": "s",
     "start": AT, "state": "Idle", "timeout_s": 30, "token": "bus-1", "token_type": "Central", "tokens": ["a"],
     "transaction": "12", "type": "", "values": 5, "variable": "Power",
@@ -78,13 +85,16 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("monitors", "criteria"): ["DeltaMonitoring"],
 }
 ONLY_21 = {
-    "battery-swap", "clear-tariffs", "der", "stream", "streams", "tariff", "tariffs", "transaction-tariff", "transfer-modes",
+    "battery-swap", "clear-tariffs", "der", "stream", "streams", "tariff", "tariffs", "transaction-tariff",
+    "transfer-modes",
 }  # fmt: skip
 
 
 def least(name: str, version: Version) -> dict[str, Any]:
     if name in ("get", "set"):
-        return ({"key": "HeartbeatInterval"} if version == "1.6" else VARIABLE) | ({"value": 300} if name == "set" else {})
+        return ({"key": "HeartbeatInterval"} if version == "1.6" else VARIABLE) | (
+            {"value": 300} if name == "set" else {}
+        )
     return LEAST.get(name, {})
 
 
@@ -99,7 +109,12 @@ def whole(name: str, version: Version, takes: str) -> dict[str, Any]:
     return params
 
 
-CASES = [(name, version) for name, row in OPERATIONS.items() for version in VERSIONS if row.form(version) is not None]
+CASES = [
+    (name, version)
+    for name, row in OPERATIONS.items()
+    for version in VERSIONS
+    if row.form(version) is not None
+]
 
 
 @pytest.mark.parametrize(("name", "version"), CASES)
@@ -112,7 +127,9 @@ def test_every_operation_is_written_as_each_version_wants_it(name: str, version:
 
 
 def test_every_message_that_may_be_sent_has_its_operation() -> None:
-    """``CertificateSigned`` answers a station's request and the two DER writes are the commissioning's: `call` sends those."""
+    """``CertificateSigned`` answers a station's request and the two DER writes are the commissioning's:
+    `call` sends those.
+    """
     for version in VERSIONS:
         written = {message(version, name, least(name, version))[0] for name, of in CASES if of == version}
         if version != "1.6":
@@ -159,7 +176,12 @@ async def test_an_operation_is_performed_and_its_outcome_told(depot: Depot) -> N
         ("old", "reset", {"type": "Gentle"}, "Reset"),
         ("old", "call", {"action": "Heartbeat"}, "no request of a central system"),
         ("old", "call", {"action": "SetChargingProfile", "payload": {}}, "not sent by hand"),
-        ("old", "call", {"action": "RemoteStartTransaction", "payload": {"chargingProfile": {}}}, "no charging profile"),
+        (
+            "old",
+            "call",
+            {"action": "RemoteStartTransaction", "payload": {"chargingProfile": {}}},
+            "no charging profile",
+        ),
     ],
 )
 async def test_what_cannot_be_done_is_named_with_what_can(
@@ -176,7 +198,9 @@ async def test_grid_code_settings_need_an_engineers_name(depot: Depot) -> None:
     wanted = {"action": "ClearDERControl", "payload": {"isDefault": False}}
     with pytest.raises(ValueError, match="engineer"):
         await depot.central.perform("newest", "call", wanted)
-    assert (await depot.central.perform("newest", "call", {**wanted, "engineer": "A. Engineer"}))["outcome"] == "answered"
+    assert (await depot.central.perform("newest", "call", {**wanted, "engineer": "A. Engineer"}))[
+        "outcome"
+    ] == "answered"
     await peer.close()
 
 
@@ -195,11 +219,20 @@ def test_nothing_that_moves_power_can_be_sent_by_hand() -> None:
 async def test_a_report_comes_back_whole_however_many_messages_it_takes(depot: Depot) -> None:
     """One of another request is not among it; where the station has nothing to report there is none."""
     station = await ready(depot, "newest", "2.1")
-    rows = [{"component": {"name": f"C{n}"}, "variable": {"name": "V"}, "variableAttribute": [{"value": "1"}]} for n in range(30)]
+    rows = [
+        {"component": {"name": f"C{n}"}, "variable": {"name": "V"}, "variableAttribute": [{"value": "1"}]}
+        for n in range(30)
+    ]
 
     def announce(asked: dict[str, Any]) -> dict[str, Any]:
         for n, row in enumerate(rows):
-            report = {"requestId": asked["requestId"], "generatedAt": AT, "seqNo": n, "tbc": n < 29, "reportData": [row]}
+            report = {
+                "requestId": asked["requestId"],
+                "generatedAt": AT,
+                "seqNo": n,
+                "tbc": n < 29,
+                "reportData": [row],
+            }
             station.later("NotifyReport", {**report, "requestId": 99})
             station.later("NotifyReport", report)
         return {"status": "Accepted"}
@@ -217,7 +250,13 @@ async def test_a_report_comes_back_whole_however_many_messages_it_takes(depot: D
     [
         ("monitors", "GetMonitoringReport", "NotifyMonitoringReport", {"seqNo": 0, "generatedAt": AT}, []),
         ("displays", "GetDisplayMessages", "NotifyDisplayMessages", {}, []),
-        ("customer", "CustomerInformation", "NotifyCustomerInformation", {"data": "all", "seqNo": 0, "generatedAt": AT}, ["all"]),
+        (
+            "customer",
+            "CustomerInformation",
+            "NotifyCustomerInformation",
+            {"data": "all", "seqNo": 0, "generatedAt": AT},
+            ["all"],
+        ),
     ],
 )
 async def test_other_reports_come_back_too(
@@ -255,9 +294,15 @@ async def test_what_a_local_controller_tells_of_a_published_file_is_kept_for_peo
     station = await ready(depot, "new", "2.0.1")
     station.scripts["UnpublishFirmware"] = lambda _: {"status": "Unpublished"}
     for operation in ("publish-firmware", "unpublish-firmware"):
-        assert (await depot.central.perform("new", operation, least(operation, "2.0.1")))["outcome"] == "answered"
+        assert (await depot.central.perform("new", operation, least(operation, "2.0.1")))[
+            "outcome"
+        ] == "answered"
     told = {"status": "Published", "requestId": 0, "location": ["https://a.b/c"]}
     assert await station.call("PublishFirmwareStatusNotification", told) == {}
-    kept = [each["payload"] for each in depot.central.describe()[1]["told"] if each["action"].startswith("Publish")]
+    kept = [
+        each["payload"]
+        for each in depot.central.describe()[1]["told"]
+        if each["action"].startswith("Publish")
+    ]
     assert kept == [told]
     await station.close()

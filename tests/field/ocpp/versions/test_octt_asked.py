@@ -26,7 +26,9 @@ NEWEST = {f"{case}_CSMS": steps for case, steps in octt_asked_21.V21.items()}
 
 @pytest.mark.parametrize("case", OLD | NEW | NEWEST)
 async def test_a_case_of_the_compliance_tool_is_asked_for_and_told(depot: Depot, case: str) -> None:
-    identity, version = ("old", "1.6") if case in OLD else ("new", "2.0.1") if case in NEW else ("newest", "2.1")
+    identity, version = (
+        ("old", "1.6") if case in OLD else ("new", "2.0.1") if case in NEW else ("newest", "2.1")
+    )
     station = await ready(depot, identity, version)
     for step in (OLD | NEW | NEWEST)[case]:
         await play(depot, station, identity, step)
@@ -56,14 +58,18 @@ async def play(depot: Depot, station: Peer, identity: str, step: Step) -> None:
 def holds(sent: Any, demands: Any) -> bool:
     """Whether everything demanded is there; a message may say more."""
     if isinstance(demands, dict):
-        return isinstance(sent, dict) and all(name in sent and holds(sent[name], value) for name, value in demands.items())
+        return isinstance(sent, dict) and all(
+            name in sent and holds(sent[name], value) for name, value in demands.items()
+        )
     if isinstance(demands, list):
         return isinstance(sent, list) and len(sent) == len(demands) and all(map(holds, sent, demands))
     return bool(sent == demands)
 
 
 @pytest.mark.parametrize("params", [{"limit_w": -1.0}, {"limit_w": 5_000.0, "evse": 9}])
-async def test_a_start_never_asks_for_discharge_and_only_at_an_outlet_of_the_site(depot: Depot, params: dict[str, Any]) -> None:
+async def test_a_start_never_asks_for_discharge_and_only_at_an_outlet_of_the_site(
+    depot: Depot, params: dict[str, Any]
+) -> None:
     station = await ready(depot)
     with pytest.raises(ValueError, match="limit_w must be 0 W or more"):
         await depot.central.perform("new", "start", {"token": "bus-2", **params})

@@ -1,4 +1,6 @@
-"""Stations written by somebody else: the ``ocpp`` package's own client, in all three versions, plays a whole session with us."""
+"""Stations written by somebody else: the ``ocpp`` package's own client, in all three versions, plays a
+whole session with us.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -109,7 +111,9 @@ def station_2(package: Any, ws: Any, told: LastMessages) -> Any:
 async def linked(depot: Depot, identity: str, package: Any, told: LastMessages) -> AsyncIterator[Any]:
     """A station of ``package`` that reads until its link is closed."""
     subprotocol = {v16: "ocpp1.6", v201: "ocpp2.0.1", v21: "ocpp2.1"}[package]
-    async with connect(f"ws://localhost:{depot.port}/{identity}", subprotocols=[Subprotocol(subprotocol)]) as ws:
+    async with connect(
+        f"ws://localhost:{depot.port}/{identity}", subprotocols=[Subprotocol(subprotocol)]
+    ) as ws:
         station = station_16(ws, told) if package is v16 else station_2(package, ws, told)
         reader = asyncio.create_task(station.start())
         yield station
@@ -139,7 +143,10 @@ async def test_a_1_6_client_of_the_package_plays_a_whole_session(depot: Depot) -
         assert {first["transaction_id"], second["transaction_id"]} == {begun.transaction_id}
         limits = [p["charging_schedule"]["charging_schedule_period"] for p in (first, second)]
         assert limits == [[{"start_period": 0, "limit": 7000}], [{"start_period": 0, "limit": -1500}]]
-        assert (first["charging_schedule"]["duration"], first["charging_schedule"]["start_schedule"]) == (HARMLESS_S, AT)
+        assert (first["charging_schedule"]["duration"], first["charging_schedule"]["start_schedule"]) == (
+            HARMLESS_S,
+            AT,
+        )
         depot.clock.advance(10.0)
         now = format_wall(depot.clock.wall)
         sampled = [
@@ -148,23 +155,35 @@ async def test_a_1_6_client_of_the_package_plays_a_whole_session(depot: Depot) -
             {"value": "2500", "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
             {"value": "55", "measurand": "SoC", "unit": "Percent", "location": "EV"},
         ]
-        await station.call(v16.call.MeterValues(1, [{"timestamp": now, "sampled_value": sampled}], begun.transaction_id))
+        await station.call(
+            v16.call.MeterValues(1, [{"timestamp": now, "sampled_value": sampled}], begun.transaction_id)
+        )
         state = depot.board.evse("b1")
-        assert (state.power_w, state.energy_import_wh) == (Reading(-1_480.0, depot.clock.now), Reading(2_500.0, depot.clock.now))
-        assert (vehicle(depot, "b1").soc_pct, state.proven_discharge) == (Reading(55.0, depot.clock.now), True)
+        assert (state.power_w, state.energy_import_wh) == (
+            Reading(-1_480.0, depot.clock.now),
+            Reading(2_500.0, depot.clock.now),
+        )
+        assert (vehicle(depot, "b1").soc_pct, state.proven_discharge) == (
+            Reading(55.0, depot.clock.now),
+            True,
+        )
         done = await depot.central.perform("old", "stop", {"transaction": begun.transaction_id})
         assert (done["payload"], told.of("RemoteStopTransaction")) == (
             {"status": "Accepted"},
             [{"transaction_id": begun.transaction_id}],
         )
-        stopped = await station.call(v16.call.StopTransaction(5, now, begun.transaction_id, reason="Remote", id_tag="bus-1"))
+        stopped = await station.call(
+            v16.call.StopTransaction(5, now, begun.transaction_id, reason="Remote", id_tag="bus-1")
+        )
         assert stopped.id_tag_info["status"] == "Accepted"
         await station.call(v16.call.StatusNotification(1, "NoError", "Available"))
         assert (depot.board.evse("b1").vehicle, depot.board.evse("b1").status) == (None, "available")
 
 
 async def session_2(depot: Depot, package: Any, identity: str, evse: str) -> dict[str, Any]:
-    """The same session in 2.x, with a break of the link in its middle; returns the first period of the last lease."""
+    """The same session in 2.x, with a break of the link in its middle; returns the first period of the
+    last lease.
+    """
     told, port, call = LastMessages(), depot.central.ports[evse], package.call
     where, token = {"id": 1, "connector_id": 1}, {"id_token": "bus-2", "type": "Central"}
 
@@ -180,13 +199,23 @@ async def session_2(depot: Depot, package: Any, identity: str, evse: str) -> dic
         assert (await station.call(boot)).status == "Accepted"
         await until(lambda: depot.board.evse(evse).dead_man_ok)
         assert told.of("SetChargingProfile")[0]["id"] == DEFAULT_ID + 1
-        await station.call(call.StatusNotification(timestamp=AT, connector_status="Occupied", evse_id=1, connector_id=1))
+        await station.call(
+            call.StatusNotification(timestamp=AT, connector_status="Occupied", evse_id=1, connector_id=1)
+        )
         assert (await station.call(call.Authorize(id_token=token))).id_token_info["status"] == "Accepted"
-        begun = await station.call(event("Started", 0, "CablePluggedIn", evse=where, id_token=token, state="EVConnected"))
+        begun = await station.call(
+            event("Started", 0, "CablePluggedIn", evse=where, id_token=token, state="EVConnected")
+        )
         assert begun.id_token_info["status"] == "Accepted"
         dc = {"ev_max_current": 100, "ev_max_voltage": 400, "ev_max_power": 40_000, "state_of_charge": 60}
-        needs = {"requested_energy_transfer": "DC", "departure_time": format_wall(AT_S + 7_200.0), "dc_charging_parameters": dc}
-        assert (await station.call(call.NotifyEVChargingNeeds(charging_needs=needs, evse_id=1))).status == "Accepted"
+        needs = {
+            "requested_energy_transfer": "DC",
+            "departure_time": format_wall(AT_S + 7_200.0),
+            "dc_charging_parameters": dc,
+        }
+        assert (
+            await station.call(call.NotifyEVChargingNeeds(charging_needs=needs, evse_id=1))
+        ).status == "Accepted"
         assert (depot.board.evse(evse).status, vehicle(depot, evse).vehicle) == ("occupied", "bus-2")
         assert vehicle(depot, evse).departure_wall_s == Reading(AT_S + 7_200.0, depot.clock.now)
         assert await port.write_permit(permit(evse, 7_000.0)) == "accepted"
@@ -211,11 +240,20 @@ async def session_2(depot: Depot, package: Any, identity: str, evse: str) -> dic
         await until(lambda: depot.board.evse(evse).dead_man_ok)
         assert vehicle(depot, evse).session == "x-1"
         assert await port.write_permit(permit(evse, -1_500.0)) == "accepted"
-        lease = [p for p in again.of("SetChargingProfile") if p["charging_profile_purpose"] == "TxProfile"][-1]
-        assert (lease["id"], lease["transaction_id"], lease["charging_profile_kind"]) == (LEASE_ID + 1, "x-1", "Absolute")
+        lease = [p for p in again.of("SetChargingProfile") if p["charging_profile_purpose"] == "TxProfile"][
+            -1
+        ]
+        assert (lease["id"], lease["transaction_id"], lease["charging_profile_kind"]) == (
+            LEASE_ID + 1,
+            "x-1",
+            "Absolute",
+        )
         assert lease["charging_schedule"][0]["duration"] == 30
         done = await depot.central.perform(identity, "stop", {"transaction": "x-1"})
-        assert (done["payload"], again.of("RequestStopTransaction")) == ({"status": "Accepted"}, [{"transaction_id": "x-1"}])
+        assert (done["payload"], again.of("RequestStopTransaction")) == (
+            {"status": "Accepted"},
+            [{"transaction_id": "x-1"}],
+        )
         await station.call(event("Ended", 4, "RemoteStop", state="Idle"))
         assert depot.board.evse(evse).vehicle is None
     period: dict[str, Any] = lease["charging_schedule"][0]["charging_schedule_period"][0]
@@ -226,6 +264,8 @@ async def test_a_2_0_1_client_of_the_package_plays_a_whole_session(depot: Depot)
     assert await session_2(depot, v201, "new", "b2") == {"start_period": 0, "limit": -1500}
 
 
-async def test_a_2_1_client_of_the_package_plays_a_whole_session_and_is_told_to_discharge(depot: Depot) -> None:
+async def test_a_2_1_client_of_the_package_plays_a_whole_session_and_is_told_to_discharge(
+    depot: Depot,
+) -> None:
     period = await session_2(depot, v21, "newest", "b3")
     assert (period["operation_mode"], period["setpoint"], period["limit"]) == ("CentralSetpoint", -1500, 0)

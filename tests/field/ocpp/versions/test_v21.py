@@ -18,7 +18,8 @@ from v2g_edge.model.reading import NO_SAMPLE, Reading
 
 WINDOW = EnterService(
     v_lo_pu=0.85, v_hi_pu=1.1, f_lo_hz=49.5, f_hi_hz=50.1, delay_s=60.0, ramp_s=600.0, random_delay_s=0.0,
-    v_lo_range_pu=(0.8, 0.9), v_hi_range_pu=(1.0, 1.2), f_lo_range_hz=(49.0, 50.0), f_hi_range_hz=(50.0, 51.0),
+    v_lo_range_pu=(0.8, 0.9), v_hi_range_pu=(1.0, 1.2), f_lo_range_hz=(49.0, 50.0),
+    f_hi_range_hz=(50.0, 51.0),
     delay_range_s=(0.0, 600.0), ramp_range_s=(0.0, 900.0), random_delay_range_s=(0.0, 0.0), source="test",
 )  # fmt: skip
 OVER = Element("over_voltage", "voltage_high", 1.15, 0.2, (1.1, 1.2), (0.1, 0.3), "test")
@@ -33,11 +34,21 @@ CODE = GridCode(
     enter_service=WINDOW,
 )
 
-STARTED = transaction("Started", evse={"id": 1, "connectorId": 1}, idToken={"idToken": "bus-3", "type": "MacAddress"})
+STARTED = transaction(
+    "Started", evse={"id": 1, "connectorId": 1}, idToken={"idToken": "bus-3", "type": "MacAddress"}
+)
 
 
 def enter(**changes: float) -> dict[str, Any]:
-    setting = {"priority": 0, "highVoltage": 110, "lowVoltage": 85, "highFreq": 50.1, "lowFreq": 49.5, "delay": 60, **changes}
+    setting = {
+        "priority": 0,
+        "highVoltage": 110,
+        "lowVoltage": 85,
+        "highFreq": 50.1,
+        "lowFreq": 49.5,
+        "delay": 60,
+        **changes,
+    }
     return {"requestId": 1, "enterService": [{"id": "e", "enterService": setting}]}
 
 
@@ -108,7 +119,9 @@ async def test_each_alarm_ends_by_itself_and_no_status_ends_one(depot: Depot) ->
 
 async def test_a_fault_of_the_outlet_outlasts_an_alarm_of_the_inverter(depot: Depot) -> None:
     station = await ready(depot, "newest", "2.1")
-    await station.call("StatusNotification", {"timestamp": AT, "connectorStatus": "Faulted", "evseId": 1, "connectorId": 1})
+    await station.call(
+        "StatusNotification", {"timestamp": AT, "connectorStatus": "Faulted", "evseId": 1, "connectorId": 1}
+    )
     alarm = {"controlType": "HVMustTrip", "gridEventFault": "OverVoltage", "timestamp": AT}
     await station.call("NotifyDERAlarm", alarm)
     await station.call("NotifyDERAlarm", {**alarm, "alarmEnded": True})
@@ -122,30 +135,50 @@ async def test_a_boot_ends_alarms_and_priority(depot: Depot) -> None:
     await station.call("NotifyPriorityCharging", {"transactionId": "t-1", "activated": True})
     await station.call("NotifyDERAlarm", {"controlType": "HVMustTrip", "timestamp": AT})
     assert (depot.board.evse("b3").fault, depot.board.evse("b3").priority) == ("DER HVMustTrip", True)
-    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
-    await station.call("StatusNotification", {"timestamp": AT, "connectorStatus": "Occupied", "evseId": 1, "connectorId": 1})
+    await station.call(
+        "BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
+    )
+    await station.call(
+        "StatusNotification", {"timestamp": AT, "connectorStatus": "Occupied", "evseId": 1, "connectorId": 1}
+    )
     assert (depot.board.evse("b3").fault, depot.board.evse("b3").priority) == ("", False)
     await station.close()
 
 
-async def test_a_control_that_ceases_ends_the_discharge_while_it_runs_and_a_droop_does_not(depot: Depot) -> None:
+async def test_a_control_that_ceases_ends_the_discharge_while_it_runs_and_a_droop_does_not(
+    depot: Depot,
+) -> None:
     station = await ready(depot, "newest", "2.1")
-    droop = {"priority": 0, "overFreq": 50.2, "underFreq": 49.8, "overDroop": 0.05, "underDroop": 0.05, "responseTime": 2}
+    droop = {
+        "priority": 0,
+        "overFreq": 50.2,
+        "underFreq": 49.8,
+        "overDroop": 0.05,
+        "underDroop": 0.05,
+        "responseTime": 2,
+    }
     held = {"id": "slope", "isDefault": True, "isSuperseded": False, "freqDroop": droop}
     await station.call("ReportDERControl", {"requestId": 9, "freqDroop": [held]})
     await station.call(
-        "ReportDERControl", {"requestId": 9, "curve": [{**curve((1.0, 50.0))["curve"][0], "curveType": "LVMomCess"}]}
+        "ReportDERControl",
+        {"requestId": 9, "curve": [{**curve((1.0, 50.0))["curve"][0], "curveType": "LVMomCess"}]},
     )
     fault = fault_of("DERControlCeased")
     assert fault.stops == "discharge"
-    for control, expected in (("slope", ""), ("c", "DERControlCeased"), ("never heard of", "DERControlCeased")):
+    for control, expected in (
+        ("slope", ""),
+        ("c", "DERControlCeased"),
+        ("never heard of", "DERControlCeased"),
+    ):
         event = {"controlId": control, "started": True, "timestamp": AT}
         await station.call("NotifyDERStartStop", event)
         assert depot.board.evse("b3").fault == expected, control
         await station.call("NotifyDERStartStop", {**event, "started": False})
         assert depot.board.evse("b3").fault == ""
     await station.call("NotifyDERStartStop", {"controlId": "c", "started": True, "timestamp": AT})
-    await station.call("NotifyDERStartStop", {"controlId": "slope", "started": True, "timestamp": AT, "supersededIds": ["c"]})
+    await station.call(
+        "NotifyDERStartStop", {"controlId": "slope", "started": True, "timestamp": AT, "supersededIds": ["c"]}
+    )
     assert depot.board.evse("b3").fault == ""
     await station.close()
 
@@ -174,12 +207,19 @@ async def test_a_later_part_of_a_report_does_not_excuse_an_earlier_one() -> None
 
 async def test_settings_are_read_again_after_a_boot_and_what_is_gone_counts_no_more() -> None:
     depot, station = await coded()
-    await station.call("ReportDERControl", {**curve((9.0, 115.0)), "requestId": station.got("GetDERControl")[-1]["requestId"]})
+    await station.call(
+        "ReportDERControl",
+        {**curve((9.0, 115.0)), "requestId": station.got("GetDERControl")[-1]["requestId"]},
+    )
     assert depot.board.evse("b3").grid_code_ok is False
     asked = len(station.got("GetDERControl"))
-    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
+    await station.call(
+        "BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
+    )
     await until(lambda: len(station.got("GetDERControl")) > asked)
-    await station.call("ReportDERControl", {**enter(), "requestId": station.got("GetDERControl")[-1]["requestId"]})
+    await station.call(
+        "ReportDERControl", {**enter(), "requestId": station.got("GetDERControl")[-1]["requestId"]}
+    )
     await until(lambda: depot.board.evse("b3").grid_code_ok)
     await station.close()
     await depot.central.stop()
@@ -217,7 +257,9 @@ async def test_a_vehicle_that_may_feed_back_is_allowed_both_ways_and_told_once(d
     await station.call("TransactionEvent", STARTED)
     await until(lambda: station.got("NotifyAllowedEnergyTransfer"))
     await station.call("NotifyEVChargingNeeds", bpt())
-    assert station.got("NotifyAllowedEnergyTransfer") == [{"transactionId": "t-1", "allowedEnergyTransfer": ["DC", "DC_BPT"]}]
+    assert station.got("NotifyAllowedEnergyTransfer") == [
+        {"transactionId": "t-1", "allowedEnergyTransfer": ["DC", "DC_BPT"]}
+    ]
     await station.close()
 
 
@@ -235,15 +277,21 @@ async def test_a_vehicle_that_nobody_let_feed_back_is_allowed_to_charge(
     depot: Depot, offered: list[str], told: list[str]
 ) -> None:
     station = await ready(depot, "newest", "2.1")
-    await station.call("TransactionEvent", {**STARTED, "idToken": {"idToken": "stranger", "type": "MacAddress"}})
-    await station.call("NotifyEVChargingNeeds", bpt(requestedEnergyTransfer=offered[0], availableEnergyTransfer=offered))
+    await station.call(
+        "TransactionEvent", {**STARTED, "idToken": {"idToken": "stranger", "type": "MacAddress"}}
+    )
+    await station.call(
+        "NotifyEVChargingNeeds", bpt(requestedEnergyTransfer=offered[0], availableEnergyTransfer=offered)
+    )
     await until(lambda: station.got("NotifyAllowedEnergyTransfer"))
     assert station.got("NotifyAllowedEnergyTransfer")[0]["allowedEnergyTransfer"] == told
     await station.close()
 
 
 @pytest.mark.parametrize(("card", "modes"), [("bus-3", 11), ("BUS-3", 11), ("stranger", 0)])
-async def test_who_may_feed_back_is_told_so_when_it_is_authorised(depot: Depot, card: str, modes: int) -> None:
+async def test_who_may_feed_back_is_told_so_when_it_is_authorised(
+    depot: Depot, card: str, modes: int
+) -> None:
     station = await ready(depot, "newest", "2.1")
     answer = await station.call("Authorize", {"idToken": {"idToken": card, "type": "MacAddress"}})
     assert answer["idTokenInfo"]["status"] == "Accepted"
@@ -257,7 +305,8 @@ async def test_a_vehicle_that_only_charges_needs_no_word(depot: Depot) -> None:
     station = await ready(depot, "newest", "2.1")
     await station.call("TransactionEvent", STARTED)
     await station.call(
-        "NotifyEVChargingNeeds", bpt(requestedEnergyTransfer="DC", availableEnergyTransfer=["DC", "AC_three_phase"])
+        "NotifyEVChargingNeeds",
+        bpt(requestedEnergyTransfer="DC", availableEnergyTransfer=["DC", "AC_three_phase"]),
     )
     assert "currentTime" in await station.call("Heartbeat", {})
     assert station.got("NotifyAllowedEnergyTransfer") == []
@@ -271,12 +320,18 @@ async def test_a_vehicle_may_plan_no_more_discharge_than_was_permitted(depot: De
     await port.write_permit(permit("b3", -10_000.0))
 
     def planned(**period: Any) -> dict[str, Any]:
-        schedule = {"id": 1, "chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, **period}]}
+        schedule = {
+            "id": 1,
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": [{"startPeriod": 0, **period}],
+        }
         return {"timeBase": AT, "evseId": 1, "chargingSchedule": schedule}
 
     assert await station.call("NotifyEVChargingSchedule", planned(setpoint=-10_000)) == {"status": "Accepted"}
     assert await station.call("NotifyEVChargingSchedule", planned(setpoint=-15_000)) == {"status": "Rejected"}
-    assert await station.call("NotifyEVChargingSchedule", planned(dischargeLimit=-15_000)) == {"status": "Rejected"}
+    assert await station.call("NotifyEVChargingSchedule", planned(dischargeLimit=-15_000)) == {
+        "status": "Rejected"
+    }
     assert await station.call("NotifyEVChargingSchedule", planned(limit=40_000)) == {"status": "Rejected"}
     await station.close()
 
@@ -287,11 +342,14 @@ async def streaming(depot: Depot) -> Peer:
         "setMonitoringResult": [
             {
                 "id": 77, "status": "Accepted", "type": "Periodic", "severity": 9,
-                "component": p["setMonitoringData"][0]["component"], "variable": p["setMonitoringData"][0]["variable"],
+                "component": p["setMonitoringData"][0]["component"],
+                "variable": p["setMonitoringData"][0]["variable"],
             }
         ]
     }  # fmt: skip
-    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
+    await station.call(
+        "BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
+    )
     await until(lambda: depot.central.links["newest"].station.v21.power_monitors)
     return station
 
@@ -316,8 +374,10 @@ async def test_power_comes_as_a_stream(depot: Depot) -> None:
 async def test_availability_as_an_event_is_a_status(depot: Depot) -> None:
     station = await ready(depot, "newest", "2.1")
     event = {
-        "eventId": 1, "timestamp": AT, "trigger": "Delta", "actualValue": "Occupied", "eventNotificationType": "CustomMonitor",
-        "component": {"name": "Connector", "evse": {"id": 1, "connectorId": 1}}, "variable": {"name": "AvailabilityState"},
+        "eventId": 1, "timestamp": AT, "trigger": "Delta", "actualValue": "Occupied",
+        "eventNotificationType": "CustomMonitor",
+        "component": {"name": "Connector", "evse": {"id": 1, "connectorId": 1}},
+        "variable": {"name": "AvailabilityState"},
     }  # fmt: skip
     await station.call("NotifyEvent", {"generatedAt": AT, "seqNo": 0, "eventData": [event]})
     assert depot.board.evse("b3").status == "occupied"
@@ -329,7 +389,8 @@ async def test_what_the_car_says_in_2_1_becomes_its_needs(depot: Depot) -> None:
     started = {
         "eventType": "Started", "timestamp": AT, "triggerReason": "CablePluggedIn", "seqNo": 0,
         "transactionInfo": {"transactionId": "t"}, "evse": {"id": 1},
-        "idToken": {"idToken": "card", "type": "ISO14443", "additionalInfo": [{"additionalIdToken": "bus-3", "type": "EVCCID"}]},
+        "idToken": {"idToken": "card", "type": "ISO14443",
+            "additionalInfo": [{"additionalIdToken": "bus-3", "type": "EVCCID"}]},
     }  # fmt: skip
     v2x = {"maxChargePower": 60_000, "maxDischargePower": -45_000, "targetSoC": 88}
     needs = {"requestedEnergyTransfer": "DC_BPT", "v2xChargingParameters": v2x}
@@ -339,7 +400,10 @@ async def test_what_the_car_says_in_2_1_becomes_its_needs(depot: Depot) -> None:
     assert vehicle is not None
     now_s = depot.clock.now
     assert (vehicle.vehicle, vehicle.target_soc_pct) == ("bus-3", Reading(88.0, now_s))
-    assert (vehicle.max_charge_w, vehicle.max_discharge_w) == (Reading(60_000.0, now_s), Reading(45_000.0, now_s))
+    assert (vehicle.max_charge_w, vehicle.max_discharge_w) == (
+        Reading(60_000.0, now_s),
+        Reading(45_000.0, now_s),
+    )
     await station.close()
 
 
@@ -347,7 +411,9 @@ async def test_a_stream_may_be_opened_before_the_answer_about_its_monitor_is_rea
     """Both can come in one segment; and one that turns out not to be ours tells nothing."""
     station = await Peer.dial(depot.port, "newest", "2.1")
     station.scripts["SetVariableMonitoring"] = lambda _: None
-    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
+    await station.call(
+        "BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
+    )
     await until(lambda: station.got("SetVariableMonitoring"))
     opened = {"constantStreamData": {"id": 3, "variableMonitoringId": 78, "params": {"interval": 1}}}
     assert await station.call("OpenPeriodicEventStream", opened) == {"status": "Accepted"}
@@ -361,7 +427,8 @@ async def test_a_stream_may_be_opened_before_the_answer_about_its_monitor_is_rea
 async def test_a_closed_stream_tells_nothing_more(depot: Depot) -> None:
     station = await streaming(depot)
     await station.call(
-        "OpenPeriodicEventStream", {"constantStreamData": {"id": 3, "variableMonitoringId": 77, "params": {"interval": 1}}}
+        "OpenPeriodicEventStream",
+        {"constantStreamData": {"id": 3, "variableMonitoringId": 77, "params": {"interval": 1}}},
     )
     await station.call("ClosePeriodicEventStream", {"id": 3})
     depot.clock.advance(3.0)
@@ -399,7 +466,9 @@ async def perform(depot: Depot, action: str, payload: dict[str, Any]) -> dict[st
 
 
 @pytest.mark.parametrize(("held", "differs"), [(2.0, []), (5.0, ["gradient.gradient is 5.0, 2.0 was set"])])
-async def test_what_commissioning_has_set_is_read_back_and_compared(depot: Depot, held: float, differs: list[str]) -> None:
+async def test_what_commissioning_has_set_is_read_back_and_compared(
+    depot: Depot, held: float, differs: list[str]
+) -> None:
     station = await ready(depot, "newest", "2.1")
     await until(lambda: depot.central.links["newest"].station.v21 and station.got("GetDERControl"))
     control = {"isDefault": True, "controlId": "g", "controlType": "Gradients"}
@@ -411,7 +480,10 @@ async def test_what_commissioning_has_set_is_read_back_and_compared(depot: Depot
     assert request == {**control, "requestId": request["requestId"]}
     await station.call(
         "ReportDERControl",
-        {"requestId": request["requestId"], "gradient": [{"id": "g", "gradient": {**gradient, "gradient": held}}]},
+        {
+            "requestId": request["requestId"],
+            "gradient": [{"id": "g", "gradient": {**gradient, "gradient": held}}],
+        },
     )
     told = await asking
     assert (told["held"], told["differs"]) == (not differs, differs)

@@ -1,4 +1,6 @@
-"""How leases and defaults are written: valid in every version, ended by themselves, and never more than was permitted."""
+"""How leases and defaults are written: valid in every version, ended by themselves, and never more than
+was permitted.
+"""
 
 from typing import Any
 
@@ -54,7 +56,9 @@ def test_every_lease_fits_the_schema_and_ends_by_itself(
     assert profile["chargingProfilePurpose"] == "TxProfile"
     assert profile["chargingProfileKind"] == "Absolute"
     assert str(profile["transactionId"]) == "41"
-    assert parse_wall(profile.get("validTo")) == (LEASE.start_wall_s + 30.0 if shape.valid_to and version != "1.6" else None)
+    assert parse_wall(profile.get("validTo")) == (
+        LEASE.start_wall_s + 30.0 if shape.valid_to and version != "1.6" else None
+    )
     if version == "2.1":
         assert (profile["maxOfflineDuration"], profile["invalidAfterOfflineDuration"]) == (30, True)
     assert period["startPeriod"] == 0
@@ -98,7 +102,8 @@ def test_a_lease_keeps_its_id_and_stands_apart_from_the_default(version: Version
 def test_discharge_in_2_1_is_a_setpoint_beside_a_limit_of_zero_and_a_negative_limit_elsewhere() -> None:
     told = replace(LEASE, setpoint=True)
     assert parts("2.1", lease_profile("2.1", told))[2] == {
-        "startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -5_000, "limit": 0, "dischargeLimit": -5_000,
+        "startPeriod": 0, "operationMode": "CentralSetpoint", "setpoint": -5_000, "limit": 0,
+        "dischargeLimit": -5_000,
     }  # fmt: skip
     for version in ("1.6", "2.0.1"):
         assert parts(version, lease_profile(version, told))[2] == {"startPeriod": 0, "limit": -5_000}

@@ -1,4 +1,6 @@
-"""A station's clock is believed when several readings over some time agree; until then nothing may depend on it."""
+"""A station's clock is believed when several readings over some time agree; until then nothing may depend
+on it.
+"""
 
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from v2g_edge.field.ocpp.wire.timestamps import format_wall
 STEP_S = SPAN_S / (READINGS - 1) + 0.1
 
 
-def fed(offset_s: float, *, readings: int = READINGS, step_s: float = STEP_S, delays_s: tuple[float, ...] = (0.0,)) -> ClockSkew:
+def fed(
+    offset_s: float, *, readings: int = READINGS, step_s: float = STEP_S, delays_s: tuple[float, ...] = (0.0,)
+) -> ClockSkew:
     """A clock that is ``offset_s`` ahead, its readings coming with delays in turn."""
     skew = ClockSkew()
     for n in range(readings):
@@ -34,11 +38,14 @@ def test_a_steady_offset_is_learnt_and_a_reading_of_now_is_of_now(offset_s: floa
 
 @pytest.mark.parametrize("offset_s", [12.0, -3_600.0])
 @pytest.mark.parametrize(("every_s", "outlets", "together"), [
-    (0.1, 1, 1), (1.0, 1, 1), (2.0, 1, 1), (3.0, 1, 1), (5.0, 2, 1), (5.0, 8, 1), (5.0, 1, 3), (10.0, 1, 1), (15.0, 1, 1),
+    (0.1, 1, 1), (1.0, 1, 1), (2.0, 1, 1), (3.0, 1, 1), (5.0, 2, 1), (5.0, 8, 1), (5.0, 1, 3), (10.0, 1, 1),
+    (15.0, 1, 1),
     (20.0, 1, 1),
 ])  # fmt: skip
 def test_a9_clock_never_learnt(offset_s: float, every_s: float, outlets: int, together: int) -> None:
-    """At any rate, from any number of outlets, however many readings come in a message: within 30 s, and by no burst."""
+    """At any rate, from any number of outlets, however many readings come in a message: within 30 s, and
+    by no burst.
+    """
     skew, now_s = ClockSkew(), 100.0
     while not skew.known:
         assert now_s <= 130.0
@@ -68,7 +75,9 @@ async def test_a9_a_station_that_reports_each_minute_is_asked_for_a_reading(depo
         depot.clock.advance(5.0)
     asked = [each for each in station.got("TriggerMessage") if each["requestedMessage"] == "MeterValues"]
     assert len(asked) >= 30
-    assert [(event.kind, event.subject) for event in depot.board.take_news(0.0)] == [("station_clock_unknown", "b1")]
+    assert [(event.kind, event.subject) for event in depot.board.take_news(0.0)] == [
+        ("station_clock_unknown", "b1")
+    ]
     for _ in range(3):
         at = format_wall(depot.clock.wall + 12.0)
         power = {"value": "7000", "measurand": "Power.Active.Import"}
@@ -114,8 +123,12 @@ def test_one_message_that_agrees_makes_a_clock_known_and_a_jump_makes_it_unknown
 
 
 @pytest.mark.parametrize("offset_s", [-3_600.0, 3_600.0])
-async def test_until_its_clock_is_known_a_station_is_told_no_more_than_its_default_allows(depot: Depot, offset_s: float) -> None:
-    """A lease that begins by a clock an hour behind comes into force in an hour, when nobody may be there to end it."""
+async def test_until_its_clock_is_known_a_station_is_told_no_more_than_its_default_allows(
+    depot: Depot, offset_s: float
+) -> None:
+    """A lease that begins by a clock an hour behind comes into force in an hour, when nobody may be there
+    to end it.
+    """
     station = await charging(depot, "2.0.1", clock_off_s=offset_s)
     port = depot.central.ports["b2"]
     assert await port.write_permit(permit("b2", -30_000.0)) == "rejected"
@@ -126,7 +139,13 @@ async def test_until_its_clock_is_known_a_station_is_told_no_more_than_its_defau
         await station.call("TransactionEvent", transaction("Updated", seq, at, meterValue=meter(0.0, at)))
     assert await port.write_permit(permit("b2", 40_000.0)) == "accepted"
     assert await port.write_permit(permit("b2", -1_500.0)) == "accepted"
-    assert [limit_of(payload) for payload in station.got("SetChargingProfile")] == [11_000, 0, 11_000, 40_000, -1_500]
+    assert [limit_of(payload) for payload in station.got("SetChargingProfile")] == [
+        11_000,
+        0,
+        11_000,
+        40_000,
+        -1_500,
+    ]
     lease = station.got("SetChargingProfile")[-1]["chargingProfile"]["chargingSchedule"][0]
     assert lease["startSchedule"] == format_wall(depot.clock.wall + offset_s)
     await station.close()

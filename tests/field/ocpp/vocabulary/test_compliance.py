@@ -38,7 +38,9 @@ def shown(watch: Watch, power_w: float, *, readings: int = 40, from_s: float = S
         (0.0, -1_100.0, False),
     ],
 )
-def test_a_charger_follows_between_rest_and_its_command(command_w: float, power_w: float, follows: bool) -> None:
+def test_a_charger_follows_between_rest_and_its_command(
+    command_w: float, power_w: float, follows: bool
+) -> None:
     assert shown(told(command_w), power_w).follows == follows
 
 
@@ -46,7 +48,9 @@ def test_trust_is_lost_after_many_wrong_readings_and_comes_back_after_more_right
     watch = told(5_000.0)
     assert shown(watch, 50_000.0, readings=10).follows
     assert not shown(watch, 50_000.0, readings=10, from_s=20.0).follows
-    assert not shown(watch, 5_000.0, readings=10, from_s=40.0).follows, "above the lower edge is not yet trusted"
+    assert not shown(watch, 5_000.0, readings=10, from_s=40.0).follows, (
+        "above the lower edge is not yet trusted"
+    )
     assert watch.score > TRUST_BELOW
     assert shown(watch, 5_000.0, readings=30, from_s=60.0).follows
 
@@ -58,8 +62,12 @@ def test_a_charger_that_ramps_is_given_time() -> None:
 def test_when_the_lease_has_run_out_the_default_profile_is_what_is_obeyed() -> None:
     over = told(-5_000.0, until_s=20.0)
     assert shown(over, FALLBACK_W, from_s=25.0).score == 1.0
-    assert not shown(over, -5_000.0, from_s=100.0).follows, "it goes on discharging: it does not keep to its lease"
-    assert not shown(told(50_000.0, until_s=20.0), 50_000.0, from_s=25.0).follows, "it goes on charging as told"
+    assert not shown(over, -5_000.0, from_s=100.0).follows, (
+        "it goes on discharging: it does not keep to its lease"
+    )
+    assert not shown(told(50_000.0, until_s=20.0), 50_000.0, from_s=25.0).follows, (
+        "it goes on charging as told"
+    )
 
 
 def test_before_the_first_lease_of_a_vehicle_and_after_a_restart_the_default_profile_rules() -> None:
@@ -72,7 +80,9 @@ def test_before_the_first_lease_of_a_vehicle_and_after_a_restart_the_default_pro
 
 
 def test_a_command_without_an_answer_may_be_in_force_or_not() -> None:
-    """A stop was sent and is not answered: whether the vehicle goes on discharging or charges, nothing is refuted by it."""
+    """A stop was sent and is not answered: whether the vehicle goes on discharging or charges, nothing is
+    refuted by it.
+    """
     for power_w in (-2_000.0, 5_000.0):
         watch = told(-2_000.0)
         watch.commanded(5_000.0, 10.0, 1e9, sure=False)

@@ -1,4 +1,6 @@
-"""2.1's finer leases: a droop that stays in its permit, changes without a new profile, plain leases where they are refused."""
+"""2.1's finer leases: a droop that stays in its permit, changes without a new profile, plain leases where
+they are refused.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +22,9 @@ from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.site import FrequencyResponse
 
-STARTED = transaction("Started", evse={"id": 1, "connectorId": 1}, idToken={"idToken": "bus-3", "type": "MacAddress"})
+STARTED = transaction(
+    "Started", evse={"id": 1, "connectorId": 1}, idToken={"idToken": "bus-3", "type": "MacAddress"}
+)
 LEASE = LEASE_ID + 1
 FAST = 20_000.0
 
@@ -44,7 +48,11 @@ def says(supports: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
     def answer(payload: dict[str, Any]) -> dict[str, Any]:
         named = {name: payload["getVariableData"][0][name] for name in ("component", "variable")}
-        said = {"attributeStatus": "Accepted", "attributeValue": supports} if supports else {"attributeStatus": "UnknownVariable"}
+        said = (
+            {"attributeStatus": "Accepted", "attributeValue": supports}
+            if supports
+            else {"attributeStatus": "UnknownVariable"}
+        )
         return {"getVariableResult": [{**said, **named}]}
 
     return answer
@@ -63,7 +71,9 @@ async def charging(depot: Depot, *, proven: bool = True, supports: str = "true")
 
 
 def power_at(told: dict[str, Any], hz: float) -> float:
-    """What a charger does at a frequency: straight between the points, beyond the ends on the last slope, the worst reading."""
+    """What a charger does at a frequency: straight between the points, beyond the ends on the last slope,
+    the worst reading.
+    """
     points = [(point["frequency"], point["power"]) for point in told["v2xFreqWattCurve"]]
     low, high = next(((a, b) for a, b in pairwise(points) if hz <= b[0]), (points[-2], points[-1]))
     return float(told["v2xBaseline"] + low[1] + (high[1] - low[1]) * (hz - low[0]) / (high[0] - low[0]))
@@ -95,7 +105,10 @@ def test_low_frequency_takes_power_off_and_high_frequency_puts_it_on() -> None:
         25_000,
     ]
     assert power_at(told, 50.105) == pytest.approx(15_000)
-    assert (told["v2xFreqWattCurve"][0]["frequency"], told["v2xFreqWattCurve"][-1]["frequency"]) == (50 - FAR_HZ, 50 + FAR_HZ)
+    assert (told["v2xFreqWattCurve"][0]["frequency"], told["v2xFreqWattCurve"][-1]["frequency"]) == (
+        50 - FAR_HZ,
+        50 + FAR_HZ,
+    )
 
 
 async def test_a_droop_is_a_lease_that_ends_by_itself(depot: Depot) -> None:
@@ -143,7 +156,9 @@ async def test_a_station_that_refuses_droops_gets_plain_leases_until_it_boots(de
     assert await port.write_permit(drooping(5_000.0, 5_000.0)) == "accepted"
     assert len(station.got("SetChargingProfile")) == asked + 1
     del station.scripts["SetChargingProfile"]
-    await station.call("BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}})
+    await station.call(
+        "BootNotification", {"reason": "PowerUp", "chargingStation": {"vendorName": "v", "model": "m"}}
+    )
     await until(lambda: depot.board.evse("b3").dead_man_ok)
     depot.central.links["newest"].station.outlets[1].watch.proof = "proven"
     assert await port.write_permit(drooping(5_000.0, 5_000.0)) == "accepted"
@@ -156,7 +171,8 @@ async def test_a_station_whose_own_schedule_leaves_the_droop_is_given_no_more(de
     station.scripts["GetCompositeSchedule"] = lambda _: {
         "status": "Accepted",
         "schedule": {
-            "evseId": 1, "duration": 10, "scheduleStart": format_wall(depot.clock.wall), "chargingRateUnit": "W",
+            "evseId": 1, "duration": 10, "scheduleStart": format_wall(depot.clock.wall),
+            "chargingRateUnit": "W",
             "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 33_000}],
         },
     }  # fmt: skip
@@ -180,7 +196,9 @@ async def test_the_power_of_a_droop_is_no_disobedience_and_beyond_it_is(depot: D
     await station.close()
 
 
-async def test_a_setpoint_within_a_lease_is_an_update_and_the_lease_is_renewed_by_a_profile(depot: Depot) -> None:
+async def test_a_setpoint_within_a_lease_is_an_update_and_the_lease_is_renewed_by_a_profile(
+    depot: Depot,
+) -> None:
     station, port = await charging(depot), depot.central.ports["b3"]
     await port.write_permit(permit("b3", -10_000.0))
     assert (last(station)["chargingProfileKind"], last(station)["dynUpdateInterval"]) == ("Dynamic", 15)
@@ -189,7 +207,10 @@ async def test_a_setpoint_within_a_lease_is_an_update_and_the_lease_is_renewed_b
     depot.clock.advance(5.0)
     assert await port.write_permit(permit("b3", -15_000.0)) == "accepted"
     assert station.got("UpdateDynamicSchedule") == [
-        {"chargingProfileId": LEASE, "scheduleUpdate": {"limit": 0, "dischargeLimit": -15_000, "setpoint": -15_000}}
+        {
+            "chargingProfileId": LEASE,
+            "scheduleUpdate": {"limit": 0, "dischargeLimit": -15_000, "setpoint": -15_000},
+        }
     ]
     profiles = len(station.got("SetChargingProfile"))
     depot.clock.advance(6.0)
@@ -205,12 +226,16 @@ async def test_a_stop_and_a_turn_are_new_profiles_with_their_own_operation_mode(
     assert await port.write_permit(permit("b3", 0.0)) == "accepted"
     assert (station.got("UpdateDynamicSchedule"), period(station)["operationMode"]) == ([], "ChargingOnly")
     await port.write_permit(permit("b3", 8_000.0))
-    assert station.got("UpdateDynamicSchedule") == [{"chargingProfileId": LEASE, "scheduleUpdate": {"limit": 8_000}}]
+    assert station.got("UpdateDynamicSchedule") == [
+        {"chargingProfileId": LEASE, "scheduleUpdate": {"limit": 8_000}}
+    ]
     await station.close()
 
 
 @pytest.mark.parametrize("supports", ["", "false", "FALSE", "perhaps"])
-async def test_a_station_that_does_not_say_it_supports_dynamic_profiles_gets_absolute_ones(depot: Depot, supports: str) -> None:
+async def test_a_station_that_does_not_say_it_supports_dynamic_profiles_gets_absolute_ones(
+    depot: Depot, supports: str
+) -> None:
     station, port = await charging(depot, supports=supports), depot.central.ports["b3"]
     assert await port.write_permit(permit("b3", 10_000.0)) == "accepted"
     assert await port.write_permit(permit("b3", 12_000.0)) == "accepted"
@@ -266,13 +291,20 @@ async def test_a_reconnected_station_gets_a_whole_profile(depot: Depot) -> None:
     await again.close()
 
 
-async def test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_rejected_afterwards(depot: Depot) -> None:
+async def test_who_asks_is_told_what_is_wanted_while_the_lease_stands_and_rejected_afterwards(
+    depot: Depot,
+) -> None:
     station, port = await charging(depot), depot.central.ports["b3"]
     pull = {"chargingProfileId": LEASE}
     assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Rejected"}
     await port.write_permit(permit("b3", 12_000.0))
-    assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Accepted", "scheduleUpdate": {"limit": 12_000}}
-    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE + 1}) == {"status": "Rejected"}
+    assert await station.call("PullDynamicScheduleUpdate", pull) == {
+        "status": "Accepted",
+        "scheduleUpdate": {"limit": 12_000},
+    }
+    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE + 1}) == {
+        "status": "Rejected"
+    }
     depot.clock.advance(30.0)
     assert await station.call("PullDynamicScheduleUpdate", pull) == {"status": "Rejected"}
     await station.close()
@@ -284,7 +316,9 @@ async def test_the_lease_of_the_last_vehicle_is_told_to_nobody(depot: Depot) -> 
     await station.call("TransactionEvent", transaction("Ended", 1))
     info = {"transactionInfo": {"transactionId": "t-2"}}
     await station.call("TransactionEvent", {**STARTED, **info})
-    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE}) == {"status": "Rejected"}
+    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE}) == {
+        "status": "Rejected"
+    }
     await station.close()
 
 
@@ -295,13 +329,17 @@ async def test_who_asks_while_a_stop_is_on_its_way_is_not_encouraged(depot: Depo
     station.scripts["SetChargingProfile"] = lambda _: None
     stop = asyncio.create_task(port.write_permit(permit("b3", 0.0)))
     await until(lambda: len(station.got("SetChargingProfile")) > told)
-    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE}) == {"status": "Rejected"}
+    assert await station.call("PullDynamicScheduleUpdate", {"chargingProfileId": LEASE}) == {
+        "status": "Rejected"
+    }
     await station.close()
     assert await stop == "silent"
 
 
 async def test_of_a_long_lease_that_allows_little_no_update_makes_one_that_allows_more(depot: Depot) -> None:
-    """An update changes the numbers and leaves the end: an hour of 0 W may not become an hour of discharge."""
+    """An update changes the numbers and leaves the end: an hour of 0 W may not become an hour of
+    discharge.
+    """
     station, port = await charging(depot), depot.central.ports["b3"]
     await port.write_permit(permit("b3", 0.0))
     profiles = len(station.got("SetChargingProfile"))

@@ -1,4 +1,6 @@
-"""What a station said last is kept short: people read its beginning and how much there was, and no station fills the memory."""
+"""What a station said last is kept short: people read its beginning and how much there was, and no station
+fills the memory.
+"""
 
 import sys
 from typing import Any
@@ -10,7 +12,14 @@ from hypothesis import strategies as st
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from v2g_edge.field.ocpp.vocabulary.last_messages import ALL_MAX, MARK, MESSAGE_MAX, TOLD_MAX, LastMessages, shortened
+from v2g_edge.field.ocpp.vocabulary.last_messages import (
+    ALL_MAX,
+    MARK,
+    MESSAGE_MAX,
+    TOLD_MAX,
+    LastMessages,
+    shortened,
+)
 
 REPORT = {
     "requestId": 7,
@@ -50,12 +59,17 @@ def test_a_long_one_shows_its_beginning_and_how_much_there_was() -> None:
     rows = kept["payload"]["reportData"]
     assert rows[:10] == REPORT["reportData"][:10], "people can read it"  # type: ignore[index]
     assert rows[-1] == f"{MARK} {2_001 - len(rows)} more"
-    assert {name: kept["payload"][name] for name in ("requestId", "seqNo", "tbc")} == {"requestId": 7, "seqNo": 0, "tbc": True}
+    assert {name: kept["payload"][name] for name in ("requestId", "seqNo", "tbc")} == {
+        "requestId": 7,
+        "seqNo": 0,
+        "tbc": True,
+    }
 
 
 def test_the_parts_of_a_report_are_there_as_long_as_all_of_them_have_room() -> None:
     told = LastMessages()
-    parts = [{**REPORT, "seqNo": n, "tbc": n < 5, "reportData": REPORT["reportData"][n * 20 : n * 20 + 20]} for n in range(6)]  # type: ignore[index]
+    rows: list[object] = REPORT["reportData"]  # type: ignore[assignment]
+    parts = [{**REPORT, "seqNo": n, "tbc": n < 5, "reportData": rows[n * 20 : n * 20 + 20]} for n in range(6)]
     for part in parts:
         told.add(1.0, "NotifyReport", part)
     assert [each["payload"] for each in told.describe()] == parts
@@ -93,7 +107,11 @@ def test_what_is_nested_deeply_is_cut_where_nobody_reads_on(deep: int) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
@@ -114,7 +132,9 @@ def test_all_messages_of_a_station_together_stay_within_their_octets() -> None:
 
 
 async def test_a_station_that_says_long_things_again_and_again_does_not_fill_the_memory(depot: Depot) -> None:
-    """Each message is several times what is kept of one, and small enough that the link's budget of octets delays none."""
+    """Each message is several times what is kept of one, and small enough that the link's budget of octets
+    delays none.
+    """
     station = await Peer.dial(depot.port, "new", "2.0.1")
     long = {**REPORT, "reportData": REPORT["reportData"][:200]}  # type: ignore[index]
     for n in range(TOLD_MAX + 1):

@@ -1,4 +1,6 @@
-"""Sampled values of all versions become one sample: units, multipliers, phases, directions, and what sloppy stations send."""
+"""Sampled values of all versions become one sample: units, multipliers, phases, directions, and what
+sloppy stations send.
+"""
 
 from typing import Any
 
@@ -20,7 +22,10 @@ def one(*sampled: dict[str, Any]) -> list[Sample]:
     [
         ([{"value": "1.5", "unit": "kWh"}], Sample(AT_S, import_wh=1_500.0)),
         ([{"value": 3, "unitOfMeasure": {"unit": "Wh", "multiplier": 3}}], Sample(AT_S, import_wh=3_000.0)),
-        ([{"value": 4.2, "measurand": "Power.Active.Export", "unitOfMeasure": {"unit": "kW"}}], Sample(AT_S, power_w=-4_200.0)),
+        (
+            [{"value": 4.2, "measurand": "Power.Active.Export", "unitOfMeasure": {"unit": "kW"}}],
+            Sample(AT_S, power_w=-4_200.0),
+        ),
         (
             [
                 {"value": "100", "measurand": "Power.Active.Import", "phase": "L1"},
@@ -38,18 +43,29 @@ def one(*sampled: dict[str, Any]) -> list[Sample]:
         ),
         ([{"value": "-3000", "measurand": "Power.Active.Import"}], Sample(AT_S, power_w=-3_000.0)),
         (
-            [{"value": "-3000", "measurand": "Power.Active.Import"}, {"value": "3000", "measurand": "Power.Active.Export"}],
+            [
+                {"value": "-3000", "measurand": "Power.Active.Import"},
+                {"value": "3000", "measurand": "Power.Active.Export"},
+            ],
             Sample(AT_S, power_w=-3_000.0),
         ),
         (
-            [{"value": "3000", "measurand": "Power.Active.Import"}, {"value": "-3000", "measurand": "Power.Active.Export"}],
+            [
+                {"value": "3000", "measurand": "Power.Active.Import"},
+                {"value": "-3000", "measurand": "Power.Active.Export"},
+            ],
             Sample(AT_S, power_w=3_000.0),
         ),
         ([{"value": "55", "measurand": "SoC", "location": "EV"}], Sample(AT_S, soc_pct=55.0)),
-        ([{"value": "77", "measurand": "Temperature", "unit": "Fahrenheit", "location": "EV"}], Sample(AT_S, pack_c=25.0)),
+        (
+            [{"value": "77", "measurand": "Temperature", "unit": "Fahrenheit", "location": "EV"}],
+            Sample(AT_S, pack_c=25.0),
+        ),
     ],
 )
-def test_units_phases_and_directions_are_turned_into_ours(sampled: list[dict[str, Any]], sample: Sample) -> None:
+def test_units_phases_and_directions_are_turned_into_ours(
+    sampled: list[dict[str, Any]], sample: Sample
+) -> None:
     assert one(*sampled) == [sample]
 
 
@@ -75,17 +91,30 @@ def test_units_phases_and_directions_are_turned_into_ours(sampled: list[dict[str
 )
 def test_what_is_no_measurement_says_nothing_and_leaves_its_neighbours_alone(sampled: Any) -> None:
     assert one(sampled) == []
-    assert one(sampled, {"value": "7000", "measurand": "Power.Active.Import"}) == [Sample(AT_S, power_w=7_000.0)]
+    assert one(sampled, {"value": "7000", "measurand": "Power.Active.Import"}) == [
+        Sample(AT_S, power_w=7_000.0)
+    ]
 
 
 def test_a_reading_without_a_readable_time_has_none() -> None:
-    assert read_samples([{"timestamp": "soon", "sampledValue": [{"value": 1}]}]) == [Sample(None, import_wh=1.0)]
+    assert read_samples([{"timestamp": "soon", "sampledValue": [{"value": 1}]}]) == [
+        Sample(None, import_wh=1.0)
+    ]
 
 
-@given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
 def test_nothing_that_json_can_hold_makes_it_raise(anything: Any) -> None:
     assert isinstance(read_samples(anything), list)
     assert isinstance(read_samples([{"timestamp": AT, "sampledValue": anything}]), list)
-    assert isinstance(read_samples([{"timestamp": AT, "sampledValue": [{"value": anything, "measurand": "SoC"}]}]), list)
+    assert isinstance(
+        read_samples([{"timestamp": AT, "sampledValue": [{"value": anything, "measurand": "SoC"}]}]), list
+    )
     for key in ("measurand", "location", "phase", "unit", "unitOfMeasure"):
-        assert isinstance(read_samples([{"timestamp": AT, "sampledValue": [{"value": 1, key: anything}]}]), list)
+        assert isinstance(
+            read_samples([{"timestamp": AT, "sampledValue": [{"value": 1, key: anything}]}]), list
+        )

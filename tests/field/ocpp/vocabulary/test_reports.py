@@ -1,4 +1,6 @@
-"""Reports come in parts, under the number of the request that announced them; what nobody waits for is left alone."""
+"""Reports come in parts, under the number of the request that announced them; what nobody waits for is
+left alone.
+"""
 
 import time
 
@@ -67,7 +69,9 @@ async def test_a_message_that_carries_the_number_is_a_part(
     [({"x": "y" * 1_000}, OCTETS_MAX // 1_008), ({}, PARTS_MAX)],
     ids=["octets", "rows"],
 )
-async def test_a_report_without_end_is_kept_up_to_a_size_and_never_complete(part: dict[str, str], kept: int) -> None:
+async def test_a_report_without_end_is_kept_up_to_a_size_and_never_complete(
+    part: dict[str, str], kept: int
+) -> None:
     reports = Reports("new")
     number, report = reports.expect()
     with structlog.testing.capture_logs() as logged:
@@ -76,7 +80,9 @@ async def test_a_report_without_end_is_kept_up_to_a_size_and_never_complete(part
         reports.took(number, [], more=False)
     assert not report.done()
     assert len(reports.forget(number)) == kept
-    assert [(each["event"], each["station"], each["parts"]) for each in logged] == [("report_too_long", "new", kept)]
+    assert [(each["event"], each["station"], each["parts"]) for each in logged] == [
+        ("report_too_long", "new", kept)
+    ]
 
 
 async def test_a_part_that_is_heard_twice_counts_once_however_many_there_are() -> None:

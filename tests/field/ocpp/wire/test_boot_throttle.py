@@ -1,13 +1,24 @@
-"""After a power cut all stations boot at once: so many are taken, the others wait a while, each a different one."""
+"""After a power cut all stations boot at once: so many are taken, the others wait a while, each a
+different one.
+"""
 
 import pytest
 
-from v2g_edge.field.ocpp.wire.boot_throttle import BOOTS_MAX, OWN_MAX, SPREAD_S, WAIT_S, WINDOW_S, BootThrottle
+from v2g_edge.field.ocpp.wire.boot_throttle import (
+    BOOTS_MAX,
+    OWN_MAX,
+    SPREAD_S,
+    WAIT_S,
+    WINDOW_S,
+    BootThrottle,
+)
 
 
 def test_an_ordinary_day_keeps_nobody_waiting() -> None:
     storm = BootThrottle()
-    assert [storm.pending_s(f"s{n}", 1.01 * n * WINDOW_S / BOOTS_MAX) for n in range(5 * BOOTS_MAX)] == [0] * 5 * BOOTS_MAX
+    assert [storm.pending_s(f"s{n}", 1.01 * n * WINDOW_S / BOOTS_MAX) for n in range(5 * BOOTS_MAX)] == [
+        0
+    ] * 5 * BOOTS_MAX
 
 
 def test_those_that_wait_take_no_place_and_all_are_taken_when_they_come_back() -> None:

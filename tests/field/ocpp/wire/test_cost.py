@@ -1,4 +1,6 @@
-"""What a message costs is bounded by its octets and its elements before anything is read, listed or handled (cases E1, E2)."""
+"""What a message costs is bounded by its octets and its elements before anything is read, listed or
+handled (cases E1, E2).
+"""
 
 import asyncio
 from random import Random
@@ -79,9 +81,13 @@ def test_e1_frame_in_parts_inflates_no_further_than_whole(parts: int) -> None:
 
 def test_a_report_that_compresses_well_is_taken() -> None:
     """Meter values of an idle charger compress more than 60 times."""
-    idle = [{"value": "0", "measurand": name, "unit": "W"} for name in ("Power.Active.Import", "Power.Offered", "SoC")]
+    idle = [
+        {"value": "0", "measurand": name, "unit": "W"}
+        for name in ("Power.Active.Import", "Power.Offered", "SoC")
+    ]
     rows = [
-        {"timestamp": f"2026-03-01T{10 + n // 3600}:{n // 60 % 60:02d}:{n % 60:02d}Z", "sampledValue": idle} for n in range(1_500)
+        {"timestamp": f"2026-03-01T{10 + n // 3600}:{n // 60 % 60:02d}:{n % 60:02d}Z", "sampledValue": idle}
+        for n in range(1_500)
     ]
     text = msgspec.json.encode(rows)
     assert INFLATED_FREE < len(text) < INFLATED_MAX
@@ -107,7 +113,9 @@ def test_e1_without_compression_is_refused_before_it_is_read(rows: int, version:
 
 
 @pytest.mark.parametrize(
-    "filler", [b"[],", b"{},", b"0,", b'"",', b'{"a":1},', b"[[]],", b"null,"], ids=lambda filler: filler.decode()
+    "filler",
+    [b"[],", b"{},", b"0,", b'"",', b'{"a":1},', b"[[]],", b"null,"],
+    ids=lambda filler: filler.decode(),
 )
 @pytest.mark.parametrize("octets", [500_000, 1_000_000])
 def test_e1_others_of_its_kind(filler: bytes, octets: int) -> None:
@@ -148,7 +156,9 @@ def test_full_messages_of_stations_fit_with_room() -> None:
 
 @pytest.mark.parametrize("rows", [1_000, 2_000, 10_000, 20_000])
 def test_e1_errors_of_a_large_payload_are_not_listed(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first alone is asked for, and beyond some thousand values not even that: both copy what they are about."""
+    """The first alone is asked for, and beyond some thousand values not even that: both copy what they are
+    about.
+    """
 
     class First:
         def __init__(self, real: Any) -> None:
@@ -158,7 +168,9 @@ def test_e1_errors_of_a_large_payload_are_not_listed(rows: int, monkeypatch: pyt
 
     real = schemas.validator("2.1", "NotifyReport", "request")
     monkeypatch.setattr(schemas, "validator", lambda *_words: First(real))
-    (problem,) = schemas.problems("2.1", "NotifyReport", "request", msgspec.json.decode(hollow_report(rows))[3])
+    (problem,) = schemas.problems(
+        "2.1", "NotifyReport", "request", msgspec.json.decode(hollow_report(rows))[3]
+    )
     assert (problem.code, problem.where) == (
         ("OccurrenceConstraintViolation", "reportData.0") if rows <= 2_000 else ("FormatViolation", "")
     )
@@ -166,7 +178,9 @@ def test_e1_errors_of_a_large_payload_are_not_listed(rows: int, monkeypatch: pyt
 
 @pytest.mark.parametrize("text", ["x" * 20_000, "\N{SNOWMAN}" * 40_000])
 def test_e1_long_texts_are_told_shortened(text: str) -> None:
-    (problem,) = schemas.problems("1.6", "BootNotification", "request", {"chargePointVendor": text, "chargePointModel": "m"})
+    (problem,) = schemas.problems(
+        "1.6", "BootNotification", "request", {"chargePointVendor": text, "chargePointModel": "m"}
+    )
     assert len(problem.what) <= schemas.TOLD_MAX
 
 
@@ -247,13 +261,18 @@ def test_a_client_that_does_not_wait_for_our_answer_has_the_same_budget() -> Non
     told = [message for _, message in run_virtual(visit(guest))]
     assert "please" in told
     assert told.index("please") <= 2 + SLICE // 7
-    burst, then = BURST_OCTETS // MESSAGE_LEAST, 12 * OCTETS_PER_S // MESSAGE_LEAST  # until its link is given up
+    burst, then = (
+        BURST_OCTETS // MESSAGE_LEAST,
+        12 * OCTETS_PER_S // MESSAGE_LEAST,
+    )  # until its link is given up
     assert len(told) <= burst + then + SLICE
 
 
 @pytest.mark.parametrize("number", ["1e308", "1e-320", "0.12345678901234567e-300", "-1E+300"])
 def test_e1_numbers_that_take_long_to_read_are_read_another_way(number: str) -> None:
-    """The decoder's own way takes 20 µs for each: half a second for 160 octets on the wire. Python's own gives the same."""
+    """The decoder's own way takes 20 µs for each: half a second for 160 octets on the wire. Python's own
+    gives the same.
+    """
     parts = frames.decode(f'[2,"1","X",{{"n":{number}}}]', strict=True)
     assert parts[3]["n"] == float(number)
     assert frames._decoder.float_hook is frames.read_float

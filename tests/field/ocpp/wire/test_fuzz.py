@@ -15,7 +15,9 @@ TARGET = Target()
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SEEDS), st.tuples(st.integers(0, 4_000), st.integers(0, 4_000)), JUNK)
-def test_a_damaged_message_is_answered_and_breaks_nothing(seed: bytes, cuts: tuple[int, int], junk: bytes) -> None:
+def test_a_damaged_message_is_answered_and_breaks_nothing(
+    seed: bytes, cuts: tuple[int, int], junk: bytes
+) -> None:
     TARGET.feed(mutate(seed, cuts, junk))
 
 
@@ -25,7 +27,10 @@ def test_any_values_may_be_replaced_or_left_out(seed: bytes, dice: int) -> None:
     TARGET.feed(vary(seed, dice))
 
 
-METER_16 = '[2,"1","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00Z","sampledValue":%s}]}]'
+METER_16 = (
+    '[2,"1","MeterValues",{"connectorId":1,"meterValue":'
+    '[{"timestamp":"2026-01-01T00:00:00Z","sampledValue":%s}]}]'
+)
 
 
 @pytest.mark.parametrize("values", ['[{"value":"1"}]', "null", "7", '[null,{"value":null}]'])

@@ -8,9 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.field.ocpp.samples import keys, property_names, sample
-from v2g_edge.field.ocpp.wire.events import Answered, AnswerRejected, CallIn, Duplicate, Event, Expired, Refused, SendIn, Stray
+from v2g_edge.field.ocpp.wire.events import (
+    Answered,
+    AnswerRejected,
+    CallIn,
+    Duplicate,
+    Event,
+    Expired,
+    Refused,
+    SendIn,
+    Stray,
+)
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
-from v2g_edge.field.ocpp.wire.machine import SAFETY_PATIENCE_S, SETPOINT_PATIENCE_S, SETTLED_MAX, TIMEOUT_S, Machine
+from v2g_edge.field.ocpp.wire.machine import (
+    SAFETY_PATIENCE_S,
+    SETPOINT_PATIENCE_S,
+    SETTLED_MAX,
+    TIMEOUT_S,
+    Machine,
+)
 from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
 from v2g_edge.field.ocpp.wire.queue import BULK, QUEUE_MAX, SAFETY, SETPOINT
 from v2g_edge.field.ocpp.wire.schemas import schema
@@ -54,7 +70,9 @@ def test_every_property_of_every_message_goes_out_and_comes_back_unchanged(versi
             assert isinstance(answer, Answered)
             assert (answer.payload, answer.problems) == (response, ())
             seen |= keys(request) | keys(response)
-            wanted |= property_names(schema(version, action, "request")) | property_names(schema(version, action, "response"))
+            wanted |= property_names(schema(version, action, "request")) | property_names(
+                schema(version, action, "response")
+            )
     for action in SENDS[version]:
         request = sample(version, action, "request")
         station = Machine(version, "station")
@@ -74,11 +92,16 @@ def test_a_call_is_answered_under_its_own_id() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_unknown_action_is_not_implemented_and_a_known_one_for_the_other_side_is_not_supported(version: Version) -> None:
+def test_an_unknown_action_is_not_implemented_and_a_known_one_for_the_other_side_is_not_supported(
+    version: Version,
+) -> None:
     machine = central(version)
     assert told(machine, 2, "1", "MakeCoffee", {}) == []
     assert told(machine, 2, "2", "Reset", {"type": "Soft"}) == []
-    assert [(frame[0], frame[1], frame[2]) for frame in sent(machine)] == [(4, "1", "NotImplemented"), (4, "2", "NotSupported")]
+    assert [(frame[0], frame[1], frame[2]) for frame in sent(machine)] == [
+        (4, "1", "NotImplemented"),
+        (4, "2", "NotSupported"),
+    ]
 
 
 def test_an_action_that_the_owner_does_not_handle_is_not_supported() -> None:
@@ -114,7 +137,8 @@ def test_1_6_spells_its_error_codes_as_its_own_specification_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", ["", "{", "[]", "3", '{"a":1}', "[2]", '[2,{},"Heartbeat",{}]', '[2,"","Heartbeat",{}]', "[" * 100_000]
+    "frame",
+    ["", "{", "[]", "3", '{"a":1}', "[2]", '[2,{},"Heartbeat",{}]', '[2,"","Heartbeat",{}]', "[" * 100_000],
 )
 def test_a_frame_whose_id_cannot_be_read_is_answered_with_minus_one(frame: str) -> None:
     machine = central("2.0.1")
@@ -159,7 +183,9 @@ def test_one_call_is_outstanding_and_the_next_goes_out_when_it_is_answered() -> 
     first = machine.call("ClearCache", {}, 0.0)
     second = machine.call("GetLocalListVersion", {}, 0.0)
     assert [frame[1] for frame in sent(machine)] == [first]
-    assert told(machine, 3, first, {"status": "Accepted"}) == [Answered(first, "ClearCache", {"status": "Accepted"})]
+    assert told(machine, 3, first, {"status": "Accepted"}) == [
+        Answered(first, "ClearCache", {"status": "Accepted"})
+    ]
     assert [frame[1] for frame in sent(machine)] == [second]
 
 
@@ -167,7 +193,9 @@ def test_a_refusal_of_our_call_frees_the_line() -> None:
     machine = central("1.6")
     first = machine.call("ClearCache", {}, 0.0)
     machine.call("GetLocalListVersion", {}, 0.0)
-    assert told(machine, 4, first, "NotSupported", "no cache", {}) == [Refused(first, "ClearCache", "NotSupported", "no cache")]
+    assert told(machine, 4, first, "NotSupported", "no cache", {}) == [
+        Refused(first, "ClearCache", "NotSupported", "no cache")
+    ]
     assert machine.next_deadline_s() == TIMEOUT_S
 
 
@@ -178,7 +206,9 @@ def test_a_call_expires_at_its_deadline_and_its_answer_is_late_once_then_a_dupli
     assert machine.events() == []
     machine.tick(15.0)
     assert machine.events() == [Expired(first, "ClearCache", "deadline", sent=True)]
-    assert told(machine, 3, first, {"status": "Accepted"}) == [Answered(first, "ClearCache", {"status": "Accepted"}, late=True)]
+    assert told(machine, 3, first, {"status": "Accepted"}) == [
+        Answered(first, "ClearCache", {"status": "Accepted"}, late=True)
+    ]
     assert told(machine, 3, first, {"status": "Accepted"}) == [Duplicate(first, "ClearCache")]
     assert [type(event) for event in told(machine, 3, "never", {})] == [Stray]
 
@@ -271,7 +301,9 @@ def test_a_wrong_answer_is_thrown_away_when_strict_and_in_2_1_the_peer_is_told()
 
 
 def test_an_error_about_our_answer_is_told() -> None:
-    assert told(central("2.1"), 5, "9", "FormatViolation", "no", {}) == [AnswerRejected("9", "FormatViolation", "no")]
+    assert told(central("2.1"), 5, "9", "FormatViolation", "no", {}) == [
+        AnswerRejected("9", "FormatViolation", "no")
+    ]
 
 
 def test_an_unconfirmed_message_of_an_older_version_is_a_stray() -> None:

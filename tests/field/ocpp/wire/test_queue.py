@@ -1,4 +1,6 @@
-"""The queue against a plain model of it: bounded, most urgent first, oldest first among equals, one call of a key."""
+"""The queue against a plain model of it: bounded, most urgent first, oldest first among equals, one call
+of a key.
+"""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,13 @@ def names(queue: Queue) -> list[str]:
 
 def test_a_stop_goes_before_everything_and_everything_else_keeps_its_turn() -> None:
     queue = Queue()
-    for name, priority in (("bulk", BULK), ("first", ROUTINE), ("second", ROUTINE), ("lease", SETPOINT), ("stop", SAFETY)):
+    for name, priority in (
+        ("bulk", BULK),
+        ("first", ROUTINE),
+        ("second", ROUTINE),
+        ("lease", SETPOINT),
+        ("stop", SAFETY),
+    ):
         queue.put(call(name, priority))
     assert queue.holds_safety()
     taken = [queue.take() for _ in range(5)]
@@ -54,12 +62,20 @@ def test_a_stop_finds_room_in_a_full_queue_and_a_bulk_call_does_not() -> None:
     for n in range(QUEUE_MAX):
         queue.put(call(f"r{n}"))
     assert [(out.id, why) for out, why in queue.put(call("bulk", BULK))] == [("bulk", "queue_full")]
-    assert [(out.id, why) for out, why in queue.put(call("stop", SAFETY))] == [(f"r{QUEUE_MAX - 1}", "queue_full")]
+    assert [(out.id, why) for out, why in queue.put(call("stop", SAFETY))] == [
+        (f"r{QUEUE_MAX - 1}", "queue_full")
+    ]
     assert names(queue)[:2] == ["stop", "r0"]
 
 
-@given(st.lists(st.none() | st.tuples(st.sampled_from(PRIORITIES), st.sampled_from(["", "", "a", "b"])), max_size=120))
-def test_every_call_ends_once_and_whoever_is_taken_is_the_most_urgent(steps: list[tuple[int, str] | None]) -> None:
+@given(
+    st.lists(
+        st.none() | st.tuples(st.sampled_from(PRIORITIES), st.sampled_from(["", "", "a", "b"])), max_size=120
+    )
+)
+def test_every_call_ends_once_and_whoever_is_taken_is_the_most_urgent(
+    steps: list[tuple[int, str] | None],
+) -> None:
     queue, waiting, ended = Queue(), dict[str, Outgoing](), list[str]()
     for number, step in enumerate(steps):
         if step is None:

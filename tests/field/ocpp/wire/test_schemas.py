@@ -32,13 +32,27 @@ STATUS_2 = {"timestamp": "yesterday", "connectorStatus": "Available", "evseId": 
         ("1.6", "BootNotification", {"chargePointVendor": "a"}, "OccurrenceConstraintViolation", ""),
         ("1.6", "StatusNotification", STATUS_16, "TypeConstraintViolation", "connectorId"),
         ("1.6", "Heartbeat", {"x": 1}, "FormatViolation", ""),
-        ("2.0.1", "MeterValues", {"evseId": 1, "meterValue": []}, "OccurrenceConstraintViolation", "meterValue"),
+        (
+            "2.0.1",
+            "MeterValues",
+            {"evseId": 1, "meterValue": []},
+            "OccurrenceConstraintViolation",
+            "meterValue",
+        ),
         ("2.0.1", "StatusNotification", STATUS_2, "PropertyConstraintViolation", "timestamp"),
-        ("2.1", "NotifyDERAlarm", {"controlType": "None", "timestamp": AT}, "PropertyConstraintViolation", "controlType"),
+        (
+            "2.1",
+            "NotifyDERAlarm",
+            {"controlType": "None", "timestamp": AT},
+            "PropertyConstraintViolation",
+            "controlType",
+        ),
         ("2.1", "Heartbeat", [], "TypeConstraintViolation", ""),
     ],
 )
-def test_each_kind_of_mistake_has_its_error_code(version: Version, action: str, payload: object, code: str, where: str) -> None:
+def test_each_kind_of_mistake_has_its_error_code(
+    version: Version, action: str, payload: object, code: str, where: str
+) -> None:
     found = problems(version, action, "request", payload)
     assert [(problem.code, problem.where) for problem in found] == [(code, where)]
 
@@ -55,12 +69,21 @@ def test_one_decimal_digit_is_allowed_in_1_6_and_two_are_not() -> None:
             },
         }  # fmt: skip
 
-    assert all(problems("1.6", "SetChargingProfile", "request", limit(tenths / 10)) == () for tenths in range(-5000, 5000))
-    assert problems("1.6", "SetChargingProfile", "request", limit(16.25))[0].code == "PropertyConstraintViolation"
+    assert all(
+        problems("1.6", "SetChargingProfile", "request", limit(tenths / 10)) == ()
+        for tenths in range(-5000, 5000)
+    )
+    assert (
+        problems("1.6", "SetChargingProfile", "request", limit(16.25))[0].code
+        == "PropertyConstraintViolation"
+    )
 
 
 def test_a_hostile_payload_is_told_in_a_bounded_number_of_problems() -> None:
-    assert len(problems("2.0.1", "SetVariables", "request", {"setVariableData": [{"a": 1}] * 60})) == PROBLEMS_MAX
+    assert (
+        len(problems("2.0.1", "SetVariables", "request", {"setVariableData": [{"a": 1}] * 60}))
+        == PROBLEMS_MAX
+    )
     assert len(problems("2.0.1", "SetVariables", "request", {"setVariableData": [{"a": 1}] * 1000})) == 1
 
 
@@ -81,7 +104,10 @@ def test_numbers_that_json_cannot_hold_are_refused() -> None:
         "chargingRateUnit": "W",
         "chargingSchedulePeriod": [period],
     }
-    assert problems("2.0.1", "GetCompositeSchedule", "response", {"status": "Accepted", "schedule": payload}) != ()
+    assert (
+        problems("2.0.1", "GetCompositeSchedule", "response", {"status": "Accepted", "schedule": payload})
+        != ()
+    )
 
 
 def test_an_empty_answer_is_let_out_exactly_where_the_schema_takes_it() -> None:
@@ -98,11 +124,15 @@ def test_an_empty_answer_is_let_out_exactly_where_the_schema_takes_it() -> None:
 
 
 def test_a_schema_is_read_without_importing_the_packages_classes() -> None:
-    """They are hundreds for each version, and made at the first message they held up all stations for a second."""
+    """They are hundreds for each version, and made at the first message they held up all stations for a
+    second.
+    """
     code = (
         "import sys; from v2g_edge.field.ocpp.wire.schemas import problems\n"
         "for version in ('1.6', '2.0.1', '2.1'): problems(version, 'Heartbeat', 'request', {})\n"
         "print(*sorted(name for name in sys.modules if name.startswith('ocpp.')))"
     )
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
     assert told.stdout.split() == []

@@ -1,4 +1,6 @@
-"""The short way for text frames gives what the library's own way gives, however the octets are cut and mixed."""
+"""The short way for text frames gives what the library's own way gives, however the octets are cut and
+mixed.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -34,7 +36,9 @@ class Raw(asyncio.Protocol):
     """A client that writes octets exactly as the test cuts them."""
 
     def __init__(self, *, deflate: bool) -> None:
-        extensions: list[ClientExtensionFactory] | None = [ClientPerMessageDeflateFactory()] if deflate else None
+        extensions: list[ClientExtensionFactory] | None = (
+            [ClientPerMessageDeflateFactory()] if deflate else None
+        )
         self.client = ClientProtocol(parse_uri("ws://localhost/a"), extensions=extensions)
         self.transport: Any = None
 
@@ -127,12 +131,20 @@ def test_however_the_octets_are_cut_every_message_arrives_once_and_in_order(
             await asyncio.sleep(0.1)
         raw.transport.write(stream)
         await asyncio.sleep(0.1)
-        pongs = [event for event in raw.client.events_received() if isinstance(event, Frame) and event.opcode is Opcode.PONG]
-        parts = sum(1 for number, (_, kind) in enumerate(messages) if number in in_parts and kind is not Opcode.PING)
+        pongs = [
+            event
+            for event in raw.client.events_received()
+            if isinstance(event, Frame) and event.opcode is Opcode.PONG
+        ]
+        parts = sum(
+            1 for number, (_, kind) in enumerate(messages) if number in in_parts and kind is not Opcode.PING
+        )
         assert len(pongs) == parts + sum(1 for _, kind in messages if kind is Opcode.PING)
 
     told = run_virtual(visit(guest))
-    assert [message for _, message in told] == [content for content, kind in messages if kind is not Opcode.PING]
+    assert [message for _, message in told] == [
+        content for content, kind in messages if kind is not Opcode.PING
+    ]
 
 
 async def send(port: int, octets: bytes) -> Close | None:
@@ -155,10 +167,15 @@ async def send(port: int, octets: bytes) -> Close | None:
         (b"\x01\x81\0\0\0\0{\x81\x81\0\0\0\0}", 1002),  # a new message within a message
         (b"\x80\x81\0\0\0\0}", 1002),  # the rest of nothing
         (b"\x81\xff" + (FRAME_MAX + 1).to_bytes(8, "big") + bytes(4), 1009),
-        (b"\x88\x82\0\0\0\0" + (1000).to_bytes(2, "big") + b"\x81\x82\0\0\0\0{}", 1000),  # after its own farewell
+        (
+            b"\x88\x82\0\0\0\0" + (1000).to_bytes(2, "big") + b"\x81\x82\0\0\0\0{}",
+            1000,
+        ),  # after its own farewell
     ],
 )
-def test_what_is_no_text_frame_is_closed_with_the_right_code_and_never_heard(octets: bytes, code: int) -> None:
+def test_what_is_no_text_frame_is_closed_with_the_right_code_and_never_heard(
+    octets: bytes, code: int
+) -> None:
     closed: list[Close | None] = []
 
     async def guest(port: int) -> None:

@@ -1,4 +1,6 @@
-"""After a grid-code setting was written by commissioning: what the charger says it holds, compared with what was written."""
+"""After a grid-code setting was written by commissioning: what the charger says it holds, compared with
+what was written.
+"""
 
 import asyncio
 import logging
@@ -17,8 +19,12 @@ REPORT_S: Final = 10.0
 """A charger that announces a report sends it at once."""
 
 
-async def check_control(connection: Connection, station: Station, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """``held`` true or false with ``differs`` in words after SetDERControl or ClearDERControl; None where it does not say."""
+async def check_control(
+    connection: Connection, station: Station, action: str, payload: dict[str, Any]
+) -> dict[str, Any]:
+    """``held`` true or false with ``differs`` in words after SetDERControl or ClearDERControl; None where
+    it does not say.
+    """
     names = ("isDefault", "controlType", "controlId")
     wanted = {name: payload[name] for name in names if name in payload}
     request_id, report = station.reports.expect()

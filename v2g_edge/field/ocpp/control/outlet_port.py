@@ -1,4 +1,6 @@
-"""One outlet as the writer sees it: permits become charging profiles, and discharge is given step by step until it is proven."""
+"""One outlet as the writer sees it: permits become charging profiles, and discharge is given step by step
+until it is proven.
+"""
 
 import asyncio
 import math
@@ -11,7 +13,13 @@ from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.read_back import planned_w
-from v2g_edge.field.ocpp.control.set_profile import HOPELESS, VOID, reason_of, says_no_transaction, set_profile
+from v2g_edge.field.ocpp.control.set_profile import (
+    HOPELESS,
+    VOID,
+    reason_of,
+    says_no_transaction,
+    set_profile,
+)
 from v2g_edge.field.ocpp.station.outlet import Held, Outlet
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import Lease, Shape, lease_profile
@@ -27,26 +35,41 @@ from v2g_edge.tasks import begin
 log = structlog.get_logger()
 
 ANSWER_S: Final = 10.0
-"""A setpoint that is not answered by then is silent. Shorter than the 30 s of other calls: a renewal is due by then."""
+"""A setpoint that is not answered by then is silent. Shorter than the 30 s of other calls: a renewal is
+due by then.
+"""
 
 SILENT_MAX: Final = 2
-"""After so many setpoints in a row without an answer nothing is discharged until one comes: the stop would not come through."""
+"""After so many setpoints in a row without an answer nothing is discharged until one comes: the stop would
+not come through.
+"""
 
 COMPARE_S: Final = 300.0
-"""A station is asked this often whether it means to do what it accepted; at once where the last answer contradicted. One small
-call in five minutes for each outlet."""
+"""A station is asked this often whether it means to do what it accepted; at once where the last answer
+contradicted. One small call in five minutes for each outlet.
+"""
 
 HARMLESS_S: Final = 3_600.0
-"""The lease of a setpoint that allows no more than the default profile does: nothing unsafe can come of it, and stations
-keep profiles over power cuts in a flash of 100,000 cycles (libocpp #543). Renewed at a third, that is 72 writes a day, not 7,920.
-Longer, and a depot whose controller has died for good would hold back its chargers longer than needed."""
+"""The lease of a setpoint that allows no more than the default profile does: nothing unsafe can come of
+it, and stations keep profiles over power cuts in a flash of 100,000 cycles (libocpp #543). Renewed at a
+third, that is 72 writes a day, not 7,920. Longer, and a depot whose controller has died for good would
+hold back its chargers longer than needed.
+"""
 
-DISCHARGE_WORD: Final[dict[Version, str]] = {"1.6": "negative_limit", "2.0.1": "negative_limit", "2.1": "setpoint"}
-"""How each version commands discharge; 2.1 also takes negative limits, "for backwards compatibility" (its schema)."""
+DISCHARGE_WORD: Final[dict[Version, str]] = {
+    "1.6": "negative_limit",
+    "2.0.1": "negative_limit",
+    "2.1": "setpoint",
+}
+"""How each version commands discharge; 2.1 also takes negative limits, "for backwards compatibility" (its
+schema).
+"""
 
 
 FITS_ABOVE: Final = 0.9
-"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is told again soon."""
+"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is
+told again soon.
+"""
 
 
 class OutletPort:
@@ -65,7 +88,8 @@ class OutletPort:
         self._drooping = False
 
     def says(self, permit: Permit) -> Saying:
-        """See ``ChargerPort``. Without a transaction nothing is said: the default profile rules, and 0 W flow.
+        """See ``ChargerPort``. Without a transaction nothing is said: the default profile rules, and 0 W
+        flow.
 
         Tells the board, too, why nothing can be discharged here.
         """
@@ -88,9 +112,9 @@ class OutletPort:
     def write_permit(self, permit: Permit) -> Coroutine[Any, Any, WriteResult]:
         """Set or renew the lease, for the vehicle that is here now.
 
-        ``withheld``: something narrower than the permit is in force, because discharge cannot be commanded at this outlet, or
-        because the station refused. ``rejected`` also while the station's clock is not known: by its own it may hold the lease
-        for over, or for not yet begun.
+        ``withheld``: something narrower than the permit is in force, because discharge cannot be commanded at
+        this outlet, or because the station refused. ``rejected`` also while the station's clock is not known:
+        by its own it may hold the lease for over, or for not yet begun.
         """
         self._turn += 1
         session = self._outlet.session
@@ -106,7 +130,9 @@ class OutletPort:
         saying = self.says(permit)
         try:
             result = await self._put(connection, version, saying, still)
-        except ValueError as fault:  # read leniently, a station may give an id that no profile can carry (36 characters)
+        except (
+            ValueError
+        ) as fault:  # read leniently, a station may give an id that no profile can carry (36 characters)
             log.error("lease_not_writable", evse=permit.evse, why=str(fault))
             return "rejected"
         if result == "accepted" and not self._station.clock_skew.known:
@@ -119,7 +145,9 @@ class OutletPort:
         here = session.transaction if session is not None else ""
         return turn == self._turn and connection is self.connection and here == transaction
 
-    async def _put(self, connection: Connection, version: Version, saying: Saying, still: Callable[[], bool]) -> WriteResult:
+    async def _put(
+        self, connection: Connection, version: Version, saying: Saying, still: Callable[[], bool]
+    ) -> WriteResult:
         """Say it; where the station refuses, have it keep to the last harmless thing that it took."""
         outlet, now_s, held_w = self._outlet, self._clock.now_s(), self._outlet.held_w(self._clock.now_s())
         if saying.power_w >= 0.0 and outlet.charge_refusals.holds(now_s) and held_w is None:
@@ -140,9 +168,16 @@ class OutletPort:
         return result
 
     async def _refused(
-        self, connection: Connection, version: Version, saying: Saying, outcome: Outcome, still: Callable[[], bool]
+        self,
+        connection: Connection,
+        version: Version,
+        saying: Saying,
+        outcome: Outcome,
+        still: Callable[[], bool],
     ) -> WriteResult:
-        """The default profile would take over when the lease ends: what was taken last, or 0 W, is renewed before it does."""
+        """The default profile would take over when the lease ends: what was taken last, or 0 W, is renewed
+        before it does.
+        """
         if not still():
             return "silent"
         if says_no_transaction(outcome):
@@ -152,7 +187,9 @@ class OutletPort:
         hopeless = isinstance(outcome, Refused) and outcome.code in HOPELESS
         self._learn(saying, reason_of(outcome))
         for power_w in () if hopeless else tries_w:
-            narrower = saying._replace(power_w=power_w, droop_w=0.0, valid_for_s=self._lease_s(power_w, saying))
+            narrower = saying._replace(
+                power_w=power_w, droop_w=0.0, valid_for_s=self._lease_s(power_w, saying)
+            )
             again, _ = await self._say(
                 connection, version, narrower, still, ladder=saying.power_w < 0.0 and not outlet.shape_taken
             )
@@ -163,7 +200,9 @@ class OutletPort:
         return "rejected"
 
     def _narrower_w(self, power_w: float) -> list[float]:
-        """What to say instead of a refused power, best first. A default profile within the permit may take over."""
+        """What to say instead of a refused power, best first. A default profile within the permit may take
+        over.
+        """
         outlet = self._outlet
         held_w = outlet.held_w(self._clock.now_s())
         tries_w = []
@@ -205,9 +244,17 @@ class OutletPort:
             self._board.announce(Event("refusal_ended", "info", outlet.evse.id, text, 0.0))
 
     async def _say(
-        self, connection: Connection, version: Version, saying: Saying, still: Callable[[], bool], *, ladder: bool
+        self,
+        connection: Connection,
+        version: Version,
+        saying: Saying,
+        still: Callable[[], bool],
+        *,
+        ladder: bool,
     ) -> tuple[Outcome, float]:
-        """The lease in the finest words that the station takes; with what became of it, the droop that it carries."""
+        """The lease in the finest words that the station takes; with what became of it, the droop that it
+        carries.
+        """
         outlet, wire = self._outlet, self._outlet.wire
         power_w, droop_w, duration_s = saying.power_w, saying.droop_w, max(int(saying.valid_for_s), 1)
         priority = SAFETY if outlet.watch.least_w < 0.0 <= power_w - droop_w else SETPOINT
@@ -220,7 +267,13 @@ class OutletPort:
             if droop_w > 0.0:
                 lease = replace(lease, period=self._station.v21.droop_period(power_w, droop_w))
             outcome = await outlet.dynamic.send(
-                connection, lease, self._clock.now_s(), priority=priority, key=key, timeout_s=self._patience_s, still=still
+                connection,
+                lease,
+                self._clock.now_s(),
+                priority=priority,
+                key=key,
+                timeout_s=self._patience_s,
+                still=still,
             )
         if outcome is not None:
             return outcome, droop_w
@@ -229,7 +282,12 @@ class OutletPort:
         if not ladder:
             payload = lease_profile(version, self._lease(power_w, duration_s, outlet.shape))
             outcome = await connection.call(
-                "SetChargingProfile", payload, priority=priority, key=key, timeout_s=self._patience_s, still=still
+                "SetChargingProfile",
+                payload,
+                priority=priority,
+                key=key,
+                timeout_s=self._patience_s,
+                still=still,
             )
         else:
             outcome = await set_profile(
@@ -249,7 +307,9 @@ class OutletPort:
         return outcome, 0.0
 
     def _droop(self, permit: Permit, power_w: float, version: Version) -> float:
-        """What may be commanded of a permitted droop: all where discharge is proven and the station follows, else nothing."""
+        """What may be commanded of a permitted droop: all where discharge is proven and the station
+        follows, else nothing.
+        """
         outlet, watch = self._outlet, self._outlet.watch
         takes = (
             version == "2.1"
@@ -257,11 +317,18 @@ class OutletPort:
             and outlet.shape.unit == "W"
             and outlet.dynamic.takes_droop
         )
-        trusted = watch.proof == "proven" and watch.follows and self._silent < SILENT_MAX and self._station.clock_skew.known
+        trusted = (
+            watch.proof == "proven"
+            and watch.follows
+            and self._silent < SILENT_MAX
+            and self._station.clock_skew.known
+        )
         return permit.droop_w if takes and trusted and power_w == permit.power_w else 0.0
 
     def _note(self, outcome: Outcome, saying: Saying, droop_w: float) -> WriteResult:
-        """What may be in force now, for the watch: what was accepted, and what was sent and is not answered."""
+        """What may be in force now, for the watch: what was accepted, and what was sent and is not
+        answered.
+        """
         now_s, result = self._clock.now_s(), _result(outcome)
         lease_s = max(int(saying.valid_for_s), 1) if self._station.clock_skew.known else 0.0
         if result == "accepted" or (isinstance(outcome, Expired) and outcome.sent):
@@ -285,9 +352,11 @@ class OutletPort:
             self._comparing = begin(f"compare {self._outlet.evse.id}", self._compare(connection, version))
 
     def _speakable_w(self, power_w: float, no_discharge: str) -> float:
-        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is proven.
+        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is
+        proven.
 
-        Where the station's clock is not known, no more than its default profile allows: a lease may come into force at any time.
+        Where the station's clock is not known, no more than its default profile allows: a lease may come into
+        force at any time.
         """
         outlet = self._outlet
         if power_w < 0.0:
@@ -299,7 +368,9 @@ class OutletPort:
         return power_w if held_w is None else min(power_w, max(held_w, 0.0))
 
     def _no_discharge(self, version: Version) -> str:
-        """Why nothing can be discharged here now, in words for people; "" where it can, or has yet to be tried."""
+        """Why nothing can be discharged here now, in words for people; "" where it can, or has yet to be
+        tried.
+        """
         outlet, station = self._outlet, self._station
         if outlet.evse.discharge_by == "none":
             return ""  # the site file says so, and has a row of its own
@@ -310,10 +381,14 @@ class OutletPort:
         station.model.consult(outlet)
         if outlet.watch.proof == "refuted":
             return (
-                f"refuted: make {station.identity.kind()} charged while discharge was commanded (retry-discharge tries it anew)"
+                f"refuted: make {station.identity.kind()} charged while discharge was commanded"
+                " (retry-discharge tries it anew)"
             )
         if outlet.discharge_refusals.holds(self._clock.now_s()):
-            return f"the station refuses it ({outlet.discharge_refusals.why or 'no reason given'}), and is tried again rarely"
+            return (
+                f"the station refuses it ({outlet.discharge_refusals.why or 'no reason given'}), and is tried"
+                " again rarely"
+            )
         if outlet.watch.gave_up:
             return "this vehicle gave nothing when it was asked to"
         if not station.clock_skew.known:
@@ -330,9 +405,14 @@ class OutletPort:
         watch, before = outlet.watch, outlet.watch.proof
         watch.read_back(planned, self._clock.now_s())
         if watch.contradicted:
-            log.warning("station_plans_otherwise", evse=outlet.evse.id, accepted_w=watch.sent_w, planned_w=planned)
+            log.warning(
+                "station_plans_otherwise", evse=outlet.evse.id, accepted_w=watch.sent_w, planned_w=planned
+            )
             if self._drooping:
-                why = f"its schedule says {planned:.0f} W, the droop {watch.least_w:.0f} to {watch.most_w:.0f} W"
+                why = (
+                    f"its schedule says {planned:.0f} W, the droop {watch.least_w:.0f} to"
+                    f" {watch.most_w:.0f} W"
+                )
                 outlet.dynamic.refuse_droop(connection.identity, outlet.wire.ocpp_evse, why)
         self._station.model.judged(outlet, before)
 

@@ -19,10 +19,16 @@ ROUNDING: Final = 1.0
 
 
 async def holds_default(connection: Connection, station: Station, outlet: Outlet) -> bool | None:
-    """Whether the station holds our default profile as it was set (2.x: GetChargingProfiles). None: it cannot say."""
+    """Whether the station holds our default profile as it was set (2.x: GetChargingProfiles). None: it
+    cannot say.
+    """
     number = outlet.wire.ocpp_evse
     request_id, report = station.reports.expect()
-    payload = {"requestId": request_id, "evseId": number, "chargingProfile": {"chargingProfileId": [DEFAULT_ID + number]}}
+    payload = {
+        "requestId": request_id,
+        "evseId": number,
+        "chargingProfile": {"chargingProfileId": [DEFAULT_ID + number]},
+    }
     try:
         outcome = await connection.call("GetChargingProfiles", payload, priority=SETPOINT, timeout_s=REPORT_S)
         if not isinstance(outcome, Answered):
@@ -40,14 +46,19 @@ async def holds_default(connection: Connection, station: Station, outlet: Outlet
 
 def _is_default(profile: dict[str, Any], outlet: Outlet) -> bool:
     """Ours, and it allows no more than the fallback."""
-    if profile.get("id") != DEFAULT_ID + outlet.wire.ocpp_evse or profile.get("chargingProfilePurpose") != "TxDefaultProfile":
+    if (
+        profile.get("id") != DEFAULT_ID + outlet.wire.ocpp_evse
+        or profile.get("chargingProfilePurpose") != "TxDefaultProfile"
+    ):
         return False
     schedules = profile.get("chargingSchedule") or []
     periods = [period for schedule in schedules for period in schedule.get("chargingSchedulePeriod") or []]
     in_amperes = any(schedule.get("chargingRateUnit") == "A" for schedule in schedules)
     most = outlet.evse.fallback_w / (NOMINAL_V * outlet.phases) if in_amperes else outlet.evse.fallback_w
     limits = [period.get("limit") for period in periods]
-    return bool(limits) and all(isinstance(limit, int | float) and limit <= most + ROUNDING for limit in limits)
+    return bool(limits) and all(
+        isinstance(limit, int | float) and limit <= most + ROUNDING for limit in limits
+    )
 
 
 async def planned_w(connection: Connection, version: Version, outlet: Outlet) -> float | None:
@@ -56,7 +67,11 @@ async def planned_w(connection: Connection, version: Version, outlet: Outlet) ->
     Some answer Accepted without a schedule (reference ocpp.md, seen on the wire 5): that says nothing.
     """
     number = outlet.wire.ocpp_evse
-    payload: dict[str, Any] = {"connectorId" if version == "1.6" else "evseId": number, "duration": 10, "chargingRateUnit": "W"}
+    payload: dict[str, Any] = {
+        "connectorId" if version == "1.6" else "evseId": number,
+        "duration": 10,
+        "chargingRateUnit": "W",
+    }
     outcome = await connection.call("GetCompositeSchedule", payload, priority=BULK, timeout_s=REPORT_S)
     if not isinstance(outcome, Answered) or outcome.payload.get("status") != "Accepted":
         return None
@@ -64,7 +79,9 @@ async def planned_w(connection: Connection, version: Version, outlet: Outlet) ->
     periods = schedule.get("chargingSchedulePeriod") or []
     if not periods:
         return None
-    value = next((periods[0][name] for name in ("setpoint", "v2xBaseline", "limit") if name in periods[0]), None)
+    value = next(
+        (periods[0][name] for name in ("setpoint", "v2xBaseline", "limit") if name in periods[0]), None
+    )
     if not isinstance(value, int | float):
         return None
     return value * NOMINAL_V * outlet.phases if schedule.get("chargingRateUnit") == "A" else float(value)

@@ -18,8 +18,9 @@ HOPELESS: Final = frozenset({"NotSupported", "NotImplemented"})
 """Errors that no other shape mends: the station has no smart charging."""
 
 NO_TRANSACTION: Final = ("txnotfound", "noactivetransaction", "unknowntransaction", "invalidtransaction")
-"""Reasons (2.x statusInfo, CALLERROR) that say that the transaction is over: TxNotFound (2.x Part 2, appendix 5) and the words of
-libocpp and others, without signs and case. No other shape mends that either."""
+"""Reasons (2.x statusInfo, CALLERROR) that say that the transaction is over: TxNotFound (2.x Part 2,
+appendix 5) and the words of libocpp and others, without signs and case. No other shape mends that either.
+"""
 
 VOID: Final = Expired("", "SetChargingProfile", "superseded", sent=False)
 """What becomes of a write that a newer one has made void before it was on the wire."""
@@ -64,8 +65,9 @@ async def set_profile(
 ) -> Outcome:
     """Set a profile; when it is refused, clear what stands in its way and try the other shapes, each once.
 
-    ``may_clear`` false: a profile of ours stands there, which nothing better replaces. ``still`` is asked before every
-    message: once it says no, a newer command has been given, and nothing more of this one is sent.
+    ``may_clear`` false: a profile of ours stands there, which nothing better replaces. ``still`` is asked
+    before every message: once it says no, a newer command has been given, and nothing more of this one is
+    sent.
     """
     call = partial(connection.call, priority=priority, timeout_s=timeout_s, still=still)
     cleared = not may_clear
@@ -82,7 +84,13 @@ async def set_profile(
             outcome = await call("SetChargingProfile", build(shape), key=key)
         if not refused(outcome):
             if shape != outlet.shape and accepted(outcome):
-                log.info("profile_shape_found", evse=outlet.evse.id, purpose=purpose, unit=shape.unit, level=shape.stack_level)
+                log.info(
+                    "profile_shape_found",
+                    evse=outlet.evse.id,
+                    purpose=purpose,
+                    unit=shape.unit,
+                    level=shape.stack_level,
+                )
                 outlet.shape = shape
             return outcome
         if says_no_transaction(outcome) or (isinstance(outcome, Refused) and outcome.code in HOPELESS):

@@ -1,4 +1,6 @@
-"""What a station must be asked again: a vehicle that waits for its start, a transaction in doubt, the time on its clock."""
+"""What a station must be asked again: a vehicle that waits for its start, a transaction in doubt, the time
+on its clock.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -28,7 +30,9 @@ DOUBTS_MAX: Final = 2
 """So often a station says that a transaction is not running, and cannot be asked: then it is believed."""
 
 CLOCK_TOLD_S: Final = 60.0
-"""A clock that is not known after so long, with a vehicle there, is worth an event: half a minute is enough to learn it."""
+"""A clock that is not known after so long, with a vehicle there, is worth an event: half a minute is
+enough to learn it.
+"""
 
 
 class Attendance:
@@ -64,7 +68,9 @@ class Attendance:
         await self._look_at_clock()
 
     async def _settle(self, outlet: Outlet) -> None:
-        """Ask whether a transaction runs of which the station has said that it does not (2.x: GetTransactionStatus)."""
+        """Ask whether a transaction runs of which the station has said that it does not (2.x:
+        GetTransactionStatus).
+        """
         assert outlet.session is not None  # noqa: S101 - the caller has seen it
         transaction, runs = outlet.session.transaction, None
         if self._connection.version != "1.6":
@@ -82,7 +88,9 @@ class Attendance:
             self._station.sessions.presume_over(outlet, "the station knows no such transaction")
 
     async def _look_at_clock(self) -> None:
-        """While its clock is not known, have a station stamp something: one that reports each minute is not waited for."""
+        """While its clock is not known, have a station stamp something: one that reports each minute is
+        not waited for.
+        """
         station, now_s = self._station, self._clock.now_s()
         waiting = [outlet for outlet in station.outlets.values() if outlet.session is not None]
         if station.clock_skew.known or not waiting:
@@ -92,8 +100,9 @@ class Attendance:
         if now_s - self._unknown_s >= CLOCK_TOLD_S and not self._told:
             self._told = True
             text = (
-                f"the clock of station {station.settings.identity} is not known: what it sends agrees with no time. "
-                "Its vehicles get no more than the default. Set its clock, or have it report more often."
+                f"the clock of station {station.settings.identity} is not known: what it sends agrees with no"
+                " time. Its vehicles get no more than the default. Set its clock, or have it report more"
+                " often."
             )
             for outlet in waiting:
                 self._board.announce(Event("station_clock_unknown", "warning", outlet.evse.id, text, 0.0))

@@ -1,4 +1,6 @@
-"""What is asked of a 2.1 station when it has connected: dynamic profiles, its power as streams, its grid-code settings."""
+"""What is asked of a 2.1 station when it has connected: dynamic profiles, its power as streams, its
+grid-code settings.
+"""
 
 import asyncio
 from typing import Any, Final
@@ -34,7 +36,9 @@ async def read_21(connection: Connection, station: Station) -> None:
 async def _ask_for_dynamic(connection: Connection, station: Station) -> None:
     """Whether it supports profiles of kind Dynamic; without a clear yes it gets none."""
     asked = {"component": {"name": "SmartChargingCtrlr"}, "variable": {"name": "SupportsDynamicProfiles"}}
-    outcome = await connection.call("GetVariables", {"getVariableData": [asked]}, priority=BULK, timeout_s=BULK_S)
+    outcome = await connection.call(
+        "GetVariables", {"getVariableData": [asked]}, priority=BULK, timeout_s=BULK_S
+    )
     results = outcome.payload.get("getVariableResult") or () if isinstance(outcome, Answered) else ()
     takes = any(str(result.get("attributeValue", "")).lower() == "true" for result in results)
     for outlet in station.outlets.values():
@@ -42,10 +46,14 @@ async def _ask_for_dynamic(connection: Connection, station: Station) -> None:
 
 
 async def _read_controls(connection: Connection, station: Station) -> None:
-    """All DER settings. What has come in parts counts when all parts are there; until then only what differs."""
+    """All DER settings. What has come in parts counts when all parts are there; until then only what
+    differs.
+    """
     request_id, report = station.reports.expect()
     try:
-        outcome = await connection.call("GetDERControl", {"requestId": request_id}, priority=BULK, timeout_s=BULK_S)
+        outcome = await connection.call(
+            "GetDERControl", {"requestId": request_id}, priority=BULK, timeout_s=BULK_S
+        )
         if accepted(outcome):
             async with asyncio.timeout(BULK_S):
                 station.v21.on_all(await report)
@@ -58,7 +66,8 @@ async def _read_controls(connection: Connection, station: Station) -> None:
 async def _ask_for_stream(connection: Connection, station: Station, number: int) -> None:
     interval_s = _interval_s(station)
     monitor: dict[str, Any] = {
-        "value": interval_s, "type": "Periodic", "severity": 9, "periodicEventStream": {"interval": interval_s},
+        "value": interval_s, "type": "Periodic", "severity": 9,
+        "periodicEventStream": {"interval": interval_s},
         "component": {"name": "EVSE", "evse": {"id": number}}, "variable": {"name": "Power"},
     }  # fmt: skip
     payload = {"setMonitoringData": [monitor]}

@@ -1,7 +1,8 @@
-"""What happens when a station has connected: the safe default first, then its configuration, then what we missed.
+"""What happens when a station has connected: the safe default first, then its configuration, then what we
+missed.
 
-Each step may fail by itself; the others go on. Until the default profile is accepted the outlet has no dead-man, so it never
-discharges (design 4.1).
+Each step may fail by itself; the others go on. Until the default profile is accepted the outlet has no
+dead-man, so it never discharges (design 4.1).
 """
 
 import asyncio
@@ -27,14 +28,18 @@ from v2g_edge.field.ocpp.wire.queue import BULK, SETPOINT
 log = structlog.get_logger()
 
 BOOT_WAIT_S: Final = 2.0
-"""A station that boots sends BootNotification at once; one that merely reconnects sends nothing at all (reference ocpp.md)."""
+"""A station that boots sends BootNotification at once; one that merely reconnects sends nothing at all
+(reference ocpp.md).
+"""
 
 BULK_S: Final = 10.0
 """Patience with what is good to know and no more."""
 
 DEFAULT_TRIES: Final = 3
 DEFAULT_RETRY_S: Final = 5.0
-"""A refused or unanswered default profile is tried again a few times, then again at the next connect or boot."""
+"""A refused or unanswered default profile is tried again a few times, then again at the next connect or
+boot.
+"""
 
 
 class Onboarding:
@@ -72,7 +77,11 @@ class Onboarding:
 
     async def _make_available(self) -> None:
         """The station as a whole: connector 0 of 1.6, no EVSE in 2.x."""
-        word = {"connectorId": 0, "type": "Operative"} if self._version == "1.6" else {"operationalStatus": "Operative"}
+        word = (
+            {"connectorId": 0, "type": "Operative"}
+            if self._version == "1.6"
+            else {"operationalStatus": "Operative"}
+        )
         await self._connection.call("ChangeAvailability", word, timeout_s=self._patience_s)
 
     async def _set_default(self, outlet: Outlet) -> None:
@@ -80,7 +89,9 @@ class Onboarding:
         for _ in range(DEFAULT_TRIES):
 
             def build(shape: Shape) -> dict[str, Any]:
-                return default_profile(self._version, number, outlet.evse.fallback_w, phases=outlet.phases, shape=shape)
+                return default_profile(
+                    self._version, number, outlet.evse.fallback_w, phases=outlet.phases, shape=shape
+                )
 
             outcome = await set_profile(
                 self._connection, self._version, outlet, "TxDefaultProfile", build,
@@ -96,15 +107,27 @@ class Onboarding:
                 return
             log.warning("default_profile_not_taken", evse=outlet.evse.id, outcome=_told(outcome))
             await asyncio.sleep(DEFAULT_RETRY_S)  # paces a conversation, so loop time
-        log.error("no_dead_man", evse=outlet.evse.id, why="the station takes no default profile: it will not discharge")
+        log.error(
+            "no_dead_man",
+            evse=outlet.evse.id,
+            why="the station takes no default profile: it will not discharge",
+        )
 
     async def _is_held(self, outlet: Outlet) -> bool:
-        """Read the default profile back where the version can; a station that cannot say is believed, and the log says so."""
-        held = None if self._version == "1.6" else await holds_default(self._connection, self._station, outlet)
+        """Read the default profile back where the version can; a station that cannot say is believed, and
+        the log says so.
+        """
+        held = (
+            None if self._version == "1.6" else await holds_default(self._connection, self._station, outlet)
+        )
         if held is None:
             log.info("default_profile_not_read_back", evse=outlet.evse.id)
         elif not held:
-            log.error("default_profile_not_held", evse=outlet.evse.id, why="accepted, and not among the profiles it reports")
+            log.error(
+                "default_profile_not_held",
+                evse=outlet.evse.id,
+                why="accepted, and not among the profiles it reports",
+            )
         return held is not False
 
     async def _configure(self) -> None:
@@ -119,7 +142,8 @@ class Onboarding:
             await self._set_2("SampledDataCtrlr", "TxUpdatedInterval", interval)
 
     async def _ask_for(self, wanted: tuple[str, ...]) -> None:
-        """Have the station report what we want beside what it reports already; what it refuses is left out, and nothing else.
+        """Have the station report what we want beside what it reports already; what it refuses is left out,
+        and nothing else.
 
         What a make refuses is remembered, and a list that a person made longer stays.
         """
@@ -142,7 +166,9 @@ class Onboarding:
                 left_out.append(name)
         if taken and left_out:  # where all are refused it is the key that it does not know
             model.refuse_measurands((*refused_before, *left_out))
-            log.warning("measurands_left_out", station=self._station.settings.identity, refused=left_out, kept=taken)
+            log.warning(
+                "measurands_left_out", station=self._station.settings.identity, refused=left_out, kept=taken
+            )
 
     async def _set_measurands(self, names: tuple[str, ...]) -> bool:
         if self._version == "1.6":
@@ -154,35 +180,63 @@ class Onboarding:
         if self._version == "1.6":
             asked = {"key": ["MeterValuesSampledData"]}
             outcome = await self._connection.call("GetConfiguration", asked, timeout_s=self._patience_s)
-            rows, name = (outcome.payload.get("configurationKey") if isinstance(outcome, Answered) else None), "value"
+            rows, name = (
+                (outcome.payload.get("configurationKey") if isinstance(outcome, Answered) else None),
+                "value",
+            )
         else:
             datum = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": "TxUpdatedMeasurands"}}
-            outcome = await self._connection.call("GetVariables", {"getVariableData": [datum]}, timeout_s=self._patience_s)
-            rows, name = (outcome.payload.get("getVariableResult") if isinstance(outcome, Answered) else None), "attributeValue"
+            outcome = await self._connection.call(
+                "GetVariables", {"getVariableData": [datum]}, timeout_s=self._patience_s
+            )
+            rows, name = (
+                (outcome.payload.get("getVariableResult") if isinstance(outcome, Answered) else None),
+                "attributeValue",
+            )
         text = rows[0].get(name) if isinstance(rows, list) and rows and isinstance(rows[0], dict) else None
-        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else ()
+        return (
+            tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else ()
+        )
 
     async def _change_16(self, key: str, value: str) -> bool:
-        outcome = await self._connection.call("ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s)
+        outcome = await self._connection.call(
+            "ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s
+        )
         status = outcome.payload.get("status") if isinstance(outcome, Answered) else _told(outcome)
         return self._told_if_refused(key, value, status in ("Accepted", "RebootRequired"), status)
 
     async def _set_2(self, component: str, variable: str, value: str) -> bool:
         data = {"attributeValue": value, "component": {"name": component}, "variable": {"name": variable}}
-        outcome = await self._connection.call("SetVariables", {"setVariableData": [data]}, timeout_s=self._patience_s)
+        outcome = await self._connection.call(
+            "SetVariables", {"setVariableData": [data]}, timeout_s=self._patience_s
+        )
         status = _told(outcome)
         if isinstance(outcome, Answered):
             results = outcome.payload.get("setVariableResult")
-            status = results[0].get("attributeStatus", "") if results and isinstance(results[0], dict) else "no result"
-        return self._told_if_refused(f"{component}.{variable}", value, status in ("Accepted", "RebootRequired"), status)
+            status = (
+                results[0].get("attributeStatus", "")
+                if results and isinstance(results[0], dict)
+                else "no result"
+            )
+        return self._told_if_refused(
+            f"{component}.{variable}", value, status in ("Accepted", "RebootRequired"), status
+        )
 
     def _told_if_refused(self, key: str, value: str, done: bool, status: Any) -> bool:
         if not done:
-            log.warning("station_setting_refused", station=self._station.settings.identity, key=key, value=value, status=status)
+            log.warning(
+                "station_setting_refused",
+                station=self._station.settings.identity,
+                key=key,
+                value=value,
+                status=status,
+            )
         return done
 
     async def _ask_what_we_missed(self) -> None:
-        """Who it is where nobody knows (some tell only when they are asked: evcc #6906), and the status of every outlet."""
+        """Who it is where nobody knows (some tell only when they are asked: evcc #6906), and the status of
+        every outlet.
+        """
         if self._station.identity == Identity():
             who = {"requestedMessage": "BootNotification"}
             await self._connection.call("TriggerMessage", who, priority=BULK, timeout_s=BULK_S)
@@ -199,4 +253,8 @@ class Onboarding:
 def _told(outcome: Outcome) -> str:
     if isinstance(outcome, Expired):
         return outcome.why
-    return str(outcome.payload.get("status", "")) if isinstance(outcome, Answered) else f"{outcome.code} {outcome.description}"
+    return (
+        str(outcome.payload.get("status", ""))
+        if isinstance(outcome, Answered)
+        else f"{outcome.code} {outcome.description}"
+    )

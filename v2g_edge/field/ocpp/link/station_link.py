@@ -1,4 +1,6 @@
-"""A station and its present link: answers its calls, onboards it when it connects, and lets a newer link take over."""
+"""A station and its present link: answers its calls, onboards it when it connects, and lets a newer link
+take over.
+"""
 
 import asyncio
 import sqlite3
@@ -40,7 +42,9 @@ HANDLES: Final[dict[Version, frozenset[str]]] = {}
 PINGS: Final = 50
 """Pings that the link's loss is counted over."""
 AMENDING_MAX: Final = 4
-"""Answers of one station that may wait for an OCSP responder at once; all stations share the few turns that are asked there."""
+"""Answers of one station that may wait for an OCSP responder at once; all stations share the few turns
+that are asked there.
+"""
 
 PONG_S: Final = 5.0
 """A ping not answered by then is lost; on a depot's network an answer takes milliseconds (loop time)."""
@@ -51,16 +55,20 @@ LOST_MAX: Final = 3
 class StationLink:
     """One configured station with at most one live link; the owner of its connection.
 
-    ``on_message`` is called for each call that was taken, routine ones aside. ``amend`` may take its time over an answer;
-    the station's other messages go on meanwhile.
+    ``on_message`` is called for each call that was taken, routine ones aside. ``amend`` may take its time
+    over an answer; the station's other messages go on meanwhile.
     """
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
         self.station = station
-        self.ports = {outlet.evse.id: OutletPort(station, outlet, board, clock) for outlet in station.outlets.values()}
+        self.ports = {
+            outlet.evse.id: OutletPort(station, outlet, board, clock) for outlet in station.outlets.values()
+        }
         self.connection: Connection | None = None
         self.shown = Shown()
-        self.amend: Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None = None
+        self.amend: (
+            Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None
+        ) = None
         self._amending: dict[asyncio.Task[None], Connection] = {}
         self.on_message: Callable[[str, str, dict[str, Any]], None] | None = None
         self._board = board
@@ -74,12 +82,16 @@ class StationLink:
         self._ping_sent_s = 0.0
 
     async def serve(self, ws: Wire, version: Version, prefix: str, shown: Shown) -> None:
-        """Run one link to its end. A link that still stands gives way: the station knows better than TCP whether it is dead."""
+        """Run one link to its end. A link that still stands gives way: the station knows better than TCP
+        whether it is dead.
+        """
         identity = self.station.settings.identity
         old = self.connection
         adapter = VERSION_ADAPTERS[version](self.station, self._clock.wall_s)
         handles = HANDLES.setdefault(version, adapter.handles)
-        machine = Machine(version, "central", prefix=prefix, strict=self.station.settings.strict, handles=handles)
+        machine = Machine(
+            version, "central", prefix=prefix, strict=self.station.settings.strict, handles=handles
+        )
         connection = Connection(ws, machine, self, identity)
         self.connection, self._adapter, self._unanswered, self.shown = connection, adapter, False, shown
         if old is not None:
@@ -103,7 +115,9 @@ class StationLink:
                 self.connection = None
                 self._set_ports(None)
                 self.station.link_down()
-                log.warning("station_disconnected", station=identity, code=ws.close_code, reason=ws.close_reason)
+                log.warning(
+                    "station_disconnected", station=identity, code=ws.close_code, reason=ws.close_reason
+                )
 
     def holds_against(self, shown: Shown) -> str:
         """Why a link that stands does not give way to one that has shown this; "" where it does.
@@ -113,22 +127,34 @@ class StationLink:
         if self.connection is None or shown.profile >= self.shown.profile:
             return ""
         identity = self.station.settings.identity
-        return f"{identity} is connected with security profile {self.shown.profile}; this listener has {shown.profile}"
+        return (
+            f"{identity} is connected with security profile {self.shown.profile}; this listener has"
+            f" {shown.profile}"
+        )
 
     def take_call(self, connection: Connection, call: CallIn) -> None:
-        """Answer one call: read it, let the station take it in, and answer when what came of it is on disk."""
+        """Answer one call: read it, let the station take it in, and answer when what came of it is on
+        disk.
+        """
         adapter = self._adapter
         if connection is not self.connection or adapter is None:
             connection.refuse(call.id, "GenericError", "this link was replaced by a newer one")
             return
         if adapter.unwelcome(call.action):
             connection.refuse(
-                call.id, "SecurityError", "the boot is not accepted yet: send BootNotification, or what is asked for"
+                call.id,
+                "SecurityError",
+                "the boot is not accepted yet: send BootNotification, or what is asked for",
             )
             return
         if call.problems:
             told = [f"{problem.where}: {problem.what}" for problem in call.problems]
-            log.warning("station_payload_odd", station=self.station.settings.identity, action=call.action, problems=told)
+            log.warning(
+                "station_payload_odd",
+                station=self.station.settings.identity,
+                action=call.action,
+                problems=told,
+            )
         try:
             payload = adapter.answer(call.action, call.payload)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
@@ -138,7 +164,11 @@ class StationLink:
             self._not_stored(connection, call, fault)
             return
         may_wait = self.amend is not None and len(self._amending) < AMENDING_MAX
-        better = self.amend(connection.version, call.action, call.payload, payload) if self.amend and may_wait else None
+        better = (
+            self.amend(connection.version, call.action, call.payload, payload)
+            if self.amend and may_wait
+            else None
+        )
         if better is None:
             self._store.when_durable(partial(self._answer, connection, call, payload))
             return
@@ -146,10 +176,14 @@ class StationLink:
         self._amending[task] = connection
         task.add_done_callback(self._amending.pop)
 
-    async def _answer_later(self, connection: Connection, call: CallIn, better: Awaitable[dict[str, Any]]) -> None:
+    async def _answer_later(
+        self, connection: Connection, call: CallIn, better: Awaitable[dict[str, Any]]
+    ) -> None:
         self._store.when_durable(partial(self._answer, connection, call, await better))
 
-    def _answer(self, connection: Connection, call: CallIn, payload: dict[str, Any], failed: sqlite3.Error | None) -> None:
+    def _answer(
+        self, connection: Connection, call: CallIn, payload: dict[str, Any], failed: sqlite3.Error | None
+    ) -> None:
         if failed is not None:
             self._not_stored(connection, call, failed)
             return
@@ -183,7 +217,9 @@ class StationLink:
             self._adapter.asked.add("SignCertificate" if requested.startswith("Sign") else requested)
 
     def _booted(self, version: Version, *, accepted: bool) -> None:
-        """A station that may go on is onboarded now; one that must wait is left alone until it boots again."""
+        """A station that may go on is onboarded now; one that must wait is left alone until it boots
+        again.
+        """
         if not accepted:
             self._stop_onboarding()
             return
@@ -193,11 +229,15 @@ class StationLink:
             self._onboarding.booted.set()
 
     def _send_certificate(self, connection: Connection, request: dict[str, Any]) -> None:
-        """A signed certificate goes back by a call of its own; the station installs it and dials in with it next time."""
+        """A signed certificate goes back by a call of its own; the station installs it and dials in with
+        it next time.
+        """
         payload = {"certificateChain": self.station.signed}
         payload |= {name: request[name] for name in ("certificateType", "requestId") if name in request}
         self.station.signed = ""
-        connection.start_call("CertificateSigned", payload).add_done_callback(partial(_tell_installed, connection.identity))
+        connection.start_call("CertificateSigned", payload).add_done_callback(
+            partial(_tell_installed, connection.identity)
+        )
 
     def take_send(self, message: SendIn) -> None:
         """Unconfirmed messages: periodic event streams (2.1)."""
@@ -208,7 +248,9 @@ class StationLink:
                 log.info("stream_unreadable", station=self.station.settings.identity, fault=repr(fault))
 
     def take_late(self, answer: Answered | Refused) -> None:
-        """An answer after its deadline: whoever waited has long been told; it is worth a line because it says how slow."""
+        """An answer after its deadline: whoever waited has long been told; it is worth a line because it
+        says how slow.
+        """
         log.warning("station_answered_late", station=self.station.settings.identity, action=answer.action)
 
     def take_life(self) -> None:
@@ -216,7 +258,9 @@ class StationLink:
         self.station.alive()
 
     def ping(self, now_s: float) -> None:
-        """Send a ping unless one is under way; count what was lost; drop a dead link. ``now_s`` is loop time."""
+        """Send a ping unless one is under way; count what was lost; drop a dead link. ``now_s`` is loop
+        time.
+        """
         connection = self.connection
         if connection is None:
             return

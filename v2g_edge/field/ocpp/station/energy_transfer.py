@@ -1,5 +1,6 @@
-"""Which ways of energy transfer a vehicle may use (ISO 15118-20 names, OCPP 2.1 Q01): both ways only where site, outlet and
-vehicle agree to discharge, else one way. LastMessages to the station once for each transaction, and again when it changes.
+"""Which ways of energy transfer a vehicle may use (ISO 15118-20 names, OCPP 2.1 Q01): both ways only where
+site, outlet and vehicle agree to discharge, else one way. LastMessages to the station once for each
+transaction, and again when it changes.
 """
 
 from typing import Any, Final
@@ -29,14 +30,17 @@ SINGLE_PHASE: Final = {**ONE_WAY, "AC_BPT": "AC_single_phase"}
 
 
 EVERY_MODE: Final = (
-    "AC_single_phase", "AC_two_phase", "AC_three_phase", "DC", "AC_BPT", "AC_BPT_DER", "AC_DER", "DC_BPT", "DC_ACDP",
+    "AC_single_phase", "AC_two_phase", "AC_three_phase", "DC", "AC_BPT", "AC_BPT_DER", "AC_DER", "DC_BPT",
+    "DC_ACDP",
     "DC_ACDP_BPT", "WPT",
 )  # fmt: skip
 """All of EnergyTransferModeEnumType, for a vehicle that may feed back and has not said yet what it offers."""
 
 
 def may_give(site: Site, outlet: Outlet) -> bool:
-    """Whether discharge is agreed: by the site, for the outlet, and for the vehicle that is there. When, the envelope decides."""
+    """Whether discharge is agreed: by the site, for the outlet, and for the vehicle that is there. When,
+    the envelope decides.
+    """
     return can_give(outlet) and outlet.session is not None and vehicle_gives(site, outlet.session.vehicle)
 
 
@@ -46,7 +50,9 @@ def can_give(outlet: Outlet) -> bool:
 
 
 def vehicle_gives(site: Site, identifier: str) -> bool:
-    """Whether the site may export and has this vehicle, of a type that gives, among those that may discharge."""
+    """Whether the site may export and has this vehicle, of a type that gives, among those that may
+    discharge.
+    """
     vehicle = next((v for v in site.vehicles if v.id.casefold() == identifier.casefold()), None)
     kind = next((k for k in site.vehicle_types if vehicle is not None and k.id == vehicle.type), None)
     return (
@@ -59,7 +65,9 @@ def vehicle_gives(site: Site, identifier: str) -> bool:
 
 
 def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]:
-    """Of what the vehicle offers, in its order. Who offers nothing but both ways, and may not give, may charge its one way."""
+    """Of what the vehicle offers, in its order. Who offers nothing but both ways, and may not give, may
+    charge its one way.
+    """
     offered = dict.fromkeys((*needs.available, *((needs.requested,) if needs.requested else ())))
     if gives:
         return list(offered)
@@ -68,7 +76,9 @@ def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]
 
 
 def send_allowed_transfer(connection: Connection, site: Site, outlet: Outlet) -> None:
-    """Send what is allowed to the vehicle at an outlet, where it offers both ways and has not been told so yet."""
+    """Send what is allowed to the vehicle at an outlet, where it offers both ways and has not been told so
+    yet.
+    """
     session = outlet.session
     if session is None or not {session.needs.requested, *session.needs.available} & ONE_WAY.keys():
         return

@@ -15,8 +15,9 @@ from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
 
 START_PAUSES_S: Final = (10.0, 30.0, 60.0, 120.0, 300.0)
-"""A vehicle that waits is asked for again after these, the last for ever: a station needs some seconds to start, and one that
-refuses must not be bothered all night."""
+"""A vehicle that waits is asked for again after these, the last for ever: a station needs some seconds to
+start, and one that refuses must not be bothered all night.
+"""
 
 
 class Held(NamedTuple):
@@ -44,9 +45,9 @@ class RemoteStart:
 class Outlet:
     """One outlet of a station and the session at it. ``shape_taken``: a lease in ``shape`` was accepted.
 
-    ``unconfirmed``: since the station booted or connected nothing has named the transaction. ``doubts``: so often in a row the
-    station has said that it is not running. ``powered_s``: when it last told a power; ``idle_since_s``: since when that is
-    none.
+    ``unconfirmed``: since the station booted or connected nothing has named the transaction. ``doubts``: so
+    often in a row the station has said that it is not running. ``powered_s``: when it last told a power;
+    ``idle_since_s``: since when that is none.
     """
 
     def __init__(self, evse: Evse, wire: StationEvse) -> None:
@@ -71,7 +72,9 @@ class Outlet:
         self.reported = StatusReport(wire.ocpp_evse, wire.ocpp_connector, "unknown")
 
     def started_anew(self) -> None:
-        """The station has booted: what was set in it may be gone, and it may take now what it refused before."""
+        """The station has booted: what was set in it may be gone, and it may take now what it refused
+        before.
+        """
         self.shape, self.shape_taken, self.dynamic, self.held = self.ladder[0], False, DynamicProfiles(), None
         self.discharge_refusals.retry_now()
         self.charge_refusals.retry_now()
@@ -84,7 +87,12 @@ class Outlet:
     def held_w(self, now_s: float) -> float | None:
         """The power of the lease that stands for the present transaction, None without one."""
         held, session = self.held, self.session
-        stands = held is not None and session is not None and held.transaction == session.transaction and now_s < held.until_s
+        stands = (
+            held is not None
+            and session is not None
+            and held.transaction == session.transaction
+            and now_s < held.until_s
+        )
         return held.power_w if held is not None and stands else None
 
     def may_take(self, ladder: tuple[Shape, ...]) -> None:

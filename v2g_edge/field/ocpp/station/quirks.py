@@ -1,7 +1,8 @@
 """What is peculiar to makes of stations: one row for each, with the field reason and its source beside it.
 
-A row takes away or adds patience, never permission: none can declare a discharge proven, a dead-man held or a limit wider. The
-first row that fits counts. What the site file says of a station comes on top of it (``with_settings``).
+A row takes away or adds patience, never permission: none can declare a discharge proven, a dead-man held or a
+limit wider. The first row that fits counts. What the site file says of a station comes on top of it
+(``with_settings``).
 """
 
 from fnmatch import fnmatchcase
@@ -16,12 +17,14 @@ from v2g_edge.model.settings import StationSettings
 
 
 class Quirk(Struct, frozen=True):
-    """``vendor``, ``model`` and ``firmware`` are patterns of what BootNotification says (``*`` for anything, case ignored).
+    """``vendor``, ``model`` and ``firmware`` are patterns of what BootNotification says (``*`` for anything,
+    case ignored).
 
-    ``unit``: limits in no other. ``measurands``: nothing else may be asked for. ``settings``: configuration keys and values to be
-    set first (1.6). ``make_available``: it stays out of service until it is told otherwise. ``ask_status``: it must be asked for
-    its status after a boot too. ``remote_start``: it never begins a transaction by itself. ``answers_within_s``: it is slow.
-    ``energy_factor``: times the registers it reports. ``discharges`` false: it is never told to.
+    ``unit``: limits in no other. ``measurands``: nothing else may be asked for. ``settings``: configuration
+    keys and values to be set first (1.6). ``make_available``: it stays out of service until it is told
+    otherwise. ``ask_status``: it must be asked for its status after a boot too. ``remote_start``: it never
+    begins a transaction by itself. ``answers_within_s``: it is slow. ``energy_factor``: times the registers
+    it reports. ``discharges`` false: it is never told to.
     """
 
     vendor: str
@@ -41,12 +44,20 @@ class Quirk(Struct, frozen=True):
 
     def fits(self, identity: Identity) -> bool:
         """Whether this row is about such a station."""
-        pairs = ((identity.vendor, self.vendor), (identity.model, self.model), (identity.firmware, self.firmware))
+        pairs = (
+            (identity.vendor, self.vendor),
+            (identity.model, self.model),
+            (identity.firmware, self.firmware),
+        )
         return all(fnmatchcase(text.strip().lower(), pattern.lower()) for text, pattern in pairs)
 
     def ladder(self) -> tuple[Shape, ...]:
         """The shapes of profiles that may be tried, best first."""
-        return LADDER if self.unit is None else tuple(dict.fromkeys(replace(shape, unit=self.unit) for shape in LADDER))
+        return (
+            LADDER
+            if self.unit is None
+            else tuple(dict.fromkeys(replace(shape, unit=self.unit) for shape in LADDER))
+        )
 
     def asks(self, measurands: tuple[str, ...]) -> tuple[str, ...]:
         """Those of ``measurands`` that may be asked for."""
@@ -58,14 +69,17 @@ NO_QUIRK: Final = Quirk("*")
 QUIRKS: Final = (
     Quirk(
         "ABB", "CDT_TACW*",
-        reason="takes every list of measurands and starts anew, again and again, once it holds one that it does not know",
+        reason="takes every list of measurands and starts anew, again and again, once it holds one that it "
+        "does not know",
         source="lbbrhzn/ocpp #1275; the list that it does know: evcc #17979",
         measurands=("Power.Active.Import", "Energy.Active.Import.Register", "SoC"),
     ),
     Quirk(
         "Wall Box Chargers",
-        reason="takes amperes only, is locked once OCPP is switched on, and waits for a remote start with the vehicle plugged in",
-        source="lbbrhzn/ocpp #1245 (unit), #134 (lock), #400 and evcc #15864 (start); the vendor's name: ConnectorIO #148",
+        reason="takes amperes only, is locked once OCPP is switched on, and waits for a remote start with "
+        "the vehicle plugged in",
+        source="lbbrhzn/ocpp #1245 (unit), #134 (lock), #400 and evcc #15864 (start); the vendor's name: "
+        "ConnectorIO #148",
         unit="A", make_available=True, remote_start=True,
     ),
     Quirk(
@@ -88,7 +102,8 @@ QUIRKS: Final = (
     ),
     Quirk(
         "Mennekes*",
-        reason="answers after 60 s when several calls follow each other, and may tell the status of one connector of two only",
+        reason="answers after 60 s when several calls follow each other, and may tell the status of one "
+        "connector of two only",
         source="evcc #26837 (Amtron 4Business), evcc #15677",
         answers_within_s=70.0, ask_status=True,
     ),

@@ -1,4 +1,6 @@
-"""The transactions of one station: they outlive links and restarts, and a repetition or late news changes nothing."""
+"""The transactions of one station: they outlive links and restarts, and a repetition or late news changes
+nothing.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -20,25 +22,36 @@ from v2g_edge.model.snapshot import VehicleState
 log = structlog.get_logger()
 
 REGISTERS_S: Final = 10.0
-"""Registers of a running transaction go to disk this often; the next reading carries them again, and the end does too."""
+"""Registers of a running transaction go to disk this often; the next reading carries them again, and the
+end does too.
+"""
 
 SEEN_MAX: Final = 64
-"""Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its last few."""
+"""Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its
+last few.
+"""
 
 OPEN_MAX: Final = 50
-"""Transactions of a station that run at no outlet and have not ended, as queued news of a station that was offline: so many
-are waited for. Older ones' ends are lost."""
+"""Transactions of a station that run at no outlet and have not ended, as queued news of a station that was
+offline: so many are waited for. Older ones' ends are lost.
+"""
 
 FLOWS_W: Final = 500.0
 FLOWS_S: Final = 15.0
-"""Power above metering noise, in a reading so young (three reports at the interval that we ask for): a vehicle is there."""
+"""Power above metering noise, in a reading so young (three reports at the interval that we ask for): a
+vehicle is there.
+"""
 
 NOWHERE: Final = ""
-"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when the cable is in."""
+"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when
+the cable is in.
+"""
 
 
 class Sessions:
-    """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the board."""
+    """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the
+    board.
+    """
 
     def __init__(
         self,
@@ -67,15 +80,21 @@ class Sessions:
 
     def recall(self) -> None:
         """Sessions that were open go on until the station says otherwise."""
-        for session in reversed(self._store.open_sessions(self._model.station)):  # the newest is the one that runs
+        for session in reversed(
+            self._store.open_sessions(self._model.station)
+        ):  # the newest is the one that runs
             outlet = next((o for o in self._outlets.values() if o.evse.id == session.evse), None)
             if outlet is not None and outlet.session is None:
                 self._open(outlet, session)
 
     def took(self, event: SessionEvent) -> bool:
-        """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
+        """A transaction event. False when it was a repetition, which changes nothing. To be committed
+        before it is answered.
+        """
         if len(event.transaction) > TEXT_MAX:
-            raise ValueError(f"the name of a transaction has at most {TEXT_MAX} signs, found {len(event.transaction)}")
+            raise ValueError(
+                f"the name of a transaction has at most {TEXT_MAX} signs, found {len(event.transaction)}"
+            )
         key = (event.transaction, event.seq, event.phase, event.at_wall_s)
         if key in self._seen:
             return False
@@ -108,45 +127,67 @@ class Sessions:
         return True
 
     def _again(self, known: Session, event: SessionEvent) -> Session | None:
-        """A transaction that was over is told of again: as it goes on, None when its number is used anew, unchanged as history.
+        """A transaction that was over is told of again: as it goes on, None when its number is used anew,
+        unchanged as history.
 
-        One whose end was presumed goes on, or is given its true end. Another vehicle may have come, or this one be elsewhere.
+        One whose end was presumed goes on, or is given its true end. Another vehicle may have come, or this
+        one be elsewhere.
         """
         told_wall_s = event.at_wall_s if event.at_wall_s is not None else event.told_wall_s
-        later = told_wall_s is not None and known.ended_wall_s is not None and told_wall_s > known.ended_wall_s
+        later = (
+            told_wall_s is not None and known.ended_wall_s is not None and told_wall_s > known.ended_wall_s
+        )
         if known.presumed and event.phase == "ended":
-            self._store.save(replace(known, ended_wall_s=event.at_wall_s or known.ended_wall_s, presumed=False), lasting=True)
+            self._store.save(
+                replace(known, ended_wall_s=event.at_wall_s or known.ended_wall_s, presumed=False),
+                lasting=True,
+            )
             return known
         if not later:
             return known
         if event.phase == "started":
-            log.warning("transaction_id_used_again", station=self._model.station, transaction=event.transaction)
+            log.warning(
+                "transaction_id_used_again", station=self._model.station, transaction=event.transaction
+            )
             return None
-        if not known.presumed or any(o.session is not None for o in self._outlets.values() if o.evse.id == known.evse):
+        if not known.presumed or any(
+            o.session is not None for o in self._outlets.values() if o.evse.id == known.evse
+        ):
             return known
-        log.warning("transaction_goes_on", station=self._model.station, transaction=known.transaction, evse=known.evse)
+        log.warning(
+            "transaction_goes_on", station=self._model.station, transaction=known.transaction, evse=known.evse
+        )
         for outlet in self._outlets.values():
             if outlet.evse.id == known.evse:
-                outlet.reported = replace(outlet.reported, status="occupied")  # until it says anew that it is free
+                outlet.reported = replace(
+                    outlet.reported, status="occupied"
+                )  # until it says anew that it is free
         vehicle = "" if self.elsewhere(known.vehicle, known.evse) else known.vehicle
         return replace(known, ended_wall_s=None, presumed=False, vehicle=vehicle)
 
     def presume_over(self, outlet: Outlet, why: str, at_wall_s: float | None = None) -> None:
-        """Another fact has refuted the transaction that was open here, though no end was told: it is over (design 4.15).
+        """Another fact has refuted the transaction that was open here, though no end was told: it is over
+        (design 4.15).
 
         To be committed, as a transaction event.
         """
         session = outlet.session
         if session is None:
             return
-        ended_wall_s = at_wall_s if at_wall_s is not None else self._clock.wall_s() + self._model.clock_skew.offset_s
+        ended_wall_s = (
+            at_wall_s if at_wall_s is not None else self._clock.wall_s() + self._model.clock_skew.offset_s
+        )
         over = replace(session, ended_wall_s=max(ended_wall_s, session.started_wall_s), presumed=True)
         self._store.save(over, lasting=True)
-        log.warning("transaction_presumed_over", evse=outlet.evse.id, transaction=session.transaction, why=why)
+        log.warning(
+            "transaction_presumed_over", evse=outlet.evse.id, transaction=session.transaction, why=why
+        )
         self._close(outlet, over)
 
     def leave(self, vehicle: str, evse: str, started_wall_s: float) -> None:
-        """A vehicle has come to outlet ``evse``: it stands at none of these any more. Where power flows, another one does."""
+        """A vehicle has come to outlet ``evse``: it stands at none of these any more. Where power flows,
+        another one does.
+        """
         for outlet in self._outlets.values():
             session = outlet.session
             if outlet.evse.id == evse or session is None or session.vehicle != vehicle:
@@ -162,7 +203,9 @@ class Sessions:
     def draws_power(self, outlet: Outlet) -> bool:
         """Whether the meter has just seen power at an outlet: somebody is there, whatever its status says."""
         power, now_s = self._board.evse(outlet.evse.id).power_w, self._clock.now_s()
-        return isinstance(power, Reading) and 0.0 <= now_s - power.at_s <= FLOWS_S and abs(power.value) > FLOWS_W
+        return (
+            isinstance(power, Reading) and 0.0 <= now_s - power.at_s <= FLOWS_S and abs(power.value) > FLOWS_W
+        )
 
     def _told(self, known: Session | None, event: SessionEvent, evse: str) -> Session:
         """The transaction with what an event tells of it."""
@@ -182,32 +225,53 @@ class Sessions:
         self._seen.clear()
 
     def _vehicle(self, known: str, told: str) -> str:
-        """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may carry another's card."""
+        """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may
+        carry another's card.
+        """
         stays = not told or known.casefold() in self._vehicles
         return known if stays else self._vehicles.get(told.casefold(), readable(told))
 
     def _is_past(self, outlet: Outlet, session: Session, event: SessionEvent) -> bool:
-        """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present first (2.x)."""
-        return event.offline and outlet.session is not None and session.started_wall_s < outlet.session.started_wall_s
+        """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present
+        first (2.x).
+        """
+        return (
+            event.offline
+            and outlet.session is not None
+            and session.started_wall_s < outlet.session.started_wall_s
+        )
 
     def _supersede(self, outlet: Outlet, session: Session) -> None:
-        """One outlet has one transaction: another one tells that the one before is over, though its end was lost."""
+        """One outlet has one transaction: another one tells that the one before is over, though its end
+        was lost.
+        """
         old = outlet.session
         if old is not None and old.transaction != session.transaction:
             self._store.save(replace(old, ended_wall_s=session.started_wall_s), lasting=True)
             outlet.watch.new_session()
-            log.warning("transaction_end_lost", evse=outlet.evse.id, transaction=old.transaction, next=session.transaction)
+            log.warning(
+                "transaction_end_lost",
+                evse=outlet.evse.id,
+                transaction=old.transaction,
+                next=session.transaction,
+            )
 
     def _end_forgotten(self) -> None:
         """The oldest transactions of no outlet, above ``OPEN_MAX``, are over."""
-        running = {outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None}
-        waiting = [each for each in self._store.open_sessions(self._model.station) if each.transaction not in running]
+        running = {
+            outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None
+        }
+        waiting = [
+            each for each in self._store.open_sessions(self._model.station) if each.transaction not in running
+        ]
         for each in waiting[:-OPEN_MAX]:
             self._store.save(replace(each, ended_wall_s=each.started_wall_s), lasting=True)
             log.warning("transaction_end_lost", evse=each.evse, transaction=each.transaction, next="")
 
     def on_needs(self, ocpp_evse: int, needs: Needs) -> bool:
-        """What the vehicle at an outlet needs; it may come before its transaction. False for an outlet we do not have."""
+        """What the vehicle at an outlet needs; it may come before its transaction. False for an outlet we
+        do not have.
+        """
         outlet = self._outlets.get(ocpp_evse)
         if outlet is None:
             return False
@@ -227,8 +291,12 @@ class Sessions:
         return 0
 
     def transaction_id(self, ocpp_evse: int, token: str, at_wall_s: float | None, meter_wh: int) -> int:
-        """The id of a 1.6 transaction: the one given before when a station repeats its start, else a new one."""
-        place = ocpp_evse if ocpp_evse in self._outlets else "elsewhere"  # one row each, however many a station makes up
+        """The id of a 1.6 transaction: the one given before when a station repeats its start, else a new
+        one.
+        """
+        place = (
+            ocpp_evse if ocpp_evse in self._outlets else "elsewhere"
+        )  # one row each, however many a station makes up
         key = f"start/{self._model.station}/{place}"
         start = f"{readable(token)}/{at_wall_s}/{readable(meter_wh)}"
         number, _, last = self._store.fact(key).partition(" ")
@@ -236,7 +304,9 @@ class Sessions:
             return int(number)
         given = self._store.next_transaction()
         while self._store.session(self._model.station, str(given)) is not None:
-            given = self._store.next_transaction()  # the station has one of this number from before our state was lost
+            given = (
+                self._store.next_transaction()
+            )  # the station has one of this number from before our state was lost
         self._store.remember(key, f"{given} {start}")
         return given
 
@@ -268,7 +338,9 @@ class Sessions:
             return outlet.session
         return self._store.session(self._model.station, transaction)
 
-    def _open(self, outlet: Outlet, session: Session, *, plugged: bool | None = None, begins: bool = False) -> None:
+    def _open(
+        self, outlet: Outlet, session: Session, *, plugged: bool | None = None, begins: bool = False
+    ) -> None:
         evse = outlet.evse.id
         if outlet.session is None and outlet.early_needs != Needs():
             session = replace(session, needs=outlet.early_needs)
@@ -277,7 +349,9 @@ class Sessions:
         present, before = self._board.evse(evse).vehicle, outlet.session
         outlet.session = session
         goes_on = before is not None and before.transaction == session.transaction
-        if plugged is False or (plugged is None and goes_on and present is None):  # 2.x tells a state only when it changes
+        if plugged is False or (
+            plugged is None and goes_on and present is None
+        ):  # 2.x tells a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
             vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)
@@ -285,7 +359,9 @@ class Sessions:
                 outlet.reported = replace(outlet.reported, status="occupied")
                 self._board.update_evse(evse, status="occupied")
             self._board.plug_in(evse, replace(vehicle, **self._readings(outlet, session)))
-            log.info("vehicle_plugged_in", evse=evse, vehicle=session.vehicle, transaction=session.transaction)
+            log.info(
+                "vehicle_plugged_in", evse=evse, vehicle=session.vehicle, transaction=session.transaction
+            )
             self._came(session)
         elif present.vehicle != session.vehicle:
             self._board.update_vehicle(evse, vehicle=session.vehicle, **self._readings(outlet, session))
@@ -302,10 +378,14 @@ class Sessions:
             outlet.start = RemoteStart()
             outlet.watch.new_session()
             self._board.unplug(outlet.evse.id)
-            log.info("vehicle_left", evse=outlet.evse.id, vehicle=session.vehicle, transaction=session.transaction)
+            log.info(
+                "vehicle_left", evse=outlet.evse.id, vehicle=session.vehicle, transaction=session.transaction
+            )
 
     def _readings(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
-        """The needs as readings of now. What a wire cannot say at all, the site file says (1.6 and 2.0.1: discharge power)."""
+        """The needs as readings of now. What a wire cannot say at all, the site file says (1.6 and 2.0.1:
+        discharge power).
+        """
         needs, now_s = session.needs, self._clock.now_s()
         gives_w = needs.max_discharge_w
         if gives_w is None and self._model.version != "2.1":
@@ -324,7 +404,9 @@ class Sessions:
         return {name: Reading(value, now_s) for name, value in said.items() if value is not None}
 
 
-@lru_cache(maxsize=1)  # one for all stations: a thousand copies for a thousand vehicles cost 36 MB and two seconds
+@lru_cache(
+    maxsize=1
+)  # one for all stations: a thousand copies for a thousand vehicles cost 36 MB and two seconds
 def _spellings(vehicles: tuple[Vehicle, ...]) -> Mapping[str, str]:
     """Every vehicle's id as the site file spells it, by its spelling without case."""
     return {vehicle.id.casefold(): vehicle.id for vehicle in vehicles}

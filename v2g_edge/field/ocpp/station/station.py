@@ -1,6 +1,8 @@
-"""What one station means to the depot: its sessions, readings and status go to the board, whatever version it speaks.
+"""What one station means to the depot: its sessions, readings and status go to the board, whatever version it
+speaks.
 
-It outlives its links: a station that reconnects without a word is recovered from what is remembered here and on disk.
+It outlives its links: a station that reconnects without a word is recovered from what is remembered here and
+on disk.
 """
 
 import math
@@ -34,7 +36,9 @@ from v2g_edge.model.snapshot import CommandState, Link, PowerSource
 log = structlog.get_logger()
 
 ALIVE_STEP_S: Final = 0.2
-"""The board is told of life this often at most: silence is judged in seconds, and stations send many frames in one."""
+"""The board is told of life this often at most: silence is judged in seconds, and stations send many
+frames in one.
+"""
 
 IDLE_W: Final = 500.0
 """Below it a power is metering noise."""
@@ -47,12 +51,15 @@ SLOPE_MOST: Final = 1.3
 
 SIGNED_MAX: Final = 24
 SIGNED_S: Final = 86_400.0
-"""Certificates that one station is given in so long: each is a file of the authority's, for good. One a year is needed; a station
-that was not answered asks again (2.x CertSigningRepeatTimes)."""
+"""Certificates that one station is given in so long: each is a file of the authority's, for good. One a
+year is needed; a station that was not answered asks again (2.x CertSigningRepeatTimes).
+"""
 
 REFUSED_MAX: Final = 24
 REFUSED_S: Final = 3_600.0
-"""Requests for certificates that do not fit, of one station in so long: beyond them none is looked at for an hour."""
+"""Requests for certificates that do not fit, of one station in so long: beyond them none is looked at for
+an hour.
+"""
 
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
 
@@ -60,7 +67,9 @@ ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent",
 class Station:
     """One configured station. Runs on the loop's thread; nothing here waits."""
 
-    def __init__(self, settings: StationSettings, site: Site, board: Board, clock: ClockPort, store: TransactionStore) -> None:
+    def __init__(
+        self, settings: StationSettings, site: Site, board: Board, clock: ClockPort, store: TransactionStore
+    ) -> None:
         evses = {evse.id: evse for evse in site.evses}
         self.settings = settings
         self.outlets = {wire.ocpp_evse: Outlet(evses[wire.evse], wire) for wire in settings.outlets}
@@ -121,7 +130,9 @@ class Station:
         self._alive_s = -math.inf
         for outlet in self.outlets.values():
             link = self._board.evse(outlet.evse.id).link
-            self._board.update_evse(outlet.evse.id, urgent=True, link=replace(link, connected=False), dead_man_ok=False)
+            self._board.update_evse(
+                outlet.evse.id, urgent=True, link=replace(link, connected=False), dead_man_ok=False
+            )
 
     def alive(self, loss_pct: float | None = None) -> None:
         """Something arrived from the station."""
@@ -156,7 +167,9 @@ class Station:
         )
 
     def on_status(self, report: StatusReport) -> None:
-        """A status; evse 0 speaks for all outlets, and only of faults and availability: well again, each is what it said last."""
+        """A status; evse 0 speaks for all outlets, and only of faults and availability: well again, each
+        is what it said last.
+        """
         for number, outlet in self.outlets.items():
             shown: StatusReport | None = None
             if report.ocpp_evse == number and report.ocpp_connector in (0, outlet.wire.ocpp_connector):
@@ -174,7 +187,8 @@ class Station:
     def _heed(self, outlet: Outlet, report: StatusReport) -> None:
         """What an outlet's own status says of the transaction that we take to be open there (design 4.15).
 
-        Free, finishing, or preparing after a start of the station: it is over, though no end was told. Running: it goes on.
+        Free, finishing, or preparing after a start of the station: it is over, though no end was told.
+        Running: it goes on.
         """
         session = outlet.session
         if report.stage != "preparing" and report.status != "occupied":
@@ -193,10 +207,14 @@ class Station:
             self.doubt_transaction(outlet)  # it cannot say more in a status
 
     def settle(self, outlet: Outlet) -> None:
-        """A plugged-in vehicle at an outlet that is called free has left; while power flows, the meter is believed."""
+        """A plugged-in vehicle at an outlet that is called free has left; while power flows, the meter is
+        believed.
+        """
         present = outlet.session is not None and self._board.evse(outlet.evse.id).vehicle is not None
         if present and outlet.reported.status == "available" and not self.sessions.draws_power(outlet):
-            self.sessions.presume_over(outlet, "the station says that the outlet is free", outlet.reported.at_wall_s)
+            self.sessions.presume_over(
+                outlet, "the station says that the outlet is free", outlet.reported.at_wall_s
+            )
 
     def confirm(self, transaction: str) -> None:
         """The station named a transaction as one that runs."""
@@ -206,11 +224,20 @@ class Station:
 
     def unknown_end(self, transaction: str) -> None:
         """The end of a transaction that is not open here: acknowledged, and written down."""
-        open_here = [outlet.session.transaction for outlet in self.outlets.values() if outlet.session is not None]
-        log.warning("unknown_transaction_ended", station=self.settings.identity, transaction=transaction[:64], open=open_here)
+        open_here = [
+            outlet.session.transaction for outlet in self.outlets.values() if outlet.session is not None
+        ]
+        log.warning(
+            "unknown_transaction_ended",
+            station=self.settings.identity,
+            transaction=transaction[:64],
+            open=open_here,
+        )
 
     def doubt_transaction(self, outlet: Outlet) -> None:
-        """The station says that the transaction at an outlet is not running: its link asks it, and then it is over."""
+        """The station says that the transaction at an outlet is not running: its link asks it, and then it
+        is over.
+        """
         outlet.doubts += 1
         self.on_doubt()
 
@@ -219,14 +246,21 @@ class Station:
         if not self.model.quirk.remote_start:
             return []
         now_s = self._clock.now_s()
-        return [number for number, outlet in self.outlets.items() if self._waits(outlet) and now_s >= outlet.start.due_s]
+        return [
+            number
+            for number, outlet in self.outlets.items()
+            if self._waits(outlet) and now_s >= outlet.start.due_s
+        ]
 
     def _waits(self, outlet: Outlet) -> bool:
         occupied = outlet.reported.status == "occupied" and outlet.reported.stage in ("", "preparing")
         return outlet.session is None and occupied
 
-    def on_samples(self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False, last: bool = False) -> None:
-        """Meter values of an outlet. Only what is newer than what we have is the present; the rest is history.
+    def on_samples(
+        self, ocpp_evse: int, samples: list[Sample], *, offline: bool = False, last: bool = False
+    ) -> None:
+        """Meter values of an outlet. Only what is newer than what we have is the present; the rest is
+        history.
 
         ``last``: taken at the end of the transaction, whose registers they are whenever they come.
         """
@@ -234,7 +268,9 @@ class Station:
         if outlet is None:
             return
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
-        newest_wall_s = max((sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None)
+        newest_wall_s = max(
+            (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
+        )
         if newest_wall_s is not None and not offline:
             self.clock_skew.learn(newest_wall_s, wall_s, now_s, ocpp_evse)
             self.model.keep_clock()
@@ -249,7 +285,9 @@ class Station:
                 self._measured(outlet, sample, at_s)
 
     def on_session(self, event: SessionEvent) -> bool:
-        """A transaction event. False when it was a repetition, which changes nothing. To be committed before it is answered."""
+        """A transaction event. False when it was a repetition, which changes nothing. To be committed
+        before it is answered.
+        """
         if event.at_wall_s is not None and not event.offline:
             self.clock_skew.saw(event.at_wall_s, self._clock.wall_s())
             self.model.keep_clock()
@@ -277,14 +315,22 @@ class Station:
         return self.tokens.find(identifier, self._clock.wall_s())
 
     def on_request(self, csr_pem: str) -> bool:
-        """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link without TLS."""
+        """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link
+        without TLS.
+        """
         if self.authority is None or not self.encrypted:
-            log.warning("certificate_request_refused", station=self.settings.identity, why="no site authority, or no TLS")
+            log.warning(
+                "certificate_request_refused",
+                station=self.settings.identity,
+                why="no site authority, or no TLS",
+            )
             return False
         now_s = self._clock.now_s()
         if len(self._signed_s) == SIGNED_MAX and now_s - self._signed_s[0] < SIGNED_S:
             log.warning(
-                "certificate_request_refused", station=self.settings.identity, why=f"{SIGNED_MAX} were given within a day"
+                "certificate_request_refused",
+                station=self.settings.identity,
+                why=f"{SIGNED_MAX} were given within a day",
             )
             return False
         if len(self._refused_s) == REFUSED_MAX and now_s - self._refused_s[0] < REFUSED_S:
@@ -329,10 +375,11 @@ class Station:
         self.sessions.on_registers(outlet, sample)
 
     def _power(self, outlet: Outlet, sample: Sample, at_s: float) -> tuple[float | None, float, PowerSource]:
-        """The power that a sample tells, the start of the time that it is the mean of, and where it comes from.
+        """The power that a sample tells, the start of the time that it is the mean of, and where it comes
+        from.
 
-        What the station calls its power wins. Where it tells none, or tells none flowing while its register runs, the register's
-        slope does (design 4.15): a power that is stuck at zero is as wrong as none.
+        What the station calls its power wins. Where it tells none, or tells none flowing while its register
+        runs, the register's slope does (design 4.15): a power that is stuck at zero is as wrong as none.
         """
         slope = None
         if sample.import_wh is not None:
@@ -349,9 +396,18 @@ class Station:
             slope = None  # more than the outlet can carry is a register in another unit
         if told_w is None:
             silent = at_s - outlet.powered_s > POWER_SILENT_S
-            return (slope.power_w, slope.since_s, "register") if slope is not None and silent else (None, at_s, "")
+            return (
+                (slope.power_w, slope.since_s, "register")
+                if slope is not None and silent
+                else (None, at_s, "")
+            )
         if slope is not None and abs(slope.power_w) > 2.0 * IDLE_W and slope.since_s >= outlet.idle_since_s:
-            log.warning("power_contradicts_register", evse=outlet.evse.id, power_w=told_w, register_w=round(slope.power_w))
+            log.warning(
+                "power_contradicts_register",
+                evse=outlet.evse.id,
+                power_w=told_w,
+                register_w=round(slope.power_w),
+            )
             return slope.power_w, slope.since_s, "register"
         phases = outlet.phases if sample.derived == "one phase" else 1
         return told_w * phases, at_s, "currents" if sample.derived else ""

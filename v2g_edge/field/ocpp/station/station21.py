@@ -1,7 +1,9 @@
-"""What OCPP 2.1 adds to a station: DER alarms and controls, streams, priority charging, and which energy transfer is allowed.
+"""What OCPP 2.1 adds to a station: DER alarms and controls, streams, priority charging, and which energy
+transfer is allowed.
 
-All of it can only narrow what the outlets may do: an alarm is a fault, a running control that ends discharge is one for the
-discharge, settings that differ from the grid code deny export, and who charges with priority is counted at its maximum.
+All of it can only narrow what the outlets may do: an alarm is a fault, a running control that ends discharge
+is one for the discharge, settings that differ from the grid code deny export, and who charges with priority
+is counted at its maximum.
 """
 
 from collections.abc import Mapping
@@ -32,21 +34,28 @@ SETTINGS_MAX: Final = 256
 SETTING_MAX: Final = 8 << 10
 PRIORITY_MAX: Final = 64
 STREAMS_MAX: Final = 64
-"""What is kept of one station, so that none fills the memory: 2.1 has 21 types of control, each with a default and a few that are
-scheduled; a curve of ten points takes about 1 KiB (octets as JSON). What is beyond counts as the worst of its kind."""
+"""What is kept of one station, so that none fills the memory: 2.1 has 21 types of control, each with a
+default and a few that are scheduled; a curve of ten points takes about 1 KiB (octets as JSON). What is
+beyond counts as the worst of its kind.
+"""
 
 MORE: Final = "\n"
-"""Stands for all alarms, or controls, beyond these numbers: until the next boot, for no name of a station's is like this."""
+"""Stands for all alarms, or controls, beyond these numbers: until the next boot, for no name of a
+station's is like this.
+"""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Station21:
-    """See the module. All by the station's ids: ``streams``, the monitor of each; ``power_monitors``, the OCPP evse number whose
-    power it watches. ``asking``: a monitor was asked for, and its stream may come before we have read the answer.
+    """See the module. All by the station's ids: ``streams``, the monitor of each; ``power_monitors``, the
+    OCPP evse number whose power it watches. ``asking``: a monitor was asked for, and its stream may come
+    before we have read the answer.
     """
 
-    def __init__(self, identity: str, outlets: Mapping[int, Outlet], site: Site, board: Board, clock: ClockPort) -> None:
+    def __init__(
+        self, identity: str, outlets: Mapping[int, Outlet], site: Site, board: Board, clock: ClockPort
+    ) -> None:
         self.identity = identity
         self.streams: dict[int, int] = {}
         self.power_monitors: dict[int, int] = {}
@@ -102,11 +111,19 @@ class Station21:
             self._running.add(control_id if known else MORE)
         else:
             self._running.discard(control_id)
-        log.info("der_control", station=self.identity, control=control_id, started=started, ceases=self._ceases(control_id))
+        log.info(
+            "der_control",
+            station=self.identity,
+            control=control_id,
+            started=started,
+            ceases=self._ceases(control_id),
+        )
         self._tell_fault()
 
     def on_report(self, report: dict[str, Any]) -> None:
-        """Grid-code settings, perhaps a part of them: what differs from the site's code denies export (design 4.7)."""
+        """Grid-code settings, perhaps a part of them: what differs from the site's code denies export
+        (design 4.7).
+        """
         for name in LISTS:
             for entry in report.get(name, ()):
                 self._keep((readable(type_of(entry, name)), readable(entry["id"])), {"list": name, **entry})
@@ -139,7 +156,8 @@ class Station21:
         differs = audit(self.report(), code) if code is not None else []
         if self._too_much and code is not None:
             differs.append(
-                f"more is set than can be held against the code: {SETTINGS_MAX} settings, of {SETTING_MAX} octets each"
+                f"more is set than can be held against the code: {SETTINGS_MAX} settings, of {SETTING_MAX}"
+                " octets each"
             )
         for text in differs:
             log.error("grid_code_differs", station=self.identity, what=text)
@@ -161,7 +179,9 @@ class Station21:
     def on_priority(self, transaction: str, *, activated: bool) -> None:
         """Somebody at the station, or its owner, has it charge whatever our leases say."""
         if len(transaction) > TEXT_MAX:
-            raise ValueError(f"the name of a transaction has at most {TEXT_MAX} signs, found {len(transaction)}")
+            raise ValueError(
+                f"the name of a transaction has at most {TEXT_MAX} signs, found {len(transaction)}"
+            )
         if activated:
             self._priority[transaction] = None
             self._forget_priority()
@@ -171,9 +191,13 @@ class Station21:
         self.send_priority()
 
     def _forget_priority(self) -> None:
-        """The oldest that runs at no outlet: it may be told before its transaction, and none says that it is over."""
+        """The oldest that runs at no outlet: it may be told before its transaction, and none says that it
+        is over.
+        """
         if len(self._priority) > PRIORITY_MAX:
-            running = {outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None}
+            running = {
+                outlet.session.transaction for outlet in self._outlets.values() if outlet.session is not None
+            }
             spare = next((each for each in self._priority if each not in running), None)
             if spare is not None:
                 del self._priority[spare]

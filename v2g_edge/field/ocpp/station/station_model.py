@@ -1,5 +1,5 @@
-"""What is learnt of a station and kept: who it is, how far its clock is off, and for all of its make (vendor, model, firmware)
-whether they discharge.
+"""What is learnt of a station and kept: who it is, how far its clock is off, and for all of its make
+(vendor, model, firmware) whether they discharge.
 """
 
 import logging
@@ -23,24 +23,34 @@ from v2g_edge.model.settings import StationSettings
 log = structlog.get_logger()
 
 MAKES_MAX: Final = 1_000
-"""Makes of which it is remembered whether they discharge: a depot has some, and a station may call itself by a new firmware at
-each boot. Beyond them none is tried, until an engineer answers for it (``forget_proof``)."""
+"""Makes of which it is remembered whether they discharge: a depot has some, and a station may call itself
+by a new firmware at each boot. Beyond them none is tried, until an engineer answers for it
+(``forget_proof``).
+"""
 
 REFUTED_BY: Final = 3
-"""Stations that must each have charged where discharge was commanded before their make counts as one that does. Below that, each
-convicts itself alone: a station says itself what make it is, and one that lies would take all others of that make out."""
+"""Stations that must each have charged where discharge was commanded before their make counts as one that
+does. Below that, each convicts itself alone: a station says itself what make it is, and one that lies
+would take all others of that make out.
+"""
 
 OWN_MAKES_MAX: Final = 16
-"""Makes that one station may have shown something of: its firmware changes sometimes. Beyond them it is not tried."""
+"""Makes that one station may have shown something of: its firmware changes sometimes. Beyond them it is
+not tried.
+"""
 
 NO_MORE: Final = "discharge/-"
 """Where it is remembered that there are so many."""
 
 
 class StationModel:
-    """Who the station ``station`` is, as it said last, perhaps before our restart; and whether such stations discharge."""
+    """Who the station ``station`` is, as it said last, perhaps before our restart; and whether such
+    stations discharge.
+    """
 
-    def __init__(self, settings: StationSettings, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore) -> None:
+    def __init__(
+        self, settings: StationSettings, outlets: Mapping[int, Outlet], board: Board, store: TransactionStore
+    ) -> None:
         self.station = settings.identity
         self.identity = Identity()
         self.quirk = with_settings(NO_QUIRK, settings)
@@ -59,20 +69,26 @@ class StationModel:
         self.recall()
 
     def recall(self) -> None:
-        """What is on disk of it: its identity, where it has not said so itself, its clock, and its make's proof."""
+        """What is on disk of it: its identity, where it has not said so itself, its clock, and its make's
+        proof.
+        """
         self._recall_clock()
         known = self._store.fact(f"identity/{self.station}")
         if known and self.identity == Identity():
             self.identity = msgspec.json.decode(known, type=Identity)
         before, self.quirk = self.quirk, quirk_of(self.identity, self._settings)
         if self.quirk.reason and self.quirk != before:
-            log.info("station_quirk", station=self.station, make=self.identity.kind(), reason=self.quirk.reason)
+            log.info(
+                "station_quirk", station=self.station, make=self.identity.kind(), reason=self.quirk.reason
+            )
         for outlet in self._outlets.values():
             outlet.may_take(self.quirk.ladder())
             self._take(outlet, self.proof())
 
     def keep_clock(self) -> None:
-        """Remember how far its clock is from ours: after our restart its leases need not wait until it has shown it again."""
+        """Remember how far its clock is from ours: after our restart its leases need not wait until it has
+        shown it again.
+        """
         kept_s, offset_s = self._clock_kept_s, self.clock_skew.offset_s
         if self.clock_skew.known and (kept_s is None or abs(kept_s - offset_s) > AGREE_S):
             self._clock_kept_s = offset_s
@@ -94,7 +110,9 @@ class StationModel:
         self._store.when_durable(lambda _: None)
 
     def keep_default(self, outlet: Outlet, *, held: bool) -> None:
-        """Remember whether the station holds the default profile: it does so over a lost link and over its restarts."""
+        """Remember whether the station holds the default profile: it does so over a lost link and over its
+        restarts.
+        """
         key, text = f"default/{self.station}/{outlet.evse.id}", str(outlet.evse.fallback_w) if held else ""
         if self._store.fact(key) != text:
             self._store.remember(key, text)
@@ -126,7 +144,8 @@ class StationModel:
             log.log(
                 logging.INFO if watch.follows else logging.ERROR,
                 "station_follows_again" if watch.follows else "station_does_not_follow",
-                station=self.station, evse=evse, make=self.identity.kind(), score=round(watch.score, 2), sent_w=watch.sent_w,
+                station=self.station, evse=evse, make=self.identity.kind(), score=round(watch.score, 2),
+                sent_w=watch.sent_w,
             )  # fmt: skip
 
     def _remember_proof(self, outlet: Outlet) -> None:
@@ -151,8 +170,13 @@ class StationModel:
         self._board.update_evse(outlet.evse.id, urgent=proof == "refuted", proven_discharge=proof == "proven")
         if proof == "refuted":
             whole = len(accusers) >= REFUTED_BY
-            effect = "no station of it is asked to any more" if whole else f"{self.station} is asked to no more"
-            remedy = f"See to its firmware and wiring, then v2g-edge ocpp {self.station} retry-discharge engineer=NAME."
+            effect = (
+                "no station of it is asked to any more" if whole else f"{self.station} is asked to no more"
+            )
+            remedy = (
+                f"See to its firmware and wiring, then v2g-edge ocpp {self.station} retry-discharge"
+                " engineer=NAME."
+            )
             text = f"make {kind} charged while discharge was commanded: {effect}. {remedy}"
             self._board.announce(Event("discharge_refuted", "alarm", outlet.evse.id, text, 0.0))
         else:
@@ -163,12 +187,22 @@ class StationModel:
         own = f"makes/{self.station}"
         shown = int(self._store.fact(own) or 0)
         if shown >= OWN_MAKES_MAX:
-            log.error("discharge_makes_too_many", station=self.station, make=kind, most=OWN_MAKES_MAX, effect="it is not tried")
+            log.error(
+                "discharge_makes_too_many",
+                station=self.station,
+                make=kind,
+                most=OWN_MAKES_MAX,
+                effect="it is not tried",
+            )
             return True
         if self._store.count_facts("discharge/") >= MAKES_MAX:
             self._store.remember(NO_MORE, "refuted")
             log.error(
-                "discharge_makes_too_many", evse=outlet.evse.id, make=kind, most=MAKES_MAX, effect="new makes never discharge"
+                "discharge_makes_too_many",
+                evse=outlet.evse.id,
+                make=kind,
+                most=MAKES_MAX,
+                effect="new makes never discharge",
             )
             return True
         self._store.remember(own, str(shown + 1))
@@ -176,14 +210,18 @@ class StationModel:
 
     def forget_proof(self, engineer: str) -> None:
         """Somebody answers for trying the make again (new cabling, new firmware under the old name)."""
-        log.warning("discharge_proof_forgotten", make=self.identity.kind(), was=self.proof(), engineer=engineer)
+        log.warning(
+            "discharge_proof_forgotten", make=self.identity.kind(), was=self.proof(), engineer=engineer
+        )
         self._store.remember(self._key(), "unknown")
         self._store.remember(self._key("witness"), "{}")
         self._store.remember(f"makes/{self.station}", "0")
         self.recall()
 
     def proof(self) -> Proof:
-        """What is known of the make, and of this station: what a sister has proven counts where none speaks against it."""
+        """What is known of the make, and of this station: what a sister has proven counts where none
+        speaks against it.
+        """
         known = self._store.fact(self._key()) or self._store.fact(NO_MORE)
         witnesses = self._witnesses()
         own = witnesses.get(self.station)

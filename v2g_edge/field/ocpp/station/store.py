@@ -1,9 +1,11 @@
 """Transactions and what was learnt of stations, on disk: acknowledged only after they are written.
 
-The start and the end of a transaction, and what its vehicle needs, are synced to the medium before they are acknowledged. The
-registers in between are written every few seconds: what a sudden end takes of them, the next reading and the end carry again.
+The start and the end of a transaction, and what its vehicle needs, are synced to the medium before they are
+acknowledged. The registers in between are written every few seconds: what a sudden end takes of them, the
+next reading and the end carry again.
 
-Ended transactions are forgotten after ``KEPT_S``, and the pages they leave are used again; open ones never are.
+Ended transactions are forgotten after ``KEPT_S``, and the pages they leave are used again; open ones never
+are.
 """
 
 import asyncio
@@ -21,13 +23,17 @@ FIRST_TRANSACTION: Final = 1
 """1.6 transaction ids are integers that the central system gives out; they never repeat (citrineos #172)."""
 
 KEPT_S: Final = 100 * 86_400.0
-"""An ended transaction is known for so long, 100 days. A station repeats what was not answered when it is in the network again,
-however late. The longest silence of a station that is well is a school fleet's summer, eleven weeks without power (77 days). A
-repetition that is not known any more would be taken for a new transaction."""
+"""An ended transaction is known for so long, 100 days. A station repeats what was not answered when it is
+in the network again, however late. The longest silence of a station that is well is a school fleet's
+summer, eleven weeks without power (77 days). A repetition that is not known any more would be taken for a
+new transaction.
+"""
 
 KEPT_MAX: Final = 5_000
-"""Ended transactions of one station that are known at most, the latest: two outlets with twenty vehicles a day make 4,000 in
-``KEPT_S``. So a station that makes them up fills no disk: they take 480 octets each with their indexes, 2.4 MB a station."""
+"""Ended transactions of one station that are known at most, the latest: two outlets with twenty vehicles a
+day make 4,000 in ``KEPT_S``. So a station that makes them up fills no disk: they take 480 octets each with
+their indexes, 2.4 MB a station.
+"""
 
 PRUNED_MAX: Final = 100
 """Rows forgotten at a time: about a millisecond of the loop."""
@@ -62,7 +68,9 @@ class TransactionStore(Protocol):
         """Write; ``lasting``: it must survive a power cut. Durable only after ``commit``."""
 
     def prune(self) -> bool:
-        """Forget some of what ended long ago; False when there is nothing left of it. Durable only after ``commit``."""
+        """Forget some of what ended long ago; False when there is nothing left of it. Durable only after
+        ``commit``.
+        """
 
     def next_transaction(self) -> int:
         """A transaction id that was never given out before (1.6)."""
@@ -77,7 +85,8 @@ class TransactionStore(Protocol):
         """Write a text under a key. Durable only after ``commit``."""
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
-        """Call ``then`` once everything saved so far is on disk: at once when it is, else after one write for all who wait.
+        """Call ``then`` once everything saved so far is on disk: at once when it is, else after one write for
+        all who wait.
 
         ``then`` gets the fault when it could not be written.
         """
@@ -130,7 +139,9 @@ def _in_memory_with(path: Path, wall_s: int) -> sqlite3.Connection:
 
 
 class SqliteStore:
-    """One SQLite file (WAL); ":memory:" for tests. ``wall_s`` tells UTC seconds. It opens whatever became of the file."""
+    """One SQLite file (WAL); ":memory:" for tests. ``wall_s`` tells UTC seconds. It opens whatever became
+    of the file.
+    """
 
     _in_memory = False
 
@@ -149,7 +160,9 @@ class SqliteStore:
         self._decoder = msgspec.json.Decoder(Session)
 
     def _opened(self, wall_s: int) -> sqlite3.Connection:
-        """The file; a new one where it is damaged, which is then set aside; the memory where the disk takes neither (rule 13)."""
+        """The file; a new one where it is damaged, which is then set aside; the memory where the disk
+        takes neither (rule 13).
+        """
         if self._path is None:
             return _connect(":memory:", wall_s)
         try:
@@ -160,7 +173,9 @@ class SqliteStore:
         try:
             if damaged:
                 db = _connect(_made_way(self._path), wall_s)
-                self.fault += f"; it is kept as {self._path.name}.broken, and transactions of before are not known"
+                self.fault += (
+                    f"; it is kept as {self._path.name}.broken, and transactions of before are not known"
+                )
                 return db
         except (sqlite3.Error, OSError) as fault:
             self.fault += f"; and not replaced ({fault})"
@@ -180,7 +195,9 @@ class SqliteStore:
             disk.execute("PRAGMA journal_mode = WAL")
             disk.execute("PRAGMA synchronous = NORMAL")
         except (sqlite3.Error, OSError) as fault:
-            self.fault = f"{self._path}: cannot be written ({fault}); transactions are kept in memory until it can"
+            self.fault = (
+                f"{self._path}: cannot be written ({fault}); transactions are kept in memory until it can"
+            )
             return False
         self._db.close()
         self._db, self._in_memory, self.fault = disk, False, ""
@@ -196,7 +213,9 @@ class SqliteStore:
     def open_sessions(self, station: str) -> list[Session]:
         """See ``TransactionStore``."""
         rows = self._db.execute("SELECT body FROM sessions WHERE station = ? AND ended = 0", (station,))
-        return sorted((self._decoder.decode(row[0]) for row in rows), key=lambda session: session.started_wall_s)
+        return sorted(
+            (self._decoder.decode(row[0]) for row in rows), key=lambda session: session.started_wall_s
+        )
 
     def save(self, session: Session, *, lasting: bool) -> None:
         """See ``TransactionStore``."""
@@ -247,7 +266,9 @@ class SqliteStore:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, self._keep(key, value)))
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
-        """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been handled."""
+        """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been
+        handled.
+        """
         if not self._dirty:
             then(None)
             return
@@ -260,16 +281,24 @@ class SqliteStore:
         self._write()
 
     def _ended_mark(self, session: Session) -> int:
-        """By our clock, for a station's may stand at 1970; by the station's where it is later, for ours may, at a start."""
+        """By our clock, for a station's may stand at 1970; by the station's where it is later, for ours
+        may, at a start.
+        """
         return 0 if session.ended_wall_s is None else max(int(self._wall_s()), int(session.ended_wall_s), 2)
 
     def _keep_within(self, station: str) -> None:
-        """Forget the station's oldest ones above ``KEPT_MAX``. They are counted only when there may be as many."""
+        """Forget the station's oldest ones above ``KEPT_MAX``. They are counted only when there may be as
+        many.
+        """
         count = self._ended.get(station, KEPT_MAX) + 1
         if count > KEPT_MAX:
-            (count,) = self._db.execute("SELECT COUNT(*) FROM sessions WHERE station = ? AND ended > 0", (station,)).fetchone()
+            (count,) = self._db.execute(
+                "SELECT COUNT(*) FROM sessions WHERE station = ? AND ended > 0", (station,)
+            ).fetchone()
         if count > KEPT_MAX:
-            oldest = "SELECT rowid FROM sessions WHERE station = ? AND ended > 0 ORDER BY ended, rowid LIMIT ?"
+            oldest = (
+                "SELECT rowid FROM sessions WHERE station = ? AND ended > 0 ORDER BY ended, rowid LIMIT ?"
+            )
             self._db.execute(f"DELETE FROM sessions WHERE rowid IN ({oldest})", (station, count - KEPT_MAX))  # noqa: S608 - ours
             count = KEPT_MAX
         self._ended[station] = count
@@ -299,6 +328,8 @@ class SqliteStore:
                     self._lasting = False
         except sqlite3.Error as fault:
             failed = fault
-            self._dirty = self._db.in_transaction  # a full disk makes SQLite roll back by itself: nothing is left to commit then
+            self._dirty = (
+                self._db.in_transaction
+            )  # a full disk makes SQLite roll back by itself: nothing is left to commit then
         for then in waiting:
             asyncio.get_running_loop().call_soon(then, failed)

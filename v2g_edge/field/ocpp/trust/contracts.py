@@ -1,8 +1,10 @@
-"""What stations ask about vehicles' certificates (Plug & Charge): answered where the site lets an OCSP responder be asked.
+"""What stations ask about vehicles' certificates (Plug & Charge): answered where the site lets an OCSP
+responder be asked.
 
-Nothing is said that is not known. ``certificateStatus`` of an Authorize is Accepted when every certificate is good, and
-CertificateRevoked when one is revoked, each by a word whose signature leads to an issuer that we know; a chain that ran out or
-does not hold together is refused; otherwise the field is left out, and the identifier alone decides, as without a certificate.
+Nothing is said that is not known. ``certificateStatus`` of an Authorize is Accepted when every certificate is
+good, and CertificateRevoked when one is revoked, each by a word whose signature leads to an issuer that we
+know; a chain that ran out or does not hold together is refused; otherwise the field is left out, and the
+identifier alone decides, as without a certificate.
 """
 
 import asyncio
@@ -31,8 +33,10 @@ RESULT_MAX: Final[Mapping[str, int]] = {"2.0.1": 5_500, "2.1": 18_000}
 CERTIFICATE_MAX: Final = 10_000
 CHAIN_MAX: Final = 8
 ASKED_MAX: Final = 4
-"""Characters of a chain (2.1; 2.0.1 allows 5,500), its certificates (a vehicle's chain has four at most, ISO 15118-2), and what
-one message may ask about (both versions). The schemas say so too; a station that is read leniently is held to it here."""
+"""Characters of a chain (2.1; 2.0.1 allows 5,500), its certificates (a vehicle's chain has four at most,
+ISO 15118-2), and what one message may ask about (both versions). The schemas say so too; a station that is
+read leniently is held to it here.
+"""
 
 Payload = dict[str, Any]
 
@@ -44,7 +48,9 @@ class Contracts:
         self._ocsp = ocsp
         self._clock = clock
 
-    def amend(self, version: str, action: str, request: Payload, answer: Payload) -> Awaitable[Payload] | None:
+    def amend(
+        self, version: str, action: str, request: Payload, answer: Payload
+    ) -> Awaitable[Payload] | None:
         """The better answer, later; None where there is none."""
         match action:
             case "GetCertificateStatus":
@@ -59,7 +65,15 @@ class Contracts:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await better
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, TimeoutError, UnsupportedAlgorithm) as fault:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            TimeoutError,
+            UnsupportedAlgorithm,
+        ) as fault:
             log.warning("certificate_check_failed", fault=repr(fault)[:200])
             return answer
 
@@ -79,7 +93,9 @@ class Contracts:
         """One certificate: the first of the addresses whose word leads to an issuer that we know."""
         word, until_wall_s = "Failed", self._clock.wall_s()
         for url in _few(row["urls"], 1 + ASKED_MAX):
-            found = await self._ocsp.ask(Question.read(row["certificateHashData"]), str(url), in_list=row["source"] == "CRL")
+            found = await self._ocsp.ask(
+                Question.read(row["certificateHashData"]), str(url), in_list=row["source"] == "CRL"
+            )
             if found is not None and found.proven:
                 word, until_wall_s = found.word, found.next_wall_s
                 break
@@ -100,11 +116,15 @@ class Contracts:
             verdict = _verdict(found, anchored=anchored and bool(asked))
         if not verdict:
             return answer
-        info = answer["idTokenInfo"] if verdict == "Accepted" else {**answer["idTokenInfo"], "status": "Invalid"}
+        info = (
+            answer["idTokenInfo"] if verdict == "Accepted" else {**answer["idTokenInfo"], "status": "Invalid"}
+        )
         return {**answer, "idTokenInfo": info, "certificateStatus": verdict}
 
     def _read_chain(self, pem: str) -> tuple[str, bool, list[tuple[Question, str]]]:
-        """What is wrong with it ("" when nothing is), whether an issuer that we know stands behind it, and whom to ask."""
+        """What is wrong with it ("" when nothing is), whether an issuer that we know stands behind it, and
+        whom to ask.
+        """
         if len(pem) > CERTIFICATE_MAX:
             return "CertChainError", False, []
         try:
@@ -119,9 +139,15 @@ class Contracts:
         if any(each.not_valid_after_utc.timestamp() <= wall_s for each in chain):
             return "CertificateExpired", False, []
         issuers = self._ocsp.issuers()
-        anchor = next((issuer for issuer in issuers if chain[-1] == issuer or _issued(chain[-1], issuer)), None)
+        anchor = next(
+            (issuer for issuer in issuers if chain[-1] == issuer or _issued(chain[-1], issuer)), None
+        )
         above = [*chain[1:], *([anchor] if anchor is not None else [])]
-        asked = [(_question(each, issuer), url) for each, issuer in zip(chain, above, strict=False) if (url := _responder(each))]
+        asked = [
+            (_question(each, issuer), url)
+            for each, issuer in zip(chain, above, strict=False)
+            if (url := _responder(each))
+        ]
         return "", anchor is not None, asked
 
 
@@ -158,5 +184,10 @@ def _responder(certificate: x509.Certificate) -> str:
     except (x509.ExtensionNotFound, ValueError):
         return ""
     return next(
-        (str(each.access_location.value) for each in access if each.access_method == AuthorityInformationAccessOID.OCSP), ""
+        (
+            str(each.access_location.value)
+            for each in access
+            if each.access_method == AuthorityInformationAccessOID.OCSP
+        ),
+        "",
     )

@@ -1,8 +1,10 @@
-"""Whether a vehicle's certificates still stand: asked of an OCSP responder (RFC 6960) or a revocation list, and kept a while.
+"""Whether a vehicle's certificates still stand: asked of an OCSP responder (RFC 6960) or a revocation list,
+and kept a while.
 
-Only hosts that the site file lists are asked, without redirects, within time and size limits. What a responder says is passed on
-as it is where the station checks it itself (GetCertificateStatus). Where we say it in our own words, its signature must lead to
-an issuer that we know: one in ``pki/issuers.pem`` of the state folder.
+Only hosts that the site file lists are asked, without redirects, within time and size limits. What a
+responder says is passed on as it is where the station checks it itself (GetCertificateStatus). Where we say
+it in our own words, its signature must lead to an issuer that we know: one in ``pki/issuers.pem`` of the
+state folder.
 """
 
 import asyncio
@@ -32,13 +34,17 @@ ANSWER_S: Final = 8.0
 """A station waits 30 s for our answer, a driver less."""
 ANSWER_MAX: Final = 64 << 10
 LIST_MAX: Final = 4 << 20
-"""Octets. An OCSP response with its certificates is two to five kilobytes; a list has 40 for each revoked certificate."""
+"""Octets. An OCSP response with its certificates is two to five kilobytes; a list has 40 for each revoked
+certificate.
+"""
 AT_ONCE: Final = 4
 CACHE_MAX: Final = 256
 HOST_MAX: Final = 253
 """Characters of a name in the DNS (RFC 1035 2.3.4); no more is remembered of a host that is not asked."""
 URL_MAX: Final = 2_000
-"""Characters of an address (2.1, CertificateStatusRequestInfoType; 2.0.1 allows 512): a longer one is not asked."""
+"""Characters of an address (2.1, CertificateStatusRequestInfoType; 2.0.1 allows 512): a longer one is not
+asked.
+"""
 CLOCKS_S: Final = 300.0
 """A responder's clock may be so far ahead of ours."""
 
@@ -50,7 +56,8 @@ _HASHES: Final[Mapping[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]]
     "SHA256": hashes.SHA256, "SHA384": hashes.SHA384, "SHA512": hashes.SHA512,
 }  # fmt: skip
 _WORDS: Final[Mapping[ocsp.OCSPCertStatus, Word]] = {
-    ocsp.OCSPCertStatus.GOOD: "Good", ocsp.OCSPCertStatus.REVOKED: "Revoked", ocsp.OCSPCertStatus.UNKNOWN: "Unknown",
+    ocsp.OCSPCertStatus.GOOD: "Good", ocsp.OCSPCertStatus.REVOKED: "Revoked",
+    ocsp.OCSPCertStatus.UNKNOWN: "Unknown",
 }  # fmt: skip
 
 
@@ -66,11 +73,15 @@ class Question(NamedTuple):
     def read(cls, data: Mapping[str, Any]) -> "Question":
         """Off the wire. KeyError where something lacks."""
         names = ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber")
-        return cls(*(str(data[name]).lower() if name != "hashAlgorithm" else str(data[name]) for name in names))
+        return cls(
+            *(str(data[name]).lower() if name != "hashAlgorithm" else str(data[name]) for name in names)
+        )
 
 
 class Answer(NamedTuple):
-    """``der`` as the responder gave it, b"" of a list; ``proven``: signed on behalf of an issuer that we know. UTC seconds."""
+    """``der`` as the responder gave it, b"" of a list; ``proven``: signed on behalf of an issuer that we
+    know. UTC seconds.
+    """
 
     der: bytes
     word: Word
@@ -122,12 +133,16 @@ class Ocsp:
         if host not in self._told and len(self._told) < CACHE_MAX:
             self._told.add(host)
             log.warning(
-                "ocsp_host_not_listed", host=host[:100], mend="list it in ocpp.ocsp_hosts of the site file, or leave it so"
+                "ocsp_host_not_listed",
+                host=host[:100],
+                mend="list it in ocpp.ocsp_hosts of the site file, or leave it so",
             )
         return False
 
     def issuers(self) -> list[x509.Certificate]:
-        """Whom we know to issue vehicles' certificates. OSError or ValueError when their file cannot be read."""
+        """Whom we know to issue vehicles' certificates. OSError or ValueError when their file cannot be
+        read.
+        """
         if self._issuers_file is None or not self._issuers_file.exists():
             return []
         return x509.load_pem_x509_certificates(self._issuers_file.read_bytes())
@@ -137,13 +152,19 @@ def _request(question: Question) -> bytes:
     algorithm = _HASHES[question.algorithm]() if question.algorithm in _HASHES else None
     if algorithm is None:
         raise ValueError(f"hash algorithm {question.algorithm!r}")
-    name, key, serial = bytes.fromhex(question.name_hash), bytes.fromhex(question.key_hash), int(question.serial, 16)
+    name, key, serial = (
+        bytes.fromhex(question.name_hash),
+        bytes.fromhex(question.key_hash),
+        int(question.serial, 16),
+    )
     built = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, serial, algorithm).build()
     return built.public_bytes(serialization.Encoding.DER)
 
 
 async def _fetch(parts: SplitResult, body: bytes | None) -> bytes:
-    """POST the body, or GET without one, beside the loop. When time is up the socket is shut, so that the thread ends too."""
+    """POST the body, or GET without one, beside the loop. When time is up the socket is shut, so that the
+    thread ends too.
+    """
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(str(parts.hostname), parts.port, timeout=ANSWER_S)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -178,25 +199,39 @@ def _read(der: bytes, question: Question, now_wall_s: float, issuers: Sequence[x
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise ValueError(f"the responder says {response.response_status.name}")
     for single in response.responses:
-        same = single.serial_number == int(question.serial, 16) and single.issuer_key_hash.hex() == question.key_hash
+        same = (
+            single.serial_number == int(question.serial, 16)
+            and single.issuer_key_hash.hex() == question.key_hash
+        )
         if not same or single.hash_algorithm.name.upper() != question.algorithm:
             continue
         until = single.next_update_utc
         next_wall_s = until.timestamp() if until is not None else now_wall_s
         if single.this_update_utc.timestamp() > now_wall_s + CLOCKS_S or next_wall_s < now_wall_s:
             raise ValueError(f"the answer is of {single.this_update_utc}, until {until}: not of now")
-        return Answer(der, _WORDS[single.certificate_status], _proven(response, question, issuers), next_wall_s)
+        return Answer(
+            der, _WORDS[single.certificate_status], _proven(response, question, issuers), next_wall_s
+        )
     raise ValueError("the answer is about another certificate")
 
 
-def _read_list(text: bytes, question: Question, now_wall_s: float, issuers: Sequence[x509.Certificate]) -> Answer:
-    """ValueError when it is no list of now of an issuer that we know: who is not in somebody else's list is not good."""
+def _read_list(
+    text: bytes, question: Question, now_wall_s: float, issuers: Sequence[x509.Certificate]
+) -> Answer:
+    """ValueError when it is no list of now of an issuer that we know: who is not in somebody else's list
+    is not good.
+    """
     crl = x509.load_pem_x509_crl(text) if text.startswith(b"-----") else x509.load_der_x509_crl(text)
     until = crl.next_update_utc
-    if until is None or until.timestamp() < now_wall_s or crl.last_update_utc.timestamp() > now_wall_s + CLOCKS_S:
+    if (
+        until is None
+        or until.timestamp() < now_wall_s
+        or crl.last_update_utc.timestamp() > now_wall_s + CLOCKS_S
+    ):
         raise ValueError(f"the list is of {crl.last_update_utc}, until {until}: not of now")
     if not any(
-        _lists(crl, issuer) and digest_of(key_bits(issuer), question.algorithm) == question.key_hash for issuer in issuers
+        _lists(crl, issuer) and digest_of(key_bits(issuer), question.algorithm) == question.key_hash
+        for issuer in issuers
     ):
         raise ValueError("the list is signed by nobody that we know to issue this certificate")
     entry = crl.get_revoked_certificate_by_serial_number(int(question.serial, 16))
@@ -228,7 +263,9 @@ def digest_of(octets: bytes, algorithm: str) -> str:
 
 
 def key_bits(certificate: x509.Certificate) -> bytes:
-    """What ``issuerKeyHash`` is the hash of: the key's bit string, without algorithm and tag (RFC 6960 4.1.1)."""
+    """What ``issuerKeyHash`` is the hash of: the key's bit string, without algorithm and tag (RFC 6960
+    4.1.1).
+    """
     key = certificate.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)

@@ -1,7 +1,9 @@
-"""Stations' Basic passwords, and how they are changed without shutting anybody out: both are accepted until the new one is used.
+"""Stations' Basic passwords, and how they are changed without shutting anybody out: both are accepted until
+the new one is used.
 
-The site file names the file of the first password. What the daemon has set since lies in ``passwords/<identity>.json`` of the
-state folder (mode 0600) and holds as long as the site's file stays as it was: whoever writes a new one there overrules it.
+The site file names the file of the first password. What the daemon has set since lies in
+``passwords/<identity>.json`` of the state folder (mode 0600) and holds as long as the site's file stays as it
+was: whoever writes a new one there overrules it.
 """
 
 import hashlib
@@ -24,10 +26,14 @@ from v2g_edge.model.settings import StationSettings
 log = structlog.get_logger()
 
 RANDOM_OCTETS: Final = 20
-"""A new password is 40 hexadecimal digits: the most that 1.6's AuthorizationKey holds, and good for 2.x (16 to 40 characters)."""
+"""A new password is 40 hexadecimal digits: the most that 1.6's AuthorizationKey holds, and good for 2.x
+(16 to 40 characters).
+"""
 
 PENDING_MAX: Final = 4
-"""Changes that a station was told and has not used yet. More are refused: a station that never comes back needs a visit."""
+"""Changes that a station was told and has not used yet. More are refused: a station that never comes back
+needs a visit.
+"""
 
 
 TAKEN: Final = {
@@ -38,7 +44,9 @@ TAKEN: Final = {
 
 
 class Kept(Struct, frozen=True):
-    """What the daemon set. ``of`` is the digest of the site's password that it follows, ``pending`` is told and unused."""
+    """What the daemon set. ``of`` is the digest of the site's password that it follows, ``pending`` is
+    told and unused.
+    """
 
     of: str
     current: str = ""
@@ -57,7 +65,9 @@ class Passwords:
         if not secret:
             return False
         kept = self._kept(station, secret)
-        for place, each in enumerate((kept.current.encode() or secret, *(new.encode() for new in kept.pending))):
+        for place, each in enumerate(
+            (kept.current.encode() or secret, *(new.encode() for new in kept.pending))
+        ):
             if _same(given, each):
                 if place:
                     self._save(station.identity, replace(kept, current=each.decode(), pending=()))
@@ -66,18 +76,25 @@ class Passwords:
         return False
 
     def begin(self, station: StationSettings) -> str:
-        """A new password, accepted from now on beside the present one. ValueError where it cannot be changed."""
+        """A new password, accepted from now on beside the present one. ValueError where it cannot be
+        changed.
+        """
         if self._folder is None or not station.password_file:
             raise ValueError(
-                f"{station.identity} has no password to change: no state folder, or no password_file in the site file"
+                f"{station.identity} has no password to change: no state folder, or no password_file in the"
+                " site file"
             )
         secret = _read(station)
         if not secret:
-            raise ValueError(f"{station.password_file} cannot be read or is empty; {station.identity} could not come in at all")
+            raise ValueError(
+                f"{station.password_file} cannot be read or is empty; {station.identity} could not come in"
+                " at all"
+            )
         kept = self._kept(station, secret)
         if len(kept.pending) >= PENDING_MAX:
             raise ValueError(
-                f"{station.identity} was told {PENDING_MAX} new passwords and uses none; set one at the station itself"
+                f"{station.identity} was told {PENDING_MAX} new passwords and uses none; set one at the"
+                " station itself"
             )
         new = secrets.token_hex(RANDOM_OCTETS)
         self._save(station.identity, replace(kept, pending=(*kept.pending, new)))
@@ -86,7 +103,9 @@ class Passwords:
     def drop(self, station: StationSettings, new: str) -> None:
         """The station did not take it."""
         kept = self._kept(station, _read(station))
-        self._save(station.identity, replace(kept, pending=tuple(each for each in kept.pending if each != new)))
+        self._save(
+            station.identity, replace(kept, pending=tuple(each for each in kept.pending if each != new))
+        )
 
     def changing(self, station: StationSettings) -> bool:
         """Whether a new password was told and not used yet."""
@@ -124,18 +143,26 @@ class Passwords:
 
 
 async def change(passwords: Passwords, station: StationSettings, connection: Connection) -> dict[str, Any]:
-    """Tell a station a new password; nobody is shut out whatever it answers. ValueError where it has none to change."""
+    """Tell a station a new password; nobody is shut out whatever it answers. ValueError where it has none
+    to change.
+    """
     new = passwords.begin(station)
     if connection.version == "1.6":
         outcome = await connection.call("ChangeConfiguration", {"key": "AuthorizationKey", "value": new})
     else:
         where = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
-        outcome = await connection.call("SetVariables", {"setVariableData": [{"attributeValue": new, **where}]})
+        outcome = await connection.call(
+            "SetVariables", {"setVariableData": [{"attributeValue": new, **where}]}
+        )
     status = _status(outcome)
     if status in TAKEN:
         return {"outcome": "done", "status": status, "next": TAKEN[status]}
     if isinstance(outcome, Expired):
-        return {"outcome": "silent", "status": outcome.why, "next": "old and new password are both accepted; ask again later"}
+        return {
+            "outcome": "silent",
+            "status": outcome.why,
+            "next": "old and new password are both accepted; ask again later",
+        }
     passwords.drop(station, new)
     return {"outcome": "refused", "status": status, "next": "the old password stands"}
 
@@ -145,7 +172,11 @@ def _status(outcome: Outcome) -> str:
     if not isinstance(outcome, Answered):
         return outcome.why if isinstance(outcome, Expired) else outcome.code
     results = outcome.payload.get("setVariableResult")
-    row = results[0] if isinstance(results, list) and results and isinstance(results[0], dict) else outcome.payload
+    row = (
+        results[0]
+        if isinstance(results, list) and results and isinstance(results[0], dict)
+        else outcome.payload
+    )
     return str(row.get("attributeStatus", row.get("status", "")))
 
 
@@ -157,7 +188,9 @@ def _read(station: StationSettings) -> bytes:
 
 
 def _same(given: bytes, secret: bytes) -> bool:
-    """Stations send a key of 40 hexadecimal digits as text or as the 20 octets that it spells (OCPP-J 1.6 6.2 shows octets)."""
+    """Stations send a key of 40 hexadecimal digits as text or as the 20 octets that it spells (OCPP-J 1.6
+    6.2 shows octets).
+    """
     if hmac.compare_digest(given, secret):
         return True
     try:

@@ -1,9 +1,10 @@
-"""The site's own certificate authority: server certificates for the listeners, client certificates for stations, revocation.
+"""The site's own certificate authority: server certificates for the listeners, client certificates for
+stations, revocation.
 
-One folder holds it: ``ca.pem``, ``ca.key`` (0600), ``clients.pem`` (the CA and its list of revoked certificates:
-``client_ca_file`` of a profile 3 listener), ``issued/<serial>.pem``. Station certificates are ECDSA P-256; servers get an ECDSA
-and an RSA 2048 one, because a server shall offer both (OCPP 2.x part 2 A00.FR.317). The common name of a station's certificate
-is its identity.
+One folder holds it: ``ca.pem``, ``ca.key`` (0600), ``clients.pem`` (the CA and its list of revoked
+certificates: ``client_ca_file`` of a profile 3 listener), ``issued/<serial>.pem``. Station certificates are
+ECDSA P-256; servers get an ECDSA and an RSA 2048 one, because a server shall offer both (OCPP 2.x part 2
+A00.FR.317). The common name of a station's certificate is its identity.
 """
 
 import ipaddress
@@ -21,7 +22,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_DAYS: Final = 7_300
 LEAF_DAYS: Final = 730
-"""Two years for servers and stations, twenty for the authority: the life of a depot, without a hurried exchange of every root."""
+"""Two years for servers and stations, twenty for the authority: the life of a depot, without a hurried
+exchange of every root.
+"""
 
 RENEW_DAYS: Final = 60
 """A certificate with less than this left is due: two months of nights to retry in."""
@@ -35,8 +38,9 @@ BACKDATE: Final = timedelta(days=1)
 RSA_BITS: Final = 2_048
 RSA_BITS_MAX: Final = 4_096
 RSA_EXPONENT_MAX: Final = 1 << 32
-"""What a signature costs to check grows with the cube of the key's length, and with the exponent's: 0.1 ms up to here, seconds at
-16,384 bits."""
+"""What a signature costs to check grows with the cube of the key's length, and with the exponent's: 0.1 ms
+up to here, seconds at 16,384 bits.
+"""
 
 REQUEST_MAX: Final = 10_000
 """Characters of a certificate request (2.1; 5,500 before)."""
@@ -54,7 +58,9 @@ class Issued(NamedTuple):
 
 
 class SiteCa:
-    """See the module. Wall time is an argument of everything that signs. FileNotFoundError where there is no authority yet."""
+    """See the module. Wall time is an argument of everything that signs. FileNotFoundError where there is
+    no authority yet.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,14 +72,17 @@ class SiteCa:
 
     @classmethod
     def create(cls, folder: Path, name: str, wall_s: float) -> "SiteCa":
-        """Make the authority of a site. FileExistsError where there is one: its certificates would all become worthless."""
+        """Make the authority of a site. FileExistsError where there is one: its certificates would all
+        become worthless.
+        """
         if (folder / "ca.key").exists():
             raise FileExistsError(f"{folder} holds an authority already")
         (folder / "issued").mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(
-            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
+            key_encipherment=False,
             data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
         )  # fmt: skip
         certificate = (
@@ -90,14 +99,18 @@ class SiteCa:
         return authority
 
     def issue_server(self, hosts: Sequence[str], stem: Path, wall_s: float) -> list[Path]:
-        """``<stem>-ecdsa.pem/.key`` and ``<stem>-rsa.pem/.key`` for a listener; returns the certificate files."""
+        """``<stem>-ecdsa.pem/.key`` and ``<stem>-rsa.pem/.key`` for a listener; returns the certificate
+        files.
+        """
         made = []
         kinds: tuple[tuple[str, Key], ...] = (
             ("ecdsa", ec.generate_private_key(ec.SECP256R1())),
             ("rsa", rsa.generate_private_key(65_537, RSA_BITS)),
         )
         for kind, key in kinds:
-            certificate = self._sign(hosts[0], hosts, key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, wall_s)
+            certificate = self._sign(
+                hosts[0], hosts, key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, wall_s
+            )
             path = stem.parent / f"{stem.name}-{kind}.pem"
             _write_private(path.with_suffix(".key"), key)
             _write(path, self._chain(certificate).encode(), 0o644)
@@ -107,14 +120,18 @@ class SiteCa:
     def issue_station(self, identity: str, stem: Path, wall_s: float) -> Path:
         """A client certificate with its key, for stations that cannot make their own request."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(identity, [identity], key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, wall_s)
+        certificate = self._sign(
+            identity, [identity], key.public_key(), ExtendedKeyUsageOID.CLIENT_AUTH, wall_s
+        )
         path = stem.parent / f"{stem.name}.pem"
         path.write_text(self._chain(certificate), encoding="ascii")
         _write_private(path.with_suffix(".key"), key)
         return path
 
     def sign_request(self, csr_pem: str, identity: str, wall_s: float) -> str:
-        """The chain for a station's request (SignCertificate). ValueError when it is not its own or its key does not fit."""
+        """The chain for a station's request (SignCertificate). ValueError when it is not its own or its
+        key does not fit.
+        """
         if len(csr_pem) > REQUEST_MAX:
             raise ValueError(f"a request of {len(csr_pem)} characters; allowed are {REQUEST_MAX}")
         try:
@@ -130,25 +147,35 @@ class SiteCa:
             signed = False
         names = [str(part.value) for part in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if not signed or names != [identity]:
-            raise ValueError(f"the request is for {names}, or not signed by its own key; the station is {identity}")
+            raise ValueError(
+                f"the request is for {names}, or not signed by its own key; the station is {identity}"
+            )
         certificate = self._sign(identity, [identity], key, ExtendedKeyUsageOID.CLIENT_AUTH, wall_s)
         return self._chain(certificate)
 
     def revoke(self, name: str, wall_s: float) -> list[str]:
-        """Put a certificate (by its serial number), or all that a station has (by its identity), on the list; what was put there.
+        """Put a certificate (by its serial number), or all that a station has (by its identity), on the list;
+        what was put there.
 
         A running daemon sees it in seconds. ValueError for one that was never issued.
         """
         one = (self.folder / "issued" / f"{name}.pem").exists()
         serials = [name] if one else [each.serial for each in self.issued() if each.name == name]
         if not serials:
-            raise ValueError(f"no certificate {name} and none for a station {name} was issued here; see `v2g-edge pki list`")
+            raise ValueError(
+                f"no certificate {name} and none for a station {name} was issued here; see `v2g-edge pki"
+                " list`"
+            )
         self._write_list(sorted({*self._revoked(), *serials}), wall_s)
         return serials
 
     def standing(self, name: str, wall_s: float) -> list[str]:
         """Serial numbers by which a station of this name comes in."""
-        return [each.serial for each in self.issued() if each.name == name and not each.revoked and each.expires_wall_s > wall_s]
+        return [
+            each.serial
+            for each in self.issued()
+            if each.name == name and not each.revoked and each.expires_wall_s > wall_s
+        ]
 
     def name_of(self, serial: str) -> str:
         """The station that a certificate was issued to, "" for none."""
@@ -161,14 +188,20 @@ class SiteCa:
         for path in (self.folder / "issued").glob("*.pem"):
             certificate = x509.load_pem_x509_certificate(path.read_bytes())
             name = str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-            found.append(Issued(path.stem, name, certificate.not_valid_after_utc.timestamp(), path.stem in revoked))
+            found.append(
+                Issued(path.stem, name, certificate.not_valid_after_utc.timestamp(), path.stem in revoked)
+            )
         return sorted(found, key=lambda each: (each.expires_wall_s, each.serial))
 
     def due(self, wall_s: float) -> list[Issued]:
         """What runs out within ``RENEW_DAYS``, unless a younger one of the same name stands beside it."""
         soon_s = wall_s + RENEW_DAYS * 86_400.0
         fresh = {each.name for each in self.issued() if each.expires_wall_s > soon_s and not each.revoked}
-        return [each for each in self.issued() if each.expires_wall_s <= soon_s and not each.revoked and each.name not in fresh]
+        return [
+            each
+            for each in self.issued()
+            if each.expires_wall_s <= soon_s and not each.revoked and each.name not in fresh
+        ]
 
     def _sign(
         self,
@@ -184,7 +217,9 @@ class SiteCa:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         path = self.folder / "issued" / f"{certificate.serial_number:x}.pem"
@@ -205,14 +240,27 @@ class SiteCa:
         builder = x509.CertificateRevocationListBuilder().issuer_name(self._certificate.subject)
         builder = builder.last_update(now - BACKDATE).next_update(now + timedelta(days=CRL_DAYS))
         for serial in serials:
-            entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(now - BACKDATE).build()
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(int(serial, 16))
+                .revocation_date(now - BACKDATE)
+                .build()
+            )
             builder = builder.add_revoked_certificate(entry)
         crl = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        _write(self.folder / "clients.pem", self._certificate.public_bytes(serialization.Encoding.PEM) + crl, 0o644)
+        _write(
+            self.folder / "clients.pem",
+            self._certificate.public_bytes(serialization.Encoding.PEM) + crl,
+            0o644,
+        )
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, wall_s: float, days: int
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    wall_s: float,
+    days: int,
 ) -> x509.CertificateBuilder:
     now = datetime.fromtimestamp(wall_s, UTC)
     return (
@@ -242,12 +290,16 @@ def _host(host: str) -> x509.GeneralName:
 
 def _write_private(path: Path, key: Key) -> None:
     """Readable by its owner from the first byte on."""
-    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     _write(path, text, 0o600)
 
 
 def _write(path: Path, text: bytes, mode: int) -> None:
-    """In one step: a daemon that reads the file meanwhile sees the old one or the new one, never half of it."""
+    """In one step: a daemon that reads the file meanwhile sees the old one or the new one, never half of
+    it.
+    """
     fresh = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(text)

@@ -1,12 +1,15 @@
 """Who may charge: identifiers that the depot knows, from ``tokens.json`` in the state folder.
 
-    {"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until": "2026-12-31T00:00:00Z"}}}
+{"others": "Invalid", "known": {"bus-1": {}, "old-card": {"status": "Blocked"}, "guest": {"until":
+"2026-12-31T00:00:00Z"}}}
 
-Identifiers are compared without regard to case, as OCPP has them (1.6 CiString20Type, 2.x IdTokenType). A ``group`` is told to
-the stations: who shares it may end what another of it began, and the one that is a station's MasterPassGroupId may end all.
+Identifiers are compared without regard to case, as OCPP has them (1.6 CiString20Type, 2.x IdTokenType). A
+``group`` is told to the stations: who shares it may end what another of it began, and the one that is a
+station's MasterPassGroupId may end all.
 
-Without the file everybody may charge: a depot's gate is its authorisation, and a vehicle that the site file does not know never
-discharges. The file is read again when it changes; one that cannot be read lets in nobody new and is told in the log.
+Without the file everybody may charge: a depot's gate is its authorisation, and a vehicle that the site file
+does not know never discharges. The file is read again when it changes; one that cannot be read lets in nobody
+new and is told in the log.
 """
 
 from pathlib import Path
@@ -24,7 +27,8 @@ log = structlog.get_logger()
 Status = Literal["Accepted", "Blocked", "Expired", "Invalid", "Unknown"]
 
 V16_STATUS: Final[dict[Status, str]] = {
-    "Accepted": "Accepted", "Blocked": "Blocked", "Expired": "Expired", "Invalid": "Invalid", "Unknown": "Invalid",
+    "Accepted": "Accepted", "Blocked": "Blocked", "Expired": "Expired", "Invalid": "Invalid",
+    "Unknown": "Invalid",
 }  # fmt: skip
 
 
@@ -33,7 +37,9 @@ GROUP_MAX: Final = 20
 
 
 class Token(Struct, frozen=True, forbid_unknown_fields=True):
-    """``until`` is RFC 3339, "" for ever; ``group`` "" for none. ValueError when one of them cannot be told to a station."""
+    """``until`` is RFC 3339, "" for ever; ``group`` "" for none. ValueError when one of them cannot be
+    told to a station.
+    """
 
     status: Status = "Accepted"
     until: str = ""
@@ -65,11 +71,15 @@ class Tokens:
         self._take(TokenFile())
 
     def find(self, identifier: str, wall_s: float) -> Token:
-        """The identifier's token, with the status of this moment as OCPP 2.x calls it; ``V16_STATUS`` turns it."""
+        """The identifier's token, with the status of this moment as OCPP 2.x calls it; ``V16_STATUS``
+        turns it.
+        """
         self._refresh()
         token = self._known.get(identifier.casefold(), Token(self._file.others))
         until_wall_s = token.until_wall_s()
-        return replace(token, status="Expired") if until_wall_s is not None and wall_s >= until_wall_s else token
+        return (
+            replace(token, status="Expired") if until_wall_s is not None and wall_s >= until_wall_s else token
+        )
 
     def _refresh(self) -> None:
         if self._path is None:
@@ -88,7 +98,9 @@ class Tokens:
             self._take(msgspec.json.decode(self._path.read_bytes(), type=TokenFile))
         except (OSError, msgspec.MsgspecError) as fault:
             self._take(TokenFile(others="Invalid"))
-            log.error("tokens_unreadable", file=str(self._path), fault=str(fault), effect="nobody is authorised")
+            log.error(
+                "tokens_unreadable", file=str(self._path), fault=str(fault), effect="nobody is authorised"
+            )
 
     def _take(self, file: TokenFile) -> None:
         self._file = file

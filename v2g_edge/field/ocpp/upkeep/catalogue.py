@@ -1,4 +1,6 @@
-"""How an operation is written down: which parameters it takes in each version of OCPP, and the message that comes of them."""
+"""How an operation is written down: which parameters it takes in each version of OCPP, and the message
+that comes of them.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -30,7 +32,9 @@ REQUEST: Final = 0
 
 
 class Form(NamedTuple):
-    """``takes``: ``name``, ``name:kind``, and with a ``?`` behind it what may be left out. ``build`` gets them checked."""
+    """``takes``: ``name``, ``name:kind``, and with a ``?`` behind it what may be left out. ``build`` gets
+    them checked.
+    """
 
     takes: str
     build: Callable[[Params], Message]
@@ -60,7 +64,9 @@ def same(text: str, takes: str, build: Callable[[Params], Message]) -> Operation
 
 
 def checked(operation: str, takes: str, params: Params) -> dict[str, Any]:
-    """The parameters as their kinds want them. ValueError names the one that is unknown, missing or of the wrong kind."""
+    """The parameters as their kinds want them. ValueError names the one that is unknown, missing or of the
+    wrong kind.
+    """
     rows = [row.rstrip("?").partition(":") for row in takes.split()]
     kinds = {name: kind or "text" for name, _, kind in rows}
     told = f"{operation} takes {spelled(takes)}"
@@ -127,7 +133,9 @@ def token_of(token: str, kind: str = "Central") -> dict[str, Any]:
 
 
 def variable_of(p: Params) -> dict[str, Any]:
-    """A variable of the device model: ``component``, ``variable``, and where there are several ``instance``, ``evse``."""
+    """A variable of the device model: ``component``, ``variable``, and where there are several
+    ``instance``, ``evse``.
+    """
     component: dict[str, Any] = {"name": p["component"], **picked(p, instance="instance")}
     if "evse" in p:
         component["evse"] = {"id": p["evse"]}

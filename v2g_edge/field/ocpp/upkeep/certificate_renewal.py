@@ -1,6 +1,8 @@
-"""Stations' certificates are renewed before they run out: the daemon asks, the station requests, the site's authority signs.
+"""Stations' certificates are renewed before they run out: the daemon asks, the station requests, the site's
+authority signs.
 
-Watched is what a station showed when it came in (profile 3), else the youngest that the authority has issued to it.
+Watched is what a station showed when it came in (profile 3), else the youngest that the authority has issued
+to it.
 """
 
 import asyncio
@@ -50,7 +52,9 @@ class Renewals:
         now_s, wall_s = self._clock.now_s(), self._clock.wall_s()
         if now_s - self._read_s >= ISSUED_S:
             self._read_s = now_s
-            self._issued = {each.name: each.expires_wall_s for each in self.authority.issued() if not each.revoked}
+            self._issued = {
+                each.name: each.expires_wall_s for each in self.authority.issued() if not each.revoked
+            }
         for identity, link in self._links.items():
             connection = link.connection
             if connection is None or not link.station.encrypted:
@@ -94,13 +98,19 @@ class Renewals:
 
     async def _ask(self, identity: str, connection: Connection, expires_wall_s: float) -> None:
         if connection.version == "1.6":
-            asked = await connection.call("ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"})
+            asked = await connection.call(
+                "ExtendedTriggerMessage", {"requestedMessage": "SignChargePointCertificate"}
+            )
         else:
-            asked = await connection.call("TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"})
+            asked = await connection.call(
+                "TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}
+            )
         status = asked.payload.get("status") if isinstance(asked, Answered) else type(asked).__name__
         until = format_wall(expires_wall_s)
         if status == "Accepted":
             log.info("station_certificate_renewal_asked", station=identity, until=until)
         else:
             mend = f"make one with `v2g-edge pki station {identity}` and carry it there"
-            log.error("station_certificate_not_renewed", station=identity, until=until, status=status, mend=mend)
+            log.error(
+                "station_certificate_not_renewed", station=identity, until=until, status=status, mend=mend
+            )

@@ -1,4 +1,5 @@
-"""The listeners' certificates while the daemon runs: new files count for new handshakes, and bad ones not at all.
+"""The listeners' certificates while the daemon runs: new files count for new handshakes, and bad ones not at
+all.
 
 Nobody is dropped by a rotation, except a station whose own certificate was revoked.
 """
@@ -18,8 +19,9 @@ from v2g_edge.model.settings import Listener
 log = structlog.get_logger()
 
 LOOK_S: Final = 1.0
-"""The files are looked at this often. New ones are read when they have stood still from one look to the next: a certificate and
-its key are two files, and one of them is written first."""
+"""The files are looked at this often. New ones are read when they have stood still from one look to the
+next: a certificate and its key are two files, and one of them is written first.
+"""
 
 TELL_S: Final = 86_400.0
 """What runs out soon is told once a day."""
@@ -34,7 +36,9 @@ class Certificates:
     """The contexts of all listeners. Times are those of the caller's clock."""
 
     def __init__(self, listeners: Sequence[Listener], renew_s: float) -> None:
-        self._listeners = {place: listener for place, listener in enumerate(listeners) if listener.security_profile >= 2}
+        self._listeners = {
+            place: listener for place, listener in enumerate(listeners) if listener.security_profile >= 2
+        }
         self._renew_s = renew_s
         self._contexts: dict[int, LiveContext] = {}
         self._loaded: dict[int, Loaded] = {}
@@ -43,7 +47,9 @@ class Certificates:
         self._told_wall_s = 0.0
 
     def context(self, place: int) -> ssl.SSLContext | None:
-        """The context of the listener at ``place`` of the site file, None for a plain one. OSError names what is wrong."""
+        """The context of the listener at ``place`` of the site file, None for a plain one. OSError names
+        what is wrong.
+        """
         listener = self._listeners.get(place)
         if listener is None:
             return None
@@ -93,12 +99,19 @@ class Certificates:
         return frozenset().union(*(each.revoked for each in self._loaded.values()))
 
     def cut_revoked(self, links: Mapping[str, StationLink]) -> list[str]:
-        """End the links that came in with a certificate that is revoked by now, at once; the stations behind them."""
+        """End the links that came in with a certificate that is revoked by now, at once; the stations
+        behind them.
+        """
         revoked, cut = self.revoked(), []
         for identity, link in links.items():
             if link.connection is not None and link.shown.serial in revoked:
                 serial = f"{link.shown.serial:x}"
-                log.error("station_certificate_revoked", station=identity, serial=serial, effect="its link is closed")
+                log.error(
+                    "station_certificate_revoked",
+                    station=identity,
+                    serial=serial,
+                    effect="its link is closed",
+                )
                 link.connection.ws.give_up(REVOKED_CLOSE, "certificate revoked")
                 cut.append(identity)
         return cut
@@ -113,7 +126,9 @@ class Certificates:
                 if expires_wall_s <= wall_s:
                     raise OSError(f"{file} holds something that has run out already")
         except OSError as fault:
-            log.error("listener_files_refused", listener=name, why=str(fault), effect="the old ones stay in use")
+            log.error(
+                "listener_files_refused", listener=name, why=str(fault), effect="the old ones stay in use"
+            )
             return str(fault)
         self._loaded[place], self._contexts[place].fresh = loaded, loaded.context
         log.info("listener_files_taken", listener=name, revoked=len(loaded.revoked))
@@ -126,7 +141,10 @@ class Certificates:
                     days = (expires_wall_s - wall_s) / 86_400.0
                     listener = self._listeners[place]
                     log.warning(
-                        "listener_file_runs_out", listener=f"{listener.host}:{listener.port}", file=file, days=round(days)
+                        "listener_file_runs_out",
+                        listener=f"{listener.host}:{listener.port}",
+                        file=file,
+                        days=round(days),
                     )
 
 

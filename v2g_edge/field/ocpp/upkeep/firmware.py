@@ -1,11 +1,14 @@
-"""A firmware roll-out as a value: stations of one make are updated in waves, and a wave that is not wholly good stops it all.
+"""A firmware roll-out as a value: stations of one make are updated in waves, and a wave that is not wholly
+good stops it all.
 
-A member is good when it has told that the firmware is installed, has come back with the expected version in its BootNotification
-and has behaved for the soak time: connected, no fault, following its setpoints. Whatever else happens stops the roll-out: nobody
-new is asked until an operator continues or aborts. Functions of values and of time that passed; ``rollouts`` does the talking.
+A member is good when it has told that the firmware is installed, has come back with the expected version in
+its BootNotification and has behaved for the soak time: connected, no fault, following its setpoints. Whatever
+else happens stops the roll-out: nobody new is asked until an operator continues or aborts. Functions of
+values and of time that passed; ``rollouts`` does the talking.
 
-A station where a vehicle stands is never asked to begin: it is waited for, or left out. What it does later with a vehicle that
-came meanwhile is the station's own affair (OCPP has it install when it is idle); that time does not count against the deadline.
+A station where a vehicle stands is never asked to begin: it is waited for, or left out. What it does later
+with a vehicle that came meanwhile is the station's own affair (OCPP has it install when it is idle); that
+time does not count against the deadline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +21,9 @@ from msgspec.structs import replace
 Phase = Literal["waiting", "updating", "soaking", "good", "skipped", "failed"]
 State = Literal["running", "stopped", "aborted", "finished"]
 
-FAILURES: Final = frozenset({"DownloadFailed", "InstallationFailed", "InstallVerificationFailed", "InvalidSignature"})
+FAILURES: Final = frozenset(
+    {"DownloadFailed", "InstallationFailed", "InstallVerificationFailed", "InvalidSignature"}
+)
 """Firmware statuses that end an update (1.6 7.25 and security extensions, 2.x FirmwareStatusEnumType)."""
 
 SCHEDULED: Final = frozenset({"DownloadScheduled", "Downloaded", "SignatureVerified", "InstallScheduled"})
@@ -29,7 +34,9 @@ RESTARTS_MAX: Final = 2
 
 
 class Update(Struct, frozen=True):
-    """What is installed. ``make`` is vendor/model, ``version`` what BootNotification will say. Times UTC seconds, 0: at once."""
+    """What is installed. ``make`` is vendor/model, ``version`` what BootNotification will say. Times UTC
+    seconds, 0: at once.
+    """
 
     make: str
     version: str
@@ -41,7 +48,9 @@ class Update(Struct, frozen=True):
 
 
 class Terms(Struct, frozen=True):
-    """``deadline_s`` without news fails a member; ``at_once`` are under way together; ``busy``: wait for it or skip it."""
+    """``deadline_s`` without news fails a member; ``at_once`` are under way together; ``busy``: wait for
+    it or skip it.
+    """
 
     soak_s: float = 3_600.0
     deadline_s: float = 7_200.0
@@ -50,7 +59,9 @@ class Terms(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """One station. ``spent_s`` is what counts of the present phase, ``away_s`` how long it is gone while it soaks."""
+    """One station. ``spent_s`` is what counts of the present phase, ``away_s`` how long it is gone while
+    it soaks.
+    """
 
     station: str
     wave: int
@@ -93,7 +104,9 @@ class Ask(NamedTuple):
     what: Literal["update", "status"]
 
 
-def begin(number: int, update: Update, terms: Terms, stations: Sequence[str], waves: Sequence[int | str]) -> Rollout:
+def begin(
+    number: int, update: Update, terms: Terms, stations: Sequence[str], waves: Sequence[int | str]
+) -> Rollout:
     """``waves``: how many, or "10%" of all; who is left is one more. ValueError says what is wrong."""
     sizes = [_size(wave, len(stations)) for wave in waves]
     members: list[Member] = []
@@ -111,7 +124,9 @@ def _size(wave: int | str, of: int) -> int:
     raise ValueError(f'a wave is a number of stations or a share as "10%", found {wave!r}')
 
 
-def step(rollout: Rollout, views: Mapping[str, View], elapsed_s: float, wall_s: float) -> tuple[Rollout, list[Ask]]:
+def step(
+    rollout: Rollout, views: Mapping[str, View], elapsed_s: float, wall_s: float
+) -> tuple[Rollout, list[Ask]]:
     """Go on by ``elapsed_s``. What is asked for must be on disk before it is sent."""
     asks: list[Ask] = []
     members: list[Member] = []
@@ -156,7 +171,11 @@ def _update(rollout: Rollout, member: Member, view: View, elapsed_s: float, wall
     held = bool(view.busy) or (member.status in SCHEDULED and wall_s < rollout.update.install_wall_s)
     spent_s = member.spent_s if held else member.spent_s + elapsed_s
     if spent_s > rollout.terms.deadline_s:
-        lacking = "not back with the new version" if member.installed else f"nothing new after {member.status or 'the request'}"
+        lacking = (
+            "not back with the new version"
+            if member.installed
+            else f"nothing new after {member.status or 'the request'}"
+        )
         return replace(member, phase="failed", why=f"{lacking} for {spent_s:.0f} s")
     return replace(member, booted=booted, inquired=member.inquired or booted, spent_s=spent_s, why=view.busy)
 
@@ -168,7 +187,9 @@ def _soak(rollout: Rollout, member: Member, view: View, elapsed_s: float) -> Mem
         why = f"not connected for {away_s:.0f} s after the update"
         return replace(member, away_s=away_s, phase="failed" if gone else "soaking", why=why)
     if view.firmware != rollout.update.version:
-        return replace(member, phase="failed", why=f"runs {view.firmware!r} again, not {rollout.update.version!r}")
+        return replace(
+            member, phase="failed", why=f"runs {view.firmware!r} again, not {rollout.update.version!r}"
+        )
     if view.trouble:
         return replace(member, phase="failed", why=f"{view.trouble}, after the update")
     spent_s = member.spent_s + elapsed_s
@@ -189,7 +210,11 @@ def _gate(rollout: Rollout) -> Rollout:
     if rollout.wave >= max(member.wave for member in rollout.members):
         return replace(rollout, state="finished", why="")
     if not any(member.phase == "good" for member in now):
-        return replace(rollout, state="stopped", why=f"wave {rollout.wave} showed nothing: all of its stations were left out")
+        return replace(
+            rollout,
+            state="stopped",
+            why=f"wave {rollout.wave} showed nothing: all of its stations were left out",
+        )
     return replace(rollout, wave=rollout.wave + 1)
 
 
@@ -205,7 +230,10 @@ def on_status(rollout: Rollout, station: str, status: str, request: int | None) 
             return replace(member, installed=member.installed or member.booted)
         new = status != member.status
         return replace(
-            member, status=status, installed=member.installed or status == "Installed", spent_s=0.0 if new else member.spent_s
+            member,
+            status=status,
+            installed=member.installed or status == "Installed",
+            spent_s=0.0 if new else member.spent_s,
         )
 
     return _changed(rollout, station, heard)
@@ -219,7 +247,9 @@ def on_boot(rollout: Rollout, station: str, firmware: str) -> Rollout:
         if member.phase == "updating" and firmware == expected:
             return replace(member, booted=True, spent_s=0.0)
         if member.phase == "updating" and member.installed:
-            return replace(member, phase="failed", why=f"came back with version {firmware!r}, not {expected!r}")
+            return replace(
+                member, phase="failed", why=f"came back with version {firmware!r}, not {expected!r}"
+            )
         if member.phase == "soaking":
             restarts = member.restarts + 1
             failed = firmware != expected or restarts > RESTARTS_MAX
@@ -237,28 +267,42 @@ def on_refusal(rollout: Rollout, station: str, why: str) -> Rollout:
 
 def not_sent(rollout: Rollout, station: str) -> Rollout:
     """The request has not reached it: it is its turn again."""
-    return _changed(rollout, station, lambda member: replace(member, phase="waiting", why="waits: the link was lost"))
+    return _changed(
+        rollout, station, lambda member: replace(member, phase="waiting", why="waits: the link was lost")
+    )
 
 
 def resumed(rollout: Rollout, *, retry: bool) -> Rollout:
-    """An operator says go on: those that failed are tried again, or left out. ValueError unless it is stopped."""
+    """An operator says go on: those that failed are tried again, or left out. ValueError unless it is
+    stopped.
+    """
     if rollout.state != "stopped":
         raise ValueError(f"the roll-out is {rollout.state}; only a stopped one can be continued")
 
     def again(member: Member) -> Member:
-        return Member(member.station, member.wave) if retry else replace(member, phase="skipped", why=f"left out: {member.why}")
+        return (
+            Member(member.station, member.wave)
+            if retry
+            else replace(member, phase="skipped", why=f"left out: {member.why}")
+        )
 
     members = tuple(again(member) if member.phase == "failed" else member for member in rollout.members)
-    pending = any(each.wave == rollout.wave and each.phase in ("waiting", "updating", "soaking") for each in members)
+    pending = any(
+        each.wave == rollout.wave and each.phase in ("waiting", "updating", "soaking") for each in members
+    )
     last = rollout.wave >= max(each.wave for each in members)
-    return replace(rollout, members=members, state="running", wave=rollout.wave + (not pending and not last), why="")
+    return replace(
+        rollout, members=members, state="running", wave=rollout.wave + (not pending and not last), why=""
+    )
 
 
 def aborted(rollout: Rollout) -> Rollout:
     """An operator ends it. What stations have begun they finish. ValueError when it is over already."""
     if rollout.state not in ("running", "stopped"):
         raise ValueError(f"the roll-out is {rollout.state} already")
-    members = tuple(replace(m, phase="skipped", why="aborted") if m.phase == "waiting" else m for m in rollout.members)
+    members = tuple(
+        replace(m, phase="skipped", why="aborted") if m.phase == "waiting" else m for m in rollout.members
+    )
     return replace(rollout, members=members, state="aborted", why="by an operator")
 
 

@@ -68,7 +68,9 @@ class Maintenance:
         passwords = Passwords(None if state_dir is None else state_dir / "passwords")
         self.admission = Admission({station.identity: station for station in stations}, passwords)
         self._links: Mapping[str, StationLink] = {}
-        self._contracts = Contracts(Ocsp(settings.ocsp_hosts, clock, state_dir and state_dir / "pki" / "issuers.pem"), clock)
+        self._contracts = Contracts(
+            Ocsp(settings.ocsp_hosts, clock, state_dir and state_dir / "pki" / "issuers.pem"), clock
+        )
         self._rollouts: Rollouts | None = None
         self._renewals: Renewals | None = None
         self._renew_s = settings.renew_days * DAY_S
@@ -86,7 +88,9 @@ class Maintenance:
         self._renewals = Renewals(links, self._clock, self._renew_s)
         for link in links.values():
             link.on_message, link.amend = self._on_message, self._contracts.amend
-        guarded("the site's certificate authority", self._find_authority)  # damaged, it signs nothing; control goes on
+        guarded(
+            "the site's certificate authority", self._find_authority
+        )  # damaged, it signs nothing; control goes on
         self._task = keep("ocpp maintenance", self._run)
 
     def _on_message(self, identity: str, action: str, payload: dict[str, Any]) -> None:
@@ -115,7 +119,11 @@ class Maintenance:
             case "reload":
                 return await self.reload()
             case "certificates":
-                return {"outcome": "done", "stations": self._renewals.describe(), "listeners": self._certificates.describe()}
+                return {
+                    "outcome": "done",
+                    "stations": self._renewals.describe(),
+                    "listeners": self._certificates.describe(),
+                }
             case "rollout":
                 return self._rollouts.begin(given)
             case "rollout-continue":
@@ -132,7 +140,9 @@ class Maintenance:
         return {"outcome": "done", "listeners": told}
 
     def _cut_revoked(self) -> None:
-        """Shut out what is revoked, and name what still lets the same station in: a thief may have asked for more."""
+        """Shut out what is revoked, and name what still lets the same station in: a thief may have asked
+        for more.
+        """
         for identity in self._certificates.cut_revoked(self._links):
             authority = self._links[identity].station.authority
             stand = [] if authority is None else authority.standing(identity, self._clock.wall_s())

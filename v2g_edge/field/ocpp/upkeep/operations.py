@@ -1,11 +1,13 @@
-"""Everything a depot asks of its stations, by name: one table of operations, each written for the versions that have it.
+"""Everything a depot asks of its stations, by name: one table of operations, each written for the versions
+that have it.
 
     await Operations(links).perform("CP1", "reset", {"type": "Soft"})
     await Operations(links).perform("CP1", "call", {"action": "GetLog", "payload": {…}})
 
-``call`` sends any message of the version, checked against its schema. What would bypass the envelope or the dead-man is reserved:
-leases and default profiles are set by the daemon, and grid-code settings need an engineer's name (design 4.1, 4.7). So are
-passwords, which the daemon must know before the station does, and a lower security profile.
+``call`` sends any message of the version, checked against its schema. What would bypass the envelope or the
+dead-man is reserved: leases and default profiles are set by the daemon, and grid-code settings need an
+engineer's name (design 4.1, 4.7). So are passwords, which the daemon must know before the station does, and a
+lower security profile.
 """
 
 import asyncio
@@ -30,7 +32,9 @@ OPERATIONS: Final[dict[str, Operation]] = dict(sorted({**USE, **SETUP, **TRUST}.
 """By name, for all versions."""
 
 RESERVED: Final = {
-    "SetChargingProfile": "leases and default profiles are set by the daemon; an operator has stop, hold and the plan",
+    "SetChargingProfile": (
+        "leases and default profiles are set by the daemon; an operator has stop, hold and the plan"
+    ),
     "ClearChargingProfile": "it would take the dead-man away",
     "UpdateDynamicSchedule": "setpoints come from permits only",
     "AFRRSignal": "setpoints come from permits only",
@@ -39,30 +43,42 @@ RESERVED: Final = {
 """Actions that nobody sends by hand, and why."""
 
 COMMISSIONING: Final = frozenset({"SetDERControl", "ClearDERControl"})
-"""Grid-code settings: written only with ``engineer``, the name of who answers for them; the name goes to the log."""
+"""Grid-code settings: written only with ``engineer``, the name of who answers for them; the name goes to
+the log.
+"""
 
 NEW_PASSWORD: Final = "new-password"  # noqa: S105 - the operation's name
-"""Gives a station a new Basic password that nobody sees; it is no single message, so it stands beside the table."""
+"""Gives a station a new Basic password that nobody sees; it is no single message, so it stands beside the
+table.
+"""
 
 RETRY_DISCHARGE: Final = "retry-discharge"
-"""Forgets what was found of a make's discharge, with ``engineer``, so that it is probed again. Nothing is sent."""
+"""Forgets what was found of a make's discharge, with ``engineer``, so that it is probed again. Nothing is
+sent.
+"""
 
 REPORT_S: Final = 25.0
 """How long the parts of a report are waited for: a whole device model is a hundred messages."""
 
 PASSWORDS: Final = frozenset({"authorizationkey", "basicauthpassword"})
-"""Settings that hold the station's password (1.6 key, 2.x variable of SecurityCtrlr; names are read without regard to case)."""
+"""Settings that hold the station's password (1.6 key, 2.x variable of SecurityCtrlr; names are read
+without regard to case).
+"""
 
 
 class Operations:
-    """Performs operations at the stations that are connected. ValueError names what is wrong and what is allowed."""
+    """Performs operations at the stations that are connected. ValueError names what is wrong and what is
+    allowed.
+    """
 
     def __init__(self, links: Mapping[str, StationLink], admission: Admission) -> None:
         self._links = links
         self._admission = admission
 
     async def perform(self, station: str, operation: str, params: Params) -> dict[str, Any]:
-        """Plain values: ``outcome`` "answered" with ``payload``, "refused" with ``code``, ``text``, or "silent" with ``why``."""
+        """Plain values: ``outcome`` "answered" with ``payload``, "refused" with ``code``, ``text``, or
+        "silent" with ``why``.
+        """
         connection = self._connection(station)
         if operation == RETRY_DISCHARGE:
             return self._retry_discharge(station, checked(operation, "engineer", params)["engineer"])
@@ -91,24 +107,37 @@ class Operations:
         return {"outcome": "answered", "payload": {"make": make.identity.kind(), "discharge": make.proof()}}
 
     def _first_profile(self, station: str, version: Version, params: Params) -> dict[str, Any]:
-        """What a transaction begins with that is started by hand; the first lease takes its place, having its id."""
+        """What a transaction begins with that is started by hand; the first lease takes its place, having
+        its id.
+        """
         number, limit_w = int(params.get("evse", 1)), float(params["limit_w"])
         outlet = self._links[station].station.outlets.get(number)
         if outlet is None or not limit_w >= 0.0:
-            raise ValueError(f"limit_w must be 0 W or more, and evse {number} one of the station's outlets in the site file")
-        return first_profile(version, number, min(limit_w, outlet.evse.fallback_w), phases=outlet.phases, shape=outlet.shape)
+            raise ValueError(
+                f"limit_w must be 0 W or more, and evse {number} one of the station's outlets in the site"
+                " file"
+            )
+        return first_profile(
+            version, number, min(limit_w, outlet.evse.fallback_w), phases=outlet.phases, shape=outlet.shape
+        )
 
     def _connection(self, station: str) -> Connection:
         link = self._links.get(station)
         if link is None:
-            raise ValueError(f"no station {station!r} in the site file; there are {', '.join(sorted(self._links))}")
+            raise ValueError(
+                f"no station {station!r} in the site file; there are {', '.join(sorted(self._links))}"
+            )
         if link.connection is None:
             raise ValueError(f"{station} is not connected")
         return link.connection
 
 
-async def _reported(reports: Reports, connection: Connection, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """The answer and, as ``report``, all that it announces; ``complete`` tells whether the last part has come in time."""
+async def _reported(
+    reports: Reports, connection: Connection, action: str, payload: dict[str, Any]
+) -> dict[str, Any]:
+    """The answer and, as ``report``, all that it announces; ``complete`` tells whether the last part has
+    come in time.
+    """
     request_id, report = reports.expect()
     try:
         told = _told(action, await connection.call(action, {**payload, "requestId": request_id}))
@@ -121,14 +150,17 @@ async def _reported(reports: Reports, connection: Connection, action: str, paylo
 
 
 def message(version: Version, operation: str, params: Params) -> Message:
-    """The message of an operation, allowed to be sent by hand. ValueError names what is wrong and what is allowed."""
+    """The message of an operation, allowed to be sent by hand. ValueError names what is wrong and what is
+    allowed.
+    """
     if operation == "call":
         given = checked("call", "action payload:table? engineer?", params)
         return _allowed(version, given["action"], given.get("payload", {}), params)
     row = OPERATIONS.get(operation)
     if row is None:
         raise ValueError(
-            f"no operation {operation!r}; there are call, {NEW_PASSWORD}, {RETRY_DISCHARGE}, {', '.join(OPERATIONS)}"
+            f"no operation {operation!r}; there are call, {NEW_PASSWORD}, {RETRY_DISCHARGE},"
+            f" {', '.join(OPERATIONS)}"
         )
     form = row.form(version)
     if form is None:
@@ -144,16 +176,23 @@ def _allowed(version: Version, action: str, payload: dict[str, Any], params: Par
     if action not in FROM_CENTRAL[version]:
         raise ValueError(f"{action!r} is no request of a central system in OCPP {version}")
     if action in COMMISSIONING and not params.get("engineer"):
-        raise ValueError(f"{action} writes grid-code settings: give engineer = the name of who answers for them")
+        raise ValueError(
+            f"{action} writes grid-code settings: give engineer = the name of who answers for them"
+        )
     if "chargingProfile" in payload and action != "GetChargingProfiles":
         raise ValueError("payload must carry no charging profile")
     if PASSWORDS & _settings(payload).keys():
-        raise ValueError(f"a password is changed by the operation {NEW_PASSWORD}, so that the daemon knows it before the station")
+        raise ValueError(
+            f"a password is changed by the operation {NEW_PASSWORD}, so that the daemon knows it before the"
+            " station"
+        )
     return action, payload
 
 
 def _settings(payload: dict[str, Any]) -> dict[str, str]:
-    """The settings that a payload writes, as far as it can be read, names in small letters; the rest the schema refuses."""
+    """The settings that a payload writes, as far as it can be read, names in small letters; the rest the
+    schema refuses.
+    """
     found = {str(payload["key"]): payload["value"]} if {"key", "value"} <= payload.keys() else {}
     rows = payload.get("setVariableData")
     for row in rows if isinstance(rows, list) else ():
@@ -167,10 +206,15 @@ def _settings(payload: dict[str, Any]) -> dict[str, str]:
 
 
 def _refuse_lowering(payload: dict[str, Any], profile: int) -> None:
-    """No message takes a station to a weaker security profile than the one it came in with (1.6 whitepaper A00, 2.x A05)."""
+    """No message takes a station to a weaker security profile than the one it came in with (1.6 whitepaper
+    A00, 2.x A05).
+    """
     wanted = _settings(payload).get("securityprofile", "")
     if wanted.isdigit() and int(wanted) < profile:
-        raise ValueError(f"security profile {wanted} is below {profile}, which the station uses now; a message never lowers it")
+        raise ValueError(
+            f"security profile {wanted} is below {profile}, which the station uses now; a message never"
+            " lowers it"
+        )
 
 
 def _told(action: str, outcome: Outcome) -> dict[str, Any]:

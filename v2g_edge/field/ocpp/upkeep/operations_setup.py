@@ -1,4 +1,6 @@
-"""What a depot asks of its stations to set them up and look into them: settings, device model, monitors, reports, logs."""
+"""What a depot asks of its stations to set them up and look into them: settings, device model, monitors,
+reports, logs.
+"""
 
 from typing import Any, Final
 
@@ -42,18 +44,35 @@ def _report(p: Params) -> Message:
 
 
 def _monitors(p: Params) -> Message:
-    narrowed, payload = _narrowed(p), {"requestId": p.get("request", REQUEST), **picked(p, criteria="monitoringCriteria")}
+    narrowed, payload = (
+        _narrowed(p),
+        {"requestId": p.get("request", REQUEST), **picked(p, criteria="monitoringCriteria")},
+    )
     return "GetMonitoringReport", {**payload, "componentVariable": narrowed} if narrowed else payload
 
 
 def _monitor(p: Params) -> Message:
-    data = {"value": p["value"], "type": p.get("type", "Delta"), "severity": p.get("severity", 5), **variable_of(p)}
-    return "SetVariableMonitoring", {"setMonitoringData": [data | picked(p, id="id", transaction="transaction")]}
+    data = {
+        "value": p["value"],
+        "type": p.get("type", "Delta"),
+        "severity": p.get("severity", 5),
+        **variable_of(p),
+    }
+    return "SetVariableMonitoring", {
+        "setMonitoringData": [data | picked(p, id="id", transaction="transaction")]
+    }
 
 
 def _log(p: Params) -> Message:
-    wanted = {"remoteLocation": p["location"], **picked(p, oldest="oldestTimestamp", latest="latestTimestamp")}
-    payload = {"logType": p.get("type", "DiagnosticsLog"), "requestId": p.get("request", REQUEST), "log": wanted}
+    wanted = {
+        "remoteLocation": p["location"],
+        **picked(p, oldest="oldestTimestamp", latest="latestTimestamp"),
+    }
+    payload = {
+        "logType": p.get("type", "DiagnosticsLog"),
+        "requestId": p.get("request", REQUEST),
+        "log": wanted,
+    }
     return "GetLog", payload | picked(p, retries="retries", retry_s="retryInterval")
 
 
@@ -77,7 +96,8 @@ SETUP: Final[dict[str, Operation]] = {
     "der": Operation(
         "read the grid-code settings of a charger", None, None,
         Form("type? id? default:flag? request:int?", lambda p: ("GetDERControl", {
-            "requestId": p.get("request", REQUEST), **picked(p, type="controlType", id="controlId", default="isDefault"),
+            "requestId": p.get("request", REQUEST),
+            **picked(p, type="controlType", id="controlId", default="isDefault"),
         })),
     ),
     "diagnostics": both(
@@ -89,7 +109,8 @@ SETUP: Final[dict[str, Operation]] = {
         None,
     ),
     "extended-trigger": both(
-        "have it send a message, as LogStatusNotification or SignChargePointCertificate (1.6 security; 2.x: trigger)",
+        "have it send a message, as LogStatusNotification or SignChargePointCertificate (1.6 security; 2.x: "
+        "trigger)",
         Form("message evse:int?", lambda p: (
             "ExtendedTriggerMessage", {"requestedMessage": p["message"], **picked(p, evse="connectorId")}
         )),
@@ -98,7 +119,8 @@ SETUP: Final[dict[str, Operation]] = {
     "get": both(
         "read a setting",
         Form("key?", lambda p: ("GetConfiguration", {"key": [p["key"]]} if "key" in p else {})),
-        Form(f"{VARIABLE} attribute?", lambda p: ("GetVariables", {"getVariableData": [{**_attribute(p), **variable_of(p)}]})),
+        Form(f"{VARIABLE} attribute?",
+            lambda p: ("GetVariables", {"getVariableData": [{**_attribute(p), **variable_of(p)}]})),
     ),
     "log": both(
         "have it upload a log; type DiagnosticsLog|SecurityLog",
@@ -106,7 +128,8 @@ SETUP: Final[dict[str, Operation]] = {
         Form("location type? oldest:time? latest:time? retries:int? retry_s:int? request:int?", _log),
     ),
     "monitor": both(
-        "set a monitor on a variable; type UpperThreshold|LowerThreshold|Delta|Periodic|PeriodicClockAligned", None,
+        "set a monitor on a variable; type UpperThreshold|LowerThreshold|Delta|Periodic|PeriodicClockAligned",
+        None,
         Form(f"{VARIABLE} value:number type? severity:int? id:int? transaction:flag?", _monitor),
     ),
     "monitoring-base": both(
@@ -127,7 +150,8 @@ SETUP: Final[dict[str, Operation]] = {
     "reset": both(
         "restart the station; type 1.6 Soft|Hard, 2.x Immediate|OnIdle",
         Form("type?", lambda p: ("Reset", {"type": p.get("type", "Soft")})),
-        Form("type? evse:int?", lambda p: ("Reset", {"type": p.get("type", "OnIdle"), **picked(p, evse="evseId")})),
+        Form("type? evse:int?",
+            lambda p: ("Reset", {"type": p.get("type", "OnIdle"), **picked(p, evse="evseId")})),
     ),
     "set": both(
         "change a setting",
@@ -139,12 +163,15 @@ SETUP: Final[dict[str, Operation]] = {
     "stream": Operation(
         "change how often a stream of values comes", None, None,
         Form("id:int interval:int? values:int?", lambda p: (
-            "AdjustPeriodicEventStream", {"id": p["id"], "params": picked(p, interval="interval", values="values")}
+            "AdjustPeriodicEventStream",
+            {"id": p["id"], "params": picked(p, interval="interval", values="values")}
         )),
     ),
-    "streams": Operation("which streams of values it sends", None, None, Form("", lambda _: ("GetPeriodicEventStream", {}))),
+    "streams": Operation("which streams of values it sends", None, None,
+        Form("", lambda _: ("GetPeriodicEventStream", {}))),
     "trigger": Operation(
-        "have it send a message", Form("message evse:int?", _trigger_16), Form("message evse:int? connector:int?", _trigger_2),
+        "have it send a message", Form("message evse:int?", _trigger_16),
+        Form("message evse:int? connector:int?", _trigger_2),
         Form("message evse:int? connector:int? custom?", _trigger_2),
     ),
 }  # fmt: skip

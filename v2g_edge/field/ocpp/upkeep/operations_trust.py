@@ -21,26 +21,33 @@ def signed_firmware_16(p: Params) -> Message:
 def update_firmware_2(p: Params) -> Message:
     """UpdateFirmware of 2.x."""
     firmware: dict[str, Any] = {"location": p["location"], "retrieveDateTime": p["retrieve_at"]}
-    firmware |= picked(p, install_at="installDateTime", signature="signature", certificate="signingCertificate")
+    firmware |= picked(
+        p, install_at="installDateTime", signature="signature", certificate="signingCertificate"
+    )
     payload = {"requestId": p.get("request", REQUEST), "firmware": firmware}
     return "UpdateFirmware", payload | picked(p, retries="retries", retry_s="retryInterval")
 
 
 def _network(p: Params) -> Message:
     data = {
-        "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": p["url"], "ocppInterface": p.get("interface", "Wired0"),
-        "messageTimeout": p.get("timeout_s", 30), "securityProfile": p["security_profile"], **picked(p, apn="apn", vpn="vpn"),
+        "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": p["url"],
+        "ocppInterface": p.get("interface", "Wired0"),
+        "messageTimeout": p.get("timeout_s", 30), "securityProfile": p["security_profile"],
+        **picked(p, apn="apn", vpn="vpn"),
     }  # fmt: skip
     return "SetNetworkProfile", {"configurationSlot": p["slot"], "connectionData": data}
 
 
 TRUST: Final[dict[str, Operation]] = {
     "certificates": both(
-        "list installed certificates; type CentralSystemRootCertificate (2.x CSMSRootCertificate)|ManufacturerRootCertificate|…",
+        "list installed certificates; type CentralSystemRootCertificate (2.x "
+        "CSMSRootCertificate)|ManufacturerRootCertificate|…",
         Form("type?", lambda p: (
             "GetInstalledCertificateIds", {"certificateType": p.get("type", "CentralSystemRootCertificate")}
         )),
-        Form("type?", lambda p: ("GetInstalledCertificateIds", {"certificateType": [p["type"]]} if "type" in p else {})),
+        Form("type?",
+            lambda p: ("GetInstalledCertificateIds",
+                {"certificateType": [p["type"]]} if "type" in p else {})),
     ),
     "delete-certificate": same(
         "remove a certificate; hash as `certificates` lists it", "hash:table",
@@ -60,7 +67,8 @@ TRUST: Final[dict[str, Operation]] = {
         Form("slot:int url security_profile:int interface? timeout_s:int? apn:table? vpn:table?", _network),
     ),
     "publish-firmware": both(
-        "have a local controller publish a firmware file; checksum MD5 (its state comes as PublishFirmwareStatusNotification)",
+        "have a local controller publish a firmware file; checksum MD5 (its state comes as "
+        "PublishFirmwareStatusNotification)",
         None,
         Form("location checksum retries:int? retry_s:int? request:int?", lambda p: ("PublishFirmware", {
             "location": p["location"], "checksum": p["checksum"], "requestId": p.get("request", REQUEST),

@@ -2,7 +2,18 @@
 
 from typing import Any, Final
 
-from v2g_edge.field.ocpp.upkeep.catalogue import REQUEST, Form, Message, Operation, Params, both, evse_of, picked, same, token_of
+from v2g_edge.field.ocpp.upkeep.catalogue import (
+    REQUEST,
+    Form,
+    Message,
+    Operation,
+    Params,
+    both,
+    evse_of,
+    picked,
+    same,
+    token_of,
+)
 
 
 def _list_16(p: Params) -> Message:
@@ -30,7 +41,11 @@ def _display(p: Params) -> Message:
 
 
 def _customer(p: Params) -> Message:
-    payload: dict[str, Any] = {"requestId": p.get("request", REQUEST), "report": p["report"], "clear": p["clear"]}
+    payload: dict[str, Any] = {
+        "requestId": p.get("request", REQUEST),
+        "report": p["report"],
+        "clear": p["clear"],
+    }
     payload |= picked(p, customer="customerIdentifier", certificate="customerCertificate")
     if "token" in p:
         payload["idToken"] = token_of(p["token"], p.get("token_type", "Central"))
@@ -39,13 +54,22 @@ def _customer(p: Params) -> Message:
 
 def _reserve_2(p: Params) -> Message:
     token = token_of(p["token"], p.get("token_type", "Central"))
-    payload = {"id": p["reservation"], "expiryDateTime": p["until"], "idToken": token, "evseId": p.get("evse", 1)}
+    payload = {
+        "id": p["reservation"],
+        "expiryDateTime": p["until"],
+        "idToken": token,
+        "evseId": p.get("evse", 1),
+    }
     return "ReserveNow", payload | ({"groupIdToken": token_of(p["group"])} if "group" in p else {})
 
 
 def _start_2(p: Params) -> Message:
     token = token_of(p["token"], p.get("token_type", "Central"))
-    return "RequestStartTransaction", {"evseId": p.get("evse", 1), "idToken": token, "remoteStartId": p.get("request", REQUEST)}
+    return "RequestStartTransaction", {
+        "evseId": p.get("evse", 1),
+        "idToken": token,
+        "remoteStartId": p.get("request", REQUEST),
+    }
 
 
 def _profiles(p: Params) -> Message:
@@ -56,27 +80,34 @@ def _profiles(p: Params) -> Message:
 
 
 def _availability_2(p: Params) -> Message:
-    return "ChangeAvailability", {"operationalStatus": p["type"], **({"evse": evse_of(p)} if "evse" in p else {})}
+    return "ChangeAvailability", {
+        "operationalStatus": p["type"],
+        **({"evse": evse_of(p)} if "evse" in p else {}),
+    }
 
 
 USE: Final[dict[str, Operation]] = {
     "availability": both(
         "take an outlet out of service or back; type Operative|Inoperative",
-        Form("type evse:int?", lambda p: ("ChangeAvailability", {"connectorId": p.get("evse", 0), "type": p["type"]})),
+        Form("type evse:int?",
+            lambda p: ("ChangeAvailability", {"connectorId": p.get("evse", 0), "type": p["type"]})),
         Form("type evse:int? connector:int?", _availability_2),
     ),
     "battery-swap": Operation(
         "ask for a battery swap", None, None,
         Form("token token_type? request:int?", lambda p: ("RequestBatterySwap", {
-            "idToken": token_of(p["token"], p.get("token_type", "Central")), "requestId": p.get("request", REQUEST),
+            "idToken": token_of(p["token"], p.get("token_type", "Central")),
+            "requestId": p.get("request", REQUEST),
         })),
     ),
     "cancel-reservation": same(
-        "give a reserved outlet free", "reservation:int", lambda p: ("CancelReservation", {"reservationId": p["reservation"]})
+        "give a reserved outlet free", "reservation:int",
+        lambda p: ("CancelReservation", {"reservationId": p["reservation"]})
     ),
     "clear-cache": same("forget cached authorisations", "", lambda _: ("ClearCache", {})),
     "clear-display": both(
-        "take a text off the display", None, Form("id:int", lambda p: ("ClearDisplayMessage", {"id": p["id"]}))
+        "take a text off the display", None,
+        Form("id:int", lambda p: ("ClearDisplayMessage", {"id": p["id"]}))
     ),
     "clear-tariffs": Operation(
         "forget tariffs; without ids all of them", None, None,
@@ -99,7 +130,8 @@ USE: Final[dict[str, Operation]] = {
     ),
     "customer": both(
         "report or clear what is kept of a customer", None,
-        Form("report:flag clear:flag token? token_type? customer? certificate:table? request:int?", _customer),
+        Form("report:flag clear:flag token? token_type? customer? certificate:table? request:int?",
+            _customer),
     ),
     "display": both(
         "show a text; priority AlwaysFront|InFront|NormalCycle", None,
@@ -112,7 +144,8 @@ USE: Final[dict[str, Operation]] = {
         })),
     ),
     "local-list": both(
-        "send the local authorisation list: tokens that may charge, and (Differential) that are gone; type Full|Differential",
+        "send the local authorisation list: tokens that may charge, and (Differential) that are gone; type "
+        "Full|Differential",
         Form("version:int tokens:texts? gone:texts? type?", _list_16),
         Form("version:int tokens:texts? gone:texts? type?", _list_2),
     ),
@@ -124,7 +157,8 @@ USE: Final[dict[str, Operation]] = {
     "reserve": both(
         "keep an outlet for a vehicle, or for all of a group",
         Form("reservation:int token until:time evse:int? group?", lambda p: ("ReserveNow", {
-            "connectorId": p.get("evse", 1), "expiryDate": p["until"], "idTag": p["token"], "reservationId": p["reservation"],
+            "connectorId": p.get("evse", 1), "expiryDate": p["until"], "idTag": p["token"],
+            "reservationId": p["reservation"],
             **picked(p, group="parentIdTag"),
         })),
         Form("reservation:int token until:time evse:int? group? token_type?", _reserve_2),
@@ -143,10 +177,12 @@ USE: Final[dict[str, Operation]] = {
     ),
     "tariff": Operation(
         "set an outlet's tariff (0: all outlets)", None, None,
-        Form("tariff:table evse:int?", lambda p: ("SetDefaultTariff", {"evseId": p.get("evse", 0), "tariff": p["tariff"]})),
+        Form("tariff:table evse:int?",
+            lambda p: ("SetDefaultTariff", {"evseId": p.get("evse", 0), "tariff": p["tariff"]})),
     ),
     "tariffs": Operation(
-        "which tariffs it holds", None, None, Form("evse:int?", lambda p: ("GetTariffs", {"evseId": p.get("evse", 0)}))
+        "which tariffs it holds", None, None,
+        Form("evse:int?", lambda p: ("GetTariffs", {"evseId": p.get("evse", 0)}))
     ),
     "transaction": both(
         "whether a transaction goes on, and whether messages of it wait", None,
@@ -161,7 +197,8 @@ USE: Final[dict[str, Operation]] = {
     "transfer-modes": Operation(
         "which energy transfers a vehicle may use from now on, as AC_three_phase, DC_BPT", None, None,
         Form("transaction modes:texts", lambda p: (
-            "NotifyAllowedEnergyTransfer", {"transactionId": p["transaction"], "allowedEnergyTransfer": p["modes"]}
+            "NotifyAllowedEnergyTransfer",
+            {"transactionId": p["transaction"], "allowedEnergyTransfer": p["modes"]}
         )),
     ),
     "unlock": both(

@@ -1,4 +1,6 @@
-"""Carries out a firmware roll-out (see ``firmware``): looks at the stations, asks them, listens, and keeps the state on disk."""
+"""Carries out a firmware roll-out (see ``firmware``): looks at the stations, asks them, listens, and keeps
+the state on disk.
+"""
 
 import asyncio
 import sqlite3
@@ -17,7 +19,11 @@ from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.upkeep import firmware
 from v2g_edge.field.ocpp.upkeep.catalogue import Message, Params
 from v2g_edge.field.ocpp.upkeep.firmware import Ask, Rollout, Terms, Update, View
-from v2g_edge.field.ocpp.upkeep.operations_trust import signed_firmware_16, update_firmware_2, update_firmware_16
+from v2g_edge.field.ocpp.upkeep.operations_trust import (
+    signed_firmware_16,
+    update_firmware_2,
+    update_firmware_16,
+)
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, Expired
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -36,16 +42,20 @@ TAKEN: Final = frozenset({"Accepted", "AcceptedCanceled", ""})
 """Answers to the request that let it begin; plain 1.6 answers nothing."""
 
 TAKES: Final = (
-    "make version location retrieve_at:time? install_at:time? signature? certificate? stations:texts? waves:list? "
-    "soak_s:number? deadline_s:number? at_once:int? busy?"
+    "make version location retrieve_at:time? install_at:time? signature? certificate? stations:texts?"
+    " waves:list? soak_s:number? deadline_s:number? at_once:int? busy?"
 )
 WAVES: Final[tuple[int | str, ...]] = (1, "10%")
 
 
 class Rollouts:
-    """The present roll-out, or the last one. One at a time: two could not say which of them broke a station."""
+    """The present roll-out, or the last one. One at a time: two could not say which of them broke a
+    station.
+    """
 
-    def __init__(self, links: Mapping[str, StationLink], board: Board, clock: ClockPort, store: TransactionStore) -> None:
+    def __init__(
+        self, links: Mapping[str, StationLink], board: Board, clock: ClockPort, store: TransactionStore
+    ) -> None:
         self._links = links
         self._board = board
         self._clock = clock
@@ -56,15 +66,26 @@ class Rollouts:
         self._asking: set[asyncio.Task[None]] = set()
 
     def begin(self, params: Params) -> dict[str, Any]:
-        """Start one. ``params`` are those of ``TAKES``, checked. ValueError says what is wrong and what is allowed."""
+        """Start one. ``params`` are those of ``TAKES``, checked. ValueError says what is wrong and what is
+        allowed.
+        """
         if self._now is not None and self._now.state in ("running", "stopped"):
             raise ValueError(f"a roll-out is {self._now.state}; `rollout-abort` ends it")
         stations = self._of_make(params["make"], params.get("stations"))
-        numbers: dict[str, Any] = {key: params[key] for key in ("soak_s", "deadline_s", "at_once", "busy") if key in params}
-        if any(value not in ("wait", "skip") if key == "busy" else value <= 0 for key, value in numbers.items()):
-            raise ValueError(f'soak_s, deadline_s and at_once are above 0, busy is "wait" or "skip"; found {numbers}')
+        numbers: dict[str, Any] = {
+            key: params[key] for key in ("soak_s", "deadline_s", "at_once", "busy") if key in params
+        }
+        if any(
+            value not in ("wait", "skip") if key == "busy" else value <= 0 for key, value in numbers.items()
+        ):
+            raise ValueError(
+                f'soak_s, deadline_s and at_once are above 0, busy is "wait" or "skip"; found {numbers}'
+            )
         if bool(params.get("signature")) != bool(params.get("certificate")):
-            raise ValueError("signed firmware has a signature and the certificate that it was signed with: give both or neither")
+            raise ValueError(
+                "signed firmware has a signature and the certificate that it was signed with: give both or"
+                " neither"
+            )
         update = Update(
             params["make"], params["version"], params["location"],
             parse_wall(params.get("retrieve_at")) or 0.0, parse_wall(params.get("install_at")) or 0.0,
@@ -73,7 +94,11 @@ class Rollouts:
         number = self._now.number + 1 if self._now else 1
         begun = firmware.begin(number, update, Terms(**numbers), stations, params.get("waves", WAVES))
         log.warning(
-            "rollout_begun", make=update.make, version=update.version, stations=len(stations), waves=begun.members[-1].wave
+            "rollout_begun",
+            make=update.make,
+            version=update.version,
+            stations=len(stations),
+            waves=begun.members[-1].wave,
         )
         self._stepped_s = self._clock.now_s()
         self._put(begun)
@@ -91,17 +116,22 @@ class Rollouts:
         return self.describe()
 
     def describe(self) -> dict[str, Any]:
-        """All of it for people. Neither signature nor what stands before the host in the location: that may be a password."""
+        """All of it for people. Neither signature nor what stands before the host in the location: that
+        may be a password.
+        """
         rollout = self._present()
         update = rollout.update
         parts = urlsplit(update.location)
         return {
-            "outcome": "done", "state": rollout.state, "why": rollout.why, "make": update.make, "version": update.version,
+            "outcome": "done", "state": rollout.state, "why": rollout.why, "make": update.make,
+            "version": update.version,
             "location": parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
-            "signed": bool(update.signature), "wave": rollout.wave, "terms": msgspec.to_builtins(rollout.terms),
+            "signed": bool(update.signature), "wave": rollout.wave,
+            "terms": msgspec.to_builtins(rollout.terms),
             "stations": [
                 {
-                    "station": member.station, "wave": member.wave, "phase": member.phase, "status": member.status,
+                    "station": member.station, "wave": member.wave, "phase": member.phase,
+                    "status": member.status,
                     "why": member.why, "spent_s": round(member.spent_s),
                 }
                 for member in rollout.members
@@ -118,13 +148,17 @@ class Rollouts:
         elif action in STATUSES:
             request = payload.get("requestId")
             status = str(payload.get("status", ""))
-            self._put(firmware.on_status(rollout, station, status, request if isinstance(request, int) else None))
+            self._put(
+                firmware.on_status(rollout, station, status, request if isinstance(request, int) else None)
+            )
 
     def step(self) -> None:
         """Go on by the time that has passed since the last step."""
         now_s, rollout = self._clock.now_s(), self._now
         elapsed_s, self._stepped_s = max(now_s - self._stepped_s, 0.0), now_s
-        if rollout is None or all(each.phase not in ("waiting", "updating", "soaking") for each in rollout.members):
+        if rollout is None or all(
+            each.phase not in ("waiting", "updating", "soaking") for each in rollout.members
+        ):
             return
         views = {member.station: self._view(member.station) for member in rollout.members}
         after, asks = firmware.step(rollout, views, elapsed_s, self._clock.wall_s())
@@ -146,7 +180,10 @@ class Rollouts:
         return self._now
 
     def _of_make(self, make: str, wanted: list[str] | None) -> list[str]:
-        makes = {name: f"{link.station.identity.vendor}/{link.station.identity.model}" for name, link in self._links.items()}
+        makes = {
+            name: f"{link.station.identity.vendor}/{link.station.identity.model}"
+            for name, link in self._links.items()
+        }
         for name in wanted or ():
             if makes.get(name) != make:
                 raise ValueError(f"{name} is {makes.get(name, 'not in the site file')}, not {make}")
@@ -164,7 +201,9 @@ class Rollouts:
         for outlet in link.station.outlets.values():
             state = self._board.evse(outlet.evse.id)
             if outlet.session is not None or state.vehicle is not None or state.status == "occupied":
-                session = f"transaction {outlet.session.transaction}" if outlet.session is not None else "a vehicle"
+                session = (
+                    f"transaction {outlet.session.transaction}" if outlet.session is not None else "a vehicle"
+                )
                 busy = f"{session} at {outlet.evse.id}"
             if state.fault or state.status == "faulted":
                 trouble = f"{outlet.evse.id} is faulted: {state.fault or 'Faulted'}"
@@ -208,12 +247,23 @@ class Rollouts:
             self._saved_s = now_s
             self._store.remember(FACT, msgspec.json.encode(after).decode())
             self._store.when_durable(_unsaved)
-        if before is None or (before.number, before.state, before.wave) == (after.number, after.state, after.wave):
+        if before is None or (before.number, before.state, before.wave) == (
+            after.number,
+            after.state,
+            after.wave,
+        ):
             return
         if after.state == "stopped":
-            log.error("rollout_stopped", wave=after.wave, why=after.why, effect="nobody else is asked until an operator decides")
+            log.error(
+                "rollout_stopped",
+                wave=after.wave,
+                why=after.why,
+                effect="nobody else is asked until an operator decides",
+            )
         else:
-            log.warning("rollout_goes_on" if after.state == "running" else f"rollout_{after.state}", wave=after.wave)
+            log.warning(
+                "rollout_goes_on" if after.state == "running" else f"rollout_{after.state}", wave=after.wave
+            )
 
 
 def _read(known: str) -> Rollout | None:
@@ -228,7 +278,8 @@ def _read(known: str) -> Rollout | None:
 def _message(version: Version, rollout: Rollout, wall_s: float) -> Message:
     update = rollout.update
     given: dict[str, Any] = {
-        "request": rollout.number, "location": update.location, "retrieve_at": format_wall(update.retrieve_wall_s or wall_s),
+        "request": rollout.number, "location": update.location,
+        "retrieve_at": format_wall(update.retrieve_wall_s or wall_s),
         "install_at": format_wall(update.install_wall_s) if update.install_wall_s else "",
         "signature": update.signature, "certificate": update.certificate,
     }  # fmt: skip
@@ -249,7 +300,9 @@ def _refused(outcome: Outcome) -> str | None:
 
 
 def _without_time(rollout: Rollout) -> Rollout:
-    return replace(rollout, members=tuple(replace(member, spent_s=0.0, away_s=0.0, why="") for member in rollout.members))
+    return replace(
+        rollout, members=tuple(replace(member, spent_s=0.0, away_s=0.0, why="") for member in rollout.members)
+    )
 
 
 def _unsaved(failed: sqlite3.Error | None) -> None:

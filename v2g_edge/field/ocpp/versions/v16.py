@@ -1,7 +1,8 @@
 """OCPP 1.6 with the Security Whitepaper's messages: to our vocabulary and back.
 
-An EVSE of ours is a connector of 1.6. Transaction ids are ours to give; they come from the store and never repeat. 1.6 knows no
-departure and no vehicle but its idTag: departure and target come from the site file, or stay unknown.
+An EVSE of ours is a connector of 1.6. Transaction ids are ours to give; they come from the store and never
+repeat. 1.6 knows no departure and no vehicle but its idTag: departure and target come from the site file, or
+stay unknown.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,9 @@ _HARMLESS: Final = frozenset({"NoError", "WeakSignal", "ReaderFailure", "LocalLi
 
 
 class V16(VersionAdapter):
-    """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
+    """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says
+    so.
+    """
 
     version = "1.6"
     silent = frozenset(
@@ -56,7 +59,9 @@ class V16(VersionAdapter):
         self._handlers |= {"StartTransaction": self._start, "StopTransaction": self._stop}
 
     def _who(self, payload: Payload) -> Identity:
-        return named(payload, "chargePointVendor", "chargePointModel", "firmwareVersion", "chargePointSerialNumber")
+        return named(
+            payload, "chargePointVendor", "chargePointModel", "firmwareVersion", "chargePointSerialNumber"
+        )
 
     def _authorize(self, payload: Payload) -> Payload:
         token = self._station.authorise(str(payload["idTag"]))
@@ -68,7 +73,10 @@ class V16(VersionAdapter):
         return {"idTagInfo": info}
 
     def _status(self, payload: Payload) -> Payload:
-        status, error = _STATUS.get(payload["status"], "unknown"), readable(payload.get("errorCode", "NoError"))
+        status, error = (
+            _STATUS.get(payload["status"], "unknown"),
+            readable(payload.get("errorCode", "NoError")),
+        )
         fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
         stage, at_wall_s = _STAGE.get(payload["status"], ""), parse_wall(payload.get("timestamp"))
         self._station.on_status(StatusReport(int(payload["connectorId"]), 0, status, fault, stage, at_wall_s))
@@ -80,16 +88,27 @@ class V16(VersionAdapter):
         if transaction is not None and self._station.sessions.evse_of(str(transaction)):
             self._station.confirm(str(transaction))
         elif transaction is not None:
-            # No link carried its start, or we forgot: a running transaction may show itself by nothing but its meter values.
-            at_wall_s = max((sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None)
-            self._station.on_session(SessionEvent("updated", str(transaction), connector, None, told_wall_s=at_wall_s))
+            # No link carried its start, or we forgot: a running transaction may show itself by nothing but
+            # its meter values.
+            at_wall_s = max(
+                (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
+            )
+            self._station.on_session(
+                SessionEvent("updated", str(transaction), connector, None, told_wall_s=at_wall_s)
+            )
         self._station.on_samples(connector, samples)
         return {}
 
     def _start(self, payload: Payload) -> Payload:
-        at_wall_s, connector, token = parse_wall(payload["timestamp"]), int(payload["connectorId"]), str(payload["idTag"])
+        at_wall_s, connector, token = (
+            parse_wall(payload["timestamp"]),
+            int(payload["connectorId"]),
+            str(payload["idTag"]),
+        )
         number = self._station.sessions.transaction_id(connector, token, at_wall_s, payload["meterStart"])
-        self._station.on_session(SessionEvent("started", str(number), connector, at_wall_s, vehicle=token, plugged=True))
+        self._station.on_session(
+            SessionEvent("started", str(number), connector, at_wall_s, vehicle=token, plugged=True)
+        )
         return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: Payload) -> Payload:

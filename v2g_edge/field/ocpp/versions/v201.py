@@ -1,10 +1,11 @@
 """OCPP 2.0.1, and what 2.1 keeps of it: to our vocabulary and back.
 
-Vehicle identity is the transaction's ``idToken`` (eMAID, MacAddress, Central, …); an ``additionalInfo`` of type EVCCID, VIN or
-MacAddress wins over it. Needs come from NotifyEVChargingNeeds: ``departureTime``; ``dcChargingParameters`` ``stateOfCharge``,
-``evEnergyCapacity`` (Wh), ``evMaxPower`` (W); target SoC ``v2xChargingParameters.targetSoC``, else
-``dcChargingParameters.fullSoC``. ``v2xChargingParameters`` (2.1) is also read on 2.0.1, there or inside
-``chargingNeeds.customData``: stations in the field speak 2.0.1 with 2.1's V2X messages (reference ocpp.md, ChargePilot).
+Vehicle identity is the transaction's ``idToken`` (eMAID, MacAddress, Central, …); an ``additionalInfo`` of
+type EVCCID, VIN or MacAddress wins over it. Needs come from NotifyEVChargingNeeds: ``departureTime``;
+``dcChargingParameters`` ``stateOfCharge``, ``evEnergyCapacity`` (Wh), ``evMaxPower`` (W); target SoC
+``v2xChargingParameters.targetSoC``, else ``dcChargingParameters.fullSoC``. ``v2xChargingParameters`` (2.1) is
+also read on 2.0.1, there or inside ``chargingNeeds.customData``: stations in the field speak 2.0.1 with 2.1's
+V2X messages (reference ocpp.md, ChargePilot).
 """
 
 from collections.abc import Callable
@@ -15,7 +16,15 @@ from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
 from v2g_edge.field.ocpp.vocabulary.compliance import TOLERANCE_W
-from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, SessionPhase, StatusReport, readable
+from v2g_edge.field.ocpp.vocabulary.facts import (
+    Identity,
+    Needs,
+    Sample,
+    SessionEvent,
+    SessionPhase,
+    StatusReport,
+    readable,
+)
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
@@ -37,7 +46,9 @@ _IDENTITIES: Final = ("EVCCID", "VIN", "MacAddress")
 
 
 class V201(VersionAdapter):
-    """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says so."""
+    """See the module. Discharge is a negative ``limit``, and only for outlets whose ``discharge_by`` says
+    so.
+    """
 
     version: ClassVar[Version] = "2.0.1"
     silent = frozenset(
@@ -85,7 +96,9 @@ class V201(VersionAdapter):
         fault = "Faulted" if status == "faulted" else ""
         at_wall_s = parse_wall(payload["timestamp"])
         connector = int(payload["connectorId"])
-        self._station.on_status(StatusReport(int(payload["evseId"]), connector, status, fault, at_wall_s=at_wall_s))
+        self._station.on_status(
+            StatusReport(int(payload["evseId"]), connector, status, fault, at_wall_s=at_wall_s)
+        )
         return {}
 
     def _meter_values(self, payload: Payload) -> Payload:
@@ -95,8 +108,8 @@ class V201(VersionAdapter):
     def _event(self, payload: Payload) -> Payload:
         """Of the device model's events two are ours: the pack's temperature, and availability.
 
-        2.x has no temperature measurand: it comes as variable Temperature of component ConnectedEV. 2.1 stations report
-        AvailabilityState so instead of by StatusNotification.
+        2.x has no temperature measurand: it comes as variable Temperature of component ConnectedEV. 2.1
+        stations report AvailabilityState so instead of by StatusNotification.
         """
         for datum in payload["eventData"]:
             component, name = datum["component"], datum["variable"]["name"]
@@ -105,18 +118,27 @@ class V201(VersionAdapter):
                 pack_c = _finite(datum["actualValue"])
                 sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c)
                 self._station.on_samples(where.get("id", 0), [sample])
-            elif name == "AvailabilityState" and datum["actualValue"] in _STATUS and (where or component["name"] == WHOLE):
+            elif (
+                name == "AvailabilityState"
+                and datum["actualValue"] in _STATUS
+                and (where or component["name"] == WHOLE)
+            ):
                 status = _STATUS[datum["actualValue"]]
                 fault = "Faulted" if status == "faulted" else ""
                 at_wall_s, connector = parse_wall(datum["timestamp"]), where.get("connectorId", 0)
-                self._station.on_status(StatusReport(where.get("id", 0), connector, status, fault, at_wall_s=at_wall_s))
+                self._station.on_status(
+                    StatusReport(where.get("id", 0), connector, status, fault, at_wall_s=at_wall_s)
+                )
         return {}
 
     def _failed(self, _payload: Payload) -> Payload:
         return {"status": "Failed"}  # unless an OCSP responder may be asked: see ``contracts``
 
     def _contract(self, _payload: Payload) -> Payload:
-        return {"status": "Failed", "exiResponse": ""}  # contracts are bought elsewhere; a depot knows its vehicles
+        return {
+            "status": "Failed",
+            "exiResponse": "",
+        }  # contracts are bought elsewhere; a depot knows its vehicles
 
     def _transaction(self, payload: Payload) -> Payload:
         info = payload["transactionInfo"]
@@ -153,7 +175,9 @@ class V201(VersionAdapter):
         return {}
 
     def _charging_schedule(self, payload: Payload) -> Payload:
-        """A vehicle may plan with what it was given, and beyond the lease with the default; else it plans again (K15-K17)."""
+        """A vehicle may plan with what it was given, and beyond the lease with the default; else it plans
+        again (K15-K17).
+        """
         outlet = self._station.outlets.get(int(payload["evseId"]))
         if outlet is None:
             return {"status": "Rejected"}
@@ -166,7 +190,8 @@ def _most_w(schedule: Payload, phases: int) -> float:
     """The largest power of a vehicle's own schedule."""
     amperes = schedule["chargingRateUnit"] == "A"
     limits = [
-        float(period.get("limit") or 0.0) * (NOMINAL_V * int(period.get("numberPhases", phases)) if amperes else 1.0)
+        float(period.get("limit") or 0.0)
+        * (NOMINAL_V * int(period.get("numberPhases", phases)) if amperes else 1.0)
         for period in schedule["chargingSchedulePeriod"]
     ]
     return max(limits, default=0.0)
@@ -175,7 +200,11 @@ def _most_w(schedule: Payload, phases: int) -> float:
 def read_needs(needs: Payload) -> Needs:
     """See the module for what is read from where."""
     dc, ac = needs.get("dcChargingParameters") or {}, needs.get("acChargingParameters") or {}
-    v2x = needs.get("v2xChargingParameters") or (needs.get("customData") or {}).get("v2xChargingParameters") or {}
+    v2x = (
+        needs.get("v2xChargingParameters")
+        or (needs.get("customData") or {}).get("v2xChargingParameters")
+        or {}
+    )
     target = v2x.get("targetSoC", dc.get("fullSoC"))
     takes_w = _phases_sum(v2x, "maxChargePower")
     if takes_w is None:

@@ -1,4 +1,6 @@
-"""OCPP 2.1 beyond 2.0.1: what it says of DER and of priority narrows what is allowed; streams are telemetry."""
+"""OCPP 2.1 beyond 2.0.1: what it says of DER and of priority narrows what is allowed; streams are
+telemetry.
+"""
 
 from collections.abc import Callable
 
@@ -41,7 +43,8 @@ class V21(V201):
         rows = payload["certificateStatusRequests"]
         return {
             "certificateStatus": [
-                {"certificateHashData": row["certificateHashData"], "source": row["source"], **unknown} for row in rows
+                {"certificateHashData": row["certificateHashData"], "source": row["source"], **unknown}
+                for row in rows
             ]
         }
 
@@ -52,7 +55,9 @@ class V21(V201):
 
     def _der_start_stop(self, payload: Payload) -> Payload:
         superseded = payload.get("supersededIds") or []
-        self._station.v21.on_start_stop(payload["controlId"], superseded, started=payload["started"] is not False)
+        self._station.v21.on_start_stop(
+            payload["controlId"], superseded, started=payload["started"] is not False
+        )
         return {}
 
     def _priority(self, payload: Payload) -> Payload:
@@ -60,9 +65,13 @@ class V21(V201):
         return {}
 
     def _authorize(self, payload: Payload) -> Payload:
-        """Who may feed back is told so before its session is agreed (Q01); left out, a vehicle may only charge."""
+        """Who may feed back is told so before its session is agreed (Q01); left out, a vehicle may only
+        charge.
+        """
         answer, outlets = super()._authorize(payload), self._station.outlets.values()
-        gives = vehicle_gives(self._station.v21.site, str(payload["idToken"]["idToken"])) and all(map(can_give, outlets))
+        gives = vehicle_gives(self._station.v21.site, str(payload["idToken"]["idToken"])) and all(
+            map(can_give, outlets)
+        )
         return answer | ({"allowedEnergyTransfer": list(EVERY_MODE)} if gives else {})
 
     def _transaction(self, payload: Payload) -> Payload:
@@ -72,7 +81,9 @@ class V21(V201):
         return answer
 
     def _charging_schedule(self, payload: Payload) -> Payload:
-        """As in 2.0.1, and no more discharge than was permitted; what is refused is told, for it says that a vehicle means it."""
+        """As in 2.0.1, and no more discharge than was permitted; what is refused is told, for it says that
+        a vehicle means it.
+        """
         answer, outlet = super()._charging_schedule(payload), self._station.outlets.get(payload["evseId"])
         if outlet is not None:
             planned_w = least_w(payload["chargingSchedule"], outlet.phases)
@@ -80,7 +91,10 @@ class V21(V201):
                 answer = {"status": "Rejected"}
             if answer["status"] == "Rejected":
                 log.warning(
-                    "vehicle_plans_beyond_its_lease", evse=outlet.evse.id, least_w=planned_w, schedule=payload["chargingSchedule"]
+                    "vehicle_plans_beyond_its_lease",
+                    evse=outlet.evse.id,
+                    least_w=planned_w,
+                    schedule=payload["chargingSchedule"],
                 )
         return answer
 
@@ -106,7 +120,9 @@ class V21(V201):
         evse = self._station.v21.evse_of_stream(int(payload["id"]))
         base_s = parse_wall(payload["basetime"])
         if evse and base_s is not None:
-            samples = [Sample(base_s + float(point["t"]), power_w=float(point["v"])) for point in payload["data"]]
+            samples = [
+                Sample(base_s + float(point["t"]), power_w=float(point["v"])) for point in payload["data"]
+            ]
             self._station.on_samples(evse, samples)
 
 
@@ -114,5 +130,7 @@ def least_w(schedule: Payload, phases: int) -> float:
     """The deepest discharge in a vehicle's own schedule, W ≤ 0."""
     factor = NOMINAL_V * phases if schedule["chargingRateUnit"] == "A" else 1.0
     names = ("limit", "dischargeLimit", "setpoint")
-    numbers = [float(period.get(name) or 0.0) for period in schedule["chargingSchedulePeriod"] for name in names]
+    numbers = [
+        float(period.get(name) or 0.0) for period in schedule["chargingSchedulePeriod"] for name in names
+    ]
     return min([*numbers, 0.0]) * factor

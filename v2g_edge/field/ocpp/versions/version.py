@@ -17,17 +17,25 @@ log = structlog.get_logger()
 Payload: TypeAlias = dict[str, Any]
 
 OURS: Final = "ChargingStationCertificate"
-"""The use of certificates that the site's authority signs for. One towards vehicles is for a V2G authority to sign."""
+"""The use of certificates that the site's authority signs for. One towards vehicles is for a V2G authority
+to sign.
+"""
 
 HEARTBEAT_S: Final = 300
-"""A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at least one a day."""
+"""A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at
+least one a day.
+"""
 
 _WHILE_PENDING: Final = frozenset({"BootNotification", "NotifyReport"})
-"""A report comes only when somebody asked for it; what else was triggered stands in ``VersionAdapter.asked``."""
+"""A report comes only when somebody asked for it; what else was triggered stands in
+``VersionAdapter.asked``.
+"""
 
 
 class VersionAdapter(ABC):
-    """Incoming messages of one station. KeyError, TypeError or ValueError where a lenient link let an unreadable payload pass."""
+    """Incoming messages of one station. KeyError, TypeError or ValueError where a lenient link let an
+    unreadable payload pass.
+    """
 
     version: ClassVar[Version]
     silent: ClassVar[frozenset[str]]
@@ -59,7 +67,8 @@ class VersionAdapter(ABC):
         return handler(payload) if handler else {}
 
     def unwelcome(self, action: str) -> bool:
-        """Whether a station that waits sends what it was not asked for: 2.x answers SecurityError (B02.FR.09, B03.FR.07).
+        """Whether a station that waits sends what it was not asked for: 2.x answers SecurityError (B02.FR.09,
+        B03.FR.07).
 
         One that never boots again is heard when its wait is over.
         """
@@ -83,7 +92,11 @@ class VersionAdapter(ABC):
         wait_s = self._station.pending_s()
         self._pending_until_wall_s = self._wall_s() + wait_s
         status = "Pending" if wait_s else "Accepted"
-        return {"currentTime": format_wall(self._wall_s()), "interval": wait_s or HEARTBEAT_S, "status": status}
+        return {
+            "currentTime": format_wall(self._wall_s()),
+            "interval": wait_s or HEARTBEAT_S,
+            "status": status,
+        }
 
     def _heartbeat(self, _payload: Payload) -> Payload:
         return {"currentTime": format_wall(self._wall_s())}
@@ -94,7 +107,11 @@ class VersionAdapter(ABC):
     def _sign(self, payload: Payload) -> Payload:
         kind = str(payload.get("certificateType", OURS))
         if kind != OURS:
-            log.warning("certificate_request_refused", station=self._station.settings.identity, why=f"no {kind} is issued here")
+            log.warning(
+                "certificate_request_refused",
+                station=self._station.settings.identity,
+                why=f"no {kind} is issued here",
+            )
             return {"status": "Rejected"}
         return {"status": "Accepted" if self._station.on_request(str(payload["csr"])) else "Rejected"}
 

@@ -1,11 +1,12 @@
-"""How far a station's clock is from ours, learnt from what it sends. Stations with a wrong clock are common; stale readings too.
+"""How far a station's clock is from ours, learnt from what it sends. Stations with a wrong clock are common;
+stale readings too.
 
-The two look alike at first: a reading two minutes old is either history (after an outage, seven or eight of them arrive within
-150 ms, reference ocpp.md) or present with a wrong clock. So an offset is believed only when several readings over some time
-agree on it; until then our clock counts, and what seems old is old.
+The two look alike at first: a reading two minutes old is either history (after an outage, seven or eight of
+them arrive within 150 ms, reference ocpp.md) or present with a wrong clock. So an offset is believed only
+when several readings over some time agree on it; until then our clock counts, and what seems old is old.
 
-Until something has agreed with our clock or with a learnt offset, the clock is not ``known``: a lease would begin at nobody knows
-what time, perhaps in an hour, when nobody is there to end it.
+Until something has agreed with our clock or with a learnt offset, the clock is not ``known``: a lease would
+begin at nobody knows what time, perhaps in an hour, when nobody is there to end it.
 """
 
 from collections import deque
@@ -23,11 +24,14 @@ LONG_SPAN_S: Final = 20.0
 
 KEPT_S: Final = 150.0
 SPACING_S: Final = 1.0
-"""Readings are kept by time, so that it does not matter how often a station reports: two of the slowest (60 s) are among them,
-and of a fast one, or of several that come together, one a second."""
+"""Readings are kept by time, so that it does not matter how often a station reports: two of the slowest
+(60 s) are among them, and of a fast one, or of several that come together, one a second.
+"""
 
 JUMP_S: Final = 30.0
-"""So far from what was known it is another time, or history: a lease that begins half a minute late does no harm."""
+"""So far from what was known it is another time, or history: a lease that begins half a minute late does
+no harm.
+"""
 
 
 class ClockSkew:
@@ -41,7 +45,9 @@ class ClockSkew:
         self._seen: dict[int, deque[tuple[float, float]]] = {}
 
     def learn(self, at_wall_s: float, wall_s: float, now_s: float, outlet: int = 0) -> None:
-        """A reading of an outlet, stamped ``at_wall_s`` by the station, arrived now; of several in a message, the newest."""
+        """A reading of an outlet, stamped ``at_wall_s`` by the station, arrived now; of several in a
+        message, the newest.
+        """
         self.saw(at_wall_s, wall_s)
         seen = self._seen.setdefault(outlet, deque())
         offset_s = at_wall_s - wall_s

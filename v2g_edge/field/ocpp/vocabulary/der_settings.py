@@ -1,10 +1,12 @@
-"""Grid-code settings that a 2.1 charger reports, held against the site's grid code: read to audit, never written (design 4.7).
+"""Grid-code settings that a 2.1 charger reports, held against the site's grid code: read to audit, never
+written (design 4.7).
 
-Voltages come in percent of nominal (DERUnitEnum PctEffectiveV) or in pu; a curve is a list of points (x = seconds, y = voltage or
-Hz). An element of the code is met when a must-trip point with its threshold trips no later than its time; what the code demands
-to ride through is kept when no point, of a must-trip or a may-trip curve, trips there earlier; and a charger may cease for a
-moment only where the code does not demand operation. ReportDERControl has no word for the rate of change of frequency, and our
-grid codes none for droop, gradients, reactive power and discharge limits: those are kept for people to read.
+Voltages come in percent of nominal (DERUnitEnum PctEffectiveV) or in pu; a curve is a list of points (x =
+seconds, y = voltage or Hz). An element of the code is met when a must-trip point with its threshold trips no
+later than its time; what the code demands to ride through is kept when no point, of a must-trip or a may-trip
+curve, trips there earlier; and a charger may cease for a moment only where the code does not demand
+operation. ReportDERControl has no word for the rate of change of frequency, and our grid codes none for
+droop, gradients, reactive power and discharge limits: those are kept for people to read.
 """
 
 from typing import Any, Final
@@ -42,14 +44,18 @@ LISTS: Final = ("curve", *FIELDS.values())
 VOLTAGE_SLACK_PU: Final = 0.005
 FREQUENCY_SLACK_HZ: Final = 0.02
 TIME_SLACK_S: Final = 0.1
-"""Rounding of settings on their way through a charger: half a percent, two hundredths of a hertz, a tenth of a second."""
+"""Rounding of settings on their way through a charger: half a percent, two hundredths of a hertz, a tenth
+of a second.
+"""
 
 PERCENT_FROM: Final = 5.0
 """No code sets a voltage of 5 pu, none one of 5 %: what is larger is percent."""
 
 
 def audit(report: dict[str, Any], code: GridCode) -> list[str]:
-    """What differs, for people; empty when all that was reported agrees. Reading may raise KeyError, TypeError or ValueError."""
+    """What differs, for people; empty when all that was reported agrees. Reading may raise KeyError,
+    TypeError or ValueError.
+    """
     found = []
     for entry in report.get("enterService", ()):
         found += _enter_service(entry["enterService"], code)
@@ -69,17 +75,25 @@ def audit(report: dict[str, Any], code: GridCode) -> list[str]:
 
 def type_of(entry: dict[str, Any], name: str) -> str:
     """The control type of one entry of the list ``name`` of a report."""
-    return str(entry["curveType"]) if name == "curve" else next(kind for kind, field in FIELDS.items() if field == name)
+    return (
+        str(entry["curveType"])
+        if name == "curve"
+        else next(kind for kind, field in FIELDS.items() if field == name)
+    )
 
 
 def differences(control: dict[str, Any], report: dict[str, Any]) -> list[str]:
-    """What a report says otherwise than the SetDERControl ``control`` before it; empty when the charger holds what was set."""
+    """What a report says otherwise than the SetDERControl ``control`` before it; empty when the charger
+    holds what was set.
+    """
     name = FIELDS.get(control["controlType"], "curve")
     held = next((entry for entry in report.get(name, ()) if entry["id"] == control["controlId"]), None)
     if held is None:
         return [f"{control['controlType']} {control['controlId']} is not among what the charger reports"]
     inner = "fixedPF" if name.startswith("fixedPF") else name
-    told = [f"{path} is {have}, {want} was set" for path, have, want in _unequal(control[name], held[inner], name)]
+    told = [
+        f"{path} is {have}, {want} was set" for path, have, want in _unequal(control[name], held[inner], name)
+    ]
     if name == "curve" and held["curveType"] != control["controlType"]:
         told.append(f"curveType is {held['curveType']}, {control['controlType']} was set")
     return told + (["another control supersedes it"] if held.get("isSuperseded") else [])
@@ -89,7 +103,11 @@ def _unequal(want: Any, have: Any, path: str) -> list[tuple[str, Any, Any]]:
     if isinstance(want, dict) and isinstance(have, dict):
         return [row for key in want for row in _unequal(want[key], have.get(key), f"{path}.{key}")]
     if isinstance(want, list) and isinstance(have, list) and len(want) == len(have):
-        return [row for n, (w, h) in enumerate(zip(want, have, strict=True)) for row in _unequal(w, h, f"{path}.{n}")]
+        return [
+            row
+            for n, (w, h) in enumerate(zip(want, have, strict=True))
+            for row in _unequal(w, h, f"{path}.{n}")
+        ]
     numbers = isinstance(want, int | float) and isinstance(have, int | float)
     same = abs(want - have) <= 1e-6 * max(abs(want), 1.0) if numbers else want == have
     return [] if same else [(path, have, want)]
@@ -115,7 +133,9 @@ def _enter_service(setting: dict[str, Any], code: GridCode) -> list[str]:
     return found
 
 
-def _must_trip(kind: str, points: list[tuple[float, float]], params: dict[str, Any], code: GridCode) -> list[str]:
+def _must_trip(
+    kind: str, points: list[tuple[float, float]], params: dict[str, Any], code: GridCode
+) -> list[str]:
     found = []
     for element in code.elements:
         if element.quantity != MUST_TRIP[kind]:
@@ -124,9 +144,14 @@ def _must_trip(kind: str, points: list[tuple[float, float]], params: dict[str, A
             mean, delay_s = params.get("hv10MinMeanValue", 0.0), params.get("hv10MinMeanTripDelay", 0.0)
             if not _meets(element, delay_s, mean):
                 said = f"{element.threshold:g} within {element.time_s:g} s"
-                found.append(f"{kind} trips at a mean of {_pu(mean):g} (0: none) after {delay_s:g} s, the code says {said}")
+                found.append(
+                    f"{kind} trips at a mean of {_pu(mean):g} (0: none) after {delay_s:g} s, the code says"
+                    f" {said}"
+                )
         elif not any(_meets(element, x, y) for x, y in points):
-            found.append(f"{kind} has no point for {element.id}: {element.threshold:g} within {element.time_s:g} s")
+            found.append(
+                f"{kind} has no point for {element.id}: {element.threshold:g} within {element.time_s:g} s"
+            )
     return found
 
 
@@ -142,7 +167,9 @@ def _too_early(kind: str, quantity: Quantity, points: list[tuple[float, float]],
             edge = min(have, band.hi) if low else max(have, band.lo)
             least_s = band.time_s + band.slope * (edge - band.lo)
             if time_s < least_s - TIME_SLACK_S:
-                found.append(f"{kind} trips at {edge:g} after {time_s:g} s, the code rides through for {least_s:g} s")
+                found.append(
+                    f"{kind} trips at {edge:g} after {time_s:g} s, the code rides through for {least_s:g} s"
+                )
     return found
 
 
@@ -165,7 +192,9 @@ def _cessation(kind: str, quantity: Quantity, points: list[tuple[float, float]],
 
 
 def _reaches(band: RideThrough, value: float, slack: float) -> bool:
-    """Whether what happens from ``value`` on, away from nominal, begins inside or before the band and not at its far edge."""
+    """Whether what happens from ``value`` on, away from nominal, begins inside or before the band and not
+    at its far edge.
+    """
     return value > band.lo + slack if band.quantity.endswith("low") else value < band.hi - slack
 
 

@@ -1,16 +1,19 @@
-"""What OCPP 2.1 says more finely than a plain lease: a droop that the charger follows by itself, changes without a new profile.
+"""What OCPP 2.1 says more finely than a plain lease: a droop that the charger follows by itself, changes
+without a new profile.
 
-Both are leases as the others are, a TxProfile that ends by itself (see ``leases``). A station that refuses one of them gets plain
-leases until it boots again.
+Both are leases as the others are, a TxProfile that ends by itself (see ``leases``). A station that refuses
+one of them gets plain leases until it boots again.
 
-**Droop**: operation mode LocalFrequency with ``v2xBaseline``, the setpoint, and ``v2xFreqWattCurve``, what is added to it at a
-frequency (Q08). Limits and setpoints are not allowed beside them (Q08.FR.04), so the curve alone keeps the power within the
-permit: its ends are flat out to ``FAR_HZ``, and no point, nor any line between two of them, is wider than the droop.
+**Droop**: operation mode LocalFrequency with ``v2xBaseline``, the setpoint, and ``v2xFreqWattCurve``, what is
+added to it at a frequency (Q08). Limits and setpoints are not allowed beside them (Q08.FR.04), so the curve
+alone keeps the power within the permit: its ends are flat out to ``FAR_HZ``, and no point, nor any line
+between two of them, is wider than the droop.
 
-**Dynamic** (K28): a profile of kind Dynamic has one period, and UpdateDynamicSchedule changes the numbers in it. Its ``duration``
-counts from the last update, so its ``validTo`` ends the lease; it is renewed like any other. A station that asks
-(PullDynamicScheduleUpdate) is told what is wanted now, as long as the lease stands, and Rejected afterwards. Only a station that
-says it has them gets one (SmartChargingCtrlr.SupportsDynamicProfiles): another might accept it and not know when it ends.
+**Dynamic** (K28): a profile of kind Dynamic has one period, and UpdateDynamicSchedule changes the numbers in
+it. Its ``duration`` counts from the last update, so its ``validTo`` ends the lease; it is renewed like any
+other. A station that asks (PullDynamicScheduleUpdate) is told what is wanted now, as long as the lease
+stands, and Rejected afterwards. Only a station that says it has them gets one
+(SmartChargingCtrlr.SupportsDynamicProfiles): another might accept it and not know when it ends.
 """
 
 from collections.abc import Callable
@@ -29,16 +32,20 @@ from v2g_edge.model.site import FrequencyResponse
 log = structlog.get_logger()
 
 FAR_HZ: Final = 5.0
-"""Beyond any frequency at which a charger stays connected (the widest grid code trips at 3.5 Hz): who would go on the last
-slope of a curve instead of keeping its last value finds that slope flat.
+"""Beyond any frequency at which a charger stays connected (the widest grid code trips at 3.5 Hz): who
+would go on the last slope of a curve instead of keeping its last value finds that slope flat.
 """
 
 FRESH: Final = 2.0 / 3.0
-"""A dynamic lease with this share of its time left takes an update; one with less is renewed by a new profile."""
+"""A dynamic lease with this share of its time left takes an update; one with less is renewed by a new
+profile.
+"""
 
 
 class Standing(Struct, frozen=True):
-    """The dynamic lease that a station holds: at which link, for which transaction, its period, until when (monotonic)."""
+    """The dynamic lease that a station holds: at which link, for which transaction, its period, until when
+    (monotonic).
+    """
 
     link: Connection
     transaction: str
@@ -47,7 +54,8 @@ class Standing(Struct, frozen=True):
 
 
 class DynamicProfiles:
-    """What one outlet takes of this, and the dynamic lease that stands there. ``takes_dynamic`` once the station has said so.
+    """What one outlet takes of this, and the dynamic lease that stands there. ``takes_dynamic`` once the
+    station has said so.
 
     ``allowed``: the transaction and the ways of energy transfer that were told last (``v2x``).
     """
@@ -69,9 +77,11 @@ class DynamicProfiles:
         timeout_s: float,
         still: Callable[[], bool],
     ) -> Outcome | None:
-        """Put the lease to the station; None where a plain one must be tried (then ``tried`` is to be told of it).
+        """Put the lease to the station; None where a plain one must be tried (then ``tried`` is to be told of
+        it).
 
-        Nothing more is sent, and nothing of what stands is forgotten, once ``still`` says no: a newer lease is under way.
+        Nothing more is sent, and nothing of what stands is forgotten, once ``still`` says no: a newer lease
+        is under way.
         """
         self._wanted = plain_period("2.1", lease)
         dynamic = lease.period is None
@@ -98,11 +108,15 @@ class DynamicProfiles:
         return None if refused(outcome) else outcome
 
     def tried(self, connection: Connection, lease: Lease, outcome: Outcome) -> None:
-        """What became of the plain lease: where that was taken, it was the finer word that the station does not take."""
+        """What became of the plain lease: where that was taken, it was the finer word that the station
+        does not take.
+        """
         if not accepted(outcome):
             return
         if lease.period is not None:
-            self.refuse_droop(connection.identity, lease.ocpp_evse, "the station refuses operation mode LocalFrequency")
+            self.refuse_droop(
+                connection.identity, lease.ocpp_evse, "the station refuses operation mode LocalFrequency"
+            )
         elif self.takes_dynamic and lease.shape.valid_to:
             self.takes_dynamic = False
             log.info("dynamic_profile_refused", station=connection.identity, ocpp_evse=lease.ocpp_evse)
@@ -117,8 +131,8 @@ class DynamicProfiles:
         log.warning("droop_refused", station=station, ocpp_evse=ocpp_evse, why=why)
 
     def pulled(self, transaction: str, now_s: float) -> dict[str, Any]:
-        """The answer to PullDynamicScheduleUpdate: the wanted numbers while the lease stands. Never revives one that has ended,
-        nor one that another profile, on its way, is to replace.
+        """The answer to PullDynamicScheduleUpdate: the wanted numbers while the lease stands. Never
+        revives one that has ended, nor one that another profile, on its way, is to replace.
         """
         held = self._standing
         if held is None or held.transaction != transaction or now_s >= held.until_s:
@@ -127,28 +141,45 @@ class DynamicProfiles:
 
     def _update(self, link: Connection, lease: Lease, now_s: float) -> dict[str, Any] | None:
         held = self._standing
-        if held is None or lease.period is not None or held.link is not link or held.transaction != lease.transaction:
+        if (
+            held is None
+            or lease.period is not None
+            or held.link is not link
+            or held.transaction != lease.transaction
+        ):
             return None
         numbers = _numbers(held.period, plain_period("2.1", lease))
         left_s = held.until_s - now_s
         if not numbers or not FRESH * lease.duration_s <= left_s <= lease.duration_s:
-            return (
-                None  # an update leaves the end as it is: of a long lease that allows little, none may be made that allows more
-            )
+            # An update leaves the end as it is: a long lease that allows little must not come to allow more.
+            return None
         return {"chargingProfileId": LEASE_ID + lease.ocpp_evse, "scheduleUpdate": numbers}
 
 
-def droop_period(power_w: float, droop_w: float, nominal_hz: float, response: FrequencyResponse) -> dict[str, Any]:
-    """The period of a droop around ``power_w``, whole watts, never wider than permitted; low frequency takes power off."""
+def droop_period(
+    power_w: float, droop_w: float, nominal_hz: float, response: FrequencyResponse
+) -> dict[str, Any]:
+    """The period of a droop around ``power_w``, whole watts, never wider than permitted; low frequency
+    takes power off.
+    """
     base_w = int(power_w)
     wide_w = max(floor(min(power_w + droop_w - base_w, base_w - power_w + droop_w)), 0)
     dead_hz, full_hz = response.deadband_hz, response.full_hz
-    points = ((-FAR_HZ, -wide_w), (-full_hz, -wide_w), (-dead_hz, 0), (dead_hz, 0), (full_hz, wide_w), (FAR_HZ, wide_w))
+    points = (
+        (-FAR_HZ, -wide_w),
+        (-full_hz, -wide_w),
+        (-dead_hz, 0),
+        (dead_hz, 0),
+        (full_hz, wide_w),
+        (FAR_HZ, wide_w),
+    )
     return {
         "startPeriod": 0,
         "operationMode": "LocalFrequency",
         "v2xBaseline": base_w,
-        "v2xFreqWattCurve": [{"frequency": round(nominal_hz + off_hz, 4), "power": watts} for off_hz, watts in points],
+        "v2xFreqWattCurve": [
+            {"frequency": round(nominal_hz + off_hz, 4), "power": watts} for off_hz, watts in points
+        ],
     }
 
 

@@ -1,4 +1,6 @@
-"""What stations say, in one vocabulary for all versions. Power + is into the vehicle, whatever the wire's words."""
+"""What stations say, in one vocabulary for all versions. Power + is into the vehicle, whatever the wire's
+words.
+"""
 
 from typing import Final, Literal
 
@@ -12,16 +14,24 @@ Stage = Literal["", "preparing", "running", "finishing"]
 
 
 TEXT_MAX: Final = 255
-"""Characters kept of a word of a station: the longest that a schema allows for a name or an identifier (2.1 idToken)."""
+"""Characters kept of a word of a station: the longest that a schema allows for a name or an identifier
+(2.1 idToken).
+"""
 
 
 def readable(text: object) -> str:
-    """A station's word as people may see it: short, on one line, and without what would steer their terminal."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)[:TEXT_MAX])
+    """A station's word as people may see it: short, on one line, and without what would steer their
+    terminal.
+    """
+    return "".join(
+        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)[:TEXT_MAX]
+    )
 
 
 class Identity(Struct, frozen=True):
-    """Who a station says it is (BootNotification). Quirks and proven capabilities go by vendor, model and firmware."""
+    """Who a station says it is (BootNotification). Quirks and proven capabilities go by vendor, model and
+    firmware.
+    """
 
     vendor: str = ""
     model: str = ""
@@ -36,8 +46,9 @@ class Identity(Struct, frozen=True):
 class Sample(Struct, frozen=True, gc=False):
     """One set of meter values. ``at_wall_s`` is the station's clock, None when it gave no readable time.
 
-    ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say. ``derived``: the power was reckoned
-    from currents and voltages; "one phase" where a current was told without a phase, so that it may flow in each.
+    ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say. ``derived``: the
+    power was reckoned from currents and voltages; "one phase" where a current was told without a phase, so
+    that it may flow in each.
     """
 
     at_wall_s: float | None
@@ -52,7 +63,9 @@ class Sample(Struct, frozen=True, gc=False):
         """The same with its registers scaled."""
         if factor == 1.0:
             return self
-        import_wh, export_wh = (None if wh is None else wh * factor for wh in (self.import_wh, self.export_wh))
+        import_wh, export_wh = (
+            None if wh is None else wh * factor for wh in (self.import_wh, self.export_wh)
+        )
         return replace(self, import_wh=import_wh, export_wh=export_wh)
 
     def says_something(self) -> bool:
@@ -63,7 +76,8 @@ class Sample(Struct, frozen=True, gc=False):
 class Needs(Struct, frozen=True):
     """What a vehicle needs and allows (NotifyEVChargingNeeds). None: not said.
 
-    ``requested`` and ``available`` are ways of energy transfer by their ISO 15118-20 names (EnergyTransferModeEnumType).
+    ``requested`` and ``available`` are ways of energy transfer by their ISO 15118-20 names
+    (EnergyTransferModeEnumType).
     """
 
     departure_wall_s: float | None = None
@@ -79,9 +93,9 @@ class Needs(Struct, frozen=True):
 class SessionEvent(Struct, frozen=True, gc=False):
     """A transaction begins, goes on, or ends, as a station tells it, perhaps late and more than once.
 
-    ``ocpp_evse`` 0: not said. ``vehicle`` "" where no token was given. ``offline``: it happened while there was no link.
-    ``plugged`` tells whether a vehicle is connected, None where the station did not say. ``told_wall_s``: when it was last told
-    of, where it has no time of its own.
+    ``ocpp_evse`` 0: not said. ``vehicle`` "" where no token was given. ``offline``: it happened while there
+    was no link. ``plugged`` tells whether a vehicle is connected, None where the station did not say.
+    ``told_wall_s``: when it was last told of, where it has no time of its own.
     """
 
     phase: SessionPhase
@@ -96,9 +110,11 @@ class SessionEvent(Struct, frozen=True, gc=False):
 
 
 class Session(Struct, frozen=True):
-    """A transaction on disk: ``evse`` our id ("" until it is told), ``seq`` the last sequence number, ``*_wh`` registers.
+    """A transaction on disk: ``evse`` our id ("" until it is told), ``seq`` the last sequence number,
+    ``*_wh`` registers.
 
-    ``presumed``: no end was told, another fact refuted it (``sessions.presume_over``); news of it opens it again.
+    ``presumed``: no end was told, another fact refuted it (``sessions.presume_over``); news of it opens it
+    again.
     """
 
     station: str
@@ -115,10 +131,12 @@ class Session(Struct, frozen=True):
 
 
 class StatusReport(Struct, frozen=True):
-    """A connector's status. ``ocpp_evse`` 0 is the station as a whole. ``fault`` is "" or the station's own code.
+    """A connector's status. ``ocpp_evse`` 0 is the station as a whole. ``fault`` is "" or the station's own
+    code.
 
-    ``ocpp_connector`` 0 is the EVSE as a whole: in 1.6, where the one is the other, always. ``stage`` is what 1.6 says more of an
-    occupied one: no transaction yet, one that runs, one that has stopped. ``at_wall_s`` is the station's clock, if it gave one.
+    ``ocpp_connector`` 0 is the EVSE as a whole: in 1.6, where the one is the other, always. ``stage`` is what
+    1.6 says more of an occupied one: no transaction yet, one that runs, one that has stopped. ``at_wall_s``
+    is the station's clock, if it gave one.
     """
 
     ocpp_evse: int

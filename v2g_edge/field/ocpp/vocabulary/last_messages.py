@@ -1,4 +1,6 @@
-"""What a station said last, kept for people: whole as long as it is short, else its beginning and how much there was."""
+"""What a station said last, kept for people: whole as long as it is short, else its beginning and how much
+there was.
+"""
 
 from collections import deque
 from typing import Any, Final
@@ -11,19 +13,24 @@ TOLD_MAX: Final = 20
 """Messages of one station kept."""
 
 MESSAGE_MAX: Final = 8 << 10
-"""Octets (as JSON) that one message may take. A notification has some hundreds, a part of a device model report two to six
-thousand; a frame may have 1 MiB. A whole report is read by the operation that asks for it (``reports``)."""
+"""Octets (as JSON) that one message may take. A notification has some hundreds, a part of a device model
+report two to six thousand; a frame may have 1 MiB. A whole report is read by the operation that asks for
+it (``reports``).
+"""
 
 ALL_MAX: Final = 32 << 10
-"""Octets that one station's messages take together, the newest first: a thousand stations that talk without end take 32 MB, and
-all of it fits into one answer on the control socket."""
+"""Octets that one station's messages take together, the newest first: a thousand stations that talk
+without end take 32 MB, and all of it fits into one answer on the control socket.
+"""
 
 MARK: Final = "\N{HORIZONTAL ELLIPSIS}"
 """Stands where something was left out."""
 
 _MARKS_MAX: Final = 1 << 10
 DEPTH_MAX: Final = 12
-"""Levels that are shown; OCPP's own messages have up to nine. Each may end with a mark: ``_MARKS_MAX`` is room for them."""
+"""Levels that are shown; OCPP's own messages have up to nine. Each may end with a mark: ``_MARKS_MAX`` is
+room for them.
+"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,7 +49,10 @@ class LastMessages:
         entry: dict[str, Any] = {"wall_s": wall_s, "action": action, "payload": payload}
         line = _encode(entry)
         if len(line) > MESSAGE_MAX:
-            entry |= {"shortened_from_octets": len(line), "payload": shortened(payload, MESSAGE_MAX - _MARKS_MAX)}
+            entry |= {
+                "shortened_from_octets": len(line),
+                "payload": shortened(payload, MESSAGE_MAX - _MARKS_MAX),
+            }
             line = _encode(entry)
         self._kept.append(line)
         self._octets += len(line)
@@ -50,12 +60,16 @@ class LastMessages:
             self._octets -= len(self._kept.popleft())
 
     def describe(self) -> list[dict[str, Any]]:
-        """Oldest first: ``wall_s``, ``action``, ``payload``, and ``shortened_from_octets`` where not all of it is there."""
+        """Oldest first: ``wall_s``, ``action``, ``payload``, and ``shortened_from_octets`` where not all
+        of it is there.
+        """
         return [msgspec.json.decode(line) for line in self._kept]
 
 
 def shortened(value: Any, octets: int) -> Any:
-    """The beginning of a JSON value in about so many octets; a mark stands in each text, list and table that was cut."""
+    """The beginning of a JSON value in about so many octets; a mark stands in each text, list and table
+    that was cut.
+    """
     return _cut(value, octets, DEPTH_MAX)[0]
 
 

@@ -1,7 +1,8 @@
 """Sampled values of all versions to one ``Sample`` each: measurands, units, multipliers, phases, directions.
 
-OCPP 1.6 7.33-7.45 and OCPP 2.x SampledValueType: without a measurand a value is Energy.Active.Import.Register, without a unit
-it is Wh (energy) or W (power). Totals (no phase) win over the sum of the phases.
+OCPP 1.6 7.33-7.45 and OCPP 2.x SampledValueType: without a measurand a value is
+Energy.Active.Import.Register, without a unit it is Wh (energy) or W (power). Totals (no phase) win over the
+sum of the phases.
 """
 
 import math
@@ -20,7 +21,9 @@ _KILO: Final = frozenset({"kW", "kWh"})
 _DEFAULT: Final = "Energy.Active.Import.Register"
 _IMPORT: Final = "Power.Active.Import"
 _EXPORT: Final = "Power.Active.Export"
-_WANTED: Final = frozenset({_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"})
+_WANTED: Final = frozenset(
+    {_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"}
+)
 """Most of what stations report is of no use here: voltages and currents of every phase."""
 _FOREIGN: Final = frozenset({"Inlet", "Body"})
 """Locations that do not measure the outlet."""
@@ -35,14 +38,18 @@ MEASURANDS: Final = (
     "Energy.Active.Export.Register",
     "SoC",
 )
-"""What we ask a station to report, most important first; a station that refuses the list is asked for less."""
+"""What we ask a station to report, most important first; a station that refuses the list is asked for
+less.
+"""
 
 PACK: Final = "Temperature"
 """Asked for in 1.6 only: 2.x has no such measurand. At location EV it is the pack's."""
 
 
 def read_samples(meter_values: Any) -> list[Sample]:
-    """One ``Sample`` for each entry of ``meterValue`` that says something. Never raises: what cannot be read is left out."""
+    """One ``Sample`` for each entry of ``meterValue`` that says something. Never raises: what cannot be
+    read is left out.
+    """
     if not isinstance(meter_values, list):
         return []
     samples = [_sample(entry) for entry in meter_values if isinstance(entry, dict)]
@@ -77,12 +84,17 @@ def _sample(entry: dict[str, Any]) -> Sample:
 
 
 def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents", "one phase"]]:
-    """Power from currents and voltages, where none is told. A phase without a voltage has the mean of the others, or nominal."""
+    """Power from currents and voltages, where none is told. A phase without a voltage has the mean of the
+    others, or nominal.
+    """
     amps: dict[int, float] = {}
     volts: dict[int, float] = {}
     for sampled in values:
         measurand = sampled.get("measurand") if type(sampled) is dict else None
-        if measurand not in ("Current.Import", "Current.Export", "Voltage") or sampled.get("location") in _FOREIGN:
+        if (
+            measurand not in ("Current.Import", "Current.Export", "Voltage")
+            or sampled.get("location") in _FOREIGN
+        ):
             continue
         value, phase = _number(sampled), sampled.get("phase")
         if value is None or not (phase is None or (type(phase) is str and phase in _PHASES | _LINES.keys())):
@@ -91,7 +103,9 @@ def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents",
         if measurand == "Voltage":
             volts[index] = value / math.sqrt(3.0) if phase in _LINES else value
         else:
-            amps[index] = amps.get(index, 0.0) + (abs(value) if measurand == "Current.Import" else -abs(value))
+            amps[index] = amps.get(index, 0.0) + (
+                abs(value) if measurand == "Current.Import" else -abs(value)
+            )
     if not amps:
         return None, ""
     mean_v = sum(volts.values()) / len(volts) if volts else NOMINAL_V
@@ -101,7 +115,8 @@ def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents",
 
 
 def _net_w(import_w: float | None, export_w: float | None) -> float | None:
-    """Power into the vehicle. An export is a magnitude (OCPP 1.6 7.31, 2.x MeasurandEnumType): a negative one says nothing.
+    """Power into the vehicle. An export is a magnitude (OCPP 1.6 7.31, 2.x MeasurandEnumType): a negative one
+    says nothing.
 
     A negative import is an export; told under both names it counts once.
     """
@@ -112,7 +127,9 @@ def _net_w(import_w: float | None, export_w: float | None) -> float | None:
     return max(import_w, 0.0) - export_w if export_w > 0.0 else import_w
 
 
-def _collect(measurand: str, sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]) -> None:
+def _collect(
+    measurand: str, sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]
+) -> None:
     location = sampled.get("location", "Outlet")
     if type(location) is not str or location in _FOREIGN or (measurand == "Temperature" and location != "EV"):
         return  # the cabinet's temperature, the cable's: not the pack

@@ -1,16 +1,22 @@
-"""What a station refuses, learnt after a few rounds: it is then told what it takes, and asked again rarely."""
+"""What a station refuses, learnt after a few rounds: it is then told what it takes, and asked again
+rarely.
+"""
 
 import math
 from typing import Final
 
 ROUNDS: Final = 2
-"""Refusals in a row that are a rule and no accident: stations refuse once while a vehicle is being plugged in."""
+"""Refusals in a row that are a rule and no accident: stations refuse once while a vehicle is being plugged
+in.
+"""
 
 FIRST_PAUSE_S: Final = 300.0
 PAUSE_GROWTH: Final = 3.0
 LONGEST_PAUSE_S: Final = 4.0 * 3_600.0
-"""Until the station is tried again: after 5 min, 15 min, 45 min, 2 h 15 min, then every 4 h. New firmware or another setting
-shows within a night, and a station that never learns gets a dozen useless messages a day."""
+"""Until the station is tried again: after 5 min, 15 min, 45 min, 2 h 15 min, then every 4 h. New firmware
+or another setting shows within a night, and a station that never learns gets a dozen useless messages a
+day.
+"""
 
 
 class Refusals:

@@ -1,4 +1,6 @@
-"""Power from the slope of an energy register, for stations that report no power (1.6's default is the register alone)."""
+"""Power from the slope of an energy register, for stations that report no power (1.6's default is the
+register alone).
+"""
 
 from collections import deque
 from itertools import pairwise
@@ -39,7 +41,9 @@ class RegisterPower:
         self._seen: deque[tuple[float, float, float]] = deque()
 
     def add(self, at_s: float, import_wh: float, export_wh: float) -> Slope | None:
-        """The registers as of ``at_s``; the slope, None where nothing can be said yet. A register that falls begins anew."""
+        """The registers as of ``at_s``; the slope, None where nothing can be said yet. A register that
+        falls begins anew.
+        """
         seen = self._seen
         if seen:
             last_s, last_import_wh, last_export_wh = seen[-1]

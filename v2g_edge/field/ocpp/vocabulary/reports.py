@@ -24,12 +24,15 @@ _PARTS: Final = {
     "NotifyReport": "reportData", "NotifyMonitoringReport": "monitor", "NotifyDisplayMessages": "messageInfo",
     "NotifyCustomerInformation": "data",
 }  # fmt: skip
-"""Where the content is; a ReportDERControl is content as a whole, and ReportChargingProfiles are read by the adapter."""
+"""Where the content is; a ReportDERControl is content as a whole, and ReportChargingProfiles are read by
+the adapter.
+"""
 
 OCTETS_MAX: Final = 2 << 20
 PARTS_MAX: Final = 20_000
-"""Kept of one report, as JSON and as rows: a whole device model is a hundred messages of some kilobytes, one to two thousand
-variables. A report that is longer stays incomplete."""
+"""Kept of one report, as JSON and as rows: a whole device model is a hundred messages of some kilobytes,
+one to two thousand variables. A report that is longer stays incomplete.
+"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -81,9 +84,19 @@ class Reports:
         request_id = payload.get("requestId")
         if not isinstance(request_id, int) or request_id not in self._waiting:
             return
-        content = payload.get(_PARTS[action], []) if action in _PARTS else [payload] if action == "ReportDERControl" else None
+        content = (
+            payload.get(_PARTS[action], [])
+            if action in _PARTS
+            else [payload]
+            if action == "ReportDERControl"
+            else None
+        )
         if content is not None:
-            self.took(request_id, content if isinstance(content, list) else [content], more=payload.get("tbc") is True)
+            self.took(
+                request_id,
+                content if isinstance(content, list) else [content],
+                more=payload.get("tbc") is True,
+            )
 
     def took(self, request_id: int, parts: list[dict[str, Any]], *, more: bool) -> bool:
         """One part; without ``more`` it was the last. False where nobody waits for it."""
@@ -95,7 +108,9 @@ class Reports:
             waiting.take(part)
         if waiting.too_long:
             if not was_too_long:
-                log.warning("report_too_long", station=self._station, request=request_id, parts=len(waiting.parts))
+                log.warning(
+                    "report_too_long", station=self._station, request=request_id, parts=len(waiting.parts)
+                )
         elif not more and not waiting.future.done():
             waiting.future.set_result(waiting.parts)
         return True

@@ -1,4 +1,6 @@
-"""Boots after a power cut: all stations at once. The first are accepted, the rest wait a while, each a different one."""
+"""Boots after a power cut: all stations at once. The first are accepted, the rest wait a while, each a
+different one.
+"""
 
 from collections import deque
 from typing import Final
@@ -6,10 +8,14 @@ from zlib import crc32
 
 BOOTS_MAX: Final = 100
 WINDOW_S: Final = 10.0
-"""So many boots are accepted in so long: each costs a dozen messages and a write to disk, and the others must not wait for it."""
+"""So many boots are accepted in so long: each costs a dozen messages and a write to disk, and the others
+must not wait for it.
+"""
 
 OWN_MAX: Final = 4
-"""Of them, so many of one station: one that boots without end waits by itself, and takes no place of the others."""
+"""Of them, so many of one station: one that boots without end waits by itself, and takes no place of the
+others.
+"""
 
 WAIT_S: Final = 5
 SPREAD_S: Final = 20

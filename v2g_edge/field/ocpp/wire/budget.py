@@ -1,7 +1,8 @@
 """What one link may cost: octets that a message may inflate to, and octets that are taken of it in a while.
 
-Everything that a message costs later (reading its JSON, judging it by its schema, handling it) grows with its octets and its
-elements. ``frames.decode`` bounds the elements; this file bounds the octets. The table in ``docs/security.md`` has the figures.
+Everything that a message costs later (reading its JSON, judging it by its schema, handling it) grows with its
+octets and its elements. ``frames.decode`` bounds the elements; this file bounds the octets. The table in
+``docs/security.md`` has the figures.
 """
 
 from collections.abc import Sequence
@@ -14,19 +15,27 @@ from websockets.frames import Frame, Opcode
 from websockets.typing import ExtensionParameter
 
 INFLATED_MAX: Final = 1 << 20
-"""Octets that a compressed message may have once it is inflated. Stations send reports in parts of 8 to 64 KiB."""
+"""Octets that a compressed message may have once it is inflated. Stations send reports in parts of 8 to 64
+KiB.
+"""
 INFLATED_FREE: Final = 128 << 10
 INFLATED_PER_OCTET: Final = 64
-"""A compressed message may inflate to the first, and to so much more for each of its octets on the wire. Reports of stations
-compress 20 to 90 times at most where they repeat themselves; the format itself goes to 1,030."""
+"""A compressed message may inflate to the first, and to so much more for each of its octets on the wire.
+Reports of stations compress 20 to 90 times at most where they repeat themselves; the format itself goes to
+1,030.
+"""
 
 BURST_OCTETS: Final = 2 << 20
 OCTETS_PER_S: Final = 256 << 10
-"""Inflated octets that a link may send in a row, and as a rate for ever: a report of everything at a start takes 1 to 2 MB, a
-night's talk of one station some hundred octets a second. Beyond it the link is not read, so that TCP holds the station back."""
+"""Inflated octets that a link may send in a row, and as a rate for ever: a report of everything at a start
+takes 1 to 2 MB, a night's talk of one station some hundred octets a second. Beyond it the link is not
+read, so that TCP holds the station back.
+"""
 
 MESSAGE_LEAST: Final = 1 << 10
-"""What a frame counts at least, however short: it costs a turn, an answer and a line of the store. 256 a second for ever."""
+"""What a frame counts at least, however short: it costs a turn, an answer and a line of the store. 256 a
+second for ever.
+"""
 
 
 class Allowance:

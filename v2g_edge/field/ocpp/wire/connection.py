@@ -1,4 +1,6 @@
-"""One WebSocket with its message machine: the thin shell that moves frames and turns answers into awaitables."""
+"""One WebSocket with its message machine: the thin shell that moves frames and turns answers into
+awaitables.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -20,10 +22,14 @@ Outcome: TypeAlias = Answered | Refused | Expired
 """What became of a call of ours: every one of them ends in exactly one."""
 
 STRAYS_MAX: Final = 100
-"""Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not a station."""
+"""Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not
+a station.
+"""
 
 UNREAD_MAX: Final = 1 << 20
-"""Octets that wait in a socket whose station does not read them: more than any answer, less than what would hurt us."""
+"""Octets that wait in a socket whose station does not read them: more than any answer, less than what
+would hurt us.
+"""
 
 BINARY_CLOSE: Final = 1003
 NONSENSE_CLOSE: Final = 1008
@@ -47,9 +53,22 @@ class ConnectionOwner(Protocol):
 
 
 class Connection:
-    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has been told."""
+    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has been
+    told.
+    """
 
-    __slots__ = ("_deadline_s", "_loop", "_machine", "_owner", "_sending", "_strays", "_timer", "_waiting", "identity", "ws")
+    __slots__ = (
+        "_deadline_s",
+        "_loop",
+        "_machine",
+        "_owner",
+        "_sending",
+        "_strays",
+        "_timer",
+        "_waiting",
+        "identity",
+        "ws",
+    )
 
     def __init__(self, ws: Wire, machine: Machine, owner: ConnectionOwner, identity: str) -> None:
         self.ws = ws
@@ -89,7 +108,9 @@ class Connection:
 
         For ``still`` see ``Machine.call``.
         """
-        return await self.start_call(action, payload, priority=priority, key=key, timeout_s=timeout_s, still=still)
+        return await self.start_call(
+            action, payload, priority=priority, key=key, timeout_s=timeout_s, still=still
+        )
 
     def start_call(
         self,
@@ -103,7 +124,9 @@ class Connection:
     ) -> "asyncio.Future[Outcome]":
         """Like ``call``, without waiting."""
         now_s = self._loop.time()
-        call_id = self._machine.call(action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s, still=still)
+        call_id = self._machine.call(
+            action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s, still=still
+        )
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[call_id] = future
         self._settle()
@@ -181,7 +204,9 @@ class Connection:
             self._owner.take_send(event)
         else:
             self._strays += 1
-            log.info("station_frame_odd", station=self.identity, what=type(event).__name__, detail=str(event)[:200])
+            log.info(
+                "station_frame_odd", station=self.identity, what=type(event).__name__, detail=str(event)[:200]
+            )
 
     def _arm(self) -> None:
         deadline_s = self._machine.next_deadline_s()

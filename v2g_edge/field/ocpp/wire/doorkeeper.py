@@ -1,8 +1,10 @@
-"""Who may begin: connections that are not admitted yet are few, small and short-lived, by address and in total.
+"""Who may begin: connections that are not admitted yet are few, small and short-lived, by address and in
+total.
 
-A connection that is not admitted costs a file number, a TLS handshake and a buffer, and anybody can open one. Above the caps the
-oldest of the address that has the most gives way: an honest station needs milliseconds to come in, whoever only holds places
-loses them. A link that stands is not counted here: there is one for each station of the site file.
+A connection that is not admitted costs a file number, a TLS handshake and a buffer, and anybody can open one.
+Above the caps the oldest of the address that has the most gives way: an honest station needs milliseconds to
+come in, whoever only holds places loses them. A link that stands is not counted here: there is one for each
+station of the site file.
 """
 
 import asyncio
@@ -22,28 +24,36 @@ log = structlog.get_logger()
 
 PENDING_MAX: Final = 256
 ADDRESS_MAX: Final = 64
-"""Connections that are not admitted yet, in total and from one address, and as many more as there are stations: all of them may
-dial at once after a power cut, behind one router too; each is pending for some milliseconds."""
+"""Connections that are not admitted yet, in total and from one address, and as many more as there are
+stations: all of them may dial at once after a power cut, behind one router too; each is pending for some
+milliseconds.
+"""
 
 LEAST: Final = 16
 """Of them, also where file numbers are scarce: the daemon's unit has 8,192."""
 
 FILES_KEPT: Final = 256
-"""File numbers that stations cannot take: for the journal, meters, the control socket, the cloud, and certificates."""
+"""File numbers that stations cannot take: for the journal, meters, the control socket, the cloud, and
+certificates.
+"""
 
 TLS_S: Final = 10.0
 """Patience with a TLS handshake: small processors need seconds for theirs."""
 
 DIALS_PER_S: Final = 50.0
 DIALS_BURST: Final = 500.0
-"""Dials from one address, as a rate for ever and in a row; and so many more for each station of the site file, all of which may
-stand behind one address. A TLS handshake costs 1 to 3 ms of the loop, a guess at a password is one dial."""
+"""Dials from one address, as a rate for ever and in a row; and so many more for each station of the site
+file, all of which may stand behind one address. A TLS handshake costs 1 to 3 ms of the loop, a guess at a
+password is one dial.
+"""
 
 ADDRESSES_MAX: Final = 1_024
 """Addresses remembered; the one that dialled longest ago is forgotten first."""
 
 REQUEST_MAX: Final = 16 << 10
-"""Octets before a connection is open: the request of a station has some hundred, with a long password a thousand."""
+"""Octets before a connection is open: the request of a station has some hundred, with a long password a
+thousand.
+"""
 
 TELL_S: Final = 10.0
 """Turned away and put out are told this often, with their number."""
@@ -117,14 +127,18 @@ class Doorkeeper:
         if now_s - self._told_s >= TELL_S:
             self._told_s = now_s
             worst, count = self._left_out.most_common(1)[0]
-            log.warning("connections_turned_away", peer=worst, count=count, in_all=sum(self._left_out.values()))
+            log.warning(
+                "connections_turned_away", peer=worst, count=count, in_all=sum(self._left_out.values())
+            )
             self._left_out.clear()
 
 
 class Guest(Wire):
     """A WebSocket that comes in by a doorkeeper, and by TLS where ``context`` is given."""
 
-    def __init__(self, *args: Any, keeper: Doorkeeper, context: ssl.SSLContext | None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, keeper: Doorkeeper, context: ssl.SSLContext | None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self._keeper = keeper
         self._context = context
@@ -173,7 +187,9 @@ class Guest(Wire):
             getattr(self, "transport", self._raw).abort()
 
     def _begin_tls(self, transport: Any, context: ssl.SSLContext) -> None:
-        """Go on with a copy of the socket: a loop makes TLS of a socket, not of a transport that has begun to read."""
+        """Go on with a copy of the socket: a loop makes TLS of a socket, not of a transport that has begun
+        to read.
+        """
         bare = transport.get_extra_info("socket")
         copy = socket.socket(bare.family, bare.type, bare.proto, fileno=os.dup(bare.fileno()))
         copy.setblocking(False)
@@ -182,7 +198,9 @@ class Guest(Wire):
 
     async def _secure(self, copy: socket.socket, context: ssl.SSLContext) -> None:
         try:
-            await self.loop.connect_accepted_socket(lambda: self, copy, ssl=context, ssl_handshake_timeout=TLS_S)
+            await self.loop.connect_accepted_socket(
+                lambda: self, copy, ssl=context, ssl_handshake_timeout=TLS_S
+            )
         except (OSError, asyncio.CancelledError):
             copy.close()
         finally:

@@ -41,7 +41,9 @@ class Answered(Struct, frozen=True, gc=False):
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """The peer's CALLERROR to our call ``id``, or (``code`` "FormatViolation") an answer that a strict machine threw away."""
+    """The peer's CALLERROR to our call ``id``, or (``code`` "FormatViolation") an answer that a strict
+    machine threw away.
+    """
 
     id: str
     action: str
@@ -53,7 +55,8 @@ class Refused(Struct, frozen=True, gc=False):
 class Expired(Struct, frozen=True, gc=False):
     """Our call ``id`` will not be waited for any more. ``sent`` tells whether the peer may have seen it.
 
-    ``why``: "deadline", "replaced" by a newer call of its key, "queue_full", "link_lost", "gave_way" to a safety call.
+    ``why``: "deadline", "replaced" by a newer call of its key, "queue_full", "link_lost", "gave_way" to a
+    safety call.
     """
 
     id: str
@@ -90,7 +93,9 @@ def accepted(outcome: Answered | Refused | Expired) -> bool:
 
 def refused(outcome: Answered | Refused | Expired) -> bool:
     """Whether it answered, and not with Accepted."""
-    return isinstance(outcome, Refused) or (isinstance(outcome, Answered) and outcome.payload.get("status") != "Accepted")
+    return isinstance(outcome, Refused) or (
+        isinstance(outcome, Answered) and outcome.payload.get("status") != "Accepted"
+    )
 
 
 Event: TypeAlias = CallIn | SendIn | Answered | Refused | Expired | AnswerRejected | Duplicate | Stray

@@ -14,16 +14,21 @@ CALLRESULTERROR: Final = 5
 SEND: Final = 6
 
 ELEMENTS: Final = {CALL: (4, 4), CALLRESULT: (3, 3), CALLERROR: (4, 5), CALLRESULTERROR: (4, 5), SEND: (4, 4)}
-"""Message type → least and most elements. Some stations leave the details of an error away; the rest is fixed."""
+"""Message type → least and most elements. Some stations leave the details of an error away; the rest is
+fixed.
+"""
 
 FRAME_MAX: Final = 1 << 20
-"""Bytes of one frame. The largest legal one seen is a SetChargingProfile of 3 × 1,024 periods, about 600 kB."""
+"""Bytes of one frame. The largest legal one seen is a SetChargingProfile of 3 × 1,024 periods, about 600
+kB.
+"""
 
 ELEMENTS_FREE: Final = 8 << 10
 OCTETS_PER_ELEMENT: Final = 16
-"""JSON values that a frame may hold: the first, and one for so many octets. Each takes 60 octets and 50 ns at least once
-it is read, and ``{}`` has two octets. Stations' messages have 18 octets a value; the densest legal one, a report of 1,024
-periods, has 9, and 9,300 values in all."""
+"""JSON values that a frame may hold: the first, and one for so many octets. Each takes 60 octets and 50 ns
+at least once it is read, and ``{}`` has two octets. Stations' messages have 18 octets a value; the densest
+legal one, a report of 1,024 periods, has 9, and 9,300 values in all.
+"""
 
 ID_MAX: Final = 36
 """Characters of a message id (both specifications); lenient stations get ``ID_LENIENT_MAX``."""
@@ -53,7 +58,9 @@ _HEAD_MAX: Final = 256
 
 
 def read_float(text: str) -> float:
-    """A JSON number. The decoder's own way takes 20 µs for one like ``1e308``, 65 times as long as Python's."""
+    """A JSON number. The decoder's own way takes 20 µs for one like ``1e308``, 65 times as long as
+    Python's.
+    """
     if len(text) > NUMBER_MAX:
         raise ValueError(f"a number of {len(text)} characters; allowed are {NUMBER_MAX}")
     return float(text)
@@ -74,7 +81,9 @@ class Unreadable(ValueError):  # noqa: N818 - it names the frame, not a program 
 
 
 def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
-    """The parts of a frame, with the type, the id and the number of elements checked. Raises ``Unreadable``."""
+    """The parts of a frame, with the type, the id and the number of elements checked. Raises
+    ``Unreadable``.
+    """
     if len(frame) > FRAME_MAX:
         raise Unreadable("RpcFrameworkError", f"frame of {len(frame)} bytes; allowed are {FRAME_MAX}")
     _check_elements(frame)
@@ -86,20 +95,28 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
         raise Unreadable("RpcFrameworkError", "not an array of at least two elements")
     kind, message_id = parts[0], parts[1]
     limit = ID_MAX if strict else ID_LENIENT_MAX
-    if not (type(message_id) is str and 0 < len(message_id) <= limit) and (strict or type(message_id) is not int):
+    if not (type(message_id) is str and 0 < len(message_id) <= limit) and (
+        strict or type(message_id) is not int
+    ):
         raise Unreadable("RpcFrameworkError", f"message id must be a string of 1 to {limit} characters")
     if type(kind) is not int or kind not in ELEMENTS:
-        raise Unreadable("MessageTypeNotSupported", f"message type {str(kind)[:20]!r} is none of 2, 3, 4, 5, 6", message_id)
+        raise Unreadable(
+            "MessageTypeNotSupported", f"message type {str(kind)[:20]!r} is none of 2, 3, 4, 5, 6", message_id
+        )
     least, most = ELEMENTS[kind]
     if not least <= len(parts) <= most:
         raise Unreadable(
-            "RpcFrameworkError", f"message type {kind} has {least} to {most} elements, found {len(parts)}", message_id
+            "RpcFrameworkError",
+            f"message type {kind} has {least} to {most} elements, found {len(parts)}",
+            message_id,
         )
     return parts
 
 
 def _check_elements(frame: str | bytes) -> None:
-    """Bound what reading the frame will cost, before it is read: each value has its comma, or opens a list or table."""
+    """Bound what reading the frame will cost, before it is read: each value has its comma, or opens a list
+    or table.
+    """
     most = ELEMENTS_FREE + len(frame) // OCTETS_PER_ELEMENT
     if len(frame) <= most:
         return

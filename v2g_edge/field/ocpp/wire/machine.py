@@ -1,6 +1,7 @@
 """The OCPP-J message machine: frames in, events and frames out. No socket, no clock, no wait.
 
-Both sides use it: ``Machine("2.1", "central", …)`` in our central system, ``Machine("2.1", "station", …)`` in the simulator.
+Both sides use it: ``Machine("2.1", "central", …)`` in our central system, ``Machine("2.1", "station", …)`` in
+the simulator.
 
     machine.receive(frame, now_s)             a frame arrived
     machine.call(action, payload, now_s)      → message id; queued until the line is free
@@ -9,8 +10,8 @@ Both sides use it: ``Machine("2.1", "central", …)`` in our central system, ``M
     machine.tick(now_s)                       deadlines; call it at ``next_deadline_s()`` at the latest
     machine.events(), machine.frames()        what came of it: take both after every step
 
-Duties of the owner: answer every ``CallIn``; send ``frames()`` in order, as text; call ``lost(…)`` when the link dies. A
-handler may call out before it answers: the two directions do not wait for each other.
+Duties of the owner: answer every ``CallIn``; send ``frames()`` in order, as text; call ``lost(…)`` when the
+link dies. A handler may call out before it answers: the two directions do not wait for each other.
 """
 
 from collections.abc import Callable
@@ -34,14 +35,20 @@ from v2g_edge.field.ocpp.wire.queue import ROUTINE, SAFETY, SETPOINT, Outgoing, 
 from v2g_edge.field.ocpp.wire.schemas import SchemaProblem, may_be_empty, problems
 
 TIMEOUT_S: Final = 30.0
-"""Default deadline of a call: stations answer within 30 s or not at all (six independent ones, reference ocpp.md)."""
+"""Default deadline of a call: stations answer within 30 s or not at all (six independent ones, reference
+ocpp.md).
+"""
 
 SAFETY_PATIENCE_S: Final = 0.5
-"""How long a safety call waits for the answer to the call before it. A local network answers in milliseconds; a station
-that does not may not hold up a stop. The specifications leave the time-out of a call to its sender."""
+"""How long a safety call waits for the answer to the call before it. A local network answers in
+milliseconds; a station that does not may not hold up a stop. The specifications leave the time-out of a
+call to its sender.
+"""
 
 SETPOINT_PATIENCE_S: Final = 3.0
-"""The same for a lease: some stations never answer an action they do not know, and a lease may not run out meanwhile."""
+"""The same for a lease: some stations never answer an action they do not know, and a lease may not run out
+meanwhile.
+"""
 
 _PATIENCE_S: Final = {SAFETY: SAFETY_PATIENCE_S, SETPOINT: SETPOINT_PATIENCE_S}
 
@@ -49,23 +56,34 @@ SETTLED_MAX: Final = 32
 """Calls remembered after their end, to tell late and duplicate answers from strays."""
 
 OPEN_MAX: Final = 16
-"""Unanswered calls of the peer. It may have one; stations in the field were seen to send a few at once after an outage."""
+"""Unanswered calls of the peer. It may have one; stations in the field were seen to send a few at once
+after an outage.
+"""
 
 
 class Machine:
-    """See the module. ``handles`` are the incoming actions that the owner answers; None: all that its role may get.
+    """See the module. ``handles`` are the incoming actions that the owner answers; None: all that its role
+    may get.
 
-    ``strict``: what violates the schema is refused (CALLERROR, 2.1 CALLRESULTERROR); otherwise it is passed on with its
-    ``problems``. ``prefix`` begins every message id of this machine; ids are at most 36 characters.
+    ``strict``: what violates the schema is refused (CALLERROR, 2.1 CALLRESULTERROR); otherwise it is passed
+    on with its ``problems``. ``prefix`` begins every message id of this machine; ids are at most 36
+    characters.
     """
 
     __slots__ = (
-        "_events", "_frames", "_handles", "_known", "_line", "_next", "_open", "_prefix", "_queue", "_settled", "role", "strict",
+        "_events", "_frames", "_handles", "_known", "_line", "_next", "_open", "_prefix", "_queue",
+        "_settled", "role", "strict",
         "version",
     )  # fmt: skip
 
     def __init__(
-        self, version: Version, role: Role, *, prefix: str = "", strict: bool = True, handles: frozenset[str] | None = None
+        self,
+        version: Version,
+        role: Role,
+        *,
+        prefix: str = "",
+        strict: bool = True,
+        handles: frozenset[str] | None = None,
     ) -> None:
         self.version = version
         self.role = role
@@ -114,8 +132,8 @@ class Machine:
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
     ) -> str:
-        """Queue a call and return its message id. A queued call of the same ``key`` (not "") is replaced; one whose ``still``
-        says no when its turn comes is left out ("superseded").
+        """Queue a call and return its message id. A queued call of the same ``key`` (not "") is replaced; one
+        whose ``still`` says no when its turn comes is left out ("superseded").
 
         Raises ValueError when the payload violates the schema: that is our own mistake, never the peer's.
         """
@@ -133,7 +151,9 @@ class Machine:
         return out.id
 
     def send(self, action: str, payload: dict[str, Any]) -> None:
-        """Send an unconfirmed message (2.1). ValueError when the version has none of this name or the payload is wrong."""
+        """Send an unconfirmed message (2.1). ValueError when the version has none of this name or the
+        payload is wrong.
+        """
         if action not in SENDS[self.version]:
             raise ValueError(f"{action} is not an unconfirmed message of {self.version}")
         if wrong := problems(self.version, action, "request", payload):
@@ -154,7 +174,9 @@ class Machine:
         """The link is gone: nothing outstanding or queued will be answered, nothing open can be."""
         if self._line is not None:
             self._events.append(Expired(self._line.id, self._line.action, "link_lost", sent=True))
-        self._events.extend(Expired(out.id, out.action, "link_lost", sent=False) for out in self._queue.drain())
+        self._events.extend(
+            Expired(out.id, out.action, "link_lost", sent=False) for out in self._queue.drain()
+        )
         self._line = None
         self._open.clear()
         self._frames.clear()
@@ -166,7 +188,9 @@ class Machine:
         action = self._open.get(message_id)
         if action is None:
             return  # the link was lost in between, or the peer repeated an id
-        if (payload or not may_be_empty(self.version, action)) and (wrong := problems(self.version, action, "response", payload)):
+        if (payload or not may_be_empty(self.version, action)) and (
+            wrong := problems(self.version, action, "response", payload)
+        ):
             raise ValueError(f"{action}Response ({self.version}) {wrong[0].where}: {wrong[0].what}")
         del self._open[message_id]
         self._frames.append(frames.encode([frames.CALLRESULT, message_id, payload]))
@@ -179,7 +203,9 @@ class Machine:
     # The peer's frames
 
     def receive(self, frame: str | bytes, now_s: float) -> None:
-        """Take one frame. Never raises; whatever is wrong with it becomes an event and, where due, an error to the peer."""
+        """Take one frame. Never raises; whatever is wrong with it becomes an event and, where due, an
+        error to the peer.
+        """
         try:
             parts = frames.decode(frame, strict=self.strict)
         except frames.Unreadable as fault:
@@ -202,7 +228,12 @@ class Machine:
             self._events.append(Stray(f"{action} repeated while its answer is due"))
             return  # the one answer serves both
         if len(self._open) >= OPEN_MAX:
-            self._error(frames.CALLERROR, message_id, "RpcFrameworkError", f"{OPEN_MAX} calls are unanswered; one is allowed")
+            self._error(
+                frames.CALLERROR,
+                message_id,
+                "RpcFrameworkError",
+                f"{OPEN_MAX} calls are unanswered; one is allowed",
+            )
             return
         self._open[message_id] = action
         self._events.append(CallIn(message_id, action, payload, wrong))
@@ -218,7 +249,12 @@ class Machine:
 
     def _on_send(self, parts: list[Any], now_s: float) -> None:
         _, _, action, payload = parts
-        if self.version != "2.1" or type(action) is not str or action not in SENDS["2.1"] or type(payload) is not dict:
+        if (
+            self.version != "2.1"
+            or type(action) is not str
+            or action not in SENDS["2.1"]
+            or type(payload) is not dict
+        ):
             self._events.append(Stray(f"unconfirmed message {str(action)[:50]!r} is not known"))
             return
         wrong = problems(self.version, action, "request", payload)
@@ -245,11 +281,15 @@ class Machine:
         found = self._match(parts[1], now_s)
         if found is not None:
             self._events.append(
-                Refused(found[0], found[1], str(parts[2])[:64], str(parts[3])[: frames.DESCRIPTION_MAX], found[2])
+                Refused(
+                    found[0], found[1], str(parts[2])[:64], str(parts[3])[: frames.DESCRIPTION_MAX], found[2]
+                )
             )
 
     def _on_result_error(self, parts: list[Any], now_s: float) -> None:
-        self._events.append(AnswerRejected(parts[1], str(parts[2])[:64], str(parts[3])[: frames.DESCRIPTION_MAX]))
+        self._events.append(
+            AnswerRejected(parts[1], str(parts[2])[:64], str(parts[3])[: frames.DESCRIPTION_MAX])
+        )
 
     # Inside
 
@@ -290,7 +330,9 @@ class Machine:
 
     def _error(self, kind: int, message_id: MessageId, code: str, description: str) -> None:
         spelled = frames.error_code(self.version, code)
-        self._frames.append(frames.encode([kind, message_id, spelled, description[: frames.DESCRIPTION_MAX], {}]))
+        self._frames.append(
+            frames.encode([kind, message_id, spelled, description[: frames.DESCRIPTION_MAX], {}])
+        )
 
 
 _RECEIVERS: Final[dict[int, Callable[[Machine, list[Any], float], None]]] = {

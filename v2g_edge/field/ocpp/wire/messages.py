@@ -1,4 +1,5 @@
-"""Which message goes which way in each version of OCPP. The schemas come from the ``ocpp`` package; the direction does not.
+"""Which message goes which way in each version of OCPP. The schemas come from the ``ocpp`` package; the
+direction does not.
 
 A test holds these tables against the package's schema files, so that none is missing and none is made up.
 """
@@ -20,41 +21,44 @@ def _names(text: str) -> frozenset[str]:
 
 
 _V16_STATION: Final = _names(
-    """Authorize BootNotification DataTransfer DiagnosticsStatusNotification FirmwareStatusNotification Heartbeat
-    LogStatusNotification MeterValues SecurityEventNotification SignCertificate SignedFirmwareStatusNotification
-    StartTransaction StatusNotification StopTransaction"""
+    """Authorize BootNotification DataTransfer DiagnosticsStatusNotification FirmwareStatusNotification
+    Heartbeat LogStatusNotification MeterValues SecurityEventNotification SignCertificate
+    SignedFirmwareStatusNotification StartTransaction StatusNotification StopTransaction"""
 )
 _V16_CENTRAL: Final = _names(
-    """CancelReservation CertificateSigned ChangeAvailability ChangeConfiguration ClearCache ClearChargingProfile DataTransfer
-    DeleteCertificate ExtendedTriggerMessage GetCompositeSchedule GetConfiguration GetDiagnostics GetInstalledCertificateIds
-    GetLocalListVersion GetLog InstallCertificate RemoteStartTransaction RemoteStopTransaction ReserveNow Reset SendLocalList
+    """CancelReservation CertificateSigned ChangeAvailability ChangeConfiguration ClearCache
+    ClearChargingProfile DataTransfer DeleteCertificate ExtendedTriggerMessage GetCompositeSchedule
+    GetConfiguration GetDiagnostics GetInstalledCertificateIds GetLocalListVersion GetLog
+    InstallCertificate RemoteStartTransaction RemoteStopTransaction ReserveNow Reset SendLocalList
     SetChargingProfile SignedUpdateFirmware TriggerMessage UnlockConnector UpdateFirmware"""
 )
 _V201_STATION: Final = _names(
-    """Authorize BootNotification ClearedChargingLimit DataTransfer FirmwareStatusNotification Get15118EVCertificate
-    GetCertificateStatus Heartbeat LogStatusNotification MeterValues NotifyChargingLimit NotifyCustomerInformation
-    NotifyDisplayMessages NotifyEVChargingNeeds NotifyEVChargingSchedule NotifyEvent NotifyMonitoringReport NotifyReport
-    PublishFirmwareStatusNotification ReportChargingProfiles ReservationStatusUpdate SecurityEventNotification
-    SignCertificate StatusNotification TransactionEvent"""
+    """Authorize BootNotification ClearedChargingLimit DataTransfer FirmwareStatusNotification
+    Get15118EVCertificate GetCertificateStatus Heartbeat LogStatusNotification MeterValues
+    NotifyChargingLimit NotifyCustomerInformation NotifyDisplayMessages NotifyEVChargingNeeds
+    NotifyEVChargingSchedule NotifyEvent NotifyMonitoringReport NotifyReport
+    PublishFirmwareStatusNotification ReportChargingProfiles ReservationStatusUpdate
+    SecurityEventNotification SignCertificate StatusNotification TransactionEvent"""
 )
 _V201_CENTRAL: Final = _names(
-    """CancelReservation CertificateSigned ChangeAvailability ClearCache ClearChargingProfile ClearDisplayMessage
-    ClearVariableMonitoring CostUpdated CustomerInformation DataTransfer DeleteCertificate GetBaseReport GetChargingProfiles
-    GetCompositeSchedule GetDisplayMessages GetInstalledCertificateIds GetLocalListVersion GetLog GetMonitoringReport
-    GetReport GetTransactionStatus GetVariables InstallCertificate PublishFirmware RequestStartTransaction
-    RequestStopTransaction ReserveNow Reset SendLocalList SetChargingProfile SetDisplayMessage SetMonitoringBase
-    SetMonitoringLevel SetNetworkProfile SetVariableMonitoring SetVariables TriggerMessage UnlockConnector UnpublishFirmware
-    UpdateFirmware"""
+    """CancelReservation CertificateSigned ChangeAvailability ClearCache ClearChargingProfile
+    ClearDisplayMessage ClearVariableMonitoring CostUpdated CustomerInformation DataTransfer
+    DeleteCertificate GetBaseReport GetChargingProfiles GetCompositeSchedule GetDisplayMessages
+    GetInstalledCertificateIds GetLocalListVersion GetLog GetMonitoringReport GetReport
+    GetTransactionStatus GetVariables InstallCertificate PublishFirmware RequestStartTransaction
+    RequestStopTransaction ReserveNow Reset SendLocalList SetChargingProfile SetDisplayMessage
+    SetMonitoringBase SetMonitoringLevel SetNetworkProfile SetVariableMonitoring SetVariables
+    TriggerMessage UnlockConnector UnpublishFirmware UpdateFirmware"""
 )
 _V21_STATION: Final = _V201_STATION | _names(
     """BatterySwap ClosePeriodicEventStream GetCertificateChainStatus NotifyDERAlarm NotifyDERStartStop
-    NotifyPriorityCharging NotifySettlement NotifyWebPaymentStarted OpenPeriodicEventStream PullDynamicScheduleUpdate
-    ReportDERControl VatNumberValidation"""
+    NotifyPriorityCharging NotifySettlement NotifyWebPaymentStarted OpenPeriodicEventStream
+    PullDynamicScheduleUpdate ReportDERControl VatNumberValidation"""
 )
 _V21_CENTRAL: Final = _V201_CENTRAL | _names(
     """AFRRSignal AdjustPeriodicEventStream ChangeTransactionTariff ClearDERControl ClearTariffs GetDERControl
-    GetPeriodicEventStream GetTariffs NotifyAllowedEnergyTransfer RequestBatterySwap SetDERControl SetDefaultTariff
-    UpdateDynamicSchedule UsePriorityCharging"""
+    GetPeriodicEventStream GetTariffs NotifyAllowedEnergyTransfer RequestBatterySwap SetDERControl
+    SetDefaultTariff UpdateDynamicSchedule UsePriorityCharging"""
 )
 
 SENDS: Final[dict[Version, frozenset[str]]] = {
@@ -64,8 +68,16 @@ SENDS: Final[dict[Version, frozenset[str]]] = {
 }
 """Unconfirmed messages (message type 6, OCPP 2.1 Part 4), all from the station."""
 
-FROM_STATION: Final[dict[Version, frozenset[str]]] = {"1.6": _V16_STATION, "2.0.1": _V201_STATION, "2.1": _V21_STATION}
-FROM_CENTRAL: Final[dict[Version, frozenset[str]]] = {"1.6": _V16_CENTRAL, "2.0.1": _V201_CENTRAL, "2.1": _V21_CENTRAL}
+FROM_STATION: Final[dict[Version, frozenset[str]]] = {
+    "1.6": _V16_STATION,
+    "2.0.1": _V201_STATION,
+    "2.1": _V21_STATION,
+}
+FROM_CENTRAL: Final[dict[Version, frozenset[str]]] = {
+    "1.6": _V16_CENTRAL,
+    "2.0.1": _V201_CENTRAL,
+    "2.1": _V21_CENTRAL,
+}
 
 
 @cache  # one set for all stations of a version: a thousand copies cost four megabytes

@@ -14,7 +14,9 @@ BULK: Final = 3
 """Reports, probing, firmware: whenever there is room."""
 
 QUEUE_MAX: Final = 64
-"""Calls waiting for one station. At 30 s a time-out that is half an hour of silence: more would only be stale."""
+"""Calls waiting for one station. At 30 s a time-out that is half an hour of silence: more would only be
+stale.
+"""
 
 
 class Outgoing:
@@ -23,7 +25,18 @@ class Outgoing:
     ``still`` is asked when it is its turn: once it says no, the call is void and never goes out.
     """
 
-    __slots__ = ("action", "deadline_s", "id", "key", "order", "payload", "priority", "still", "timeout_s", "why")
+    __slots__ = (
+        "action",
+        "deadline_s",
+        "id",
+        "key",
+        "order",
+        "payload",
+        "priority",
+        "still",
+        "timeout_s",
+        "why",
+    )
 
     def __init__(
         self,
@@ -62,8 +75,8 @@ class Queue:
     def put(self, out: Outgoing) -> list[tuple[Outgoing, str]]:
         """Add a call; returns those that will never go out, each with the reason ("replaced", "queue_full").
 
-        A newer call of the same key takes the older one's place among its priority, unless it is more urgent. When the queue is
-        full, the least urgent newest one falls out, which may be the newcomer.
+        A newer call of the same key takes the older one's place among its priority, unless it is more urgent.
+        When the queue is full, the least urgent newest one falls out, which may be the newcomer.
         """
         gone = [(old, "replaced") for old in self._waiting if out.key and old.key == out.key]
         self._count += 1

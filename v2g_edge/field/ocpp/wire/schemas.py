@@ -1,7 +1,7 @@
 """Validators for every message, compiled on first use from the JSON schemas of the ``ocpp`` package.
 
-Compiled (``jsonschema-rs``) because the package's own validation takes 1-16 ms a message, and ours 3-20 µs on the same
-schemas. 1.6 schemas are draft 4, the others draft 6; ``format: date-time`` (RFC 3339) is enforced.
+Compiled (``jsonschema-rs``) because the package's own validation takes 1-16 ms a message, and ours 3-20 µs on
+the same schemas. 1.6 schemas are draft 4, the others draft 6; ``format: date-time`` (RFC 3339) is enforced.
 """
 
 from collections.abc import Iterable
@@ -23,12 +23,16 @@ PROBLEMS_MAX: Final = 8
 
 LISTED_MAX: Final = (256, 8 << 10)
 FIRST_MAX: Final = (2_048, 64 << 10)
-"""Values and octets of a payload of which several problems are told, and of one of which the first is. The validator finds all of
-them before it gives the first, each with a copy of what it is about (16 s and 2 GB for 170,000 values), and copies for one too.
-Of anything larger it is only told that it does not conform, which the validator knows in microseconds."""
+"""Values and octets of a payload of which several problems are told, and of one of which the first is. The
+validator finds all of them before it gives the first, each with a copy of what it is about (16 s and 2 GB
+for 170,000 values), and copies for one too. Of anything larger it is only told that it does not conform,
+which the validator knows in microseconds.
+"""
 
 _FOLDER: Final[dict[Version, str]] = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
-"""Below the package. Not imported: its modules make hundreds of classes, which held up the loop for a second on first use."""
+"""Below the package. Not imported: its modules make hundreds of classes, which held up the loop for a
+second on first use.
+"""
 
 _CODES: Final = {
     "type": "TypeConstraintViolation",
@@ -37,7 +41,9 @@ _CODES: Final = {
     "maxItems": "OccurrenceConstraintViolation",
     "additionalProperties": "FormatViolation",
 }
-"""Violated keyword → error code (OCPP 2.0.1 Part 4 table 9); every other keyword bounds a value: PropertyConstraintViolation."""
+"""Violated keyword → error code (OCPP 2.0.1 Part 4 table 9); every other keyword bounds a value:
+PropertyConstraintViolation.
+"""
 
 
 TOLD_MAX: Final = 200
@@ -54,7 +60,13 @@ class SchemaProblem(msgspec.Struct, frozen=True):
 
 def schema(version: Version, action: str, kind: Kind) -> dict[str, Any]:
     """The schema as published; FileNotFoundError for a message that the version does not have."""
-    suffix = "Response" if kind == "response" else "" if version == "1.6" or action in SENDS[version] else "Request"
+    suffix = (
+        "Response"
+        if kind == "response"
+        else ""
+        if version == "1.6" or action in SENDS[version]
+        else "Request"
+    )
     text = files("ocpp").joinpath(_FOLDER[version], "schemas", f"{action}{suffix}.json").read_bytes()
     loaded: dict[str, Any] = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"))
     return loaded
@@ -74,7 +86,9 @@ def may_be_empty(version: Version, action: str) -> bool:
 
 
 def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[SchemaProblem, ...]:
-    """What is wrong with ``payload``; empty when it conforms. At most ``PROBLEMS_MAX``, the first ones found."""
+    """What is wrong with ``payload``; empty when it conforms. At most ``PROBLEMS_MAX``, the first ones
+    found.
+    """
     check = validator(version, action, kind)
     try:
         if check.is_valid(payload):
@@ -97,11 +111,15 @@ def _listed(check: Validator, payload: Any) -> tuple[SchemaProblem, ...]:
 
 def _problem(error: jsonschema_rs.ValidationError) -> SchemaProblem:
     code = _CODES.get(error.kind.name, "PropertyConstraintViolation")
-    return SchemaProblem(code, ".".join(str(step)[:TOLD_MAX] for step in error.instance_path), error.message[:TOLD_MAX])
+    return SchemaProblem(
+        code, ".".join(str(step)[:TOLD_MAX] for step in error.instance_path), error.message[:TOLD_MAX]
+    )
 
 
 def _room_left(value: Any, values: int, octets: int) -> tuple[int, int]:
-    """``values`` and ``octets`` less what ``value`` has; stops as soon as one of them is used up, and then the first is -1."""
+    """``values`` and ``octets`` less what ``value`` has; stops as soon as one of them is used up, and then
+    the first is -1.
+    """
     values, octets = values - 1, octets - (len(value) if isinstance(value, str) else 8)
     inner: Iterable[Any] = ()
     if isinstance(value, dict):

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 
 def parse_wall(text: object) -> float | None:
-    """UTC epoch seconds of an RFC 3339 time; None when it is none. Without an offset it counts as UTC (OCPP 1.6 3.14).
+    """UTC epoch seconds of an RFC 3339 time; None when it is none. Without an offset it counts as UTC (OCPP
+    1.6 3.14).
 
     T and Z may be small (RFC 3339 5.6).
     """

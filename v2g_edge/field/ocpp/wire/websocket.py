@@ -1,9 +1,11 @@
-"""The WebSocket under a link: ``websockets``' own server connection, with a short way for what stations send all day.
+"""The WebSocket under a link: ``websockets``' own server connection, with a short way for what stations send
+all day.
 
-The library does handshakes, TLS, fragments, compression, control frames and closing. A whole text frame without compression
-needs none of that: it is unmasked and handed on in the call that brought it, past the library's parser, queue and task, which
-are half of what a message costs. An echo on one core in one run: ``websockets`` 22 µs a message, this 10 µs, a bare transport
-9 µs. (The compiled ``picows`` 2.3 does it in 9 µs too, ``aiohttp`` 3.14 in 14 µs: nothing is left to win there.)
+The library does handshakes, TLS, fragments, compression, control frames and closing. A whole text frame
+without compression needs none of that: it is unmasked and handed on in the call that brought it, past the
+library's parser, queue and task, which are half of what a message costs. An echo on one core in one run:
+``websockets`` 22 µs a message, this 10 µs, a bare transport 9 µs. (The compiled ``picows`` 2.3 does it in 9
+µs too, ``aiohttp`` 3.14 in 14 µs: nothing is left to win there.)
 """
 
 import asyncio
@@ -30,12 +32,16 @@ MASKED: Final = 0x80
 HEADER_MAX: Final = 14
 """Octets of the longest header of a masked frame (RFC 6455 5.2)."""
 SHORT_MAX: Final = 125
-"""Octets of a payload whose length fits into the second octet. So short, a frame goes out as it is: compressed it would grow."""
+"""Octets of a payload whose length fits into the second octet. So short, a frame goes out as it is:
+compressed it would grow.
+"""
 
 BURST: Final = 32
 TURN_OCTETS: Final = 64 << 10
 TURN_S: Final = 0.005
-"""Frames of one station, their (inflated) octets, and the time they took, in a row; then it is the others' turn."""
+"""Frames of one station, their (inflated) octets, and the time they took, in a row; then it is the others'
+turn.
+"""
 
 SLICE: Final = 4 << 10
 """Octets that the library's parser is given at a time: it takes all frames in them at once."""
@@ -67,7 +73,9 @@ class Wire(ServerConnection):
         self._turn_s = 0.0
 
     async def listen(self, take: Callable[[Message], None]) -> None:
-        """Hand every message to ``take`` as it comes, text as str and binary as bytes. Returns when the connection is gone."""
+        """Hand every message to ``take`` as it comes, text as str and binary as bytes. Returns when the
+        connection is gone.
+        """
         self._take = take
         for message in self._early:
             take(message)
@@ -75,7 +83,9 @@ class Wire(ServerConnection):
         await self.wait_closed()
 
     def post(self, frame: bytes) -> None:
-        """Send a UTF-8 text without waiting, whatever is still unread before it; nothing happens on a closed connection."""
+        """Send a UTF-8 text without waiting, whatever is still unread before it; nothing happens on a
+        closed connection.
+        """
         if self.protocol.state is not OPEN:
             return
         if len(frame) <= SHORT_MAX:
@@ -99,7 +109,8 @@ class Wire(ServerConnection):
         if self._rest:
             data, self._rest = self._rest + data, b""
         if self.protocol.state is CONNECTING:
-            # A client that does not wait for our answer takes the long way: only the parser knows where its frames begin.
+            # A client that does not wait for our answer takes the long way: only the parser knows where its
+            # frames begin.
             self._long = not data.endswith(b"\r\n\r\n")
             super().data_received(data)
             return
@@ -206,7 +217,9 @@ class Wire(ServerConnection):
 
 
 def payload_at(data: bytes, at: int) -> tuple[int, int]:
-    """Where the payload of the masked frame at ``at`` starts and ends; both lie beyond an incomplete header."""
+    """Where the payload of the masked frame at ``at`` starts and ends; both lie beyond an incomplete
+    header.
+    """
     length = data[at + 1] & 127 if at + 1 < len(data) else 127
     start = at + 6
     if length == 126:
