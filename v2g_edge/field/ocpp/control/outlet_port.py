@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.read_back import planned_w
+from v2g_edge.field.ocpp.control.sayable import Sayable
 from v2g_edge.field.ocpp.control.set_profile import (
     HOPELESS,
     VOID,
@@ -39,11 +40,6 @@ ANSWER_S: Final = 10.0
 due by then.
 """
 
-SILENT_MAX: Final = 2
-"""After so many setpoints in a row without an answer nothing is discharged until one comes: the stop would
-not come through.
-"""
-
 COMPARE_S: Final = 300.0
 """A station is asked this often whether it means to do what it accepted; at once where the last answer
 contradicted. One small call in five minutes for each outlet.
@@ -55,16 +51,6 @@ it, and stations keep profiles over power cuts in a flash of 100,000 cycles (lib
 third, that is 72 writes a day, not 7,920. Longer, and a depot whose controller has died for good would
 hold back its chargers longer than needed.
 """
-
-DISCHARGE_WORD: Final[dict[Version, str]] = {
-    "1.6": "negative_limit",
-    "2.0.1": "negative_limit",
-    "2.1": "setpoint",
-}
-"""How each version commands discharge; 2.1 also takes negative limits, "for backwards compatibility" (its
-schema).
-"""
-
 
 FITS_ABOVE: Final = 0.9
 """A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is
@@ -84,7 +70,7 @@ class OutletPort:
         self._comparing: asyncio.Task[None] | None = None
         self._compared_s = -math.inf
         self._turn = 0
-        self._silent = 0
+        self._sayable = Sayable(station, outlet, clock)
         self._drooping = False
 
     def says(self, permit: Permit) -> Saying:
@@ -96,13 +82,15 @@ class OutletPort:
         outlet, version, skew = self._outlet, self._station.version, self._station.clock_skew
         if version is None:
             return Saying(permit.power_w, permit.droop_w, permit.valid_for_s)
-        why = self._no_discharge(version)
+        why = self._sayable.no_discharge(version)
         if why != self._board.evse(permit.evse).no_discharge:
             self._board.update_evse(permit.evse, no_discharge=why)
         if outlet.session is None:
             return Saying(permit.power_w, permit.droop_w, permit.valid_for_s)
-        power_w = self._speakable_w(permit.power_w, why if self._can_discharge(version) else "not agreed")
-        droop_w = self._droop(permit, power_w, version)
+        power_w = self._sayable.power_w(
+            permit.power_w, why if self._sayable.can_discharge(version) else "not agreed"
+        )
+        droop_w = self._sayable.droop_w(permit, power_w, version)
         does = outlet.watch.score > FITS_ABOVE
         harmless = skew.known and does and droop_w == 0.0 and 0.0 <= power_w <= outlet.evse.fallback_w
         valid_for_s = max(permit.valid_for_s, HARMLESS_S) if harmless else permit.valid_for_s
@@ -306,25 +294,6 @@ class OutletPort:
             outlet.dynamic.tried(connection, lease, outcome)
         return outcome, 0.0
 
-    def _droop(self, permit: Permit, power_w: float, version: Version) -> float:
-        """What may be commanded of a permitted droop: all where discharge is proven and the station
-        follows, else nothing.
-        """
-        outlet, watch = self._outlet, self._outlet.watch
-        takes = (
-            version == "2.1"
-            and outlet.evse.discharge_by == "setpoint"
-            and outlet.shape.unit == "W"
-            and outlet.dynamic.takes_droop
-        )
-        trusted = (
-            watch.proof == "proven"
-            and watch.follows
-            and self._silent < SILENT_MAX
-            and self._station.clock_skew.known
-        )
-        return permit.droop_w if takes and trusted and power_w == permit.power_w else 0.0
-
     def _note(self, outcome: Outcome, saying: Saying, droop_w: float) -> WriteResult:
         """What may be in force now, for the watch: what was accepted, and what was sent and is not
         answered.
@@ -337,9 +306,9 @@ class OutletPort:
         if result == "accepted":
             self._taken(saying, droop_w)
         if not isinstance(outcome, Expired):
-            self._silent = 0
+            self._sayable.silent = 0
         elif outcome.why == "deadline":
-            self._silent += 1
+            self._sayable.silent += 1
         return result
 
     def _compare_soon(self, connection: Connection, version: Version, *, begins: bool) -> None:
@@ -350,50 +319,6 @@ class OutletPort:
         probes = begins and (watch.proof == "unknown" or watch.most_w > watch.sent_w)
         if probes or watch.contradicted or self._clock.now_s() - self._compared_s >= COMPARE_S:
             self._comparing = begin(f"compare {self._outlet.evse.id}", self._compare(connection, version))
-
-    def _speakable_w(self, power_w: float, no_discharge: str) -> float:
-        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is
-        proven.
-
-        Where the station's clock is not known, no more than its default profile allows: a lease may come into
-        force at any time.
-        """
-        outlet = self._outlet
-        if power_w < 0.0:
-            return 0.0 if no_discharge else outlet.watch.allowed_w(power_w, outlet.evse.min_discharge_w)
-        if not self._station.clock_skew.known:
-            return min(power_w, outlet.evse.fallback_w)
-        now_s = self._clock.now_s()
-        held_w = outlet.held_w(now_s) if outlet.charge_refusals.holds(now_s) else None
-        return power_w if held_w is None else min(power_w, max(held_w, 0.0))
-
-    def _no_discharge(self, version: Version) -> str:
-        """Why nothing can be discharged here now, in words for people; "" where it can, or has yet to be
-        tried.
-        """
-        outlet, station = self._outlet, self._station
-        if outlet.evse.discharge_by == "none":
-            return ""  # the site file says so, and has a row of its own
-        if not station.model.quirk.discharges:
-            return "its make, or discharges = false in the site file, forbids it"
-        if not self._can_discharge(version):
-            return f"discharge_by = {outlet.evse.discharge_by} cannot be said in OCPP {version}"
-        station.model.consult(outlet)
-        if outlet.watch.proof == "refuted":
-            return (
-                f"refuted: make {station.identity.kind()} charged while discharge was commanded"
-                " (retry-discharge tries it anew)"
-            )
-        if outlet.discharge_refusals.holds(self._clock.now_s()):
-            return (
-                f"the station refuses it ({outlet.discharge_refusals.why or 'no reason given'}), and is tried"
-                " again rarely"
-            )
-        if outlet.watch.gave_up:
-            return "this vehicle gave nothing when it was asked to"
-        if not station.clock_skew.known:
-            return "the station's clock is not known" if outlet.session is not None else ""
-        return f"{self._silent} setpoints in a row were not answered" if self._silent >= SILENT_MAX else ""
 
     async def _compare(self, connection: Connection, version: Version) -> None:
         """Ask what the station means to do with what it has just accepted."""
@@ -419,12 +344,6 @@ class OutletPort:
     @property
     def _patience_s(self) -> float:
         return max(ANSWER_S, self._station.model.quirk.answers_within_s)
-
-    def _can_discharge(self, version: Version) -> bool:
-        by = self._outlet.evse.discharge_by
-        if not self._station.model.quirk.discharges:
-            return False
-        return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
 
     def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:
         outlet = self._outlet
