@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from msgspec.structs import replace
@@ -56,6 +56,17 @@ FITS_ABOVE: Final = 0.9
 """A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is
 told again soon.
 """
+
+
+class How(NamedTuple):
+    """How a lease is sent: before what else, instead of which one that waits, for how long, and while what
+    holds.
+    """
+
+    priority: int
+    key: str
+    timeout_s: float
+    still: Callable[[], bool]
 
 
 class OutletPort:
@@ -243,56 +254,44 @@ class OutletPort:
         """The lease in the finest words that the station takes; with what became of it, the droop that it
         carries.
         """
-        outlet, wire = self._outlet, self._outlet.wire
-        power_w, droop_w, duration_s = saying.power_w, saying.droop_w, max(int(saying.valid_for_s), 1)
-        priority = SAFETY if outlet.watch.least_w < 0.0 <= power_w - droop_w else SETPOINT
-        key, outcome = f"lease {wire.ocpp_evse}", None
-        lease = self._lease(power_w, duration_s, outlet.shape)
+        outlet, droop_w = self._outlet, saying.droop_w
+        stops = outlet.watch.least_w < 0.0 <= saying.power_w - droop_w
+        how = How(SAFETY if stops else SETPOINT, f"lease {outlet.wire.ocpp_evse}", self._patience_s, still)
+        lease = self._lease(saying, outlet.shape)
         dynamic = version == "2.1" and self._station.clock_skew.known
+        outcome = None
         if not dynamic:
             outlet.dynamic.forget()
         else:
             if droop_w > 0.0:
-                lease = replace(lease, period=self._station.v21.droop_period(power_w, droop_w))
-            outcome = await outlet.dynamic.send(
-                connection,
-                lease,
-                self._clock.now_s(),
-                priority=priority,
-                key=key,
-                timeout_s=self._patience_s,
-                still=still,
-            )
+                lease = replace(lease, period=self._station.v21.droop_period(saying.power_w, droop_w))
+            outcome = await outlet.dynamic.send(connection, lease, self._clock.now_s(), **how._asdict())
         if outcome is not None:
             return outcome, droop_w
         if not still():
             return VOID, 0.0
-        if not ladder:
-            payload = lease_profile(version, self._lease(power_w, duration_s, outlet.shape))
-            outcome = await connection.call(
-                "SetChargingProfile",
-                payload,
-                priority=priority,
-                key=key,
-                timeout_s=self._patience_s,
-                still=still,
-            )
-        else:
-            outcome = await set_profile(
-                connection,
-                version,
-                outlet,
-                "TxProfile",
-                lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
-                priority=priority,
-                key=key,
-                timeout_s=self._patience_s,
-                may_clear=outlet.held_w(self._clock.now_s()) is None,
-                still=still,
-            )
+        outcome = await self._set(connection, version, saying, how, ladder=ladder)
         if dynamic and still():
             outlet.dynamic.tried(connection, lease, outcome)
         return outcome, 0.0
+
+    async def _set(
+        self, connection: Connection, version: Version, saying: Saying, how: How, *, ladder: bool
+    ) -> Outcome:
+        """The lease as a profile; ``ladder``: in other shapes too, where this one is refused."""
+        outlet = self._outlet
+        if not ladder:
+            payload = lease_profile(version, self._lease(saying, outlet.shape))
+            return await connection.call("SetChargingProfile", payload, **how._asdict())
+        return await set_profile(
+            connection,
+            version,
+            outlet,
+            "TxProfile",
+            lambda shape: lease_profile(version, self._lease(saying, shape)),
+            may_clear=outlet.held_w(self._clock.now_s()) is None,
+            **how._asdict(),
+        )
 
     def _note(self, outcome: Outcome, saying: Saying, droop_w: float) -> WriteResult:
         """What may be in force now, for the watch: what was accepted, and what was sent and is not
@@ -345,14 +344,14 @@ class OutletPort:
     def _patience_s(self) -> float:
         return max(ANSWER_S, self._station.model.quirk.answers_within_s)
 
-    def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:
+    def _lease(self, saying: Saying, shape: Shape) -> Lease:
         outlet = self._outlet
         return Lease(
             ocpp_evse=outlet.wire.ocpp_evse,
             transaction=outlet.session.transaction if outlet.session else "0",
-            power_w=power_w,
+            power_w=saying.power_w,
             start_wall_s=self._clock.wall_s() + self._station.clock_skew.offset_s,
-            duration_s=duration_s,
+            duration_s=max(int(saying.valid_for_s), 1),
             phases=outlet.phases,
             setpoint=outlet.evse.discharge_by == "setpoint",
             shape=shape,
