@@ -1,37 +1,26 @@
 """Each order is written down with who, when, what and why, and no secret with it."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from v2g_edge.api.order_log import WHAT_MAX, OrderLog
 from v2g_edge.host.control import Ordered
-
-
-class Kept(NamedTuple):
-    """One call of the journal."""
-
-    wall_s: float
-    who: str
-    by: str
-    role: str
-    what: str
-    why: str
-    outcome: str
+from v2g_edge.host.records import OrderRow
 
 
 class Book:
     """A journal that remembers its orders."""
 
     def __init__(self) -> None:
-        self.orders: list[Kept] = []
+        self.orders: list[OrderRow] = []
 
-    def record_order(self, *kept: Any) -> None:
-        self.orders.append(Kept(*kept))
+    def record_order(self, order: OrderRow) -> None:
+        self.orders.append(order)
 
 
-def taken(method: str, params: dict[str, Any]) -> Kept:
+def taken(method: str, params: dict[str, Any]) -> OrderRow:
     book = Book()
     OrderLog(lambda: book, lambda: 5.0).record(  # type: ignore[arg-type,return-value]
         Ordered(1_000, "anna", "operator", method, params, "done")
@@ -42,7 +31,7 @@ def taken(method: str, params: dict[str, Any]) -> Kept:
 
 def test_who_when_what_and_why() -> None:
     kept = taken("operate", {"stop": True, "by": "ben", "why": "a cable burns"})
-    assert kept == Kept(5.0, "anna", "ben", "operator", 'operate {"stop":true}', "a cable burns", "done")
+    assert kept == OrderRow(5.0, "anna", "ben", "operator", 'operate {"stop":true}', "a cable burns", "done")
 
 
 def test_without_another_name_the_users_own_counts() -> None:
@@ -77,3 +66,12 @@ def test_without_a_journal_the_log_has_it() -> None:
         OrderLog(lambda: None, lambda: 5.0).record(Ordered(0, "root", "engineer", "cloud", {}, "done"))
     assert lines[0]["event"] == "operator_order"
     assert lines[0]["who"] == "root"
+
+
+def test_signals_of_programmes_are_not_written_down() -> None:
+    book = Book()
+    log = OrderLog(lambda: book, lambda: 5.0)  # type: ignore[arg-type,return-value]
+    log.record(Ordered(1, "a", "operator", "services", {"signal": {"service": "f", "value": 0.1}}, "done"))
+    assert book.orders == []
+    log.record(Ordered(1, "a", "operator", "services", {"limits": []}, "done"))
+    assert len(book.orders) == 1

@@ -1,6 +1,7 @@
 """The control socket knows who asks, by the kernel's word, and refuses what the user's role may not."""
 
 import asyncio
+import grp
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ GIDS = {"v2g-edge-operator": 901, "v2g-edge-engineer": 902}
 
 @pytest.fixture(autouse=True)
 def _groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roles.grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=GIDS[name]))
+    monkeypatch.setattr(grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=GIDS[name]))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_where_a_group_is_missing_nobody_has_its_role(monkeypatch: pytest.Monkey
     def missing(name: str) -> Any:
         raise KeyError(name)
 
-    monkeypatch.setattr(roles.grp, "getgrnam", missing)
+    monkeypatch.setattr(grp, "getgrnam", missing)
     assert role_of(4_000, {0, 901, 902}) is Role.VIEWER
 
 
@@ -56,9 +57,14 @@ def test_the_kernel_names_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
         assert peer_of(ours) == Peer(os.geteuid(), Role.ENGINEER)
-        monkeypatch.setattr(roles.os, "geteuid", lambda: 4_000)
+        monkeypatch.setattr(os, "geteuid", lambda: 4_000)
         seen: list[tuple[int, set[int]]] = []
-        monkeypatch.setattr(roles, "role_of", lambda uid, gids: seen.append((uid, gids)) or Role.VIEWER)
+
+        def role_seen(uid: int, gids: set[int]) -> Role:
+            seen.append((uid, gids))
+            return Role.VIEWER
+
+        monkeypatch.setattr(roles, "role_of", role_seen)
         peer_of(ours)
     assert seen == [(os.getuid(), {os.getgid(), *os.getgroups()})]
 

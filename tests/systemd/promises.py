@@ -23,6 +23,10 @@ WORKS: Final = TEXT.replace(
 LEDGER: Final = "/var/lib/v2g-edge/journal.db"
 OPEN_MAX_S: Final = 5.0
 """From the end of the daemon to the open contactor (case B4)."""
+STICK: Final = "/root/stick"
+FORGED: Final = "/root/forged"
+UPDATE_MAX_S: Final = 480.0
+"""Installation, five minutes of trial, and the way back."""
 STOP_MAX_S: Final = 10.0
 """What an administrator waits for (issue: stop is done in 10 s)."""
 
@@ -273,6 +277,67 @@ def keeps_the_site_file(box: Box) -> str:
     return "upgrade, reinstall, downgrade"
 
 
+def _update(box: Box, *words: str) -> tuple[int, str]:
+    """Exit code and words of ``v2g-edge update``."""
+    out = box.run("sh", "-c", 'v2g-edge update "$@" 2>&1; echo "code $?"', "sh", *words)
+    text, _, code = out.rpartition("code ")
+    return int(code), text
+
+
+def _version(box: Box) -> str:
+    """Of the daemon that answers."""
+    code = "import json; from v2g_edge.cli.client import ask"
+    code += "; print(ask('/run/v2g-edge/control.sock', 'health')['version'])"
+    return box.run("/opt/v2g-edge/bin/python3", "-c", code).strip()
+
+
+def falls_back_from_a_bad_version(box: Box) -> str:
+    """`v2g-edge update` takes the newest, which never finishes a tick: the version before is back by itself.
+    The next update leaves that version out, takes the one before it, and that one stays.
+    """
+    before, site = _version(box), box.run("sha256sum", SITE)
+    code, text = _update(box, "--check")
+    assert code == 0
+    assert "waits 7.0 days more (ring stable)" in text, text
+    box.write("/etc/v2g-edge/update.toml", 'ring = "canary"')
+    begun_s = time.monotonic()
+    code, text = _update(box)
+    back_s = time.monotonic() - begun_s
+    assert code == 1, text
+    assert "is not taken again by itself" in text, text
+    assert back_s < UPDATE_MAX_S
+    assert _version(box) == before
+    assert box.journal("-u", "v2g-edge-update-trial.service", "-p", "err", f"--grep=back to {before}")
+    code, text = _update(box)
+    assert code == 0, text
+    assert _version(box) == LATER
+    assert box.run("sha256sum", SITE) == site
+    assert box.code("v2g-edge", "update") == 0, "there is nothing newer that may be taken"
+    assert box.run("systemctl", "is-enabled", "v2g-edge-update.timer", check=False).strip() == "disabled"
+    return f"back at {before} after {back_s:.0f} s; then {LATER} stays"
+
+
+def updates_from_a_stick(box: Box) -> str:
+    """A signed bundle is taken, also as an archive; one with a changed package is not."""
+    box.run("sh", "-c", f"mkdir {STICK} && tar -C /srv/shared -cf {STICK}/depot.tar repo")
+    first = min(
+        (line.split("|")[1].strip() for line in box.run("apt-cache", "madison", "v2g-edge").splitlines()),
+        key=lambda text: text.split(".")[0],
+    )
+    box.run(
+        "sh",
+        "-c",
+        f"cp -r /srv/shared/repo {FORGED} && cd {FORGED} && for f in *.deb; do echo >>$f; done",
+    )
+    code, text = _update(box, "--from", FORGED, "--to", first)
+    assert code == 1, text
+    assert _version(box) == LATER
+    code, text = _update(box, "--from", f"{STICK}/depot.tar", "--to", first)
+    assert code == 0, text
+    assert first.startswith(_version(box))
+    return "a signed archive is taken, a changed package refused"
+
+
 def rescues_with_a_broken_site_file(box: Box) -> str:
     """Cases B4 and D21: the site file is broken and the contactor stands in a register map of the site's
     own. It is open within 5 s of a kill and of a stop, and only its own coil is written.
@@ -348,6 +413,8 @@ PROMISES = (
     restarts_after_a_hang,
     rescues_with_a_broken_site_file,
     keeps_the_site_file,
+    falls_back_from_a_bad_version,
+    updates_from_a_stick,
     ends_cleanly,
     opens_on_failure,
     is_removed_and_purged,

@@ -9,6 +9,7 @@ import structlog
 
 from v2g_edge.host.control import Ordered
 from v2g_edge.host.journal import Journal
+from v2g_edge.host.records import OrderRow
 
 log = structlog.get_logger()
 
@@ -33,7 +34,9 @@ class OrderLog:
         self._wall_s = wall_s
 
     def record(self, ordered: Ordered) -> None:
-        """Write one order down."""
+        """Write one order down. A programme's signal comes each second and is no order of a person."""
+        if ordered.method == "services" and "limits" not in ordered.params:
+            return
         by = next((str(said) for key in BY if (said := ordered.params.get(key))), ordered.name)
         why = str(ordered.params.get(WHY, ""))[:TEXT_MAX]
         what = _what(ordered.method, ordered.params)
@@ -47,9 +50,8 @@ class OrderLog:
             outcome=ordered.outcome[:TEXT_MAX],
         )
         if (journal := self._journal()) is not None:
-            journal.record_order(
-                self._wall_s(), ordered.name, by[:TEXT_MAX], ordered.role, what, why, ordered.outcome
-            )
+            row = (self._wall_s(), ordered.name, by[:TEXT_MAX], ordered.role, what, why, ordered.outcome)
+            journal.record_order(OrderRow(*row))
 
 
 def _what(method: str, params: dict[str, Any]) -> str:

@@ -12,7 +12,6 @@ from v2g_edge.api.state import DepotState
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
 
-
 TEXT_MAX: Final = 200
 """Characters of a name or reason that are kept."""
 

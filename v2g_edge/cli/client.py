@@ -46,8 +46,8 @@ def ask(
             line = _line(connection)
     except PermissionError as error:
         raise CommandError(
-            f"{path}: you may not ask the daemon; join the group v2g-edge (as root: usermod -aG v2g-edge NAME),"
-            " then log in again"
+            f"{path}: you may not ask the daemon; join the group v2g-edge (as root: usermod -aG v2g-edge"
+            " NAME), then log in again"
         ) from error
     except OSError as error:
         raise CommandError(
