@@ -97,8 +97,8 @@ class Machine:
         patch.setattr(trial, "asked", lambda _socket: self._next(self.health))
         patch.setattr(trial, "property_of", lambda key: self._next(self.unit[key]))
         patch.setattr(trial, "run", self._run)
-        patch.setattr(trial.time, "monotonic", lambda: self.now_s)
-        patch.setattr(trial.time, "sleep", self._sleep)
+        patch.setattr("v2g_edge.host.upkeep.trial.time.monotonic", lambda: self.now_s)
+        patch.setattr("v2g_edge.host.upkeep.trial.time.sleep", self._sleep)
 
     @staticmethod
     def _next(values: list[Any]) -> Any:
