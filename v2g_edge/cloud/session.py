@@ -166,7 +166,7 @@ class CloudSession:
             self._wake.set()
 
     def publish_events(self, events: tuple[Event, ...]) -> None:
-        """Keep events on disk until the broker has acknowledged each (at least once; ``seq`` marks a repeat)."""
+        """Keep events on disk until the broker acknowledged each (at least once; ``seq`` marks a repeat)."""
         if self._outbox is not None and events:
             self._outbox.put(events)
             self._wake.set()

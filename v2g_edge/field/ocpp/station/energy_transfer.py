@@ -76,7 +76,7 @@ def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]
 
 
 def send_allowed_transfer(connection: Connection, site: Site, outlet: Outlet) -> None:
-    """Send what is allowed to the vehicle at an outlet, where it offers both ways and does not know it yet."""
+    """Send what is allowed to the vehicle at an outlet, where it offers both ways and lacks it."""
     session = outlet.session
     if session is None or not {session.needs.requested, *session.needs.available} & ONE_WAY.keys():
         return

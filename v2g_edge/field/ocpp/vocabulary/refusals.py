@@ -1,4 +1,4 @@
-"""What a station refuses, learnt after a few rounds: it then gets what it takes, and is asked again rarely."""
+"""What a station refuses, learnt after a few rounds: it then gets what it takes, with rare retries."""
 
 import math
 from typing import Final
