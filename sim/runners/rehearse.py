@@ -198,8 +198,8 @@ def _row(night: Played) -> list[str]:
 HEAD: Final = (
     "Each line is one winter night from 16:30 to 06:30: all vehicles of the site file come home with 30 to"
     " 60 % and have to leave on time. *Lost* are those that could have left charged in spite of the fault"
-    " and did not; *out of reach* those that could not. *Held back* is the share of the hours in which a vehicle"
-    " needed charge, could have had it, and did not get it; beside it the rule that held most."
+    " and did not; *out of reach* those that could not. *Held back* is the share of the hours in which a"
+    " vehicle needed charge, could have had it, and did not get it; beside it the rule that held most."
 )
 
 
