@@ -19,6 +19,7 @@ import structlog
 from msgspec import Struct
 
 from v2g_edge.host.roles import Peer, Role, name_of, peer_of, refusal
+from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
@@ -27,11 +28,11 @@ LINE_MAX: Final = 1 << 20
 
 CLIENTS_MAX: Final = 24
 """People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of
-who is idle longest.
+the client that is idle longest.
 """
 
 RESERVED: Final = 8
-"""Places beyond, where all others are at work: an order gets through, anything else is told to come again."""
+"""Places beyond, where all others are at work: an order gets through, anything else has to come again."""
 
 ORDERS: Final = frozenset({"operate"})
 """Methods that never wait for another client."""
@@ -171,7 +172,7 @@ class ControlSocket:
             await _close(writer)
 
     def _put_out_idle(self) -> None:
-        """End the client that is idle longest, of the user who has the most; none when all are at work."""
+        """End the client that is idle longest, of the user with the most; none when all are at work."""
         idle = [
             client for client in self._clients.values() if not client.busy and not client.task.cancelling()
         ]
@@ -224,7 +225,7 @@ class ControlSocket:
         """Record an order, and let neither the order nor its answer wait for the user's name: a directory
         service may be slow.
         """
-        task = asyncio.get_running_loop().create_task(self._record_named(request, peer, outcome))
+        task = begin("order record", self._record_named(request, peer, outcome))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
