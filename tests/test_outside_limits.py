@@ -8,8 +8,7 @@ from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import depot_of, permit_all
 from v2g_edge.model.frame import frame_of
-from v2g_edge.model.orders import narrowed, narrower
-from v2g_edge.model.outside import as_orders
+from v2g_edge.model.orders import as_orders, narrowed, narrower
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading

@@ -15,8 +15,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
-from v2g_edge.model.orders import Narrowed, narrowed, narrower
-from v2g_edge.model.outside import as_orders
+from v2g_edge.model.orders import Narrowed, as_orders, narrowed, narrower
 from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site

@@ -9,7 +9,7 @@ from typing import Final
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.envelope.table import Action, Latch, Row, Verdict, action_of
 from v2g_edge.model.limits import ANY_W, Bound
-from v2g_edge.model.outside import outlet_bounds
+from v2g_edge.model.orders import outlet_bounds
 from v2g_edge.model.reading import known_or
 
 HEADROOM: Final = 0.9

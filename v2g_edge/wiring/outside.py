@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from v2g_edge.model.event import Event
-from v2g_edge.model.outside import acts
+from v2g_edge.model.orders import acts
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.snapshot import Operator, Snapshot
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2g_edge.model.outside import strictest
+from v2g_edge.model.orders import strictest
 from v2g_edge.model.service import CapacityLimit, Service, Signal
 from v2g_edge.rules.services.account import Headroom, hold, hours_of
 from v2g_edge.rules.services.arming import Measured, refusals

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.outside import strictest
+from v2g_edge.model.orders import strictest
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.service import Service
