@@ -3,8 +3,8 @@ full it may be.
 
 A SoC is true at its sample; since then the most that may have flowed counts, either way. Discharge is counted
 by metered energy, and by the fall of SoC where that shows more, whenever it is told. An event ends by metered
-charging alone: no permit ends it. Charging that a meter shows while the charger was told to discharge, or that a
-falling SoC refutes, is no charging: the meter may be wired the wrong way round.
+charging alone: no permit ends it. Charging that a meter shows while the charger was told to discharge, or
+that a falling SoC refutes, is no charging: the meter may be wired the wrong way round.
 """
 
 from typing import Final, NamedTuple

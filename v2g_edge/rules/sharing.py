@@ -32,12 +32,14 @@ class RulesMemory(Struct, frozen=True):
     having to.
 
     ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services
-    without a fresh signal (``services.dispatch``).
+    without a fresh signal (``services.dispatch``). ``urgent``: the outlets whose vehicles had to charge at
+    once at the last tick.
     """
 
     turns: dict[str, Turn] = {}
     doubts: dict[str, str] = {}
     silent: tuple[str, ...] = ()
+    urgent: tuple[str, ...] = ()
 
 
 def charge_limit(frame: Frame, place: int, base_w: float) -> float:
