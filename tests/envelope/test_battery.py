@@ -135,6 +135,7 @@ def test_d4_energy_counts_while_no_soc_is_told() -> None:
 
 def test_d4_a_soc_that_falls_by_itself_is_not_taken() -> None:
     assert at(80.0).play(120.0, 0.0, soc_pct=79.0).taken_pct == 0.0
+    assert at(80.0).play(120.0, None, soc_pct=79.0).taken_pct == pytest.approx(1.0), "not metered: it may be"
 
 
 @given(

@@ -149,6 +149,16 @@ def test_who_draws_little_leaves_the_rest_of_a_short_feeder_to_the_others() -> N
     assert {wish.reason for wish in wishes.values()} == {"departure"}
 
 
+def test_a_plan_fills_no_vehicle_beyond_its_target_while_another_lacks_charge() -> None:
+    hall = replace(SITE.feeders[0], import_limit_w=50_000.0)
+    tight = replace(SITE, feeders=(hall, SITE.feeders[1]))
+    full = plugged("bus-1", 100.0, WALL_S, soc_pct=Reading(95.0, 100.0))
+    snapshot = replace(healthy(tight), evses=(full, healthy(tight).evses[1]))
+    wishes = wishes_of(tight, snapshot, _plan(("b1", 50_000.0), ("b2", 50_000.0)))
+    assert wishes["b2"].power_w > 45_000.0
+    assert wishes["b1"].power_w == 0.0, "what is left is less than its charger can do"
+
+
 def test_where_feeders_have_room_everybody_may_show_what_it_can() -> None:
     wide = replace(SITE, feeders=(replace(SITE.feeders[0], import_limit_w=150_000.0), SITE.feeders[1]))
     wishes, _ = propose_all(frame_of(wide), _leaving_in(1_500.0), None, enough_w={"b1": 23_600.0})

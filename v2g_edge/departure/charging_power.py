@@ -59,9 +59,9 @@ SHARE_TAKEN: Final = 0.7
 within ten minutes.
 """
 
-UNSEEN_SHARE: Final = 0.25
-"""Until a vehicle was seen to charge, it is reckoned with this share of what charger and vehicle say: of a
-charger with four modules one works, of three phases one is used (IEC 61851-1), a derated bus took 28 %.
+UNSEEN_SHARE: Final = 1.0 / 6.0
+"""Until a vehicle was seen to charge, it is reckoned with this share of what charger and vehicle say: a car
+that takes 16 A on one phase (3.7 kW) at an outlet of 22 kW; of a charger with four modules one works.
 """
 
 

@@ -12,7 +12,7 @@ from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.rules.charging_need import ChargingNeed, need_of
+from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, ChargingNeed, need_of
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 
@@ -80,7 +80,11 @@ def propose_all(
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
-    shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s, doubtful)
+    sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
+    paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
+    shared, turns = share_power(
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w
+    )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
@@ -170,6 +174,15 @@ def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: boo
     """Whether what is due needs nearly all the time that there is."""
     share, spare_s = (TIGHT_UNTIL, TIGHT_S + CALMS_AFTER_S) if was_tight else (TIGHT, TIGHT_S)
     return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
+
+
+def _pace_w(frame: Frame, wanted: ChargingRequest) -> float:
+    """The power at which a vehicle is ready just in time, with the same slack as its latest start."""
+    need, left_s = wanted.need, wanted.need.departs_in_s - MARGIN_S
+    if left_s <= 0.0:
+        return ANY_W
+    least_w = frame.site.evses[wanted.place].min_charge_w
+    return max(need.energy_wh * TIME_SLACK * 3600.0 / left_s, least_w)
 
 
 def _make_room(
