@@ -39,11 +39,12 @@ def acts(decision: Decision) -> bool:
 
 
 def test_what_was_refused_is_not_in_force_once_a_lease_is_over() -> None:
-    for ack in ("rejected", "silent", "withheld"):
+    acks: tuple[Literal["rejected", "silent", "withheld"], ...] = ("rejected", "silent", "withheld")
+    for ack in acks:
         scene, _ = lived(depot(), int(depot().site.safety.lease_s + LATE_S) + 5, "accepted")
         wishes = {"b2": scene.wishes["b2"]}
         lease_s = int(scene.site.safety.lease_s + LATE_S)
-        _, during = lived(scene._replace(wishes=wishes), lease_s + 5, ack)  # type: ignore[arg-type]
+        _, during = lived(scene._replace(wishes=wishes), lease_s + 5, ack)
         assert during[lease_s - 5].memory.evses[0].most_w == WISH_W, "it may have been taken late"
         assert during[-1].memory.evses[0].most_w == FALLBACK_W, "the default may rule"
 

@@ -21,9 +21,8 @@ STRANGERS: Final = RulesMemory()
 URGENT: Final = 1.0
 """Urgency from which a vehicle has to charge now to leave in time."""
 CALMS_AFTER_S: Final = 900.0
-"""Who is urgent stays so until it could wait this long. Without that it would be urgent in every other
-tick: charging at full power, a vehicle gains time, and in each pause what it leaves stands idle until that is
-seen.
+"""An urgent vehicle stays urgent until it could wait this long. Without that it would be urgent in every
+other tick: at full power a vehicle gains time, and in each pause its share stands idle until that is seen.
 """
 TIGHT: Final = 1.2
 TIGHT_S: Final = 600.0
