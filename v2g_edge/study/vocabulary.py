@@ -170,6 +170,12 @@ RULES: Final[dict[str, Word]] = {
     "minimum_power": Word(
         "too little for a start", "What is left is less than the charger's least power", "", "wait"
     ),
+    "outside_limit": Word(
+        "limit from outside",
+        "A limit from outside holds, of a programme or an upstream central system",
+        "nothing; `why` names who set it",
+        "none",
+    ),
     "wish": Word("", "Nothing limits it"),
 }
 """By the rule of a bound."""
