@@ -278,6 +278,23 @@ def test_e1_numbers_that_take_long_to_read_are_read_another_way(number: str) -> 
     assert frames._decoder.float_hook is frames.read_float
 
 
+@pytest.mark.parametrize("number", ["1e308", "1e-320", "1E+300"])
+def test_e1_extreme_numbers_of_a_large_frame_are_few(number: str) -> None:
+    def frame(numbers: int) -> str:
+        return f'[2,"1","X",{{"n":[{",".join([number] * numbers)}],"s":"{"x" * 200_000}"}}]'
+
+    assert len(frames.decode(frame(frames.NUMBERS_MAX), strict=True)[3]["n"]) == frames.NUMBERS_MAX
+    for numbers in (frames.NUMBERS_MAX + 1, 2 * frames.NUMBERS_MAX):
+        with pytest.raises(frames.Unreadable, match="more than 2048 numbers"):
+            frames.decode(frame(numbers), strict=True)
+
+
+def test_ordinary_numbers_of_a_large_frame_are_as_many_as_its_values() -> None:
+    numbers = ",".join(["1.2345678E7", "0.5"] * 4_000)
+    parts = frames.decode(f'[2,"1","X",{{"n":[{numbers}]}}]', strict=True)
+    assert parts[3]["n"] == [12_345_678.0, 0.5] * 4_000
+
+
 @pytest.mark.parametrize("digits", [100, 60_000])
 def test_e1_a_number_has_an_end(digits: int) -> None:
     machine = Machine("2.0.1", "central", strict=False)
