@@ -1,11 +1,11 @@
 """OCPP-J frames: a JSON array to and from its parts. OCPP 1.6-J chapter 4, OCPP 2.x Part 4 chapter 4."""
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
+from v2g_edge import bounded_json
 from v2g_edge.field.ocpp.wire.messages import Version
 
 CALL: Final = 2
@@ -24,27 +24,9 @@ FRAME_MAX: Final = 1 << 20
 kB.
 """
 
-ELEMENTS_FREE: Final = 8 << 10
-OCTETS_PER_ELEMENT: Final = 16
-"""JSON values that a frame may hold: the first, and one for so many octets. Each takes 60 octets and 50 ns
-at least once it is read, and ``{}`` has two octets. Stations' messages have 18 octets a value; the densest
-legal one, a report of 1,024 periods, has 9, and 9,300 values in all.
-"""
-
 ID_MAX: Final = 36
 """Characters of a message id (both specifications); lenient stations get ``ID_LENIENT_MAX``."""
 ID_LENIENT_MAX: Final = 255
-
-NUMBER_MAX: Final = 64
-"""Characters of a number with a point or an exponent; a double has 17 digits."""
-
-EXTREME: Final = re.compile(rb"[eE][+-]?[0-9]{3}|(?<![0-9.])[0-9.]{65}")
-"""A number like ``1e308`` or of more than ``NUMBER_MAX`` digits, or a word that looks like one. The decoder's
-own way takes 35 to 50 µs for a number near the ends of what a double can hold (from 1e290 on), and 0.03 to
-0.6 µs for any other.
-"""
-NUMBERS_MAX: Final = 2_048
-"""Numbers with a point or an exponent in a large frame with an extreme one: each is read by Python then."""
 
 UNREADABLE_ID: Final = "-1"
 """Stands for an id that cannot be read in a CALLERROR (OCPP 2.x Part 4, 4.2.3)."""
@@ -66,29 +48,6 @@ _HEAD: Final = re.compile(r'\s*\[\s*2\s*,\s*"([\x20\x21\x23-\x5b\x5d-\x7e]{1,36}
 _HEAD_MAX: Final = 256
 
 
-def read_float(text: str) -> float:
-    """A JSON number with a point or an exponent; 1e308 takes a fortieth of the decoder's own time."""
-    if len(text) > NUMBER_MAX:
-        raise ValueError(f"a number of {len(text)} characters; allowed are {NUMBER_MAX}")
-    return float(text)
-
-
-def _read_few() -> Callable[[str], float]:
-    """``read_float`` for ``NUMBERS_MAX`` numbers."""
-    left = NUMBERS_MAX
-
-    def read(text: str) -> float:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise ValueError(f"more than {NUMBERS_MAX} numbers, and some like 1e308")
-        return read_float(text)
-
-    return read
-
-
-_decoder = msgspec.json.Decoder(float_hook=read_float)
-_large_decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 
@@ -108,10 +67,11 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
     """
     if len(frame) > FRAME_MAX:
         raise Unreadable("RpcFrameworkError", f"frame of {len(frame)} bytes; allowed are {FRAME_MAX}")
-    decoder = _decoder_for(frame)
     try:
-        parts = decoder.decode(frame)
-    except (msgspec.DecodeError, ValueError, RecursionError) as fault:
+        parts = bounded_json.decode(frame)
+    except bounded_json.TooManyValues as fault:
+        raise _too_many(frame, str(fault)) from fault
+    except (ValueError, RecursionError) as fault:
         raise Unreadable("RpcFrameworkError", f"not JSON: {fault}") from fault
     if type(parts) is not list or len(parts) < 2:
         raise Unreadable("RpcFrameworkError", "not an array of at least two elements")
@@ -135,20 +95,12 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
     return parts
 
 
-def _decoder_for(frame: str | bytes) -> msgspec.json.Decoder[Any]:
-    """Bound what reading the frame will cost, before it is read: each value has its comma, or opens a list
-    or table, and numbers that are costly are few.
-    """
-    most = ELEMENTS_FREE + len(frame) // OCTETS_PER_ELEMENT
-    if len(frame) <= most:
-        return _decoder
-    octets = frame.encode("utf-8", "replace") if isinstance(frame, str) else frame
-    found = octets.count(b",") + octets.count(b"[") + octets.count(b"{")
-    if found > most:
-        head = _HEAD.match(octets[:_HEAD_MAX].decode("utf-8", "replace"))
-        why = f"{found} values in {len(frame)} bytes; allowed are {most}"
-        raise Unreadable("FormatViolation", why, head[1]) if head else Unreadable("RpcFrameworkError", why)
-    return msgspec.json.Decoder(float_hook=_read_few()) if EXTREME.search(octets) else _large_decoder
+def _too_many(frame: str | bytes, why: str) -> Unreadable:
+    """A CALL that is not read further has its id all the same."""
+    octets = frame[: 4 * _HEAD_MAX]
+    text = octets if isinstance(octets, str) else octets.decode("utf-8", "replace")
+    head = _HEAD.match(text[:_HEAD_MAX])
+    return Unreadable("FormatViolation", why, head[1]) if head else Unreadable("RpcFrameworkError", why)
 
 
 def looks_like_call(frame: str | bytes) -> bool:
