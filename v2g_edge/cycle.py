@@ -15,7 +15,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
-from v2g_edge.model.orders import Narrowed, narrowed, narrower
+from v2g_edge.model.orders import Narrowed, as_orders, narrowed, narrower
 from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
@@ -124,8 +124,11 @@ class Cycle:
         )
 
     def _depot_by(self, snapshot: Snapshot) -> Depot:
-        """The depot as the orders for tonight make it narrower, worked out once for each set of orders."""
-        by = narrowed(snapshot.operator.orders)
+        """The depot as orders for tonight and limits from outside make it narrower, worked out once for each
+        set of them.
+        """
+        operator, root = snapshot.operator, self._depot.frame.tree.feeders[-1].id
+        by = narrowed((*operator.orders, *as_orders(operator.limits, root, snapshot.wall_s)))
         if by != self._ordered[0]:
             self._ordered = (
                 by,
