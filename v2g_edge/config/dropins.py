@@ -71,9 +71,9 @@ def _is_tables(value: Any) -> bool:
 
 def _entries(old: list[Document], new: list[Document]) -> list[Document]:
     entries = list(old)
-    places = {name: place for place, entry in enumerate(old) if (name := _name(entry)) is not None}
+    places = {name: place for place, entry in enumerate(old) if (name := _name(entry))}
     for entry in new:
-        place = places.get(_name(entry)) if _name(entry) is not None else None
+        place = places.get(_name(entry) or "")
         if place is None:
             entries.append(entry)
         else:
@@ -81,8 +81,9 @@ def _entries(old: list[Document], new: list[Document]) -> list[Document]:
     return entries
 
 
-def _name(entry: Document) -> str | None:
-    return next((entry[key] for key in NAMES if isinstance(entry.get(key), str)), None)
+def _name(entry: Document) -> str:
+    """The name of an entry, empty where it has none."""
+    return next((entry[key] for key in NAMES if isinstance(entry.get(key), str)), "")
 
 
 def in_their_files(problems: list[Problem], sources: list[Source]) -> list[Problem]:
