@@ -17,7 +17,8 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterResponse,
 )
 
-from sim.modbus.der import BASE, SunSpecDer
+from sim.modbus.der import SunSpecDer
+from sim.modbus.devices import BASE
 from sim.modbus.mapped import MappedCharger
 from sim.virtual.clock import LoopClock
 from tests.field.modbus.conftest import SITE
@@ -38,7 +39,14 @@ from v2g_edge.model.snapshot import EvseState
 Fate = Literal["taken", "answer lost", "lost", "busy", "refused"]
 TIMEOUT_S = 0.3
 BOUND = Bound(0.0, 0.0, "wish", "test")
+FATES: tuple[Fate, ...] = ("taken", "answer lost", "lost", "busy", "refused")
 ALWAYS_TAKEN: Iterator[tuple[float, Fate]] = itertools.repeat((0.01, "taken"))
+NEVER_TAKEN: Iterator[tuple[float, Fate]] = itertools.repeat((0.0, "lost"))
+
+
+def after(*first: tuple[float, Fate]) -> Iterator[tuple[float, Fate]]:
+    """These, and then all is taken."""
+    return itertools.chain(first, ALWAYS_TAKEN)
 
 
 def permit(power_w: float, *, renew: bool = True, valid_for_s: float = 30.0) -> Permit:

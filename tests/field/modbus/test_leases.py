@@ -3,7 +3,6 @@ permit ends by itself.
 """
 
 import asyncio
-import itertools
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,7 +12,7 @@ from structlog.testing import capture_logs
 
 from sim.modbus.der import SunSpecDer
 from sim.virtual.loop import run_virtual
-from tests.field.modbus.rig import ALWAYS_TAKEN, TIMEOUT_S, Fate, Rig, permit
+from tests.field.modbus.rig import ALWAYS_TAKEN, FATES, NEVER_TAKEN, TIMEOUT_S, Fate, Rig, after, permit
 from v2g_edge.field.modbus.codec import CODES
 from v2g_edge.field.modbus.outlet import RECHECK_S
 from v2g_edge.model.reading import Reading
@@ -36,10 +35,9 @@ async def order(seed: int) -> list[str]:
     """One drawn order of permits, revocations, answers that come late or never, absences and reconnects."""
     draw = random.Random(seed)
     rig = Rig(draw.choice(KINDS))
-    fates: list[Fate] = ["taken"] * draw.choice((2, 6, 30)) + ["answer lost", "lost", "busy", "refused"]
+    fates = FATES[:1] * draw.choice((2, 6, 30)) + FATES[1:]
     slow_s = draw.choice((0.0, 0.02, TIMEOUT_S))
     drawn = iter(lambda: (draw.uniform(0.0, slow_s), draw.choice(fates)), None)
-    away = itertools.repeat((0.0, "lost"))
     rig.line.fates = drawn
     granted = draw.choice(PERMITS)
     for _ in range(draw.randint(6, 16)):
@@ -47,8 +45,8 @@ async def order(seed: int) -> list[str]:
         if happening < 0.5:
             granted = draw.choice(PERMITS)
         elif happening < 0.57:
-            rig.line.fates = away  # type: ignore[assignment]
-        elif rig.line.fates is away and happening < 0.8:
+            rig.line.fates = NEVER_TAKEN
+        elif rig.line.fates is NEVER_TAKEN and happening < 0.8:
             rig.line.fates = drawn
         rig.tick(granted)
         await asyncio.sleep(draw.choice((0.0, 0.02, 0.3, 1.0, 1.0, 3.0, 11.0)))
@@ -91,7 +89,7 @@ def test_a_raise_that_waits_for_the_line_is_not_written_once_it_is_revoked(kind:
     """Another request is under way and is not answered; the raise is behind it, and stops being permitted."""
 
     async def test(rig: Rig) -> None:
-        rig.line.fates = iter([(0.0, "lost"), *[(0.0, "taken")] * 1_000])
+        rig.line.fates = after((0.0, "lost"))
         asyncio.get_running_loop().create_task(rig.peer.read(3, rig.setpoint, 1))
         await asyncio.sleep(0.01)
         rig.tick(permit(7_000.0))
@@ -141,7 +139,7 @@ def test_what_was_permitted_before_an_absence_is_not_repeated_after_it(kind: str
     async def test(rig: Rig) -> None:
         rig.tick(permit(-5_000.0, valid_for_s=300.0))
         await asyncio.sleep(1.0)
-        rig.line.fates = itertools.repeat((0.0, "lost"))
+        rig.line.fates = NEVER_TAKEN
         await rig.until(lambda: not rig.state.link.connected)
         rig.latest = permit(0.0)  # the writer has nobody to say it to
         written = rig.setpoints()
@@ -159,7 +157,7 @@ def test_a_permit_holds_for_as_long_as_it_says_counted_from_when_it_was_given(ki
 
     async def test(rig: Rig) -> None:
         given_s = rig.clock.now_s()
-        rig.line.fates = iter([(0.25, "taken"), *[(0.0, "taken")] * 10_000])
+        rig.line.fates = after((0.25, "taken"))
         rig.tick(permit(-5_000.0, valid_for_s=20.0))
         await asyncio.sleep(1.0)
         assert rig.told_w == -5_000.0
@@ -195,7 +193,7 @@ def test_a_setpoint_that_was_not_taken_ends_the_lease_of_the_one_before(kind: st
         rig.tick(permit(3_000.0))
         await asyncio.sleep(4.0)
         setpoint = len(rig.line.written)
-        rig.line.fates = iter([(0.0, fate)] * 2 + [(0.0, "taken")] * 1_000)
+        rig.line.fates = after((0.0, fate), (0.0, fate))
         rig.latest = permit(4_000.0)
         assert await rig.port.write_permit(rig.latest) == ("rejected" if fate == "refused" else "silent")
         await rig.until(lambda: rig.told_w == 0.0)
@@ -322,7 +320,7 @@ def test_a_charger_that_is_gone_is_not_written_to_again_and_again(kind: str) -> 
     async def test(rig: Rig) -> None:
         rig.tick(permit(5_000.0, valid_for_s=5.0))
         await asyncio.sleep(1.0)
-        rig.line.fates = itertools.repeat((0.0, "lost"))
+        rig.line.fates = NEVER_TAKEN
         await rig.until(lambda: not rig.state.link.connected)
         asked = rig.line.asked
         await asyncio.sleep(40.0)
@@ -363,7 +361,7 @@ def test_what_is_silent_is_told_at_once_and_so_is_its_return() -> None:
 
     async def test(rig: Rig) -> None:
         wakes = rig.wakes
-        rig.line.fates = itertools.repeat((0.0, "lost"))
+        rig.line.fates = NEVER_TAKEN
         await rig.until(lambda: not rig.state.link.connected)
         assert rig.wakes == wakes + 1
         rig.line.fates = ALWAYS_TAKEN
