@@ -14,7 +14,9 @@ from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.order_log import OrderLog
 from v2g_edge.api.orders import OrdersApi
+from v2g_edge.api.roles import role_needed
 from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
 from v2g_edge.api.standstill import StandstillApi
@@ -43,6 +45,7 @@ from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.fleet_view import fleet_view
 from v2g_edge.wiring.lost_time import LostTime
+from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
 from v2g_edge.wiring.restore import restored
@@ -90,6 +93,7 @@ class Daemon:
             settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
         )
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
+        self._outside = Outside((self.ocpp.upstreams.limits_at,), self._tell_event)
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
         )
@@ -110,7 +114,12 @@ class Daemon:
             if source
             else None
         )
-        self._control = ControlSocket(settings.host.socket, self._handlers())
+        self._control = ControlSocket(
+            settings.host.socket,
+            self._handlers(),
+            role_needed,
+            OrderLog(lambda: self._journal, clock.wall_s).record,
+        )
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
@@ -167,7 +176,7 @@ class Daemon:
             await self._keep_books()
 
     async def _keep_books(self) -> None:
-        """Listen on the control socket, write the orders that the disk refused, and tell what is the
+        """Listen on the control socket, write the orders that the disk refused, and report what is the
         matter with the journal.
         """
         try:
@@ -195,9 +204,7 @@ class Daemon:
         self._tell_event(Event("state_not_kept", "alarm", subject, text, self._clock.wall_s()))
 
     async def run(self) -> None:
-        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design
-        4.1).
-        """
+        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe."""
         pace = keep("pace", self._pace)
         try:
             while not self._stopping:
@@ -221,8 +228,8 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Take new certificates and a changed site file into use, and drop nobody. May be called from a
-        signal handler.
+        """Take new certificates and a changed site file into use, and drop no connection. May be called
+        from a signal handler.
         """
         self._reloading = begin("reload", self._reload())
 
@@ -233,7 +240,7 @@ class Daemon:
                 await self._site_file.reload()
 
     def _take_settings(self, settings: Settings) -> None:
-        """Between two ticks: everybody who reads the site gets the new one. Only what ``api.changes``
+        """Give the new site, between two ticks, to every part that reads it. Only what ``api.changes``
         calls live differs.
         """
         self._settings = settings
@@ -289,7 +296,7 @@ class Daemon:
         now_s, wall_s = clock.now_s(), clock.wall_s()
         read_contactors(self._parts)
         seen = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
-        snapshot = self._tonight.ordered(seen)
+        snapshot = self._tonight.ordered(self._outside.limited(seen))
         before = self.state.memory
         snapshot, plan, outcome = self._decider.decide(snapshot, self.plans.plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)

@@ -36,7 +36,7 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 def ask(
     path: str, method: str, params: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
 ) -> dict[str, Any]:
-    """The answer to one request. CommandError when nobody answers (1) or when the daemon refuses (2)."""
+    """The answer to one request. CommandError when no daemon answers (1) or when the daemon refuses (2)."""
     request = msgspec.json.encode({"id": 1, "method": method, "params": params or {}}) + b"\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -46,7 +46,8 @@ def ask(
             line = _line(connection)
     except PermissionError as error:
         raise CommandError(
-            f"{path}: you may not ask the daemon; become a member of the group v2g-edge, or root"
+            f"{path}: you may not ask the daemon; join the group v2g-edge (as root: usermod -aG v2g-edge"
+            " NAME), then log in again"
         ) from error
     except OSError as error:
         raise CommandError(

@@ -24,6 +24,7 @@ from v2g_edge.model.settings import (
     PriceSettings,
     Settings,
     StationSettings,
+    UpstreamSettings,
 )
 from v2g_edge.model.site import (
     Evse,
@@ -50,7 +51,9 @@ def keys_of(struct: type[Struct]) -> tuple[FieldInfo, ...]:
 
 
 class SiteTable(Struct, frozen=True):
-    """``[site]``: who the depot is, and the names of its meters, contacts and temperature sensors."""
+    """``[site]``: the depot's name and zone, and the names of its meters, contacts and temperature
+    sensors.
+    """
 
     name: str
     timezone: str
@@ -76,6 +79,7 @@ class SiteFile(Struct, frozen=True):
     listeners: tuple[Listener, ...] = ()
     ocpp: OcppSettings = OcppSettings()
     stations: tuple[StationSettings, ...] = ()
+    upstreams: tuple[UpstreamSettings, ...] = ()
     lines: tuple[ModbusLine, ...] = ()
     devices: tuple[ModbusDevice, ...] = ()
     cloud: CloudSettings = CloudSettings()
@@ -115,6 +119,7 @@ def to_settings(file: SiteFile) -> Settings:
         site=site,
         listeners=file.listeners,
         stations=_by(file.stations, "identity"),
+        upstreams=_by(file.upstreams, "id"),
         lines=_by(file.lines, "id"),
         devices=_by(file.devices, "id"),
         cloud=file.cloud,
@@ -145,6 +150,7 @@ def from_settings(settings: Settings) -> SiteFile:
         listeners=settings.listeners,
         ocpp=settings.ocpp,
         stations=settings.stations,
+        upstreams=settings.upstreams,
         lines=settings.lines,
         devices=settings.devices,
         cloud=settings.cloud,

@@ -2,9 +2,9 @@
 silent.
 
 Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging: so
-no charger that stops, in either direction, can push a feeder over its limit (design 4.2). Shares are cut from
+no charger that stops, in either direction, can push a feeder over its limit. Shares are cut from
 what was *wished*, not from what readings would leave of it: when a reading goes missing, the others get no
-more in that tick (design 4.10).
+more in that tick.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from v2g_edge.envelope.facts import TURNS, Context, Outlet
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.orders import set_by
 from v2g_edge.model.reading import Measured, fresh_or
 from v2g_edge.model.site import Evse
 
@@ -23,18 +24,18 @@ counts as this.
 """
 
 TRIAL_S: Final = 300.0
-"""Who tries first changes this often: a first discharge has proven itself, or given up, within a minute
-(``field.ocpp``).
+"""The outlet that tries first changes this often: a first discharge has proven itself, or given up, within
+a minute (``field.ocpp``).
 """
 
 Cut = dict[str, Bound]
 
 
 class Exposure(Struct, frozen=True, gc=False):
-    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the
-    effect is seen. One that ``tries`` was told to discharge and never seen to: it may charge at its rating
-    instead, and that room is nobody else's. ``own_w``: what a fixed one may be permitted to charge with,
-    because it is counted anyway. ``follows`` false: quarantined.
+    """What a charger may be doing whatever its setpoint is now: fixed where it does not follow, else until
+    the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
+    at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
+    charge with, because it is counted anyway. ``follows`` false: quarantined.
     """
 
     listens: bool
@@ -49,7 +50,7 @@ Quarantine = Literal["", "disobedient", "priority"]
 
 
 def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
-    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more;
+    """Worst case of one outlet: last permit and last measurement, whichever is more;
     unknown is the rating.
 
     Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
@@ -128,7 +129,7 @@ class _Ask(NamedTuple):
     ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w``
     the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
     ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and ``silent_w`` flows beside that
-    where it does not hear us.
+    where no message reaches it.
     """
 
     listens: bool
@@ -215,7 +216,7 @@ def over_limit(c: Context) -> frozenset[int]:
 
 
 def _trials(c: Context, lows_w: list[float]) -> list[int]:
-    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps nobody
+    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps no other
     waiting for ever.
     """
     new = {o.id: i for i, o in enumerate(c.outlets) if lows_w[i] < 0.0 and not o.state.proven_discharge}
@@ -260,7 +261,8 @@ def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_L
     state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
     side, limit_w = ("import", feeder.import_limit_w) if charging else ("export", feeder.export_limit_w)
     base_w = base_w if charging else -c.frame.tree.base_min_w[place]
-    source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W"
+    by = "" if feeder.parent else set_by(c.snapshot.operator.limits, side, limit_w, c.snapshot.wall_s)
+    source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W{by}, base load {base_w:.0f} W"
     limits = [_Limit(limit_w * free, base_w, state.power_w if state else None, None, source)]
     if current is None:
         return limits

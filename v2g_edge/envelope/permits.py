@@ -33,7 +33,7 @@ GOLDEN: Final = 0.618_033_988_75
 of chance in here.
 """
 STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
-"""While one of these acts on an outlet, its standing lease is not renewed (design 4.5)."""
+"""While one of these acts on an outlet, its standing lease is not renewed."""
 QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
 """The rows that make a charger count with more than it was permitted."""
 SHARED_RULES: Final = frozenset(
@@ -57,6 +57,9 @@ TOLD_MOST: Final = 16
 TOLD_STEP_W: Final = 100.0
 """Permits kept to judge reports by: as old as a report may be, no more than flap once in four seconds, no
 smaller steps.
+"""
+LATE_S: Final = 30.0
+"""A station may take what it was sent so much later (the longest wait for an answer): the lease begins then.
 """
 
 
@@ -221,7 +224,7 @@ def _permits(
 
 
 def _dropped(fleet: _Fleet, context: Context) -> tuple[str, ...]:
-    """A charger with no lease of its own goes on with what it was told last until its contactor opens."""
+    """A charger with no lease of its own goes on with its last setpoint until its contactor opens."""
     deaf = [
         o.evse
         for o, e in zip(context.outlets, fleet.exposures, strict=True)
@@ -300,14 +303,20 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     old, told, now_s = o.memory, o.state.command, snapshot.now_s
     if not o.listens:
         if now_s <= old.lease_until_s or old.lease_until_s == 0.0 or o.evse.dead_man in {"none", "contactor"}:
-            return old  # what it was last told may still be in force, until that lease has run out
-        # No new lease is counted for a charger that hears nothing: it is at its fallback, and stays there
-        # until it is heard.
+            return old  # its last setpoint may still be in force, until that lease has run out
+        # No new lease is counted for a charger that gets no message: it is at its fallback, and stays there
+        # until it answers.
         at_w = o.evse.fallback_w
         return replace(old, power_w=at_w, droop_w=0.0, most_w=at_w, least_w=0.0)
-    confirmed = told.ack == "accepted"
-    most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0) if confirmed else old.most_w
-    least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0) if confirmed else old.least_w
+    ends = permit.valid_for_s + LATE_S
+    if told.ack == "accepted":
+        most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0)
+        least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0)
+    elif o.evse.dead_man in {"none", "contactor"} or not old.told or old.told[0].since_s > now_s - ends:
+        most_w, least_w = old.most_w, old.least_w
+    else:  # refused or not answered: an older permit than a lease has ended by itself, the default rules
+        most_w = max(o.evse.fallback_w, *(each.most_w for each in old.told))
+        least_w = min(each.least_w for each in old.told)
     return replace(
         old,
         power_w=permit.power_w,
@@ -317,11 +326,11 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         least_w=min(permit.least_w, least_w),
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
-        told=_told(old.told, permit, now_s),
+        told=_told(old.told, permit, now_s, max(ends, TOLD_S)),
     )
 
 
-def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, ...]:
+def _told(told: tuple[Told, ...], permit: Permit, now_s: float, kept_s: float) -> tuple[Told, ...]:
     """The permits of the last while, oldest first; where they are too many, the two oldest become one that
     spans both.
     """
@@ -331,7 +340,7 @@ def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, .
         or max(abs(last.least_w - permit.least_w), abs(last.most_w - permit.most_w)) > TOLD_STEP_W
     ):
         told = (*told, Told(now_s, permit.least_w, permit.most_w))
-    while len(told) > 1 and told[1].since_s < now_s - TOLD_S:
+    while len(told) > 1 and told[1].since_s < now_s - kept_s:
         told = told[1:]
     if len(told) > TOLD_MOST:
         first, second = told[:2]

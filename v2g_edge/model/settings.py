@@ -55,16 +55,50 @@ class StationSettings(Struct, frozen=True):
 
 
 class OcppSettings(Struct, frozen=True):
-    """What holds for all stations. ``ocsp_hosts``: whom the daemon may ask about vehicles' certificates;
-    nobody by default.
+    """What holds for all stations. ``ocsp_hosts``: the hosts that the daemon may ask about vehicles'
+    certificates; none by default.
     """
 
     renew_days: float = 60.0
     ocsp_hosts: tuple[str, ...] = ()
 
 
+class UpstreamSettings(Struct, frozen=True):
+    """A central system that stations are forwarded to, each under its own identity.
+
+    Attributes:
+        id: Its name, in `why`, events and logs.
+        url: Its address, "wss://…" or "ws://…"; a station's identity is added as the last part of the path.
+        stations: Identities of the stations that are forwarded; none named: all.
+        password_folder: Folder with one file a station, named by its identity, that holds its password; "":
+            no HTTP Basic.
+        ca_file: CA of its certificate; "": the system's.
+        certificate_file: Our certificate for TLS; "" without one.
+        key_file: Key of that certificate.
+        allow: What it may do at a station, by the names of ``field.ocpp.upstream.policy.GROUPS``.
+        authorize: Whether it is asked who may charge ("upstream") or the site alone decides ("site").
+        authorize_s: How long a station waits for its word, in s.
+        when_gone: Who decides about a card when it does not answer: the site's own tokens ("site"), or nobody
+            may start ("refuse").
+        queue_max: Messages of one station that wait for it before readings are left out.
+    """
+
+    id: str
+    url: str
+    stations: tuple[str, ...] = ()
+    password_folder: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    allow: tuple[str, ...] = ("remote_start", "remote_stop", "unlock", "tokens", "diagnostics", "limits")
+    authorize: Literal["upstream", "site"] = "upstream"
+    authorize_s: float = 3.0
+    when_gone: Literal["site", "refuse"] = "site"
+    queue_max: int = 50_000
+
+
 class ModbusLine(Struct, frozen=True):
-    """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5 (design 6)."""
+    """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5."""
 
     id: str
     transport: Literal["tcp", "tls", "rtu"] = "tcp"
@@ -84,7 +118,7 @@ class ModbusDevice(Struct, frozen=True):
 
     ``map`` names a register map (a file beside the code or in the site folder) or "sunspec" for discovery.
     ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays. ``vehicle`` is the one
-    that always stands at this charger, for chargers that cannot tell; "" where anybody may.
+    that always stands at this charger, for chargers that cannot report it; "" where any vehicle may.
     """
 
     id: str
@@ -118,8 +152,8 @@ class CloudSettings(Struct, frozen=True):
 
 
 class HostSettings(Struct, frozen=True):
-    """Where the daemon keeps and tells things. ``journal_sync`` "full" survives a power cut to the last
-    tick.
+    """Where the daemon keeps its files and how it reports. ``journal_sync`` "full" survives a power cut to
+    the last tick.
     """
 
     state_dir: str = "/var/lib/v2g-edge"
@@ -202,6 +236,7 @@ class Settings(Struct, frozen=True):
     ocpp: OcppSettings = OcppSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+    upstreams: tuple[UpstreamSettings, ...] = ()
 
 
 class OpenableContactor(Struct, frozen=True):

@@ -8,8 +8,8 @@ from typing import Any
 from v2g_edge import __version__
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import DONE, FAILED, CommandError
-from v2g_edge.host.backup import BackupError, restore, save
 from v2g_edge.host.clock import SystemClock
+from v2g_edge.host.upkeep.backup import BackupError, restore, save
 from v2g_edge.model.settings import HostSettings
 
 
@@ -66,7 +66,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
     try:
         ask(arguments.socket, "status", timeout_s=2.0)
     except CommandError:
-        pass  # nobody answers: that is how it must be
+        pass  # no daemon answers: that is how it must be
     else:
         raise CommandError(
             "the daemon runs and would write over it: systemctl stop v2g-edge, then again", FAILED

@@ -21,6 +21,7 @@ from v2g_edge.field.ocpp.trust.admission import Admitted, Refusal
 from v2g_edge.field.ocpp.trust.tokens import Tokens
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
+from v2g_edge.field.ocpp.upstream.upstreams import Upstreams
 from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.budget import BoundedDeflateFactory
 from v2g_edge.field.ocpp.wire.doorkeeper import Doorkeeper, Guest
@@ -28,7 +29,7 @@ from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
-from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
+from v2g_edge.model.settings import Listener, OcppSettings, StationSettings, UpstreamSettings
 from v2g_edge.model.site import Site
 from v2g_edge.tasks import guarded, keep
 
@@ -75,6 +76,7 @@ class CentralSystem:
         *,
         state_dir: Path | None = None,
         settings: OcppSettings | None = None,
+        upstreams: Sequence[UpstreamSettings] = (),
     ) -> None:
         self._listeners = tuple(listeners)
         self._board = board
@@ -106,6 +108,7 @@ class CentralSystem:
         low_s, high_s = PING_RANGE_S
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
         self._operations = Operations(self.links, self._maintenance.admission)
+        self.upstreams = Upstreams(upstreams, self.links, self._store, board, clock, site.grid.nominal_v)
         self._servers: list[Server] = []
         self._keeper = Doorkeeper(len(self.links))
         self._pinger: asyncio.Task[None] | None = None
@@ -142,6 +145,7 @@ class CentralSystem:
             await self.stop()
             raise
         self._maintenance.start(self.links, self._board)
+        self.upstreams.start()
         self._pinger = keep("ocpp pings", self._ping_all)
 
     async def stop(self) -> None:
@@ -150,6 +154,7 @@ class CentralSystem:
             self._pinger.cancel()
         self._pinger = None
         await self._maintenance.stop()
+        await self.upstreams.stop()
         self._keeper.close()
         for server in self._servers:
             server.close()
@@ -184,10 +189,14 @@ class CentralSystem:
         return await self._operations.perform(station, operation, params)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Every station for people: who it is, whether it is connected, what it said last, how well it
+        """Every station for people: its identity, whether it is connected, what it said last, how well it
         follows.
         """
-        return [link.describe() for link in self.links.values()]
+        upstreams = self.upstreams.describe()
+        return [
+            link.describe() | ({"upstream": upstreams[identity]} if identity in upstreams else {})
+            for identity, link in self.links.items()
+        ]
 
     async def reload(self) -> None:
         """Take new certificates into use now, and shut out what is revoked."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.orders import strictest
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.service import Service
@@ -19,7 +20,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.services.account import Headroom, hold
 from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.frequency import activation
-from v2g_edge.rules.services.limits import strictest, zero_limits
+from v2g_edge.rules.services.limits import zero_limits
 from v2g_edge.rules.services.registry import SERVICES
 from v2g_edge.rules.services.signal import TIMEOUT, followed
 
@@ -171,7 +172,7 @@ def _keep_backup(services: tuple[Service, ...], total: Headroom, wishes: dict[st
 
 
 def _use_surplus(wishes: dict[str, Wish], surplus_w: float) -> None:
-    """Who can wait charges from what the site itself has too much of."""
+    """A vehicle that can wait charges from what the site itself has too much of."""
     waiting = {evse: wish for evse, wish in wishes.items() if wish.power_w > 0.0 and wish.urgency < URGENT}
     total_w = sum(wish.power_w for wish in waiting.values())
     share = min(surplus_w / total_w, 1.0) if total_w > 0.0 else 1.0

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import structlog
 from websockets.exceptions import ConnectionClosed
 
+from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -17,6 +18,9 @@ from v2g_edge.field.ocpp.wire.websocket import Message, Wire
 from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
+
+Line: TypeAlias = Wire | Dialed
+"""A link that a station dialled, or one that we dialled."""
 
 Outcome: TypeAlias = Answered | Refused | Expired
 """What became of a call of ours: every one of them ends in exactly one."""
@@ -37,7 +41,7 @@ NONSENSE_CLOSE: Final = 1008
 
 
 class ConnectionOwner(Protocol):
-    """Who answers for a connection."""
+    """The part that answers for a connection."""
 
     def take_call(self, connection: "Connection", call: CallIn) -> None:
         """Answer through ``connection.answer`` or ``refuse``, now or later."""
@@ -53,8 +57,8 @@ class ConnectionOwner(Protocol):
 
 
 class Connection:
-    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has been
-    told.
+    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has its
+    error.
     """
 
     __slots__ = (
@@ -70,7 +74,7 @@ class Connection:
         "ws",
     )
 
-    def __init__(self, ws: Wire, machine: Machine, owner: ConnectionOwner, identity: str) -> None:
+    def __init__(self, ws: Line, machine: Machine, owner: ConnectionOwner, identity: str) -> None:
         self.ws = ws
         self.identity = identity
         self._machine = machine
@@ -103,13 +107,20 @@ class Connection:
         key: str = "",
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
+        message_id: str = "",
     ) -> Outcome:
         """Call the station and wait for what becomes of it. ValueError when the payload violates the schema.
 
         For ``still`` see ``Machine.call``.
         """
         return await self.start_call(
-            action, payload, priority=priority, key=key, timeout_s=timeout_s, still=still
+            action,
+            payload,
+            priority=priority,
+            key=key,
+            timeout_s=timeout_s,
+            still=still,
+            message_id=message_id,
         )
 
     def start_call(
@@ -121,11 +132,19 @@ class Connection:
         key: str = "",
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
+        message_id: str = "",
     ) -> "asyncio.Future[Outcome]":
         """Like ``call``, without waiting."""
         now_s = self._loop.time()
         call_id = self._machine.call(
-            action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s, still=still
+            action,
+            payload,
+            now_s,
+            priority=priority,
+            key=key,
+            timeout_s=timeout_s,
+            still=still,
+            message_id=message_id,
         )
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[call_id] = future
@@ -173,7 +192,7 @@ class Connection:
             self.ws.give_up(NONSENSE_CLOSE, "not OCPP-J")
 
     def _settle(self) -> None:
-        """Hand on what the machine has to tell, and send what it has to send."""
+        """Hand on what the machine has to report, and send what it has to send."""
         for event in self._machine.events():
             if type(event) is CallIn:
                 self._owner.take_call(self, event)
