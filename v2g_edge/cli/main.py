@@ -46,6 +46,8 @@ COMMANDS: Final[dict[str, str]] = {
     "undo": "v2g_edge.cli.live.tonight",
     "clear": "v2g_edge.cli.live.operate",
     "report": "v2g_edge.cli.journal.report",
+    "ledger": "v2g_edge.cli.study.ledger",
+    "bill": "v2g_edge.cli.study.bill",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
     "failsafe": "v2g_edge.cli.site.failsafe",

@@ -122,7 +122,10 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
 def _beside(document: dict[str, Any], places: list[Place], file: str) -> list[Problem]:
     """What is wrong or odd whatever stands in the places that the schema refuses."""
     found = [_fits(from_plain(plain), file)[1] for plain in stand_ins(document, places)]
-    return [problem for problem in found[0] if problem in found[1]] if found else []
+    if not found:
+        return []
+    with_other = set(found[1])
+    return [problem for problem in found[0] if problem in with_other]
 
 
 __all__ = ["Report", "SiteFile", "inspect", "load", "loads", "settle"]
