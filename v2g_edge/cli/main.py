@@ -51,6 +51,7 @@ COMMANDS: Final[dict[str, str]] = {
     "bill": "v2g_edge.cli.study.bill",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
+    "history": "v2g_edge.cli.journal.history",
     "failsafe": "v2g_edge.cli.site.failsafe",
     "ocpp": "v2g_edge.cli.devices.ocpp",
     "modbus": "v2g_edge.cli.devices.modbus",
