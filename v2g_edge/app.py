@@ -14,7 +14,9 @@ from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.order_log import OrderLog
 from v2g_edge.api.orders import OrdersApi
+from v2g_edge.api.roles import role_needed
 from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
 from v2g_edge.api.standstill import StandstillApi
@@ -114,7 +116,12 @@ class Daemon:
             if source
             else None
         )
-        self._control = ControlSocket(settings.host.socket, self._handlers())
+        self._control = ControlSocket(
+            settings.host.socket,
+            self._handlers(),
+            role_needed,
+            OrderLog(lambda: self._journal, clock.wall_s).record,
+        )
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.departure.admit_exports import lasting_rates
-from v2g_edge.departure.charging_power import powers_of
+from v2g_edge.departure.charging_power import powers_of, sure_powers
 from v2g_edge.envelope.facts import DAY_S
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
@@ -91,8 +91,9 @@ class Cycle:
         frame = depot.frame
         powers = powers_of(frame.site, snapshot, told.draws)
         rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
+        sure_w = sure_powers(frame.site, snapshot, told.draws)
         drawn_w = {
-            evse: min(rate_w, powers.drawn_w.get(evse, ANY_W))
+            evse: min(rate_w, powers.drawn_w.get(evse, ANY_W), sure_w.get(evse, ANY_W))
             for evse, rate_w in zip(frame.ids, rates_w, strict=True)
         }
         bases_w = limited_bases(frame, snapshot, memory.envelope.live_w or frame.tree.base_max_w)

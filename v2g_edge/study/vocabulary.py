@@ -99,6 +99,12 @@ RULES: Final[dict[str, Word]] = {
     "quarantine": Word(
         "trial after not obeying", "It is tried again with little after it did not obey", "", "wait"
     ),
+    "limits_not_taken": Word(
+        "takes no limits",
+        "The station refuses what it is told and charges at its default",
+        "smart charging in its settings",
+        "person",
+    ),
     "priority_charging": Word(
         "priority at station", "The station charges with priority", "end it at the station", "wait"
     ),
