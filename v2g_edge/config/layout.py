@@ -5,6 +5,7 @@ name. Only ``[site]`` differs: it holds the depot's name and the names of what i
 ``Site`` are tables beside it.
 """
 
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -44,6 +45,7 @@ WORKED_OUT: Final[dict[type[Struct], frozenset[str]]] = {GridSettings: frozenset
 """Fields that are no keys of the file, because they follow from others."""
 
 
+@cache
 def keys_of(struct: type[Struct]) -> tuple[FieldInfo, ...]:
     """The fields of a table that are keys of the file."""
     hidden = WORKED_OUT.get(struct, frozenset())

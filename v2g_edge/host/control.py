@@ -18,6 +18,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from v2g_edge import bounded_json
 from v2g_edge.host.roles import Peer, Role, name_of, peer_of, refusal
 from v2g_edge.tasks import begin
 
@@ -25,6 +26,12 @@ log = structlog.get_logger()
 
 LINE_MAX: Final = 1 << 20
 """A request is a line of at most 1 MiB: a firmware manifest or a plan of a day fits, a flood does not."""
+
+SHORT_MAX: Final = 32 << 10
+LONG_AT_ONCE: Final = 4
+"""Octets that each client may have unread (twice as many, as the library buffers); beyond, so many clients
+send their long line at a time. 32 clients with a megabyte each would be more than the daemon itself.
+"""
 
 CLIENTS_MAX: Final = 24
 """People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of
@@ -122,10 +129,8 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clients: dict[asyncio.Task[Any], _Client] = {}
-        self._decoder = msgspec.json.Decoder(
-            _Request, float_hook=float
-        )  # its own way takes 65 times as long for 1e308
         self._left, self._left_at_s = ASKED_BURST, 0.0
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     async def start(self) -> None:
         """Listen. A socket file left behind by a process that died is replaced."""
@@ -135,7 +140,7 @@ class ControlSocket:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(self._path.stat().st_mode):
                 self._path.unlink()
-        self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=LINE_MAX)
+        self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=SHORT_MAX)
         self._path.chmod(0o660)
 
     async def stop(self) -> None:
@@ -187,7 +192,7 @@ class ControlSocket:
         loop, writer = asyncio.get_running_loop(), client.writer
         while True:
             async with asyncio.timeout(IDLE_S):
-                line = await reader.readline()
+                line = await self._line(reader)
             if not line:
                 return
             client.busy = True
@@ -196,10 +201,20 @@ class ControlSocket:
                 await writer.drain()
             client.busy, client.since_s = False, loop.time()
 
+    async def _line(self, reader: asyncio.StreamReader) -> bytes:
+        """The next line; b"" at the end. ValueError where it is too long."""
+        try:
+            return await reader.readuntil()
+        except asyncio.IncompleteReadError as end:
+            return end.partial
+        except asyncio.LimitOverrunError as long:
+            async with self._long, asyncio.timeout(WRITE_S):
+                return await _long_line(reader, long.consumed)
+
     async def _answer(self, line: bytes, client: _Client) -> dict[str, Any]:
         try:
-            request = self._decoder.decode(line)
-        except msgspec.MsgspecError as error:
+            request = msgspec.convert(bounded_json.decode(line), _Request)
+        except (msgspec.ValidationError, ValueError, RecursionError) as error:
             return {"id": 0, "error": {"kind": "bad_request", "text": f"not a request: {str(error)[:200]}"}}
         handler = self._handlers.get(request.method)
         if handler is None:
@@ -212,6 +227,8 @@ class ControlSocket:
             await self._pace()
         needed = self._needs(request.method, request.params)
         if needed > client.peer.role:
+            if request.method in ORDERS:
+                await self._pace()  # what is refused is recorded too, and is no order that must get through
             name = await asyncio.to_thread(name_of, client.peer.uid)
             self._keep(request, client.peer, f"refused: needs the role {needed.title}")
             text = refusal(name, client.peer.role, needed, request.method)
@@ -244,6 +261,21 @@ class ControlSocket:
         self._left_at_s = now_s
         if self._left < 0.0:
             await asyncio.sleep(-self._left / ASKED_PER_S)
+
+
+async def _long_line(reader: asyncio.StreamReader, there: int) -> bytes:
+    """A line of which ``there`` octets are read and hold no end."""
+    line = bytearray()
+    while True:
+        line += await reader.readexactly(there)
+        if len(line) > LINE_MAX:
+            raise ValueError(f"a request of more than {LINE_MAX} octets")
+        try:
+            return bytes(line + await reader.readuntil())
+        except asyncio.IncompleteReadError as end:
+            return bytes(line + end.partial)
+        except asyncio.LimitOverrunError as more:
+            there = more.consumed
 
 
 async def _handled(request: _Request, handler: Handler) -> tuple[str, dict[str, Any]]:

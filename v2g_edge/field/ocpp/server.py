@@ -13,6 +13,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from v2g_edge.doorkeeper import Doorkeeper, Guest
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.station import Station
@@ -24,7 +25,6 @@ from v2g_edge.field.ocpp.upkeep.operations import Operations
 from v2g_edge.field.ocpp.upstream.upstreams import Upstreams
 from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.budget import BoundedDeflateFactory
-from v2g_edge.field.ocpp.wire.doorkeeper import Doorkeeper, Guest
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.wire.websocket import Wire
@@ -57,6 +57,10 @@ messages: OCPP messages are short, and a kept window is 24 KiB of every station'
 """
 
 _VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOCOL.items()}
+
+
+class StationGuest(Guest, Wire):
+    """A station's connection: a guest first, then a link."""
 
 
 class CentralSystem:
@@ -206,7 +210,7 @@ class CentralSystem:
         def judge(ws: ServerConnection, request: Request) -> Response | None:
             return self._judge(listener, ws, request)
 
-        guest = partial(Guest, keeper=self._keeper, context=self._maintenance.context(place))
+        guest = partial(StationGuest, keeper=self._keeper, context=self._maintenance.context(place))
         return await serve(
             self._handle,
             listener.host,
@@ -237,9 +241,9 @@ class CentralSystem:
             self._clock.now_s(),
         )
         if isinstance(verdict, Admitted):
-            assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
+            assert isinstance(ws, StationGuest)  # noqa: S101 - see ``create_connection``
             if not (stands := self.links[verdict.identity].holds_against(verdict.shown)):
-                ws.admitted = verdict
+                ws.admitted, ws.is_known = verdict, True
                 return None
             verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
         log.warning(
@@ -251,7 +255,7 @@ class CentralSystem:
         return response
 
     async def _handle(self, ws: ServerConnection) -> None:
-        assert isinstance(ws, Guest)  # noqa: S101 - see ``create_connection``
+        assert isinstance(ws, StationGuest)  # noqa: S101 - see ``create_connection``
         assert ws.request is not None  # noqa: S101 - the handshake is over
         assert isinstance(ws.admitted, Admitted)  # noqa: S101 - ``_judge`` let it in
         ws.come_in()

@@ -14,7 +14,7 @@ from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, MessageId
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import ROUTINE
-from v2g_edge.field.ocpp.wire.websocket import Message, Wire
+from v2g_edge.field.ocpp.wire.websocket import UNREAD_MAX, Message, Wire
 from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
@@ -28,11 +28,6 @@ Outcome: TypeAlias = Answered | Refused | Expired
 STRAYS_MAX: Final = 100
 """Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not
 a station.
-"""
-
-UNREAD_MAX: Final = 1 << 20
-"""Octets that wait in a socket whose station does not read them: more than any answer, less than what
-would hurt us.
 """
 
 BINARY_CLOSE: Final = 1003
