@@ -9,7 +9,7 @@ from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, reason_of, word_of
 ENVELOPE = Path("v2g_edge/envelope")
 RULES_ROOM = Path("v2g_edge/rules")
 BOUND = re.compile(r'Bound\([^"()]*(?:\([^()]*\)[^"()]*)*"([a-z_]+)"')
-DERATING = re.compile(r'_add_derating\(bounds, o, "([a-z_]+)"')
+DERATING = re.compile(r'_add_derating\(\s*bounds, o, "([a-z_]+)"')
 RULE = re.compile(
     r'rule = "([a-z_]+)"(?: if charging else "([a-z_]+)")?|rule = "([a-z_]+)" if side.charging else'
     r' "([a-z_]+)"'
