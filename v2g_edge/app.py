@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
+from v2g_edge.api.history import HistoryApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.order_log import OrderLog
@@ -110,6 +111,7 @@ class Daemon:
         self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
         self._orders = orders_of(settings)
         self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
+        self._history = HistoryApi(self.state)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._site_file = (
             SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s)
@@ -318,6 +320,7 @@ class Daemon:
             memory_after=outcome.memory,
         )
         guarded("journal", keeping)
+        guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome)
@@ -392,6 +395,7 @@ class Daemon:
             **self._tonight.handlers(),
             "events": status.events,
             "plan": status.plan,
+            "history": self._history.history,
             "standstill": StandstillApi(self.state).standstill,
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
