@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from v2g_edge.api.state import DepotState
-from v2g_edge.api.tonight import order_shown
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.plan import Price
 from v2g_edge.study.beside import NO_STATIONS, Beside
 from v2g_edge.study.explain import describe_answer, describe_status
+from v2g_edge.study.ordered import order_shown
 
 
 def _names(need: dict[str, Any]) -> set[str]:

@@ -248,9 +248,10 @@ class Journal:
         *,
         memory_before: Struct,
         memory_after: Struct,
+        told: tuple[Event, ...] = (),
     ) -> None:
         """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a
-        tick.
+        tick. ``told``: events from beside the tick, which a replay does not decide again.
 
         The memory after the tick is kept for a restart when something happened, and else every
         ``MEMORY_EVERY`` ticks.
@@ -261,7 +262,8 @@ class Journal:
             return
         key = self._since_key >= KEY_EVERY
         before = self._encoder.encode(memory_before) if key else None
-        body = zlib.compress(self._encoder.encode(self._record(snapshot, plan, permits, events, before)), 1)
+        record = self._record(snapshot, plan, permits, events, before, told)
+        body = zlib.compress(self._encoder.encode(record), 1)
         self._since_memory += 1
         after = b""
         if events or key or self._since_memory >= MEMORY_EVERY:
@@ -270,7 +272,7 @@ class Journal:
         self._since_key = 1 if key else self._since_key + 1
         self._last, self._last_plan, self._last_permits = snapshot, plan, permits
         self._waiting.append(Waiting(snapshot.wall_s, key, body, after, self._header))
-        self._urgent = self._urgent or bool(events) or key or self._db is None
+        self._urgent = self._urgent or bool(events) or bool(told) or key or self._db is None
         due = self._urgent or len(self._waiting) >= BATCH
         if due and (self._writing is None or self._writing.done()):
             self._urgent = False
@@ -283,6 +285,7 @@ class Journal:
         permits: tuple[Permit, ...],
         events: tuple[Event, ...],
         memory: bytes | None,
+        told: tuple[Event, ...],
     ) -> Record:
         key = memory is not None
         old = None if key else self._last
@@ -308,6 +311,7 @@ class Journal:
             key or plan is not self._last_plan,
             plan if key or plan is not self._last_plan else None,
             memory,
+            told,
         )
 
     def _drain(self) -> None:

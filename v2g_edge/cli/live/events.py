@@ -68,7 +68,7 @@ def _recorded(path: Path) -> list[dict[str, Any]]:
     from v2g_edge.cli.journal.past import opened  # noqa: PLC0415 - the live question needs no journal
 
     with opened(path) as reader:
-        return [msgspec.to_builtins(event) for tick in reader.ticks() for event in tick.events]
+        return [msgspec.to_builtins(event) for tick in reader.ticks() for event in (*tick.events, *tick.told)]
 
 
 def chosen(events: list[dict[str, Any]], arguments: argparse.Namespace) -> list[dict[str, Any]]:

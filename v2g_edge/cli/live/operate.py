@@ -44,6 +44,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("outlet", metavar="OUTLET")
     add_socket(parser)
+    _add_reason(parser)
     parser.set_defaults(run=run, params=None)
     parser = subparsers.add_parser(
         "clear", help="clear a latched row of the safety table by hand, where its rule asks for that"
@@ -52,6 +53,7 @@ def register(subparsers: Any) -> None:
         "latch", metavar="ROW:SUBJECT", help="as `v2g-edge status` shows it, for example meter_reversed:grid"
     )
     add_socket(parser)
+    _add_reason(parser)
     parser.set_defaults(run=run, params=None)
 
 
