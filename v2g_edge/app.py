@@ -390,9 +390,7 @@ class Daemon:
             "events": status.events,
             "plan": status.plan,
             "standstill": StandstillApi(self.state).standstill,
-            "operate": OrdersApi(
-                self.state, self._orders, self._tell_event, self._wake.set, self._clock.wall_s
-            ).operate,
+            "operate": orders.operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
             "cloud": CloudApi(self._cloud).cloud,
             "ocpp": OcppApi(self.ocpp).ocpp,

@@ -37,6 +37,9 @@ NONSENSE: Final = (
     "\x00",
 )
 
+CUT_FRAME: Final = b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,"
+"""A text frame that announces 1,024 octets; four come."""
+
 FLOOD: Final = 200.0
 """Frames a second where a flood does not say how many."""
 
@@ -49,6 +52,11 @@ def active(faults: tuple[Fault, ...], wall_s: float) -> frozenset[FaultKind]:
 def value(faults: tuple[Fault, ...], kind: FaultKind, now: frozenset[FaultKind]) -> float:
     """The value of a fault that is active, 0 of one that is not."""
     return next((fault.value for fault in faults if fault.kind == kind), 0.0) if kind in now else 0.0
+
+
+def end_wall_s(faults: tuple[Fault, ...], kind: FaultKind) -> float:
+    """When the last fault of this kind is over."""
+    return max(fault.start_wall_s + fault.duration_s for fault in faults if fault.kind == kind)
 
 
 def late_s(faults: tuple[Fault, ...], now: frozenset[FaultKind], frame: bytes) -> float:

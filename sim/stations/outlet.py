@@ -69,6 +69,12 @@ class Outlet:
         self.charger.plug(battery)
         self.session = Session(visit, transaction, wall_s, start_wh=self.charger.import_wh)
 
+    def restart(self, transaction: str, wall_s: float) -> None:
+        """The station had no supply: the same vehicle is in a transaction that begins now."""
+        if self.session is not None:
+            self.session.transaction, self.session.seq = transaction, 0
+            self.session.plugged_wall_s, self.session.start_wh = wall_s, self.charger.import_wh
+
     def unplug(self) -> Battery | None:
         """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its
         transaction).

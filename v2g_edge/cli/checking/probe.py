@@ -14,7 +14,8 @@ from v2g_edge.field.modbus.codec import Block
 from v2g_edge.field.modbus.contact import FUNCTIONS
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.meter import find_sunspec_meter
-from v2g_edge.field.modbus.wire import Fault, Peer, Wire
+from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.settings import ModbusDevice, ModbusLine, Settings
 

@@ -17,8 +17,9 @@ from v2g_edge.field.modbus.der import SunSpecCharger
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.mapfile import MapError
 from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller, most_of
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
-from v2g_edge.field.modbus.wire import Peer, Wire
+from v2g_edge.field.modbus.wire import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import ModbusDevice, ModbusLine, OpenableContactor
 from v2g_edge.model.site import Site

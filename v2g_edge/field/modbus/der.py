@@ -16,8 +16,9 @@ from v2g_edge.field.modbus import sunspec
 from v2g_edge.field.modbus.audit import AUDITED, audit
 from v2g_edge.field.modbus.codec import POWERS, Decoder, encode
 from v2g_edge.field.modbus.outlet import LeasedCharger
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.sunspec import ModelAt
-from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.gridcode import GridCode
 from v2g_edge.model.ports import ClockPort, WriteResult
 from v2g_edge.model.reading import Reading, mapped

@@ -98,7 +98,7 @@ class StationLink:
             log.warning("station_link_taken_over", station=identity)
             old.ws.transport.abort()
         self._set_ports(connection)
-        self.station.encrypted = ws.transport.get_extra_info("ssl_object") is not None
+        self.station.requests.encrypted = ws.transport.get_extra_info("ssl_object") is not None
         self.station.link_up(version)
         self._start_onboarding(version)
         attendance = Attendance(self.station, connection, self._board, self._clock)
@@ -199,7 +199,7 @@ class StationLink:
         if connection.version == "2.1" and call.action in TELLING:
             for outlet in self.station.outlets.values():
                 send_allowed_transfer(connection, self.station.v21.site, outlet)
-        if self.station.signed:
+        if self.station.requests.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "StatusNotification":
             start_waiting(connection, self.station, self._board)
@@ -232,9 +232,9 @@ class StationLink:
         """A signed certificate goes back by a call of its own; the station installs it and dials in with
         it next time.
         """
-        payload = {"certificateChain": self.station.signed}
+        payload = {"certificateChain": self.station.requests.signed}
         payload |= {name: request[name] for name in ("certificateType", "requestId") if name in request}
-        self.station.signed = ""
+        self.station.requests.signed = ""
         connection.start_call("CertificateSigned", payload).add_done_callback(
             partial(_tell_installed, connection.identity)
         )

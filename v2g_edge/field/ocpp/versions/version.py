@@ -113,7 +113,7 @@ class VersionAdapter(ABC):
                 why=f"no {kind} is issued here",
             )
             return {"status": "Rejected"}
-        return {"status": "Accepted" if self._station.on_request(str(payload["csr"])) else "Rejected"}
+        return {"status": "Accepted" if self._station.requests.take(str(payload["csr"])) else "Rejected"}
 
 
 def named(payload: Payload, *keys: str) -> Identity:
