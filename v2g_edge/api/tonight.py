@@ -93,7 +93,8 @@ class TonightApi:
 
     async def undo(self, params: dict[str, Any]) -> dict[str, Any]:
         """Take an order back by its number."""
-        number, who = params.get("number"), str(params.get("who", ""))[:TEXT_MOST]
+        number = params.get("number")
+        who, why = (str(params.get(key) or "")[:TEXT_MOST] for key in ("who", "why"))
         found = next((order for order in self._standing if order.number == number), None)
         if found is None:
             there = ", ".join(str(order.number) for order in self._standing) or "none"
@@ -101,9 +102,8 @@ class TonightApi:
         kept = await self._take(tuple(order for order in self._standing if order is not found))
         text = text_of(found, self._state.site)
         wall_s = self._state.last_tick().snapshot.wall_s
-        self._tell(
-            Event("order_ended", "info", found.subject, f"{text}: taken back by {who or 'somebody'}", wall_s)
-        )
+        by = f"taken back by {who or 'a person without a name'}{f': {why}' if why else ''}"
+        self._tell(Event("order_ended", "info", found.subject, f"{text}: {by}", wall_s))
         return {"text": text, "kept": kept}
 
     def shown(self) -> list[dict[str, Any]]:

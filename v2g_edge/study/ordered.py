@@ -19,20 +19,21 @@ def order_shown(order: Order, site: Site) -> dict[str, Any]:
 
 
 def text_of(order: Order, site: Site) -> str:
-    """An order in words, with its end and who gave it."""
+    """An order in words, with its end and who gave it; a window of the site file has no end here."""
+    limit_kw = (order.limit_w or 0.0) / 1_000.0
+    target = f" with {order.soc_pct:g} %" if order.soc_pct is not None else ""
     what = {
         "boost": f"boost {order.subject}",
-        "depart": f"{order.subject} leaves {clock(site, order.at_wall_s)}"
-        + (f" with {order.soc_pct:g} %" if order.soc_pct is not None else ""),
+        "depart": f"{order.subject} leaves {clock(site, order.at_wall_s)}{target}",
         "skip": f"{order.subject} stays",
         "no-v2g": f"{order.subject} gives nothing",
         "priority": f"{order.subject} first",
-        "limit": f"feeder {order.subject} at {(order.limit_w or 0.0) / 1_000.0:g} kW",
+        "limit": f"feeder {order.subject} at {limit_kw:g} kW",
         "mute": f"mute {order.subject}",
+        "export-limit": f"feeder {order.subject} feeds back {limit_kw:g} kW at most",
+        "reserve": f"{order.subject} keeps {order.soc_pct or 0.0:g} %",
     }[order.kind]
-    who = (
-        f" ({order.who}{': ' if order.who and order.why else ''}{order.why})"
-        if order.who or order.why
-        else ""
-    )
-    return f"{what} until {clock(site, order.until_wall_s)}{who}"
+    end = f" until {clock(site, order.until_wall_s)}" if order.number else ""
+    between = ": " if order.who and order.why else ""
+    who = f" ({order.who}{between}{order.why})" if order.who or order.why else ""
+    return f"{what}{end}{who}"
