@@ -83,6 +83,7 @@ class OrdersApi:
         if not latch:
             raise BadRequestError(self._not_acting(asked, list(acting)))
         if acting[latch].present:
+<<<<<<< HEAD
             raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` tells it")
         return latch
 
@@ -127,3 +128,6 @@ def _events(params: dict[str, Any], old: Operator, new: Operator, wall_s: float)
         verb = f"retry {subject}" if row == "disobedient" else f"clear {latch}"
         found.append(Event("order_given", "info", subject, f"{verb} ({who})", wall_s))
     return found
+=======
+            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")
+>>>>>>> main

@@ -2,8 +2,7 @@
 feeder holds.
 
 When the daemon dies, the cable is cut or a station reboots, chargers fall to their default profiles. Nothing
-can help a feeder then that is too small for all of them together, so such a site is refused at start (design
-4.2).
+can help a feeder then that is too small for all of them together, so such a site is refused at start.
 """
 
 from collections.abc import Iterator
@@ -52,7 +51,7 @@ def _power(feeder: Feeder, evses: list[Evse], nodes: list[Feeder], file: str) ->
 def _phases(
     feeder: Feeder, evses: list[Evse], nodes: list[Feeder], nominal_v: float, file: str
 ) -> Iterator[Problem]:
-    """Per phase; base load that nobody measured per phase may hang on one phase altogether."""
+    """Per phase; base load that was not measured per phase may hang on one phase altogether."""
     if feeder.current is None:
         return
     base_a = sum(_base_a(node, nominal_v) for node in nodes)

@@ -1,4 +1,4 @@
-"""Stand-ins for places that the schema refuses, so that what is wrong elsewhere is told in the same report.
+"""Stand-ins for places that the schema refuses, so that what is wrong elsewhere stands in the same report.
 
 Two stand-ins are put in each place, and a problem counts only if it comes out the same with both: then it
 does not hang on what is broken, and does not repeat it in other words.

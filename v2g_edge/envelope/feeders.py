@@ -2,9 +2,9 @@
 silent.
 
 Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging: so
-no charger that stops, in either direction, can push a feeder over its limit (design 4.2). Shares are cut from
+no charger that stops, in either direction, can push a feeder over its limit. Shares are cut from
 what was *wished*, not from what readings would leave of it: when a reading goes missing, the others get no
-more in that tick (design 4.10).
+more in that tick.
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ counts as this.
 """
 
 TRIAL_S: Final = 300.0
-"""Who tries first changes this often: a first discharge has proven itself, or given up, within a minute
-(``field.ocpp``).
+"""The outlet that tries first changes this often: a first discharge has proven itself, or given up, within
+a minute (``field.ocpp``).
 """
 
 Cut = dict[str, Bound]
 
 
 class Exposure(Struct, frozen=True, gc=False):
-    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the
-    effect is seen. One that ``tries`` was told to discharge and never seen to: it may charge at its rating
-    instead, and that room is nobody else's. ``own_w``: what a fixed one may be permitted to charge with,
-    because it is counted anyway. ``follows`` false: quarantined.
+    """What a charger may be doing whatever its setpoint is now: fixed where it does not follow, else until
+    the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
+    at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
+    charge with, because it is counted anyway. ``follows`` false: quarantined.
     """
 
     listens: bool
@@ -49,7 +49,7 @@ Quarantine = Literal["", "disobedient", "priority"]
 
 
 def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
-    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more;
+    """Worst case of one outlet: last permit and last measurement, whichever is more;
     unknown is the rating.
 
     Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
@@ -128,7 +128,7 @@ class _Ask(NamedTuple):
     ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w``
     the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
     ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and ``silent_w`` flows beside that
-    where it does not hear us.
+    where no message reaches it.
     """
 
     listens: bool
@@ -215,7 +215,7 @@ def over_limit(c: Context) -> frozenset[int]:
 
 
 def _trials(c: Context, lows_w: list[float]) -> list[int]:
-    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps nobody
+    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps no other
     waiting for ever.
     """
     new = {o.id: i for i, o in enumerate(c.outlets) if lows_w[i] < 0.0 and not o.state.proven_discharge}

@@ -1,4 +1,4 @@
-"""Records of the journal, and the journal read back: the form of the file, whoever writes it."""
+"""Records of the journal, and the journal read back: the form of the file, whichever part writes it."""
 
 import sqlite3
 import zlib

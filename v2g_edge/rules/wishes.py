@@ -19,7 +19,11 @@ from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 NOBODY: Final[Mapping[str, float]] = {}
 STRANGERS: Final = RulesMemory()
 URGENT: Final = 1.0
-"""Urgency from which a vehicle has to charge now to leave in time."""
+"""Urgency from which a vehicle is served before all that share; a boosted one has it."""
+FIRST: Final = 1.001
+"""That of a vehicle with an order of priority, boosted or not."""
+PRESSED: Final = 1.002
+"""Least one of a vehicle that has to charge now to leave in time: no order goes before it."""
 
 
 def propose_all(
@@ -42,10 +46,10 @@ def propose_all(
     ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge
     now, most first. ``held``: outlets that should not export for a while, so that the others can.
     ``bases_w``: the feeders' base loads to reckon with, in the tree's order; the commissioned bounds by
-    default. ``drawn_w``: what vehicles were seen to draw when they might have drawn more; ``enough_w``: what
-    outlets may be told where a feeder is short, without their vehicles losing anything; ``said_w``: what
+    default. ``drawn_w``: what vehicles were seen to draw when they might have drawn more; ``enough_w``: the
+    setpoint that suffices where a feeder is short, without their vehicles losing anything; ``said_w``: what
     vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
-    tick by all that concerns it alone: nobody keeps power free for a wish that cannot be permitted.
+    tick by all that concerns it alone: no power is kept free for a wish that cannot be permitted.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -62,7 +66,7 @@ def propose_all(
         if evse in asked and asked[evse].power_w < 0.0:
             asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
     for evse in short_wh.keys() & needs.keys():
-        urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
+        urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
     _obey_orders(snapshot, needs, asked)
     for evse in caps_w.keys() & asked.keys():
@@ -77,7 +81,7 @@ def propose_all(
 
 
 def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
-    """``boost``: all it takes, up to its target, after those who must leave. ``priority``: what it asks
+    """``boost``: all it takes, up to its target, after those that must leave. ``priority``: what it asks
     for, before others.
     """
     kinds = {(order.kind, order.subject) for order in snapshot.operator.orders}
@@ -86,9 +90,10 @@ def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], ask
         name = vehicle.vehicle if vehicle else ""
         wish, lacks = asked[evse], wanted.need.energy_wh > 0.0
         if ("boost", name) in kinds and lacks and wish.urgency < URGENT:
-            asked[evse] = Wish(evse, wanted.need.full_w, URGENT, "order_boost")
-        elif ("priority", name) in kinds and wish.power_w > 0.0 and wish.urgency < URGENT:
-            asked[evse] = replace(wish, urgency=URGENT)
+            wish = Wish(evse, wanted.need.full_w, URGENT, "order_boost")
+        if ("priority", name) in kinds and wish.power_w > 0.0 and wish.urgency < PRESSED:
+            wish = replace(wish, urgency=FIRST)
+        asked[evse] = wish
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):
@@ -126,8 +131,8 @@ def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple
     """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
     to each departure.
 
-    When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then
-    are urgent.
+    When all energy due by a departure needs nearly all the time there is at the limit, all that depart by
+    then are urgent.
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
@@ -186,8 +191,8 @@ def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
 def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> Wish:
     """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks.
 
-    One of which something is not known charges with what is left: no plan can have reckoned with a need that
-    nobody knows.
+    One of which something is not known charges with what is left: no plan can have reckoned with an unknown
+    need.
     """
     need = wanted.need
     if need.doubt:
@@ -199,7 +204,7 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
         return Wish(
             wanted.evse,
             need.full_w,
-            max(urgency, URGENT),
+            max(urgency, PRESSED),
             "departure" if need.departs_in_s >= 0.0 else "overdue",
         )
     if planned_w is not None:
@@ -208,7 +213,7 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
 
 
 def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish], slot: Slot) -> None:
-    """Share a slot's site target among those whom it does not name: charging by what they lack, export by
+    """Share a slot's site target among those that it does not name: charging by what they lack, export by
     rating.
     """
     if slot.site_w is None:

@@ -28,7 +28,7 @@ WORDS: Final = {
     ),
     errno.EHOSTUNREACH: ("no route", "Is the device on, is its address in a network of this machine?"),
     errno.ENETUNREACH: ("no route", "This machine has no way into that network."),
-    errno.ETIMEDOUT: ("timeout", "Nobody answers: address, cable, firewall."),
+    errno.ETIMEDOUT: ("timeout", "No answer: check address, cable, firewall."),
     errno.ECONNRESET: ("hung up at once", "Too many clients at the device, or a device of another kind."),
 }
 

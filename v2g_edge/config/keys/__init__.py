@@ -40,7 +40,7 @@ TABLES: Final[dict[str, str]] = {
         "One table a Modbus device and the meter, contact, sensor or charger of the site that it feeds."
     ),
     "cloud": "The optional cloud. Leave the table out and the depot plans for itself.",
-    "host": "Where the daemon keeps and tells things.",
+    "host": "Where the daemon keeps its files and how it reports.",
     "demand_charges": (
         "One table a demand charge of the tariff. The plan keeps below what is billed already where that"
         " pays."

@@ -1,4 +1,4 @@
-"""Keys of the machine: what the daemon keeps and tells, the cloud, depot management."""
+"""Keys of the machine: what the daemon keeps and reports, the cloud, depot management."""
 
 from typing import Final
 

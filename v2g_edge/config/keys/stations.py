@@ -33,7 +33,7 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "password_file": optional("File with its password; profiles 1 and 2."),
         "least_security_profile": Key("A listener with a lower security profile turns it away."),
         "strict": Key("Whether its messages must fit the schema to the letter."),
-        "meter_interval_s": seconds("How often it is told to report its meter.", 1.0, 300.0),
+        "meter_interval_s": seconds("How often it has to report its meter.", 1.0, 300.0),
         "limit_unit": Key(
             'The only unit of limits that it takes; "": what is known of its make, else W first.'
         ),
@@ -42,7 +42,7 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             "The card that it is started with; some stations take only one that is known to them."
         ),
         "answers_within_s": seconds("How long it takes to answer; 0: what is known of its make.", 0.0, 300.0),
-        "discharges": Key("false: it is never told to discharge, whatever its outlets allow."),
+        "discharges": Key("false: it never gets an order to discharge, whatever its outlets allow."),
     },
     StationEvse: {
         "evse": name("Our name of the outlet."),
@@ -51,7 +51,7 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
     },
     OcppSettings: {
         "renew_days": Key(
-            "Station certificates with less left are renewed; those of listeners are told.",
+            "Station certificates with less left are renewed; those of listeners are announced.",
             "days",
             1.0,
             365.0,

@@ -45,7 +45,7 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             "Equivalent full cycles that the warranty covers; 1e12: no cap.", "cycles", 0.0, ANY_W
         ),
         "needs_authorisation": Key(
-            "Whether the vehicle carries the inverter (SAE J3072) and must be told that it may discharge."
+            "Whether the vehicle carries the inverter (SAE J3072) and needs the permission to discharge."
         ),
     },
     Vehicle: {

@@ -1,4 +1,4 @@
-"""All Modbus lines and devices of a depot: who shares a connection, who is polled when, and what reaches
+"""All Modbus lines and devices of a depot: which share a connection, which is polled when, and what reaches
 the board.
 """
 
@@ -95,8 +95,8 @@ def device_problems(
 
 
 class ModbusField:
-    """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays nobody; a
-    serial line is shared, and a unit that is gone is asked at most every 4 s there.
+    """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays no other;
+    a serial line is shared, and a unit that is gone is asked at most every 4 s there.
 
     ``ports`` are the chargers driven by register, by EVSE id; ``contactors`` go by device id. MapError names
     every problem of the devices and maps at once. ``peers`` (by device id) carry the counters.
@@ -219,7 +219,7 @@ class ModbusField:
 
     async def feed(self, opening: Collection[str] = ()) -> None:
         """Proof of work for every contactor but the devices in ``opening``, which open: after a full tick
-        in which all checks answered (design 4.8).
+        in which all checks answered.
         """
         rows = self.contactors.items()
         done = await asyncio.gather(

@@ -195,9 +195,7 @@ class SunSpecCharger(LeasedCharger):
         return "accepted"
 
     async def _heartbeat(self) -> None:
-        """Only while a permit holds: a live controller with dead inputs must not keep the charger going
-        (design 4.5).
-        """
+        """Only while a permit holds: a live controller with dead inputs must not keep the charger going."""
         now_s = self._clock.now_s()
         if 715 not in self._models or now_s >= self._lease_until_s or now_s - self._beat_s < HEARTBEAT_S:
             return

@@ -29,7 +29,7 @@ from v2g_edge.model.snapshot import EvseStatus, VehicleState
 log = structlog.get_logger()
 
 RENEW_FRACTION: Final = 3.0
-"""The setpoint is repeated at a third of the watchdog time (design 4.1)."""
+"""The setpoint is repeated at a third of the watchdog time."""
 
 PREPARE_RETRY_S: Final = 5.0
 """A charger that did not take its set-up is asked again this much later."""

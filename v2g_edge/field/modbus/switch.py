@@ -21,8 +21,8 @@ log = structlog.get_logger()
 
 class Contactor:
     """``feed`` closes it and keeps it closed; without feeding it opens: by the module's own time-out when
-    we are dead, by ``poll`` when we live but nobody feeds. ``dead_man`` is true once that time-out was set
-    and read back.
+    we are dead, by ``poll`` when the daemon lives but does not feed it. ``dead_man`` is true once that
+    time-out was set and read back.
     """
 
     def __init__(

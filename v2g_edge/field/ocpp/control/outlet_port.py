@@ -53,8 +53,8 @@ hold back its chargers longer than needed.
 """
 
 FITS_ABOVE: Final = 0.9
-"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is
-told again soon.
+"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it gets
+it again soon.
 """
 
 
@@ -88,7 +88,7 @@ class OutletPort:
         """See ``ChargerPort``. Without a transaction nothing is said: the default profile rules, and 0 W
         flow.
 
-        Tells the board, too, why nothing can be discharged here.
+        Puts on the board, too, why nothing can be discharged here.
         """
         outlet, version, skew = self._outlet, self._station.version, self._station.clock_skew
         if version is None:
@@ -325,7 +325,7 @@ class OutletPort:
         self._compared_s = self._clock.now_s()
         planned = await planned_w(connection, version, outlet)
         if turn != self._turn:
-            return  # told something else meanwhile: the answer may speak of either
+            return  # another setpoint went out meanwhile: the answer may belong to either
         watch, before = outlet.watch, outlet.watch.proof
         watch.read_back(planned, self._clock.now_s())
         if watch.contradicted:

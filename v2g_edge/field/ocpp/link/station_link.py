@@ -109,7 +109,7 @@ class StationLink:
         finally:
             attending.cancel()
             for task in [task for task, its in self._amending.items() if its is connection]:
-                task.cancel()  # nobody is left to be answered, and a station that dials anew may ask anew
+                task.cancel()  # no caller is left to be answered, and a station that dials anew may ask anew
             if self.connection is connection:
                 self._stop_onboarding()
                 self.connection = None
@@ -122,7 +122,7 @@ class StationLink:
     def holds_against(self, shown: Shown) -> str:
         """Why a link that stands does not give way to one that has shown this; "" where it does.
 
-        A lower security profile proves less: by it, somebody else could take the place of the station.
+        A lower security profile proves less: by it, another peer could take the place of the station.
         """
         if self.connection is None or shown.profile >= self.shown.profile:
             return ""
@@ -248,7 +248,7 @@ class StationLink:
                 log.info("stream_unreadable", station=self.station.settings.identity, fault=repr(fault))
 
     def take_late(self, answer: Answered | Refused) -> None:
-        """An answer after its deadline: whoever waited has long been told; it is worth a line because it
+        """An answer after its deadline: the caller has long had its error; it is worth a line because it
         says how slow.
         """
         log.warning("station_answered_late", station=self.station.settings.identity, action=answer.action)

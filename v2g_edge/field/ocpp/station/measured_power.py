@@ -1,4 +1,4 @@
-"""Which power an outlet has, where a station tells it in more than one way (rule 15)."""
+"""Which power an outlet has, where a station reports it in more than one way (rule 15)."""
 
 import math
 from typing import Final
@@ -22,10 +22,10 @@ SLOPE_MOST: Final = 1.3
 
 
 def measured_power(outlet: Outlet, sample: Sample, at_s: float) -> tuple[float | None, float, PowerSource]:
-    """The power that a sample tells, the start of the time that it is the mean of, and where it comes
+    """The power that a sample holds, the start of the time that it is the mean of, and where it comes
     from.
 
-    What the station calls its power wins. Where it tells none, or tells none flowing while its register
+    What the station calls its power wins. Where it reports none, or none flowing while its register
     runs, the register's slope does (rule 15): a power that is stuck at zero is as wrong as none.
     """
     slope = None

@@ -27,8 +27,8 @@ end does too.
 """
 
 SEEN_MAX: Final = 64
-"""Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its
-last few.
+"""Transaction events remembered to recognise repetitions: a station repeats what was not answered, which
+is its last few.
 """
 
 OPEN_MAX: Final = 50
@@ -43,14 +43,14 @@ vehicle is there.
 """
 
 NOWHERE: Final = ""
-"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when
-the cable is in.
+"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is reported
+when the cable is in.
 """
 
 
 class Sessions:
-    """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the
-    board.
+    """Which vehicles are plugged in at the outlets of one station (by OCPP evse number), kept on disk and
+    put on the board.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Sessions:
         self._seen: dict[tuple[str, int, str, float | None], None] = {}
 
     def take_site(self, site: Site) -> None:
-        """Another site of the same outlets: whoever plugs in from now on is looked up there."""
+        """Take another site of the same outlets: vehicles that plug in from now on are looked up there."""
         self._vehicles.take_site(site)
 
     def recall(self) -> None:
@@ -125,7 +125,7 @@ class Sessions:
         return True
 
     def _again(self, known: Session, event: SessionEvent) -> Session | None:
-        """A transaction that was over is told of again: as it goes on, None when its number is used anew,
+        """A transaction that was over is reported again: as it goes on, None when its number is used anew,
         unchanged as history.
 
         One whose end was presumed goes on, or is given its true end. Another vehicle may have come, or this
@@ -164,7 +164,7 @@ class Sessions:
         return replace(known, ended_wall_s=None, presumed=False, vehicle=vehicle)
 
     def presume_over(self, outlet: Outlet, why: str, at_wall_s: float | None = None) -> None:
-        """Another fact has refuted the transaction that was open here, though no end was told: it is over
+        """Another fact has refuted the transaction that was open here, though no end was reported: it is over
         (rule 15).
 
         To be committed, as a transaction event.
@@ -199,14 +199,16 @@ class Sessions:
                 self.presume_over(outlet, f"vehicle {vehicle} has come to {evse}")
 
     def draws_power(self, outlet: Outlet) -> bool:
-        """Whether the meter has just seen power at an outlet: somebody is there, whatever its status says."""
+        """Whether the meter has just seen power at an outlet: a vehicle is there, whatever its status
+        says.
+        """
         power, now_s = self._board.evse(outlet.evse.id).power_w, self._clock.now_s()
         return (
             isinstance(power, Reading) and 0.0 <= now_s - power.at_s <= FLOWS_S and abs(power.value) > FLOWS_W
         )
 
     def _told(self, known: Session | None, event: SessionEvent, evse: str) -> Session:
-        """The transaction with what an event tells of it."""
+        """The transaction with what an event adds to it."""
         at_wall_s = event.at_wall_s if event.at_wall_s is not None else self._clock.wall_s()
         if known is None:
             known = Session(self._model.station, event.transaction, evse, "", at_wall_s)
@@ -223,8 +225,8 @@ class Sessions:
         self._seen.clear()
 
     def _is_past(self, outlet: Outlet, session: Session, event: SessionEvent) -> bool:
-        """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present
-        first (2.x).
+        """Whether it is queued news of an earlier vehicle: a station that was offline may report the
+        present first (2.x).
         """
         return (
             event.offline
@@ -233,7 +235,7 @@ class Sessions:
         )
 
     def _supersede(self, outlet: Outlet, session: Session) -> None:
-        """One outlet has one transaction: another one tells that the one before is over, though its end
+        """One outlet has one transaction: another one shows that the one before is over, though its end
         was lost.
         """
         old = outlet.session
@@ -342,7 +344,7 @@ class Sessions:
         goes_on = before is not None and before.transaction == session.transaction
         if plugged is False or (
             plugged is None and goes_on and present is None
-        ):  # 2.x tells a state only when it changes
+        ):  # 2.x reports a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
             vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)

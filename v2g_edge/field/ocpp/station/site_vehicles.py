@@ -11,7 +11,9 @@ from v2g_edge.model.site import Site, Vehicle
 
 
 class SiteVehicles:
-    """Who can be plugged in. OCPP's identifiers have no case; the site file's spelling counts."""
+    """The vehicles that can be plugged in. OCPP's identifiers have no case; the site file's spelling
+    counts.
+    """
 
     def __init__(self, site: Site) -> None:
         self.take_site(site)
@@ -26,8 +28,8 @@ class SiteVehicles:
         return vehicle.casefold() in self._spelt
 
     def name(self, known: str, told: str) -> str:
-        """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may
-        carry another's card.
+        """As the site file spells it, OCPP's identifiers having no case. A vehicle that is known stays: a
+        stop may carry another's card.
         """
         stays = not told or known.casefold() in self._spelt
         return known if stays else self._spelt.get(told.casefold(), readable(told))

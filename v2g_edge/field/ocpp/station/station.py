@@ -36,7 +36,7 @@ from v2g_edge.model.snapshot import CommandState, Link
 log = structlog.get_logger()
 
 ALIVE_STEP_S: Final = 0.2
-"""The board is told of life this often at most: silence is judged in seconds, and stations send many
+"""The board gets signs of life this often at most: silence is judged in seconds, and stations send many
 frames in one.
 """
 
@@ -75,7 +75,7 @@ class Station:
 
     @property
     def identity(self) -> Identity:
-        """Who it says it is."""
+        """The identity that it reported."""
         return self.model.identity
 
     @property
@@ -131,7 +131,7 @@ class Station:
             outlet.started_anew()
             outlet.unconfirmed = outlet.session is not None
             outlet.watch.restarted(self._clock.now_s())
-            # Nothing that it was told counts as told any more: the writer says it again at once.
+            # Nothing that was sent to it counts any more: the writer sends it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
         log.info(
             "station_booted",
@@ -162,7 +162,7 @@ class Station:
     def _heed(self, outlet: Outlet, report: StatusReport) -> None:
         """What an outlet's own status says of the transaction that we take to be open there (rule 15).
 
-        Free, finishing, or preparing after a start of the station: it is over, though no end was told.
+        Free, finishing, or preparing after a start of the station: it is over, though no end was reported.
         Running: it goes on.
         """
         session = outlet.session
@@ -278,7 +278,7 @@ class Station:
             self.last_messages.add(self._clock.wall_s(), action, payload)
 
     def now_s(self) -> float:
-        """Monotonic time, for those who attend to it."""
+        """Monotonic time, for the parts that attend to it."""
         return self._clock.now_s()
 
     def pending_s(self) -> int:
