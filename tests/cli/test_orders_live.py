@@ -87,7 +87,8 @@ class Depot:
         """Fails with the daemon's last words, where something does not come true."""
         seen = await until(lambda: bool(self.status()) and condition(), PATIENCE_S)
         log = (self.folder / "daemon.log").read_text(errors="replace")[-2_000:]
-        told = [(x["id"], x["wish_w"], x["permit_w"], x["power_w"], x["bound_by"]) for x in self.status()["evses"]]
+        rows = self.status().get("evses", ())
+        told = [(x["id"], x["wish_w"], x["permit_w"], x["power_w"], x["bound_by"]) for x in rows]
         assert seen, f"{what}: {self.said}\n{told}\n{log}"
 
 

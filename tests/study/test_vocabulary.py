@@ -32,8 +32,8 @@ def _words(value: ast.expr) -> set[str]:
     """A word, or either of two."""
     if isinstance(value, ast.IfExp):
         return _words(value.body) | _words(value.orelse)
-    is_word = isinstance(value, ast.Constant) and isinstance(value.value, str) and WORD.fullmatch(value.value)
-    return {value.value} if is_word else set()
+    text = value.value if isinstance(value, ast.Constant) else None
+    return {text} if isinstance(text, str) and WORD.fullmatch(text) else set()
 
 
 def test_every_rule_of_the_envelope_has_words() -> None:

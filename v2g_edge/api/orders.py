@@ -68,7 +68,7 @@ class OrdersApi:
         # effect now.
         self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
         self._wake()
-        for event in _events(params, standing, orders, self._wall_s()):
+        for event in _events(params | {"acknowledge": latch}, standing, orders, self._wall_s()):
             self._tell(event)
         not_kept = await asyncio.to_thread(self._file.save, orders)
         return {"stop": orders.stop, "export_hold": orders.export_hold, "not_kept": not_kept}
@@ -83,8 +83,7 @@ class OrdersApi:
         if not latch:
             raise BadRequestError(self._not_acting(asked, list(acting)))
         if acting[latch].present:
-<<<<<<< HEAD
-            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` tells it")
+            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")
         return latch
 
     def _not_acting(self, asked: str, acting: list[str]) -> str:
@@ -128,6 +127,3 @@ def _events(params: dict[str, Any], old: Operator, new: Operator, wall_s: float)
         verb = f"retry {subject}" if row == "disobedient" else f"clear {latch}"
         found.append(Event("order_given", "info", subject, f"{verb} ({who})", wall_s))
     return found
-=======
-            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")
->>>>>>> main
