@@ -14,7 +14,9 @@ from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.order_log import OrderLog
 from v2g_edge.api.orders import OrdersApi
+from v2g_edge.api.roles import role_needed
 from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
 from v2g_edge.api.standstill import StandstillApi
@@ -43,6 +45,7 @@ from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.fleet_view import fleet_view
 from v2g_edge.wiring.lost_time import LostTime
+from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
 from v2g_edge.wiring.restore import restored
@@ -90,6 +93,7 @@ class Daemon:
             settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
         )
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
+        self._outside = Outside((self.ocpp.upstreams.limits_at,), self._tell_event)
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
         )
@@ -110,7 +114,12 @@ class Daemon:
             if source
             else None
         )
-        self._control = ControlSocket(settings.host.socket, self._handlers())
+        self._control = ControlSocket(
+            settings.host.socket,
+            self._handlers(),
+            role_needed,
+            OrderLog(lambda: self._journal, clock.wall_s).record,
+        )
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
@@ -288,7 +297,7 @@ class Daemon:
         now_s, wall_s = clock.now_s(), clock.wall_s()
         read_contactors(self._parts)
         seen = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
-        snapshot = self._tonight.ordered(seen)
+        snapshot = self._tonight.ordered(self._outside.limited(seen))
         before = self.state.memory
         snapshot, plan, outcome = self._decider.decide(snapshot, self.plans.plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)

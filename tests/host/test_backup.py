@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from v2g_edge.host.backup import BackupError, restore, save
+from v2g_edge.host.upkeep.backup import BackupError, restore, save
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from v2g_edge.config.gridcode import check_code
 from v2g_edge.config.layout import SiteFile, from_plain, to_settings
 from v2g_edge.config.lines import placed
 from v2g_edge.config.odd import UNIT_MEND, oddities
+from v2g_edge.config.outside import check_outside
 from v2g_edge.config.problems import ConfigError, Problem
 from v2g_edge.config.references import check_references
 from v2g_edge.config.schema import Place, validate
@@ -112,7 +113,7 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
         plan.grid.code, plan.grid.code_overrides, plan.grid.draft_signed_by, plan.grid.nominal_hz, file
     )
     names = list(check_references(plan, file))
-    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file)]
+    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file), *check_outside(plan, file)]
     if not names:  # the sums need a tree
         problems += check_fallback(to_settings(plan).site, file)
     return profile, [*problems, *oddities(plan, file)]
@@ -121,7 +122,10 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
 def _beside(document: dict[str, Any], places: list[Place], file: str) -> list[Problem]:
     """What is wrong or odd whatever stands in the places that the schema refuses."""
     found = [_fits(from_plain(plain), file)[1] for plain in stand_ins(document, places)]
-    return [problem for problem in found[0] if problem in found[1]] if found else []
+    if not found:
+        return []
+    with_other = set(found[1])
+    return [problem for problem in found[0] if problem in with_other]
 
 
 __all__ = ["Report", "SiteFile", "inspect", "load", "loads", "settle"]

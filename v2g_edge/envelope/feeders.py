@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from v2g_edge.envelope.facts import TURNS, Context, Outlet
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.orders import set_by
 from v2g_edge.model.reading import Measured, fresh_or
 from v2g_edge.model.site import Evse
 
@@ -260,7 +261,8 @@ def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_L
     state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
     side, limit_w = ("import", feeder.import_limit_w) if charging else ("export", feeder.export_limit_w)
     base_w = base_w if charging else -c.frame.tree.base_min_w[place]
-    source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W, base load {base_w:.0f} W"
+    by = "" if feeder.parent else set_by(c.snapshot.operator.limits, side, limit_w, c.snapshot.wall_s)
+    source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W{by}, base load {base_w:.0f} W"
     limits = [_Limit(limit_w * free, base_w, state.power_w if state else None, None, source)]
     if current is None:
         return limits

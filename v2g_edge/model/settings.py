@@ -63,6 +63,40 @@ class OcppSettings(Struct, frozen=True):
     ocsp_hosts: tuple[str, ...] = ()
 
 
+class UpstreamSettings(Struct, frozen=True):
+    """A central system that stations are forwarded to, each under its own identity.
+
+    Attributes:
+        id: Its name, in `why`, events and logs.
+        url: Its address, "wss://…" or "ws://…"; a station's identity is added as the last part of the path.
+        stations: Identities of the stations that are forwarded; none named: all.
+        password_folder: Folder with one file a station, named by its identity, that holds its password; "":
+            no HTTP Basic.
+        ca_file: CA of its certificate; "": the system's.
+        certificate_file: Our certificate for TLS; "" without one.
+        key_file: Key of that certificate.
+        allow: What it may do at a station, by the names of ``field.ocpp.upstream.policy.GROUPS``.
+        authorize: Whether it is asked who may charge ("upstream") or the site alone decides ("site").
+        authorize_s: How long a station waits for its word, in s.
+        when_gone: Who decides about a card when it does not answer: the site's own tokens ("site"), or nobody
+            may start ("refuse").
+        queue_max: Messages of one station that wait for it before readings are left out.
+    """
+
+    id: str
+    url: str
+    stations: tuple[str, ...] = ()
+    password_folder: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    allow: tuple[str, ...] = ("remote_start", "remote_stop", "unlock", "tokens", "diagnostics", "limits")
+    authorize: Literal["upstream", "site"] = "upstream"
+    authorize_s: float = 3.0
+    when_gone: Literal["site", "refuse"] = "site"
+    queue_max: int = 50_000
+
+
 class ModbusLine(Struct, frozen=True):
     """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5."""
 
@@ -202,6 +236,7 @@ class Settings(Struct, frozen=True):
     ocpp: OcppSettings = OcppSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+    upstreams: tuple[UpstreamSettings, ...] = ()
 
 
 class OpenableContactor(Struct, frozen=True):

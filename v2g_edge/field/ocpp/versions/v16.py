@@ -11,7 +11,15 @@ from typing import Final
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.trust.tokens import V16_STATUS
 from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
-from v2g_edge.field.ocpp.vocabulary.facts import Identity, Sample, SessionEvent, Stage, StatusReport, readable
+from v2g_edge.field.ocpp.vocabulary.facts import (
+    Identity,
+    Sample,
+    SessionEvent,
+    Stage,
+    StatusReport,
+    readable,
+    word,
+)
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
@@ -64,7 +72,7 @@ class V16(VersionAdapter):
         )
 
     def _authorize(self, payload: Payload) -> Payload:
-        token = self._station.authorise(str(payload["idTag"]))
+        token = self._station.authorise(word(payload["idTag"]))
         info = {"status": V16_STATUS[token.status]}
         if token.group:
             info["parentIdTag"] = token.group
@@ -85,17 +93,16 @@ class V16(VersionAdapter):
     def _meter_values(self, payload: Payload) -> Payload:
         connector, transaction = int(payload["connectorId"]), payload.get("transactionId")
         samples = read_samples(payload["meterValue"])
-        if transaction is not None and self._station.sessions.evse_of(str(transaction)):
-            self._station.confirm(str(transaction))
-        elif transaction is not None:
+        name = "" if transaction is None else word(transaction)
+        if name and self._station.sessions.evse_of(name):
+            self._station.confirm(name)
+        elif name:
             # No link carried its start, or we forgot: a running transaction may show itself by nothing but
             # its meter values.
             at_wall_s = max(
                 (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
             )
-            self._station.on_session(
-                SessionEvent("updated", str(transaction), connector, None, told_wall_s=at_wall_s)
-            )
+            self._station.on_session(SessionEvent("updated", name, connector, None, told_wall_s=at_wall_s))
         self._station.on_samples(connector, samples)
         return {}
 
@@ -103,7 +110,7 @@ class V16(VersionAdapter):
         at_wall_s, connector, token = (
             parse_wall(payload["timestamp"]),
             int(payload["connectorId"]),
-            str(payload["idTag"]),
+            word(payload["idTag"]),
         )
         number = self._station.sessions.transaction_id(connector, token, at_wall_s, payload["meterStart"])
         self._station.on_session(
@@ -112,7 +119,7 @@ class V16(VersionAdapter):
         return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: Payload) -> Payload:
-        transaction, at_wall_s = str(payload["transactionId"]), parse_wall(payload["timestamp"])
+        transaction, at_wall_s = word(payload["transactionId"]), parse_wall(payload["timestamp"])
         connector = self._station.sessions.evse_of(transaction)
         self._station.on_samples(connector, read_samples(payload.get("transactionData")))
         if isinstance(stop_wh := payload["meterStop"], int | float):

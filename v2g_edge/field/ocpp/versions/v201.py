@@ -24,6 +24,7 @@ from v2g_edge.field.ocpp.vocabulary.facts import (
     SessionPhase,
     StatusReport,
     readable,
+    word,
 )
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -83,7 +84,7 @@ class V201(VersionAdapter):
         return named(payload["chargingStation"], "vendorName", "model", "firmwareVersion", "serialNumber")
 
     def _authorize(self, payload: Payload) -> Payload:
-        token = self._station.authorise(str(payload["idToken"]["idToken"]))
+        token = self._station.authorise(word(payload["idToken"]["idToken"]))
         info: Payload = {"status": token.status}
         if token.group:
             info["groupIdToken"] = {"idToken": token.group, "type": "Central"}
@@ -146,7 +147,7 @@ class V201(VersionAdapter):
         state = info.get("chargingState")
         event = SessionEvent(
             phase=_PHASES[payload["eventType"]],
-            transaction=str(info["transactionId"]),
+            transaction=word(info["transactionId"]),
             ocpp_evse=int(payload.get("evse", {}).get("id", 0)),
             at_wall_s=parse_wall(payload["timestamp"]),
             seq=payload["seqNo"] if isinstance(payload["seqNo"], int) else 0,
@@ -231,8 +232,8 @@ def _identity(token: Any) -> str:
         return ""
     for info in token.get("additionalInfo") or ():
         if info.get("type") in _IDENTITIES:
-            return str(info["additionalIdToken"])
-    return "" if token.get("type") == "NoAuthorization" else str(token.get("idToken", ""))
+            return word(info["additionalIdToken"])
+    return "" if token.get("type") == "NoAuthorization" else word(token.get("idToken", ""))
 
 
 def _finite(text: Any) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 import structlog
 
 from v2g_edge.field.ocpp.station.station import Station
-from v2g_edge.field.ocpp.vocabulary.facts import Identity, readable
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, readable, word
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
@@ -105,7 +105,7 @@ class VersionAdapter(ABC):
         return {"status": "UnknownVendorId"}
 
     def _sign(self, payload: Payload) -> Payload:
-        kind = str(payload.get("certificateType", OURS))
+        kind = readable(payload.get("certificateType", OURS))
         if kind != OURS:
             log.warning(
                 "certificate_request_refused",
@@ -113,7 +113,7 @@ class VersionAdapter(ABC):
                 why=f"no {kind} is issued here",
             )
             return {"status": "Rejected"}
-        return {"status": "Accepted" if self._station.requests.take(str(payload["csr"])) else "Rejected"}
+        return {"status": "Accepted" if self._station.requests.take(word(payload["csr"])) else "Rejected"}
 
 
 def named(payload: Payload, *keys: str) -> Identity:

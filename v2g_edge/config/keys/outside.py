@@ -1,0 +1,53 @@
+"""Keys of systems beyond the depot: upstream central systems."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from v2g_edge.config.keys.key import IDENTITY, Key, name, optional, seconds
+from v2g_edge.model.settings import UpstreamSettings
+
+WS_URL: Final = r"^wss?://[^\x00-\x20\x7f?#]{1,190}$"
+ALLOW: Final = r"^(remote_start|remote_stop|unlock|reset|availability|reservation|tokens|diagnostics|limits)$"
+"""Names of ``field.ocpp.upstream.policy.GROUPS``; a test holds the two together."""
+
+ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
+    UpstreamSettings: {
+        "id": name("Name of it, in `why`, events and logs."),
+        "url": Key(
+            "Its address; a station's identity is added as the last part of the path.",
+            pattern=WS_URL,
+            form='"wss://HOST/PATH" or "ws://HOST/PATH", without the station\'s identity',
+        ),
+        "stations": Key(
+            "Identities of the stations that are forwarded; none named: all.",
+            pattern=IDENTITY,
+            form="a list of identities of stations",
+        ),
+        "password_folder": optional(
+            "Folder with one file a station, named by its identity, that holds its password (HTTP Basic)."
+        ),
+        "ca_file": optional('CA of its certificate; "": the system\'s.'),
+        "certificate_file": optional('Our certificate for TLS (security profile 3); "" without one.'),
+        "key_file": optional("Key of that certificate."),
+        "allow": Key(
+            "What it may do at a station; profiles become limits (limits) and never reach a charger.",
+            pattern=ALLOW,
+            form=(
+                "a list of remote_start, remote_stop, unlock, reset, availability, reservation, tokens,"
+                " diagnostics, limits"
+            ),
+        ),
+        "authorize": Key('Whether it is asked who may charge; "site": the site\'s tokens alone decide.'),
+        "authorize_s": seconds("How long a station waits for its word on a card.", 0.1, 20.0),
+        "when_gone": Key(
+            'Who decides about a card when it does not answer: the site\'s tokens, or nobody ("refuse").'
+        ),
+        "queue_max": Key(
+            "Messages of one station that wait for it before readings are left out; transactions never are.",
+            "",
+            100,
+            10_000_000,
+        ),
+    },
+}

@@ -1,0 +1,36 @@
+"""What must fit together between the depot and the systems beyond it: upstream central systems."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from v2g_edge.config.layout import SiteFile
+from v2g_edge.config.problems import Problem
+from v2g_edge.config.references import twice, unknown
+from v2g_edge.model.settings import UpstreamSettings
+
+
+def check_outside(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """Every name that does not exist, every station with two masters, every file that is missing its pair."""
+    yield from twice("upstreams", (each.id for each in plan.upstreams), file)
+    stations = {station.identity for station in plan.stations}
+    for upstream in plan.upstreams:
+        path = f"upstreams.{upstream.id}"
+        for station in upstream.stations:
+            yield from unknown(f"{path}.stations", station, stations, "a station of stations", file)
+        yield from _files(upstream, path, file)
+    named = Counter(
+        station for upstream in plan.upstreams for station in set(upstream.stations or sorted(stations))
+    )
+    for station, times in sorted(named.items()):
+        if times > 1:
+            found, mend = f"{times} upstreams", "Name it in one of them; an upstream that names none has all."
+            yield Problem(file, f"upstreams.stations.{station}", found, "one upstream a station", mend)
+
+
+def _files(upstream: UpstreamSettings, path: str, file: str) -> Iterator[Problem]:
+    if bool(upstream.certificate_file) != bool(upstream.key_file):
+        allowed = "certificate_file and key_file together, or neither"
+        yield Problem(file, path, "one of them", allowed, "Add the other, or remove it.")
+    if upstream.url.startswith("ws:") and (upstream.certificate_file or upstream.ca_file):
+        mend = "Write wss://, or remove the files."
+        yield Problem(file, f"{path}.url", f'"{upstream.url}"', "wss:// where TLS files are given", mend)
