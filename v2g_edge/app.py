@@ -63,7 +63,8 @@ EARLY_TICK_GAP_S: Final = 0.02
 
 
 def _uses_fleet(settings: Settings) -> bool:
-    return bool(settings.fleet.port or settings.fleet.timetable_file)
+    fleet, telematics = settings.fleet, settings.telematics
+    return bool(fleet.port or fleet.timetable_file or telematics.port or telematics.mqtt_host)
 
 
 class Daemon:
@@ -89,7 +90,12 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.fleet = Fleet(
-            settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event
+            settings.fleet,
+            self._site,
+            clock,
+            inform=self._inform_fleet,
+            tell=self._tell_event,
+            telematics=settings.telematics,
         )
         self._parts = build_parts(
             settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
@@ -105,7 +111,6 @@ class Daemon:
         self._cloud = CloudSession(
             settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
         )
-        self._fleet_tasks: list[asyncio.Task[None]] = []
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
         self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
@@ -152,7 +157,8 @@ class Daemon:
         await self._cloud.start()
         await self.plans.start()
         await self.programmes.start()
-        await self._start_fleet()
+        if _uses_fleet(self._settings):
+            await self.fleet.start()
         if self._orders.fault:
             self._tell_not_kept(
                 "operator.json",
@@ -262,9 +268,6 @@ class Daemon:
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
         self._watchdog.stopping()
-        for task in self._fleet_tasks:
-            task.cancel()
-        await asyncio.gather(*self._fleet_tasks, return_exceptions=True)
         await self._monitor.stop()
         await self.programmes.stop()
         await self.plans.stop()
@@ -354,14 +357,6 @@ class Daemon:
 
     def _inform_fleet(self, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
         return fleet_view(self.state, self.fleet.book, rejected)
-
-    async def _start_fleet(self) -> None:
-        if not _uses_fleet(self._settings):
-            return
-        await self.fleet.start()
-        self._fleet_tasks.append(keep("timetable file", self.fleet.run))
-        if self.fleet.server is not None:
-            self._fleet_tasks.append(keep("vdv463", self.fleet.server.run))
 
     def _tell_fault(self, name: str, text: str) -> None:
         """A task of ours or of a library failed (rule 14)."""
