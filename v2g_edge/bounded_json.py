@@ -17,7 +17,7 @@ NUMBER_MAX: Final = 64
 
 _PLAIN: Final = bytes.maketrans(b"123456789.E+", b"0000000000e-")
 _EXTREME: Final = (b"e000", b"e-000", b"0" * (NUMBER_MAX + 1))
-"""How a number like ``1e308`` or of more than ``NUMBER_MAX`` digits looks after ``_PLAIN`` (some words do too).
+"""How a number like ``1e308`` or of more than ``NUMBER_MAX`` digits looks after ``_PLAIN``; some words do.
 The decoder's own way takes 35 to 50 µs for a number near the ends of what a double can hold (from 1e290 on),
 and 0.03 to 0.6 µs for any other. A regular expression would take longer to find them than they take.
 """

@@ -39,6 +39,7 @@ from v2g_edge.fleet.timetable_file import BadTimetable, read_timetable
 from v2g_edge.fleet.vdv463 import parse_frame, read_requests, refuse, write_frame
 from v2g_edge.host.control import ControlSocket
 from v2g_edge.host.http import Answer, HttpServer
+from v2g_edge.host.roles import Peer, Role
 from v2g_edge.market.price_file import read_bytes
 from v2g_edge.market.rows import BadPrices
 from v2g_edge.model.settings import PriceSettings
@@ -123,7 +124,7 @@ def other_ways() -> Iterator[Way]:
     site = small_site()
     yield Way("mqtt plan", [plan_dict()], to_json, lambda data: _quiet(receive_plan, data, site, 0, WALL_S))
     control, loop = ControlSocket("", {"status": _nothing, "operate": _nothing}), asyncio.new_event_loop()
-    client: Any = type("Client", (), {"reserved": True})
+    client: Any = type("Client", (), {"reserved": True, "peer": Peer(0, Role.ENGINEER)})
     ask = [{"id": 1, "method": "operate", "params": {"stop": True}}, {"id": "x", "method": "status"}]
     yield Way(
         "control socket", ask, to_json, lambda data: loop.run_until_complete(_asked(control, data, client))
