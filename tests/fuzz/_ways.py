@@ -146,20 +146,20 @@ def other_ways() -> Iterator[Way]:
 
 def file_ways() -> Iterator[Way]:
     """What is read now and then, off the control loop."""
-    own = {"cpu_max_s": OWN_CPU_MAX_S, "memory_max": OWN_MEMORY_MAX}
+    own = partial(Way, cpu_max_s=OWN_CPU_MAX_S, memory_max=OWN_MEMORY_MAX)
     maps = [tomli.loads(path.read_text(encoding="utf-8")) for path in available_maps().values()]
-    yield Way("register map", maps, to_json, lambda data: _quiet(_as_map, data), **own)
-    yield Way(
+    yield own("register map", maps, to_json, lambda data: _quiet(_as_map, data))
+    yield own(
         "site file", [TEXT], _octets, lambda data: _quiet(loads, data.decode("utf-8", "replace")), **own
     )
     times = [TIMETABLE, CALENDAR]
     ids = {"BUS-07": "bus"}
-    yield Way(
+    yield own(
         "timetable", times, _octets, lambda data: _quiet(read_timetable, data, "f", ids, "UTC", WALL_S), **own
     )
     prices = [made().decode() for made in (shapes.plain_csv, shapes.kwh_csv, shapes.smard_csv)]
     prices += [TEXT_XML, '{"prices": [{"time": "2026-03-01T00:00:00Z", "value": 1}]}']
-    yield Way("prices", prices, _octets, lambda data: _quiet(read_bytes, data, "f", PriceSettings()), **own)
+    yield own("prices", prices, _octets, lambda data: _quiet(read_bytes, data, "f", PriceSettings()))
 
 
 TIMETABLE: Final = "vehicle,departure,min_soc_pct\nBUS-07,2026-03-02 04:45,80\n" * 3
@@ -206,7 +206,7 @@ async def _scraped(monitor: HttpServer, data: bytes) -> None:
 def _console() -> Any:
     folder = Path(mkdtemp(prefix="v2g-edge-fuzz-"))
     daemon = Daemon(str(folder / "none"))
-    return make_app(Accounts(folder), Hub(daemon), daemon, Clock(), tls=False)  # type: ignore[arg-type]
+    return make_app(Accounts(folder), Hub(daemon), daemon, Clock(), tls=False)
 
 
 async def _posted(console: Any, data: bytes) -> None:
