@@ -149,14 +149,10 @@ def file_ways() -> Iterator[Way]:
     own = partial(Way, cpu_max_s=OWN_CPU_MAX_S, memory_max=OWN_MEMORY_MAX)
     maps = [tomli.loads(path.read_text(encoding="utf-8")) for path in available_maps().values()]
     yield own("register map", maps, to_json, lambda data: _quiet(_as_map, data))
-    yield own(
-        "site file", [TEXT], _octets, lambda data: _quiet(loads, data.decode("utf-8", "replace")), **own
-    )
+    yield own("site file", [TEXT], _octets, lambda data: _quiet(loads, data.decode("utf-8", "replace")))
     times = [TIMETABLE, CALENDAR]
     ids = {"BUS-07": "bus"}
-    yield own(
-        "timetable", times, _octets, lambda data: _quiet(read_timetable, data, "f", ids, "UTC", WALL_S), **own
-    )
+    yield own("timetable", times, _octets, lambda data: _quiet(read_timetable, data, "f", ids, "UTC", WALL_S))
     prices = [made().decode() for made in (shapes.plain_csv, shapes.kwh_csv, shapes.smard_csv)]
     prices += [TEXT_XML, '{"prices": [{"time": "2026-03-01T00:00:00Z", "value": 1}]}']
     yield own("prices", prices, _octets, lambda data: _quiet(read_bytes, data, "f", PriceSettings()))
