@@ -58,8 +58,15 @@ class Fleet:
         self._seen: tuple[int, int] | None = (0, 0)
         self._read_s = -ANEW_S
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the site names any of them."""
+        return bool(self.server or self.telematics or self._path)
+
     async def start(self) -> None:
         """Read the timetable and listen. What cannot be used is an event; the depot runs without it."""
+        if not self.is_used:
+            return
         await self._read_if_changed()
         for part, words in (
             (self.server, "depot management cannot dial in: {}; see [fleet] in the site file"),

@@ -92,7 +92,7 @@ def read_report(
         raise BadState(f"no JSON: {str(fault)[:80]}; it begins with {data[:20]!r}") from fault
     if not isinstance(said, dict):
         raise BadState(f"a {type(said).__name__}; expected is an object with {', '.join(NAMES)}")
-    vehicle = _vehicle(said.get("vehicle", named), ids)
+    vehicle = _vehicle(said.get("vehicle") or named, ids)
     at_wall_s = _time(said.get("at"), "at")
     _check_age("at", at_wall_s, wall_s)
     wrong: list[str] = []

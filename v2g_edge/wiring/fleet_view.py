@@ -1,10 +1,29 @@
 """What depot management gets, from the daemon's last tick and the plan's forecast."""
 
+from collections.abc import Callable
 from typing import Any
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.fleet.book import FleetBook
+from v2g_edge.fleet.fleet import Fleet
 from v2g_edge.fleet.vdv_info import Forecast, charging_information
+from v2g_edge.model.event import Event
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import Settings
+
+
+def build_fleet(
+    settings: Settings, state: DepotState, clock: ClockPort, tell: Callable[[Event], None]
+) -> Fleet:
+    """The fleet's systems of a site, not started."""
+
+    def inform(rejected: list[dict[str, str]]) -> dict[str, Any] | None:
+        return fleet_view(state, fleet.book, rejected)
+
+    fleet = Fleet(
+        settings.fleet, settings.site, clock, inform=inform, tell=tell, telematics=settings.telematics
+    )
+    return fleet
 
 
 def fleet_view(state: DepotState, book: FleetBook, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
