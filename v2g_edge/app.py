@@ -49,6 +49,7 @@ from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
+from v2g_edge.wiring.programmes import Programmes
 from v2g_edge.wiring.restore import restored
 from v2g_edge.wiring.shutdown import wind_down
 
@@ -94,7 +95,6 @@ class Daemon:
             settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
         )
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
-        self._outside = Outside((self.ocpp.upstreams.limits_at,), self._tell_event)
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
         )
@@ -107,6 +107,8 @@ class Daemon:
         )
         self._fleet_tasks: list[asyncio.Task[None]] = []
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
+        self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
+        self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
         self._orders = orders_of(settings)
         self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
         self._history = HistoryApi(self.state)
@@ -149,6 +151,7 @@ class Daemon:
         await self._keep_rescue()
         await self._cloud.start()
         await self.plans.start()
+        await self.programmes.start()
         await self._start_fleet()
         if self._orders.fault:
             self._tell_not_kept(
@@ -263,6 +266,7 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self._fleet_tasks, return_exceptions=True)
         await self._monitor.stop()
+        await self.programmes.stop()
         await self.plans.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
