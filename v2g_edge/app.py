@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
+from v2g_edge.api.history import HistoryApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.order_log import OrderLog
@@ -48,6 +49,7 @@ from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
+from v2g_edge.wiring.programmes import Programmes
 from v2g_edge.wiring.restore import restored
 from v2g_edge.wiring.shutdown import wind_down
 
@@ -93,7 +95,6 @@ class Daemon:
             settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
         )
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
-        self._outside = Outside((self.ocpp.upstreams.limits_at,), self._tell_event)
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
         )
@@ -106,8 +107,11 @@ class Daemon:
         )
         self._fleet_tasks: list[asyncio.Task[None]] = []
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
+        self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
+        self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
         self._orders = orders_of(settings)
         self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
+        self._history = HistoryApi(self.state)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._site_file = (
             SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s)
@@ -147,6 +151,7 @@ class Daemon:
         await self._keep_rescue()
         await self._cloud.start()
         await self.plans.start()
+        await self.programmes.start()
         await self._start_fleet()
         if self._orders.fault:
             self._tell_not_kept(
@@ -261,6 +266,7 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self._fleet_tasks, return_exceptions=True)
         await self._monitor.stop()
+        await self.programmes.stop()
         await self.plans.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
@@ -314,6 +320,7 @@ class Daemon:
             memory_after=outcome.memory,
         )
         guarded("journal", keeping)
+        guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome)
@@ -388,6 +395,7 @@ class Daemon:
             **self._tonight.handlers(),
             "events": status.events,
             "plan": status.plan,
+            "history": self._history.history,
             "standstill": StandstillApi(self.state).standstill,
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,

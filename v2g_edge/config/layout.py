@@ -22,6 +22,7 @@ from v2g_edge.model.settings import (
     ModbusDevice,
     ModbusLine,
     OcppSettings,
+    OpenAdrSettings,
     PriceSettings,
     Settings,
     StationSettings,
@@ -89,6 +90,7 @@ class SiteFile(Struct, frozen=True):
     prices: PriceSettings = PriceSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+    openadr: OpenAdrSettings = OpenAdrSettings()
 
 
 def from_plain(plain: dict[str, Any]) -> SiteFile:
@@ -130,6 +132,7 @@ def to_settings(file: SiteFile) -> Settings:
         demand_charges=_by(file.demand_charges, "id"),
         ocpp=file.ocpp,
         fleet=file.fleet,
+        openadr=file.openadr,
     )
 
 
@@ -160,6 +163,7 @@ def from_settings(settings: Settings) -> SiteFile:
         prices=settings.prices,
         demand_charges=settings.demand_charges,
         fleet=settings.fleet,
+        openadr=settings.openadr,
     )
 
 

@@ -26,8 +26,16 @@ STOP_S: Final = 2
 
 @dataclass(frozen=True)
 class Options:
-    """Where the console listens, what it asks, and where it keeps its accounts. ``tls``: certificate chain
-    and key.
+    """Where the console listens, what it asks, and where it keeps its accounts.
+
+    Attributes:
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        socket: The daemon's control socket.
+        state: The folder of the accounts.
+        tls: Certificate chain and key; None serves without TLS.
+        read_s: Patience with a browser that does not read or send.
+        names: Host names under which browsers may reach it, beside addresses and localhost.
     """
 
     host: str
@@ -36,6 +44,7 @@ class Options:
     state: Path
     tls: tuple[Path, Path] | None = None
     read_s: float = READ_S
+    names: frozenset[str] = frozenset()
 
     @property
     def is_local(self) -> bool:
@@ -63,7 +72,13 @@ class Console:
         self.accounts = Accounts(options.state)
         self.hub = Hub(daemon)
         app = make_app(
-            self.accounts, self.hub, daemon, clock, tls=options.tls is not None, read_s=options.read_s
+            self.accounts,
+            self.hub,
+            daemon,
+            clock,
+            tls=options.tls is not None,
+            read_s=options.read_s,
+            names=options.names,
         )
         tls: dict[str, Any] = {}
         if options.tls is not None:
