@@ -43,7 +43,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.decider import Decider
-from v2g_edge.wiring.fleet_view import build_fleet
+from v2g_edge.wiring.fleet_view import FleetLink
 from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
@@ -84,10 +84,8 @@ class Daemon:
         self._reloading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.state = DepotState(self._site)
-        self.fleet = build_fleet(settings, self.state, clock, self._tell_event)
-        self._parts = build_parts(
-            settings, clock, self._wake.set, self.fleet.book if self.fleet.is_used else None
-        )
+        self._fleet = FleetLink(settings, self.state, clock, self._tell_event)
+        self._parts = build_parts(settings, clock, self._wake.set, self._fleet.book)
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
@@ -144,7 +142,7 @@ class Daemon:
         await self._cloud.start()
         await self.plans.start()
         await self.programmes.start()
-        await self.fleet.start()
+        await self._fleet.start()
         if self._orders.fault:
             self._tell_not_kept(
                 "operator.json",
@@ -263,7 +261,7 @@ class Daemon:
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
-        await self.fleet.stop()
+        await self._fleet.stop()
         await self.modbus.stop()
         await self.ocpp.stop()
         journal, self._journal = self._journal, None
