@@ -159,7 +159,7 @@ class Effects:
 
     def told_too_much_pct(self, evse: str) -> float:
         """By how much the charge reported at an outlet exceeds the true one, at worst."""
-        return max((fault.value for fault in self._own[evse] if fault.kind == "wrong_soc"), default=0.0)
+        return max([0.0, *(fault.value for fault in self._own[evse] if fault.kind == "wrong_soc")])
 
     def clock_behind_s(self) -> float:
         """By how much the controller's wall time was behind, at worst."""
