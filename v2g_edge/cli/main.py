@@ -59,6 +59,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pki": "v2g_edge.cli.site.pki",
     "console": "v2g_edge.cli.site.console",
     "console-code": "v2g_edge.cli.site.console",
+    "notify": "v2g_edge.cli.site.notify",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 
