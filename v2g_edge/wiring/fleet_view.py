@@ -1,8 +1,7 @@
-"""Depot management and timetables as a part of the daemon: the tasks that serve them, and what depot
-management gets, from the last tick and the plan's forecast.
+"""The fleet's systems as a part of the daemon, and what depot management gets, from the last tick and the
+plan's forecast.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ from v2g_edge.fleet.vdv_info import Forecast, charging_information
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
-from v2g_edge.tasks import keep
 
 
 def fleet_view(state: DepotState, book: FleetBook, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
@@ -35,26 +33,17 @@ class FleetLink:
         self, settings: Settings, state: DepotState, clock: ClockPort, tell: Callable[[Event], None]
     ) -> None:
         self._state = state
-        self._fleet = Fleet(settings.fleet, settings.site, clock, inform=self._inform, tell=tell)
-        self._tasks: list[asyncio.Task[None]] = []
-        used = bool(settings.fleet.port or settings.fleet.timetable_file)
-        self.book = self._fleet.book if used else None
-
-    async def start(self) -> None:
-        """Read the timetable, and let depot management dial in."""
-        if self.book is None:
-            return
-        await self._fleet.start()
-        self._tasks.append(keep("timetable file", self._fleet.run))
-        if self._fleet.server is not None:
-            self._tasks.append(keep("vdv463", self._fleet.server.run))
-
-    async def stop(self) -> None:
-        """End the tasks and close the port."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._fleet.stop()
+        self._fleet = Fleet(
+            settings.fleet,
+            settings.site,
+            clock,
+            inform=self._inform,
+            tell=tell,
+            telematics=settings.telematics,
+        )
+        self.book = self._fleet.book if self._fleet.is_used else None
+        self.start = self._fleet.start
+        self.stop = self._fleet.stop
 
     def _inform(self, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
         return fleet_view(self._state, self._fleet.book, rejected)
