@@ -16,7 +16,6 @@ SIZES: Final = {"phone": (360, 740), "desktop": (1440, 900)}
 
 async def main(folder: Path) -> None:
     """Take them all."""
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state:
         async with serving(Path(state)) as place, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -50,4 +49,6 @@ async def _take(browser: Browser, url: str, folder: Path, size: str, scheme: str
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots")))
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots")
+    target.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(target))
