@@ -1,6 +1,7 @@
 """Roles, sessions, claims, lock-outs, and what is refused before anything is asked."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 from typing import Any
@@ -316,6 +317,22 @@ async def test_a_browser_that_never_reads_is_cut(tmp_path: Path) -> None:
             assert await asyncio.to_thread(dead.recv, 12) == b"HTTP/1.1 200"
             await until(lambda: place.console.hub.browsers == 0)
         assert (await vera.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /"]
+)
+async def test_a_request_that_never_ends_is_cut(tmp_path: Path, begun: bytes) -> None:
+    """From a browser that drips its head: 256 of them would keep everybody out."""
+    async with serving(tmp_path, read_s=0.2) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.console.port)
+        writer.write(begun)
+        async with asyncio.timeout(30.0):
+            with contextlib.suppress(ConnectionResetError):
+                while await reader.read(1_000):
+                    pass
+        writer.close()
+        assert (await place.client().get("/healthz")).status_code == 200
 
 
 NAMES = st.sampled_from(

@@ -1,5 +1,6 @@
 """Standing orders survive a restart; a file nobody can read is a stop."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -53,3 +54,14 @@ def test_the_end_of_a_service_is_no_order_that_stands(tmp_path: Path) -> None:
     (tmp_path / "operator.json").write_bytes(msgspec.json.encode(Operator(closing=True)))
     (tmp_path / "operator.json.copy").unlink()
     assert OperatorFile(tmp_path / "operator.json").load() == Operator()
+
+
+def test_an_order_and_the_housekeeping_that_write_at_the_same_time_keep_the_newest(tmp_path: Path) -> None:
+    """Both run in threads: neither takes the other's half-written file away, and the last order stands."""
+    orders = OperatorFile(tmp_path / "operator.json")
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(60):
+            given = [pool.submit(orders.save, Operator(by=f"{number}"))]
+            given += [pool.submit(orders.save_again) for _ in range(7)]
+            assert [each.result() for each in given] == [""] * 8
+            assert OperatorFile(tmp_path / "operator.json").load() == Operator(by=f"{number}")

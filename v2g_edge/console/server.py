@@ -53,12 +53,44 @@ class Options:
 
 
 class Protocol(H11Protocol):
-    """Puts the connection into each request's scope (uvicorn itself does not)."""
+    """Puts the connection into each request's scope, and ends one whose request does not come in time.
+
+    uvicorn does neither, and 256 silent connections would keep everybody out.
+    """
+
+    read_s = READ_S
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
         super().connection_made(transport)
         self.app = _with_transport(self.app, transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets arrived."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        super().connection_lost(exc)
+        if self._late is not None:
+            self._late.cancel()
+
+    def _watch(self) -> None:
+        """A request has so long from its first octet, or from the connection, to the end of its head."""
+        waits = self.cycle is None or self.cycle.response_complete
+        if waits and self._late is None:
+            self._late = self.loop.call_later(self.read_s, self._end)
+        elif not waits and self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end(self) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            self.transport.abort()
 
 
 class Console:
@@ -89,7 +121,7 @@ class Console:
             }
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=type("Patient", (Protocol,), {"read_s": options.read_s}),
             ws="none",
             log_config=None,
             access_log=False,

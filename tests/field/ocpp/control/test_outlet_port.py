@@ -169,23 +169,6 @@ async def test_a_station_that_does_not_answer_is_told_to_discharge_twice_and_the
     await station.close()
 
 
-async def test_what_a_station_planned_for_an_older_command_is_not_held_against_a_newer_one(
-    depot: Depot,
-) -> None:
-    station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
-    station.scripts["GetCompositeSchedule"] = lambda _: None
-    await port.write_permit(permit("b2", 60_000.0))
-    await until(lambda: station.got("GetCompositeSchedule"))
-    asked = next(call for call in station.calls if call.action == "GetCompositeSchedule")
-    await port.write_permit(permit("b2", 5_000.0))
-    station.machine.answer(asked.id, plan(60_000.0)({}))
-    await station.call("Heartbeat", {})
-    await station.call("Heartbeat", {})
-    shown = depot.central.describe()[1]["outlets"][0]
-    assert (shown["score"], shown["follows"]) == (1.0, True)
-    await station.close()
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_lease_by_a_clock_that_is_not_known_is_short(depot: Depot, version: Version) -> None:
     """It may begin at any time, so that it must be over soon after it has begun."""
