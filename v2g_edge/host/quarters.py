@@ -107,10 +107,10 @@ class Quarters:
             self._begun = snapshot
             self._outlets = [_Sum(snapshot.now_s) for _ in snapshot.evses]
             self._meters = [_Sum(snapshot.now_s) for _ in snapshot.meters]
-        for sums, states in ((self._outlets, snapshot.evses), (self._meters, snapshot.meters)):
-            for each, state in zip(sums, states, strict=True):
-                if each.state is not state or snapshot.now_s - each.since_s >= GAP_S / 2.0:
-                    each.take(state, snapshot.now_s)
+        states: tuple[EvseState | MeterState, ...] = (*snapshot.evses, *snapshot.meters)
+        for each, state in zip((*self._outlets, *self._meters), states, strict=True):
+            if each.state is not state or snapshot.now_s - each.since_s >= GAP_S / 2.0:
+                each.take(state, snapshot.now_s)
         for event in events:
             self._events[event.kind] += 1
         self._last = snapshot
