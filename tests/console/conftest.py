@@ -16,6 +16,13 @@ from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.control import BadRequestError, ControlSocket
 
 NIGHT: dict[str, Any] = json.loads(Path("tests/cli/samples/night.json").read_text(encoding="utf-8"))
+SILENT: dict[str, Any] = {
+    "kind": "charger_silent",
+    "severity": "warning",
+    "subject": "E03",
+    "text": "not heard",
+    "data": [],
+}
 PASSWORD = "a depot at night"
 PEOPLE = {"vera": "viewer", "otto": "operator", "erna": "engineer"}
 
@@ -43,6 +50,7 @@ class FakeDaemon:
     def __init__(self, socket: Path) -> None:
         self.status: dict[str, Any] = json.loads(json.dumps(NIGHT))
         self.orders: list[dict[str, Any]] = []
+        self.events = [SILENT | {"wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]
         self.status["orders"] = []
         room = {"import_limit_w": 400_000.0, "held_w": 90_000.0, "free_w": 290_000.0}
         self.status["feeders"] = [{"id": "main", "parent": "", "power_w": -56_600.0, **room}]
@@ -101,14 +109,7 @@ class FakeDaemon:
         }
 
     async def _events(self, _params: dict[str, Any]) -> dict[str, Any]:
-        event = {
-            "kind": "charger_silent",
-            "severity": "warning",
-            "subject": "E03",
-            "text": "not heard",
-            "data": [],
-        }
-        return {"events": [{**event, "wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]}
+        return {"events": self.events}
 
     async def _plan(self, _params: dict[str, Any]) -> dict[str, Any]:
         edges = [NIGHT["wall_s"] + 900.0 * slot for slot in range(9)]

@@ -26,6 +26,7 @@ from v2g_edge.model.settings import (
     PriceSettings,
     Settings,
     StationSettings,
+    TelematicsSettings,
     UpstreamSettings,
 )
 from v2g_edge.model.site import (
@@ -91,6 +92,7 @@ class SiteFile(Struct, frozen=True):
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
     openadr: OpenAdrSettings = OpenAdrSettings()
+    telematics: TelematicsSettings = TelematicsSettings()
 
 
 def from_plain(plain: dict[str, Any]) -> SiteFile:
@@ -133,6 +135,7 @@ def to_settings(file: SiteFile) -> Settings:
         ocpp=file.ocpp,
         fleet=file.fleet,
         openadr=file.openadr,
+        telematics=file.telematics,
     )
 
 
@@ -164,6 +167,7 @@ def from_settings(settings: Settings) -> SiteFile:
         demand_charges=settings.demand_charges,
         fleet=settings.fleet,
         openadr=settings.openadr,
+        telematics=settings.telematics,
     )
 
 

@@ -97,6 +97,38 @@ class UpstreamSettings(Struct, frozen=True):
     queue_max: int = 50_000
 
 
+class TelematicsSettings(Struct, frozen=True):
+    """Where telematics systems report vehicles: an HTTP port of ours, and a topic of an MQTT broker.
+
+    Attributes:
+        host: Address on which HTTP is taken.
+        port: Port of HTTP; 0: none.
+        token_file: File with the bearer token that a sender must show.
+        certificate_file: Server certificate (PEM); "": no TLS, for a network of its own only.
+        key_file: Key of that certificate.
+        mqtt_host: Address of the broker; "": none.
+        mqtt_port: Its port.
+        mqtt_topic: What is subscribed; + stands for a vehicle that the message itself does not name.
+        mqtt_tls: Whether the session is encrypted.
+        mqtt_ca_file: CA of the broker; "": the system's.
+        mqtt_username: User name; "" without one.
+        mqtt_password_file: File with its password.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - the depot's own network; a token and TLS guard it
+    port: int = 0
+    token_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    mqtt_host: str = ""
+    mqtt_port: int = 8883
+    mqtt_topic: str = "fleet/+/state"
+    mqtt_tls: bool = True
+    mqtt_ca_file: str = ""
+    mqtt_username: str = ""
+    mqtt_password_file: str = ""
+
+
 class OpenAdrSettings(Struct, frozen=True):
     """An OpenADR 3.1 server (VTN) that is asked for programmes and events.
 
@@ -269,6 +301,7 @@ class Settings(Struct, frozen=True):
     fleet: FleetSettings = FleetSettings()
     upstreams: tuple[UpstreamSettings, ...] = ()
     openadr: OpenAdrSettings = OpenAdrSettings()
+    telematics: TelematicsSettings = TelematicsSettings()
 
 
 class OpenableContactor(Struct, frozen=True):

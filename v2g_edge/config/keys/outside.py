@@ -4,8 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.config.keys.key import IDENTITY, LINE, POWER, Key, name, optional, seconds
-from v2g_edge.model.settings import OpenAdrSettings, UpstreamSettings
+from v2g_edge.config.keys.key import HOST, IDENTITY, LINE, POWER, Key, name, optional, seconds
+from v2g_edge.model.settings import OpenAdrSettings, TelematicsSettings, UpstreamSettings
 
 WS_URL: Final = r"^wss?://[^\x00-\x20\x7f?#]{1,190}$"
 ALLOW: Final = r"^(remote_start|remote_stop|unlock|reset|availability|reservation|tokens|diagnostics|limits)$"
@@ -49,6 +49,22 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             100,
             10_000_000,
         ),
+    },
+    TelematicsSettings: {
+        "host": Key("Address on which HTTP is taken.", pattern=HOST),
+        "port": Key("Port of HTTP (POST /telematics); 0: none.", "", 0, 65_535),
+        "token_file": optional("File with the bearer token that a sender must show; required with a port."),
+        "certificate_file": optional('Server certificate (PEM); "": no TLS, for a network of its own only.'),
+        "key_file": optional("Key of the certificate."),
+        "mqtt_host": optional('Address of the MQTT broker; "": none.'),
+        "mqtt_port": Key("Its port.", "", 1, 65_535),
+        "mqtt_topic": Key(
+            "What is subscribed; + stands for a vehicle that the message itself does not name.", pattern=LINE
+        ),
+        "mqtt_tls": Key("Whether the session is encrypted."),
+        "mqtt_ca_file": optional('CA of the broker; "": the system\'s.'),
+        "mqtt_username": optional('User name; "" without one.'),
+        "mqtt_password_file": optional("File with its password."),
     },
     OpenAdrSettings: {
         "url": Key(
