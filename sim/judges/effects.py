@@ -5,6 +5,7 @@ much of a feeder may be used. It knows nothing of the product and shares no code
 are what proof needs: a reconnection, a few good samples, a supervised retry.
 """
 
+import math
 from typing import Final
 
 from sim.scenarios.fault import CLOUD, EVERYBODY, ORDER, Fault
@@ -72,6 +73,7 @@ class Effects:
             outlet.evse: station.identity for station in scenario.stations for outlet in station.outlets
         }
         self._faults = list(scenario.faults)
+        self._dark: tuple[float, bool] = (-math.inf, False)
         self._own: dict[str, list[Fault]] = {
             evse.id: [
                 f
@@ -84,6 +86,7 @@ class Effects:
     def add(self, fault: Fault) -> None:
         """One more fault, of a run that is made up as it goes."""
         self._faults.append(fault)
+        self._dark = (-math.inf, False)
         for evse, mine in self._own.items():
             if fault.target in {self._stations.get(evse, ""), EVERYBODY, evse}:
                 mine.append(fault)
@@ -103,6 +106,13 @@ class Effects:
                 rating_w = min(rating_w, fault.value)
         return rating_w
 
+    def takes_at_most_w(self, evse: str, wall_s: float) -> float:
+        """What the vehicle at an outlet takes at most, whatever it may."""
+        if not self._own[evse]:
+            return math.inf
+        mine = [f.value for f in self._own[evse] if f.kind == "underdraw" and f.is_active(wall_s)]
+        return min(mine, default=math.inf)
+
     def onsets_wall_s(self, evse: str) -> list[float]:
         """When faults began after which the outlet is owed less, earliest first."""
         own = OWN_FALLBACK.keys() | OWN_NOTHING.keys() | {"underdraw"}
@@ -121,9 +131,10 @@ class Effects:
 
     def is_dark(self, wall_s: float) -> bool:
         """Whether nothing above the fallback is owed to anybody."""
-        return self.is_disturbed(wall_s) or any(
-            _within(fault, ALL_FALLBACK, wall_s) for fault in self._faults
-        )
+        if self._dark[0] != wall_s:  # asked for each outlet at the same instant
+            dark = self.is_disturbed(wall_s) or any(_within(f, ALL_FALLBACK, wall_s) for f in self._faults)
+            self._dark = (wall_s, dark)
+        return self._dark[1]
 
     def is_disturbed(self, wall_s: float) -> bool:
         """Whether the grid itself is, or lately was, out of order."""
@@ -153,7 +164,7 @@ class Effects:
 
     def told_too_much_pct(self, evse: str) -> float:
         """By how much the charge reported at an outlet exceeds the true one, at worst."""
-        return max((fault.value for fault in self._own[evse] if fault.kind == "wrong_soc"), default=0.0)
+        return max([0.0, *(fault.value for fault in self._own[evse] if fault.kind == "wrong_soc")])
 
     def clock_behind_s(self) -> float:
         """By how much the controller's wall time was behind, at worst."""
@@ -161,7 +172,8 @@ class Effects:
 
     def any_at(self, evse: str, wall_s: float, after_s: float) -> bool:
         """Whether something is, or within ``after_s`` was, wrong at an outlet or its station."""
-        return any(fault.start_wall_s <= wall_s < fault.end_wall_s + after_s for fault in self._own[evse])
+        mine = self._own[evse]
+        return bool(mine) and any(f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in mine)
 
     def any_of(self, kinds: frozenset[str], wall_s: float, after_s: float) -> bool:
         """Whether a fault of one of these kinds lasts, or lasted within ``after_s``."""

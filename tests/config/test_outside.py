@@ -35,6 +35,24 @@ def test_what_does_not_fit_is_named(changes: dict[str, Any], key: str) -> None:
     assert key in keys({**CSMS, **changes})
 
 
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ({"url": "https://vtn.example", "client_id": "me"}, "openadr.client_secret_file"),
+        ({"url": "http://vtn", "client_id": "me", "client_secret_file": "s"}, "openadr.url"),
+        ({"url": "vtn.example"}, "openadr.url"),
+        ({"simple_import_w": [1.0, 2.0, 3.0, 4.0]}, "openadr.simple_import_w"),
+        ({"simple_import_w": [-1.0]}, "openadr.simple_import_w.#1"),
+        ({"currency": "euro"}, "openadr.currency"),
+        ({"poll_s": 0.1}, "openadr.poll_s"),
+    ],
+)
+def test_what_does_not_fit_of_openadr_is_named(table: dict[str, Any], key: str) -> None:
+    plain = document()
+    plain["openadr"] = table
+    assert key in {problem.key for problem in problems_of(plain)}
+
+
 def test_a_station_has_one_upstream() -> None:
     assert "upstreams.stations.CP-A" in keys(CSMS, {**CSMS, "id": "other", "stations": ["CP-A"]})
     assert "upstreams.csms" in keys(CSMS, CSMS)

@@ -179,6 +179,11 @@ def test_the_last_report_is_kept_when_it_goes_missing() -> None:
     assert play.run(5.0, 0.0, 0.0).reported_w == 40_000.0
 
 
+def test_a_meter_that_shows_charging_as_discharge_makes_no_vehicle_idle() -> None:
+    draw = Play().run(700.0, 27_000.0, -27_000.0)
+    assert (draw.idle, draw.learned_w) == (False, ANY_W)
+
+
 def test_who_was_not_seen_to_charge_surely_takes_a_share_of_its_plate() -> None:
     play = Play(max_charge_w=Reading(30_000.0, 100.0))
     assert sure_powers(play.site, play.snapshot, NOBODY) == {}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.depot import BUS, plugged, small_evse
+from tests.depot import BUS, plugged, small_evse, small_site
 from tests.envelope.strategies import (
     NOW_S,
     WALL_S,
@@ -22,7 +22,7 @@ from tests.envelope.strategies import (
 )
 from v2g_edge.envelope.battery import EVENT_ENDS_PCT, aged_soc_pct, follow_battery
 from v2g_edge.envelope.facts import observe
-from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.envelope.memory import EnvelopeMemory, restarted
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.reading import Measured, Reading, Unknown
@@ -131,6 +131,17 @@ def test_d4_energy_counts_while_no_soc_is_told() -> None:
     assert Bus().play(1_440.0, None, -50_000.0).taken_pct == pytest.approx(10.0), (
         "at the worst where no power is told either"
     )
+
+
+def test_what_was_taken_while_the_controller_was_away_counts() -> None:
+    """A charger goes on with its last lease while the controller starts again; the fall of SoC shows it."""
+    bus = at(80.0).play(144.0, -50_000.0, -50_000.0, soc_pct=79.0)
+    memory = EnvelopeMemory(evses=(replace(bus.memory, least_w=-50_000.0),), ids=("b1",))
+    site = replace(small_site(1), evses=(EVSE,))
+    bus.memory = restarted(memory, site, 50.0).evses[0]
+    bus.now_s = 50.0
+    assert bus.play(4.0, 0.0, soc_pct=78.0).taken_pct == pytest.approx(2.0)
+    assert bus.memory.event_pct == pytest.approx(2.0)
 
 
 def test_d4_a_soc_that_falls_by_itself_is_not_taken() -> None:

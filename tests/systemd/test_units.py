@@ -26,6 +26,7 @@ EXPOSURE_MAX = {
     "v2g-edge-failsafe.service": 15,
     "v2g-edge-clock.service": 10,
     "v2g-edge-console.service": 15,
+    "v2g-edge-notify.service": 15,
     "v2g-edge-backup.service": 10,
     "v2g-edge-update.service": 75,
     "v2g-edge-update-trial.service": 75,

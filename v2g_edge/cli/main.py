@@ -21,6 +21,8 @@ COMMANDS: Final[dict[str, str]] = {
     "apply": "v2g_edge.cli.site.apply",
     "reload": "v2g_edge.cli.site.apply",
     "schema": "v2g_edge.cli.site.apply",
+    "rehearse": "v2g_edge.cli.site.rehearse",
+    "migrate": "v2g_edge.cli.site.migrate",
     "doctor": "v2g_edge.cli.site.doctor",
     "dump": "v2g_edge.cli.site.doctor",
     "backup": "v2g_edge.cli.site.backup",
@@ -59,6 +61,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pki": "v2g_edge.cli.site.pki",
     "console": "v2g_edge.cli.site.console",
     "console-code": "v2g_edge.cli.site.console",
+    "notify": "v2g_edge.cli.site.notify",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 

@@ -22,9 +22,11 @@ from v2g_edge.model.settings import (
     ModbusDevice,
     ModbusLine,
     OcppSettings,
+    OpenAdrSettings,
     PriceSettings,
     Settings,
     StationSettings,
+    TelematicsSettings,
     UpstreamSettings,
 )
 from v2g_edge.model.site import (
@@ -89,6 +91,8 @@ class SiteFile(Struct, frozen=True):
     prices: PriceSettings = PriceSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+    openadr: OpenAdrSettings = OpenAdrSettings()
+    telematics: TelematicsSettings = TelematicsSettings()
 
 
 def from_plain(plain: dict[str, Any]) -> SiteFile:
@@ -130,6 +134,8 @@ def to_settings(file: SiteFile) -> Settings:
         demand_charges=_by(file.demand_charges, "id"),
         ocpp=file.ocpp,
         fleet=file.fleet,
+        openadr=file.openadr,
+        telematics=file.telematics,
     )
 
 
@@ -160,6 +166,8 @@ def from_settings(settings: Settings) -> SiteFile:
         prices=settings.prices,
         demand_charges=settings.demand_charges,
         fleet=settings.fleet,
+        openadr=settings.openadr,
+        telematics=settings.telematics,
     )
 
 

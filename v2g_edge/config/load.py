@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from v2g_edge.config import toml
 from v2g_edge.config.calendars import check_calendars
 from v2g_edge.config.devices import check_devices
+from v2g_edge.config.dropins import Source, in_their_files, laid_over, read_dropins
 from v2g_edge.config.fallback import check_fallback
 from v2g_edge.config.gridcode import check_code
 from v2g_edge.config.layout import SiteFile, from_plain, to_settings
@@ -46,16 +47,32 @@ def loads(text: str, name: str = "site.toml") -> Settings:
     return _usable(inspect_text(text, name))
 
 
-def inspect_text(text: str, name: str) -> Report:
-    """Errors and warnings of a text at hand."""
+def inspect_text(text: str, name: str, beside: Path | None = None) -> Report:
+    """Errors and warnings of a text at hand; ``beside``: the site file whose drop-ins are laid over it."""
     document, faults = toml.parse(text, Path(name))
-    return report_of(document, faults, name, text)
+    if beside is None:
+        return report_of(document, faults, name, text)
+    return _with_dropins(Source(Path(name), text, document), faults, beside)
 
 
 def inspect(path: Path) -> Report:
-    """Errors and warnings of a site file, each with its line, in the order of the file."""
-    text, document, faults = toml.read(Path(path))
-    return report_of(document, faults, str(path), text)
+    """Errors and warnings of a site file and its drop-ins, each with its line, in the order of the file."""
+    path = Path(path)
+    text, document, faults = toml.read(path)
+    return _with_dropins(Source(path, text, document), faults, path)
+
+
+def _with_dropins(site: Source, faults: list[Problem], beside: Path) -> Report:
+    """The report of ``site`` under the drop-ins of the site file ``beside``."""
+    over, more = read_dropins(beside)
+    if not over and not more:
+        return report_of(site.document, faults, str(site.path), site.text)
+    document = site.document
+    for each in over:
+        document = laid_over(document, each.document)
+    report = report_of(document, [*faults, *more], str(site.path), "")
+    problems = in_their_files(report.problems, [site, *over])
+    return report._replace(problems=problems, text=site.text)
 
 
 def settle(document: dict[str, Any], faults: list[Problem], file: str) -> Settings:

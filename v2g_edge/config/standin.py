@@ -59,5 +59,5 @@ def _value(kind: Any, key: Key, turn: int) -> Any:
     if kind == tuple[CurvePoint, ...]:
         return CURVES[turn]
     if is_list(kind):
-        return [TEXTS[turn]]
+        return [_value(get_args(kind)[0], key, turn)]
     return TEXTS[turn] if kind is str else {}

@@ -243,6 +243,8 @@ def _round_w(power_w: float) -> float:
 def _window(old: Window | None, power: Reading, permitted_w: float) -> Window | None:
     if permitted_w <= 0.0 or power.value >= FOLLOWS * permitted_w - STEP_W:
         return None
+    if power.value <= -IDLE_W:
+        return None  # a discharge that nothing permits, or a meter wired the wrong way round: neither is idle
     if old is None:
         return Window(power.at_s, permitted_w, power.value)
     return Window(old.since_s, min(old.permitted_w, permitted_w), max(old.drawn_w, power.value))

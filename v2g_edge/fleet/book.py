@@ -31,6 +31,7 @@ class FleetBook:
         self._missions: dict[str, tuple[Mission, ...]] = {}
         self._readings: dict[str, dict[str, Reading]] = {}
         self._by_vehicle: dict[tuple[str, str], tuple[Mission, ...]] = {}
+        self._notes: dict[str, dict[str, tuple[float, float, str]]] = {}
         self._revision = 0
 
     @property
@@ -68,6 +69,14 @@ class FleetBook:
         if fresh:
             known.update(fresh)
             self._revision += 1
+
+    def note(self, vehicle: str, values: Mapping[str, tuple[float, float, str]]) -> None:
+        """Keep what telematics say, for people: (value, UTC epoch seconds, source) by field."""
+        self._notes.setdefault(vehicle, {}).update(values)
+
+    def notes_of(self, vehicle: str) -> dict[str, tuple[float, float, str]]:
+        """See ``note``."""
+        return dict(self._notes.get(vehicle, {}))
 
     def mission_of(self, vehicle: str, wall_s: float) -> Mission | None:
         """The next mission of a vehicle, by the source that counts most; None where no source names one."""

@@ -10,8 +10,8 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Feeder, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
-from v2g_edge.study.feeder_room import base_of, holders_of
-from v2g_edge.study.names import everybody
+from v2g_edge.study.feeder_room import room_of
+from v2g_edge.study.ordered import text_of
 from v2g_edge.study.outlook import Outlook
 from v2g_edge.study.rows import SHOWN_W, clock, risks_of
 from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
@@ -19,6 +19,8 @@ from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 HOLDERS_SHOWN: Final = 6
 DENIED: Final = frozenset({"impossible", "short", "overdue"})
 """Risks with which no time is shown at which a vehicle would be ready."""
+KEEP_IN: Final = frozenset({"no-v2g", "export-limit", "reserve"})
+"""Kinds of orders and windows after which less is exported."""
 FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_power", "unproven_discharge"})
 
 
@@ -136,21 +138,14 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
         lines.append("Its charger is silent.")
     if rule in FEEDER_RULES:
         feeder = next(each for each in site.feeders if each.id == site.evses[index].feeder)
-        lines += room_of(site, snapshot, outcome, beside, feeder)
+        lines += say_room(site, snapshot, outcome, feeder)
     return lines
 
 
-def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside, feeder: Feeder) -> list[str]:
-    """Which outlets hold the room of a feeder, and of those above it that are as full."""
-    places = next(
-        each.outlets
-        for each in everybody(site, snapshot, beside)
-        if (each.kind, each.name) == ("feeder", feeder.id)
-    )
-    holders = holders_of(site, snapshot, outcome, places)
-    base_w = base_of(site, outcome, feeder)
-    usable_w = feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0)
-    free_w = usable_w - base_w - sum(each.power_w for each in holders)
+def say_room(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> list[str]:
+    """Which outlets hold the room of a feeder, and what is left, in a sentence."""
+    room = room_of(site, snapshot, outcome, feeder)
+    holders = room.holders
     parts = [
         f"{each.name} {each.power_w / 1_000.0:.1f} kW{f' ({each.why})' if each.why else ''}"
         for each in holders[:HOLDERS_SHOWN]
@@ -158,10 +153,10 @@ def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside, fe
     if len(holders) > HOLDERS_SHOWN:
         rest_w = sum(each.power_w for each in holders[HOLDERS_SHOWN:])
         parts.append(f"{len(holders) - HOLDERS_SHOWN} more {rest_w / 1_000.0:.1f} kW")
-    parts.append(f"base load {base_w / 1_000.0:.1f} kW")
+    parts.append(f"base load {room.base_w / 1_000.0:.1f} kW")
     text = (
         f"Feeder {feeder.id}, {feeder.import_limit_w / 1_000.0:.1f} kW in: {', '.join(parts)}; free"
-        f" {free_w / 1_000.0:.1f} kW."
+        f" {room.free_w / 1_000.0:.1f} kW."
     )
     return [text]
 
@@ -171,6 +166,7 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
     together.
     """
     permitted = {vehicle.id for vehicle in site.vehicles if vehicle.may_discharge}
+    kept = {order.subject for order in snapshot.operator.orders if order.kind == "no-v2g"}
     groups: dict[str, list[str]] = {}
     outlets: dict[str, str] = {}
     out_w, able = 0.0, 0
@@ -178,6 +174,8 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
         vehicle, permit = snapshot.evses[index].vehicle, outcome.permits[index]
         if vehicle is None or evse.max_discharge_w <= 0.0 or vehicle.vehicle not in permitted:
             continue
+        if vehicle.vehicle in kept:
+            continue  # the order says so, below
         able += 1
         out_w += max(-permit.power_w, 0.0)
         if permit.power_w >= -SHOWN_W:
@@ -195,4 +193,11 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
             f"{says}{when}: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}."
             + (f" What to do: {word.remedy.replace('OUTLET', outlets[rule])}." if word.remedy else "")
         )
-    return lines
+    return lines + _ordered(site, snapshot)
+
+
+def _ordered(site: Site, snapshot: Snapshot) -> list[str]:
+    """Orders of people and windows of the site file that keep something in."""
+    orders = [order for order in snapshot.operator.orders if order.kind in KEEP_IN]
+    lines = [f"Ordered: {text_of(order, site)}." for order in orders if order.number]
+    return lines + [f"Site file: {text_of(order, site)}." for order in orders if not order.number]

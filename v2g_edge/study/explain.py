@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from v2g_edge.cycle import Outcome
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.orders import narrowed, narrower
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.study.answer import answer_of, export_answer, room_of
+from v2g_edge.study.answer import answer_of, export_answer, say_room
 from v2g_edge.study.beside import NOTHING, Beside
+from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.names import find
 from v2g_edge.study.outlook import UNKNOWN, outlook_of
 from v2g_edge.study.rows import attention_of, brief_of, risks_of
@@ -27,6 +29,7 @@ def describe_status(
 
     ``beside`` None: without the words and estimates for people, which take time (telemetry).
     """
+    site = in_force(site, snapshot)
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return {
@@ -54,8 +57,28 @@ def describe_status(
             if latch.active
         ],
         "contactor": outcome.contactor,
+        "feeders": _feeders(site, snapshot, outcome) if beside is not None else [],
         "evses": [_row(site, snapshot, plan, outcome, index, beside) for index in range(len(site.evses))],
     }
+
+
+def _feeders(site: Site, snapshot: Snapshot, outcome: Outcome) -> list[dict[str, Any]]:
+    """How full each feeder is in the import direction; ``power_w`` is its meter's, null without one."""
+    found = []
+    for feeder in site.feeders:
+        room = room_of(site, snapshot, outcome, feeder)
+        meter = snapshot.meters[site.meters.index(feeder.meter)] if feeder.meter else None
+        found.append(
+            {
+                "id": feeder.id,
+                "parent": feeder.parent,
+                "power_w": _value(meter.power_w) if meter else None,
+                "import_limit_w": feeder.import_limit_w,
+                "held_w": round(room.limit_w - room.free_w, 1),
+                "free_w": round(room.free_w, 1),
+            }
+        )
+    return found
 
 
 def _row(
@@ -119,6 +142,11 @@ def _takes(snapshot: Snapshot, outcome: Outcome, index: int) -> float | None:
     return draw.most_w if known and draw is not None else None
 
 
+def in_force(site: Site, snapshot: Snapshot) -> Site:
+    """The site with the limits that orders and windows set at this time: what the tick was decided by."""
+    return narrower(site, narrowed(snapshot.operator.orders))
+
+
 EXPORT: Final = frozenset({"export", "v2g", "discharge"})
 """Asked of nothing by name: why so little flows out."""
 
@@ -136,11 +164,12 @@ def describe_answer(
     if asked.lower() in EXPORT:
         answer = export_answer(site, snapshot, outcome, beside)
         return {**head, "kind": "export", "name": "export", "answer": answer, "outlets": []}
+    site = in_force(site, snapshot)
     named = find(site, snapshot, beside, asked)
     head |= {"kind": named.kind, "name": named.name}
     if named.kind == "feeder":
         feeder = next(each for each in site.feeders if each.id == named.name)
-        return {**head, "answer": room_of(site, snapshot, outcome, beside, feeder), "outlets": []}
+        return {**head, "answer": say_room(site, snapshot, outcome, feeder), "outlets": []}
     if not named.outlets:
         return {**head, "answer": [f"{named.name} is not plugged in."], "outlets": []}
     lines, whys = [], []

@@ -16,6 +16,7 @@ from v2g_edge import __version__
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import DONE, FAILED, CommandError
 from v2g_edge.config import inspect
+from v2g_edge.config.dropins import folder_of
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.upkeep.trial import FOLDER, LAST
 
@@ -184,7 +185,8 @@ def texts_of(config: Path, socket: str) -> Iterator[tuple[str, str]]:
         f"v2g-edge {__version__}\n{datetime.fromtimestamp(SystemClock().wall_s(), tz=UTC).isoformat()}\n",
     )
     yield "doctor.txt", "\n".join(lines_of(list(rows_of(config, socket))))
-    yield "site.toml", _read(config)
+    for path in (config, *sorted(folder_of(config).glob("*.toml"))):
+        yield path.name if path == config else f"site.d/{path.name}", _read(path)
     for method in ("health", "status", "events", "plan"):
         try:
             yield f"{method}.json", json.dumps(ask(socket, method), indent=1, ensure_ascii=False)

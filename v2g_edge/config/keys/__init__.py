@@ -50,6 +50,8 @@ TABLES: Final[dict[str, str]] = {
         " pays."
     ),
     "fleet": "Systems that know when vehicles leave: depot management (VDV 463) and timetable files.",
+    "telematics": "Where vehicles' own systems report them. Leave the table out to hear of none.",
+    "openadr": "An OpenADR 3.1 server whose prices and limits count. Leave the table out to ask none.",
     "prices": (
         "Prices for the depot's own plan. Leave the table out and vehicles charge without looking at a price."
     ),

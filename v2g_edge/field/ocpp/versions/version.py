@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from math import inf
+from math import inf, isfinite
 from typing import Any, ClassVar, Final, TypeAlias
 
 import structlog
@@ -119,3 +119,14 @@ class VersionAdapter(ABC):
 def named(payload: Payload, *keys: str) -> Identity:
     """Vendor, model, firmware and serial number from under ``keys``; "" where one was left out."""
     return Identity(*(readable(payload.get(key, "")) for key in keys))
+
+
+def finite(value: Any) -> float | None:
+    """A number, also one that is written as a text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None

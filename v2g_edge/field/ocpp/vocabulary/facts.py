@@ -31,6 +31,8 @@ def word(value: object) -> str:
         if len(value) > WORD_MAX:
             raise ValueError(f"a text of {len(value)} characters; allowed are {WORD_MAX}")
         return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 17.0 is a whole number in JSON
     if isinstance(value, bool | int | float):
         return str(value)
     raise TypeError(f"expected a text, found {type(value).__name__}")
