@@ -50,6 +50,8 @@ COMMANDS: Final[dict[str, str]] = {
     "report": "v2g_edge.cli.journal.report",
     "ledger": "v2g_edge.cli.study.ledger",
     "bill": "v2g_edge.cli.study.bill",
+    "wear": "v2g_edge.cli.study.wear",
+    "roi": "v2g_edge.cli.study.roi",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
     "history": "v2g_edge.cli.journal.history",
