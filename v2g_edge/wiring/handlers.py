@@ -39,6 +39,7 @@ class Topics:
         tonight: Orders for tonight.
         history: The last day of each outlet.
         monitor: Health and metrics.
+        capacity: Capacity bookings.
         site_file: Reload and apply; None where the daemon does not run from a file.
         config: The site file's path, "" for none.
         cloud: The cloud's session.
@@ -55,6 +56,7 @@ class Topics:
     tonight: TonightApi
     history: HistoryApi
     monitor: Monitor
+    capacity: CapacityApi
     site_file: SiteFileApi | None
     config: str
     cloud: CloudSession
@@ -79,7 +81,7 @@ def handlers_of(topics: Topics) -> dict[str, Handler]:
         "history": topics.history.history,
         "standstill": StandstillApi(state).standstill,
         "operate": orders.operate,
-        "capacity": CapacityApi(state, folder / "offers.json").capacity,
+        "capacity": topics.capacity.capacity,
         "cloud": CloudApi(topics.cloud).cloud,
         "ocpp": OcppApi(topics.ocpp).ocpp,
         "services": ServicesApi(state, topics.clock, topics.orders, topics.wake).services,
