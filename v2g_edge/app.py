@@ -10,6 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge import __version__
+from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.history import HistoryApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.order_log import OrderLog
