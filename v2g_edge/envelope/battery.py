@@ -32,6 +32,7 @@ class _Flow(NamedTuple):
     most_out_wh: float
     most_in_wh: float
     charged_wh: float
+    metered: bool = True
 
 
 def follow_battery(
@@ -64,9 +65,9 @@ def follow_battery(
     soc = vehicle.soc_pct
     if not isinstance(soc, Reading) or soc.at_s <= old.soc_at_s or soc.value == old.soc_pct:
         return new, taken_pct
-    fell_pct = (
-        max((old.soc_pct or 0.0) - soc.value, 0.0) if new.out_wh > 0.0 or new.counted_pct > 0.0 else 0.0
-    )
+    # Without a metered power nothing shows that a fall was no discharge.
+    discharged = not flow.metered or new.out_wh > 0.0 or new.counted_pct > 0.0
+    fell_pct = max((old.soc_pct or 0.0) - soc.value, 0.0) if discharged else 0.0
     more_pct = max(fell_pct - new.counted_pct, 0.0)
     since_h = min(max(now_s - soc.at_s, 0.0), max_age_s) / 3600.0
     new = replace(
@@ -123,7 +124,7 @@ def _flow(
     power, lost = state.power_w, evse.efficiency
     if not is_fresh(power, now_s, max_age_s):
         out_wh, in_wh = permitted_out_w / lost * hours, permitted_in_w * lost * hours
-        return _Flow(out_wh, out_wh, in_wh, 0.0)
+        return _Flow(out_wh, out_wh, in_wh, 0.0, metered=False)
     out_w, in_w = max(-power.value, 0.0), max(power.value, 0.0)
     return _Flow(
         out_wh=out_w / lost * hours,
