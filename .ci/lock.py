@@ -1,5 +1,5 @@
-"""``python .ci/lock.py``: makes ``.ci/requirements/run.txt`` and ``.ci/requirements/dev.txt``, every package with its
-wheels' hashes.
+"""``python .ci/lock.py``: makes ``.ci/requirements/run.txt`` and ``.ci/requirements/dev.txt``, every package
+with its wheels' hashes.
 
 Pip resolves once for each platform, against ``constraints.txt``, and tells what it would install; nothing is
 installed. Names, versions and hashes are kept, addresses are not: a lock holds wherever the packages come

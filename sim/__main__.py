@@ -37,8 +37,30 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sim", description="The simulated depot.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    run = commands.add_parser("run", help="play a scenario in virtual time, daemon included, and report")
-    what = run.add_mutually_exclusive_group()
+    _add_run(commands.add_parser("run", help="play a scenario in virtual time, daemon included, and report"))
+    _add_demo(
+        commands.add_parser("demo", help="one night, daemon and simulator as processes over real sockets")
+    )
+    _add_soak(
+        commands.add_parser(
+            "soak", help="many drawn nights with faults on all cores; what fails is shrunk and kept as a file"
+        )
+    )
+    _add_rehearse(
+        commands.add_parser(
+            "rehearse", help="a calm night and a tour of faults for a site file, as a report with pictures"
+        )
+    )
+    _add_serve(
+        commands.add_parser(
+            "serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere"
+        )
+    )
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)"
     )
@@ -48,90 +70,95 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="a SpiceEV scenario; needs --connector and --prices",
     )
-    run.add_argument("--connector", help="grid connector of the SpiceEV scenario")
-    run.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
-    run.add_argument("--one-way", action="store_true", help="SpiceEV: nobody may discharge")
-    run.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
-    run.add_argument(
+    parser.add_argument("--connector", help="grid connector of the SpiceEV scenario")
+    parser.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
+    parser.add_argument("--one-way", action="store_true", help="SpiceEV: nobody may discharge")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
+    parser.add_argument(
         "--ocpp",
         choices=("1.6", "2.0.1", "2.1"),
         help="what the stations speak (default: as the scenario says)",
     )
-    run.add_argument("--report", type=Path, help="write the report as JSON")
-    run.add_argument("--state-dir", type=Path, help="keep the daemon's journal here")
-    run.add_argument("--verbose", action="store_true", help="show the daemon's log")
-    run.set_defaults(do=_run)
-    demo = commands.add_parser("demo", help="one night, daemon and simulator as processes over real sockets")
-    demo.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
-    demo.add_argument("--scale", type=float, default=SCALE, help=f"times real time (default: {SCALE:g})")
-    demo.add_argument("--every", type=float, default=5.0, help="real seconds between two tables (default: 5)")
-    demo.set_defaults(do=lambda args: run_demo(args.seed, args.scale, args.every))
-    many = commands.add_parser(
-        "soak", help="many drawn nights with faults on all cores; what fails is shrunk and kept as a file"
+    parser.add_argument("--report", type=Path, help="write the report as JSON")
+    parser.add_argument("--state-dir", type=Path, help="keep the daemon's journal here")
+    parser.add_argument("--verbose", action="store_true", help="show the daemon's log")
+    parser.set_defaults(do=_run)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
+    parser.add_argument("--scale", type=float, default=SCALE, help=f"times real time (default: {SCALE:g})")
+    parser.add_argument(
+        "--every", type=float, default=5.0, help="real seconds between two tables (default: 5)"
     )
-    many.add_argument(
+    parser.set_defaults(do=lambda args: run_demo(args.seed, args.scale, args.every))
+
+
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--seeds", type=int, default=100, help="drawn nights with protocols (default: %(default)s)"
     )
-    many.add_argument(
+    parser.add_argument(
         "--pure", type=int, default=2_000, help="drawn nights on the pure cycle (default: %(default)s)"
     )
-    many.add_argument(
+    parser.add_argument(
         "--hours", type=float, default=14.0, help="length of a night with protocols (default: %(default)s)"
     )
-    many.add_argument("--chargers", type=int, default=12, help="chargers of the depot (default: %(default)s)")
-    many.add_argument("--first", type=int, default=1, help="the first seed (default: %(default)s)")
-    many.add_argument("--jobs", type=int, default=0, help="processes at once (default: one a core)")
-    many.add_argument(
+    parser.add_argument(
+        "--chargers", type=int, default=12, help="chargers of the depot (default: %(default)s)"
+    )
+    parser.add_argument("--first", type=int, default=1, help="the first seed (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=0, help="processes at once (default: one a core)")
+    parser.add_argument(
         "--out", type=Path, default=Path("soak"), help="folder of the report and of failing scenarios"
     )
-    many.set_defaults(
+    parser.set_defaults(
         do=lambda args: soak(
             args.seeds, args.pure, args.hours, args.chargers, args.jobs, args.out, args.first
         )
     )
-    trial = commands.add_parser(
-        "rehearse", help="a calm night and a tour of faults for a site file, as a report with pictures"
-    )
-    trial.add_argument("--site", type=Path, required=True, help="the site file")
-    trial.add_argument(
+
+
+def _add_rehearse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", type=Path, required=True, help="the site file")
+    parser.add_argument(
         "--out", type=Path, default=Path("rehearsal"), help="folder of report.md and report.html"
     )
-    trial.add_argument(
+    parser.add_argument(
         "--seed", type=int, default=7, help="seed of arrivals and charges (default: %(default)s)"
     )
-    trial.set_defaults(do=lambda args: rehearse(args.site, args.out, args.seed))
-    alone = commands.add_parser(
-        "serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere"
-    )
-    alone.add_argument(
+    parser.set_defaults(do=lambda args: rehearse(args.site, args.out, args.seed))
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)"
     )
-    alone.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
-    alone.add_argument(
+    parser.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
+    parser.add_argument(
         "--url", default="ws://127.0.0.1:8081", help="where the stations dial in (default: %(default)s)"
     )
-    alone.add_argument(
+    parser.add_argument(
         "--meter-port",
         type=int,
         default=METER_PORT,
         help="Modbus port of the grid meter (default: %(default)s)",
     )
-    alone.add_argument(
+    parser.add_argument(
         "--relay-port",
         type=int,
         default=RELAY_PORT,
         help="Modbus port of the grid relay (default: %(default)s)",
     )
-    alone.add_argument(
+    parser.add_argument(
         "--clock-start", help="the played time to begin with, ISO 8601 (default: the scenario's start)"
     )
-    alone.add_argument("--clock-scale", type=float, default=1.0, help="times real time (default: 1)")
-    alone.add_argument(
+    parser.add_argument("--clock-scale", type=float, default=1.0, help="times real time (default: 1)")
+    parser.add_argument(
         "--clock-origin", type=float, help="CLOCK_MONOTONIC at the start, to share it with the daemon"
     )
-    alone.add_argument("--report", type=Path, help="write the physical part of the report as JSON")
-    alone.set_defaults(do=_serve)
-    return parser
+    parser.add_argument("--report", type=Path, help="write the physical part of the report as JSON")
+    parser.set_defaults(do=_serve)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -167,7 +167,7 @@ class Daemon:
             await self._keep_books()
 
     async def _keep_books(self) -> None:
-        """Listen on the control socket, write the orders that the disk refused, and tell what is the
+        """Listen on the control socket, write the orders that the disk refused, and report what is the
         matter with the journal.
         """
         try:
@@ -195,9 +195,7 @@ class Daemon:
         self._tell_event(Event("state_not_kept", "alarm", subject, text, self._clock.wall_s()))
 
     async def run(self) -> None:
-        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe (design
-        4.1).
-        """
+        """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe."""
         pace = keep("pace", self._pace)
         try:
             while not self._stopping:
@@ -221,8 +219,8 @@ class Daemon:
         self._wake.set()
 
     def reload(self) -> None:
-        """Take new certificates and a changed site file into use, and drop nobody. May be called from a
-        signal handler.
+        """Take new certificates and a changed site file into use, and drop no connection. May be called
+        from a signal handler.
         """
         self._reloading = begin("reload", self._reload())
 
@@ -233,7 +231,7 @@ class Daemon:
                 await self._site_file.reload()
 
     def _take_settings(self, settings: Settings) -> None:
-        """Between two ticks: everybody who reads the site gets the new one. Only what ``api.changes``
+        """Give the new site, between two ticks, to every part that reads it. Only what ``api.changes``
         calls live differs.
         """
         self._settings = settings

@@ -46,8 +46,8 @@ class Figures(Struct):
 
 
 class Availability:
-    """Give ``look`` to ``Depot.watchers`` and ``hear`` what the controller says; tell of arrivals and
-    departures.
+    """Give ``look`` to ``Depot.watchers`` and ``hear`` what the controller says; report arrivals and
+    departures to it.
     """
 
     def __init__(self, scenario: Scenario, effects: Effects | None = None) -> None:

@@ -12,8 +12,8 @@ What counts, and from when (tolerances are for metering and ramps, not for the d
 - a vehicle discharges, or charges above the fallback, outside its pack temperature window by more than 0.5 °C
   for 120 s
 - a charger moves more than its rating by 1 %
-- a charger that has not heard its controller for a lease and 5 s of ramp is not at its default: discharges or
-  charges above it
+- a charger that had no message of its controller for a lease and 5 s of ramp is not at its default:
+  discharges or charges above it
 - at departure the SoC is more than 0.5 points below the target though an oracle that knows the faults would
   have reached it (``sim.judges.oracle``): a missed departure, counted apart
 """
@@ -52,7 +52,7 @@ OFTEN_EMPTIES: Final = 0.1
 """A controller that is over, cuts, and is over again heats a breaker as one that stays over."""
 
 LATE_S: Final = 60.0
-"""Who leaves this much before its time leaves early."""
+"""A vehicle that leaves this much before its time leaves early."""
 
 TEMPERATURE_SLACK_C: Final = 0.5
 TEMPERATURE_S: Final = 120.0
@@ -120,8 +120,8 @@ class Book:
 class Departure(Struct, frozen=True):
     """How one vehicle left. ``best_soc_pct`` is what the oracle would have reached.
 
-    ``needed_pct`` is what could be known to be needed: less than the target where the vehicle told too high a
-    charge.
+    ``needed_pct`` is what could be known to be needed: less than the target where the vehicle reported too
+    high a charge.
 
     ``excused``: it left before its time, or the oracle could not serve more vehicles than were served.
     """
@@ -225,7 +225,7 @@ class Checkers:
         served = sum(departure.is_met for departure in found)
         could = sum(departure.best_soc_pct >= departure.needed_pct - SOC_SLACK_PCT for departure in found)
         if served >= could < len(found):
-            # More wanted than there was: who was served is the product's choice, how many is not.
+            # More wanted than there was: which were served is the product's choice, how many is not.
             return [
                 departure if departure.is_met else replace(departure, excused=True) for departure in found
             ]
@@ -304,7 +304,7 @@ class Checkers:
             heard_wall_s is not None
             and wall_s - heard_wall_s > self._scenario.site.safety.lease_s + LEASE_RAMP_S
         )
-        # A charger that takes more than it is told does so at its default, too.
+        # A charger that takes more than its setpoint does so at its default, too.
         astray = (
             alone
             and not self._effects.takes_its_rating(evse.id, wall_s)

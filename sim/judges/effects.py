@@ -29,7 +29,7 @@ OWN_NOTHING: Final[dict[str, float]] = {"reboot": 5 * MINUTE}
 TAKES_ITS_RATING: Final = frozenset(
     {"ignore", "overdraw", "wrong_sign", "priority", "turned_meter", "stuck_meter"}
 )
-"""Faults at which nobody can prove that the outlet does not draw all it can; it is counted so while they
+"""Faults at which no part can prove that the outlet does not draw all it can; it is counted so while they
 last and after.
 """
 
@@ -40,7 +40,7 @@ BLIND: Final[dict[str, float]] = {
     "meter_reset": 5 * MINUTE,
     "meter_spike": 5 * MINUTE, "meter_scaled": 15 * MINUTE, "meter_shifted": 15 * MINUTE, "load": 15 * MINUTE,
 }  # fmt: skip
-"""Faults at which the grid meter tells nothing that could be used: the building counts with its
+"""Faults at which the grid meter gives nothing that could be used: the building counts with its
 commissioned worst.
 """
 
@@ -109,7 +109,7 @@ class Effects:
         return sorted(fault.start_wall_s for fault in self._own[evse] if fault.kind in own)
 
     def takes_its_rating(self, evse: str, wall_s: float) -> bool:
-        """Whether nobody can prove that it draws less than it can."""
+        """Whether no part can prove that it draws less than it can."""
         return any(
             fault.kind in TAKES_ITS_RATING and _within(fault, OWN_FALLBACK, wall_s)
             for fault in self._own[evse]
@@ -139,8 +139,8 @@ class Effects:
         )
 
     def patience_s(self, wall_s: float, obey_within_s: float) -> float:
-        """How long a feeder may be over because of something that nobody could see before it came: a load,
-        a charger that begins to take more than it is told.
+        """How long a feeder may be over because of something that no part could see before it came: a load,
+        a charger that begins to take more than its setpoint.
         """
         patience_s = 0.0
         for fault in self._faults:
@@ -152,7 +152,7 @@ class Effects:
         return patience_s
 
     def told_too_much_pct(self, evse: str) -> float:
-        """By how much the charge told at an outlet exceeds the true one, at worst."""
+        """By how much the charge reported at an outlet exceeds the true one, at worst."""
         return max((fault.value for fault in self._own[evse] if fault.kind == "wrong_soc"), default=0.0)
 
     def clock_behind_s(self) -> float:

@@ -1,11 +1,11 @@
-"""Which departures were physically possible, with the faults that were played: a depot charged by somebody
-who knows everything.
+"""Which departures were physically possible, with the faults that were played: a depot charged with
+everything known.
 
 The oracle plays all stays again with physics of its own copy: from plug-in on each vehicle charges with all
-that its pack, its outlet and the feeders leave, who has least time to spare first, never discharging, and
-with what the faults leave possible (``sim.judges.effects``). It does not foresee what will befall one outlet:
-when such a fault begins, it has no more in the vehicle than the product had, which may wait for a cheaper
-hour as long as there is time. It grants the product ``CONTROL_SHARE`` of the feeders and
+that its pack, its outlet and the feeders leave, the vehicle with the least time to spare first, never
+discharging, and with what the faults leave possible (``sim.judges.effects``). It does not foresee what will
+befall one outlet: when such a fault begins, it has no more in the vehicle than the product had, which may
+wait for a cheaper hour as long as there is time. It grants the product ``CONTROL_SHARE`` of the feeders and
 ``Scenario.allowed_late_s`` at plug-in.
 """
 
@@ -91,7 +91,9 @@ def prospects(scenario: Scenario, stays: list[Stay]) -> list[Prospect]:
 
 
 def _leaves_wall_s(visit: Visit, effects: Effects) -> float:
-    """Nobody can know that a vehicle will leave before its time; who stays longer may be charged on."""
+    """No product can know that a vehicle will leave before its time; one that stays longer may be charged
+    on.
+    """
     return max(visit.departs_wall_s, visit.gone_wall_s) - effects.clock_behind_s()
 
 
@@ -162,7 +164,7 @@ def _room(
 
 
 def _base_w(scenario: Scenario, effects: Effects, feeder: Feeder, wall_s: float) -> float:
-    """The building on one feeder: as commissioned where nobody measures it, as it is where somebody does."""
+    """The building on one feeder: as commissioned where no meter measures it, as it is where one does."""
     actual_w = sum(load.power_w(wall_s) for load in scenario.loads if load.feeder == feeder.id)
     actual_w += effects.extra_w(feeder.id, wall_s)
     return max(actual_w, feeder.base_load_max_w if not feeder.meter or effects.is_blind(wall_s) else 0.0)

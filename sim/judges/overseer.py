@@ -1,4 +1,4 @@
-"""Judges of what a controller says against what is there. They hear ``Told``, see the physics, and use no
+"""Judges of what a controller says against what is there. They get ``Told``, see the physics, and use no
 product code.
 
 - ``ramp``: a permit rises away from zero faster than the site's ramp
@@ -39,7 +39,7 @@ AFTER_S: Final = 3_600.0
 """An alarm may come this long after its cause: a latch that returns at a failed retry."""
 
 SETTLING_S: Final = 180.0
-"""At the beginning of a run and after a restart nothing is known yet, and that is told."""
+"""At the beginning of a run and after a restart nothing is known yet, and that is reported."""
 
 NOTICES: Final = frozenset(
     {"disobedient", "charger_silent", "priority_charging", "charger_faulted", "charger_impaired"}

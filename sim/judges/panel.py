@@ -68,5 +68,5 @@ class Panel:
 
     @property
     def departures(self) -> list[Departure]:
-        """Who left how."""
+        """How each vehicle left."""
         return self.checkers.departures

@@ -1,9 +1,9 @@
-"""Who may move at all: judges of the right to discharge, and of standing orders, by the physics and the site
-file alone.
+"""Which outlets may move at all: judges of the right to discharge, and of standing orders, by the physics and
+the site file alone.
 
 - ``discharge_not_authorised``: a vehicle discharges that may not, or that the site file does not know
 - ``discharge_without_dead_man``: an outlet discharges that nothing would stop if its controller fell silent
-- ``export_blind``: anybody discharges though the grid meter or the grid contact tells nothing, or wall time
+- ``export_blind``: anybody discharges though the grid meter or the grid contact gives nothing, or wall time
   is a guess
 - ``discharge_on_hold``, ``moves_when_stopped``: an order stands and is not followed
 """
@@ -56,7 +56,7 @@ class Rights:
         blind = out and self._effects.any_of(UNTOLD, wall_s, 0.0)
         note("export_blind", "site", wall_s, blind, self._blind_s, out_w, 0.0, "W")
         if self._effects.any_of(self._away, wall_s, 60.0):
-            return  # an order reaches nobody while there is no controller: the leases end by themselves
+            return  # an order reaches no charger while there is no controller: the leases end by themselves
         held = out and self._effects.any_of(frozenset({"operator_hold"}), wall_s, 0.0)
         note("discharge_on_hold", "site", wall_s, held, self._act_s, out_w, 0.0, "W")
         stopped = moved_w > FLOW_W and self._effects.any_of(frozenset({"operator_stop"}), wall_s, 0.0)

@@ -1,7 +1,7 @@
-"""What a controller says of itself, as the judges hear it: each tick's permits, events, latches, and its
+"""What a controller says of itself, as the judges get it: each tick's permits, events, latches, and its
 ledger.
 
-Whoever plays a scenario fills it in; judges compare it with the physics. Only value types of the model stand
+What plays a scenario fills it in; judges compare it with the physics. Only value types of the model stand
 in it.
 """
 

@@ -94,7 +94,7 @@ class SunSpecDer:
         return SimDevice(unit, [SimData(BASE, values=words, datatype=DataType.REGISTERS)])
 
     def check_watchdog(self) -> None:
-        """Revert when nobody wrote for too long; to be called now and then, also while nobody asks."""
+        """Revert when no master wrote for too long; to be called now and then, also while none asks."""
         at = self._starts[704]
         timer_s = self.memory.get(at + 31, 0) << 16 | self.memory.get(at + 32, 0)
         armed = self.memory.get(at + 30) == 1 and self.memory.get(at + 22) == 1 and timer_s > 0

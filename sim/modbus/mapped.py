@@ -167,8 +167,8 @@ class MappedCharger(Mapped):
         return discharge_w if discharge_w < 0.0 else charge_w
 
     def check_watchdog(self) -> None:
-        """Drop to the fallback when nobody wrote for too long; to be called now and then, also while
-        nobody asks.
+        """Drop to the fallback when no master wrote for too long; to be called now and then, also while
+        none asks.
         """
         if self.watchdog_s and not self.expired and self._now_s() - self._heard_s > self.watchdog_s:
             self.expired = True
@@ -186,7 +186,7 @@ class MappedCharger(Mapped):
 
 
 class WatchdogRelay:
-    """Sixteen outputs that drop when nobody wrote for the time in register 100 (tenths of a second; 0:
+    """Sixteen outputs that drop when no master wrote for the time in register 100 (tenths of a second; 0:
     never).
     """
 

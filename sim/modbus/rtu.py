@@ -113,7 +113,7 @@ class MemoryRtuServer(RtuServer):
         self._listener = await asyncio.get_running_loop().create_unix_server(lambda: _Port(self), self.path)
 
     async def stop(self) -> None:
-        """Nobody finds the port any more."""
+        """The port cannot be found any more."""
         if self._listener is not None:
             self._listener.close()
         for task in list(self._tasks):

@@ -3,7 +3,7 @@ again.
 
 A stalled daemon gets no time while the world goes on. A killed one says no last word: its sockets are reset,
 and its successor finds the state folder as it stood at that instant (what the dying one still writes goes to
-a folder that nobody reads).
+a folder that is not read again).
 """
 
 import asyncio

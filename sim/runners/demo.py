@@ -174,7 +174,7 @@ class Demo:
 
 
 def free_ports(count: int) -> list[int]:
-    """So many ports of 127.0.0.1 that nobody uses at this moment."""
+    """So many ports of 127.0.0.1 that are free at this moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(listener.getsockname()[1]) for listener in sockets]
     for listener in sockets:

@@ -1,4 +1,4 @@
-"""Hears what a running daemon says of itself, tick by tick, for the judges."""
+"""Reads what a running daemon says of itself, tick by tick, for the judges."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ class Listener:
     """Asks the controller at every step of the world whether there is a newer tick. ``hear`` takes what is
     new.
 
-    Events of ticks between two steps are heard too: the daemon keeps its recent ones.
+    Events of ticks between two steps are taken too: the daemon keeps its recent ones.
     """
 
     def __init__(self, controller: Controller, hear: Callable[[Told], None]) -> None:
@@ -23,7 +23,7 @@ class Listener:
         self._heard = 0
 
     def look(self, wall_s: float) -> None:
-        """Hear the last tick, if it is a new one."""
+        """Take the last tick, if it is a new one."""
         daemon = self._controller.daemon
         if daemon is None or daemon.state.tick is None or daemon.state.tick is self._tick:
             return

@@ -3,7 +3,7 @@ ticks a second.
 
 The only module of the simulator that calls the product's cycle (pyproject.toml says so): it plays it, and
 judges nothing. What stations, wires and the writer would do is done here in the plainest way: a permit is
-taken by whoever is in reach, stands for its lease, and then the default rules.
+taken by each charger that is in reach, stands for its lease, and then the default rules.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ OUT_OF_REACH: Final = frozenset({"offline", "half_open", "vanish", "mute", "rebo
 
 @dataclass
 class Lease:
-    """What an outlet was told last, and until when that stands."""
+    """The last setpoint of an outlet, and until when it stands."""
 
     power_w: float = 0.0
     until_s: float = 0.0
@@ -68,7 +68,7 @@ def slowed(scenario: Scenario, tick_s: float) -> Scenario:
     return replace(
         scenario,
         site=replace(scenario.site, safety=safety),
-        # What ends between two ticks is seen by nobody here; a real meter is read each second.
+        # What ends between two ticks is not seen here; a real meter is read each second.
         disturbances=tuple(
             replace(d, duration_s=max(d.duration_s, 2.5 * tick_s)) for d in scenario.disturbances
         ),

@@ -48,13 +48,13 @@ TOUR: Final[tuple[tuple[str, tuple[Told, ...]], ...]] = (
         "a charger takes its limits and ignores them for an hour at 23:00",
         (("ignore", "first", 6.5, 3_600.0, 0.0),),
     ),
-    ("a third of the fleet tells ten points too many", (("wrong_soc", "third", 0.0, 50_400.0, 10.0),)),
+    ("a third of the fleet reports ten points too many", (("wrong_soc", "third", 0.0, 50_400.0, 10.0),)),
     ("the cloud wants everything out, all night", (("cloud_discharge", "cloud", 0.2, 46_800.0, 0.0),)),
 )
 
 
 class Played(Struct):
-    """One night: who left how, what did not flow, what moved, and the course of it."""
+    """One night: how each vehicle left, what did not flow, what moved, and the course of it."""
 
     name: str
     met: int
@@ -196,10 +196,10 @@ def _row(night: Played) -> list[str]:
 
 
 HEAD: Final = (
-    "Each line is one winter night from 16:30 to 06:30: all vehicles of the site file come home with 30 to 60"
-    " % and have to leave on time. *Lost* is who could have left charged in spite of the fault and did not;"
-    " *out of reach* who could not. *Held back* is the share of the hours in which a vehicle needed charge,"
-    " could have had it, and did not get it; beside it the rule that held most."
+    "Each line is one winter night from 16:30 to 06:30: all vehicles of the site file come home with 30 to"
+    " 60 % and have to leave on time. *Lost* are those that could have left charged in spite of the fault"
+    " and did not; *out of reach* those that could not. *Held back* is the share of the hours in which a"
+    " vehicle needed charge, could have had it, and did not get it; beside it the rule that held most."
 )
 
 

@@ -1,5 +1,5 @@
-"""The report of a run: what flowed, who left how, what was broken, and a digest that is the same for the
-same seed.
+"""The report of a run: what flowed, how each vehicle left, what was broken, and a digest that is the same
+for the same seed.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def with_journal(report: dict[str, Any], journal: Path) -> dict[str, Any]:
 
 
 def physical_report(world: World) -> dict[str, Any]:
-    """What flowed, who left how, what was broken, and the end state of every vehicle and charger."""
+    """What flowed, how each vehicle left, what was broken, and the end state of every vehicle and charger."""
     scenario, depot = world.scenario, world.depot
     root = scenario.site.feeders[0].id
     departures = world.panel.departures

@@ -88,7 +88,7 @@ def _work() -> int:
 
 
 def _answer() -> None:
-    """The other process: works, answers, and ends when nobody asks any more."""
+    """The other process: works, answers, and ends when the questions end."""
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         while os.read(0, 1):
             _work()

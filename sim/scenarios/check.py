@@ -1,5 +1,5 @@
-"""What cannot be played, found before it is: names that no device has, stays that nobody could make, a depot
-that never fits.
+"""What cannot be played, found before it is: names that no device has, stays that no vehicle could make, a
+depot that never fits.
 
 Every problem names its place in the scenario, what was found and what is allowed.
 """

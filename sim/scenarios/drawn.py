@@ -156,7 +156,7 @@ def _duration_s(
 
 
 def _changed(dice: random.Random, visit: Visit) -> Visit:
-    """Now and then a driver comes earlier or later than told."""
+    """Now and then a driver comes earlier or later than planned."""
     if dice.random() < 0.05:
         return replace(visit, leaves_wall_s=visit.departs_wall_s - round(dice.uniform(5, 40)) * MINUTE)
     if dice.random() < 0.05:

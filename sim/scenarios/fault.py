@@ -82,7 +82,7 @@ SiteFault = Literal["load", "pack_c"]
 """``value`` W more of base load on the feeder ``target``; the pack at outlet ``target`` at ``value`` °C."""
 
 Order = Literal["operator_stop", "operator_hold"]
-"""Somebody on site orders a stop, or a hold of all export, and releases it again. No fault, but it happens
+"""A person on site orders a stop, or a hold of all export, and releases it again. No fault, but it happens
 in the same nights.
 """
 

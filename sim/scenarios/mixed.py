@@ -1,7 +1,7 @@
 """A night with every kind of charger: OCPP 2.1, 2.0.1 and 1.6, a Quasar 1 and a SunSpec DER charger on Modbus
 TCP.
 
-The grid meter is an SDM630 on a serial line, the relay is on TCP. Who stands at a 1.6 station or at a charger
+The grid meter is an SDM630 on a serial line, the relay is on TCP. A vehicle at a 1.6 station or at a charger
 by register cannot say when it leaves or how full it must be then: the site file does.
 """
 
@@ -22,7 +22,7 @@ QUASAR_W: Final = 7_400.0
 """Wallbox Quasar 1: 32 A at 230 V, both ways."""
 
 SOC_MAX_AGE_S: Final = 3_600.0
-"""A Quasar tells the state of charge only while power flows: with the usual 300 s it would never begin to
+"""A Quasar reports the state of charge only while power flows: with the usual 300 s it would never begin to
 feed back.
 """
 

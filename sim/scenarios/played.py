@@ -39,7 +39,7 @@
     least_charged_wh = 1000
     most_held_pct = 5.0
 
-A key that nobody knows is refused with its place.
+An unknown key is refused with its place.
 """
 
 from datetime import datetime

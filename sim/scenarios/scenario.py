@@ -1,5 +1,5 @@
-"""What is played: a depot, its weather, who comes and goes, what breaks. One frozen value, written to and
-read from JSON.
+"""What is played: a depot, its weather, which vehicles come and go, what breaks. One frozen value, written to
+and read from JSON.
 
 A scenario gives the daemon its site settings and the simulator its world, so that both speak of the same
 depot.
@@ -56,8 +56,8 @@ class Wired(Struct, frozen=True):
     """A charger without OCPP, on a TCP port of its own: ``map`` names its registers ("quasar1", or "sunspec"
     for a DER charger).
 
-    ``vehicle`` always stands there (no such charger tells who does); ``watchdog_s`` is the dead-man time that
-    the daemon sets.
+    ``vehicle`` always stands there (no such charger reports which one does); ``watchdog_s`` is the dead-man
+    time that the daemon sets.
     """
 
     evse: str

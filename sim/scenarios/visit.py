@@ -1,4 +1,4 @@
-"""Who stands where, from when to when, and with which charge."""
+"""Which vehicle stands where, from when to when, and with which charge."""
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ class Visit(Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """What the charger learns of who stands there."""
+        """What the charger learns of the vehicle that stands there."""
         return self.shown_as or self.vehicle
 
     def arrival_soc_pct(self, left_soc_pct: float) -> float:

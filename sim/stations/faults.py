@@ -9,11 +9,11 @@ charging as discharging and the other way round · ``stuck_meter`` repeats its l
 reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` sends what is no OCPP ·
 ``bad_firmware`` fails to install · ``lost_in_update`` does not come back from an installation · ``vanish``
 drops the link in the middle of a frame · ``priority`` charges with full power whatever its profiles say, and
-tells so (2.1) · ``der_alarm`` tells of over-voltage (2.1) · ``reject_negative`` refuses limits below 0 ·
-``wrong_soc`` tells ``value`` points too many · ``half_open`` keeps the connection, of which nothing arrives
-on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws ``value`` times what it is
-told · ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only`` (1.6) tell
-nothing but amperes and volts, or the import register · ``ghost`` never tells that a transaction is over.
+reports it (2.1) · ``der_alarm`` reports over-voltage (2.1) · ``reject_negative`` refuses limits below 0 ·
+``wrong_soc`` reports ``value`` points too many · ``half_open`` keeps the connection, of which nothing arrives
+on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws ``value`` times its setpoint
+· ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only`` (1.6) tell nothing
+but amperes and volts, or the import register · ``ghost`` never reports that a transaction is over.
 """
 
 from collections.abc import Iterable
@@ -37,6 +37,9 @@ NONSENSE: Final = (
     "\x00",
 )
 
+CUT_FRAME: Final = b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,"
+"""A text frame that announces 1,024 octets; four come."""
+
 FLOOD: Final = 200.0
 """Frames a second where a flood does not say how many."""
 
@@ -49,6 +52,11 @@ def active(faults: tuple[Fault, ...], wall_s: float) -> frozenset[FaultKind]:
 def value(faults: tuple[Fault, ...], kind: FaultKind, now: frozenset[FaultKind]) -> float:
     """The value of a fault that is active, 0 of one that is not."""
     return next((fault.value for fault in faults if fault.kind == kind), 0.0) if kind in now else 0.0
+
+
+def end_wall_s(faults: tuple[Fault, ...], kind: FaultKind) -> float:
+    """When the last fault of this kind is over."""
+    return max(fault.start_wall_s + fault.duration_s for fault in faults if fault.kind == kind)
 
 
 def late_s(faults: tuple[Fault, ...], now: frozenset[FaultKind], frame: bytes) -> float:
@@ -66,7 +74,7 @@ def frames(faults: tuple[Fault, ...], now: frozenset[FaultKind], count: int) -> 
 
 
 def twist(faults: tuple[Fault, ...], now: frozenset[FaultKind], outlets: Iterable[Outlet]) -> None:
-    """What a station's outlets do to their setpoint and to what they tell."""
+    """What a station's outlets do to their setpoint and to what they report."""
     for outlet in outlets:
         outlet.factor = value(faults, "overdraw", now) or 1.0
         outlet.cap_w = value(faults, "underdraw", now) if "underdraw" in now else ANY_W
@@ -80,7 +88,7 @@ def disturb(faults: tuple[Fault, ...], now: frozenset[FaultKind], link: ClientCo
 
 
 def only(now: frozenset[FaultKind]) -> Literal["", "currents", "registers"]:
-    """What alone a station tells of its meter; "" where it tells all."""
+    """What alone a station reports of its meter; "" where it reports all."""
     return "currents" if "currents_only" in now else "registers" if "registers_only" in now else ""
 
 

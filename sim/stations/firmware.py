@@ -20,8 +20,8 @@ FIRST_VERSION: Final = "1.0"
 
 @dataclass
 class Firmware:
-    """``version`` is what BootNotification says. ``status`` is the last that was told, "" before the first
-    update.
+    """``version`` is what BootNotification says. ``status`` is the last that was reported, "" before the
+    first update.
     """
 
     version: str = FIRST_VERSION

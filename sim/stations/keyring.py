@@ -1,4 +1,4 @@
-"""What a simulated station proves itself with, and whom it trusts: its password, its certificate and key, its
+"""What a simulated station proves itself with, and what it trusts: its password, its certificate and key, its
 root certificates.
 
 Its key never leaves it: it asks to have a new one signed, and dials in with that.
@@ -37,7 +37,7 @@ class Keyring:
     # For the next time it dials
 
     def options(self, identity: str) -> dict[str, Any]:
-        """What the WebSocket library is to be told."""
+        """The arguments for the WebSocket library."""
         return {"ssl": self._context(), "additional_headers": self._headers(identity)}
 
     def _context(self) -> ssl.SSLContext | None:
@@ -82,7 +82,7 @@ class Keyring:
         self._key, self._next = key.decode(), None
         return True
 
-    # Whom it trusts
+    # What it trusts
 
     def trust(self, kind: str, pem: str) -> str:
         """InstallCertificate: the status."""

@@ -1,7 +1,7 @@
 """What a simulated station says of its own accord in OCPP 1.6. Payloads only: no socket and no timers.
 
 The central system gives the transaction ids; the vehicle is known by its idTag. 1.6 has no word for
-departure, capacity or the charge wanted: who must know them reads them in the site file. Only what
+departure, capacity or the charge wanted: the central system must read them in the site file. Only what
 ``MeterValuesSampledData`` lists is reported.
 """
 
@@ -22,7 +22,7 @@ MEASURANDS: Final = {
 """All that it can measure, with units (OCPP 1.6 7.31, 7.45)."""
 
 VOLTS: Final = 230.0
-"""Phase to neutral, as a station shows it that tells currents."""
+"""Phase to neutral, as a station shows it that reports currents."""
 
 IN_VEHICLE: Final = frozenset({"SoC", "Temperature"})
 

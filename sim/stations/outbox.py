@@ -1,13 +1,34 @@
-"""What a simulated station has to send: in the order in which it is due, without ever waiting for the
-link.
+"""A simulated station's link: how it dials in, and what it has to send, in the order in which it is due,
+without ever waiting for the link.
 """
 
 import asyncio
+from typing import Any
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.typing import Subprotocol
 
 from sim.virtual.clock import LoopClock
+from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
+
+
+async def dial(url: str, version: Version, shown: dict[str, Any]) -> ClientConnection | None:
+    """A link to the central system, None where it answers none. ``shown`` is what the station proves itself
+    with.
+    """
+    try:
+        return await connect(
+            url,
+            subprotocols=[Subprotocol(SUBPROTOCOL[version])],
+            compression=None,
+            ping_interval=None,
+            proxy=None,
+            close_timeout=1,
+            **shown,
+        )
+    except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
+        return None
 
 
 class Outbox:

@@ -1,4 +1,6 @@
-"""One outlet of a simulated station: who is plugged in, which profile rules, what its meter shows."""
+"""One outlet of a simulated station: which vehicle is plugged in, which profile rules, what its meter
+shows.
+"""
 
 from dataclasses import dataclass
 
@@ -43,7 +45,7 @@ class Sample:
 class Outlet:
     """``number`` is its OCPP evse id. ``command`` turns the ruling profile into the electronics' setpoint.
 
-    Wrong with it may be: it draws ``factor`` times what it is told, no more than ``cap_w``, and tells a wrong
+    Wrong with it may be: it draws ``factor`` times its setpoint, no more than ``cap_w``, and reports a wrong
     charge.
     """
 
@@ -68,6 +70,12 @@ class Outlet:
         """A vehicle arrives."""
         self.charger.plug(battery)
         self.session = Session(visit, transaction, wall_s, start_wh=self.charger.import_wh)
+
+    def restart(self, transaction: str, wall_s: float) -> None:
+        """The station had no supply: the same vehicle is in a transaction that begins now."""
+        if self.session is not None:
+            self.session.transaction, self.session.seq = transaction, 0
+            self.session.plugged_wall_s, self.session.start_wh = wall_s, self.charger.import_wh
 
     def unplug(self) -> Battery | None:
         """The vehicle leaves; its transaction's profiles go with it (a TxProfile ends with its
@@ -99,7 +107,7 @@ class Outlet:
         self.charger.droop = self.profiles.curve(self.number, self.session.transaction, wall_s)
 
     def told_soc_pct(self, battery: Battery) -> float:
-        """The charge that the vehicle tells, its error included."""
+        """The charge that the vehicle reports, its error included."""
         return min(max(battery.soc_pct + self.soc_error_pct, 0.0), 100.0)
 
     def sample(self, *, stuck: bool = False) -> Sample:

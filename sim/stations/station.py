@@ -12,19 +12,19 @@ import asyncio
 from collections import deque
 from typing import Any, Final
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
-from websockets.typing import Subprotocol
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from sim.scenarios.fault import Fault, FaultKind
 from sim.scenarios.visit import Visit
 from sim.stations import faults, messages16
 from sim.stations.firmware import Firmware
 from sim.stations.keyring import Keyring
-from sim.stations.outbox import Outbox
+from sim.stations.outbox import Outbox, dial
 from sim.stations.outlet import Outlet, Session
 from sim.stations.profiles import ProfileStore
 from sim.stations.station21 import Station21
+from sim.stations.timetable import HEARTBEAT_S, REPORT_S, TEMPERATURE_S, Timetable
 from sim.stations.version import Message, Shown, StationVersion
 from sim.stations.version16 import Version16
 from sim.stations.version20 import Version20
@@ -32,15 +32,10 @@ from sim.virtual.clock import LoopClock
 from sim.world.physics import Battery
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Event, Expired, Refused
 from v2g_edge.field.ocpp.wire.machine import Machine
-from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
+from v2g_edge.field.ocpp.wire.messages import Version
 
 RETRY_S: Final = 5.0
 """Seconds of played time before a lost link is dialled again (stations seen: at once, 2-3 s, 3 s, 30 s)."""
-
-TEMPERATURE_S: Final = 60.0
-HEARTBEAT_S: Final = 300.0
-REPORT_S: Final = 10.0
-"""Report intervals until the central system sets others."""
 
 QUIET_S: Final = 2.0
 """A station looks this often whether a report is due."""
@@ -77,7 +72,7 @@ class Station:
         self._outbox = Outbox(clock)
         self._backlog: deque[Message] = deque(maxlen=BACKLOG)
         self._boot_id, self._boot_reason, self._booted = "", "PowerUp", False
-        self._due: dict[str, float] = {}
+        self._times = Timetable(self.variables)
         self._quiet_until_s = 0.0
         self._transactions = 0
         self._events_sent = 0
@@ -157,7 +152,7 @@ class Station:
                 self._report(wall_s)
             for message in self.bidi.due(self.wall_s(), lambda number: self.outlets[number].charger.power_w):
                 self._machine.send(*message)
-        elif not self._boot_id and self._is_due("boot", wall_s, RETRY_S):
+        elif not self._boot_id and self._times.is_due("boot", wall_s, RETRY_S):
             self._boot()
         self._flush()
 
@@ -174,18 +169,8 @@ class Station:
             await self._outbox.stop()
 
     async def _serve_once(self) -> None:
-        protocol, shown = Subprotocol(SUBPROTOCOL[self.version]), self.keyring.options(self.identity)
-        try:
-            link = await connect(
-                self._url,
-                subprotocols=[protocol],
-                compression=None,
-                ping_interval=None,
-                proxy=None,
-                close_timeout=1,
-                **shown,
-            )
-        except (OSError, InvalidHandshake, InvalidMessage, TimeoutError):
+        link = await dial(self._url, self.version, self.keyring.options(self.identity))
+        if link is None:
             return
         self._outbox.link = link
         faults.disturb(self._lasting, self._was, link)
@@ -288,7 +273,8 @@ class Station:
     def _on_boot(self, payload: dict[str, Any]) -> None:
         self._boot_id = ""
         if payload.get("status") != "Accepted":
-            self._due["boot"] = self._clock.wall_s() + max(float(payload.get("interval", 0)), RETRY_S)
+            wait_s = max(float(payload.get("interval", 0)), RETRY_S)
+            self._times.set("boot", self._clock.wall_s() + wait_s)
             self.accepted = False
             return
         self._booted = self.accepted = True
@@ -332,8 +318,8 @@ class Station:
     def _begin(self, outlet: Outlet) -> None:
         wall_s = self._clock.wall_s()
         self._say_all(self._voice.began(outlet, self._shown(outlet)))
-        self._due[f"report{outlet.number}"] = wall_s + REPORT_S
-        self._due[f"temperature{outlet.number}"] = wall_s
+        self._times.set(f"report{outlet.number}", wall_s + REPORT_S)
+        self._times.set(f"temperature{outlet.number}", wall_s)
 
     def _shown(self, outlet: Outlet) -> Shown:
         sample = outlet.sample(stuck="stuck_meter" in self._was)
@@ -341,33 +327,24 @@ class Station:
         return Shown(self.wall_s(), shown, "quiet_soc" not in self._was, faults.only(self._was))
 
     def _report(self, wall_s: float) -> None:
-        if self._is_due("heartbeat", wall_s, self._interval(self._voice.heartbeat_key, HEARTBEAT_S)):
+        if self._times.is_due(
+            "heartbeat", wall_s, self._times.interval_s(self._voice.heartbeat_key, HEARTBEAT_S)
+        ):
             self._say(self._voice.heartbeat())
-        interval_s = self._interval(self._voice.report_key, REPORT_S)
+        interval_s = self._times.interval_s(self._voice.report_key, REPORT_S)
         for number, outlet in self.outlets.items():
             if outlet.session is not None:
                 if not outlet.transaction and not outlet.session.stopped and not self._is_starting(outlet):
                     self._say(self._voice.start(outlet))
-                if self._is_due(f"report{number}", wall_s, interval_s):
+                if self._times.is_due(f"report{number}", wall_s, interval_s):
                     self._say_all(self._voice.reported(outlet, self._shown(outlet)))
-                if self._is_due(f"temperature{number}", wall_s, TEMPERATURE_S):
+                if self._times.is_due(f"temperature{number}", wall_s, TEMPERATURE_S):
                     self._events_sent += 1
                     self._say_all(self._voice.temperature(outlet, self._shown(outlet), self._events_sent))
         self._quiet_until_s = wall_s + QUIET_S
 
     def _is_starting(self, outlet: Outlet) -> bool:
         return any(session is outlet.session for _, session in self._starts.values())
-
-    def _interval(self, key: tuple[str, str], otherwise_s: float) -> float:
-        text = self.variables.get(key, "")
-        return float(text) if text.isdigit() and int(text) > 0 else otherwise_s
-
-    def _is_due(self, what: str, wall_s: float, interval_s: float) -> bool:
-        due = self._due.get(what, wall_s)
-        if wall_s < due:
-            return False
-        self._due[what] = max(due + interval_s, wall_s)
-        return True
 
     # Faults
 
@@ -378,9 +355,7 @@ class Station:
         if status:
             self._say(self.firmware.told(self.version, status))
         if status == "Installing" and "lost_in_update" in self._was:
-            lasts_s = (
-                max(f.start_wall_s + f.duration_s for f in self.faults if f.kind == "lost_in_update") - wall_s
-            )
+            lasts_s = faults.end_wall_s(self.faults, "lost_in_update") - wall_s
             self.faults = (*self.faults, Fault("offline", self.identity, wall_s, lasts_s))
         if self.firmware.version != before:
             self.reboot()
@@ -396,9 +371,7 @@ class Station:
         if began & {"offline", "reboot"} or "half_open" in ended:
             self._drop()
         if "vanish" in began and self._link is not None:
-            self._link.transport.write(
-                b"\x81\xfe\x04\x00\x01\x02\x03\x04[2,"
-            )  # 1,024 bytes announced, four come
+            self._link.transport.write(faults.CUT_FRAME)
             self._drop()
         if "reboot" in began:
             self._booted, self._boot_reason = False, "PowerUp"
@@ -418,12 +391,5 @@ class Station:
             if outlet.session is not None:
                 self._say_all(self._voice.ended(outlet, self._shown(outlet), power_loss=True))
                 self._transactions += 1
-                outlet.session.transaction, outlet.session.seq = (
-                    self._voice.transaction(self.identity, self._transactions),
-                    0,
-                )
-                outlet.session.plugged_wall_s, outlet.session.start_wh = (
-                    self.wall_s(),
-                    outlet.charger.import_wh,
-                )
+                outlet.restart(self._voice.transaction(self.identity, self._transactions), self.wall_s())
                 self._begin(outlet)

@@ -119,7 +119,7 @@ class Station21:
 
 
 def shown(stream: Stream) -> dict[str, Any]:
-    """A stream as it is told."""
+    """A stream as it is reported."""
     return {
         "id": stream.id,
         "variableMonitoringId": stream.monitor,

@@ -17,7 +17,7 @@ Message = tuple[str, dict[str, Any]]
 class Shown(NamedTuple):
     """What the meter shows at the moment of telling; ``with_soc`` false: the vehicle does not say its charge.
 
-    ``only``: a 1.6 station that tells nothing but its currents and voltages, or its import register.
+    ``only``: a 1.6 station that reports nothing but its currents and voltages, or its import register.
     """
 
     wall_s: float
@@ -93,7 +93,7 @@ class StationVersion(Protocol):
         """The pack's temperature, where it is not among the meter values."""
 
     def caught_up(self, message: Message) -> Message:
-        """A kept message as it is told after the outage."""
+        """A kept message as it is sent after the outage."""
 
     def answer(self, owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to a call, its effect done; None for an action that this station does not support."""

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 START_S: Final = 1_000.0
-"""Where virtual time begins: not 0, so that nobody's "never" is taken for "now"."""
+"""Where virtual time begins: not 0, so that no "never" is taken for "now"."""
 
 FIRST_PORT: Final = 49_152
 """First of the ports handed out for port 0 and for clients (RFC 6335 section 6: dynamic ports)."""
@@ -36,7 +36,7 @@ _ANYWHERE: Final = frozenset({None, "", "0.0.0.0", "::"})  # noqa: S104 - names 
 
 
 class Stuck(RuntimeError):  # noqa: N818 - a noun of its own, as KeyboardInterrupt is
-    """Nothing is ready and no timer is set: virtual time cannot go on, somebody waits for ever."""
+    """Nothing is ready and no timer is set: virtual time cannot go on, something waits for ever."""
 
 
 class _Leap:
@@ -58,7 +58,7 @@ class _Leap:
 
 
 class _Sieve(deque[asyncio.Handle]):
-    """The loop's ready queue while somebody is held: what is theirs is set aside instead of run."""
+    """The loop's ready queue while a process is held: what is theirs is set aside instead of run."""
 
     def __init__(self, ready: "deque[asyncio.Handle]", held: set[str]) -> None:
         super().__init__(ready)
@@ -93,7 +93,7 @@ class MemoryServer(asyncio.AbstractServer):
         self.sockets = ()
 
     def is_serving(self) -> bool:
-        """Whether somebody may connect."""
+        """Whether a peer may connect."""
         return bool(self.sockets)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
@@ -170,7 +170,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Nothing ever becomes readable."""
 
     def _write_to_self(self) -> None:
-        """Nobody waits in a system call, so nobody has to be woken."""
+        """Nothing waits in a system call, so nothing has to be woken."""
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
@@ -182,7 +182,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
     ) -> tuple[Pipe, Any]:
-        """Connect to a server of this loop; ConnectionRefusedError when nobody listens."""
+        """Connect to a server of this loop; ConnectionRefusedError without a listener."""
         _refuse_tls(options)
         server = self.servers.get((_host(host), port)) or self.servers.get(("", port))
         return await self._connect(protocol_factory, server, (_host(host) or "127.0.0.1", port))
@@ -195,7 +195,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     async def create_unix_connection(
         self, protocol_factory: Any, path: Any = None, **options: Any
     ) -> tuple[Pipe, Any]:
-        """Connect to a path of this loop; ConnectionRefusedError when nobody listens."""
+        """Connect to a path of this loop; ConnectionRefusedError without a listener."""
         _refuse_tls(options)
         return await self._connect(protocol_factory, self.servers.get(os.fspath(path)), os.fspath(path))
 
@@ -206,7 +206,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as fault:  # noqa: BLE001 - an executor hands every exception to who waits
+        except Exception as fault:  # noqa: BLE001 - an executor hands every exception to its caller
             future.set_exception(fault)
         return future
 

@@ -2,7 +2,7 @@
 connection does.
 
 Byte-faithful and deterministic: what is written arrives in order, in the same virtual instant, joined the way
-a kernel joins small writes, so that nobody may rely on message borders. Half-close, close, reset and
+a kernel joins small writes, so that no reader may rely on message borders. Half-close, close, reset and
 back-pressure are there because ``websockets`` and ``pymodbus`` use them; TLS, urgent data and addresses of
 real networks are not. A network that is late or takes everything and delivers nothing (``Pipe.disturb``) is
 played, too.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 HIGH_WATER: Final = 64 * 1024
-"""Bytes on the way at which the writer is told to pause: asyncio's own default for sockets."""
+"""Bytes on the way at which the writer has to pause: asyncio's own default for sockets."""
 
 APART_S: Final = 1e-6
 """Delayed pieces of one stream arrive at least this much apart."""
@@ -71,8 +71,8 @@ class Pipe(asyncio.Transport):
         self._protocol.connection_made(self)
 
     def disturb(self, *, delay_s: float = 0.0, dead: bool = False) -> None:
-        """Make the network between both ends late, or half-open (``dead``: nothing arrives and nobody is
-        told); again to mend it.
+        """Make the network between both ends late, or half-open (``dead``: nothing arrives, and neither end
+        notices); again to mend it.
 
         What was sent before a delay ends still arrives in order.
         """
@@ -237,7 +237,7 @@ class Pipe(asyncio.Transport):
     def _feed(self, data: bytes) -> None:
         try:
             self._protocol.data_received(data)
-        except Exception as fault:  # noqa: BLE001 - as asyncio's own transports: the handler hears of it, the connection ends
+        except Exception as fault:  # noqa: BLE001 - as asyncio's own transports: the handler gets it, the connection ends
             self._loop.call_exception_handler(
                 {"message": "data_received failed", "exception": fault, "transport": self}
             )
@@ -257,7 +257,7 @@ def pair(
     server_name: Any,
     contexts: tuple[contextvars.Context, contextvars.Context] | None = None,
 ) -> tuple[Pipe, Pipe]:
-    """Two connected ends, (client's, server's); neither protocol has been told yet. ``contexts`` default
+    """Two connected ends, (client's, server's); neither protocol is connected yet. ``contexts`` default
     to the caller's.
     """
     here_context, there_context = contexts or (contextvars.copy_context(), contextvars.copy_context())

@@ -64,7 +64,7 @@ class Battery:
 
 @dataclass
 class Charger:
-    """One outlet's power electronics and meter. ``command_w`` is what they were told; ``power_w`` what flows.
+    """One outlet's power electronics and meter. ``command_w`` is their setpoint; ``power_w`` what flows.
 
     ``droop`` is what they add by themselves at a frequency, (Hz, W), and ``hz`` the grid's.
     """

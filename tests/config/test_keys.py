@@ -24,7 +24,7 @@ def _tables(struct: type[Struct] = SiteFile) -> Iterator[type[Struct]]:
 
 
 def test_every_field_of_the_settings_has_a_row_and_every_row_a_field() -> None:
-    """A field added to a settings type needs its meaning, unit and range in ``config/keys.py``."""
+    """A field added to a settings type needs its meaning, unit and range in ``config/keys/``."""
     assert {table.__name__: sorted(KEYS[table]) for table in _tables() if table is not SiteFile} == {
         table.__name__: sorted(field.name for field in keys_of(table))
         for table in _tables()

@@ -1,6 +1,4 @@
-"""Waits of the table count time at the pace of the ticks: a slow pace is no lost time, a lost minute is
-(design 4.16).
-"""
+"""Waits of the table count time at the pace of the ticks: a slow pace is no lost time, a lost minute is."""
 
 import pytest
 from msgspec.structs import replace

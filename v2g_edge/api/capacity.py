@@ -27,7 +27,7 @@ log = structlog.get_logger()
 PREVIEW_S: Final = 3_600.0
 """Unless asked otherwise, what could be held for an hour."""
 LONGEST_S: Final = 86_400.0
-"""A day: nobody knows the missions after the next."""
+"""A day: the missions after the next are not known."""
 MOST_W: Final = 1e8
 LONGEST_NAME: Final = 64
 ALLOWED: Final = (

@@ -103,9 +103,7 @@ def _is_live(table: str, key: str | None, fixed_vehicles: bool) -> bool:
     if table not in LIVE or (table, key) in NOT_LIVE:
         return False
     if table in ("vehicles", "vehicle_types") and fixed_vehicles:
-        return (
-            False  # a charger on Modbus, or a depot management system, was told at the start of its vehicles
-        )
+        return False  # a charger on Modbus, or a depot management system, got its vehicles at the start
     keys = LIVE[table]
     return keys is None or key in keys
 

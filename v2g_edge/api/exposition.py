@@ -1,7 +1,7 @@
 """Metrics as text: OpenMetrics 1.0 where it is asked for, else Prometheus' text format 0.0.4.
 
-A plain writer: 200 chargers with 20 series each cost a few milliseconds when somebody asks, and nothing when
-nobody does. The usual client library takes a hundred, in the loop that decides power.
+A plain writer: 200 chargers with 20 series each cost a few milliseconds at each scrape, and nothing
+otherwise. The usual client library takes a hundred, in the loop that decides power.
 """
 
 from collections.abc import Mapping

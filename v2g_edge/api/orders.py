@@ -72,4 +72,4 @@ class OrdersApi:
         if latch not in acting:
             raise BadRequestError(f"{latch!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}")
         if acting[latch].present:
-            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` tells it")
+            raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 KINDS: Final = get_args(OrderKind)
 OF_VEHICLE: Final = frozenset({"boost", "depart", "skip", "no-v2g", "priority"})
 DEFAULT_S: Final = 12 * 3_600.0
-"""A night: whoever says no end gets this one."""
+"""A night: an order without an end gets this one."""
 LONGEST_S: Final = 14 * 86_400.0
 AFTER_S: Final = 3_600.0
 """A departure order outlives its departure by an hour, so that a late vehicle is not sent to the site

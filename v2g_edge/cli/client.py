@@ -36,7 +36,7 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 def ask(
     path: str, method: str, params: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
 ) -> dict[str, Any]:
-    """The answer to one request. CommandError when nobody answers (1) or when the daemon refuses (2)."""
+    """The answer to one request. CommandError when no daemon answers (1) or when the daemon refuses (2)."""
     request = msgspec.json.encode({"id": 1, "method": method, "params": params or {}}) + b"\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -55,7 +55,7 @@ def with_times(value: Any, zone: str) -> Any:
 
 
 def coloured(text: str, code: str) -> str:
-    """In colour, where the output is a terminal and nobody asked for none (NO_COLOR)."""
+    """In colour, where the output is a terminal and NO_COLOR is not set."""
     return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 

@@ -166,9 +166,7 @@ class CloudSession:
             self._wake.set()
 
     def publish_events(self, events: tuple[Event, ...]) -> None:
-        """Keep events on disk until the broker has acknowledged each (at least once; ``seq`` tells a
-        repeat).
-        """
+        """Keep events on disk until the broker acknowledged each (at least once; ``seq`` marks a repeat)."""
         if self._outbox is not None and events:
             self._outbox.put(events)
             self._wake.set()
@@ -224,7 +222,7 @@ class CloudSession:
             await self._greet(client)
             await self._exchange(client)
         except asyncio.CancelledError:
-            # Stopped on purpose: the broker publishes the will only for those who vanish.
+            # Stopped on purpose: the broker publishes the will only for clients that vanish.
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.send(self._topics.status, b'{"online":false}', retain=True)
             raise

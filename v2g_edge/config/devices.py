@@ -67,7 +67,7 @@ def _chargers(plan: SiteFile, file: str) -> Iterator[Problem]:
     for evse in evses.values():
         ways = ocpp[evse.id] + modbus[evse.id]
         if ways != 1:
-            mend = "Nobody could command it." if not ways else "Two masters would command it."
+            mend = "Nothing could command it." if not ways else "Two masters would command it."
             yield Problem(
                 file,
                 f"evses.{evse.id}",

@@ -2,8 +2,7 @@
 feeder holds.
 
 When the daemon dies, the cable is cut or a station reboots, chargers fall to their default profiles. Nothing
-can help a feeder then that is too small for all of them together, so such a site is refused at start (design
-4.2).
+can help a feeder then that is too small for all of them together, so such a site is refused at start.
 """
 
 from collections.abc import Iterator
@@ -21,8 +20,8 @@ MEND: Final = (
     " cable allows."
 )
 EVEN: Final = (
-    'A vehicle on one phase counts with all of its fallback there: set phase_load = "even" for DC chargers, and'
-    " for AC chargers that take their limits in A."
+    'A vehicle on one phase counts with all of its fallback there: set phase_load = "even" for DC chargers,'
+    " and for AC chargers that take their limits in A."
 )
 
 
@@ -56,8 +55,8 @@ def _power(feeder: Feeder, evses: list[Evse], nodes: list[Feeder], file: str) ->
 def _phases(
     feeder: Feeder, evses: list[Evse], nodes: list[Feeder], nominal_v: float, file: str
 ) -> Iterator[Problem]:
-    """Per phase; base load that nobody measured per phase may hang on one phase altogether, and so may what a
-    vehicle draws.
+    """Per phase; base load that was not measured per phase may hang on one phase altogether, and so may
+    what a vehicle draws.
     """
     if feeder.current is None:
         return

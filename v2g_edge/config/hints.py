@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, Literal, get_args, get_origin
 
-from v2g_edge.config.key import NAME, Key
+from v2g_edge.config.keys.key import NAME, Key
 
 MEND: Final = {
     "float_type": "Write a number without quotes.",

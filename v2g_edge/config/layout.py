@@ -50,7 +50,9 @@ def keys_of(struct: type[Struct]) -> tuple[FieldInfo, ...]:
 
 
 class SiteTable(Struct, frozen=True):
-    """``[site]``: who the depot is, and the names of its meters, contacts and temperature sensors."""
+    """``[site]``: the depot's name and zone, and the names of its meters, contacts and temperature
+    sensors.
+    """
 
     name: str
     timezone: str

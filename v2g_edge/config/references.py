@@ -11,7 +11,7 @@ from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, SafetySettings, VehicleType
 
 LEASE_TICKS = 3
-"""A lease is renewed at a third of it (design 4.1), so it must last three ticks."""
+"""A lease is renewed at a third of it, so it must last three ticks."""
 
 
 def check_references(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -182,7 +182,7 @@ def _response(response: FrequencyResponse, file: str) -> Iterator[Problem]:
 
 
 def _discharge(evse: Evse, path: str, file: str) -> Iterator[Problem]:
-    """Without a dead-man nobody ends the discharge when we fall silent (design 4.1)."""
+    """Without a dead-man no part ends the discharge when the daemon falls silent."""
     found = f"{evse.max_discharge_w:g} W"
     if evse.dead_man == "none":
         mend = "Commission a dead-man, or set max_discharge_w = 0."

@@ -13,8 +13,8 @@ from pydantic import ConfigDict, Field
 from pydantic_core import ErrorDetails
 
 from v2g_edge.config.hints import mend_of, near
-from v2g_edge.config.key import IDENTITY, NAME, Key
 from v2g_edge.config.keys import KEYS, TABLES
+from v2g_edge.config.keys.key import IDENTITY, NAME, Key
 from v2g_edge.config.layout import SiteFile, keys_of
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import CurvePoint

@@ -1,4 +1,4 @@
-"""Stand-ins for places that the schema refuses, so that what is wrong elsewhere is told in the same report.
+"""Stand-ins for places that the schema refuses, so that what is wrong elsewhere stands in the same report.
 
 Two stand-ins are put in each place, and a problem counts only if it comes out the same with both: then it
 does not hang on what is broken, and does not repeat it in other words.
@@ -7,7 +7,7 @@ does not hang on what is broken, and does not repeat it in other words.
 import copy
 from typing import Any, Final, Literal, get_args, get_origin
 
-from v2g_edge.config.key import Key
+from v2g_edge.config.keys.key import Key
 from v2g_edge.config.schema import Place, is_list, key_of, part_of, placed, without_none
 from v2g_edge.model.site import CurvePoint
 

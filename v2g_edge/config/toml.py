@@ -11,7 +11,7 @@ from v2g_edge.config.problems import Problem
 FILE_MAX_BYTES: Final = 4 * 1024 * 1024
 """A site file of 1,000 chargers has half a megabyte."""
 FAULTS_MAX: Final = 20
-"""More syntax faults than this in one report help nobody."""
+"""More syntax faults than this in one report do not help."""
 SHOWN_MAX: Final = 60
 """Characters of a broken line that a report repeats."""
 ADVICE: Final = {

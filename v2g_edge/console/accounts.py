@@ -36,7 +36,7 @@ LOCK_MAX_S: Final = 900.0
 CODE_S: Final = 3_600.0
 NAMES_KEPT: Final = 1_000
 LOGINS_MAX: Final = 8
-"""Passwords that wait for their hash (0.1 s each); more at once is a flood, and is told to come again."""
+"""Passwords that wait for their hash (0.1 s each); more at once is a flood, and has to come again."""
 
 
 class NotAllowed(Exception):  # noqa: N818 - an answer, told to people in these words

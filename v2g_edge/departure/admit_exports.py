@@ -18,7 +18,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 HOLD_S: Final = 900.0
-"""Who was held back for the others' sake is tried again after a slot of the day plan."""
+"""An outlet that was held back for the others' sake is tried again after a slot of the day plan."""
 
 LOOK_EVERY_S: Final = 60.0
 """Without export the fleet's departures are looked at this often: a minute is nothing against the hours of
@@ -26,7 +26,7 @@ a departure.
 """
 
 IDLE_PCT: Final = 0.5
-"""Who lacks less than this may well be full: SoC is reported in whole percents or halves."""
+"""A vehicle that lacks less than this may well be full: SoC is reported in whole percents or halves."""
 
 
 class DepartureMemory(Struct, frozen=True):
@@ -35,8 +35,8 @@ class DepartureMemory(Struct, frozen=True):
 
     ``refused`` are the outlets whose export the certificate took away at the last tick. ``held``: outlets
     that the rules should not wish to export until ``held_until_s``, so that the others can. ``looked_s`` and
-    ``held_until_s`` are wall time. ``draws``: what each vehicle was seen to draw; ``rated`` is the proof as
-    if nobody had looked. ``idle`` lack energy and draw nothing though they may; ``overdue`` lack energy and
+    ``held_until_s`` are wall time. ``draws``: what each vehicle was seen to draw; ``rated`` is the proof
+    without what was seen. ``idle`` lack energy and draw nothing though they may; ``overdue`` lack energy and
     should have left.
     """
 
@@ -80,7 +80,7 @@ def admit_exports(
 
     All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them,
     and a no ends every export there in this tick. So a lost reading can never make room for another outlet's
-    export. Whom to hold back is told to the rules for the next tick.
+    export. The rules get the outlets to hold back for the next tick.
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
     fleet = _Fleet(reserved_w, lasting_rates(depot.frame.site, rates_w))
@@ -178,7 +178,7 @@ def _ask(
 def _look(
     depot: Depot, snapshot: Snapshot, fleet: _Fleet, memory: DepartureMemory
 ) -> tuple[DepartureMemory, list[Event]]:
-    """The fleet's departures without any export: who is in danger, and what of it is new since the last
+    """The fleet's departures without any export: which are in danger, and what of it is new since the last
     look.
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
@@ -212,7 +212,7 @@ def _look(
 
 
 def _lacks_pct(vehicle: VehicleState | None) -> float:
-    """What is known to lack; 0 where nobody said."""
+    """What is known to lack; 0 where it is unknown."""
     if vehicle is None or not isinstance(vehicle.target_soc_pct, Reading):
         return 0.0
     return vehicle.target_soc_pct.value - known_or(vehicle.soc_pct, vehicle.target_soc_pct.value)
@@ -227,7 +227,7 @@ def _why(verdict: Certificate) -> str:
 
 
 def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> list[Event]:
-    """What is new since the last look: best effort goes on, people hear of it in time to send another
+    """What is new since the last look: best effort goes on, people learn of it in time to send another
     vehicle.
     """
     known = {evse for evse, _ in memory.short}

@@ -1,15 +1,15 @@
 """What a vehicle draws when it may draw more: its real power, which neither the charger's plate nor the car's
-report need tell.
+report need show.
 
 Pure and replayable: each tick looks at some outlets and leaves what it learned for the next ticks. The
 certificate only sees what was learned before its own tick, so a reading that is lost in it changes nothing
 there; a missing reading teaches and forgets nothing. A lower power is believed after ten minutes of it, a
 higher one at once. The session ends it.
 
-Nothing is learned downwards from a charger that is told less than it could take, from the first minutes of a
-ramp (they are within the ten), or where the battery itself is the limit: near full the draw falls by itself,
-and the charge curve knows that. Who draws nothing at all has shown no power: it is asleep, paused or badly
-plugged, and counts as idle.
+Nothing is learned downwards from a charger whose setpoint is less than it could take, from the first minutes
+of a ramp (they are within the ten), or where the battery itself is the limit: near full the draw falls by
+itself, and the charge curve knows that. A vehicle that draws nothing at all has shown no power: it is asleep,
+paused or badly plugged, and counts as idle.
 """
 
 from typing import Final, NamedTuple
@@ -29,7 +29,7 @@ WINDOW_S: Final = 600.0
 minute.
 """
 FOLLOWS: Final = 0.9
-"""Who draws this share of what it may is following it: chargers deliver 4-6 % less than they are told
+"""A charger that draws this share of what it may follows it: chargers deliver 4-6 % less than their setpoint
 (evcc #12733, #12703).
 """
 STEP_W: Final = 700.0
@@ -50,13 +50,13 @@ top of every need.
 STRIDE: Final = 5
 """Each outlet is looked at in every fifth tick: chargers report every 5 s or less often."""
 CROWD: Final = 1.05
-"""Where a feeder is short, who was seen to draw less is permitted so much more than that, and ``CROWD_W``:
-a rise still shows.
+"""Where a feeder is short, a vehicle that was seen to draw less is permitted so much more than that, and
+``CROWD_W``: a rise still shows.
 """
 CROWD_W: Final = 500.0
 SHARE_TAKEN: Final = 0.7
-"""Who draws at most this share of each setpoint has one or two phases of three; a taper falls by less
-within ten minutes.
+"""A vehicle that draws at most this share of each setpoint has one or two phases of three; a taper falls
+by less within ten minutes.
 """
 
 
@@ -76,8 +76,8 @@ class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
 
     ``learned_w`` was seen under ``under_w`` permitted, last confirmed (or forgotten a little) at ``told_s``.
     ``asked_w`` is the least permitted since the sample of ``seen_s``. ``idle``: draws nothing though it may.
-    ``follows``: draws a share of whatever it is told (one phase of three), so it must not be told less. Times
-    are monotonic. ``taper_w`` is what it was seen to take where the battery was the limit, under
+    ``follows``: draws a share of whatever its setpoint is (one phase of three), so its setpoint must not be
+    less. Times are monotonic. ``taper_w`` is what it was seen to take where the battery was the limit, under
     ``taper_under_w`` permitted.
     """
 
@@ -243,7 +243,9 @@ def _judge(frame: Frame, place: int, snapshot: Snapshot, old: LearnedPower, wind
     if window.drawn_w >= FOLLOWS * min(flat_w, old.reported_w) - STEP_W:
         return old
     if window.permitted_w < old.under_w and window.drawn_w < FOLLOWS * old.learned_w:
-        return replace(old, follows=True)  # told less, it drew less: the power was not the vehicle's limit
+        return replace(
+            old, follows=True
+        )  # with a lower setpoint it drew less: the power was not the vehicle's limit
     learned_w = min(old.learned_w, _round_w(window.drawn_w))
     return replace(old, learned_w=learned_w, under_w=max(old.under_w, window.permitted_w), told_s=now_s)
 

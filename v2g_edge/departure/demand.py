@@ -1,9 +1,9 @@
 """What one vehicle may still ask of the grid until it departs, as jobs that a flow can schedule.
 
-What is known counts at its worst (an old SoC as if the outlet had discharged ever since). A vehicle of which
-nobody said how much it needs takes full power until it departs; one of which nobody said when it departs
-takes full power now until it is done, and the power of its later bands ever after: so losing data only adds
-jobs. One that should have left takes full power until it is done, and no more.
+What is known counts at its worst (an old SoC as if the outlet had discharged ever since). A vehicle whose
+need is unknown takes full power until it departs; one whose departure is unknown takes full power now until
+it is done, and the power of its later bands ever after: so losing data only adds jobs. One that should have
+left takes full power until it is done, and no more.
 
 Taper: the need is cut into bands of SoC, each with the lowest power of its part of the charge curve. Bands
 get disjoint windows of slots, counted back from departure, their lengths in proportion to their least times;

@@ -6,6 +6,4 @@ Read ``table`` (the trip mechanism), ``checks`` (this depot's rows), ``bounds`` 
 
 
 class InvariantBroken(Exception):  # noqa: N818 - the name says what happened, in the design's own word
-    """The gate found a permit that must not exist. The process ends; leases make the chargers safe (design
-    4.1).
-    """
+    """The gate found a permit that must not exist. The process ends; leases make the chargers safe."""

@@ -163,7 +163,7 @@ def exceeded(c: Context, before_w: tuple[float, ...], live_w: tuple[float, ...])
             "warning",
             feeder.id,
             f"base load of {now_w:.0f} W, commissioned at most {most_w:.0f} W: correct base_load_max_w, or"
-            " find who draws it",
+            " find what draws it",
             c.snapshot.wall_s,
         )
         for feeder, most_w, now_w, old_w in zip(

@@ -2,8 +2,8 @@
 full it may be.
 
 A SoC is true at its sample; since then the most that may have flowed counts, either way. Discharge is counted
-by metered energy, and by the fall of SoC where that shows more, whenever it is told. An event ends by metered
-charging alone: no permit ends it.
+by metered energy, and by the fall of SoC where that shows more, whenever it is reported. An event ends by
+metered charging alone: no permit ends it.
 """
 
 from typing import Final, NamedTuple
@@ -18,8 +18,8 @@ from v2g_edge.model.site import Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState, VehicleState
 
 EVENT_ENDS_PCT: Final = 1.0
-"""So much must have been charged before a new discharge event begins: less is a pause, and SoC is told in
-whole percents.
+"""So much must have been charged before a new discharge event begins: less is a pause, and SoC is reported
+in whole percents.
 """
 
 
@@ -85,7 +85,7 @@ def follow_battery(
 def aged_soc_pct(
     evse: Evse, kind: VehicleType | None, vehicle: VehicleState, memory: EvseMemory, now_s: float
 ) -> float | None:
-    """The least that the SoC may be now; None where it was never told, or for a sample of the future."""
+    """The least that the SoC may be now; None where it was never reported, or for a sample of the future."""
     soc = vehicle.soc_pct
     if not isinstance(soc, Reading) or soc.at_s > now_s:
         return None

@@ -92,8 +92,8 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_not_reckoned", "first tick of the session"))
     elif kind.max_soc_pct < 100.0 and top_pct is not None and top_pct >= kind.max_soc_pct:
         # A type without an upper edge leaves the top to the battery's own management. What is known from the
-        # ticks before counts: one that never told its SoC may take what would fill an empty battery, and no
-        # reading that is lost can make it more.
+        # ticks before counts: one that never reported its SoC may take what would fill an empty battery, and
+        # no reading that is lost can make it more.
         words = f"SoC may be {top_pct:.1f} %, ceiling {kind.max_soc_pct:g} %"
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_high", words))
     return bounds

@@ -9,10 +9,10 @@ from v2g_edge.model.site import Evse
 
 
 class Exposure(Struct, frozen=True, gc=False):
-    """What a charger may be doing whatever we tell it now: fixed where it does not listen, else until the
-    effect is seen. One that ``tries`` was told to discharge and never seen to: it may charge at its rating
-    instead, and that room is nobody else's. ``own_w``: what a fixed one may be permitted to charge with,
-    because it is counted anyway. ``follows`` false: quarantined.
+    """What a charger may be doing whatever its setpoint is now: fixed where it does not follow, else until
+    the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
+    at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
+    charge with, because it is counted anyway. ``follows`` false: quarantined.
     """
 
     listens: bool
@@ -27,7 +27,7 @@ Quarantine = Literal["", "disobedient", "priority"]
 
 
 def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
-    """Worst case of one outlet (design 4.3, 4.4): last permit and last measurement, whichever is more;
+    """Worst case of one outlet: last permit and last measurement, whichever is more;
     unknown is the rating.
 
     Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the

@@ -2,7 +2,7 @@
 time has made of it.
 
 Here readings become numbers. One that is missing or old becomes the worst one that its user could see: that
-is what makes the whole envelope monotone (design 4.10).
+is what makes the whole envelope monotone.
 """
 
 from typing import Final, NamedTuple
@@ -27,7 +27,7 @@ TURN_REPORTS: Final = 3.0
 both.
 """
 TURN_AGE_S: Final = 10.0
-"""Chargers that report less often tell nothing here: what they did and what the meter saw cannot be laid
+"""Chargers that report less often show nothing here: what they did and what the meter saw cannot be laid
 side by side.
 """
 TURNS: Final = 3

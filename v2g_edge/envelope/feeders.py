@@ -19,8 +19,8 @@ from v2g_edge.envelope.limits import Limit, Limits
 from v2g_edge.model.limits import ANY_W, Bound
 
 TRIAL_S: Final = 300.0
-"""Who tries first changes this often: a first discharge has proven itself, or given up, within a minute
-(``field.ocpp``).
+"""The outlet that tries first changes this often: a first discharge has proven itself, or given up, within
+a minute (``field.ocpp``).
 """
 FULL_ROOM: Final = 1.05
 """An outlet goes beyond the rating of one phase only where so much more would fit: voltages, and with them
@@ -39,7 +39,7 @@ class _Ask(NamedTuple):
     ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w``
     the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
     ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and ``silent_w`` flows beside that
-    where it does not hear us.
+    where no message reaches it.
     """
 
     listens: bool
@@ -166,7 +166,7 @@ def _phase_of(c: Context, limit: Limit, phase: int) -> _Phase:
 
 
 def _trials(c: Context, lows_w: list[float]) -> list[int]:
-    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps nobody
+    """The outlets that wish to discharge and were never seen to, in turns: one that fails keeps no other
     waiting for ever.
     """
     new = {o.id: i for i, o in enumerate(c.outlets) if lows_w[i] < 0.0 and not o.state.proven_discharge}
@@ -216,9 +216,9 @@ def _cut(
     using. ``beside_w``: what it was seen to carry beside the chargers.
     """
     cap_w, seen_w = max(limit.limit_w - limit.base_w, 0.0), limit.metered_w(c, way.sign, ANY_W)
-    left_w = max(limit.limit_w - beside_w, 0.0)
+    left_w = min(cap_w, max(limit.limit_w - beside_w, 0.0)) if beside_w > 0.0 else cap_w
     over_w = seen_w - limit.limit_w
-    if not (trials or calm or over_w > 0.0) and way.most_w(limit, members) <= min(cap_w, left_w):
+    if not (trials or calm or over_w > 0.0) and way.most_w(limit, members) <= left_w:
         return
     side = way.on(limit)
 

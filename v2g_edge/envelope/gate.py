@@ -127,7 +127,7 @@ def _may(
         raise InvariantBroken(f"{evse.id}: power without a vehicle, or while the operator says stop")
     if least_w >= 0.0:
         return
-    # Two of two (design 4.6), once more: contact closed, meter alive, a dead-man, nobody holds export.
+    # Two signals of two, once more: contact closed, meter alive, a dead-man, no hold on export.
     if not (state.dead_man_ok and site.grid.export_allowed) or snapshot.operator.export_hold:
         raise InvariantBroken(f"{evse.id}: export without dead-man or permission")
     closed = snapshot.contacts[site.contacts.index(site.grid.relay)].closed

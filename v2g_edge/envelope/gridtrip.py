@@ -1,5 +1,4 @@
-"""Grid-code trips from meter samples: the second line behind certified protection, never in its place (design
-4.7).
+"""Grid-code trips from meter samples: the second line behind certified protection, never in its place.
 
 Each must-trip element is an on-delay: it picks up with the first sample strictly beyond its threshold, resets
 with the first known sample back inside, and trips when it has been up for longer than ``pickup_s``. An

@@ -35,7 +35,7 @@ GOLDEN: Final = 0.618_033_988_75
 of chance in here.
 """
 STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silent"})
-"""While one of these acts on an outlet, its standing lease is not renewed (design 4.5)."""
+"""While one of these acts on an outlet, its standing lease is not renewed."""
 QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
 """The rows that make a charger count with more than it was permitted."""
 SHARED_RULES: Final = frozenset(
@@ -222,7 +222,7 @@ def _permits(
 
 
 def _dropped(fleet: _Fleet, context: Context) -> tuple[str, ...]:
-    """A charger with no lease of its own goes on with what it was told last until its contactor opens."""
+    """A charger with no lease of its own goes on with its last setpoint until its contactor opens."""
     deaf = [
         o.evse
         for o, e in zip(context.outlets, fleet.exposures, strict=True)
@@ -301,9 +301,9 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     old, told, now_s = o.memory, o.state.command, snapshot.now_s
     if not o.listens:
         if now_s <= old.lease_until_s or old.lease_until_s == 0.0 or o.evse.dead_man in {"none", "contactor"}:
-            return old  # what it was last told may still be in force, until that lease has run out
-        # No new lease is counted for a charger that hears nothing: it is at its fallback, and stays there
-        # until it is heard.
+            return old  # its last setpoint may still be in force, until that lease has run out
+        # No new lease is counted for a charger that gets no message: it is at its fallback, and stays there
+        # until it answers.
         at_w = o.evse.fallback_w
         return replace(old, power_w=at_w, droop_w=0.0, most_w=at_w, least_w=0.0)
     confirmed = told.ack == "accepted"

@@ -2,8 +2,8 @@
 flap.
 
 A row's check answers every tick for every subject it covers. One that raises, or covers too few, is itself a
-trip (design 4.8) that only an operator ends. An allowance drains while its condition is present and refills
-at a quarter of that speed, so a flapping fault still acts (design 4.9). A row that clears ``by_proof`` ends
+trip that only an operator ends. An allowance drains while its condition is present and refills
+at a quarter of that speed, so a flapping fault still acts. A row that clears ``by_proof`` ends
 by itself once its subject has shown for long enough that the condition is over; after each relapse it must
 show it for twice as long. Nothing here knows what a depot is.
 """
@@ -26,14 +26,13 @@ PROOF_S: Final = 60.0
 bus charger beside.
 """
 PROOF_MOST_S: Final = 1_800.0
-"""The wait stops growing here: half an hour is little against a night, and a lost night is a lost bus line
-(design 4.11).
+"""The wait stops growing here: half an hour is little against a night, and a lost night is a lost bus line.
 """
 FORGIVE_S: Final = 3_600.0
 """An hour without a relapse takes one relapse off the count."""
 LATE_S: Final = 5.0
 """A tick counts for no more than this, unless the site says otherwise: what the controller itself was late
-is held against nobody (design 4.16).
+is held against no device.
 """
 SITE: Final = "site"
 NO_ANSWER: Final = "no answer"
@@ -167,7 +166,7 @@ def _ask(row: Row, old: dict[str, Latch], inputs: Inputs) -> dict[str, str]:
         why = f"{row.id} looked at {found.covered} of {inputs.counts[row.scope]}"
         if found.covered == inputs.counts[row.scope]:
             return found.present
-    except Exception as error:  # noqa: BLE001 - whatever it is, a check that raises is a trip (design 4.8)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a check that raises is a trip
         why = f"{row.id} raised {type(error).__name__}: {error}"
     # What acted goes on acting: a check that says nothing clears nothing.
     return {**{subject: latch.text for subject, latch in old.items() if latch.active}, NO_ANSWER: why}
@@ -175,7 +174,7 @@ def _ask(row: Row, old: dict[str, Latch], inputs: Inputs) -> dict[str, str]:
 
 def _advance(row: Row, subject: str, was: Latch | None, text: str | None, inputs: Inputs) -> Latch | None:
     """The latch after this tick; None when there is nothing to remember. With an allowance no first sight
-    acts, however long the tick: whoever judges by readings that come and go can then let a missing one go
+    acts, however long the tick: a row that judges by readings that come and go can then let a missing one go
     on what it has begun, and no more.
     """
     allowance_s = row.allowance(inputs.context) if row.allowance and subject != NO_ANSWER else 0.0

@@ -38,7 +38,7 @@ WAKES_PER_S: Final = 0.5
 ALL_WAKES_MAX: Final = 20.0
 ALL_WAKES_PER_S: Final = 4.0
 """Times that one outlet, and all together, may wake the tick early: in a row, and as a rate for ever. What
-a charger says costs a whole tick then; one that flaps 25 times a second is heard at the next regular tick,
+a charger says costs a whole tick then; one that flaps 25 times a second counts at the next regular tick,
 like anything that is not urgent.
 """
 
@@ -97,7 +97,7 @@ class Board:
         self._timetable = Timetable(site)
 
     def announce(self, event: Event) -> None:
-        """Something that an adapter found out and that people should know; the next tick tells it, with
+        """Something that an adapter found out and that people should know; the next tick reports it, with
         its own time.
         """
         self._news.append(event)

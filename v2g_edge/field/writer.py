@@ -106,7 +106,7 @@ class Writer:
         return outlet is not None and outlet.said is not None and outlet.said.least_w < 0.0 <= permit.least_w
 
     def _is_due(self, outlet: _Outlet, permit: Permit, saying: Saying, now_s: float) -> bool:
-        """Whether the charger must be told: by what would be said to it now, not by the permit alone."""
+        """Whether a write is due: by what would be written now, not by the permit alone."""
         state = self._board.evse(permit.evse)
         connected = state.link.connected
         came_back, outlet.connected = connected and not outlet.connected, connected
@@ -160,7 +160,7 @@ class Writer:
         if task.cancelled():
             return
         failed = task.exception() is not None  # against its promise: ``begin`` reports it
-        # Not where a newer one is under way, or the charger has started anew and nothing counts as told.
+        # Not where a newer one is under way, or the charger has started anew and nothing counts as written.
         if epoch == outlet.epoch and self._board.evse(permit.evse).command.ack == "pending":
             self._take_result(outlet, permit, saying, "silent" if failed else task.result())
         self._send_waiting(outlet)
@@ -198,7 +198,7 @@ class Writer:
 
 
 def _narrows(outlet: _Outlet, saying: Saying) -> bool:
-    """Whether it takes away some of what the charger was told last: that waits for no answer."""
+    """Whether it takes away some of the charger's last setpoint: that waits for no answer."""
     said = outlet.said
     if said is None:
         return False

@@ -1,4 +1,4 @@
-"""What depot management is told every 15 s: ``ProvideChargingInformation`` (VDV 463), made from one tick's
+"""What depot management gets every 15 s: ``ProvideChargingInformation`` (VDV 463), made from one tick's
 picture. Pure.
 """
 
@@ -140,7 +140,7 @@ def _value(measured: Measured) -> float | None:
 
 
 def _kw(measured: Measured) -> float | None:
-    """Charging power; what flows back is told as 0, because VDV 463 has no field for it."""
+    """Charging power; what flows back is reported as 0, because VDV 463 has no field for it."""
     return round(max(measured.value, 0.0) / 1_000.0, 3) if isinstance(measured, Reading) else None
 
 

@@ -110,7 +110,7 @@ class VdvServer:
             self._server = None
 
     async def run(self) -> None:
-        """Tell every peer how the depot is, until cancelled."""
+        """Report the depot's state to every peer, until cancelled."""
         while True:
             await self._clock.sleep_s(TELL_EVERY_S)
             for link, (presystem, form) in list(self._links.items()):
@@ -170,7 +170,7 @@ class VdvServer:
             return
         self._links[link] = (presystem, frame.form)
         if frame.kind != 1:
-            return  # confirmations and errors to what we told
+            return  # confirmations and errors to what the daemon sent
         if frame.presystem != presystem:
             await self._send(
                 link, refuse(frame, f"presystemId is {frame.presystem!r}; this link is of {presystem!r}")

@@ -54,7 +54,7 @@ class Child:
                 "it ended" if isinstance(fault, asyncio.IncompleteReadError | ConnectionError) else str(fault)
             )
             raise ChildFailedError(why if code is None else f"{why} with {code}") from fault
-        except BaseException:  # a cancelled question leaves an answer in the pipe that is nobody's
+        except BaseException:  # a cancelled question leaves an answer in the pipe that no question waits for
             await self.stop(0.0)
             raise
 

@@ -27,11 +27,11 @@ LINE_MAX: Final = 1 << 20
 
 CLIENTS_MAX: Final = 24
 """People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of
-who is idle longest.
+the client that is idle longest.
 """
 
 RESERVED: Final = 8
-"""Places beyond, where all others are at work: an order gets through, anything else is told to come again."""
+"""Places beyond, where all others are at work: an order gets through, anything else has to come again."""
 
 ORDERS: Final = frozenset({"operate"})
 """Methods that never wait for another client."""
@@ -136,7 +136,7 @@ class ControlSocket:
             await _close(writer)
 
     def _put_out_idle(self) -> None:
-        """End the client that is idle longest, of the user who has the most; none when all are at work."""
+        """End the client that is idle longest, of the user with the most; none when all are at work."""
         idle = [
             client for client in self._clients.values() if not client.busy and not client.task.cancelling()
         ]

@@ -1,4 +1,4 @@
-"""Faults of the event loop: whatever a task or a callback raised and nobody caught becomes one line in the
+"""Faults of the event loop: whatever a task or a callback raised and no caller caught becomes one line in the
 log and one alarm.
 """
 
@@ -11,11 +11,11 @@ import structlog
 log = structlog.get_logger()
 
 AGAIN_S: Final = 60.0
-"""A task that fails again and again is told once a minute (loop time), with the count of what was left
+"""A task that fails again and again is reported once a minute (loop time), with the count of what was left
 out.
 """
 NAMES_MAX: Final = 256
-"""Names that are told apart; the daemon has one a device and station, and a library may invent more."""
+"""Names that are counted apart; the daemon has one a device and station, and a library may invent more."""
 
 
 class LoopFaults:

@@ -1,9 +1,8 @@
 """``grid_events.log``: each trip with the grid meter's raw samples around it, for people and for the network
 operator.
 
-The journal holds the same samples tick by tick; this file is what one sends to somebody who has no journal
-reader. A line is ``UTC time,trip,row,subject,text`` or ``UTC time,sample,V L1,V L2,V L3,Hz``; an unknown
-value is empty.
+The journal holds the same samples tick by tick; this file is for readers without a journal reader. A line is
+``UTC time,trip,row,subject,text`` or ``UTC time,sample,V L1,V L2,V L3,Hz``; an unknown value is empty.
 """
 
 from collections import deque

@@ -44,7 +44,7 @@ class Histogram:
 
 
 class Machine(Struct, frozen=True):
-    """One look at the machine. None is what this machine cannot tell."""
+    """One look at the machine. None is what this machine cannot measure."""
 
     memory_bytes: int | None = None
     disk_free_bytes: int | None = None

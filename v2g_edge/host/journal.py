@@ -14,14 +14,14 @@ import sqlite3
 import zlib
 from collections import deque
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 import structlog
 from msgspec import Struct
 
 from v2g_edge.host.memoryfile import MemoryFile
-from v2g_edge.host.records import Record
+from v2g_edge.host.records import KEEP_MEMORY, NEW_RUN, SCHEMA, Tick, record_of
 from v2g_edge.host.statefile import set_aside
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
@@ -44,9 +44,6 @@ and left out.
 MEMORY_EVERY: Final = 30
 """A restart may find ledgers this many ticks old; latches never are, for they change with an event."""
 
-NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
-KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
-
 BATCH: Final = 10
 """Ticks without an event that go to the disk together. A commit rewrites whole pages and flushes them: one
 a tick wears a flash disk out for nothing. A tick with an event is written at once, with all that wait.
@@ -60,27 +57,6 @@ THINNED: Final = 0.1
 REOPEN_EVERY: Final = 30
 """Ticks between two tries to open a journal that the disk refuses."""
 FAULTS_KEPT: Final = 16
-
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, version TEXT NOT NULL, site BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS ticks (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs (id), wall_s REAL NOT NULL,
-    key INTEGER NOT NULL,
-    body BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS ticks_wall ON ticks (wall_s);
-CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s REAL NOT NULL,
-    body BLOB NOT NULL);
-"""
-
-
-State = TypeVar("State")
-
-
-def _moved(new: tuple[State, ...], old: tuple[State, ...]) -> tuple[tuple[int, State], ...]:
-    if len(old) != len(new):
-        return tuple(enumerate(new))
-    return tuple((i, state) for i, state in enumerate(new) if state is not old[i])
 
 
 def _is_damage(error: Exception) -> bool:
@@ -131,9 +107,7 @@ class Journal:
         self._run = 0
         self._rests = 0
         self._memory_file = MemoryFile(path.with_name("memory"))
-        self._last: Snapshot | None = None
-        self._last_plan: Plan | None = None
-        self._last_permits: tuple[Permit, ...] = ()
+        self._last: Tick | None = None
         self._since_key = KEY_EVERY
         self._since_memory = 0
         self._since_sweep = SWEEP_EVERY
@@ -261,54 +235,21 @@ class Journal:
             return
         key = self._since_key >= KEY_EVERY
         before = self._encoder.encode(memory_before) if key else None
-        body = zlib.compress(self._encoder.encode(self._record(snapshot, plan, permits, events, before)), 1)
+        tick = Tick(0, snapshot, plan, permits, events, before)
+        body = zlib.compress(self._encoder.encode(record_of(tick, None if key else self._last)), 1)
         self._since_memory += 1
         after = b""
         if events or key or self._since_memory >= MEMORY_EVERY:
             self._since_memory, after = 0, self._encoder.encode(memory_after)
         self._newest = (snapshot.wall_s, memory_after)
         self._since_key = 1 if key else self._since_key + 1
-        self._last, self._last_plan, self._last_permits = snapshot, plan, permits
+        self._last = tick
         self._waiting.append(Waiting(snapshot.wall_s, key, body, after, self._header))
         self._urgent = self._urgent or bool(events) or key or self._db is None
         due = self._urgent or len(self._waiting) >= BATCH
         if due and (self._writing is None or self._writing.done()):
             self._urgent = False
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
-
-    def _record(
-        self,
-        new: Snapshot,
-        plan: Plan | None,
-        permits: tuple[Permit, ...],
-        events: tuple[Event, ...],
-        memory: bytes | None,
-    ) -> Record:
-        key = memory is not None
-        old = None if key else self._last
-        known = () if key else self._last_permits
-        changed = (
-            tuple(enumerate(permits))
-            if len(known) != len(permits)
-            else tuple((i, permit) for i, permit in enumerate(permits) if permit != known[i])
-        )
-        return Record(
-            new.seq,
-            new.now_s,
-            new.wall_s,
-            new.clock_synced,
-            new.operator,
-            new.grid_samples,
-            _moved(new.evses, old.evses if old else ()),
-            _moved(new.meters, old.meters if old else ()),
-            _moved(new.contacts, old.contacts if old else ()),
-            _moved(new.temperatures, old.temperatures if old else ()),
-            changed,
-            events,
-            key or plan is not self._last_plan,
-            plan if key or plan is not self._last_plan else None,
-            memory,
-        )
 
     def _drain(self) -> None:
         """In the executor: write what waits, one commit for all of it. What the disk refuses goes on

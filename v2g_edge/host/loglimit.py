@@ -1,10 +1,10 @@
 """How much may be logged on behalf of others: by source, and by all of them together, with a count of what
 was left out.
 
-A source is what a line names: a station, an address, a device, the subject of an event. Whoever can make us
-write a line can make us write a million: 3.4 MB/s were seen from one station, and a log that turns over in an
-hour hides what it did. Lines that name nobody are ours, and are not limited. Errors have a share of their
-own, so that notes do not push them out.
+A source is what a line names: a station, an address, a device, the subject of an event. A source that can
+cause one line can cause a million: 3.4 MB/s were seen from one station, and a log that turns over in an hour
+hides what it did. Lines that name no source are the daemon's own, and are not limited. Errors have a share of
+their own, so that notes do not push them out.
 """
 
 from collections import Counter, OrderedDict
@@ -26,7 +26,7 @@ SOURCE_KEYS: Final = (
     "logger",
     "topic",
 )
-"""Keys that name somebody else; the first that a line has is its source."""
+"""Keys that name another source; the first that a line has is its source."""
 
 VALUE_MAX: Final = 2_000
 """Characters of one value: enough for eight problems of a payload, and for an exception."""
@@ -44,7 +44,7 @@ SOURCES_MAX: Final = 1_024
 """Sources remembered; the one that spoke longest ago is forgotten first."""
 
 TELL_S: Final = 10.0
-"""What was left out is told this often."""
+"""What was left out is reported this often."""
 
 SEVERE: Final = frozenset({"error", "exception", "critical"})
 

@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3): one datagram a message). The watchdog is fed by proof of work only,
+"""What systemd gets (sd_notify(3): one datagram a message). The watchdog is fed by proof of work only,
 after a whole tick.
 """
 
@@ -38,5 +38,5 @@ class Watchdog:
             try:
                 manager.sendto(message.encode(), self._address)
             except OSError:
-                # a manager that does not listen will miss the watchdog and act; there is nobody else to tell
+                # a manager that does not listen will miss the watchdog and act; there is no other to notify
                 return

@@ -1,10 +1,10 @@
-"""Records of the journal, and the journal read back: the form of the file, whoever writes it."""
+"""Records of the journal, and the journal read back: the form of the file, whichever part writes it."""
 
 import sqlite3
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,21 @@ from v2g_edge.model.snapshot import (
     Snapshot,
     TemperatureState,
 )
+
+NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
+KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, version TEXT NOT NULL, site BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS ticks (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs (id), wall_s REAL NOT NULL,
+    key INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS ticks_wall ON ticks (wall_s);
+CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s REAL NOT NULL,
+    body BLOB NOT NULL);
+"""
 
 
 class JournalError(Exception):
@@ -70,6 +85,41 @@ def _merged(old: tuple[State, ...], moved: tuple[tuple[int, State], ...]) -> tup
     states = dict(enumerate(old))
     states.update(moved)
     return tuple(states[i] for i in range(len(states)))
+
+
+def _moved(new: tuple[State, ...], old: tuple[State, ...]) -> tuple[tuple[int, State], ...]:
+    if len(old) != len(new):
+        return tuple(enumerate(new))
+    return tuple((i, state) for i, state in enumerate(new) if state is not old[i])
+
+
+def record_of(tick: Tick, before: Tick | None) -> Record:
+    """A tick as it is stored: what moved since the one before; all of it, with its memory, without one."""
+    new, old = tick.snapshot, before.snapshot if before is not None else None
+    known = before.permits if before is not None else ()
+    changed = (
+        tuple(enumerate(tick.permits))
+        if len(known) != len(tick.permits)
+        else tuple((i, permit) for i, permit in enumerate(tick.permits) if permit != known[i])
+    )
+    replanned = before is None or tick.plan is not before.plan
+    return Record(
+        new.seq,
+        new.now_s,
+        new.wall_s,
+        new.clock_synced,
+        new.operator,
+        new.grid_samples,
+        _moved(new.evses, old.evses if old else ()),
+        _moved(new.meters, old.meters if old else ()),
+        _moved(new.contacts, old.contacts if old else ()),
+        _moved(new.temperatures, old.temperatures if old else ()),
+        changed,
+        tick.events,
+        replanned,
+        tick.plan if replanned else None,
+        tick.memory,
+    )
 
 
 class JournalReader:

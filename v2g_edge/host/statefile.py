@@ -1,6 +1,6 @@
 """Small things that must survive a restart and a power cut, each in a file of its own, in two copies.
 
-A file that cannot be read is set aside and told, and the other copy speaks. Nothing here keeps the daemon
+A file that cannot be read is set aside and reported, and the other copy counts. Nothing here keeps the daemon
 from starting.
 """
 

@@ -2,8 +2,8 @@
 day on disk.
 
 An answer that cannot be used never replaces prices that were known; those hold until their own intervals end.
-A missing day is told once, when it is late. Failures of network, server and document all end in ``fault``,
-never in an exception.
+A missing day is reported once, when it is late. Failures of network, server and document all end in
+``fault``, never in an exception.
 """
 
 import asyncio
@@ -215,7 +215,7 @@ async def fetch(client: httpx.AsyncClient, call: Call) -> bytes:
                     raise FeedFault(f"{_host(call)} sends more than {ANSWER_MAX} octets")
             return data
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as fault:
-        # The query may hold a key, so the address is told without it.
+        # The query may hold a key, so the address is shown without it.
         raise FeedFault(
             f"{_host(call)} cannot be asked: {type(fault).__name__}: {_plain(str(fault), call)}"
         ) from fault

@@ -11,7 +11,7 @@ from v2g_edge.model.site import Site, Window
 from v2g_edge.model.snapshot import Order
 
 LOOK_EVERY_S: Final = 1.0
-"""Windows begin and end on whole minutes; more often than each second tells nothing."""
+"""Windows begin and end on whole minutes; more often than each second adds nothing."""
 
 
 class Windows:

@@ -1,4 +1,4 @@
-"""Something that happened and that somebody may want to know. Kinds are listed in ``docs/events.md``."""
+"""Something that happened and that a person may want to know. Kinds are listed in ``docs/events.md``."""
 
 from typing import Literal
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 
 class Fault(NamedTuple):
-    """``stops`` "all" power both ways, discharge only, or nothing (it is told to people and no more)."""
+    """``stops`` "all" power both ways, discharge only, or nothing (it is shown to people and no more)."""
 
     stops: Literal["all", "discharge", "nothing"]
     text: str
@@ -48,5 +48,5 @@ def fault_code(code: str) -> str:
 
 
 def fault_of(code: str) -> Fault:
-    """What a fault stops; a code that nobody listed stops everything."""
+    """What a fault stops; an unlisted code stops everything."""
     return FAULTS.get(code, Fault("all", "unlisted fault"))

@@ -33,8 +33,8 @@ class Element(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RideThrough(Struct, frozen=True, forbid_unknown_fields=True):
-    """Between ``lo`` and ``hi`` (pu or Hz) nobody may trip before ``time_s`` + ``slope`` × (value − ``lo``)
-    seconds.
+    """Between ``lo`` and ``hi`` (pu or Hz) no generator may trip before ``time_s`` + ``slope`` × (value −
+    ``lo``) seconds.
 
     ``momentary_cessation``: export ceases while the value is strictly between the bounds, and returns with
     it, without a trip.

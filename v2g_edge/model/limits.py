@@ -1,4 +1,4 @@
-"""A bound on one charger's power, together with who set it."""
+"""A bound on one charger's power, with the limit that set it."""
 
 from typing import Final
 

@@ -2,7 +2,7 @@
 site.
 
 A mission (``depart``, ``skip``) goes before what charger and site file say. A feeder's limit and a ban on
-discharge make the site narrower for everybody who reckons with it: rules, certificate, envelope and plan.
+discharge make the site narrower for every part that reckons with it: rules, certificate, envelope and plan.
 ``boost`` and ``priority`` are the rules' own.
 """
 
@@ -18,7 +18,7 @@ from v2g_edge.model.snapshot import EvseState, Order, Snapshot, VehicleState
 
 OrderKind = Literal["boost", "depart", "skip", "no-v2g", "priority", "limit", "mute"]
 AWAY_S: Final = 7 * 86_400.0
-"""Who leaves not at all leaves in a week: beyond every plan and proof, and still a departure."""
+"""A vehicle that leaves not at all leaves in a week: beyond every plan and proof, and still a departure."""
 
 
 class Narrowed(Struct, frozen=True):

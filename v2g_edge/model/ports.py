@@ -28,7 +28,7 @@ class ClockPort(Protocol):
 
 
 class Saying(NamedTuple):
-    """What a charger would be told for a permit now: never wider than the permit.
+    """The setpoint that a charger would get for a permit now: never wider than the permit.
 
     ``valid_for_s`` is the lease. ``harmless``: without the lease the charger would be allowed as much, so it
     may be sent and may stand whatever the inputs are. ``terms`` is whatever else the lease depends on:

@@ -1,7 +1,8 @@
 """A measured value with the time of its sample, or the reason why there is none.
 
-There is no ``None`` and no zero that means "no data": who wants a number must say which number stands in
-when the reading is missing or old (``fresh_or``), and that number is the worst case, never a nice one.
+There is no ``None`` and no zero that means "no data": a reader that wants a number must say which number
+stands in when the reading is missing or old (``fresh_or``), and that number is the worst case, never a nice
+one.
 """
 
 from collections.abc import Callable

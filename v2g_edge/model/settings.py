@@ -55,8 +55,8 @@ class StationSettings(Struct, frozen=True):
 
 
 class OcppSettings(Struct, frozen=True):
-    """What holds for all stations. ``ocsp_hosts``: whom the daemon may ask about vehicles' certificates;
-    nobody by default.
+    """What holds for all stations. ``ocsp_hosts``: the hosts that the daemon may ask about vehicles'
+    certificates; none by default.
     """
 
     renew_days: float = 60.0
@@ -64,7 +64,7 @@ class OcppSettings(Struct, frozen=True):
 
 
 class ModbusLine(Struct, frozen=True):
-    """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5 (design 6)."""
+    """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5."""
 
     id: str
     transport: Literal["tcp", "tls", "rtu"] = "tcp"
@@ -84,7 +84,7 @@ class ModbusDevice(Struct, frozen=True):
 
     ``map`` names a register map (a file beside the code or in the site folder) or "sunspec" for discovery.
     ``watchdog_s`` is the dead-man time set at connect on chargers and watchdog relays. ``vehicle`` is the one
-    that always stands at this charger, for chargers that cannot tell; "" where anybody may.
+    that always stands at this charger, for chargers that cannot report it; "" where any vehicle may.
     """
 
     id: str
@@ -118,8 +118,8 @@ class CloudSettings(Struct, frozen=True):
 
 
 class HostSettings(Struct, frozen=True):
-    """Where the daemon keeps and tells things. ``journal_sync`` "full" survives a power cut to the last
-    tick.
+    """Where the daemon keeps its files and how it reports. ``journal_sync`` "full" survives a power cut to
+    the last tick.
     """
 
     state_dir: str = "/var/lib/v2g-edge"

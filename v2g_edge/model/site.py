@@ -22,7 +22,7 @@ there, as far as one phase is rated (AC chargers that take their limits in W). `
 """
 
 DeadMan = Literal["ocpp_profile", "modbus_watchdog", "sunspec_revert", "contactor", "none"]
-"""What makes the charger safe when we fall silent. ``none`` never discharges (design 4.1)."""
+"""What makes the charger safe when we fall silent. ``none`` never discharges."""
 
 DischargeBy = Literal["none", "negative_limit", "setpoint", "register"]
 """How discharge is commanded, once proven for the model: OCPP 1.6/2.0.1 negative limit, OCPP 2.1 setpoint,
@@ -33,7 +33,7 @@ a register.
 class CurrentLimit(Struct, frozen=True, gc=False):
     """Per-phase limits of a feeder in A, magnitudes ≥ 0. ``imbalance_a`` is the largest difference of two
     phases that its single-phase chargers may make together (ANY_W: no limit). ``base_load_a`` bounds the
-    base load and the generation on any one phase; None where nobody measured it: then all of
+    base load and the generation on any one phase; None where it was not measured: then all of
     ``base_load_max_w`` may hang on one phase.
     """
 
@@ -103,7 +103,7 @@ class VehicleType(Struct, frozen=True):
     ``charge_curve`` is non-increasing above its knee and sorted by SoC. A cap of ``ANY_W`` means that the
     maker sets none. ``depth_per_event_pct`` and ``depth_per_day_pct`` bound the SoC taken out by discharge
     for the grid. ``soh_floor_pct`` 0: the type asks for no state of health. ``needs_authorisation``: the car
-    carries the inverter (SAE J3072) and must be told that it may discharge; the permission is a lease, read
+    carries the inverter (SAE J3072) and needs the permission to discharge; the permission is a lease, read
     back.
     """
 

@@ -67,11 +67,11 @@ class VehicleState(Struct, frozen=True, array_like=True):
     """What is plugged in. Session facts do not age; SoC and temperature do.
 
     ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct``
-    are what the next mission needs, Unknown when nobody said. ``max_charge_w``/``max_discharge_w`` are the
-    car's own present limits (≥ 0). ``discharge_authorised`` is the J3072 kind of permission, 1.0 with the
-    time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all its
-    life: Wh, hours of discharging, equivalent full cycles. ``phases``: on which of the charger's phases it
-    was seen to draw in this session.
+    are what the next mission needs, Unknown when it was not reported. ``max_charge_w``/``max_discharge_w``
+    are the car's own present limits (≥ 0). ``discharge_authorised`` is the J3072 kind of permission, 1.0 with
+    the time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all
+    its life: Wh, hours of discharging, equivalent full cycles. ``phases``: on which of the charger's phases
+    it was seen to draw in this session.
     """
 
     session: str

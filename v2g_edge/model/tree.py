@@ -1,4 +1,4 @@
-"""The static shape of a site's supply tree: who hangs below which feeder, and on which phases."""
+"""The static shape of a site's supply tree: which outlets hang below which feeder, and on which phases."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple

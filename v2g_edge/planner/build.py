@@ -60,7 +60,7 @@ NO_OUTLOOK: Final = Outlook()
 
 
 def outlook_of(demand: tuple[Demand, ...], reserves: tuple[Held, ...]) -> Outlook:
-    """What a worker is told."""
+    """What a worker gets."""
     return Outlook(demand=demand, reserves=reserves)
 
 
@@ -186,7 +186,7 @@ def _proof(stay: Stay, grid: TimeGrid) -> Floats:
 
 
 def _at_once(stay: Stay, feeder: int, grid: TimeGrid, now: float, goal: float) -> Pack:
-    """Nobody said when it leaves or how full it is, or it is late already: all it can take from now on, and
+    """Its departure or SoC is unknown, or it is late already: all it can take from now on, and
     no export.
 
     Its charge curve is left to the battery: what it is told bounds nothing then.

@@ -22,7 +22,7 @@ needed.
 """
 
 ROUNDS: Final = 4
-"""How often those who came out short are moved to the front of the queue and everybody is planned again."""
+"""How often those that came out short are moved to the front of the queue and all are planned again."""
 
 GAIN_PER_KWH: Final = 0.005
 """Least profit of a kWh exported, in the site's currency: half a cent, below which forecast and rounding
@@ -75,8 +75,8 @@ def _charge_all(site: Site, stays: list[Stay], grid: TimeGrid) -> tuple[Room, bo
     alone had the time.
     """
     known = sorted((stay for stay in stays if not stay.at_once), key=lambda s: (s.deadline_s, s.evse.id))
-    # Best effort, never zeros (FlexMeasures #1001): who is late even alone charges from now on, past its
-    # departure, before all.
+    # Best effort, never zeros (FlexMeasures #1001): a vehicle that is late even alone charges from now on,
+    # past its departure, before all.
     hopeless = [stay for stay in known if stay.lack_s > stay.deadline_s - grid.edges[0]]
     queue = [stay for stay in known if stay.lack_s <= stay.deadline_s - grid.edges[0]]
     room, short = _attempt(site, stays, hopeless, queue, grid, FEEDER_SHARE)
@@ -99,7 +99,7 @@ def _attempt(
     site: Site, stays: list[Stay], first: list[Stay], queue: list[Stay], grid: TimeGrid, share: float
 ) -> tuple[Room, list[Stay]]:
     """Plan anew: ``first`` at once with all of the feeders, the ``queue`` cheaply with ``share`` of them.
-    Also: who is short.
+    Also: which are short.
     """
     room = Room(site, len(grid), 1.0)
     for stay in stays:

@@ -48,11 +48,11 @@ class Pack:
 
     ``charge_kw`` and ``discharge_kw``: most at the grid side, 0 where it is not plugged in. ``floor_kwh`` ≤
     energy at the slot's end ≤ ``ceiling_kwh``; a departure is a floor at its last slot. ``drain_kwh`` leaves
-    on a trip that begins with the slot. ``bonus``: worth of each kWh charged, beside its price (a vehicle of
-    which nobody said when it leaves charges at once). ``deadline``: the slot at whose end the departure's
-    energy must be there, −1 without one. ``full_kwh``: what the battery can hold, where ``ceiling_kwh`` says
-    what it should. ``wanted_kwh``: what the departure asks, where that is more than the floor. ``hurry``: it
-    should take all it can, from now on. ``proof_kwh``: the energy at the slot's end above which the proof of
+    on a trip that begins with the slot. ``bonus``: worth of each kWh charged, beside its price (a vehicle
+    whose departure is unknown charges at once). ``deadline``: the slot at whose end the departure's energy
+    must be there, −1 without one. ``full_kwh``: what the battery can hold, where ``ceiling_kwh`` says what it
+    should. ``wanted_kwh``: what the departure asks, where that is more than the floor. ``hurry``: it should
+    take all it can, from now on. ``proof_kwh``: the energy at the slot's end above which the proof of
     departures admits discharging in it (``proof``).
     """
 

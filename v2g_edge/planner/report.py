@@ -25,8 +25,8 @@ class Money(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """One vehicle. ``ready_wall_s``: when its need is met (UTC), None where it never is or nobody said what
-    it needs.
+    """One vehicle. ``ready_wall_s``: when its need is met (UTC), None where it never is or its need is
+    unknown.
 
     ``soc_pct``: at each slot's end, () where its capacity is unknown. ``lacks_kwh``: short at departure.
     ``promise_per_kwh``: what the last kWh of its departure costs.

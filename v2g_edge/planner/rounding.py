@@ -31,7 +31,7 @@ class Rounded(NamedTuple):
 
 
 def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounded:
-    """What chargers do of a schedule. The order of departures decides who gets what is left of a feeder."""
+    """What chargers do of a schedule. The order of departures decides which gets what is left of a feeder."""
     count = len(problem)
     free_in, free_out = problem.charge_cap_kw + 1e-6, problem.export_cap_kw + 1e-6
     power = np.zeros((len(problem.packs), count))
@@ -110,7 +110,9 @@ def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours:
 
 
 def _charging(pack: Pack, t: int, wanted_kw: float, room_kw: float, energy: float, hour: float) -> float:
-    """The least power that can be told and gives what is wanted; 0 where even the least one does not fit."""
+    """The least setpoint that is possible and gives what is wanted; 0 where even the least one does not
+    fit.
+    """
     most = min(_most_kw(pack, t, energy, hour), room_kw)
     power = _up(pack, max(wanted_kw, pack.min_charge_kw))
     if power > most:

@@ -95,7 +95,7 @@ class Stay:
 
     @property
     def at_once(self) -> bool:
-        """Nobody said when it leaves or how full it is, or its time is over: no waiting, no export."""
+        """Its departure or SoC is unknown, or its time is over: no waiting, no export."""
         return self.deadline_s == float("-inf")
 
     @property

@@ -28,8 +28,8 @@ class ChargingNeed(Struct, frozen=True, gc=False):
     """What one vehicle lacks: Wh at the grid side, ``seconds`` at the power it takes, ``latest_start_s`` from
     now (< 0: late).
 
-    ``full_w`` is the most it may be told: it may take more than was seen of it so far. ``doubt`` says what is
-    not known of it ("" for nothing): then it is no need of nothing, but one that nobody can reckon with.
+    ``full_w`` is the highest setpoint that it may get: it may take more than was seen of it so far. ``doubt``
+    says what is not known of it ("" for nothing): then the need is unknown, and not nothing.
     """
 
     energy_wh: float
@@ -56,8 +56,8 @@ def need_of(
     reserve_pct: float = 0.0,
     said_w: float = ANY_W,
 ) -> ChargingNeed | None:
-    """The need of the vehicle at ``evse``; None without a vehicle. What nobody said is a doubt, never a need
-    of nothing.
+    """The need of the vehicle at ``evse``; None without a vehicle. What was not reported is a doubt, never a
+    need of nothing.
 
     ``drawn_w``: what it was seen to draw when it might have drawn more. ``reserve_pct`` comes on top of its
     target. ``said_w``: what it last said it takes, should it no longer say it: a lost report must not widen a
@@ -85,7 +85,7 @@ def need_of(
     energy_wh = lack_pct / 100.0 * capacity_wh / evse.efficiency
     rate_w = (
         min(full_w, drawn_w) if drawn_w > 0.0 else full_w
-    )  # one that may have nothing now tells nothing of how long it takes
+    )  # one that may have nothing now shows nothing of how long it takes
     seconds = (
         _seconds(evse, kind, capacity_wh, rate_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
     )

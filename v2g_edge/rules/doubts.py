@@ -1,5 +1,5 @@
-"""What is not known of a vehicle, said once a session with its remedy: it charges all the same, but nobody
-can promise for it.
+"""What is not known of a vehicle, said once a session with its remedy: it charges all the same, but
+without a promise.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 SETTLED_S: Final = 120.0
-"""A station tells card, needs and first values within a minute of the plug; a doubt before that is no
+"""A station reports card, needs and first values within a minute of the plug; a doubt before that is no
 news.
 """
 

@@ -1,5 +1,5 @@
-"""Too little for all: who must leave soonest is served first, the rest share evenly, and where that is too
-little, take turns.
+"""Too little for all: the vehicle that must leave soonest is served first, the rest share evenly, and
+where that is too little, take turns.
 """
 
 from typing import Final
@@ -65,13 +65,13 @@ def share_power(
     """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base
     loads.
 
-    The ``doubtful`` (nobody knows what they need) get their fallback first, which fits every feeder by the
+    The ``doubtful`` (their need is unknown) get their fallback first, which fits every feeder by the
     proof at start, and beyond it what all the others leave.
 
     The urgent (urgency ≥ 1) take what they need in the order of their urgency. The others share what is left
-    evenly: each round everybody may take the same further amount until they have what they asked for or a
-    feeder above them is full. Whose share is below the charger's minimum gets nothing: in turns, so that
-    everybody's comes (see ``_rank``).
+    evenly: each round each may take the same further amount until they have what they asked for or a feeder
+    above them is full. Whose share is below the charger's minimum gets nothing: in turns, so that each one's
+    comes (see ``_rank``).
     """
     places = [place for place, evse in enumerate(frame.ids) if evse in asked]
     wishes = {place: asked[frame.ids[place]] for place in places}
@@ -124,7 +124,7 @@ def _serve_alike(
     memory: RulesMemory,
     now_s: float,
 ) -> None:
-    """All alike, on top of what they have; in turns where that gives somebody less than its minimum."""
+    """All alike, on top of what they have; in turns where that gives one of them less than its minimum."""
     free_w, before_w = list(left_w), dict(given)
     _share_evenly(frame, wanted_w, left_w, given)
     if not any(0.0 < given[place] < frame.site.evses[place].min_charge_w - ENOUGH_W for place in wanted_w):
@@ -145,8 +145,8 @@ def _turn(memory: RulesMemory, evse: str, served: bool, now_s: float) -> Turn:
 
 
 def _rank(memory: RulesMemory, evse: str, now_s: float) -> tuple[int, float, str]:
-    """First whoever's turn is not over, then who waits, longest first, then whose turn is over, longest
-    last.
+    """First those whose turn is not over, then those that wait, longest first, then those whose turn is
+    over, longest last.
     """
     turn = memory.turns.get(evse)
     if turn is None or not turn.served:
@@ -157,9 +157,8 @@ def _rank(memory: RulesMemory, evse: str, now_s: float) -> tuple[int, float, str
 def _in_turns(
     frame: Frame, wanted_w: dict[int, float], left_w: list[float], memory: RulesMemory, now_s: float
 ) -> dict[int, float]:
-    """Each charger's minimum in the order of their ranks, then what is left evenly among those who got it.
-
-    Nobody starves. A turn ends after ``TURN_S``; whoever waits keeps its place in the queue; and nobody
+    """Each charger's minimum in the order of their ranks, then what is left evenly among those that got
+    it. None starves. A turn ends after ``TURN_S``; one that waits keeps its place in the queue; and none
     overtakes: what a waiting one lacks is kept from all behind it, as long as the feeders could serve it
     alone. So each of n waits n turns at most.
     """

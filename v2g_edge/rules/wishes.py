@@ -42,10 +42,10 @@ def propose_all(
     ``short_wh``: outlets whose departure was not proven at the last tick, and what they lack: they charge
     now, most first. ``held``: outlets that should not export for a while, so that the others can.
     ``bases_w``: the feeders' base loads to reckon with, in the tree's order; the commissioned bounds by
-    default. ``drawn_w``: what vehicles were seen to draw when they might have drawn more; ``enough_w``: what
-    outlets may be told where a feeder is short, without their vehicles losing anything; ``said_w``: what
+    default. ``drawn_w``: what vehicles were seen to draw when they might have drawn more; ``enough_w``: the
+    setpoint that suffices where a feeder is short, without their vehicles losing anything; ``said_w``: what
     vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
-    tick by all that concerns it alone: nobody keeps power free for a wish that cannot be permitted.
+    tick by all that concerns it alone: no power is kept free for a wish that cannot be permitted.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -77,7 +77,7 @@ def propose_all(
 
 
 def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
-    """``boost``: all it takes, up to its target, after those who must leave. ``priority``: what it asks
+    """``boost``: all it takes, up to its target, after those that must leave. ``priority``: what it asks
     for, before others.
     """
     kinds = {(order.kind, order.subject) for order in snapshot.operator.orders}
@@ -126,8 +126,8 @@ def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple
     """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
     to each departure.
 
-    When all energy due by a departure needs nearly all the time there is at the limit, all who depart by then
-    are urgent.
+    When all energy due by a departure needs nearly all the time there is at the limit, all that depart by
+    then are urgent.
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
@@ -186,8 +186,8 @@ def _slot(plan: Plan, snapshot: Snapshot) -> Slot | None:
 def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> Wish:
     """What one vehicle would do alone: leave in time, else follow the plan, else charge what it lacks.
 
-    One of which something is not known charges with what is left: no plan can have reckoned with a need that
-    nobody knows.
+    One of which something is not known charges with what is left: no plan can have reckoned with an unknown
+    need.
     """
     need = wanted.need
     if need.doubt:
@@ -208,7 +208,7 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
 
 
 def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish], slot: Slot) -> None:
-    """Share a slot's site target among those whom it does not name: charging by what they lack, export by
+    """Share a slot's site target among those that it does not name: charging by what they lack, export by
     rating.
     """
     if slot.site_w is None:

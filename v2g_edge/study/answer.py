@@ -1,5 +1,5 @@
-"""``why`` in sentences: what a vehicle does and until when, what keeps it, who holds the room, what a
-person can do.
+"""``why`` in sentences: what a vehicle does and until when, what keeps it, which outlets hold the room,
+what a person can do.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 
 HOLDERS_SHOWN: Final = 6
 DENIED: Final = frozenset({"impossible", "short", "overdue"})
-"""Risks with which no time is told at which a vehicle would be ready."""
+"""Risks with which no time is shown at which a vehicle would be ready."""
 FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_power", "unproven_discharge"})
 
 
@@ -34,7 +34,7 @@ def answer_of(
     """Sentences about one outlet, the most needed first."""
     state, permit = snapshot.evses[index], outcome.permits[index]
     if state.vehicle is None:
-        return [f"{permit.evse} is empty."] + ([] if state.link.connected else ["Its charger is not heard."])
+        return [f"{permit.evse} is empty."] + ([] if state.link.connected else ["Its charger is silent."])
     lines = [_doing(site, snapshot, outcome, index, outlook, beside)]
     risks = risks_of(site, snapshot, outcome, index)
     if not DENIED & set(risks):  # the proof knows better than the estimate
@@ -133,7 +133,7 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
             f"{word.says}{when}: {permit.bound_by.source}." + (f" What to do: {remedy}." if remedy else "")
         )
     if not state.link.connected and rule != "charger_silent":
-        lines.append("Its charger is not heard.")
+        lines.append("Its charger is silent.")
     if rule in FEEDER_RULES:
         feeder = next(each for each in site.feeders if each.id == site.evses[index].feeder)
         lines += room_of(site, snapshot, outcome, beside, feeder)
@@ -141,7 +141,7 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
 
 
 def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside, feeder: Feeder) -> list[str]:
-    """Who holds the room of a feeder, and of those above it that are as full."""
+    """Which outlets hold the room of a feeder, and of those above it that are as full."""
     places = next(
         each.outlets
         for each in everybody(site, snapshot, beside)

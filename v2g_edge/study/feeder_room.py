@@ -1,4 +1,4 @@
-"""Who holds a feeder's room, by name: what is counted of each outlet below it, and what is left."""
+"""Which outlets hold a feeder's room, by name: what is counted of each outlet below it, and what is left."""
 
 from typing import Final, NamedTuple
 

@@ -21,7 +21,7 @@ class Named(NamedTuple):
 
 
 def find(site: Site, snapshot: Snapshot, beside: Beside, asked: str) -> Named:
-    """Who is meant. KeyError with a sentence for a name that nobody has."""
+    """The vehicle, outlet or station that is meant. KeyError with a sentence for an unknown name."""
     names = everybody(site, snapshot, beside)
     found = next((each for each in names if each.name == asked), None)
     found = found or next((each for each in names if each.name.lower() == asked.strip().lower()), None)

@@ -1,5 +1,5 @@
-"""A night as it was: who left with what, energy and money, what was not earned and which limit held it, how
-long alarms lasted.
+"""A night as it was: which vehicle left with what, energy and money, what was not earned and which limit held
+it, how long alarms lasted.
 
 Reads the ticks of a journal once, in order. Energy is the measured power of each outlet, integrated; money is
 that energy at the price of its time. Nothing is decided here again.
@@ -19,11 +19,10 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 GAP_MOST_S: Final = 60.0
-"""A longer pause between two ticks is a pause of the daemon: nobody knows what flowed, so nothing is
-counted.
+"""A longer pause between two ticks is a pause of the daemon: what flowed is unknown, so nothing is counted.
 """
 READY_PCT: Final = 0.5
-"""Who leaves within this of its target was ready: SoC is reported in whole percents or halves."""
+"""A vehicle that leaves within this of its target was ready: SoC is reported in whole percents or halves."""
 
 
 class Stay(Struct, frozen=True):

@@ -24,7 +24,7 @@ FULL_PCT: Final = 0.25
 
 
 class Outlook(NamedTuple):
-    """``ready_wall_s`` None: not within the horizon, or nobody can say. ``begins_wall_s``: when it next
+    """``ready_wall_s`` None: not within the horizon, or unknown. ``begins_wall_s``: when it next
     charges, None: not.
     """
 

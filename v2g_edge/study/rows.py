@@ -18,7 +18,7 @@ from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, reason_of, word_of
 SHOWN_W: Final = 50.0
 """Less power than this is nothing, on a screen of kW with one decimal."""
 DRAWS_SHARE: Final = 0.1
-"""Who moves less than this share of what it was told does not move."""
+"""An outlet that moves less than this share of its setpoint does not move."""
 
 
 def clock(site: Site, wall_s: float | None) -> str:
@@ -48,7 +48,7 @@ def risks_of(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> li
 
 
 def _gives_nothing(site: Site, snapshot: Snapshot, outcome: Outcome, index: int) -> bool:
-    """Told to give, accepted long enough ago, and its meter shows nothing."""
+    """Its order to give was accepted long enough ago, and its meter shows nothing."""
     state, safety = snapshot.evses[index], site.safety
     told_w = max(state.command.power_w, outcome.permits[index].power_w)
     if (

@@ -14,7 +14,7 @@ class Word(NamedTuple):
     """``brief`` stands in a table row, ``says`` begins an answer, ``remedy`` is what a person does ("" where
     nothing).
 
-    ``need`` "person": somebody has to act, and the status says so first. "wait": it ends by itself.
+    ``need`` "person": a person has to act, and the status says so first. "wait": it ends by itself.
     """
 
     brief: str
@@ -75,7 +75,7 @@ RULES: Final[dict[str, Word]] = {
         "person",
     ),
     "charger_silent": Word(
-        "charger silent", "The charger is not heard", "look at its network and its display", "person"
+        "charger silent", "The charger is silent", "look at its network and its display", "person"
     ),
     "charger_faulted": Word(
         "charger fault", "The charger reports a fault", "look at its display and manual", "person"
@@ -94,7 +94,7 @@ RULES: Final[dict[str, Word]] = {
         "poor link", "Too many requests to the charger are lost", "look at its network", "person"
     ),
     "disobedient": Word(
-        "does not obey", "The charger does not do what it was told", "`v2g-edge retry OUTLET`", "person"
+        "does not obey", "The charger does not follow its setpoint", "`v2g-edge retry OUTLET`", "person"
     ),
     "quarantine": Word(
         "trial after not obeying", "It is tried again with little after it did not obey", "", "wait"
@@ -107,7 +107,7 @@ RULES: Final[dict[str, Word]] = {
     ),
     "departure_unknown": Word(
         "departure unknown",
-        "Nobody said when it leaves or with what",
+        "Its departure or target is not known",
         "`v2g-edge depart VEHICLE HH:MM`",
         "wait",
     ),
@@ -178,7 +178,7 @@ REASONS: Final[dict[str, Word]] = {
         "short, charged first", "Not all departures can be met, and it lacks most", "", "person"
     ),
     "departure_hold": Word("rests for the others", "It does not give, so that the others can"),
-    "order_boost": Word("boosted by order", "Somebody ordered a boost"),
+    "order_boost": Word("boosted by order", "A boost was ordered"),
     "plan": Word("by the plan", "It follows the plan"),
     "plan_site": Word("by the plan", "It has its share of the plan for the site"),
     "charge": Word("charges what it lacks", "It charges what it lacks"),
@@ -203,7 +203,7 @@ RISKS: Final[dict[str, Word]] = {
         "DRAWS NOTHING", "draws nothing though it may", "wake it, plug in again, its charge timer", "person"
     ),
     "gives_nothing": Word(
-        "GIVES NOTHING", "gives nothing though it was told to", "look at vehicle and charger", "person"
+        "GIVES NOTHING", "gives nothing though it has the order", "look at vehicle and charger", "person"
     ),
 }
 """By what endangers a departure or an export."""

@@ -1,4 +1,4 @@
-"""Who makes the depot's own plan: the optimiser in its own process, else its last plan, else the plain rule.
+"""Makes the depot's own plan: the optimiser in its own process, else its last plan, else the plain rule.
 
 A tick never waits: it asks for the plan that is there, and a better one is fetched meanwhile. Without news (a
 vehicle that comes, goes or changes its mind, new prices, an order, a charge that drifts off the forecast) the

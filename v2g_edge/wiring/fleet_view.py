@@ -1,4 +1,4 @@
-"""What depot management is told, from the daemon's last tick and the plan's forecast."""
+"""What depot management gets, from the daemon's last tick and the plan's forecast."""
 
 from typing import Any
 

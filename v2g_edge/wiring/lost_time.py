@@ -1,9 +1,9 @@
-"""Lost time (rule 16): seconds in which the controller itself did not run are noticed, told, and held against
-no device.
+"""Lost time (rule 16): seconds in which the controller itself did not run are noticed, reported, and held
+against no device.
 
-After such a gap the old readings say nothing of their devices: nobody read them. The tick waits a moment for
-fresh ones. For that moment nothing is permitted, so nothing is raised, and the leases at the chargers run out
-as they do in any longer stall.
+After such a gap the old readings say nothing of their devices: they were not read. The tick waits a moment
+for fresh ones. For that moment nothing is permitted, so nothing is raised, and the leases at the chargers run
+out as they do in any longer stall.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ class LostTime:
         return any(last_s <= at_s + age_s < now_s for at_s, age_s in self._samples())
 
     def _samples(self) -> Iterator[tuple[float, float]]:
-        """When each meter, contact and connected charger was last read or heard, and how old that may be."""
+        """When each meter, contact and connected charger was last read, and how old that may be."""
         site, board = self._site(), self._board
         safety = site.safety
         for meter in site.meters:

@@ -5,14 +5,8 @@ from pathlib import Path
 import pytest
 
 from v2g_edge.field.modbus.contact import FUNCTIONS
-from v2g_edge.field.modbus.mapcheck import (
-    BLOCK_KEYS,
-    COMMAND_KEYS,
-    MAP_KEYS,
-    POINT_KEYS,
-    available_maps,
-    load_map,
-)
+from v2g_edge.field.modbus.mapcheck import available_maps, load_map
+from v2g_edge.field.modbus.mapkeys import BLOCK_KEYS, COMMAND_KEYS, MAP_KEYS, POINT_KEYS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "modbus.md").read_text(encoding="utf-8")
 

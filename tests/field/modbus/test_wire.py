@@ -17,7 +17,7 @@ from sim.modbus.mapped import Mapped
 from sim.modbus.server import Unit, _Server
 from tests.field.modbus.conftest import RealClock
 from v2g_edge.field.modbus.mapcheck import load_map
-from v2g_edge.field.modbus.wire import BACK_OFF_S, LOSS_WINDOW, Fault, Peer, Wire
+from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.model.settings import ModbusLine
 
 Reply = Callable[[bytes], bytes]
@@ -152,66 +152,6 @@ async def test_a_gateway_that_cannot_reach_its_device_means_silence() -> None:
 async def test_registers_that_do_not_exist_are_not_asked_for() -> None:
     wire = Wire(ModbusLine("l", host="127.0.0.1", port=1), RealClock())
     assert await wire.read(1, 3, 65_535, 2) == Fault("refused", "registers 65535+2 do not exist")
-
-
-class FakeWire(Wire):
-    """Answers or not, as told."""
-
-    def __init__(self, clock: "SteppedClock") -> None:
-        super().__init__(ModbusLine("l", host="nowhere"), clock)
-        self.alive = True
-        self.asked = 0
-
-    async def read(self, unit: int, function: int, address: int, count: int) -> list[int] | Fault:
-        self.asked += 1
-        return [0] * count if self.alive else Fault("silent", "no answer in time")
-
-
-class SteppedClock(RealClock):
-    """Time that the test sets."""
-
-    at_s = 100.0
-
-    def now_s(self) -> float:
-        return self.at_s
-
-
-async def test_back_off_is_five_seconds_at_most_and_ends_with_the_first_answer() -> None:
-    clock = SteppedClock()
-    wire = FakeWire(clock)
-    peer = Peer(wire, 1, shared=True)
-    await peer.read(3, 0, 1)
-    wire.alive = False
-    gaps, last_s = [], clock.at_s
-    for _ in range(600):
-        clock.at_s += 0.1
-        asked = wire.asked
-        await peer.read(3, 0, 1)
-        if wire.asked > asked:
-            gaps.append(clock.at_s - last_s)
-            last_s = clock.at_s
-    states = [peer.link.connected]
-    assert max(gaps) <= max(BACK_OFF_S) + 0.11
-    assert wire.asked < 25
-    wire.alive = True
-    clock.at_s += 5.0
-    await peer.read(3, 0, 1)
-    assert [*states, peer.link.connected] == [False, True]
-    assert peer.epoch == 2
-
-
-async def test_loss_is_counted_over_the_last_requests() -> None:
-    clock = SteppedClock()
-    wire = FakeWire(clock)
-    peer = Peer(wire, 1, shared=True)
-    for number in range(LOSS_WINDOW):
-        wire.alive = number % 20 != 0
-        await peer.read(3, 0, 1)
-    assert peer.link.loss_pct == pytest.approx(5.0)
-    wire.alive = True
-    for _ in range(LOSS_WINDOW):
-        await peer.read(3, 0, 1)
-    assert peer.link.loss_pct == 0.0
 
 
 @pytest.fixture

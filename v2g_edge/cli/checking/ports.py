@@ -49,7 +49,7 @@ def _is_running(path: str) -> bool:
 
 
 def _bind(host: str, port: int) -> int:
-    """0, or the number of the fault. Nobody can dial in meanwhile: the socket does not listen."""
+    """0, or the number of the fault. No station can dial in meanwhile: the socket does not listen."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, proto) as probe:

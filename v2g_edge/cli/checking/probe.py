@@ -14,7 +14,8 @@ from v2g_edge.field.modbus.codec import Block
 from v2g_edge.field.modbus.contact import FUNCTIONS
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.meter import find_sunspec_meter
-from v2g_edge.field.modbus.wire import Fault, Peer, Wire
+from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.settings import ModbusDevice, ModbusLine, Settings
 
@@ -27,7 +28,7 @@ WORDS: Final = {
     ),
     errno.EHOSTUNREACH: ("no route", "Is the device on, is its address in a network of this machine?"),
     errno.ENETUNREACH: ("no route", "This machine has no way into that network."),
-    errno.ETIMEDOUT: ("timeout", "Nobody answers: address, cable, firewall."),
+    errno.ETIMEDOUT: ("timeout", "No answer: check address, cable, firewall."),
     errno.ECONNRESET: ("hung up at once", "Too many clients at the device, or a device of another kind."),
 }
 

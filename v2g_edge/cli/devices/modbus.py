@@ -13,8 +13,9 @@ from v2g_edge.field.modbus.codec import Decoder
 from v2g_edge.field.modbus.mapcheck import available_maps, load_map
 from v2g_edge.field.modbus.mapfile import MapError, RegisterMap
 from v2g_edge.field.modbus.meter import find_sunspec_meter
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.plausibility import sum_verdict
-from v2g_edge.field.modbus.wire import Fault, Peer, Wire
+from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
 from v2g_edge.model.settings import ModbusLine

@@ -86,7 +86,7 @@ def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
 
 
 def _forms(row: Operation) -> str:
-    """Its parameters, told once for the versions that take the same."""
+    """Its parameters, listed once for the versions that take the same."""
     versions: dict[str, list[str]] = {}
     for version in reversed(VERSIONS):
         form = row.form(version)

@@ -40,7 +40,7 @@ def register(subparsers: Any) -> None:
     _add_reason(parser)
     parser.set_defaults(run=run, params=None)
     parser = subparsers.add_parser(
-        "retry", help="try an outlet again that did not obey, once it does what it is told"
+        "retry", help="try an outlet again that did not obey, once it follows its setpoint"
     )
     parser.add_argument("outlet", metavar="OUTLET")
     add_socket(parser)

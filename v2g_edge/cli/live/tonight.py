@@ -117,7 +117,7 @@ def _who() -> str:
 
 
 def _confirmed() -> bool:
-    """Without a terminal nobody can say yes: ``--yes`` does."""
+    """Without a terminal ``--yes`` says yes."""
     if not sys.stdin.isatty():
         print("it breaks a promise: say --yes to give it all the same", file=sys.stderr)
         return False

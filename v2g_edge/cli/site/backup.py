@@ -66,7 +66,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
     try:
         ask(arguments.socket, "status", timeout_s=2.0)
     except CommandError:
-        pass  # nobody answers: that is how it must be
+        pass  # no daemon answers: that is how it must be
     else:
         raise CommandError(
             "the daemon runs and would write over it: systemctl stop v2g-edge, then again", FAILED

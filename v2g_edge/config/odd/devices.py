@@ -1,4 +1,4 @@
-"""Devices and the ways to them: polled too slowly, addressed oddly, open to everybody."""
+"""Devices and the ways to them: polled too slowly, addressed oddly, open to all."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,7 +10,7 @@ from v2g_edge.model.settings import CloudSettings, Listener, ModbusDevice, Modbu
 
 BAUDS: Final = (1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 RTU_LAST_UNIT: Final = 247
-"""Highest address on a serial line; 0 is a broadcast, which nobody answers (Modbus over Serial Line V1.02,
+"""Highest address on a serial line; 0 is a broadcast, which no device answers (Modbus over Serial Line V1.02,
 2.2).
 """
 FRAME_BITS: Final = (8 + 5 + 100) * 11

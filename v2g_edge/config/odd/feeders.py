@@ -1,6 +1,4 @@
-"""Feeders: a fuse too small for what hangs on it, limits that never act, meters and nodes that nobody
-uses.
-"""
+"""Feeders: a fuse too small for what hangs on it, limits that never act, unused meters and nodes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -123,7 +121,7 @@ def _meters(plan: SiteFile, file: str) -> Iterator[Problem]:
             )
     for meter in plan.site.meters:
         if meter not in uses and meter != plan.grid.meter:
-            mend = "Nobody uses it. Name it at a feeder, or remove it."
+            mend = "It is not used. Name it at a feeder, or remove it."
             yield odd(file, f"site.meters.{meter}", "at no feeder and not grid.meter", "a use", mend)
     root = next((feeder for feeder in plan.feeders if not feeder.parent), None)
     owner = next((feeder for feeder in plan.feeders if feeder.meter == plan.grid.meter), None)

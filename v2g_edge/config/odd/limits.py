@@ -10,8 +10,8 @@ from v2g_edge.config.problems import Problem
 USUAL: Final[dict[str, tuple[float, float, str]]] = {
     "safety.meter_max_age_s": (0.5, 10.0, "An old sample hides what happens now."),
     "safety.contact_max_age_s": (0.2, 5.0, "An old sample hides an open relay."),
-    "safety.charger_max_age_s": (5.0, 120.0, "It decides how long a silent charger counts as heard."),
-    "safety.soc_max_age_s": (30.0, 1_800.0, "The SoC moves on while nobody reports it."),
+    "safety.charger_max_age_s": (5.0, 120.0, "It decides how long a silent charger counts as present."),
+    "safety.soc_max_age_s": (30.0, 1_800.0, "The SoC moves on while it is not reported."),
     "safety.temperature_max_age_s": (5.0, 600.0, "A pack heats up within minutes."),
     "safety.frozen_reads": (10.0, 1_000.0, "Few reads convict a steady meter, many acquit a frozen one."),
     "safety.lease_s": (10.0, 120.0, "So long chargers go on when the daemon has died."),

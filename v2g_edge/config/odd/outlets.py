@@ -110,7 +110,7 @@ def _alike(names: Iterator[str], table: str, file: str) -> Iterator[Problem]:
 
 
 def _shared_numbers(plan: SiteFile, file: str) -> Iterator[Problem]:
-    """With OCPP 1.6 outlets are told apart by connector id, which is ``ocpp_evse``; 2.x numbers connectors
+    """With OCPP 1.6 outlets differ by connector id, which is ``ocpp_evse``; 2.x numbers connectors
     of one EVSE.
     """
     for station in plan.stations:

@@ -1,6 +1,4 @@
-"""Vehicles: targets that are never reached, discharge that is allowed and never happens, tables that
-nobody uses.
-"""
+"""Vehicles: targets that are never reached, discharge that is allowed and never happens, unused tables."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""All Modbus lines and devices of a depot: who shares a connection, who is polled when, and what reaches
+"""All Modbus lines and devices of a depot: which share a connection, which is polled when, and what reaches
 the board.
 """
 
@@ -17,8 +17,9 @@ from v2g_edge.field.modbus.der import SunSpecCharger
 from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.mapfile import MapError
 from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller, most_of
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
-from v2g_edge.field.modbus.wire import Peer, Wire
+from v2g_edge.field.modbus.wire import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import ModbusDevice, ModbusLine, OpenableContactor
 from v2g_edge.model.site import Site
@@ -94,8 +95,8 @@ def device_problems(
 
 
 class ModbusField:
-    """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays nobody; a
-    serial line is shared, and a unit that is gone is asked at most every 4 s there.
+    """Runs one task per device. TCP and TLS units have a connection each, so that a slow one delays no other;
+    a serial line is shared, and a unit that is gone is asked at most every 4 s there.
 
     ``ports`` are the chargers driven by register, by EVSE id; ``contactors`` go by device id. MapError names
     every problem of the devices and maps at once. ``peers`` (by device id) carry the counters.
@@ -218,7 +219,7 @@ class ModbusField:
 
     async def feed(self, opening: Collection[str] = ()) -> None:
         """Proof of work for every contactor but the devices in ``opening``, which open: after a full tick
-        in which all checks answered (design 4.8).
+        in which all checks answered.
         """
         rows = self.contactors.items()
         done = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""What a commissioning step test tells: phases, CT direction, sign, response, and what the meter can resolve.
+"""What a commissioning step test shows: phases, CT direction, sign, response, and what the meter can resolve.
 Pure.
 
 One charger at a time makes known steps while the others rest; the grid meter is sampled all the while. Powers

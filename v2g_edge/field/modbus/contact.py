@@ -3,7 +3,8 @@
 from typing import Final
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice

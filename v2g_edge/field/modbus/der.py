@@ -16,8 +16,9 @@ from v2g_edge.field.modbus import sunspec
 from v2g_edge.field.modbus.audit import AUDITED, audit
 from v2g_edge.field.modbus.codec import POWERS, Decoder, encode
 from v2g_edge.field.modbus.outlet import LeasedCharger
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.sunspec import ModelAt
-from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.gridcode import GridCode
 from v2g_edge.model.ports import ClockPort, WriteResult
 from v2g_edge.model.reading import Reading, mapped
@@ -194,9 +195,7 @@ class SunSpecCharger(LeasedCharger):
         return "accepted"
 
     async def _heartbeat(self) -> None:
-        """Only while a permit holds: a live controller with dead inputs must not keep the charger going
-        (design 4.5).
-        """
+        """Only while a permit holds: a live controller with dead inputs must not keep the charger going."""
         now_s = self._clock.now_s()
         if 715 not in self._models or now_s >= self._lease_until_s or now_s - self._beat_s < HEARTBEAT_S:
             return

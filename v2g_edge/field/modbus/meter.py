@@ -10,8 +10,9 @@ from msgspec import Struct
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus import sunspec
 from v2g_edge.field.modbus.codec import Block, Decoder
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.plausibility import BEYOND, EnergyCheck, judged
-from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Unknown, mapped
 from v2g_edge.model.settings import ModbusDevice

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.codec import Block, Decoder
+from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.plausibility import SOC_PCT_PER_S, SOC_SLACK_PCT, jump_verdict
-from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, Saying, WriteResult
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
@@ -28,7 +29,7 @@ from v2g_edge.model.snapshot import EvseStatus, VehicleState
 log = structlog.get_logger()
 
 RENEW_FRACTION: Final = 3.0
-"""The setpoint is repeated at a third of the watchdog time (design 4.1)."""
+"""The setpoint is repeated at a third of the watchdog time."""
 
 PREPARE_RETRY_S: Final = 5.0
 """A charger that did not take its set-up is asked again this much later."""

@@ -10,7 +10,8 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.charger import to_write
 from v2g_edge.field.modbus.codec import Block, Decoder
 from v2g_edge.field.modbus.mapfile import RegisterMap
-from v2g_edge.field.modbus.wire import Fault, Peer
+from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.ports import ClockPort, WriteResult
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice
@@ -20,8 +21,8 @@ log = structlog.get_logger()
 
 class Contactor:
     """``feed`` closes it and keeps it closed; without feeding it opens: by the module's own time-out when
-    we are dead, by ``poll`` when we live but nobody feeds. ``dead_man`` is true once that time-out was set
-    and read back.
+    we are dead, by ``poll`` when the daemon lives but does not feed it. ``dead_man`` is true once that
+    time-out was set and read back.
     """
 
     def __init__(

@@ -184,7 +184,7 @@ class CentralSystem:
         return await self._operations.perform(station, operation, params)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Every station for people: who it is, whether it is connected, what it said last, how well it
+        """Every station for people: its identity, whether it is connected, what it said last, how well it
         follows.
         """
         return [link.describe() for link in self.links.values()]

@@ -18,12 +18,12 @@ FASTEST_S: Final[Mapping[str, float]] = {
 a window's end.
 """
 METER_HZ: Final = 0.010
-"""Frequency products need a meter that tells 10 mHz apart ((EU) 2017/1485 Annex V), at least once a
+"""Frequency products need a meter with a resolution of 10 mHz ((EU) 2017/1485 Annex V), at least once a
 second.
 """
 METER_S: Final = 1.0
 SHARE_OF_WINDOW: Final = 0.01
-"""Power services need a meter that tells a hundredth of what is sold apart."""
+"""Power services need a meter with a resolution of a hundredth of what is sold."""
 
 
 class Measured(NamedTuple):

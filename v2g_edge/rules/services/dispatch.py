@@ -171,7 +171,7 @@ def _keep_backup(services: tuple[Service, ...], total: Headroom, wishes: dict[st
 
 
 def _use_surplus(wishes: dict[str, Wish], surplus_w: float) -> None:
-    """Who can wait charges from what the site itself has too much of."""
+    """A vehicle that can wait charges from what the site itself has too much of."""
     waiting = {evse: wish for evse, wish in wishes.items() if wish.power_w > 0.0 and wish.urgency < URGENT}
     total_w = sum(wish.power_w for wish in waiting.values())
     share = min(surplus_w / total_w, 1.0) if total_w > 0.0 else 1.0

@@ -1,4 +1,4 @@
-"""Two speakers, one truth (design 4.15): which fact ends a transaction whose end was lost, and what opens
+"""Two speakers, one truth (rule 15): which fact ends a transaction whose end was lost, and what opens
 it again.
 """
 

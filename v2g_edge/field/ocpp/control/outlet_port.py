@@ -6,13 +6,14 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.read_back import planned_w
+from v2g_edge.field.ocpp.control.sayable import Sayable
 from v2g_edge.field.ocpp.control.set_profile import (
     HOPELESS,
     VOID,
@@ -39,11 +40,6 @@ ANSWER_S: Final = 10.0
 due by then.
 """
 
-SILENT_MAX: Final = 2
-"""After so many setpoints in a row without an answer nothing is discharged until one comes: the stop would
-not come through.
-"""
-
 COMPARE_S: Final = 300.0
 """A station is asked this often whether it means to do what it accepted; at once where the last answer
 contradicted. One small call in five minutes for each outlet.
@@ -56,20 +52,21 @@ third, that is 72 writes a day, not 7,920. Longer, and a depot whose controller 
 hold back its chargers longer than needed.
 """
 
-DISCHARGE_WORD: Final[dict[Version, str]] = {
-    "1.6": "negative_limit",
-    "2.0.1": "negative_limit",
-    "2.1": "setpoint",
-}
-"""How each version commands discharge; 2.1 also takes negative limits, "for backwards compatibility" (its
-schema).
-"""
-
-
 FITS_ABOVE: Final = 0.9
-"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it is
-told again soon.
+"""A station of which three readings in a row do not fit what it accepted has perhaps not got it: it gets
+it again soon.
 """
+
+
+class How(NamedTuple):
+    """How a lease is sent: before what else, instead of which one that waits, for how long, and while what
+    holds.
+    """
+
+    priority: int
+    key: str
+    timeout_s: float
+    still: Callable[[], bool]
 
 
 class OutletPort:
@@ -84,25 +81,27 @@ class OutletPort:
         self._comparing: asyncio.Task[None] | None = None
         self._compared_s = -math.inf
         self._turn = 0
-        self._silent = 0
+        self._sayable = Sayable(station, outlet, clock)
         self._drooping = False
 
     def says(self, permit: Permit) -> Saying:
         """See ``ChargerPort``. Without a transaction nothing is said: the default profile rules, and 0 W
         flow.
 
-        Tells the board, too, why nothing can be discharged here.
+        Puts on the board, too, why nothing can be discharged here.
         """
         outlet, version, skew = self._outlet, self._station.version, self._station.clock_skew
         if version is None:
             return Saying(permit.power_w, permit.droop_w, permit.valid_for_s)
-        why = self._no_discharge(version)
+        why = self._sayable.no_discharge(version)
         if why != self._board.evse(permit.evse).no_discharge:
             self._board.update_evse(permit.evse, no_discharge=why)
         if outlet.session is None:
             return Saying(permit.power_w, permit.droop_w, permit.valid_for_s)
-        power_w = self._speakable_w(permit.power_w, why if self._can_discharge(version) else "not agreed")
-        droop_w = self._droop(permit, power_w, version)
+        power_w = self._sayable.power_w(
+            permit.power_w, why if self._sayable.can_discharge(version) else "not agreed"
+        )
+        droop_w = self._sayable.droop_w(permit, power_w, version)
         does = outlet.watch.score > FITS_ABOVE
         harmless = skew.known and does and droop_w == 0.0 and 0.0 <= power_w <= outlet.evse.fallback_w
         valid_for_s = max(permit.valid_for_s, HARMLESS_S) if harmless else permit.valid_for_s
@@ -255,75 +254,44 @@ class OutletPort:
         """The lease in the finest words that the station takes; with what became of it, the droop that it
         carries.
         """
-        outlet, wire = self._outlet, self._outlet.wire
-        power_w, droop_w, duration_s = saying.power_w, saying.droop_w, max(int(saying.valid_for_s), 1)
-        priority = SAFETY if outlet.watch.least_w < 0.0 <= power_w - droop_w else SETPOINT
-        key, outcome = f"lease {wire.ocpp_evse}", None
-        lease = self._lease(power_w, duration_s, outlet.shape)
+        outlet, droop_w = self._outlet, saying.droop_w
+        stops = outlet.watch.least_w < 0.0 <= saying.power_w - droop_w
+        how = How(SAFETY if stops else SETPOINT, f"lease {outlet.wire.ocpp_evse}", self._patience_s, still)
+        lease = self._lease(saying, outlet.shape)
         dynamic = version == "2.1" and self._station.clock_skew.known
+        outcome = None
         if not dynamic:
             outlet.dynamic.forget()
         else:
             if droop_w > 0.0:
-                lease = replace(lease, period=self._station.v21.droop_period(power_w, droop_w))
-            outcome = await outlet.dynamic.send(
-                connection,
-                lease,
-                self._clock.now_s(),
-                priority=priority,
-                key=key,
-                timeout_s=self._patience_s,
-                still=still,
-            )
+                lease = replace(lease, period=self._station.v21.droop_period(saying.power_w, droop_w))
+            outcome = await outlet.dynamic.send(connection, lease, self._clock.now_s(), **how._asdict())
         if outcome is not None:
             return outcome, droop_w
         if not still():
             return VOID, 0.0
-        if not ladder:
-            payload = lease_profile(version, self._lease(power_w, duration_s, outlet.shape))
-            outcome = await connection.call(
-                "SetChargingProfile",
-                payload,
-                priority=priority,
-                key=key,
-                timeout_s=self._patience_s,
-                still=still,
-            )
-        else:
-            outcome = await set_profile(
-                connection,
-                version,
-                outlet,
-                "TxProfile",
-                lambda shape: lease_profile(version, self._lease(power_w, duration_s, shape)),
-                priority=priority,
-                key=key,
-                timeout_s=self._patience_s,
-                may_clear=outlet.held_w(self._clock.now_s()) is None,
-                still=still,
-            )
+        outcome = await self._set(connection, version, saying, how, ladder=ladder)
         if dynamic and still():
             outlet.dynamic.tried(connection, lease, outcome)
         return outcome, 0.0
 
-    def _droop(self, permit: Permit, power_w: float, version: Version) -> float:
-        """What may be commanded of a permitted droop: all where discharge is proven and the station
-        follows, else nothing.
-        """
-        outlet, watch = self._outlet, self._outlet.watch
-        takes = (
-            version == "2.1"
-            and outlet.evse.discharge_by == "setpoint"
-            and outlet.shape.unit == "W"
-            and outlet.dynamic.takes_droop
+    async def _set(
+        self, connection: Connection, version: Version, saying: Saying, how: How, *, ladder: bool
+    ) -> Outcome:
+        """The lease as a profile; ``ladder``: in other shapes too, where this one is refused."""
+        outlet = self._outlet
+        if not ladder:
+            payload = lease_profile(version, self._lease(saying, outlet.shape))
+            return await connection.call("SetChargingProfile", payload, **how._asdict())
+        return await set_profile(
+            connection,
+            version,
+            outlet,
+            "TxProfile",
+            lambda shape: lease_profile(version, self._lease(saying, shape)),
+            may_clear=outlet.held_w(self._clock.now_s()) is None,
+            **how._asdict(),
         )
-        trusted = (
-            watch.proof == "proven"
-            and watch.follows
-            and self._silent < SILENT_MAX
-            and self._station.clock_skew.known
-        )
-        return permit.droop_w if takes and trusted and power_w == permit.power_w else 0.0
 
     def _note(self, outcome: Outcome, saying: Saying, droop_w: float) -> WriteResult:
         """What may be in force now, for the watch: what was accepted, and what was sent and is not
@@ -337,9 +305,9 @@ class OutletPort:
         if result == "accepted":
             self._taken(saying, droop_w)
         if not isinstance(outcome, Expired):
-            self._silent = 0
+            self._sayable.silent = 0
         elif outcome.why == "deadline":
-            self._silent += 1
+            self._sayable.silent += 1
         return result
 
     def _compare_soon(self, connection: Connection, version: Version, *, begins: bool) -> None:
@@ -351,57 +319,13 @@ class OutletPort:
         if probes or watch.contradicted or self._clock.now_s() - self._compared_s >= COMPARE_S:
             self._comparing = begin(f"compare {self._outlet.evse.id}", self._compare(connection, version))
 
-    def _speakable_w(self, power_w: float, no_discharge: str) -> float:
-        """What may be commanded of a permit: discharge only where it is agreed, and only as far as it is
-        proven.
-
-        Where the station's clock is not known, no more than its default profile allows: a lease may come into
-        force at any time.
-        """
-        outlet = self._outlet
-        if power_w < 0.0:
-            return 0.0 if no_discharge else outlet.watch.allowed_w(power_w, outlet.evse.min_discharge_w)
-        if not self._station.clock_skew.known:
-            return min(power_w, outlet.evse.fallback_w)
-        now_s = self._clock.now_s()
-        held_w = outlet.held_w(now_s) if outlet.charge_refusals.holds(now_s) else None
-        return power_w if held_w is None else min(power_w, max(held_w, 0.0))
-
-    def _no_discharge(self, version: Version) -> str:
-        """Why nothing can be discharged here now, in words for people; "" where it can, or has yet to be
-        tried.
-        """
-        outlet, station = self._outlet, self._station
-        if outlet.evse.discharge_by == "none":
-            return ""  # the site file says so, and has a row of its own
-        if not station.model.quirk.discharges:
-            return "its make, or discharges = false in the site file, forbids it"
-        if not self._can_discharge(version):
-            return f"discharge_by = {outlet.evse.discharge_by} cannot be said in OCPP {version}"
-        station.model.consult(outlet)
-        if outlet.watch.proof == "refuted":
-            return (
-                f"refuted: make {station.identity.kind()} charged while discharge was commanded"
-                " (retry-discharge tries it anew)"
-            )
-        if outlet.discharge_refusals.holds(self._clock.now_s()):
-            return (
-                f"the station refuses it ({outlet.discharge_refusals.why or 'no reason given'}), and is tried"
-                " again rarely"
-            )
-        if outlet.watch.gave_up:
-            return "this vehicle gave nothing when it was asked to"
-        if not station.clock_skew.known:
-            return "the station's clock is not known" if outlet.session is not None else ""
-        return f"{self._silent} setpoints in a row were not answered" if self._silent >= SILENT_MAX else ""
-
     async def _compare(self, connection: Connection, version: Version) -> None:
         """Ask what the station means to do with what it has just accepted."""
         outlet, turn = self._outlet, self._turn
         self._compared_s = self._clock.now_s()
         planned = await planned_w(connection, version, outlet)
         if turn != self._turn:
-            return  # told something else meanwhile: the answer may speak of either
+            return  # another setpoint went out meanwhile: the answer may belong to either
         watch, before = outlet.watch, outlet.watch.proof
         watch.read_back(planned, self._clock.now_s())
         if watch.contradicted:
@@ -420,20 +344,14 @@ class OutletPort:
     def _patience_s(self) -> float:
         return max(ANSWER_S, self._station.model.quirk.answers_within_s)
 
-    def _can_discharge(self, version: Version) -> bool:
-        by = self._outlet.evse.discharge_by
-        if not self._station.model.quirk.discharges:
-            return False
-        return by == DISCHARGE_WORD[version] or (version == "2.1" and by == "negative_limit")
-
-    def _lease(self, power_w: float, duration_s: int, shape: Shape) -> Lease:
+    def _lease(self, saying: Saying, shape: Shape) -> Lease:
         outlet = self._outlet
         return Lease(
             ocpp_evse=outlet.wire.ocpp_evse,
             transaction=outlet.session.transaction if outlet.session else "0",
-            power_w=power_w,
+            power_w=saying.power_w,
             start_wall_s=self._clock.wall_s() + self._station.clock_skew.offset_s,
-            duration_s=duration_s,
+            duration_s=max(int(saying.valid_for_s), 1),
             phases=outlet.phases,
             setpoint=outlet.evse.discharge_by == "setpoint",
             shape=shape,

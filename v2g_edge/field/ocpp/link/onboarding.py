@@ -2,7 +2,7 @@
 missed.
 
 Each step may fail by itself; the others go on. Until the default profile is accepted the outlet has no
-dead-man, so it never discharges (design 4.1).
+dead-man, so it never discharges.
 """
 
 import asyncio
@@ -234,8 +234,8 @@ class Onboarding:
         return done
 
     async def _ask_what_we_missed(self) -> None:
-        """Who it is where nobody knows (some tell only when they are asked: evcc #6906), and the status of
-        every outlet.
+        """Its identity where it is unknown (some stations report it only on request: evcc #6906), and the
+        status of every outlet.
         """
         if self._station.identity == Identity():
             who = {"requestedMessage": "BootNotification"}

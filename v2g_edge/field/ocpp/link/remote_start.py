@@ -1,5 +1,5 @@
-"""Stations that never begin a transaction by themselves are told to, as long as they say that a vehicle
-waits.
+"""Stations that never begin a transaction by themselves get a remote start, as long as they report that a
+vehicle waits.
 """
 
 import asyncio

@@ -98,7 +98,7 @@ class StationLink:
             log.warning("station_link_taken_over", station=identity)
             old.ws.transport.abort()
         self._set_ports(connection)
-        self.station.encrypted = ws.transport.get_extra_info("ssl_object") is not None
+        self.station.requests.encrypted = ws.transport.get_extra_info("ssl_object") is not None
         self.station.link_up(version)
         self._start_onboarding(version)
         attendance = Attendance(self.station, connection, self._board, self._clock)
@@ -109,7 +109,7 @@ class StationLink:
         finally:
             attending.cancel()
             for task in [task for task, its in self._amending.items() if its is connection]:
-                task.cancel()  # nobody is left to be answered, and a station that dials anew may ask anew
+                task.cancel()  # no caller is left to be answered, and a station that dials anew may ask anew
             if self.connection is connection:
                 self._stop_onboarding()
                 self.connection = None
@@ -122,7 +122,7 @@ class StationLink:
     def holds_against(self, shown: Shown) -> str:
         """Why a link that stands does not give way to one that has shown this; "" where it does.
 
-        A lower security profile proves less: by it, somebody else could take the place of the station.
+        A lower security profile proves less: by it, another peer could take the place of the station.
         """
         if self.connection is None or shown.profile >= self.shown.profile:
             return ""
@@ -199,7 +199,7 @@ class StationLink:
         if connection.version == "2.1" and call.action in TELLING:
             for outlet in self.station.outlets.values():
                 send_allowed_transfer(connection, self.station.v21.site, outlet)
-        if self.station.signed:
+        if self.station.requests.signed:
             self._send_certificate(connection, call.payload)
         if call.action == "StatusNotification":
             start_waiting(connection, self.station, self._board)
@@ -232,9 +232,9 @@ class StationLink:
         """A signed certificate goes back by a call of its own; the station installs it and dials in with
         it next time.
         """
-        payload = {"certificateChain": self.station.signed}
+        payload = {"certificateChain": self.station.requests.signed}
         payload |= {name: request[name] for name in ("certificateType", "requestId") if name in request}
-        self.station.signed = ""
+        self.station.requests.signed = ""
         connection.start_call("CertificateSigned", payload).add_done_callback(
             partial(_tell_installed, connection.identity)
         )
@@ -248,7 +248,7 @@ class StationLink:
                 log.info("stream_unreadable", station=self.station.settings.identity, fault=repr(fault))
 
     def take_late(self, answer: Answered | Refused) -> None:
-        """An answer after its deadline: whoever waited has long been told; it is worth a line because it
+        """An answer after its deadline: the caller has long had its error; it is worth a line because it
         says how slow.
         """
         log.warning("station_answered_late", station=self.station.settings.identity, action=answer.action)

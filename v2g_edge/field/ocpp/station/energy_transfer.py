@@ -65,8 +65,8 @@ def vehicle_gives(site: Site, identifier: str) -> bool:
 
 
 def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]:
-    """Of what the vehicle offers, in its order. Who offers nothing but both ways, and may not give, may
-    charge its one way.
+    """Of what the vehicle offers, in its order. A vehicle that offers nothing but both ways, and may not
+    give, may charge its one way.
     """
     offered = dict.fromkeys((*needs.available, *((needs.requested,) if needs.requested else ())))
     if gives:
@@ -76,9 +76,7 @@ def allowed_modes(needs: Needs, *, gives: bool, single_phase: bool) -> list[str]
 
 
 def send_allowed_transfer(connection: Connection, site: Site, outlet: Outlet) -> None:
-    """Send what is allowed to the vehicle at an outlet, where it offers both ways and has not been told so
-    yet.
-    """
+    """Send what is allowed to the vehicle at an outlet, where it offers both ways and lacks it."""
     session = outlet.session
     if session is None or not {session.needs.requested, *session.needs.available} & ONE_WAY.keys():
         return

@@ -46,7 +46,7 @@ class Outlet:
     """One outlet of a station and the session at it. ``shape_taken``: a lease in ``shape`` was accepted.
 
     ``unconfirmed``: since the station booted or connected nothing has named the transaction. ``doubts``: so
-    often in a row the station has said that it is not running. ``powered_s``: when it last told a power;
+    often in a row the station has said that it is not running. ``powered_s``: when it last reported a power;
     ``idle_since_s``: since when that is none.
     """
 

@@ -21,10 +21,10 @@ class Quirk(Struct, frozen=True):
     case ignored).
 
     ``unit``: limits in no other. ``measurands``: nothing else may be asked for. ``settings``: configuration
-    keys and values to be set first (1.6). ``make_available``: it stays out of service until it is told
-    otherwise. ``ask_status``: it must be asked for its status after a boot too. ``remote_start``: it never
-    begins a transaction by itself. ``answers_within_s``: it is slow. ``energy_factor``: times the registers
-    it reports. ``discharges`` false: it is never told to.
+    keys and values to be set first (1.6). ``make_available``: it stays out of service until an order changes
+    it. ``ask_status``: it must be asked for its status after a boot too. ``remote_start``: it never begins a
+    transaction by itself. ``answers_within_s``: it is slow. ``energy_factor``: times the registers it
+    reports. ``discharges`` false: it never gets the order.
     """
 
     vendor: str

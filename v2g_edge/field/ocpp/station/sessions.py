@@ -3,7 +3,6 @@ nothing.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -11,12 +10,13 @@ from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
+from v2g_edge.field.ocpp.station.site_vehicles import SiteVehicles
 from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
-from v2g_edge.model.site import Site, Vehicle
+from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import VehicleState
 
 log = structlog.get_logger()
@@ -27,8 +27,8 @@ end does too.
 """
 
 SEEN_MAX: Final = 64
-"""Transaction events remembered to tell repetitions: a station repeats what was not answered, which is its
-last few.
+"""Transaction events remembered to recognise repetitions: a station repeats what was not answered, which
+is its last few.
 """
 
 OPEN_MAX: Final = 50
@@ -43,14 +43,14 @@ vehicle is there.
 """
 
 NOWHERE: Final = ""
-"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is told when
-the cable is in.
+"""The EVSE of a transaction that was begun by a card alone (2.x, TxStartPoint Authorized): it is reported
+when the cable is in.
 """
 
 
 class Sessions:
-    """Who is plugged in at the outlets of one station (by OCPP evse number), kept on disk and told to the
-    board.
+    """Which vehicles are plugged in at the outlets of one station (by OCPP evse number), kept on disk and
+    put on the board.
     """
 
     def __init__(
@@ -64,19 +64,17 @@ class Sessions:
     ) -> None:
         self._model = make
         self._outlets = outlets
-        self._site = site
         self._board = board
         self._clock = clock
         self._store = store
-        self._vehicles = _spellings(site.vehicles)
+        self._vehicles = SiteVehicles(site)
         self.elsewhere: Callable[[str, str], bool] = lambda _vehicle, _evse: False
         self.moved: Callable[[str, str, float], None] = self.leave
         self._seen: dict[tuple[str, int, str, float | None], None] = {}
 
     def take_site(self, site: Site) -> None:
-        """Another site of the same outlets: whoever plugs in from now on is looked up there."""
-        self._site = site
-        self._vehicles = _spellings(site.vehicles)
+        """Take another site of the same outlets: vehicles that plug in from now on are looked up there."""
+        self._vehicles.take_site(site)
 
     def recall(self) -> None:
         """Sessions that were open go on until the station says otherwise."""
@@ -127,7 +125,7 @@ class Sessions:
         return True
 
     def _again(self, known: Session, event: SessionEvent) -> Session | None:
-        """A transaction that was over is told of again: as it goes on, None when its number is used anew,
+        """A transaction that was over is reported again: as it goes on, None when its number is used anew,
         unchanged as history.
 
         One whose end was presumed goes on, or is given its true end. Another vehicle may have come, or this
@@ -166,8 +164,8 @@ class Sessions:
         return replace(known, ended_wall_s=None, presumed=False, vehicle=vehicle)
 
     def presume_over(self, outlet: Outlet, why: str, at_wall_s: float | None = None) -> None:
-        """Another fact has refuted the transaction that was open here, though no end was told: it is over
-        (design 4.15).
+        """Another fact has refuted the transaction that was open here, though no end was reported: it is over
+        (rule 15).
 
         To be committed, as a transaction event.
         """
@@ -201,18 +199,20 @@ class Sessions:
                 self.presume_over(outlet, f"vehicle {vehicle} has come to {evse}")
 
     def draws_power(self, outlet: Outlet) -> bool:
-        """Whether the meter has just seen power at an outlet: somebody is there, whatever its status says."""
+        """Whether the meter has just seen power at an outlet: a vehicle is there, whatever its status
+        says.
+        """
         power, now_s = self._board.evse(outlet.evse.id).power_w, self._clock.now_s()
         return (
             isinstance(power, Reading) and 0.0 <= now_s - power.at_s <= FLOWS_S and abs(power.value) > FLOWS_W
         )
 
     def _told(self, known: Session | None, event: SessionEvent, evse: str) -> Session:
-        """The transaction with what an event tells of it."""
+        """The transaction with what an event adds to it."""
         at_wall_s = event.at_wall_s if event.at_wall_s is not None else self._clock.wall_s()
         if known is None:
             known = Session(self._model.station, event.transaction, evse, "", at_wall_s)
-        vehicle, ended = self._vehicle(known.vehicle, event.vehicle), event.phase == "ended"
+        vehicle, ended = self._vehicles.name(known.vehicle, event.vehicle), event.phase == "ended"
         session = replace(known, evse=evse or known.evse, vehicle=vehicle, seq=max(known.seq, event.seq))
         return replace(session, ended_wall_s=at_wall_s) if ended else session
 
@@ -224,16 +224,9 @@ class Sessions:
         """What was taken did not reach the disk and was refused: sent again, it is no repetition."""
         self._seen.clear()
 
-    def _vehicle(self, known: str, told: str) -> str:
-        """As the site file spells it, OCPP's identifiers having no case. Who is known stays: a stop may
-        carry another's card.
-        """
-        stays = not told or known.casefold() in self._vehicles
-        return known if stays else self._vehicles.get(told.casefold(), readable(told))
-
     def _is_past(self, outlet: Outlet, session: Session, event: SessionEvent) -> bool:
-        """Whether it is queued news of an earlier vehicle: a station that was offline may tell the present
-        first (2.x).
+        """Whether it is queued news of an earlier vehicle: a station that was offline may report the
+        present first (2.x).
         """
         return (
             event.offline
@@ -242,7 +235,7 @@ class Sessions:
         )
 
     def _supersede(self, outlet: Outlet, session: Session) -> None:
-        """One outlet has one transaction: another one tells that the one before is over, though its end
+        """One outlet has one transaction: another one shows that the one before is over, though its end
         was lost.
         """
         old = outlet.session
@@ -280,7 +273,7 @@ class Sessions:
             return True
         outlet.session = replace(outlet.session, needs=needs)
         self._store.save(outlet.session, lasting=True)
-        self._board.update_vehicle(outlet.evse.id, **self._readings(outlet, outlet.session))
+        self._board.update_vehicle(outlet.evse.id, **self._needs(outlet, outlet.session))
         return True
 
     def evse_of(self, transaction: str) -> int:
@@ -351,26 +344,29 @@ class Sessions:
         goes_on = before is not None and before.transaction == session.transaction
         if plugged is False or (
             plugged is None and goes_on and present is None
-        ):  # 2.x tells a state only when it changes
+        ):  # 2.x reports a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
             vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)
             if begins and self._board.evse(evse).status == "available":  # said before the vehicle came
                 outlet.reported = replace(outlet.reported, status="occupied")
                 self._board.update_evse(evse, status="occupied")
-            self._board.plug_in(evse, replace(vehicle, **self._readings(outlet, session)))
+            self._board.plug_in(evse, replace(vehicle, **self._needs(outlet, session)))
             log.info(
                 "vehicle_plugged_in", evse=evse, vehicle=session.vehicle, transaction=session.transaction
             )
             self._came(session)
         elif present.vehicle != session.vehicle:
-            self._board.update_vehicle(evse, vehicle=session.vehicle, **self._readings(outlet, session))
+            self._board.update_vehicle(evse, vehicle=session.vehicle, **self._needs(outlet, session))
             self._came(session)
 
     def _came(self, session: Session) -> None:
         """One vehicle is at one place: a card that no vehicle of the site file has may be many."""
-        if session.vehicle.casefold() in self._vehicles:
+        if self._vehicles.knows(session.vehicle):
             self.moved(session.vehicle, session.evse, session.started_wall_s)
+
+    def _needs(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
+        return self._vehicles.readings(outlet, session, self._model.version, self._clock.now_s())
 
     def _close(self, outlet: Outlet, session: Session) -> None:
         if outlet.session is None or outlet.session.transaction == session.transaction:
@@ -381,32 +377,3 @@ class Sessions:
             log.info(
                 "vehicle_left", evse=outlet.evse.id, vehicle=session.vehicle, transaction=session.transaction
             )
-
-    def _readings(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
-        """The needs as readings of now. What a wire cannot say at all, the site file says (1.6 and 2.0.1:
-        discharge power).
-        """
-        needs, now_s = session.needs, self._clock.now_s()
-        gives_w = needs.max_discharge_w
-        if gives_w is None and self._model.version != "2.1":
-            types = {kind.id: kind for kind in self._site.vehicle_types}
-            vehicle = next((v for v in self._site.vehicles if v.id == session.vehicle), None)
-            kind = types.get(vehicle.type) if vehicle else None
-            gives_w = min(kind.max_discharge_w, outlet.evse.max_discharge_w) if kind else None
-        said = {
-            "departure_wall_s": needs.departure_wall_s,
-            "target_soc_pct": needs.target_soc_pct,
-            "soc_pct": needs.soc_pct,
-            "capacity_wh": needs.capacity_wh,
-            "max_charge_w": needs.max_charge_w,
-            "max_discharge_w": gives_w,
-        }
-        return {name: Reading(value, now_s) for name, value in said.items() if value is not None}
-
-
-@lru_cache(
-    maxsize=1
-)  # one for all stations: a thousand copies for a thousand vehicles cost 36 MB and two seconds
-def _spellings(vehicles: tuple[Vehicle, ...]) -> Mapping[str, str]:
-    """Every vehicle's id as the site file spells it, by its spelling without case."""
-    return {vehicle.id.casefold(): vehicle.id for vehicle in vehicles}

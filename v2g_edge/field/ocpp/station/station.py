@@ -6,7 +6,6 @@ on disk.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,12 +13,13 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.station.certificate_requests import CertificateRequests
+from v2g_edge.field.ocpp.station.measured_power import measured_power
 from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.sessions import Sessions
 from v2g_edge.field.ocpp.station.station21 import Station21
 from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
-from v2g_edge.field.ocpp.trust.pki import SiteCa
 from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
 from v2g_edge.field.ocpp.vocabulary.clock_skew import ClockSkew
 from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, StatusReport
@@ -31,34 +31,13 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import StationSettings
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import CommandState, Link, PowerSource
+from v2g_edge.model.snapshot import CommandState, Link
 
 log = structlog.get_logger()
 
 ALIVE_STEP_S: Final = 0.2
-"""The board is told of life this often at most: silence is judged in seconds, and stations send many
+"""The board gets signs of life this often at most: silence is judged in seconds, and stations send many
 frames in one.
-"""
-
-IDLE_W: Final = 500.0
-"""Below it a power is metering noise."""
-
-POWER_SILENT_S: Final = 60.0
-"""A station that told a power within this time tells it itself; its slowest interval is as long."""
-
-SLOPE_MOST: Final = 1.3
-"""Times the outlet's rating: no register runs faster."""
-
-SIGNED_MAX: Final = 24
-SIGNED_S: Final = 86_400.0
-"""Certificates that one station is given in so long: each is a file of the authority's, for good. One a
-year is needed; a station that was not answered asks again (2.x CertSigningRepeatTimes).
-"""
-
-REFUSED_MAX: Final = 24
-REFUSED_S: Final = 3_600.0
-"""Requests for certificates that do not fit, of one station in so long: beyond them none is looked at for
-an hour.
 """
 
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
@@ -85,13 +64,9 @@ class Station:
         self.v21 = Station21(settings.identity, self.outlets, site, board, clock)
         self.tokens = Tokens(None)
         self.boot_throttle = BootThrottle()
-        self.authority: SiteCa | None = None
-        self.encrypted = False
-        self.signed = ""
+        self.requests = CertificateRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
-        self._signed_s: deque[float] = deque(maxlen=SIGNED_MAX)
-        self._refused_s: deque[float] = deque(maxlen=REFUSED_MAX)
 
     def take_site(self, site: Site) -> None:
         """Another site of the same outlets."""
@@ -100,7 +75,7 @@ class Station:
 
     @property
     def identity(self) -> Identity:
-        """Who it says it is."""
+        """The identity that it reported."""
         return self.model.identity
 
     @property
@@ -156,7 +131,7 @@ class Station:
             outlet.started_anew()
             outlet.unconfirmed = outlet.session is not None
             outlet.watch.restarted(self._clock.now_s())
-            # Nothing that it was told counts as told any more: the writer says it again at once.
+            # Nothing that was sent to it counts any more: the writer sends it again at once.
             self._board.update_evse(outlet.evse.id, dead_man_ok=False, command=CommandState())
         log.info(
             "station_booted",
@@ -185,9 +160,9 @@ class Station:
                     self._heed(outlet, report)
 
     def _heed(self, outlet: Outlet, report: StatusReport) -> None:
-        """What an outlet's own status says of the transaction that we take to be open there (design 4.15).
+        """What an outlet's own status says of the transaction that we take to be open there (rule 15).
 
-        Free, finishing, or preparing after a start of the station: it is over, though no end was told.
+        Free, finishing, or preparing after a start of the station: it is over, though no end was reported.
         Running: it goes on.
         """
         session = outlet.session
@@ -303,7 +278,7 @@ class Station:
             self.last_messages.add(self._clock.wall_s(), action, payload)
 
     def now_s(self) -> float:
-        """Monotonic time, for those who attend to it."""
+        """Monotonic time, for the parts that attend to it."""
         return self._clock.now_s()
 
     def pending_s(self) -> int:
@@ -314,43 +289,13 @@ class Station:
         """Whether an identifier may charge, until when, and the group it belongs to."""
         return self.tokens.find(identifier, self._clock.wall_s())
 
-    def on_request(self, csr_pem: str) -> bool:
-        """A request for a certificate. The chain waits in ``signed`` until it is sent. Refused over a link
-        without TLS.
-        """
-        if self.authority is None or not self.encrypted:
-            log.warning(
-                "certificate_request_refused",
-                station=self.settings.identity,
-                why="no site authority, or no TLS",
-            )
-            return False
-        now_s = self._clock.now_s()
-        if len(self._signed_s) == SIGNED_MAX and now_s - self._signed_s[0] < SIGNED_S:
-            log.warning(
-                "certificate_request_refused",
-                station=self.settings.identity,
-                why=f"{SIGNED_MAX} were given within a day",
-            )
-            return False
-        if len(self._refused_s) == REFUSED_MAX and now_s - self._refused_s[0] < REFUSED_S:
-            return False
-        try:
-            self.signed = self.authority.sign_request(csr_pem, self.settings.identity, self._clock.wall_s())
-        except (OSError, ValueError) as fault:
-            log.warning("certificate_request_refused", station=self.settings.identity, why=str(fault)[:200])
-            self._refused_s.append(now_s)
-            return False
-        self._signed_s.append(now_s)
-        return True
-
     # Inside
 
     def _measured(self, outlet: Outlet, sample: Sample, at_s: float) -> None:
         evse = outlet.evse.id
         state = self._board.evse(evse)
         changes: dict[str, Any] = {}
-        power_w, since_s, source = self._power(outlet, sample, at_s)
+        power_w, since_s, source = measured_power(outlet, sample, at_s)
         if power_w is not None and _newer(at_s, state.power_w):
             changes |= {"power_w": Reading(power_w, at_s), "power_source": source}
         if sample.import_wh is not None and _newer(at_s, state.energy_import_wh):
@@ -373,44 +318,6 @@ class Station:
             if facts:
                 self._board.update_vehicle(evse, **facts)
         self.sessions.on_registers(outlet, sample)
-
-    def _power(self, outlet: Outlet, sample: Sample, at_s: float) -> tuple[float | None, float, PowerSource]:
-        """The power that a sample tells, the start of the time that it is the mean of, and where it comes
-        from.
-
-        What the station calls its power wins. Where it tells none, or tells none flowing while its register
-        runs, the register's slope does (design 4.15): a power that is stuck at zero is as wrong as none.
-        """
-        slope = None
-        if sample.import_wh is not None:
-            slope = outlet.register_power.add(at_s, sample.import_wh, sample.export_wh or 0.0)
-        told_w = sample.power_w
-        if told_w is not None:
-            outlet.powered_s = at_s
-            if abs(told_w) > IDLE_W:
-                outlet.idle_since_s = math.inf
-            elif outlet.idle_since_s == math.inf:
-                outlet.idle_since_s = at_s
-        most_w = SLOPE_MOST * max(outlet.evse.max_charge_w, outlet.evse.max_discharge_w)
-        if slope is None or abs(slope.power_w) > most_w:
-            slope = None  # more than the outlet can carry is a register in another unit
-        if told_w is None:
-            silent = at_s - outlet.powered_s > POWER_SILENT_S
-            return (
-                (slope.power_w, slope.since_s, "register")
-                if slope is not None and silent
-                else (None, at_s, "")
-            )
-        if slope is not None and abs(slope.power_w) > 2.0 * IDLE_W and slope.since_s >= outlet.idle_since_s:
-            log.warning(
-                "power_contradicts_register",
-                evse=outlet.evse.id,
-                power_w=told_w,
-                register_w=round(slope.power_w),
-            )
-            return slope.power_w, slope.since_s, "register"
-        phases = outlet.phases if sample.derived == "one phase" else 1
-        return told_w * phases, at_s, "currents" if sample.derived else ""
 
 
 def _newer(at_s: float, old: Measured) -> bool:

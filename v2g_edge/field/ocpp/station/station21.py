@@ -2,8 +2,8 @@
 transfer is allowed.
 
 All of it can only narrow what the outlets may do: an alarm is a fault, a running control that ends discharge
-is one for the discharge, settings that differ from the grid code deny export, and who charges with priority
-is counted at its maximum.
+is one for the discharge, settings that differ from the grid code deny export, and one that charges with
+priority is counted at its maximum.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ class Station21:
         self.asking = False
 
     def booted(self) -> None:
-        """The station starts anew: it tells again what alarms, and nothing runs."""
+        """The station starts anew: it reports again what alarms, and nothing runs."""
         self._alarms.clear()
         self._running.clear()
         self._priority.clear()
@@ -103,7 +103,7 @@ class Station21:
         self._tell_fault()
 
     def on_start_stop(self, control_id: str, superseded: list[str], *, started: bool) -> None:
-        """A control began or ended. One that nobody knows counts as the worst kind."""
+        """A control began or ended. An unknown one counts as the worst kind."""
         control_id = readable(control_id)
         self._running.difference_update(map(readable, superseded))
         if started:
@@ -121,9 +121,7 @@ class Station21:
         self._tell_fault()
 
     def on_report(self, report: dict[str, Any]) -> None:
-        """Grid-code settings, perhaps a part of them: what differs from the site's code denies export
-        (design 4.7).
-        """
+        """Grid-code settings, perhaps a part of them: what differs from the site's code denies export."""
         for name in LISTS:
             for entry in report.get(name, ()):
                 self._keep((readable(type_of(entry, name)), readable(entry["id"])), {"list": name, **entry})
@@ -177,7 +175,7 @@ class Station21:
     # Priority charging
 
     def on_priority(self, transaction: str, *, activated: bool) -> None:
-        """Somebody at the station, or its owner, has it charge whatever our leases say."""
+        """A person at the station, or its owner, has it charge whatever our leases say."""
         if len(transaction) > TEXT_MAX:
             raise ValueError(
                 f"the name of a transaction has at most {TEXT_MAX} signs, found {len(transaction)}"
@@ -191,7 +189,7 @@ class Station21:
         self.send_priority()
 
     def _forget_priority(self) -> None:
-        """The oldest that runs at no outlet: it may be told before its transaction, and none says that it
+        """The oldest that runs at no outlet: it may be reported before its transaction, and none says that it
         is over.
         """
         if len(self._priority) > PRIORITY_MAX:

@@ -1,4 +1,4 @@
-"""What is learnt of a station and kept: who it is, how far its clock is off, and for all of its make
+"""What is learnt of a station and kept: its identity, how far its clock is off, and for all of its make
 (vendor, model, firmware) whether they discharge.
 """
 
@@ -44,7 +44,7 @@ NO_MORE: Final = "discharge/-"
 
 
 class StationModel:
-    """Who the station ``station`` is, as it said last, perhaps before our restart; and whether such
+    """The identity of ``station``, as it reported it last, perhaps before our restart; and whether such
     stations discharge.
     """
 
@@ -63,7 +63,7 @@ class StationModel:
         self._store = store
 
     def on_identity(self, identity: Identity) -> None:
-        """It booted and said who it is."""
+        """It booted and reported its identity."""
         self.identity = identity
         self._store.remember(f"identity/{self.station}", msgspec.json.encode(identity).decode())
         self.recall()
@@ -125,7 +125,9 @@ class StationModel:
         self._board.update_evse(outlet.evse.id, default_held=held)
 
     def consult(self, outlet: Outlet) -> None:
-        """What a sister has shown meanwhile: a proof where this one has none, a refutation in any case."""
+        """What another station of the make has shown meanwhile: a proof where this one has none, a
+        refutation in any case.
+        """
         known, proof = self.proof(), outlet.watch.proof
         if known != proof and (proof == "unknown" or known == "refuted"):
             self._take(outlet, known)
@@ -209,7 +211,7 @@ class StationModel:
         return False
 
     def forget_proof(self, engineer: str) -> None:
-        """Somebody answers for trying the make again (new cabling, new firmware under the old name)."""
+        """A person answers for trying the make again (new cabling, new firmware under the old name)."""
         log.warning(
             "discharge_proof_forgotten", make=self.identity.kind(), was=self.proof(), engineer=engineer
         )
@@ -219,7 +221,7 @@ class StationModel:
         self.recall()
 
     def proof(self) -> Proof:
-        """What is known of the make, and of this station: what a sister has proven counts where none
+        """What is known of the make, and of this station: what another station has proven counts where none
         speaks against it.
         """
         known = self._store.fact(self._key()) or self._store.fact(NO_MORE)

@@ -86,7 +86,7 @@ class TransactionStore(Protocol):
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """Call ``then`` once everything saved so far is on disk: at once when it is, else after one write for
-        all who wait.
+        all that wait.
 
         ``then`` gets the fault when it could not be written.
         """

@@ -31,7 +31,7 @@ REMEMBERED_MAX: Final = 1_024
 
 
 class Refusal(NamedTuple):
-    """Why a connection is turned away: HTTP status, and the reason for the log. The station is told the
+    """Why a connection is turned away: HTTP status, and the reason for the log. The station gets the
     status only.
     """
 

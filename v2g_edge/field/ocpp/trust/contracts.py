@@ -123,7 +123,7 @@ class Contracts:
 
     def _read_chain(self, pem: str) -> tuple[str, bool, list[tuple[Question, str]]]:
         """What is wrong with it ("" when nothing is), whether an issuer that we know stands behind it, and
-        whom to ask.
+        which responder to ask.
         """
         if len(pem) > CERTIFICATE_MAX:
             return "CertChainError", False, []

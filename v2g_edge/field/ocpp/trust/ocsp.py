@@ -140,7 +140,7 @@ class Ocsp:
         return False
 
     def issuers(self) -> list[x509.Certificate]:
-        """Whom we know to issue vehicles' certificates. OSError or ValueError when their file cannot be
+        """The known issuers of vehicles' certificates. OSError or ValueError when their file cannot be
         read.
         """
         if self._issuers_file is None or not self._issuers_file.exists():
@@ -190,7 +190,7 @@ def _request_once(connection: http.client.HTTPConnection, path: str, body: bytes
                 raise ValueError(f"more than {most} octets")
             return found
     finally:
-        connection.close()  # also where nobody waited until it was open
+        connection.close()  # also where no caller waited until it was open
 
 
 def _read(der: bytes, question: Question, now_wall_s: float, issuers: Sequence[x509.Certificate]) -> Answer:
@@ -218,8 +218,8 @@ def _read(der: bytes, question: Question, now_wall_s: float, issuers: Sequence[x
 def _read_list(
     text: bytes, question: Question, now_wall_s: float, issuers: Sequence[x509.Certificate]
 ) -> Answer:
-    """ValueError when it is no list of now of an issuer that we know: who is not in somebody else's list
-    is not good.
+    """ValueError when it is no list of now of an issuer that we know: a certificate that is not in
+    another's list is not good.
     """
     crl = x509.load_pem_x509_crl(text) if text.startswith(b"-----") else x509.load_der_x509_crl(text)
     until = crl.next_update_utc
@@ -246,7 +246,7 @@ def _lists(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> boo
 
 
 def _proven(response: ocsp.OCSPResponse, question: Question, issuers: Sequence[x509.Certificate]) -> bool:
-    """Signed by the certificate's issuer, or by a responder whom that issuer lets sign (RFC 6960 4.2.2.2)."""
+    """Signed by the certificate's issuer, or by a responder that this issuer lets sign (RFC 6960 4.2.2.2)."""
     for issuer in issuers:
         if digest_of(key_bits(issuer), question.algorithm) != question.key_hash:
             continue

@@ -31,7 +31,7 @@ RANDOM_OCTETS: Final = 20
 """
 
 PENDING_MAX: Final = 4
-"""Changes that a station was told and has not used yet. More are refused: a station that never comes back
+"""Changes that a station got and has not used yet. More are refused: a station that never comes back
 needs a visit.
 """
 
@@ -45,7 +45,7 @@ TAKEN: Final = {
 
 class Kept(Struct, frozen=True):
     """What the daemon set. ``of`` is the digest of the site's password that it follows, ``pending`` is
-    told and unused.
+    sent and unused.
     """
 
     of: str
@@ -108,7 +108,7 @@ class Passwords:
         )
 
     def changing(self, station: StationSettings) -> bool:
-        """Whether a new password was told and not used yet."""
+        """Whether a new password was sent and not used yet."""
         return bool(self._kept(station, _read(station)).pending)
 
     def _kept(self, station: StationSettings, secret: bytes) -> Kept:
@@ -125,7 +125,7 @@ class Passwords:
         return kept if kept.of == of else Kept(of)
 
     def _save(self, identity: str, kept: Kept) -> None:
-        """On the disk before anybody is told of it. OSError where the disk refuses."""
+        """Write it to the disk before the station gets it. OSError where the disk refuses."""
         if self._folder is None:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ class Passwords:
 
 
 async def change(passwords: Passwords, station: StationSettings, connection: Connection) -> dict[str, Any]:
-    """Tell a station a new password; nobody is shut out whatever it answers. ValueError where it has none
+    """Give a station a new password; no answer of it shuts it out. ValueError where it has none
     to change.
     """
     new = passwords.begin(station)

@@ -30,7 +30,7 @@ RENEW_DAYS: Final = 60
 """A certificate with less than this left is due: two months of nights to retry in."""
 
 CRL_DAYS: Final = 3_650
-"""The list is not refreshed by a clock: it changes when somebody is revoked."""
+"""The list is not refreshed by a clock: it changes when a certificate is revoked."""
 
 BACKDATE: Final = timedelta(days=1)
 """Stations that have just started may be a day behind."""

@@ -91,12 +91,12 @@ def load(listener: Listener) -> Loaded:
 
 
 def _trust(context: ssl.SSLContext, file: str) -> tuple[frozenset[int], list[tuple[str, float]]]:
-    """Let in who the authorities in ``file`` have signed and their lists do not revoke."""
+    """Let in peers that the authorities in ``file`` have signed and their lists do not revoke."""
     context.verify_mode = ssl.CERT_REQUIRED
     context.num_tickets = 0
     context.options |= (
         ssl.OP_NO_TICKET
-    )  # nobody comes back on an old session: a certificate may have run out since
+    )  # no peer comes back on an old session: a certificate may have run out since
     context.load_verify_locations(file)
     text = Path(file).read_bytes()
     authorities = x509.load_pem_x509_certificates(text)

@@ -4,12 +4,12 @@
 "2026-12-31T00:00:00Z"}}}
 
 Identifiers are compared without regard to case, as OCPP has them (1.6 CiString20Type, 2.x IdTokenType). A
-``group`` is told to the stations: who shares it may end what another of it began, and the one that is a
-station's MasterPassGroupId may end all.
+``group`` is sent to the stations: a token of the same group may end what another of it began, and the one
+that is a station's MasterPassGroupId may end all.
 
-Without the file everybody may charge: a depot's gate is its authorisation, and a vehicle that the site file
-does not know never discharges. The file is read again when it changes; one that cannot be read lets in nobody
-new and is told in the log.
+Without the file every token may charge: a depot's gate is its authorisation, and a vehicle that the site file
+does not know never discharges. The file is read again when it changes; one that cannot be read lets in no new
+one and is reported in the log.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ GROUP_MAX: Final = 20
 
 class Token(Struct, frozen=True, forbid_unknown_fields=True):
     """``until`` is RFC 3339, "" for ever; ``group`` "" for none. ValueError when one of them cannot be
-    told to a station.
+    sent to a station.
     """
 
     status: Status = "Accepted"
@@ -63,7 +63,7 @@ class TokenFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tokens:
-    """Answers for identifiers. ``path`` None: everybody."""
+    """Answers for identifiers. ``path`` None: every one."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

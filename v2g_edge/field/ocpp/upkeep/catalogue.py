@@ -23,7 +23,7 @@ KINDS: Final[dict[str, str]] = {
     "ints": "a list of whole numbers",
     "table": "a table",
 }
-"""Kinds of parameters, as people are told of them."""
+"""Kinds of parameters, as people see them."""
 
 NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 

@@ -57,7 +57,7 @@ class Renewals:
             }
         for identity, link in self._links.items():
             connection = link.connection
-            if connection is None or not link.station.encrypted:
+            if connection is None or not link.station.requests.encrypted:
                 continue
             known, since_s = self._seen.get(identity, (None, now_s))
             if known is not connection:

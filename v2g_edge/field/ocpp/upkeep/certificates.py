@@ -1,7 +1,7 @@
 """The listeners' certificates while the daemon runs: new files count for new handshakes, and bad ones not at
 all.
 
-Nobody is dropped by a rotation, except a station whose own certificate was revoked.
+A rotation drops no station, except a station whose own certificate was revoked.
 """
 
 import ssl
@@ -24,7 +24,7 @@ next: a certificate and its key are two files, and one of them is written first.
 """
 
 TELL_S: Final = 86_400.0
-"""What runs out soon is told once a day."""
+"""What runs out soon is reported once a day."""
 
 REVOKED_CLOSE: Final = 1008
 """RFC 6455 7.4.1: policy violation."""

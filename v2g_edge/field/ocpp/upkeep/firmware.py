@@ -1,10 +1,10 @@
 """A firmware roll-out as a value: stations of one make are updated in waves, and a wave that is not wholly
 good stops it all.
 
-A member is good when it has told that the firmware is installed, has come back with the expected version in
-its BootNotification and has behaved for the soak time: connected, no fault, following its setpoints. Whatever
-else happens stops the roll-out: nobody new is asked until an operator continues or aborts. Functions of
-values and of time that passed; ``rollouts`` does the talking.
+A member is good when it has reported that the firmware is installed, has come back with the expected version
+in its BootNotification and has behaved for the soak time: connected, no fault, following its setpoints.
+Whatever else happens stops the roll-out: no further station is asked until an operator continues or aborts.
+Functions of values and of time that passed; ``rollouts`` does the talking.
 
 A station where a vehicle stands is never asked to begin: it is waited for, or left out. What it does later
 with a vehicle that came meanwhile is the station's own affair (OCPP has it install when it is idle); that
@@ -107,7 +107,9 @@ class Ask(NamedTuple):
 def begin(
     number: int, update: Update, terms: Terms, stations: Sequence[str], waves: Sequence[int | str]
 ) -> Rollout:
-    """``waves``: how many, or "10%" of all; who is left is one more. ValueError says what is wrong."""
+    """``waves``: how many, or "10%" of all; those that are left are one more. ValueError says what is
+    wrong.
+    """
     sizes = [_size(wave, len(stations)) for wave in waves]
     members: list[Member] = []
     for place, station in enumerate(stations):
@@ -198,7 +200,7 @@ def _soak(rollout: Rollout, member: Member, view: View, elapsed_s: float) -> Mem
 
 
 def _gate(rollout: Rollout) -> Rollout:
-    """Between the waves: nobody goes on after a failure, or after a wave that showed nothing."""
+    """Between the waves: no station goes on after a failure, or after a wave that showed nothing."""
     if rollout.state != "running":
         return rollout
     failed = [f"{member.station}: {member.why}" for member in rollout.members if member.phase == "failed"]

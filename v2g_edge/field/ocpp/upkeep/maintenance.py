@@ -144,7 +144,7 @@ class Maintenance:
         for more.
         """
         for identity in self._certificates.cut_revoked(self._links):
-            authority = self._links[identity].station.authority
+            authority = self._links[identity].station.requests.authority
             stand = [] if authority is None else authority.standing(identity, self._clock.wall_s())
             if stand:
                 mend = f"`v2g-edge pki revoke {identity}` revokes all of them"
@@ -156,7 +156,7 @@ class Maintenance:
             return
         self._renewals.authority = SiteCa(self._folder)
         for link in self._links.values():
-            link.station.authority = self._renewals.authority
+            link.station.requests.authority = self._renewals.authority
 
     async def _run(self) -> None:
         while True:

@@ -6,7 +6,7 @@ that have it.
 
 ``call`` sends any message of the version, checked against its schema. What would bypass the envelope or the
 dead-man is reserved: leases and default profiles are set by the daemon, and grid-code settings need an
-engineer's name (design 4.1, 4.7). So are passwords, which the daemon must know before the station does, and a
+engineer's name. So are passwords, which the daemon must know before the station does, and a
 lower security profile.
 """
 
@@ -40,7 +40,7 @@ RESERVED: Final = {
     "AFRRSignal": "setpoints come from permits only",
     "UsePriorityCharging": "it would overrule the leases",
 }
-"""Actions that nobody sends by hand, and why."""
+"""Actions that are not sent by hand, and why."""
 
 COMMISSIONING: Final = frozenset({"SetDERControl", "ClearDERControl"})
 """Grid-code settings: written only with ``engineer``, the name of who answers for them; the name goes to
@@ -48,7 +48,7 @@ the log.
 """
 
 NEW_PASSWORD: Final = "new-password"  # noqa: S105 - the operation's name
-"""Gives a station a new Basic password that nobody sees; it is no single message, so it stands beside the
+"""Gives a station a new Basic password that is not shown; it is no single message, so it stands beside the
 table.
 """
 
@@ -135,7 +135,7 @@ class Operations:
 async def _reported(
     reports: Reports, connection: Connection, action: str, payload: dict[str, Any]
 ) -> dict[str, Any]:
-    """The answer and, as ``report``, all that it announces; ``complete`` tells whether the last part has
+    """The answer and, as ``report``, all that it announces; ``complete`` says whether the last part has
     come in time.
     """
     request_id, report = reports.expect()

@@ -258,7 +258,7 @@ class Rollouts:
                 "rollout_stopped",
                 wave=after.wave,
                 why=after.why,
-                effect="nobody else is asked until an operator decides",
+                effect="no other station is asked until an operator decides",
             )
         else:
             log.warning(
@@ -267,7 +267,7 @@ class Rollouts:
 
 
 def _read(known: str) -> Rollout | None:
-    """What is on disk; what cannot be read is forgotten, and nobody is asked because of it."""
+    """What is on disk; what cannot be read is forgotten, and no station is asked because of it."""
     try:
         return msgspec.json.decode(known, type=Rollout) if known else None
     except msgspec.MsgspecError as fault:

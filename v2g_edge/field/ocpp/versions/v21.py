@@ -38,7 +38,9 @@ class V21(V201):
         }
 
     def _chain_status(self, payload: Payload) -> Payload:
-        """Nothing is known where nobody may be asked (``contracts`` asks where the site file allows it)."""
+        """Nothing is known where no responder may be asked (``contracts`` asks where the site file allows
+        it).
+        """
         unknown = {"status": "Failed", "nextUpdate": format_wall(self._wall_s())}
         rows = payload["certificateStatusRequests"]
         return {
@@ -65,8 +67,8 @@ class V21(V201):
         return {}
 
     def _authorize(self, payload: Payload) -> Payload:
-        """Who may feed back is told so before its session is agreed (Q01); left out, a vehicle may only
-        charge.
+        """A vehicle that may feed back learns it before its session is agreed (Q01); left out, a vehicle
+        may only charge.
         """
         answer, outlets = super()._authorize(payload), self._station.outlets.values()
         gives = vehicle_gives(self._station.v21.site, str(payload["idToken"]["idToken"])) and all(
@@ -81,8 +83,8 @@ class V21(V201):
         return answer
 
     def _charging_schedule(self, payload: Payload) -> Payload:
-        """As in 2.0.1, and no more discharge than was permitted; what is refused is told, for it says that
-        a vehicle means it.
+        """As in 2.0.1, and no more discharge than was permitted; what is refused is reported, for it says
+        that a vehicle means it.
         """
         answer, outlet = super()._charging_schedule(payload), self._station.outlets.get(payload["evseId"])
         if outlet is not None:

@@ -22,12 +22,12 @@ to sign.
 """
 
 HEARTBEAT_S: Final = 300
-"""A Heartbeat costs a message and tells nothing that our own ping does not; the specification wants at
+"""A Heartbeat costs a message and shows nothing that our own ping does not; the specification wants at
 least one a day.
 """
 
 _WHILE_PENDING: Final = frozenset({"BootNotification", "NotifyReport"})
-"""A report comes only when somebody asked for it; what else was triggered stands in
+"""A report comes only on request; what else was triggered stands in
 ``VersionAdapter.asked``.
 """
 
@@ -70,7 +70,7 @@ class VersionAdapter(ABC):
         """Whether a station that waits sends what it was not asked for: 2.x answers SecurityError (B02.FR.09,
         B03.FR.07).
 
-        One that never boots again is heard when its wait is over.
+        One that never boots again is admitted when its wait is over.
         """
         pending = self.version != "1.6" and self._wall_s() < self._pending_until_wall_s
         return pending and action not in self.asked | _WHILE_PENDING
@@ -113,7 +113,7 @@ class VersionAdapter(ABC):
                 why=f"no {kind} is issued here",
             )
             return {"status": "Rejected"}
-        return {"status": "Accepted" if self._station.on_request(str(payload["csr"])) else "Rejected"}
+        return {"status": "Accepted" if self._station.requests.take(str(payload["csr"])) else "Rejected"}
 
 
 def named(payload: Payload, *keys: str) -> Identity:

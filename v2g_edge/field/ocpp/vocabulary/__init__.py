@@ -1,1 +1,1 @@
-"""What stations say and are told, as values: readings, profiles, settings, and how far they were obeyed."""
+"""What stations report and get, as values: readings, profiles, settings, and how far they were obeyed."""

@@ -1,4 +1,4 @@
-"""Smart charging as leases: which profiles we set, and how each version writes them (design 4.1).
+"""Smart charging as leases: which profiles we set, and how each version writes them.
 
 Below lies a TxDefaultProfile at the outlet's fallback power, without an end; above it, for each transaction,
 one TxProfile with a short ``duration``, always with the same id: the strictest station refuses a second id at
@@ -48,7 +48,7 @@ LADDER: Final = (
     Shape(valid_to=False, stack_level=1),
 )
 """In the order in which refusals were seen in the field: dates, unit (evcc #16768), a level taken by
-somebody else.
+another controller.
 """
 
 

@@ -6,7 +6,7 @@ them arrive within 150 ms, reference ocpp.md) or present with a wrong clock. So 
 when several readings over some time agree on it; until then our clock counts, and what seems old is old.
 
 Until something has agreed with our clock or with a learnt offset, the clock is not ``known``: a lease would
-begin at nobody knows what time, perhaps in an hour, when nobody is there to end it.
+begin at an unknown time, perhaps in an hour, when no controller is there to end it.
 """
 
 from collections import deque
@@ -20,7 +20,9 @@ SPAN_S: Final = 10.0
 """So many readings over so long make an offset: a burst of queued readings comes within a second."""
 
 LONG_SPAN_S: Final = 20.0
-"""Two that agree over so long do too: who reports seldom queues seldom, and need not wait for a third."""
+"""Two that agree over so long do too: a station that reports seldom queues seldom, and need not wait for a
+third.
+"""
 
 KEPT_S: Final = 150.0
 SPACING_S: Final = 1.0

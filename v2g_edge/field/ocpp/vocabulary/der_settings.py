@@ -1,5 +1,5 @@
 """Grid-code settings that a 2.1 charger reports, held against the site's grid code: read to audit, never
-written (design 4.7).
+written.
 
 Voltages come in percent of nominal (DERUnitEnum PctEffectiveV) or in pu; a curve is a list of points (x =
 seconds, y = voltage or Hz). An element of the code is met when a must-trip point with its threshold trips no

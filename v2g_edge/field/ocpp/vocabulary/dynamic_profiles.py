@@ -11,7 +11,7 @@ between two of them, is wider than the droop.
 
 **Dynamic** (K28): a profile of kind Dynamic has one period, and UpdateDynamicSchedule changes the numbers in
 it. Its ``duration`` counts from the last update, so its ``validTo`` ends the lease; it is renewed like any
-other. A station that asks (PullDynamicScheduleUpdate) is told what is wanted now, as long as the lease
+other. A station that asks (PullDynamicScheduleUpdate) gets what is wanted now, as long as the lease
 stands, and Rejected afterwards. Only a station that says it has them gets one
 (SmartChargingCtrlr.SupportsDynamicProfiles): another might accept it and not know when it ends.
 """
@@ -32,8 +32,8 @@ from v2g_edge.model.site import FrequencyResponse
 log = structlog.get_logger()
 
 FAR_HZ: Final = 5.0
-"""Beyond any frequency at which a charger stays connected (the widest grid code trips at 3.5 Hz): who
-would go on the last slope of a curve instead of keeping its last value finds that slope flat.
+"""Beyond any frequency at which a charger stays connected (the widest grid code trips at 3.5 Hz): a
+charger that would go on the last slope of a curve instead of keeping its last value finds that slope flat.
 """
 
 FRESH: Final = 2.0 / 3.0
@@ -122,7 +122,7 @@ class DynamicProfiles:
             log.info("dynamic_profile_refused", station=connection.identity, ocpp_evse=lease.ocpp_evse)
 
     def forget(self) -> None:
-        """What stands there cannot be told, by a clock that nobody knows: the next lease is a new profile."""
+        """What stands there is not known by a clock that is unknown: the next lease is a new profile."""
         self._standing = None
 
     def refuse_droop(self, station: str, ocpp_evse: int, why: str) -> None:

@@ -29,8 +29,8 @@ def readable(text: object) -> str:
 
 
 class Identity(Struct, frozen=True):
-    """Who a station says it is (BootNotification). Quirks and proven capabilities go by vendor, model and
-    firmware.
+    """The identity that a station reports (BootNotification). Quirks and proven capabilities go by vendor,
+    model and firmware.
     """
 
     vendor: str = ""
@@ -47,8 +47,8 @@ class Sample(Struct, frozen=True, gc=False):
     """One set of meter values. ``at_wall_s`` is the station's clock, None when it gave no readable time.
 
     ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say. ``derived``: the
-    power was reckoned from currents and voltages; "one phase" where a current was told without a phase, so
-    that it may flow in each.
+    power was reckoned from currents and voltages; "one phase" where a current was reported without a phase,
+    so that it may flow in each.
     """
 
     at_wall_s: float | None
@@ -91,11 +91,11 @@ class Needs(Struct, frozen=True):
 
 
 class SessionEvent(Struct, frozen=True, gc=False):
-    """A transaction begins, goes on, or ends, as a station tells it, perhaps late and more than once.
+    """A transaction begins, goes on, or ends, as a station reports it, perhaps late and more than once.
 
     ``ocpp_evse`` 0: not said. ``vehicle`` "" where no token was given. ``offline``: it happened while there
-    was no link. ``plugged`` tells whether a vehicle is connected, None where the station did not say.
-    ``told_wall_s``: when it was last told of, where it has no time of its own.
+    was no link. ``plugged`` says whether a vehicle is connected, None where the station did not say.
+    ``told_wall_s``: when it was last reported, where it has no time of its own.
     """
 
     phase: SessionPhase
@@ -110,11 +110,11 @@ class SessionEvent(Struct, frozen=True, gc=False):
 
 
 class Session(Struct, frozen=True):
-    """A transaction on disk: ``evse`` our id ("" until it is told), ``seq`` the last sequence number,
+    """A transaction on disk: ``evse`` our id ("" until it is reported), ``seq`` the last sequence number,
     ``*_wh`` registers.
 
-    ``presumed``: no end was told, another fact refuted it (``sessions.presume_over``); news of it opens it
-    again.
+    ``presumed``: no end was reported, another fact refuted it (``sessions.presume_over``); news of it opens
+    it again.
     """
 
     station: str

@@ -84,7 +84,7 @@ def _sample(entry: dict[str, Any]) -> Sample:
 
 
 def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents", "one phase"]]:
-    """Power from currents and voltages, where none is told. A phase without a voltage has the mean of the
+    """Power from currents and voltages, where none is reported. A phase without a voltage has the mean of the
     others, or nominal.
     """
     amps: dict[int, float] = {}
@@ -118,7 +118,7 @@ def _net_w(import_w: float | None, export_w: float | None) -> float | None:
     """Power into the vehicle. An export is a magnitude (OCPP 1.6 7.31, 2.x MeasurandEnumType): a negative one
     says nothing.
 
-    A negative import is an export; told under both names it counts once.
+    A negative import is an export; reported under both names it counts once.
     """
     if export_w is not None and export_w < 0.0:
         export_w = None

@@ -1,6 +1,4 @@
-"""What a station refuses, learnt after a few rounds: it is then told what it takes, and asked again
-rarely.
-"""
+"""What a station refuses, learnt after a few rounds: it then gets what it takes, with rare retries."""
 
 import math
 from typing import Final
@@ -41,7 +39,7 @@ class Refusals:
         return self.learnt and now_s < self._retry_s
 
     def refused(self, power_w: float, why: str, now_s: float) -> bool:
-        """One more; True when this one made it a rule, which is told once."""
+        """One more; True when this one made it a rule, which is reported once."""
         self._rounds += 1
         self._least_w = min(self._least_w, abs(power_w))
         self.why = why
@@ -60,5 +58,5 @@ class Refusals:
         return before
 
     def retry_now(self) -> None:
-        """The station has started anew, or somebody asks for it: it may take now what it refused."""
+        """The station has started anew, or a person asks for it: it may take now what it refused."""
         self._retry_s = -math.inf

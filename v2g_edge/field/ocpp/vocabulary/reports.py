@@ -50,7 +50,7 @@ class _Waiting:
         self.too_long = False
 
     def take(self, part: dict[str, Any]) -> None:
-        """One part, once: who hears may hear twice."""
+        """One part, counted once though it may arrive twice."""
         if self.too_long or id(part) in self.known:
             return
         self.octets += len(_encode(part))
@@ -75,7 +75,7 @@ class Reports:
         return self._last, waiting.future
 
     def forget(self, request_id: int) -> list[Any]:
-        """Nobody waits any more; what has come of it."""
+        """The wait is over; what has come of it."""
         waiting = self._waiting.pop(request_id, None)
         return waiting.parts if waiting is not None else []
 
@@ -99,7 +99,7 @@ class Reports:
             )
 
     def took(self, request_id: int, parts: list[dict[str, Any]], *, more: bool) -> bool:
-        """One part; without ``more`` it was the last. False where nobody waits for it."""
+        """One part; without ``more`` it was the last. False where no question is open for it."""
         waiting = self._waiting.get(request_id)
         if waiting is None:
             return False

@@ -37,7 +37,7 @@ NONSENSE_CLOSE: Final = 1008
 
 
 class ConnectionOwner(Protocol):
-    """Who answers for a connection."""
+    """The part that answers for a connection."""
 
     def take_call(self, connection: "Connection", call: CallIn) -> None:
         """Answer through ``connection.answer`` or ``refuse``, now or later."""
@@ -53,8 +53,8 @@ class ConnectionOwner(Protocol):
 
 
 class Connection:
-    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has been
-    told.
+    """Used once, for one link. ``run`` returns when the link is gone, and every call that waits has its
+    error.
     """
 
     __slots__ = (
@@ -173,7 +173,7 @@ class Connection:
             self.ws.give_up(NONSENSE_CLOSE, "not OCPP-J")
 
     def _settle(self) -> None:
-        """Hand on what the machine has to tell, and send what it has to send."""
+        """Hand on what the machine has to report, and send what it has to send."""
         for event in self._machine.events():
             if type(event) is CallIn:
                 self._owner.take_call(self, event)

@@ -1,10 +1,10 @@
-"""Who may begin: connections that are not admitted yet are few, small and short-lived, by address and in
-total.
+"""Limits what may begin: connections that are not admitted yet are few, small and short-lived, by address and
+in total.
 
 A connection that is not admitted costs a file number, a TLS handshake and a buffer, and anybody can open one.
 Above the caps the oldest of the address that has the most gives way: an honest station needs milliseconds to
-come in, whoever only holds places loses them. A link that stands is not counted here: there is one for each
-station of the site file.
+come in, a peer that only holds places loses them. A link that stands is not counted here: there is one for
+each station of the site file.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ thousand.
 """
 
 TELL_S: Final = 10.0
-"""Turned away and put out are told this often, with their number."""
+"""Connections that were turned away or put out are reported this often, with their number."""
 
 
 class Doorkeeper:
@@ -209,6 +209,6 @@ class Guest(Wire):
 
 
 def _drop(transport: Any) -> None:
-    """End a transport that no protocol shall hear of again."""
+    """End a transport without a call to its protocol."""
     transport.set_protocol(asyncio.Protocol())
     transport.abort()

@@ -1,4 +1,4 @@
-"""What the message machine tells its owner. All are plain facts; none of them acts."""
+"""What the message machine reports to its owner. All are plain facts; none of them acts."""
 
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ MessageId: TypeAlias = str | int
 class CallIn(Struct, frozen=True, gc=False):
     """The peer calls; it waits for ``Machine.answer`` or ``Machine.refuse`` with this id.
 
-    ``problems`` is empty, or tells what a lenient machine let pass.
+    ``problems`` is empty, or says what a lenient machine let pass.
     """
 
     id: MessageId
@@ -23,7 +23,7 @@ class CallIn(Struct, frozen=True, gc=False):
 
 
 class SendIn(Struct, frozen=True, gc=False):
-    """An unconfirmed message (2.1); nobody waits."""
+    """An unconfirmed message (2.1): no answer follows."""
 
     action: str
     payload: dict[str, Any]
@@ -31,7 +31,7 @@ class SendIn(Struct, frozen=True, gc=False):
 
 
 class Answered(Struct, frozen=True, gc=False):
-    """The peer's CALLRESULT to our call ``id``. ``late``: after its deadline; ``Expired`` was told before."""
+    """The peer's CALLRESULT to our call ``id``. ``late``: after its deadline; ``Expired`` came before."""
 
     id: str
     action: str

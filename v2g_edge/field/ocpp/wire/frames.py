@@ -129,7 +129,7 @@ def _check_elements(frame: str | bytes) -> None:
 
 
 def looks_like_call(frame: str | bytes) -> bool:
-    """Whether an unreadable frame begins as a CALL does, so that somebody waits for an answer."""
+    """Whether an unreadable frame begins as a CALL does, so that its sender waits for an answer."""
     head = frame[:_HEAD_MAX]
     data = head.encode("utf-8", "replace") if isinstance(head, str) else head
     return _CALL_HEAD.match(data) is not None

@@ -19,7 +19,7 @@ Kind = Literal["request", "response"]
 Validator: TypeAlias = jsonschema_rs.Draft4Validator | jsonschema_rs.Draft6Validator
 
 PROBLEMS_MAX: Final = 8
-"""Problems told of one message: enough to mend it, and a hostile one cannot fill a log line."""
+"""Problems reported of one message: enough to mend it, and a hostile one cannot fill a log line."""
 
 LISTED_MAX: Final = (256, 8 << 10)
 FIRST_MAX: Final = (2_048, 64 << 10)
@@ -47,7 +47,7 @@ PropertyConstraintViolation.
 
 
 TOLD_MAX: Final = 200
-"""Characters told of one thing."""
+"""Characters shown of one thing."""
 
 
 class SchemaProblem(msgspec.Struct, frozen=True):

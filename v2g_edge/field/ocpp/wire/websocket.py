@@ -95,7 +95,7 @@ class Wire(ServerConnection):
             self.send_data()
 
     def give_up(self, code: int, reason: str) -> None:
-        """Start closing; whatever else comes is not heard."""
+        """Start closing; whatever else comes is not read."""
         self._take = _nobody
         self._giving_up = begin("close a station's link", self.close(code, reason))
 

@@ -1,0 +1,66 @@
+"""The vehicles of the site file as a station names them, and what is known of one beyond its readings."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from v2g_edge.field.ocpp.station.outlet import Outlet
+from v2g_edge.field.ocpp.vocabulary.facts import Session, readable
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.model.reading import Measured, Reading
+from v2g_edge.model.site import Site, Vehicle
+
+
+class SiteVehicles:
+    """The vehicles that can be plugged in. OCPP's identifiers have no case; the site file's spelling
+    counts.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.take_site(site)
+
+    def take_site(self, site: Site) -> None:
+        """Another site of the same outlets."""
+        self._site = site
+        self._spelt = _spellings(site.vehicles)
+
+    def knows(self, vehicle: str) -> bool:
+        """Whether the site file has it, and so there is only one."""
+        return vehicle.casefold() in self._spelt
+
+    def name(self, known: str, told: str) -> str:
+        """As the site file spells it, OCPP's identifiers having no case. A vehicle that is known stays: a
+        stop may carry another's card.
+        """
+        stays = not told or known.casefold() in self._spelt
+        return known if stays else self._spelt.get(told.casefold(), readable(told))
+
+    def readings(
+        self, outlet: Outlet, session: Session, version: Version | None, now_s: float
+    ) -> dict[str, Measured]:
+        """The needs as readings of now. What a wire cannot say at all, the site file says (1.6 and 2.0.1:
+        discharge power).
+        """
+        needs = session.needs
+        gives_w = needs.max_discharge_w
+        if gives_w is None and version != "2.1":
+            types = {kind.id: kind for kind in self._site.vehicle_types}
+            vehicle = next((v for v in self._site.vehicles if v.id == session.vehicle), None)
+            kind = types.get(vehicle.type) if vehicle else None
+            gives_w = min(kind.max_discharge_w, outlet.evse.max_discharge_w) if kind else None
+        said = {
+            "departure_wall_s": needs.departure_wall_s,
+            "target_soc_pct": needs.target_soc_pct,
+            "soc_pct": needs.soc_pct,
+            "capacity_wh": needs.capacity_wh,
+            "max_charge_w": needs.max_charge_w,
+            "max_discharge_w": gives_w,
+        }
+        return {name: Reading(value, now_s) for name, value in said.items() if value is not None}
+
+
+@lru_cache(
+    maxsize=1
+)  # one for all stations: a thousand copies for a thousand vehicles cost 36 MB and two seconds
+def _spellings(vehicles: tuple[Vehicle, ...]) -> Mapping[str, str]:
+    """Every vehicle's id as the site file spells it, by its spelling without case."""
+    return {vehicle.id.casefold(): vehicle.id for vehicle in vehicles}
