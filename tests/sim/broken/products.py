@@ -10,8 +10,8 @@ from msgspec.structs import replace
 import v2g_edge.envelope.bounds as bounds_room
 import v2g_edge.envelope.checks as checks_room
 import v2g_edge.envelope.enter_service as service_room
-import v2g_edge.envelope.facts as facts_room
 import v2g_edge.envelope.exposure as exposure_room
+import v2g_edge.envelope.facts as facts_room
 import v2g_edge.envelope.limits as limits_room
 import v2g_edge.envelope.permits as permits_room
 import v2g_edge.envelope.table as table_room
