@@ -115,7 +115,7 @@ def test_d23_three_cars_on_one_phase_never_load_it_beyond_its_fuse(meter: str) -
 
 
 def test_d23_cars_that_have_shown_three_phases_share_all_of_them() -> None:
-    assert settled(shown(garage(), *["L1L2L3"] * 3)) == [round(FUSE_W * MARGIN)] * 3
+    assert settled(shown(garage(), "L1L2L3", "L1L2L3", "L1L2L3")) == [round(FUSE_W * MARGIN)] * 3
 
 
 def test_d23_one_that_has_shown_its_phase_leaves_the_others_to_the_rest() -> None:
