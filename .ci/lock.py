@@ -24,7 +24,7 @@ PLATFORMS: Final = {
 }  # fmt: skip
 """Debian 12 has glibc 2.36."""
 
-EXTRAS: Final = {"run": ("fast",), "dev": ("fast", "dev", "package", "docs")}
+EXTRAS: Final = {"run": ("fast",), "dev": ("fast", "dev", "package", "studies", "docs")}
 ELSEWHERE: Final = frozenset({"argparse-manpage", "atheris"})
 """Tools of development that have no wheel for one of the platforms; they are not locked."""
 

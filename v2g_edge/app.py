@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from msgspec.structs import replace
@@ -12,9 +12,12 @@ from msgspec.structs import replace
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
+from v2g_edge.api.history import HistoryApi
 from v2g_edge.api.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.order_log import OrderLog
 from v2g_edge.api.orders import OrdersApi
+from v2g_edge.api.roles import role_needed
 from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
 from v2g_edge.api.standstill import StandstillApi
@@ -23,7 +26,6 @@ from v2g_edge.api.status import StatusApi
 from v2g_edge.api.tonight import TonightApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Outcome
-from v2g_edge.fleet.fleet import Fleet
 from v2g_edge.host.child import Child
 from v2g_edge.host.control import ControlSocket, Handler
 from v2g_edge.host.faults import LoopFaults
@@ -41,10 +43,12 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.decider import Decider
-from v2g_edge.wiring.fleet_view import fleet_view
+from v2g_edge.wiring.fleet_view import FleetLink
 from v2g_edge.wiring.lost_time import LostTime
+from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.plans import Plans
+from v2g_edge.wiring.programmes import Programmes
 from v2g_edge.wiring.restore import restored
 from v2g_edge.wiring.shutdown import wind_down
 
@@ -55,10 +59,6 @@ HOUSEKEEPING_S: Final = 5.0
 
 EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
-
-
-def _uses_fleet(settings: Settings) -> bool:
-    return bool(settings.fleet.port or settings.fleet.timetable_file)
 
 
 class Daemon:
@@ -83,34 +83,37 @@ class Daemon:
         self._stopping = False
         self._reloading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self.fleet = Fleet(
-            settings.fleet, self._site, clock, inform=self._inform_fleet, tell=self._tell_event
-        )
-        self._parts = build_parts(
-            settings, clock, self._wake.set, self.fleet.book if _uses_fleet(settings) else None
-        )
+        self.state = DepotState(self._site)
+        self._fleet = FleetLink(settings, self.state, clock, self._tell_event)
+        self._parts = build_parts(settings, clock, self._wake.set, self._fleet.book)
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
         )
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
-        self.state = DepotState(self._site)
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
         self._cloud = CloudSession(
             settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
         )
-        self._fleet_tasks: list[asyncio.Task[None]] = []
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
+        self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
+        self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
         self._orders = orders_of(settings)
         self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
+        self._history = HistoryApi(self.state)
         self._monitor = Monitor(self.state, settings, clock, self._journal_lost, self._tell_event)
         self._site_file = (
             SiteFileApi(source, lambda: self._settings, self._take_settings, self._tell_event, clock.wall_s)
             if source
             else None
         )
-        self._control = ControlSocket(settings.host.socket, self._handlers())
+        self._control = ControlSocket(
+            settings.host.socket,
+            self._handlers(),
+            role_needed,
+            OrderLog(lambda: self._journal, clock.wall_s).record,
+        )
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
@@ -138,7 +141,8 @@ class Daemon:
         await self._keep_rescue()
         await self._cloud.start()
         await self.plans.start()
-        await self._start_fleet()
+        await self.programmes.start()
+        await self._fleet.start()
         if self._orders.fault:
             self._tell_not_kept(
                 "operator.json",
@@ -248,10 +252,8 @@ class Daemon:
     async def close(self) -> None:
         """Put everything away. Chargers keep their leases to the end and then their defaults."""
         self._watchdog.stopping()
-        for task in self._fleet_tasks:
-            task.cancel()
-        await asyncio.gather(*self._fleet_tasks, return_exceptions=True)
         await self._monitor.stop()
+        await self.programmes.stop()
         await self.plans.stop()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
@@ -259,7 +261,7 @@ class Daemon:
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
-        await self.fleet.stop()
+        await self._fleet.stop()
         await self.modbus.stop()
         await self.ocpp.stop()
         journal, self._journal = self._journal, None
@@ -287,7 +289,7 @@ class Daemon:
         now_s, wall_s = clock.now_s(), clock.wall_s()
         read_contactors(self._parts)
         seen = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
-        snapshot = self._tonight.ordered(seen)
+        snapshot = self._tonight.ordered(self._outside.limited(seen))
         before = self.state.memory
         snapshot, plan, outcome = self._decider.decide(snapshot, self.plans.plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)
@@ -305,6 +307,7 @@ class Daemon:
             memory_after=outcome.memory,
         )
         guarded("journal", keeping)
+        guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome)
@@ -335,17 +338,6 @@ class Daemon:
         if snapshot.now_s - self._told_s >= cloud.telemetry_s:
             self._told_s = snapshot.now_s
             self._cloud.publish_telemetry(describe_status(self._site, snapshot, plan, outcome))
-
-    def _inform_fleet(self, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
-        return fleet_view(self.state, self.fleet.book, rejected)
-
-    async def _start_fleet(self) -> None:
-        if not _uses_fleet(self._settings):
-            return
-        await self.fleet.start()
-        self._fleet_tasks.append(keep("timetable file", self.fleet.run))
-        if self.fleet.server is not None:
-            self._fleet_tasks.append(keep("vdv463", self.fleet.server.run))
 
     def _tell_fault(self, name: str, text: str) -> None:
         """A task of ours or of a library failed (rule 14)."""
@@ -379,6 +371,7 @@ class Daemon:
             **self._tonight.handlers(),
             "events": status.events,
             "plan": status.plan,
+            "history": self._history.history,
             "standstill": StandstillApi(self.state).standstill,
             "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,

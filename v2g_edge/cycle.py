@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.departure.admit_exports import lasting_rates
-from v2g_edge.departure.charging_power import powers_of
+from v2g_edge.departure.charging_power import powers_of, sure_powers
 from v2g_edge.envelope.facts import DAY_S
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
@@ -15,7 +15,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
-from v2g_edge.model.orders import Narrowed, narrowed, narrower
+from v2g_edge.model.orders import Narrowed, as_orders, narrowed, narrower
 from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
@@ -91,8 +91,9 @@ class Cycle:
         frame = depot.frame
         powers = powers_of(frame.site, snapshot, told.draws)
         rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
+        sure_w = sure_powers(frame.site, snapshot, told.draws)
         drawn_w = {
-            evse: min(rate_w, powers.drawn_w.get(evse, ANY_W))
+            evse: min(rate_w, powers.drawn_w.get(evse, ANY_W), sure_w.get(evse, ANY_W))
             for evse, rate_w in zip(frame.ids, rates_w, strict=True)
         }
         bases_w = limited_bases(frame, snapshot, memory.envelope.live_w or frame.tree.base_max_w)
@@ -124,8 +125,11 @@ class Cycle:
         )
 
     def _depot_by(self, snapshot: Snapshot) -> Depot:
-        """The depot as the orders for tonight make it narrower, worked out once for each set of orders."""
-        by = narrowed(snapshot.operator.orders)
+        """The depot as orders for tonight and limits from outside make it narrower, worked out once for each
+        set of them.
+        """
+        operator, root = snapshot.operator, self._depot.frame.tree.feeders[-1].id
+        by = narrowed((*operator.orders, *as_orders(operator.limits, root, snapshot.wall_s)))
         if by != self._ordered[0]:
             self._ordered = (
                 by,

@@ -51,6 +51,9 @@ OFTEN_S: Final = 30.0
 OFTEN_EMPTIES: Final = 0.1
 """A controller that is over, cuts, and is over again heats a breaker as one that stays over."""
 
+UNSEEN_SHARE: Final = 1.0 / 6.0
+"""Of its plate: what a vehicle may be reckoned with before it has charged (16 A on one phase of 22 kW)."""
+
 LATE_S: Final = 60.0
 """A vehicle that leaves this much before its time leaves early."""
 
@@ -240,6 +243,7 @@ class Checkers:
             if charger.battery is not None:
                 self._look_at_charger(charger, charger.battery, wall_s)
                 self._note_onsets(charger.evse.id, charger.battery, wall_s)
+                self._note_weakness(charger, charger.battery, wall_s)
 
     def _note_onsets(self, evse: str, battery: Battery, wall_s: float) -> None:
         """What is in the vehicle as a fault of its outlet begins."""
@@ -248,6 +252,22 @@ class Checkers:
             began_wall_s = onsets.pop(0)
             if stay is not None and began_wall_s >= stay.arrived_wall_s:
                 stay.onsets.append((began_wall_s, battery.soc_pct))
+
+    def _note_weakness(self, charger: Charger, battery: Battery, wall_s: float) -> None:
+        """What is in the vehicle when it turns out to take less than could be known: less than it showed in
+        this stay, or than the share of its plate that a depot reckons with before it has charged.
+        """
+        stay = self._stays.get(charger.evse.id)
+        if stay is None:
+            return
+        takes_w = self._effects.takes_at_most_w(charger.evse.id, wall_s)
+        if charger.power_w < takes_w - FLOW_W:
+            stay.shown_w = max(stay.shown_w, charger.power_w)
+            return
+        hidden = takes_w < UNSEEN_SHARE * charger.evse.max_charge_w or stay.shown_w > takes_w
+        if hidden and takes_w < stay.known_w:
+            stay.onsets.append((wall_s, battery.soc_pct))
+            stay.known_w = takes_w
 
     def _look_at_feeders(self, depot: Depot, wall_s: float, dt_s: float) -> None:
         more_s = self._blink_s + self._effects.patience_s(wall_s, self._scenario.site.safety.obey_within_s)

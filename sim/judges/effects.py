@@ -5,6 +5,7 @@ much of a feeder may be used. It knows nothing of the product and shares no code
 are what proof needs: a reconnection, a few good samples, a supervised retry.
 """
 
+import math
 from typing import Final
 
 from sim.scenarios.fault import CLOUD, EVERYBODY, ORDER, Fault
@@ -103,6 +104,11 @@ class Effects:
                 rating_w = min(rating_w, fault.value)
         return rating_w
 
+    def takes_at_most_w(self, evse: str, wall_s: float) -> float:
+        """What the vehicle at an outlet takes at most, whatever it may."""
+        mine = [f.value for f in self._own[evse] if f.kind == "underdraw" and f.is_active(wall_s)]
+        return min(mine, default=math.inf)
+
     def onsets_wall_s(self, evse: str) -> list[float]:
         """When faults began after which the outlet is owed less, earliest first."""
         own = OWN_FALLBACK.keys() | OWN_NOTHING.keys() | {"underdraw"}
@@ -153,7 +159,7 @@ class Effects:
 
     def told_too_much_pct(self, evse: str) -> float:
         """By how much the charge reported at an outlet exceeds the true one, at worst."""
-        return max((fault.value for fault in self._own[evse] if fault.kind == "wrong_soc"), default=0.0)
+        return max([0.0, *(fault.value for fault in self._own[evse] if fault.kind == "wrong_soc")])
 
     def clock_behind_s(self) -> float:
         """By how much the controller's wall time was behind, at worst."""

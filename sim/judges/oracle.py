@@ -5,11 +5,14 @@ The oracle plays all stays again with physics of its own copy: from plug-in on e
 that its pack, its outlet and the feeders leave, the vehicle with the least time to spare first, never
 discharging, and with what the faults leave possible (``sim.judges.effects``). It does not foresee what will
 befall one outlet: when such a fault begins, it has no more in the vehicle than the product had, which may
-wait for a cheaper hour as long as there is time. It grants the product ``CONTROL_SHARE`` of the feeders and
+wait for a cheaper hour as long as there is time. A vehicle that takes less than it showed before, or less
+than a sixth of its plate, shows that when it is told more; until then the oracle does not know it either. It
+grants the product ``CONTROL_SHARE`` of the feeders and
 ``Scenario.allowed_late_s`` at plug-in.
 """
 
 import copy
+import math
 from typing import Final
 
 from msgspec import Struct
@@ -36,13 +39,16 @@ LATE_LEAVING_S: Final = 1.0
 class Stay(Struct):
     """A vehicle as it arrived: ``charger`` is a copy of the outlet with its pack at that moment.
 
-    ``onsets``: (UTC, SoC) as a fault of its outlet began.
+    ``onsets``: (UTC, SoC) as a fault of its outlet began. ``shown_w``: the most that it was seen to charge
+    with; ``known_w``: as little as it has turned out to take.
     """
 
     visit: Visit
     arrived_wall_s: float
     charger: Charger
     onsets: list[tuple[float, float]] = []
+    shown_w: float = 0.0
+    known_w: float = math.inf
 
 
 class Prospect(Struct, frozen=True):

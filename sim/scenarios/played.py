@@ -9,6 +9,8 @@
     date = "2026-03-29"                   # another day than the base's
     from = "18:00"                        # local time at which it begins
     minutes = 12
+    whole = true                          # instead: the base's own stays, from its beginning to its end
+    way = "pure"                          # on the pure cycle at one tick a minute, not with protocols
     # patches of the base's stays, by outlet; times in minutes from the beginning
     [[visits]]
     evse = "E01"
@@ -126,6 +128,8 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "f
     date: str = ""
     from_: str = "18:00"
     minutes: float = 12.0
+    whole: bool = False
+    way: Literal["protocol", "pure"] = "protocol"
     prices: bool = True
     visits: tuple[VisitEntry, ...] = ()
     faults: tuple[FaultEntry, ...] = ()
@@ -155,16 +159,12 @@ def scenario_of(entry: Entry, name: str) -> Scenario:
     )
     if entry.ocpp is not None:
         base = speaking(base, entry.ocpp)
-    hour, minute = (int(part) for part in entry.from_.split(":"))
-    day = (
-        datetime.fromisoformat(entry.date) if entry.date else datetime.fromtimestamp(base.start_wall_s, ZONE)
-    )
-    start_wall_s = day.replace(hour=hour, minute=minute, second=0, microsecond=0, tzinfo=ZONE).timestamp()
+    start_wall_s = base.start_wall_s if entry.whole else _start_wall_s(entry, base)
     scenario = replace(
         base,
         name=name,
         start_wall_s=start_wall_s,
-        duration_s=entry.minutes * MINUTE,
+        duration_s=base.duration_s if entry.whole else entry.minutes * MINUTE,
         prices=base.prices if entry.prices else (),
         visits=_visits(entry, base.visits, start_wall_s, name),
         faults=tuple(Fault(f.kind, f.target, start_wall_s + f.at_s, f.for_s, f.value) for f in entry.faults),
@@ -182,6 +182,14 @@ def scenario_of(entry: Entry, name: str) -> Scenario:
     return check(scenario)
 
 
+def _start_wall_s(entry: Entry, base: Scenario) -> float:
+    hour, minute = (int(part) for part in entry.from_.split(":"))
+    day = (
+        datetime.fromisoformat(entry.date) if entry.date else datetime.fromtimestamp(base.start_wall_s, ZONE)
+    )
+    return day.replace(hour=hour, minute=minute, second=0, microsecond=0, tzinfo=ZONE).timestamp()
+
+
 def read_played(path: Path) -> tuple[Scenario, Entry]:
     """The scenario and the entry of a file."""
     entry = read_entry(path.read_text(encoding="utf-8"), str(path))
@@ -189,11 +197,13 @@ def read_played(path: Path) -> tuple[Scenario, Entry]:
 
 
 def _visits(entry: Entry, visits: tuple[Visit, ...], start_wall_s: float, name: str) -> tuple[Visit, ...]:
-    """Each vehicle of the base is there from the first minute and leaves in the morning, unless its entry
-    says otherwise.
+    """Each vehicle of the base is there from the first minute and leaves in the morning, unless the whole
+    base is played or its entry says otherwise.
     """
     known = {
-        visit.evse: replace(
+        visit.evse: visit
+        if entry.whole
+        else replace(
             visit,
             arrives_wall_s=start_wall_s + 5.0,
             departs_wall_s=max(visit.departs_wall_s, start_wall_s + 36_000.0),

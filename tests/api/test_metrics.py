@@ -12,11 +12,12 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.depot import healthy, plugged, small_site
-from v2g_edge.api.metrics import OUTLETS, MetricsApi
+from v2g_edge.api.metrics import OUTLETS, SOON_S, MetricsApi, exports
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.health import Health, Machine
 from v2g_edge.model.event import Event
+from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
@@ -120,3 +121,36 @@ def test_a_scrape_of_200_chargers_has_bounded_series() -> None:
     """A dozen families an outlet, two of them in two directions."""
     lines = [line for line in text_of(evses=200).splitlines() if not line.startswith("#")]
     assert 1_500 < len(lines) < 200 * 20
+
+
+@pytest.mark.parametrize(
+    ("measured_w", "planned_w", "after_s", "found"),
+    [
+        (0.0, 0.0, 0.0, False),
+        (-99.0, 0.0, 0.0, False),
+        (-5_000.0, 0.0, 0.0, True),
+        (0.0, -5_000.0, 0.0, True),
+        (0.0, -5_000.0, SOON_S - 1.0, True),
+        (0.0, -5_000.0, SOON_S + 1.0, False),
+        (0.0, 5_000.0, 0.0, False),
+    ],
+)
+def test_an_update_waits_for_export_that_flows_or_is_planned_soon(
+    measured_w: float, planned_w: float, after_s: float, found: bool
+) -> None:
+    """Measured power counts whatever was permitted."""
+    _, state, _ = api()
+    tick = state.last_tick()
+    begin_s = tick.snapshot.wall_s + after_s
+    evse = replace(tick.snapshot.evses[0], power_w=Reading(measured_w, 100.0))
+    slot = Slot(begin_s, begin_s + 600.0, ((state.site.evses[0].id, planned_w),))
+    plan = Plan(1, "local", begin_s, begin_s, begin_s + 600.0, (slot,))
+    permits = tuple(replace(permit, power_w=0.0) for permit in tick.outcome.permits)
+    still = tick._replace(
+        snapshot=replace(tick.snapshot, evses=(evse, *tick.snapshot.evses[1:])),
+        plan=plan,
+        outcome=replace(tick.outcome, permits=permits),
+    )
+    assert exports(still) is found
+    exporting = replace(permits[0], power_w=-1.0)
+    assert exports(still._replace(outcome=replace(still.outcome, permits=(exporting, *permits[1:]))))

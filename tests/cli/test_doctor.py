@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import daemon
 from v2g_edge.cli.main import main
-from v2g_edge.cli.site.doctor import cleaned, health_rows
+from v2g_edge.cli.site.doctor import cleaned, health_rows, update_rows
 
 WELL = {
     "ready": True,
@@ -76,3 +76,17 @@ def test_a_dump_has_no_vehicle_in_it(site: Path, tmp_path: Path) -> None:
 
 def test_the_longer_name_goes_first() -> None:
     assert cleaned("bus-1 bus-10", {"bus-1": "vehicle-1", "bus-10": "vehicle-2"}) == "vehicle-1 vehicle-2"
+
+
+def test_an_update_that_was_taken_back_is_a_row_with_its_mend(tmp_path: Path) -> None:
+    last = tmp_path / "last.json"
+    assert list(update_rows(last)) == []
+    last.write_text("{")
+    assert list(update_rows(last)) == []
+    last.write_text('{"version": "0.2.0", "tried": "9.1.0", "fault": "9.1.0 failed to start", "wall_s": 1.0}')
+    (row,) = update_rows(last)
+    assert row.found == "9.1.0 failed to start; 0.2.0 is back"
+    assert "v2g-edge-update" in row.mend
+    last.write_text('{"version": "9.0.0", "tried": "9.0.0", "fault": "", "wall_s": 1.0}')
+    (row,) = update_rows(last)
+    assert (row.found, row.mend) == ("9.0.0 is healthy", "")

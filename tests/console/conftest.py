@@ -16,6 +16,13 @@ from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.control import BadRequestError, ControlSocket
 
 NIGHT: dict[str, Any] = json.loads(Path("tests/cli/samples/night.json").read_text(encoding="utf-8"))
+SILENT: dict[str, Any] = {
+    "kind": "charger_silent",
+    "severity": "warning",
+    "subject": "E03",
+    "text": "not heard",
+    "data": [],
+}
 PASSWORD = "a depot at night"
 PEOPLE = {"vera": "viewer", "otto": "operator", "erna": "engineer"}
 
@@ -43,6 +50,10 @@ class FakeDaemon:
     def __init__(self, socket: Path) -> None:
         self.status: dict[str, Any] = json.loads(json.dumps(NIGHT))
         self.orders: list[dict[str, Any]] = []
+        self.events = [SILENT | {"wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]
+        self.status["orders"] = []
+        room = {"import_limit_w": 400_000.0, "held_w": 90_000.0, "free_w": 290_000.0}
+        self.status["feeders"] = [{"id": "main", "parent": "", "power_w": -56_600.0, **room}]
         self._control = ControlSocket(
             str(socket),
             {
@@ -54,6 +65,10 @@ class FakeDaemon:
                 "ocpp": self._ocpp,
                 "capacity": self._health,
                 "health": self._health,
+                "history": self._history,
+                "orders": self._orders,
+                "order": self._order,
+                "undo": self._undo,
             },
         )
         self.start, self.stop = self._control.start, self._control.stop
@@ -71,7 +86,7 @@ class FakeDaemon:
 
     async def _why(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params["subject"]
-        if name not in {evse["id"] for evse in NIGHT["evses"]}:
+        if name not in {known for evse in NIGHT["evses"] for known in (evse["id"], evse["vehicle"])}:
             raise BadRequestError(f"{name!r} is no outlet, vehicle, station or feeder")
         limits = [
             {
@@ -94,14 +109,7 @@ class FakeDaemon:
         }
 
     async def _events(self, _params: dict[str, Any]) -> dict[str, Any]:
-        event = {
-            "kind": "charger_silent",
-            "severity": "warning",
-            "subject": "E03",
-            "text": "not heard",
-            "data": [],
-        }
-        return {"events": [{**event, "wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]}
+        return {"events": self.events}
 
     async def _plan(self, _params: dict[str, Any]) -> dict[str, Any]:
         edges = [NIGHT["wall_s"] + 900.0 * slot for slot in range(9)]
@@ -119,6 +127,42 @@ class FakeDaemon:
             "plan": {**NIGHT["plan"], "slots": []},
             "report": {**report, **powers, **prices, "warnings": [], "why": ""},
         }
+
+    async def _history(self, params: dict[str, Any]) -> dict[str, Any]:
+        name = params["subject"]
+        evse = next((each for each in NIGHT["evses"] if name in (each["id"], each["vehicle"])), None)
+        if evse is None:
+            raise BadRequestError(f"{name!r} is no outlet, no vehicle that is plugged in, and not grid")
+        times = [NIGHT["wall_s"] - 300.0 * back for back in range(3, -1, -1)]
+        course = {"power_w": [0.0, 7_000.0, None, 11_000.0], "soc_pct": [40.0, 41.0, None, 43.0]}
+        return {
+            "subject": evse["id"],
+            "step_s": 300.0,
+            "wall_s": times,
+            "vehicle": [evse["vehicle"]] * 4,
+            **course,
+        }
+
+    async def _orders(self, _params: dict[str, Any]) -> dict[str, Any]:
+        return {"timezone": "Europe/Amsterdam", "orders": self.status["orders"]}
+
+    async def _order(self, params: dict[str, Any]) -> dict[str, Any]:
+        text = f"{params['kind']} {params['subject']} until 06:00"
+        breaks = ["BUS03 would lack 12.0 kWh"] if params["kind"] == "boost" else []
+        answer = {"given": not params.get("trial"), "text": text, "breaks": breaks, "kept": ""}
+        if params.get("trial"):
+            return answer
+        self.orders.append(params)
+        number = len(self.orders)
+        self.status["orders"].append({"number": number, "subject": params["subject"], "text": text})
+        return {**answer, "number": number}
+
+    async def _undo(self, params: dict[str, Any]) -> dict[str, Any]:
+        left = [each for each in self.status["orders"] if each["number"] != params["number"]]
+        if left == self.status["orders"]:
+            raise BadRequestError(f"there is no order {params['number']!r}; there stand: none")
+        self.status["orders"] = left
+        return {"text": "taken back", "kept": ""}
 
     async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
         return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}

@@ -1,6 +1,7 @@
 """Roles, sessions, claims, lock-outs, and what is refused before anything is asked."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ LOOKS = [
     "/api/events",
     "/api/plan",
     "/api/capacity",
+    "/api/history/E01",
+    "/api/tonight",
     "/api/health",
     "/api/live",
 ]
@@ -61,6 +64,45 @@ async def test_a_daemon_that_is_away_is_said_so_and_found_again(place: Place) ->
     assert (await otto.get("/healthz")).status_code == 200
     await place.daemon.start()
     assert (await otto.get("/api/status")).status_code == 200
+
+
+async def test_a_host_name_that_is_not_ours_is_refused(place: Place) -> None:
+    """DNS rebinding: a foreign page's name that leads to this address."""
+    browser = place.client()
+    for host in ("evil.example", "evil.example:3000", "127.0.0.1.evil.example", ""):
+        answer = await browser.get("/", headers={"host": host})
+        assert answer.status_code in {400, 421}, host
+    for host in ("localhost:3000", "127.0.0.1", "[::1]:3000", "10.0.0.7:3000"):
+        assert (await browser.get("/", headers={"host": host})).status_code == 200, host
+
+
+async def test_ones_own_password_changes_and_ends_the_other_sessions(place: Place) -> None:
+    otto, elsewhere = await place.as_("otto"), await place.as_("otto")
+    wanted = {"old": PASSWORD, "new": "another night at it"}
+    wrong = await otto.post("/api/password", json={**wanted, "old": "not the old one"})
+    assert wrong.status_code == 403
+    assert (await otto.post("/api/password", json={**wanted, "new": "short"})).status_code == 403
+    assert (await otto.post("/api/password", json=wanted)).status_code == 204
+    assert (await otto.get("/api/status")).status_code == 200
+    assert (await elsewhere.get("/api/status")).status_code == 401
+    old = {"name": "otto", "password": PASSWORD}
+    assert (await place.client().post("/api/login", json=old)).status_code == 403
+    new = {"name": "otto", "password": wanted["new"]}
+    assert (await place.client().post("/api/login", json=new)).status_code == 204
+
+
+async def test_orders_for_tonight_carry_the_name_and_are_taken_back(place: Place) -> None:
+    vera, otto = await place.as_("vera"), await place.as_("otto")
+    order = {"kind": "boost", "subject": "BUS01", "why": "late"}
+    assert (await vera.post("/api/tonight", json=order)).status_code == 403
+    tried = await otto.post("/api/tonight", json={**order, "trial": True})
+    assert (tried.json()["given"], place.daemon.orders) == (False, [])
+    assert (await otto.post("/api/tonight", json=order)).json()["number"] == 1
+    assert place.daemon.orders == [{**order, "trial": False, "who": "otto"}]
+    assert (await vera.delete("/api/tonight/1")).status_code == 403
+    assert (await otto.delete("/api/tonight/1")).status_code == 200
+    assert (await otto.delete("/api/tonight/1")).status_code == 400
+    assert (await otto.post("/api/tonight", json={**order, "kind": "explode"})).status_code == 422
 
 
 async def test_sessions_end(place: Place) -> None:
@@ -271,10 +313,26 @@ async def test_a_browser_that_never_reads_is_cut(tmp_path: Path) -> None:
         vera = await place.as_("vera")
         cookie = "; ".join(f"{name}={value}" for name, value in vera.cookies.items())
         with socket.create_connection(("127.0.0.1", place.console.port)) as dead:
-            dead.sendall(f"GET /api/live HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n".encode())
+            dead.sendall(f"GET /api/live HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n\r\n".encode())
             assert await asyncio.to_thread(dead.recv, 12) == b"HTTP/1.1 200"
             await until(lambda: place.console.hub.browsers == 0)
         assert (await vera.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /"]
+)
+async def test_a_request_that_never_ends_is_cut(tmp_path: Path, begun: bytes) -> None:
+    """From a browser that drips its head: 256 of them would keep everybody out."""
+    async with serving(tmp_path, read_s=0.2) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.console.port)
+        writer.write(begun)
+        async with asyncio.timeout(30.0):
+            with contextlib.suppress(ConnectionResetError):
+                while await reader.read(1_000):
+                    pass
+        writer.close()
+        assert (await place.client().get("/healthz")).status_code == 200
 
 
 NAMES = st.sampled_from(

@@ -17,11 +17,13 @@ from v2g_edge.departure.charging_power import (
     FORGET,
     FORGET_S,
     STRIDE,
+    UNSEEN_SHARE,
     WINDOW_S,
     LearnedPower,
     LearnedPowers,
     powers_of,
     restarted,
+    sure_powers,
     watch,
 )
 from v2g_edge.departure.charging_power import present as of_now
@@ -175,6 +177,25 @@ def test_the_last_report_is_kept_when_it_goes_missing() -> None:
     assert powers_of(play.site, play.snapshot, play.draws).said_w == {"b1": 30_000.0}
     play.snapshot = with_vehicle(play.snapshot, 0, max_charge_w=Reading(40_000.0, 100.0))
     assert play.run(5.0, 0.0, 0.0).reported_w == 40_000.0
+
+
+def test_a_meter_that_shows_charging_as_discharge_makes_no_vehicle_idle() -> None:
+    draw = Play().run(700.0, 27_000.0, -27_000.0)
+    assert (draw.idle, draw.learned_w) == (False, ANY_W)
+
+
+def test_who_was_not_seen_to_charge_surely_takes_a_share_of_its_plate() -> None:
+    play = Play(max_charge_w=Reading(30_000.0, 100.0))
+    assert sure_powers(play.site, play.snapshot, NOBODY) == {}
+    play.run(10.0, 0.0, 0.0)
+    assert sure_powers(play.site, play.snapshot, play.draws) == {"b1": UNSEEN_SHARE * 30_000.0}
+    play.run(10.0, 30_000.0, 21_040.0)
+    assert sure_powers(play.site, play.snapshot, play.draws) == {"b1": 21_000.0}
+    play.run(60.0, 5_000.0, 5_000.0)
+    assert sure_powers(play.site, play.snapshot, play.draws) == {"b1": 21_000.0}, "it was seen"
+    assert sure_powers(play.site, play.snapshot, restarted(play.draws)) == {"b1": 21_000.0}
+    play.snapshot = with_vehicle(play.snapshot, 0, session="next")
+    assert sure_powers(play.site, play.snapshot, play.draws) == {}, "another vehicle"
 
 
 def test_the_session_ends_it() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.depot import BUS, plugged, small_evse
+from tests.depot import BUS, plugged, small_evse, small_site
 from tests.envelope.strategies import (
     NOW_S,
     WALL_S,
@@ -22,7 +22,7 @@ from tests.envelope.strategies import (
 )
 from v2g_edge.envelope.battery import EVENT_ENDS_PCT, aged_soc_pct, follow_battery
 from v2g_edge.envelope.facts import observe
-from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.envelope.memory import EnvelopeMemory, restarted
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.reading import Measured, Reading, Unknown
@@ -133,8 +133,20 @@ def test_d4_energy_counts_while_no_soc_is_told() -> None:
     )
 
 
+def test_what_was_taken_while_the_controller_was_away_counts() -> None:
+    """A charger goes on with its last lease while the controller starts again; the fall of SoC shows it."""
+    bus = at(80.0).play(144.0, -50_000.0, -50_000.0, soc_pct=79.0)
+    memory = EnvelopeMemory(evses=(replace(bus.memory, least_w=-50_000.0),), ids=("b1",))
+    site = replace(small_site(1), evses=(EVSE,))
+    bus.memory = restarted(memory, site, 50.0).evses[0]
+    bus.now_s = 50.0
+    assert bus.play(4.0, 0.0, soc_pct=78.0).taken_pct == pytest.approx(2.0)
+    assert bus.memory.event_pct == pytest.approx(2.0)
+
+
 def test_d4_a_soc_that_falls_by_itself_is_not_taken() -> None:
     assert at(80.0).play(120.0, 0.0, soc_pct=79.0).taken_pct == 0.0
+    assert at(80.0).play(120.0, None, soc_pct=79.0).taken_pct == pytest.approx(1.0), "not metered: it may be"
 
 
 @given(
@@ -169,6 +181,25 @@ def test_d10_metered_charging_ends_an_event_once_it_is_a_percent() -> None:
     bus.play(8.0, -50_000.0, -50_000.0).play(seconds - 8.0, 50_000.0, 50_000.0)
     assert bus.memory.event_pct > 5.0, "a pulse in between begins it anew"
     assert bus.play(12.0, 50_000.0, 50_000.0).memory.event_pct == 0.0
+
+
+def test_charging_that_a_turned_meter_shows_ends_no_event() -> None:
+    """The charger was told to discharge and does, its meter shows the opposite: the fall of SoC counts."""
+    bus = at(80.0)
+    for told_pct in range(79, 59, -1):
+        bus.play(144.0, 50_000.0, -50_000.0, soc_pct=float(told_pct))
+    assert bus.memory.event_pct == pytest.approx(20.0)
+    assert bus.taken_pct == pytest.approx(20.0)
+
+
+def test_charging_that_a_falling_soc_refutes_ends_no_event() -> None:
+    """A charger discharges though it was told to charge, and its meter is turned."""
+    bus = at(80.0).play(720.0, -50_000.0, -50_000.0, soc_pct=75.0)
+    for told_pct in (74.0, 73.0, 72.0):
+        bus.play(140.0, 50_000.0, 50_000.0, soc_pct=told_pct)
+    assert bus.memory.event_pct == pytest.approx(5.0)
+    bus.play(148.0, 50_000.0, 50_000.0, soc_pct=73.0)
+    assert bus.memory.event_pct == 0.0, "it rises: this is charging"
 
 
 def test_a4_a_vehicle_that_never_tells_its_soc_may_take_what_would_fill_an_empty_battery() -> None:

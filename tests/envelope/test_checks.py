@@ -258,6 +258,7 @@ def test_every_row_of_the_table_is_tried_here_or_below() -> None:
         "not_in_service",
         "meter_implausible",
         "disobedient",
+        "limits_not_taken",
         "soc_low",
     }
     assert {row.id for row in ROWS} == {row for row, _, _ in CASES} | below
@@ -277,7 +278,7 @@ def test_an_operator_may_end_only_what_rests_on_judgement() -> None:
     assert (
         {row.id for row in ROWS if row.clear == "by_proof"}
         == {row.id for row in ROWS if row.proof}
-        == {"disobedient"}
+        == {"disobedient", "limits_not_taken"}
     )
 
 

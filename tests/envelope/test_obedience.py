@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.depot import healthy, small_evse, small_site
 from tests.envelope.strategies import NOW_S, next_tick, permit, ready, with_evse
 from v2g_edge.cycle import Cycle, Memory
-from v2g_edge.envelope.permits import TOLD_MOST, _told
+from v2g_edge.envelope.permits import TOLD_MOST, TOLD_S, _told
 from v2g_edge.model.evidence import Told
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
@@ -87,9 +87,9 @@ def test_d3_the_permits_that_are_kept_are_few_and_span_what_they_stand_for() -> 
     told: tuple[Told, ...] = ()
     for second in range(200):
         power_w = 45_000.0 if second % 2 else 34_000.0
-        told = _told(told, replace(permit(ready(1, 0.0)).permits[0], power_w=power_w), float(second))
+        told = _told(told, replace(permit(ready(1, 0.0)).permits[0], power_w=power_w), float(second), TOLD_S)
         assert len(told) <= TOLD_MOST
     assert (told[0].least_w, told[0].most_w) == (34_000.0, 45_000.0)
     for second in range(200, 400):
-        told = _told(told, replace(permit(ready(1, 0.0)).permits[0], power_w=34_000.0), float(second))
+        told = _told(told, replace(permit(ready(1, 0.0)).permits[0], power_w=34_000.0), float(second), TOLD_S)
     assert [(each.least_w, each.most_w) for each in told] == [(34_000.0, 34_000.0)]

@@ -5,6 +5,7 @@ discharge never queues.
 import asyncio
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from tests.depot import small_site
@@ -47,11 +48,13 @@ class Charger:
         self.gate.set()
         self.least_w, self.most_w = -1e9, 1e9
         self.harmless = False
+        self.lease_s = 0.0
         self.terms: tuple[object, ...] = ()
 
     def says(self, permit: Permit) -> Saying:
         power_w = min(max(permit.power_w, self.least_w), self.most_w)
-        return Saying(power_w, permit.droop_w, permit.valid_for_s, self.harmless, self.terms)
+        valid_for_s = max(permit.valid_for_s, self.lease_s)
+        return Saying(power_w, permit.droop_w, valid_for_s, self.harmless, self.terms)
 
     async def write_permit(self, permit: Permit) -> WriteResult:
         self.got.append(permit.power_w)
@@ -294,3 +297,78 @@ async def test_a_permit_that_waited_through_a_standstill_is_not_sent() -> None:
     for _ in range(8):
         await asyncio.sleep(0.0)
     assert len(port.answers) == 1
+
+
+@pytest.mark.parametrize("what", ["another vehicle", "the vehicle has left", "the link is lost"])
+async def test_a_permit_that_waits_is_for_the_vehicle_and_the_link_of_its_tick(what: str) -> None:
+    bench, port = Bench(), Slow()
+    bench.writer = Writer({"b1": port}, bench.board, bench.clock)
+    bench.board.plug_in("b1", VehicleState("t1", "BUS1", 100.0))
+    await bench.submit(10_000.0)
+    await bench.submit(20_000.0)
+    if what == "another vehicle":
+        bench.board.plug_in("b1", VehicleState("t2", "BUS2", 101.0))
+    elif what == "the vehicle has left":
+        bench.board.unplug("b1")
+    else:
+        bench.board.update_evse("b1", link=Link(False, True, 100.0))
+    port.answers[0].set_result("accepted")
+    for _ in range(8):
+        await asyncio.sleep(0.0)
+    assert len(port.answers) == 1
+
+
+async def test_a_long_lease_is_renewed_seldom_and_a_small_raise_of_it_waits_as_for_a_short_one() -> None:
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    charger.harmless, charger.lease_s = True, 3_600.0
+    await bench.submit(4_000.0)
+    assert bench.board.evse("b1").command.lease_until_s == 3_700.0, "the board knows how long it may last"
+    bench.clock.time_s += 1_199.0
+    await bench.submit(4_000.0)
+    assert len(charger.got) == 1
+    await bench.submit(4_100.0)
+    assert len(charger.got) == 2
+    charger.harmless, charger.lease_s = False, 0.0
+    bench.clock.time_s += 10.1
+    await bench.submit(4_100.0)
+    assert len(charger.got) == 3, "a third of the shorter one, of what was said and what would be"
+
+
+async def test_a_lease_counts_from_when_it_was_sent() -> None:
+    """The charger may have begun it then: an answer that took eight seconds does not lengthen it."""
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    charger.gate.clear()
+    await bench.submit(10_000.0)
+    bench.clock.time_s += 8.0
+    charger.gate.set()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert bench.board.evse("b1").command.lease_until_s == 130.0
+
+
+async def test_a_stop_of_the_writer_leaves_what_is_under_way_unanswered() -> None:
+    bench, port, faults = Bench(), Slow(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    bench.writer = Writer({"b1": port}, bench.board, bench.clock)
+    await bench.submit(10_000.0)
+    await bench.submit(20_000.0)
+    await bench.writer.stop()
+    await asyncio.sleep(0.0)
+    assert (bench.board.evse("b1").command.ack, len(port.answers), faults) == ("pending", 1, [])
+
+
+async def test_a_port_that_breaks_its_promise_counts_as_silent_and_is_asked_again() -> None:
+    bench, port, told = Bench(), Slow(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    bench.writer = Writer({"b1": port}, bench.board, bench.clock)
+    await bench.submit(10_000.0)
+    port.answers[0].set_exception(RuntimeError("broken"))
+    for _ in range(4):
+        await asyncio.sleep(0.0)
+    command = bench.board.evse("b1").command
+    assert (command.ack, command.lease_until_s) == ("silent", 0.0)
+    bench.clock.time_s += RETRY_S
+    assert await bench.submit(10_000.0) == 1
+    await bench.writer.stop()

@@ -94,3 +94,32 @@ def test_whatever_stands_in_a_file_is_missions_or_a_reason(text: str) -> None:
     except BadTimetable:
         return
     assert all(mission.vehicle in IDS.values() for mission in missions)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "RRULE:FREQ=SECONDLY\r\n",
+        "RRULE:FREQ=MINUTELY\r\n",
+        "RRULE:FREQ=HOURLY;COUNT=1000000\r\n",
+        "RRULE:FREQ=SECO\r\n NDLY\r\n",
+        "RRULE:FREQ=DAILY;BYMINUTE=0,1,2,3,4,5\r\n",
+        "rrule:freq=daily;bysecond=0,\r\n\t1\r\n",
+    ],
+)
+def test_a_recurrence_with_a_million_departures_is_refused_before_it_is_laid_out(rule: str) -> None:
+    with pytest.raises(BadTimetable, match="recur daily at most"):
+        read(calendar(event("BUS-01 85%", "20261126T054500", rule)))
+
+
+@pytest.mark.parametrize("year", ["0001", "1601"])
+def test_a_recurrence_since_the_year_1_is_refused(year: str) -> None:
+    with pytest.raises(BadTimetable, match="from 1900 on"):
+        read(calendar(event("BUS-01 85%", f"{year}1126T054500", "RRULE:FREQ=DAILY\r\n")))
+
+
+@pytest.mark.parametrize(("many", "word"), [(1_001, "RRULE"), (20_001, "BEGIN:VEVENT")])
+def test_a_calendar_has_an_end(many: int, word: str) -> None:
+    rule = "RRULE:FREQ=DAILY\r\n" if word == "RRULE" else ""
+    with pytest.raises(BadTimetable, match=word):
+        read(calendar(*[event("BUS-01 85%", "20261126T054500", rule)] * many))

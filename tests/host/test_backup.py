@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from v2g_edge.host.backup import BackupError, restore, save
+from v2g_edge.host.upkeep.backup import BackupError, restore, save
 
 
 @pytest.fixture
@@ -111,3 +111,17 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(state: Path, tmp_path: P
     with pytest.raises(BackupError, match="outside"):
         restore(archive, state, 8.0)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("files", "octets"), [(1, 80 << 20), (2, 80 << 20), (20_000, 1)])
+def test_an_archive_that_grows_beyond_all_measure_is_refused(tmp_path: Path, files: int, octets: int) -> None:
+    """80 MiB of zeros pack into 80 kB: a restore would take all memory before it looks at the first sum."""
+    bomb = tmp_path / "bomb.tar.gz"
+    with tarfile.open(bomb, "w:gz") as out:
+        for number in range(files):
+            entry = tarfile.TarInfo(f"f{number}")
+            entry.size = octets
+            out.addfile(entry, io.BytesIO(b"\0" * octets))
+    with pytest.raises(BackupError, match="larger than its"):
+        restore(bomb, tmp_path / "state", 0.0)
+    assert not (tmp_path / "state").exists()

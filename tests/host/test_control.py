@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import stat
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from v2g_edge.host.control import (
     CLIENTS_MAX,
     LINE_MAX,
     RESERVED,
+    SHORT_MAX,
     BadRequestError,
     ControlSocket,
 )
@@ -116,6 +118,43 @@ async def _is_ended(reader: asyncio.StreamReader) -> bool:
         async with asyncio.timeout(0.05):
             return await reader.read(1) == b""
     return False
+
+
+@pytest.mark.parametrize("octets", [SHORT_MAX - 100, SHORT_MAX, 3 * SHORT_MAX, LINE_MAX - 100])
+async def test_a_line_of_any_allowed_length_is_answered_and_what_follows_it_too(
+    tmp_path: Path, octets: int
+) -> None:
+    path = tmp_path / "c.sock"
+    control = ControlSocket(str(path), {"double": _double})
+    await control.start()
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    for n in (1, 2):
+        body = json.dumps({"id": n, "method": "double", "params": {"n": n, "text": "x" * octets}})
+        writer.write(body[: LINE_MAX - 1].encode() + b"\n" if len(body) < LINE_MAX else body.encode() + b"\n")
+    assert [json.loads(await reader.readline())["result"]["n"] for _ in range(2)] == [2, 4]
+    writer.close()
+    await control.stop()
+
+
+@pytest.mark.parametrize("clients", [CLIENTS_MAX, 2 * CLIENTS_MAX])
+async def test_long_lines_that_never_end_hold_little_and_keep_no_order_out(
+    tmp_path: Path, clients: int
+) -> None:
+    """Each client could hold a megabyte of the daemon's memory."""
+    path = tmp_path / "c.sock"
+    control = ControlSocket(str(path), {"operate": _double})
+    await control.start()
+    held = [await asyncio.open_unix_connection(str(path)) for _ in range(clients)]
+    for _, writer in held:
+        writer.write(b"x" * (LINE_MAX - 10))
+    await asyncio.sleep(0.3)
+    readers = [each for each in gc.get_objects() if isinstance(each, asyncio.StreamReader)]
+    buffers = [len(each._buffer) for each in readers]  # type: ignore[attr-defined]
+    assert max(buffers) <= 2 * SHORT_MAX + (256 << 10)  # and what one read of the socket brings
+    assert (await _ask(path, b'{"method": "operate", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
+    await control.stop()
+    for _, writer in held:
+        writer.close()
 
 
 async def test_e9_a_request_that_never_ends_is_idle_too(tmp_path: Path) -> None:

@@ -103,3 +103,22 @@ async def test_a_unix_socket_replaces_one_that_was_left_behind(tmp_path: Path) -
 async def test_without_an_address_it_does_not_listen() -> None:
     async with served("") as server:
         assert server.port == 0
+
+
+@pytest.mark.parametrize("asked", [20, 40])
+async def test_a_flood_of_scrapes_makes_a_page_once(asked: int) -> None:
+    """Whoever has an account on the machine may ask, and the page is made on the loop that decides."""
+    made: list[str] = []
+
+    def page(accept: str) -> Answer:
+        made.append(accept)
+        return Answer(HTTPStatus.OK, "text/plain", b"x")
+
+    server = HttpServer("127.0.0.1:0", {"/page": page})
+    await server.start()
+    for _ in range(asked):
+        assert "200 OK" in await ask(server, b"GET /page HTTP/1.1\r\n\r\n")
+    forms = [await ask(server, f"GET /page HTTP/1.1\r\naccept: {n}\r\n\r\n".encode()) for n in range(asked)]
+    await server.stop()
+    assert len(made) <= asked // 2
+    assert any("503" in form for form in forms)

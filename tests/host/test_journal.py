@@ -17,7 +17,7 @@ from tests.depot import healthy, plugged, small_site
 from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal
-from v2g_edge.host.records import JournalError, JournalReader
+from v2g_edge.host.records import JournalError, JournalReader, OrderRow
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.snapshot import Snapshot
 
@@ -241,3 +241,38 @@ async def test_a_torn_log_file_still_opens(tmp_path: Path, cut: int, monkeypatch
     seqs = [tick.snapshot.seq for tick in JournalReader(torn / "j.db").ticks()]
     assert seqs == list(range(1, len(seqs) + 1))
     assert len(seqs) >= 10 - 1 - cut // 4_096 * 2
+
+
+ORDER = OrderRow(5.0, "anna", "ben", "operator", "operate {}", "a test", "done")
+
+
+async def test_orders_are_kept_also_without_a_tick_and_over_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for the disk as ticks do, and each is written once."""
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
+
+    def full(*_arguments: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(journal, "_write", full)
+        journal.record_order(ORDER)
+        journal._drain()
+    journal._rests = REOPEN_EVERY
+    journal.record_order(ORDER._replace(why="another"))
+    journal._drain()
+    journal._drain()
+    await journal.close()
+    reader = JournalReader(tmp_path / "j.db")
+    assert [each.why for each in reader.orders()] == ["a test", "another"]
+    assert list(reader.orders(from_wall_s=6.0)) == []
+
+
+async def test_a_journal_of_a_version_without_orders_reads_as_none(tmp_path: Path) -> None:
+    await _write(tmp_path / "j.db", 3)
+    with sqlite3.connect(tmp_path / "j.db") as db:
+        db.execute("DROP TABLE orders")
+    reader = JournalReader(tmp_path / "j.db")
+    assert list(reader.orders()) == []
+    assert len(list(reader.ticks())) == 3

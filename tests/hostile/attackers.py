@@ -117,6 +117,42 @@ async def boots(name: str, port: int, dice: Random) -> None:
             await asyncio.sleep(0.01)
 
 
+async def pings(name: str, port: int, dice: Random) -> None:
+    """Pings as fast as they go, from one that reads nothing."""
+    async with dialled(name, port, dice) as ws:
+        ws.transport.pause_reading()
+        frame = b"\x89\xfd\0\0\0\0" + b"p" * 125
+        while True:
+            ws.transport.write(frame * 64)
+            await asyncio.sleep(0.01)
+
+
+async def fragments(name: str, port: int, dice: Random) -> None:
+    """A message of which each octet is a frame of its own, and some are empty."""
+    async with dialled(name, port, dice) as ws:
+        while True:
+            text = call(dice, "Heartbeat", {}).encode() * dice.choice((1, 200))
+            ws.transport.write(b"\x01\x80\0\0\0\0")
+            for octet in text:
+                ws.transport.write(b"\x00\x81\0\0\0\0" + bytes((octet,)) + b"\x00\x80\0\0\0\0")
+            ws.transport.write(b"\x80\x80\0\0\0\0")
+            await asyncio.sleep(0.01)
+
+
+async def numbers(name: str, port: int, dice: Random) -> None:
+    """Numbers that take long to read, lists where a word belongs, names without end."""
+    async with dialled(name, port, dice) as ws:
+        while True:
+            many = dice.choice((1_000, 10_000))
+            odd = dice.choice(([1e308] * many, ["x"] * many, {f"k{n}": 0 for n in range(many)}, 10**4_000))
+            await ws.send(
+                call(
+                    dice, dice.choice(("Authorize", "StartTransaction", "StatusNotification")), {"idTag": odd}
+                )
+            )
+            await ws.send(call(dice, "Authorize", {"idToken": {"idToken": odd, "type": "Central"}}))
+
+
 async def half_handshake(name: str, port: int, dice: Random) -> None:
     """Requests that never end, and strangers."""
     while True:
@@ -128,7 +164,9 @@ async def half_handshake(name: str, port: int, dice: Random) -> None:
         writer.close()
 
 
-WAYS: Final[tuple[Play, ...]] = (frames, flood, bomb, take_over, boots, half_handshake)
+WAYS: Final[tuple[Play, ...]] = (
+    frames, flood, bomb, take_over, boots, half_handshake, pings, fragments, numbers,
+)  # fmt: skip
 
 
 async def station(name: str, port: int, dice: Random) -> None:

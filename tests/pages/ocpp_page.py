@@ -25,7 +25,7 @@ from v2g_edge.field.ocpp.vocabulary import compliance, refusals, reports
 from v2g_edge.field.ocpp.vocabulary import dynamic_profiles as finer
 from v2g_edge.field.ocpp.vocabulary import last_messages as told
 from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS
-from v2g_edge.field.ocpp.wire import connection, frames, machine, queue
+from v2g_edge.field.ocpp.wire import connection, frames, machine, queue, websocket
 from v2g_edge.field.ocpp.wire.messages import (
     FROM_CENTRAL,
     FROM_STATION,
@@ -301,7 +301,7 @@ def _shape(shape: leases.Shape) -> str:
 def _limits() -> list[str]:
     rows = (
         ("one frame", f"{frames.FRAME_MAX} bytes"),
-        ("unread data of a station", f"{connection.UNREAD_MAX} bytes, then the link is cut"),
+        ("unread data of a station", f"{websocket.UNREAD_MAX} bytes, then the link is cut"),
         ("frames that are no OCPP", f"{connection.STRAYS_MAX}, then the link is closed (1008)"),
         ("calls waiting for a station", f"{queue.QUEUE_MAX}, the least urgent falls out"),
         ("calls of a station without answer", str(machine.OPEN_MAX)),

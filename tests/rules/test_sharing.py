@@ -43,6 +43,24 @@ def test_the_urgent_take_what_they_need_and_the_rest_share_evenly() -> None:
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3, 4)] == [50_000, 19_000, 19_000, 10_000]
 
 
+def test_who_has_its_target_gets_what_those_leave_who_lack_something() -> None:
+    frame = frame_of(_site(3, 100_000.0))
+    asked = _wishes([(50_000.0, 0.1), (40_000.0, 0.1), (50_000.0, 0.9)])
+    base_w = frame.tree.base_max_w
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, sated=frozenset({"b1"}))
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [8_000, 40_000, 50_000]
+
+
+def test_all_who_must_leave_get_the_pace_that_they_need_before_one_gets_more() -> None:
+    frame = frame_of(_site(2, 100_000.0))
+    asked, base_w = _wishes([(50_000.0, 2.0), (100_000.0, 1.0)]), frame.tree.base_max_w
+    paces_w = {"b1": 30_000.0, "b2": 60_000.0}
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, pace_w=paces_w)
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [38_000, 60_000]
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0)
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [50_000, 48_000]
+
+
 def test_nobody_gets_less_than_its_charger_can_do_unless_it_gets_nothing() -> None:
     shared = shared_by(_site(8, 20_000.0), _wishes([(50_000.0, 0.1 * i) for i in range(8)]))
     powers = [wish.power_w for wish in shared.values()]

@@ -9,7 +9,8 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.rules.wishes import propose_all
+from v2g_edge.rules.sharing import RulesMemory
+from v2g_edge.rules.wishes import CALMS_AFTER_S, propose_all
 
 WALL_S = 1_000_000.0
 SITE = small_site()
@@ -62,6 +63,51 @@ def test_departures_that_fit_one_by_one_but_not_together_press_all_of_them() -> 
     assert {wish.reason for wish in wishes.values()} == {"departure"}
 
 
+def _reason_of(snapshot: Snapshot, before: tuple[str, ...]) -> str:
+    memory = RulesMemory(urgent=before)
+    return propose_all(frame_of(SITE), snapshot, _plan(("b1", 0.0)), memory=memory)[0]["b1"].reason
+
+
+def test_who_had_to_charge_goes_on_until_it_has_a_quarter_hour_to_spare() -> None:
+    """Else it is told full power and nothing in turns: at full power it gains time, in each pause it loses
+    it.
+    """
+    seconds = next(s for s in range(0, 36_000, 60) if _reason_of(_leaving_in(float(s)), ()) == "plan")
+    assert _reason_of(_leaving_in(seconds + CALMS_AFTER_S - 120.0), ("b1",)) == "departure"
+    assert _reason_of(_leaving_in(seconds + CALMS_AFTER_S + 60.0), ("b1",)) == "plan"
+
+
+def test_who_has_to_charge_is_remembered() -> None:
+    _, memory = propose_all(frame_of(SITE), _leaving_in(1_500.0), _plan(("b1", 0.0)))
+    assert memory.urgent == ("b1",)
+
+
+def test_a_feeder_that_was_tight_stays_so_for_a_while() -> None:
+    hall = replace(SITE.feeders[0], import_limit_w=30_000.0)
+    tight = replace(SITE, feeders=(hall, SITE.feeders[1]))
+
+    def reasons(hours: float, before: tuple[str, ...]) -> set[str]:
+        evses = tuple(
+            plugged(
+                f"bus-{i}",
+                100.0,
+                WALL_S,
+                soc_pct=Reading(60.0, 100.0),
+                departure_wall_s=Reading(WALL_S + hours * 3_600.0, 100.0),
+            )
+            for i in (1, 2)
+        )
+        snapshot, plan = replace(healthy(tight), evses=evses), _plan(("b1", 0.0), ("b2", 0.0))
+        memory = RulesMemory(urgent=before)
+        return {
+            wish.reason for wish in propose_all(frame_of(tight), snapshot, plan, memory=memory)[0].values()
+        }
+
+    calm_h = next(h / 10.0 for h in range(30, 100) if reasons(h / 10.0, ()) == {"plan"})
+    assert reasons(calm_h, ("b1", "b2")) == {"departure"}
+    assert reasons(1.2 * calm_h, ("b1", "b2")) == {"plan"}
+
+
 def test_outside_its_validity_a_plan_says_nothing() -> None:
     late = healthy(SITE, wall_s=WALL_S + 3_600.0)
     assert {
@@ -101,6 +147,16 @@ def test_who_draws_little_leaves_the_rest_of_a_short_feeder_to_the_others() -> N
     wishes, _ = propose_all(frame_of(site), snapshot, None, enough_w=enough_w)
     assert [wish.power_w for wish in wishes.values()] == [23_600.0] * 4
     assert {wish.reason for wish in wishes.values()} == {"departure"}
+
+
+def test_a_plan_fills_no_vehicle_beyond_its_target_while_another_lacks_charge() -> None:
+    hall = replace(SITE.feeders[0], import_limit_w=50_000.0)
+    tight = replace(SITE, feeders=(hall, SITE.feeders[1]))
+    full = plugged("bus-1", 100.0, WALL_S, soc_pct=Reading(95.0, 100.0))
+    snapshot = replace(healthy(tight), evses=(full, healthy(tight).evses[1]))
+    wishes = wishes_of(tight, snapshot, _plan(("b1", 50_000.0), ("b2", 50_000.0)))
+    assert wishes["b2"].power_w > 45_000.0
+    assert wishes["b1"].power_w == 0.0, "what is left is less than its charger can do"
 
 
 def test_where_feeders_have_room_everybody_may_show_what_it_can() -> None:

@@ -9,7 +9,7 @@ from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, reason_of, word_of
 ENVELOPE = Path("v2g_edge/envelope")
 RULES_ROOM = Path("v2g_edge/rules")
 BOUND = re.compile(r'Bound\([^"()]*(?:\([^()]*\)[^"()]*)*"([a-z_]+)"')
-DERATING = re.compile(r'_add_derating\(bounds, o, "([a-z_]+)"')
+DERATING = re.compile(r'_add_derating\(\s*bounds, o, "([a-z_]+)"')
 RULE = re.compile(
     r'rule = "([a-z_]+)"(?: if charging else "([a-z_]+)")?|rule = "([a-z_]+)" if side.charging else'
     r' "([a-z_]+)"'
@@ -19,7 +19,11 @@ BRIEF_MOST = 25
 
 
 def found(folder: Path, *patterns: re.Pattern[str]) -> set[str]:
-    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py"))]
+    """The words of the patterns' groups in the source, whose line breaks mean nothing."""
+    texts = [
+        re.sub(r"\( ", "(", " ".join(path.read_text(encoding="utf-8").split()))
+        for path in sorted(folder.rglob("*.py"))
+    ]
     return {
         word
         for text in texts

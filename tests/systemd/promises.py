@@ -8,15 +8,25 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.cli.test_failsafe import CONTACTOR
+from tests.cli.test_failsafe import CONTACTOR, OWN_MAP
 from tests.config.small import TEXT
 from tests.systemd.artifacts import LATER
 from tests.systemd.box import UNIT, Box, until
 
 COILS_PORT: Final = 1502
 SITE: Final = "/etc/v2g-edge/site.toml"
-WORKS: Final = TEXT.replace('host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {COILS_PORT}') + CONTACTOR
+OWN_COIL: Final = 43
+"""The contactor's channel (3) counted from the coil of the site's own register map (40)."""
+WORKS: Final = TEXT.replace(
+    'host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {COILS_PORT}'
+) + CONTACTOR.replace('map = "contactor"', 'map = "ours"')
 LEDGER: Final = "/var/lib/v2g-edge/journal.db"
+OPEN_MAX_S: Final = 5.0
+"""From the end of the daemon to the open contactor (case B4)."""
+STICK: Final = "/root/stick"
+FORGED: Final = "/root/forged"
+UPDATE_MAX_S: Final = 480.0
+"""Installation, five minutes of trial, and the way back."""
 STOP_MAX_S: Final = 10.0
 """What an administrator waits for (issue: stop is done in 10 s)."""
 
@@ -25,7 +35,9 @@ def opened(box: Box) -> int:
     """How often the contactor's coil was written open."""
     log = box.shared / "coils"
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    return sum(not json.loads(line)["closed"] for line in lines if json.loads(line)["coil"] == 3)
+    written = [json.loads(line) for line in lines]
+    assert {each["coil"] for each in written} <= {OWN_COIL}, "a coil that the site's map does not name"
+    return sum(not each["closed"] for each in written)
 
 
 def installs_from_the_signed_repository(box: Box) -> str:
@@ -90,6 +102,8 @@ def starts(box: Box) -> str:
     """
     box.run("systemctl", "stop", UNIT)
     box.write(SITE, WORKS)
+    box.run("install", "-d", "-o", "v2g-edge", "-g", "v2g-edge", "/var/lib/v2g-edge/maps")
+    box.write("/var/lib/v2g-edge/maps/ours.toml", OWN_MAP)
     (box.shared / "first.toml").write_text(WORKS, encoding="utf-8")
     box.run("sh", "-c", "echo secret >/etc/v2g-edge/secrets/CP-A")
     begun_s = time.monotonic()
@@ -161,6 +175,24 @@ def reads_the_clock(box: Box) -> str:
     age_s = float(out[2]) - float(out[4])
     assert 0.0 <= age_s < 5.0, out
     return f"asking and setting are refused; v2g-edge-clock said {out[3]} {age_s:.1f} s ago"
+
+
+def knows_roles(box: Box) -> str:
+    """By the groups of a user: the first looks, the second also orders, and each order is written down."""
+    box.run("useradd", "--groups", "v2g-edge", "anna")
+    box.run("useradd", "--groups", "v2g-edge,v2g-edge-operator", "ben")
+    as_user = ("runuser", "-u")
+    box.run(*as_user, "anna", "--", "v2g-edge", "status", "--json")
+    refused = box.run("sh", "-c", "runuser -u anna -- v2g-edge hold --why try 2>&1; test $? = 2", check=True)
+    assert "usermod -aG v2g-edge-operator anna" in refused, refused
+    box.run(*as_user, "ben", "--", "v2g-edge", "hold", "--why", "a test")
+    box.run(*as_user, "ben", "--", "v2g-edge", "release", "hold")
+    assert box.code(*as_user, "ben", "--", "v2g-edge", "reload") == 2
+    written = box.run("v2g-edge", "ordered")
+    assert "anna" in written
+    assert "a test" in written
+    assert box.journal("EVENT=operator_order", "WHO=ben")
+    return "viewer, operator, refusals with the group, orders in log and journal"
 
 
 def gives_credentials(box: Box) -> str:
@@ -245,17 +277,82 @@ def keeps_the_site_file(box: Box) -> str:
     return "upgrade, reinstall, downgrade"
 
 
+def _update(box: Box, *words: str) -> tuple[int, str]:
+    """Exit code and words of ``v2g-edge update``."""
+    out = box.run("sh", "-c", 'v2g-edge update "$@" 2>&1; echo "code $?"', "sh", *words)
+    text, _, code = out.rpartition("code ")
+    return int(code), text
+
+
+def _version(box: Box) -> str:
+    """Of the daemon that answers."""
+    code = "import json; from v2g_edge.cli.client import ask"
+    code += "; print(ask('/run/v2g-edge/control.sock', 'health')['version'])"
+    return box.run("/opt/v2g-edge/bin/python3", "-c", code).strip()
+
+
+def falls_back_from_a_bad_version(box: Box) -> str:
+    """`v2g-edge update` takes the newest, which never finishes a tick: the version before is back by itself.
+    The next update leaves that version out, takes the one before it, and that one stays.
+    """
+    before, site = _version(box), box.run("sha256sum", SITE)
+    code, text = _update(box, "--check")
+    assert code == 0
+    assert "waits 7.0 days more (ring stable)" in text, text
+    box.write("/etc/v2g-edge/update.toml", 'ring = "canary"')
+    begun_s = time.monotonic()
+    code, text = _update(box)
+    back_s = time.monotonic() - begun_s
+    assert code == 1, text
+    assert "is not taken again by itself" in text, text
+    assert back_s < UPDATE_MAX_S
+    assert _version(box) == before
+    assert box.journal("-u", "v2g-edge-update-trial.service", "-p", "err", f"--grep=back to {before}")
+    code, text = _update(box)
+    assert code == 0, text
+    assert _version(box) == LATER
+    assert box.run("sha256sum", SITE) == site
+    assert box.code("v2g-edge", "update") == 0, "there is nothing newer that may be taken"
+    assert box.run("systemctl", "is-enabled", "v2g-edge-update.timer", check=False).strip() == "disabled"
+    return f"back at {before} after {back_s:.0f} s; then {LATER} stays"
+
+
+def updates_from_a_stick(box: Box) -> str:
+    """A signed bundle is taken, also as an archive; one with a changed package is not."""
+    box.run("sh", "-c", f"mkdir {STICK} && tar -C /srv/shared -cf {STICK}/depot.tar repo")
+    first = min(
+        (line.split("|")[1].strip() for line in box.run("apt-cache", "madison", "v2g-edge").splitlines()),
+        key=lambda text: text.split(".")[0],
+    )
+    box.run(
+        "sh",
+        "-c",
+        f"cp -r /srv/shared/repo {FORGED} && cd {FORGED} && for f in *.deb; do echo >>$f; done",
+    )
+    code, text = _update(box, "--from", FORGED, "--to", first)
+    assert code == 1, text
+    assert _version(box) == LATER
+    code, text = _update(box, "--from", f"{STICK}/depot.tar", "--to", first)
+    assert code == 0, text
+    assert first.startswith(_version(box))
+    return "a signed archive is taken, a changed package refused"
+
+
 def rescues_with_a_broken_site_file(box: Box) -> str:
-    """Case B4: the site file is broken under a running daemon, which is then killed: the contactor is open
-    within 5 s.
+    """Cases B4 and D21: the site file is broken and the contactor stands in a register map of the site's
+    own. It is open within 5 s of a kill and of a stop, and only its own coil is written.
     """
     box.run("sh", "-c", f"cp {SITE} /tmp/good; echo '[cloud]\ntelemetry_s = 0.1' >>{SITE}")
     before = opened(box)
     old = box.signal_main(signal.SIGKILL)
-    took_s = until(lambda: opened(box) > before, 5)
+    killed_s = until(lambda: opened(box) > before, OPEN_MAX_S)
     until(lambda: box.back(old), 30)  # with the last settings that could be used
-    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reload {UNIT}")
-    return f"contactor open {took_s:.2f} s after kill -9"
+    before = opened(box)
+    box.run("systemctl", "--no-block", "stop", UNIT)
+    stopped_s = until(lambda: opened(box) > before, OPEN_MAX_S)
+    until(lambda: box.show("ActiveState") == "inactive", STOP_MAX_S)
+    box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl start {UNIT}")
+    return f"contactor open {killed_s:.2f} s after kill -9, {stopped_s:.2f} s after a stop"
 
 
 def ends_cleanly(box: Box) -> str:
@@ -308,6 +405,7 @@ PROMISES = (
     starts,
     logs_fields,
     reads_the_clock,
+    knows_roles,
     gives_credentials,
     reloads,
     starts_with_what_last_ran,
@@ -315,6 +413,8 @@ PROMISES = (
     restarts_after_a_hang,
     rescues_with_a_broken_site_file,
     keeps_the_site_file,
+    falls_back_from_a_bad_version,
+    updates_from_a_stick,
     ends_cleanly,
     opens_on_failure,
     is_removed_and_purged,

@@ -11,6 +11,7 @@ import pytest
 
 from v2g_edge.cli.main import parser
 from v2g_edge.host.clock import STATE
+from v2g_edge.host.upkeep import trial
 from v2g_edge.model.settings import HostSettings
 from v2g_edge.model.site import SafetySettings
 
@@ -18,12 +19,17 @@ FOLDER = Path("systemd")
 UNITS = sorted(FOLDER.glob("*.service"))
 PROGRAM = "/opt/v2g-edge/bin/v2g-edge"
 PYTHON = "/opt/v2g-edge/bin/python3"
+SYSTEMS_OWN = ("/usr/bin/python3", "/usr/bin/systemctl")
+"""Programs of the system: what watches over an update uses nothing of the package."""
 EXPOSURE_MAX = {
     "v2g-edge.service": 15,
     "v2g-edge-failsafe.service": 15,
     "v2g-edge-clock.service": 10,
     "v2g-edge-console.service": 15,
+    "v2g-edge-notify.service": 15,
     "v2g-edge-backup.service": 10,
+    "v2g-edge-update.service": 75,
+    "v2g-edge-update-trial.service": 75,
 }
 """Tenths of systemd's exposure level, 0 (closed) to 100 (open), that a unit may have."""
 
@@ -43,7 +49,7 @@ def installed(tmp_path: Path) -> Path:
     """The units with a program that is there; nothing else is changed."""
     for unit in UNITS:
         text = unit.read_text(encoding="utf-8")
-        assert PROGRAM in text or PYTHON in text
+        assert any(program in text for program in (PROGRAM, PYTHON, *SYSTEMS_OWN))
         there = text.replace(PROGRAM, sys.executable).replace(PYTHON, sys.executable)
         (tmp_path / unit.name).write_text(there, encoding="utf-8")
     return tmp_path
@@ -99,6 +105,8 @@ def test_the_commands_of_the_units_are_commands_of_the_program(unit: Path) -> No
         program, *words = line.split()
         if program == PYTHON:
             assert importlib.util.find_spec(words[words.index("-m") + 1]) is not None
+            continue
+        if program in SYSTEMS_OWN:
             continue
         assert program == PROGRAM
         parser(words[0]).parse_args(words)
@@ -178,3 +186,17 @@ def test_the_user_is_made_as_systemd_reads_it(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "v2g-edge:x:" in (tmp_path / "etc/passwd").read_text()
+
+
+def test_the_watch_over_an_update_uses_nothing_of_the_package(tmp_path: Path) -> None:
+    """Its copy runs with the system's Python alone, where the update has left it."""
+    started = settings_of(FOLDER / "v2g-edge-update-trial.service")["ExecStart"][0].split()
+    assert started == ["/usr/bin/python3", "-I", str(trial.FOLDER / "trial.py")]
+    copy = tmp_path / "trial.py"
+    copy.write_bytes(Path(trial.__file__).read_bytes())
+    script = f"import runpy, sys; m = runpy.run_path({str(copy)!r}); print(sorted(sys.modules))"
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", "-S", "-c", script], capture_output=True, text=True, cwd="/", check=True
+    )
+    assert "v2g_edge" not in done.stdout
+    assert "site-packages" not in done.stdout

@@ -21,6 +21,10 @@ from v2g_edge.model.snapshot import EvseState
 
 JOULES_PER_WH: Final = 3_600.0
 """Monitoring counts in base units."""
+IDLE_W: Final = 100.0
+"""A charger's own noise around zero is no export."""
+SOON_S: Final = 900.0
+"""An update that begins now is over by then."""
 
 
 class MetricsApi:
@@ -76,7 +80,7 @@ class MetricsApi:
             "tick_age_s": None if last_s is None else round(now_s - last_s, 3),
             "links_up": sum(state.link.connected for state in tick.snapshot.evses) if tick else 0,
             "links": len(self._state.site.evses),
-            "exporting": any(permit.power_w < 0.0 for permit in tick.outcome.permits) if tick else False,
+            "exporting": exports(tick) if tick else False,
             "clock_synchronised": tick.snapshot.clock_synced if tick else False,
             "acting": sorted({latch.row for latch in tick.outcome.memory.envelope.latches if latch.active})
             if tick
@@ -265,3 +269,16 @@ def _add_outlet(
     lease[at] = max(state.command.lease_until_s - now_s, 0.0)
     link[at], loss[at] = int(state.link.connected), state.link.loss_pct / 100.0
     plugged[at], follows[at] = int(state.vehicle is not None), int(state.follows)
+
+
+def exports(tick: Tick) -> bool:
+    """Whether a vehicle gives power now, may give it, or is to give it within ``SOON_S``."""
+    measured = (state.power_w for state in tick.snapshot.evses)
+    if any(isinstance(power, Reading) and power.value < -IDLE_W for power in measured):
+        return True
+    if any(permit.power_w < 0.0 for permit in tick.outcome.permits):
+        return True
+    wall_s = tick.snapshot.wall_s
+    slots = tick.plan.slots if tick.plan else ()
+    soon = (s for s in slots if s.start_wall_s < wall_s + SOON_S and s.end_wall_s > wall_s)
+    return any((s.site_w or 0.0) < 0.0 or any(w < 0.0 for _, w in s.evse_w) for s in soon)

@@ -6,14 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-import structlog
 from msgspec.structs import replace
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
-
-log = structlog.get_logger()
 
 TEXT_MAX: Final = 200
 """Characters of a name or reason that are kept."""
@@ -59,7 +56,6 @@ class OrdersApi:
         # effect now.
         self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
         self._wake()
-        log.warning("operator_order", **params)
         not_kept = await asyncio.to_thread(self._file.save, orders)
         return {"stop": orders.stop, "export_hold": orders.export_hold, "not_kept": not_kept}
 

@@ -46,7 +46,8 @@ def ask(
             line = _line(connection)
     except PermissionError as error:
         raise CommandError(
-            f"{path}: you may not ask the daemon; become a member of the group v2g-edge, or root"
+            f"{path}: you may not ask the daemon; join the group v2g-edge (as root: usermod -aG v2g-edge"
+            " NAME), then log in again"
         ) from error
     except OSError as error:
         raise CommandError(

@@ -21,10 +21,12 @@ COMMANDS: Final[dict[str, str]] = {
     "apply": "v2g_edge.cli.site.apply",
     "reload": "v2g_edge.cli.site.apply",
     "schema": "v2g_edge.cli.site.apply",
+    "migrate": "v2g_edge.cli.site.migrate",
     "doctor": "v2g_edge.cli.site.doctor",
     "dump": "v2g_edge.cli.site.doctor",
     "backup": "v2g_edge.cli.site.backup",
     "restore": "v2g_edge.cli.site.backup",
+    "update": "v2g_edge.cli.site.update",
     "status": "v2g_edge.cli.live.status",
     "why": "v2g_edge.cli.live.why",
     "events": "v2g_edge.cli.live.events",
@@ -45,7 +47,10 @@ COMMANDS: Final[dict[str, str]] = {
     "undo": "v2g_edge.cli.live.tonight",
     "clear": "v2g_edge.cli.live.operate",
     "report": "v2g_edge.cli.journal.report",
+    "ledger": "v2g_edge.cli.study.ledger",
+    "bill": "v2g_edge.cli.study.bill",
     "replay": "v2g_edge.cli.journal.replay",
+    "ordered": "v2g_edge.cli.journal.ordered",
     "failsafe": "v2g_edge.cli.site.failsafe",
     "ocpp": "v2g_edge.cli.devices.ocpp",
     "modbus": "v2g_edge.cli.devices.modbus",
@@ -53,6 +58,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pki": "v2g_edge.cli.site.pki",
     "console": "v2g_edge.cli.site.console",
     "console-code": "v2g_edge.cli.site.console",
+    "notify": "v2g_edge.cli.site.notify",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
 

@@ -1,7 +1,8 @@
 """``python -m v2g_edge.config FILE`` prints the file with every key and its comment, as
-etc/site.example.toml is made; ``--manual`` prints the reference part of docs/configuration.md; ``--packed
-FILE`` the settings for a daemon (MessagePack), and on stderr a line for each warning. A FILE of ``-`` is
-read from standard input.
+etc/site.example.toml is made; ``--manual`` prints the reference part of docs/configuration.md.
+
+``--packed FILE`` prints the settings for a daemon (MessagePack), and on stderr a line for each warning. With
+``--packed - FILE`` the text comes from standard input, and the drop-ins of FILE are laid over it.
 """
 
 import sys
@@ -18,7 +19,7 @@ try:
         sys.stdout.write(manual())
     elif sys.argv[1] == "--packed":
         report = (
-            inspect_text(sys.stdin.read(), "the new file")
+            inspect_text(sys.stdin.read(), "the new file", Path(sys.argv[3]))
             if sys.argv[2] == "-"
             else inspect(Path(sys.argv[2]))
         )

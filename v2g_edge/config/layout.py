@@ -5,6 +5,7 @@ name. Only ``[site]`` differs: it holds the depot's name and the names of what i
 ``Site`` are tables beside it.
 """
 
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -21,9 +22,12 @@ from v2g_edge.model.settings import (
     ModbusDevice,
     ModbusLine,
     OcppSettings,
+    OpenAdrSettings,
     PriceSettings,
     Settings,
     StationSettings,
+    TelematicsSettings,
+    UpstreamSettings,
 )
 from v2g_edge.model.site import (
     Evse,
@@ -43,6 +47,7 @@ WORKED_OUT: Final[dict[type[Struct], frozenset[str]]] = {GridSettings: frozenset
 """Fields that are no keys of the file, because they follow from others."""
 
 
+@cache
 def keys_of(struct: type[Struct]) -> tuple[FieldInfo, ...]:
     """The fields of a table that are keys of the file."""
     hidden = WORKED_OUT.get(struct, frozenset())
@@ -78,6 +83,7 @@ class SiteFile(Struct, frozen=True):
     listeners: tuple[Listener, ...] = ()
     ocpp: OcppSettings = OcppSettings()
     stations: tuple[StationSettings, ...] = ()
+    upstreams: tuple[UpstreamSettings, ...] = ()
     lines: tuple[ModbusLine, ...] = ()
     devices: tuple[ModbusDevice, ...] = ()
     cloud: CloudSettings = CloudSettings()
@@ -85,6 +91,8 @@ class SiteFile(Struct, frozen=True):
     prices: PriceSettings = PriceSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+    openadr: OpenAdrSettings = OpenAdrSettings()
+    telematics: TelematicsSettings = TelematicsSettings()
 
 
 def from_plain(plain: dict[str, Any]) -> SiteFile:
@@ -117,6 +125,7 @@ def to_settings(file: SiteFile) -> Settings:
         site=site,
         listeners=file.listeners,
         stations=_by(file.stations, "identity"),
+        upstreams=_by(file.upstreams, "id"),
         lines=_by(file.lines, "id"),
         devices=_by(file.devices, "id"),
         cloud=file.cloud,
@@ -125,6 +134,8 @@ def to_settings(file: SiteFile) -> Settings:
         demand_charges=_by(file.demand_charges, "id"),
         ocpp=file.ocpp,
         fleet=file.fleet,
+        openadr=file.openadr,
+        telematics=file.telematics,
     )
 
 
@@ -147,6 +158,7 @@ def from_settings(settings: Settings) -> SiteFile:
         listeners=settings.listeners,
         ocpp=settings.ocpp,
         stations=settings.stations,
+        upstreams=settings.upstreams,
         lines=settings.lines,
         devices=settings.devices,
         cloud=settings.cloud,
@@ -154,6 +166,8 @@ def from_settings(settings: Settings) -> SiteFile:
         prices=settings.prices,
         demand_charges=settings.demand_charges,
         fleet=settings.fleet,
+        openadr=settings.openadr,
+        telematics=settings.telematics,
     )
 
 

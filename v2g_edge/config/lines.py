@@ -26,12 +26,12 @@ def placed(problems: list[Problem], text: str, document: dict[str, Any]) -> list
     """The problems with their lines, in the order of the file; what has no line of its own stands at its
     table's.
     """
-    lines = _by_path(text, document)
+    lines = lines_by_path(text, document)
     found = [replace(problem, line=problem.line or _line_of(problem.key, lines)) for problem in problems]
     return sorted(found, key=lambda problem: problem.line)
 
 
-def _by_path(text: str, document: dict[str, Any]) -> dict[str, int]:
+def lines_by_path(text: str, document: dict[str, Any]) -> dict[str, int]:
     """A table that two entries name (one id twice) is found at the later one, a key at the first."""
     lines: dict[str, int] = {}
     for loc, line, is_table in _places(text):

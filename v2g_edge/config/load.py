@@ -8,11 +8,13 @@ from msgspec.structs import replace
 from v2g_edge.config import toml
 from v2g_edge.config.calendars import check_calendars
 from v2g_edge.config.devices import check_devices
+from v2g_edge.config.dropins import Source, in_their_files, laid_over, read_dropins
 from v2g_edge.config.fallback import check_fallback
 from v2g_edge.config.gridcode import check_code
 from v2g_edge.config.layout import SiteFile, from_plain, to_settings
 from v2g_edge.config.lines import placed
 from v2g_edge.config.odd import UNIT_MEND, oddities
+from v2g_edge.config.outside import check_outside
 from v2g_edge.config.problems import ConfigError, Problem
 from v2g_edge.config.references import check_references
 from v2g_edge.config.schema import Place, validate
@@ -45,16 +47,32 @@ def loads(text: str, name: str = "site.toml") -> Settings:
     return _usable(inspect_text(text, name))
 
 
-def inspect_text(text: str, name: str) -> Report:
-    """Errors and warnings of a text at hand."""
+def inspect_text(text: str, name: str, beside: Path | None = None) -> Report:
+    """Errors and warnings of a text at hand; ``beside``: the site file whose drop-ins are laid over it."""
     document, faults = toml.parse(text, Path(name))
-    return report_of(document, faults, name, text)
+    if beside is None:
+        return report_of(document, faults, name, text)
+    return _with_dropins(Source(Path(name), text, document), faults, beside)
 
 
 def inspect(path: Path) -> Report:
-    """Errors and warnings of a site file, each with its line, in the order of the file."""
-    text, document, faults = toml.read(Path(path))
-    return report_of(document, faults, str(path), text)
+    """Errors and warnings of a site file and its drop-ins, each with its line, in the order of the file."""
+    path = Path(path)
+    text, document, faults = toml.read(path)
+    return _with_dropins(Source(path, text, document), faults, path)
+
+
+def _with_dropins(site: Source, faults: list[Problem], beside: Path) -> Report:
+    """The report of ``site`` under the drop-ins of the site file ``beside``."""
+    over, more = read_dropins(beside)
+    if not over and not more:
+        return report_of(site.document, faults, str(site.path), site.text)
+    document = site.document
+    for each in over:
+        document = laid_over(document, each.document)
+    report = report_of(document, [*faults, *more], str(site.path), "")
+    problems = in_their_files(report.problems, [site, *over])
+    return report._replace(problems=problems, text=site.text)
 
 
 def settle(document: dict[str, Any], faults: list[Problem], file: str) -> Settings:
@@ -112,7 +130,7 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
         plan.grid.code, plan.grid.code_overrides, plan.grid.draft_signed_by, plan.grid.nominal_hz, file
     )
     names = list(check_references(plan, file))
-    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file)]
+    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file), *check_outside(plan, file)]
     if not names:  # the sums need a tree
         problems += check_fallback(to_settings(plan).site, file)
     return profile, [*problems, *oddities(plan, file)]
@@ -121,7 +139,10 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
 def _beside(document: dict[str, Any], places: list[Place], file: str) -> list[Problem]:
     """What is wrong or odd whatever stands in the places that the schema refuses."""
     found = [_fits(from_plain(plain), file)[1] for plain in stand_ins(document, places)]
-    return [problem for problem in found[0] if problem in found[1]] if found else []
+    if not found:
+        return []
+    with_other = set(found[1])
+    return [problem for problem in found[0] if problem in with_other]
 
 
 __all__ = ["Report", "SiteFile", "inspect", "load", "loads", "settle"]

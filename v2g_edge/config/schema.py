@@ -26,6 +26,9 @@ ends early.
 FOUND_MAX: Final = 60
 """Characters of a wrong value that a report repeats."""
 
+PROBLEMS_MAX: Final = 200
+"""Keys that are told of one file: nobody reads more, and one wrong line can be repeated 10,000 times."""
+
 CURVE_MAX: Final = 100
 """Points of a charge curve: one a percent."""
 
@@ -139,10 +142,17 @@ def validate(document: dict[str, Any], file: str) -> tuple[list[Problem], list[P
         _FILE.model_validate_json(json.dumps(document, default=str))
     except pydantic.ValidationError as error:
         items = error.errors(include_url=False, include_context=False)
-        return [_problem(item, document, file) for item in items], [
-            (item["loc"], item["type"]) for item in items
-        ]
+        told = [_problem(item, document, file) for item in items[:PROBLEMS_MAX]]
+        if len(items) > PROBLEMS_MAX:
+            told.append(_rest(len(items) - PROBLEMS_MAX, file))
+        return told, [(item["loc"], item["type"]) for item in items]
     return [], []
+
+
+def _rest(count: int, file: str) -> Problem:
+    return Problem(
+        file, "(whole file)", f"{count} more keys that cannot be used", "none", "Mend those above first."
+    )
 
 
 def path_of(loc: tuple[int | str, ...], document: Any) -> str:

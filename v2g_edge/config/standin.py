@@ -8,7 +8,7 @@ import copy
 from typing import Any, Final, Literal, get_args, get_origin
 
 from v2g_edge.config.keys.key import Key
-from v2g_edge.config.schema import Place, is_list, key_of, part_of, placed, without_none
+from v2g_edge.config.schema import PROBLEMS_MAX, Place, is_list, key_of, part_of, placed, without_none
 from v2g_edge.model.site import CurvePoint
 
 CURVES: Final = ([[0.0, 1.0]], [[0.0, 2.0], [100.0, 3.0]])
@@ -18,8 +18,10 @@ TEXTS: Final = ("?", "??")
 
 def stand_ins(document: dict[str, Any], places: list[Place]) -> list[dict[str, Any]]:
     """The document twice, each time with other values where it is broken; none where a whole table is
-    missing or no table.
+    missing or no table, or where more is broken than is told.
     """
+    if len(places) > PROBLEMS_MAX:
+        return []
     copies = [copy.deepcopy(document) for _ in TEXTS]
     for loc, kind in places:
         for turn, plain in enumerate(copies):
@@ -57,5 +59,5 @@ def _value(kind: Any, key: Key, turn: int) -> Any:
     if kind == tuple[CurvePoint, ...]:
         return CURVES[turn]
     if is_list(kind):
-        return [TEXTS[turn]]
+        return [_value(get_args(kind)[0], key, turn)]
     return TEXTS[turn] if kind is str else {}

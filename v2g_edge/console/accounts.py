@@ -155,6 +155,20 @@ class Accounts:
             store.execute("DELETE FROM tokens WHERE owner = ?", (name,))
         self._end_all(name)
 
+    async def change_password(self, name: str, old: str, new: str, now_s: float, *, keep: str) -> None:
+        """Give an account a new password; the session ``keep`` goes on, all others end. NotAllowed where the
+        old password is wrong, or after too many wrong ones.
+        """
+        _check_new(name, new)
+        self.logout(await self.login(name, old, now_s))  # proves the old password, and counts wrong ones
+        hashed = await self._hash(new)
+        with self._store() as store:
+            store.execute("UPDATE people SET hash = ? WHERE name = ?", (hashed, name))
+        kept = self._sessions.get(keep)
+        self._end_all(name)
+        if kept is not None and kept.person.name == name:
+            self._sessions[keep] = kept
+
     def remove(self, name: str) -> None:
         """End an account with its sessions and tokens."""
         with self._store() as store:

@@ -1,6 +1,6 @@
 """What requests carry. A field that is not named here is refused."""
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +39,28 @@ class Order(Strict):
     export_hold: bool | None = None
     acknowledge: str | None = Field(default=None, max_length=200)
     why: str = Field(default="", max_length=200)
+
+
+class TonightOrder(Strict):
+    """An order for tonight, as the daemon's ``order`` takes it. Times are "HH:MM" in the site's zone, or
+    ISO 8601.
+    """
+
+    kind: Literal["boost", "depart", "skip", "no-v2g", "priority", "limit", "mute"]
+    subject: str = Field(min_length=1, max_length=200)
+    until: str | None = Field(default=None, max_length=40)
+    at: str | None = Field(default=None, max_length=40)
+    soc_pct: float | None = Field(default=None, ge=0.0, le=100.0)
+    limit_w: float | None = Field(default=None, ge=0.0, le=1e8)
+    trial: bool = False
+    why: str = Field(default="", max_length=120)
+
+
+class NewPassword(Strict):
+    """One's own password, old and new."""
+
+    old: str = Field(max_length=256)
+    new: str = Field(max_length=256)
 
 
 class NewPerson(Strict):

@@ -3,6 +3,7 @@ paced.
 """
 
 import asyncio
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -47,10 +48,13 @@ HEADERS: Final = (
 class Guard:
     """An ASGI layer around the application."""
 
-    def __init__(self, app: App, clock: ClockPort, read_s: float = READ_S) -> None:
+    def __init__(
+        self, app: App, clock: ClockPort, read_s: float = READ_S, names: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
         self._clock = clock
         self._read_s = read_s
+        self._names = frozenset(name.casefold() for name in names) | {"localhost"}
         self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +112,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 9 or int(length) > BODY_MAX:
             return 413, f"the body may have {BODY_MAX} octets"
+        if not self._is_ours(headers.get("host", "")):
+            return 421, "the console is not reached under this name; start it with --name, or use its address"
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "requests from other sites are refused"
         origin = headers.get("origin")
@@ -121,6 +127,19 @@ class Guard:
         if client is not None and not self._has_budget(str(client[0])):
             return 429, "too many requests; try again in a second"
         return None
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether the Host header is an address or one of our names: a foreign name that leads here is a page
+        of somebody else that wants to speak as this one (DNS rebinding).
+        """
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and host[-1:] != "]" else host
+        if name.casefold() in self._names:
+            return True
+        try:
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return True
 
     def _has_budget(self, address: str) -> bool:
         now_s = self._clock.now_s()

@@ -26,8 +26,16 @@ STOP_S: Final = 2
 
 @dataclass(frozen=True)
 class Options:
-    """Where the console listens, what it asks, and where it keeps its accounts. ``tls``: certificate chain
-    and key.
+    """Where the console listens, what it asks, and where it keeps its accounts.
+
+    Attributes:
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        socket: The daemon's control socket.
+        state: The folder of the accounts.
+        tls: Certificate chain and key; None serves without TLS.
+        read_s: Patience with a browser that does not read or send.
+        names: Host names under which browsers may reach it, beside addresses and localhost.
     """
 
     host: str
@@ -36,6 +44,7 @@ class Options:
     state: Path
     tls: tuple[Path, Path] | None = None
     read_s: float = READ_S
+    names: frozenset[str] = frozenset()
 
     @property
     def is_local(self) -> bool:
@@ -44,12 +53,44 @@ class Options:
 
 
 class Protocol(H11Protocol):
-    """Puts the connection into each request's scope (uvicorn itself does not)."""
+    """Puts the connection into each request's scope, and ends one whose request does not come in time.
+
+    uvicorn does neither, and 256 silent connections would keep everybody out.
+    """
+
+    read_s = READ_S
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection."""
         super().connection_made(transport)
         self.app = _with_transport(self.app, transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets arrived."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        super().connection_lost(exc)
+        if self._late is not None:
+            self._late.cancel()
+
+    def _watch(self) -> None:
+        """A request has so long from its first octet, or from the connection, to the end of its head."""
+        waits = self.cycle is None or self.cycle.response_complete
+        if waits and self._late is None:
+            self._late = self.loop.call_later(self.read_s, self._end)
+        elif not waits and self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end(self) -> None:
+        self._late = None
+        if not self.transport.is_closing():
+            self.transport.abort()
 
 
 class Console:
@@ -63,7 +104,13 @@ class Console:
         self.accounts = Accounts(options.state)
         self.hub = Hub(daemon)
         app = make_app(
-            self.accounts, self.hub, daemon, clock, tls=options.tls is not None, read_s=options.read_s
+            self.accounts,
+            self.hub,
+            daemon,
+            clock,
+            tls=options.tls is not None,
+            read_s=options.read_s,
+            names=options.names,
         )
         tls: dict[str, Any] = {}
         if options.tls is not None:
@@ -74,7 +121,7 @@ class Console:
             }
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=type("Patient", (Protocol,), {"read_s": options.read_s}),
             ws="none",
             log_config=None,
             access_log=False,

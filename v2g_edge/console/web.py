@@ -16,11 +16,12 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from v2g_edge import __version__
 from v2g_edge.console.accounts import SESSION_S, Accounts, NotAllowed, Person
-from v2g_edge.console.bodies import Claim, Login, NewPerson, NewToken, Order
+from v2g_edge.console.bodies import Claim, Login, NewPassword, NewPerson, NewToken
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.doors import Doors
 from v2g_edge.console.guard import READ_S, App, Guard, Receive, Scope, Send
 from v2g_edge.console.live import Hub
+from v2g_edge.console.orders import add_orders
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
@@ -35,9 +36,26 @@ STATIC: Final = {
 
 
 def make_app(
-    accounts: Accounts, hub: Hub, daemon: Daemon, clock: ClockPort, *, tls: bool, read_s: float = READ_S
+    accounts: Accounts,
+    hub: Hub,
+    daemon: Daemon,
+    clock: ClockPort,
+    *,
+    tls: bool,
+    read_s: float = READ_S,
+    names: frozenset[str] = frozenset(),
 ) -> App:
-    """The ASGI application. ``tls``: the cookie goes over TLS alone. ``read_s``: patience with a browser."""
+    """The ASGI application.
+
+    Args:
+        accounts: Who may log in.
+        hub: The live pictures.
+        daemon: The control socket.
+        clock: The machine's clock.
+        tls: The cookie goes over TLS alone.
+        read_s: Patience with a browser.
+        names: Host names under which the console is reached, beside addresses and localhost.
+    """
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,12 +74,12 @@ def make_app(
     _add_faults(api)
     _add_sessions(api, accounts, doors, clock, tls=tls)
     _add_depot(api, daemon, doors)
-    _add_orders(api, daemon, doors)
-    _add_people(api, accounts, doors)
+    add_orders(api, daemon, doors)
+    _add_people(api, accounts, doors, clock)
     _add_tokens(api, accounts, doors, clock)
     _add_live(api, hub, doors)
     _add_pages(api)
-    return Guard(api, clock, read_s)
+    return Guard(api, clock, read_s, names)
 
 
 def _plain(answer: dict[str, Any]) -> Response:
@@ -133,6 +151,11 @@ def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
         """Why an outlet, vehicle, station or feeder is as it is."""
         return _plain(await daemon.ask("why", {"subject": subject[:200]}))
 
+    @api.get("/api/history/{subject}", dependencies=[viewer])
+    async def history(subject: str) -> Response:
+        """Power and SoC of an outlet or vehicle over the last day, in steps of five minutes."""
+        return _plain(await daemon.ask("history", {"subject": subject[:200]}))
+
     @api.get("/api/events", dependencies=[viewer])
     async def events(since_wall_s: float = 0.0) -> Response:
         """Recent events, oldest first."""
@@ -159,24 +182,7 @@ def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
         return _plain(await daemon.ask("health"))
 
 
-def _add_orders(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
-    @api.post("/api/orders")
-    async def orders(body: Order, person: Annotated[Person, Depends(doors.operator)]) -> Response:
-        """Give standing orders (``operate``), with the person's name and reason."""
-        given = body.model_dump(exclude_none=True, exclude={"why"})
-        if not given:
-            raise HTTPException(422, "an order names stop, export_hold or acknowledge")
-        said = {"by": person.title, "why": body.why}
-        try:
-            answer = await daemon.ask("operate", {**given, **said})
-        except (DaemonDown, DaemonRefuses) as fault:
-            log.warning("console_order_failed", **said, order=given, fault=str(fault))
-            raise
-        log.warning("console_order", **said, order=given)
-        return _plain(answer)
-
-
-def _add_people(api: FastAPI, accounts: Accounts, doors: Doors) -> None:
+def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort) -> None:
     engineer = Depends(doors.engineer)
 
     @api.get("/api/people", dependencies=[engineer])
@@ -191,6 +197,17 @@ def _add_people(api: FastAPI, accounts: Accounts, doors: Doors) -> None:
             raise HTTPException(400, "you cannot take your own role away")
         await accounts.add(body.name, body.role, body.password)
         log.warning("console_account", by=person.title, person=body.name, role=body.role)
+
+    @api.post("/api/password", status_code=204)
+    async def password(
+        body: NewPassword, request: Request, person: Annotated[Person, Depends(doors.viewer)]
+    ) -> None:
+        """Change one's own password; the old one must be given. All other sessions of the account end."""
+        if person.token:
+            raise HTTPException(403, "a token cannot change a password; log in with the old one")
+        key = request.cookies.get(doors.cookie, "")
+        await accounts.change_password(person.name, body.old, body.new, clock.now_s(), keep=key)
+        log.warning("console_account", by=person.title, person=person.name, role=person.role)
 
     @api.delete("/api/people/{name}", status_code=204)
     async def remove(name: str, person: Annotated[Person, engineer]) -> None:

@@ -59,6 +59,11 @@ SHARE_TAKEN: Final = 0.7
 by less within ten minutes.
 """
 
+UNSEEN_SHARE: Final = 1.0 / 6.0
+"""Until a vehicle was seen to charge, it is reckoned with this share of what charger and vehicle say: a car
+that takes 16 A on one phase (3.7 kW) at an outlet of 22 kW; of a charger with four modules one works.
+"""
+
 
 class Window(Struct, frozen=True, array_like=True, gc=False):
     """Since ``since_s`` every sample showed less than was permitted: at least ``permitted_w``; at most
@@ -78,7 +83,7 @@ class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
     ``asked_w`` is the least permitted since the sample of ``seen_s``. ``idle``: draws nothing though it may.
     ``follows``: draws a share of whatever its setpoint is (one phase of three), so its setpoint must not be
     less. Times are monotonic. ``taper_w`` is what it was seen to take where the battery was the limit, under
-    ``taper_under_w`` permitted.
+    ``taper_under_w`` permitted. ``shown_w`` is the most that it was seen to charge with.
     """
 
     session: str
@@ -93,6 +98,7 @@ class LearnedPower(Struct, frozen=True, array_like=True, gc=False):
     window: Window | None = None
     taper_w: float = ANY_W
     taper_under_w: float = 0.0
+    shown_w: float = 0.0
 
     @property
     def most_w(self) -> float:
@@ -165,6 +171,18 @@ def powers_of(site: Site, snapshot: Snapshot, draws: LearnedPowers) -> Powers:
     return powers
 
 
+def sure_powers(site: Site, snapshot: Snapshot, draws: LearnedPowers) -> dict[str, float]:
+    """With what each vehicle surely charges, by outlet: what it was seen to take, at least a share of its
+    plate. Who waits for a cheaper hour must begin so early that this is enough; it shows more at once.
+    """
+    sure_w = {}
+    for evse, draw, state in zip(site.evses, draws, snapshot.evses, strict=bool(draws)):
+        if draw is not None and state.vehicle is not None and state.vehicle.session == draw.session:
+            plate_w = min(evse.max_charge_w, draw.reported_w)
+            sure_w[evse.id] = max(draw.shown_w, UNSEEN_SHARE * plate_w)
+    return sure_w
+
+
 def _look(frame: Frame, place: int, snapshot: Snapshot, old: LearnedPower | None) -> LearnedPower | None:
     state, now_s = snapshot.evses[place], snapshot.now_s
     vehicle = state.vehicle
@@ -202,6 +220,8 @@ def _raise(old: LearnedPower, power: Reading) -> LearnedPower:
     """More than ever seen counts at once; without evidence the lower power is slowly forgotten."""
     if power.value >= IDLE_W and old.idle:
         old = replace(old, idle=False)
+    if _round_w(power.value) > old.shown_w:
+        old = replace(old, shown_w=_round_w(power.value))
     if old.taper_w < ANY_W and power.value <= -IDLE_W:
         old = replace(old, taper_w=ANY_W, taper_under_w=0.0)  # it discharges: the battery leaves its taper
     elif old.taper_w < _round_w(power.value):
@@ -223,6 +243,8 @@ def _round_w(power_w: float) -> float:
 def _window(old: Window | None, power: Reading, permitted_w: float) -> Window | None:
     if permitted_w <= 0.0 or power.value >= FOLLOWS * permitted_w - STEP_W:
         return None
+    if power.value <= -IDLE_W:
+        return None  # a discharge that nothing permits, or a meter wired the wrong way round: neither is idle
     if old is None:
         return Window(power.at_s, permitted_w, power.value)
     return Window(old.since_s, min(old.permitted_w, permitted_w), max(old.drawn_w, power.value))

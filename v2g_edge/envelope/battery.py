@@ -3,7 +3,8 @@ full it may be.
 
 A SoC is true at its sample; since then the most that may have flowed counts, either way. Discharge is counted
 by metered energy, and by the fall of SoC where that shows more, whenever it is reported. An event ends by
-metered charging alone: no permit ends it.
+metered charging alone: no permit ends it. Charging that a meter shows under a permit to discharge, or that a
+falling SoC refutes, is no charging: the meter may be wired the wrong way round.
 """
 
 from typing import Final, NamedTuple
@@ -25,7 +26,7 @@ in whole percents.
 
 class _Flow(NamedTuple):
     """Battery side, in Wh since the last tick: metered (where it is not, at the worst), and the most that
-    may have been.
+    may have been. ``metered`` false: a fall of SoC may be discharge.
     """
 
     out_wh: float
@@ -65,10 +66,10 @@ def follow_battery(
     soc = vehicle.soc_pct
     if not isinstance(soc, Reading) or soc.at_s <= old.soc_at_s or soc.value == old.soc_pct:
         return new, taken_pct
-    # Without a metered power nothing shows that a fall was no discharge.
-    discharged = not flow.metered or new.out_wh > 0.0 or new.counted_pct > 0.0
-    fell_pct = max((old.soc_pct or 0.0) - soc.value, 0.0) if discharged else 0.0
+    by_itself = flow.metered and new.out_wh <= 0.0 and new.counted_pct <= 0.0
+    fell_pct = 0.0 if by_itself else max((old.soc_pct or 0.0) - soc.value, 0.0)
     more_pct = max(fell_pct - new.counted_pct, 0.0)
+    refuted = old.soc_pct is not None and soc.value < old.soc_pct
     since_h = min(max(now_s - soc.at_s, 0.0), max_age_s) / 3600.0
     new = replace(
         new,
@@ -77,7 +78,8 @@ def follow_battery(
         in_wh=max(old.most_w, 0.0) * evse.efficiency * since_h,
         out_wh=max(-old.least_w, 0.0) / evse.efficiency * since_h,
         counted_pct=0.0,
-        event_pct=new.event_pct + more_pct,
+        event_pct=(old.event_pct + taken_pct if refuted else new.event_pct) + more_pct,
+        back_wh=0.0 if refuted else new.back_wh,
     )
     return new, taken_pct + more_pct
 
@@ -130,5 +132,5 @@ def _flow(
         out_wh=out_w / lost * hours,
         most_out_wh=max(out_w, permitted_out_w) / lost * hours,
         most_in_wh=in_w * lost * hours,
-        charged_wh=in_w * lost * hours,
+        charged_wh=0.0 if permitted_out_w > 0.0 else in_w * lost * hours,
     )

@@ -9,6 +9,7 @@ from typing import Final
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.envelope.table import Action, Latch, Row, Verdict, action_of
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.orders import outlet_bounds
 from v2g_edge.model.reading import known_or
 
 HEADROOM: Final = 0.9
@@ -24,6 +25,10 @@ def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
         _own(context, outlet, rated)
         for outlet, rated in zip(context.outlets, context.frame.rated, strict=True)
     ]
+    operator = context.snapshot.operator
+    for evse, limits in outlet_bounds(operator.limits, context.snapshot.wall_s).items():
+        for i in place.get(evse, ()):
+            bounds[i].extend(limits)
     for row, latch in verdict.active:
         scope = under if row.scope == "meter" else place
         action = action_of(row, latch)

@@ -148,6 +148,18 @@ def _in_force(o: Outlet) -> tuple[float, float]:
     return min(each.least_w for each in spans), max(each.most_w for each in spans)
 
 
+def _takes_nothing(c: Context, o: Outlet) -> str:
+    command = o.state.command
+    if o.vehicle is None or command.ack != "rejected" or c.snapshot.now_s <= command.lease_until_s:
+        return ""
+    return "refuses what it is told and charges at its default: power kept for it would be lost"
+
+
+def _takes(c: Context, subject: str) -> bool:
+    o = c.outlets[c.frame.ids.index(subject)]
+    return o.vehicle is not None and o.state.command.ack == "accepted"
+
+
 def _follows(c: Context, subject: str) -> bool:
     """Whether a quarantined charger shows that it follows: a vehicle is there, and its power is metered.
     (Beyond its permit the condition itself would be present.) What it may charge with meanwhile is the
@@ -262,6 +274,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("disobedient", A.EXPORT_OFF, lambda c,
         held: [_disobeys(c, o, held=o.id in held) for o in c.outlets],
         "by_proof", override=True, allowance=lambda c: c.site.safety.obey_within_s, proof=_follows),
+    _evse("limits_not_taken", A.CHARGE_AT_FALLBACK, lambda c, _: [_takes_nothing(c, o) for o in c.outlets],
+        "by_proof", allowance=lambda c: c.site.safety.obey_within_s, proof=_takes),
     _evse("priority_charging", A.EXPORT_OFF, lambda c, _: [o.state.priority
         and "the station charges with priority, whatever its lease says: counted at its "
         "maximum" for o in c.outlets]),

@@ -2,10 +2,11 @@
 unbalance.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from v2g_edge.envelope.facts import Context
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.orders import set_by
 from v2g_edge.model.reading import Measured, fresh_or
 from v2g_edge.model.site import CurrentLimit, Feeder
 from v2g_edge.model.snapshot import MeterState
@@ -14,6 +15,8 @@ LOWEST_V_PU: Final = 0.8
 """Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown
 counts as this.
 """
+
+Way = Literal["import", "export"]
 
 
 class Limit(NamedTuple):
@@ -62,8 +65,8 @@ def _limits(c: Context, place: int, base_w: float) -> Limits:
     state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
     least_w = -c.frame.tree.base_min_w[place]
     free, power = 1.0 - c.site.safety.feeder_margin_pct / 100.0, state.power_w if state else None
-    charging = [_whole(feeder, "import", feeder.import_limit_w, base_w, power, free)]
-    export = [_whole(feeder, "export", feeder.export_limit_w, least_w, power, free)]
+    charging = [_whole(c, feeder, "import", feeder.import_limit_w, base_w, power)]
+    export = [_whole(c, feeder, "export", feeder.export_limit_w, least_w, power)]
     if feeder.current is not None:
         for phase in range(3):
             volts = _voltage(c, state, phase)
@@ -73,16 +76,18 @@ def _limits(c: Context, place: int, base_w: float) -> Limits:
 
 
 def _whole(
-    feeder: Feeder, way: str, limit_w: float, base_w: float, power: Measured | None, free: float
+    c: Context, feeder: Feeder, way: Way, limit_w: float, base_w: float, power: Measured | None
 ) -> Limit:
-    words = f"feeder {feeder.id}: {way} limit {limit_w:.0f} W, base load {base_w:.0f} W"
+    snapshot, free = c.snapshot, 1.0 - c.site.safety.feeder_margin_pct / 100.0
+    by = "" if feeder.parent else set_by(snapshot.operator.limits, way, limit_w, snapshot.wall_s)
+    words = f"feeder {feeder.id}: {way} limit {limit_w:.0f} W{by}, base load {base_w:.0f} W"
     return Limit(limit_w * free, base_w, power, None, False, words)
 
 
 def _on_phase(
     feeder: Feeder,
     current: CurrentLimit,
-    way: str,
+    way: Way,
     phase: int,
     volts: float,
     base_w: float,

@@ -65,7 +65,7 @@ def restarted(memory: EnvelopeMemory, site: Site, now_s: float) -> EnvelopeMemor
     )
     return EnvelopeMemory(
         now_s,
-        evses=tuple(_carried(known.get(evse.id), evse, now_s + site.safety.lease_s) for evse in site.evses),
+        evses=tuple(_carried(known.get(evse.id), evse, now_s, site.safety.lease_s) for evse in site.evses),
         latches=tuple(latches),
         departures=admit_exports.restarted(departures),
         day=memory.day,
@@ -74,8 +74,11 @@ def restarted(memory: EnvelopeMemory, site: Site, now_s: float) -> EnvelopeMemor
     )
 
 
-def _carried(old: EvseMemory | None, evse: Evse, until_s: float) -> EvseMemory:
+def _carried(old: EvseMemory | None, evse: Evse, now_s: float, lease_s: float) -> EvseMemory:
+    until_s = now_s + lease_s
     if old is not None:
-        return replace(old, lease_until_s=until_s, soc_at_s=-ANY_W, told=())
+        # Until its lease ran out a charger went on with its last permit, and nothing counted what that took.
+        gone_wh = max(-old.least_w, 0.0) / evse.efficiency * lease_s / 3600.0
+        return replace(old, lease_until_s=until_s, soc_at_s=-ANY_W, told=(), out_wh=old.out_wh + gone_wh)
     least_w = 0.0 if evse.discharge_by == "none" else -evse.max_discharge_w
     return EvseMemory(lease_until_s=until_s, most_w=evse.max_charge_w, least_w=least_w)

@@ -60,6 +60,9 @@ TOLD_STEP_W: Final = 100.0
 """Permits kept to judge reports by: as old as a report may be, no more than flap once in four seconds, no
 smaller steps.
 """
+LATE_S: Final = 30.0
+"""A station may take what it was sent so much later (the longest wait for an answer): the lease begins then.
+"""
 
 
 class Decision(NamedTuple):
@@ -306,9 +309,15 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         # until it answers.
         at_w = o.evse.fallback_w
         return replace(old, power_w=at_w, droop_w=0.0, most_w=at_w, least_w=0.0)
-    confirmed = told.ack == "accepted"
-    most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0) if confirmed else old.most_w
-    least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0) if confirmed else old.least_w
+    ends = permit.valid_for_s + LATE_S
+    if told.ack == "accepted":
+        most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0)
+        least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0)
+    elif o.evse.dead_man in {"none", "contactor"} or not old.told or old.told[0].since_s > now_s - ends:
+        most_w, least_w = old.most_w, old.least_w
+    else:  # refused or not answered: an older permit than a lease has ended by itself, the default rules
+        most_w = max(o.evse.fallback_w, *(each.most_w for each in old.told))
+        least_w = min(each.least_w for each in old.told)
     return replace(
         old,
         power_w=permit.power_w,
@@ -318,11 +327,11 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         least_w=min(permit.least_w, least_w),
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
-        told=_told(old.told, permit, now_s),
+        told=_told(old.told, permit, now_s, max(ends, TOLD_S)),
     )
 
 
-def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, ...]:
+def _told(told: tuple[Told, ...], permit: Permit, now_s: float, kept_s: float) -> tuple[Told, ...]:
     """The permits of the last while, oldest first; where they are too many, the two oldest become one that
     spans both.
     """
@@ -332,7 +341,7 @@ def _told(told: tuple[Told, ...], permit: Permit, now_s: float) -> tuple[Told, .
         or max(abs(last.least_w - permit.least_w), abs(last.most_w - permit.most_w)) > TOLD_STEP_W
     ):
         told = (*told, Told(now_s, permit.least_w, permit.most_w))
-    while len(told) > 1 and told[1].since_s < now_s - TOLD_S:
+    while len(told) > 1 and told[1].since_s < now_s - kept_s:
         told = told[1:]
     if len(told) > TOLD_MOST:
         first, second = told[:2]

@@ -30,6 +30,8 @@ class FleetBook:
         self.points: dict[str, str] = {evse.id: evse.id for evse in site.evses}
         self._missions: dict[str, tuple[Mission, ...]] = {}
         self._readings: dict[str, dict[str, Reading]] = {}
+        self._by_vehicle: dict[tuple[str, str], tuple[Mission, ...]] = {}
+        self._notes: dict[str, dict[str, tuple[float, float, str]]] = {}
         self._revision = 0
 
     @property
@@ -44,8 +46,17 @@ class FleetBook:
         new = tuple(missions)
         if new != self._missions.get(source, ()):
             self._missions[source] = new
+            self._sort()
             self._revision += 1
             log.info("missions_replaced", source=source, missions=len(new))
+
+    def _sort(self) -> None:
+        """By kind of source and vehicle: each tick asks for each vehicle, and lists are long."""
+        found: dict[tuple[str, str], list[Mission]] = {}
+        for source, missions in self._missions.items():
+            for mission in missions:
+                found.setdefault((source.partition(":")[0], mission.vehicle), []).append(mission)
+        self._by_vehicle = {key: tuple(each) for key, each in found.items()}
 
     def update_readings(self, vehicle: str, readings: Mapping[str, Reading]) -> None:
         """Take newer readings of a vehicle; an older one never replaces a newer one."""
@@ -59,16 +70,21 @@ class FleetBook:
             known.update(fresh)
             self._revision += 1
 
+    def note(self, vehicle: str, values: Mapping[str, tuple[float, float, str]]) -> None:
+        """Keep what telematics say, for people: (value, UTC epoch seconds, source) by field."""
+        self._notes.setdefault(vehicle, {}).update(values)
+
+    def notes_of(self, vehicle: str) -> dict[str, tuple[float, float, str]]:
+        """See ``note``."""
+        return dict(self._notes.get(vehicle, {}))
+
     def mission_of(self, vehicle: str, wall_s: float) -> Mission | None:
         """The next mission of a vehicle, by the source that counts most; None where no source names one."""
         for kind in RANK:
             found = [
                 mission
-                for source, missions in self._missions.items()
-                if source.partition(":")[0] == kind
-                for mission in missions
-                if mission.vehicle == vehicle
-                and (mission.departure_wall_s is None or mission.departure_wall_s > wall_s - OVER_S)
+                for mission in self._by_vehicle.get((kind, vehicle), ())
+                if mission.departure_wall_s is None or mission.departure_wall_s > wall_s - OVER_S
             ]
             if found:
                 return min(

@@ -10,12 +10,14 @@ from typing import Final
 import structlog
 
 from v2g_edge.fleet.book import FleetBook
+from v2g_edge.fleet.telematics_in import Telematics
 from v2g_edge.fleet.timetable_file import OCTETS_MAX, BadTimetable, read_timetable
 from v2g_edge.fleet.vdv_server import Inform, VdvServer
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.model.settings import FleetSettings
+from v2g_edge.model.settings import FleetSettings, TelematicsSettings
 from v2g_edge.model.site import Site
+from v2g_edge.tasks import keep
 
 log = structlog.get_logger()
 
@@ -26,7 +28,7 @@ ANEW_S: Final = 86_400.0
 
 
 class Fleet:
-    """``start`` and ``stop``; ``run`` is for a watched task. ``book`` answers what is known of a vehicle."""
+    """``start`` and ``stop``; ``run`` is one of its tasks. ``book`` answers what is known of a vehicle."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Fleet:
         *,
         inform: Inform,
         tell: Callable[[Event], None],
+        telematics: TelematicsSettings | None = None,
     ) -> None:
         self._settings = settings
         self._site = site
@@ -45,22 +48,50 @@ class Fleet:
         self.server = (
             VdvServer(settings, self.book, clock, inform=inform, tell=tell) if settings.port else None
         )
+        told = telematics or TelematicsSettings()
+        self.telematics = (
+            Telematics(told, site, self.book, clock, tell) if told.port or told.mqtt_host else None
+        )
+        self._mqtt = bool(told.mqtt_host)
+        self._tasks: list[asyncio.Task[None]] = []
         self._path = Path(settings.timetable_file) if settings.timetable_file else None
         self._seen: tuple[int, int] | None = (0, 0)
         self._read_s = -ANEW_S
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the site names any of them."""
+        return bool(self.server or self.telematics or self._path)
+
     async def start(self) -> None:
         """Read the timetable and listen. What cannot be used is an event; the depot runs without it."""
+        if not self.is_used:
+            return
         await self._read_if_changed()
-        if self.server is not None:
+        for part, words in (
+            (self.server, "depot management cannot dial in: {}; see [fleet] in the site file"),
+            (self.telematics, "telematics cannot report: {}; see [telematics] in the site file"),
+        ):
             try:
-                await self.server.start()
+                if part is not None:
+                    await part.start()
             except OSError as fault:
-                text = f"depot management cannot dial in: {fault}; see [fleet] in the site file"
+                text = words.format(fault)
                 self._tell(Event("fleet_unusable", "alarm", "site", text, self._clock.wall_s()))
+        self._tasks.append(keep("timetable file", self.run))
+        if self.server is not None:
+            self._tasks.append(keep("vdv463", self.server.run))
+        if self.telematics is not None and self._mqtt:
+            self._tasks.append(keep("telematics mqtt", self.telematics.run_mqtt))
 
     async def stop(self) -> None:
-        """Close the port."""
+        """End what runs and close the ports."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        if self.telematics is not None:
+            await self.telematics.stop()
         if self.server is not None:
             await self.server.stop()
 

@@ -23,6 +23,22 @@ LINES_MAX: Final = 100_000
 AHEAD: Final = timedelta(days=8)
 """How far recurring departures are laid out: a week and a day."""
 BEHIND: Final = timedelta(hours=6)
+EVENTS_MAX: Final = 20_000
+RULES_MAX: Final = 1_000
+"""Events of a calendar as it is written, and those of them that recur: a line for each bus of the largest
+depot.
+"""
+FOLDED: Final = re.compile(r"\r?\n[ \t]")
+"""A line of iCalendar goes on in the next one after a blank (RFC 5545 3.1)."""
+TOO_OFTEN: Final = re.compile(
+    r"FREQ=(?:SECONDLY|MINUTELY|HOURLY)|BY(?:SECOND|MINUTE)=[^;:\n]*,|DTSTART[^:\n]*:(?:0|1[0-8])\d\d",
+    re.IGNORECASE,
+)
+"""Recurrences with a million departures, or a million before the first that is still to come: to lay them out
+takes minutes.
+"""
+ZONES: Final = re.compile(r"BEGIN:VTIMEZONE.*?END:VTIMEZONE", re.IGNORECASE | re.DOTALL)
+"""Definitions of time zones, which may begin in 1601 (Outlook's do) and recur each year."""
 FAULTS_MAX: Final = 20
 SUMMARY: Final = re.compile(r"^\s*(?P<vehicle>\S+)(?:\s+(?P<soc>\d{1,3}(?:\.\d+)?)\s*%)?\s*$")
 
@@ -110,6 +126,7 @@ def _percent(said: str, name: str) -> float:
 
 def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
     now = datetime.fromtimestamp(where.wall_s, UTC)
+    _check_recurrences(ZONES.sub("", FOLDED.sub("", text)), where)
     try:
         calendar = icalendar.Calendar.from_ical(text)
         events = recurring_ical_events.of(calendar).between(now - BEHIND, now + AHEAD)
@@ -135,6 +152,15 @@ def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
             faults.append(f"{where.source}: event {summary[:40]!r}: {fault}")
     _raise(faults)
     return tuple(sorted(missions, key=lambda each: (each.departure_wall_s or 0.0, each.vehicle)))
+
+
+def _check_recurrences(text: str, where: _Where) -> None:
+    """Refuse what would take minutes to lay out, before it is."""
+    if (odd := TOO_OFTEN.search(text)) is not None:
+        raise BadTimetable(f"{where.source}: {odd[0][:40]!r}: departures recur daily at most, from 1900 on")
+    for word, most in (("BEGIN:VEVENT", EVENTS_MAX), ("RRULE", RULES_MAX), ("RDATE", RULES_MAX)):
+        if (count := text.upper().count(word)) > most:
+            raise BadTimetable(f"{where.source}: {count} times {word}; allowed are {most}")
 
 
 def _mission(

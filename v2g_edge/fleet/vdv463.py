@@ -7,12 +7,12 @@ does not hold is withdrawn.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
+from v2g_edge import bounded_json
 from v2g_edge.model.mission import Mission
 
 SUBPROTOCOL: Final = "v1.463.vdv.de"
@@ -24,7 +24,9 @@ FRAME_MAX: Final = 2 << 20
 REQUESTS_MAX: Final = 5_000
 TEXT_MAX: Final = 200
 PAST_S: Final = 86_400.0
-"""A departure more than a day ago belongs to another list."""
+AHEAD_S: Final = 400 * 86_400.0
+"""A departure more than a day ago belongs to another list; a time more than a year away is a wrong year."""
+PRIORITY_MAX: Final = 1_000_000
 
 Form = Literal["array", "object"]
 
@@ -57,7 +59,7 @@ def parse_frame(text: str | bytes) -> Frame:
     if len(text) > FRAME_MAX:
         raise BadFrame(f"{len(text)} octets; allowed are {FRAME_MAX}")
     try:
-        document = json.loads(text)
+        document = bounded_json.decode(text)
     except (ValueError, RecursionError) as fault:
         raise BadFrame(f"no JSON: {fault}") from fault
     form: Form = "array"
@@ -66,13 +68,14 @@ def parse_frame(text: str | bytes) -> Frame:
     if not isinstance(document, list) or len(document) != len(NAMES):
         raise BadFrame(f"expected an array of {len(NAMES)} or an object with {', '.join(NAMES)}")
     kind, source, presystem, _, message_id, action, payload = document
-    kind = {"1": 1, "2": 2, "3": 3}.get(str(kind), 0)
+    kind = {"1": 1, "2": 2, "3": 3}.get(_text(kind), 0)
     if kind == 0:
-        raise BadFrame(f"message type {document[0]!r}; allowed: 1 request, 2 confirmation, 3 error")
+        raise BadFrame(f"message type {_text(document[0])!r}; allowed: 1 request, 2 confirmation, 3 error")
     texts = {"source": source, "presystemId": presystem, "messageId": message_id, "messageAction": action}
     for name, value in texts.items():
         if not isinstance(value, str) or len(value) > TEXT_MAX:
-            raise BadFrame(f"{name} is {value!r:.60}; expected a text of at most {TEXT_MAX} characters")
+            said = f"{value[:60]!r}" if isinstance(value, str) else type(value).__name__
+            raise BadFrame(f"{name} is {said}; expected a text of at most {TEXT_MAX} characters")
     if not isinstance(payload, dict):
         raise BadFrame(f"payload is {type(payload).__name__}; expected an object")
     return Frame(kind, source, presystem, message_id, action, payload, form)
@@ -120,7 +123,7 @@ def read_requests(
         if not isinstance(request, Mapping):
             rejected.append(Rejected("", f"a request is {type(request).__name__}; expected an object"))
             continue
-        name = str(request.get("chargingRequestId", ""))[:TEXT_MAX]
+        name = _text(request.get("chargingRequestId", ""))
         try:
             missions.append(_mission(request, name, presystem, wall_s, vehicles, points))
         except ValueError as fault:
@@ -138,10 +141,11 @@ def _mission(
 ) -> Mission:
     if not name:
         raise ValueError("chargingRequestId is missing")
-    vehicle = vehicles.get(str(request.get("vehicleId", "")))
+    named = _text(request.get("vehicleId", ""))
+    vehicle = vehicles.get(named)
     if vehicle is None:
-        raise ValueError(f"vehicle {str(request.get('vehicleId'))[:40]!r} is not known here")
-    point = str(request.get("chargingPointId") or "")
+        raise ValueError(f"vehicle {named[:40]!r} is not known here")
+    point = _text(request.get("chargingPointId") or "")
     if point and point not in points:
         raise ValueError(f"charging point {point[:40]!r} is not known here")
     data = request.get("chargingRequestData")
@@ -150,12 +154,7 @@ def _mission(
     low, high = _percent(data, "minTargetSoc"), _percent(data, "maxTargetSoc")
     if low > high:
         raise ValueError(f"minTargetSoc {low:g} % is above maxTargetSoc {high:g} %")
-    departure = _time(data, "requestedTimeForDeparture")
-    if departure is not None and departure < wall_s - PAST_S:
-        raise ValueError(
-            f"requestedTimeForDeparture {data['requestedTimeForDeparture']} is more than a day ago"
-        )
-    priority = request.get("priority", 0)
+    departure = _time(data, "requestedTimeForDeparture", wall_s, PAST_S)
     return Mission(
         vehicle=vehicle,
         source=f"vdv463:{presystem}",
@@ -163,39 +162,62 @@ def _mission(
         departure_wall_s=departure,
         min_soc_pct=low,
         max_soc_pct=high,
-        arrival_wall_s=_time(data, "expectedArrivalTimeAtChargingPoint"),
+        arrival_wall_s=_time(data, "expectedArrivalTimeAtChargingPoint", wall_s, AHEAD_S),
         point=points.get(point, ""),
-        priority=priority if isinstance(priority, int) and not isinstance(priority, bool) else 0,
+        priority=_priority(request.get("priority", 0)),
         received_wall_s=wall_s,
     )
 
 
 def _percent(data: Mapping[str, Any], name: str) -> float:
     value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value!r:.40}; expected a percentage")
-    if not 0.0 <= value <= 100.0:
-        raise ValueError(f"{name} is {value:g}; allowed are 0 to 100 %")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} is {_text(value)[:40]!r}; expected a percentage")
+    if not 0 <= value <= 100:  # an int has no end, and not every one is a float
+        raise ValueError(f"{name} is {_text(value)[:40]}; allowed are 0 to 100 %")
     return float(value)
 
 
-def _time(data: Mapping[str, Any], name: str) -> float | None:
+def _priority(value: Any) -> int:
+    """Larger goes first; what is no whole number of a usual size counts as none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return max(min(value, PRIORITY_MAX), -PRIORITY_MAX)
+
+
+def _text(value: Any) -> str:
+    """An identifier as it is kept and shown: a text of bounded length on one line, a number as its digits;
+    anything else by its type.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if value.bit_length() <= 64 else "a very long number"
+    if isinstance(value, float):
+        value = f"{value:g}"
+    if not isinstance(value, str):
+        value = "" if value is None else f"({type(value).__name__})"
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in value[:TEXT_MAX])
+
+
+def _time(data: Mapping[str, Any], name: str, wall_s: float, past_s: float) -> float | None:
     """UTC epoch seconds; None where it is left out. A time without an offset is refused: it could mean two
     things.
     """
     value = data.get(name)
     if value in (None, ""):
         return None
+    said = _text(value)
     try:
-        time = datetime.fromisoformat(str(value))
+        time = datetime.fromisoformat(said)
     except ValueError as fault:
-        raise ValueError(
-            f"{name} is {str(value)[:40]!r}; expected a time like 2026-11-27T04:45:00Z"
-        ) from fault
+        raise ValueError(f"{name} is {said[:40]!r}; expected a time like 2026-11-27T04:45:00Z") from fault
     if time.tzinfo is None:
         raise ValueError(
-            f"{name} is {str(value)[:40]!r}, without a time zone; expected one like 2026-11-27T04:45:00Z"
+            f"{name} is {said[:40]!r}, without a time zone; expected one like 2026-11-27T04:45:00Z"
         )
+    if time.timestamp() < wall_s - past_s:
+        raise ValueError(f"{name} {said[:40]} is more than {'a day' if past_s == PAST_S else 'a year'} ago")
+    if time.timestamp() > wall_s + AHEAD_S:
+        raise ValueError(f"{name} {said[:40]} is more than {AHEAD_S / 86_400.0:g} days ahead")
     return time.timestamp()
 
 

@@ -13,6 +13,7 @@ import http
 import ssl
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from v2g_edge.doorkeeper import Doorkeeper, Guest
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import (
     FRAME_MAX,
@@ -29,6 +31,7 @@ from v2g_edge.fleet.vdv463 import (
     BadFrame,
     Form,
     Frame,
+    Rejected,
     confirm,
     is_presystem,
     parse_frame,
@@ -46,8 +49,25 @@ PATH: Final = "/vdv463/"
 TELL_EVERY_S: Final = 15.0
 """The pace at which other charge management systems tell, and depot management systems expect."""
 LINKS_MAX: Final = 8
-"""A depot has one depot management system, perhaps a second on trial."""
+"""A depot has one depot management system, perhaps a second on trial. As many names of such systems are
+remembered.
+"""
 REJECTED_MAX: Final = 200
+TOLD_MAX: Final = 20
+"""Rejections that are told to the peer, and those of a list that become events; one counts the rest."""
+TELL_AGAIN_S: Final = 60.0
+"""Rejections of one system become events once in so long: two lists in turn would fill the journal."""
+
+OPEN_S: Final = 5.0
+"""Patience with an opening handshake (after TLS, which has its own)."""
+IN_THREAD: Final = 64 << 10
+"""Octets of a frame that is read off the loop: 1 MB with 2,000 requests takes some 30 ms."""
+OCTETS_PER_S: Final = 512 << 10
+REST_S: Final = 0.02
+REST_AFTER_LIST_S: Final = 1.0
+"""How long a link is not read after a frame: for its octets, for any frame, and for a list of requests, which
+is answered with the state of the whole depot.
+"""
 
 Inform = Callable[[list[dict[str, str]]], dict[str, Any] | None]
 """The payload of ProvideChargingInformation with these rejections; None before the first tick."""
@@ -72,7 +92,9 @@ class VdvServer:
         self._tell = tell
         self._server: Server | None = None
         self._links: dict[ServerConnection, tuple[str, Form]] = {}
+        self._keeper = Doorkeeper(LINKS_MAX)
         self._rejected: dict[str, list[dict[str, str]]] = {}
+        self._told_s: dict[str, float] = {}
         self._password = b""
 
     @property
@@ -93,9 +115,12 @@ class VdvServer:
             self._serve,
             settings.host,
             settings.port,
-            ssl=context,
+            create_connection=partial(Guest, keeper=self._keeper, context=context),  # type: ignore[arg-type]
             process_request=self._admit,
             select_subprotocol=_select,
+            compression=None,  # 2 KB on the wire would be 2 MB of lists
+            open_timeout=OPEN_S,
+            server_header=None,
             max_size=FRAME_MAX,
             max_queue=4,
             ping_interval=20.0,
@@ -105,6 +130,7 @@ class VdvServer:
     async def stop(self) -> None:
         """Close all links and the port."""
         if self._server is not None:
+            self._keeper.close()
             self._server.close()
             await self._server.wait_closed()
             self._server = None
@@ -113,8 +139,9 @@ class VdvServer:
         """Report the depot's state to every peer, until cancelled."""
         while True:
             await self._clock.sleep_s(TELL_EVERY_S)
-            for link, (presystem, form) in list(self._links.items()):
-                await self._inform_peer(link, presystem, form)
+            await asyncio.gather(
+                *(self._inform_peer(link, *name_form) for link, name_form in list(self._links.items()))
+            )
 
     async def _inform_peer(self, link: ServerConnection, presystem: str, form: Form) -> None:
         payload = self._inform(self._rejected.get(presystem, []))
@@ -132,9 +159,15 @@ class VdvServer:
             answer = connection.respond(http.HTTPStatus.UNAUTHORIZED, "wrong or no credentials\n")
             answer.headers["WWW-Authenticate"] = 'Basic realm="vdv463"'
             return answer
-        if len(self._links) >= LINKS_MAX:
+        if len(self._links) >= LINKS_MAX or not self._has_room(presystem):
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"at most {LINKS_MAX} links\n")
+        assert isinstance(connection, Guest)  # noqa: S101 - see ``create_connection``
+        connection.is_known = True
         return None
+
+    def _has_room(self, presystem: str) -> bool:
+        """What a system said stays in force without its link, so its name holds a place until a restart."""
+        return presystem in self._rejected or len(self._rejected) < LINKS_MAX
 
     def _is_right(self, header: str) -> bool:
         kind, _, coded = header.partition(" ")
@@ -147,78 +180,92 @@ class VdvServer:
 
     async def _serve(self, link: ServerConnection) -> None:
         presystem = link.request.path.removeprefix(PATH).partition("?")[0] if link.request else ""
+        assert isinstance(link, Guest)  # noqa: S101 - see ``create_connection``
+        link.come_in()
         if link.subprotocol is None:
             await link.close(1002, f"subprotocol {SUBPROTOCOL} expected")
             return
         log.info("vdv463_connected", presystem=presystem)
         self._links[link] = (presystem, "array")
+        self._rejected.setdefault(presystem, [])
         try:
             async for text in link:
-                await self._on_text(link, presystem, text)
+                rest_s = await self._on_text(link, presystem, text)
+                await self._clock.sleep_s(max(rest_s, len(text) / OCTETS_PER_S))
         except ConnectionClosed:
             pass
         finally:
             self._links.pop(link, None)
             log.info("vdv463_disconnected", presystem=presystem)
 
-    async def _on_text(self, link: ServerConnection, presystem: str, text: str | bytes) -> None:
+    async def _on_text(self, link: ServerConnection, presystem: str, text: str | bytes) -> float:
+        """Answer a frame; how long the link shall rest then."""
+        large = len(text) > IN_THREAD
         try:
-            frame = parse_frame(text)
+            frame = await asyncio.to_thread(parse_frame, text) if large else parse_frame(text)
         except BadFrame as fault:
             log.warning("vdv463_bad_frame", presystem=presystem, why=str(fault))
             await self._send(link, Frame(3, "CMS", presystem, "", "", {"errorMessage": str(fault)}))
-            return
+            return REST_S
         self._links[link] = (presystem, frame.form)
         if frame.kind != 1:
-            return  # confirmations and errors to what the daemon sent
+            return REST_S  # confirmations and errors to what the daemon sent
         if frame.presystem != presystem:
             await self._send(
                 link, refuse(frame, f"presystemId is {frame.presystem!r}; this link is of {presystem!r}")
             )
-            return
+            return REST_S
         try:
-            answer = confirm(frame, self._handle(frame))
+            answer = confirm(frame, await self._handle(frame, large=large))
         except BadFrame as fault:
             answer = refuse(frame, str(fault))
         await self._send(link, answer)
         if frame.action == "ProvideChargingRequests":
             await self._inform_peer(link, presystem, frame.form)
+            return REST_AFTER_LIST_S
+        return REST_S
 
-    def _handle(self, frame: Frame) -> dict[str, Any]:
+    async def _handle(self, frame: Frame, *, large: bool) -> dict[str, Any]:
         """The confirmation's payload. Raises ``BadFrame`` for what cannot be answered."""
         if frame.action == "BootNotification":
             known = frame.payload.get("presystem") in ("BMS", "ITCS")
             return {"status": "Accepted" if known else "Rejected"}
         if frame.action == "ProvideChargingRequests":
-            self._take(frame)
+            await self._take(frame, large=large)
             return {}
         raise BadFrame(f"action {frame.action!r}; known: BootNotification, ProvideChargingRequests")
 
-    def _take(self, frame: Frame) -> None:
+    async def _take(self, frame: Frame, *, large: bool) -> None:
         """Replace all that this presystem has asked for."""
         source, wall_s = f"vdv463:{frame.presystem}", self._clock.wall_s()
-        missions, rejected = read_requests(
-            frame.payload, frame.presystem, wall_s, self._book.ids, self._book.points
-        )
+        told = (frame.payload, frame.presystem, wall_s, self._book.ids, self._book.points)
+        missions, rejected = await asyncio.to_thread(read_requests, *told) if large else read_requests(*told)
         self._book.replace_missions(source, missions)
         said = [
             {"presystemId": frame.presystem, "chargingRequestId": each.request, "reason": each.reason}
             for each in rejected[:REJECTED_MAX]
         ]
-        if said != self._rejected.get(frame.presystem, []):
-            self._rejected[frame.presystem] = said
-            for each in rejected[:REJECTED_MAX]:
-                text = (
-                    f"charging request {each.request or 'without an id'} of {frame.presystem} is rejected:"
-                    f" {each.reason}"
-                )
-                self._tell(Event("mission_rejected", "warning", frame.presystem, text, wall_s))
+        changed, self._rejected[frame.presystem] = said != self._rejected.get(frame.presystem, []), said
+        now_s = self._clock.now_s()
+        if changed and said and now_s - self._told_s.get(frame.presystem, -TELL_AGAIN_S) >= TELL_AGAIN_S:
+            self._told_s[frame.presystem] = now_s
+            self._tell_rejected(frame.presystem, rejected, wall_s)
+
+    def _tell_rejected(self, presystem: str, rejected: list[Rejected], wall_s: float) -> None:
+        for each in rejected[:TOLD_MAX]:
+            name = each.request or "without an id"
+            text = f"charging request {name} of {presystem} is rejected: {each.reason}"
+            self._tell(Event("mission_rejected", "warning", presystem, text, wall_s))
+        if len(rejected) > TOLD_MAX:
+            text = f"{len(rejected) - TOLD_MAX} more charging requests of {presystem} are rejected"
+            self._tell(Event("mission_rejected", "warning", presystem, text, wall_s))
 
     async def _send(self, link: ServerConnection, frame: Frame) -> None:
         try:
             await asyncio.wait_for(link.send(write_frame(frame, self._clock.wall_s())), TELL_EVERY_S)
         except (ConnectionClosed, TimeoutError):
-            log.warning("vdv463_not_sent", presystem=frame.presystem, action=frame.action)
+            log.warning("vdv463_not_sent", presystem=frame.presystem, action=frame.action[:100])
+            link.transport.abort()  # it reads nothing, or is gone
 
 
 def _select(_connection: ServerConnection, offered: object) -> Subprotocol | None:

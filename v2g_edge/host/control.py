@@ -2,15 +2,13 @@
 running daemon.
 
 One JSON object a line. Asked: ``{"id": 1, "method": "why", "params": {"evse": "B01"}}``. Answer: ``{"id": 1,
-"result": {…}}`` or ``{"id": 1, "error": {"kind": "bad_request", "text": "…"}}``. Who may ask: the file's
-owner and group (mode 0660).
+"result": {…}}`` or ``{"id": 1, "error": {"kind": "bad_request", "text": "…"}}``. The file's owner and group
+may ask (mode 0660); what each user may order, and which group gives which role, is in ``host.roles``.
 """
 
 import asyncio
 import contextlib
-import socket
 import stat
-import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -20,10 +18,20 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from v2g_edge import bounded_json
+from v2g_edge.host.roles import Peer, Role, name_of, peer_of, refusal
+from v2g_edge.tasks import begin
+
 log = structlog.get_logger()
 
 LINE_MAX: Final = 1 << 20
 """A request is a line of at most 1 MiB: a firmware manifest or a plan of a day fits, a flood does not."""
+
+SHORT_MAX: Final = 32 << 10
+LONG_AT_ONCE: Final = 4
+"""Octets that each client may have unread (twice as many, as the library buffers); beyond, so many clients
+send their long line at a time. 32 clients with a megabyte each would be more than the daemon itself.
+"""
 
 CLIENTS_MAX: Final = 24
 """People and the console; more at once is a mistake, and each costs memory. A newcomer takes the place of
@@ -40,6 +48,9 @@ IDLE_S: Final = 60.0
 WRITE_S: Final = 10.0
 """Patience with a client that asks nothing, and with one that does not read its answer (loop time)."""
 
+NAME_S: Final = 2.0
+"""For the name of a user; past that the number stands for it."""
+
 ASKED_PER_S: Final = 50.0
 ASKED_BURST: Final = 100.0
 """Answers to all clients together, orders excepted, as a rate for ever and in a row: a status of 200
@@ -47,6 +58,29 @@ outlets takes milliseconds. Beyond it answers come later.
 """
 
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+Needs = Callable[[str, dict[str, Any]], Role]
+"""The role that a request needs, by its method and parameters."""
+
+
+class Ordered(Struct, frozen=True):
+    """An order that came in on the control socket. ``uid``, ``name`` and ``role`` are those of the process
+    that gave it, as the kernel knows them. ``outcome`` is "done", or why it was refused.
+    """
+
+    uid: int
+    name: str
+    role: str
+    method: str
+    params: dict[str, Any]
+    outcome: str
+
+
+def _viewer(_method: str, _params: dict[str, Any]) -> Role:
+    return Role.VIEWER
+
+
+def _forget(_ordered: Ordered) -> None:
+    pass
 
 
 class BadRequestError(Exception):
@@ -69,7 +103,7 @@ class _Client:
     ) -> None:
         self.writer = writer
         self.task = task
-        self.uid = _uid_of(writer)
+        self.peer: Peer = peer_of(writer.get_extra_info("socket"))
         self.since_s = now_s
         self.busy = False
         self.reserved = reserved
@@ -77,19 +111,26 @@ class _Client:
 
 class ControlSocket:
     """Answers requests with ``handlers`` by method name. An empty ``path`` means no socket at all
-    (simulations).
+    (simulations). ``needs`` says which role a request needs; ``record`` gets each that needs more than a
+    viewer, done or refused.
     """
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        needs: Needs = _viewer,
+        record: Callable[[Ordered], None] = _forget,
+    ) -> None:
         self._path = Path(path) if path else None
         self._handlers = dict(handlers)
+        self._needs = needs
+        self._record = record
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clients: dict[asyncio.Task[Any], _Client] = {}
-        self._decoder = msgspec.json.Decoder(
-            _Request, float_hook=float
-        )  # its own way takes 65 times as long for 1e308
         self._left, self._left_at_s = ASKED_BURST, 0.0
+        self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     async def start(self) -> None:
         """Listen. A socket file left behind by a process that died is replaced."""
@@ -99,7 +140,7 @@ class ControlSocket:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(self._path.stat().st_mode):
                 self._path.unlink()
-        self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=LINE_MAX)
+        self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=SHORT_MAX)
         self._path.chmod(0o660)
 
     async def stop(self) -> None:
@@ -142,8 +183,8 @@ class ControlSocket:
         ]
         if not idle:
             return
-        held = Counter(client.uid for client in self._clients.values())
-        oldest = min(idle, key=lambda client: (-held[client.uid], client.since_s))
+        held = Counter(client.peer.uid for client in self._clients.values())
+        oldest = min(idle, key=lambda client: (-held[client.peer.uid], client.since_s))
         del self._clients[oldest.task]
         oldest.task.cancel()
 
@@ -151,7 +192,7 @@ class ControlSocket:
         loop, writer = asyncio.get_running_loop(), client.writer
         while True:
             async with asyncio.timeout(IDLE_S):
-                line = await reader.readline()
+                line = await self._line(reader)
             if not line:
                 return
             client.busy = True
@@ -160,10 +201,20 @@ class ControlSocket:
                 await writer.drain()
             client.busy, client.since_s = False, loop.time()
 
+    async def _line(self, reader: asyncio.StreamReader) -> bytes:
+        """The next line; b"" at the end. ValueError where it is too long."""
+        try:
+            return await reader.readuntil()
+        except asyncio.IncompleteReadError as end:
+            return end.partial
+        except asyncio.LimitOverrunError as long:
+            async with self._long, asyncio.timeout(WRITE_S):
+                return await _long_line(reader, long.consumed)
+
     async def _answer(self, line: bytes, client: _Client) -> dict[str, Any]:
         try:
-            request = self._decoder.decode(line)
-        except msgspec.MsgspecError as error:
+            request = msgspec.convert(bounded_json.decode(line), _Request)
+        except (msgspec.ValidationError, ValueError, RecursionError) as error:
             return {"id": 0, "error": {"kind": "bad_request", "text": f"not a request: {str(error)[:200]}"}}
         handler = self._handlers.get(request.method)
         if handler is None:
@@ -174,10 +225,34 @@ class ControlSocket:
                 text = f"{CLIENTS_MAX} clients are being answered; ask again in a moment (orders are taken)"
                 return {"id": request.id, "error": {"kind": "busy", "text": text}}
             await self._pace()
+        needed = self._needs(request.method, request.params)
+        if needed > client.peer.role:
+            if request.method in ORDERS:
+                await self._pace()  # what is refused is recorded too, and is no order that must get through
+            name = await asyncio.to_thread(name_of, client.peer.uid)
+            self._keep(request, client.peer, f"refused: needs the role {needed.title}")
+            text = refusal(name, client.peer.role, needed, request.method)
+            return {"id": request.id, "error": {"kind": "forbidden", "text": text}}
+        outcome, answer = await _handled(request, handler)
+        if needed > Role.VIEWER:
+            self._keep(request, client.peer, outcome)
+        return answer
+
+    def _keep(self, request: _Request, peer: Peer, outcome: str) -> None:
+        """Record an order, and let neither the order nor its answer wait for the user's name: a directory
+        service may be slow.
+        """
+        task = begin("order record", self._record_named(request, peer, outcome))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _record_named(self, request: _Request, peer: Peer, outcome: str) -> None:
         try:
-            return {"id": request.id, "result": await handler(request.params)}
-        except BadRequestError as error:
-            return {"id": request.id, "error": {"kind": "bad_request", "text": str(error)}}
+            async with asyncio.timeout(NAME_S):
+                name = await asyncio.to_thread(name_of, peer.uid)
+        except TimeoutError:
+            name = f"uid {peer.uid}"
+        self._record(Ordered(peer.uid, name, peer.role.title, request.method, request.params, outcome))
 
     async def _pace(self) -> None:
         """Wait until an answer is due."""
@@ -188,17 +263,28 @@ class ControlSocket:
             await asyncio.sleep(-self._left / ASKED_PER_S)
 
 
-def _uid_of(writer: asyncio.StreamWriter) -> int:
-    """The user at the other end, -1 where the kernel does not say (SO_PEERCRED, unix(7))."""
-    bare = writer.get_extra_info("socket")
+async def _long_line(reader: asyncio.StreamReader, there: int) -> bytes:
+    """A line of which ``there`` octets are read and hold no end."""
+    line = bytearray()
+    while True:
+        line += await reader.readexactly(there)
+        if len(line) > LINE_MAX:
+            raise ValueError(f"a request of more than {LINE_MAX} octets")
+        try:
+            return bytes(line + await reader.readuntil())
+        except asyncio.IncompleteReadError as end:
+            return bytes(line + end.partial)
+        except asyncio.LimitOverrunError as more:
+            there = more.consumed
+
+
+async def _handled(request: _Request, handler: Handler) -> tuple[str, dict[str, Any]]:
+    """What became of a request in words, and its answer."""
     try:
-        return int(
-            struct.unpack(
-                "3i", bare.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            )[1]
-        )
-    except (AttributeError, OSError):
-        return -1
+        return "done", {"id": request.id, "result": await handler(request.params)}
+    except BadRequestError as error:
+        text = str(error)
+        return f"refused: {text}", {"id": request.id, "error": {"kind": "bad_request", "text": text}}
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -22,6 +22,13 @@ HEAD_MAX: Final = 8_192
 PATIENCE_S: Final = 5.0
 """For a client to send its head and to take its answer."""
 CLIENTS_MAX: Final = 8
+ACCEPT_MAX: Final = 200
+PAGES_MAX: Final = 4
+"""Answers that are kept: a path in a form or two. No more are made in the time that they are fresh."""
+FRESH_S: Final = 0.5
+"""How long a page serves again as it was: any local user may ask, and the page of 200 outlets takes 10 ms
+of the control loop.
+"""
 UNIX: Final = "unix:"
 
 
@@ -47,6 +54,7 @@ class HttpServer:
         self._pages = dict(pages)
         self._server: asyncio.Server | None = None
         self._clients = 0
+        self._made: dict[tuple[str, str], tuple[float, Answer]] = {}
 
     async def start(self) -> None:
         """Listen. OSError where the port is in use or the folder is missing."""
@@ -102,11 +110,21 @@ class HttpServer:
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED)
         accept = next((line.partition(":")[2] for line in lines if line.lower().startswith("accept:")), "")
         try:
-            answer = page(accept)
+            answer = self._page(words[1].partition("?")[0], page, accept[:ACCEPT_MAX])
         except Exception as error:  # noqa: BLE001 - a page that fails must never cost the daemon anything else
             log.error("page_failed", path=words[1], error=repr(error))
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
         return answer if words[0] == "GET" else answer._replace(body=b"")
+
+    def _page(self, path: str, page: Page, accept: str) -> Answer:
+        now_s = asyncio.get_running_loop().time()
+        self._made = {key: made for key, made in self._made.items() if now_s - made[0] < FRESH_S}
+        made = self._made.get((path, accept))
+        if made is None and len(self._made) >= PAGES_MAX:
+            return _plain(HTTPStatus.SERVICE_UNAVAILABLE)
+        if made is None:
+            made = self._made[path, accept] = (now_s, page(accept))
+        return made[1]
 
 
 def remove_socket(path: Path) -> None:

@@ -21,7 +21,7 @@ import structlog
 from msgspec import Struct
 
 from v2g_edge.host.memoryfile import MemoryFile
-from v2g_edge.host.records import KEEP_MEMORY, NEW_RUN, SCHEMA, Tick, record_of
+from v2g_edge.host.records import KEEP_MEMORY, NEW_ORDER, NEW_RUN, SCHEMA, OrderRow, Tick, record_of
 from v2g_edge.host.statefile import set_aside
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
@@ -53,6 +53,9 @@ SWEEP_EVERY: Final = 3_600
 """Ticks between two deletions of what is too old or too much; the first write of a process does one too."""
 THINNED: Final = 0.1
 """Share of the ticks, the oldest, that go at once when the file is too large."""
+
+ORDERS_KEPT: Final = 100_000
+"""Of the control socket: years of a depot whose people give fifty a day, in some 20 MB."""
 
 REOPEN_EVERY: Final = 30
 """Ticks between two tries to open a journal that the disk refuses."""
@@ -113,6 +116,7 @@ class Journal:
         self._since_sweep = SWEEP_EVERY
         self._newest: tuple[float, Struct] | None = None
         self._waiting: deque[Waiting] = deque()
+        self._orders: deque[OrderRow] = deque(maxlen=WAITING_MAX)
         self._writing: asyncio.Future[None] | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self.lost = 0
@@ -251,6 +255,11 @@ class Journal:
             self._urgent = False
             self._writing = asyncio.get_running_loop().run_in_executor(None, self._drain)
 
+    def record_order(self, order: OrderRow) -> None:
+        """Take one order; it goes to the disk with the next tick, at once."""
+        self._orders.append(order)
+        self._urgent = True
+
     def _drain(self) -> None:
         """In the executor: write what waits, one commit for all of it. What the disk refuses goes on
         waiting.
@@ -263,20 +272,28 @@ class Journal:
             self._open()
         if self._db is None:
             return
-        taken = list(self._waiting)
+        taken, orders = list(self._waiting), list(self._orders)
         memory = next((each.after for each in reversed(taken) if each.after), b"")
         try:
-            self._write(self._db, taken, memory)
+            self._write(self._db, taken, memory, orders)
         except sqlite3.Error as error:
             self._give_up(error)
         else:
             self._told = ""
             for _ in taken:
                 self._waiting.popleft()
+            for order in orders:
+                with contextlib.suppress(
+                    ValueError
+                ):  # a disk away for so long that newer ones took its place
+                    self._orders.remove(order)
             self._keep_memory(taken[-1][0] if taken else 0.0, memory)
 
-    def _write(self, db: sqlite3.Connection, taken: list[Waiting], memory: bytes) -> None:
+    def _write(
+        self, db: sqlite3.Connection, taken: list[Waiting], memory: bytes, orders: list[OrderRow]
+    ) -> None:
         with db:
+            db.executemany(NEW_ORDER, orders)
             for each in taken:
                 if each.header is not self._run_header:
                     self._run_header, self._run = each.header, db.execute(NEW_RUN, each.header).lastrowid or 0
@@ -286,7 +303,7 @@ class Journal:
             self._since_sweep += len(taken)
             if memory:
                 db.execute(KEEP_MEMORY, (taken[-1][0], memory))
-            if self._since_sweep >= SWEEP_EVERY:
+            if taken and self._since_sweep >= SWEEP_EVERY:
                 self._since_sweep = 0
                 self._sweep(db, taken[-1].wall_s)
 
@@ -303,6 +320,7 @@ class Journal:
             first, last = db.execute("SELECT MIN(id), MAX(id) FROM ticks").fetchone()
             db.execute("DELETE FROM ticks WHERE id < ?", (first + (last - first) * THINNED,))
             log.info("journal_thinned", max_mb=self._max_bytes // 1_000_000)
+        db.execute("DELETE FROM orders WHERE id <= (SELECT MAX(id) FROM orders) - ?", (ORDERS_KEPT,))
         db.execute(
             "DELETE FROM runs WHERE id <> ? AND id NOT IN (SELECT DISTINCT run FROM ticks)", (self._run,)
         )

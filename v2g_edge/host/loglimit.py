@@ -3,10 +3,11 @@ was left out.
 
 A source is what a line names: a station, an address, a device, the subject of an event. A source that can
 cause one line can cause a million: 3.4 MB/s were seen from one station, and a log that turns over in an hour
-hides what it did. Lines that name no source are the daemon's own, and are not limited. Errors have a share of
+hides what it did. Lines that name no source are limited by the name of their event. Errors have a share of
 their own, so that notes do not push them out.
 """
 
+import reprlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Final
@@ -25,6 +26,8 @@ SOURCE_KEYS: Final = (
     "host",
     "logger",
     "topic",
+    "presystem",
+    "person",
 )
 """Keys that name another source; the first that a line has is its source."""
 
@@ -47,6 +50,11 @@ TELL_S: Final = 10.0
 """What was left out is reported this often."""
 
 SEVERE: Final = frozenset({"error", "exception", "critical"})
+
+
+_PARTS: Final = reprlib.Repr()
+_PARTS.maxlevel, _PARTS.maxstring, _PARTS.maxother, _PARTS.maxlong = 4, VALUE_MAX, VALUE_MAX, 80
+_PARTS.maxlist = _PARTS.maxtuple = _PARTS.maxdict = _PARTS.maxset = _PARTS.maxfrozenset = 50
 
 
 class Bucket:
@@ -86,8 +94,9 @@ class LogLimit:
         if self._left_out and now_s - self._told_s >= TELL_S:
             self._tell(now_s)
         short = {key: _short(value) for key, value in entry.items()}
-        source = next((f"{key} {short[key]}" for key in SOURCE_KEYS if key in short), "")
-        if source and not self._may(source[:100], method in SEVERE, short, now_s):
+        named = (f"{key} {short[key]}" for key in SOURCE_KEYS if key in short)
+        source = next(named, f"event {short.get('event', '')}")
+        if not self._may(source[:100], method in SEVERE, short, now_s):
             raise structlog.DropEvent
         return short
 
@@ -118,7 +127,11 @@ def _short(value: object) -> object:
     """Numbers and short texts as they are; anything else as text with an end."""
     if value is None or isinstance(value, bool | int | float):
         return value if not isinstance(value, int) or value.bit_length() < 256 else "a very long number"
-    text = value if isinstance(value, str) else repr(value)
+    if not isinstance(value, str):
+        # Never the whole of what others sent: a list of 10,000 takes milliseconds to write, and is cut.
+        text = _PARTS.repr(value)
+        return value if len(text) <= VALUE_MAX and _PARTS.fillvalue not in text else text[:VALUE_MAX]
+    text = value
     if len(text) <= VALUE_MAX:
         return value
     return f"{text[:VALUE_MAX]}\N{HORIZONTAL ELLIPSIS} ({len(text)} characters in all)"

@@ -25,6 +25,9 @@ from v2g_edge.model.snapshot import (
 
 NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
 KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
+NEW_ORDER: Final = (
+    "INSERT INTO orders (wall_s, who, by_name, role, what, why, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, version TEXT NOT NULL, site BLOB NOT NULL);
@@ -36,6 +39,11 @@ CREATE TABLE IF NOT EXISTS ticks (
 CREATE INDEX IF NOT EXISTS ticks_wall ON ticks (wall_s);
 CREATE TABLE IF NOT EXISTS memory (id INTEGER PRIMARY KEY CHECK (id = 1), wall_s REAL NOT NULL,
     body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS orders (
+    id INTEGER PRIMARY KEY, wall_s REAL NOT NULL,
+    who TEXT NOT NULL, by_name TEXT NOT NULL, role TEXT NOT NULL,
+    what TEXT NOT NULL, why TEXT NOT NULL, outcome TEXT NOT NULL
+);
 """
 
 
@@ -74,6 +82,20 @@ class Tick(NamedTuple):
     permits: tuple[Permit, ...]
     events: tuple[Event, ...]
     memory: bytes | None
+
+
+class OrderRow(NamedTuple):
+    """One order of the control socket. ``who``: the user by the kernel's word; ``by``: for whom that user
+    gave it; ``outcome``: "done", or why it was refused.
+    """
+
+    wall_s: float
+    who: str
+    by: str
+    role: str
+    what: str
+    why: str
+    outcome: str
 
 
 State = TypeVar("State")
@@ -161,6 +183,16 @@ class JournalReader:
                 continue  # the retention cut off this run's key record
             old = _tick(int(run), record, old)
             yield old
+
+    def orders(self, from_wall_s: float = 0.0) -> Iterator[OrderRow]:
+        """All orders since then, oldest first; none in a journal of a version that kept none."""
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone() is None:
+            return
+        asked = (
+            "SELECT wall_s, who, by_name, role, what, why, outcome FROM orders WHERE wall_s >= ? ORDER BY id"
+        )
+        for row in self._db.execute(asked, (from_wall_s,)):
+            yield OrderRow(*row)
 
     def close(self) -> None:
         """Close the file."""

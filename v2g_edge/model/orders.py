@@ -1,5 +1,5 @@
-"""What people have ordered for tonight, each order with an end, and what it makes of the picture and of the
-site.
+"""What people have ordered for tonight, each order with an end, and what outside limits ask; and what both
+make of the picture and of the site.
 
 A mission (``depart``, ``skip``) goes before what charger and site file say. A feeder's limit and a ban on
 discharge make the site narrower for every part that reckons with it: rules, certificate, envelope and plan.
@@ -12,11 +12,15 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Reading
+from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState, Order, Snapshot, VehicleState
 
 OrderKind = Literal["boost", "depart", "skip", "no-v2g", "priority", "limit", "mute"]
+OUTSIDE: Final = "outside_limit"
+"""The rule of a limit from outside on one outlet."""
 AWAY_S: Final = 7 * 86_400.0
 """A vehicle that leaves not at all leaves in a week: beyond every plan and proof, and still a departure."""
 
@@ -99,3 +103,56 @@ def _mission(vehicle: VehicleState, order: Order) -> VehicleState:
     if order.kind == "skip" and not isinstance(target, Reading):
         target = Reading(0.0, 0.0)
     return replace(vehicle, departure_wall_s=Reading(at_s, 0.0), target_soc_pct=target)
+
+
+def acts(limit: CapacityLimit, wall_s: float) -> bool:
+    """Whether it holds at ``wall_s``."""
+    return limit.from_wall_s <= wall_s and (limit.until_wall_s <= 0.0 or wall_s < limit.until_wall_s)
+
+
+def power_of(limit: CapacityLimit) -> float:
+    """Its power in W; one that is no number counts as 0."""
+    return limit.power_w if limit.power_w >= 0.0 else 0.0
+
+
+def strictest(
+    limits: Iterable[CapacityLimit], direction: str, wall_s: float, evse: str = ""
+) -> tuple[float, str]:
+    """The tightest limit that acts on the connection, or on ``evse``, as (W, source); ANY_W and "" without
+    one.
+    """
+    found = [
+        (power_of(limit), limit.source)
+        for limit in limits
+        if limit.evse == evse and limit.direction == direction and acts(limit, wall_s)
+    ]
+    return min(found, default=(ANY_W, ""))
+
+
+def set_by(limits: Iterable[CapacityLimit], direction: str, limit_w: float, wall_s: float) -> str:
+    """Who set the connection's limit of ``limit_w`` from outside, in brackets; "" where nobody did."""
+    power_w, source = strictest(limits, direction, wall_s)
+    return f" ({source})" if source and power_w <= limit_w else ""
+
+
+def as_orders(limits: Iterable[CapacityLimit], root: str, wall_s: float) -> tuple[Order, ...]:
+    """The limits of the connection as orders on the root feeder: rules, proof and envelope all reckon with
+    them.
+    """
+    found = []
+    for kind, direction in (("limit", "import"), ("export-limit", "export")):
+        power_w, source = strictest(limits, direction, wall_s)
+        if power_w < ANY_W:
+            found.append(Order(0, kind, root, 0.0, 0.0, source, limit_w=power_w))
+    return tuple(found)
+
+
+def outlet_bounds(limits: Iterable[CapacityLimit], wall_s: float) -> dict[str, list[Bound]]:
+    """The limits of single outlets that act now, as bounds by outlet."""
+    bounds: dict[str, list[Bound]] = {}
+    for limit in limits:
+        if limit.evse and acts(limit, wall_s):
+            most_w = power_of(limit)
+            room_w = (-ANY_W, most_w) if limit.direction == "import" else (-most_w, ANY_W)
+            bounds.setdefault(limit.evse, []).append(Bound(*room_w, OUTSIDE, limit.source))
+    return bounds

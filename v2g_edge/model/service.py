@@ -46,11 +46,17 @@ class Service(Struct, frozen=True):
 
 
 class CapacityLimit(Struct, frozen=True):
-    """A limit from outside on the connection: a network operator's dimming, a capacity contract, a
-    programme's event.
+    """A limit from outside: a network operator's dimming, a capacity contract, a programme's event, a
+    charging profile of an upstream central system.
 
-    ``power_w`` ≥ 0 in ``direction``; ``until_wall_s`` 0: until it is withdrawn. ``fallback_w`` holds when its
-    source is silent.
+    Attributes:
+        direction: "import" limits what is drawn, "export" what is fed back.
+        power_w: The limit in W, ≥ 0.
+        from_wall_s: From when it holds, UTC epoch seconds.
+        until_wall_s: Until when it holds, UTC epoch seconds; 0: until it is withdrawn.
+        source: Who set it, in words that `why` shows.
+        fallback_w: What holds while its source is silent, in W; None: the limit itself.
+        evse: The outlet that it limits; "": the grid connection.
     """
 
     direction: Literal["import", "export"]
@@ -59,6 +65,7 @@ class CapacityLimit(Struct, frozen=True):
     until_wall_s: float
     source: str
     fallback_w: float | None = None
+    evse: str = ""
 
 
 class Signal(Struct, frozen=True):

@@ -63,6 +63,103 @@ class OcppSettings(Struct, frozen=True):
     ocsp_hosts: tuple[str, ...] = ()
 
 
+class UpstreamSettings(Struct, frozen=True):
+    """A central system that stations are forwarded to, each under its own identity.
+
+    Attributes:
+        id: Its name, in `why`, events and logs.
+        url: Its address, "wss://…" or "ws://…"; a station's identity is added as the last part of the path.
+        stations: Identities of the stations that are forwarded; none named: all.
+        password_folder: Folder with one file a station, named by its identity, that holds its password; "":
+            no HTTP Basic.
+        ca_file: CA of its certificate; "": the system's.
+        certificate_file: Our certificate for TLS; "" without one.
+        key_file: Key of that certificate.
+        allow: What it may do at a station, by the names of ``field.ocpp.upstream.policy.GROUPS``.
+        authorize: Whether it is asked who may charge ("upstream") or the site alone decides ("site").
+        authorize_s: How long a station waits for its word, in s.
+        when_gone: Who decides about a card when it does not answer: the site's own tokens ("site"), or nobody
+            may start ("refuse").
+        queue_max: Messages of one station that wait for it before readings are left out.
+    """
+
+    id: str
+    url: str
+    stations: tuple[str, ...] = ()
+    password_folder: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    allow: tuple[str, ...] = ("remote_start", "remote_stop", "unlock", "tokens", "diagnostics", "limits")
+    authorize: Literal["upstream", "site"] = "upstream"
+    authorize_s: float = 3.0
+    when_gone: Literal["site", "refuse"] = "site"
+    queue_max: int = 50_000
+
+
+class TelematicsSettings(Struct, frozen=True):
+    """Where telematics systems report vehicles: an HTTP port of ours, and a topic of an MQTT broker.
+
+    Attributes:
+        host: Address on which HTTP is taken.
+        port: Port of HTTP; 0: none.
+        token_file: File with the bearer token that a sender must show.
+        certificate_file: Server certificate (PEM); "": no TLS, for a network of its own only.
+        key_file: Key of that certificate.
+        mqtt_host: Address of the broker; "": none.
+        mqtt_port: Its port.
+        mqtt_topic: What is subscribed; + stands for a vehicle that the message itself does not name.
+        mqtt_tls: Whether the session is encrypted.
+        mqtt_ca_file: CA of the broker; "": the system's.
+        mqtt_username: User name; "" without one.
+        mqtt_password_file: File with its password.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - the depot's own network; a token and TLS guard it
+    port: int = 0
+    token_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    mqtt_host: str = ""
+    mqtt_port: int = 8883
+    mqtt_topic: str = "fleet/+/state"
+    mqtt_tls: bool = True
+    mqtt_ca_file: str = ""
+    mqtt_username: str = ""
+    mqtt_password_file: str = ""
+
+
+class OpenAdrSettings(Struct, frozen=True):
+    """An OpenADR 3.1 server (VTN) that is asked for programmes and events.
+
+    Attributes:
+        url: Base address of the VTN, "https://…"; "": none.
+        program_id: The programme whose events count; "": all that may be seen.
+        targets: Our targets; events for others are passed over. None named: every event counts.
+        client_id: Our name for OAuth 2.0 client credentials; "": the VTN asks for none.
+        client_secret_file: File with the secret that goes with it.
+        token_url: Where tokens are given; "": as the VTN says, on its own host.
+        ca_file: CA of its certificate; "": the system's.
+        ven_name: Our name in reports.
+        poll_s: How often it is asked, in s.
+        simple_import_w: What SIMPLE levels 1, 2 and 3 leave for the import of the site, in W; none: SIMPLE is
+            not acted on.
+        currency: Currency of its prices (ISO 4217); "": whatever it names.
+    """
+
+    url: str = ""
+    program_id: str = ""
+    targets: tuple[str, ...] = ()
+    client_id: str = ""
+    client_secret_file: str = ""
+    token_url: str = ""
+    ca_file: str = ""
+    ven_name: str = "v2g-edge"
+    poll_s: float = 60.0
+    simple_import_w: tuple[float, ...] = ()
+    currency: str = ""
+
+
 class ModbusLine(Struct, frozen=True):
     """One TCP/TLS endpoint or serial line. Devices on it share it. ``timeout_s`` 0.2-0.5."""
 
@@ -202,6 +299,9 @@ class Settings(Struct, frozen=True):
     ocpp: OcppSettings = OcppSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
     fleet: FleetSettings = FleetSettings()
+    upstreams: tuple[UpstreamSettings, ...] = ()
+    openadr: OpenAdrSettings = OpenAdrSettings()
+    telematics: TelematicsSettings = TelematicsSettings()
 
 
 class OpenableContactor(Struct, frozen=True):

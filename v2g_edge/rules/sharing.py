@@ -1,12 +1,14 @@
 """Too little for all: the vehicle that must leave soonest is served first, the rest share evenly, and
-where that is too little, take turns.
+where that is too little, take turns. A vehicle that lacks nothing any more gets what is left.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
 
 TURN_S: Final = 900.0
@@ -16,6 +18,8 @@ TURN_S: Final = 900.0
 
 ENOUGH_W: Final = 1e-6
 """Less than this is rounding."""
+
+NO_PACE: Final[Mapping[str, float]] = {}
 
 
 class Turn(Struct, frozen=True, array_like=True, gc=False):
@@ -32,12 +36,14 @@ class RulesMemory(Struct, frozen=True):
     having to.
 
     ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services
-    without a fresh signal (``services.dispatch``).
+    without a fresh signal (``services.dispatch``). ``urgent``: the outlets whose vehicles had to charge at
+    once at the last tick.
     """
 
     turns: dict[str, Turn] = {}
     doubts: dict[str, str] = {}
     silent: tuple[str, ...] = ()
+    urgent: tuple[str, ...] = ()
 
 
 def charge_limit(frame: Frame, place: int, base_w: float) -> float:
@@ -61,6 +67,8 @@ def share_power(
     memory: RulesMemory,
     now_s: float,
     doubtful: frozenset[str] = frozenset(),
+    sated: frozenset[str] = frozenset(),
+    pace_w: Mapping[str, float] = NO_PACE,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base
     loads.
@@ -68,10 +76,11 @@ def share_power(
     The ``doubtful`` (their need is unknown) get their fallback first, which fits every feeder by the
     proof at start, and beyond it what all the others leave.
 
-    The urgent (urgency ≥ 1) take what they need in the order of their urgency. The others share what is left
+    The urgent (urgency ≥ 1) take what they need in the order of their urgency: first all of them the pace at
+    which each is ready just in time (``pace_w``), then what they ask beyond it. The others share what is left
     evenly: each round each may take the same further amount until they have what they asked for or a feeder
     above them is full. Whose share is below the charger's minimum gets nothing: in turns, so that each one's
-    comes (see ``_rank``).
+    comes (see ``_rank``). The ``sated`` have their target and charge for a plan alone: they come last.
     """
     places = [place for place, evse in enumerate(frame.ids) if evse in asked]
     wishes = {place: asked[frame.ids[place]] for place in places}
@@ -82,14 +91,19 @@ def share_power(
     others = {
         p: w.power_w for p, w in wishes.items() if w.power_w > 0.0 and p not in urgent and p not in doubts
     }
+    full = {p: power_w for p, power_w in others.items() if frame.ids[p] in sated}
+    lacking = {p: power_w for p, power_w in others.items() if p not in full}
     least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
     _serve_one_by_one(frame, least_w, left_w, given)
     ordered = sorted(urgent, key=lambda place: (-urgent[place].urgency, frame.ids[place]))
-    _serve_one_by_one(frame, {place: urgent[place].power_w for place in ordered}, left_w, given)
-    _serve_alike(frame, others, left_w, given, memory, now_s)
+    paces_w = {p: min(urgent[p].power_w, pace_w.get(frame.ids[p], ANY_W)) for p in ordered}
+    _serve_one_by_one(frame, paces_w, left_w, given)
+    _serve_one_by_one(frame, {p: urgent[p].power_w - given[p] for p in ordered}, left_w, given)
+    _serve_alike(frame, lacking, left_w, given, memory, now_s)
     _serve_alike(
         frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left_w, given, memory, now_s
     )
+    _serve_alike(frame, full, left_w, given, memory, now_s)
     exports = {place: -wish.power_w for place, wish in wishes.items() if wish.power_w < 0.0}
     if exports:
         outs = dict.fromkeys(exports, 0.0)
@@ -107,11 +121,13 @@ def share_power(
 def _serve_one_by_one(
     frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]
 ) -> None:
-    """Each in this order as much as there is, or nothing where that is less than its minimum."""
+    """Each in this order as much as there is on top of what it has, or nothing where that leaves it below its
+    minimum.
+    """
     for place, wish_w in wanted_w.items():
         power_w = min(wish_w, *(left_w[node] for node in frame.tree.above[place]))
-        if power_w >= frame.site.evses[place].min_charge_w:
-            given[place] = power_w
+        if power_w > 0.0 and given[place] + power_w >= frame.site.evses[place].min_charge_w:
+            given[place] += power_w
             for node in frame.tree.above[place]:
                 left_w[node] -= power_w
 

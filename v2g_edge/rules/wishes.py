@@ -12,7 +12,7 @@ from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.rules.charging_need import ChargingNeed, need_of
+from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, ChargingNeed, need_of
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 
@@ -20,6 +20,14 @@ NOBODY: Final[Mapping[str, float]] = {}
 STRANGERS: Final = RulesMemory()
 URGENT: Final = 1.0
 """Urgency from which a vehicle has to charge now to leave in time."""
+CALMS_AFTER_S: Final = 900.0
+"""An urgent vehicle stays urgent until it could wait this long. Without that it would be urgent in every
+other tick: at full power a vehicle gains time, and in each pause its share stands idle until that is seen.
+"""
+TIGHT: Final = 1.2
+TIGHT_S: Final = 600.0
+"""A feeder is tight where what is due by a departure, with a fifth on top, leaves less than ten minutes."""
+TIGHT_UNTIL: Final = 1.25
 
 
 def propose_all(
@@ -49,8 +57,8 @@ def propose_all(
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
-    needs = _needs(frame, snapshot, drawn_w, said_w)
-    _mark_urgent(frame, needs, bases_w)
+    needs = _needs(frame, snapshot, drawn_w, said_w, memory.urgent)
+    _mark_urgent(frame, needs, bases_w, memory.urgent)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
     asked = {
@@ -71,7 +79,12 @@ def propose_all(
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
-    shared, turns = share_power(frame, asked, bases_w, memory, snapshot.now_s, doubtful)
+    sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
+    paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
+    shared, turns = share_power(
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w
+    )
+    turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
 
@@ -103,7 +116,11 @@ class ChargingRequest(Struct, frozen=True, gc=False):
 
 
 def _needs(
-    frame: Frame, snapshot: Snapshot, drawn_w: Mapping[str, float], said_w: Mapping[str, float]
+    frame: Frame,
+    snapshot: Snapshot,
+    drawn_w: Mapping[str, float],
+    said_w: Mapping[str, float],
+    before: Collection[str],
 ) -> dict[str, ChargingRequest]:
     result = {}
     for index, (evse, state) in enumerate(zip(frame.site.evses, snapshot.evses, strict=True)):
@@ -116,18 +133,20 @@ def _needs(
             seen_w, last_w = drawn_w.get(evse.id, ANY_W), said_w.get(evse.id, ANY_W)
             need = need_of(evse, state, kind, snapshot.wall_s, seen_w, reserve_pct, last_w)
             if need is not None:
-                result[evse.id] = ChargingRequest(
-                    evse.id, index, need, need.energy_wh > 0.0 and need.latest_start_s <= 0.0
-                )
+                spare_s = CALMS_AFTER_S if evse.id in before else 0.0
+                urgent = need.energy_wh > 0.0 and need.latest_start_s <= spare_s
+                result[evse.id] = ChargingRequest(evse.id, index, need, urgent)
     return result
 
 
-def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple[float, ...]) -> None:
+def _mark_urgent(
+    frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple[float, ...], before: Collection[str]
+) -> None:
     """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
     to each departure.
 
     When all energy due by a departure needs nearly all the time there is at the limit, all that depart by
-    then are urgent.
+    then are urgent; those that were urgent ``before`` stay so a little longer.
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
@@ -136,25 +155,33 @@ def _mark_urgent(frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple
                 below[node].append(wanting)
     for place, queue in enumerate(below):
         limit_w = charge_limit(frame, place, bases_w[place])
-
-        def is_tight(departs_in_s: float, due_wh: float, limit_w: float = limit_w) -> bool:
-            return departs_in_s * limit_w / 3600.0 <= due_wh * 1.2 + limit_w / 6.0
-
-        soonest_s, due_wh, last = (
-            min([w.need.departs_in_s for w in queue], default=0.0),
-            sum([w.need.energy_wh for w in queue]),
-            0,
-        )
-        if not is_tight(soonest_s, due_wh):
+        soonest_s = min([w.need.departs_in_s for w in queue], default=0.0)
+        all_wh = sum([w.need.energy_wh for w in queue])
+        if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
         queue.sort(key=lambda w: (w.need.departs_in_s, w.evse))
-        due_wh = 0.0
+        due_wh, last = 0.0, 0
         for index, wanting in enumerate(queue, 1):
             due_wh += wanting.need.energy_wh
-            if is_tight(wanting.need.departs_in_s, due_wh):
+            if _is_tight(wanting.need.departs_in_s, due_wh, limit_w, wanting.evse in before):
                 last = index
         for wanting in queue[:last]:
             needs[wanting.evse] = replace(wanting, urgent=True)
+
+
+def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: bool) -> bool:
+    """Whether what is due needs nearly all the time that there is."""
+    share, spare_s = (TIGHT_UNTIL, TIGHT_S + CALMS_AFTER_S) if was_tight else (TIGHT, TIGHT_S)
+    return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
+
+
+def _pace_w(frame: Frame, wanted: ChargingRequest) -> float:
+    """The power at which a vehicle is ready just in time, with the same slack as its latest start."""
+    need, left_s = wanted.need, wanted.need.departs_in_s - MARGIN_S
+    if left_s <= 0.0:
+        return ANY_W
+    least_w = frame.site.evses[wanted.place].min_charge_w
+    return max(need.energy_wh * TIME_SLACK * 3600.0 / left_s, least_w)
 
 
 def _make_room(

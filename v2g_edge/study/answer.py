@@ -10,8 +10,7 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Feeder, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
-from v2g_edge.study.feeder_room import base_of, holders_of
-from v2g_edge.study.names import everybody
+from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.outlook import Outlook
 from v2g_edge.study.rows import SHOWN_W, clock, risks_of
 from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
@@ -136,21 +135,14 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
         lines.append("Its charger is silent.")
     if rule in FEEDER_RULES:
         feeder = next(each for each in site.feeders if each.id == site.evses[index].feeder)
-        lines += room_of(site, snapshot, outcome, beside, feeder)
+        lines += say_room(site, snapshot, outcome, feeder)
     return lines
 
 
-def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside, feeder: Feeder) -> list[str]:
-    """Which outlets hold the room of a feeder, and of those above it that are as full."""
-    places = next(
-        each.outlets
-        for each in everybody(site, snapshot, beside)
-        if (each.kind, each.name) == ("feeder", feeder.id)
-    )
-    holders = holders_of(site, snapshot, outcome, places)
-    base_w = base_of(site, outcome, feeder)
-    usable_w = feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0)
-    free_w = usable_w - base_w - sum(each.power_w for each in holders)
+def say_room(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> list[str]:
+    """Which outlets hold the room of a feeder, and what is left, in a sentence."""
+    room = room_of(site, snapshot, outcome, feeder)
+    holders = room.holders
     parts = [
         f"{each.name} {each.power_w / 1_000.0:.1f} kW{f' ({each.why})' if each.why else ''}"
         for each in holders[:HOLDERS_SHOWN]
@@ -158,10 +150,10 @@ def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Beside, fe
     if len(holders) > HOLDERS_SHOWN:
         rest_w = sum(each.power_w for each in holders[HOLDERS_SHOWN:])
         parts.append(f"{len(holders) - HOLDERS_SHOWN} more {rest_w / 1_000.0:.1f} kW")
-    parts.append(f"base load {base_w / 1_000.0:.1f} kW")
+    parts.append(f"base load {room.base_w / 1_000.0:.1f} kW")
     text = (
         f"Feeder {feeder.id}, {feeder.import_limit_w / 1_000.0:.1f} kW in: {', '.join(parts)}; free"
-        f" {free_w / 1_000.0:.1f} kW."
+        f" {room.free_w / 1_000.0:.1f} kW."
     )
     return [text]
 

@@ -12,8 +12,9 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.study.answer import answer_of, export_answer, room_of
+from v2g_edge.study.answer import answer_of, export_answer, say_room
 from v2g_edge.study.beside import NOTHING, Beside
+from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.names import find
 from v2g_edge.study.outlook import UNKNOWN, outlook_of
 from v2g_edge.study.rows import attention_of, brief_of, risks_of
@@ -54,8 +55,28 @@ def describe_status(
             if latch.active
         ],
         "contactor": outcome.contactor,
+        "feeders": _feeders(site, snapshot, outcome) if beside is not None else [],
         "evses": [_row(site, snapshot, plan, outcome, index, beside) for index in range(len(site.evses))],
     }
+
+
+def _feeders(site: Site, snapshot: Snapshot, outcome: Outcome) -> list[dict[str, Any]]:
+    """How full each feeder is in the import direction; ``power_w`` is its meter's, null without one."""
+    found = []
+    for feeder in site.feeders:
+        room = room_of(site, snapshot, outcome, feeder)
+        meter = snapshot.meters[site.meters.index(feeder.meter)] if feeder.meter else None
+        found.append(
+            {
+                "id": feeder.id,
+                "parent": feeder.parent,
+                "power_w": _value(meter.power_w) if meter else None,
+                "import_limit_w": feeder.import_limit_w,
+                "held_w": round(room.limit_w - room.free_w, 1),
+                "free_w": round(room.free_w, 1),
+            }
+        )
+    return found
 
 
 def _row(
@@ -140,7 +161,7 @@ def describe_answer(
     head |= {"kind": named.kind, "name": named.name}
     if named.kind == "feeder":
         feeder = next(each for each in site.feeders if each.id == named.name)
-        return {**head, "answer": room_of(site, snapshot, outcome, beside, feeder), "outlets": []}
+        return {**head, "answer": say_room(site, snapshot, outcome, feeder), "outlets": []}
     if not named.outlets:
         return {**head, "answer": [f"{named.name} is not plugged in."], "outlets": []}
     lines, whys = [], []

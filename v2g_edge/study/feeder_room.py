@@ -41,6 +41,28 @@ def holders_of(site: Site, snapshot: Snapshot, outcome: Outcome, places: tuple[i
     )
 
 
+class Room(NamedTuple):
+    """The import side of one feeder: ``limit_w`` with its margin, what is held of it, and the rest."""
+
+    limit_w: float
+    base_w: float
+    holders: tuple[Holder, ...]
+
+    @property
+    def free_w(self) -> float:
+        """What is left; below 0 where more is counted than fits."""
+        return self.limit_w - self.base_w - sum(each.power_w for each in self.holders)
+
+
+def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> Room:
+    """How full a feeder is in the import direction, as the permits count it."""
+    tree = tree_of(site)
+    place = next(index for index, each in enumerate(tree.feeders) if each.id == feeder.id)
+    holders = holders_of(site, snapshot, outcome, tree.below[place])
+    usable_w = feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0)
+    return Room(usable_w, base_of(site, outcome, feeder), tuple(holders))
+
+
 def base_of(site: Site, outcome: Outcome, feeder: Feeder) -> float:
     """The base load that is reckoned with on a feeder: live where its meter says so, else the commissioned
     worst.

@@ -99,6 +99,12 @@ RULES: Final[dict[str, Word]] = {
     "quarantine": Word(
         "trial after not obeying", "It is tried again with little after it did not obey", "", "wait"
     ),
+    "limits_not_taken": Word(
+        "takes no limits",
+        "The station refuses what it is told and charges at its default",
+        "smart charging in its settings",
+        "person",
+    ),
     "priority_charging": Word(
         "priority at station", "The station charges with priority", "end it at the station", "wait"
     ),
@@ -163,6 +169,12 @@ RULES: Final[dict[str, Word]] = {
     "ramp": Word("growing", "The power grows step by step", "", "wait"),
     "minimum_power": Word(
         "too little for a start", "What is left is less than the charger's least power", "", "wait"
+    ),
+    "outside_limit": Word(
+        "limit from outside",
+        "A limit from outside holds, of a programme or an upstream central system",
+        "nothing; `why` names who set it",
+        "none",
     ),
     "wish": Word("", "Nothing limits it"),
 }

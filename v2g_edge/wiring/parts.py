@@ -45,7 +45,14 @@ def build_parts(
     site, state_dir = settings.site, state_dir_of(settings)
     board = Board(site, wake, fleet)
     ocpp = CentralSystem(
-        settings.listeners, settings.stations, site, board, clock, state_dir=state_dir, settings=settings.ocpp
+        settings.listeners,
+        settings.stations,
+        site,
+        board,
+        clock,
+        state_dir=state_dir,
+        settings=settings.ocpp,
+        upstreams=settings.upstreams,
     )
     modbus = build_modbus(settings, board, clock)
     writer = Writer({**ocpp.ports, **modbus.ports}, board, clock)

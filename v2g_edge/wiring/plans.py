@@ -68,6 +68,7 @@ class Plans:
         self._charges = bool(settings.demand_charges)
         self.day = DayPlanner(state.site, settings.prices, self._pasts, tell, optimiser, self._demand)
         self._file = PriceFile(settings.prices)
+        self._programmes: list[Callable[[], tuple[Price, ...]]] = []
         self._feed: PriceFeed | None = None
         if settings.prices.feed:
             folder = Path(settings.host.state_dir) / "prices"
@@ -108,7 +109,7 @@ class Plans:
         cloud = self._cloud
         if cloud is not None and cloud.valid_from_wall_s <= snapshot.wall_s < cloud.valid_until_wall_s:
             return cloud
-        if not (self._settings.file or self._settings.feed):
+        if not (self._settings.file or self._settings.feed or self._programmes):
             return None
         if snapshot.now_s - self._seen_s >= LOOK_EVERY_S:
             self._seen_s = snapshot.now_s
@@ -118,8 +119,15 @@ class Plans:
         self._state.report = self.day.report
         return plan
 
+    def add_prices(self, source: Callable[[], tuple[Price, ...]]) -> None:
+        """Prices of a programme: while it has some, they go before those of file and feed."""
+        self._programmes.append(source)
+
     def prices(self) -> tuple[Price, ...]:
         """All prices that are known now."""
+        for source in self._programmes:
+            if prices := source():
+                return prices
         return self._file.prices if self._feed is None else self._feed.prices
 
     def observe_peaks(self, snapshot: Snapshot) -> None:

@@ -1,12 +1,13 @@
 """A site with one meter and one contact, its board, and the loop's own clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.server import ModbusServer, Unit
+from sim.virtual.loop import VirtualLoop
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
@@ -29,6 +30,16 @@ SITE = Site(
 )
 
 
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The tests of a module with ``VIRTUAL`` run in a loop whose clock leaps and whose network lives in
+    memory: a busy machine is no slower in it.
+    """
+    virtual = getattr(item.getparent(pytest.Module).obj, "VIRTUAL", False)  # type: ignore[union-attr]
+    return {"virtual": VirtualLoop} if virtual else {"real": asyncio.new_event_loop}
+
+
 class RealClock:
     """The loop's time, unscaled."""
 
@@ -45,7 +56,7 @@ class RealClock:
         await asyncio.sleep(duration_s)
 
 
-async def until(condition: Callable[[], bool], within_s: float = 6.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     """Wait for the condition; TimeoutError says that it did not come."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - the board has no event for every change
@@ -83,7 +94,7 @@ class Bench:
         await self.field.start()
         return self.field
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], within_s: float = 60.0) -> None:
         """As the function."""
         await until(condition, within_s)
 

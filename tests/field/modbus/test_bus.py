@@ -11,6 +11,8 @@ from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 
+VIRTUAL = True
+
 
 @pytest.mark.parametrize("model", [203, 213])
 async def test_a_meter_reads_what_is_there(bench: Bench, model: int) -> None:

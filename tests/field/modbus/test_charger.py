@@ -29,6 +29,9 @@ WITH_WATCHDOG = [map_id for map_id in CHARGERS if load_map(map_id).command.watch
 WITHOUT = [map_id for map_id in CHARGERS if map_id not in WITH_WATCHDOG]
 
 
+VIRTUAL = True
+
+
 def evse(contactor: str = "") -> Evse:
     return Evse(
         "e1",
@@ -95,7 +98,7 @@ class Stand:
         await field.start()
         return field
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 6.0) -> None:
+    async def until(self, condition: Callable[[], bool], within_s: float = 60.0) -> None:
         await until(condition, within_s)
 
 

@@ -45,6 +45,9 @@ GOOD = {707: [(0.5, 2.0), (0.88, 21.0)], 708: [(1.1, 13.0), (1.2, 0.16)], 709: [
 WRONG = {707: [(0.5, 2.0), (0.80, 21.0)]}
 
 
+VIRTUAL = True
+
+
 def enter_service(delay_s: int = 300) -> Model:
     model = Model(703)
     values = {

@@ -51,7 +51,7 @@ def libmodbus_port(libmodbus_program: Path) -> Iterator[int]:
 
 async def test_our_reader_and_libmodbus_agree(libmodbus_port: int) -> None:
     board = Board(SITE, lambda: None)
-    line = ModbusLine("line", host="127.0.0.1", port=libmodbus_port)
+    line = ModbusLine("line", host="127.0.0.1", port=libmodbus_port, timeout_s=5.0)
     devices = (
         ModbusDevice("m", "line", "meter", "grid", "sdm630", poll_s=0.02),
         ModbusDevice("r", "line", "contact", "relay", "relay", poll_s=0.02, channel=3),
@@ -84,7 +84,7 @@ async def test_our_reader_and_libmodbus_agree(libmodbus_port: int) -> None:
 
 async def test_our_writer_and_libmodbus_agree(libmodbus_port: int) -> None:
     """Functions 5, 6 and 16 are taken and read back; a write beyond the end is refused by name."""
-    wire = Wire(ModbusLine("line", host="127.0.0.1", port=libmodbus_port), RealClock())
+    wire = Wire(ModbusLine("line", host="127.0.0.1", port=libmodbus_port, timeout_s=5.0), RealClock())
     assert await wire.write(1, 6, 7, [4711]) is None
     assert await wire.write(1, 16, 8, [1, 2, 3]) is None
     assert await wire.write(1, 5, 4, [1]) is None

@@ -1,13 +1,13 @@
-"""A serial line on a pseudo-terminal: a late reply never becomes the answer to another question."""
+"""A serial line in memory: a late reply never becomes the answer to another question."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from sim.modbus.devices import MeterTruth
 from sim.modbus.mapped import Mapped
-from sim.modbus.rtu import RtuServer
+from sim.modbus.rtu import MemoryRtuServer, RtuServer, serial_in_memory
 from sim.modbus.server import Fault as SimFault
 from sim.modbus.server import Unit
 from tests.field.modbus.conftest import SITE, RealClock, until
@@ -19,11 +19,13 @@ from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 
+VIRTUAL = True
+
 
 class SerialDepot:
     """Two SDM630 on one line: unit 1 reads 1000 W, unit 2 reads 2000 W."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Callable[[list[Unit]], RtuServer]) -> None:
         layout = load_map("sdm630")
         truths = {
             unit: MeterTruth((unit * 1000.0, 0.0, 0.0), (230.0, 230.0, 230.0), 50.0 + unit / 10.0)
@@ -31,7 +33,7 @@ class SerialDepot:
         }
         self.one = Unit(1, Mapped(layout, truths[1].values))
         self.two = Unit(2, Mapped(layout, truths[2].values))
-        self.server = RtuServer([self.one, self.two])
+        self.server = server([self.one, self.two])
         self.board = Board(SITE, lambda: None)
 
     def line(self, timeout_s: float = 0.1) -> ModbusLine:
@@ -42,23 +44,28 @@ class SerialDepot:
 
 @pytest.fixture
 async def depot() -> AsyncIterator[SerialDepot]:
-    made = SerialDepot()
+    made = SerialDepot(lambda units: MemoryRtuServer(units, "/dev/serial"))
     await made.server.start()
-    yield made
+    with serial_in_memory():
+        yield made
     await made.server.stop()
 
 
-async def test_two_meters_share_a_line(depot: SerialDepot) -> None:
+async def two_meters(depot: SerialDepot, timeout_s: float) -> None:
     devices = (
         ModbusDevice("a", "serial", "meter", "grid", "sdm630", unit=1, poll_s=0.02),
         ModbusDevice("b", "serial", "meter", "sub", "sdm630", unit=2, poll_s=0.02),
     )
-    field = ModbusField((depot.line(),), devices, SITE, depot.board, RealClock())
+    field = ModbusField((depot.line(timeout_s),), devices, SITE, depot.board, RealClock())
     await field.start()
     await until(lambda: all(isinstance(depot.board.meter(name).power_w, Reading) for name in ("grid", "sub")))
     await field.stop()
     found = [depot.board.meter(name).power_w for name in ("grid", "sub")]
     assert [reading.value for reading in found if isinstance(reading, Reading)] == [1000.0, 2000.0]
+
+
+async def test_two_meters_share_a_line(depot: SerialDepot) -> None:
+    await two_meters(depot, timeout_s=0.1)
 
 
 async def test_a_late_reply_never_answers_another_question(

@@ -19,6 +19,9 @@ from v2g_edge.model.snapshot import Operator
 PLACE = replace(SITE, contacts=("k1", "relay"), temperatures=("loop",))
 
 
+VIRTUAL = True
+
+
 class Stand:
     """A watchdog relay (unit 1) and a cooling loop (unit 2)."""
 
@@ -149,3 +152,16 @@ async def test_temperature_and_its_broken_sensor() -> None:
         await until(lambda: isinstance(stand.celsius_read(), Reading))
         stand.celsius = -3276.8
         await until(lambda: isinstance(stand.celsius_read(), Unknown))
+
+
+async def test_a_feeding_that_is_overtaken_does_not_close_again() -> None:
+    """Whatever became of its cancellation: what waits for the line behind the opening is not sent."""
+    stand = Stand(watchdog_s=30.0)
+    async with stand as field:
+        await stand.until(0.0)
+        stand.relay_unit.inject_fault(Fault("slow", delay_s=0.1))
+        feeding = asyncio.get_running_loop().create_task(field.contactors["k"].feed())
+        await asyncio.sleep(0.05)
+        opening = asyncio.get_running_loop().create_task(field.contactors["k"].drop())
+        await asyncio.gather(feeding, opening)
+        assert not stand.relay.closed(2)

@@ -3,22 +3,19 @@ it.
 """
 
 import asyncio
-import ssl
 import struct
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.modbus.mapped import Mapped
-from sim.modbus.server import Unit, _Server
+from sim.virtual.loop import run_virtual
 from tests.field.modbus.conftest import RealClock
-from v2g_edge.field.modbus.mapcheck import load_map
 from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.model.settings import ModbusLine
+
+VIRTUAL = True
 
 Reply = Callable[[bytes], bytes]
 
@@ -114,7 +111,7 @@ def hostile(draw: st.DrawFn) -> Reply:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(hostile(), min_size=1, max_size=4), st.sampled_from([3, 4, 6, 16]))
 def test_fuzzed_replies_never_raise_past_the_adapter(replies: list[Reply], function: int) -> None:
-    for answer in asyncio.run(ask(replies, function=function, count=1 if function == 6 else 2)):
+    for answer in run_virtual(ask(replies, function=function, count=1 if function == 6 else 2)):
         assert answer is None or isinstance(answer, Fault) or len(answer) == 2  # type: ignore[arg-type]
 
 
@@ -152,42 +149,3 @@ async def test_a_gateway_that_cannot_reach_its_device_means_silence() -> None:
 async def test_registers_that_do_not_exist_are_not_asked_for() -> None:
     wire = Wire(ModbusLine("l", host="127.0.0.1", port=1), RealClock())
     assert await wire.read(1, 3, 65_535, 2) == Fault("refused", "registers 65535+2 do not exist")
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """Two self-signed certificates for 127.0.0.1, "ours" and "other"."""
-    for name in ("ours", "other"):
-        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-        files = ["-keyout", str(tmp_path / f"{name}.key"), "-out", str(tmp_path / f"{name}.pem")]
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files]
-        subprocess.run(command, check=True, capture_output=True)
-    return tmp_path
-
-
-async def test_tls_reads_what_tcp_reads_and_refuses_a_stranger(certificates: Path) -> None:
-    """A server certificate from the named CA is accepted, another one is not."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates / "ours.pem", certificates / "ours.key")
-    unit = Unit(1, Mapped(load_map("temperature-tenths"), lambda: {"value_c": 21.5}))
-    server = _Server([unit.device()], ("127.0.0.1", 0))
-    server.call_create.keywords["ssl"] = context  # type: ignore[attr-defined]
-    assert await server.listen()
-    port = server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    found = []
-    for name in ("ours", "other"):
-        line = ModbusLine(
-            "l",
-            transport="tls",
-            host="127.0.0.1",
-            port=port,
-            ca_file=str(certificates / f"{name}.pem"),
-            timeout_s=0.5,
-        )
-        wire = Wire(line, RealClock())
-        found.append(await wire.read(1, 3, 0, 1))
-        wire.hang_up()
-    await server.shutdown()  # type: ignore[no-untyped-call]
-    await asyncio.sleep(0.05)
-    assert found[0] == [215]
-    assert isinstance(found[1], Fault)

@@ -119,7 +119,8 @@ def test_a_limit_from_outside_binds_import_less_the_building_and_ends_with_its_w
     snapshot = healthy(site)
     limit = CapacityLimit("import", 50e3, WALL_S - 10.0, WALL_S + 10.0, "dimming")
     dimmed = replace(snapshot, operator=replace(snapshot.operator, limits=(limit,)))
-    assert wished(tick(site, dimmed)) == pytest.approx(50e3 - site.feeders[-1].base_load_max_w)
+    free = 1.0 - site.safety.feeder_margin_pct / 100.0
+    assert wished(tick(site, dimmed)) == pytest.approx(50e3 * free - site.feeders[-1].base_load_max_w)
     assert wished(tick(site, replace(dimmed, wall_s=WALL_S + 10.0))) == pytest.approx(40e3)
 
 
@@ -128,7 +129,7 @@ def test_a_limit_on_export_and_zero_export() -> None:
     snapshot = healthy(site)
     limit = CapacityLimit("export", 7e3, 0.0, 0.0, "gopacs")
     capped = tick(site, replace(snapshot, operator=replace(snapshot.operator, limits=(limit,))), -20e3)
-    assert wished(capped) == pytest.approx(-7e3 - site.feeders[-1].base_load_min_w)
+    assert wished(capped) == pytest.approx(-7e3 * 0.98 - site.feeders[-1].base_load_min_w)
     none = site_with(Service("zero", "zero_export", contract=True))
     assert wished(tick(none, healthy(none), -20e3)) == pytest.approx(-none.feeders[-1].base_load_min_w)
 

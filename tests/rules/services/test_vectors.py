@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from v2g_edge.model.orders import strictest
 from v2g_edge.model.service import CapacityLimit, Service, Signal
 from v2g_edge.rules.services.account import Headroom, hold, hours_of
 from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.demand_response import TEN_OF_TEN, Day, baseline, reduced_kwh
 from v2g_edge.rules.services.frequency import PRODUCTS, activation
-from v2g_edge.rules.services.limits import dimmed_w, strictest, zero_limits
+from v2g_edge.rules.services.limits import dimmed_w, zero_limits
 from v2g_edge.rules.services.peaks import billed_peak, may_draw, ratcheted
 from v2g_edge.rules.services.regulation import credit, recovery_w, score
 from v2g_edge.rules.services.signal import MAX_AGE_S, TIMEOUT, followed

@@ -3,8 +3,10 @@ tolerance.
 """
 
 import pytest
+from msgspec.structs import replace
 
 from sim.judges.checkers import Book, Checkers
+from sim.scenarios.fault import Fault
 from sim.scenarios.night import night
 from sim.scenarios.scenario import Scenario, Visit
 from sim.world.depot import Depot, Disturbance
@@ -180,3 +182,29 @@ def test_departures_are_met_missed_or_were_never_possible() -> None:
         battery.soc_pct = leaves_pct
         world.checkers.left(visit, battery, visit.departs_wall_s)
         assert world.checkers.departures[0].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("takes_w", "showed_w", "lost"),
+    [(20_000.0, 0.0, True), (20_000.0, 40_000.0, False), (4_000.0, 0.0, False)],
+)
+def test_what_a_vehicle_takes_is_known_once_it_has_shown_it(
+    takes_w: float, showed_w: float, lost: bool
+) -> None:
+    """Nothing charges for five hours of six. A vehicle that takes 20 kW could have been tried in time; one
+    that showed 40 before, or that takes less than a sixth of its plate, could not.
+    """
+    base = night(1, quiet=True)
+    weak = Fault("underdraw", "CS01", base.start_wall_s + 900.0, 36_000.0, takes_w)
+    world = World(scenario=replace(base, faults=(weak,)))
+    visit, charger = world.plug(stay_s=6.0 * 3_600.0, soc_pct=72.0)
+    charger.command_w = showed_w
+    world.pass_s(300.0)
+    charger.command_w = 0.0
+    world.pass_s(5.0 * 3_600.0)
+    charger.command_w = takes_w
+    world.pass_s(3_300.0)
+    battery = charger.unplug()
+    assert battery is not None
+    world.checkers.left(visit, battery, world.depot.wall_s)
+    assert [each.verdict == "missed_possible" for each in world.checkers.departures] == [lost]

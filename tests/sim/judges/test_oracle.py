@@ -95,6 +95,8 @@ def test_a_vehicle_that_tells_too_high_a_charge_cannot_be_known_to_need_more() -
     (one,) = prospects(lies, stays(lies, 1.0))
     assert one.needed_pct == 70.0
     assert one.possible
+    shy = replace(calm, faults=(Fault("wrong_soc", "CS01", calm.start_wall_s, HOUR, -10.0),))
+    assert prospects(shy, stays(shy, 1.0))[0].needed_pct == 80.0
 
 
 def test_the_oracle_leaves_the_stays_alone() -> None:

@@ -37,14 +37,17 @@ def grouped(problems: list[Problem]) -> list[list[Problem]]:
     return list(groups.values())
 
 
-def lines_of(problems: list[Problem]) -> list[str]:
-    """Every group as a paragraph: where, found, allowed (a warning: usual), what to do."""
+def lines_of(problems: list[Problem], file: str = "") -> list[str]:
+    """Every group as a paragraph: where, found, allowed (a warning: usual), what to do. Places in another
+    file than ``file`` name it.
+    """
     lines: list[str] = []
     for group in grouped(problems):
         first = group[0]
         word = "ERROR  " if first.level == "error" else "warning"
         place = f"line {first.line}  " if first.line else ""
-        lines += ["", f"{word}  {place}{first.key}"]
+        dropin = f"{first.file}  " if file and first.file != file else ""
+        lines += ["", f"{word}  {dropin}{place}{first.key}"]
         lines += _field("found", first.found)
         lines += _field("allowed" if first.level == "error" else "usual", first.allowed)
         lines += _field("mend", first.mend)

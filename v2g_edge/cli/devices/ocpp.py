@@ -78,6 +78,9 @@ def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
         outlets = ", ".join(
             f"{o['evse']} (discharge {o['discharge']}, follows {o['score']:.2f})" for o in station["outlets"]
         )
+        if upstream := station.get("upstream"):
+            state = "up" if upstream["connected"] else "down"
+            outlets += f"; upstream {upstream['id']} {state}, {upstream['waiting']} waiting"
         print(
             f"{station['station']:<24} {'up' if station['connected'] else 'down':<5} {station['version']:<6}"
             f" {make:<32} {outlets}"

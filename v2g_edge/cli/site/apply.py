@@ -60,7 +60,9 @@ def run_apply(arguments: argparse.Namespace) -> int:
     if not arguments.yes and input("take it into use? [y/N] ").strip().lower() not in ("y", "yes"):
         print("nothing is done")
         return DONE
-    kept = _replace(Path(answer["path"]), arguments.file)
+    path = Path(answer["path"])
+    is_same = arguments.file.resolve() == path.resolve()
+    kept = path if is_same else replace_file(path, arguments.file.read_bytes())
     ask(arguments.socket, "site_file", {"apply": True}, CHECK_S)
     print(f"in force; the file before is {kept}")
     return DONE
@@ -103,16 +105,16 @@ def _line(change: dict[str, Any]) -> str:
     return f"{change['key']}: {change['old'] or '(nothing)'} -> {change['new'] or '(nothing)'}{when}"
 
 
-def _replace(path: Path, new: Path) -> Path:
-    """Owner and mode stay; the file before is kept under a name with the time."""
+def replace_file(path: Path, data: bytes) -> Path:
+    """Put ``data`` in place of a file; owner and mode stay. The file before is kept under a name with the
+    time, which is returned.
+    """
     stamp = SystemClock().wall_s()
     kept = path.with_name(f"{path.name}.before-{stamp:.0f}")
     try:
-        if new.resolve() == path.resolve():
-            return path
         before = path.stat()
         shutil.copy2(path, kept)
-        write_atomically(path, new.read_bytes())
+        write_atomically(path, data)
         path.chmod(before.st_mode & 0o777)
         os.chown(path, before.st_uid, before.st_gid)
     except OSError as error:

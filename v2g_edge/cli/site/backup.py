@@ -8,8 +8,8 @@ from typing import Any
 from v2g_edge import __version__
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import DONE, FAILED, CommandError
-from v2g_edge.host.backup import BackupError, restore, save
 from v2g_edge.host.clock import SystemClock
+from v2g_edge.host.upkeep.backup import BackupError, restore, save
 from v2g_edge.model.settings import HostSettings
 
 

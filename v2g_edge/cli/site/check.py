@@ -89,7 +89,7 @@ def _maps(report: Report, file: str) -> list[Problem]:
 
 def _print(file: Path, report: Report, problems: list[Problem], *, unusable: bool) -> None:
     print(head(str(file), problems) + ("; nothing can be started from this file" if unusable else ""))
-    print("\n".join(lines_of(problems)), end="\n" if problems else "")
+    print("\n".join(lines_of(problems, str(file))), end="\n" if problems else "")
     if report.settings is not None and not unusable:
         print()
         print("\n".join(in_words(report.settings)))

@@ -28,6 +28,13 @@ def register(subparsers: Any) -> None:
         "--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM); needed beyond this machine"
     )
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host name under which browsers reach it, beside its address (may be repeated)",
+    )
     _add_state(parser)
     add_socket(parser)
     parser.set_defaults(run=run)
@@ -53,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.tls_cert is None) != (arguments.tls_key is None):
         raise CommandError("--tls-cert and --tls-key go together", BAD_INPUT)
     tls = (arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None
-    options = Options(host, port, arguments.socket, arguments.state, tls)
+    options = Options(host, port, arguments.socket, arguments.state, tls, names=frozenset(arguments.name))
     if tls is None and not options.is_local:
         raise CommandError(
             f"--listen {arguments.listen} is reached from other machines, and passwords must not cross a"

@@ -16,7 +16,9 @@ from v2g_edge import __version__
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import DONE, FAILED, CommandError
 from v2g_edge.config import inspect
+from v2g_edge.config.dropins import folder_of
 from v2g_edge.host.clock import SystemClock
+from v2g_edge.host.upkeep.trial import FOLDER, LAST
 
 UNITS: Final = ("v2g-edge.service", "v2g-edge-clock.service")
 LINES: Final = 2_000
@@ -83,12 +85,26 @@ def rows_of(config: Path, socket: str) -> Iterator[Row]:
             state,
             f"systemctl status {unit}; journalctl -u {unit} -p warning" if state == "failed" else "",
         )
+    yield from update_rows(FOLDER / LAST)
     try:
         health = ask(socket, "health")
     except CommandError as error:
         yield Row("daemon", str(error), "systemctl start v2g-edge; journalctl -u v2g-edge -n 50")
         return
     yield from health_rows(health, SystemClock().wall_s())
+
+
+def update_rows(last: Path) -> Iterator[Row]:
+    """How the last ``v2g-edge update`` ended; no row where there was none."""
+    try:
+        ended = json.loads(last.read_text(encoding="utf-8"))
+        version, fault = str(ended["version"]), str(ended["fault"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    found = f"{fault}; {version} is back" if fault else f"{version} is healthy"
+    yield Row(
+        "update", found, "journalctl -u 'v2g-edge-update*'; v2g-edge update --to VERSION" if fault else ""
+    )
 
 
 def health_rows(health: dict[str, Any], wall_s: float) -> Iterator[Row]:
@@ -169,7 +185,8 @@ def texts_of(config: Path, socket: str) -> Iterator[tuple[str, str]]:
         f"v2g-edge {__version__}\n{datetime.fromtimestamp(SystemClock().wall_s(), tz=UTC).isoformat()}\n",
     )
     yield "doctor.txt", "\n".join(lines_of(list(rows_of(config, socket))))
-    yield "site.toml", _read(config)
+    for path in (config, *sorted(folder_of(config).glob("*.toml"))):
+        yield path.name if path == config else f"site.d/{path.name}", _read(path)
     for method in ("health", "status", "events", "plan"):
         try:
             yield f"{method}.json", json.dumps(ask(socket, method), indent=1, ensure_ascii=False)

@@ -46,14 +46,15 @@ def load_for_start(path: Path) -> Loaded:
         return Loaded(good, [], str(error))
 
 
-def load_apart(path: Path | None, text: str = "") -> Loaded:
+def load_apart(path: Path, text: str | None = None) -> Loaded:
     """Checked in a process of its own: pydantic and the schema, 14 MiB, would stay in the daemon for ever
     after one use.
 
-    ``path`` None: the ``text`` instead.
+    ``text``: instead of what the file says; its drop-ins count in either case.
     """
-    command = [sys.executable, "-m", "v2g_edge.config", "--packed", "-" if path is None else str(path)]
-    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603 - our own module
+    what = [str(path)] if text is None else ["-", str(path)]
+    command = [sys.executable, "-m", "v2g_edge.config", "--packed", *what]
+    done = subprocess.run(command, input=(text or "").encode(), capture_output=True, check=False)  # noqa: S603 - our own module
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode:
         raise SiteFileError(said.rstrip())
@@ -64,7 +65,7 @@ def source_of(path: Path, loaded: Loaded) -> SiteSource:
     """What the daemon asks when its site file has changed."""
 
     async def check(text: str | None) -> Settings:
-        found = await asyncio.to_thread(load_apart, path if text is None else None, text or "")
+        found = await asyncio.to_thread(load_apart, path, text)
         return found.settings
 
     return SiteSource(str(path), check, keep_good, loaded.fault)

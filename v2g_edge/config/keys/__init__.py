@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.config.keys import depot, host, modbus, money, safety, stations, vehicles
+from v2g_edge.config.keys import depot, host, modbus, money, outside, safety, stations, vehicles
 from v2g_edge.config.keys.key import Key
 from v2g_edge.config.layout import SiteFile
 
@@ -35,6 +35,10 @@ TABLES: Final[dict[str, str]] = {
     "listeners": "One table a port on which charging stations dial in (OCPP).",
     "ocpp": "What holds for all charging stations. Leave the table out to take the defaults.",
     "stations": "One table a charging station that dials in.",
+    "upstreams": (
+        "One table a central system of an operator that stations are forwarded to. Leave it out and the depot"
+        " stands alone."
+    ),
     "lines": "One table a Modbus connection: a TCP or TLS endpoint, or a serial line.",
     "devices": (
         "One table a Modbus device and the meter, contact, sensor or charger of the site that it feeds."
@@ -46,6 +50,8 @@ TABLES: Final[dict[str, str]] = {
         " pays."
     ),
     "fleet": "Systems that know when vehicles leave: depot management (VDV 463) and timetable files.",
+    "telematics": "Where vehicles' own systems report them. Leave the table out to hear of none.",
+    "openadr": "An OpenADR 3.1 server whose prices and limits count. Leave the table out to ask none.",
     "prices": (
         "Prices for the depot's own plan. Leave the table out and vehicles charge without looking at a price."
     ),
@@ -59,5 +65,6 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     **modbus.ROWS,
     **host.ROWS,
     **money.ROWS,
+    **outside.ROWS,
     SiteFile: {},
 }

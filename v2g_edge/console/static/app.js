@@ -3,12 +3,13 @@
 import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
+import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
 import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const ROLES = ["viewer", "operator", "engineer"];
-const PAGES = { tonight: "viewer", depot: "viewer", why: "viewer", plan: "viewer", events: "viewer", setup: "engineer" };
+const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", events: "viewer", setup: "engineer", account: "viewer" };
 const ORDERS = { stop: { stop: true }, hold: { export_hold: true }, release: { stop: false, export_hold: false } };
 
 let person = null;
@@ -31,11 +32,12 @@ function frame() {
   byId("nav").hidden = person === null;
   byId("nav").setAttribute("aria-label", t("pages"));
   show(byId("nav"), Object.entries(PAGES).filter(([, role]) => may(role))
+    .filter(([name]) => !["vehicle", "account"].includes(name))
     .map(([name]) => el("a", { href: `#${name}`, "aria-current": name === page ? "page" : null }, t(name))));
   const choices = Object.entries(LANGUAGES).map(([code, name]) =>
     el("option", { value: code, lang: code, selected: code === currentLanguage() }, name));
   show(byId("foot"), el("label", { for: "language" }, t("language")), el("select", { id: "language" }, choices),
-    person ? el("span", {}, `${person.name} (${t(`role.${person.role}`)})`) : null,
+    person ? el("a", { href: "#account" }, `${person.name} (${t(`role.${person.role}`)})`) : null,
     person ? el("button", { type: "button", "data-do": "logout" }, t("logout")) : null);
 }
 
@@ -88,6 +90,12 @@ async function contentOf(page, name) {
   if (page === "plan") return views.plan(await ask("/api/plan"));
   if (page === "events") return views.events(await ask("/api/events"));
   if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
+  if (page === "account") return views.account();
+  if (page === "vehicle") {
+    const found = (path) => ask(`${path}/${encodeURIComponent(name)}`);
+    return vehicle.page(status, may("operator"), name, ...await Promise.all([found("/api/history"), found("/api/why"),
+      ask("/api/plan"), ask("/api/events"), ask("/api/tonight")]));
+  }
   if (page === "why") {
     if (!name) return views.why(status, "", null, null);
     return ask(`/api/why/${encodeURIComponent(name)}`).then(
@@ -127,6 +135,8 @@ const ACTS = {
   hold: () => confirmOrder("hold"),
   release: () => confirmOrder("release"),
   retry: (at) => confirmOrder("retry", at.dataset.name),
+  tonight: (at) => confirmTonight({ kind: at.dataset.kind, subject: at.dataset.name }),
+  undo: async (at) => { await ask(`/api/tonight/${at.dataset.number}`, "DELETE").then(open, complain); },
   cancel: () => byId("ask").close(),
   logout: async () => { await ask("/api/logout", "POST").catch(() => null); leave(); },
 };
@@ -137,7 +147,36 @@ function confirmOrder(kind, name = "") {
   byId("ask").showModal();
 }
 
+// An order for tonight is tried first: the daemon says which promises it would break.
+async function confirmTonight(given) {
+  try {
+    const tried = await ask("/api/tonight", "POST", { ...given, trial: true });
+    asked = given;
+    byId("ask").replaceChildren(...vehicle.order(tried));
+    byId("ask").showModal();
+  } catch (refused) { complain(refused); }
+}
+
+function complain(refused) {
+  const text = refused.message || t("stale.lost");
+  if (byId("fault")) byId("fault").textContent = text;
+  else byId("live").textContent = text;
+}
+
 const FORMS = {
+  depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
+    ...(soc === "" ? {} : { soc_pct: Number(soc) }) }),
+  tonight: async ({ reason }) => {
+    const given = await ask("/api/tonight", "POST", { ...asked, why: reason });
+    byId("ask").close();
+    byId("live").textContent = `${t("order.given")} ${given.kept}`;
+    await open();
+  },
+  password: async ({ old, new: wanted }, form) => {
+    await ask("/api/password", "POST", { old, new: wanted });
+    form.reset();
+    byId("live").textContent = t("password.changed");
+  },
   login: async (given) => { await ask("/api/login", "POST", given); location.hash = "#tonight"; await enter(); },
   claim: async ({ code, name, password }) => {
     await ask("/api/claim", "POST", { code, name, password });
@@ -165,9 +204,7 @@ document.addEventListener("submit", async (event) => {
   try {
     await FORMS[form.dataset.form](Object.fromEntries(new FormData(form)), form);
   } catch (refused) {
-    const text = refused.message || t("stale.lost");
-    if (byId("fault")) byId("fault").textContent = text;
-    else byId("live").textContent = text;
+    complain(refused);
   }
 });
 

@@ -41,3 +41,31 @@ export function bar(share, mark) {
     mark === null || mark === undefined ? null : el("svg:rect", { x: Math.max(at(mark) - 1, 0), width: 1.5, height: 6, class: "mark" }),
   );
 }
+
+// Lines over time with holes where a value is null. `series`: [{ name, times, values }]; `least`: the range shown at least.
+export function course(title, series, least, digits) {
+  const points = series.map((each) => each.values.map((value, i) => [each.times[i], value]).filter(([, value]) => value !== null && value !== undefined));
+  const all = points.flat();
+  if (!all.length) return null;
+  const [from, to] = [Math.min(...all.map(([time]) => time)), Math.max(...all.map(([time]) => time)) + 1];
+  const low = Math.min(least[0], ...all.map(([, value]) => value));
+  const high = Math.max(least[1], ...all.map(([, value]) => value));
+  const x = (time) => LEFT + ((time - from) / (to - from)) * (WIDTH - LEFT);
+  const y = (value) => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM);
+  const line = (each) => {
+    let pen = false;
+    return each.values.map((value, i) => {
+      if (value === null || value === undefined) { pen = false; return ""; }
+      const step = `${pen ? "L" : "M"}${x(each.times[i]).toFixed(1)} ${y(value).toFixed(1)}`;
+      pen = true;
+      return step;
+    }).join("");
+  };
+  const marks = [0, 0.25, 0.5, 0.75].map((share) => from + share * (to - from));
+  return el("svg:svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title, class: "chart" },
+    el("svg:line", { x1: LEFT, x2: WIDTH, y1: y(Math.max(low, 0)), y2: y(Math.max(low, 0)), class: "axis" }),
+    [low, high].map((value) => el("svg:text", { x: LEFT - 6, y: y(value) + (value === high ? 10 : 0), class: "left" }, number(value, digits))),
+    el("svg:text", { x: LEFT + 6, y: TOP + 10 }, title),
+    marks.map((time) => el("svg:text", { x: x(time), y: HEIGHT - 6 }, clock(time))),
+    series.map((each) => el("svg:path", { d: line(each), class: `line ${each.name}` })));
+}

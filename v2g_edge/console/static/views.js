@@ -53,12 +53,20 @@ function vehicle(evse, wallS) {
   const state = late || evse.risks.length ? "bad" : evse.connected ? "ok" : "waits";
   const goal = evse.target_soc_pct === null ? null : evse.target_soc_pct / 100;
   return el("li", { class: `vehicle ${state}`, "data-key": evse.id },
-    el("h2", {}, el("a", { href: `#why/${encodeURIComponent(evse.id)}` }, evse.vehicle ?? t("unknown_vehicle")), " ",
+    el("h2", {}, el("a", { href: `#vehicle/${encodeURIComponent(evse.id)}` }, evse.vehicle ?? t("unknown_vehicle")), " ",
       el("small", {}, evse.connected ? evse.id : `${evse.id}, ${t("silent")}`)),
     el("dl", {},
       fact("soc", `${number(evse.soc_pct)} → ${number(evse.target_soc_pct)} %`),
       fact("leaves", clock(evse.departure_wall_s)), fact("ready", ready, late ? "late" : ""), fact("power", `${kilowatts(evse.power_w)} kW`)),
     evse.soc_pct === null ? null : bar(evse.soc_pct / 100, goal), said(evse.why, "p", { class: "why" }));
+}
+
+// Orders for tonight that stand, each with its end and, for those who may, a way back.
+export function standing(list, mayOrder) {
+  if (!list?.length) return null;
+  return el("section", { "aria-labelledby": "standing" }, el("h2", { id: "standing" }, t("standing")),
+    el("ul", { class: "needs" }, list.map((each) => el("li", { class: "waits", "data-key": `order-${each.number}` }, said(each.text),
+      mayOrder ? button("undo", t("undo"), { "data-number": each.number, "aria-label": `${t("undo")}: ${each.text}` }) : null))));
 }
 
 export function tonight(status, mayOrder) {
@@ -68,12 +76,13 @@ export function tonight(status, mayOrder) {
   return [heading("tonight"), orders(status, mayOrder),
     el("section", { "aria-labelledby": "needs" }, el("h2", { id: "needs" }, t("needs", { n: number(needs.length) })),
       needs.length ? el("ul", { class: "needs" }, needs.map((each) => need(each, mayOrder))) : el("p", {}, t("needs.none"))),
+    standing(status.orders, mayOrder),
     el("ul", { class: "vehicles", "aria-label": t("vehicles") }, there.map((evse) => vehicle(evse, status.wall_s))),
     empty.length ? el("p", {}, t("empty"), " ", empty.map((evse) => evse.id).join(", ")) : null];
 }
 
 export function depot(status, mayOrder) {
-  const rows = status.evses.map((evse) => [el("a", { href: `#why/${encodeURIComponent(evse.id)}` }, evse.id),
+  const rows = status.evses.map((evse) => [el("a", { href: `#vehicle/${encodeURIComponent(evse.id)}` }, evse.id),
     evse.connected ? said(evse.status) : t("silent"), evse.vehicle ?? "–", kilowatts(evse.power_w), kilowatts(evse.permit_w), said(evse.source)]);
   const relay = status.grid.relay_closed;
   return [heading("depot"), orders(status, mayOrder),
@@ -81,6 +90,9 @@ export function depot(status, mayOrder) {
       fact("grid", `${kilowatts(status.grid.power_w)} kW`), fact("frequency", `${number(status.grid.frequency_hz, 2)} Hz`),
       fact("relay", t(relay === null ? "relay.unknown" : relay ? "relay.closed" : "relay.open")),
       fact("plan", status.plan ? t("plan.until", { time: clock(status.plan.until_wall_s) }) : t("plan.none"))),
+    status.feeders?.length ? table(t("feeders"), ["feeder", "measured", "limit", "held", "free"].map((key) => t(key)),
+      status.feeders.map((each) => [el("a", { href: `#why/${encodeURIComponent(each.id)}` }, each.id), kilowatts(each.power_w),
+        kilowatts(each.import_limit_w), kilowatts(each.held_w), kilowatts(each.free_w)])) : null,
     table(t("chargers"), ["outlet", "status", "vehicle", "power", "permit", "binds"].map((key) => t(key)), rows)];
 }
 
@@ -150,4 +162,12 @@ export function order(kind, status, name) {
   return [el("h2", { id: "ask-title" }, t(`ask.${kind}`, values)), el("p", {}, t(`ask.${kind}.then`, values)),
     el("form", { "data-form": "order" }, el("label", { for: "reason" }, t("reason")), el("input", { id: "reason", name: "reason", maxlength: "200", required: true }),
       el("p", { id: "fault", class: "bad", role: "alert" }), el("p", {}, el("button", { class: "danger" }, t("confirm")), button("cancel", t("cancel"))))];
+}
+
+export function account() {
+  return [heading("account"), el("h2", {}, t("password.own")),
+    el("form", { "data-form": "password" },
+      el("label", { for: "old" }, t("password.old")), el("input", { id: "old", name: "old", type: "password", autocomplete: "current-password", required: true }),
+      el("label", { for: "new" }, t("password.new")), el("input", { id: "new", name: "new", type: "password", autocomplete: "new-password", minlength: 12, required: true }),
+      el("p", { id: "fault", class: "bad", role: "alert" }), el("button", {}, t("password.save")))];
 }

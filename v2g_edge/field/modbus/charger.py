@@ -108,22 +108,33 @@ class RegisterCharger(LeasedCharger):
             if await self._peer.write(6, address + self._shift, [value]) is not None:
                 return
         self._epoch, self._running = epoch, None
+        wanted = self._watchdog()
+        if wanted is None:
+            return
+        if await self._peer.write(wanted.function, wanted.address, wanted.registers) is None:
+            self._dead_man = await self._read_back() is True
+
+    def _watchdog(self) -> Write | None:
+        """The write that sets the watchdog; None where this charger has none for so long."""
         target = self._map.command.watchdog
         if target is None or self._device.watchdog_s > self._map.command.max_watchdog_s:
-            return
+            return None
         try:
             wanted = to_write(target, self._device.watchdog_s, self._shift)
         except ValueError as fault:
             log.warning("modbus_watchdog_impossible", device=self._device.id, why=str(fault))
-            return
-        if not any(wanted.registers):  # rounds to 0, which means "never" on every charger known to us
-            return
-        if await self._peer.write(wanted.function, wanted.address, wanted.registers) is not None:
-            return
-        found = await self._peer.read(3, wanted.address, len(wanted.registers))
-        self._dead_man = not isinstance(found, Fault) and list(found) == wanted.registers
+            return None
+        # What rounds to 0 means "never" on every charger known to us.
+        return wanted if any(wanted.registers) else None
 
-    async def _send(self, power_w: float) -> WriteResult:
+    async def _read_back(self) -> bool | None:
+        wanted = self._watchdog()
+        if wanted is None:
+            return False
+        found = await self._peer.read(3, wanted.address, len(wanted.registers))
+        return None if isinstance(found, Fault) else list(found) == wanted.registers
+
+    async def _send(self, power_w: float, still: Callable[[], bool]) -> WriteResult:
         try:
             writes = setpoint_writes(self._map.command, power_w, self._shift)
         except ValueError as fault:
@@ -135,7 +146,7 @@ class RegisterCharger(LeasedCharger):
         for write in writes:
             if write.address in switches and self._running == (power_w != 0.0):
                 continue  # already started or stopped: only the setpoint is repeated
-            denied = await self._peer.write(write.function, write.address, write.registers)
+            denied = await self._peer.write(write.function, write.address, write.registers, still)
             if denied is not None:
                 self._running = None
                 return "silent" if denied.keeps else "rejected"

@@ -47,6 +47,9 @@ W_SET: Final = 22
 31 (uint32).
 """
 
+REVERSION: Final = (0, 0)
+"""WSetRvrt: 0 W, once the timer has run out."""
+
 SLOW_S: Final = 2.0
 """SoC and counters move slowly; one block less in most rounds."""
 
@@ -130,16 +133,24 @@ class SunSpecCharger(LeasedCharger):
             return
         self._scale = POWERS[exponent]
         self._epoch = epoch
-        reversion = [0, 0]
-        timer = [1, *encode(self._device.watchdog_s, "u32")]
+        timer = self._timer()
         await self._audit()
-        if not any(timer[1:]) or await self._peer.write(16, address + 26, reversion) is not None:
+        if not any(timer[1:]) or await self._peer.write(16, address + 26, list(REVERSION)) is not None:
             return
-        if await self._peer.write(16, address + 30, timer) is not None:
-            return
-        found = await self._peer.read(3, address + 26, 7)
-        if not isinstance(found, Fault):
-            self._dead_man = list(found[0:2]) == reversion and list(found[4:7]) == timer
+        if await self._peer.write(16, address + 30, timer) is None:
+            self._dead_man = await self._read_back() is True
+
+    def _timer(self) -> list[int]:
+        """WSetEnaRvrt on, WSetRvrtTms."""
+        return [1, *encode(self._device.watchdog_s, "u32")]
+
+    async def _read_back(self) -> bool | None:
+        if 704 not in self._models:
+            return None
+        found = await self._peer.read(3, self._models[704].address + 26, 7)
+        if isinstance(found, Fault):
+            return None
+        return tuple(found[0:2]) == REVERSION and list(found[4:7]) == self._timer()
 
     async def _audit(self) -> None:
         self._grid_code_ok = True
@@ -180,15 +191,15 @@ class SunSpecCharger(LeasedCharger):
         ) as fault:  # what pysunspec2 raises on broken counts
             return f"model {at.id} makes no sense: {fault}"
 
-    async def _send(self, power_w: float) -> WriteResult:
-        if self._scale == 0.0:
-            return "silent"
+    async def _send(self, power_w: float, still: Callable[[], bool]) -> WriteResult:
+        if self._scale == 0.0 or 704 not in self._models:
+            return "silent"  # not found yet, or searched for anew after an absence
         try:
             registers = [1, 1, *encode(-power_w, "i32", scale=self._scale)]
         except ValueError as fault:
             log.warning("modbus_setpoint_impossible", device=self._device.id, power_w=power_w, why=str(fault))
             return "rejected"
-        denied = await self._peer.write(16, self._models[704].address + W_SET, registers)
+        denied = await self._peer.write(16, self._models[704].address + W_SET, registers, still)
         if denied is not None:
             return "silent" if denied.keeps else "rejected"
         self._written_s = self._clock.now_s()
@@ -197,7 +208,7 @@ class SunSpecCharger(LeasedCharger):
     async def _heartbeat(self) -> None:
         """Only while a permit holds: a live controller with dead inputs must not keep the charger going."""
         now_s = self._clock.now_s()
-        if 715 not in self._models or now_s >= self._lease_until_s or now_s - self._beat_s < HEARTBEAT_S:
+        if 715 not in self._models or not self._holds or now_s - self._beat_s < HEARTBEAT_S:
             return
         self._beat_s, self._beat = now_s, (self._beat + 1) & 0x7FFF_FFFF
         await self._peer.write(16, self._models[715].address + 5, encode(self._beat, "u32"))

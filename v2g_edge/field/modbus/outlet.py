@@ -34,6 +34,9 @@ RENEW_FRACTION: Final = 3.0
 PREPARE_RETRY_S: Final = 5.0
 """A charger that did not take its set-up is asked again this much later."""
 
+RECHECK_S: Final = 10.0
+"""The dead-man is read back this often: a charger that restarts between two polls loses it unnoticed."""
+
 PROOF_FRACTION: Final = 0.5
 """Measured export of at least half of a commanded discharge proves that the model obeys."""
 
@@ -77,13 +80,16 @@ class LeasedCharger(ABC):
         self._prepare_s = 0.0
         self._values: dict[str, Measured] = {}
         self._power_w = 0.0
+        self._taken_s = math.inf
         self._lease_until_s = -math.inf
+        self._repeats = False
         self._written_s = -math.inf
         self._connected = False
         self._dead_man = False
+        self._checked_s = -math.inf
         self._grid_code_ok = True
         self._lock = asyncio.Lock()
-        self._turn = 0
+        self._turn = self._done = 0
 
     @abstractmethod
     async def _prepare(self) -> None:
@@ -92,8 +98,14 @@ class LeasedCharger(ABC):
         """
 
     @abstractmethod
-    async def _send(self, power_w: float) -> WriteResult:
-        """Write ``power_w`` (+ into the vehicle) and note ``_written_s`` when taken."""
+    async def _read_back(self) -> bool | None:
+        """Whether the dead-man stands at the charger as it was set; None: it does not say."""
+
+    @abstractmethod
+    async def _send(self, power_w: float, still: Callable[[], bool]) -> WriteResult:
+        """Write ``power_w`` (+ into the vehicle) and note ``_written_s`` when taken; nothing more of it once
+        ``still`` says no.
+        """
 
     @abstractmethod
     def _status(self) -> tuple[EvseStatus, str]:
@@ -109,8 +121,18 @@ class LeasedCharger(ABC):
                 self._dead_man = False
                 await self._prepare()
             log.info("modbus_charger_prepared", device=self._device.id, dead_man=self._dead_man)
+        await self._recheck()
         await self._keep()
         self._publish()
+
+    async def _recheck(self) -> None:
+        """What was set at connect is believed no longer than it is read back."""
+        if not self._dead_man or self._clock.now_s() - self._checked_s < RECHECK_S:
+            return
+        self._checked_s = self._clock.now_s()
+        if await self._read_back() is False:
+            self._dead_man = False
+            log.warning("modbus_dead_man_lost", device=self._device.id)
 
     async def _read(self) -> None:
         for decoder, block in self._blocks:
@@ -126,18 +148,35 @@ class LeasedCharger(ABC):
             self._values.update(decoder.decode(answer, at_s))
 
     async def _keep(self) -> None:
-        """Repeat the setpoint while its permit holds; end it when the permit ran out."""
-        now_s = self._clock.now_s()
-        if self._lease_until_s == -math.inf:
+        """Repeat the setpoint while its permit holds; end it when the permit ran out.
+
+        Nothing is repeated beside a newer command, nor after an absence: what was permitted meanwhile was not
+        heard.
+        """
+        now_s, turn = self._clock.now_s(), self._turn
+        if not self._peer.link.connected or self._lease_until_s == -math.inf or turn != self._done:
             return
         if now_s >= self._lease_until_s:
             async with self._lock:
-                if self._clock.now_s() >= self._lease_until_s and await self._send(0.0) == "accepted":
-                    log.warning("modbus_lease_ran_out", device=self._device.id, power_w=self._power_w)
-                    self._power_w, self._lease_until_s = 0.0, -math.inf
-        elif self._dead_man and now_s - self._written_s >= self._device.watchdog_s / RENEW_FRACTION:
+                power_w = self._power_w
+                if turn == self._turn and await self._end(turn):
+                    log.warning("modbus_lease_ran_out", device=self._device.id, power_w=power_w)
+        elif self._holds and self._dead_man and now_s - self._written_s >= self._repeat_s:
             async with self._lock:
-                await self._send(self._power_w)
+                await self._send(self._power_w, self._still(turn))
+
+    @property
+    def _holds(self) -> bool:
+        """Whether the permit that was taken last is in force, as far as is known here."""
+        return self._repeats and self._clock.now_s() < self._lease_until_s
+
+    @property
+    def _repeat_s(self) -> float:
+        return self._device.watchdog_s / RENEW_FRACTION
+
+    def _still(self, turn: int) -> Callable[[], bool]:
+        """Whether no newer command has come since."""
+        return lambda: turn == self._turn
 
     def says(self, permit: Permit) -> Saying:
         """All of the permit; what a dead-man stands in the way of is said again at once when it is there."""
@@ -152,30 +191,59 @@ class LeasedCharger(ABC):
         A setpoint that was not taken ends the lease of the one before: that one is not repeated, zero is.
         """
         self._turn += 1
-        return self._write(permit, self._turn)
+        return self._write(permit, self._turn, self._clock.now_s())
 
-    async def _write(self, permit: Permit, turn: int) -> WriteResult:
+    async def _write(self, permit: Permit, turn: int, given_s: float) -> WriteResult:
+        try:
+            while True:
+                async with self._lock:
+                    if turn != self._turn:
+                        return "silent"  # a newer one came while this one waited
+                    rest_s = self._rest_s(permit.power_w)
+                    if rest_s <= 0.0:
+                        return await self._put(permit, turn, given_s)
+                    if permit.power_w * self._power_w < 0.0:
+                        await self._end(turn)  # what is not permitted any more ends first
+                        rest_s = self._rest_s(permit.power_w)
+                await self._clock.sleep_s(rest_s)  # not in the lock: what ends it does not wait
+        finally:
+            self._done = max(self._done, turn)
+
+    async def _end(self, turn: int) -> bool:
+        """Write zero; whether it was taken."""
+        if await self._send(0.0, self._still(turn)) != "accepted":
+            return False
+        self._power_w, self._lease_until_s, self._taken_s = 0.0, -math.inf, math.inf
+        return True
+
+    def _rest_s(self, power_w: float) -> float:
+        """How long the charger must still be left alone before it is told this; a step towards zero never
+        waits.
+        """
+        towards_zero = abs(power_w) <= abs(self._power_w) and power_w * self._power_w >= 0.0
+        return 0.0 if towards_zero else self._written_s + self.settle_s - self._clock.now_s()
+
+    async def _put(self, permit: Permit, turn: int, given_s: float) -> WriteResult:
+        self._repeats = False
         if permit.power_w < 0.0 and not (self._dead_man or self._contactor()):
+            if self._lease_until_s > -math.inf:
+                self._lease_until_s = given_s
             return "rejected"
-        async with self._lock:
-            towards_zero = abs(permit.power_w) <= abs(self._power_w) and permit.power_w * self._power_w >= 0.0
-            rest_s = self._written_s + self.settle_s - self._clock.now_s()
-            if rest_s > 0.0 and not towards_zero:
-                await self._clock.sleep_s(rest_s)
-            if turn != self._turn:
-                return "silent"  # a newer one came while this one waited
-            result = await self._send(permit.power_w)
-            self._power_w = permit.power_w
-            self._lease_until_s = self._clock.now_s() + (permit.valid_for_s if result == "accepted" else 0.0)
-            return result
+        result = await self._send(permit.power_w, self._still(turn))
+        taken = result == "accepted"
+        if not taken or permit.power_w != self._power_w or self._taken_s == math.inf:
+            self._taken_s = self._clock.now_s() if taken else math.inf
+        self._power_w, self._repeats = permit.power_w, taken
+        self._lease_until_s = given_s + (permit.valid_for_s if taken else 0.0)
+        return result
 
     def _publish(self) -> None:
         evse, link, get = self._device.target, self._peer.link, self._values.get
-        lost = self._connected and not link.connected
+        changed = self._connected != link.connected
         self._connected = link.connected
         if not link.connected:
-            self._dead_man = False
-            self._board.update_evse(evse, urgent=lost, link=link, dead_man_ok=False)
+            self._dead_man = self._repeats = False
+            self._board.update_evse(evse, urgent=changed, link=link, dead_man_ok=False)
             return
         status, fault = self._status()
         before = self._board.evse(evse)
@@ -185,14 +253,20 @@ class LeasedCharger(ABC):
             if (value := get(name)) is not None
         }
         power, asked_w = get("power_w"), self._power_w * PROOF_FRACTION
-        if asked_w <= -PROOF_LEAST_W and isinstance(power, Reading) and power.value <= asked_w:
-            changes["proven_discharge"] = True
-        urgent = fault not in {"", before.fault}
+        if self._holds and asked_w <= -PROOF_LEAST_W and isinstance(power, Reading):
+            changes |= {"proven_discharge": True} if self._shows(power, asked_w) else {}
+        dead_man_ok = self._dead_man or self._contactor()
+        changed |= before.dead_man_ok and not dead_man_ok
+        urgent = changed or fault not in {"", before.fault}
         self._board.update_evse(
             evse, urgent=urgent, link=link, status=status, fault=fault,
-            dead_man_ok=self._dead_man or self._contactor(), grid_code_ok=self._grid_code_ok, **changes,
+            dead_man_ok=dead_man_ok, grid_code_ok=self._grid_code_ok, **changes,
         )  # fmt: skip
         self._publish_vehicle(status)
+
+    def _shows(self, power: Reading, asked_w: float) -> bool:
+        """Whether a reading, sampled since the charger took the command, shows that it discharges."""
+        return power.at_s >= self._taken_s and power.value <= asked_w
 
     def _publish_vehicle(self, status: EvseStatus) -> None:
         evse, wall_s = self._device.target, self._clock.wall_s()

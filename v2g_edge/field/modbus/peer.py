@@ -1,12 +1,12 @@
 """One device on a wire: whether it is alive, when it is asked again, and what its answers took."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
-from v2g_edge.field.modbus.wire import Fault, Wire
+from v2g_edge.field.modbus.wire import VOID, Fault, Wire, always
 from v2g_edge.model.snapshot import Link
 
 log = structlog.get_logger()
@@ -52,13 +52,16 @@ class Peer:
         self._count(start_s, answer)
         return answer
 
-    async def write(self, function: int, address: int, values: list[int]) -> Fault | None:
+    async def write(
+        self, function: int, address: int, values: list[int], still: Callable[[], bool] = always
+    ) -> Fault | None:
         """As ``Wire.write``, counted. Never backed off: what is written ends a discharge or opens a
         contactor.
         """
         start_s = self._clock.now_s()
-        answer = await self._wire.write(self.unit, function, address, values)
-        self._count(start_s, answer)
+        answer = await self._wire.write(self.unit, function, address, values, still)
+        if answer is not VOID:
+            self._count(start_s, answer)
         return answer
 
     def _count(self, start_s: float, answer: object) -> None:

@@ -3,6 +3,7 @@ temperatures.
 """
 
 import math
+from collections.abc import Callable
 
 import structlog
 
@@ -11,7 +12,7 @@ from v2g_edge.field.modbus.charger import to_write
 from v2g_edge.field.modbus.codec import Block, Decoder
 from v2g_edge.field.modbus.mapfile import RegisterMap
 from v2g_edge.field.modbus.peer import Peer
-from v2g_edge.field.modbus.wire import Fault
+from v2g_edge.field.modbus.wire import Fault, always
 from v2g_edge.model.ports import ClockPort, WriteResult
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice
@@ -47,21 +48,25 @@ class Contactor:
         self._closed: bool | None = None
         self.dead_man = False
         self.target = device.target
+        self._turn = 0
 
     async def feed(self) -> WriteResult:
         """Proof of work: close, or stay closed for another ``watchdog_s``."""
         self._fed_s = self._clock.now_s()
+        self._turn += 1
+        turn = self._turn
         if self._epoch != self._peer.epoch or not self.dead_man:
             await self._arm()
-        return await self._set(closed=True)
+        return await self._set(closed=True, still=lambda: turn == self._turn)
 
     async def drop(self) -> WriteResult:
         """Open at once."""
         self._fed_s = -math.inf
+        self._turn += 1
         return await self._set(closed=False)
 
-    async def _set(self, *, closed: bool) -> WriteResult:
-        fault = await self._peer.write(5, self._coil, [int(closed)])
+    async def _set(self, *, closed: bool, still: Callable[[], bool] = always) -> WriteResult:
+        fault = await self._peer.write(5, self._coil, [int(closed)], still)
         if fault is not None:
             return "silent" if fault.keeps else "rejected"
         return "accepted"

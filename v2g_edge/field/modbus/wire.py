@@ -10,7 +10,7 @@ import contextlib
 import logging
 import ssl
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -64,13 +64,22 @@ class Fault(Struct, frozen=True, gc=False):
     one to it.
     """
 
-    kind: Literal["silent", "busy", "refused", "garbled"]
+    kind: Literal["silent", "busy", "refused", "garbled", "void"]
     why: str
 
     @property
     def keeps(self) -> bool:
         """Whether the values that stand go on growing old by themselves: nothing was said of them."""
-        return self.kind in {"silent", "busy"}
+        return self.kind in {"silent", "busy", "void"}
+
+
+VOID: Final = Fault("void", "a newer command came before this one was sent")
+"""What becomes of a write that waited for the line until it was not wanted any more: it was never sent."""
+
+
+def always() -> bool:
+    """Never void."""
+    return True
 
 
 class _Checked(FramerBase):
@@ -207,9 +216,19 @@ class Wire:
             return Fault("garbled", f"{len(answer.registers)} registers instead of {count}")
         return answer.registers
 
-    async def write(self, unit: int, function: int, address: int, values: list[int]) -> Fault | None:
-        """Write registers (function 6 or 16) or one coil (5). None: the device confirmed this very write."""
-        answer = await self._ask(unit, function, address, len(values), tuple(values))
+    async def write(
+        self,
+        unit: int,
+        function: int,
+        address: int,
+        values: list[int],
+        still: Callable[[], bool] = always,
+    ) -> Fault | None:
+        """Write registers (function 6 or 16) or one coil (5). None: the device confirmed this very write.
+
+        ``still`` is asked when the line is free, just before it is sent; where it says no, ``VOID``.
+        """
+        answer = await self._ask(unit, function, address, len(values), tuple(values), still)
         if isinstance(answer, Fault):
             return answer
         if answer.address != address:
@@ -221,7 +240,13 @@ class Wire:
         return None
 
     async def _ask(
-        self, unit: int, function: int, address: int, count: int, values: tuple[int, ...]
+        self,
+        unit: int,
+        function: int,
+        address: int,
+        count: int,
+        values: tuple[int, ...],
+        still: Callable[[], bool] = always,
     ) -> ModbusPDU | Fault:
         await self._outwait((unit, function, count))
         async with self._lock:
@@ -230,6 +255,8 @@ class Wire:
             client = await self._connected()
             if isinstance(client, Fault):
                 return client
+            if not still():
+                return VOID
             client.ctx.framer.expected = (function, count if function in {3, 4} else 0)  # type: ignore[attr-defined]
             answered = False
             try:

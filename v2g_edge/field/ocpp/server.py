@@ -13,6 +13,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from v2g_edge.doorkeeper import Doorkeeper, Guest
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.station import Station
@@ -21,14 +22,14 @@ from v2g_edge.field.ocpp.trust.admission import Admitted, Refusal
 from v2g_edge.field.ocpp.trust.tokens import Tokens
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
+from v2g_edge.field.ocpp.upstream.upstreams import Upstreams
 from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.budget import BoundedDeflateFactory
-from v2g_edge.field.ocpp.wire.doorkeeper import Doorkeeper, Guest
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, VERSIONS
 from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
-from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
+from v2g_edge.model.settings import Listener, OcppSettings, StationSettings, UpstreamSettings
 from v2g_edge.model.site import Site
 from v2g_edge.tasks import guarded, keep
 
@@ -58,6 +59,10 @@ messages: OCPP messages are short, and a kept window is 24 KiB of every station'
 _VERSION_OF: Final = {subprotocol: version for version, subprotocol in SUBPROTOCOL.items()}
 
 
+class StationGuest(Guest, Wire):
+    """A station's connection: a guest first, then a link."""
+
+
 class CentralSystem:
     """Listens for the stations of the site file. ``ports`` hands permits to their outlets, by our EVSE id.
 
@@ -75,6 +80,7 @@ class CentralSystem:
         *,
         state_dir: Path | None = None,
         settings: OcppSettings | None = None,
+        upstreams: Sequence[UpstreamSettings] = (),
     ) -> None:
         self._listeners = tuple(listeners)
         self._board = board
@@ -106,6 +112,7 @@ class CentralSystem:
         low_s, high_s = PING_RANGE_S
         self._ping_s = min(max(site.safety.charger_max_age_s / PINGS_PER_AGE, low_s), high_s)
         self._operations = Operations(self.links, self._maintenance.admission)
+        self.upstreams = Upstreams(upstreams, self.links, self._store, board, clock, site.grid.nominal_v)
         self._servers: list[Server] = []
         self._keeper = Doorkeeper(len(self.links))
         self._pinger: asyncio.Task[None] | None = None
@@ -142,6 +149,7 @@ class CentralSystem:
             await self.stop()
             raise
         self._maintenance.start(self.links, self._board)
+        self.upstreams.start()
         self._pinger = keep("ocpp pings", self._ping_all)
 
     async def stop(self) -> None:
@@ -150,6 +158,7 @@ class CentralSystem:
             self._pinger.cancel()
         self._pinger = None
         await self._maintenance.stop()
+        await self.upstreams.stop()
         self._keeper.close()
         for server in self._servers:
             server.close()
@@ -187,7 +196,11 @@ class CentralSystem:
         """Every station for people: its identity, whether it is connected, what it said last, how well it
         follows.
         """
-        return [link.describe() for link in self.links.values()]
+        upstreams = self.upstreams.describe()
+        return [
+            link.describe() | ({"upstream": upstreams[identity]} if identity in upstreams else {})
+            for identity, link in self.links.items()
+        ]
 
     async def reload(self) -> None:
         """Take new certificates into use now, and shut out what is revoked."""
@@ -197,7 +210,7 @@ class CentralSystem:
         def judge(ws: ServerConnection, request: Request) -> Response | None:
             return self._judge(listener, ws, request)
 
-        guest = partial(Guest, keeper=self._keeper, context=self._maintenance.context(place))
+        guest = partial(StationGuest, keeper=self._keeper, context=self._maintenance.context(place))
         return await serve(
             self._handle,
             listener.host,
@@ -228,9 +241,9 @@ class CentralSystem:
             self._clock.now_s(),
         )
         if isinstance(verdict, Admitted):
-            assert isinstance(ws, Wire)  # noqa: S101 - see ``create_connection``
+            assert isinstance(ws, StationGuest)  # noqa: S101 - see ``create_connection``
             if not (stands := self.links[verdict.identity].holds_against(verdict.shown)):
-                ws.admitted = verdict
+                ws.admitted, ws.is_known = verdict, True
                 return None
             verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
         log.warning(
@@ -242,7 +255,7 @@ class CentralSystem:
         return response
 
     async def _handle(self, ws: ServerConnection) -> None:
-        assert isinstance(ws, Guest)  # noqa: S101 - see ``create_connection``
+        assert isinstance(ws, StationGuest)  # noqa: S101 - see ``create_connection``
         assert ws.request is not None  # noqa: S101 - the handshake is over
         assert isinstance(ws.admitted, Admitted)  # noqa: S101 - ``_judge`` let it in
         ws.come_in()

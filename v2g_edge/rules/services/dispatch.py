@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.orders import strictest
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.service import Service
@@ -19,7 +20,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.services.account import Headroom, hold
 from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.frequency import activation
-from v2g_edge.rules.services.limits import strictest, zero_limits
+from v2g_edge.rules.services.limits import zero_limits
 from v2g_edge.rules.services.registry import SERVICES
 from v2g_edge.rules.services.signal import TIMEOUT, followed
 

@@ -1,28 +1,8 @@
-"""Limits from outside on the connection: the strictest at each instant counts, and zero import and export
-are limits too.
-"""
+"""Limits that services make: zero export is one, and what a network operator's dimming leaves."""
 
 from collections.abc import Iterable
 
-from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.service import CapacityLimit, Service
-
-
-def acts(limit: CapacityLimit, wall_s: float) -> bool:
-    """Whether it holds at ``wall_s``."""
-    return limit.from_wall_s <= wall_s and (limit.until_wall_s <= 0.0 or wall_s < limit.until_wall_s)
-
-
-def strictest(limits: Iterable[CapacityLimit], direction: str, wall_s: float) -> tuple[float, str]:
-    """(W, source) of the tightest limit that acts; ANY_W and "" without one. A limit that is no number
-    counts as 0.
-    """
-    found = [
-        (limit.power_w if limit.power_w >= 0.0 else 0.0, limit.source)
-        for limit in limits
-        if limit.direction == direction and acts(limit, wall_s)
-    ]
-    return min(found, default=(ANY_W, ""))
 
 
 def dimmed_w(devices: int, *, simultaneity: float | None = None) -> float:

@@ -167,3 +167,16 @@ async def test_a_station_that_does_not_answer_is_told_to_discharge_twice_and_the
     assert await port.write_permit(permit("b2", 0.0)) == "accepted"
     assert await port.write_permit(permit("b2", -30_000.0)) == "withheld"
     await station.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_lease_by_a_clock_that_is_not_known_is_short(depot: Depot, version: Version) -> None:
+    """It may begin at any time, so that it must be over soon after it has begun."""
+    station = await charging(depot, version)
+    depot.central.links[STATION[version]].station.clock_skew.known = False
+    assert await depot.central.ports[EVSE[version]].write_permit(permit(EVSE[version], 5_000.0)) == "rejected"
+    profile = station.got("SetChargingProfile")[-1]
+    profile = profile.get("csChargingProfiles") or profile["chargingProfile"]
+    schedule = profile["chargingSchedule"]
+    assert (schedule[0] if isinstance(schedule, list) else schedule)["duration"] == 30
+    await station.close()

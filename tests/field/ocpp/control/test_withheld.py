@@ -5,6 +5,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_discharge import limits, measured
@@ -248,3 +249,33 @@ async def test_a22_flash_wear(depot: Depot, version: Version) -> None:
         await loop.tick(60, step_s=1.0)
         assert 5 <= len(leases(station)) - before <= 7
     await station.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_charge_below_the_default_that_is_refused_becomes_nothing_and_not_the_default(
+    depot: Depot, version: Version
+) -> None:
+    """The default profile would charge with more than is permitted."""
+    station, loop = await charging(depot, version), Loop(depot, EVSE[version], 6_000.0)
+    station.scripts["SetChargingProfile"] = lambda payload: {
+        "status": "Rejected" if power_of(payload) > 0.0 else "Accepted"
+    }
+    await loop.tick()
+    assert leases(station)[-1] == 0
+    assert depot.board.evse(EVSE[version]).command.ack == "withheld"
+    await station.close()
+
+
+@pytest.mark.parametrize(("version", "by"), [("1.6", "setpoint"), ("2.0.1", "setpoint"), ("2.1", "none")])
+async def test_discharge_is_said_only_in_a_way_that_is_agreed_and_that_the_version_has(
+    version: Version, by: str
+) -> None:
+    depot = Depot(discharge_by=by)
+    await depot.central.start()
+    outlet = depot.central.links[{"1.6": "old", "2.0.1": "new", "2.1": "newest"}[version]].station.outlets[1]
+    outlet.evse = replace(outlet.evse, discharge_by=by)
+    station, loop = await charging(depot, version), Loop(depot, EVSE[version], -5_000.0)
+    await loop.tick()
+    assert leases(station) == [0]
+    await station.close()
+    await depot.central.stop()

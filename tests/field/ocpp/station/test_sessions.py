@@ -6,6 +6,7 @@ from msgspec import json
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT_S
 from v2g_edge.field.ocpp.station.sessions import SEEN_MAX
+from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.versions.v201 import MODES_MAX, read_needs
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, SessionEvent
 
@@ -42,3 +43,46 @@ def test_of_a_vehicles_ways_of_energy_transfer_so_many_are_kept() -> None:
     needs = read_needs({"requestedEnergyTransfer": "x" * 10_000, "availableEnergyTransfer": [*modes, *modes]})
     assert needs.available == tuple(modes[:MODES_MAX])
     assert len(json.encode(needs)) < 2_000
+
+
+def ended(presumed: bool) -> tuple[Depot, Station]:
+    """A depot in which a transaction of 100 s is over: by its end, or by another fact."""
+    depot = Depot()
+    station = depot.central.links["new"].station
+    station.on_session(SessionEvent("started", "t1", 1, AT_S, vehicle="bus-1", plugged=True))
+    if presumed:
+        station.sessions.presume_over(station.outlets[1], "it is free", AT_S + 100.0)
+    else:
+        station.on_session(SessionEvent("ended", "t1", 1, AT_S + 100.0, seq=9))
+    assert depot.board.evse("b2").vehicle is None
+    return depot, station
+
+
+@pytest.mark.parametrize(
+    ("presumed", "after_s", "goes_on"),
+    [
+        (False, 110.0, False),
+        (False, 50.0, False),
+        (True, 50.0, False),
+        (True, 100.0, False),
+        (True, 110.0, True),
+    ],
+)
+def test_what_is_over_goes_on_only_where_its_end_was_presumed_and_a_later_fact_says_so(
+    presumed: bool, after_s: float, goes_on: bool
+) -> None:
+    depot, station = ended(presumed)
+    station.on_session(SessionEvent("updated", "t1", 1, AT_S + after_s, seq=10))
+    assert (depot.board.evse("b2").vehicle is not None) is goes_on
+    kept = depot.central._store.session("new", "t1")
+    assert kept is not None
+    assert (kept.ended_wall_s is None) is goes_on
+
+
+def test_a_transaction_whose_end_was_presumed_does_not_push_the_next_vehicle_out() -> None:
+    depot, station = ended(presumed=True)
+    station.on_session(SessionEvent("started", "t2", 1, AT_S + 105.0, vehicle="bus-2", plugged=True))
+    station.on_session(SessionEvent("updated", "t1", 1, AT_S + 110.0, seq=10))
+    vehicle = depot.board.evse("b2").vehicle
+    assert vehicle is not None
+    assert vehicle.session == "t2"

@@ -107,3 +107,13 @@ def test_discharge_in_2_1_is_a_setpoint_beside_a_limit_of_zero_and_a_negative_li
     }  # fmt: skip
     for version in ("1.6", "2.0.1"):
         assert parts(version, lease_profile(version, told))[2] == {"startPeriod": 0, "limit": -5_000}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@given(power_w=POWERS, phases=st.sampled_from([1, 3]))
+def test_amperes_are_rounded_towards_zero(version: Version, power_w: float, phases: int) -> None:
+    lease = replace(LEASE, power_w=power_w, phases=phases, shape=Shape("A", valid_to=False))
+    _, _, period = parts(version, lease_profile(version, lease))
+    said_w = rate_of(period) * NOMINAL_V * phases
+    assert abs(said_w) <= abs(power_w) + 1e-6
+    assert abs(said_w) >= abs(power_w) - 0.1 * NOMINAL_V * phases - 1e-6

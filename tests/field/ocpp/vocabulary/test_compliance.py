@@ -2,7 +2,7 @@
 
 import pytest
 
-from v2g_edge.field.ocpp.vocabulary.compliance import PROBE_S, SETTLE_S, TRUST_BELOW, Watch
+from v2g_edge.field.ocpp.vocabulary.compliance import PROBE_S, PROBE_W, SETTLE_S, TRUST_BELOW, Watch
 
 FALLBACK_W = 11_000.0
 
@@ -127,3 +127,18 @@ def test_a_probe_that_shows_nothing_ends_with_its_session() -> None:
     watch = told(-2_000.0)
     watch.measured(0.0, PROBE_S)
     assert watch.allowed_w(-9_000.0, 0.0) == 0.0
+
+
+def test_a_shorter_lease_without_an_answer_does_not_end_the_one_that_stands() -> None:
+    """It may not have arrived: until the longer one ends, all that either allows may be in force."""
+    watch = told(-5_000.0, until_s=100.0)
+    watch.commanded(0.0, 10.0, 40.0, sure=False)
+    assert shown(watch, -5_000.0, readings=20, from_s=60.0).follows
+    assert not shown(watch, -5_000.0, readings=40, from_s=100.0 + SETTLE_S).follows
+
+
+def test_a_probe_is_as_large_as_the_charger_can_discharge_at_least() -> None:
+    watch = Watch(FALLBACK_W)
+    assert watch.allowed_w(-30_000.0, 0.0) == -PROBE_W
+    assert watch.allowed_w(-30_000.0, 5_000.0) == -5_000.0
+    assert watch.allowed_w(-1_000.0, 5_000.0) == -1_000.0

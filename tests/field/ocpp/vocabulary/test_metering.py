@@ -96,6 +96,124 @@ def test_what_is_no_measurement_says_nothing_and_leaves_its_neighbours_alone(sam
     ]
 
 
+POWER = "Power.Active.Import"
+ENERGY = "Energy.Active.Import.Register"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "watts"),
+    [
+        ("7.4", "kW", 7_400.0),
+        ("7,4", "kW", 7_400.0),
+        ("7.4", "KW", 7_400.0),
+        ("7.4", "kw", 7_400.0),
+        ("7.4 kW", None, 7_400.0),
+        ("7,40kW", "W", 7_400.0),
+        ("7400 W", None, 7_400.0),
+        (" 7400 ", "w", 7_400.0),
+        ("7.4", "kVA", 7_400.0),
+        ("0.0074", "MW", 7_400.0),
+        ("7.4e3", "W", 7_400.0),
+        ("+7400", None, 7_400.0),
+        ("-7400,0", "W", -7_400.0),
+        ("7,400", "W", None),
+        ("7.400,0", "W", None),
+        ("7 400", "W", None),
+        ("0x1CE8", "W", None),
+        ("7400 furlongs", None, None),
+        ("", "W", None),
+        ("-", "W", None),
+        ("n/a", "W", None),
+        ("٧", "W", 7.0),
+    ],
+)
+def test_a_power_is_read_however_it_is_written_and_is_never_guessed(
+    value: str, unit: str | None, watts: float | None
+) -> None:
+    sampled = {"value": value, "measurand": POWER} | ({} if unit is None else {"unit": unit})
+    found = one(sampled)
+    assert [each.power_w for each in found] == ([] if watts is None else [pytest.approx(watts)])
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "wh"),
+    [
+        ("12.5", "kWh", 12_500.0),
+        ("12,5", "KWH", 12_500.0),
+        ("12.5 kWh", None, 12_500.0),
+        ("0.0125", "MWh", 12_500.0),
+        ("12500", "Wh", 12_500.0),
+        ("12500", None, 12_500.0),
+    ],
+)
+def test_a_register_is_read_however_it_is_written(value: str, unit: str | None, wh: float) -> None:
+    (found,) = one({"value": value, "measurand": ENERGY} | ({} if unit is None else {"unit": unit}))
+    assert found.import_wh == pytest.approx(wh)
+
+
+@pytest.mark.parametrize(
+    ("value", "soc_pct"),
+    [("64", 64.0), ("64,5", 64.5), ("64.5 %", 64.5), ("64%", 64.0), (64, 64.0), ("0", 0.0)],
+)
+@pytest.mark.parametrize(
+    "more", [{}, {"unit": "Percent"}, {"unit": "%"}, {"location": "Inlet"}, {"location": "EV"}]
+)
+def test_a_state_of_charge_is_the_vehicles_wherever_and_however_it_is_written(
+    value: Any, soc_pct: float, more: dict[str, str]
+) -> None:
+    (found,) = one({"value": value, "measurand": "SoC", **more})
+    assert found.soc_pct == soc_pct
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "Sample.Periodic",
+        "Sample.Clock",
+        "Transaction.End",
+        "Transaction.Begin",
+        "Trigger",
+        "Other",
+        "Odd",
+        7,
+        None,
+    ],
+)
+def test_every_context_alone_is_a_reading(context: Any) -> None:
+    (found,) = one({"value": "900", "measurand": POWER, "context": context})
+    assert found.power_w == 900.0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("phase", [{}, {"phase": "L1"}])
+def test_a_value_from_the_begin_does_not_overwrite_the_one_of_now(order: int, phase: dict[str, str]) -> None:
+    """Some put both into one entry at the end of a transaction."""
+    both = [
+        {"value": "100", "measurand": ENERGY, "context": "Transaction.Begin", **phase},
+        {"value": "5000", "measurand": ENERGY, "context": "Transaction.End", **phase},
+    ]
+    (found,) = one(*both[::order])
+    assert found.import_wh == 5_000.0
+
+
+@pytest.mark.parametrize("multiplier", [3, "3", 3.0])
+def test_a_multiplier_is_a_number_in_any_form(multiplier: Any) -> None:
+    (found,) = one(
+        {"value": 7.4, "measurand": POWER, "unitOfMeasure": {"unit": "W", "multiplier": multiplier}}
+    )
+    assert found.power_w == pytest.approx(7_400.0)
+
+
+@pytest.mark.parametrize("names", [("L1", "L2", "L3"), ("L1-N", "L2-N", "L3-N")])
+def test_phases_that_run_against_each_other_are_added_with_their_signs(names: tuple[str, ...]) -> None:
+    watts = (3_000.0, -1_000.0, 500.0)
+    (found,) = one(
+        *({"value": w, "measurand": POWER, "phase": n} for w, n in zip(watts, names, strict=True)),
+        {"value": 9, "measurand": POWER, "phase": "N"},
+    )
+    assert found.power_w == 2_500.0
+
+
 def test_a_reading_without_a_readable_time_has_none() -> None:
     assert read_samples([{"timestamp": "soon", "sampledValue": [{"value": 1}]}]) == [
         Sample(None, import_wh=1.0)

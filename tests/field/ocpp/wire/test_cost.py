@@ -13,6 +13,7 @@ from websockets.frames import Frame
 from sim.virtual.loop import run_virtual
 from tests.field.ocpp.samples import sample
 from tests.field.ocpp.wire.test_websocket import Raw, visit
+from v2g_edge import bounded_json
 from v2g_edge.field.ocpp.wire import frames, schemas
 from v2g_edge.field.ocpp.wire.budget import (
     BURST_OCTETS,
@@ -275,7 +276,26 @@ def test_e1_numbers_that_take_long_to_read_are_read_another_way(number: str) -> 
     """
     parts = frames.decode(f'[2,"1","X",{{"n":{number}}}]', strict=True)
     assert parts[3]["n"] == float(number)
-    assert frames._decoder.float_hook is frames.read_float
+    assert bounded_json._small_decoder.float_hook is bounded_json.read_float
+
+
+@pytest.mark.parametrize("number", ["1e308", "1e-320", "1E+300"])
+def test_e1_extreme_numbers_of_a_large_frame_are_few(number: str) -> None:
+    def frame(numbers: int) -> str:
+        return f'[2,"1","X",{{"n":[{",".join([number] * numbers)}],"s":"{"x" * 200_000}"}}]'
+
+    assert (
+        len(frames.decode(frame(bounded_json.NUMBERS_MAX), strict=True)[3]["n"]) == bounded_json.NUMBERS_MAX
+    )
+    for numbers in (bounded_json.NUMBERS_MAX + 1, 2 * bounded_json.NUMBERS_MAX):
+        with pytest.raises(frames.Unreadable, match="more than 2048 numbers"):
+            frames.decode(frame(numbers), strict=True)
+
+
+def test_ordinary_numbers_of_a_large_frame_are_as_many_as_its_values() -> None:
+    numbers = ",".join(["1.2345678E7", "0.5"] * 4_000)
+    parts = frames.decode(f'[2,"1","X",{{"n":[{numbers}]}}]', strict=True)
+    assert parts[3]["n"] == [12_345_678.0, 0.5] * 4_000
 
 
 @pytest.mark.parametrize("digits", [100, 60_000])

@@ -13,8 +13,8 @@ import structlog
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from v2g_edge.field.ocpp.wire import doorkeeper
-from v2g_edge.field.ocpp.wire.doorkeeper import (
+from v2g_edge import doorkeeper
+from v2g_edge.doorkeeper import (
     ADDRESS_MAX,
     ADDRESSES_MAX,
     DIALS_BURST,

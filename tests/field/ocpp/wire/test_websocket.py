@@ -21,7 +21,7 @@ from websockets.uri import parse_uri
 from sim.virtual.loop import run_virtual
 from v2g_edge.field.ocpp.server import DEFLATE
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
-from v2g_edge.field.ocpp.wire.websocket import BURST, SHORT_MAX, Message, Wire
+from v2g_edge.field.ocpp.wire.websocket import BURST, SHORT_MAX, UNREAD_MAX, Message, Wire
 
 LastMessages = list[tuple[str, Message]]
 Guest = Callable[[int], Coroutine[Any, Any, Any]]
@@ -249,3 +249,25 @@ def test_after_giving_up_nothing_more_is_heard_and_nothing_is_sent() -> None:
 
     assert run_virtual(main()) == 1008
     assert heard == ["one"]
+
+
+@pytest.mark.parametrize("pings", [1, 2])
+def test_a_station_that_sends_pings_and_reads_nothing_is_cut(pings: int) -> None:
+    """The library answers each at once: a gigabyte an hour would wait for a station that takes nothing."""
+    cut: list[bool] = []
+
+    async def handle(ws: ServerConnection) -> None:
+        ws.transport.get_write_buffer_size = lambda: UNREAD_MAX + 1  # type: ignore[method-assign]
+        await ws.wait_closed()
+        cut.append(True)
+
+    async def play() -> None:
+        async with serve(handle, "localhost", 0, create_connection=Wire, ping_interval=None) as server:
+            raw = await Raw.dial(server.sockets[0].getsockname()[1])
+            for _ in range(pings):
+                raw.client.send_ping(b"x" * 125)
+            raw.transport.write(raw.octets())
+            await asyncio.sleep(1.0)
+            assert cut == [True]
+
+    run_virtual(play())

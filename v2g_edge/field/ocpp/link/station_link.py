@@ -7,7 +7,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -52,6 +52,22 @@ LOST_MAX: Final = 3
 """So many lost pings in a row, and the link is dead: TCP alone would take a quarter of an hour to notice."""
 
 
+class Tap(Protocol):
+    """Hears what a station calls, on its way to an upstream central system."""
+
+    def take(
+        self, version: Version, action: str, payload: dict[str, Any], answer: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Queue a call that was taken in; the answer that the station gets. Durable with the store's next
+        write, which the answer waits for.
+        """
+
+    def ask(
+        self, version: Version, action: str, payload: dict[str, Any], answer: dict[str, Any]
+    ) -> Awaitable[dict[str, Any]] | None:
+        """A better answer that takes its time; None where there is nothing to ask."""
+
+
 class StationLink:
     """One configured station with at most one live link; the owner of its connection.
 
@@ -69,6 +85,7 @@ class StationLink:
         self.amend: (
             Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None
         ) = None
+        self.upstream: Tap | None = None
         self._amending: dict[asyncio.Task[None], Connection] = {}
         self.on_message: Callable[[str, str, dict[str, Any]], None] | None = None
         self._board = board
@@ -157,18 +174,23 @@ class StationLink:
             )
         try:
             payload = adapter.answer(call.action, call.payload)
+            if self.upstream is not None:
+                payload = self.upstream.take(connection.version, call.action, call.payload, payload)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be read: {fault!r}")
             return
         except sqlite3.Error as fault:
             self._not_stored(connection, call, fault)
             return
-        may_wait = self.amend is not None and len(self._amending) < AMENDING_MAX
+        may_ask = len(self._amending) < AMENDING_MAX
+        may_wait = self.amend is not None and may_ask
         better = (
             self.amend(connection.version, call.action, call.payload, payload)
             if self.amend and may_wait
             else None
         )
+        if better is None and self.upstream is not None and may_ask:
+            better = self.upstream.ask(connection.version, call.action, call.payload, payload)
         if better is None:
             self._store.when_durable(partial(self._answer, connection, call, payload))
             return

@@ -32,7 +32,7 @@ class SiteVehicles:
         stop may carry another's card.
         """
         stays = not told or known.casefold() in self._spelt
-        return known if stays else self._spelt.get(told.casefold(), readable(told))
+        return known if stays else self._spelt.get(told.strip().casefold(), readable(told))
 
     def readings(
         self, outlet: Outlet, session: Session, version: Version | None, now_s: float

@@ -13,7 +13,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -48,6 +48,11 @@ CREATE INDEX IF NOT EXISTS open_sessions ON sessions (station) WHERE ended = 0;
 CREATE INDEX IF NOT EXISTS ended_sessions ON sessions (station, ended) WHERE ended > 0;
 CREATE INDEX IF NOT EXISTS old_sessions ON sessions (ended) WHERE ended > 0;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS upstream (seq INTEGER PRIMARY KEY AUTOINCREMENT, station TEXT, action TEXT,
+    local TEXT, digest BLOB, thin INTEGER, sent INTEGER, body BLOB);
+CREATE INDEX IF NOT EXISTS upstream_waiting ON upstream (station, seq) WHERE sent = 0;
+CREATE INDEX IF NOT EXISTS upstream_digests ON upstream (station, digest);
+CREATE TABLE IF NOT EXISTS upstream_ids (station TEXT, local TEXT, theirs TEXT, PRIMARY KEY (station, local));
 """
 """``ended``: 0 while it is open, else UTC seconds from which ``KEPT_S`` counts."""
 
@@ -264,6 +269,16 @@ class SqliteStore:
         self._begin()
         self._lasting = True
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, self._keep(key, value)))
+
+    def read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """All rows of a query on the tables of the upstream queue."""
+        return self._db.execute(sql, values).fetchall()
+
+    def write(self, sql: str, *values: object) -> int:
+        """Change the tables of the upstream queue; how many rows. Durable only after ``when_durable``."""
+        self._begin()
+        self._lasting = True
+        return self._db.execute(sql, values).rowcount
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been

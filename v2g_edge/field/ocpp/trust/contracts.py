@@ -19,6 +19,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from v2g_edge.field.ocpp.trust.ocsp import Answer, Ocsp, Question, digest_of, key_bits, wire_text
 from v2g_edge.field.ocpp.trust.pki import may_verify
+from v2g_edge.field.ocpp.vocabulary.facts import word
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.ports import ClockPort
 
@@ -79,7 +80,7 @@ class Contracts:
 
     async def _status(self, version: str, request: Payload, answer: Payload) -> Payload:
         data = request["ocspRequestData"]
-        found = await self._ocsp.ask(Question.read(data), str(data["responderURL"]))
+        found = await self._ocsp.ask(Question.read(data), word(data["responderURL"]))
         result = wire_text(found) if found is not None else ""
         if not result or len(result) > RESULT_MAX[version]:
             return answer
@@ -91,23 +92,23 @@ class Contracts:
 
     async def _row(self, row: Payload) -> Payload:
         """One certificate: the first of the addresses whose word leads to an issuer that we know."""
-        word, until_wall_s = "Failed", self._clock.wall_s()
+        status, until_wall_s = "Failed", self._clock.wall_s()
         for url in _few(row["urls"], 1 + ASKED_MAX):
             found = await self._ocsp.ask(
-                Question.read(row["certificateHashData"]), str(url), in_list=row["source"] == "CRL"
+                Question.read(row["certificateHashData"]), word(url), in_list=row["source"] == "CRL"
             )
             if found is not None and found.proven:
-                word, until_wall_s = found.word, found.next_wall_s
+                status, until_wall_s = found.word, found.next_wall_s
                 break
         named = {"certificateHashData": row["certificateHashData"], "source": row["source"]}
-        return {**named, "status": word, "nextUpdate": format_wall(until_wall_s)}
+        return {**named, "status": status, "nextUpdate": format_wall(until_wall_s)}
 
     async def _authorize(self, request: Payload, answer: Payload) -> Payload:
         hashes = _few(request.get("iso15118CertificateHashData", []))
-        asked = [(Question.read(data), str(data["responderURL"])) for data in hashes]
+        asked = [(Question.read(data), word(data["responderURL"])) for data in hashes]
         verdict, anchored = "", True
         if "certificate" in request:
-            pem = str(request["certificate"])
+            pem = word(request["certificate"])
             # Each signature takes up to a few milliseconds of arithmetic: not on the loop.
             verdict, anchored, of_chain = await asyncio.to_thread(self._read_chain, pem)
             asked = asked or of_chain

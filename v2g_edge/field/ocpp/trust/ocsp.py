@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from v2g_edge.field.ocpp.vocabulary.facts import word
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ class Question(NamedTuple):
         """Off the wire. KeyError where something lacks."""
         names = ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber")
         return cls(
-            *(str(data[name]).lower() if name != "hashAlgorithm" else str(data[name]) for name in names)
+            *(word(data[name]).lower() if name != "hashAlgorithm" else word(data[name]) for name in names)
         )
 
 

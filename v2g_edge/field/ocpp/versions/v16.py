@@ -8,10 +8,20 @@ stay unknown.
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.trust.tokens import V16_STATUS
-from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
-from v2g_edge.field.ocpp.vocabulary.facts import Identity, Sample, SessionEvent, Stage, StatusReport, readable
+from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, finite, named
+from v2g_edge.field.ocpp.vocabulary.facts import (
+    Identity,
+    Sample,
+    SessionEvent,
+    Stage,
+    StatusReport,
+    readable,
+    word,
+)
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.snapshot import EvseStatus
@@ -36,6 +46,10 @@ _STAGE: Final[dict[str, Stage]] = {
 }
 _HARMLESS: Final = frozenset({"NoError", "WeakSignal", "ReaderFailure", "LocalListConflict"})
 """Error codes that leave the power path alone (OCPP 1.6 7.6)."""
+_NO_ERROR: Final = frozenset({"", "0", "none", "noerror", "no_error", "no error", "ok"})
+"""How stations write NoError where they do not keep to the word."""
+
+log = structlog.get_logger()
 
 
 class V16(VersionAdapter):
@@ -64,7 +78,7 @@ class V16(VersionAdapter):
         )
 
     def _authorize(self, payload: Payload) -> Payload:
-        token = self._station.authorise(str(payload["idTag"]))
+        token = self._station.authorise(word(payload["idTag"]))
         info = {"status": V16_STATUS[token.status]}
         if token.group:
             info["parentIdTag"] = token.group
@@ -77,7 +91,8 @@ class V16(VersionAdapter):
             _STATUS.get(payload["status"], "unknown"),
             readable(payload.get("errorCode", "NoError")),
         )
-        fault = error if error not in _HARMLESS else "Faulted" if status == "faulted" else ""
+        well = error in _HARMLESS or error.casefold() in _NO_ERROR
+        fault = error if not well else "Faulted" if status == "faulted" else ""
         stage, at_wall_s = _STAGE.get(payload["status"], ""), parse_wall(payload.get("timestamp"))
         self._station.on_status(StatusReport(int(payload["connectorId"]), 0, status, fault, stage, at_wall_s))
         return {}
@@ -85,25 +100,37 @@ class V16(VersionAdapter):
     def _meter_values(self, payload: Payload) -> Payload:
         connector, transaction = int(payload["connectorId"]), payload.get("transactionId")
         samples = read_samples(payload["meterValue"])
-        if transaction is not None and self._station.sessions.evse_of(str(transaction)):
-            self._station.confirm(str(transaction))
-        elif transaction is not None:
+        name = "" if transaction is None else word(transaction)
+        if name and self._station.sessions.evse_of(name):
+            self._station.confirm(name)
+        elif name and self._may_run(connector, name):
             # No link carried its start, or we forgot: a running transaction may show itself by nothing but
             # its meter values.
             at_wall_s = max(
                 (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
             )
-            self._station.on_session(
-                SessionEvent("updated", str(transaction), connector, None, told_wall_s=at_wall_s)
-            )
+            self._station.on_session(SessionEvent("updated", name, connector, None, told_wall_s=at_wall_s))
         self._station.on_samples(connector, samples)
         return {}
+
+    def _may_run(self, connector: int, name: str) -> bool:
+        """Whether a transaction that is not open here may be the one that runs at a connector.
+
+        The numbers are ours to give, from 1 on: 0 and -1 are how stations say "none". One that we opened and
+        that the station has named since is not pushed out by a number of which no start was reported.
+        """
+        outlet = self._station.outlets.get(connector)
+        named = outlet is not None and outlet.session is not None and not outlet.unconfirmed
+        if name.lstrip("-").isdecimal() and int(name) > 0 and not named:
+            return True
+        log.info("transaction_not_ours", station=self._station.settings.identity, transaction=name[:64])
+        return False
 
     def _start(self, payload: Payload) -> Payload:
         at_wall_s, connector, token = (
             parse_wall(payload["timestamp"]),
             int(payload["connectorId"]),
-            str(payload["idTag"]),
+            word(payload["idTag"]),
         )
         number = self._station.sessions.transaction_id(connector, token, at_wall_s, payload["meterStart"])
         self._station.on_session(
@@ -112,11 +139,11 @@ class V16(VersionAdapter):
         return {"transactionId": number, **self._authorize(payload)}
 
     def _stop(self, payload: Payload) -> Payload:
-        transaction, at_wall_s = str(payload["transactionId"]), parse_wall(payload["timestamp"])
+        transaction, at_wall_s = word(payload["transactionId"]), parse_wall(payload["timestamp"])
         connector = self._station.sessions.evse_of(transaction)
         self._station.on_samples(connector, read_samples(payload.get("transactionData")))
-        if isinstance(stop_wh := payload["meterStop"], int | float):
-            self._station.on_samples(connector, [Sample(at_wall_s, import_wh=float(stop_wh))], last=True)
+        if (stop_wh := finite(payload["meterStop"])) is not None:
+            self._station.on_samples(connector, [Sample(at_wall_s, import_wh=stop_wh)], last=True)
         if not connector:
             self._station.unknown_end(transaction)
         self._station.on_session(SessionEvent("ended", transaction, connector, at_wall_s))

@@ -9,11 +9,10 @@ V2X messages (reference ocpp.md, ChargePilot).
 """
 
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, ClassVar, Final
 
 from v2g_edge.field.ocpp.station.station import Station
-from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, named
+from v2g_edge.field.ocpp.versions.version import Payload, VersionAdapter, finite, named
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
 from v2g_edge.field.ocpp.vocabulary.compliance import TOLERANCE_W
 from v2g_edge.field.ocpp.vocabulary.facts import (
@@ -24,6 +23,7 @@ from v2g_edge.field.ocpp.vocabulary.facts import (
     SessionPhase,
     StatusReport,
     readable,
+    word,
 )
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.messages import Version
@@ -83,7 +83,7 @@ class V201(VersionAdapter):
         return named(payload["chargingStation"], "vendorName", "model", "firmwareVersion", "serialNumber")
 
     def _authorize(self, payload: Payload) -> Payload:
-        token = self._station.authorise(str(payload["idToken"]["idToken"]))
+        token = self._station.authorise(word(payload["idToken"]["idToken"]))
         info: Payload = {"status": token.status}
         if token.group:
             info["groupIdToken"] = {"idToken": token.group, "type": "Central"}
@@ -115,7 +115,7 @@ class V201(VersionAdapter):
             component, name = datum["component"], datum["variable"]["name"]
             where = component.get("evse", {})
             if component["name"] == "ConnectedEV" and name == "Temperature":
-                pack_c = _finite(datum["actualValue"])
+                pack_c = finite(datum["actualValue"])
                 sample = Sample(at_wall_s=parse_wall(datum["timestamp"]), pack_c=pack_c)
                 self._station.on_samples(where.get("id", 0), [sample])
             elif (
@@ -146,10 +146,10 @@ class V201(VersionAdapter):
         state = info.get("chargingState")
         event = SessionEvent(
             phase=_PHASES[payload["eventType"]],
-            transaction=str(info["transactionId"]),
+            transaction=word(info["transactionId"]),
             ocpp_evse=int(payload.get("evse", {}).get("id", 0)),
             at_wall_s=parse_wall(payload["timestamp"]),
-            seq=payload["seqNo"] if isinstance(payload["seqNo"], int) else 0,
+            seq=int(finite(payload["seqNo"]) or 0),
             vehicle=_identity(payload.get("idToken")),
             offline=offline,
             plugged=None if state is None else state != "Idle",
@@ -208,8 +208,8 @@ def read_needs(needs: Payload) -> Needs:
     target = v2x.get("targetSoC", dc.get("fullSoC"))
     takes_w = _phases_sum(v2x, "maxChargePower")
     if takes_w is None:
-        takes_w = _number(dc.get("evMaxPower"))
-    amperes, volts = _number(ac.get("evMaxCurrent")), _number(ac.get("evMaxVoltage"))
+        takes_w = finite(dc.get("evMaxPower"))
+    amperes, volts = finite(ac.get("evMaxCurrent")), finite(ac.get("evMaxVoltage"))
     if takes_w is None and amperes is not None and volts is not None:
         phases = {"AC_single_phase": 1, "AC_two_phase": 2}.get(needs.get("requestedEnergyTransfer", ""), 3)
         takes_w = amperes * volts * phases
@@ -218,7 +218,7 @@ def read_needs(needs: Payload) -> Needs:
         departure_wall_s=parse_wall(needs.get("departureTime")),
         target_soc_pct=_share(target),
         soc_pct=_share(dc.get("stateOfCharge")),
-        capacity_wh=_number(dc.get("evEnergyCapacity")) or None,
+        capacity_wh=finite(dc.get("evEnergyCapacity")) or None,
         max_charge_w=takes_w,
         max_discharge_w=None if gives_w is None else abs(gives_w),
         requested=readable(needs.get("requestedEnergyTransfer", "")),
@@ -231,28 +231,16 @@ def _identity(token: Any) -> str:
         return ""
     for info in token.get("additionalInfo") or ():
         if info.get("type") in _IDENTITIES:
-            return str(info["additionalIdToken"])
-    return "" if token.get("type") == "NoAuthorization" else str(token.get("idToken", ""))
-
-
-def _finite(text: Any) -> float | None:
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        return None
-    return value if isfinite(value) else None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+            return word(info["additionalIdToken"])
+    return "" if token.get("type") == "NoAuthorization" else word(token.get("idToken", ""))
 
 
 def _share(value: Any) -> float | None:
-    number = _number(value)
+    number = finite(value)
     return number if number is not None and 0.0 <= number <= 100.0 else None
 
 
 def _phases_sum(parameters: Payload, name: str) -> float | None:
     """A power of ``v2xChargingParameters``: the total, or L1 where L2 and L3 are given too."""
-    parts = [_number(parameters.get(name + suffix)) for suffix in ("", "_L2", "_L3")]
+    parts = [finite(parameters.get(name + suffix)) for suffix in ("", "_L2", "_L3")]
     return None if parts[0] is None else sum(part or 0.0 for part in parts)

@@ -12,10 +12,13 @@ from v2g_edge.field.ocpp.versions.v201 import V201
 from v2g_edge.field.ocpp.versions.version import Payload
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LEASE_ID, NOMINAL_V
 from v2g_edge.field.ocpp.vocabulary.compliance import TOLERANCE_W
-from v2g_edge.field.ocpp.vocabulary.facts import Sample
+from v2g_edge.field.ocpp.vocabulary.facts import Sample, readable, word
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 
 log = structlog.get_logger()
+
+CHAIN_QUESTIONS_MAX = 4
+"""Certificates of one GetCertificateChainStatus (2.1, its schema); a lenient link lets more pass."""
 
 
 class V21(V201):
@@ -43,6 +46,8 @@ class V21(V201):
         """
         unknown = {"status": "Failed", "nextUpdate": format_wall(self._wall_s())}
         rows = payload["certificateStatusRequests"]
+        if len(rows) > CHAIN_QUESTIONS_MAX:
+            raise ValueError(f"{len(rows)} questions; allowed are {CHAIN_QUESTIONS_MAX}")
         return {
             "certificateStatus": [
                 {"certificateHashData": row["certificateHashData"], "source": row["source"], **unknown}
@@ -51,7 +56,7 @@ class V21(V201):
         }
 
     def _der_alarm(self, payload: Payload) -> Payload:
-        fault = str(payload.get("gridEventFault") or payload["controlType"])
+        fault = readable(payload.get("gridEventFault") or payload["controlType"])
         self._station.v21.on_alarm(payload["controlType"], fault, ended=payload.get("alarmEnded") is True)
         return {}
 
@@ -71,7 +76,7 @@ class V21(V201):
         may only charge.
         """
         answer, outlets = super()._authorize(payload), self._station.outlets.values()
-        gives = vehicle_gives(self._station.v21.site, str(payload["idToken"]["idToken"])) and all(
+        gives = vehicle_gives(self._station.v21.site, word(payload["idToken"]["idToken"])) and all(
             map(can_give, outlets)
         )
         return answer | ({"allowedEnergyTransfer": list(EVERY_MODE)} if gives else {})
@@ -96,7 +101,6 @@ class V21(V201):
                     "vehicle_plans_beyond_its_lease",
                     evse=outlet.evse.id,
                     least_w=planned_w,
-                    schedule=payload["chargingSchedule"],
                 )
         return answer
 

@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from math import inf
+from math import inf, isfinite
 from typing import Any, ClassVar, Final, TypeAlias
 
 import structlog
 
 from v2g_edge.field.ocpp.station.station import Station
-from v2g_edge.field.ocpp.vocabulary.facts import Identity, readable
+from v2g_edge.field.ocpp.vocabulary.facts import Identity, readable, word
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
@@ -105,7 +105,7 @@ class VersionAdapter(ABC):
         return {"status": "UnknownVendorId"}
 
     def _sign(self, payload: Payload) -> Payload:
-        kind = str(payload.get("certificateType", OURS))
+        kind = readable(payload.get("certificateType", OURS))
         if kind != OURS:
             log.warning(
                 "certificate_request_refused",
@@ -113,9 +113,20 @@ class VersionAdapter(ABC):
                 why=f"no {kind} is issued here",
             )
             return {"status": "Rejected"}
-        return {"status": "Accepted" if self._station.requests.take(str(payload["csr"])) else "Rejected"}
+        return {"status": "Accepted" if self._station.requests.take(word(payload["csr"])) else "Rejected"}
 
 
 def named(payload: Payload, *keys: str) -> Identity:
     """Vendor, model, firmware and serial number from under ``keys``; "" where one was left out."""
     return Identity(*(readable(payload.get(key, "")) for key in keys))
+
+
+def finite(value: Any) -> float | None:
+    """A number, also one that is written as a text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None

@@ -19,13 +19,31 @@ TEXT_MAX: Final = 255
 """
 
 
+WORD_MAX: Final = 10_000
+"""Characters of a word that is kept as it is: the longest that a schema allows (a certificate chain)."""
+
+
+def word(value: object) -> str:
+    """An identifier or another short text of a station; a number as its digits. TypeError for a list or a
+    table, of which a lenient link lets any size pass, ValueError for a text that no schema would allow.
+    """
+    if isinstance(value, str):
+        if len(value) > WORD_MAX:
+            raise ValueError(f"a text of {len(value)} characters; allowed are {WORD_MAX}")
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # 17.0 is a whole number in JSON
+    if isinstance(value, bool | int | float):
+        return str(value)
+    raise TypeError(f"expected a text, found {type(value).__name__}")
+
+
 def readable(text: object) -> str:
     """A station's word as people may see it: short, on one line, and without what would steer their
-    terminal.
+    terminal; "" for what is no word.
     """
-    return "".join(
-        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)[:TEXT_MAX]
-    )
+    plain = text if isinstance(text, str) else word(text) if isinstance(text, bool | int | float) else ""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain[:TEXT_MAX])
 
 
 class Identity(Struct, frozen=True):

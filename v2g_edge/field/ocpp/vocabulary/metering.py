@@ -2,10 +2,11 @@
 
 OCPP 1.6 7.33-7.45 and OCPP 2.x SampledValueType: without a measurand a value is
 Energy.Active.Import.Register, without a unit it is Wh (energy) or W (power). Totals (no phase) win over the
-sum of the phases.
+sum of the phases. Read leniently: units in other letters, decimal commas, a unit behind the number.
 """
 
 import math
+import re
 from typing import Any, Final, Literal
 
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
@@ -19,7 +20,18 @@ _LINES: Final = {"L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
 """Voltages between two phases; √3 times that of one."""
 _ANY: Final = -1
 _NUMERIC: Final = frozenset({int, float, str})
-_KILO: Final = frozenset({"kW", "kWh"})
+_FACTORS: Final = {"kw": 1e3, "kwh": 1e3, "kva": 1e3, "megawatt": 1e6, "megawatthour": 1e6}
+"""By the unit in small letters; what is not here counts as W, Wh, % or °C."""
+_MEGA: Final = {"MW": "megawatt", "MWh": "megawatthour"}
+"""Apart from milliwatts by their letters alone."""
+_WRITTEN: Final = re.compile(
+    r"\s*([-+]?\d+)(?:[.,](\d+))?\s*(%|kwh|wh|kw|w|v|a|°c)?\s*", re.ASCII | re.IGNORECASE
+)
+"""A number as people write it, a unit behind it. What may have a thousands separator ("1,234") is not guessed
+at.
+"""
+_OLD: Final = frozenset({"Transaction.Begin", "Interruption.Begin"})
+"""Contexts of values from before: beside another one of the same measurand it is no news."""
 _DEFAULT: Final = "Energy.Active.Import.Register"
 _IMPORT: Final = "Power.Active.Import"
 _EXPORT: Final = "Power.Active.Export"
@@ -63,13 +75,18 @@ def read_samples(meter_values: Any) -> list[Sample]:
 
 
 def _sample(entry: dict[str, Any]) -> Sample:
-    totals: dict[str, float] = {}
-    phases: dict[tuple[str, int], float] = {}
+    totals, old_totals = dict[str, float](), dict[str, float]()
+    phases, old_phases = dict[tuple[str, int], float](), dict[tuple[str, int], float]()
     values = entry.get("sampledValue")
     for sampled in values if isinstance(values, list) else ():
         measurand = sampled.get("measurand", _DEFAULT) if type(sampled) is dict else None
         if type(measurand) is str and measurand in _WANTED:
-            _collect(measurand, sampled, totals, phases)
+            old = sampled.get("context") in _OLD
+            _collect(measurand, sampled, *((old_totals, old_phases) if old else (totals, phases)))
+    if old_totals or old_phases:
+        known = totals.keys() | {name for name, _ in phases}
+        totals |= {name: value for name, value in old_totals.items() if name not in known}
+        phases |= {key: value for key, value in old_phases.items() if key[0] not in known}
     if phases:
         for measurand in {name for name, _ in phases} - totals.keys():
             totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
@@ -158,8 +175,10 @@ def _collect(
     measurand: str, sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]
 ) -> None:
     location = sampled.get("location", "Outlet")
-    if type(location) is not str or location in _FOREIGN or (measurand == "Temperature" and location != "EV"):
+    if type(location) is not str or (measurand == "Temperature" and location != "EV"):
         return  # the cabinet's temperature, the cable's: not the pack
+    if location in _FOREIGN and measurand != "SoC":
+        return  # nothing but a vehicle has a state of charge
     value = _number(sampled)
     if value is None:
         return
@@ -179,16 +198,27 @@ def _number(sampled: dict[str, Any]) -> float | None:
     if type(described := sampled.get("unitOfMeasure")) is dict:
         unit, power = described.get("unit"), described.get("multiplier", 0)
     try:
-        value = float(raw)
+        value, written = (float(raw), "") if type(raw) is not str else _read(raw)
         if power:
-            value *= 10.0**power
+            value *= 10.0 ** float(power)
     except (TypeError, ValueError, OverflowError):
         return None
+    unit = written or unit
     if type(unit) is str:
-        if unit in _KILO:
-            value *= 1000.0
-        elif unit == "Fahrenheit":
+        value *= _FACTORS.get(_MEGA.get(unit, unit.lower()), 1.0)
+        if unit == "Fahrenheit":
             value = (value - 32.0) / 1.8
         elif unit == "K":
             value -= 273.15
     return value if math.isfinite(value) else None
+
+
+def _read(text: str) -> tuple[float, str]:
+    """A number and the unit behind it, "" without one. ValueError for anything else."""
+    try:
+        return float(text), ""
+    except ValueError:
+        found = _WRITTEN.fullmatch(text)
+        if found is None or (len(found[2] or "") == 3 and "," in text):
+            raise
+        return float(f"{found[1]}.{found[2] or 0}"), found[3] or ""

@@ -9,14 +9,18 @@ from typing import Any, Final, Protocol, TypeAlias
 import structlog
 from websockets.exceptions import ConnectionClosed
 
+from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import ROUTINE
-from v2g_edge.field.ocpp.wire.websocket import Message, Wire
+from v2g_edge.field.ocpp.wire.websocket import UNREAD_MAX, Message, Wire
 from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
+
+Line: TypeAlias = Wire | Dialed
+"""A link that a station dialled, or one that we dialled."""
 
 Outcome: TypeAlias = Answered | Refused | Expired
 """What became of a call of ours: every one of them ends in exactly one."""
@@ -24,11 +28,6 @@ Outcome: TypeAlias = Answered | Refused | Expired
 STRAYS_MAX: Final = 100
 """Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not
 a station.
-"""
-
-UNREAD_MAX: Final = 1 << 20
-"""Octets that wait in a socket whose station does not read them: more than any answer, less than what
-would hurt us.
 """
 
 BINARY_CLOSE: Final = 1003
@@ -70,7 +69,7 @@ class Connection:
         "ws",
     )
 
-    def __init__(self, ws: Wire, machine: Machine, owner: ConnectionOwner, identity: str) -> None:
+    def __init__(self, ws: Line, machine: Machine, owner: ConnectionOwner, identity: str) -> None:
         self.ws = ws
         self.identity = identity
         self._machine = machine
@@ -103,13 +102,20 @@ class Connection:
         key: str = "",
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
+        message_id: str = "",
     ) -> Outcome:
         """Call the station and wait for what becomes of it. ValueError when the payload violates the schema.
 
         For ``still`` see ``Machine.call``.
         """
         return await self.start_call(
-            action, payload, priority=priority, key=key, timeout_s=timeout_s, still=still
+            action,
+            payload,
+            priority=priority,
+            key=key,
+            timeout_s=timeout_s,
+            still=still,
+            message_id=message_id,
         )
 
     def start_call(
@@ -121,11 +127,19 @@ class Connection:
         key: str = "",
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
+        message_id: str = "",
     ) -> "asyncio.Future[Outcome]":
         """Like ``call``, without waiting."""
         now_s = self._loop.time()
         call_id = self._machine.call(
-            action, payload, now_s, priority=priority, key=key, timeout_s=timeout_s, still=still
+            action,
+            payload,
+            now_s,
+            priority=priority,
+            key=key,
+            timeout_s=timeout_s,
+            still=still,
+            message_id=message_id,
         )
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[call_id] = future

@@ -131,8 +131,11 @@ class Machine:
         key: str = "",
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
+        message_id: str = "",
     ) -> str:
-        """Queue a call and return its message id. A queued call of the same ``key`` (not "") is replaced; one
+        """Queue a call and return its message id (``message_id`` where it is repeated under its own).
+
+        A queued call of the same ``key`` (not "") is replaced; one
         whose ``still`` says no when its turn comes is left out ("superseded").
 
         Raises ValueError when the payload violates the schema: that is our own mistake, never the peer's.
@@ -140,7 +143,8 @@ class Machine:
         if wrong := problems(self.version, action, "request", payload):
             raise ValueError(f"{action} ({self.version}) {wrong[0].where}: {wrong[0].what}")
         self._next += 1
-        out = Outgoing(f"{self._prefix}{self._next}", action, payload, priority, key, timeout_s, still)
+        out_id = message_id or f"{self._prefix}{self._next}"
+        out = Outgoing(out_id, action, payload, priority, key, timeout_s, still)
         for gone, why in self._queue.put(out):
             self._events.append(Expired(gone.id, gone.action, why, sent=False))
         if priority in _PATIENCE_S and self._line is not None and self._line.priority > priority:

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import CONNECTING, OPEN, Event
@@ -23,6 +24,8 @@ try:
     from websockets.speedups import apply_mask
 except ImportError:  # a platform without the library's compiled part
     from websockets.utils import apply_mask
+
+log = structlog.get_logger()
 
 Message: TypeAlias = str | bytes
 
@@ -43,8 +46,15 @@ TURN_S: Final = 0.005
 turn.
 """
 
-SLICE: Final = 4 << 10
-"""Octets that the library's parser is given at a time: it takes all frames in them at once."""
+SLICE: Final = 1 << 10
+"""Octets that the library's parser is given at a time: it takes all frames in them at once, 170 at most, each
+with an answer if it is a ping.
+"""
+
+UNREAD_MAX: Final = 1 << 20
+"""Octets that wait in a socket whose station does not read them: more than any answer, less than what
+would hurt us.
+"""
 
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
@@ -93,6 +103,15 @@ class Wire(ServerConnection):
         else:
             self.protocol.send_text(frame)
             self.send_data()
+
+    def send_data(self) -> None:
+        """Send what the library has to send. Its answers to pings wait for nobody: a station that sends
+        pings and reads nothing would fill the memory.
+        """
+        super().send_data()
+        if self.transport.get_write_buffer_size() > UNREAD_MAX:
+            log.warning("station_does_not_read", peer=str(self.remote_address), octets=UNREAD_MAX)
+            self.transport.abort()
 
     def give_up(self, code: int, reason: str) -> None:
         """Start closing; whatever else comes is not read."""

@@ -25,6 +25,12 @@ FORM: Final = 1
 """Number of this form; a restore refuses others."""
 LEFT_OUT: Final = (".new", ".broken", "-wal", "-shm", ".sock")
 """Endings of files that are no state: half-written ones, damaged ones, SQLite's own beside files."""
+UNPACKED_FREE: Final = 64 << 20
+UNPACKED_PER_OCTET: Final = 64
+FILES_MAX: Final = 10_000
+"""What an archive may hold: so many octets, and so many more for each of its own; databases pack 3 to 20
+times. A restore holds all of it in memory, and gzip itself goes to 1,030 times.
+"""
 JOURNAL: Final = "journal.db"
 """By far the largest, and no ledger: left out unless asked for."""
 
@@ -141,10 +147,7 @@ def _add(out: tarfile.TarFile, name: str, data: bytes, wall_s: float) -> None:
 def _read(archive: Path) -> dict[str, bytes]:
     """Every file of an archive, proven by its sum; databases by SQLite's own check too."""
     try:
-        with tarfile.open(archive, "r:gz") as packed:
-            found = {
-                entry.name: file.read() for entry in packed if (file := packed.extractfile(entry)) is not None
-            }
+        found = _unpacked(archive)
         head = json.loads(found.pop(MANIFEST))
         promised = {name: sha256 for name, _size, sha256 in head["files"]}
     except (OSError, tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, TypeError) as error:
@@ -160,6 +163,22 @@ def _read(archive: Path) -> dict[str, bytes]:
             raise BackupError(f"{archive}: {name} is damaged")
         if _is_sqlite(data):
             _check_database(archive, name, data)
+    return found
+
+
+def _unpacked(archive: Path) -> dict[str, bytes]:
+    """The files of an archive by name. ValueError where they are too many or too large."""
+    packed_octets = archive.stat().st_size
+    left = UNPACKED_FREE + UNPACKED_PER_OCTET * packed_octets
+    found: dict[str, bytes] = {}
+    with tarfile.open(archive, "r:gz") as packed:
+        for entry in packed:
+            left -= entry.size
+            if left < 0 or len(found) >= FILES_MAX:
+                raise ValueError(f"{entry.name} makes it larger than its {packed_octets} octets allow")
+            file = packed.extractfile(entry) if entry.isreg() else None
+            if file is not None:
+                found[entry.name] = file.read()
     return found
 
 

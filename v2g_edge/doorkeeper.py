@@ -1,5 +1,5 @@
-"""Limits what may begin: connections that are not admitted yet are few, small and short-lived, by address and
-in total.
+"""Limits what may begin, for every room with a listener that others can reach: WebSockets that are not
+admitted yet are few, small and short-lived, by address and in total.
 
 A connection that is not admitted costs a file number, a TLS handshake and a buffer, and anybody can open one.
 Above the caps the oldest of the address that has the most gives way: an honest station needs milliseconds to
@@ -16,8 +16,8 @@ from collections import Counter, OrderedDict
 from typing import Any, Final
 
 import structlog
+from websockets.asyncio.server import ServerConnection
 
-from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
@@ -133,8 +133,12 @@ class Doorkeeper:
             self._left_out.clear()
 
 
-class Guest(Wire):
-    """A WebSocket that comes in by a doorkeeper, and by TLS where ``context`` is given."""
+class Guest(ServerConnection):
+    """A WebSocket that comes in by a doorkeeper, and by TLS where ``context`` is given.
+
+    ``is_known``: its credentials are right, so it may send more than a request. ``come_in`` ends its being a
+    guest.
+    """
 
     def __init__(
         self, *args: Any, keeper: Doorkeeper, context: ssl.SSLContext | None, **options: Any
@@ -142,15 +146,16 @@ class Guest(Wire):
         super().__init__(*args, **options)
         self._keeper = keeper
         self._context = context
-        self._is_in = False
+        self.is_known = False
+        self._is_begun = False
         self._request_octets = 0
         self._securing: asyncio.Task[None] | None = None
         self._raw: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """First the bare connection, then (TLS) once more when it is secured."""
-        if not self._is_in:
-            self._is_in, self._raw = True, transport
+        if not self._is_begun:
+            self._is_begun, self._raw = True, transport
             peer = transport.get_extra_info("peername")
             address = str(peer[0]) if isinstance(peer, tuple) else "?"
             if not self._keeper.enters(self, address, self.loop.time()):
@@ -162,8 +167,8 @@ class Guest(Wire):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Octets arrived; before the connection is open only a request's worth is taken."""
-        if self.admitted is None:
+        """Octets arrived; before it is known only a request's worth is taken."""
+        if not self.is_known:
             self._request_octets += len(data)
             if self._request_octets > REQUEST_MAX:
                 self.transport.abort()

@@ -1,0 +1,150 @@
+"""A central system of the ``ocpp`` package, to be run with `-m tests.field.ocpp.upstream.central PORT LOG`.
+
+It writes every frame that a station sends to LOG before it answers, one JSON line each, and gives 1.6
+transactions numbers from 9001 on, the same one for a message that is repeated under its id. A line on its
+standard input ``{"station", "action", "payload"}`` is called at that station; its answer goes to LOG too.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ocpp.routing import on
+from ocpp.v16 import ChargePoint as Station16
+from ocpp.v16 import call as call16
+from ocpp.v16 import call_result as result16
+from ocpp.v201 import ChargePoint as Station201
+from ocpp.v201 import call as call201
+from ocpp.v201 import call_result as result201
+from websockets.asyncio.server import ServerConnection, serve
+
+FIRST = 9_001
+LOG = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("/dev/null")
+HERE: dict[str, Any] = {}
+
+
+def write(line: dict[str, Any]) -> None:
+    """To the disk before anything is answered."""
+    with LOG.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def number_of(message_id: str) -> int:
+    """The transaction number of a StartTransaction: by the order in which their ids came first."""
+    ids: list[str] = []
+    for line in LOG.read_text(encoding="utf-8").splitlines():
+        frame = json.loads(line)["frame"]
+        if frame[0] == 2 and frame[2] == "StartTransaction" and frame[1] not in ids:
+            ids.append(frame[1])
+    return FIRST + ids.index(message_id)
+
+
+class Central16(Station16):  # type: ignore[misc]
+    async def route_message(self, raw_msg: str) -> None:
+        write({"station": self.id, "frame": json.loads(raw_msg)})
+        await super().route_message(raw_msg)
+
+    @on("BootNotification")  # type: ignore[untyped-decorator]
+    def on_boot(self, **_: Any) -> Any:
+        return result16.BootNotification(current_time=now(), interval=300, status="Accepted")
+
+    @on("Heartbeat")  # type: ignore[untyped-decorator]
+    def on_heartbeat(self) -> Any:
+        return result16.Heartbeat(current_time=now())
+
+    @on("StatusNotification")  # type: ignore[untyped-decorator]
+    def on_status(self, **_: Any) -> Any:
+        return result16.StatusNotification()
+
+    @on("MeterValues")  # type: ignore[untyped-decorator]
+    def on_meter(self, **_: Any) -> Any:
+        return result16.MeterValues()
+
+    @on("Authorize")  # type: ignore[untyped-decorator]
+    def on_authorize(self, id_tag: str) -> Any:
+        return result16.Authorize(id_tag_info={"status": "Blocked" if id_tag == "thief" else "Accepted"})
+
+    @on("StartTransaction")  # type: ignore[untyped-decorator]
+    def on_start(self, id_tag: str, call_unique_id: str, **_: Any) -> Any:
+        info = {"status": "Blocked" if id_tag == "thief" else "Accepted"}
+        return result16.StartTransaction(transaction_id=number_of(call_unique_id), id_tag_info=info)
+
+    @on("StopTransaction")  # type: ignore[untyped-decorator]
+    def on_stop(self, **_: Any) -> Any:
+        return result16.StopTransaction()
+
+
+class Central201(Station201):  # type: ignore[misc]
+    async def route_message(self, raw_msg: str) -> None:
+        write({"station": self.id, "frame": json.loads(raw_msg)})
+        await super().route_message(raw_msg)
+
+    @on("BootNotification")  # type: ignore[untyped-decorator]
+    def on_boot(self, **_: Any) -> Any:
+        return result201.BootNotification(current_time=now(), interval=300, status="Accepted")
+
+    @on("Heartbeat")  # type: ignore[untyped-decorator]
+    def on_heartbeat(self, **_: Any) -> Any:
+        return result201.Heartbeat(current_time=now())
+
+    @on("StatusNotification")  # type: ignore[untyped-decorator]
+    def on_status(self, **_: Any) -> Any:
+        return result201.StatusNotification()
+
+    @on("MeterValues")  # type: ignore[untyped-decorator]
+    def on_meter(self, **_: Any) -> Any:
+        return result201.MeterValues()
+
+    @on("NotifyEvent")  # type: ignore[untyped-decorator]
+    def on_event(self, **_: Any) -> Any:
+        return result201.NotifyEvent()
+
+    @on("Authorize")  # type: ignore[untyped-decorator]
+    def on_authorize(self, id_token: dict[str, Any], **_: Any) -> Any:
+        return result201.Authorize(id_token_info={"status": "Accepted"})
+
+    @on("TransactionEvent")  # type: ignore[untyped-decorator]
+    def on_transaction(self, **_: Any) -> Any:
+        return result201.TransactionEvent()
+
+
+async def serve_station(ws: ServerConnection) -> None:
+    assert ws.request is not None
+    identity = ws.request.path.rpartition("/")[2]
+    kind = Central16 if ws.subprotocol == "ocpp1.6" else Central201
+    HERE[identity] = station = kind(identity, ws)
+    await station.start()
+
+
+async def order(line: str) -> None:
+    said = json.loads(line)
+    station = HERE[said["station"]]
+    calls = call16 if isinstance(station, Central16) else call201
+    answer = await station.call(getattr(calls, said["action"])(**said["payload"]), suppress=False)
+    write({"station": said["station"], "frame": [3, "", answer.__dict__ if answer else None]})
+
+
+async def main(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async with serve(serve_station, "127.0.0.1", port, subprotocols=["ocpp1.6", "ocpp2.0.1"]):  # type: ignore[list-item]
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
+        tasks = set()
+        while line := await reader.readline():
+            tasks.add(asyncio.create_task(order(line.decode())))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

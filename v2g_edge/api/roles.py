@@ -1,0 +1,38 @@
+"""Which role a request on the control socket needs. What is not named here needs an engineer."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from v2g_edge.host.roles import Role
+
+Params = dict[str, Any]
+
+
+def _only_with(role: Role, *keys: str) -> Callable[[Params], Role]:
+    """``role`` where one of the keys is given, else a look for everyone."""
+    return lambda params: role if any(params.get(key) for key in keys) else Role.VIEWER
+
+
+def _order(params: Params) -> Role:
+    return Role.VIEWER if params.get("trial") is True else Role.OPERATOR
+
+
+NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
+    **dict.fromkeys(
+        ("status", "why", "events", "plan", "standstill", "health", "orders"), lambda _params: Role.VIEWER
+    ),
+    **dict.fromkeys(("operate", "undo"), lambda _params: Role.OPERATOR),
+    "order": _order,
+    "capacity": _only_with(Role.OPERATOR, "book", "cancel"),
+    "services": lambda params: Role.OPERATOR if params else Role.VIEWER,
+    "cloud": lambda _params: Role.ENGINEER,
+    "ocpp": _only_with(Role.ENGINEER, "operation"),
+    "site_file": _only_with(Role.ENGINEER, "apply"),
+}
+"""By method."""
+
+
+def role_needed(method: str, params: Params) -> Role:
+    """The role for one request."""
+    needs = NEEDS.get(method)
+    return Role.ENGINEER if needs is None else needs(params)

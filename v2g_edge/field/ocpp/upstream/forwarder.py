@@ -1,0 +1,280 @@
+"""One station forwarded to an upstream central system under its own identity.
+
+What the station calls goes up in order, from a queue on disk; no answer to the station waits for it, but
+Authorize with a bound. What the upstream calls comes down as the site file allows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+
+from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.station.store import SqliteStore
+from v2g_edge.field.ocpp.upstream.dialling import Refusal, dial
+from v2g_edge.field.ocpp.upstream.downward import Downward
+from v2g_edge.field.ocpp.upstream.policy import FORWARDED
+from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, Waiting
+from v2g_edge.field.ocpp.upstream.tokens import UpstreamTokens
+from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
+from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.field.ocpp.wire.queue import BULK
+from v2g_edge.model.ports import ClockPort
+from v2g_edge.model.settings import UpstreamSettings
+from v2g_edge.tasks import described
+
+log = structlog.get_logger()
+
+Payload = dict[str, Any]
+Tell = Callable[[str, str, str], None]
+"""Takes (kind, severity, text) of an event about a station."""
+
+BACKOFF_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Waits between two dials, the last for ever (OCPP 2.x Part 4 5.4 leaves the figures to the station)."""
+
+ANSWER_S: Final = 30.0
+"""Patience with an answer of the upstream; then the link is dropped and the message sent again under its
+id.
+"""
+
+ATTEMPTS: Final = 3
+"""So often a message is sent that the upstream answers with an error (TransactionMessageAttempts, 1.6
+9.1).
+"""
+RETRY_S: Final = 10.0
+
+HEARTBEAT_RANGE_S: Final = (10.0, 86_400.0)
+"""What is taken of the interval that the upstream asks for in its answer to a boot."""
+
+LATER: Final = frozenset({"InternalError", "GenericError"})
+"""Errors that another attempt may mend; all others are about the message itself."""
+
+
+class Forwarder:
+    """See the module. ``tell`` gets events about the station."""
+
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        link: StationLink,
+        store: SqliteStore,
+        clock: ClockPort,
+        phase_w: float,
+        tell: Tell,
+    ) -> None:
+        self.settings = settings
+        self.connection: Connection | None = None
+        self.identity = link.station.settings.identity
+        self._link = link
+        self._store = store
+        self._clock = clock
+        self._tell = tell
+        self.queue = UpstreamQueue(store, self.identity, settings.queue_max)
+        self.down = Downward(settings, link, self.queue, store, clock, phase_w, tell)
+        self.tokens = UpstreamTokens(settings)
+        self._wake = asyncio.Event()
+        self._fact = f"upstream/booted/{self.identity}"
+        self._version = _known_version(store.fact(f"upstream/version/{self.identity}"))
+        self._heartbeat_s = 300.0
+        self._told_version = ""
+        self._told_thinned = 0
+        self._answered = 0
+
+    # What the station calls
+
+    def take(self, version: Version, action: str, payload: Payload, answer: Payload) -> Payload:
+        """See ``Tap``."""
+        if action not in FORWARDED.get(version, ()):
+            self._tell_version(version)
+            return answer
+        self._speaks(version)
+        local = local_of(payload, answer)
+        if self.queue.put(action, payload, local):
+            self._wake.set()
+        self._tell_thinned()
+        self.down.heard(action, payload, local)
+        return self.tokens.answer(action, payload, answer)
+
+    def ask(
+        self, version: Version, action: str, payload: Payload, answer: Payload
+    ) -> Awaitable[Payload] | None:
+        """See ``Tap``."""
+        if action != "Authorize" or version not in FORWARDED or self.settings.authorize != "upstream":
+            return None
+        self._speaks(version)
+        self._wake.set()
+        return self.tokens.ask(self.connection, payload, answer)
+
+    def _speaks(self, version: Version) -> None:
+        """What waits is in this version, also after a restart."""
+        if self._version != version:
+            self._version = version
+            self._store.remember(f"upstream/version/{self.identity}", version)
+
+    def _tell_version(self, version: Version) -> None:
+        if version in FORWARDED or self._told_version == version:
+            return
+        self._told_version = version
+        self._tell(
+            "upstream_refused",
+            "warning",
+            f"it speaks OCPP {version}, and upstream {self.settings.id} is forwarded"
+            f" {' and '.join(FORWARDED)} only: nothing of it goes up. Let the station dial in with one of"
+            " these, or take it out of upstreams.stations.",
+        )
+
+    def _tell_thinned(self) -> None:
+        if self.queue.thinned >= 2 * max(self._told_thinned, 1):
+            self._told_thinned = self.queue.thinned
+            self._tell(
+                "upstream_thinned",
+                "warning",
+                f"{self.queue.thinned} readings were left out: more than {self.settings.queue_max} messages"
+                f" wait for upstream {self.settings.id}. Transactions are kept. See why it is not reached.",
+            )
+
+    # The link up
+
+    async def run(self) -> None:
+        """Dial, serve, and dial again, until cancelled."""
+        attempt = 0
+        while True:
+            version = await self._due()
+            try:
+                ws = await dial(self.settings, self.identity, version)
+                answered = self._answered
+                await self.down.serve(self, ws, version)
+                if self._answered > answered:
+                    attempt = 0
+            except Refusal as fault:
+                attempt = max(attempt, len(BACKOFF_S) - 1)
+                self._tell("upstream_refused", "warning", str(fault))
+            except Exception as fault:  # noqa: BLE001 - network, certificates, password files: any class (rule 14)
+                log.info("upstream_offline", station=self.identity, fault=described(fault)[:200])
+            await self._clock.sleep_s(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
+            attempt += 1
+
+    async def _due(self) -> Version:
+        """Wait until there is something to say upstream: a station that is here, or a message that waits."""
+        while True:
+            self._wake.clear()
+            link = self._link.connection
+            version = self._version or (link.version if link is not None else None)
+            if version is not None and version in FORWARDED and (link is not None or len(self.queue)):
+                return version
+            await self._wake.wait()
+
+    async def exchange(self, connection: Connection) -> None:
+        """Boot where that is due, then send what waits, in order, and heartbeats."""
+        if not self._store.fact(self._fact):
+            head = self.queue.head()
+            if head is None or head.action != "BootNotification":
+                await self._boot(connection, self.down.made_up_boot(connection.version), "")
+        while True:
+            self._wake.clear()
+            while (waiting := self.queue.head()) is not None:
+                await self._send(connection, waiting)
+            if self._link.connection is None:
+                return  # nobody is behind this link: the upstream sees the station as offline
+            try:
+                async with asyncio.timeout(self._heartbeat_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._call(connection, "Heartbeat", {}, "")
+
+    async def _send(self, connection: Connection, waiting: Waiting) -> None:
+        """Send one message until the upstream has it, or refuses it for good."""
+        payload = self.down.upward(waiting)
+        if payload is None:
+            self._drop(waiting, "the upstream gave its transaction no number")
+            return
+        message_id = self.queue.message_id(waiting)
+        if waiting.action == "BootNotification":
+            await self._boot(connection, payload, message_id)
+            self.queue.done(waiting)
+            return
+        for attempt in range(ATTEMPTS):
+            try:
+                outcome = await self._call(connection, waiting.action, payload, message_id)
+            except ValueError as fault:
+                self._drop(waiting, str(fault)[:200])
+                return
+            if isinstance(outcome, Answered):
+                self.down.answered(waiting, outcome.payload)
+                self.queue.done(waiting)
+                return
+            if outcome.code not in LATER or attempt == ATTEMPTS - 1:
+                self._drop(waiting, f"{outcome.code} {outcome.description[:150]}")
+                return
+            await self._clock.sleep_s(RETRY_S)
+
+    async def _boot(self, connection: Connection, payload: Payload, message_id: str) -> None:
+        """Boot until it is accepted; nothing else goes up before (OCPP 1.6 4.2, 2.x B02, B03)."""
+        while True:
+            outcome = await self._call(connection, "BootNotification", payload, message_id)
+            said = outcome.payload if isinstance(outcome, Answered) else {}
+            low_s, high_s = HEARTBEAT_RANGE_S
+            wait_s = min(max(float(said.get("interval") or low_s), low_s), high_s)
+            if said.get("status") == "Accepted":
+                self._heartbeat_s = wait_s
+                self._store.remember(self._fact, "1")
+                return
+            log.warning("upstream_boot_waits", station=self.identity, status=str(said.get("status", "error")))
+            await self._clock.sleep_s(wait_s)
+
+    async def _call(
+        self, connection: Connection, action: str, payload: Payload, message_id: str
+    ) -> Answered | Refused:
+        """ConnectionError when the upstream does not answer: the link is worth nothing then."""
+        outcome = await connection.call(
+            action, payload, priority=BULK, timeout_s=ANSWER_S, message_id=message_id
+        )
+        if isinstance(outcome, Answered | Refused):
+            self._answered += 1
+            return outcome
+        raise ConnectionError(f"upstream {self.settings.id} does not answer {action} ({outcome.why})")
+
+    def _drop(self, waiting: Waiting, why: str) -> None:
+        self.queue.done(waiting)
+        text = f"{waiting.action} does not reach upstream {self.settings.id}: {why}"
+        self._tell("upstream_refused", "warning", text)
+
+    # What the upstream calls: ``ConnectionOwner``
+
+    def take_call(self, connection: Connection, call: CallIn) -> None:
+        """See ``ConnectionOwner``."""
+        self.down.take(connection, call)
+
+    def take_send(self, message: SendIn) -> None:
+        """See ``ConnectionOwner``. A central system sends nothing unconfirmed."""
+
+    def take_late(self, answer: Answered | Refused) -> None:
+        """See ``ConnectionOwner``. The message was sent again meanwhile, under the same id."""
+        log.info("upstream_answered_late", station=self.identity, action=answer.action)
+
+    def take_life(self) -> None:
+        """See ``ConnectionOwner``."""
+
+    def describe(self) -> Payload:
+        """For status and people."""
+        return {
+            "id": self.settings.id,
+            "connected": self.connection is not None,
+            "waiting": len(self.queue),
+            "left_out": self.queue.thinned,
+            "profiles": len(self.down.book),
+        }
+
+
+def local_of(payload: Payload, answer: Payload) -> str:
+    """Our number of the transaction that a message is about; "" where it is about none."""
+    told = payload.get("transactionId", answer.get("transactionId"))
+    if told is None:
+        told = payload.get("transactionInfo", {}).get("transactionId", "")
+    return str(told)
+
+
+def _known_version(text: str) -> Version | None:
+    return next((version for version in FORWARDED if version == text), None)

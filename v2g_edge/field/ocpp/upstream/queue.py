@@ -1,0 +1,139 @@
+"""What waits for the upstream, on disk, station by station, oldest first.
+
+A message is written in the same transaction as what the station told, before the station is answered. Those
+that were sent stay as a digest for a while, so that what a station repeats does not go up twice.
+"""
+
+import hashlib
+import secrets
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from v2g_edge.field.ocpp.station.store import SqliteStore
+from v2g_edge.field.ocpp.upstream.policy import ONCE, may_be_thinned
+
+DIGESTS_KEPT: Final = 500
+"""Sent messages of one station whose content is remembered: a station that was offline repeats the last
+few.
+"""
+
+THINNED: Final = 100
+"""Readings left out at a time where the queue is full."""
+
+ID_FACT: Final = "upstream/id"
+"""Begins all message ids of this depot: a new state folder gives no id a second time."""
+
+
+_FORGET_IDS: Final = """DELETE FROM upstream_ids WHERE rowid IN
+    (SELECT rowid FROM upstream_ids WHERE station = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)"""
+_THIN: Final = """DELETE FROM upstream WHERE seq IN
+    (SELECT seq FROM upstream WHERE station = ? AND sent = 0 AND thin = 1 ORDER BY seq LIMIT ?)"""
+_THIN_ALL: Final = _THIN.replace(" AND thin = 1", "")
+
+
+class Waiting(Struct, frozen=True, gc=False):
+    """One message: its number, action, our number of its transaction ("": none), and the payload as the
+    station sent it.
+    """
+
+    seq: int
+    action: str
+    local: str
+    payload: dict[str, Any]
+
+
+class UpstreamQueue:
+    """The queue of one station. ``most``: messages that may wait before readings are left out."""
+
+    def __init__(self, store: SqliteStore, station: str, most: int) -> None:
+        self._store = store
+        self._station = station
+        self._most = most
+        rows = store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", station)
+        self._waiting = int(rows[0][0])
+        self.thinned = 0
+        """Readings that were left out since the start."""
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def put(self, action: str, payload: dict[str, Any], local: str) -> bool:
+        """Queue a message; False for one that is there already. Durable with the store's next write."""
+        body = msgspec.json.encode(payload)
+        digest = hashlib.blake2b(action.encode() + body, digest_size=16).digest()
+        if action in ONCE and self._store.read(
+            "SELECT 1 FROM upstream WHERE station = ? AND digest = ? LIMIT 1", self._station, digest
+        ):
+            return False
+        self._store.write(
+            "INSERT INTO upstream (station, action, local, digest, thin, sent, body)"
+            " VALUES (?, ?, ?, ?, ?, 0, ?)",
+            self._station, action, local, digest, may_be_thinned(action, payload), body,
+        )  # fmt: skip
+        self._waiting += 1
+        if self._waiting > self._most:
+            self._thin()
+        return True
+
+    def head(self) -> Waiting | None:
+        """The oldest message that was not sent."""
+        rows = self._store.read(
+            "SELECT seq, action, local, body FROM upstream WHERE station = ? AND sent = 0"
+            " ORDER BY seq LIMIT 1",
+            self._station,
+        )
+        if not rows:
+            return None
+        seq, action, local, body = rows[0]
+        return Waiting(seq, action, local, msgspec.json.decode(body))
+
+    def message_id(self, waiting: Waiting) -> str:
+        """The message's id, the same each time it is sent: the upstream can tell a repetition."""
+        begin = self._store.fact(ID_FACT)
+        if not begin:
+            begin = secrets.token_hex(6)
+            self._store.remember(ID_FACT, begin)
+        return f"{begin}-{waiting.seq}"
+
+    def done(self, waiting: Waiting) -> None:
+        """The upstream has it, or never will."""
+        self._store.write("UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?", waiting.seq)
+        self._waiting -= 1
+        self._store.write(
+            "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < ?",
+            self._station,
+            waiting.seq - DIGESTS_KEPT,
+        )
+        self._store.when_durable(lambda _: None)
+
+    def map_transaction(self, local: str, theirs: str) -> None:
+        """Remember the number that the upstream gave to a transaction (1.6)."""
+        self._store.write(
+            "INSERT OR REPLACE INTO upstream_ids VALUES (?, ?, ?)", self._station, local, theirs
+        )
+        self._store.write(_FORGET_IDS, self._station, DIGESTS_KEPT)
+
+    def theirs(self, local: str) -> str:
+        """The upstream's number of a transaction; "" where it has none."""
+        rows = self._store.read(
+            "SELECT theirs FROM upstream_ids WHERE station = ? AND local = ?", self._station, local
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def local(self, theirs: str) -> str:
+        """Our number of the latest transaction that the upstream calls ``theirs``; "" where there is none."""
+        rows = self._store.read(
+            "SELECT local FROM upstream_ids WHERE station = ? AND theirs = ? ORDER BY rowid DESC LIMIT 1",
+            self._station,
+            theirs,
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def _thin(self) -> None:
+        """Leave out the oldest readings; at twice the size the oldest of everything."""
+        thin = _THIN_ALL if self._waiting > 2 * self._most else _THIN
+        gone = self._store.write(thin, self._station, THINNED)
+        self._waiting -= gone
+        self.thinned += gone

@@ -1,0 +1,1 @@
+"""What keeps the installation well: backups, and updates that fall back."""

@@ -1,0 +1,1 @@
+"""Whether the next years pay: assumptions, Monte Carlo, and the report."""
