@@ -157,6 +157,7 @@ def _judge_table(context: Context, memory: EnvelopeMemory, dt_s: float) -> Verdi
         in_service=context.grid.share > 0.0,
         acknowledged=frozenset(snapshot.operator.acknowledged),
         late_s=context.site.safety.late_after_s,
+        operator_ends_trips=context.site.safety.trip_clear_by_operator,
     )
     return judge(ROWS, memory.latches, inputs)
 
