@@ -119,6 +119,7 @@ class Daemon:
         self._faults = LoopFaults(self._tell_fault)
         self._housekeeping: asyncio.Task[None] | None = None
         self._not_kept: dict[str, str] = {}
+        self._told: list[Event] = []
 
     async def start(self) -> None:
         """Open the journal, restore what must survive, listen for chargers, poll the meters, answer on the
@@ -297,6 +298,8 @@ class Daemon:
         self.state.operator = replace(self.state.operator, acknowledged=())
         self.state.tick = Tick(snapshot, plan, outcome)
         # Bookkeeping never decides control (rule 13): whatever happens here, the permits are out.
+        news = self.board.take_news(snapshot.wall_s)
+        told, self._told = (*self._told, *news), []
         keeping = partial(
             journal.record,
             snapshot,
@@ -305,12 +308,13 @@ class Daemon:
             outcome.events,
             memory_before=before,
             memory_after=outcome.memory,
+            told=told,
         )
         guarded("journal", keeping)
         guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
-        guarded("events and telemetry", self._tell, snapshot, plan, outcome)
+        guarded("events and telemetry", self._tell, snapshot, plan, outcome, news)
         if self._watchdog.fed == 0:
             self._watchdog.ready()
             if self._site_file is not None:
@@ -321,11 +325,11 @@ class Daemon:
         self.modbus.write_contactors(closed=outcome.contactor, dropped=outcome.dropped)
         self._monitor.health.record_tick(now_s, clock.now_s())
 
-    def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome) -> None:
+    def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, news: tuple[Event, ...]) -> None:
         """Events, of the tick and of the adapters, to the log, the cloud and whoever asks; telemetry at
         its own pace.
         """
-        events = outcome.events + self.board.take_news(snapshot.wall_s)
+        events = outcome.events + news
         for event in events:
             record_event(event, self._subjects)
         self.state.events.extend(events)
@@ -348,7 +352,10 @@ class Daemon:
         self._tell_event(Event("reading_refused", "alarm", subject, text, self._clock.wall_s()))
 
     def _tell_event(self, event: Event) -> None:
-        """What happened outside a tick, to the log, the cloud and whoever asks."""
+        """What happened outside a tick, to the log, the cloud and whoever asks; to the journal with the next
+        tick.
+        """
+        self._told.append(event)
         record_event(event, self._subjects)
         self.state.events.append(event)
         self._monitor.health.record_events((event,))
@@ -365,6 +372,7 @@ class Daemon:
         """The control socket's methods, by name (``v2g_edge.api``)."""
         stations = {each.identity: tuple(o.evse for o in each.outlets) for each in self._settings.stations}
         status = StatusApi(self.state, self.plans.prices, stations)
+        orders = OrdersApi(self.state, self._orders, self._tell_event, self._wake.set, self._clock.wall_s)
         return {
             "status": status.status,
             "why": status.why,
@@ -373,7 +381,7 @@ class Daemon:
             "plan": status.plan,
             "history": self._history.history,
             "standstill": StandstillApi(self.state).standstill,
-            "operate": OrdersApi(self.state, self._orders, self._wake.set).operate,
+            "operate": orders.operate,
             "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
             "cloud": CloudApi(self._cloud).cloud,
             "ocpp": OcppApi(self.ocpp).ocpp,

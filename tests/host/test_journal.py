@@ -17,7 +17,8 @@ from tests.depot import healthy, plugged, small_site
 from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal
-from v2g_edge.host.records import JournalError, JournalReader, OrderRow
+from v2g_edge.host.records import JournalError, JournalReader, OrderRow, Record, record_of
+from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.snapshot import Snapshot
 
@@ -55,6 +56,25 @@ async def test_what_is_read_is_what_was_recorded(tmp_path: Path) -> None:
     assert [tick.plan is None for tick in ticks] == [i < 3 for i in range(40)]
     assert ticks[0].memory is not None
     assert ticks[1].memory is None
+
+
+async def test_what_happened_beside_the_ticks_is_read_with_the_next_one_and_older_journals_have_none(
+    tmp_path: Path,
+) -> None:
+    """It is on the disk at once, as a tick with an event is; a record of 15 fields is one of before."""
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
+    snapshot, told = healthy(SITE), Event("order_given", "info", "bus-1", "boost bus-1 (anna)", 1e6)
+    outcome = Cycle(SITE).tick(snapshot, None, Memory())
+    for events in ((), (told,)):
+        journal.record(
+            snapshot, None, outcome.permits, (), memory_before=Memory(), memory_after=Memory(), told=events
+        )
+    await journal.close()
+    read = list(JournalReader(tmp_path / "j.db").ticks())
+    assert [tick.told for tick in read] == [(), (told,)]
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(record_of(read[1], read[0])))
+    old = msgspec.msgpack.decode(msgspec.msgpack.encode(fields[:-1]), type=Record)
+    assert (len(fields), old.told) == (16, ())
 
 
 async def test_reading_starts_at_the_key_record_before_the_wanted_time(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Standing orders survive a restart; a file nobody can read is a stop."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from v2g_edge.host.operator import OperatorFile
@@ -42,3 +43,14 @@ def test_outside_case_b3_what_could_not_be_kept_is_said_and_kept_as_soon_as_the_
     assert orders.save_again() == ""
     assert OperatorFile(tmp_path / "state" / "operator.json").load() == Operator(stop=True)
     assert orders.save_again() == "", "nothing is left to write"
+
+
+def test_an_order_and_the_housekeeping_that_write_at_the_same_time_keep_the_newest(tmp_path: Path) -> None:
+    """Both run in threads: neither takes the other's half-written file away, and the last order stands."""
+    orders = OperatorFile(tmp_path / "operator.json")
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(60):
+            given = [pool.submit(orders.save, Operator(by=f"{number}"))]
+            given += [pool.submit(orders.save_again) for _ in range(7)]
+            assert [each.result() for each in given] == [""] * 8
+            assert OperatorFile(tmp_path / "operator.json").load() == Operator(by=f"{number}")

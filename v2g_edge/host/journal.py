@@ -226,9 +226,10 @@ class Journal:
         *,
         memory_before: Struct,
         memory_after: Struct,
+        told: tuple[Event, ...] = (),
     ) -> None:
         """Take one tick. Returns at once; a disk that is an hour behind costs records (``lost``), never a
-        tick.
+        tick. ``told``: events from beside the tick, which a replay does not decide again.
 
         The memory after the tick is kept for a restart when something happened, and else every
         ``MEMORY_EVERY`` ticks.
@@ -239,7 +240,7 @@ class Journal:
             return
         key = self._since_key >= KEY_EVERY
         before = self._encoder.encode(memory_before) if key else None
-        tick = Tick(0, snapshot, plan, permits, events, before)
+        tick = Tick(0, snapshot, plan, permits, events, before, told)
         body = zlib.compress(self._encoder.encode(record_of(tick, None if key else self._last)), 1)
         self._since_memory += 1
         after = b""
@@ -249,7 +250,7 @@ class Journal:
         self._since_key = 1 if key else self._since_key + 1
         self._last = tick
         self._waiting.append(Waiting(snapshot.wall_s, key, body, after, self._header))
-        self._urgent = self._urgent or bool(events) or key or self._db is None
+        self._urgent = self._urgent or bool(events) or bool(told) or key or self._db is None
         due = self._urgent or len(self._waiting) >= BATCH
         if due and (self._writing is None or self._writing.done()):
             self._urgent = False

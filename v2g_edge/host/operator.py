@@ -1,5 +1,6 @@
 """What people on site have ordered, kept on disk: a stop survives a restart and a power cut."""
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ class OperatorFile:
     def __init__(self, path: Path) -> None:
         self._file = StateFile[Operator](path, msgspec.json.encode, msgspec.json.Decoder(Operator).decode)
         self._unsaved: Operator | None = None
+        self._one_at_a_time = threading.Lock()
         self.fault = ""
 
     def load(self) -> Operator:
@@ -37,13 +39,14 @@ class OperatorFile:
 
     def save_again(self) -> str:
         """Write what could not be written before. "" when nothing is left to write."""
-        orders = self._unsaved
-        if orders is None:
+        with self._one_at_a_time:  # an order and the housekeeping write from threads of their own
+            orders = self._unsaved
+            if orders is None:
+                return ""
+            try:
+                self._file.save(orders)
+            except OSError as error:
+                return str(error)
+            if self._unsaved is orders:
+                self._unsaved = None
             return ""
-        try:
-            self._file.save(orders)
-        except OSError as error:
-            return str(error)
-        if self._unsaved is orders:
-            self._unsaved = None
-        return ""

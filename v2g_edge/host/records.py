@@ -52,7 +52,9 @@ class JournalError(Exception):
 
 
 class Record(Struct, frozen=True, array_like=True):
-    """One tick as it is stored. Changed states stand with their place in the site's order."""
+    """One tick as it is stored. Changed states stand with their place in the site's order. ``told`` is what
+    happened beside the ticks since the one before (orders, adapters); journals before 0.3 have none.
+    """
 
     seq: int
     now_s: float
@@ -69,11 +71,12 @@ class Record(Struct, frozen=True, array_like=True):
     plan_changed: bool
     plan: Plan | None
     memory: bytes | None
+    told: tuple[Event, ...] = ()
 
 
 class Tick(NamedTuple):
     """One tick read back. ``memory`` is what the tick started from, only in key records; ``run`` changes
-    at every start.
+    at every start. ``events`` are those that the tick decided, ``told`` those from beside it.
     """
 
     run: int
@@ -82,6 +85,7 @@ class Tick(NamedTuple):
     permits: tuple[Permit, ...]
     events: tuple[Event, ...]
     memory: bytes | None
+    told: tuple[Event, ...] = ()
 
 
 class OrderRow(NamedTuple):
@@ -141,6 +145,7 @@ def record_of(tick: Tick, before: Tick | None) -> Record:
         replanned,
         tick.plan if replanned else None,
         tick.memory,
+        tick.told,
     )
 
 
@@ -215,4 +220,4 @@ def _tick(run: int, record: Record, old: Tick | None) -> Tick:
     )
     plan = record.plan if record.plan_changed or before is None else before.plan
     permits = _merged(before.permits if before else (), record.permits)
-    return Tick(run, snapshot, plan, permits, record.events, record.memory)
+    return Tick(run, snapshot, plan, permits, record.events, record.memory, record.told)
