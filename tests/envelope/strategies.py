@@ -455,7 +455,9 @@ def scene_of(dice: Dice) -> Scene:
             replace(sensor, value_c=(reading(dice, 20.0, 60.0))) for sensor in snapshot.temperatures
         ),
         clock_synced=(rarely(dice, True, False)),
-        operator=(rarely(dice, Operator(), Operator(stop=True), Operator(export_hold=True))),
+        operator=(
+            rarely(dice, Operator(), Operator(stop=True), Operator(closing=True), Operator(export_hold=True))
+        ),
     )
     service = rarely(dice, ready().memory.service, ServiceMemory())
     memory = replace(

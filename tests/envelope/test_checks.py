@@ -104,6 +104,7 @@ def warranty(scene: Scene, cap: str, life: str, cap_value: float, life_value: fl
 Break = Callable[[Scene], Scene]
 CASES: list[tuple[str, str, Break]] = [
     ("operator_stop", SITE, lambda s: operator(s, Operator(stop=True))),
+    ("service_stop", SITE, lambda s: operator(s, Operator(closing=True))),
     ("export_hold", SITE, lambda s: operator(s, Operator(export_hold=True))),
     ("export_hold", SITE, lambda s: grid(s, export_allowed=False)),
     ("grid_relay_silent", SITE, lambda s: relay(s, old(1.0, 1.01))),

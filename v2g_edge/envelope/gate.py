@@ -123,8 +123,9 @@ def _may(
         raise InvariantBroken(
             f"{evse.id}: a lease of {permit.valid_for_s} s, allowed up to {site.safety.lease_s} s"
         )
-    if (power_w or permit.droop_w) and (state.vehicle is None or snapshot.operator.stop):
-        raise InvariantBroken(f"{evse.id}: power without a vehicle, or while the operator says stop")
+    orders = snapshot.operator
+    if (power_w or permit.droop_w) and (state.vehicle is None or orders.stop or orders.closing):
+        raise InvariantBroken(f"{evse.id}: power without a vehicle, or while a stop is in force")
     if least_w >= 0.0:
         return
     # Two signals of two, once more: contact closed, meter alive, a dead-man, no hold on export.

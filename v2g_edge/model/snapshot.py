@@ -175,6 +175,7 @@ class Operator(Struct, frozen=True, gc=False):
 
     ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket.
     ``orders``: for tonight. ``by`` and ``why``: who gave the last standing order, and the reason.
+    ``closing``: the service is being stopped, which nobody ordered of the depot and no file keeps.
     """
 
     stop: bool = False
@@ -185,6 +186,7 @@ class Operator(Struct, frozen=True, gc=False):
     orders: tuple[Order, ...] = ()
     by: str = ""
     why: str = ""
+    closing: bool = False
 
 
 class Snapshot(Struct, frozen=True):
