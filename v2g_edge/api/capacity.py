@@ -14,7 +14,7 @@ import structlog
 from v2g_edge.api.offers_file import OffersFile
 from v2g_edge.api.state import DepotState
 from v2g_edge.departure.capacity import Offer, Request, Taken, offer_of, without
-from v2g_edge.departure.departures import depot_of
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.frame import frame_of
