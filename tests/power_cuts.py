@@ -61,9 +61,9 @@ class Life:
         file = self.journal._memory_file
         save = file.save
 
-        def watched(kept: tuple[float, bytes]) -> None:
-            save(kept)
-            self.durable = self.index_of(kept[1])
+        def watched(value: tuple[float, bytes]) -> None:
+            save(value)
+            self.durable = self.index_of(value[1])
 
         file.save = watched  # type: ignore[method-assign]
 
