@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.history import HistoryApi
-from v2g_edge.api.money import Money
-from v2g_edge.api.monitor import Monitor
+from v2g_edge.api.monitoring.money import Money
+from v2g_edge.api.monitoring.monitor import Monitor
 from v2g_edge.api.order_log import OrderLog
 from v2g_edge.api.roles import role_needed
 from v2g_edge.api.site_file import SiteFileApi

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_site
-from v2g_edge.api.exposition import Exposition
-from v2g_edge.api.money import Money, price_at
+from v2g_edge.api.monitoring.exposition import Exposition
+from v2g_edge.api.monitoring.money import Money, price_at
 from v2g_edge.api.state import Tick
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.departure.capacity import Offer

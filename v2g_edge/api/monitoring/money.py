@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from v2g_edge.api.exposition import Exposition, labels
+from v2g_edge.api.monitoring.exposition import Exposition, labels
 from v2g_edge.api.state import Tick
 from v2g_edge.departure.capacity import Offer
 from v2g_edge.model.plan import Price

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from v2g_edge.api.exposition import Exposition, Kind, escaped, labels
-from v2g_edge.api.money import Money
+from v2g_edge.api.monitoring.exposition import Exposition, Kind, escaped, labels
+from v2g_edge.api.monitoring.money import Money
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.host.health import Health
 from v2g_edge.host.http import Answer, Page
