@@ -58,6 +58,7 @@ COMMANDS: Final[dict[str, str]] = {
     "roi": "v2g_edge.cli.study.roi",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
+    "history": "v2g_edge.cli.journal.history",
     "failsafe": "v2g_edge.cli.site.failsafe",
     "ocpp": "v2g_edge.cli.devices.ocpp",
     "modbus": "v2g_edge.cli.devices.modbus",
