@@ -81,9 +81,8 @@ def _lay(night: Night, charger: int, day: date, lines: list[Line], stays: list[S
     hours = [noon_s + 3_600.0 * n for n in range(-12, 5)]
     lines += [Line(at_s, outlet, "", "", "plan", "register", night["idle"], 0.0, 0.0) for at_s in hours]
     for n in range(1, int(night["sessions"])):
-        lines.append(
-            Line(begin_s + 900.0 * n, outlet, f"{session} {n}", bus, "plan", "register", 10.0, 0.0, 0.0)
-        )
+        brief = f"{session} {n}"
+        lines.append(Line(begin_s + 900.0 * n, outlet, brief, bus, "plan", "register", 10.0, 0.0, 0.0))
     stays.append(
         Stay(
             session, outlet, bus, begin_s, end_s, night["first"], night["last"], night.get("target", 88.0), end_s,
