@@ -85,7 +85,7 @@ def _lay(night: Night, charger: int, day: date, lines: list[Line], stays: list[S
         lines.append(Line(begin_s + 900.0 * n, outlet, brief, bus, "plan", "register", 10.0, 0.0, 0.0))
     stays.append(
         Stay(
-            session, outlet, bus, begin_s, end_s, night["first"], night["last"], night.get("target", 88.0), end_s,
+            session, outlet, bus, begin_s, end_s, night["first"], night["last"], 88.0, end_s,
             in_kwh * 1e3, gives_kwh * 1e3, night["depth"], capacity_wh=CAPACITY_WH, warmest_c=night["pack"],
         )
     )  # fmt: skip
