@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, str]] = {
     "modbus": "v2g_edge.cli.devices.modbus",
     "commission": "v2g_edge.cli.site.commission",
     "pki": "v2g_edge.cli.site.pki",
+    "harden": "v2g_edge.cli.site.harden",
     "console": "v2g_edge.cli.site.console",
     "console-code": "v2g_edge.cli.site.console",
     "notify": "v2g_edge.cli.site.notify",
