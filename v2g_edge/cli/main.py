@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "apply": "v2g_edge.cli.site.apply",
     "reload": "v2g_edge.cli.site.apply",
     "schema": "v2g_edge.cli.site.apply",
+    "rehearse": "v2g_edge.cli.site.rehearse",
     "migrate": "v2g_edge.cli.site.migrate",
     "doctor": "v2g_edge.cli.site.doctor",
     "dump": "v2g_edge.cli.site.doctor",
