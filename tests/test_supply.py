@@ -82,11 +82,8 @@ def test_all_that_is_asked_for_is_locked(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_locked_is_what_is_pinned(kind: str) -> None:
     """``make lock`` after a change of ``constraints.txt``: tests run with what is pinned."""
-    pins = dict(
-        line.lower().replace("_", "-").replace(".", "-", line.partition("==")[0].count(".")).split("==")
-        for line in Path("constraints.txt").read_text(encoding="utf-8").split()
-        if "==" in line
-    )
+    lines = Path("constraints.txt").read_text(encoding="utf-8").split()
+    pins = {name_of(line): line.partition("==")[2] for line in lines if "==" in line}
     found = entries(kind)
     assert {name: version for name, (version, _) in found.items() if pins.get(name) != version} == {}
 
