@@ -13,6 +13,7 @@ from v2g_edge.api.exposition import Exposition, Kind, escaped, labels
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.host.health import Health
 from v2g_edge.host.http import Answer, Page
+from v2g_edge.host.security_events import SECURITY_EVENTS, SEEN
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Measured, Reading
@@ -110,6 +111,18 @@ class MetricsApi:
             if severity == "trip"
         }
         page.add("v2g_edge_trips_total", "counter", "Trips by cause since the start.", trips)
+        seen = {
+            labels(event=name, category=SECURITY_EVENTS[name]): count
+            for name, count in sorted(SEEN.counts.items())
+        }
+        page.add("v2g_edge_security_events_total", "counter", "Security events since the start.", seen)
+        slowest_s = {labels(event=name): after_s for name, after_s in sorted(SEEN.slowest_s.items())}
+        page.add(
+            "v2g_edge_security_detection_seconds",
+            "gauge",
+            "Longest time from the first of such acts to the line that tells it.",
+            slowest_s,
+        )
         lost = {"": self._journal_lost()}
         page.add("v2g_edge_journal_lost_total", "counter", "Ticks that the journal could not take.", lost)
 
