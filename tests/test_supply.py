@@ -70,7 +70,7 @@ def test_compiled_packages_are_locked_for_both_platforms(kind: str, least: int) 
     assert max(found[name][1] for name in COMPILED) >= least
 
 
-@pytest.mark.parametrize("kind", ["run", "build", "dev"])
+@pytest.mark.parametrize("kind", ["run", "build"])
 def test_all_that_is_asked_for_is_locked(kind: str) -> None:
     """``make lock`` after a change of ``pyproject.toml``."""
     told = project()

@@ -8,7 +8,7 @@ import structlog
 
 from v2g_edge.doorkeeper import TELL_S, Doorkeeper
 from v2g_edge.host.loglimit import LogLimit
-from v2g_edge.host.security_events import SECURITY_EVENTS, SecurityEvents
+from v2g_edge.security_events import SECURITY_EVENTS, SecurityEvents
 
 SOURCES = [path.read_text(encoding="utf-8") for path in Path("v2g_edge").rglob("*.py")]
 

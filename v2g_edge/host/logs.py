@@ -19,9 +19,9 @@ import structlog
 from structlog.typing import EventDict
 
 from v2g_edge.host.loglimit import LogLimit
-from v2g_edge.host.security_events import SEEN
 from v2g_edge.model.event import Event
 from v2g_edge.model.site import Site
+from v2g_edge.security_events import SEEN
 
 JOURNAL: Final = Path("/run/systemd/journal/socket")
 VALUE_MAX: Final = 16_384

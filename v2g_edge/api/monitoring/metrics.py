@@ -14,12 +14,12 @@ from v2g_edge.api.monitoring.money import Money
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.host.health import Health
 from v2g_edge.host.http import Answer, Page
-from v2g_edge.host.security_events import SECURITY_EVENTS, SEEN
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState
+from v2g_edge.security_events import SECURITY_EVENTS, SEEN
 
 JOULES_PER_WH: Final = 3_600.0
 """Monitoring counts in base units."""
