@@ -68,7 +68,8 @@ class VehicleState(Struct, frozen=True, array_like=True):
     are what the next mission needs, Unknown when it was not reported. ``max_charge_w``/``max_discharge_w``
     are the car's own present limits (≥ 0). ``discharge_authorised`` is the J3072 kind of permission, 1.0 with
     the time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all
-    its life: Wh, hours of discharging, equivalent full cycles.
+    its life: Wh, hours of discharging, equivalent full cycles. Above ``ceiling_soc_pct`` depot management
+    does not want it charged; Unknown where no system says so.
     """
 
     session: str
@@ -86,6 +87,7 @@ class VehicleState(Struct, frozen=True, array_like=True):
     life_discharge_wh: Measured = NO_SAMPLE
     life_discharge_h: Measured = NO_SAMPLE
     life_discharge_efc: Measured = NO_SAMPLE
+    ceiling_soc_pct: Measured = NO_SAMPLE
 
 
 class CommandState(Struct, frozen=True, array_like=True, gc=False):
