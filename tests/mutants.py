@@ -1,4 +1,4 @@
-"""The changes that `tests.mutation` makes in a module of the envelope, one at a time."""
+"""The changes that `tests.mutation` makes in a module, one at a time."""
 
 import ast
 import copy
@@ -46,8 +46,11 @@ class Mutant(NamedTuple):
     statement: int
 
 
-def mutants(path: Path) -> Iterator[Mutant]:
-    """All changes of one module, one at a time."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def mutants(path: Path, module: str, *, constants: bool = True) -> Iterator[Mutant]:
+    """All changes of one module, one at a time; without ``constants`` those inside functions alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     # How a class is laid out in memory (frozen, gc) is not behaviour; the strictness of a zip only speaks
     # where a list is broken.
@@ -55,29 +58,30 @@ def mutants(path: Path) -> Iterator[Mutant]:
     keywords += [
         k for node in ast.walk(tree) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "strict"
     ]
-    untouched = {id(inner) for keyword in keywords for inner in ast.walk(keyword)}
+    said = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func)[:4] == "log."
+    ]
+    untouched = {id(inner) for node in [*keywords, *said] for inner in ast.walk(node)}
     places = _places(tree)
     for place, node in enumerate(ast.walk(tree)):
-        if id(node) in untouched:
+        if id(node) in untouched or not (constants or places.get(id(node), ("", 0))[0]):
             continue
         for kind in range(_kinds(node)):
             changed = copy.deepcopy(tree)
             change = _apply(next(other for at, other in enumerate(ast.walk(changed)) if at == place), kind)
             if change:
                 code = compile(ast.fix_missing_locations(changed), str(path), "exec")
-                yield Mutant(
-                    path.stem, getattr(node, "lineno", 0), change, code, *places.get(id(node), ("", 0))
-                )
+                yield Mutant(module, getattr(node, "lineno", 0), change, code, *places.get(id(node), ("", 0)))
 
 
-def functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+def functions(tree: ast.Module) -> dict[str, Function]:
     """The functions and methods of a module by name, not those inside them."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     return {
         prefix + node.name: node
         for prefix, body in [("", tree.body), *((f"{holder.name}.", holder.body) for holder in classes)]
         for node in body
-        if isinstance(node, ast.FunctionDef)
+        if isinstance(node, Function)
     }
 
 

@@ -14,6 +14,7 @@ from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
+from v2g_edge.model.event import Event
 from v2g_edge.model.reading import NO_SAMPLE, Reading
 from v2g_edge.model.snapshot import CommandState, EvseState, Operator
 
@@ -64,12 +65,19 @@ async def test_without_a_stop_in_the_last_picture_nothing_is_proven() -> None:
 
 async def test_outside_case_b2_release_one_leaves_the_other_and_keeps_who_and_why(tmp_path: Path) -> None:
     state = DepotState(SITE)
-    api = OrdersApi(state, OperatorFile(tmp_path / "operator.json"), asyncio.Event().set)
+    told: list[Event] = []
+    file = OperatorFile(tmp_path / "operator.json")
+    api = OrdersApi(state, file, told.append, asyncio.Event().set, lambda: 1_000.0)
     await api.operate({"export_hold": True, "by": "ana", "why": "heat test"})
     await api.operate({"stop": True, "by": "ben", "why": "cable at E05"})
     assert (state.operator.by, state.operator.why) == ("ben", "cable at E05")
     answer: dict[str, Any] = await api.operate({"stop": False, "by": "cron"})
     assert (answer["stop"], answer["export_hold"]) == (False, True)
     assert OperatorFile(tmp_path / "operator.json").load() == Operator(export_hold=True, by="cron")
+    assert [(event.kind, event.severity, event.text) for event in told] == [
+        ("order_given", "warning", "hold, no export, until released (ana: heat test)"),
+        ("order_given", "warning", "stop, 0 W both ways at every outlet, until released (ben: cable at E05)"),
+        ("order_ended", "info", "stop, 0 W both ways at every outlet: released (cron)"),
+    ]
     with pytest.raises(BadRequestError):
         await api.operate({"by": "ana"})

@@ -109,7 +109,14 @@ def test_a_boost_charges_at_once_and_a_priority_goes_first() -> None:
     assert (boosted.reason, boosted.urgency) == ("order_boost", 1.0)
     assert boosted.power_w > 0.0
     first = next(w for w in decided(picture(an_order("priority", "bus-1"))).wishes if w.evse == "b1")
-    assert first.urgency >= 1.0
+    assert first.urgency > boosted.urgency
+    both = Operator(
+        orders=(*an_order("boost", "bus-1").orders, *an_order("priority", "bus-1").orders),
+    )
+    wish = next(w for w in decided(picture(both)).wishes if w.evse == "b1")
+    assert (wish.reason, wish.urgency) == ("order_boost", first.urgency)
+    late = picture(both, departure_wall_s=Reading(WALL_S + 600.0, NOW_S))
+    assert next(w for w in decided(late).wishes if w.evse == "b1").urgency > first.urgency
     full = picture(an_order("boost", "bus-1"), soc_pct=Reading(100.0, NOW_S))
     assert next(w for w in decided(full).wishes if w.evse == "b1").power_w == 0.0
 

@@ -29,12 +29,13 @@ EVENTS: list[dict[str, Any]] = [
 
 def asked(**words: str) -> list[float]:
     arguments = argparse.Namespace(**({"since": None, "until": None, "vehicle": None} | words))
-    return [event["wall_s"] for event in chosen(EVENTS, arguments)]
+    return [event["wall_s"] for event in chosen(EVENTS, "Europe/Berlin", arguments)]
 
 
 def test_a_span_of_time_is_chosen() -> None:
     """Ends included."""
     assert asked(since="1970-01-01T00:30:00+00:00") == [2_000.0, 3_000.0]
+    assert asked(since="1970-01-01T01:30:00") == [2_000.0, 3_000.0], "without an offset it is the site's time"
     assert asked(until="1970-01-01T00:33:20+00:00") == [1_000.0, 2_000.0]
 
 

@@ -29,7 +29,7 @@ def test_the_text_answers_in_one_screen(late: Night) -> None:
     assert max(map(len, lines)) <= 80
     text = " ".join(" ".join(lines).split())
     for part in (
-        "0 of 1 left ready: bus-1 lacked 10 %. 30.0 kWh charged, 0.0 kWh given, cost 3.00.",
+        "0 of 1 left ready: bus-1 lacked 10 %. 30.0 kWh charged, 0.0 kWh given, cost 3.00 (paid 3.00,",
         "bus-1 b1 75 → 80 90",
         "−10 %",
         "not given, by what held it: feeder full, outward 30.0 kWh",

@@ -1,6 +1,9 @@
 """Standing orders survive a restart; a file nobody can read is a stop."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import msgspec
 
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.snapshot import Operator
@@ -42,3 +45,23 @@ def test_outside_case_b3_what_could_not_be_kept_is_said_and_kept_as_soon_as_the_
     assert orders.save_again() == ""
     assert OperatorFile(tmp_path / "state" / "operator.json").load() == Operator(stop=True)
     assert orders.save_again() == "", "nothing is left to write"
+
+
+def test_the_end_of_a_service_is_no_order_that_stands(tmp_path: Path) -> None:
+    """An order that comes while the service ends is kept without that end."""
+    OperatorFile(tmp_path / "operator.json").save(Operator(export_hold=True, closing=True))
+    assert OperatorFile(tmp_path / "operator.json").load() == Operator(export_hold=True)
+    (tmp_path / "operator.json").write_bytes(msgspec.json.encode(Operator(closing=True)))
+    (tmp_path / "operator.json.copy").unlink()
+    assert OperatorFile(tmp_path / "operator.json").load() == Operator()
+
+
+def test_an_order_and_the_housekeeping_that_write_at_the_same_time_keep_the_newest(tmp_path: Path) -> None:
+    """Both run in threads: neither takes the other's half-written file away, and the last order stands."""
+    orders = OperatorFile(tmp_path / "operator.json")
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(60):
+            given = [pool.submit(orders.save, Operator(by=f"{number}"))]
+            given += [pool.submit(orders.save_again) for _ in range(7)]
+            assert [each.result() for each in given] == [""] * 8
+            assert OperatorFile(tmp_path / "operator.json").load() == Operator(by=f"{number}")

@@ -7,6 +7,7 @@ it. The same seed gives the same month.
 import asyncio
 import json
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from v2g_edge.model.snapshot import Snapshot
 
 FIRST: Final = datetime(2026, 1, 1, tzinfo=ZONE)
 DAYS: Final = 31
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 CHARGERS: Final = 6
 TICK_S: Final = 300.0
 HOUR_S: Final = 3_600.0
@@ -154,6 +156,8 @@ def make(folder: Path, scenario: Scenario | None = None) -> PureRun:
     run = Months(scenario)
     asyncio.run(record(run, folder / "journal.db"))
     write_prices(scenario.prices, folder / "prices.csv")
+    for example in EXAMPLES.glob("*.toml"):
+        shutil.copy(example, folder)
     truth = {name: (charger.import_wh, charger.export_wh) for name, charger in run.depot.chargers.items()}
     truth["grid"] = run.depot.import_wh["main"], run.depot.export_wh["main"]
     (folder / "physics.json").write_text(json.dumps(truth))

@@ -1,5 +1,6 @@
 """Every word that can stand under "bound by" has words for people, and stands in the operator's manual."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,46 +9,43 @@ from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, reason_of, word_of
 
 ENVELOPE = Path("v2g_edge/envelope")
 RULES_ROOM = Path("v2g_edge/rules")
-BOUND = re.compile(r'Bound\([^"()]*(?:\([^()]*\)[^"()]*)*"([a-z_]+)"')
-DERATING = re.compile(r'_add_derating\(\s*bounds, o, "([a-z_]+)"')
-RULE = re.compile(
-    r'rule = "([a-z_]+)"(?: if charging else "([a-z_]+)")?|rule = "([a-z_]+)" if side.charging else'
-    r' "([a-z_]+)"'
-)
-REASON = re.compile(r'Wish\([^"]*"([a-z_]+)"(?: if [^"]* else "([a-z_]+)")?')
+WORD = re.compile(r"[a-z][a-z_]+")
 BRIEF_MOST = 25
 
 
-def found(folder: Path, *patterns: re.Pattern[str]) -> set[str]:
-    """The words of the patterns' groups in the source, whose line breaks mean nothing."""
-    texts = [
-        re.sub(r"\( ", "(", " ".join(path.read_text(encoding="utf-8").split()))
-        for path in sorted(folder.rglob("*.py"))
-    ]
-    return {
-        word
-        for text in texts
-        for each in patterns
-        for match in each.findall(text)
-        for word in _flat(match)
-        if word
-    }
+def found(folder: Path, calls: set[str], names: set[str]) -> set[str]:
+    """Words that are handed to one of ``calls`` or given to one of ``names``, however the lines break."""
+    words: set[str] = set()
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in calls:
+                for value in (*node.args, *(keyword.value for keyword in node.keywords)):
+                    words |= _words(value)
+            if isinstance(node, ast.Assign) and any(
+                isinstance(target, ast.Name) and target.id in names for target in node.targets
+            ):
+                words |= _words(node.value)
+    return words
 
 
-def _flat(match: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (match,) if isinstance(match, str) else match
+def _words(value: ast.expr) -> set[str]:
+    """A word, or either of two."""
+    if isinstance(value, ast.IfExp):
+        return _words(value.body) | _words(value.orelse)
+    text = value.value if isinstance(value, ast.Constant) else None
+    return {text} if isinstance(text, str) and WORD.fullmatch(text) else set()
 
 
 def test_every_rule_of_the_envelope_has_words() -> None:
     """A new row of the safety table or a new bound needs a line in ``study/vocabulary.py``."""
-    named = {row.id for row in ROWS} | found(ENVELOPE, BOUND, DERATING, RULE)
+    named = {row.id for row in ROWS} | found(ENVELOPE, {"Bound", "_add_derating"}, {"rule"})
     assert {"feeder_import", "ramp", "soc_high", "disobedient", "cooling_derating"} <= named
     assert named - RULES.keys() == set()
 
 
 def test_every_reason_of_a_wish_has_words() -> None:
     """As above, for the rules."""
-    reasons = found(RULES_ROOM, REASON)
+    reasons = found(RULES_ROOM, {"Wish"}, set())
     assert {"idle", "departure", "plan", "charge"} <= reasons
     assert {reason for reason in reasons if not reason.startswith("service_")} - REASONS.keys() == set()
     assert reason_of("service_zero_import").brief == "service zero import"

@@ -373,7 +373,7 @@ def ends_cleanly(box: Box) -> str:
 def opens_on_failure(box: Box) -> str:
     """A broken site file and nothing that ever ran: no restart, and the failsafe unit runs."""
     box.run(
-        "sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json"
+        "sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json*"
     )
     box.run("systemctl", "start", UNIT, check=False)
     until(lambda: box.show("ActiveState") == "failed", 30)

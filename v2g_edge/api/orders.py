@@ -3,6 +3,7 @@ too.
 """
 
 import asyncio
+import difflib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,22 +12,35 @@ from msgspec.structs import replace
 from v2g_edge.api.state import DepotState
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
+from v2g_edge.model.event import Event
+from v2g_edge.model.snapshot import Operator
+from v2g_edge.study.beside import NOTHING
+from v2g_edge.study.names import find
 
 TEXT_MAX: Final = 200
 """Characters of a name or reason that are kept."""
 
 
 class OrdersApi:
-    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"); ``by`` and ``why`` go
-    into the log.
+    """Takes ``stop``, ``export_hold`` (booleans) and ``acknowledge`` ("row:subject"), with ``by`` and
+    ``why``.
 
-    ``wake`` brings the next tick forward.
+    ``tell`` gets an event for each order that is given or ends; ``wake`` brings the next tick forward.
     """
 
-    def __init__(self, state: DepotState, file: OperatorFile, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        state: DepotState,
+        file: OperatorFile,
+        tell: Callable[[Event], None],
+        wake: Callable[[], None],
+        wall_s: Callable[[], float],
+    ) -> None:
         self._state = state
         self._file = file
+        self._tell = tell
         self._wake = wake
+        self._wall_s = wall_s
 
     async def operate(self, params: dict[str, Any]) -> dict[str, Any]:
         """Act on the orders at the next tick, and keep them."""
@@ -39,9 +53,7 @@ class OrdersApi:
                 "operate takes stop (bool), export_hold (bool) or acknowledge (row:subject), found"
                 f" {params!r}"
             )
-        latch = params.get("acknowledge")
-        if latch:
-            self._check_clear(latch)
+        latch = self._clearable(params["acknowledge"]) if params.get("acknowledge") else ""
         standing = self._state.operator
         orders = replace(
             standing,
@@ -56,16 +68,62 @@ class OrdersApi:
         # effect now.
         self._state.operator = replace(orders, acknowledged=(latch,)) if latch else orders
         self._wake()
+        for event in _events(params | {"acknowledge": latch}, standing, orders, self._wall_s()):
+            self._tell(event)
         not_kept = await asyncio.to_thread(self._file.save, orders)
         return {"stop": orders.stop, "export_hold": orders.export_hold, "not_kept": not_kept}
 
-    def _check_clear(self, latch: str) -> None:
-        """Refuse to clear a latch that does not act or whose cause lasts: the person must not believe that
-        it is cleared.
+    def _clearable(self, asked: str) -> str:
+        """The latch as the table writes it. One that does not act or whose cause lasts is refused: the
+        person must not believe that it is cleared.
         """
         latches = self._state.memory.envelope.latches
         acting = {f"{each.row}:{each.subject}": each for each in latches if each.active}
-        if latch not in acting:
-            raise BadRequestError(f"{latch!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}")
+        latch = next((name for name in acting if name.lower() == asked.strip().lower()), "")
+        if not latch:
+            raise BadRequestError(self._not_acting(asked, list(acting)))
         if acting[latch].present:
             raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")
+        return latch
+
+    def _not_acting(self, asked: str, acting: list[str]) -> str:
+        """Why nothing can be cleared, and what was meant."""
+        row, _, subject = asked.partition(":")
+        if row != "disobedient":
+            close = difflib.get_close_matches(asked, acting, 1, 0.6)
+            meant = f"; did you mean {close[0]}?" if close else ""
+            return f"{asked!r} does not act; there act: {', '.join(sorted(acting)) or 'none'}{meant}"
+        held = [name.partition(":")[2] for name in acting if name.startswith("disobedient:")]
+        if self._state.tick is not None:
+            try:
+                named = find(self._state.site, self._state.tick.snapshot, NOTHING, subject)
+            except KeyError as error:
+                return str(error.args[0])
+            if named.kind != "outlet":
+                return f"{named.name} is a {named.kind}; retry takes an outlet"
+        waits = f"; {', '.join(held)} {'waits' if len(held) == 1 else 'wait'} for that" if held else ""
+        return f"{subject} is not held for disobedience, so there is nothing to try again{waits}"
+
+
+WORDS: Final = {"stop": "stop, 0 W both ways at every outlet", "export_hold": "hold, no export"}
+"""The standing orders in words, by their field."""
+
+
+def _events(params: dict[str, Any], old: Operator, new: Operator, wall_s: float) -> list[Event]:
+    """What the person ordered, with the name and the reason. An order that stood already is told again: it
+    may be another person's.
+    """
+    who = f"{new.by or 'name not given'}{': ' if new.why else ''}{new.why}"
+    found = []
+    for key, words in WORDS.items():
+        if params.get(key) is True:
+            text = f"{words}, until released ({who})"
+            found.append(Event("order_given", "warning", "site", text, wall_s))
+        elif params.get(key) is False:
+            stood = "released" if getattr(old, key) else "released, and did not stand"
+            found.append(Event("order_ended", "info", "site", f"{words}: {stood} ({who})", wall_s))
+    if latch := params.get("acknowledge"):
+        row, _, subject = latch.partition(":")
+        verb = f"retry {subject}" if row == "disobedient" else f"clear {latch}"
+        found.append(Event("order_given", "info", subject, f"{verb} ({who})", wall_s))
+    return found

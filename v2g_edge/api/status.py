@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from v2g_edge.api.state import DepotState
-from v2g_edge.api.tonight import order_shown
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.plan import Price
 from v2g_edge.study.beside import NO_STATIONS, Beside
 from v2g_edge.study.explain import describe_answer, describe_status
+from v2g_edge.study.ordered import order_shown
 
 
 def _names(need: dict[str, Any]) -> set[str]:
@@ -58,9 +58,8 @@ class StatusApi:
         since = params.get("since_wall_s", 0.0)
         if not isinstance(since, int | float):
             raise BadRequestError(f"since_wall_s is UTC epoch seconds, found {since!r}")
-        return {
-            "events": [msgspec.to_builtins(event) for event in self._state.events if event.wall_s > since]
-        }
+        kept = [msgspec.to_builtins(event) for event in self._state.events if event.wall_s > since]
+        return {"timezone": self._state.site.timezone, "events": kept}
 
     async def plan(self, _params: dict[str, Any]) -> dict[str, Any]:
         """The plan that the last tick followed, null without one; and what is expected of it where it is

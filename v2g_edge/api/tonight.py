@@ -24,6 +24,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Order, Snapshot
 from v2g_edge.study.beside import NOTHING
 from v2g_edge.study.names import find
+from v2g_edge.study.ordered import order_shown, text_of
 from v2g_edge.study.rows import clock
 
 log = structlog.get_logger()
@@ -92,7 +93,8 @@ class TonightApi:
 
     async def undo(self, params: dict[str, Any]) -> dict[str, Any]:
         """Take an order back by its number."""
-        number, who = params.get("number"), str(params.get("who", ""))[:TEXT_MOST]
+        number = params.get("number")
+        who, why = (str(params.get(key) or "")[:TEXT_MOST] for key in ("who", "why"))
         found = next((order for order in self._standing if order.number == number), None)
         if found is None:
             there = ", ".join(str(order.number) for order in self._standing) or "none"
@@ -100,9 +102,8 @@ class TonightApi:
         kept = await self._take(tuple(order for order in self._standing if order is not found))
         text = text_of(found, self._state.site)
         wall_s = self._state.last_tick().snapshot.wall_s
-        self._tell(
-            Event("order_ended", "info", found.subject, f"{text}: taken back by {who or 'somebody'}", wall_s)
-        )
+        by = f"taken back by {who or 'a person without a name'}{f': {why}' if why else ''}"
+        self._tell(Event("order_ended", "info", found.subject, f"{text}: {by}", wall_s))
         return {"text": text, "kept": kept}
 
     def shown(self) -> list[dict[str, Any]]:
@@ -295,34 +296,3 @@ def _within(value: Any, low: float, high: float) -> bool:
         and math.isfinite(value)
         and low <= value <= high
     )
-
-
-def order_shown(order: Order, site: Site) -> dict[str, Any]:
-    """An order as status and lists show it."""
-    return {
-        "number": order.number,
-        "kind": order.kind,
-        "subject": order.subject,
-        "until_wall_s": order.until_wall_s,
-        "text": text_of(order, site),
-    }
-
-
-def text_of(order: Order, site: Site) -> str:
-    """An order in words, with its end and who gave it."""
-    what = {
-        "boost": f"boost {order.subject}",
-        "depart": f"{order.subject} leaves {clock(site, order.at_wall_s)}"
-        + (f" with {order.soc_pct:g} %" if order.soc_pct is not None else ""),
-        "skip": f"{order.subject} stays",
-        "no-v2g": f"{order.subject} gives nothing",
-        "priority": f"{order.subject} first",
-        "limit": f"feeder {order.subject} at {(order.limit_w or 0.0) / 1_000.0:g} kW",
-        "mute": f"mute {order.subject}",
-    }[order.kind]
-    who = (
-        f" ({order.who}{': ' if order.who and order.why else ''}{order.why})"
-        if order.who or order.why
-        else ""
-    )
-    return f"{what} until {clock(site, order.until_wall_s)}{who}"

@@ -9,14 +9,8 @@ from msgspec.structs import replace
 
 from v2g_edge.departure.charging_power import LearnedPowers, present, watch
 from v2g_edge.departure.charging_power import restarted as restarted_draws
-from v2g_edge.departure.departures import (
-    Certificate,
-    CertificateMemory,
-    Depot,
-    Proposal,
-    certify,
-    keep_exports,
-)
+from v2g_edge.departure.departures import Certificate, CertificateMemory, Proposal, certify, keep_exports
+from v2g_edge.departure.depot import Depot
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or

@@ -229,6 +229,7 @@ def _pack_out(o: Outlet, *, held: bool) -> str:
 A = Action
 ROWS: Final[tuple[Row, ...]] = (
     _site("operator_stop", A.ZERO, lambda c: c.snapshot.operator.stop and "stopped by the operator"),
+    _site("service_stop", A.ZERO, lambda c: c.snapshot.operator.closing and "the controller's service ends"),
     _site("export_hold", A.EXPORT_OFF, _export_hold),
     _site("grid_relay_open", A.TRIP, _relay_open, "after_enter_service"),
     _site("grid_fault", A.TRIP, lambda c: c.grid.fault, "after_enter_service"),

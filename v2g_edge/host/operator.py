@@ -1,8 +1,10 @@
 """What people on site have ordered, kept on disk: a stop survives a restart and a power cut."""
 
+import threading
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.snapshot import Operator
@@ -16,6 +18,7 @@ class OperatorFile:
     def __init__(self, path: Path) -> None:
         self._file = StateFile[Operator](path, msgspec.json.encode, msgspec.json.Decoder(Operator).decode)
         self._unsaved: Operator | None = None
+        self._one_at_a_time = threading.Lock()
         self.fault = ""
 
     def load(self) -> Operator:
@@ -25,25 +28,26 @@ class OperatorFile:
         found = self._file.load()
         self.fault = found.fault
         if found.value is not None:
-            return found.value
+            return replace(found.value, closing=False)
         return Operator(stop=True) if found.fault else Operator()
 
     def save(self, operator: Operator) -> str:
         """Keep the orders on the disk. "" when they are there; else why not, and ``save_again`` tries
         again.
         """
-        self._unsaved = operator
+        self._unsaved = replace(operator, closing=False)  # that is this process's own
         return self.save_again()
 
     def save_again(self) -> str:
         """Write what could not be written before. "" when nothing is left to write."""
-        orders = self._unsaved
-        if orders is None:
+        with self._one_at_a_time:  # an order and the housekeeping write from threads of their own
+            orders = self._unsaved
+            if orders is None:
+                return ""
+            try:
+                self._file.save(orders)
+            except OSError as error:
+                return str(error)
+            if self._unsaved is orders:
+                self._unsaved = None
             return ""
-        try:
-            self._file.save(orders)
-        except OSError as error:
-            return str(error)
-        if self._unsaved is orders:
-            self._unsaved = None
-        return ""

@@ -19,7 +19,11 @@ from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 NOBODY: Final[Mapping[str, float]] = {}
 STRANGERS: Final = RulesMemory()
 URGENT: Final = 1.0
-"""Urgency from which a vehicle has to charge now to leave in time."""
+"""Urgency from which a vehicle is served before all that share; a boosted one has it."""
+FIRST: Final = 1.001
+"""That of a vehicle with an order of priority, boosted or not."""
+PRESSED: Final = 1.002
+"""Least one of a vehicle that has to charge now to leave in time: no order goes before it."""
 CALMS_AFTER_S: Final = 900.0
 """An urgent vehicle stays urgent until it could wait this long. Without that it would be urgent in every
 other tick: at full power a vehicle gains time, and in each pause its share stands idle until that is seen.
@@ -70,7 +74,7 @@ def propose_all(
         if evse in asked and asked[evse].power_w < 0.0:
             asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
     for evse in short_wh.keys() & needs.keys():
-        urgency = max(asked[evse].urgency, URGENT) + short_wh[evse] / 1e6
+        urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
     _obey_orders(snapshot, needs, asked)
     for evse in caps_w.keys() & asked.keys():
@@ -99,9 +103,10 @@ def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], ask
         name = vehicle.vehicle if vehicle else ""
         wish, lacks = asked[evse], wanted.need.energy_wh > 0.0
         if ("boost", name) in kinds and lacks and wish.urgency < URGENT:
-            asked[evse] = Wish(evse, wanted.need.full_w, URGENT, "order_boost")
-        elif ("priority", name) in kinds and wish.power_w > 0.0 and wish.urgency < URGENT:
-            asked[evse] = replace(wish, urgency=URGENT)
+            wish = Wish(evse, wanted.need.full_w, URGENT, "order_boost")
+        if ("priority", name) in kinds and wish.power_w > 0.0 and wish.urgency < PRESSED:
+            wish = replace(wish, urgency=FIRST)
+        asked[evse] = wish
 
 
 class ChargingRequest(Struct, frozen=True, gc=False):
@@ -226,7 +231,7 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
         return Wish(
             wanted.evse,
             need.full_w,
-            max(urgency, URGENT),
+            max(urgency, PRESSED),
             "departure" if need.departs_in_s >= 0.0 else "overdue",
         )
     if planned_w is not None:

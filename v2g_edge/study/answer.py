@@ -11,6 +11,7 @@ from v2g_edge.model.site import Feeder, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
 from v2g_edge.study.feeder_room import room_of
+from v2g_edge.study.ordered import text_of
 from v2g_edge.study.outlook import Outlook
 from v2g_edge.study.rows import SHOWN_W, clock, risks_of
 from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
@@ -18,6 +19,8 @@ from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 HOLDERS_SHOWN: Final = 6
 DENIED: Final = frozenset({"impossible", "short", "overdue"})
 """Risks with which no time is shown at which a vehicle would be ready."""
+KEEP_IN: Final = frozenset({"no-v2g", "export-limit", "reserve"})
+"""Kinds of orders and windows after which less is exported."""
 FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_power", "unproven_discharge"})
 
 
@@ -163,6 +166,7 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
     together.
     """
     permitted = {vehicle.id for vehicle in site.vehicles if vehicle.may_discharge}
+    kept = {order.subject for order in snapshot.operator.orders if order.kind == "no-v2g"}
     groups: dict[str, list[str]] = {}
     outlets: dict[str, str] = {}
     out_w, able = 0.0, 0
@@ -170,6 +174,8 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
         vehicle, permit = snapshot.evses[index].vehicle, outcome.permits[index]
         if vehicle is None or evse.max_discharge_w <= 0.0 or vehicle.vehicle not in permitted:
             continue
+        if vehicle.vehicle in kept:
+            continue  # the order says so, below
         able += 1
         out_w += max(-permit.power_w, 0.0)
         if permit.power_w >= -SHOWN_W:
@@ -187,4 +193,11 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
             f"{says}{when}: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}."
             + (f" What to do: {word.remedy.replace('OUTLET', outlets[rule])}." if word.remedy else "")
         )
-    return lines
+    return lines + _ordered(site, snapshot)
+
+
+def _ordered(site: Site, snapshot: Snapshot) -> list[str]:
+    """Orders of people and windows of the site file that keep something in."""
+    orders = [order for order in snapshot.operator.orders if order.kind in KEEP_IN]
+    lines = [f"Ordered: {text_of(order, site)}." for order in orders if order.number]
+    return lines + [f"Site file: {text_of(order, site)}." for order in orders if not order.number]

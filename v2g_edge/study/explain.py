@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from v2g_edge.cycle import Outcome
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.orders import narrowed, narrower
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, Reading, is_fresh
 from v2g_edge.model.site import Site
@@ -28,6 +29,7 @@ def describe_status(
 
     ``beside`` None: without the words and estimates for people, which take time (telemetry).
     """
+    site = in_force(site, snapshot)
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return {
@@ -140,6 +142,11 @@ def _takes(snapshot: Snapshot, outcome: Outcome, index: int) -> float | None:
     return draw.most_w if known and draw is not None else None
 
 
+def in_force(site: Site, snapshot: Snapshot) -> Site:
+    """The site with the limits that orders and windows set at this time: what the tick was decided by."""
+    return narrower(site, narrowed(snapshot.operator.orders))
+
+
 EXPORT: Final = frozenset({"export", "v2g", "discharge"})
 """Asked of nothing by name: why so little flows out."""
 
@@ -157,6 +164,7 @@ def describe_answer(
     if asked.lower() in EXPORT:
         answer = export_answer(site, snapshot, outcome, beside)
         return {**head, "kind": "export", "name": "export", "answer": answer, "outlets": []}
+    site = in_force(site, snapshot)
     named = find(site, snapshot, beside, asked)
     head |= {"kind": named.kind, "name": named.name}
     if named.kind == "feeder":

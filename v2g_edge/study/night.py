@@ -17,10 +17,12 @@ from v2g_edge.model.plan import Price
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
+from v2g_edge.study.ordered import text_of
 
 GAP_MOST_S: Final = 60.0
 """A longer pause between two ticks is a pause of the daemon: what flowed is unknown, so nothing is counted.
 """
+ORDERS: Final = frozenset({"order_given", "order_ended"})
 READY_PCT: Final = 0.5
 """A vehicle that leaves within this of its target was ready: SoC is reported in whole percents or halves."""
 
@@ -31,7 +33,7 @@ class Stay(Struct, frozen=True):
 
     ``first_pct`` and ``last_pct`` are the first and last SoC that was known; ``target_pct`` and
     ``departure_wall_s`` what was wanted last. ``cost`` is what was paid for charging less what was earned by
-    giving, None without prices.
+    giving, ``earned`` the second part alone; 0 without prices.
     """
 
     session: str
@@ -46,6 +48,7 @@ class Stay(Struct, frozen=True):
     in_wh: float = 0.0
     out_wh: float = 0.0
     cost: float = 0.0
+    earned: float = 0.0
 
     @property
     def lacked_pct(self) -> float | None:
@@ -81,6 +84,15 @@ class Alarm(Struct, frozen=True):
     until_wall_s: float | None = None
 
 
+class Ordered(Struct, frozen=True):
+    """What somebody ordered or took back, and when. An order that was given before the night stands with the
+    time of its giving.
+    """
+
+    wall_s: float
+    text: str
+
+
 class Night(Struct, frozen=True):
     """The whole. ``ticks`` 0: there is nothing of that time."""
 
@@ -94,7 +106,7 @@ class Night(Struct, frozen=True):
     feeders: dict[str, Flow]
     held: dict[str, Held]
     alarms: tuple[Alarm, ...]
-    orders: tuple[str, ...]
+    orders: tuple[Ordered, ...]
 
 
 Row = tuple[Site, Snapshot, tuple[Permit, ...], tuple[Event, ...]]
@@ -123,7 +135,7 @@ def night_of(
         feeders=ledger.feeders,
         held=ledger.held,
         alarms=tuple(ledger.alarms),
-        orders=tuple(ledger.orders),
+        orders=tuple(sorted(ledger.orders.values(), key=lambda each: each.wall_s)),
     )
 
 
@@ -139,7 +151,7 @@ class _Ledger:
         self.feeders: dict[str, Flow] = {}
         self.held: dict[str, Held] = {}
         self.alarms: list[Alarm] = []
-        self.orders: dict[str, None] = {}
+        self.orders: dict[str, Ordered] = {}
 
     def add(
         self, site: Site, snapshot: Snapshot, permits: tuple[Permit, ...], events: tuple[Event, ...]
@@ -164,7 +176,9 @@ class _Ledger:
         self._meters(site, snapshot, hours)
         self._happened(events)
         for order in snapshot.operator.orders:
-            self.orders[f"{order.kind} {order.subject}{f' ({order.who})' if order.who else ''}"] = None
+            text = text_of(order, site) if order.number else ""
+            if text and not any(each.startswith(text) for each in self.orders):
+                self.orders[text] = Ordered(order.given_wall_s, text)
 
     def _price(self, wall_s: float) -> float:
         while self._at + 1 < len(self._prices) and self._prices[self._at + 1].start_wall_s <= wall_s:
@@ -191,6 +205,7 @@ class _Ledger:
             in_wh=old.in_wh + max(wh, 0.0),
             out_wh=old.out_wh + max(-wh, 0.0),
             cost=old.cost + wh / 1_000.0 * price,
+            earned=old.earned + max(-wh, 0.0) / 1_000.0 * price,
         )
 
     def _limit(self, permit: Permit, hours: float) -> None:
@@ -220,6 +235,8 @@ class _Ledger:
 
     def _happened(self, events: tuple[Event, ...]) -> None:
         for event in events:
+            if event.kind in ORDERS and not event.text.endswith(": over"):  # its end stands in its text
+                self.orders[event.text] = Ordered(event.wall_s, event.text)
             row, cleared, _ = event.kind.partition(".cleared")
             if cleared:
                 self.alarms = [

@@ -3,6 +3,7 @@ permit ends by itself.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -18,7 +19,7 @@ from v2g_edge.field.modbus.outlet import RECHECK_S
 from v2g_edge.model.reading import Reading
 
 KINDS = ("generic-charger", "quasar1", "evtec-bidipro", "sunspec")
-ORDERS = 2_000
+ORDERS = int(os.environ.get("DRAWN_ORDERS", "2000"))
 BATCHES = 5
 PERMITS = (
     permit(-7_000.0),

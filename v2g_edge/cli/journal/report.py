@@ -7,6 +7,7 @@ import csv
 import html
 import io
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -29,7 +30,10 @@ from v2g_edge.study.vocabulary import word_of
 NOON: Final = time(12)
 """A night goes from noon to noon of the site's time: nobody's shift ends there."""
 CONFIG: Final = Path("/etc/v2g-edge/site.toml")
-ALARMS_SHOWN: Final = 12
+HEIGHT: Final = 24
+"""Lines of a terminal (the VT100's): the text fits one where a night had twelve vehicles and few orders."""
+STAYS_SHOWN: Final = 12
+ALARMS_LEAST: Final = 3
 FORMS: Final = ("text", "csv", "json", "html")
 
 
@@ -66,7 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
         )
     text = {"text": as_text, "csv": as_csv, "json": as_json, "html": as_html}[arguments.format](night)
     if arguments.output:
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        try:
+            arguments.output.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise CommandError(
+                f"{arguments.output}: cannot be written ({error.strerror}); name another file with --output"
+            ) from error
     else:
         print(text)
     return FAILED if any(stay.lacked_pct for stay in night.stays if stay.left_wall_s is not None) else DONE
@@ -79,6 +88,9 @@ def _sources(arguments: argparse.Namespace) -> tuple[Path, tuple[Price, ...]]:
     try:
         settings = load(arguments.config)
     except ConfigError as error:
+        if arguments.journal:
+            _warn(f"no money in this report: {arguments.config} cannot be used; `v2g-edge check` says why")
+            return arguments.journal, ()
         raise CommandError(
             f"{arguments.config}: cannot be used; `v2g-edge check` says why ({len(error.problems)})",
             BAD_INPUT,
@@ -86,8 +98,13 @@ def _sources(arguments: argparse.Namespace) -> tuple[Path, tuple[Price, ...]]:
     prices = PriceFile(settings.prices)
     fault = prices.read()
     if fault:
-        print("\n".join(wrapped(f"no money in this report: {fault.splitlines()[0]}", "! ", "  ")))
+        _warn(f"no money in this report: {fault.splitlines()[0]}")
     return arguments.journal or Path(settings.host.state_dir) / "journal.db", prices.prices
+
+
+def _warn(text: str) -> None:
+    """Beside the report: its CSV and JSON are for programs."""
+    print("\n".join(wrapped(text, "! ", "  ")), file=sys.stderr)
 
 
 def _zone(reader: JournalReader) -> str:
@@ -109,7 +126,7 @@ def _span(asked: str | None, zone: ZoneInfo) -> tuple[float, float]:
 
 def _rows(reader: JournalReader, from_wall_s: float) -> Iterator[Row]:
     for tick in reader.ticks(from_wall_s):
-        yield reader.site(tick.run), tick.snapshot, tick.permits, tick.events
+        yield reader.site(tick.run), tick.snapshot, tick.permits, (*tick.events, *tick.told)
 
 
 def _dates(night: Night, zone: str) -> str:
@@ -125,7 +142,10 @@ def as_text(night: Night) -> str:
     lines = [f"{night.site}  {_dates(night, zone)} {zone}", *wrapped(summary(night))]
     head = f"{'vehicle':13} {'outlet':7} {'SoC':>9} {'goal':>5} {'left':>6} {'in kWh':>7} {'out kWh':>7}"
     lines += ["", head + (f" {'cost':>8}" if night.priced else "")]
-    lines += [_stay_line(stay, night, zone) for stay in night.stays]
+    shown = _shown(night.stays)
+    lines += [_stay_line(stay, night, zone) for stay in shown]
+    if len(shown) < len(night.stays):
+        lines.append(f"and {len(night.stays) - len(shown)} more, none of them short: --format csv")
     for name, flow in sorted(night.feeders.items()):
         lines.append(f"feeder {name}: {flow.in_wh / 1_000.0:.1f} kWh in, {flow.out_wh / 1_000.0:.1f} kWh out")
     held = sorted(night.held.items(), key=lambda item: -item[1].export_wh)
@@ -136,10 +156,22 @@ def as_text(night: Night) -> str:
     ]
     if lost:
         lines += wrapped(f"not given, by what held it: {', '.join(lost)}", "", "  ")
-    if night.orders:
-        lines += wrapped(f"orders: {', '.join(night.orders)}", "", "  ")
-    lines += [_alarm_line(alarm, zone) for alarm in _longest(night.alarms)]
+    for order in night.orders:
+        lines += wrapped(f"{local_time(order.wall_s, zone=zone)} order: {order.text}", "", "  ")
+    room = max(HEIGHT - len(lines), ALARMS_LEAST)
+    alarms = _longest(night.alarms, room if len(night.alarms) <= room else room - 1)
+    lines += [_alarm_line(alarm, zone) for alarm in alarms]
+    if len(alarms) < len(night.alarms):
+        lines.append(f"and {len(night.alarms) - len(alarms)} shorter alarms: --format json")
     return "\n".join(lines)
+
+
+def _shown(stays: tuple[Stay, ...]) -> list[Stay]:
+    """All that fit, in their order; where there are more, whoever was short comes before the others."""
+    short = [stay for stay in stays if stay.lacked_pct]
+    ready = [stay for stay in stays if not stay.lacked_pct]
+    kept = {id(stay) for stay in (*short, *ready[: max(STAYS_SHOWN - len(short), 0)])}
+    return [stay for stay in stays if id(stay) in kept]
 
 
 def summary(night: Night) -> str:
@@ -149,7 +181,8 @@ def summary(night: Night) -> str:
     in_wh, out_wh = sum(stay.in_wh for stay in night.stays), sum(stay.out_wh for stay in night.stays)
     ready = f"{len(left) - len(late)} of {len(left)} left ready" if left else "nobody left"
     names = ", ".join(f"{stay.vehicle or stay.outlet} lacked {stay.lacked_pct:.0f} %" for stay in late)
-    money = f", cost {sum(stay.cost for stay in night.stays):.2f}" if night.priced else ""
+    cost, earned = sum(stay.cost for stay in night.stays), sum(stay.earned for stay in night.stays)
+    money = f", cost {cost:.2f} (paid {cost + earned:.2f}, earned {earned:.2f})" if night.priced else ""
     return (
         f"{ready}{f': {names}' if names else ''}. {in_wh / 1_000.0:.1f} kWh charged, {out_wh / 1_000.0:.1f}"
         f" kWh given{money}."
@@ -172,9 +205,9 @@ def _whole(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
-def _longest(alarms: tuple[Alarm, ...]) -> list[Alarm]:
+def _longest(alarms: tuple[Alarm, ...], most: int) -> list[Alarm]:
     ordered = sorted(alarms, key=lambda alarm: (alarm.until_wall_s or 1e18) - alarm.from_wall_s, reverse=True)
-    return sorted(ordered[:ALARMS_SHOWN], key=lambda alarm: alarm.from_wall_s)
+    return sorted(ordered[:most], key=lambda alarm: alarm.from_wall_s)
 
 
 def _alarm_line(alarm: Alarm, zone: str) -> str:

@@ -27,7 +27,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--since",
         metavar="TIME",
-        help="only later ones (ISO 8601; without an offset the terminal's local time)",
+        help="only later ones (ISO 8601; without an offset the site's local time)",
     )
     parser.add_argument("--until", metavar="TIME", help="only earlier ones")
     parser.add_argument(
@@ -41,42 +41,49 @@ def register(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what is there, then follow where asked to."""
     if arguments.journal:
-        _print(_recorded(arguments.journal), arguments)
+        _print(*_recorded(arguments.journal), arguments)
         return DONE
-    events = ask(arguments.socket, "events")["events"]
-    _print(events, arguments)
+    answer = ask(arguments.socket, "events")
+    events, zone = answer["events"], answer["timezone"]
+    _print(events, zone, arguments)
     if arguments.follow:
         try:
-            asyncio.run(_follow(arguments, events[-1]["wall_s"] if events else 0.0))
+            asyncio.run(_follow(arguments, zone, events[-1]["wall_s"] if events else 0.0))
         except KeyboardInterrupt:
             print()
     return DONE
 
 
-async def _follow(arguments: argparse.Namespace, since_wall_s: float) -> None:
+async def _follow(arguments: argparse.Namespace, zone: str, since_wall_s: float) -> None:
     arguments.last = None
     while True:
         await asyncio.sleep(POLL_S)
         events = (await asyncio.to_thread(ask, arguments.socket, "events", {"since_wall_s": since_wall_s}))[
             "events"
         ]
-        _print(events, arguments)
+        _print(events, zone, arguments)
         since_wall_s = events[-1]["wall_s"] if events else since_wall_s
 
 
-def _recorded(path: Path) -> list[dict[str, Any]]:
+def _recorded(path: Path) -> tuple[list[dict[str, Any]], str]:
+    """All events in the order of their times, and the last time zone of the site."""
     from v2g_edge.cli.journal.past import opened  # noqa: PLC0415 - the live question needs no journal
 
     with opened(path) as reader:
-        return [msgspec.to_builtins(event) for tick in reader.ticks() for event in tick.events]
+        events, zone = [], "UTC"
+        for tick in reader.ticks():
+            zone = reader.site(tick.run).timezone
+            both = sorted((*tick.told, *tick.events), key=lambda event: event.wall_s)
+            events += [msgspec.to_builtins(event) for event in both]
+        return events, zone
 
 
-def chosen(events: list[dict[str, Any]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def chosen(events: list[dict[str, Any]], zone: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Those of a time and of a name. A name is found as subject and in the words, whatever the case of its
     letters.
     """
-    since_s = wall_of(arguments.since) if arguments.since else float("-inf")
-    until_s = wall_of(arguments.until) if arguments.until else float("inf")
+    since_s = wall_of(arguments.since, zone) if arguments.since else float("-inf")
+    until_s = wall_of(arguments.until, zone) if arguments.until else float("inf")
     name = (arguments.vehicle or "").lower()
     return [
         event
@@ -89,13 +96,13 @@ def _names(event: dict[str, Any], name: str) -> bool:
     return event["subject"].lower() == name or name in re.findall(r"[\w.:-]+", event["text"].lower())
 
 
-def _print(events: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    events = chosen(events, arguments)
+def _print(events: list[dict[str, Any]], zone: str, arguments: argparse.Namespace) -> None:
+    events = chosen(events, zone, arguments)
     for event in events[-arguments.last :] if arguments.last else events:
         if arguments.json:
             print(json.dumps(event), flush=True)
         else:
-            when = local_time(event["wall_s"], "%Y-%m-%d %H:%M:%S")
+            when = local_time(event["wall_s"], "%Y-%m-%d %H:%M:%S", zone)
             print(
                 f"{when}  {event['severity']:7}  {event['kind']}  {event['subject']}  {event['text']}",
                 flush=True,

@@ -28,7 +28,7 @@ def register(subparsers: Any) -> None:
     for name, (text, params) in ORDERS.items():
         parser = subparsers.add_parser(name, help=text)
         add_socket(parser)
-        _add_reason(parser)
+        add_reason(parser)
         if name == "stop":
             parser.add_argument(
                 "--wait-s", type=float, default=WAIT_S, metavar="S", help=f"at most (default {WAIT_S:g} s)"
@@ -37,13 +37,14 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser("release", help="end one standing order")
     parser.add_argument("order", choices=sorted(RELEASES), help="which of them")
     add_socket(parser)
-    _add_reason(parser)
+    add_reason(parser)
     parser.set_defaults(run=run, params=None)
     parser = subparsers.add_parser(
         "retry", help="try an outlet again that did not obey, once it follows its setpoint"
     )
     parser.add_argument("outlet", metavar="OUTLET")
     add_socket(parser)
+    add_reason(parser)
     parser.set_defaults(run=run, params=None)
     parser = subparsers.add_parser(
         "clear", help="clear a latched row of the safety table by hand, where its rule asks for that"
@@ -52,10 +53,12 @@ def register(subparsers: Any) -> None:
         "latch", metavar="ROW:SUBJECT", help="as `v2g-edge status` shows it, for example meter_reversed:grid"
     )
     add_socket(parser)
+    add_reason(parser)
     parser.set_defaults(run=run, params=None)
 
 
-def _add_reason(parser: argparse.ArgumentParser) -> None:
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """The options of every order: who gives it, and why."""
     parser.add_argument(
         "--by", default=_user(), metavar="NAME", help="who orders it (default: the user of this terminal)"
     )

@@ -5,12 +5,12 @@ An order that breaks a promise says which before it is given, and asks.
 """
 
 import argparse
-import getpass
 import re
 import sys
 from typing import Any, Final
 
 from v2g_edge.cli.client import add_socket, ask
+from v2g_edge.cli.live.operate import add_reason
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.cli.screen import wrapped
 
@@ -40,7 +40,7 @@ def register(subparsers: Any) -> None:
         if kind == "limit":
             parser.add_argument("power", metavar="POWER", help="like 60kW")
         parser.add_argument("--until", default="", metavar="TIME", help="its end (default: in 12 hours)")
-        parser.add_argument("--why", default="", metavar="TEXT", help="a reason, for the others")
+        add_reason(parser)
         parser.add_argument(
             "--try", dest="trial", action="store_true", help="only say which promises it would break"
         )
@@ -52,6 +52,7 @@ def register(subparsers: Any) -> None:
     parser.set_defaults(run=show)
     parser = subparsers.add_parser("undo", help="take an order back")
     parser.add_argument("number", type=int, metavar="NUMBER", help="as `v2g-edge orders` shows it")
+    add_reason(parser)
     add_socket(parser)
     parser.set_defaults(run=undo)
 
@@ -84,7 +85,9 @@ def show(arguments: argparse.Namespace) -> int:
 
 def undo(arguments: argparse.Namespace) -> int:
     """It counts at the next tick."""
-    taken = ask(arguments.socket, "undo", {"number": arguments.number, "who": _who()})
+    taken = ask(
+        arguments.socket, "undo", {"number": arguments.number, "who": arguments.by, "why": arguments.why}
+    )
     print(f"taken back: {taken['text']}")
     return DONE
 
@@ -94,7 +97,7 @@ def _params(arguments: argparse.Namespace) -> dict[str, Any]:
         "kind": arguments.kind,
         "subject": arguments.subject,
         "until": arguments.until,
-        "who": _who(),
+        "who": arguments.by,
         "why": arguments.why,
     }
     if arguments.kind == "depart":
@@ -107,13 +110,6 @@ def _params(arguments: argparse.Namespace) -> dict[str, Any]:
             )
         params["limit_w"] = float(match[1]) * FACTORS[match[2].lower()]
     return params
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
 
 
 def _confirmed() -> bool:

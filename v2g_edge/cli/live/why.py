@@ -7,6 +7,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
@@ -47,11 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def wall_of(text: str) -> float:
-    """UTC epoch seconds of an ISO 8601 time; without an offset it is the terminal's local time."""
+def wall_of(text: str, zone: str = "") -> float:
+    """UTC epoch seconds of an ISO 8601 time; without an offset it is the time of ``zone``, or of the
+    terminal.
+    """
     try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None and zone:
+            moment = moment.replace(tzinfo=ZoneInfo(zone))
+        return moment.astimezone().timestamp()
+    except (ValueError, OverflowError) as error:
         raise CommandError(
             f"{text!r} is no time; write it like 2026-01-31T18:30:00+01:00", BAD_INPUT
         ) from error
