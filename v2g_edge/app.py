@@ -11,18 +11,13 @@ from msgspec.structs import replace
 
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
-from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.history import HistoryApi
-from v2g_edge.api.monitor import Monitor
-from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.monitoring.money import Money
+from v2g_edge.api.monitoring.monitor import Monitor
 from v2g_edge.api.order_log import OrderLog
-from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.roles import role_needed
-from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
-from v2g_edge.api.standstill import StandstillApi
 from v2g_edge.api.state import DepotState, Tick
-from v2g_edge.api.status import StatusApi
 from v2g_edge.api.tonight import TonightApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Outcome
@@ -45,6 +40,7 @@ from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.books import Books
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.fleet_view import FleetLink
+from v2g_edge.wiring.handlers import Topics, handlers_of
 from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
@@ -73,6 +69,7 @@ class Daemon:
         source: SiteSource | None = None,
     ) -> None:
         self._settings = settings
+        self._config = source.path if source is not None else ""
         self._site = settings.site
         self._subjects = subjects_of(self._site)
         self._clock = clock
@@ -107,6 +104,8 @@ class Daemon:
             else None
         )
         self._capacity = CapacityApi(self.state, self._state_dir / "offers.json")
+        money = Money(self.plans.prices, self._capacity.offers, settings.prices.currency)
+        self._money = self._monitor.metrics.money = money
         self._control = ControlSocket(
             settings.host.socket,
             self._handlers(),
@@ -256,6 +255,7 @@ class Daemon:
             told=told,
         )
         guarded("journal", keeping)
+        guarded("money", self._money.observe, self.state.tick)
         guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
@@ -314,23 +314,22 @@ class Daemon:
         return self._journal.lost if self._journal is not None else 0
 
     def _handlers(self) -> dict[str, Handler]:
-        """The control socket's methods, by name (``v2g_edge.api``)."""
-        stations = {each.identity: tuple(o.evse for o in each.outlets) for each in self._settings.stations}
-        status = StatusApi(self.state, self.plans.prices, stations)
-        orders = OrdersApi(self.state, self._orders, self._tell_event, self._wake.set, self._clock.wall_s)
-        return {
-            "status": status.status,
-            "why": status.why,
-            **self._tonight.handlers(),
-            "events": status.events,
-            "plan": status.plan,
-            "history": self._history.history,
-            "standstill": StandstillApi(self.state).standstill,
-            "operate": orders.operate,
-            "capacity": self._capacity.capacity,
-            "cloud": CloudApi(self._cloud).cloud,
-            "ocpp": OcppApi(self.ocpp).ocpp,
-            "services": ServicesApi(self.state, self._clock, self._orders, self._wake.set).services,
-            "health": self._monitor.metrics.health,
-            **({"site_file": self._site_file.site_file} if self._site_file is not None else {}),
-        }
+        """The control socket's methods, by name."""
+        topics = Topics(
+            settings=self._settings,
+            state=self.state,
+            clock=self._clock,
+            orders=self._orders,
+            tonight=self._tonight,
+            history=self._history,
+            monitor=self._monitor,
+            capacity=self._capacity,
+            site_file=self._site_file,
+            config=self._config,
+            cloud=self._cloud,
+            ocpp=self.ocpp,
+            prices=self.plans.prices,
+            tell=self._tell_event,
+            wake=self._wake.set,
+        )
+        return handlers_of(topics)

@@ -19,7 +19,7 @@ def _order(params: Params) -> Role:
 
 NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
     **dict.fromkeys(
-        ("status", "why", "events", "plan", "history", "standstill", "health", "orders"),
+        ("status", "why", "events", "plan", "standstill", "health", "orders", "history", "night"),
         lambda _params: Role.VIEWER,
     ),
     **dict.fromkeys(("operate", "undo"), lambda _params: Role.OPERATOR),

@@ -165,3 +165,21 @@ async def test_a_feeding_that_is_overtaken_does_not_close_again() -> None:
         opening = asyncio.get_running_loop().create_task(field.contactors["k"].drop())
         await asyncio.gather(feeding, opening)
         assert not stand.relay.closed(2)
+
+
+async def test_a_module_that_restarts_gets_its_time_out_again() -> None:
+    """Its register is empty after a start; the contactor is fed on, and is a dead-man again."""
+    stand = Stand(watchdog_s=30.0)
+    async with stand as field:
+        await stand.until(0.0)
+        await field.feed()
+        assert stand.relay._tenths == 300
+        stand.relay_unit.inject_fault(Fault("silent"))
+        peer = field.peers["k"]
+        await until(lambda: not peer.link.connected)
+        stand.relay._tenths = 0
+        stand.relay_unit.inject_fault(Fault())
+        await until(lambda: peer.link.connected)
+        await field.feed()
+        assert stand.relay._tenths == 300
+        assert field.contactors["k"].dead_man

@@ -9,7 +9,7 @@ const fact = (key, value, name = "") => el("div", { class: name }, el("dt", {}, 
 const heading = (key) => el("h1", { tabindex: "-1" }, t(key));
 const button = (act, text, more = {}) => el("button", { type: "button", "data-do": act, ...more }, text);
 
-function table(caption, heads, rows) {
+export function table(caption, heads, rows) {
   const head = el("tr", {}, heads.map((text) => el("th", { scope: "col" }, text)));
   const body = rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, cell))));
   return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },

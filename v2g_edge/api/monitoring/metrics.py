@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from v2g_edge.api.exposition import Exposition, Kind, escaped, labels
+from v2g_edge.api.monitoring.exposition import Exposition, Kind, escaped, labels
+from v2g_edge.api.monitoring.money import Money
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.host.health import Health
 from v2g_edge.host.http import Answer, Page
@@ -39,6 +40,8 @@ class MetricsApi:
         self._health = health
         self._now_s = now_s
         self._journal_lost = journal_lost
+        self.money: Money | None = None
+        """What was sold and bought; None where nobody counts it."""
 
     def pages(self) -> Mapping[str, Page]:
         """What the HTTP server answers."""
@@ -53,6 +56,8 @@ class MetricsApi:
         if tick is not None:
             add_site(page, self._state.site, tick)
             add_outlets(page, self._state.site, tick)
+            if self.money is not None:
+                self.money.add(page, tick)
         return Answer(HTTPStatus.OK, page.content_type, page.body())
 
     def healthz(self, _accept: str) -> Answer:
