@@ -196,7 +196,7 @@ def _apply_to_call(node: ast.Call, kind: int) -> bool:
         node.func.id = NAMES[node.func.id]
     elif kind == 1 and len(node.args) > 1 and not _takes_any_order(node):
         node.args[0], node.args[1] = node.args[1], node.args[0]
-    elif kind > 1 and node.keywords[kind - 2].arg is not None:
+    elif kind > 1 and node.keywords[kind - 2].arg not in (None, "strict"):
         del node.keywords[kind - 2]
     else:
         return False
