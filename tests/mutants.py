@@ -156,8 +156,11 @@ def _apply(node: ast.AST, kind: int) -> str:
     if isinstance(node, ast.BoolOp) and kind > 0:
         _leave_out(node, kind - 1)
     elif isinstance(node, ast.Call):
+        left_out = node.keywords[kind - 2].arg if kind > 1 else ""
         if not _apply_to_call(node, kind):
             return ""
+        if left_out:
+            return f"{before} -> without {left_out}".replace("\n", " ")
     elif not _apply_to_one(node, kind):
         return ""
     after = ast.unparse(node)[:100]

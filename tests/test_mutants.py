@@ -22,7 +22,7 @@ def changes(tmp_path: Path, body: str) -> list[str]:
         ("a and b", "a and b -> a or b"),
         ("min(a, b)", "min(a, b) -> max(a, b)"),
         ("c(a, b)", "c(a, b) -> c(b, a)"),
-        ("c(a, latches=b)", "c(a, latches=b) -> c(a)"),
+        ("c(a, latches=b)", "c(a, latches=b) -> without latches"),
         ("a.max_charge_w", "a.max_charge_w -> a.max_discharge_w"),
         ("a.least_w", "a.least_w -> a.most_w"),
         ("b if a else c", "b if a else c -> b if not a else c"),
