@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -87,8 +89,11 @@ def propose_all(
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
     paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
+    due_s = {
+        evse: wanted.need.departs_in_s for evse, wanted in needs.items() if wanted.urgent or evse in short_wh
+    }
     shared, turns = share_power(
-        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s
     )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
@@ -152,8 +157,8 @@ def _mark_urgent(
     """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
     to each departure.
 
-    When all energy due by a departure needs nearly all the time there is at the limit, all that depart by
-    then are urgent; those that were urgent ``before`` stay so a little longer.
+    When all energy due by a departure needs nearly all the time there is at the limit, all that must have
+    some of it by then are urgent; those that were urgent ``before`` stay so a little longer.
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
@@ -166,14 +171,25 @@ def _mark_urgent(
         all_wh = sum([w.need.energy_wh for w in queue])
         if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
-        queue.sort(key=lambda w: (w.need.departs_in_s, w.evse))
-        due_wh, last = 0.0, 0
-        for index, wanting in enumerate(queue, 1):
-            due_wh += wanting.need.energy_wh
-            if _is_tight(wanting.need.departs_in_s, due_wh, limit_w, wanting.evse in before):
-                last = index
-        for wanting in queue[:last]:
-            needs[wanting.evse] = replace(wanting, urgent=True)
+        mine_wh = _due_by(queue)
+        for wanting, due_wh in zip(queue, mine_wh, strict=True):
+            if not _is_tight(wanting.need.departs_in_s, float(due_wh.sum()), limit_w, wanting.evse in before):
+                continue
+            for each, its_wh in zip(queue, due_wh, strict=True):
+                if its_wh > 0.0:
+                    needs[each.evse] = replace(each, urgent=True)
+
+
+def _due_by(queue: list[ChargingRequest]) -> "npt.NDArray[np.float64]":
+    """What each vehicle (column) must have by each departure (row): all of it by its own, and before that
+    what its power leaves no time for afterwards.
+    """
+    departs_s = np.array([w.need.departs_in_s for w in queue])
+    energy_wh = np.array([w.need.energy_wh for w in queue])
+    seconds = np.array([max(w.need.seconds, 1.0) for w in queue])
+    later_s = np.maximum(departs_s[None, :] - departs_s[:, None], 0.0)
+    due_wh: npt.NDArray[np.float64] = np.maximum(energy_wh * (1.0 - later_s / seconds), 0.0)
+    return due_wh
 
 
 def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: bool) -> bool:
