@@ -81,9 +81,7 @@ def propose_all(
         urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
     _obey_orders(snapshot, needs, asked)
-    for evse in caps_w.keys() & asked.keys():
-        if asked[evse].power_w > caps_w[evse]:
-            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
+    _cap(asked, caps_w)
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
@@ -98,6 +96,13 @@ def propose_all(
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
+
+
+def _cap(asked: dict[str, Wish], caps_w: Mapping[str, float]) -> None:
+    """No wish for more than was allowed at the last tick by all that concerns its outlet alone."""
+    for evse in caps_w.keys() & asked.keys():
+        if asked[evse].power_w > caps_w[evse]:
+            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
 
 
 def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
