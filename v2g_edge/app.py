@@ -89,7 +89,12 @@ class Daemon:
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
         self._cloud = CloudSession(
-            settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
+            settings.cloud,
+            self._site,
+            clock,
+            self._take_cloud_plan,
+            state_dir=self._state_dir,
+            tell=self._tell_event,
         )
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
