@@ -50,6 +50,9 @@ class Room(NamedTuple):
 
 ROOMS: Final = {
     "envelope": Room(("envelope/*",), ("envelope/test_*",)),
+    "departure": Room(("departure/*",), ("departure/test_*", "test_one_number")),
+    "rules": Room(("rules/*", "rules/services/*"), ("rules/test_*", "rules/services/test_*")),
+    "cycle": Room(("cycle",), ("test_cycle", "test_missing_numbers", "test_one_number")),
     "writer": Room(("field/writer",), ("field/test_writer",), constants=False),
     "ocpp": Room(
         (
@@ -75,10 +78,8 @@ ROOMS: Final = {
     "modbus": Room(
         (
             "field/modbus/charger",
-            "field/modbus/contact",
             "field/modbus/der",
             "field/modbus/outlet",
-            "field/modbus/peer",
             "field/modbus/switch",
         ),
         (
