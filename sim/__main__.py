@@ -21,6 +21,7 @@ from sim.scenarios.night import night
 from sim.scenarios.played import read_played
 from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev
+from sim.scenarios.worldfile import presets, read_world
 from sim.virtual.clock import LoopClock, unstamp
 from v2g_edge.config import ConfigError
 
@@ -74,6 +75,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="a SpiceEV scenario; needs --connector and --prices",
+    )
+    what.add_argument(
+        "--world", help=f"a world that ships ({', '.join(presets())}), or a TOML file that describes one"
     )
     parser.add_argument("--connector", help="grid connector of the SpiceEV scenario")
     parser.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
@@ -223,6 +227,8 @@ def _scenario(args: argparse.Namespace) -> Scenario:
         return import_spice_ev(
             args.import_spice_ev, args.connector, args.prices, bidirectional=not args.one_way
         )
+    if args.world:
+        return read_world(args.world, args.seed)
     return _named(args)
 
 

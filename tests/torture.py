@@ -4,11 +4,12 @@ machine loses power.
 After each of KILLS (300) ends by kill -9 at a random moment, the next process must know the order that was
 answered last, let the row of the safety table that belongs to it act, and permit nothing meanwhile; the
 journal must read back without a gap in any run. After each of CUTS (200) the state folder is copied while it
-is written, the newest file is torn at a random place, and a daemon must start from the copy with nothing
-wider than before.
+is written, the newest file is torn at a random place, and a successor on the copy must know the ledgers and
+the trips (``tests.power_cuts``).
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
+import asyncio
 import contextlib
 import os
 import random
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.config.small import TEXT
+from tests.power_cuts import power_cuts
 from tests.processes import running
 from v2g_edge.cli.client import ask
 from v2g_edge.cli.outcome import CommandError
@@ -121,26 +123,8 @@ def kills(folder: Path, count: int, drawn: random.Random) -> None:
 
 
 def cuts(folder: Path, count: int, drawn: random.Random) -> None:
-    """A stop stands; whatever the torn copy has lost, it is not the stop."""
-    site, socket = site_in(folder), str(folder / "control.sock")
-    copies = []
-    with daemon(site):
-        ask(socket, "operate", {"stop": True})
-        for turn in range(count):
-            copy = folder / f"cut{turn}"
-            shutil.copytree(folder / "state", copy / "state")
-            torn = max((copy / "state").glob("journal.db*"), key=lambda path: path.stat().st_mtime_ns)
-            size = torn.stat().st_size
-            with torn.open("r+b") as file:
-                file.truncate(max(size - drawn.randrange(1, 12_000), 0))
-            copies.append(copy)
-            time.sleep(drawn.uniform(0.0, 0.1))  # so that the copies differ
-    for turn, copy in enumerate(copies):
-        with daemon(site_in(copy)):
-            assert standing(str(copy / "control.sock"))["stop"], f"cut {turn}: the stop is lost"
-        shutil.rmtree(copy)
-        if turn % 20 == 19:
-            print(f"{turn + 1} power cuts", flush=True)
+    """A depot that discharges and trips, its folder copied and torn at random moments."""
+    print(asyncio.run(power_cuts(folder, count, drawn)), flush=True)
 
 
 def main() -> int:
@@ -158,7 +142,7 @@ def main() -> int:
                 shutil.copytree(folder, KEPT, ignore=shutil.ignore_patterns("*.sock"))
                 print(f"what it held on is kept in {KEPT}", file=sys.stderr)
                 raise
-    print(f"{counts}: every answered order and every stop is back, no gap in the journal")
+    print(f"{counts}: every answered order, every ledger and every trip is back, no gap in the journal")
     return 0
 
 

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.history import HistoryApi
-from v2g_edge.api.monitor import Monitor
+from v2g_edge.api.monitoring.money import Money
+from v2g_edge.api.monitoring.monitor import Monitor
 from v2g_edge.api.order_log import OrderLog
 from v2g_edge.api.roles import role_needed
 from v2g_edge.api.site_file import SiteFileApi
@@ -88,7 +89,12 @@ class Daemon:
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
         self._cloud = CloudSession(
-            settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
+            settings.cloud,
+            self._site,
+            clock,
+            self._take_cloud_plan,
+            state_dir=self._state_dir,
+            tell=self._tell_event,
         )
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
@@ -103,6 +109,8 @@ class Daemon:
             else None
         )
         self._capacity = CapacityApi(self.state, self._state_dir / "offers.json")
+        money = Money(self.plans.prices, self._capacity.offers, settings.prices.currency)
+        self._money = self._monitor.metrics.money = money
         self._control = ControlSocket(
             settings.host.socket,
             self._handlers(),
@@ -252,6 +260,7 @@ class Daemon:
             told=told,
         )
         guarded("journal", keeping)
+        guarded("money", self._money.observe, self.state.tick)
         guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)

@@ -18,6 +18,7 @@ from sim.judges.effects import Effects
 from sim.judges.told import Told
 from sim.scenarios.fault import CONTACT, CONTROLLER, METER, STATION
 from sim.scenarios.scenario import Scenario
+from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
 from sim.world.physics import Charger
 
@@ -85,6 +86,10 @@ class Overseer:
         self._soc: dict[str, float] = {}
         self._memory_s = SETTLED_S + 2 * scenario.tick_s
         self._session_wall_s: dict[str, float] = {}
+
+    def arrived(self, visit: Visit) -> None:
+        """A vehicle was plugged in: what it used on the road is nothing that was taken from it here."""
+        self._soc.pop(visit.vehicle, None)
 
     def hear(self, told: Told) -> None:
         """One tick of the controller."""

@@ -46,6 +46,11 @@ class CapacityBookings:
         self._file = OffersFile(path, LONGEST_S)
 
     @property
+    def offers(self) -> tuple[Offer, ...]:
+        """What is booked, as the ledger was read or written last."""
+        return self._file.last.offers
+
+    @property
     def fault(self) -> str:
         """What is the matter with the ledger's file, "" where nothing is."""
         return self._file.fault
@@ -148,6 +153,10 @@ class CapacityApi:
     def fault(self) -> str:
         """What is the matter with the ledger's file, "" where nothing is."""
         return self._bookings.fault
+
+    def offers(self) -> tuple[Offer, ...]:
+        """What is booked, as the ledger was read or written last."""
+        return self._bookings.offers
 
     def look(self, wall_s: float, *, synced: bool) -> None:
         """Read the ledger once, at the start."""

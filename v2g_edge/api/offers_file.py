@@ -34,6 +34,8 @@ class OffersFile:
         self._path = path
         self._longest_s = longest_s
         self._file = StateFile[Kept](path, msgspec.json.encode, _kept)
+        self.last = Ledger()
+        """As it was read or written last."""
         self.fault = ""
         """What could not be read, in words for an alarm; "" where all is well."""
 
@@ -53,11 +55,13 @@ class OffersFile:
                 f"{self._path} was damaged, so what is sold is not known: nothing is offered for {hours} h,"
                 " until every booking is over. `v2g-edge restore` puts a backup of it back"
             )
-        return Ledger(kept.offers)
+        self.last = Ledger(kept.offers)
+        return self.last
 
     def save(self, ledger: Ledger) -> None:
         """Replace both copies; on the disk when this returns. OSError where the disk refuses."""
         self._file.save(Kept(ledger.offers))
+        self.last = ledger
 
 
 def _kept(data: bytes) -> Kept:

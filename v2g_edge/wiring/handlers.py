@@ -7,7 +7,7 @@ from pathlib import Path
 from v2g_edge.api.capacity import CapacityApi
 from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.history import HistoryApi
-from v2g_edge.api.monitor import Monitor
+from v2g_edge.api.monitoring.monitor import Monitor
 from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.past import PastApi
