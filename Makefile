@@ -12,7 +12,7 @@ DEBIAN := chromium gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl 
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study example-month
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study screenshots example-month
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(TESTS): $(STAMP)
 	@sh .ci/install-debian $(DEBIAN)
-	$(PIP) --editable '.[fast,dev,package,studies]'
+	$(PIP) --editable '.[fast,dev,package,studies,supply]'
 	@sh .ci/fetch-prometheus
 	@touch $(TESTS)
 
@@ -80,20 +80,21 @@ torture: $(TESTS) ## 300 kill -9 and 200 power cuts of a running daemon (half an
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
 
-lock: $(TESTS) ## .ci/requirements/*.txt anew: every package with the hashes of its wheels, for amd64 and arm64
+lock: $(TESTS) ## .ci/requirements/*.txt anew: every package with the hashes of its wheels
 	$(PY) .ci/lock.py
 
 sbom: $(TESTS) ## what the product is made of, and the licences, in build
-	$(PIP) '.[supply]'
-	$(PY) .ci/sbom.py
+	$(PY) .ci/sbom.py build
 
 audit: $(TESTS) ## known weaknesses of what is locked
-	$(PIP) '.[supply]'
 	$(PY) -m pip_audit --requirement .ci/requirements/run.txt --require-hashes --disable-pip
 
 SECONDS ?= 3600
 hostile: $(TESTS) ## a depot under attack for SECONDS: stations, sockets, broker, local users
 	$(PY) -m tests.hostile $(SECONDS)
+
+screenshots: $(TESTS) ## every page of the console in build/screenshots, light and dark, phone and desktop
+	$(PY) -m tests.console.screenshots
 
 plan-study: $(TESTS) ## 300 seeded depots through both solvers of the day plan
 	$(PY) -m tests.planner.study

@@ -1,5 +1,5 @@
-"""``python -m sim run|demo|serve|soak|rehearse``: play a scenario and report. ``--help`` of each command
-says the rest.
+"""``python -m sim run|demo|serve|soak|rehearse|from-journal``: play a scenario and report. ``--help`` of each
+command says the rest.
 """
 
 import argparse
@@ -10,15 +10,18 @@ import time
 from pathlib import Path
 
 from sim.runners.demo import SCALE, run_demo
+from sim.runners.from_journal import from_journal
 from sim.runners.rehearse import rehearse
 from sim.runners.report import as_text, kept
 from sim.runners.runner import run_scenario
 from sim.runners.serve import serve
-from sim.runners.soak import soak
+from sim.runners.soak import as_lines, play, soak, summary
 from sim.scenarios.mixed import mixed
 from sim.scenarios.night import night
+from sim.scenarios.played import read_played
 from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev
+from sim.scenarios.worldfile import presets, read_world
 from sim.virtual.clock import LoopClock, unstamp
 from v2g_edge.config import ConfigError
 
@@ -51,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
             "rehearse", help="a calm night and a tour of faults for a site file, as a report with pictures"
         )
     )
+    _add_from_journal(
+        commands.add_parser("from-journal", help="turn the journal of a real night into a scenario file")
+    )
     _add_serve(
         commands.add_parser(
             "serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere"
@@ -70,6 +76,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a SpiceEV scenario; needs --connector and --prices",
     )
+    what.add_argument(
+        "--world", help=f"a world that ships ({', '.join(presets())}), or a TOML file that describes one"
+    )
     parser.add_argument("--connector", help="grid connector of the SpiceEV scenario")
     parser.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
     parser.add_argument("--one-way", action="store_true", help="SpiceEV: nobody may discharge")
@@ -82,6 +91,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, help="write the report as JSON")
     parser.add_argument("--state-dir", type=Path, help="keep the daemon's journal here")
     parser.add_argument("--verbose", action="store_true", help="show the daemon's log")
+    parser.add_argument(
+        "--pure", action="store_true", help="on the pure cycle, without protocols: seconds instead of minutes"
+    )
     parser.set_defaults(do=_run)
 
 
@@ -130,6 +142,14 @@ def _add_rehearse(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(do=lambda args: rehearse(args.site, args.out, args.seed))
 
 
+def _add_from_journal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("journal", type=Path, help="a journal.db, or a copy of one")
+    parser.add_argument(
+        "--out", type=Path, default=Path("incident.json"), help="the scenario file (default: %(default)s)"
+    )
+    parser.set_defaults(do=lambda args: from_journal(args.journal, args.out))
+
+
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)"
@@ -165,6 +185,8 @@ def _run(args: argparse.Namespace) -> int:
     scenario = _scenario(args)
     if args.ocpp:
         scenario = speaking(scenario, args.ocpp)
+    if args.pure:
+        return _run_pure(scenario)
     began_s = time.perf_counter()
     report = run_scenario(scenario, args.state_dir, quiet=not args.verbose)
     took_s = time.perf_counter() - began_s
@@ -173,6 +195,14 @@ def _run(args: argparse.Namespace) -> int:
     print(as_text(report))
     print(f"took       {took_s:.1f} s")
     return 0 if kept(report) else 1
+
+
+def _run_pure(scenario: Scenario) -> int:
+    result = play(scenario, "pure")
+    print(as_lines(summary([result])))
+    if result.said:
+        print(result.said, file=sys.stderr)
+    return 1 if result.broken else 0
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -197,12 +227,17 @@ def _scenario(args: argparse.Namespace) -> Scenario:
         return import_spice_ev(
             args.import_spice_ev, args.connector, args.prices, bidirectional=not args.one_way
         )
+    if args.world:
+        return read_world(args.world, args.seed)
     return _named(args)
 
 
 def _named(args: argparse.Namespace) -> Scenario:
     named = {"night": night, "mixed": mixed}
-    return named[args.scenario](args.seed) if args.scenario in named else read_scenario(Path(args.scenario))
+    if args.scenario in named:
+        return named[args.scenario](args.seed)
+    path = Path(args.scenario)
+    return read_played(path)[0] if path.suffix == ".toml" else read_scenario(path)
 
 
 if __name__ == "__main__":

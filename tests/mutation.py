@@ -1,7 +1,7 @@
-"""`make mutation`: change one thing in the envelope, and see whether its tests notice.
+"""`make mutation`: change one thing in a room, and see whether its tests notice.
 
 Own, because mutmut 3 copies the tree and starts a new interpreter for each mutant, some ten seconds on two
-cores. Here the tree is copied once, so that nobody's edits mix in, the tests of the envelope are collected
+cores. Here the tree is copied once, so that nobody's edits mix in, the tests of the room are collected
 once, and each mutant is tried in a forked child that runs those tests alone which pass through the changed
 statement, the fastest first, until one fails. A change outside every function (a constant, a default) wants
 its module imported anew, and all tests. A mutant is killed when a test fails, or when it takes many times the
@@ -34,12 +34,90 @@ from _pytest.runner import runtestprotocol
 from tests.mutants import HIT, Mutant, marked, mutants
 
 ROOT: Final = Path(__file__).parents[1]
-ENVELOPE: Final = ROOT / "v2g_edge" / "envelope"
-TESTS: Final = ROOT / "tests" / "envelope"
-MODULES: Final = sorted(path.stem for path in ENVELOPE.glob("*.py") if path.stem != "__init__")
+PRODUCT: Final = ROOT / "v2g_edge"
+
+
+class Room(NamedTuple):
+    """What is measured together: modules of the product and the tests that must notice, as paths without an
+    ending. ``constants``: also what stands outside functions; where tests name the constants, a changed value
+    says nothing.
+    """
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    constants: bool = True
+
+
+ROOMS: Final = {
+    "envelope": Room(("envelope/*",), ("envelope/test_*",)),
+    "departure": Room(
+        ("departure/*",), ("departure/test_*", "test_one_number", "test_exports_shared"), constants=False
+    ),
+    "rules": Room(
+        ("rules/*", "rules/services/*"),
+        ("rules/test_*", "rules/services/test_*", "test_missing_numbers", "test_exports_shared"),
+        constants=False,
+    ),
+    "cycle": Room(
+        ("cycle",),
+        ("test_cycle", "test_exports_shared", "test_missing_numbers", "envelope/test_memory"),
+        constants=False,
+    ),
+    "writer": Room(("field/writer",), ("field/test_writer",), constants=False),
+    "ocpp": Room(
+        (
+            "field/ocpp/control/*",
+            "field/ocpp/vocabulary/charging_profiles",
+            "field/ocpp/vocabulary/clock_skew",
+            "field/ocpp/vocabulary/compliance",
+            "field/ocpp/vocabulary/dynamic_profiles",
+            "field/ocpp/vocabulary/refusals",
+            "field/ocpp/vocabulary/register_power",
+        ),
+        (
+            "field/ocpp/control/test_*",
+            "field/ocpp/station/test_readings",
+            "field/ocpp/station/test_two_speakers",
+            "field/ocpp/vocabulary/test_charging_profiles",
+            "field/ocpp/vocabulary/test_clock_skew",
+            "field/ocpp/vocabulary/test_compliance",
+            "field/ocpp/vocabulary/test_dynamic_profiles",
+        ),
+        constants=False,
+    ),
+    "modbus": Room(
+        (
+            "field/modbus/charger",
+            "field/modbus/der",
+            "field/modbus/outlet",
+            "field/modbus/switch",
+        ),
+        (
+            "field/modbus/test_bus",
+            "field/modbus/test_charger",
+            "field/modbus/test_der",
+            "field/modbus/test_leases",
+            "field/modbus/test_peer",
+            "field/modbus/test_switch",
+        ),
+        constants=False,
+    ),
+}
+
+
+def _found(root: Path, patterns: Iterable[str]) -> list[Path]:
+    paths = {path for pattern in patterns for path in root.glob(f"{pattern}.py")}
+    return sorted(path for path in paths if path.stem != "__init__")
+
+
+def _name(path: Path) -> str:
+    """The module's name within the product, with dots."""
+    return ".".join(path.relative_to(PRODUCT).with_suffix("").parts)
+
+
 COPIED: Final = "V2G_MUTATION_COPY"
-CPU_S: Final = 60
-"""All tests of the envelope take a quarter of it. Processor time: a busy machine makes no mutant look
+CPU_S: Final = 120
+"""All tests of a room take a quarter of it. Processor time: a busy machine makes no mutant look
 hung.
 """
 MEMORY_BYTES: Final = 8 << 30
@@ -100,7 +178,7 @@ def _change_in_place(module: str, function: str, code: CodeType) -> bool:
     """Give a function of ``module`` its code from a changed one, under whatever wrappers; False when it is
     not to be found.
     """
-    found: Any = sys.modules[f"v2g_edge.envelope.{module}"]
+    found: Any = sys.modules[f"v2g_edge.{module}"]
     codes = [code]
     for name in function.split("."):
         found = vars(found).get(name)
@@ -119,23 +197,24 @@ def _change_in_place(module: str, function: str, code: CodeType) -> bool:
     return True
 
 
-def _passes_anew(module: str, code: CodeType) -> bool:
+def _passes_anew(files: list[Path], module: str, code: CodeType) -> bool:
     """Import everything again with one module changed, and run all tests, the module's own first."""
     for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "v2g_edge"}]:
         del sys.modules[name]
-    sys.meta_path.insert(0, _Changed(f"v2g_edge.envelope.{module}", code))
-    own = TESTS / f"test_{module}.py"
-    files = [*([own] if own.exists() else []), *(path for path in _files() if path != own)]
+    sys.meta_path.insert(0, _Changed(f"v2g_edge.{module}", code))
+    own = f"test_{module.rpartition('.')[2]}"
+    files = sorted(files, key=lambda path: path.stem != own)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return pytest.main(["-x", *OPTIONS, *OPTIONS_HYPOTHESIS, *map(str, files)]) == pytest.ExitCode.OK
 
 
-def _traced(items: Iterable[pytest.Item], answer: TextIO) -> bool:
+def _traced(paths: list[Path], items: Iterable[pytest.Item], answer: TextIO) -> bool:
     """Write what every test comes to; False when one fails as the code stands."""
-    seen: dict[str, set[int]] = {name: set() for name in MODULES}
-    for name in MODULES:
-        code, functions = marked(ENVELOPE / f"{name}.py")
-        setattr(sys.modules[f"v2g_edge.envelope.{name}"], HIT, seen[name].add)
+    seen: dict[str, set[int]] = {_name(path): set() for path in paths}
+    for path in paths:
+        name = _name(path)
+        code, functions = marked(path)
+        setattr(sys.modules[f"v2g_edge.{name}"], HIT, seen[name].add)
         for function in functions:
             _change_in_place(name, function, code)
     found, fine = {}, True
@@ -169,6 +248,7 @@ def _fork(work: Callable[[], bool]) -> int:
 
 def _limited(work: Callable[[], bool]) -> Callable[[], bool]:
     def limited() -> bool:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the log of the product, thousands of times
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
         return work()
 
@@ -182,7 +262,8 @@ def _limited(work: Callable[[], bool]) -> Callable[[], bool]:
 class Run:
     """A plugin: once pytest has collected the tests, it tries the mutants instead of running them."""
 
-    def __init__(self, chosen: list[Mutant], seconds: float, at_once: int, out: TextIO) -> None:
+    def __init__(self, room: Room, chosen: list[Mutant], seconds: float, at_once: int, out: TextIO) -> None:
+        self._paths, self._files = _found(PRODUCT, room.modules), _found(ROOT / "tests", room.tests)
         self._chosen, self._seconds, self._at_once, self._out = chosen, seconds, at_once, out
         self._traces: dict[str, Trace] = {}
         self.outcomes: list[_Outcome] = []
@@ -197,7 +278,7 @@ class Run:
 
     def _trace(self, items: list[pytest.Item]) -> bool:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
-            _, status = os.waitpid(_fork(lambda: _traced(items, answer)), 0)
+            _, status = os.waitpid(_fork(lambda: _traced(self._paths, items, answer)), 0)
             answer.seek(0)
             self._traces = (
                 {name: Trace(*trace) for name, trace in json.load(answer).items()} if status == 0 else {}
@@ -205,9 +286,9 @@ class Run:
         return status == 0
 
     def _sound_anew(self) -> bool:
-        path = ENVELOPE / f"{MODULES[0]}.py"
+        path = self._paths[0]
         same = compile(path.read_text(encoding="utf-8"), str(path), "exec")
-        _, status = os.waitpid(_fork(lambda: _passes_anew(MODULES[0], same)), 0)
+        _, status = os.waitpid(_fork(lambda: _passes_anew(self._files, _name(path), same)), 0)
         return status == 0
 
     def _try_all(self, items: list[pytest.Item]) -> None:
@@ -234,23 +315,19 @@ class Run:
         def work() -> bool:
             if mutant.function and _change_in_place(mutant.module, mutant.function, mutant.code):
                 return _passes(through)
-            return _passes_anew(mutant.module, mutant.code)
+            return _passes_anew(self._files, mutant.module, mutant.code)
 
         return work
 
 
 def words(mutant: Mutant) -> str:
     """The mutant in one line."""
-    return f"{mutant.module}.py:{mutant.line}: {mutant.change}"
+    return f"{mutant.module}:{mutant.line}: {mutant.change}"
 
 
 def _shuffled(mutant: Mutant) -> bytes:
     """An order that no machine changes, so that a run that is cut short is a fair sample."""
     return sha256(words(mutant).encode()).digest()
-
-
-def _files() -> list[Path]:
-    return sorted(TESTS.glob("test_*.py"))
 
 
 def _table(modules: list[str], found: list[Mutant], outcomes: list[_Outcome]) -> str:
@@ -265,33 +342,41 @@ def _table(modules: list[str], found: list[Mutant], outcomes: list[_Outcome]) ->
     return "\n".join(rows)
 
 
-def _measure(modules: list[str], again: str, seconds: float, at_once: int) -> int:
-    os.environ["ENVELOPE_EXAMPLES"] = "15"
+def _measure(room: Room, modules: list[str], again: str, seconds: float, at_once: int) -> int:
+    os.environ |= {"ENVELOPE_EXAMPLES": "15", "DRAWN_ORDERS": "200"}
     # One counterexample kills: nobody wants the smallest.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile(
         "mutation", max_examples=30, phases=phases, database=None, deadline=None
     )
-    found = sorted((mutant for name in modules for mutant in mutants(ENVELOPE / f"{name}.py")), key=_shuffled)
+    paths = [path for path in _found(PRODUCT, room.modules) if not modules or path.stem in modules]
+    changes = (mutants(path, _name(path), constants=room.constants) for path in paths)
+    found = sorted((mutant for module in changes for mutant in module), key=_shuffled)
     found = [mutant for mutant in found if not again or f"survived {words(mutant)}\n" in again]
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)  # What pytest itself has to say is not the result.
-        run = Run(found, seconds, at_once, out)
-        pytest.main([*OPTIONS, *OPTIONS_HYPOTHESIS, *map(str, _files())], plugins=[run])
+        run = Run(room, found, seconds, at_once, out)
+        tests = map(str, _found(ROOT / "tests", room.tests))
+        pytest.main([*OPTIONS, *OPTIONS_HYPOTHESIS, *tests], plugins=[run])
         if not run.sound:
             sys.stderr.write("the tests fail without any change: mend them first\n")
             return 2
-        out.write(_table(modules, found, run.outcomes) + "\n")
+        out.write(_table([_name(path) for path in paths], found, run.outcomes) + "\n")
     return 0
 
 
 def main() -> int:
     """Print survivors as they are found, then a table of the share that was killed, module by module."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.mutation", description="Mutation testing of the envelope."
+        prog="python -m tests.mutation", description="Mutation testing, room by room."
     )
-    parser.add_argument("modules", nargs="*", choices=MODULES, default=MODULES, metavar="module")
-    parser.add_argument("--seconds", type=float, default=3_600.0)
+    parser.add_argument(
+        "modules", nargs="*", metavar="module", help="by file name; all of the room without one"
+    )
+    parser.add_argument(
+        "--room", choices=ROOMS, default="", help="all rooms, one after the other, without it"
+    )
+    parser.add_argument("--seconds", type=float, default=3_600.0, help="for each room")
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument(
         "--again", type=Path, help="what an earlier run printed: only its survivors are tried"
@@ -299,7 +384,7 @@ def main() -> int:
     given = parser.parse_args()
     if COPIED in os.environ:
         again = given.again.read_text(encoding="utf-8") if given.again else ""
-        return _measure(list(given.modules), again, given.seconds, given.at_once)
+        return _measure(ROOMS[given.room], list(given.modules), again, given.seconds, given.at_once)
     with tempfile.TemporaryDirectory(prefix="v2g-mutation-") as place:
         for name in ("v2g_edge", "tests", "sim", "etc", "docs"):
             copytree(ROOT / name, Path(place) / name)
@@ -307,8 +392,13 @@ def main() -> int:
         arguments = [*given.modules, f"--seconds={given.seconds}", f"--at-once={given.at_once}"]
         arguments += [f"--again={given.again.resolve()}"] if given.again else []
         environment = {**os.environ, COPIED: "1", "PYTHONPATH": place}
-        return subprocess.call(
-            [sys.executable, "-m", "tests.mutation", *arguments], cwd=place, env=environment
+        return max(
+            subprocess.call(
+                [sys.executable, "-m", "tests.mutation", f"--room={room}", *arguments],
+                cwd=place,
+                env=environment,
+            )
+            for room in ([given.room] if given.room else ROOMS)
         )
 
 

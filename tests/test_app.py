@@ -321,6 +321,9 @@ async def test_outside_case_b11_a_stop_says_zero_first_and_opens_the_contactors(
         assert not daemon._orders.load().stop, (
             "the stop is the process's own: it does not stand after a restart"
         )
+        kinds = {event.kind for event in daemon.state.events}
+        assert "service_stop" in kinds
+        assert "operator_stop" not in kinds, "nobody has ordered it"
     finally:
         daemon.stop()
         await asyncio.gather(running, return_exceptions=True)

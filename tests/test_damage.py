@@ -109,7 +109,6 @@ async def test_outside_case_b5_damaged_record(name: str, how: str, tmp_path: Pat
         if how in {"random", "folder"}:
             told_of = {"journal.db": "journal", "memory": "journal"}.get(name, name)
             assert name in {
-                "offers.json",
                 "cloud.sqlite",
                 "grid_events.log",
                 "tokens.json",
@@ -147,7 +146,7 @@ async def test_outside_case_b5_a_state_folder_that_cannot_be_made(tmp_path: Path
         await _until(lambda: daemon.state.last_tick().snapshot.operator.stop)
         state.unlink()
         state.mkdir()
-        await daemon._keep_books()
+        await daemon._books.look()
     async with ticking(state) as daemon:
         assert daemon.state.operator == Operator(stop=True)
         assert told(daemon) == set()

@@ -10,7 +10,8 @@ from tests.depot import BUS, healthy, small_evse, small_site
 from tests.envelope.strategies import Scene, frame, permit, scenes
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.departure.admit_exports import lasting_rates
-from v2g_edge.departure.departures import demands_of, depot_of
+from v2g_edge.departure.departures import demands_of
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.permits import PASSING_RULES, SHARED_RULES
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading

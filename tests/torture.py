@@ -4,24 +4,35 @@ machine loses power.
 After each of KILLS (300) ends by kill -9 at a random moment, the next process must know the order that was
 answered last, let the row of the safety table that belongs to it act, and permit nothing meanwhile; the
 journal must read back without a gap in any run. After each of CUTS (200) the state folder is copied while it
-is written, the newest file is torn at a random place, and a daemon must start from the copy with nothing
-wider than before.
+is written, the newest file is torn at a random place, and a successor on the copy must know the ledgers and
+the trips (``tests.power_cuts``).
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
+import asyncio
+import contextlib
+import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cli.conftest import daemon
 from tests.config.small import TEXT
+from tests.power_cuts import power_cuts
+from tests.processes import running
 from v2g_edge.cli.client import ask
+from v2g_edge.cli.outcome import CommandError
 from v2g_edge.host.records import JournalReader
 
+KEPT = Path("build/torture")
+"""The state folder on which a promise did not hold."""
+START_S = 120.0
+"""For a daemon's first tick, on a machine with other work."""
 ORDERS = ({"stop": True}, {"export_hold": True}, {"stop": False}, {"export_hold": False})
 SEED = 14
 
@@ -34,6 +45,36 @@ def site_in(folder: Path) -> Path:
         TEXT.replace('host = "192.0.2.10"', 'host = "127.0.0.1"\nport = 1') + host, encoding="utf-8"
     )
     return path
+
+
+@contextlib.contextmanager
+def daemon(site: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """`v2g-edge run` as a process that has finished its first tick. One that does not get there says where
+    each of its threads stands.
+    """
+    command = [sys.executable, "-X", "faulthandler", "-m", "v2g_edge.cli", "run", "--config", str(site)]
+    said = site.parent / "said"
+    environment = {**os.environ, "NOTIFY_SOCKET": ""}
+    with said.open("wb") as log, running(command, stderr=log, env=environment) as process:
+        end_s = time.monotonic() + START_S
+        while not answers(str(site.parent / "control.sock")):
+            if process.poll() is not None or time.monotonic() > end_s:
+                process.send_signal(signal.SIGABRT)
+                process.wait(20)
+                raise AssertionError(
+                    f"no first tick (exit {process.returncode}):\n{said.read_text()[-6000:]}"
+                )
+            time.sleep(0.05)  # between two tries to reach another process, with a limit above
+        yield process
+
+
+def answers(socket: str) -> bool:
+    """Whether a daemon answers there."""
+    try:
+        ask(socket, "status")
+    except CommandError:
+        return False
+    return True
 
 
 def standing(socket: str) -> dict[str, bool]:
@@ -82,26 +123,8 @@ def kills(folder: Path, count: int, drawn: random.Random) -> None:
 
 
 def cuts(folder: Path, count: int, drawn: random.Random) -> None:
-    """A stop stands; whatever the torn copy has lost, it is not the stop."""
-    site, socket = site_in(folder), str(folder / "control.sock")
-    copies = []
-    with daemon(site):
-        ask(socket, "operate", {"stop": True})
-        for turn in range(count):
-            copy = folder / f"cut{turn}"
-            shutil.copytree(folder / "state", copy / "state")
-            torn = max((copy / "state").glob("journal.db*"), key=lambda path: path.stat().st_mtime_ns)
-            size = torn.stat().st_size
-            with torn.open("r+b") as file:
-                file.truncate(max(size - drawn.randrange(1, 12_000), 0))
-            copies.append(copy)
-            time.sleep(drawn.uniform(0.0, 0.1))  # so that the copies differ
-    for turn, copy in enumerate(copies):
-        with daemon(site_in(copy)):
-            assert standing(str(copy / "control.sock"))["stop"], f"cut {turn}: the stop is lost"
-        shutil.rmtree(copy)
-        if turn % 20 == 19:
-            print(f"{turn + 1} power cuts", flush=True)
+    """A depot that discharges and trips, its folder copied and torn at random moments."""
+    print(asyncio.run(power_cuts(folder, count, drawn)), flush=True)
 
 
 def main() -> int:
@@ -112,8 +135,14 @@ def main() -> int:
         for part, count in zip((kills, cuts), counts, strict=False):
             folder = Path(name) / part.__name__
             folder.mkdir()
-            part(folder, count, drawn)
-    print(f"{counts}: every answered order and every stop is back, no gap in the journal")
+            try:
+                part(folder, count, drawn)
+            except BaseException:
+                shutil.rmtree(KEPT, ignore_errors=True)
+                shutil.copytree(folder, KEPT, ignore=shutil.ignore_patterns("*.sock"))
+                print(f"what it held on is kept in {KEPT}", file=sys.stderr)
+                raise
+    print(f"{counts}: every answered order, every ledger and every trip is back, no gap in the journal")
     return 0
 
 

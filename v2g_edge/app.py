@@ -11,18 +11,13 @@ from msgspec.structs import replace
 
 from v2g_edge import __version__
 from v2g_edge.api.capacity import CapacityApi
-from v2g_edge.api.cloud import CloudApi
 from v2g_edge.api.history import HistoryApi
-from v2g_edge.api.monitor import Monitor
-from v2g_edge.api.ocpp import OcppApi
+from v2g_edge.api.monitoring.money import Money
+from v2g_edge.api.monitoring.monitor import Monitor
 from v2g_edge.api.order_log import OrderLog
-from v2g_edge.api.orders import OrdersApi
 from v2g_edge.api.roles import role_needed
-from v2g_edge.api.services import ServicesApi
 from v2g_edge.api.site_file import SiteFileApi
-from v2g_edge.api.standstill import StandstillApi
 from v2g_edge.api.state import DepotState, Tick
-from v2g_edge.api.status import StatusApi
 from v2g_edge.api.tonight import TonightApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.cycle import Cycle, Outcome
@@ -33,7 +28,7 @@ from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event, subjects_of
 from v2g_edge.host.notify import Watchdog
-from v2g_edge.host.rescuefile import NAME, RescueFile
+from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.host.site_source import SiteFileError, SiteSource
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
@@ -42,8 +37,10 @@ from v2g_edge.model.settings import Settings
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, guarded, keep
+from v2g_edge.wiring.books import Books
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.fleet_view import FleetLink
+from v2g_edge.wiring.handlers import Topics, handlers_of
 from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
@@ -53,9 +50,6 @@ from v2g_edge.wiring.restore import restored
 from v2g_edge.wiring.shutdown import wind_down
 
 log = structlog.get_logger()
-
-HOUSEKEEPING_S: Final = 5.0
-"""Between two looks at what the disk or the control socket refused."""
 
 EARLY_TICK_GAP_S: Final = 0.02
 """A flapping contact may wake the tick at most this often (loop time)."""
@@ -75,6 +69,7 @@ class Daemon:
         source: SiteSource | None = None,
     ) -> None:
         self._settings = settings
+        self._config = source.path if source is not None else ""
         self._site = settings.site
         self._subjects = subjects_of(self._site)
         self._clock = clock
@@ -93,9 +88,8 @@ class Daemon:
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
-        self._cloud = CloudSession(
-            settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
-        )
+        cloud = partial(CloudSession, settings.cloud, self._site, clock, self._take_cloud_plan)
+        self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event)
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
         self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
@@ -108,6 +102,9 @@ class Daemon:
             if source
             else None
         )
+        self._capacity = CapacityApi(self.state, self._state_dir / "offers.json")
+        money = Money(self.plans.prices, self._capacity.offers, settings.prices.currency)
+        self._money = self._monitor.metrics.money = money
         self._control = ControlSocket(
             settings.host.socket,
             self._handlers(),
@@ -117,8 +114,7 @@ class Daemon:
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
-        self._housekeeping: asyncio.Task[None] | None = None
-        self._not_kept: dict[str, str] = {}
+        self._books = Books(self._control, self._orders, self.ocpp, self._capacity, clock, self._tell_event)
         self._told: list[Event] = []
 
     async def start(self) -> None:
@@ -136,68 +132,19 @@ class Daemon:
             max_mb=host.journal_max_mb,
         )
         self.state.operator = self._orders.load()
-        self.state.memory = restored(self._journal, self._site, self._clock, self._tell_not_kept)
+        self.state.memory = restored(self._journal, self._site, self._clock, self._books.tell)
         await self.ocpp.start()
         await self.modbus.start()
-        await self._keep_rescue()
+        await self._books.keep_rescue(RescueFile(self._state_dir), self.modbus.openable())
         await self._cloud.start()
         await self.plans.start()
         await self.programmes.start()
         await self._fleet.start()
-        if self._orders.fault:
-            self._tell_not_kept(
-                "operator.json",
-                f"{self._orders.fault} A stop is taken to stand: `v2g-edge release stop` ends it.",
-            )
-        await self._keep_books()
-        self._housekeeping = keep("housekeeping", self._keep_house)
+        await self._books.start(self._journal)
         await self._monitor.start()
         if self._site_file is not None:
             self._site_file.tell_start()
         log.info("started", site=self._site.name, outlets=len(self._site.evses), version=__version__)
-
-    async def _keep_rescue(self) -> None:
-        """This start is a good one: what it knows of contactors opens them when the site file cannot be
-        read any more.
-        """
-        try:
-            await asyncio.to_thread(RescueFile(self._state_dir).save, self.modbus.openable())
-        except OSError as error:
-            self._tell_not_kept(NAME, f"the contactors are known from the site file alone: {error}")
-
-    async def _keep_house(self) -> None:
-        """Every few seconds, beside the ticks."""
-        while True:
-            await self._clock.sleep_s(HOUSEKEEPING_S)
-            await self._keep_books()
-
-    async def _keep_books(self) -> None:
-        """Listen on the control socket, write the orders that the disk refused, and report what is the
-        matter with the journal.
-        """
-        try:
-            await self._control.start()
-        except OSError as error:
-            self._tell_once("control socket", f"nobody can ask or order: {error}; tried again")
-        if unsaved := await asyncio.to_thread(self._orders.save_again):
-            self._tell_once(
-                "operator.json", f"the standing orders act and are not on the disk: {unsaved}; tried again"
-            )
-        if fault := self.ocpp.store_fault():
-            self._tell_once("ocpp.sqlite", fault)
-        faults = self._journal.faults if self._journal is not None else ()
-        while faults:
-            self._tell_not_kept("journal", faults.popleft())
-
-    def _tell_once(self, subject: str, text: str) -> None:
-        """Again only when it has changed."""
-        if self._not_kept.get(subject) != text:
-            self._not_kept[subject] = text
-            self._tell_not_kept(subject, text)
-
-    def _tell_not_kept(self, subject: str, text: str) -> None:
-        """A file of ours cannot be read or written; control goes on."""
-        self._tell_event(Event("state_not_kept", "alarm", subject, text, self._clock.wall_s()))
 
     async def run(self) -> None:
         """Tick until ``stop``. ``InvariantBroken`` ends it: the leases make the chargers safe."""
@@ -209,9 +156,7 @@ class Daemon:
                 self._wake.clear()
                 self._tick()
                 await asyncio.sleep(EARLY_TICK_GAP_S)
-            self.state.operator = replace(
-                self.state.operator, stop=True
-            )  # for this process alone: it is not written
+            self.state.operator = replace(self.state.operator, closing=True)
             evses = tuple(each.id for each in self._site.evses)
             await wind_down(self.board, self.modbus, evses, self._clock, self._tick)
         finally:
@@ -256,9 +201,7 @@ class Daemon:
         await self._monitor.stop()
         await self.programmes.stop()
         await self.plans.stop()
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            await asyncio.gather(self._housekeeping, return_exceptions=True)
+        await self._books.stop()
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()
@@ -311,6 +254,7 @@ class Daemon:
             told=told,
         )
         guarded("journal", keeping)
+        guarded("money", self._money.observe, self.state.tick)
         guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
@@ -369,23 +313,22 @@ class Daemon:
         return self._journal.lost if self._journal is not None else 0
 
     def _handlers(self) -> dict[str, Handler]:
-        """The control socket's methods, by name (``v2g_edge.api``)."""
-        stations = {each.identity: tuple(o.evse for o in each.outlets) for each in self._settings.stations}
-        status = StatusApi(self.state, self.plans.prices, stations)
-        orders = OrdersApi(self.state, self._orders, self._tell_event, self._wake.set, self._clock.wall_s)
-        return {
-            "status": status.status,
-            "why": status.why,
-            **self._tonight.handlers(),
-            "events": status.events,
-            "plan": status.plan,
-            "history": self._history.history,
-            "standstill": StandstillApi(self.state).standstill,
-            "operate": orders.operate,
-            "capacity": CapacityApi(self.state, self._state_dir / "offers.json").capacity,
-            "cloud": CloudApi(self._cloud).cloud,
-            "ocpp": OcppApi(self.ocpp).ocpp,
-            "services": ServicesApi(self.state, self._clock, self._orders, self._wake.set).services,
-            "health": self._monitor.metrics.health,
-            **({"site_file": self._site_file.site_file} if self._site_file is not None else {}),
-        }
+        """The control socket's methods, by name."""
+        topics = Topics(
+            settings=self._settings,
+            state=self.state,
+            clock=self._clock,
+            orders=self._orders,
+            tonight=self._tonight,
+            history=self._history,
+            monitor=self._monitor,
+            capacity=self._capacity,
+            site_file=self._site_file,
+            config=self._config,
+            cloud=self._cloud,
+            ocpp=self.ocpp,
+            prices=self.plans.prices,
+            tell=self._tell_event,
+            wake=self._wake.set,
+        )
+        return handlers_of(topics)

@@ -95,11 +95,14 @@ class Availability:
         if battery is None:
             return
         full_w = min(evse.max_charge_w, battery.charge_limit_w() / charger.efficiency)
-        most_w = min(full_w, self._effects.most_w(evse.id, evse.max_charge_w, evse.fallback_w, wall_s))
         takes_s = (needed_pct - battery.soc_pct) / 100.0 * battery.capacity_wh / max(full_w, 1.0) * 3_600.0
         presses = visit.departs_wall_s - wall_s <= PATIENCE * takes_s
         wished_w = permit.wish_w if permit is not None else 0.0
-        wanted_w = min(most_w, full_w if presses else max(wished_w, 0.0))
+        asked_w = full_w if presses else max(wished_w, 0.0)
+        if asked_w < evse.min_charge_w or charger.power_w > (1.0 - SHARE_SLACK) * asked_w:
+            return
+        wanted_w = min(asked_w, self._effects.most_w(evse.id, evse.max_charge_w, evse.fallback_w, wall_s))
+        wanted_w = min(wanted_w, full_w)
         missing_w = min(wanted_w - max(charger.power_w, 0.0), self._room_w(depot, evse.feeder))
         if wanted_w < evse.min_charge_w or missing_w < SHARE_SLACK * wanted_w:
             return

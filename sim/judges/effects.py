@@ -73,6 +73,7 @@ class Effects:
             outlet.evse: station.identity for station in scenario.stations for outlet in station.outlets
         }
         self._faults = list(scenario.faults)
+        self._dark: tuple[float, bool] = (-math.inf, False)
         self._own: dict[str, list[Fault]] = {
             evse.id: [
                 f
@@ -85,6 +86,7 @@ class Effects:
     def add(self, fault: Fault) -> None:
         """One more fault, of a run that is made up as it goes."""
         self._faults.append(fault)
+        self._dark = (-math.inf, False)
         for evse, mine in self._own.items():
             if fault.target in {self._stations.get(evse, ""), EVERYBODY, evse}:
                 mine.append(fault)
@@ -106,6 +108,8 @@ class Effects:
 
     def takes_at_most_w(self, evse: str, wall_s: float) -> float:
         """What the vehicle at an outlet takes at most, whatever it may."""
+        if not self._own[evse]:
+            return math.inf
         mine = [f.value for f in self._own[evse] if f.kind == "underdraw" and f.is_active(wall_s)]
         return min(mine, default=math.inf)
 
@@ -127,9 +131,10 @@ class Effects:
 
     def is_dark(self, wall_s: float) -> bool:
         """Whether nothing above the fallback is owed to anybody."""
-        return self.is_disturbed(wall_s) or any(
-            _within(fault, ALL_FALLBACK, wall_s) for fault in self._faults
-        )
+        if self._dark[0] != wall_s:  # asked for each outlet at the same instant
+            dark = self.is_disturbed(wall_s) or any(_within(f, ALL_FALLBACK, wall_s) for f in self._faults)
+            self._dark = (wall_s, dark)
+        return self._dark[1]
 
     def is_disturbed(self, wall_s: float) -> bool:
         """Whether the grid itself is, or lately was, out of order."""
@@ -167,7 +172,8 @@ class Effects:
 
     def any_at(self, evse: str, wall_s: float, after_s: float) -> bool:
         """Whether something is, or within ``after_s`` was, wrong at an outlet or its station."""
-        return any(fault.start_wall_s <= wall_s < fault.end_wall_s + after_s for fault in self._own[evse])
+        mine = self._own[evse]
+        return bool(mine) and any(f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in mine)
 
     def any_of(self, kinds: frozenset[str], wall_s: float, after_s: float) -> bool:
         """Whether a fault of one of these kinds lasts, or lasted within ``after_s``."""

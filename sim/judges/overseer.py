@@ -18,6 +18,7 @@ from sim.judges.effects import Effects
 from sim.judges.told import Told
 from sim.scenarios.fault import CONTACT, CONTROLLER, METER, STATION
 from sim.scenarios.scenario import Scenario
+from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
 from sim.world.physics import Charger
 
@@ -79,15 +80,22 @@ class Overseer:
         self._permits: dict[str, deque[tuple[float, float, float, bool]]] = {
             evse.id: deque() for evse in scenario.site.evses
         }
+        self._fallbacks_w = {evse.id: evse.fallback_w for evse in scenario.site.evses}
+        self._spans: dict[str, tuple[float, float, bool]] = {}
         self._taken: dict[tuple[str, int], float] = {}
         self._soc: dict[str, float] = {}
         self._memory_s = SETTLED_S + 2 * scenario.tick_s
         self._session_wall_s: dict[str, float] = {}
 
+    def arrived(self, visit: Visit) -> None:
+        """A vehicle was plugged in: what it used on the road is nothing that was taken from it here."""
+        self._soc.pop(visit.vehicle, None)
+
     def hear(self, told: Told) -> None:
         """One tick of the controller."""
         if told.restarted:
             self._since_wall_s = told.wall_s
+            self._spans.clear()
             for kept in self._permits.values():
                 kept.clear()
         before, self._told = self._told, told
@@ -97,6 +105,11 @@ class Overseer:
             kept.append((told.wall_s, permit.least_w, permit.most_w, permit.renew))
             while kept and kept[0][0] < told.wall_s - self._memory_s:
                 kept.popleft()
+            self._spans[evse] = (
+                min([each[1] for each in kept]),
+                max([each[2] for each in kept]),
+                all(each[3] for each in kept),
+            )
         for event in told.events:
             if (
                 event.severity in {"alarm", "trip"}
@@ -163,28 +176,27 @@ class Overseer:
             if last is not None:
                 from_w = last.power_w if last.power_w * permit.power_w > 0.0 else 0.0
                 rise_w = abs(permit.power_w) - abs(from_w)
-                fallback_w = next(e.fallback_w for e in self._scenario.site.evses if e.id == evse)
-                steep = rise_w > most_w and not 0.0 <= permit.power_w <= fallback_w + FLOW_W
+                steep = rise_w > most_w and not 0.0 <= permit.power_w <= self._fallbacks_w[evse] + FLOW_W
                 self._book.note("ramp", evse, told.wall_s, steep, 0.0, rise_w, most_w, "W")
 
     def _look_at_charger(self, charger: Charger, told: Told, wall_s: float) -> None:
         evse = charger.evse
-        lately = self._permits[evse.id]
-        if not lately or wall_s - max(self._session_wall_s[evse.id], self._since_wall_s) < SETTLING_S:
+        span = self._spans.get(evse.id)
+        if span is None or wall_s - max(self._session_wall_s[evse.id], self._since_wall_s) < SETTLING_S:
             return
-        least_w, most_w = min(each[1] for each in lately), max(each[2] for each in lately)
-        if not all(each[3] for each in lately) or self._effects.any_at(evse.id, wall_s, SETTLING_S):
-            most_w = max(
-                most_w, evse.fallback_w
-            )  # without a lease, refused or not renewed, the default rules: it is counted so
+        least_w, most_w, renewed = span
+        troubled = self._effects.any_at(evse.id, wall_s, SETTLING_S)
+        if not renewed or troubled:
+            # Without a lease, refused or not renewed, the default rules: it is counted so.
+            most_w = max(most_w, evse.fallback_w)
         slack_w = COMMAND_W + COMMAND_SHARE * max(abs(least_w), abs(most_w))
-        sound = not self._effects.any_at(evse.id, wall_s, SETTLING_S) and not self._effects.is_dark(wall_s)
+        sound = not troubled and not self._effects.is_dark(wall_s)
         off_w = max(charger.command_w - most_w, least_w - charger.command_w)
         apart = sound and off_w > slack_w
         self._book.note("permit_not_in_force", evse.id, wall_s, apart, 0.0, charger.command_w, most_w, "W")
         # What a vehicle does not take is its own affair.
         beyond = max(charger.power_w - max(most_w, 0.0), min(least_w, 0.0) - charger.power_w) > slack_w
-        named = any(held.subject == evse.id and held.row in NOTICES for held in told.held)
+        named = beyond and any(held.subject == evse.id and held.row in NOTICES for held in told.held)
         grace_s = self._scenario.site.safety.obey_within_s + NOTICE_S
         self._book.note(
             "disobedience_unnoticed",

@@ -38,6 +38,7 @@ class Panel:
     def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
         """A vehicle was plugged in."""
         self.checkers.arrived(visit, charger, wall_s)
+        self.overseer.arrived(visit)
         self.availability.arrived(visit, wall_s)
 
     def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:

@@ -80,6 +80,10 @@ def hurried(scenario: Scenario, scale: float, lead_s: float = LEAD_S) -> Scenari
     )
 
 
+CONSOLE_PORT: Final = 3000
+"""The console's own default."""
+
+
 class Demo:
     """The two processes and what is shown of them. ``folder`` holds everything they write.
 
@@ -96,6 +100,7 @@ class Demo:
         self.report = folder / "report.json"
         self._children: list[subprocess.Popen[bytes]] = []
         self._ports = free_ports(3)
+        self.console_port = console_port()
 
     def start(self) -> None:
         """Write the site file and the scenario, start the daemon and the simulator."""
@@ -129,10 +134,20 @@ class Demo:
         depot = ["--scenario", str(played), *clock, "--url", f"ws://127.0.0.1:{ocpp}", *ports]
         self._spawn("simulator.log", "sim", "serve", *depot, "--report", str(self.report))
         self._spawn("daemon.log", "v2g_edge.cli", "run", "--config", str(site), *clock)
+        page = ["--listen", f"127.0.0.1:{self.console_port}", "--state", str(self.folder / "console")]
+        self._spawn("console.log", "v2g_edge.cli", "console", *page, "--socket", self.socket)
+
+    def console_code(self) -> str:
+        """The one-time code of the page's first visit; "" where the console does not run."""
+        command = [sys.executable, "-m", "v2g_edge.cli", "console-code", "--state"]
+        made = subprocess.run(  # noqa: S603 - our own
+            [*command, str(self.folder / "console")], capture_output=True, text=True, timeout=60, check=False
+        )
+        return made.stdout.partition("\n")[0] if made.returncode == 0 else ""
 
     def running(self) -> bool:
         """Whether the night still goes on; RuntimeError when the daemon is gone before it is over."""
-        simulator, daemon = self._children
+        simulator, daemon = self._children[:2]  # a page that fails does not end the night
         if simulator.poll() is not None:
             return False
         if daemon.poll() is not None:
@@ -182,6 +197,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def console_port() -> int:
+    """The console's usual port where it is free, else any."""
+    try:
+        with socket.create_server(("127.0.0.1", CONSOLE_PORT)):
+            return CONSOLE_PORT
+    except OSError:
+        return free_ports(1)[0]
+
+
 def run_demo(seed: int, scale: float, every_s: float) -> int:
     """Play the night and print what happened. 0: every promise held; 1: not; 130: ended with Ctrl-C."""
     # Both end it as Ctrl-C does: the children must not outlive us. A shell starts background jobs with SIGINT
@@ -199,6 +223,7 @@ def run_demo(seed: int, scale: float, every_s: float) -> int:
         _introduce(demo, slowed)
         try:
             demo.start()
+            _show_console(demo)
             why = _watch(demo, every_s)
         except KeyboardInterrupt:
             print("\nended")
@@ -226,6 +251,13 @@ def _introduce(demo: Demo, slowed: str) -> None:
         " yours.",
         flush=True,
     )
+
+
+def _show_console(demo: Demo) -> None:
+    """Where the night can be followed in a browser."""
+    if code := demo.console_code():
+        address = f"http://127.0.0.1:{demo.console_port}/"
+        print(f"The same night as a page: {address} (choose the one-time code: {code})", flush=True)
 
 
 def _watch(demo: Demo, every_s: float) -> str:

@@ -170,6 +170,8 @@ class PureRun:
         return self._plan
 
     def _kinds_at(self, faults: list[Fault], evse: str) -> dict[FaultKind, float]:
+        if not faults:
+            return {}
         mine = {self._stations.get(evse, ""), "*"}
         return {fault.kind: fault.value for fault in faults if fault.kind in STATION and fault.target in mine}
 

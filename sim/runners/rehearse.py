@@ -114,8 +114,8 @@ def world_of(settings: Settings, seed: int) -> Scenario:
 
 
 def rehearse(site_file: Path, out: Path, seed: int) -> int:
-    """Play everything and write ``report.md`` and ``report.html``. 0: nothing was lost or broken; 1:
-    something was.
+    """Play everything and write ``report.md``, ``report.html`` and the pictures. 0: nothing was lost or
+    broken; 1: something was.
     """
     scenario = world_of(config.load(site_file), seed)
     nights = [_night(scenario, "a calm night")]
@@ -129,6 +129,8 @@ def rehearse(site_file: Path, out: Path, seed: int) -> int:
     text = _markdown(scenario, nights)
     (out / "report.md").write_text(text, encoding="utf-8")
     (out / "report.html").write_text(_html(scenario, nights), encoding="utf-8")
+    for file, picture in pictures(scenario, nights).items():
+        (out / file).write_text(picture, encoding="utf-8")
     print(text)
     return 1 if any(night.lost or night.broken for night in nights) else 0
 
@@ -203,24 +205,30 @@ HEAD: Final = (
 )
 
 
+def pictures(scenario: Scenario, nights: list[Played]) -> dict[str, str]:
+    """The courses of the calm night and of the worst one, as SVG by file name."""
+    root = next(feeder for feeder in scenario.site.feeders if not feeder.parent)
+    limits = {"import limit": root.import_limit_w / 1e3, "export limit": -root.export_limit_w / 1e3}
+    found = {}
+    worst = max(nights[1:], key=lambda night: (len(night.lost), night.held_pct), default=nights[0])
+    for file, night in (("calm", nights[0]), ("worst", worst)):
+        power = {"power": night.grid_kw}
+        title = f"kW at the grid connection, {night.name}"
+        found[f"{file}-power.svg"] = lines(title, night.hours, power, limits)
+        title = f"state of charge, %, {night.name}"
+        found[f"{file}-soc.svg"] = lines(title, night.hours, night.soc_pct, {})
+    return found
+
+
 def _markdown(scenario: Scenario, nights: list[Played]) -> str:
     rows = ["| " + " | ".join(_row(night)) + " |" for night in nights]
     table = "\n".join(["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS), *rows])
-    return f"# {scenario.site.name}: a rehearsal\n\n{HEAD}\n\n{table}\n"
+    plots = "\n".join(f"![{file.removesuffix('.svg')}]({file})" for file in pictures(scenario, nights))
+    return f"# {scenario.site.name}: a rehearsal\n\n{HEAD}\n\n{table}\n\n{plots}\n"
 
 
 def _html(scenario: Scenario, nights: list[Played]) -> str:
-    calm, root = nights[0], next(feeder for feeder in scenario.site.feeders if not feeder.parent)
-    limits = {"import limit": root.import_limit_w / 1e3, "export limit": -root.export_limit_w / 1e3}
-    pictures = [
-        lines("kW at the grid connection, calm night", calm.hours, {"power": calm.grid_kw}, limits),
-        lines("state of charge, %, calm night", calm.hours, calm.soc_pct, {}),
-    ]
-    worst = max(nights[1:], key=lambda night: (len(night.lost), night.held_pct))
-    pictures.append(
-        lines(f"kW at the grid connection, {worst.name}", worst.hours, {"power": worst.grid_kw}, limits)
-    )
-    pictures.append(lines(f"state of charge, %, {worst.name}", worst.hours, worst.soc_pct, {}))
+    plots = "".join(pictures(scenario, nights).values())
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _row(night)) + "</tr>" for night in nights
@@ -234,5 +242,5 @@ def _html(scenario: Scenario, nights: list[Played]) -> str:
     return (
         '<!doctype html><html lang="en"><meta'
         f' charset="utf-8"><title>{title}</title><style>{style}</style><h1>{title}</h1>'
-        f"<p>{text}</p><table><tr>{head}</tr>{body}</table>{''.join(pictures)}</html>\n"
+        f"<p>{text}</p><table><tr>{head}</tr>{body}</table>{plots}</html>\n"
     )

@@ -15,6 +15,10 @@ MAX_STEP_S = 1.0
 """Longest stretch integrated at once, unless a run says otherwise: ramps take a few seconds."""
 
 
+DAY_H = 10.0
+"""Hours of sun."""
+
+
 class Disturbance(Struct, frozen=True):
     """Something the grid does from ``start_wall_s`` for ``duration_s``. None: that quantity stays as it
     is.
@@ -28,8 +32,8 @@ class Disturbance(Struct, frozen=True):
 
 
 class Load(Struct, frozen=True):
-    """The building on one feeder, import +: a base, an evening bulge (peak at ``peak_hour_utc``), and a
-    restless rest.
+    """The building on one feeder, import +: a base, an evening bulge (peak at ``peak_hour_utc``), a restless
+    rest, and a roof of solar cells that gives ``solar_w`` at ``noon_hour_utc``.
     """
 
     feeder: str
@@ -37,13 +41,23 @@ class Load(Struct, frozen=True):
     evening_w: float = 0.0
     peak_hour_utc: float = 17.0
     restless_w: float = 0.0
+    solar_w: float = 0.0
+    noon_hour_utc: float = 12.0
 
     def power_w(self, wall_s: float) -> float:
         """Power at ``wall_s``; smooth, never quite the same twice, and the same for the same time."""
         hour = wall_s % 86_400 / 3_600
         bulge = math.exp(-(((hour - self.peak_hour_utc) / 2.0) ** 2))
         rest = math.sin(wall_s / 6.7) + math.sin(wall_s / 41.3) + math.sin(wall_s / 311.0)
-        return self.base_w + self.evening_w * bulge + self.restless_w * rest / 3
+        power_w = self.base_w + self.evening_w * bulge + self.restless_w * rest / 3
+        return power_w - self._solar_w(hour, wall_s) if self.solar_w else power_w
+
+    def _solar_w(self, hour: float, wall_s: float) -> float:
+        """A day of ten hours, with clouds that take up to two thirds within minutes."""
+        off_h = (hour - self.noon_hour_utc + 12.0) % 24.0 - 12.0
+        height = max(math.cos(math.pi * off_h / DAY_H), 0.0) if abs(off_h) < DAY_H / 2.0 else 0.0
+        cloud = max(math.sin(wall_s / 613.0) * math.sin(wall_s / 1_847.0), 0.0)
+        return self.solar_w * height * (1.0 - 2.0 / 3.0 * cloud)
 
 
 @dataclass

@@ -1,15 +1,17 @@
 """Capacity bookings: nothing is sold twice, whatever is asked and however often the daemon starts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.departure.test_capacity import WALL_S, buses, depot
-from v2g_edge.api.capacity import CapacityBookings
+from v2g_edge.api.capacity import LONGEST_S, CapacityBookings
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.limits import Bound
@@ -90,20 +92,47 @@ def test_a_booking_ends_with_its_time_or_when_it_is_cancelled(tmp_path: Path) ->
 def test_an_outlet_that_the_site_no_longer_has_does_not_end_the_counter(tmp_path: Path) -> None:
     asked(tmp_path, **BOOKING)
     file = tmp_path / "offers.json"
-    file.write_text(file.read_text().replace('"b2"', '"gone"'))
+    ledger = json.loads(file.read_bytes().partition(b"\n#crc32")[0])
+    file.write_text(json.dumps(ledger).replace('"b2"', '"gone"'))
+    file.with_name("offers.json.copy").unlink()
     assert asked(tmp_path)["offer"]["power_w"] == pytest.approx(25_000.0)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"offers":7}'])
-def test_a_ledger_that_cannot_be_read_sells_nothing_and_says_how_to_mend_it(
+def test_a_ledger_that_cannot_be_read_sells_nothing_until_every_booking_is_over(
     tmp_path: Path, garbage: bytes
 ) -> None:
-    (tmp_path / "offers.json").write_bytes(garbage)
-    with pytest.raises(
-        ValueError, match=r"offers\.json cannot be read .* remove it when all that was sold is over"
-    ):
-        asked(tmp_path, **BOOKING)
-    assert (tmp_path / "offers.json").read_bytes() == garbage
+    """Nobody has to mend it: after the longest booking that there can have been it sells again. The damaged
+    file is kept, and a restart forgets nothing of it.
+    """
+    file = tmp_path / "offers.json"
+    file.write_bytes(garbage)
+    for after_s in (0.0, 3_600.0, LONGEST_S - 1.0):
+        with pytest.raises(ValueError, match=r"offers\.json was damaged.*nothing is offered"):
+            asked(tmp_path, replace(SNAPSHOT, wall_s=WALL_S + after_s), **BOOKING)
+    assert (tmp_path / "offers.json.broken").read_bytes() == garbage
+    later = replace(SNAPSHOT, wall_s=WALL_S + LONGEST_S)
+    assert asked(tmp_path, later)["open"] == []
+
+
+def test_a_ledger_in_doubt_waits_for_a_clock_that_is_right(tmp_path: Path) -> None:
+    (tmp_path / "offers.json").write_bytes(b"{")
+    with pytest.raises(ValueError, match="not known"):
+        asked(tmp_path, replace(SNAPSHOT, wall_s=0.0, clock_synced=False))
+    with pytest.raises(ValueError, match="not known"):
+        asked(tmp_path)
+    assert asked(tmp_path, replace(SNAPSHOT, wall_s=WALL_S + LONGEST_S))["open"] == []
+
+
+def test_the_other_copy_of_the_ledger_speaks_for_a_damaged_one(tmp_path: Path) -> None:
+    asked(tmp_path, **BOOKING)
+    (tmp_path / "offers.json").write_bytes(b"{")
+    assert [each["id"] for each in asked(tmp_path)["open"]] == ["r1"]
+
+
+def test_a_ledger_of_the_version_before_is_read(tmp_path: Path) -> None:
+    (tmp_path / "offers.json").write_bytes(msgspec.json.encode({"offers": []}))
+    assert asked(tmp_path)["open"] == []
 
 
 def test_without_wall_time_nothing_is_sold(tmp_path: Path) -> None:

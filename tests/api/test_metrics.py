@@ -12,7 +12,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.depot import healthy, plugged, small_site
-from v2g_edge.api.metrics import OUTLETS, SOON_S, MetricsApi, exports
+from v2g_edge.api.monitoring.metrics import OUTLETS, SOON_S, MetricsApi, exports
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.health import Health, Machine

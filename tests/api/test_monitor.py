@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.config.small import TEXT
-from v2g_edge.api.monitor import (
+from v2g_edge.api.monitoring.monitor import (
     BOX_HOT_C,
     CERTIFICATE_ENDS_S,
     DISK_LOW_BYTES,

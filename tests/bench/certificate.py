@@ -22,7 +22,8 @@ from v2g_edge.departure.admit_exports import DepartureMemory, admit_exports
 from v2g_edge.departure.certificate import Problem, solve
 from v2g_edge.departure.charging_power import LearnedPower
 from v2g_edge.departure.demand import SLOT_S
-from v2g_edge.departure.departures import CertificateMemory, Depot, Load, Proposal, certify, depot_of
+from v2g_edge.departure.departures import CertificateMemory, Load, Proposal, certify
+from v2g_edge.departure.depot import Depot, depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading

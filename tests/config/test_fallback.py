@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.config.small import TEXT, changed, problems_of
 from v2g_edge.config.fallback import check_fallback
 from v2g_edge.config.load import loads
-from v2g_edge.model.site import CurrentLimit, Evse, Feeder, PhaseMap, Site
+from v2g_edge.model.site import CurrentLimit, Evse, Feeder, PhaseLoad, PhaseMap, Site
 
 SITE = loads(TEXT).site
 
@@ -48,8 +48,37 @@ def test_base_load_nobody_measured_per_phase_may_hang_on_one() -> None:
     assert {problem.key for problem in problems_of(plain)} == {"feeders.main.current.import_a"}
 
 
-def _evse(place: int, feeder: str, fallback_w: float, phases: PhaseMap) -> Evse:
-    return replace(SITE.evses[0], id=f"e{place}", feeder=feeder, fallback_w=fallback_w, phases=phases)
+def test_d23_what_a_vehicle_draws_may_hang_on_one_phase_of_an_ac_charger() -> None:
+    """Two fallbacks of 6 kW: 17.4 A on each phase if they spread, 52.2 A on one if they do not."""
+    both = [
+        replace(evse, fallback_w=6_000.0, max_charge_w=22_000.0, max_discharge_w=0.0, phases="L1L2L3")
+        for evse in SITE.evses[:2]
+    ]
+    main = replace(SITE.feeders[0], meter="", current=CurrentLimit(50.0, 50.0, 1e12, 0.0))
+    site = replace(
+        SITE,
+        feeders=(replace(main, parent="", id=both[0].feeder),),
+        evses=tuple(replace(evse, feeder=both[0].feeder) for evse in both),
+    )
+    problem = next(check_fallback(site, "f"))
+    assert "52.2 A on L1" in problem.found
+    assert "phase_load" in problem.mend
+    even = replace(site, evses=tuple(replace(evse, phase_load="even") for evse in site.evses))
+    assert list(check_fallback(even, "f")) == []
+
+
+def _evse(place: int, feeder: str, fallback_w: float, phases: PhaseMap, load: PhaseLoad) -> Evse:
+    """Rated at 150 W: a phase of three carries 50 W."""
+    return replace(
+        SITE.evses[0],
+        id=f"e{place}",
+        feeder=feeder,
+        max_charge_w=150.0,
+        max_discharge_w=0.0,
+        fallback_w=fallback_w,
+        phases=phases,
+        phase_load=load,
+    )
 
 
 @st.composite
@@ -74,7 +103,11 @@ def sites(draw: st.DrawFn) -> Site:
         )
     places = st.sampled_from([feeder.id for feeder in feeders])
     phases = st.sampled_from(["L1L2L3", "L2L3L1", "L1", "L2", "L3"])
-    evses = tuple(_evse(n, draw(places), draw(power), draw(phases)) for n in range(draw(st.integers(0, 6))))  # type: ignore[arg-type]
+    loads: st.SearchStrategy[PhaseLoad] = st.sampled_from(["auto", "even", "by_vehicle"])
+    evses = tuple(
+        _evse(n, draw(places), draw(power), draw(phases), draw(loads))  # type: ignore[arg-type]
+        for n in range(draw(st.integers(0, 6)))
+    )
     return replace(SITE, feeders=tuple(feeders), evses=evses, grid=replace(SITE.grid, nominal_v=1.0))
 
 
@@ -95,6 +128,8 @@ def _flow(site: Site, feeder: Feeder, phase: int | None) -> float:
 
 def _on(evse: Evse, phase: int) -> float:
     name = f"L{phase + 1}"
+    if evse.phase_load != "even" and len(evse.phases) > 2:
+        return min(evse.fallback_w, 50.0)  # all of it on one phase
     return evse.fallback_w / (len(evse.phases) // 2) if name in evse.phases else 0.0
 
 

@@ -66,6 +66,7 @@ class FakeDaemon:
                 "capacity": self._health,
                 "health": self._health,
                 "history": self._history,
+                "night": self._night,
                 "orders": self._orders,
                 "order": self._order,
                 "undo": self._undo,
@@ -127,6 +128,15 @@ class FakeDaemon:
             "plan": {**NIGHT["plan"], "slots": []},
             "report": {**report, **powers, **prices, "warnings": [], "why": ""},
         }
+
+    async def _night(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("night") == "2020-01-01":
+            raise BadRequestError("nothing is recorded of this night")
+        stay = {"vehicle": "BUS01", "outlet": "E01", "first_pct": 30.0, "last_pct": 89.0, "target_pct": 89.0}
+        stay |= {"left_wall_s": NIGHT["wall_s"], "lacked_pct": 0.0, "in_wh": 98_000.0, "out_wh": 40_000.0}
+        head = {"from_wall_s": NIGHT["wall_s"] - 86_400.0, "until_wall_s": NIGHT["wall_s"], "priced": True}
+        held = {"unproven_discharge": {"export_wh": 12_500.0, "import_wh": 0.0}}
+        return {**head, "stays": [{**stay, "cost": 4.1, "earned": 9.9}], "held": held, "alarms": []}
 
     async def _history(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params["subject"]

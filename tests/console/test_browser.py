@@ -18,7 +18,17 @@ from tests.console.conftest import PASSWORD, Place
 CHROMIUM = shutil.which("chromium")
 STATIC = Path("v2g_edge/console/static")
 PATIENCE_MS = 60_000
-PAGES = ["depot", "vehicle/E01", "why/E12", "plan", "events", "setup", "account", "tonight"]
+PAGES = [
+    "depot",
+    "vehicle/E01",
+    "why/E12",
+    "plan",
+    "money",
+    "events",
+    "setup",
+    "account",
+    "tonight",
+]
 UNLISTED = {"vehicle", "account"}
 
 

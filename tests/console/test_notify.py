@@ -193,6 +193,8 @@ async def running(
         with suppress(asyncio.CancelledError):
             await task
         await daemon.stop()
+        for _ in range(3):
+            await asyncio.sleep(0)  # transports close in the loop's next turns
 
 
 class Quick(Clock):

@@ -23,6 +23,7 @@ LOOKS = [
     "/api/capacity",
     "/api/history/E01",
     "/api/tonight",
+    "/api/night?evening=2026-01-14",
     "/api/health",
     "/api/live",
 ]

@@ -18,7 +18,8 @@ from v2g_edge.departure.admit_exports import (
     restarted,
 )
 from v2g_edge.departure.charging_power import LearnedPower
-from v2g_edge.departure.departures import Proposal, depot_of
+from v2g_edge.departure.departures import Proposal
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import NO_SAMPLE, Reading

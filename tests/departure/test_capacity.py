@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.depot import healthy, small_evse, small_site
 from v2g_edge.departure.capacity import MOST_OFFERS, Ledger, Offer, Request, Taken, offer_of
-from v2g_edge.departure.departures import Depot, depot_of
+from v2g_edge.departure.depot import Depot, depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.reading import NO_SAMPLE, Reading, Unknown
 from v2g_edge.model.site import Feeder

@@ -22,9 +22,9 @@ from v2g_edge.departure.departures import (
     Load,
     Proposal,
     certify,
-    depot_of,
     keep_exports,
 )
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown

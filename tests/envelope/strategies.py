@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tests.depot import BUS, small_evse
 from tests.envelope.grids import toy as toy_code
-from v2g_edge.departure.departures import depot_of
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import Decision, permit_all
@@ -329,6 +329,7 @@ def evses_on(dice: Dice, feeders: tuple[Feeder, ...]) -> tuple[Evse, ...]:
                 discharge_by=(rarely(dice, "negative_limit", "none")),
                 min_discharge_w=dice.choice([0.0, 1_000.0]),
                 cooling_loop=dice.choice(["", "loop"]),
+                phase_load=dice.choice(["auto", "by_vehicle", "even"]),
             )
         )
     return tuple(evses)
@@ -399,13 +400,19 @@ def states(dice: Dice, vehicle: str, evse: Evse) -> EvseState:
     )
 
 
+def showing(dice: Dice, state: EvseState) -> EvseState:
+    """Its vehicle may have shown its phases."""
+    seen = dice.choice(["", "", "L1", "L1L2", "L1L2L3"])
+    return state if state.vehicle is None else replace(state, vehicle=replace(state.vehicle, phases=seen))
+
+
 def scene_of(dice: Dice) -> Scene:
     """A random depot in a random state with random wishes, and a memory that could have led there."""
     site = sites(dice)
     laid = frame_of(site)
     evses, memories, wishes = [], [], {}
     for index, evse in enumerate(site.evses, 1):
-        evses.append(states(dice, f"bus-{index}", evse))
+        evses.append(showing(dice, states(dice, f"bus-{index}", evse)))
         last_w = rarely(dice, dice.uniform(-evse.max_discharge_w, evse.max_charge_w), 0.0)
         old = remembered((rarely(dice, f"s-bus-{index}", "s-other", "")), last_w)
         heat_pct = dice.uniform(0.0, 100.0)
@@ -448,7 +455,9 @@ def scene_of(dice: Dice) -> Scene:
             replace(sensor, value_c=(reading(dice, 20.0, 60.0))) for sensor in snapshot.temperatures
         ),
         clock_synced=(rarely(dice, True, False)),
-        operator=(rarely(dice, Operator(), Operator(stop=True), Operator(export_hold=True))),
+        operator=(
+            rarely(dice, Operator(), Operator(stop=True), Operator(closing=True), Operator(export_hold=True))
+        ),
     )
     service = rarely(dice, ready().memory.service, ServiceMemory())
     memory = replace(

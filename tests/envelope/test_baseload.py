@@ -18,7 +18,7 @@ from tests.envelope.strategies import (
 )
 from tests.envelope.test_feeders import context
 from v2g_edge.envelope.baseload import CALM_S, HOLD_S, SETTLE_S, calming, hold_bases, live_bases
-from v2g_edge.envelope.feeders import over_limit
+from v2g_edge.envelope.limits import limits_of, over_limit
 from v2g_edge.envelope.permits import Decision
 from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
@@ -260,7 +260,8 @@ def test_d14_generation_gets_no_credit() -> None:
 
 
 def over(scene: Scene) -> frozenset[int]:
-    return over_limit(context(scene))
+    seen = context(scene)
+    return over_limit(seen, limits_of(seen, seen.frame.tree.base_max_w))
 
 
 def test_d23_a_feeder_is_over_where_its_meter_shows_more_than_a_limit_either_way_or_on_a_phase() -> None:

@@ -26,7 +26,7 @@ from tests.envelope.strategies import (
 )
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory
-from v2g_edge.envelope.table import SITE
+from v2g_edge.envelope.table import SITE, Latch
 from v2g_edge.model.evidence import MeterMemory
 from v2g_edge.model.fault import FAULTS, fault_code, fault_of
 from v2g_edge.model.limits import ANY_W
@@ -104,6 +104,7 @@ def warranty(scene: Scene, cap: str, life: str, cap_value: float, life_value: fl
 Break = Callable[[Scene], Scene]
 CASES: list[tuple[str, str, Break]] = [
     ("operator_stop", SITE, lambda s: operator(s, Operator(stop=True))),
+    ("service_stop", SITE, lambda s: operator(s, Operator(closing=True))),
     ("export_hold", SITE, lambda s: operator(s, Operator(export_hold=True))),
     ("export_hold", SITE, lambda s: grid(s, export_allowed=False)),
     ("grid_relay_silent", SITE, lambda s: relay(s, old(1.0, 1.01))),
@@ -292,6 +293,19 @@ def test_an_open_grid_contact_trips_and_stays_tripped_until_service_returns() ->
     second = permit(closed)
     assert not second.contactor
     assert all(given.power_w == 0.0 for given in second.permits)
+
+
+@pytest.mark.parametrize("by_operator", [False, True])
+def test_a_trip_waits_for_an_operator_where_the_site_file_says_so(*, by_operator: bool) -> None:
+    scene = ready()
+    scene = with_site(scene, safety=replace(scene.site.safety, trip_clear_by_operator=by_operator))
+    over = Latch("grid_relay_open", SITE, True, 0.0, "contact relay is open")
+    scene = scene._replace(memory=replace(scene.memory, latches=(over,)))
+    decision = permit(scene)
+    assert decision.contactor is not by_operator
+    assert all((given.min_w < 0.0) is not by_operator for given in decision.permits)
+    word = with_snapshot(scene, operator=Operator(acknowledged=(f"grid_relay_open:{SITE}",)))
+    assert permit(word).contactor
 
 
 def test_out_of_service_nothing_is_exported_and_charging_goes_on() -> None:

@@ -18,8 +18,10 @@ from tests.envelope.strategies import (
     with_snapshot,
 )
 from v2g_edge.envelope.enter_service import ServiceMemory
+from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
 from v2g_edge.envelope.facts import Context, Grid, look, observe
-from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit
+from v2g_edge.envelope.feeders import Cut, fit
+from v2g_edge.envelope.limits import limits_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Wish
@@ -44,7 +46,7 @@ def exposure(scene: Scene, *, quarantine: Quarantine = "") -> Exposure:
 def fits(scene: Scene, wished_w: tuple[float, ...]) -> list[Cut]:
     seen = context(scene)
     exposures = [exposure_of(seen, o) for o in seen.outlets]
-    return fit(seen, list(wished_w), list(wished_w), exposures, seen.frame.tree.base_max_w)
+    return fit(seen, list(wished_w), list(wished_w), exposures, limits_of(seen, seen.frame.tree.base_max_w))
 
 
 def fitted(scene: Scene, *wished_w: float) -> list[float]:

@@ -2,21 +2,32 @@
 
 import os
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.envelope.strategies import GONE, NOW_S, Scene, frame, permit, ready, scenes, with_evse
+from tests.envelope.strategies import (
+    GONE,
+    NOW_S,
+    Scene,
+    frame,
+    permit,
+    ready,
+    scenes,
+    with_evse,
+    with_vehicle,
+)
 from v2g_edge.departure.admit_exports import DepartureMemory
-from v2g_edge.departure.departures import depot_of
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.permits import Decision, permit_all
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import GridSample
-from v2g_edge.model.tree import phase_share
+from v2g_edge.model.tree import PHASES, spreads_evenly
 
 EXAMPLES = int(os.environ.get("ENVELOPE_EXAMPLES", "150"))
 """Mutation testing asks for fewer: there are a thousand mutants."""
@@ -132,11 +143,36 @@ def test_the_same_picture_twice_gives_the_same_decision(scene: Scene) -> None:
     assert permit(scene) == permit(scene)
 
 
+Allocation = dict[str, tuple[int, ...]]
+"""By outlet: the grid phases on which its vehicle draws."""
+
+
+def allocated(scene: Scene, choice: Random) -> Allocation:
+    """On some phases that each outlet has; where a vehicle has shown its phases, on those."""
+    found = {}
+    for evse, state in zip(scene.site.evses, scene.snapshot.evses, strict=True):
+        own = PHASES[evse.phases]
+        used = tuple(choice.sample(own, choice.randint(1, len(own))))
+        if spreads_evenly(evse):
+            used = own
+        elif state.vehicle is not None and state.vehicle.phases:
+            used = tuple(own[int(number) - 1] for number in state.vehicle.phases[1::2])
+        found[evse.id] = used
+    return found
+
+
 def _sum(
-    site: Site, decision: Decision, scene: Scene, node: str, sign: float, phase: int | None = None
+    site: Site,
+    decision: Decision,
+    scene: Scene,
+    node: str,
+    sign: float,
+    phase: int | None = None,
+    allocation: Allocation | None = None,
 ) -> float:
     """All that the chargers under a feeder may do in one direction: permits, the worst case of those that
-    do not listen, and the rating of those that were told to discharge and never seen to.
+    do not listen, and the rating of those that were told to discharge and never seen to. On a phase: as the
+    vehicles are allocated, and never more than one phase of an outlet is rated.
     """
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
     total_w = 0.0
@@ -159,7 +195,11 @@ def _sum(
         told_w = min(given_.power_w, old.least_w if state.vehicle is not None or silent else 0.0)
         if sign > 0.0 and told_w < 0.0 and not state.proven_discharge:
             power_w = evse.max_charge_w  # it takes the negative limit and charges
-        total_w += power_w * (1.0 if phase is None else phase_share(evse, phase))
+        if phase is not None and allocation is not None:
+            used = allocation[evse.id]
+            rated_w = max(evse.max_charge_w, evse.max_discharge_w) / len(PHASES[evse.phases])
+            power_w = min(power_w / len(used), rated_w) if phase in used else 0.0
+        total_w += power_w
     return total_w
 
 
@@ -169,10 +209,15 @@ def test_no_sum_exceeds_a_feeder_in_either_direction_with_the_silent_at_their_wo
     _sums_fit(scene)
 
 
-@given(scene=scenes(), room=st.sampled_from([3.0, 10.0]), wish_w=st.sampled_from([-20_000.0, -2_000.0]))
+@given(
+    scene=scenes(),
+    room=st.sampled_from([3.0, 10.0]),
+    wish_w=st.sampled_from([-20_000.0, -2_000.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
 @MANY
 def test_a_first_discharge_leaves_room_for_charging_at_the_rating_instead(
-    scene: Scene, room: float, wish_w: float
+    scene: Scene, room: float, wish_w: float, seed: int
 ) -> None:
     """Everybody wishes to export and has wide feeders, so that many a first discharge is permitted."""
     wide = [
@@ -182,7 +227,7 @@ def test_a_first_discharge_leaves_room_for_charging_at_the_rating_instead(
     wishes = {evse: replace(wish, power_w=min(wish.power_w, wish_w)) for evse, wish in scene.wishes.items()}
     scene = scene._replace(site=replace(scene.site, feeders=tuple(wide)), wishes=wishes)
     _sums_fit(scene)
-    _phases_fit(scene)
+    _phases_fit(scene, seed)
 
 
 def _sums_fit(scene: Scene) -> None:
@@ -205,14 +250,25 @@ def _silent(scene: Scene, node: str) -> tuple[float, float]:
     return _sum(scene.site, nothing, scene, node, 1.0), _sum(scene.site, nothing, scene, node, -1.0)
 
 
+@given(scene=scenes(), seed=st.integers(0, 2**32 - 1))
+@MANY
+def test_no_phase_of_a_feeder_carries_more_than_its_current(scene: Scene, seed: int) -> None:
+    _phases_fit(scene, seed)
+
+
 @given(scene=scenes())
 @MANY
-def test_no_phase_of_a_feeder_carries_more_than_its_current(scene: Scene) -> None:
-    _phases_fit(scene)
+def test_d23_a_vehicle_that_has_shown_no_phases_is_never_permitted_more(scene: Scene) -> None:
+    before = permit(scene)
+    for index, state in enumerate(scene.snapshot.evses):
+        if state.vehicle is not None:
+            scene = with_vehicle(scene, index, phases="")
+    assert widened(before, permit(scene)) == []
 
 
-def _phases_fit(scene: Scene) -> None:
-    site, decision = scene.site, permit(scene)
+def _phases_fit(scene: Scene, seed: int) -> None:
+    """For any allocation of the vehicles to phases."""
+    site, decision, allocation = scene.site, permit(scene), allocated(scene, Random(seed))
     still = tuple(
         p
         for p, s in zip(decision.permits, scene.snapshot.evses, strict=True)
@@ -226,8 +282,8 @@ def _phases_fit(scene: Scene) -> None:
         )
         for phase in range(3):
             for sign, limit_a in ((1.0, feeder.current.import_a), (-1.0, feeder.current.export_a)):
-                silent_w = _sum(site, alone, scene, feeder.id, sign, phase)
-                phase_w = _sum(site, decision, scene, feeder.id, sign, phase)
+                silent_w = _sum(site, alone, scene, feeder.id, sign, phase, allocation)
+                phase_w = _sum(site, decision, scene, feeder.id, sign, phase, allocation)
                 assert phase_w <= max(limit_a * site.grid.nominal_v, silent_w) + 1e-3
 
 

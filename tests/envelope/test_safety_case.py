@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from v2g_edge.envelope.checks import ROWS
+from v2g_edge.envelope.table import Clear, Row
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "safety-case.md").read_text(encoding="utf-8")
@@ -32,9 +33,34 @@ def names(path: Path) -> set[str]:
     return found
 
 
-def test_the_page_has_lines_of_four_cells() -> None:
+ENDS: dict[Clear, str] = {
+    "when_gone": "with its condition",
+    "after_enter_service": "by enter service",
+    "when_unplugged": "with the next session",
+    "by_proof": "by proof",
+    "by_operator": "by a person alone",
+}
+"""How the last column begins for a row with this clear rule."""
+FOR_A_PERSON = {"meter_reversed"}
+"""No more rows than these may wait for a person alone: each says on the page why no reading can end it."""
+
+
+def test_the_page_has_lines_of_five_cells() -> None:
     assert len(LINES) > 40
-    assert all(len(cells) == 4 and all(cells) for cells in LINES)
+    assert all(len(cells) == 5 and all(cells) for cells in LINES)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+def test_the_page_says_how_a_row_ends_by_itself(row: Row) -> None:
+    (ends,) = [cells[4] for cells in LINES if cells[1].startswith(f"`{row.id}`")]
+    assert ends.startswith(ENDS[row.clear])
+    assert len(ends) > len(ENDS[row.clear]) or row.clear == "when_unplugged", "and by what"
+    assert (row.clear == "by_operator") == (row.id in FOR_A_PERSON)
+
+
+def test_whatever_else_waits_for_a_person_says_so() -> None:
+    alone = [cells[1] for cells in LINES if cells[4].startswith("by a person alone")]
+    assert len(alone) == len(FOR_A_PERSON) + 2, "a check without an answer, and a site file that cannot hold"
 
 
 @pytest.mark.parametrize("cells", LINES, ids=[cells[0][:40] for cells in LINES])

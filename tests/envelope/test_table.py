@@ -14,6 +14,7 @@ from v2g_edge.envelope.table import (
     NO_ANSWER,
     REFILL,
     SITE,
+    WAITS,
     Action,
     Clear,
     Found,
@@ -58,6 +59,7 @@ class Bench:
         self.latches: tuple[Latch, ...] = ()
         self.sessions: dict[str, str] = {"a": "s1"}
         self.in_service = False
+        self.operator_ends_trips = False
 
     def tick(
         self, *present: str, dt_s: float = 1.0, acknowledged: tuple[str, ...] = (), context: Any = None
@@ -70,6 +72,7 @@ class Bench:
             sessions=self.sessions,
             in_service=self.in_service,
             acknowledged=frozenset(acknowledged),
+            operator_ends_trips=self.operator_ends_trips,
         )
         verdict = judge(self.rows, self.latches, inputs)
         self.latches = verdict.latches
@@ -411,3 +414,60 @@ def test_a_tick_of_no_length_with_the_same_conditions_changes_nothing(
     second = bench.tick(*present, dt_s=0.0)
     assert second.latches == first.latches
     assert second.events == ()
+
+
+def tripped(*, operator_ends_trips: bool) -> Bench:
+    """A trip whose condition is gone, with the grid back in service."""
+    bench = Bench(toy(action=Action.TRIP, clear="after_enter_service"))
+    bench.operator_ends_trips = operator_ends_trips
+    bench.tick("a")
+    bench.in_service = True
+    return bench
+
+
+def test_a_trip_waits_for_an_operator_where_the_site_file_says_so() -> None:
+    assert acting(tripped(operator_ends_trips=False).tick()) == []
+    bench = tripped(operator_ends_trips=True)
+    for _ in range(3):
+        verdict = bench.tick()
+        assert acting(verdict) == [("toy", "a")]
+    (latch,) = bench.latches
+    assert latch.text == "it holds" + WAITS, "and it says so once"
+    assert acting(bench.tick(acknowledged=("toy:b",))) == [("toy", "a")]
+    assert acting(bench.tick(acknowledged=("toy:a",))) == []
+
+
+def test_an_operators_word_before_the_grid_is_back_counts_when_it_is() -> None:
+    bench = tripped(operator_ends_trips=True)
+    bench.in_service = False
+    bench.tick()
+    assert acting(bench.tick(acknowledged=("toy:a",))) == [("toy", "a")]
+    assert acting(bench.tick()) == [("toy", "a")]
+    bench.in_service = True
+    assert acting(bench.tick()) == []
+
+
+def test_an_operators_word_does_not_count_for_the_next_trip() -> None:
+    bench = tripped(operator_ends_trips=True)
+    bench.in_service = False
+    bench.tick()
+    bench.tick(acknowledged=("toy:a",))
+    bench.tick("a")
+    bench.in_service = True
+    assert acting(bench.tick()) == [("toy", "a")]
+
+
+def test_an_operators_word_is_needed_for_trips_alone() -> None:
+    bench = Bench(toy("gone"), toy("unplugged", clear="when_unplugged"))
+    bench.operator_ends_trips = True
+    bench.tick("a")
+    bench.sessions = {}
+    assert acting(bench.tick()) == []
+
+
+def test_an_operators_word_while_the_condition_lasts_is_not_kept() -> None:
+    bench = Bench(toy(action=Action.TRIP, clear="after_enter_service"))
+    bench.operator_ends_trips = True
+    bench.tick("a", acknowledged=("toy:a",))
+    bench.in_service = True
+    assert acting(bench.tick()) == [("toy", "a")]

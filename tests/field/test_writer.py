@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from tests.depot import small_site
 from v2g_edge.field.board import Board
@@ -372,3 +373,67 @@ async def test_a_port_that_breaks_its_promise_counts_as_silent_and_is_asked_agai
     bench.clock.time_s += RETRY_S
     assert await bench.submit(10_000.0) == 1
     await bench.writer.stop()
+
+
+async def test_what_is_just_as_large_as_a_step_is_one() -> None:
+    """Ten watts down, 250 up, a third of the lease, five seconds of waiting: the edge belongs to it."""
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    await bench.submit(10_000.0)
+    await bench.submit(9_990.0)
+    assert charger.got == [10_000.0, 9_990.0]
+    await bench.submit(10_240.0)
+    assert charger.got[2:] == [10_240.0]
+    await bench.submit(10_240.0, droop_w=5_000.0)
+    await bench.submit(10_240.0, droop_w=4_990.0)
+    assert len(charger.got) == 5
+    bench.clock.time_s += 10.0
+    await bench.submit(10_240.0, droop_w=4_990.0)
+    assert len(charger.got) == 6
+    charger.gate.clear()
+    await bench.submit(20_000.0)
+    await bench.submit(30_000.0)
+    bench.clock.time_s += 5.0
+    charger.gate.set()
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert charger.got[6:] == [20_000.0, 30_000.0]
+
+
+async def test_a_charger_at_rest_is_not_served_before_one_whose_discharge_ends() -> None:
+    bench = Bench()
+    await bench.submit(0.0, "b1")
+    await bench.submit(-5_000.0, "b2")
+    order: list[str] = []
+    for evse, charger in bench.chargers.items():
+        charger.terms = ("changed",)
+        charger.write_permit = lambda permit, evse=evse: _note(order, evse)  # type: ignore[method-assign, misc]
+    bench.writer.submit(tuple(Permit(evse, 0.0, 0.0, 0.0, 30.0, True, 0.0, BOUND) for evse in ("b1", "b2")))
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert order == ["b2", "b1"]
+
+
+async def test_while_a_charge_is_under_way_less_of_it_goes_at_once_and_the_same_waits() -> None:
+    bench = Bench()
+    charger = bench.chargers["b1"]
+    charger.gate.clear()
+    await bench.submit(20_000.0)
+    charger.terms = ("another clock",)
+    await bench.submit(20_000.0)
+    assert charger.got == [20_000.0]
+    await bench.submit(5_000.0)
+    assert charger.got == [20_000.0, 5_000.0]
+    charger.gate.set()
+    await bench.writer.stop()
+
+
+async def test_what_was_not_taken_is_in_the_log_and_what_was_is_not() -> None:
+    bench = Bench()
+    with capture_logs() as lines:
+        await bench.submit(10_000.0)
+        bench.chargers["b1"].answer = "rejected"
+        await bench.submit(5_000.0)
+    assert [(line["event"], line["power_w"], line["result"]) for line in lines] == [
+        ("permit_not_taken", 5_000.0, "rejected")
+    ]

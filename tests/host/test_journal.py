@@ -17,7 +17,14 @@ from tests.depot import healthy, plugged, small_site
 from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal
-from v2g_edge.host.records import JournalError, JournalReader, OrderRow, Record, record_of
+from v2g_edge.host.records import (
+    IntegrityCheck,
+    JournalError,
+    JournalReader,
+    OrderRow,
+    Record,
+    record_of,
+)
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.snapshot import Snapshot
@@ -208,7 +215,7 @@ async def test_a_journal_that_holds_too_much_loses_its_oldest_ticks_first(
     """By size, also in the first write of a process: one that restarts every hour would else never do it."""
     written = await _write(tmp_path / "j.db", 200)
     before = (tmp_path / "j.db").stat().st_size
-    monkeypatch.setattr("v2g_edge.host.journal.THINNED", 0.5)
+    monkeypatch.setattr("v2g_edge.host.records.THINNED", 0.5)
     journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="full", keep_days=9_999.0, max_mb=0)
     outcome = Cycle(SITE).tick(healthy(SITE), None, Memory())
     last = replace(healthy(SITE), seq=9_999)
@@ -296,3 +303,32 @@ async def test_a_journal_of_a_version_without_orders_reads_as_none(tmp_path: Pat
     reader = JournalReader(tmp_path / "j.db")
     assert list(reader.orders()) == []
     assert len(list(reader.ticks())) == 3
+
+
+async def test_a_journal_damaged_in_the_middle_is_found_at_the_start_and_set_aside(tmp_path: Path) -> None:
+    """Beside the ticks: the daemon does not wait, and the ticks go into a new file."""
+    await _write(tmp_path / "j.db", 900)
+    data = bytearray((tmp_path / "j.db").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 8_192] = b"\xa5" * 8_192
+    (tmp_path / "j.db").write_bytes(data)
+    journal = Journal.open(tmp_path / "j.db", SITE, "test", sync="normal", keep_days=30.0)
+    assert journal._checking is not None
+    await journal._checking
+    assert journal._check.fault
+    memory = Memory()
+    outcome = Cycle(SITE).tick(healthy(SITE), None, memory)
+    journal.record(healthy(SITE), None, outcome.permits, (), memory_before=memory, memory_after=memory)
+    await journal.close()
+    assert (tmp_path / "j.db.broken").exists()
+    assert "a new one begins" in " ".join(journal.faults)
+    assert len(list(JournalReader(tmp_path / "j.db").ticks())) == 1
+
+
+async def test_a_whole_journal_passes_the_check_and_a_check_can_be_ended(tmp_path: Path) -> None:
+    await _write(tmp_path / "j.db", 50)
+    check = IntegrityCheck(tmp_path / "j.db")
+    check.run()
+    assert check.fault == ""
+    check.stop()
+    IntegrityCheck(tmp_path / "none.db").run()

@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.snapshot import Operator
 
@@ -43,6 +45,15 @@ def test_outside_case_b3_what_could_not_be_kept_is_said_and_kept_as_soon_as_the_
     assert orders.save_again() == ""
     assert OperatorFile(tmp_path / "state" / "operator.json").load() == Operator(stop=True)
     assert orders.save_again() == "", "nothing is left to write"
+
+
+def test_the_end_of_a_service_is_no_order_that_stands(tmp_path: Path) -> None:
+    """An order that comes while the service ends is kept without that end."""
+    OperatorFile(tmp_path / "operator.json").save(Operator(export_hold=True, closing=True))
+    assert OperatorFile(tmp_path / "operator.json").load() == Operator(export_hold=True)
+    (tmp_path / "operator.json").write_bytes(msgspec.json.encode(Operator(closing=True)))
+    (tmp_path / "operator.json.copy").unlink()
+    assert OperatorFile(tmp_path / "operator.json").load() == Operator()
 
 
 def test_an_order_and_the_housekeeping_that_write_at_the_same_time_keep_the_newest(tmp_path: Path) -> None:

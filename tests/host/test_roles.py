@@ -4,6 +4,7 @@ import asyncio
 import grp
 import json
 import os
+import re
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,6 +97,16 @@ def test_a_socket_that_names_no_peer_is_a_viewer() -> None:
 )
 def test_each_request_needs_a_role(method: str, params: dict[str, Any], role: Role) -> None:
     assert role_needed(method, params) is role
+
+
+def test_every_method_of_the_daemon_has_its_role() -> None:
+    """One without a row needs an engineer: a viewer's question would be refused."""
+    source = Path("v2g_edge/wiring/handlers.py").read_text(encoding="utf-8")
+    named = set(re.findall(r'"(\w+)": |found\["(\w+)"\]', source))
+    named = {word for pair in named for word in pair if word}
+    assert {"status", "night", "site_file"} <= named
+    assert len(named) > 8
+    assert named <= NEEDS.keys()
 
 
 @pytest.mark.parametrize("method", sorted(NEEDS))

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tests.depot import BUS, healthy, plugged, small_evse, small_site
 from tests.planner.fleet import WALL_S, full_night, prices_of
-from v2g_edge.departure.departures import CertificateMemory, Proposal, certify, depot_of
+from v2g_edge.departure.departures import CertificateMemory, Proposal, certify
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan, Price

@@ -61,6 +61,16 @@ def test_all_who_must_leave_get_the_pace_that_they_need_before_one_gets_more() -
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [50_000, 48_000]
 
 
+def test_of_those_that_must_charge_the_soonest_to_depart_comes_first_whatever_its_urgency() -> None:
+    """Urgency falls as a vehicle is served: by its order the power would change places in each tick."""
+    frame = frame_of(_site(3, 100_000.0))
+    base_w, due_s = frame.tree.base_max_w, {"b1": 7_200.0, "b2": 3_600.0}
+    for urgencies in ((2.0, 1.0), (1.0, 2.0)):
+        asked = _wishes([(50_000.0, urgencies[0]), (50_000.0, urgencies[1]), (50_000.0, 3.0)])
+        shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, due_s=due_s)
+        assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [48_000, 50_000, 0]
+
+
 def test_nobody_gets_less_than_its_charger_can_do_unless_it_gets_nothing() -> None:
     shared = shared_by(_site(8, 20_000.0), _wishes([(50_000.0, 0.1 * i) for i in range(8)]))
     powers = [wish.power_w for wish in shared.values()]

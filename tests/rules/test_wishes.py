@@ -108,6 +108,30 @@ def test_a_feeder_that_was_tight_stays_so_for_a_while() -> None:
     assert reasons(1.2 * calm_h, ("b1", "b2")) == {"plan"}
 
 
+def test_a_vehicle_that_needs_hours_begins_before_others_that_depart_sooner_are_done() -> None:
+    """The first bus could wait, and the feeder could serve it in time; but the second can take no more than
+    50 kW until it departs, so that both together leave the feeder no time.
+    """
+    hall = replace(SITE.feeders[0], import_limit_w=76_000.0)
+    tight = replace(SITE, feeders=(hall, SITE.feeders[1]))
+
+    def reasons(later_pct: float) -> list[str]:
+        first = plugged(
+            "bus-1", 100.0, WALL_S, soc_pct=Reading(50.0, 100.0),
+            departure_wall_s=Reading(WALL_S + 3.0 * 3_600.0, 100.0),
+        )  # fmt: skip
+        second = plugged(
+            "bus-2", 100.0, WALL_S, soc_pct=Reading(later_pct, 100.0),
+            departure_wall_s=Reading(WALL_S + 4.5 * 3_600.0, 100.0),
+        )  # fmt: skip
+        snapshot = replace(healthy(tight), evses=(first, second))
+        wishes = wishes_of(tight, snapshot, _plan(("b1", 0.0), ("b2", 0.0)))
+        return [wish.reason for wish in wishes.values()]
+
+    assert reasons(85.0) == ["plan", "plan"]
+    assert reasons(10.0) == ["departure", "departure"]
+
+
 def test_outside_its_validity_a_plan_says_nothing() -> None:
     late = healthy(SITE, wall_s=WALL_S + 3_600.0)
     assert {

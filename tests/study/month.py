@@ -7,9 +7,10 @@ it. The same seed gives the same month.
 import asyncio
 import json
 import random
+import shutil
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,12 @@ from v2g_edge import __version__
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.host.journal import Journal
 from v2g_edge.model.plan import Plan, Price
-from v2g_edge.model.site import SafetySettings
+from v2g_edge.model.site import Feeder, SafetySettings
 from v2g_edge.model.snapshot import Snapshot
 
 FIRST: Final = datetime(2026, 1, 1, tzinfo=ZONE)
 DAYS: Final = 31
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 CHARGERS: Final = 6
 TICK_S: Final = 300.0
 HOUR_S: Final = 3_600.0
@@ -53,9 +55,21 @@ def month(seed: int = 17, *, days: int = DAYS, chargers: int = CHARGERS, tick_s:
         duration_s=days * 86_400.0,
         visits=tuple(visits),
         prices=tuple(_prices(dice, days)),
-        site=replace(base.site, name="Example-depot", safety=SafetySettings(soc_max_age_s=600.0)),
+        site=replace(
+            base.site,
+            name="Example-depot",
+            safety=SafetySettings(soc_max_age_s=600.0),
+            feeders=tuple(_wide(feeder) for feeder in base.site.feeders),
+        ),
     )
     return slowed(whole, tick_s)
+
+
+def _wide(feeder: Feeder) -> Feeder:
+    """Room for all of them in a morning: ticks of five minutes are late for a narrow connection."""
+    return replace(
+        feeder, import_limit_w=2.0 * feeder.import_limit_w, export_limit_w=2.0 * feeder.export_limit_w
+    )
 
 
 def _visits(dice: random.Random, evse: str, vehicle: str, days: int) -> Iterator[Visit]:
@@ -145,6 +159,16 @@ async def record(run: PureRun, path: Path) -> None:
     assert not journal.lost
 
 
+def write_factors(path: Path, start_wall_s: float, duration_s: float) -> None:
+    """Carbon of a grid with wind by night and gas in the evening, hour by hour."""
+    rows = ["start,average_g_per_kwh,marginal_g_per_kwh"]
+    for n in range(int(duration_s // 3_600)):
+        moment = datetime.fromtimestamp(start_wall_s + 3_600 * n, UTC)
+        shape = PRICE_SHAPE[moment.astimezone(ZONE).hour]
+        rows.append(f"{moment:%Y-%m-%dT%H:%MZ},{180 + 700 * shape:.0f},{420 + 250 * shape:.0f}")
+    path.write_text("\n".join(rows) + "\n")
+
+
 def make(folder: Path, scenario: Scenario | None = None) -> PureRun:
     """Journal, prices and site file in ``folder``. Gives the run, whose depot knows what really flowed."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,6 +178,9 @@ def make(folder: Path, scenario: Scenario | None = None) -> PureRun:
     run = Months(scenario)
     asyncio.run(record(run, folder / "journal.db"))
     write_prices(scenario.prices, folder / "prices.csv")
+    write_factors(folder / "carbon.csv", scenario.start_wall_s, scenario.duration_s)
+    for example in EXAMPLES.glob("*.toml"):
+        shutil.copy(example, folder)
     truth = {name: (charger.import_wh, charger.export_wh) for name, charger in run.depot.chargers.items()}
     truth["grid"] = run.depot.import_wh["main"], run.depot.export_wh["main"]
     (folder / "physics.json").write_text(json.dumps(truth))

@@ -4,13 +4,16 @@ through a life.
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Final
 
 from tests.cli.test_failsafe import CONTACTOR, OWN_MAP
 from tests.config.small import TEXT
-from tests.systemd.artifacts import LATER
+from tests.processes import running
+from tests.systemd.artifacts import BROKEN, LATER
 from tests.systemd.box import UNIT, Box, until
 
 COILS_PORT: Final = 1502
@@ -21,6 +24,9 @@ WORKS: Final = TEXT.replace(
     'host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {COILS_PORT}'
 ) + CONTACTOR.replace('map = "contactor"', 'map = "ours"')
 LEDGER: Final = "/var/lib/v2g-edge/journal.db"
+FIRST_CHARGE_MAX_S: Final = 600.0
+"""From the installation to a managed charge (issue: under ten minutes)."""
+EXPOSURE_MAX: Final = 1.5
 OPEN_MAX_S: Final = 5.0
 """From the end of the daemon to the open contactor (case B4)."""
 STICK: Final = "/root/stick"
@@ -60,6 +66,29 @@ def installs_from_the_signed_repository(box: Box) -> str:
     assert box.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
     assert '"site": "depot"' in box.run("v2g-edge", "status", "--json")
     return f"{first} in {took_s:.0f} s"
+
+
+def charges_the_first_vehicle(box: Box) -> str:
+    """As the README has it: what the package leaves is enough for one station, with the password that the
+    installation made. It is charged under a lease, within minutes of the installation.
+    """
+    begun_s = time.monotonic()
+    password = box.run("cat", "/etc/v2g-edge/secrets/CP01").strip()
+    inside = ("nsenter", f"--net=/proc/{box.pid}/ns/net", sys.executable, "-m", "tests.systemd.station")
+    with running([*inside, "8081", "CP01", password], stdout=subprocess.PIPE, text=True) as station:
+        assert station.stdout is not None
+        limit = station.stdout.readline().strip()
+        assert float(limit.split()[0]) > 0.0, "the station got no lease"
+        took_s = time.monotonic() - begun_s
+
+        def charging() -> bool:
+            (row,) = json.loads(box.run("v2g-edge", "status", "--json"))["evses"]
+            return bool(row["connected"] and row["vehicle"] == "bus-1" and row["permit_w"] > 0.0)
+
+        until(charging, 60)
+        assert "B01" in box.run("v2g-edge", "why", "B01")
+    assert took_s < FIRST_CHARGE_MAX_S
+    return f"leased {limit} {took_s:.1f} s after the station was switched on"
 
 
 def refuses_an_unsigned_repository(box: Box) -> str:
@@ -233,6 +262,42 @@ def starts_with_what_last_ran(box: Box) -> str:
     return "the last good settings, with an alarm"
 
 
+def takes_drop_ins(box: Box) -> str:
+    """A file in site.d changes a key of the running daemon, and a reload without it takes that back."""
+    box.write("/etc/v2g-edge/site.d/10-north.toml", '[[feeders]]\nid = "main"\nbase_load_max_w = 11000.0\n')
+    assert "feeders.main.base_load_max_w: 10000.0 -> 11000.0" in box.run("v2g-edge", "reload")
+    box.write("/etc/v2g-edge/site.d/10-north.toml", '[[feeders]]\nid = "main"\nbase_load_max_w = "x"\n')
+    assert box.code("systemctl", "reload", UNIT) != 0
+    assert box.journal("-u", UNIT, "EVENT=site_file_refused", "--grep=10-north.toml")
+    box.run("rm", "/etc/v2g-edge/site.d/10-north.toml")
+    box.run("systemctl", "reload", UNIT)
+    return "a drop-in in force, a bad one refused by its name"
+
+
+def serves_the_console_and_saves(box: Box) -> str:
+    """The console answers on loopback; the backup unit writes an archive that can be put back."""
+    until(lambda: box.show("ActiveState", "v2g-edge-console.service") == "active", 30)
+    code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:3000/', timeout=20).status)"
+    until(lambda: box.run("python3", "-c", code, check=False).strip() == "200", 60)
+    box.run("systemctl", "start", "v2g-edge-backup.service")
+    (archive,) = box.run("sh", "-c", "ls /var/backups/v2g-edge/*.tar.gz").split()
+    assert box.run("systemctl", "is-enabled", "v2g-edge-backup.timer").strip() == "enabled"
+    box.run("systemctl", "stop", UNIT)
+    box.run("v2g-edge", "restore", archive)
+    box.run("systemctl", "start", UNIT)
+    assert '"site": "small"' in box.run("v2g-edge", "status", "--json")
+    return f"200 from the console, {archive} put back"
+
+
+def closes_its_units(box: Box) -> str:
+    """systemd's own judgement of the live units, and not a word of doubt about any of them."""
+    said = box.run("sh", "-c", "systemd-analyze verify /lib/systemd/system/v2g-edge*.* 2>&1", check=False)
+    assert not [line for line in said.splitlines() if "v2g-edge" in line], said
+    level = box.run("sh", "-c", f"systemd-analyze security --no-pager {UNIT} | tail -1")
+    assert float(level.split(":")[1].split()[0]) <= EXPOSURE_MAX, level
+    return f"verify is silent, exposure {level.split(':')[1].split()[0]}"
+
+
 def restarts_after_a_kill(box: Box) -> str:
     """kill -9: the contactors are opened, and another daemon ticks."""
     before = opened(box)
@@ -329,8 +394,9 @@ def updates_from_a_stick(box: Box) -> str:
         "-c",
         f"cp -r /srv/shared/repo {FORGED} && cd {FORGED} && for f in *.deb; do echo >>$f; done",
     )
-    code, text = _update(box, "--from", FORGED, "--to", first)
+    code, text = _update(box, "--from", FORGED, "--to", BROKEN)  # a version that is not kept from before
     assert code == 1, text
+    assert "Hash Sum mismatch" in text or "unexpected size" in text, text
     assert _version(box) == LATER
     code, text = _update(box, "--from", f"{STICK}/depot.tar", "--to", first)
     assert code == 0, text
@@ -373,7 +439,7 @@ def ends_cleanly(box: Box) -> str:
 def opens_on_failure(box: Box) -> str:
     """A broken site file and nothing that ever ran: no restart, and the failsafe unit runs."""
     box.run(
-        "sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json"
+        "sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json*"
     )
     box.run("systemctl", "start", UNIT, check=False)
     until(lambda: box.show("ActiveState") == "failed", 30)
@@ -400,6 +466,7 @@ def is_removed_and_purged(box: Box) -> str:
 
 PROMISES = (
     installs_from_the_signed_repository,
+    charges_the_first_vehicle,
     refuses_an_unsigned_repository,
     has_its_pages,
     starts,
@@ -409,6 +476,9 @@ PROMISES = (
     gives_credentials,
     reloads,
     starts_with_what_last_ran,
+    takes_drop_ins,
+    serves_the_console_and_saves,
+    closes_its_units,
     restarts_after_a_kill,
     restarts_after_a_hang,
     rescues_with_a_broken_site_file,

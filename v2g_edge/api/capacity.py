@@ -4,19 +4,19 @@
 no plan: the buyer sends the plan that delivers it, and each tick still decides what may flow.
 """
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import structlog
 
+from v2g_edge.api.offers_file import OffersFile
 from v2g_edge.api.state import DepotState
-from v2g_edge.departure.capacity import Ledger, Offer, Request, Taken, offer_of, without
-from v2g_edge.departure.departures import depot_of
+from v2g_edge.departure.capacity import Offer, Request, Taken, offer_of, without
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.host.control import BadRequestError
-from v2g_edge.host.statefile import write_atomically
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.site import Site
@@ -43,7 +43,22 @@ class CapacityBookings:
 
     def __init__(self, site: Site, path: Path) -> None:
         self._depot = depot_of(frame_of(site))
-        self._path = path
+        self._file = OffersFile(path, LONGEST_S)
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """What is booked, as the ledger was read or written last."""
+        return self._file.last.offers
+
+    @property
+    def fault(self) -> str:
+        """What is the matter with the ledger's file, "" where nothing is."""
+        return self._file.fault
+
+    def look(self, wall_s: float, *, synced: bool) -> None:
+        """Read the ledger once, so that a damaged one is known before anything is asked."""
+        with contextlib.suppress(ValueError, OSError):
+            self._file.load(wall_s, synced=synced)
 
     def serve(
         self, params: dict[str, Any], snapshot: Snapshot, permits: tuple[Permit, ...], memory: EnvelopeMemory
@@ -54,12 +69,12 @@ class CapacityBookings:
         Booking the same id again gives the same answer and books nothing more.
         """
         request, cancel = _parse(params)
-        ledger = self._load()
+        ledger = self._file.load(snapshot.wall_s, synced=snapshot.clock_synced)
         if cancel:
             if all(offer.request != cancel for offer in ledger.offers):
                 raise ValueError(f"nothing is booked as {cancel!r}")
             ledger = without(ledger, cancel)
-            self._save(ledger)
+            self._file.save(ledger)
             log.info("capacity_cancelled", request=cancel)
         if request.id and not snapshot.clock_synced:
             raise ValueError(
@@ -68,7 +83,7 @@ class CapacityBookings:
         room_w = tuple(max(-permit.min_w, 0.0) for permit in permits)
         offer, after = offer_of(self._depot, snapshot, room_w, _taken(snapshot, memory), request, ledger)
         if request.id and after != ledger:
-            self._save(after)
+            self._file.save(after)
             log.info("capacity_booked", request=offer.request, service=offer.service, power_w=offer.total_w)
         kept = after if request.id else ledger
         open_now = [_plain(each) for each in kept.offers if each.until_wall_s > snapshot.wall_s]
@@ -77,20 +92,6 @@ class CapacityBookings:
             "booked": any(each["id"] == request.id for each in open_now),
             "open": open_now,
         }
-
-    def _load(self) -> Ledger:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Ledger)
-        except FileNotFoundError:
-            return Ledger()
-        except (OSError, msgspec.MsgspecError) as error:
-            text = (
-                f"{self._path} cannot be read ({error}), so what is sold is not known and nothing is offered"
-            )
-            raise ValueError(f"{text}; restore it, or remove it when all that was sold is over") from error
-
-    def _save(self, ledger: Ledger) -> None:
-        write_atomically(self._path, msgspec.json.encode(ledger))
 
 
 def _taken(snapshot: Snapshot, memory: EnvelopeMemory) -> tuple[Taken, ...]:
@@ -148,6 +149,18 @@ class CapacityApi:
         self._path = path
         self._site = state.site
         self._bookings = CapacityBookings(state.site, path)
+
+    def fault(self) -> str:
+        """What is the matter with the ledger's file, "" where nothing is."""
+        return self._bookings.fault
+
+    def offers(self) -> tuple[Offer, ...]:
+        """What is booked, as the ledger was read or written last."""
+        return self._bookings.offers
+
+    def look(self, wall_s: float, *, synced: bool) -> None:
+        """Read the ledger once, at the start."""
+        self._bookings.look(wall_s, synced=synced)
 
     async def capacity(self, params: dict[str, Any]) -> dict[str, Any]:
         """What is booked, and what could be; a booking where ``book`` names one; ``cancel`` ends one."""

@@ -19,7 +19,8 @@ def _order(params: Params) -> Role:
 
 NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
     **dict.fromkeys(
-        ("status", "why", "events", "plan", "standstill", "health", "orders"), lambda _params: Role.VIEWER
+        ("status", "why", "events", "plan", "standstill", "health", "orders", "history", "night"),
+        lambda _params: Role.VIEWER,
     ),
     **dict.fromkeys(("operate", "undo"), lambda _params: Role.OPERATOR),
     "order": _order,

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "apply": "v2g_edge.cli.site.apply",
     "reload": "v2g_edge.cli.site.apply",
     "schema": "v2g_edge.cli.site.apply",
+    "rehearse": "v2g_edge.cli.site.rehearse",
     "migrate": "v2g_edge.cli.site.migrate",
     "doctor": "v2g_edge.cli.site.doctor",
     "dump": "v2g_edge.cli.site.doctor",
@@ -49,18 +50,33 @@ COMMANDS: Final[dict[str, str]] = {
     "report": "v2g_edge.cli.journal.report",
     "ledger": "v2g_edge.cli.study.ledger",
     "bill": "v2g_edge.cli.study.bill",
+    "wear": "v2g_edge.cli.study.wear",
+    "kpi": "v2g_edge.cli.study.kpi",
+    "carbon": "v2g_edge.cli.study.carbon",
+    "anomalies": "v2g_edge.cli.study.anomalies",
+    "whatif": "v2g_edge.cli.study.whatif",
+    "roi": "v2g_edge.cli.study.roi",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
+    "history": "v2g_edge.cli.journal.history",
     "failsafe": "v2g_edge.cli.site.failsafe",
     "ocpp": "v2g_edge.cli.devices.ocpp",
     "modbus": "v2g_edge.cli.devices.modbus",
     "commission": "v2g_edge.cli.site.commission",
     "pki": "v2g_edge.cli.site.pki",
+    "harden": "v2g_edge.cli.site.harden",
     "console": "v2g_edge.cli.site.console",
     "console-code": "v2g_edge.cli.site.console",
     "notify": "v2g_edge.cli.site.notify",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
+
+PRIVATE: Final = frozenset(
+    {"run", "backup", "restore", "dump", "pki", "ledger", "console", "console-code", "notify", "failsafe"}
+)
+"""Commands that write what no other user may read, whatever umask they are started with: keys, passwords, and
+when which vehicle comes and goes.
+"""
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -80,6 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parser(words[0] if words else None).parse_args(words)
+    umask = os.umask(0o077)
+    if arguments.command not in PRIVATE:
+        os.umask(umask)
     try:
         return int(arguments.run(arguments))
     except CommandError as error:
@@ -90,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `v2g-edge events | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    finally:
+        os.umask(umask)
 
 
 __all__ = ["BAD_INPUT", "COMMANDS", "main", "parser"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import Evse, Feeder, Site
-from v2g_edge.model.tree import phase_share, tree_of
+from v2g_edge.model.tree import phase_rating_w, phase_share, spreads_evenly, tree_of
 
 SLACK: Final = 1e-6
 """Sums of decimal numbers in binary: a feeder filled to the last watt still fits."""
@@ -18,6 +18,10 @@ SLACK: Final = 1e-6
 MEND: Final = (
     "Lower the fallbacks (in the site file and in the chargers' default profiles), or raise the limit if the"
     " cable allows."
+)
+EVEN: Final = (
+    'A vehicle on one phase counts with all of its fallback there: set phase_load = "even" for DC chargers,'
+    " and for AC chargers that take their limits in A."
 )
 
 
@@ -51,19 +55,28 @@ def _power(feeder: Feeder, evses: list[Evse], nodes: list[Feeder], file: str) ->
 def _phases(
     feeder: Feeder, evses: list[Evse], nodes: list[Feeder], nominal_v: float, file: str
 ) -> Iterator[Problem]:
-    """Per phase; base load that was not measured per phase may hang on one phase altogether."""
+    """Per phase; base load that was not measured per phase may hang on one phase altogether, and so may
+    what a vehicle draws.
+    """
     if feeder.current is None:
         return
     base_a = sum(_base_a(node, nominal_v) for node in nodes)
     for phase, name in enumerate(("L1", "L2", "L3")):
-        charge_a = sum(evse.fallback_w * phase_share(evse, phase) for evse in evses) / nominal_v
+        charge_a = sum(_on_phase_w(evse, phase) for evse in evses) / nominal_v
         if charge_a + base_a > feeder.current.import_a + SLACK:
             found = (
                 f"{charge_a + base_a:.1f} A on {name} with all chargers at fallback ({charge_a:.1f} A + base"
                 f" load {base_a:.1f} A)"
             )
             allowed = f"at most {feeder.current.import_a:.1f} A per phase on this feeder"
-            yield Problem(file, f"feeders.{feeder.id}.current.import_a", found, allowed, MEND)
+            uneven = any(not spreads_evenly(evse) for evse in evses)
+            mend = f"{MEND} {EVEN}" if uneven else MEND
+            yield Problem(file, f"feeders.{feeder.id}.current.import_a", found, allowed, mend)
+
+
+def _on_phase_w(evse: Evse, phase: int) -> float:
+    """A vehicle on one phase may draw all of the fallback there, as far as that phase is rated."""
+    return min(evse.fallback_w * phase_share(evse, phase), phase_rating_w(evse))
 
 
 def _base_a(node: Feeder, nominal_v: float) -> float:

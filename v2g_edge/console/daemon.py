@@ -34,16 +34,18 @@ class Daemon:
         self._path = path
         self._places = asyncio.Semaphore(QUESTIONS_MAX)
 
-    async def ask(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def ask(
+        self, method: str, params: dict[str, Any] | None = None, within_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
         """The answer to one request. Raises ``DaemonDown`` or ``DaemonRefuses``."""
         request = msgspec.json.encode({"id": 1, "method": method, "params": params or {}}) + b"\n"
         try:
-            async with asyncio.timeout(PATIENCE_S), nullcontext() if method == "operate" else self._places:
+            async with asyncio.timeout(within_s), nullcontext() if method == "operate" else self._places:
                 line = await self._exchange(request)
             answer = msgspec.json.decode(line)
         except TimeoutError as fault:
             raise DaemonDown(
-                f"the daemon does not answer within {PATIENCE_S:g} s; see journalctl -u v2g-edge"
+                f"the daemon does not answer within {within_s:g} s; see journalctl -u v2g-edge"
             ) from fault
         except (OSError, ValueError, asyncio.IncompleteReadError) as fault:
             text = f"no daemon answers on {self._path} ({fault}); is it running? systemctl status v2g-edge"

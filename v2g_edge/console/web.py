@@ -26,6 +26,8 @@ from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
+PAST_S: Final = 150.0
+"""The daemon's own bound for a report is 120 s."""
 STATIC: Final = {
     "html": "text/html",
     "js": "text/javascript",
@@ -165,6 +167,11 @@ def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
     async def plan() -> Response:
         """The plan that is followed, and what is expected of it."""
         return _plain(await daemon.ask("plan"))
+
+    @api.get("/api/night", dependencies=[viewer])
+    async def night(evening: str = "") -> Response:
+        """The report of a past night: energy, money, what was not earned; the last whole night by default."""
+        return _plain(await daemon.ask("night", {"night": evening[:10]} if evening else {}, PAST_S))
 
     @api.get("/api/capacity", dependencies=[viewer])
     async def capacity() -> Response:

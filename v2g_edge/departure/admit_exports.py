@@ -9,14 +9,8 @@ from msgspec.structs import replace
 
 from v2g_edge.departure.charging_power import LearnedPowers, present, watch
 from v2g_edge.departure.charging_power import restarted as restarted_draws
-from v2g_edge.departure.departures import (
-    Certificate,
-    CertificateMemory,
-    Depot,
-    Proposal,
-    certify,
-    keep_exports,
-)
+from v2g_edge.departure.departures import Certificate, CertificateMemory, Proposal, certify, keep_exports
+from v2g_edge.departure.depot import Depot
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
@@ -123,11 +117,12 @@ def lasting_rates(site: Site, rates_w: tuple[float, ...]) -> tuple[float, ...]:
     """What each outlet charges with for hours: what it may now, and no more than its cooling loop carries
     in the mean.
     """
-    lasting = []
-    for i, evse in enumerate(site.evses):
-        share = site.safety.sustained_pct / 100.0 if evse.cooling_loop else 1.0
-        lasting.append(min(rates_w[i] if rates_w else ANY_W, max(evse.max_charge_w * share, evse.fallback_w)))
-    return tuple(lasting)
+    share = site.safety.sustained_pct / 100.0
+    most_w = [
+        max(evse.max_charge_w * share if evse.cooling_loop else evse.max_charge_w, evse.fallback_w)
+        for evse in site.evses
+    ]
+    return tuple(map(min, rates_w, most_w)) if rates_w else tuple(most_w)
 
 
 class _Fleet(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from v2g_edge.departure.demand import Demand
-from v2g_edge.departure.departures import Depot, demands_of
+from v2g_edge.departure.departures import demands_of
+from v2g_edge.departure.depot import Depot
 from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import known_or

@@ -7,18 +7,18 @@ most it can, claims no more, and never exports. One that does not export is not 
 of the lease: it claims what full power from then on can give.
 """
 
+from operator import lt
 from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.departure.certificate import Floats, Ints, Problem, solve
+from v2g_edge.departure.certificate import Problem, solve
 from v2g_edge.departure.demand import SLOT_S, Demand, Job, demand_of
-from v2g_edge.model.frame import Frame
+from v2g_edge.departure.depot import Depot, phase_limits
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.model.tree import PHASES
 
 LOOKAHEAD_S: Final = 60.0
 """A yes is first sought for this much later, with every outlet discharging until then: it serves all ticks
@@ -28,8 +28,6 @@ TRIES: Final = 5
 """Halvings when exports are dropped: at most one exporter in 32 stops without need, and a tick pays for
 five flows at most.
 """
-PLAN_V_PU: Final = 0.9
-"""Currents are reckoned at this voltage, the lower end of EN 50160 (10-minute means)."""
 
 
 class Load(Struct, frozen=True):
@@ -45,13 +43,14 @@ class Load(Struct, frozen=True):
 
 class CertificateMemory(Struct, frozen=True):
     """The last problem with a yes, as of ``start_wall_s``. While nothing is harder than it was there, the
-    yes stands.
+    yes stands. ``phase_w``: what the phases left each feeder in all.
     """
 
     start_wall_s: float = 0.0
     jobs: tuple[Job, ...] = ()
     reserved_w: tuple[float, ...] = ()
     loads: tuple[Load, ...] = ()
+    phase_w: tuple[float, ...] = ()
 
 
 class Impossible(Struct, frozen=True, gc=False):
@@ -102,60 +101,6 @@ class Proposal(NamedTuple):
     idle: frozenset[int] = frozenset()
 
 
-class Depot(NamedTuple):
-    """What never changes: each feeder's parent (−1: root), its import limit for outlets with the base load
-    at its greatest and by its phases alone, the feeder of each outlet, and the share of its rating that an
-    imbalance limit leaves it.
-    """
-
-    frame: Frame
-    parent: Ints
-    limit_w: Floats
-    phase_w: Floats
-    feeder: Ints
-    share: tuple[float, ...]
-
-
-def depot_of(frame: Frame) -> Depot:
-    """Limits of the tree. Single-phase outlets count at full power on their phase; all share what the
-    worst phase leaves.
-    """
-    site, tree = frame.site, frame.tree
-    free, volts = 1.0 - site.safety.feeder_margin_pct / 100.0, PLAN_V_PU * site.grid.nominal_v
-    place = {feeder.id: row for row, feeder in enumerate(tree.feeders)}
-    phase_w, share = np.full(len(place), ANY_W), np.ones(len(site.evses))
-    for row, feeder in enumerate(tree.feeders):
-        if feeder.current is None:
-            continue
-        base_w = (
-            max(tree.base_max_w[row], 0.0)
-            if feeder.current.base_load_a is None
-            else feeder.current.base_load_a * volts
-        )
-        for phase in range(3):
-            single = [i for i in tree.below[row] if PHASES[site.evses[i].phases] == (phase,)]
-            single_w = sum(site.evses[i].max_charge_w for i in single)
-            left_w = 3.0 * (feeder.current.import_a * volts * free - base_w - single_w)
-            phase_w[row] = min(phase_w[row], left_w)
-            if single_w > 0.0:
-                share[single] = np.minimum(
-                    share[single], feeder.current.imbalance_a * volts * free / 2.0 / single_w
-                )
-    return Depot(
-        frame,
-        np.array([place.get(feeder.parent, -1) for feeder in tree.feeders], dtype=np.int64),
-        np.array(
-            [
-                f.import_limit_w * free - base_w
-                for f, base_w in zip(tree.feeders, tree.base_max_w, strict=True)
-            ]
-        ),
-        phase_w,
-        np.array([above[0] for above in tree.above], dtype=np.int64),
-        tuple(share.tolist()),
-    )
-
-
 def certify(
     depot: Depot,
     snapshot: Snapshot,
@@ -178,13 +123,16 @@ def certify(
         f"{now.barred[0]} may not export" if now.barred else "",
         True,
     )
-    if _stands(now, proposal, memory) or (also is not None and _stands(now, proposal, also)):
+    phase_w = phase_limits(depot, snapshot)
+    if any(old is not None and _stands(now, proposal, phase_w, old) for old in (memory, also)):
         return may, memory
     ahead_s = min(LOOKAHEAD_S, (now.slot + 1) * SLOT_S - now.start_wall_s - 1.0)
     for needs in (_needs(depot, snapshot, proposal, demands, ahead_s), now) if ahead_s > 0.0 else (now,):
-        answer = solve(_problem(depot, needs, proposal))
+        answer = solve(_problem(depot, needs, proposal, phase_w))
         if not answer.short_wh.any():
-            kept = CertificateMemory(needs.start_wall_s, needs.jobs, proposal.reserved_w, proposal.loads)
+            kept = CertificateMemory(
+                needs.start_wall_s, needs.jobs, proposal.reserved_w, proposal.loads, phase_w
+            )
             return may, kept
     short_wh: dict[str, float] = {}
     for job, wh in zip(now.jobs, answer.short_wh.tolist(), strict=True):
@@ -313,9 +261,9 @@ def _beyond(job: Job, reserved_w: float, start_s: float) -> Job | None:
     return replace(job, need_wh=need_wh, rate_w=rate_w) if rate_w > 0.0 and need_wh > 0.0 else None
 
 
-def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
-    """The jobs against every feeder: import limit less base load less what may flow to outlets that do not
-    listen.
+def _problem(depot: Depot, needs: _Needs, proposal: Proposal, phase_w: tuple[float, ...]) -> Problem:
+    """The jobs against every feeder: import limit less base load, at most what its phases leave, less what
+    may flow to outlets that do not listen.
     """
     table = np.array([(j.evse, j.need_wh, j.rate_w, j.first, j.end) for j in needs.jobs]).reshape(-1, 5)
     slots = max(int(table[:, 4].max(initial=0.0)) - needs.slot, 1)
@@ -347,12 +295,12 @@ def _problem(depot: Depot, needs: _Needs, proposal: Proposal) -> Problem:
         first=first_slot.astype(np.int64),
         end=end_slot.astype(np.int64),
         parent=depot.parent,
-        limit_w=np.minimum(limit_w, depot.phase_w[:, None]) - reserved_w[:, None],
+        limit_w=np.minimum(limit_w, np.array(phase_w)[:, None]) - reserved_w[:, None],
         slot_h=slot_h,
     )
 
 
-def _stands(now: _Needs, proposal: Proposal, memory: CertificateMemory) -> bool:
+def _stands(now: _Needs, proposal: Proposal, phase_w: tuple[float, ...], memory: CertificateMemory) -> bool:
     """Whether nothing is harder than in the problem that had a yes.
 
     Only within the first slot of that problem: before its start, the jobs at full power then fit as they fit
@@ -367,6 +315,8 @@ def _stands(now: _Needs, proposal: Proposal, memory: CertificateMemory) -> bool:
     if now.start_wall_s > memory.start_wall_s or any(
         a > b for a, b in zip(proposal.reserved_w, memory.reserved_w, strict=True)
     ):
+        return False
+    if len(memory.phase_w) != len(phase_w) or any(map(lt, phase_w, memory.phase_w)):
         return False
     known = {(job.evse, job.band): job for job in memory.jobs}
     return all(_covered(job, known.get((job.evse, job.band))) for job in now.jobs)

@@ -7,7 +7,11 @@ there: without one of them the commissioned bound holds again.
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from v2g_edge.envelope.facts import Context
+from v2g_edge.envelope.feeders import flowing_w
+from v2g_edge.envelope.limits import Limits, over_limit
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.permit import Permit
@@ -19,6 +23,10 @@ SETTLE_S: Final = 10.0
 """Two reports of a charger at 5 s: by then meter and chargers speak of the same moment."""
 CALM_S: Final = SETTLE_S + 2.0
 """So long nothing is raised after a metered excess: a sample that counts comes within it."""
+LASTS_S: Final = 30.0
+"""So long a limit must carry more than was reckoned before that is held: a vehicle that wakes up is on the
+meter at once, and in its charger's report (each 10 s) up to two reports later.
+"""
 MOVE_W: Final = 500.0
 """A permit that changed by less than this moved nothing that matters: the feeder margin is wider."""
 
@@ -42,14 +50,21 @@ def calming(c: Context, bases: tuple[BaseMemory, ...]) -> frozenset[int]:
     return frozenset(place for place, old in enumerate(bases) if 0.0 <= now_s - old.over_s < CALM_S)
 
 
+def held_beside(bases: tuple[BaseMemory, ...]) -> tuple[tuple[float, ...], ...]:
+    """For each feeder what each of its limits was seen to carry beside the chargers, as long as peaks are
+    held.
+    """
+    return tuple(_highest(old.beside_w, old.beside_before_w) for old in bases)
+
+
 def hold_bases(
     c: Context,
     bases: tuple[BaseMemory, ...],
     permits: list[Permit],
-    over: frozenset[int] = frozenset(),
+    limits: tuple[Limits, ...] = (),
     dt_s: float = 0.0,
 ) -> tuple[BaseMemory, ...]:
-    """The peaks after this tick, ``dt_s`` after the last. ``over``: feeders whose meter is above a limit.
+    """The peaks after this tick, ``dt_s`` after the last. ``limits``: those of each feeder.
 
     A charger whose lease ran out since the last tick went to its default and comes back with the next permit:
     it moved, though its permits may be the same.
@@ -61,18 +76,57 @@ def hold_bases(
         for i, (p, o) in enumerate(zip(permits, c.outlets, strict=True))
         if abs(p.power_w - o.memory.power_w) > MOVE_W or now_s - dt_s < o.state.command.lease_until_s <= now_s
     }
-    olds = bases or (BaseMemory(now_s, now_s),) * len(c.frame.tree.feeders)
+    olds, over = bases or (BaseMemory(now_s, now_s),) * len(c.frame.tree.feeders), over_limit(c, limits)
     for place, (old, members) in enumerate(zip(olds, c.frame.tree.below, strict=True)):
         seen = _sample(c, place)
-        peak_w, before_w, since_s = old.peak_w, old.before_w, old.since_s
-        if now_s - since_s >= HOLD_S or since_s > now_s:
-            peak_w, before_w, since_s = None, peak_w, now_s
+        new = replace(
+            old,
+            moved_s=old.moved_s if moved.isdisjoint(members) else now_s,
+            over_s=now_s if place in over else min(old.over_s, now_s),
+        )
+        if now_s - old.since_s >= HOLD_S or old.since_s > now_s:
+            new = replace(
+                new,
+                since_s=now_s,
+                peak_w=None,
+                before_w=old.peak_w,
+                beside_w=(),
+                beside_before_w=old.beside_w,
+            )
         if seen is not None and seen[1] >= old.moved_s + SETTLE_S:
-            peak_w = seen[0] if peak_w is None else max(peak_w, seen[0])
-        moved_s = old.moved_s if moved.isdisjoint(members) else now_s
-        over_s = now_s if place in over else min(old.over_s, now_s)
-        held.append(BaseMemory(moved_s, since_s, peak_w, before_w, over_s))
+            new = replace(new, peak_w=seen[0] if new.peak_w is None else max(new.peak_w, seen[0]))
+            if limits:
+                new = _beside(c, limits[place], members, new)
+        held.append(new)
     return tuple(held)
+
+
+def _beside(c: Context, limits: Limits, members: tuple[int, ...], old: BaseMemory) -> BaseMemory:
+    """What each limit carries beside the chargers; the least over a while is a peak.
+
+    (In all, charging, that is the base load itself, which ``_live`` reckons with.)
+    """
+    now_w = tuple(
+        max(limit.metered_w(c, sign, 0.0) - flowing_w(c, limit, members, sign), 0.0)
+        if limit.metered is not None and (limit.phase is not None or sign < 0.0)
+        else 0.0
+        for sign, side in ((1.0, limits.charging), (-1.0, limits.export))
+        for limit in side
+    )
+    now_s, least_w = c.snapshot.now_s, now_w
+    if len(old.rising_w) == len(now_w) and old.rising_s <= now_s:
+        least_w = tuple(map(min, old.rising_w, now_w))
+        if now_s - old.rising_s < LASTS_S:
+            return replace(old, rising_w=least_w)
+        return replace(old, rising_w=now_w, rising_s=now_s, beside_w=_highest(old.beside_w, least_w))
+    return replace(old, rising_w=now_w, rising_s=now_s)
+
+
+def _highest(first_w: tuple[float, ...], second_w: tuple[float, ...]) -> tuple[float, ...]:
+    """The greater of each; () where nothing was seen."""
+    if len(first_w) != len(second_w):
+        return first_w or second_w
+    return tuple(map(max, first_w, second_w))
 
 
 def _live(c: Context, place: int, old: BaseMemory) -> float:

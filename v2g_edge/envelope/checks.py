@@ -139,6 +139,8 @@ def _in_force(o: Outlet) -> tuple[float, float]:
     last = (o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w)
     if not isinstance(power, Reading) or not told:
         return last
+    if told[-1].since_s <= power.at_s - FOLLOWS_S:
+        return told[-1].least_w, told[-1].most_w
     ends_s = [*(each.since_s for each in told[1:]), ANY_W]
     spans = [
         each
@@ -229,6 +231,7 @@ def _pack_out(o: Outlet, *, held: bool) -> str:
 A = Action
 ROWS: Final[tuple[Row, ...]] = (
     _site("operator_stop", A.ZERO, lambda c: c.snapshot.operator.stop and "stopped by the operator"),
+    _site("service_stop", A.ZERO, lambda c: c.snapshot.operator.closing and "the controller's service ends"),
     _site("export_hold", A.EXPORT_OFF, _export_hold),
     _site("grid_relay_open", A.TRIP, _relay_open, "after_enter_service"),
     _site("grid_fault", A.TRIP, lambda c: c.grid.fault, "after_enter_service"),

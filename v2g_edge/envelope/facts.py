@@ -18,6 +18,7 @@ from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, fresh_or, is_fresh
 from v2g_edge.model.site import Evse, SafetySettings, Site, Vehicle, VehicleType
 from v2g_edge.model.snapshot import ContactState, EvseState, MeterState, Snapshot, VehicleState
+from v2g_edge.model.tree import phase_weights
 
 DAY_S: Final = 86_400.0
 TURN_WINDOW_S: Final = 15.0
@@ -97,7 +98,8 @@ class Grid(NamedTuple):
 
 class Context(NamedTuple):
     """What the checks see. ``grid_meter`` and ``relay`` are None where the site has none: then nothing is
-    ever exported.
+    ever exported. ``weights``: for each grid phase the greatest share of each outlet's power that may flow
+    there.
     """
 
     frame: Frame
@@ -108,6 +110,7 @@ class Context(NamedTuple):
     grid_meter: MeterState | None
     relay: ContactState | None
     grid: Grid
+    weights: tuple[tuple[float, ...], ...]
 
 
 def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -> Context:
@@ -143,7 +146,15 @@ def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return Context(
-        frame, site, snapshot, tuple(outlets), _meters(frame, snapshot, memory, outlets), meter, relay, grid
+        frame=frame,
+        site=site,
+        snapshot=snapshot,
+        outlets=tuple(outlets),
+        meters=_meters(frame, snapshot, memory, outlets),
+        grid_meter=meter,
+        relay=relay,
+        grid=grid,
+        weights=phase_weights(frame.tree, site.evses, snapshot.evses),
     )
 
 

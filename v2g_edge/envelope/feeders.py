@@ -2,124 +2,34 @@
 silent.
 
 Charging is summed without crediting anybody's discharge, and export without crediting anybody's charging: so
-no charger that stops, in either direction, can push a feeder over its limit. Shares are cut from
-what was *wished*, not from what readings would leave of it: when a reading goes missing, the others get no
-more in that tick.
+no charger that stops, in either direction, can push a feeder over its limit. Shares are cut from what was
+*wished*, not from what readings would leave of it: when a reading goes missing, the others get no more in
+that tick.
+
+On a phase an outlet counts with what its vehicle may draw there: as long as the vehicle has not shown its
+phases, that is all of its power, up to the rating of one phase.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from msgspec import Struct
-
-from v2g_edge.envelope.facts import TURNS, Context, Outlet
+from v2g_edge.envelope.exposure import Exposure
+from v2g_edge.envelope.facts import Context, Outlet
+from v2g_edge.envelope.limits import Limit, Limits
 from v2g_edge.model.limits import ANY_W, Bound
-from v2g_edge.model.orders import set_by
-from v2g_edge.model.reading import Measured, fresh_or
-from v2g_edge.model.site import Evse
-
-LOWEST_V_PU: Final = 0.8
-"""Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown
-counts as this.
-"""
 
 TRIAL_S: Final = 300.0
 """The outlet that tries first changes this often: a first discharge has proven itself, or given up, within
 a minute (``field.ocpp``).
 """
+FULL_ROOM: Final = 1.05
+"""An outlet goes beyond the rating of one phase only where so much more would fit: voltages, and with them
+the limits in W, wander by a few percent.
+"""
+ROUNDING_W: Final = 1e-6
+"""A cut of less than this is rounding."""
 
 Cut = dict[str, Bound]
-
-
-class Exposure(Struct, frozen=True, gc=False):
-    """What a charger may be doing whatever its setpoint is now: fixed where it does not follow, else until
-    the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
-    at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
-    charge with, because it is counted anyway. ``follows`` false: quarantined.
-    """
-
-    listens: bool
-    charge_w: float
-    discharge_w: float
-    tries: bool = False
-    own_w: float = 0.0
-    follows: bool = True
-
-
-Quarantine = Literal["", "disobedient", "priority"]
-
-
-def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
-    """Worst case of one outlet: last permit and last measurement, whichever is more;
-    unknown is the rating.
-
-    Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
-    same counts.
-    """
-    memory, evse = o.memory, o.evse
-    if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
-        return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
-    if o.vehicle is None and o.listens:
-        return Exposure(
-            True,
-            min(max(memory.loose_w, 0.0), evse.max_charge_w),
-            min(max(-memory.loose_w, 0.0), _most_out_w(evse)),
-        )
-    if quarantine:
-        return _quarantined(context, o, quarantine)
-    if (
-        not o.listens
-        and context.snapshot.now_s > memory.lease_until_s
-        and evse.dead_man not in {"none", "contactor"}
-    ):
-        alone_w = (
-            evse.fallback_w if o.state.default_held else evse.max_charge_w
-        )  # a default that nothing shows is none
-        return Exposure(False, alone_w, 0.0, own_w=evse.fallback_w)
-    own_w = 0.0 if o.listens else evse.fallback_w
-    tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
-    if not o.metered:
-        return Exposure(o.listens, evse.max_charge_w, _most_out_w(evse), tries, own_w)
-    charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, own_w)
-    discharge_w = max(min(-o.power_w, _most_out_w(evse)), -memory.least_w)
-    return Exposure(o.listens, evse.max_charge_w if tries else charge_w, discharge_w, tries, own_w)
-
-
-def _most_out_w(evse: Evse) -> float:
-    return 0.0 if evse.discharge_by == "none" else evse.max_discharge_w
-
-
-def _quarantined(context: Context, o: Outlet, quarantine: Quarantine) -> Exposure:
-    """A charger that does as it likes counts at its rating; where two meters bound what it does, at the most
-    that it has shown.
-
-    Whatever is counted, it goes on charging out of it: with what it was last permitted, at least at the
-    fallback, at least at its minimum. That is the supervised retry by which it proves itself. No reading of
-    this tick moves it, so none that is lost can.
-    """
-    evse, memory = o.evse, o.memory
-    if quarantine == "priority":
-        return Exposure(False, evse.max_charge_w, _most_out_w(evse), own_w=evse.max_charge_w, follows=False)
-    own_w = min(max(memory.most_w, evse.fallback_w, evse.min_charge_w), evse.max_charge_w)
-    if not (o.listens and o.metered and _is_witnessed(context, o)):
-        return Exposure(False, evse.max_charge_w, _most_out_w(evse), own_w=own_w, follows=False)
-    charge_w = min(max(memory.shown_w, o.power_w, own_w), evse.max_charge_w)
-    discharge_w = min(max(-o.power_w, -memory.least_w, 0.0), _most_out_w(evse))
-    return Exposure(False, charge_w, discharge_w, own_w=own_w, follows=False)
-
-
-def _is_witnessed(context: Context, o: Outlet) -> bool:
-    """Whether a meter above the outlet is read, is whole, and agrees with what the chargers below it say."""
-    place, frozen_reads = context.frame.ids.index(o.id), context.site.safety.frozen_reads
-    return any(
-        meter.sure
-        and not meter.odd
-        and not meter.beyond
-        and meter.against < TURNS
-        and meter.state.repeats < frozen_reads
-        for meter, span in zip(context.meters, context.frame.spans, strict=True)
-        if place in span.members
-    )
 
 
 class _Ask(NamedTuple):
@@ -148,8 +58,6 @@ class _Ask(NamedTuple):
 class _Side(NamedTuple):
     """One direction: the fields of ``_Ask``, each by outlet."""
 
-    sign: float
-    charging: bool
     listens: tuple[bool, ...]
     wished_w: tuple[float, ...]
     most_w: tuple[float, ...]
@@ -163,16 +71,53 @@ class _Side(NamedTuple):
     silent_w: tuple[float, ...]
 
 
-class _Limit(NamedTuple):
-    """All outlets under it may use ``limit_w`` less base load and metered excess. ``weights`` None: each
-    counts whole.
+class _Phase(NamedTuple):
+    """What flows on one grid phase: of each outlet's power the share ``weights``, and no more than
+    ``most_w``.
     """
 
-    limit_w: float
-    base_w: float
-    metered: Measured | None
-    weights: tuple[float, ...] | None
-    source: str
+    weights: tuple[float, ...]
+    most_w: tuple[float, ...]
+
+    def part_w(self, i: int, power_w: float) -> float:
+        """What flows there of an outlet's power."""
+        return min(power_w * self.weights[i], self.most_w[i])
+
+
+class _Direction:
+    """All that is asked in one direction; in all, and on each phase where a limit makes it necessary."""
+
+    def __init__(
+        self, c: Context, sign: float, wished_w: Sequence[float], exposures: Sequence[Exposure]
+    ) -> None:
+        self.sign, self.charging = sign, sign > 0.0
+        self._c, self._wished_w, self._exposures = c, wished_w, exposures
+        self.whole = self._side(None)
+        self._sides: dict[tuple[int | None, bool], _Side] = {(None, False): self.whole}
+
+    def on(self, limit: Limit) -> _Side:
+        """What is asked of what ``limit`` limits."""
+        key = (limit.phase, limit.single)
+        if key not in self._sides and limit.phase is not None:
+            self._sides[key] = self._side(_phase_of(self._c, limit, limit.phase))
+        return self._sides[key]
+
+    def most_w(self, limit: Limit, members: Sequence[int]) -> float:
+        """No less than all that can add up there; found without asking for each phase."""
+        most_w = self.whole.most_w
+        if limit.phase is None:
+            return sum([most_w[i] for i in members])
+        weights = _phase_of(self._c, limit, limit.phase).weights
+        return sum([most_w[i] * weights[i] for i in members])
+
+    def _side(self, phase: _Phase | None) -> _Side:
+        asks = [
+            _ask(o, i, self.sign * wish_w, e, self.sign, phase)
+            for i, (o, wish_w, e) in enumerate(
+                zip(self._c.outlets, self._wished_w, self._exposures, strict=True)
+            )
+        ]
+        return _Side(*zip(*asks, strict=True))
 
 
 def fit(
@@ -180,39 +125,44 @@ def fit(
     tops_w: list[float],
     lows_w: list[float],
     exposures: list[Exposure],
-    bases_w: tuple[float, ...],
+    limits: tuple[Limits, ...],
     calm: frozenset[int] = frozenset(),
+    beside_w: Sequence[Sequence[float]] = (),
 ) -> list[Cut]:
     """For each outlet, by rule, what cuts its wish most, from ``lows_w`` to ``tops_w`` (already within the
     ratings).
 
     Each limit cuts from the wishes themselves and the tightest over an outlet decides: the order does not
-    matter. ``bases_w`` are the base loads to reckon with, ``calm`` the feeders where nothing is raised
-    (``baseload``).
+    matter. ``limits`` are those of each feeder, ``calm`` the feeders where nothing is raised, ``beside_w``
+    what each of their limits was seen to carry beside the chargers, those of charging first (``baseload``).
     """
     cuts: list[Cut] = [{} for _ in tops_w]
-    sides, trials = [_side(c, tops_w, exposures, 1.0)], _trials(c, lows_w)
+    ways, trials = [_Direction(c, 1.0, tops_w, exposures)], _trials(c, lows_w)
     if min(lows_w) < 0.0:
-        sides.append(_side(c, lows_w, exposures, -1.0))
+        ways.append(_Direction(c, -1.0, lows_w, exposures))
     for place, members in enumerate(c.frame.tree.below):
-        for side in sides if members else ():
-            first = [i for i in trials if place in c.frame.tree.above[i] and side.charging]
-            for limit in _limits(c, place, bases_w[place], charging=side.charging):
-                _cut(c, side, limit, members, first, cuts, calm=place in calm)
+        charging, export = limits[place]
+        seen_w = beside_w[place] if beside_w and beside_w[place] else (0.0,) * (len(charging) + len(export))
+        for way in ways if members else ():
+            first = [i for i in trials if place in c.frame.tree.above[i] and way.charging]
+            mine_w = seen_w[: len(charging)] if way.charging else seen_w[len(charging) :]
+            for limit, base_w in zip(charging if way.charging else export, mine_w, strict=True):
+                _cut(c, way, limit, members, first, cuts, calm=place in calm, beside_w=base_w)
     return cuts
 
 
-def over_limit(c: Context) -> frozenset[int]:
-    """The feeders whose meter shows more than a limit, in all or on a phase, either way."""
-    places, max_age_s = range(len(c.frame.tree.feeders)), c.site.safety.meter_max_age_s
-    return frozenset(
-        place
-        for place in places
-        for sign in (1.0, -1.0)
-        for limit in _limits(c, place, 0.0, charging=sign > 0.0)
-        if limit.metered is not None
-        and sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, 0.0) > limit.limit_w
-    )
+def flowing_w(c: Context, limit: Limit, members: Sequence[int], sign: float) -> float:
+    """What the outlets below a feeder are metered to make, one way, of what ``limit`` limits."""
+    powers = [max(sign * c.outlets[i].power_w, 0.0) for i in members]
+    if limit.phase is None:
+        return sum(powers)
+    part_w = _phase_of(c, limit, limit.phase).part_w
+    return sum([part_w(i, power_w) for i, power_w in zip(members, powers, strict=True)])
+
+
+def _phase_of(c: Context, limit: Limit, phase: int) -> _Phase:
+    tree = c.frame.tree
+    return _Phase(tree.single[phase] if limit.single else c.weights[phase], tree.phase_rated_w)
 
 
 def _trials(c: Context, lows_w: list[float]) -> list[int]:
@@ -224,27 +174,26 @@ def _trials(c: Context, lows_w: list[float]) -> list[int]:
     return [new[name] for name in names[turn:] + names[:turn]]
 
 
-def _side(c: Context, wished_w: list[float], exposures: list[Exposure], sign: float) -> _Side:
-    asks = [
-        _ask(o, sign * wish_w, e, sign) for o, wish_w, e in zip(c.outlets, wished_w, exposures, strict=True)
-    ]
-    return _Side(sign, sign > 0.0, *zip(*asks, strict=True))
-
-
-def _ask(o: Outlet, wish_w: float, e: Exposure, sign: float) -> _Ask:
+def _ask(o: Outlet, i: int, wish_w: float, e: Exposure, sign: float, phase: _Phase | None) -> _Ask:
+    """What outlet ``i`` asks, in all or on one phase."""
     mine_w, last_w = max(wish_w, 0.0), max(sign * o.memory.power_w + o.memory.droop_w, 0.0)
-    raise_w = max(mine_w - last_w, 0.0)
-    if sign < 0.0:
-        now_w, own_w, proven_w = e.discharge_w, 0.0, 0.0
-    else:
-        now_w, own_w, proven_w = e.charge_w, e.own_w, min(mine_w, o.evse.fallback_w)
+    now_w, own_w, least_w = (
+        (e.charge_w, e.own_w, o.evse.fallback_w) if sign > 0.0 else (e.discharge_w, 0.0, 0.0)
+    )
+    if phase is not None:
+        below = e.listens and last_w * phase.weights[i] < phase.most_w[i]
+        room = FULL_ROOM if below else 1.0
+        mine_w = min(mine_w * phase.weights[i], phase.most_w[i] * room)
+        last_w, now_w = phase.part_w(i, last_w), phase.part_w(i, now_w)
+        own_w, least_w = phase.part_w(i, own_w), phase.part_w(i, least_w)
+    raise_w, proven_w = max(mine_w - last_w, 0.0), min(mine_w, least_w)
     if not e.listens:
         # It asks for what goes beyond the power that is counted for it anyway: each watt once.
         beyond_w = max(mine_w - now_w, 0.0)
-        floor_w = min(now_w, o.evse.fallback_w) if sign > 0.0 else 0.0
         most_w = now_w + max(beyond_w, raise_w)
         own_w = min(mine_w, own_w)
         silent_w = now_w - own_w if e.follows else 0.0
+        floor_w = min(now_w, least_w)
         return _Ask(False, beyond_w, most_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
     if e.tries and sign > 0.0:
         return _Ask(True, mine_w, now_w + mine_w, proven_w, proven_w, last_w, raise_w, fixed_w=now_w)
@@ -252,97 +201,46 @@ def _ask(o: Outlet, wish_w: float, e: Exposure, sign: float) -> _Ask:
     return _Ask(True, mine_w, busy_w + raise_w, proven_w, proven_w, last_w, raise_w, busy_w)
 
 
-def _limits(c: Context, place: int, base_w: float, *, charging: bool) -> list[_Limit]:
-    """All limits of a feeder in one direction: its total, its phases, and what its single-phase chargers
-    may unbalance.
-    """
-    feeder, current = c.frame.tree.feeders[place], c.frame.tree.feeders[place].current
-    free = 1.0 - c.site.safety.feeder_margin_pct / 100.0
-    state = c.snapshot.meters[c.site.meters.index(feeder.meter)] if feeder.meter else None
-    side, limit_w = ("import", feeder.import_limit_w) if charging else ("export", feeder.export_limit_w)
-    base_w = base_w if charging else -c.frame.tree.base_min_w[place]
-    by = "" if feeder.parent else set_by(c.snapshot.operator.limits, side, limit_w, c.snapshot.wall_s)
-    source = f"feeder {feeder.id}: {side} limit {limit_w:.0f} W{by}, base load {base_w:.0f} W"
-    limits = [_Limit(limit_w * free, base_w, state.power_w if state else None, None, source)]
-    if current is None:
-        return limits
-    volts = state.phase_voltage_v if state else c.grid_meter.phase_voltage_v if c.grid_meter else None
-    for phase in range(3):
-        v = _voltage(c, volts[phase]) if volts else c.site.grid.nominal_v
-        limit_a = current.import_a if charging else current.export_a
-        on_phase_w = max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * v
-        power = state.phase_power_w[phase] if state else None
-        source = (
-            f"feeder {feeder.id}: {limit_a:g} A {side} on L{phase + 1} at {v:.0f} V, base load"
-            f" {on_phase_w:.0f} W"
-        )
-        limits.append(_Limit(limit_a * v * free, on_phase_w, power, c.frame.tree.weights[phase], source))
-        if current.imbalance_a < ANY_W:
-            # Charging on one phase and discharging on another add up: each direction may use half.
-            source = (
-                f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A, half for each direction, on"
-                f" L{phase + 1}"
-            )
-            limits.append(
-                _Limit(current.imbalance_a * v * free / 2.0, 0.0, None, c.frame.tree.single[phase], source)
-            )
-    return limits
-
-
-def _voltage(c: Context, measured: Measured) -> float:
-    """The voltage that turns A into W: nominal, or the measured one where that is lower; unknown counts as
-    the lowest.
-    """
-    lowest_v, nominal_v = LOWEST_V_PU * c.site.grid.nominal_v, c.site.grid.nominal_v
-    return max(
-        min(fresh_or(measured, c.snapshot.now_s, c.site.safety.meter_max_age_s, lowest_v), nominal_v),
-        lowest_v,
-    )
-
-
 def _cut(
     c: Context,
-    side: _Side,
-    limit: _Limit,
+    way: _Direction,
+    limit: Limit,
     members: tuple[int, ...],
     trials: list[int],
     cuts: list[Cut],
     *,
     calm: bool,
+    beside_w: float,
 ) -> None:
     """Share a limit by wishes, proven fallbacks first; raise no permit into what others may still be
-    using.
+    using. ``beside_w``: what it was seen to carry beside the chargers.
     """
-    w = limit.weights
-    if w is not None:
-        members = tuple(i for i in members if w[i])
+    cap_w, seen_w = max(limit.limit_w - limit.base_w, 0.0), limit.metered_w(c, way.sign, ANY_W)
+    left_w = min(cap_w, max(limit.limit_w - beside_w, 0.0)) if beside_w > 0.0 else cap_w
+    over_w = seen_w - limit.limit_w
+    if not (trials or calm or over_w > 0.0) and way.most_w(limit, members) <= left_w:
+        return
+    side = way.on(limit)
 
     def total(powers: Sequence[float]) -> float:
-        return sum([powers[i] for i in members]) if w is None else sum([powers[i] * w[i] for i in members])
+        return sum([powers[i] for i in members])
 
     # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
-    cap_w, far_w, max_age_s = (
-        max(limit.limit_w - limit.base_w, 0.0),
-        side.sign * ANY_W,
-        c.site.safety.meter_max_age_s,
-    )
-    seen_w = (
-        0.0
-        if limit.metered is None
-        else side.sign * fresh_or(limit.metered, c.snapshot.now_s, max_age_s, far_w)
-    )
-    if seen_w > limit.limit_w:
-        used_w = total([max(side.sign * o.power_w, 0.0) for o in c.outlets])
-        cap_w = min(cap_w, max(used_w - (seen_w - limit.limit_w), total(side.floor_w)))
-    if not trials and not calm and total(side.most_w) <= cap_w:
-        return
+    if over_w > 0.0:
+        left_w = min(left_w, flowing_w(c, limit, members, way.sign) - over_w)
+    if left_w < cap_w:
+        cap_w = min(cap_w, max(left_w, total(side.floor_w)))
     free_w, wished_w, proven_w = cap_w - total(side.fixed_w), total(side.wished_w), total(side.proven_w)
     raised_w, spare_w = total(side.raise_w), free_w - total(side.busy_w)
     if calm:
         spare_w = min(spare_w, 0.0)
     _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
     if free_w < 0.0 < total(side.own_w):
-        _cut_own(side, limit, members, _share(cap_w - total(side.silent_w), total(side.own_w)), cuts)
+        share = _share(cap_w - total(side.silent_w), total(side.own_w))
+        for i in [i for i in members if side.own_w[i]]:
+            # More is counted for those that do not follow than the limit has: what they are permitted must
+            # fit.
+            _note(c, way, limit, i, side.own_w[i], side.own_w[i] * share, cuts)
     if wished_w <= free_w and raised_w <= spare_w:
         return
     proven = _share(free_w, proven_w)
@@ -350,39 +248,42 @@ def _cut(
     for i in [i for i in members if side.listens[i] and side.wished_w[i]]:
         wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
         fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + side.raise_w[i] * raised)
-        _note(side, limit, i, wish_w, fits_w, cuts)
+        _note(c, way, limit, i, wish_w, fits_w, cuts)
 
 
-def _cut_own(side: _Side, limit: _Limit, members: tuple[int, ...], share: float, cuts: list[Cut]) -> None:
-    """More is counted for those that do not follow than the limit has: what they are permitted must fit
-    all the same.
-    """
-    for i in [i for i in members if side.own_w[i]]:
-        _note(side, limit, i, side.own_w[i], side.own_w[i] * share, cuts)
-
-
-def _note(side: _Side, limit: _Limit, i: int, wish_w: float, fits_w: float, cuts: list[Cut]) -> None:
+def _note(
+    c: Context, way: _Direction, limit: Limit, i: int, wish_w: float, fits_w: float, cuts: list[Cut]
+) -> None:
     """Keep the tightest cut of an outlet."""
-    rule = "feeder_import" if side.charging else "feeder_export"
+    if fits_w >= wish_w - ROUNDING_W:
+        return
+    if limit.phase is not None:
+        phase = _phase_of(c, limit, limit.phase)
+        if wish_w > phase.most_w[i]:  # with FULL_ROOM: what lacks that much stays below a full phase
+            fits_w = min(fits_w, phase.most_w[i] - 1.0)
+        fits_w /= phase.weights[i]
+    rule = "feeder_import" if way.charging else "feeder_export"
     before = cuts[i].get(rule)
-    if fits_w < (min(-before.min_w, before.max_w) if before else wish_w):
-        room_w = (-ANY_W, fits_w) if side.charging else (-fits_w, ANY_W)
-        cuts[i][rule] = Bound(*room_w, rule, limit.source)
+    if before is None or fits_w < min(-before.min_w, before.max_w):
+        room_w = (-ANY_W, fits_w) if way.charging else (-fits_w, ANY_W)
+        cuts[i][rule] = Bound(*room_w, rule, limit.words)
 
 
 def _try(
-    c: Context, side: _Side, limit: _Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
+    c: Context, side: _Side, limit: Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
 ) -> None:
     """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs
     room for that beside all that is wished and used. Whose turn comes later waits: no lost reading makes
     room for it.
     """
     for i in trials:
-        share = 1.0 if limit.weights is None else limit.weights[i]
-        rest_w = max(c.outlets[i].evse.max_charge_w - side.fixed_w[i], 0.0)
-        left_w, spare_w = left_w - rest_w * share, spare_w - max(rest_w - side.busy_w[i], 0.0) * share
-        if share and min(left_w, spare_w) < 0.0:
-            why = f"never seen to discharge, and no room for its rating beside the others: {limit.source}"
+        most_w = c.outlets[i].evse.max_charge_w
+        if limit.phase is not None:
+            most_w = _phase_of(c, limit, limit.phase).part_w(i, most_w)
+        rest_w = max(most_w - side.fixed_w[i], 0.0)
+        left_w, spare_w = left_w - rest_w, spare_w - max(rest_w - side.busy_w[i], 0.0)
+        if most_w and min(left_w, spare_w) < 0.0:
+            why = f"never seen to discharge, and no room for its rating beside the others: {limit.words}"
             cuts[i]["unproven_discharge"] = Bound(0.0, ANY_W, "unproven_discharge", why)
 
 

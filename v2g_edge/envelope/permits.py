@@ -6,15 +6,17 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from v2g_edge.departure.admit_exports import admit_exports
-from v2g_edge.departure.departures import Depot, depot_of
-from v2g_edge.envelope.baseload import calming, exceeded, hold_bases, live_bases
-from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, room
+from v2g_edge.departure.depot import Depot, depot_of
+from v2g_edge.envelope.baseload import calming, exceeded, held_beside, hold_bases, live_bases
+from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, most_export_w, room
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
+from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
 from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
-from v2g_edge.envelope.feeders import Cut, Exposure, Quarantine, exposure_of, fit, over_limit
+from v2g_edge.envelope.feeders import Cut, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
+from v2g_edge.envelope.limits import Limits, limits_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
@@ -51,6 +53,13 @@ PASSING_RULES: Final = SHARED_RULES | {
 cooling loop carries.
 """
 
+ASKED_RULES: Final = SHARED_RULES | {
+    "departure_certificate",
+    "enter_service_ramp",
+    "link_quality",
+    "unproven_discharge",
+}
+"""What depends on the wish itself, or only delays it: it takes no share of an export away."""
 
 TOLD_S: Final = 60.0
 TOLD_MOST: Final = 16
@@ -101,7 +110,7 @@ def permit_all(
         started=True,
         evses=tuple(told),
         meters=tuple(meter.memory for meter in context.meters),
-        bases=hold_bases(context, memory.bases, permits, over_limit(context), dt_s),
+        bases=hold_bases(context, memory.bases, permits, fleet.limits, dt_s),
         live_w=fleet.live_w,
         latches=verdict.latches,
         trip=trip,
@@ -112,6 +121,7 @@ def permit_all(
         caps_w=tuple([most_charge_w(limits, SHARED_RULES) for limits in bounds]),
         ids=frame.ids,
         rates_w=tuple([most_charge_w(limits, PASSING_RULES) for limits in bounds]),
+        outs_w=tuple([most_export_w(limits, ASKED_RULES) for limits in bounds]),
     )
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),
@@ -133,12 +143,13 @@ class _Asked(NamedTuple):
 
 class _Fleet(NamedTuple):
     """What the supply tree has to carry: the worst case of each outlet, which of them are quarantined and
-    by what, the base loads reckoned with, and what of each wish does not fit.
+    by what, the base loads reckoned with, the feeders' limits, and what of each wish does not fit.
     """
 
     quarantine: dict[str, Quarantine]
     exposures: list[Exposure]
     live_w: tuple[float, ...]
+    limits: tuple[Limits, ...]
     cuts: list[Cut]
 
 
@@ -154,6 +165,7 @@ def _judge_table(context: Context, memory: EnvelopeMemory, dt_s: float) -> Verdi
         in_service=context.grid.share > 0.0,
         acknowledged=frozenset(snapshot.operator.acknowledged),
         late_s=context.site.safety.late_after_s,
+        operator_ends_trips=context.site.safety.trip_clear_by_operator,
     )
     return judge(ROWS, memory.latches, inputs)
 
@@ -175,12 +187,10 @@ def _fleet(context: Context, verdict: Verdict, asked: _Asked, memory: EnvelopeMe
     }
     exposures = [exposure_of(context, o, quarantine=quarantine.get(o.id, "")) for o in context.outlets]
     live_w = live_bases(context, memory.bases)
-    return _Fleet(
-        quarantine,
-        exposures,
-        live_w,
-        fit(context, asked.tops_w, asked.lows_w, exposures, live_w, calming(context, memory.bases)),
-    )
+    limits = limits_of(context, live_w)
+    calm, beside_w = calming(context, memory.bases), held_beside(memory.bases)
+    cuts = fit(context, asked.tops_w, asked.lows_w, exposures, limits, calm, beside_w)
+    return _Fleet(quarantine, exposures, live_w, limits, cuts)
 
 
 def _bounds(context: Context, verdict: Verdict, fleet: _Fleet, refused: dict[str, str]) -> list[list[Bound]]:

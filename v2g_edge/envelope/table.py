@@ -38,6 +38,8 @@ SITE: Final = "site"
 NO_ANSWER: Final = "no answer"
 """The subject of a row whose check gave no answer."""
 
+WAITS: Final = "; it is over, and waits for an operator (safety.trip_clear_by_operator)"
+
 Scope = Literal["site", "meter", "evse"]
 Clear = Literal["when_gone", "after_enter_service", "when_unplugged", "by_proof", "by_operator", "never"]
 
@@ -70,6 +72,7 @@ class Latch(Struct, frozen=True, gc=False):
     ``present``: the condition holds now. An active latch without it waits for its clear rule, an inactive one
     refills. ``times``: how often it began to act. ``proven_s``: for how long the subject has shown that the
     condition is over; in an inactive latch, for how long nothing was seen of it.
+    ``acknowledged``: an operator ended it since its condition was gone.
     """
 
     row: str
@@ -81,6 +84,7 @@ class Latch(Struct, frozen=True, gc=False):
     present: bool = True
     times: int = 0
     proven_s: float = 0.0
+    acknowledged: bool = False
 
 
 class Row(NamedTuple):
@@ -106,6 +110,7 @@ class Row(NamedTuple):
 class Inputs(NamedTuple):
     """What the mechanism needs beside the checks. ``sessions`` by subject, for those where a vehicle is
     plugged in.
+    ``operator_ends_trips``: what is cleared by enter service waits for an operator too.
     """
 
     context: Any
@@ -116,6 +121,7 @@ class Inputs(NamedTuple):
     in_service: bool
     acknowledged: frozenset[str]
     late_s: float = LATE_S
+    operator_ends_trips: bool = False
 
 
 class Verdict(NamedTuple):
@@ -190,9 +196,10 @@ def _advance(row: Row, subject: str, was: Latch | None, text: str | None, inputs
     if held is not None:
         shows = row.proof is not None and subject != NO_ANSWER and row.proof(inputs.context, subject)
         proven_s = held.proven_s + (inputs.dt_s if shows else 0.0)
-        held = replace(held, left_s=left_s, present=False, proven_s=proven_s)
+        known = held.acknowledged or f"{row.id}:{subject}" in inputs.acknowledged
+        held = replace(held, left_s=left_s, present=False, proven_s=proven_s, acknowledged=known)
         if not _cleared(row, held, inputs):
-            return held
+            return _waiting(row, held, inputs)
         times = (
             times if _is_proven(row, held) else 0
         )  # an operator's word, or a condition that needs no proof, ends the count
@@ -232,15 +239,27 @@ def _is_proven(row: Row, latch: Latch) -> bool:
     return row.clear == "by_proof" and latch.subject != NO_ANSWER and latch.proven_s >= proof_s(latch.times)
 
 
+def _waits_for_operator(row: Row, inputs: Inputs) -> bool:
+    return inputs.operator_ends_trips and row.clear == "after_enter_service"
+
+
+def _waiting(row: Row, latch: Latch, inputs: Inputs) -> Latch:
+    """A latch whose condition is gone. One that only an operator ends says so."""
+    if not _waits_for_operator(row, inputs) or latch.acknowledged or latch.text.endswith(WAITS):
+        return latch
+    return replace(latch, text=latch.text + WAITS)
+
+
 def _cleared(row: Row, latch: Latch, inputs: Inputs) -> bool:
     """Whether a latch whose condition is gone may go too. An acknowledgement reads "row:subject"."""
     may = row.override or row.clear == "by_operator" or latch.subject == NO_ANSWER
-    if may and f"{latch.row}:{latch.subject}" in inputs.acknowledged:
+    if may and latch.acknowledged:
         return True
     unplugged = inputs.sessions.get(latch.subject, "") != latch.session
     gone: dict[Clear, bool] = {
         "when_gone": True,
-        "after_enter_service": inputs.in_service,
+        "after_enter_service": inputs.in_service
+        and (latch.acknowledged or not _waits_for_operator(row, inputs)),
         "when_unplugged": unplugged,
     }
     return _is_proven(row, latch) or (latch.subject != NO_ANSWER and gone.get(row.clear, False))

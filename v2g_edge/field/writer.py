@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
@@ -38,27 +39,26 @@ RENEW_SHARE: Final = 1.0 / 3.0
 """A lease is renewed after this share of its length: two renewals may be lost before it ends."""
 
 
-class _Outlet:
+class _Outlet(Struct):
     """What was last handed to one charger. ``epoch`` numbers the writes, so that a late answer cannot speak
     for a newer one.
 
-    ``said`` is what the last write said for its permit. ``session`` is the present one, ``leased`` that of
-    the last permit which was accepted. ``waiting`` is the permit of the last tick, where it is to be sent
-    once the charger has answered.
+    ``said`` is what the last write said for its permit, at ``sent_s``; ``failed``: it was not taken.
+    ``session`` is the present one, ``leased`` that of the last permit which was accepted. ``waiting`` is the
+    permit of the last tick, where it is to be sent once the charger has answered; ``busy``: writes under way.
     """
 
-    def __init__(self, port: ChargerPort) -> None:
-        self.port = port
-        self.epoch = 0
-        self.said: Saying | None = None
-        self.sent_s = 0.0
-        self.failed = False
-        self.connected = False
-        self.session = ""
-        self.leased = ""
-        self.waiting: Permit | None = None
-        self.waiting_s = 0.0
-        self.busy = 0
+    port: ChargerPort
+    epoch: int = 0
+    said: Saying | None = None
+    sent_s: float = 0.0
+    failed: bool = False
+    connected: bool = False
+    session: str = ""
+    leased: str = ""
+    waiting: Permit | None = None
+    waiting_s: float = 0.0
+    busy: int = 0
 
 
 class Writer:

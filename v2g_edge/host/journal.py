@@ -14,14 +14,27 @@ import sqlite3
 import zlib
 from collections import deque
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from v2g_edge.host.memoryfile import MemoryFile
-from v2g_edge.host.records import KEEP_MEMORY, NEW_ORDER, NEW_RUN, SCHEMA, OrderRow, Tick, record_of
+from v2g_edge.host.quarters import Quarter, Quarters
+from v2g_edge.host.records import (
+    KEEP_MEMORY,
+    NEW_ORDER,
+    NEW_QUARTER,
+    NEW_RUN,
+    SCHEMA,
+    IntegrityCheck,
+    MemoryFile,
+    OrderRow,
+    Tick,
+    is_damage,
+    record_of,
+    swept,
+)
 from v2g_edge.host.statefile import set_aside
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
@@ -51,25 +64,18 @@ a tick wears a flash disk out for nothing. A tick with an event is written at on
 
 SWEEP_EVERY: Final = 3_600
 """Ticks between two deletions of what is too old or too much; the first write of a process does one too."""
-THINNED: Final = 0.1
-"""Share of the ticks, the oldest, that go at once when the file is too large."""
 
-ORDERS_KEPT: Final = 100_000
-"""Of the control socket: years of a depot whose people give fifty a day, in some 20 MB."""
 
 REOPEN_EVERY: Final = 30
 """Ticks between two tries to open a journal that the disk refuses."""
 FAULTS_KEPT: Final = 16
 
 
-def _is_damage(error: Exception) -> bool:
-    """Whether the file is at fault, and a new one would help; a full or slow disk, or a second daemon, is
-    none of that.
-    """
-    text = str(error)
-    return isinstance(error, sqlite3.DatabaseError) and not any(
-        word in text for word in ("full", "disk I/O", "locked")
-    )
+class Beside(NamedTuple):
+    """A row that outlives the ticks (an order, a quarter hour) on its way to the disk."""
+
+    insert: str
+    values: tuple[Any, ...]
 
 
 class Waiting(NamedTuple):
@@ -109,6 +115,8 @@ class Journal:
         self._db: sqlite3.Connection | None = None
         self._run = 0
         self._rests = 0
+        self._check = IntegrityCheck(path)
+        self._checking: asyncio.Future[None] | None = None
         self._memory_file = MemoryFile(path.with_name("memory"))
         self._last: Tick | None = None
         self._since_key = KEY_EVERY
@@ -116,7 +124,8 @@ class Journal:
         self._since_sweep = SWEEP_EVERY
         self._newest: tuple[float, Struct] | None = None
         self._waiting: deque[Waiting] = deque()
-        self._orders: deque[OrderRow] = deque(maxlen=WAITING_MAX)
+        self._beside: deque[Beside] = deque(maxlen=WAITING_MAX)
+        self._quarters = Quarters(site)
         self._writing: asyncio.Future[None] | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self.lost = 0
@@ -140,7 +149,13 @@ class Journal:
         """
         journal = cls(path, site, version, sync=sync, keep_days=keep_days, max_mb=max_mb)
         journal._open()
+        journal._begin_check()
         return journal
+
+    def _begin_check(self) -> None:
+        """Look through the file beside the ticks. Where it is damaged, the next write sets it aside."""
+        if self._db is not None:
+            self._checking = asyncio.get_running_loop().run_in_executor(None, self._check.run)
 
     def _open(self) -> None:
         """Begin a run in the file, or in a new one where this one cannot be used. Leaves ``_db`` None
@@ -150,7 +165,7 @@ class Journal:
             try:
                 self._db = self._begin_run()
             except (sqlite3.Error, OSError) as error:
-                if attempt == "last" or not _is_damage(error) or not self._path.exists():
+                if attempt == "last" or not is_damage(error) or not self._path.exists():
                     self._tell(
                         f"{self._path}: no journal can be written ({error}); the depot goes on without, and"
                         " tries again"
@@ -196,6 +211,7 @@ class Journal:
         self._header = (self._version, msgspec.msgpack.encode(site))
         self._keep_s = keep_days * 86_400.0
         self._since_key = KEY_EVERY
+        self._keep_quarter(self._quarters.take_site(site))
 
     def last_memories(self) -> list[bytes]:
         """What was kept of the memory after the last tick of any run, newest first: in the journal, and in
@@ -247,6 +263,7 @@ class Journal:
         if events or key or self._since_memory >= MEMORY_EVERY:
             self._since_memory, after = 0, self._encoder.encode(memory_after)
         self._newest = (snapshot.wall_s, memory_after)
+        self._keep_quarter(self._quarters.take(snapshot, events))
         self._since_key = 1 if key else self._since_key + 1
         self._last = tick
         self._waiting.append(Waiting(snapshot.wall_s, key, body, after, self._header))
@@ -258,13 +275,21 @@ class Journal:
 
     def record_order(self, order: OrderRow) -> None:
         """Take one order; it goes to the disk with the next tick, at once."""
-        self._orders.append(order)
+        self._beside.append(Beside(NEW_ORDER, order))
         self._urgent = True
+
+    def _keep_quarter(self, quarter: Quarter | None) -> None:
+        if quarter is not None:
+            body = zlib.compress(self._encoder.encode(quarter))
+            self._beside.append(Beside(NEW_QUARTER, (quarter.start_wall_s, body)))
 
     def _drain(self) -> None:
         """In the executor: write what waits, one commit for all of it. What the disk refuses goes on
         waiting.
         """
+        fault, self._check.fault = self._check.fault, ""
+        if fault and self._db is not None:
+            self._give_up(sqlite3.DatabaseError(fault))
         if self._db is None:
             self._rests += 1
             if self._rests < REOPEN_EVERY:
@@ -273,28 +298,27 @@ class Journal:
             self._open()
         if self._db is None:
             return
-        taken, orders = list(self._waiting), list(self._orders)
+        taken, beside = list(self._waiting), list(self._beside)
         memory = next((each.after for each in reversed(taken) if each.after), b"")
         try:
-            self._write(self._db, taken, memory, orders)
+            self._write(self._db, taken, memory, beside)
         except sqlite3.Error as error:
             self._give_up(error)
         else:
             self._told = ""
             for _ in taken:
                 self._waiting.popleft()
-            for order in orders:
-                with contextlib.suppress(
-                    ValueError
-                ):  # a disk away for so long that newer ones took its place
-                    self._orders.remove(order)
+            for row in beside:
+                with contextlib.suppress(ValueError):  # gone where a disk stayed away for too long
+                    self._beside.remove(row)
             self._keep_memory(taken[-1][0] if taken else 0.0, memory)
 
     def _write(
-        self, db: sqlite3.Connection, taken: list[Waiting], memory: bytes, orders: list[OrderRow]
+        self, db: sqlite3.Connection, taken: list[Waiting], memory: bytes, beside: list[Beside]
     ) -> None:
         with db:
-            db.executemany(NEW_ORDER, orders)
+            for row in beside:
+                db.execute(*row)
             for each in taken:
                 if each.header is not self._run_header:
                     self._run_header, self._run = each.header, db.execute(NEW_RUN, each.header).lastrowid or 0
@@ -306,25 +330,7 @@ class Journal:
                 db.execute(KEEP_MEMORY, (taken[-1][0], memory))
             if taken and self._since_sweep >= SWEEP_EVERY:
                 self._since_sweep = 0
-                self._sweep(db, taken[-1].wall_s)
-
-    def _sweep(self, db: sqlite3.Connection, wall_s: float) -> None:
-        """Delete what is too old, and the oldest while the file holds too much. The file keeps its pages
-        and fills them again.
-        """
-        db.execute("DELETE FROM ticks WHERE wall_s < ?", (wall_s - self._keep_s,))
-        pages, free, size = (
-            db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        if (pages - free) * size > self._max_bytes:
-            first, last = db.execute("SELECT MIN(id), MAX(id) FROM ticks").fetchone()
-            db.execute("DELETE FROM ticks WHERE id < ?", (first + (last - first) * THINNED,))
-            log.info("journal_thinned", max_mb=self._max_bytes // 1_000_000)
-        db.execute("DELETE FROM orders WHERE id <= (SELECT MAX(id) FROM orders) - ?", (ORDERS_KEPT,))
-        db.execute(
-            "DELETE FROM runs WHERE id <> ? AND id NOT IN (SELECT DISTINCT run FROM ticks)", (self._run,)
-        )
+                swept(db, self._run, taken[-1].wall_s - self._keep_s, self._max_bytes)
 
     def _give_up(self, error: sqlite3.Error) -> None:
         """Close the file; a damaged one is set aside when it is opened next. Until then the ticks wait."""
@@ -332,7 +338,7 @@ class Journal:
         if db is not None:
             with contextlib.suppress(sqlite3.Error):
                 db.close()
-        damaged = _is_damage(error)
+        damaged = is_damage(error)
         mend = (
             set_aside(self._path) + ", a new one begins"
             if damaged
@@ -350,10 +356,12 @@ class Journal:
 
     async def close(self) -> None:
         """Write what waits and close the file."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
+        self._check.stop()
+        if under_way := [each for each in (self._writing, self._checking) if each is not None]:
+            await asyncio.wait(under_way)
         if self._newest is not None:
             wall_s, memory = self._newest[0], self._encoder.encode(self._newest[1])
+            self._keep_quarter(self._quarters.end())
             for _ in ("here", "in a new file, where this one turns out to be damaged"):
                 self._rests = REOPEN_EVERY
                 await asyncio.get_running_loop().run_in_executor(None, self._drain)

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.snapshot import Operator
@@ -27,14 +28,14 @@ class OperatorFile:
         found = self._file.load()
         self.fault = found.fault
         if found.value is not None:
-            return found.value
+            return replace(found.value, closing=False)
         return Operator(stop=True) if found.fault else Operator()
 
     def save(self, operator: Operator) -> str:
         """Keep the orders on the disk. "" when they are there; else why not, and ``save_again`` tries
         again.
         """
-        self._unsaved = operator
+        self._unsaved = replace(operator, closing=False)  # that is this process's own
         return self.save_again()
 
     def save_again(self) -> str:

@@ -1,14 +1,20 @@
 """Records of the journal, and the journal read back: the form of the file, whichever part writes it."""
 
+import contextlib
 import sqlite3
+import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
+import structlog
 from msgspec import Struct
 
+from v2g_edge.host.quarters import Quarter
+from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
@@ -23,8 +29,11 @@ from v2g_edge.model.snapshot import (
     TemperatureState,
 )
 
+log = structlog.get_logger()
+
 NEW_RUN: Final = "INSERT INTO runs (version, site) VALUES (?, ?)"
 KEEP_MEMORY: Final = "INSERT OR REPLACE INTO memory (id, wall_s, body) VALUES (1, ?, ?)"
+NEW_QUARTER: Final = "INSERT INTO quarters (wall_s, body) VALUES (?, ?)"
 NEW_ORDER: Final = (
     "INSERT INTO orders (wall_s, who, by_name, role, what, why, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
@@ -44,7 +53,17 @@ CREATE TABLE IF NOT EXISTS orders (
     who TEXT NOT NULL, by_name TEXT NOT NULL, role TEXT NOT NULL,
     what TEXT NOT NULL, why TEXT NOT NULL, outcome TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS quarters (id INTEGER PRIMARY KEY, wall_s REAL NOT NULL, body BLOB NOT NULL);
 """
+
+THINNED: Final = 0.1
+"""Share of the ticks, the oldest, that go at once when the file is too large."""
+QUARTERS_KEPT_S: Final = 10 * 366 * 86_400.0
+"""Ten years, as long as bills are kept; at 50 chargers a year takes about 30 MB."""
+CHECK_S: Final = 30.0
+"""2 GB from a slow card take minutes: what is not found in this time is found when it is read."""
+ORDERS_KEPT: Final = 100_000
+"""Of the control socket: years of a depot whose people give fifty a day, in some 20 MB."""
 
 
 class JournalError(Exception):
@@ -149,6 +168,69 @@ def record_of(tick: Tick, before: Tick | None) -> Record:
     )
 
 
+def swept(db: sqlite3.Connection, run: int, oldest_wall_s: float, max_bytes: int) -> None:
+    """Delete what is too old, and the oldest ticks while the file holds too much. The file keeps its pages
+    and fills them again.
+    """
+    db.execute("DELETE FROM ticks WHERE wall_s < ?", (oldest_wall_s,))
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    if (pages - free) * size > max_bytes:
+        first, last = db.execute("SELECT MIN(id), MAX(id) FROM ticks").fetchone()
+        db.execute("DELETE FROM ticks WHERE id < ?", (first + (last - first) * THINNED,))
+        log.info("journal_thinned", max_mb=max_bytes // 1_000_000)
+    db.execute("DELETE FROM quarters WHERE wall_s < ?", (oldest_wall_s - QUARTERS_KEPT_S,))
+    db.execute("DELETE FROM orders WHERE id <= (SELECT MAX(id) FROM orders) - ?", (ORDERS_KEPT,))
+    db.execute("DELETE FROM runs WHERE id <> ? AND id NOT IN (SELECT DISTINCT run FROM ticks)", (run,))
+
+
+class IntegrityCheck:
+    """Looks through a whole journal once, in a thread beside the daemon. ``fault`` is what SQLite found, ""
+    for nothing or where the time was over first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: sqlite3.Connection | None = None
+        self.fault = ""
+
+    def run(self) -> None:
+        """Blocks for at most ``CHECK_S``."""
+        try:
+            self._db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False)
+        except sqlite3.Error:
+            return  # who opens it for writing has said so
+        timer = threading.Timer(CHECK_S, self.stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            self.fault = "" if found == "ok" else str(found)
+        except sqlite3.DatabaseError as error:
+            self.fault = str(error) if is_damage(error) else ""
+        finally:
+            timer.cancel()
+            self._db.close()
+
+    def stop(self) -> None:
+        """End a check that is under way."""
+        db = self._db
+        if db is not None:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed: the check is over
+                db.interrupt()
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file is at fault, and a new one would help; a full or slow disk, or a second daemon, is
+    none of that.
+    """
+    text = str(error)
+    return isinstance(error, sqlite3.DatabaseError) and not any(
+        word in text for word in ("full", "disk I/O", "locked", "interrupted")
+    )
+
+
 class JournalReader:
     """A journal open for reading, also while a daemon writes it."""
 
@@ -191,13 +273,23 @@ class JournalReader:
 
     def orders(self, from_wall_s: float = 0.0) -> Iterator[OrderRow]:
         """All orders since then, oldest first; none in a journal of a version that kept none."""
-        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone() is None:
-            return
         asked = (
             "SELECT wall_s, who, by_name, role, what, why, outcome FROM orders WHERE wall_s >= ? ORDER BY id"
         )
-        for row in self._db.execute(asked, (from_wall_s,)):
+        for row in self._rows("orders", asked, from_wall_s):
             yield OrderRow(*row)
+
+    def quarters(self, from_wall_s: float = 0.0) -> Iterator[Quarter]:
+        """All quarter hours that begin then or later, as they were written."""
+        decode = msgspec.msgpack.Decoder(Quarter).decode
+        asked = "SELECT body FROM quarters WHERE wall_s >= ? ORDER BY id"
+        for (body,) in self._rows("quarters", asked, from_wall_s):
+            yield decode(zlib.decompress(body))
+
+    def _rows(self, table: str, asked: str, from_wall_s: float) -> Iterator[Any]:
+        there = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        if there is not None:
+            yield from self._db.execute(asked, (from_wall_s,))
 
     def close(self) -> None:
         """Close the file."""
@@ -221,3 +313,28 @@ def _tick(run: int, record: Record, old: Tick | None) -> Tick:
     plan = record.plan if record.plan_changed or before is None else before.plan
     permits = _merged(before.permits if before else (), record.permits)
     return Tick(run, snapshot, plan, permits, record.events, record.memory, record.told)
+
+
+HEAD: Final = 12
+"""Octets before the memory: a CRC-32 and the wall time."""
+
+
+class MemoryFile(StateFile[tuple[float, bytes]]):
+    """``memory`` beside the journal: latches and ledgers outlive a journal that is damaged or lost.
+
+    It holds the wall time of the last tick that was kept, and the memory after it as the journal packs it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _packed, _unpacked)
+
+
+def _packed(kept: tuple[float, bytes]) -> bytes:
+    body = struct.pack("<d", kept[0]) + kept[1]
+    return struct.pack("<I", zlib.crc32(body)) + body
+
+
+def _unpacked(data: bytes) -> tuple[float, bytes]:
+    if len(data) < HEAD or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        raise ValueError("torn or damaged")
+    return float(struct.unpack("<d", data[4:HEAD])[0]), data[HEAD:]

@@ -70,6 +70,10 @@ class BaseMemory(Struct, frozen=True, gc=False):
 
     ``moved_s`` is when a permit below it last changed: samples count only some time after it. ``over_s`` is
     when its meter was last above a limit.
+
+    ``beside_w`` are such peaks of what each of its limits carried beside the chargers (those of charging
+    first, (): none seen), ``beside_before_w`` those of the window before. ``rising_w`` is the least of each
+    since ``rising_s``: what does not last is no peak.
     """
 
     moved_s: float
@@ -77,3 +81,7 @@ class BaseMemory(Struct, frozen=True, gc=False):
     peak_w: float | None = None
     before_w: float | None = None
     over_s: float = -ANY_W
+    beside_w: tuple[float, ...] = ()
+    beside_before_w: tuple[float, ...] = ()
+    rising_w: tuple[float, ...] = ()
+    rising_s: float = -ANY_W

@@ -14,6 +14,13 @@ from v2g_edge.model.service import Service
 PhaseMap = Literal["L1L2L3", "L2L3L1", "L3L1L2", "L1", "L2", "L3"]
 """Which grid phase each charger phase hangs on, in order; one letter pair for a single-phase charger."""
 
+PhaseLoad = Literal["auto", "even", "by_vehicle"]
+"""How an outlet's power spreads over its phases. ``even``: alike, whatever is plugged in (DC chargers, and
+AC chargers that take their limits in A a phase). ``by_vehicle``: a vehicle on one phase may draw all of it
+there, as far as one phase is rated (AC chargers that take their limits in W). ``auto``: see
+``tree.spreads_evenly``.
+"""
+
 DeadMan = Literal["ocpp_profile", "modbus_watchdog", "sunspec_revert", "contactor", "none"]
 """What makes the charger safe when we fall silent. ``none`` never discharges."""
 
@@ -62,6 +69,7 @@ class Evse(Struct, frozen=True):
     ``min_charge_w`` is the least non-zero charge power (6 A a phase, IEC 61851-1); between 0 and it nothing
     is possible. ``contactor`` names the discharge-enable contactor behind it, "" without one. ``droop_w`` >
     0: the charger itself gives this much, either way, at the full deviation of ``FrequencyResponse``.
+    ``phase_load`` says how its power spreads over its phases.
     """
 
     id: str
@@ -78,6 +86,7 @@ class Evse(Struct, frozen=True):
     contactor: str = ""
     cooling_loop: str = ""
     droop_w: float = 0.0
+    phase_load: PhaseLoad = "auto"
 
 
 class CurvePoint(Struct, frozen=True, array_like=True, gc=False):

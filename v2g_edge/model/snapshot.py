@@ -15,6 +15,8 @@ from v2g_edge.model.service import CapacityLimit, Signal
 
 EvseStatus = Literal["unknown", "available", "occupied", "faulted", "unavailable"]
 PowerSource = Literal["", "currents", "register"]
+VehiclePhases = Literal["", "L1", "L2", "L3", "L1L2", "L2L3", "L1L3", "L1L2L3"]
+"""The charger's own phases on which a vehicle was seen to draw; "" while none was seen."""
 Ack = Literal["none", "pending", "accepted", "withheld", "rejected", "silent"]
 
 
@@ -68,7 +70,9 @@ class VehicleState(Struct, frozen=True, array_like=True):
     are what the next mission needs, Unknown when it was not reported. ``max_charge_w``/``max_discharge_w``
     are the car's own present limits (≥ 0). ``discharge_authorised`` is the J3072 kind of permission, 1.0 with
     the time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all
-    its life: Wh, hours of discharging, equivalent full cycles.
+    its life: Wh, hours of discharging, equivalent full cycles. ``phases``: on which of the charger's phases
+    it was seen to draw in this session. Above ``ceiling_soc_pct`` depot management does not want it charged;
+    Unknown where no system says so.
     """
 
     session: str
@@ -86,6 +90,8 @@ class VehicleState(Struct, frozen=True, array_like=True):
     life_discharge_wh: Measured = NO_SAMPLE
     life_discharge_h: Measured = NO_SAMPLE
     life_discharge_efc: Measured = NO_SAMPLE
+    phases: VehiclePhases = ""
+    ceiling_soc_pct: Measured = NO_SAMPLE
 
 
 class CommandState(Struct, frozen=True, array_like=True, gc=False):
@@ -171,6 +177,7 @@ class Operator(Struct, frozen=True, gc=False):
 
     ``limits`` and ``signals`` (by service) are what programmes outside ask, through the same socket.
     ``orders``: for tonight. ``by`` and ``why``: who gave the last standing order, and the reason.
+    ``closing``: the service is being stopped, which nobody ordered of the depot and no file keeps.
     """
 
     stop: bool = False
@@ -181,6 +188,7 @@ class Operator(Struct, frozen=True, gc=False):
     orders: tuple[Order, ...] = ()
     by: str = ""
     why: str = ""
+    closing: bool = False
 
 
 class Snapshot(Struct, frozen=True):

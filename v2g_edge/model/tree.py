@@ -1,8 +1,10 @@
 """The static shape of a site's supply tree: which outlets hang below which feeder, and on which phases."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from v2g_edge.model.site import Evse, Feeder, PhaseMap, Site
+from v2g_edge.model.snapshot import EvseState, VehiclePhases
 
 PHASES: Final[dict[PhaseMap, tuple[int, ...]]] = {
     "L1L2L3": (0, 1, 2),
@@ -14,14 +16,19 @@ PHASES: Final[dict[PhaseMap, tuple[int, ...]]] = {
 }
 """The grid phases (0 is L1) that a charger's own phases hang on, in its order."""
 
+AC_MOST_W: Final = 3.0 * 63.0 * 253.0
+"""No AC connector carries more: 63 A on three phases (IEC 62196-2), at the highest mains (EN 50160)."""
+
 
 class Tree(NamedTuple):
     """Feeders leaves first. ``below``: for each feeder the places in ``Site.evses`` of all outlets under it.
 
     ``above``: for each outlet the places in ``feeders`` of all feeders over it, nearest first. ``base_min_w``
     and ``base_max_w``: what the base loads of a feeder and of all feeders below it add up to, at least and at
-    most. ``weights``: for each grid phase the share of each outlet's power that flows there; ``single``: the
-    same for single-phase outlets alone.
+    most. ``weights``: for each grid phase the greatest share of each outlet's power that may flow there while
+    nothing is known of its vehicle; ``phase_rated_w``: what one phase of each outlet carries at most;
+    ``uneven``: the outlets of which a vehicle may load the phases unevenly. ``single``: the weights of
+    single-phase outlets alone.
     """
 
     feeders: tuple[Feeder, ...]
@@ -31,6 +38,8 @@ class Tree(NamedTuple):
     base_max_w: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...]
     single: tuple[tuple[float, ...], ...]
+    phase_rated_w: tuple[float, ...]
+    uneven: tuple[int, ...]
 
 
 def tree_of(site: Site) -> Tree:
@@ -62,12 +71,54 @@ def tree_of(site: Site) -> Tree:
         single=tuple(
             tuple(float(PHASES[evse.phases] == (phase,)) for evse in site.evses) for phase in range(3)
         ),
+        phase_rated_w=tuple(phase_rating_w(evse) for evse in site.evses),
+        uneven=tuple(place for place, evse in enumerate(site.evses) if not spreads_evenly(evse)),
     )
 
 
-def phase_share(evse: Evse, phase: int) -> float:
-    """The share of an outlet's power that flows on a grid phase (0 is L1): a charger draws the same on
-    each phase it has.
+def spreads_evenly(evse: Evse) -> bool:
+    """Whether an outlet draws alike on each phase that it has, whatever is plugged in.
+
+    Where the site file leaves it open, more than an AC connector carries is a DC charger, and does.
     """
-    phases = PHASES[evse.phases]
-    return 1.0 / len(phases) if phase in phases else 0.0
+    if len(PHASES[evse.phases]) == 1 or evse.phase_load == "even":
+        return True
+    return evse.phase_load == "auto" and max(evse.max_charge_w, evse.max_discharge_w) > AC_MOST_W
+
+
+def phase_rating_w(evse: Evse) -> float:
+    """What one phase of an outlet carries at most, in either direction."""
+    return max(evse.max_charge_w, evse.max_discharge_w) / len(PHASES[evse.phases])
+
+
+def phase_share(evse: Evse, phase: int, seen: VehiclePhases = "") -> float:
+    """The greatest share of an outlet's power that may flow on a grid phase (0 is L1).
+
+    ``seen``: the charger's own phases on which its vehicle was seen to draw; while none was, all of the power
+    may flow on any one of them.
+    """
+    own = PHASES[evse.phases]
+    if spreads_evenly(evse):
+        return 1.0 / len(own) if phase in own else 0.0
+    if not seen:
+        return 1.0 if phase in own else 0.0
+    used = [own[int(number) - 1] for number in seen[1::2]]
+    return 1.0 / len(used) if phase in used else 0.0
+
+
+def phase_weights(
+    tree: Tree, evses: Sequence[Evse], states: Sequence[EvseState]
+) -> tuple[tuple[float, ...], ...]:
+    """``Tree.weights`` with what the vehicles that are plugged in have shown of their phases."""
+    seen = [
+        (place, vehicle.phases)
+        for place in tree.uneven
+        if (vehicle := states[place].vehicle) is not None and vehicle.phases
+    ]
+    if not seen:
+        return tree.weights
+    weights = [list(shares) for shares in tree.weights]
+    for place, phases in seen:
+        for phase in range(3):
+            weights[phase][place] = phase_share(evses[place], phase, phases)
+    return tuple(tuple(shares) for shares in weights)

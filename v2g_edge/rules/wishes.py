@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -47,6 +49,7 @@ def propose_all(
     enough_w: Mapping[str, float] = NOBODY,
     said_w: Mapping[str, float] = NOBODY,
     caps_w: Mapping[str, float] = NOBODY,
+    outs_w: Mapping[str, float] = NOBODY,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope
     decides.
@@ -58,6 +61,7 @@ def propose_all(
     setpoint that suffices where a feeder is short, without their vehicles losing anything; ``said_w``: what
     vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
     tick by all that concerns it alone: no power is kept free for a wish that cannot be permitted.
+    ``outs_w``: the same for export: an outlet that cannot export has no share in a site's.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -69,7 +73,7 @@ def propose_all(
         evse: _ask(w, planned_w.get(evse), site.evses[w.place].max_discharge_w) for evse, w in needs.items()
     }
     if slot is not None:
-        _split(site, needs, asked, slot)
+        _split(site, needs, asked, slot, outs_w)
     for evse in held:
         if evse in asked and asked[evse].power_w < 0.0:
             asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
@@ -77,20 +81,28 @@ def propose_all(
         urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
     _obey_orders(snapshot, needs, asked)
-    for evse in caps_w.keys() & asked.keys():
-        if asked[evse].power_w > caps_w[evse]:
-            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
+    _cap(asked, caps_w)
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
     paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
+    due_s = {
+        evse: wanted.need.departs_in_s for evse, wanted in needs.items() if wanted.urgent or evse in short_wh
+    }
     shared, turns = share_power(
-        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s
     )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
+
+
+def _cap(asked: dict[str, Wish], caps_w: Mapping[str, float]) -> None:
+    """No wish for more than was allowed at the last tick by all that concerns its outlet alone."""
+    for evse in caps_w.keys() & asked.keys():
+        if asked[evse].power_w > caps_w[evse]:
+            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
 
 
 def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
@@ -150,8 +162,8 @@ def _mark_urgent(
     """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
     to each departure.
 
-    When all energy due by a departure needs nearly all the time there is at the limit, all that depart by
-    then are urgent; those that were urgent ``before`` stay so a little longer.
+    When all energy due by a departure needs nearly all the time there is at the limit, all that must have
+    some of it by then are urgent; those that were urgent ``before`` stay so a little longer.
     """
     below: list[list[ChargingRequest]] = [[] for _ in bases_w]
     for wanting in needs.values():
@@ -164,14 +176,25 @@ def _mark_urgent(
         all_wh = sum([w.need.energy_wh for w in queue])
         if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
-        queue.sort(key=lambda w: (w.need.departs_in_s, w.evse))
-        due_wh, last = 0.0, 0
-        for index, wanting in enumerate(queue, 1):
-            due_wh += wanting.need.energy_wh
-            if _is_tight(wanting.need.departs_in_s, due_wh, limit_w, wanting.evse in before):
-                last = index
-        for wanting in queue[:last]:
-            needs[wanting.evse] = replace(wanting, urgent=True)
+        mine_wh = _due_by(queue)
+        for wanting, due_wh in zip(queue, mine_wh, strict=True):
+            if not _is_tight(wanting.need.departs_in_s, float(due_wh.sum()), limit_w, wanting.evse in before):
+                continue
+            for each, its_wh in zip(queue, due_wh, strict=True):
+                if its_wh > 0.0:
+                    needs[each.evse] = replace(each, urgent=True)
+
+
+def _due_by(queue: list[ChargingRequest]) -> "npt.NDArray[np.float64]":
+    """What each vehicle (column) must have by each departure (row): all of it by its own, and before that
+    what its power leaves no time for afterwards.
+    """
+    departs_s = np.array([w.need.departs_in_s for w in queue])
+    energy_wh = np.array([w.need.energy_wh for w in queue])
+    seconds = np.array([max(w.need.seconds, 1.0) for w in queue])
+    later_s = np.maximum(departs_s[None, :] - departs_s[:, None], 0.0)
+    due_wh: npt.NDArray[np.float64] = np.maximum(energy_wh * (1.0 - later_s / seconds), 0.0)
+    return due_wh
 
 
 def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: bool) -> bool:
@@ -239,19 +262,27 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
     return Wish(wanted.evse, need.full_w, min(urgency, 0.99), "charge")
 
 
-def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish], slot: Slot) -> None:
+def _split(
+    site: Site,
+    needs: dict[str, ChargingRequest],
+    asked: dict[str, Wish],
+    slot: Slot,
+    outs_w: Mapping[str, float],
+) -> None:
     """Share a slot's site target among those that it does not name: charging by what they lack, export by
-    rating.
+    what each may export.
     """
     if slot.site_w is None:
         return
     named = {evse for evse, _ in slot.evse_w}
     free = [w for w in needs.values() if w.evse not in named and not w.urgent and not w.need.doubt]
     charging = slot.site_w >= 0.0
-    weights = [w.need.energy_wh if charging else site.evses[w.place].max_discharge_w for w in free]
+    ratings_w = {w.evse: site.evses[w.place].max_discharge_w for w in free}
+    most_out_w = {evse: min(rating_w, outs_w.get(evse, rating_w)) for evse, rating_w in ratings_w.items()}
+    weights = [w.need.energy_wh if charging else most_out_w[w.evse] for w in free]
     total = sum(weights)
     for wanted, weight in zip(free, weights, strict=True):
-        edge_w = wanted.need.full_w if charging else site.evses[wanted.place].max_discharge_w
+        edge_w = wanted.need.full_w if charging else most_out_w[wanted.evse]
         share_w = slot.site_w * weight / total if total > 0.0 else 0.0
         asked[wanted.evse] = Wish(
             wanted.evse, min(max(share_w, -edge_w), edge_w), asked[wanted.evse].urgency, "plan_site"

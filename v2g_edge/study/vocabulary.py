@@ -27,6 +27,7 @@ RULES: Final[dict[str, Word]] = {
     "operator_stop": Word(
         "stopped by order", "Stopped by an order", "`v2g-edge release stop` when work is done", "person"
     ),
+    "service_stop": Word("service ends", "The controller's service is being stopped", "nothing"),
     "export_hold": Word(
         "export held", "Export is held", "`v2g-edge release hold`, or nothing if it is meant", "wait"
     ),

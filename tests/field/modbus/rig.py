@@ -4,7 +4,7 @@ written is looked at.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -114,8 +114,17 @@ class Rig:
     """One outlet behind a line. ``power_w`` is what the charger was told last, and what it does at once."""
 
     def __init__(
-        self, kind: str = "generic-charger", *, watchdog_s: float = 5.0, contactor: bool = False
+        self,
+        kind: str = "generic-charger",
+        *,
+        watchdog_s: float = 5.0,
+        contactor: bool = False,
+        channel: int = 0,
+        models: Sequence[int] = (1, 701, 702, 704, 713, 715),
+        poll_s: float = 1.0,
     ) -> None:
+        self.poll_s = poll_s
+        self.shown: dict[str, float] = {}
         self.clock = LoopClock(1_772_366_400.0)
         self.site = replace(SITE, evses=(evse(),))
         self.board = Board(self.site, self._wake)
@@ -126,19 +135,19 @@ class Rig:
         device = ModbusDevice("c", "l", "charger", "e1", kind, poll_s=1.0, watchdog_s=watchdog_s)
         self.registers: MappedCharger | SunSpecDer
         if kind == "sunspec":
-            self.registers = SunSpecDer(self._values, self._apply, self.clock.now_s)
+            self.registers = SunSpecDer(self._values, self._apply, self.clock.now_s, models=models)
             self.line = Line(self.clock, self.registers)
             self.peer = Peer(self.line, 1, shared=False)
             self.port: LeasedCharger = SunSpecCharger(
                 device, self.peer, None, self.board, self.clock, contactor=lambda: self.contactor
             )
-            self.setpoint = self.registers._starts[704] + W_SET
+            self.setpoint = self.registers._starts.get(704, 0) + W_SET
         else:
             layout = load_map(kind)
-            device = replace(device, channel=layout.first_channel)
+            device = replace(device, channel=layout.first_channel + channel)
             self._names = {field.name for block in layout.blocks for field in block.fields}
             self.registers = MappedCharger(
-                layout, self._values, self._apply, self.clock.now_s, channel=layout.first_channel
+                layout, self._values, self._apply, self.clock.now_s, channel=device.channel
             )
             self.line = Line(self.clock, self.registers)
             self.peer = Peer(self.line, 1, shared=False)
@@ -146,7 +155,7 @@ class Rig:
                 device, self.peer, layout, self.board, self.clock, contactor=lambda: self.contactor
             )
             assert layout.command.setpoint is not None
-            self.setpoint = layout.command.setpoint.address
+            self.setpoint = layout.command.setpoint.address + channel * layout.command_stride
         self.writer = Writer({"e1": self.port}, self.board, self.clock)
         self.latest = permit(0.0)
         self.wrong: list[str] = []
@@ -162,7 +171,7 @@ class Rig:
             self.power_w = power_w
 
     def _values(self) -> dict[str, float]:
-        found = {"power_w": self.power_w, "state": 1.0, "soc_pct": 64.0, "connected": 1.0}
+        found = {"power_w": self.power_w, "state": 1.0, "soc_pct": 64.0, "connected": 1.0, **self.shown}
         return {name: found[name] for name in found if name in getattr(self, "_names", found)}
 
     def _judge(self, address: int) -> None:
@@ -175,7 +184,7 @@ class Rig:
     async def _poll(self) -> None:
         while True:
             await self.port.poll()
-            await self.clock.sleep_s(1.0)
+            await self.clock.sleep_s(self.poll_s)
 
     def setpoints(self) -> int:
         """How often the charger was told a power."""

@@ -3,6 +3,8 @@ permit ends by itself.
 """
 
 import asyncio
+import itertools
+import os
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sim.modbus.der import SunSpecDer
+from sim.modbus.der import FACTORS, SunSpecDer
 from sim.virtual.loop import run_virtual
 from tests.field.modbus.rig import ALWAYS_TAKEN, FATES, NEVER_TAKEN, TIMEOUT_S, Fate, Rig, after, permit
 from v2g_edge.field.modbus.codec import CODES
@@ -18,7 +20,7 @@ from v2g_edge.field.modbus.outlet import RECHECK_S
 from v2g_edge.model.reading import Reading
 
 KINDS = ("generic-charger", "quasar1", "evtec-bidipro", "sunspec")
-ORDERS = 2_000
+ORDERS = int(os.environ.get("DRAWN_ORDERS", "2000"))
 BATCHES = 5
 PERMITS = (
     permit(-7_000.0),
@@ -71,8 +73,8 @@ def test_d1_stale_after_revocation_on_modbus(batch: int) -> None:
         assert run_virtual(run()) == []
 
 
-def on(kind: str, test: Callable[[Rig], Coroutine[Any, Any, None]], **how: Any) -> None:
-    """Play a test with a charger that is connected and set up, in virtual time."""
+def on(kind: str, test: Callable[[Rig], Coroutine[Any, Any, None]], **how: Any) -> list[str]:
+    """Play a test with a charger that is connected and set up, in virtual time; what the log says."""
 
     async def run() -> None:
         rig = await Rig(kind, **how).ready()
@@ -80,8 +82,9 @@ def on(kind: str, test: Callable[[Rig], Coroutine[Any, Any, None]], **how: Any) 
         assert rig.wrong == []
         await rig.close()
 
-    with capture_logs():
+    with capture_logs() as lines:
         run_virtual(run())
+    return [line["event"] for line in lines]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,7 +184,7 @@ def test_polls_go_on_and_the_setpoint_does_not_once_the_permit_is_over(kind: str
         await asyncio.sleep(60.0)
         assert rig.setpoints() == written
 
-    on(kind, test)
+    assert on(kind, test).count("modbus_lease_ran_out") == 1
 
 
 @pytest.mark.parametrize("fate", ["busy", "refused", "answer lost", "lost"])
@@ -369,3 +372,217 @@ def test_what_is_silent_is_told_at_once_and_so_is_its_return() -> None:
         assert rig.wakes == wakes + 2
 
     on("generic-charger", test)
+
+
+def test_the_heart_beats_once_a_second_however_often_is_polled_and_counts_up() -> None:
+    async def test(rig: Rig) -> None:
+        assert isinstance(rig.registers, SunSpecDer)
+        at = rig.registers._starts[715] + 5
+        rig.tick(permit(5_000.0))
+        await asyncio.sleep(5.0)
+        beats = [values[0] << 16 | values[1] for _, address, values in rig.line.written if address == at]
+        assert 4 <= len(beats) <= 6
+        assert beats == list(range(beats[0], beats[0] + len(beats)))
+
+    on("sunspec", test, poll_s=0.2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("fate", "known"), [("refused", False), ("busy", True)])
+def test_a_refused_reading_is_none_and_a_busy_charger_keeps_its_last(
+    kind: str, fate: Fate, *, known: bool
+) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.until(lambda: isinstance(rig.state.power_w, Reading))
+        rig.line.fates = itertools.repeat((0.0, fate))
+        await asyncio.sleep(3.0)
+        assert isinstance(rig.state.power_w, Reading) is known
+        assert rig.state.link.connected
+
+    on(kind, test)
+
+
+def test_the_longest_watchdog_that_a_charger_can_is_one() -> None:
+    async def test(rig: Rig) -> None:
+        assert rig.state.dead_man_ok
+
+    on("evtec-bidipro", test, watchdog_s=600.0)
+
+
+@pytest.mark.parametrize("models", [(1, 701, 713), (1, 701)])
+def test_a_device_that_cannot_be_commanded_is_no_charger(models: tuple[int, ...]) -> None:
+    async def run() -> None:
+        rig = Rig("sunspec", models=models)
+        await asyncio.sleep(10.0)
+        assert rig.line.asked > 0
+        assert not rig.state.dead_man_ok
+        assert not isinstance(rig.state.power_w, Reading)
+        assert await rig.port.write_permit(permit(0.0)) == "silent"
+        assert [address for _, address, _ in rig.line.written] == []
+        await rig.close()
+
+    with capture_logs():
+        run_virtual(run())
+
+
+def test_the_second_plug_of_a_charger_has_its_own_registers() -> None:
+    """Points, setpoint and start are shifted; what belongs to the whole charger is not."""
+
+    async def test(rig: Rig) -> None:
+        rig.tick(permit(-4_000.0))
+        await asyncio.sleep(2.0)
+        power = rig.state.power_w
+        assert isinstance(power, Reading)
+        assert (rig.told_w, power.value) == (-4_000.0, -4_000.0)
+        assert {address for _, address, _ in rig.line.written} == {42, 186, 188}
+
+    on("evtec-bidipro", test, channel=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_charger_that_cannot_be_set_up_is_not_tried_in_each_round(kind: str) -> None:
+    async def run() -> None:
+        rig = Rig(kind)
+        rig.line.overlay = dict.fromkeys(dead_man_places(rig), 0x7B)
+        await asyncio.sleep(31.0)
+        first = rig.line.written[0][1]
+        assert 6 <= sum(address == first for _, address, _ in rig.line.written) <= 8
+        await rig.close()
+
+    with capture_logs():
+        run_virtual(run())
+
+
+@pytest.mark.parametrize(("dead_man", "contactor"), [(False, False), (True, False), (False, True)])
+def test_what_stands_in_the_way_of_discharge_is_part_of_what_is_said(
+    *, dead_man: bool, contactor: bool
+) -> None:
+    """So that the writer says a permit again when that has changed."""
+
+    async def test(rig: Rig) -> None:
+        rig.port._dead_man = dead_man
+        assert rig.port.says(permit(-5_000.0)).terms[0] == (dead_man or contactor)
+
+    on("generic-charger", test, contactor=contactor)
+
+
+@pytest.mark.parametrize("kind", ["generic-charger", "sunspec"])
+def test_a_vehicle_comes_and_goes(kind: str) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.until(lambda: rig.state.vehicle is not None)
+        rig.shown = {"connected": 0.0, "state": 0.0, "connection": 0.0}
+        await rig.until(lambda: rig.state.vehicle is None)
+        assert rig.state.status == "available"
+        rig.shown = {}
+        await rig.until(lambda: rig.state.vehicle is not None)
+
+    on(kind, test)
+
+
+def test_start_and_stop_are_written_when_they_change_and_the_setpoint_each_time() -> None:
+    async def test(rig: Rig) -> None:
+        def switched() -> list[int]:
+            return [values[0] for _, address, values in rig.line.written if address == 257]
+
+        rig.tick(permit(5_000.0))
+        await asyncio.sleep(30.0)
+        assert switched() == [1]
+        assert rig.setpoints() > 3
+        rig.tick(permit(0.0))
+        await asyncio.sleep(5.0)
+        assert switched() == [1, 2]
+        rig.line.fates = after((0.0, "busy"))
+        assert await rig.port.write_permit(permit(0.0)) == "silent"
+        assert await rig.port.write_permit(permit(0.0)) == "accepted"
+        assert switched() == [1, 2, 2], "after a write that failed it is not known any more"
+
+    on("quasar1", test)
+
+
+@pytest.mark.parametrize(("exponent", "factor"), [(0, 1.0), (1, 10.0), (-1, 0.1)])
+def test_a_setpoint_has_the_scale_that_the_charger_says(
+    exponent: int, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FACTORS, 704, {"WSet_SF": exponent})
+
+    async def test(rig: Rig) -> None:
+        rig.latest = permit(70_000.0)
+        assert await rig.port.write_permit(permit(7_000.0)) == "accepted"
+        assert rig.told_w * factor == pytest.approx(7_000.0)
+
+    on("sunspec", test)
+
+
+def test_without_a_dead_man_the_setpoint_is_not_repeated() -> None:
+    """Nothing is fed by it, and a charger's memory wears."""
+
+    async def test(rig: Rig) -> None:
+        rig.port._dead_man, rig.port.has_dead_man = False, False
+        rig.tick(permit(5_000.0, valid_for_s=300.0))
+        await asyncio.sleep(60.0)
+        assert rig.setpoints() == 1
+
+    on("generic-charger", test)
+
+
+def test_a_charger_without_a_watchdog_is_set_up_again_after_an_absence() -> None:
+    """Remote control may be off again."""
+
+    async def test(rig: Rig) -> None:
+        rig.port.has_dead_man = False
+        setups = [address for _, address, _ in rig.line.written].count(20)
+        rig.line.fates = NEVER_TAKEN
+        await rig.until(lambda: not rig.state.link.connected)
+        rig.line.fates = ALWAYS_TAKEN
+        await rig.until(lambda: rig.state.link.connected)
+        await asyncio.sleep(8.0)
+        assert [address for _, address, _ in rig.line.written].count(20) == setups + 1
+
+    on("generic-charger", test)
+
+
+def test_a_watchdog_that_rounds_to_nothing_is_never_written_and_is_no_dead_man() -> None:
+    """0 means "never" on every charger known."""
+
+    async def run() -> None:
+        rig = Rig("generic-charger", watchdog_s=0.4)
+        await rig.until(lambda: rig.state.link.connected)
+        await asyncio.sleep(12.0)
+        assert not rig.state.dead_man_ok
+        assert [values for _, address, values in rig.line.written if address == 24] == []
+        await rig.close()
+
+    with capture_logs():
+        run_virtual(run())
+
+
+def test_after_an_absence_a_charger_is_started_again() -> None:
+    """It may have restarted: whether it runs is not known."""
+
+    async def test(rig: Rig) -> None:
+        rig.tick(permit(5_000.0))
+        await asyncio.sleep(3.0)
+        rig.line.fates = NEVER_TAKEN
+        await rig.until(lambda: not rig.state.link.connected)
+        rig.line.fates = ALWAYS_TAKEN
+        await rig.until(lambda: rig.state.dead_man_ok)
+        rig.tick(permit(5_000.0))
+        await asyncio.sleep(3.0)
+        assert [values[0] for _, address, values in rig.line.written if address == 257] == [1, 1]
+
+    on("quasar1", test)
+
+
+def test_after_a_permit_has_run_out_a_raise_lets_the_charger_settle() -> None:
+    """What was written last is zero: more than that is no step towards it."""
+
+    async def test(rig: Rig) -> None:
+        rig.tick(permit(5_000.0, valid_for_s=5.0))
+        await rig.until(lambda: rig.told_w == 0.0 and rig.setpoints() > 1)
+        rig.tick(permit(3_000.0))
+        await asyncio.sleep(0.5)
+        assert rig.told_w == 0.0
+        await asyncio.sleep(3.0)
+        assert rig.told_w == 3_000.0
+
+    on("quasar1", test)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from pymodbus.framer import FramerRTU
+from pymodbus.pdu import DecodePDU
 
 from sim.modbus.devices import MeterTruth
 from sim.modbus.mapped import Mapped
@@ -137,3 +139,99 @@ async def test_a_dead_unit_leaves_the_line_to_the_others(depot: SerialDepot) -> 
     await until(lambda: depot.one.reads >= reads + 30)
     assert asyncio.get_running_loop().time() - start_s < 1.5
     await field.stop()
+
+
+class Adapter(MemoryRtuServer):
+    """A line with an adapter of some kind between us and the units."""
+
+    echoes = False
+    before, after = b"", b""
+    piece = 300
+
+    def __init__(self, units: list[Unit], path: str) -> None:
+        super().__init__(units, path)
+        self._line = asyncio.Lock()
+
+    def _take(self, data: bytes) -> None:
+        self._echo = data if self.echoes else b""
+        super()._take(data)
+
+    def _write(self, frame: bytes) -> None:
+        asyncio.get_running_loop().create_task(self._in_pieces(self.before + self._echo + frame + self.after))
+
+    async def _in_pieces(self, data: bytes) -> None:
+        async with self._line:
+            for at in range(0, len(data), self.piece):
+                assert self._transport is not None
+                self._transport.write(data[at : at + self.piece])
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def behind() -> AsyncIterator[tuple[SerialDepot, Adapter]]:
+    made = SerialDepot(lambda units: Adapter(units, "/dev/serial"))
+    await made.server.start()
+    assert isinstance(made.server, Adapter)
+    with serial_in_memory():
+        yield made, made.server
+    await made.server.stop()
+
+
+@pytest.mark.parametrize("before", [b"", b"\x00", b"\xff\x00\xff", b"\x01", b"\x01\x04", b"\x01\x04\x02"])
+@pytest.mark.parametrize("after", [b"", b"\xff", b"\x01\x04"])
+@pytest.mark.parametrize("piece", [300, 1, 3])
+@pytest.mark.parametrize("echoes", [False, True])
+async def test_noise_pieces_and_echoes_cost_nothing(
+    behind: tuple[SerialDepot, Adapter], before: bytes, after: bytes, piece: int, *, echoes: bool
+) -> None:
+    """Octets of a driver that switches, a reply in parts, an adapter that echoes the request."""
+    depot, adapter = behind
+    adapter.before, adapter.after, adapter.piece, adapter.echoes = before, after, piece, echoes
+    wire = Wire(depot.line(), RealClock())
+    assert list(await answered(wire)) == [0x447A, 0x0000]
+    other = await wire.read(2, 4, 52, 2)
+    assert not isinstance(other, Fault)
+    assert list(other) == [0x44FA, 0x0000]
+    wire.hang_up()
+
+
+@pytest.mark.parametrize("spoil", ["half", "another unit", "check sum"])
+async def test_what_is_not_the_whole_answer_of_the_unit_is_none(
+    behind: tuple[SerialDepot, Adapter], spoil: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depot, adapter = behind
+
+    def write(frame: bytes) -> None:
+        assert adapter._transport is not None
+        other = FramerRTU(DecodePDU(False)).encode(frame[1:-2], 7, 0)
+        adapter._transport.write(
+            {"half": frame[:5], "another unit": other, "check sum": frame[:-1] + b"\x5a"}[spoil]
+        )
+
+    monkeypatch.setattr(adapter, "_write", write)
+    wire = Wire(depot.line(), RealClock())
+    found = await wire.read(1, 4, 52, 2)
+    assert isinstance(found, Fault)
+    assert found.kind == "silent"
+    monkeypatch.undo()
+    assert list(await answered(wire)) == [0x447A, 0x0000], "and the line goes on"
+    wire.hang_up()
+
+
+async def test_an_echo_does_not_confirm_a_write(behind: tuple[SerialDepot, Adapter]) -> None:
+    """Function 6 is answered by itself: where the line echoes, by the second one."""
+    depot, adapter = behind
+    adapter.echoes = True
+    wire = Wire(depot.line(), RealClock())
+    assert list(await answered(wire)) == [0x447A, 0x0000]
+    sent = FramerRTU(DecodePDU(False)).encode(b"\x06\x00\x10\x00\x05", 1, 0)
+    client = wire._client
+    assert client is not None
+    framer = client.ctx.framer
+    framer.expected = (6, 0)  # type: ignore[attr-defined]
+    framer.encode(b"\x06\x00\x10\x00\x05", 1, 0)
+    assert framer.handleFrame(sent, 1, 0) == (0, None)
+    used, answer = framer.handleFrame(sent + sent, 1, 0)
+    assert used == 2 * len(sent)
+    assert answer is not None
+    wire.hang_up()

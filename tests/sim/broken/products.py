@@ -10,8 +10,9 @@ from msgspec.structs import replace
 import v2g_edge.envelope.bounds as bounds_room
 import v2g_edge.envelope.checks as checks_room
 import v2g_edge.envelope.enter_service as service_room
+import v2g_edge.envelope.exposure as exposure_room
 import v2g_edge.envelope.facts as facts_room
-import v2g_edge.envelope.feeders as feeders_room
+import v2g_edge.envelope.limits as limits_room
 import v2g_edge.envelope.permits as permits_room
 import v2g_edge.envelope.table as table_room
 import v2g_edge.rules.sharing as sharing_room
@@ -99,9 +100,13 @@ def _needs(turn: Callable[[Any], Any]) -> Break:
     return around(wishes_room, "need_of", lambda need: need and turn(need))
 
 
+def _turned(limits: Any, turn: Callable[[Any], Any]) -> Any:
+    return limits._make(tuple(turn(limit) for limit in side) for side in limits)
+
+
 def _limits(turn: Callable[[Any], Any]) -> Break:
     return all_of(
-        around(feeders_room, "_limits", lambda limits: [turn(limit) for limit in limits]),
+        around(limits_room, "_limits", lambda limits: _turned(limits, turn)),
         around(sharing_room, "charge_limit", lambda limit_w: 1e9),
         around(sharing_room, "export_limit", lambda limit_w: 1e9),
     )
@@ -121,8 +126,8 @@ def _ramp_off() -> list[Patch]:
 
 
 def _silent_is_nothing() -> list[Patch]:
-    real = feeders_room.exposure_of
-    nothing = feeders_room.Exposure(False, 0.0, 0.0)
+    real = exposure_room.exposure_of
+    nothing = exposure_room.Exposure(False, 0.0, 0.0)
     return [
         mock.patch.object(
             permits_room, "exposure_of", lambda c, o, **named: real(c, o, **named) if o.listens else nothing
@@ -159,7 +164,9 @@ feeders_ignored = all_of(
 )  # fmt: skip
 feeders_generous = _limits(lambda limit: limit._replace(limit_w=1.2 * limit.limit_w))
 excess_ignored = all_of(
-    around(feeders_room, "_limits", lambda limits: [limit._replace(metered=None) for limit in limits]),
+    around(
+        limits_room, "_limits", lambda limits: _turned(limits, lambda limit: limit._replace(metered=None))
+    ),
     instead(permits_room, "live_bases", lambda c, _bases: c.frame.tree.base_max_w),
 )
 pack_ignored = all_of(without("pack_temperature"), instead(bounds_room, "_falling", lambda *_: 1.0))
@@ -172,7 +179,7 @@ event_never_deep = around(
 restart_forgets = instead(pure, "restarted", lambda *_: Memory())
 latch_for_ever = instead(table_room, "_is_proven", lambda *_: False)
 quarantined_counted_0 = instead(
-    feeders_room, "_quarantined", lambda *_: feeders_room.Exposure(False, 0.0, 0.0, follows=False)
+    exposure_room, "_quarantined", lambda *_: exposure_room.Exposure(False, 0.0, 0.0, follows=False)
 )
 never_urgent = all_of(
     _needs(lambda need: replace(need, latest_start_s=1e9)),

@@ -13,7 +13,7 @@ import msgspec
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.config import ConfigError, load
-from v2g_edge.departure.departures import depot_of
+from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import permit_all
 from v2g_edge.field.modbus.commission import (

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from v2g_edge.host.site_source import SiteFileError, SiteSource
-from v2g_edge.host.statefile import write_atomically
+from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.settings import Settings
 
 log = structlog.get_logger()
@@ -71,21 +71,25 @@ def source_of(path: Path, loaded: Loaded) -> SiteSource:
     return SiteSource(str(path), check, keep_good, loaded.fault)
 
 
+def _good_file(folder: Path) -> StateFile[Settings]:
+    """Two copies with a checksum: an octet that a failing card changes must not become another limit."""
+    return StateFile[Settings](folder / GOOD, msgspec.json.encode, msgspec.json.Decoder(Settings).decode)
+
+
 def keep_good(settings: Settings) -> None:
     """Write the settings down; a disk that refuses costs this file alone."""
-    path = Path(settings.host.state_dir) / GOOD
+    folder = Path(settings.host.state_dir)
     try:
-        write_atomically(path, msgspec.json.encode(settings))
+        _good_file(folder).save(settings)
     except OSError as error:
-        log.error("last_good_not_kept", file=str(path), error=str(error))
+        log.error("last_good_not_kept", file=str(folder / GOOD), error=str(error))
 
 
 def last_good(state_dir: str) -> Settings | None:
     """The settings with which the daemon last ran; None where there are none that this version can read."""
     if not state_dir:
         return None
-    try:
-        return msgspec.json.decode((Path(state_dir) / GOOD).read_bytes(), type=Settings)
-    except (OSError, msgspec.MsgspecError) as error:
-        log.warning("no_last_good", folder=state_dir, error=str(error))
-        return None
+    found = _good_file(Path(state_dir)).load()
+    if found.value is None:
+        log.warning("no_last_good", folder=state_dir, error=found.fault or "never written")
+    return found.value

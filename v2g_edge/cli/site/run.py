@@ -20,6 +20,7 @@ from v2g_edge.cli.site.loading import Loaded, load_for_start, source_of
 from v2g_edge.envelope import InvariantBroken
 from v2g_edge.host.child import Child
 from v2g_edge.host.clock import LoopClock, SystemClock
+from v2g_edge.host.faults import StallWatch
 from v2g_edge.host.logs import set_up_logs
 from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.records import JournalError
@@ -120,6 +121,8 @@ async def _serve(loaded: Loaded, arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    stalls = StallWatch()
+    stalls.start()
     try:
         await daemon.start()
         gc.freeze()  # what lives from start to end is not looked through again
@@ -133,4 +136,5 @@ async def _serve(loaded: Loaded, arguments: argparse.Namespace) -> int:
         return FAILED
     finally:
         await daemon.close()
+        stalls.stop()
     return DONE

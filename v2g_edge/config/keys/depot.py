@@ -105,5 +105,10 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "droop_w": watts(
             'Frequency response it gives by itself, either way; needs discharge_by = "setpoint"; 0: none.'
         ),
+        "phase_load": Key(
+            'How its power spreads over its phases: "even" alike (DC chargers, and AC chargers with limits'
+            ' in A only); "by_vehicle": one on a single phase may draw all of it there (AC chargers with'
+            ' limits in W); "auto": even above 47.8 kW, which no AC connector carries.'
+        ),
     },
 }

@@ -42,7 +42,8 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "feeder_margin_pct": percent("Kept free under every feeder limit.", 0.0, 50.0),
         "max_link_loss_pct": percent("More lost requests than this: no change of direction starts."),
         "trip_clear_by_operator": Key(
-            "Whether a trip waits for an operator, also after the grid is well again."
+            "Whether a trip by the grid or its contact waits for an operator"
+            " (`v2g-edge clear grid_fault:site`), also after the grid is well again. Export alone waits."
         ),
         "authorisation_max_age_s": seconds(
             "A vehicle's permission to discharge older than this has lapsed.", 1.0, 3_600.0

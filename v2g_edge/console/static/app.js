@@ -3,13 +3,14 @@
 import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
+import * as money from "./money.js";
 import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
 import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const ROLES = ["viewer", "operator", "engineer"];
-const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", events: "viewer", setup: "engineer", account: "viewer" };
+const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", money: "viewer", events: "viewer", setup: "engineer", account: "viewer" };
 const ORDERS = { stop: { stop: true }, hold: { export_hold: true }, release: { stop: false, export_hold: false } };
 
 let person = null;
@@ -88,7 +89,8 @@ async function open() {
 async function contentOf(page, name) {
   const status = live.status;
   if (page === "plan") return views.plan(await ask("/api/plan"));
-  if (page === "events") return views.events(await ask("/api/events"));
+  if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json")]));
+  if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`).catch(money.none), name);
   if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
   if (page === "account") return views.account();
   if (page === "vehicle") {
@@ -164,6 +166,7 @@ function complain(refused) {
 }
 
 const FORMS = {
+  night: async ({ evening }) => { location.hash = `#money/${evening}`; },
   depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
     ...(soc === "" ? {} : { soc_pct: Number(soc) }) }),
   tonight: async ({ reason }) => {

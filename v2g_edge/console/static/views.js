@@ -9,7 +9,7 @@ const fact = (key, value, name = "") => el("div", { class: name }, el("dt", {}, 
 const heading = (key) => el("h1", { tabindex: "-1" }, t(key));
 const button = (act, text, more = {}) => el("button", { type: "button", "data-do": act, ...more }, text);
 
-function table(caption, heads, rows) {
+export function table(caption, heads, rows) {
   const head = el("tr", {}, heads.map((text) => el("th", { scope: "col" }, text)));
   const body = rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, cell))));
   return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
@@ -122,11 +122,20 @@ export function plan({ plan: followed, report }) {
   return parts;
 }
 
-export function events(answer) {
+const SEVERITIES = ["warning", "alarm", "trip"];
+
+export function events(answer, playbook) {
   const rows = [...answer.events].reverse().slice(0, 200).map((event) => [clock(event.wall_s, { seconds: true, day: true }),
-    t(`severity.${event.severity}`), event.subject, said(event.kind), said(event.text)]);
+    t(`severity.${event.severity}`), event.subject, said(event.kind), remedy(event, playbook)]);
   return [heading("events"), rows.length ? table(t("events"), ["time", "severity", "subject", "event", "text"].map((key) => t(key)), rows)
     : el("p", {}, t("events.none"))];
+}
+
+// What the event says; for one that asks for a person, what it means and what to do.
+function remedy(event, playbook) {
+  const entry = playbook[event.kind];
+  if (!entry || !SEVERITIES.includes(event.severity)) return said(event.text);
+  return [said(event.text), el("details", {}, el("summary", {}, t("remedy")), said(entry[0], "p"), said(entry[1], "p"))];
 }
 
 const plain = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value ?? "–"));

@@ -48,6 +48,9 @@ EXCEPTIONS: Final = {
 }
 """Modbus Application Protocol V1.1b3, section 7."""
 
+READS: Final = (1, 2, 3, 4)
+"""Functions that read; the answer to none of them looks like its request."""
+
 BUSY: Final = (5, 6)
 """A device's way of saying "ask again": it is there, and what it said before is as old as it is."""
 
@@ -142,7 +145,36 @@ class _CheckedSocket(_Checked, FramerSocket):
 
 
 class _CheckedRtu(_Checked, FramerRTU):
-    """For serial lines."""
+    """For serial lines: looks for the frame behind noise, and behind the request where an adapter echoes it.
+
+    ``echoes``: a request to read came back, which no device sends. From then on a write is confirmed by the
+    second frame that looks like it: function 6 is answered by itself.
+    """
+
+    echoes = False
+    _sent = b""
+
+    def encode(self, payload: bytes, device_id: int, _tid: int) -> bytes:
+        """As the original; what is sent may come back."""
+        self._sent = super().encode(payload, device_id, _tid)
+        return self._sent
+
+    def decode(self, data: bytes) -> tuple[int, int, int, bytes]:
+        """The first frame whose check sum is right; 0 octets used while none is complete (the original throws
+        away all that has arrived where a line's first octet is noise).
+        """
+        echo_at = data.find(self._sent) if self._sent else -1
+        self.echoes |= echo_at >= 0 and self.expected[0] in READS
+        begin = echo_at + len(self._sent) if echo_at >= 0 and self.echoes else 0
+        for at in range(begin, len(data) - self.MIN_SIZE + 1):
+            kind = self.decoder.lookupPduClass(data[at:])
+            size = kind.calculateRtuFrameSize(data[at:]) if kind is not None else 0
+            end = at + size
+            if size and end <= len(data):
+                check = int.from_bytes(data[end - 2 : end], "big")
+                if FramerRTU.check_CRC(data[at : end - 2], check):
+                    return end, data[at], 0, data[at + 1 : end - 2]
+        return 0, 0, 0, self.EMPTY
 
 
 class _TlsClient(AsyncModbusTcpClient):

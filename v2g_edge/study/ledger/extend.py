@@ -39,15 +39,16 @@ def extend(store: Store, ticks: Ticks, site_of: Callable[[int], Site], *, batch:
     nothing.
     """
     book = Book(store.state())
-    taken, place = 0, None
+    taken, known, place = 0, None, Place()
     for tick in _after(ticks, book.state.at):
         site = site_of(tick.run)
         book.add(site, tick.snapshot, tick.plan)
-        place = place_of(site)
+        if site is not known:
+            known, place = site, place_of(site)
         taken += 1
         if taken % batch == 0:
             store.keep(book.take(), book.state, place)
-    if place is not None:
+    if known is not None:
         store.keep(book.take(), book.state, place)
     return taken
 
@@ -62,6 +63,9 @@ def place_of(site: Site) -> Place:
         tuple(evse.id for evse in site.evses),
         sum(feeder.base_load_min_w for feeder in site.feeders),
         sum(feeder.base_load_max_w for feeder in site.feeders),
+        tuple((evse.id, evse.max_charge_w, evse.max_discharge_w, evse.efficiency) for evse in site.evses),
+        root.import_limit_w,
+        root.export_limit_w,
     )
 
 

@@ -24,6 +24,9 @@ class Place(Struct, frozen=True, array_like=True):
         outlets: Ids of the outlets.
         base_min_w: Least of everything that is no charger, as commissioned.
         base_max_w: Most of it.
+        ratings: (outlet, most W in, most W out, efficiency of one way).
+        import_limit_w: What the connection takes.
+        export_limit_w: What it gives.
     """
 
     name: str = ""
@@ -32,6 +35,9 @@ class Place(Struct, frozen=True, array_like=True):
     outlets: tuple[str, ...] = ()
     base_min_w: float = 0.0
     base_max_w: float = 0.0
+    ratings: tuple[tuple[str, float, float, float], ...] = ()
+    import_limit_w: float = 0.0
+    export_limit_w: float = 0.0
 
 
 class Line(Struct, frozen=True, array_like=True, gc=False):
@@ -95,11 +101,12 @@ class Stay(Struct, array_like=True):
         last_pct: Last SoC that was known.
         target_pct: SoC wanted at departure, as said last.
         departure_wall_s: When it was to leave, as said last.
-        in_wh: Energy charged at the meter.
-        out_wh: Energy given at the meter.
+        in_wh: Energy charged, where a study has put it in from the lines.
+        out_wh: Energy given, likewise.
         deepest_pct: Largest fall of SoC within the stay.
         high_pct: Highest SoC since the last that was lower, for ``deepest_pct``.
         capacity_wh: Capacity as told; None where it is not.
+        warmest_c: Warmest that its pack was told to be; None where it is not.
     """
 
     session: str
@@ -116,6 +123,7 @@ class Stay(Struct, array_like=True):
     deepest_pct: float = 0.0
     high_pct: float = 0.0
     capacity_wh: float | None = None
+    warmest_c: float | None = None
 
 
 class Remark(Struct, frozen=True, array_like=True):
@@ -150,6 +158,7 @@ class VehicleAccount(Struct, array_like=True):
         last_wall_s: When it was last seen.
         soc_pct: SoC last told.
         soh_pct: State of health last told; None where it never is.
+        first_soh_pct: The first that was told.
         warmth_ks: Integral of the pack's temperature over time, °C·s.
         warm_s: Time with a known temperature.
         least_c: Coldest; None where it is never told.
@@ -172,6 +181,7 @@ class VehicleAccount(Struct, array_like=True):
     least_c: float | None = None
     most_c: float | None = None
     soc_integral: float = 0.0
+    first_soh_pct: float | None = None
 
     @property
     def efc_throughput(self) -> float:

@@ -72,7 +72,9 @@ class Garage(Struct, array_like=True):
             account.least_c = pack_c if account.least_c is None else min(account.least_c, pack_c)
             account.most_c = pack_c if account.most_c is None else max(account.most_c, pack_c)
         soh_pct = value_of(vehicle.soh_pct)
-        account.soh_pct = soh_pct if soh_pct is not None else account.soh_pct
+        if soh_pct is not None:
+            account.soh_pct = soh_pct
+            account.first_soh_pct = soh_pct if account.first_soh_pct is None else account.first_soh_pct
         if soc_pct is None:
             return
         account.soc_s += passed_s
@@ -95,6 +97,9 @@ def _note(stay: Stay, vehicle: VehicleState, soc_pct: float | None) -> None:
     stay.departure_wall_s = departure_s if departure_s is not None else stay.departure_wall_s
     capacity_wh = value_of(vehicle.capacity_wh)
     stay.capacity_wh = capacity_wh if capacity_wh is not None else stay.capacity_wh
+    pack_c = value_of(vehicle.pack_c)
+    if pack_c is not None:
+        stay.warmest_c = pack_c if stay.warmest_c is None else max(stay.warmest_c, pack_c)
     if soc_pct is None:
         return
     if stay.first_pct is None:

@@ -6,6 +6,7 @@ Writer, port and message machine are the daemon's; the wire is a list, and time 
 
 import asyncio
 import itertools
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,7 @@ from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.settings import StationEvse, StationSettings
 
-ORDERS = 10_000
+ORDERS = int(os.environ.get("DRAWN_ORDERS", "10000"))
 BATCHES = 20
 FALLBACK_W = 4_000.0
 BOUND = Bound(0.0, 0.0, "wish", "test")

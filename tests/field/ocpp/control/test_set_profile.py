@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from tests.field.ocpp.conftest import Depot
-from tests.field.ocpp.control.test_outlet_port import charging
+from tests.field.ocpp.control.test_outlet_port import EVSE, VERSIONS, charging
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import permit
 from v2g_edge.field.ocpp.control import outlet_port
+from v2g_edge.field.ocpp.control.set_profile import is_hopeless, says_no_transaction
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LADDER
+from v2g_edge.field.ocpp.wire.events import Answered, Refused
+from v2g_edge.field.ocpp.wire.messages import Version
 
 
 def shapes(station: Peer, skip: int) -> list[tuple[str, bool, int]]:
@@ -87,4 +90,122 @@ async def test_what_worked_is_tried_first_and_given_up_when_it_works_no_more(dep
         assert await port.write_permit(permit("b2", 6_000.0)) == "accepted"
         assert shapes(station, before) == taken
     await until(lambda: station.got("SetVariables"))
+    await station.close()
+
+
+SESSION_IS_OVER = (
+    "TxNotFound",
+    "UnknownTxId",
+    "TxProfileEvseHasNoActiveTransaction",
+    "TxProfileTransactionNotOnEvse",
+    "NoActiveTransaction",
+    "no active transaction",
+    "Transaction not found",
+    "transaction does not exist",
+    "Unknown transactionId 17",
+    "InvalidTransactionId",
+    "No transaction running at EVSE 1",
+    "transactionId mismatch",
+    "Transaction is not active",
+    "no such transaction",
+)
+OTHER_REASONS = (
+    "InvalidProfile",
+    "InvalidSchedule",
+    "InvalidStackLevel",
+    "InvalidTxProfile",
+    "NoTxDefaultProfile",
+    "TxProfileConflictingStackLevel",
+    "TxProfileMissingTransactionId",
+    "DuplicateProfile",
+    "UnsupportedRateUnit",
+    "ValuePositiveOnly",
+    "ValueOutOfRange",
+    "InternalError",
+    "FwUpdateInProgress",
+    "UnknownEvse",
+    "NotEnabled",
+    "TxInProgress",
+    "TxStarted",
+    "",
+)
+"""2.x Part 2, appendix 5, libocpp's ProfileValidationResultEnum, and words of people."""
+
+
+@pytest.mark.parametrize("where", ["reasonCode", "additionalInfo", "error"])
+@pytest.mark.parametrize("reason", [*SESSION_IS_OVER, *OTHER_REASONS])
+def test_d27_what_a_refusal_says_of_the_session(reason: str, where: str) -> None:
+    """A word that speaks of the session is told apart from one that speaks of the profile."""
+    answer = {"status": "Rejected", "statusInfo": {"reasonCode": "x", where: reason}}
+    outcome = (
+        Refused("1", "SetChargingProfile", "GenericError", reason)
+        if where == "error"
+        else Answered("1", "SetChargingProfile", answer)
+    )
+    assert says_no_transaction(outcome) is (reason in SESSION_IS_OVER)
+    assert not is_hopeless(outcome)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("status", ["Rejected", "NotSupported", "accepted", "Scheduled", "", "Pending"])
+async def test_d27_no_status_but_accepted_is_one(depot: Depot, version: Version, status: str) -> None:
+    """An unknown word is a refusal: what was not accepted is not in force."""
+    evse = EVSE[version]
+    station, port = await charging(depot, version), depot.central.ports[evse]
+    before = len(station.got("SetChargingProfile"))
+    station.scripts["SetChargingProfile"] = lambda _: {"status": status}
+    assert await port.write_permit(permit(evse, 6_000.0)) == "rejected"
+    assert depot.board.evse(evse).vehicle is not None, "no word of the session"
+    tried = len(station.got("SetChargingProfile")) - before
+    assert tried == 2 if status == "NotSupported" and version == "1.6" else tried >= 2
+    await station.close()
+
+
+ERRORS = (
+    "NotSupported",
+    "NotImplemented",
+    "InternalError",
+    "ProtocolError",
+    "SecurityError",
+    "FormatViolation",
+    "FormationViolation",
+    "PropertyConstraintViolation",
+    "OccurrenceConstraintViolation",
+    "OccurenceConstraintViolation",
+    "TypeConstraintViolation",
+    "GenericError",
+    "MessageTypeNotSupported",
+    "RpcFrameworkError",
+    "NoSuchCode",
+)
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_d27_of_the_errors_two_say_that_there_is_no_smart_charging(code: str) -> None:
+    outcome = Refused("1", "SetChargingProfile", code, "")
+    assert is_hopeless(outcome) is (code in ("NotSupported", "NotImplemented"))
+    assert not says_no_transaction(outcome)
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ({"ongoingIndicator": True, "messagesInQueue": False}, True),
+        ({"ongoingIndicator": False, "messagesInQueue": False}, False),
+        ({"messagesInQueue": False}, True),
+    ],
+)
+async def test_d27_what_the_station_leaves_out_it_does_not_say(
+    depot: Depot, said: dict[str, Any], stays: bool
+) -> None:
+    """Once in doubt and without an answer, a session is not over yet."""
+    station, port = await charging(depot, "2.0.1"), depot.central.ports["b2"]
+    info = {"reasonCode": "UnknownTxId"}
+    station.scripts["SetChargingProfile"] = lambda _: {"status": "Rejected", "statusInfo": info}
+    station.scripts["GetTransactionStatus"] = lambda _: said
+    await port.write_permit(permit("b2", 9_000.0))
+    await until(lambda: station.got("GetTransactionStatus"))
+    await until(lambda: (depot.board.evse("b2").vehicle is not None) is stays)
+    await station.call("Heartbeat", {})
+    assert (depot.board.evse("b2").vehicle is not None) is stays
     await station.close()

@@ -32,7 +32,7 @@ def one(*sampled: dict[str, Any]) -> list[Sample]:
                 {"value": "200", "measurand": "Power.Active.Import", "phase": "L2-N"},
                 {"value": "50", "measurand": "Power.Active.Export", "phase": "L3"},
             ],
-            Sample(AT_S, power_w=250.0),
+            Sample(AT_S, power_w=250.0, phase_w=(100.0, 200.0, -50.0)),
         ),
         (
             [

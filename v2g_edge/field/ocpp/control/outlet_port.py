@@ -15,8 +15,8 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.read_back import planned_w
 from v2g_edge.field.ocpp.control.sayable import Sayable
 from v2g_edge.field.ocpp.control.set_profile import (
-    HOPELESS,
     VOID,
+    is_hopeless,
     reason_of,
     says_no_transaction,
     set_profile,
@@ -25,7 +25,7 @@ from v2g_edge.field.ocpp.station.outlet import Held, Outlet
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import Lease, Shape, lease_profile
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
-from v2g_edge.field.ocpp.wire.events import Expired, Refused, accepted, refused
+from v2g_edge.field.ocpp.wire.events import Expired, accepted, refused
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import SAFETY, SETPOINT
 from v2g_edge.model.event import Event
@@ -183,7 +183,7 @@ class OutletPort:
             self._station.doubt_transaction(self._outlet)
             return "rejected"
         outlet, tries_w = self._outlet, self._narrower_w(saying.power_w)
-        hopeless = isinstance(outcome, Refused) and outcome.code in HOPELESS
+        hopeless = is_hopeless(outcome)
         self._learn(saying, reason_of(outcome))
         for power_w in () if hopeless else tries_w:
             narrower = saying._replace(

@@ -1,5 +1,6 @@
 """Setting a profile at a station that may not like it: a ladder of fall-backs, and what worked is kept."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -17,9 +18,14 @@ log = structlog.get_logger()
 HOPELESS: Final = frozenset({"NotSupported", "NotImplemented"})
 """Errors that no other shape mends: the station has no smart charging."""
 
-NO_TRANSACTION: Final = ("txnotfound", "noactivetransaction", "unknowntransaction", "invalidtransaction")
-"""Reasons (2.x statusInfo, CALLERROR) that say that the transaction is over: TxNotFound (2.x Part 2,
-appendix 5) and the words of libocpp and others, without signs and case. No other shape mends that either.
+NO_TRANSACTION: Final = re.compile(
+    r"(no|none|unknown|invalid|wrong|nosuch)(active|running|ongoing|current|matching|open)?(tx|transaction)"
+    r"(?!profile|default)|(tx|transaction)(id)?(is|was|does|did)?(not?|un)"
+    r"(found|active|running|known|exists?|started|ongoing|onevse|match|open)|(tx|transaction)(id)?mismatch"
+)
+"""Reasons (2.x statusInfo, CALLERROR), without signs and case, that say that the transaction is over:
+TxNotFound and UnknownTxId (2.x Part 2, appendix 5), TxProfileEvseHasNoActiveTransaction and
+TxProfileTransactionNotOnEvse (libocpp), and what others write. No other shape mends that either.
 """
 
 VOID: Final = Expired("", "SetChargingProfile", "superseded", sent=False)
@@ -47,7 +53,14 @@ def says_no_transaction(outcome: Outcome) -> bool:
     if not refused(outcome):
         return False
     said = "".join(sign for sign in reason_of(outcome).casefold() if sign.isalnum())
-    return any(word in said for word in NO_TRANSACTION)
+    return NO_TRANSACTION.search(said) is not None
+
+
+def is_hopeless(outcome: Outcome) -> bool:
+    """Whether a refusal says that the station has no smart charging: by an error, or by its status (1.6)."""
+    if isinstance(outcome, Refused):
+        return outcome.code in HOPELESS
+    return isinstance(outcome, Answered) and outcome.payload.get("status") in HOPELESS
 
 
 async def set_profile(
@@ -93,7 +106,7 @@ async def set_profile(
                 )
                 outlet.shape = shape
             return outcome
-        if says_no_transaction(outcome) or (isinstance(outcome, Refused) and outcome.code in HOPELESS):
+        if says_no_transaction(outcome) or is_hopeless(outcome):
             return outcome
         if not still():
             return VOID

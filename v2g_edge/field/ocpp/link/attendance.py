@@ -77,7 +77,9 @@ class Attendance:
             payload = {"transactionId": transaction}
             outcome = await self._connection.call("GetTransactionStatus", payload, timeout_s=ANSWER_S)
             if isinstance(outcome, Answered):
-                runs = outcome.payload.get("ongoingIndicator") is True
+                runs = {True: True, "true": True, False: False, "false": False}.get(
+                    outcome.payload.get("ongoingIndicator")
+                )  # left out, it says nothing
         if outlet.session is None or outlet.session.transaction != transaction:
             return
         if runs:

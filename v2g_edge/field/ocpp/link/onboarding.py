@@ -18,7 +18,7 @@ from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import Shape, default_profile
 from v2g_edge.field.ocpp.vocabulary.facts import Identity
-from v2g_edge.field.ocpp.vocabulary.metering import MEASURANDS, PACK
+from v2g_edge.field.ocpp.vocabulary.metering import CURRENTS, MEASURANDS, PACK
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, Expired, accepted, refused
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S
@@ -135,6 +135,8 @@ class Onboarding:
             await self._change_16(key, value)
         interval = str(max(int(self._station.settings.meter_interval_s), 1))
         whole = (*MEASURANDS, PACK) if self._version == "1.6" else MEASURANDS
+        if self._station.asks_currents:
+            whole = (*whole, CURRENTS)
         await self._ask_for(self._station.model.quirk.asks(whole))
         if self._version == "1.6":
             await self._change_16("MeterValueSampleInterval", interval)

@@ -11,6 +11,7 @@ from v2g_edge.field.ocpp.vocabulary.dynamic_profiles import DynamicProfiles
 from v2g_edge.field.ocpp.vocabulary.facts import Needs, Session, StatusReport
 from v2g_edge.field.ocpp.vocabulary.refusals import Refusals
 from v2g_edge.field.ocpp.vocabulary.register_power import RegisterPower
+from v2g_edge.field.ocpp.vocabulary.vehicle_phases import SeenPhases
 from v2g_edge.model.settings import StationEvse
 from v2g_edge.model.site import Evse
 
@@ -62,6 +63,7 @@ class Outlet:
         self.held: Held | None = None
         self.discharge_refusals, self.charge_refusals = Refusals(), Refusals()
         self.register_power = RegisterPower()
+        self.seen_phases = SeenPhases()
         self.powered_s = -math.inf
         self.idle_since_s = math.inf
         self.watch = Watch(evse.fallback_w)

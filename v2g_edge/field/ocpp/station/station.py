@@ -32,6 +32,7 @@ from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import StationSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import CommandState, Link
+from v2g_edge.model.tree import spreads_evenly
 
 log = structlog.get_logger()
 
@@ -67,6 +68,14 @@ class Station:
         self.requests = CertificateRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
+
+    @property
+    def asks_currents(self) -> bool:
+        """Whether it matters on which phases a vehicle draws: a feeder has limits per phase, and an outlet
+        does not load its phases alike.
+        """
+        limited = any(feeder.current is not None for feeder in self._site.feeders)
+        return limited and not all(spreads_evenly(outlet.evse) for outlet in self.outlets.values())
 
     def take_site(self, site: Site) -> None:
         """Another site of the same outlets."""
@@ -315,6 +324,10 @@ class Station:
                 facts["soc_pct"] = Reading(sample.soc_pct, at_s)
             if sample.pack_c is not None and _newer(at_s, vehicle.pack_c):
                 facts["pack_c"] = Reading(sample.pack_c, at_s)
+            if sample.phase_w is not None and "power_w" in changes:
+                seen = outlet.seen_phases.add(vehicle.session, sample.phase_w)
+                if seen != vehicle.phases:
+                    facts["phases"] = seen
             if facts:
                 self._board.update_vehicle(evse, **facts)
         self.sessions.on_registers(outlet, sample)

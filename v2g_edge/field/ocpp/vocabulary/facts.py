@@ -67,6 +67,7 @@ class Sample(Struct, frozen=True, gc=False):
     ``power_w`` net, + into the vehicle; registers in Wh; None where the station did not say. ``derived``: the
     power was reckoned from currents and voltages; "one phase" where a current was reported without a phase,
     so that it may flow in each.
+    ``phase_w``: the same on each phase of the charger, None where not all three were reported.
     """
 
     at_wall_s: float | None
@@ -76,6 +77,7 @@ class Sample(Struct, frozen=True, gc=False):
     soc_pct: float | None = None
     pack_c: float | None = None
     derived: Literal["", "currents", "one phase"] = ""
+    phase_w: tuple[float, float, float] | None = None
 
     def registers_times(self, factor: float) -> "Sample":
         """The same with its registers scaled."""

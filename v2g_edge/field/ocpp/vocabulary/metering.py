@@ -13,6 +13,8 @@ from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
 from v2g_edge.field.ocpp.vocabulary.facts import Sample
 from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
+Three = tuple[float, float, float]
+
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
 _LINES: Final = {"L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
 """Voltages between two phases; √3 times that of one."""
@@ -37,6 +39,7 @@ _WANTED: Final = frozenset(
     {_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"}
 )
 """Most of what stations report is of no use here: voltages and currents of every phase."""
+_CURRENTS: Final = ("Current.Import", "Current.Export")
 _FOREIGN: Final = frozenset({"Inlet", "Body"})
 """Locations that do not measure the outlet."""
 
@@ -53,6 +56,9 @@ MEASURANDS: Final = (
 """What we ask a station to report, most important first; a station that refuses the list is asked for
 less.
 """
+
+CURRENTS: Final = "Current.Import"
+"""Asked for where it matters on which phases a vehicle draws."""
 
 PACK: Final = "Temperature"
 """Asked for in 1.6 only: 2.x has no such measurand. At location EV it is the pack's."""
@@ -86,8 +92,12 @@ def _sample(entry: dict[str, Any]) -> Sample:
             totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
     found, power_w = totals.get, _net_w(totals.get(_IMPORT), totals.get(_EXPORT))
     derived: Literal["", "currents", "one phase"] = ""
-    if power_w is None and isinstance(values, list):
-        power_w, derived = _derived_w(values)
+    phase_w = _on_phases(phases) if phases else None
+    if isinstance(values, list) and (power_w is None or (phase_w is None and _has_currents(values))):
+        of_currents_w, how, on_phases_w = _derived_w(values)
+        phase_w = phase_w or on_phases_w
+        if power_w is None:
+            power_w, derived = of_currents_w, how
     soc_pct, pack_c = found("SoC"), found("Temperature")
     return Sample(
         at_wall_s=parse_wall(entry.get("timestamp")),
@@ -97,21 +107,36 @@ def _sample(entry: dict[str, Any]) -> Sample:
         soc_pct=soc_pct if soc_pct is not None and 0.0 <= soc_pct <= 100.0 else None,
         pack_c=pack_c if pack_c is not None and PACK_RANGE_C[0] <= pack_c <= PACK_RANGE_C[1] else None,
         derived=derived,
+        phase_w=phase_w,
     )
 
 
-def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents", "one phase"]]:
-    """Power from currents and voltages, where none is reported. A phase without a voltage has the mean of the
-    others, or nominal.
+def _on_phases(phases: dict[tuple[str, int], float]) -> Three | None:
+    """The power on each phase, where it is reported of all three."""
+    on: list[float] = []
+    for phase in range(3):
+        net_w = _net_w(phases.get((_IMPORT, phase)), phases.get((_EXPORT, phase)))
+        if net_w is None:
+            return None
+        on.append(net_w)
+    return on[0], on[1], on[2]
+
+
+def _has_currents(values: list[Any]) -> bool:
+    return any(type(each) is dict and each.get("measurand") in _CURRENTS for each in values)
+
+
+def _derived_w(
+    values: list[Any],
+) -> tuple[float | None, Literal["", "currents", "one phase"], Three | None]:
+    """Power from currents and voltages, and on each phase where all three are reported. A phase without a
+    voltage has the mean of the others, or nominal.
     """
     amps: dict[int, float] = {}
     volts: dict[int, float] = {}
     for sampled in values:
         measurand = sampled.get("measurand") if type(sampled) is dict else None
-        if (
-            measurand not in ("Current.Import", "Current.Export", "Voltage")
-            or sampled.get("location") in _FOREIGN
-        ):
+        if measurand not in (*_CURRENTS, "Voltage") or sampled.get("location") in _FOREIGN:
             continue
         value, phase = _number(sampled), sampled.get("phase")
         if value is None or not (phase is None or (type(phase) is str and phase in _PHASES | _LINES.keys())):
@@ -124,11 +149,13 @@ def _derived_w(values: list[Any]) -> tuple[float | None, Literal["", "currents",
                 abs(value) if measurand == "Current.Import" else -abs(value)
             )
     if not amps:
-        return None, ""
+        return None, "", None
     mean_v = sum(volts.values()) / len(volts) if volts else NOMINAL_V
     phases = {index: current for index, current in amps.items() if index != _ANY} or amps
     power_w = sum(current * volts.get(index, mean_v) for index, current in phases.items())
-    return power_w, "one phase" if _ANY in phases else "currents"
+    on_w = [amps[index] * volts.get(index, mean_v) for index in range(3) if index in amps]
+    on_phases_w = (on_w[0], on_w[1], on_w[2]) if len(on_w) == len("123") else None
+    return power_w, "one phase" if _ANY in phases else "currents", on_phases_w
 
 
 def _net_w(import_w: float | None, export_w: float | None) -> float | None:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from v2g_edge.api.exposition import Exposition, Kind, escaped, labels
+from v2g_edge.api.monitoring.exposition import Exposition, Kind, escaped, labels
+from v2g_edge.api.monitoring.money import Money
 from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.host.health import Health
 from v2g_edge.host.http import Answer, Page
@@ -18,6 +19,7 @@ from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState
+from v2g_edge.security_events import SECURITY_EVENTS, SEEN
 
 JOULES_PER_WH: Final = 3_600.0
 """Monitoring counts in base units."""
@@ -39,6 +41,8 @@ class MetricsApi:
         self._health = health
         self._now_s = now_s
         self._journal_lost = journal_lost
+        self.money: Money | None = None
+        """What was sold and bought; None where nobody counts it."""
 
     def pages(self) -> Mapping[str, Page]:
         """What the HTTP server answers."""
@@ -53,6 +57,8 @@ class MetricsApi:
         if tick is not None:
             add_site(page, self._state.site, tick)
             add_outlets(page, self._state.site, tick)
+            if self.money is not None:
+                self.money.add(page, tick)
         return Answer(HTTPStatus.OK, page.content_type, page.body())
 
     def healthz(self, _accept: str) -> Answer:
@@ -110,6 +116,18 @@ class MetricsApi:
             if severity == "trip"
         }
         page.add("v2g_edge_trips_total", "counter", "Trips by cause since the start.", trips)
+        seen = {
+            labels(event=name, category=SECURITY_EVENTS[name]): count
+            for name, count in sorted(SEEN.counts.items())
+        }
+        page.add("v2g_edge_security_events_total", "counter", "Security events since the start.", seen)
+        slowest_s = {labels(event=name): after_s for name, after_s in sorted(SEEN.slowest_s.items())}
+        page.add(
+            "v2g_edge_security_detection_seconds",
+            "gauge",
+            "Longest time from the first of such acts to the line that tells it.",
+            slowest_s,
+        )
         lost = {"": self._journal_lost()}
         page.add("v2g_edge_journal_lost_total", "counter", "Ticks that the journal could not take.", lost)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from v2g_edge import __version__
-from v2g_edge.api.metrics import MetricsApi
+from v2g_edge.api.monitoring.metrics import MetricsApi
 from v2g_edge.api.state import DepotState
 from v2g_edge.host.health import LOOK_EVERY_S, Health, Machine, look_at_machine
 from v2g_edge.host.http import HttpServer

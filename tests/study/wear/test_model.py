@@ -1,0 +1,104 @@
+"""Wear: BLAST-Lite's own application profiles, Xu's figures, costs by depth, models that cannot be used."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import pytest
+
+from v2g_edge.study.wear.cost import blended, cycle_day, life, per_kwh
+from v2g_edge.study.wear.model import (
+    SHIPPED,
+    Health,
+    Stress,
+    WearError,
+    aged,
+    capacity,
+    depth_damage,
+    read_model,
+)
+
+TWO_PERCENT = 0.02
+
+PROFILES = {"rest": [0.5] * 25, "80-40": list(cycle_day(0.4, 0.8)), "90-10": list(cycle_day(0.8, 0.9))}
+BLAST = {
+    # Remaining capacity after 1, 5 and 10 years at 25 °C, as BLAST-Lite 1.1.1 gives it.
+    ("lfp-250ah", "rest"): (0.9890, 0.9743, 0.9630),
+    ("lfp-250ah", "80-40"): (0.9826, 0.9516, 0.9234),
+    ("lfp-250ah", "90-10"): (0.9795, 0.9356, 0.8926),
+    ("nmc111-75ah", "rest"): (0.9899, 0.9820, 0.9769),
+    ("nmc111-75ah", "80-40"): (0.9800, 0.9582, 0.9409),
+    ("nmc111-75ah", "90-10"): (0.9717, 0.9224, 0.8690),
+}
+
+
+@pytest.mark.parametrize(("name", "profile"), BLAST)
+def test_a_life_is_as_blast_lite_gives_it(name: str, profile: str) -> None:
+    """Capacity left to half a percent, and the loss itself to two percent."""
+    left = life(read_model(name), PROFILES[profile], 25.0, 10)
+    for year, theirs in zip((1, 5, 10), BLAST[name, profile], strict=True):
+        assert left[year - 1] == pytest.approx(theirs, abs=0.0002 + TWO_PERCENT * (1.0 - theirs)), year
+
+
+def test_xu_is_as_published() -> None:
+    """Damage by depth, and a year at rest at two temperatures."""
+    xu = read_model("xu")
+    damage = {0.1: 3.118e-6, 0.2: 5.248e-6, 0.3: 7.524e-6, 0.5: 1.331e-5, 0.8: 2.980e-5, 1.0: 5.882e-5}
+    for depth, theirs in damage.items():
+        assert depth_damage(xu.figures, depth) == pytest.approx(theirs, rel=1e-3)
+    assert depth_damage(xu.figures, 1.4) == depth_damage(xu.figures, 1.0)
+    for soc, pack_c, lost in ((0.5, 25.0, 0.0579), (0.8, 25.0, 0.0675), (0.5, 35.0, 0.0786)):
+        health = aged(xu, Health(), Stress(365.0, (soc,), pack_c, 0.0, ()))
+        assert 1.0 - capacity(xu, health) == pytest.approx(lost, abs=1e-4)
+
+
+def test_a_stress_in_two_halves_wears_as_much_as_in_one() -> None:
+    """Whatever the form, the state goes on where it was."""
+    for name in ("lfp-250ah", "nmc111-75ah", "xu"):
+        model = read_model(name)
+        whole = Stress(200.0, (0.4, 0.8), 25.0, 60.0, ((0.4, 0.6, 60.0),), 0.05)
+        half = Stress(100.0, (0.4, 0.8), 25.0, 30.0, ((0.4, 0.6, 30.0),), 0.05)
+        once, twice = aged(model, Health(), whole), aged(model, aged(model, Health(), half), half)
+        assert capacity(model, once) == pytest.approx(capacity(model, twice), rel=1e-6)
+
+
+def test_deep_cycles_cost_more_a_kwh_than_shallow_ones() -> None:
+    """At 120 a kWh of pack, about one and a half cents for daily 40 %."""
+    for name in ("lfp-250ah", "nmc111-75ah"):
+        model = read_model(name)
+        shallow, deep = per_kwh(model, 0.4, 120.0, top=0.9), per_kwh(model, 0.8, 120.0, top=0.9)
+        assert 0.005 < shallow < 0.03
+        assert math.isfinite(deep)
+    xu = read_model("xu")
+    assert per_kwh(xu, 0.8, 120.0, top=0.9) > per_kwh(xu, 0.3, 120.0, top=0.9)
+
+
+def test_a_measured_state_of_health_counts_by_how_sure_it_is() -> None:
+    """Inverse variances; without a measurement the model stands."""
+    assert blended(0.10, 0.02, None, 0.01) == 0.10
+    assert blended(0.10, 0.02, 0.05, 0.01) == pytest.approx(0.06)
+
+
+def test_a_model_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
+    """Misspelt figures, no file."""
+    path = tmp_path / "m.toml"
+    path.write_text((SHIPPED / "xu.toml").read_text().replace("film_rate", "film_rat"))
+    with pytest.raises(WearError, match=r"m\.toml: figures of form 'xu' are depth_a, "):
+        read_model(str(path))
+    with pytest.raises(WearError, match="shipped: lfp-250ah, nmc111-75ah, xu"):
+        read_model("unobtainium")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("blast") is None, reason="BLAST-Lite (0.6 GB) is not installed")
+def test_a_life_is_as_the_package_itself_gives_it() -> None:
+    """Where BLAST-Lite is there: its simulation of a profile of its own form."""
+    import blast.models as theirs  # type: ignore[import-not-found]  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    soc = np.array([*(PROFILES["80-40"][:-1] * 365), PROFILES["80-40"][0]])
+    table = {"Time_s": np.arange(len(soc)) * 3_600.0, "SOC": soc, "Temperature_C": np.full(len(soc), 25.0)}
+    cell = theirs.Lfp_Gr_250AhPrismatic()
+    cell.simulate_battery_life(table, threshold_time=5.0)
+    assert life(read_model("lfp-250ah"), PROFILES["80-40"], 25.0, 5)[-1] == pytest.approx(
+        cell.outputs["q"][-1], rel=0.02
+    )

@@ -1,0 +1,1 @@
+"""The daemon as monitoring sees it: numbers, their format, what runs out."""

@@ -1,0 +1,78 @@
+"""``night``: the report of a past night, made by a process of its own, because it reads the journal for
+seconds.
+"""
+
+import asyncio
+import sys
+from collections import OrderedDict
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from v2g_edge.host.control import BadRequestError
+
+WITHIN_S: Final = 120.0
+"""A night of 200 outlets takes some 20 s on a small computer."""
+KEPT: Final = 8
+"""Reports that are kept: people look at the last few nights again and again."""
+REPORT_MAX: Final = 4 << 20
+"""Octets; the report of 1,000 outlets has half a megabyte."""
+DONE: Final = (0, 1)
+"""Exit codes with a report: all were ready, some were not."""
+BEGIN: Final = "import os; os.nice(10); from v2g_edge.cli.main import main; import sys; sys.exit(main())"
+"""The decision goes first: the report takes what is left of the processor."""
+
+
+class PastApi:
+    """Answers for past nights, one question at a time. ``config`` is the site file, with its prices."""
+
+    def __init__(self, config: Path, journal: Path) -> None:
+        self._command = (
+            *(sys.executable, "-c", BEGIN, "report", "--format", "json"),
+            *("--config", str(config), "--journal", str(journal)),
+        )
+        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._one = asyncio.Lock()
+
+    async def night(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The night of the evening ``night`` (ISO date), else the last whole one. BadRequestError says why
+        there is none.
+        """
+        asked = str(params.get("night") or "")
+        try:
+            evening = date.fromisoformat(asked).isoformat() if asked else ""
+        except ValueError as error:
+            raise BadRequestError(f"{asked!r} is no date; write it like 2026-01-31") from error
+        if self._one.locked():
+            raise BadRequestError("another report is being made; ask again in a few seconds")
+        async with self._one:
+            if evening not in self._kept:
+                report = await self._make(evening)
+                if not evening:
+                    return report  # the last night is another one tomorrow
+                self._kept[evening] = report
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return self._kept[evening]
+
+    async def _make(self, evening: str) -> dict[str, Any]:
+        words = (*self._command, *(("--night", evening) if evening else ()))
+        child = await asyncio.create_subprocess_exec(
+            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                out, said = await child.communicate()
+        except TimeoutError as error:
+            raise BadRequestError(f"the report was not made within {WITHIN_S:g} s") from error
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        if child.returncode not in DONE or not out or len(out) > REPORT_MAX:
+            lines = said.decode("utf-8", "replace").strip().splitlines() or ["no report was made"]
+            raise BadRequestError(lines[-1][:500])
+        report: dict[str, Any] = msgspec.json.decode(out, type=dict[str, Any])
+        return report

@@ -1,0 +1,99 @@
+"""What each charger may be doing whatever it is told now: the worst case that counts on its feeders."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from v2g_edge.envelope.facts import TURNS, Context, Outlet
+from v2g_edge.model.site import Evse
+
+
+class Exposure(Struct, frozen=True, gc=False):
+    """What a charger may be doing whatever its setpoint is now: fixed where it does not follow, else until
+    the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
+    at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
+    charge with, because it is counted anyway. ``follows`` false: quarantined.
+    """
+
+    listens: bool
+    charge_w: float
+    discharge_w: float
+    tries: bool = False
+    own_w: float = 0.0
+    follows: bool = True
+
+
+Quarantine = Literal["", "disobedient", "priority"]
+
+
+def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
+    """Worst case of one outlet: last permit and last measurement, whichever is more;
+    unknown is the rating.
+
+    Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
+    same counts.
+    """
+    memory, evse = o.memory, o.evse
+    if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
+        return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
+    if o.vehicle is None and o.listens:
+        return Exposure(
+            True,
+            min(max(memory.loose_w, 0.0), evse.max_charge_w),
+            min(max(-memory.loose_w, 0.0), _most_out_w(evse)),
+        )
+    if quarantine:
+        return _quarantined(context, o, quarantine)
+    if (
+        not o.listens
+        and context.snapshot.now_s > memory.lease_until_s
+        and evse.dead_man not in {"none", "contactor"}
+    ):
+        alone_w = (
+            evse.fallback_w if o.state.default_held else evse.max_charge_w
+        )  # a default that nothing shows is none
+        return Exposure(False, alone_w, 0.0, own_w=evse.fallback_w)
+    own_w = 0.0 if o.listens else evse.fallback_w
+    tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
+    if not o.metered:
+        return Exposure(o.listens, evse.max_charge_w, _most_out_w(evse), tries, own_w)
+    charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, own_w)
+    discharge_w = max(min(-o.power_w, _most_out_w(evse)), -memory.least_w)
+    return Exposure(o.listens, evse.max_charge_w if tries else charge_w, discharge_w, tries, own_w)
+
+
+def _most_out_w(evse: Evse) -> float:
+    return 0.0 if evse.discharge_by == "none" else evse.max_discharge_w
+
+
+def _quarantined(context: Context, o: Outlet, quarantine: Quarantine) -> Exposure:
+    """A charger that does as it likes counts at its rating; where two meters bound what it does, at the most
+    that it has shown.
+
+    Whatever is counted, it goes on charging out of it: with what it was last permitted, at least at the
+    fallback, at least at its minimum. That is the supervised retry by which it proves itself. No reading of
+    this tick moves it, so none that is lost can.
+    """
+    evse, memory = o.evse, o.memory
+    if quarantine == "priority":
+        return Exposure(False, evse.max_charge_w, _most_out_w(evse), own_w=evse.max_charge_w, follows=False)
+    own_w = min(max(memory.most_w, evse.fallback_w, evse.min_charge_w), evse.max_charge_w)
+    if not (o.listens and o.metered and _is_witnessed(context, o)):
+        return Exposure(False, evse.max_charge_w, _most_out_w(evse), own_w=own_w, follows=False)
+    charge_w = min(max(memory.shown_w, o.power_w, own_w), evse.max_charge_w)
+    discharge_w = min(max(-o.power_w, -memory.least_w, 0.0), _most_out_w(evse))
+    return Exposure(False, charge_w, discharge_w, own_w=own_w, follows=False)
+
+
+def _is_witnessed(context: Context, o: Outlet) -> bool:
+    """Whether a meter above the outlet is read, is whole, and agrees with what the chargers below it say."""
+    place, frozen_reads = context.frame.ids.index(o.id), context.site.safety.frozen_reads
+    return any(
+        meter.sure
+        and not meter.odd
+        and not meter.beyond
+        and meter.against < TURNS
+        and meter.state.repeats < frozen_reads
+        for meter, span in zip(context.meters, context.frame.spans, strict=True)
+        if place in span.members
+    )
