@@ -77,10 +77,7 @@ def share_power(
     The ``doubtful`` (their need is unknown) get their fallback first, which fits every feeder by the
     proof at start, and beyond it what all the others leave.
 
-    The urgent (urgency ≥ 1) take what they need, the soonest to depart first (``due_s``): first all of them
-    the pace at which each is ready just in time (``pace_w``), then what they ask beyond it. Their urgency
-    orders only those without a departure: a vehicle that is served becomes less urgent, so that the order
-    would change from tick to tick, and a feeder stand half idle while one is lowered and the next is raised.
+    The urgent (urgency ≥ 1) are served first (``_serve_urgent``).
 
     The others share what is left evenly: each round each may take the same further amount until they have
     what they asked for or a feeder above them is full. Whose share is below the charger's minimum gets
@@ -100,10 +97,7 @@ def share_power(
     lacking = {p: power_w for p, power_w in others.items() if p not in full}
     least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
     _serve_one_by_one(frame, least_w, left_w, given)
-    ordered = sorted(urgent, key=lambda p: (due_s.get(frame.ids[p], ANY_W), -urgent[p].urgency, frame.ids[p]))
-    paces_w = {p: min(urgent[p].power_w, pace_w.get(frame.ids[p], ANY_W)) for p in ordered}
-    _serve_one_by_one(frame, paces_w, left_w, given)
-    _serve_one_by_one(frame, {p: urgent[p].power_w - given[p] for p in ordered}, left_w, given)
+    _serve_urgent(frame, urgent, left_w, given, pace_w, due_s)
     _serve_alike(frame, lacking, left_w, given, memory, now_s)
     _serve_alike(
         frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left_w, given, memory, now_s
@@ -121,6 +115,27 @@ def share_power(
     return shared, RulesMemory(
         {frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in (*others, *doubts)}
     )
+
+
+def _serve_urgent(
+    frame: Frame,
+    urgent: dict[int, Wish],
+    left_w: list[float],
+    given: dict[int, float],
+    pace_w: Mapping[str, float],
+    due_s: Mapping[str, float],
+) -> None:
+    """The soonest to depart first (``due_s``): first all of them the pace at which each is ready just in time
+    (``pace_w``), then what they ask beyond it.
+
+    Urgency orders only those without a departure: a vehicle that is served becomes less urgent, so that the
+    order would change from tick to tick, and a feeder stand half idle while one is lowered and the next is
+    raised.
+    """
+    ordered = sorted(urgent, key=lambda p: (due_s.get(frame.ids[p], ANY_W), -urgent[p].urgency, frame.ids[p]))
+    paces_w = {p: min(urgent[p].power_w, pace_w.get(frame.ids[p], ANY_W)) for p in ordered}
+    _serve_one_by_one(frame, paces_w, left_w, given)
+    _serve_one_by_one(frame, {p: urgent[p].power_w - given[p] for p in ordered}, left_w, given)
 
 
 def _serve_one_by_one(
