@@ -1,7 +1,7 @@
 """``python -m tests.systemd.station PORT IDENTITY PASSWORD``: a simulated station of OCPP 1.6 that plugs a
 vehicle in and charges as it is told.
 
-It prints the first limit of a lease, in the units of the profile, and goes on charging until it is ended.
+It prints each new limit of its lease, in the units of the profile, and goes on until it is ended.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
@@ -26,14 +26,16 @@ async def main(port: int, identity: str, password: str) -> None:
     start = {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": AT}
     transaction = (await station.call("StartTransaction", start))["transactionId"]
     await station.call("StatusNotification", {**status, "status": "Charging"})
-    told = False
+    said = ""
     while True:
         leases = [each["csChargingProfiles"] for each in station.got("SetChargingProfile")]
         leases = [each for each in leases if each["chargingProfilePurpose"] == "TxProfile"]
-        if leases and not told:
-            told = True
+        if leases:
             schedule = leases[-1]["chargingSchedule"]
-            print(schedule["chargingSchedulePeriod"][0]["limit"], schedule["chargingRateUnit"], flush=True)
+            limit = f"{schedule['chargingSchedulePeriod'][0]['limit']} {schedule['chargingRateUnit']}"
+            if limit != said:
+                said = limit
+                print(limit, flush=True)
         sample = {"value": "4140", "measurand": "Power.Active.Import", "unit": "W"}
         value = {"timestamp": AT, "sampledValue": [sample]}
         values = {"connectorId": 1, "transactionId": transaction, "meterValue": [value]}
