@@ -39,6 +39,8 @@ Row = tuple[str, float, str, str, float, float, str]
 HOUR_S = 3_600
 DAY_HOURS = 24.0
 REPORTS_EVERY_S = 5
+VEHICLE_EVERY_S = 60
+"""SoC, temperature and limits of a vehicle are reported less often than its power."""
 IDLE_S = 20.0
 LIMIT_S = 240.0
 EVENING_S = 3.0 * 3_600.0
@@ -122,7 +124,11 @@ def _reported(site: Site, old: Snapshot, second: int) -> Snapshot:
     """The next second: a fifth of the chargers has reported, meter and contact have."""
     new = healthy(site, 100.0 + second, 1e6 + second)
     evses = tuple(
-        replace(fresh, power_w=Reading(500.0 + (second + place) % 90, 100.0 + second))
+        replace(
+            fresh,
+            power_w=Reading(500.0 + (second + place) % 90, 100.0 + second),
+            vehicle=fresh.vehicle if (second + place) % VEHICLE_EVERY_S == 0 else state.vehicle,
+        )
         if (second + place) % REPORTS_EVERY_S == 0
         else state
         for place, (fresh, state) in enumerate(zip(new.evses, old.evses, strict=True))
