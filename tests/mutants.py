@@ -26,6 +26,24 @@ SWAPS: Final[dict[type[ast.AST], type[ast.AST]]] = {
     ast.Or: ast.And,
 }
 NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
+_PAIRS: Final = (
+    ("max_charge_w", "max_discharge_w"),
+    ("min_charge_w", "min_discharge_w"),
+    ("charge_w", "discharge_w"),
+    ("most_w", "least_w"),
+    ("min_w", "max_w"),
+    ("import_limit_w", "export_limit_w"),
+    ("import_a", "export_a"),
+    ("base_min_w", "base_max_w"),
+    ("base_load_min_w", "base_load_max_w"),
+    ("min_soc_pct", "max_soc_pct"),
+    ("in_wh", "out_wh"),
+    ("peak_w", "before_w"),
+    ("learned_w", "reported_w"),
+    ("now_s", "wall_s"),
+)
+SIBLINGS: Final = {a: b for pair in _PAIRS for a, b in (pair, pair[::-1])}
+"""A field that is easily taken for another one of the same kind."""
 
 
 HIT: Final = "__hit__"
@@ -118,12 +136,16 @@ def _places(tree: ast.Module) -> dict[int, tuple[str, int]]:
 
 
 def _kinds(node: ast.AST) -> int:
+    """In how many ways a node can be changed."""
     if isinstance(node, ast.Compare):
         return len(node.ops)
+    if isinstance(node, ast.BoolOp):
+        return 1 + len(node.values)
+    if isinstance(node, ast.Call):
+        return 2 + len(node.keywords)
     return int(
         isinstance(
-            node,
-            ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.Constant | ast.Call | ast.IfExp | ast.If | ast.While,
+            node, ast.BinOp | ast.UnaryOp | ast.Constant | ast.IfExp | ast.If | ast.While | ast.Attribute
         )
     )
 
@@ -131,6 +153,22 @@ def _kinds(node: ast.AST) -> int:
 def _apply(node: ast.AST, kind: int) -> str:
     """Change a node in place; "" when there is nothing to change in it."""
     before = ast.unparse(node)[:100]
+    if isinstance(node, ast.BoolOp) and kind > 0:
+        _leave_out(node, kind - 1)
+    elif isinstance(node, ast.Call):
+        left_out = node.keywords[kind - 2].arg if kind > 1 else ""
+        if not _apply_to_call(node, kind):
+            return ""
+        if left_out:
+            return f"{before} -> without {left_out}".replace("\n", " ")
+    elif not _apply_to_one(node, kind):
+        return ""
+    after = ast.unparse(node)[:100]
+    return f"{before} -> {after}".replace("\n", " ") if after != before else ""
+
+
+def _apply_to_one(node: ast.AST, kind: int) -> bool:
+    """An operator, a number, a condition turned round, a field taken for its sibling."""
     if isinstance(node, ast.Compare) and type(node.ops[kind]) in SWAPS:
         node.ops[kind] = SWAPS[type(node.ops[kind])]()  # type: ignore[call-overload]
     elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
@@ -141,10 +179,33 @@ def _apply(node: ast.AST, kind: int) -> str:
             node.operand = ast.UnaryOp(ast.Not(), node.operand)
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
         node.value = not node.value if isinstance(node.value, bool) else node.value + 1
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES:
-        node.func.id = NAMES[node.func.id]
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node.attr in SIBLINGS:
+        node.attr = SIBLINGS[node.attr]
     elif isinstance(node, ast.IfExp | ast.If | ast.While):
         node.test = ast.UnaryOp(ast.Not(), node.test)
     else:
-        return ""
-    return f"{before} -> {ast.unparse(node)[:100]}".replace("\n", " ")
+        return False
+    return True
+
+
+def _leave_out(node: ast.BoolOp, place: int) -> None:
+    """One condition less. Where it stood, what changes nothing stands."""
+    node.values[place] = ast.Constant(isinstance(node.op, ast.And))
+
+
+def _apply_to_call(node: ast.Call, kind: int) -> bool:
+    """Another function, two arguments swapped, or one left at its default."""
+    if kind == 0 and isinstance(node.func, ast.Name) and node.func.id in NAMES:
+        node.func.id = NAMES[node.func.id]
+    elif kind == 1 and len(node.args) > 1 and not _takes_any_order(node):
+        node.args[0], node.args[1] = node.args[1], node.args[0]
+    elif kind > 1 and node.keywords[kind - 2].arg not in (None, "strict"):
+        del node.keywords[kind - 2]
+    else:
+        return False
+    return True
+
+
+def _takes_any_order(node: ast.Call) -> bool:
+    starred = any(isinstance(each, ast.Starred) for each in node.args)
+    return starred or (isinstance(node.func, ast.Name) and node.func.id in {*NAMES, "isinstance", "zip"})

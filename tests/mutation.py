@@ -50,6 +50,19 @@ class Room(NamedTuple):
 
 ROOMS: Final = {
     "envelope": Room(("envelope/*",), ("envelope/test_*",)),
+    "departure": Room(
+        ("departure/*",), ("departure/test_*", "test_one_number", "test_exports_shared"), constants=False
+    ),
+    "rules": Room(
+        ("rules/*", "rules/services/*"),
+        ("rules/test_*", "rules/services/test_*", "test_missing_numbers", "test_exports_shared"),
+        constants=False,
+    ),
+    "cycle": Room(
+        ("cycle",),
+        ("test_cycle", "test_exports_shared", "test_missing_numbers", "envelope/test_memory"),
+        constants=False,
+    ),
     "writer": Room(("field/writer",), ("field/test_writer",), constants=False),
     "ocpp": Room(
         (
@@ -75,10 +88,8 @@ ROOMS: Final = {
     "modbus": Room(
         (
             "field/modbus/charger",
-            "field/modbus/contact",
             "field/modbus/der",
             "field/modbus/outlet",
-            "field/modbus/peer",
             "field/modbus/switch",
         ),
         (

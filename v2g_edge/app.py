@@ -88,9 +88,8 @@ class Daemon:
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
-        self._cloud = CloudSession(
-            settings.cloud, self._site, clock, self._take_cloud_plan, state_dir=self._state_dir
-        )
+        cloud = partial(CloudSession, settings.cloud, self._site, clock, self._take_cloud_plan)
+        self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event)
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
         self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)

@@ -97,6 +97,7 @@ class Cycle:
             for evse, rate_w in zip(frame.ids, rates_w, strict=True)
         }
         bases_w = limited_bases(frame, snapshot, memory.envelope.live_w or frame.tree.base_max_w)
+        outs_w = dict(zip(frame.ids, memory.envelope.outs_w, strict=False))
         wishes, turns = propose_all(
             frame,
             snapshot,
@@ -109,8 +110,9 @@ class Cycle:
             enough_w=powers.enough_w,
             said_w=powers.said_w,
             caps_w=dict(zip(frame.ids, memory.envelope.caps_w, strict=False)),
+            outs_w=outs_w,
         )
-        served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent)
+        served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent, outs_w)
         wishes = served.wishes
         doubts, told_doubts = announce_doubts(frame, snapshot, memory.rules.doubts)
         decision: Decision = permit_all(depot, snapshot, wishes, memory.envelope)

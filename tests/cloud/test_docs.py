@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tests.depot import small_site
+from v2g_edge.cloud.client import MAX_PACKET_BYTES
 from v2g_edge.cloud.inbox import (
     MAX_AHEAD_S,
     MAX_PAYLOAD_BYTES,
@@ -19,7 +20,6 @@ from v2g_edge.cloud.inbox import (
     receive_plan,
 )
 from v2g_edge.cloud.outbox import MAX_EVENTS, Outbox
-from v2g_edge.cloud.session import MAX_PACKET_BYTES
 from v2g_edge.cloud.topics import NAMES
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan

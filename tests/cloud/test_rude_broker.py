@@ -6,7 +6,7 @@ import contextlib
 import aiomqtt
 import pytest
 
-from v2g_edge.cloud.session import MAX_PACKET_BYTES, CheckedClient
+from v2g_edge.cloud.client import MAX_PACKET_BYTES, CheckedClient
 
 CONNACK = b"\x20\x03\x00\x00\x00"
 CHUNK = b"x" * 65_536

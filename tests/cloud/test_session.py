@@ -21,8 +21,9 @@ from structlog.testing import capture_logs
 from tests.cloud.broker import SITE, Broker, make_certificates
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.depot import small_site
+from v2g_edge.cloud.client import CheckedClient
 from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES
-from v2g_edge.cloud.session import CheckedClient, CloudSession, backoff_s, tls_context
+from v2g_edge.cloud.session import CloudSession, backoff_s, tls_context
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
@@ -400,3 +401,28 @@ async def test_stop_ends_though_the_goodbye_cannot_be_said(
                 await running.session.stop()
         finally:
             broker.process.send_signal(signal.SIGCONT)
+
+
+async def test_a_name_that_is_taken_twice_is_said_once_and_waits_longer(
+    broker: Broker, tmp_path: Path
+) -> None:
+    told: list[Event] = []
+    clock, waits = GatedClock(), list[float]()
+
+    async def sleep_s(duration_s: float) -> None:
+        waits.append(duration_s)
+        await asyncio.sleep(0.01)
+
+    clock.sleep_s = sleep_s  # type: ignore[method-assign]
+    settings = settings_of(broker)
+    session = CloudSession(
+        settings, small_site(), clock, lambda _: None, state_dir=tmp_path / "one", tell=told.append
+    )
+    await session.start()
+    await until(lambda: session.connected)
+    async with daemon(settings, tmp_path / "two"):
+        await until(lambda: told)
+    await session.stop()
+    assert [event.kind for event in told] == ["cloud_id_taken"]
+    assert "v2g-edge-depot-1" in told[0].text
+    assert max(waits) > 2.0 * min(waits)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
@@ -22,6 +23,7 @@ from v2g_edge.fleet.vdv_info import Forecast, charging_information
 from v2g_edge.fleet.vdv_server import VdvServer
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import Mission
+from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import FleetSettings
 
 WALL_S = datetime(2026, 11, 27, 18, tzinfo=UTC).timestamp()
@@ -240,3 +242,16 @@ def test_whatever_is_sent_is_a_frame_or_a_reason(document: Any) -> None:
 def test_a_frame_comes_back_as_it_was_written(form: Any, text: str) -> None:
     frame = parse_frame(json.dumps([1, "BMS", "IVU", "t", "m", "A", {"text": text}]))._replace(form=form)
     assert parse_frame(write_frame(frame, WALL_S)) == frame
+
+
+def test_the_same_list_again_changes_nothing_whenever_it_came() -> None:
+    """Depot management sends its whole list every few minutes: no plan is made anew for that."""
+    book = FleetBook(small_site())
+    first = Mission("bus-1", "vdv463:hof", "r1", 5_000.0, 80.0, 90.0, received_wall_s=1.0)
+    book.replace_missions("vdv463:hof", [first])
+    before = book.revision
+    book.replace_missions("vdv463:hof", [replace(first, received_wall_s=300.0)])
+    assert book.revision == before
+    book.replace_missions("vdv463:hof", [replace(first, departure_wall_s=4_000.0)])
+    assert book.revision == before + 1
+    assert book.facts_of("bus-1", 0.0, 10.0, 20.0)["ceiling_soc_pct"] == Reading(90.0, 10.0)

@@ -15,6 +15,21 @@ def test_nothing_is_needed_without_a_vehicle() -> None:
     assert need_of(EVSE, replace(plugged("v", 0.0, 0.0), vehicle=None), BUS, 0.0) is None
 
 
+def test_above_what_depot_management_wants_at_most_nothing_is_charged() -> None:
+    """It has its target; a plan may not fill it further. What it needs at least goes before."""
+    full = plugged("v", 0.0, 0.0, soc_pct=Reading(92.0, 0.0), ceiling_soc_pct=Reading(92.0, 0.0))
+    need = need_of(EVSE, full, BUS, 0.0)
+    assert need is not None
+    assert need.full_w == 0.0
+    for other in (
+        replace(full, vehicle=replace(full.vehicle, ceiling_soc_pct=Reading(93.0, 0.0))),  # type: ignore[type-var]
+        replace(full, vehicle=replace(full.vehicle, target_soc_pct=Reading(95.0, 0.0))),  # type: ignore[type-var]
+    ):
+        need = need_of(EVSE, other, BUS, 0.0)
+        assert need is not None
+        assert need.full_w == 50_000.0
+
+
 def test_energy_is_counted_at_the_grid_side() -> None:
     need = need_of(EVSE, plugged("v", 0.0, 0.0, target_soc_pct=Reading(89.5, 0.0)), BUS, 0.0)
     assert need is not None

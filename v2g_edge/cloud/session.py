@@ -19,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from v2g_edge.cloud.client import MAX_PACKET_BYTES, CheckedClient
 from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES, MAX_TEXT, Refusal, ack_json, receive_plan
 from v2g_edge.cloud.outbox import Outbox
 from v2g_edge.cloud.signed import SIGNED_MORE, BadSignature, PlanKeys
@@ -45,56 +46,14 @@ BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_LAST_S: Final = 60.0
 """A minute at most: the broker is back long before a depot without a cloud notices any difference."""
 
-MAX_QUEUED: Final = 16
-"""Messages waiting in either direction; plans come a few times an hour."""
-
-MAX_PACKET_BYTES: Final = 4 * MAX_PAYLOAD_BYTES
-"""Larger packets the broker itself keeps back (MQTT 5, 3.1.2.11.4); between the two limits we answer
-``too_large``. A broker that sends one all the same loses the session: the library would take up to 256
-MiB.
+SHORT_S: Final = 120.0
+SHORT_MAX: Final = 4
+"""So many sessions in a row that ended so soon, each dialled again at once without a fault: two clients of
+one name push each other out. Each waits up to a minute, so a session of such a pair is shorter than this.
 """
 
-READ_BYTES: Final = 64 << 10
-"""Octets that are asked for at once; the library asks for all that a packet announces."""
-
-
-class CheckedClient(aiomqtt.Client):
-    """``aiomqtt`` drops the reason code of a PUBACK, so a publish against the broker's ACL (135) would
-    count as delivered.
-    """
-
-    def __init__(self, host: str, port: int, **options: Any) -> None:
-        super().__init__(host, port, **options)
-        self._one_at_a_time = asyncio.Lock()
-        self._refused = ""
-        self._receive = self._client._sock_recv
-        self._client._sock_recv = self._receive_bounded  # type: ignore[method-assign,assignment]
-
-    def _receive_bounded(self, size: int) -> bytes:
-        """A part of a packet. An OSError ends the session."""
-        if (announced := self._client._in_packet["remaining_length"]) > MAX_PACKET_BYTES:
-            raise ConnectionError(
-                f"the broker announced a packet of {announced} bytes; allowed are {MAX_PACKET_BYTES}"
-            )
-        return self._receive(min(size, READ_BYTES))
-
-    async def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Publish and wait for the acknowledgement; False when the broker refuses. Raises ``MqttError``
-        when there is none.
-        """
-        async with self._one_at_a_time:
-            self._refused = ""
-            await self.publish(topic, payload, qos=qos, retain=retain)
-            if self._refused:
-                log.error("cloud_forbidden", topic=topic, reason=self._refused)
-            return not self._refused
-
-    def _on_publish(
-        self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
-    ) -> None:
-        if reason_code.is_failure:
-            self._refused = str(reason_code)
-        super()._on_publish(client, userdata, mid, reason_code, properties)
+MAX_QUEUED: Final = 16
+"""Messages waiting in either direction; plans come a few times an hour."""
 
 
 class CloudSession:
@@ -110,6 +69,7 @@ class CloudSession:
         on_plan: Callable[[Plan], None],
         *,
         state_dir: Path,
+        tell: Callable[[Event], None] | None = None,
     ) -> None:
         self._settings = settings
         self._site = site
@@ -128,6 +88,9 @@ class CloudSession:
             PlanKeys(Path(settings.plan_keys_file), self._site_id) if settings.plan_keys_file else None
         )
         self._stopping = False
+        self._tell = tell
+        self._taken_told = False
+        self._short = 0
         self.connected = False
 
     async def start(self) -> None:
@@ -176,9 +139,12 @@ class CloudSession:
         # A goodbye that fails raises MqttError in place of the cancellation, which is then lost: the flag
         # ends the loop.
         while not self._stopping:
+            client, since_s = None, None
             try:
-                async with self._client() as client:
-                    attempt = 0
+                client = self._client()
+                async with client:
+                    since_s = self._clock.now_s()
+                    attempt = attempt if self._short else 0
                     await self._serve(client)
             except asyncio.CancelledError as fault:
                 if self._stopping or is_cancelled():
@@ -188,9 +154,36 @@ class CloudSession:
                 log.warning("cloud_offline", host=self._settings.host, fault=_told(fault))
             finally:
                 self.connected = False
+            self._count_short(client, since_s)
             if not self._stopping:
                 await self._clock.sleep_s(backoff_s(self._site_id, attempt))
                 attempt += 1
+
+    def _count_short(self, client: CheckedClient | None, since_s: float | None) -> None:
+        """Whether sessions end so soon that another client must have this name."""
+        if since_s is None or self._clock.now_s() - since_s >= SHORT_S:
+            self._short = 0
+            return
+        self._short += 1
+        if self._short >= SHORT_MAX or (client is not None and client.taken_over):
+            self._short = max(self._short, SHORT_MAX)
+            self._tell_taken_over()
+
+    def _tell_taken_over(self) -> None:
+        """Once: another machine has our name, and each takes the other's place."""
+        log.error("cloud_id_taken", client_id=self._client_id)
+        if self._tell is not None and not self._taken_told:
+            self._taken_told = True
+            text = (
+                f"the broker ends each session of {self._client_id} soon after it began: another client has"
+                " this name, from a copied site file or a second daemon. Give each depot its own"
+                " cloud.site_id; this one waits longer between its attempts"
+            )
+            self._tell(Event("cloud_id_taken", "alarm", "site", text, self._clock.wall_s()))
+
+    @property
+    def _client_id(self) -> str:
+        return f"{self._settings.topic_prefix}-{self._site_id}"
 
     def _client(self) -> CheckedClient:
         settings = self._settings
@@ -204,7 +197,7 @@ class CloudSession:
             password=Path(settings.password_file).read_text(encoding="utf-8").strip()
             if settings.password_file
             else None,
-            identifier=f"{settings.topic_prefix}-{self._site_id}",
+            identifier=self._client_id,
             protocol=aiomqtt.ProtocolVersion.V5,
             will=aiomqtt.Will(self._topics.status, b'{"online":false}', qos=1, retain=True),
             clean_start=True,

@@ -117,11 +117,12 @@ def lasting_rates(site: Site, rates_w: tuple[float, ...]) -> tuple[float, ...]:
     """What each outlet charges with for hours: what it may now, and no more than its cooling loop carries
     in the mean.
     """
-    lasting = []
-    for i, evse in enumerate(site.evses):
-        share = site.safety.sustained_pct / 100.0 if evse.cooling_loop else 1.0
-        lasting.append(min(rates_w[i] if rates_w else ANY_W, max(evse.max_charge_w * share, evse.fallback_w)))
-    return tuple(lasting)
+    share = site.safety.sustained_pct / 100.0
+    most_w = [
+        max(evse.max_charge_w * share if evse.cooling_loop else evse.max_charge_w, evse.fallback_w)
+        for evse in site.evses
+    ]
+    return tuple(map(min, rates_w, most_w)) if rates_w else tuple(most_w)
 
 
 class _Fleet(NamedTuple):

@@ -58,6 +58,13 @@ def most_charge_w(bounds: list[Bound], without: frozenset[str]) -> float:
     return max(min([bound.max_w for bound in bounds if bound.rule not in without], default=ANY_W), 0.0)
 
 
+def most_export_w(bounds: list[Bound], without: frozenset[str]) -> float:
+    """The most that an outlet may export by all its bounds but those of the rules ``without``: what it is
+    given a share of, so that no share is kept for an outlet that cannot export.
+    """
+    return max(-max([bound.min_w for bound in bounds if bound.rule not in without], default=-ANY_W), 0.0)
+
+
 def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
     evse, vehicle, kind = o.evse, o.vehicle, o.kind
     if vehicle is None:

@@ -139,6 +139,8 @@ def _in_force(o: Outlet) -> tuple[float, float]:
     last = (o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w)
     if not isinstance(power, Reading) or not told:
         return last
+    if told[-1].since_s <= power.at_s - FOLLOWS_S:
+        return told[-1].least_w, told[-1].most_w
     ends_s = [*(each.since_s for each in told[1:]), ANY_W]
     spans = [
         each

@@ -47,6 +47,7 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
         raise InvariantBroken("permits do not name every outlet exactly once, in the site's order")
     parent = {feeder.id: feeder.parent for feeder in site.feeders}
     own = {feeder.id: _Sums(feeder.base_load_min_w, feeder.base_load_max_w) for feeder in site.feeders}
+    by_phase = any(feeder.current is not None for feeder in site.feeders)
     for evse, state, permit in zip(site.evses, snapshot.evses, permits, strict=True):
         least_w, most_w = permit.power_w - permit.droop_w, permit.power_w + permit.droop_w
         _may(site, snapshot, evse, state, permit, least_w, most_w)
@@ -55,10 +56,12 @@ def pass_gate(site: Site, snapshot: Snapshot, permits: tuple[Permit, ...]) -> tu
         sums = own[evse.feeder]
         if most_w > 0.0:
             sums.charge_w += most_w
-            sums.charge_on_w = _added(sums.charge_on_w, _on_phases(evse, state, most_w))
+            if by_phase:
+                sums.charge_on_w = _added(sums.charge_on_w, _on_phases(evse, state, most_w))
         if least_w < 0.0:
             sums.export_w -= least_w
-            sums.export_on_w = _added(sums.export_on_w, _on_phases(evse, state, -least_w))
+            if by_phase:
+                sums.export_on_w = _added(sums.export_on_w, _on_phases(evse, state, -least_w))
     below = {feeder: _Sums(0.0, 0.0) for feeder in own}
     for feeder, sums in own.items():
         node = feeder

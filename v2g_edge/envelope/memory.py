@@ -24,8 +24,8 @@ class EnvelopeMemory(Struct, frozen=True):
 
     ``caps_w``: what each outlet might be charged with at the last tick by all that concerns it alone (no
     feeder, no meter, no grid), for the rules; ``rates_w``: the same without what passes by itself, for the
-    proof of the departures. ``taken_pct`` is the SoC that discharge has taken out of each vehicle since the
-    ``day`` (UTC, days since the epoch) began.
+    proof of the departures; ``outs_w``: what each might export, for the sharing of exports. ``taken_pct`` is
+    the SoC that discharge has taken out of each vehicle since the ``day`` (UTC, days since the epoch) began.
     """
 
     now_s: float = 0.0
@@ -42,6 +42,7 @@ class EnvelopeMemory(Struct, frozen=True):
     taken_pct: dict[str, float] = {}
     caps_w: tuple[float, ...] = ()
     rates_w: tuple[float, ...] = ()
+    outs_w: tuple[float, ...] = ()
     ids: tuple[str, ...] = ()
 
 

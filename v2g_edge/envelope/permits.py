@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from v2g_edge.departure.admit_exports import admit_exports
 from v2g_edge.departure.depot import Depot, depot_of
 from v2g_edge.envelope.baseload import calming, exceeded, held_beside, hold_bases, live_bases
-from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, room
+from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, most_export_w, room
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
@@ -53,6 +53,13 @@ PASSING_RULES: Final = SHARED_RULES | {
 cooling loop carries.
 """
 
+ASKED_RULES: Final = SHARED_RULES | {
+    "departure_certificate",
+    "enter_service_ramp",
+    "link_quality",
+    "unproven_discharge",
+}
+"""What depends on the wish itself, or only delays it: it takes no share of an export away."""
 
 TOLD_S: Final = 60.0
 TOLD_MOST: Final = 16
@@ -114,6 +121,7 @@ def permit_all(
         caps_w=tuple([most_charge_w(limits, SHARED_RULES) for limits in bounds]),
         ids=frame.ids,
         rates_w=tuple([most_charge_w(limits, PASSING_RULES) for limits in bounds]),
+        outs_w=tuple([most_export_w(limits, ASKED_RULES) for limits in bounds]),
     )
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),

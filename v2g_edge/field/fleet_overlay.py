@@ -2,8 +2,8 @@
 
 Which word counts, and until when:
 
-- departure and target SoC: the fleet's (depot management, then telematics, then a timetable) while it names
-  one, else the charger's own, else the site file's ``departs``;
+- departure, target and highest SoC: the fleet's (depot management, then telematics, then a timetable) while
+  it names one, else the charger's own, else the site file's ``departs``;
 - SoC, SoH and pack temperature: the newer sample; a charger that reports a fresh one is never overruled.
 """
 
@@ -15,7 +15,7 @@ from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.snapshot import VehicleState
 
-MISSION: Final = frozenset({"departure_wall_s", "target_soc_pct"})
+MISSION: Final = frozenset({"departure_wall_s", "target_soc_pct", "ceiling_soc_pct"})
 """Fields that the fleet decides; all others go by the age of the sample."""
 
 

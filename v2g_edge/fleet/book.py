@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from v2g_edge.model.mission import Mission
 from v2g_edge.model.reading import Reading
@@ -41,9 +42,10 @@ class FleetBook:
 
     def replace_missions(self, source: str, missions: Iterable[Mission]) -> None:
         """Take ``missions`` for all that ``source`` says; what it said before and does not say now is
-        withdrawn.
+        withdrawn. The same list again changes nothing, whenever it came.
         """
-        new = tuple(missions)
+        known = {replace(old, received_wall_s=0.0): old for old in self._missions.get(source, ())}
+        new = tuple(known.get(replace(each, received_wall_s=0.0), each) for each in missions)
         if new != self._missions.get(source, ()):
             self._missions[source] = new
             self._sort()
@@ -115,4 +117,6 @@ class FleetBook:
             facts["departure_wall_s"] = Reading(mission.departure_wall_s, now_s)
         if mission is not None and mission.min_soc_pct is not None:
             facts["target_soc_pct"] = Reading(mission.min_soc_pct, now_s)
+        if mission is not None and mission.max_soc_pct is not None:
+            facts["ceiling_soc_pct"] = Reading(mission.max_soc_pct, now_s)
         return facts

@@ -71,7 +71,8 @@ class VehicleState(Struct, frozen=True, array_like=True):
     are the car's own present limits (≥ 0). ``discharge_authorised`` is the J3072 kind of permission, 1.0 with
     the time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all
     its life: Wh, hours of discharging, equivalent full cycles. ``phases``: on which of the charger's phases
-    it was seen to draw in this session.
+    it was seen to draw in this session. Above ``ceiling_soc_pct`` depot management does not want it charged;
+    Unknown where no system says so.
     """
 
     session: str
@@ -90,6 +91,7 @@ class VehicleState(Struct, frozen=True, array_like=True):
     life_discharge_h: Measured = NO_SAMPLE
     life_discharge_efc: Measured = NO_SAMPLE
     phases: VehiclePhases = ""
+    ceiling_soc_pct: Measured = NO_SAMPLE
 
 
 class CommandState(Struct, frozen=True, array_like=True, gc=False):

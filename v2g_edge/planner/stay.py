@@ -179,7 +179,7 @@ def _stay(
 ) -> Stay:
     full_w = max(min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w), drawn_w), 0.0)
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
-    ceiling_pct = kind.max_soc_pct if kind else 100.0
+    ceiling_pct = min(kind.max_soc_pct if kind else 100.0, known_or(vehicle.ceiling_soc_pct, 100.0))
     wanted_pct = known_or(vehicle.target_soc_pct, ceiling_pct) + reserve_pct
     goal_pct = min(wanted_pct + TARGET_MARGIN_PCT, max(ceiling_pct, 1.0), 100.0)
     departure, soc = vehicle.departure_wall_s, vehicle.soc_pct

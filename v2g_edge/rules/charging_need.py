@@ -70,6 +70,9 @@ def need_of(
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
     soc_pct, ceiling_pct = known_or(vehicle.soc_pct, 0.0), kind.max_soc_pct if kind else 100.0
     target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
+    # Depot management may want it no fuller than this; what it wants at least goes before.
+    if soc_pct >= max(known_or(vehicle.ceiling_soc_pct, ANY_W), target_pct):
+        full_w = 0.0
     if reserve_pct > 0.0:
         target_pct = max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
     departs_in_s = (

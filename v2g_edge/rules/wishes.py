@@ -49,6 +49,7 @@ def propose_all(
     enough_w: Mapping[str, float] = NOBODY,
     said_w: Mapping[str, float] = NOBODY,
     caps_w: Mapping[str, float] = NOBODY,
+    outs_w: Mapping[str, float] = NOBODY,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope
     decides.
@@ -60,6 +61,7 @@ def propose_all(
     setpoint that suffices where a feeder is short, without their vehicles losing anything; ``said_w``: what
     vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
     tick by all that concerns it alone: no power is kept free for a wish that cannot be permitted.
+    ``outs_w``: the same for export: an outlet that cannot export has no share in a site's.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -71,7 +73,7 @@ def propose_all(
         evse: _ask(w, planned_w.get(evse), site.evses[w.place].max_discharge_w) for evse, w in needs.items()
     }
     if slot is not None:
-        _split(site, needs, asked, slot)
+        _split(site, needs, asked, slot, outs_w)
     for evse in held:
         if evse in asked and asked[evse].power_w < 0.0:
             asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
@@ -79,9 +81,7 @@ def propose_all(
         urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
         asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
     _obey_orders(snapshot, needs, asked)
-    for evse in caps_w.keys() & asked.keys():
-        if asked[evse].power_w > caps_w[evse]:
-            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
+    _cap(asked, caps_w)
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
@@ -96,6 +96,13 @@ def propose_all(
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
+
+
+def _cap(asked: dict[str, Wish], caps_w: Mapping[str, float]) -> None:
+    """No wish for more than was allowed at the last tick by all that concerns its outlet alone."""
+    for evse in caps_w.keys() & asked.keys():
+        if asked[evse].power_w > caps_w[evse]:
+            asked[evse] = replace(asked[evse], power_w=max(caps_w[evse], 0.0))
 
 
 def _obey_orders(snapshot: Snapshot, needs: Mapping[str, "ChargingRequest"], asked: dict[str, Wish]) -> None:
@@ -255,19 +262,27 @@ def _ask(wanted: ChargingRequest, planned_w: float | None, rating_w: float) -> W
     return Wish(wanted.evse, need.full_w, min(urgency, 0.99), "charge")
 
 
-def _split(site: Site, needs: dict[str, ChargingRequest], asked: dict[str, Wish], slot: Slot) -> None:
+def _split(
+    site: Site,
+    needs: dict[str, ChargingRequest],
+    asked: dict[str, Wish],
+    slot: Slot,
+    outs_w: Mapping[str, float],
+) -> None:
     """Share a slot's site target among those that it does not name: charging by what they lack, export by
-    rating.
+    what each may export.
     """
     if slot.site_w is None:
         return
     named = {evse for evse, _ in slot.evse_w}
     free = [w for w in needs.values() if w.evse not in named and not w.urgent and not w.need.doubt]
     charging = slot.site_w >= 0.0
-    weights = [w.need.energy_wh if charging else site.evses[w.place].max_discharge_w for w in free]
+    ratings_w = {w.evse: site.evses[w.place].max_discharge_w for w in free}
+    most_out_w = {evse: min(rating_w, outs_w.get(evse, rating_w)) for evse, rating_w in ratings_w.items()}
+    weights = [w.need.energy_wh if charging else most_out_w[w.evse] for w in free]
     total = sum(weights)
     for wanted, weight in zip(free, weights, strict=True):
-        edge_w = wanted.need.full_w if charging else site.evses[wanted.place].max_discharge_w
+        edge_w = wanted.need.full_w if charging else most_out_w[wanted.evse]
         share_w = slot.site_w * weight / total if total > 0.0 else 0.0
         asked[wanted.evse] = Wish(
             wanted.evse, min(max(share_w, -edge_w), edge_w), asked[wanted.evse].urgency, "plan_site"

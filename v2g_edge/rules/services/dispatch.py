@@ -71,13 +71,16 @@ def serve(
     wishes: Mapping[str, Wish],
     bases_w: tuple[float, ...],
     silent: tuple[str, ...],
+    outs_w: Mapping[str, float] | None = None,
 ) -> Served:
-    """The wishes as the services and limits from outside would have them."""
+    """The wishes as the services and limits from outside would have them. ``outs_w``: the most that outlets
+    might export at the last tick, for those of which it is known.
+    """
     services = armed(frame.site.services)
     moved = dict(wishes)
     asked = [s for s in services if SERVICES[s.kind].moves in {"frequency", "signal"}]
     shares = {s.id: _asked(frame, snapshot, s) for s in asked}
-    rooms = _rooms(frame, snapshot, wishes)
+    rooms = _rooms(frame, snapshot, wishes, outs_w or {}) if services else []
     total = Headroom(
         sum(room.up_w for room in rooms),
         sum(room.down_w for room in rooms),
@@ -109,7 +112,9 @@ def _asked(frame: Frame, snapshot: Snapshot, service: Service) -> float | None:
     return activation(service.kind, meter.frequency_hz.value, grid.nominal_hz)
 
 
-def _rooms(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish]) -> list[_Room]:
+def _rooms(
+    frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], outs_w: Mapping[str, float]
+) -> list[_Room]:
     """Outlets that may be moved, healthiest pack first. Energy counts from the floor and to the ceiling of
     its type.
     """
@@ -130,13 +135,14 @@ def _rooms(frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish]) -> list
             and known.may_discharge
             and state.proven_discharge
             and evse.discharge_by != "none"
+            and outs_w.get(evse.id, ANY_W) > 0.0
         )
         floor_pct = (kind.min_soc_pct if kind else 0.0) + (known.reserve_soc_pct if known else 0.0)
         per_pct = (kind.capacity_wh if kind else 0.0) / 100.0
         up_wh = max(vehicle.soc_pct.value - floor_pct, 0.0) * per_pct if gives else 0.0
         down_wh = max((kind.max_soc_pct if kind else 100.0) - vehicle.soc_pct.value, 0.0) * per_pct
         least_w = (
-            -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0)
+            -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0, outs_w.get(evse.id, ANY_W))
             if gives and up_wh > 0.0
             else 0.0
         )
