@@ -105,12 +105,7 @@ class Daemon:
         self._capacity = CapacityApi(self.state, self._state_dir / "offers.json")
         money = Money(self.plans.prices, self._capacity.offers, settings.prices.currency)
         self._money = self._monitor.metrics.money = money
-        self._control = ControlSocket(
-            settings.host.socket,
-            self._handlers(),
-            role_needed,
-            OrderLog(lambda: self._journal, clock.wall_s).record,
-        )
+        self._control = self._make_control()
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
@@ -311,6 +306,10 @@ class Daemon:
 
     def _journal_lost(self) -> int:
         return self._journal.lost if self._journal is not None else 0
+
+    def _make_control(self) -> ControlSocket:
+        log_order = OrderLog(lambda: self._journal, self._clock.wall_s).record
+        return ControlSocket(self._settings.host.socket, self._handlers(), role_needed, log_order)
 
     def _handlers(self) -> dict[str, Handler]:
         """The control socket's methods, by name."""

@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, str]] = {
     "anomalies": "v2g_edge.cli.study.anomalies",
     "whatif": "v2g_edge.cli.study.whatif",
     "roi": "v2g_edge.cli.study.roi",
+    "portfolio": "v2g_edge.cli.study.portfolio",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
     "history": "v2g_edge.cli.journal.history",
