@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_evse, small_site
+from tests.rules.services.test_dispatch import at_hz, site_with, sold
 from v2g_edge import cycle as cycle_module
 from v2g_edge.cycle import Cycle, Memory, careful
 from v2g_edge.departure.admit_exports import DepartureMemory
@@ -172,6 +173,33 @@ def test_the_depot_is_laid_out_once_for_each_set_of_orders(monkeypatch: pytest.M
 def test_d13_each_direction_of_a_lost_outlet_counts_at_its_own_rating() -> None:
     site = replace(SITE, evses=tuple(replace(evse, max_discharge_w=11_000.0) for evse in SITE.evses))
     assert (
-        careful(site, NOW_S, WALL_S).envelope.evses
+        careful(site, NOW_S).envelope.evses
         == (EvseMemory(lease_until_s=NOW_S + site.safety.lease_s, most_w=50_000.0, least_w=-11_000.0),) * 2
     )
+
+
+def test_the_envelope_is_given_the_depot_as_the_limit_from_outside_makes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard, cycle = Heard(monkeypatch, "permit_all"), Cycle(deep())
+    for until_s in (WALL_S + 3_600.0, WALL_S - 1.0):
+        operator = Operator(limits=(limit(until_s),))
+        cycle.tick(replace(healthy(deep(), NOW_S, WALL_S), operator=operator), None, Memory())
+    bound, free = ([f.import_limit_w for f in args[0].frame.tree.feeders] for args in heard.positional)
+    assert bound == [100_000.0, 100_000.0, 60_000.0], "the root, which comes last"
+    assert free == [100_000.0, 100_000.0, 200_000.0]
+
+
+def test_a_service_without_its_signal_is_remembered_so_that_it_is_said_once() -> None:
+    site = site_with(sold("fcr"))
+    silent = at_hz(site, 50.0)
+    meter = replace(silent.meters[0], frequency_hz=NO_SAMPLE)
+    silent = replace(silent, meters=(meter,))
+    cycle = Cycle(site)
+    first = cycle.tick(silent, None, Memory())
+    assert first.memory.rules.silent == ("fcr",)
+    second = cycle.tick(silent, None, first.memory)
+    lost = [
+        [event.kind for event in outcome.events].count("service_signal_lost") for outcome in (first, second)
+    ]
+    assert lost == [1, 0]
