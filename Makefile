@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(TESTS): $(STAMP)
 	@sh .ci/install-debian $(DEBIAN)
-	$(PIP) --editable '.[fast,dev,package,studies]'
+	$(PIP) --editable '.[fast,dev,package,studies,supply]'
 	@sh .ci/fetch-prometheus
 	@touch $(TESTS)
 
@@ -80,15 +80,13 @@ torture: $(TESTS) ## 300 kill -9 and 200 power cuts of a running daemon (half an
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz
 
-lock: $(TESTS) ## .ci/requirements/*.txt anew: every package with the hashes of its wheels, for amd64 and arm64
+lock: $(TESTS) ## .ci/requirements/*.txt anew: every package with the hashes of its wheels
 	$(PY) .ci/lock.py
 
 sbom: $(TESTS) ## what the product is made of, and the licences, in build
-	$(PIP) '.[supply]'
-	$(PY) .ci/sbom.py
+	$(PY) .ci/sbom.py build
 
 audit: $(TESTS) ## known weaknesses of what is locked
-	$(PIP) '.[supply]'
 	$(PY) -m pip_audit --requirement .ci/requirements/run.txt --require-hashes --disable-pip
 
 SECONDS ?= 3600

@@ -94,10 +94,8 @@ ROOMS: Final = {
     "modbus": Room(
         (
             "field/modbus/charger",
-            "field/modbus/contact",
             "field/modbus/der",
             "field/modbus/outlet",
-            "field/modbus/peer",
             "field/modbus/switch",
         ),
         (

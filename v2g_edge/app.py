@@ -88,14 +88,8 @@ class Daemon:
         self._decider = Decider(self._site, Cycle(self._site), self._tell_refused)
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
-        self._cloud = CloudSession(
-            settings.cloud,
-            self._site,
-            clock,
-            self._take_cloud_plan,
-            state_dir=self._state_dir,
-            tell=self._tell_event,
-        )
+        cloud = partial(CloudSession, settings.cloud, self._site, clock, self._take_cloud_plan)
+        self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event)
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
         self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
@@ -111,12 +105,7 @@ class Daemon:
         self._capacity = CapacityApi(self.state, self._state_dir / "offers.json")
         money = Money(self.plans.prices, self._capacity.offers, settings.prices.currency)
         self._money = self._monitor.metrics.money = money
-        self._control = ControlSocket(
-            settings.host.socket,
-            self._handlers(),
-            role_needed,
-            OrderLog(lambda: self._journal, clock.wall_s).record,
-        )
+        self._control = self._make_control()
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
@@ -317,6 +306,10 @@ class Daemon:
 
     def _journal_lost(self) -> int:
         return self._journal.lost if self._journal is not None else 0
+
+    def _make_control(self) -> ControlSocket:
+        log_order = OrderLog(lambda: self._journal, self._clock.wall_s).record
+        return ControlSocket(self._settings.host.socket, self._handlers(), role_needed, log_order)
 
     def _handlers(self) -> dict[str, Handler]:
         """The control socket's methods, by name."""

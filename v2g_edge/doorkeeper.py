@@ -74,6 +74,7 @@ class Doorkeeper:
         self._dials: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._left_out: Counter[str] = Counter()
         self._told_s = -TELL_S
+        self._since_s = 0.0
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -122,13 +123,19 @@ class Doorkeeper:
 
     def _tell(self, address: str, now_s: float) -> None:
         """A flood is an event with a number, not a line for each of its drops."""
+        if not self._left_out:
+            self._since_s = now_s
         if address in self._left_out or len(self._left_out) < ADDRESSES_MAX:
             self._left_out[address] += 1
         if now_s - self._told_s >= TELL_S:
             self._told_s = now_s
             worst, count = self._left_out.most_common(1)[0]
             log.warning(
-                "connections_turned_away", peer=worst, count=count, in_all=sum(self._left_out.values())
+                "connections_turned_away",
+                peer=worst,
+                count=count,
+                in_all=sum(self._left_out.values()),
+                after_s=round(now_s - self._since_s, 1),
             )
             self._left_out.clear()
 

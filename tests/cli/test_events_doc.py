@@ -20,21 +20,30 @@ def cells() -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows}
 
 
+SEVERITIES = frozenset({"info", "warning", "alarm", "trip"})
+MAKERS = frozenset({"Event", "_event"})
+TELLERS = frozenset({"_tell", "_say"})
+
+
+def _text(node: ast.expr | None) -> str:
+    """A constant text, else ""."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
 def kinds_in_code() -> set[str]:
-    """Every text that stands as the kind of an ``Event`` in the product."""
+    """Every text that stands as the kind of an event: first argument of what makes one, or before a
+    severity.
+    """
     found = set()
     for path in (ROOT / "v2g_edge").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id == "Event"
-                and node.args
-            ):
-                first = node.args[0]
-                if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                    found.add(first.value)
-    return found
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            says = name in TELLERS and len(node.args) > 1 and _text(node.args[1]) in SEVERITIES
+            if says or (name in MAKERS and "console" not in path.parts):
+                found.add(_text(node.args[0]))
+    return found - {""}
 
 
 def test_every_kind_is_explained_and_nothing_else() -> None:

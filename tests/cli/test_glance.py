@@ -62,11 +62,11 @@ def test_more_vehicles_go_on_further_pages(vehicles: int) -> None:
 
 
 def test_many_needs_leave_room_for_the_vehicles() -> None:
-    """Six lines at most; `--all` has the rest."""
+    """Eight lines beside twelve vehicles; `--all` has the rest."""
     busy = copy.deepcopy(NIGHT)
     busy["attention"] = [{**NIGHT["attention"][1], "subjects": [f"E{number:02}"]} for number in range(12)]
     lines = glance(busy)
-    assert sum(line.startswith(("!", "  ")) for line in lines) == 6
+    assert sum(line.startswith(("!", "  ")) for line in lines) == 8
     assert "! and more: v2g-edge status --all" in lines
     assert len(lines) <= HEIGHT
 

@@ -18,7 +18,7 @@ from sim.scenarios.visit import Visit
 from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import parse_frame, read_requests
-from v2g_edge.fleet.vdv_info import Forecast, charging_information
+from v2g_edge.fleet.vdv_info import charging_information
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import NO_SAMPLE
 from v2g_edge.model.settings import PriceSettings
@@ -27,6 +27,7 @@ from v2g_edge.planner.day import plan_day
 from v2g_edge.planner.highs import NoSolutionError
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.report import Report
+from v2g_edge.wiring.fleet_view import forecasts_of
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 TICK_S = 60.0
@@ -141,9 +142,9 @@ class VdvRun(PureRun):
 
     def _predict(self, seen: Snapshot) -> None:
         """What depot management is told an hour before each departure."""
-        ready = self._report.vehicles if self._report is not None else ()
-        forecasts = {each.evse: Forecast(each.ready_wall_s, each.leaves_with_pct) for each in ready}
-        missions = {m.vehicle: m for m in self.book.missions()}
+        plugged = {each.vehicle.vehicle for each in seen.evses if each.vehicle is not None}
+        missions = {n: m for n in plugged if (m := self.book.mission_of(n, seen.wall_s)) is not None}
+        forecasts = forecasts_of(self.site, seen, missions, self._report)
         told = charging_information(self.site, seen, missions, forecasts, [])
         for station in told["depotInfoList"][0]["chargingStationInfoList"]:
             (point,) = station["chargingPointInfoList"]

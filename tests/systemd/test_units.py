@@ -71,6 +71,20 @@ def test_systemd_understands_every_line(unit: Path, installed: Path) -> None:
     assert run.returncode == 0
 
 
+@pytest.mark.parametrize("timer", sorted(FOLDER.glob("*.timer")), ids=lambda timer: str(timer.name))
+def test_systemd_understands_every_timer(timer: Path, installed: Path) -> None:
+    """And the unit that it starts is there."""
+    (installed / timer.name).write_text(timer.read_text(encoding="utf-8"), encoding="utf-8")
+    run = subprocess.run(
+        ["systemd-analyze", "--man=no", "verify", str(installed / timer.name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line for line in (run.stderr + run.stdout).splitlines() if "v2g" in line] == []
+    assert run.returncode == 0
+
+
 def test_verify_would_find_a_wrong_line(installed: Path) -> None:
     """The test above can fail."""
     unit = installed / "v2g-edge.service"

@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, str]] = {
     "anomalies": "v2g_edge.cli.study.anomalies",
     "whatif": "v2g_edge.cli.study.whatif",
     "roi": "v2g_edge.cli.study.roi",
+    "portfolio": "v2g_edge.cli.study.portfolio",
     "replay": "v2g_edge.cli.journal.replay",
     "ordered": "v2g_edge.cli.journal.ordered",
     "history": "v2g_edge.cli.journal.history",
@@ -64,11 +65,19 @@ COMMANDS: Final[dict[str, str]] = {
     "modbus": "v2g_edge.cli.devices.modbus",
     "commission": "v2g_edge.cli.site.commission",
     "pki": "v2g_edge.cli.site.pki",
+    "harden": "v2g_edge.cli.site.harden",
     "console": "v2g_edge.cli.site.console",
     "console-code": "v2g_edge.cli.site.console",
     "notify": "v2g_edge.cli.site.notify",
 }
 """Each command and the module whose ``register(subparsers)`` adds it. Only what is asked for is loaded."""
+
+PRIVATE: Final = frozenset(
+    {"run", "backup", "restore", "dump", "pki", "ledger", "console", "console-code", "notify", "failsafe"}
+)
+"""Commands that write what no other user may read, whatever umask they are started with: keys, passwords, and
+when which vehicle comes and goes.
+"""
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -88,6 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parser(words[0] if words else None).parse_args(words)
+    umask = os.umask(0o077)
+    if arguments.command not in PRIVATE:
+        os.umask(umask)
     try:
         return int(arguments.run(arguments))
     except CommandError as error:
@@ -98,6 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `v2g-edge events | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    finally:
+        os.umask(umask)
 
 
 __all__ = ["BAD_INPUT", "COMMANDS", "main", "parser"]

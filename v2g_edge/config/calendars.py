@@ -17,6 +17,13 @@ def check_calendars(plan: SiteFile, file: str) -> Iterator[Problem]:
     for vehicle in plan.vehicles:
         for line in vehicle.departures:
             yield from _date(line, f"vehicles.{vehicle.id}.departures", file)
+    yield from twice("time_of_use", (band.id for band in plan.time_of_use), file)
+    for band in plan.time_of_use:
+        for line in band.when:
+            yield from _date(line, f"time_of_use.{band.id}.when", file)
+        if not band.when:
+            path = f"time_of_use.{band.id}.when"
+            yield Problem(file, path, "no line", "at least one line", "Say when it holds.")
     yield from twice("windows", (window.id for window in plan.windows), file)
     for window in plan.windows:
         yield from _window(plan, window, file)

@@ -27,6 +27,7 @@ from v2g_edge.model.settings import (
     Settings,
     StationSettings,
     TelematicsSettings,
+    TimeOfUse,
     UpstreamSettings,
 )
 from v2g_edge.model.site import (
@@ -90,6 +91,7 @@ class SiteFile(Struct, frozen=True):
     host: HostSettings = HostSettings()
     prices: PriceSettings = PriceSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
+    time_of_use: tuple[TimeOfUse, ...] = ()
     fleet: FleetSettings = FleetSettings()
     openadr: OpenAdrSettings = OpenAdrSettings()
     telematics: TelematicsSettings = TelematicsSettings()
@@ -132,6 +134,7 @@ def to_settings(file: SiteFile) -> Settings:
         host=file.host,
         prices=file.prices,
         demand_charges=_by(file.demand_charges, "id"),
+        time_of_use=file.time_of_use,
         ocpp=file.ocpp,
         fleet=file.fleet,
         openadr=file.openadr,
@@ -165,6 +168,7 @@ def from_settings(settings: Settings) -> SiteFile:
         host=settings.host,
         prices=settings.prices,
         demand_charges=settings.demand_charges,
+        time_of_use=settings.time_of_use,
         fleet=settings.fleet,
         openadr=settings.openadr,
         telematics=settings.telematics,

@@ -87,6 +87,7 @@ class LogLimit:
         self._all = {severe: Bucket(ALL_BURST, ALL_PER_S, now_s()) for severe in (False, True)}
         self._left_out: Counter[str] = Counter()
         self._told_s = now_s()
+        self._since_s = now_s()
 
     def __call__(self, _logger: object, method: str, entry: EventDict) -> EventDict:
         """The line with its values shortened. ``DropEvent`` where it is left out."""
@@ -106,6 +107,8 @@ class LogLimit:
         if len(self._sources) > SOURCES_MAX:
             self._sources.popitem(last=False)
         if not bucket.has(now_s) or not self._all[severe].has(now_s):
+            if not self._left_out:
+                self._since_s = now_s
             if source in self._left_out or len(self._left_out) < SOURCES_MAX:
                 self._left_out[source] += 1
             return False
@@ -120,7 +123,13 @@ class LogLimit:
         (worst, count), in_all = self._left_out.most_common(1)[0], sum(self._left_out.values())
         self._left_out.clear()
         self._told_s = now_s
-        structlog.get_logger().warning("log_lines_left_out", most_by=worst, count=count, in_all=in_all)
+        structlog.get_logger().warning(
+            "log_lines_left_out",
+            most_by=worst,
+            count=count,
+            in_all=in_all,
+            after_s=round(now_s - self._since_s, 1),
+        )
 
 
 def _short(value: object) -> object:

@@ -21,6 +21,7 @@ from structlog.typing import EventDict
 from v2g_edge.host.loglimit import LogLimit
 from v2g_edge.model.event import Event
 from v2g_edge.model.site import Site
+from v2g_edge.security_events import SEEN
 
 JOURNAL: Final = Path("/run/systemd/journal/socket")
 VALUE_MAX: Final = 16_384
@@ -203,7 +204,7 @@ def set_up_logs(
     def stamp(_logger: object, _method: str, entry: EventDict) -> EventDict:
         return {"timestamp": wall_text(), **entry}
 
-    common: list[Any] = [structlog.contextvars.merge_contextvars]
+    common: list[Any] = [structlog.contextvars.merge_contextvars, SEEN]
     if now_s is not None:
         common.append(LogLimit(now_s))
     common += [structlog.processors.add_log_level, stamp]

@@ -2,11 +2,10 @@
 reserves of vehicle types.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from v2g_edge.model.calendar import Day, hours_of, rank
+from v2g_edge.market.time_of_use import holds
 from v2g_edge.model.site import Site, Window
 from v2g_edge.model.snapshot import Order
 
@@ -36,28 +35,15 @@ class Windows:
         if 0.0 <= wall_s - self._looked_s < LOOK_EVERY_S and synced == self._synced:
             return self._now
         self._looked_s, self._synced = wall_s, synced
-        open_now = [window for window in self._windows if not synced or self._holds(window, wall_s)]
+        open_now = [
+            window
+            for window in self._windows
+            if not synced or holds(window.when, wall_s, self._zone, self._holidays)
+        ]
         orders = tuple(order for window in open_now for order in orders_of(window))
         if orders != self._now:
             self._now = orders
         return self._now
-
-    def _holds(self, window: Window, wall_s: float) -> bool:
-        now = datetime.fromtimestamp(wall_s, UTC).astimezone(self._zone)
-        today, before = self._day(now), self._day(now - timedelta(days=1))
-        at = f"{now:%H:%M}"
-        for line in window.when:
-            when, begin, end = hours_of(line)
-            overnight = end <= begin
-            if rank(when, today) and begin <= at and (overnight or at < end):
-                return True
-            if overnight and rank(when, before) and at < end:
-                return True
-        return False
-
-    def _day(self, moment: datetime) -> Day:
-        date = f"{moment:%Y-%m-%d}"
-        return Day(moment.weekday(), date, date in self._holidays)
 
 
 def orders_of(window: Window) -> tuple[Order, ...]:

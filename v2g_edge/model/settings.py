@@ -257,6 +257,20 @@ class PriceSettings(Struct, frozen=True):
     export_below_zero: bool = False
 
 
+class TimeOfUse(Struct, frozen=True):
+    """One band of a tariff by time of use.
+
+    Attributes:
+        id: Its name.
+        when: Days and hours in which it holds (``model.calendar``); the first band that holds counts.
+        per_kwh: Price of a kWh drawn then, in the site's currency.
+    """
+
+    id: str
+    when: tuple[str, ...]
+    per_kwh: float
+
+
 class DemandCharge(Struct, frozen=True):
     """What the highest mean import of a metering window costs, per kW and month. ``billed_kw``: billed
     already when this began.
@@ -298,6 +312,7 @@ class Settings(Struct, frozen=True):
     prices: PriceSettings
     ocpp: OcppSettings = OcppSettings()
     demand_charges: tuple[DemandCharge, ...] = ()
+    time_of_use: tuple[TimeOfUse, ...] = ()
     fleet: FleetSettings = FleetSettings()
     upstreams: tuple[UpstreamSettings, ...] = ()
     openadr: OpenAdrSettings = OpenAdrSettings()

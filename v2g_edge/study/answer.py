@@ -6,14 +6,14 @@ from typing import Final
 
 from v2g_edge.cycle import Outcome
 from v2g_edge.model.plan import Plan
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import Reading, fresh_or
 from v2g_edge.model.site import Feeder, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
 from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.ordered import text_of
 from v2g_edge.study.outlook import Outlook
-from v2g_edge.study.rows import SHOWN_W, clock, risks_of
+from v2g_edge.study.rows import SHOWN_W, clock, held_by, risks_of
 from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 
 HOLDERS_SHOWN: Final = 6
@@ -21,7 +21,7 @@ DENIED: Final = frozenset({"impossible", "short", "overdue"})
 """Risks with which no time is shown at which a vehicle would be ready."""
 KEEP_IN: Final = frozenset({"no-v2g", "export-limit", "reserve"})
 """Kinds of orders and windows after which less is exported."""
-FEEDER_RULES: Final = frozenset({"feeder_import", "feeder_export", "minimum_power", "unproven_discharge"})
+FEEDER_RULES: Final = frozenset({"feeder_import", "minimum_power", "unproven_discharge"})
 
 
 def answer_of(
@@ -39,7 +39,8 @@ def answer_of(
         return [f"{permit.evse} is empty."] + ([] if state.link.connected else ["Its charger is silent."])
     lines = [_doing(site, snapshot, outcome, index, outlook, beside)]
     risks = risks_of(site, snapshot, outcome, index)
-    if not DENIED & set(risks):  # the proof knows better than the estimate
+    stubborn = held_by(outcome, permit.evse)
+    if stubborn is None and not DENIED & set(risks):  # the proof knows better than the estimate
         lines += [_ready(site, snapshot, index, outlook)]
     for risk in risks:
         word = RISKS[risk]
@@ -67,6 +68,10 @@ def _doing(
     reason = reason_of(wish.reason if wish else "no vehicle")
     price, later = beside.price_at(snapshot.wall_s), outlook.begins_wall_s
     cost = f" at {price:.2f} per kWh" if price is not None else ""
+    if held_by(outcome, permit.evse) is not None:
+        measured = snapshot.evses[index].power_w
+        now = f"{measured.value / 1_000.0:+.1f} kW" if isinstance(measured, Reading) else "an unknown power"
+        return f"{name} does {now} whatever it is told (now {permit.power_w / 1_000.0:+.1f} kW)."
     if permit.power_w > SHOWN_W:
         return f"{name} may charge with {permit.power_w / 1_000.0:.1f} kW{cost}. {reason.says}."
     if permit.power_w < -SHOWN_W:
@@ -116,7 +121,10 @@ def _ready(site: Site, snapshot: Snapshot, index: int, outlook: Outlook) -> str:
 def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: Beside) -> list[str]:
     """What limits it, since when, what to do; and who holds the feeder where that is full."""
     permit, state = outcome.permits[index], snapshot.evses[index]
-    rule = permit.bound_by.rule
+    rule, source = permit.bound_by.rule, permit.bound_by.source
+    stubborn = held_by(outcome, permit.evse)
+    if stubborn is not None:
+        rule, source = stubborn.row, stubborn.text
     lines = []
     if rule != "wish":
         word = word_of(rule)
@@ -131,9 +139,7 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
         since = beside.since.get(f"{rule}:{subject}")
         when = f" since {clock(site, since)}" if since is not None else ""
         remedy = word.remedy.replace("OUTLET", permit.evse).replace("FEEDER", site.evses[index].feeder)
-        lines.append(
-            f"{word.says}{when}: {permit.bound_by.source}." + (f" What to do: {remedy}." if remedy else "")
-        )
+        lines.append(f"{word.says}{when}: {source}." + (f" What to do: {remedy}." if remedy else ""))
     if not state.link.connected and rule != "charger_silent":
         lines.append("Its charger is silent.")
     if rule in FEEDER_RULES:
@@ -169,6 +175,7 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
     kept = {order.subject for order in snapshot.operator.orders if order.kind == "no-v2g"}
     groups: dict[str, list[str]] = {}
     outlets: dict[str, str] = {}
+    less: dict[str, list[str]] = {}
     out_w, able = 0.0, 0
     for index, evse in enumerate(site.evses):
         vehicle, permit = snapshot.evses[index].vehicle, outcome.permits[index]
@@ -178,12 +185,16 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
             continue  # the order says so, below
         able += 1
         out_w += max(-permit.power_w, 0.0)
+        if permit.power_w < -SHOWN_W and permit.bound_by.rule != "wish":
+            less.setdefault(permit.bound_by.rule, []).append(vehicle.vehicle)
         if permit.power_w >= -SHOWN_W:
             closed = [bound.rule for bound in outcome.bounds[index] if bound.min_w >= 0.0]
             rule = min(closed, key=lambda rule: word_of(rule).need != "person") if closed else "wish"
             groups.setdefault(rule, []).append(vehicle.vehicle)
             outlets.setdefault(rule, evse.id)
     lines = [f"{out_w / 1_000.0:.1f} kW may flow out of {able} vehicles that may give."]
+    lines += _taken_here(site, snapshot)
+    lines += [f"{word_of(rule).says}, so less: {', '.join(names[:8])}." for rule, names in less.items()]
     for rule, names in sorted(groups.items(), key=lambda item: -len(item[1])):
         word = word_of(rule)
         since = beside.since.get(f"{rule}:site")
@@ -194,6 +205,20 @@ def export_answer(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besi
             + (f" What to do: {word.remedy.replace('OUTLET', outlets[rule])}." if word.remedy else "")
         )
     return lines + _ordered(site, snapshot)
+
+
+def _taken_here(site: Site, snapshot: Snapshot) -> list[str]:
+    """What of it vehicles on site take, so that it does not reach the grid."""
+    takers = []
+    for evse, state in zip(site.evses, snapshot.evses, strict=True):
+        power_w = fresh_or(state.power_w, snapshot.now_s, site.safety.charger_max_age_s, 0.0)
+        if state.vehicle is not None and power_w > SHOWN_W:
+            takers.append((power_w, state.vehicle.vehicle or evse.id))
+    takers.sort(reverse=True)
+    names = ", ".join(f"{name} {power_w / 1_000.0:.1f} kW" for power_w, name in takers[:HOLDERS_SHOWN])
+    return (
+        [f"Vehicles here take {sum(w for w, _ in takers) / 1_000.0:.1f} kW of it: {names}."] if takers else []
+    )
 
 
 def _ordered(site: Site, snapshot: Snapshot) -> list[str]:

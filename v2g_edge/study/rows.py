@@ -63,6 +63,16 @@ def _gives_nothing(site: Site, snapshot: Snapshot, outcome: Outcome, index: int)
     )
 
 
+STUBBORN: Final = ("disobedient", "priority_charging")
+"""Rows of a charger that does what it likes: what it was told says nothing about what it does."""
+
+
+def held_by(outcome: Outcome, evse: str) -> Latch | None:
+    """The row of a charger that does not do what it is told, whatever binds its permit."""
+    latches = (latch for latch in outcome.memory.envelope.latches if latch.active and latch.subject == evse)
+    return next((latch for latch in latches if latch.row in STUBBORN), None)
+
+
 def brief_of(
     site: Site, snapshot: Snapshot, outcome: Outcome, index: int, outlook: Outlook, beside: Beside
 ) -> str:
@@ -70,6 +80,9 @@ def brief_of(
     permit, state = outcome.permits[index], snapshot.evses[index]
     if not state.link.connected:
         return RULES["charger_silent"].brief
+    held = held_by(outcome, permit.evse)
+    if held is not None:
+        return word_of(held.row).brief
     risks = risks_of(site, snapshot, outcome, index)
     short_wh = dict(outcome.memory.envelope.departures.short).get(permit.evse, 0.0)
     if risks and risks[0] in {"short", "impossible"} and short_wh:
@@ -104,7 +117,7 @@ def attention_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besid
     """What needs a person, worst first: departures in danger, then rows of the safety table, alike ones
     together.
     """
-    found = list(_departures(site, snapshot, outcome))
+    found = _departures(site, snapshot, outcome)
     by_row: dict[str, list[Latch]] = {}
     for latch in outcome.memory.envelope.latches:
         if latch.active and word_of(latch.row).need == "person":
@@ -129,7 +142,17 @@ def attention_of(site: Site, snapshot: Snapshot, outcome: Outcome, beside: Besid
     return found
 
 
-def _departures(site: Site, snapshot: Snapshot, outcome: Outcome) -> Iterator[dict[str, Any]]:
+def _departures(site: Site, snapshot: Snapshot, outcome: Outcome) -> list[dict[str, Any]]:
+    """Alike ones together."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for need in _endangered(site, snapshot, outcome):
+        alike = found.setdefault((need["kind"], need["text"]), need)
+        if alike is not need:
+            alike["subjects"] += need["subjects"]
+    return list(found.values())
+
+
+def _endangered(site: Site, snapshot: Snapshot, outcome: Outcome) -> Iterator[dict[str, Any]]:
     short_wh = dict(outcome.memory.envelope.departures.short)
     for index, evse in enumerate(site.evses):
         vehicle = snapshot.evses[index].vehicle

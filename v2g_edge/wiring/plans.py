@@ -11,6 +11,7 @@ from v2g_edge.host.child import Child
 from v2g_edge.market.billed_peaks import BilledPeaks
 from v2g_edge.market.price_feed import PriceFeed
 from v2g_edge.market.price_file import PriceFile
+from v2g_edge.market.time_of_use import Tariff
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan, Price
@@ -68,6 +69,8 @@ class Plans:
         self._charges = bool(settings.demand_charges)
         self.day = DayPlanner(state.site, settings.prices, self._pasts, tell, optimiser, self._demand)
         self._file = PriceFile(settings.prices)
+        self._tariff = Tariff(settings.time_of_use, state.site.timezone, state.site.holidays)
+        self._priced = bool(settings.prices.file or settings.prices.feed or settings.time_of_use)
         self._programmes: list[Callable[[], tuple[Price, ...]]] = []
         self._feed: PriceFeed | None = None
         if settings.prices.feed:
@@ -109,7 +112,7 @@ class Plans:
         cloud = self._cloud
         if cloud is not None and cloud.valid_from_wall_s <= snapshot.wall_s < cloud.valid_until_wall_s:
             return cloud
-        if not (self._settings.file or self._settings.feed or self._programmes):
+        if not (self._priced or self._programmes):
             return None
         if snapshot.now_s - self._seen_s >= LOOK_EVERY_S:
             self._seen_s = snapshot.now_s
@@ -128,7 +131,8 @@ class Plans:
         for source in self._programmes:
             if prices := source():
                 return prices
-        return self._file.prices if self._feed is None else self._feed.prices
+        known = self._file.prices if self._feed is None else self._feed.prices
+        return known or self._tariff.prices_at(self._clock.wall_s())
 
     def observe_peaks(self, snapshot: Snapshot) -> None:
         """What the grid meter says now, for the demand charges; a new peak goes to the disk in a thread."""

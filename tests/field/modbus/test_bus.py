@@ -188,3 +188,15 @@ async def test_stopping_twice_and_starting_again_is_fine(bench: Bench) -> None:
 
 def test_units_share_the_simulated_endpoint() -> None:
     assert Unit(1, SunSpecMeter(lambda: Bench().truth)).device().id == 1
+
+
+async def test_a_contact_is_as_old_as_its_question_and_a_refused_one_is_unknown(bench: Bench) -> None:
+    bench.relay.inject_fault(Fault("slow", delay_s=0.05))
+    await bench.run()
+    await bench.until(lambda: isinstance(bench.board.contact("relay").closed, Reading))
+    state = bench.board.contact("relay")
+    assert isinstance(state.closed, Reading)
+    assert state.link.last_seen_s - state.closed.at_s >= 0.049
+    bench.relay.inject_fault(Fault("exception", code=2))
+    await bench.until(lambda: not isinstance(bench.board.contact("relay").closed, Reading))
+    assert bench.board.contact("relay").link.connected

@@ -57,3 +57,44 @@ def test_overlap_and_overrun_are_refused(fields: tuple[Field, ...]) -> None:
 def test_a_value_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         encode(40_000.0, "i16")
+
+
+def test_words_are_written_in_the_order_in_which_they_are_read() -> None:
+    assert encode(65_538.0, "u32") == [1, 2]
+    assert encode(65_538.0, "u32", swapped=True) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "registers"),
+    [
+        ("f32", [0x7FC0, 0]),
+        ("f32", [0xFFC0, 0]),
+        ("f32", [0x7F80, 0]),
+        ("f32", [0xFF80, 0]),
+        ("f64", [0x7FF8, 0, 0, 0]),
+        ("f64", [0x7FF0, 0, 0, 0]),
+    ],
+)
+def test_what_is_no_number_is_unknown_in_every_encoding(kind: RegisterType, registers: list[int]) -> None:
+    block = Block("b", 3, 0, len(registers), (Field("x", 0, kind),))
+    assert isinstance(Decoder(block).decode(registers, 1.0)["x"], Unknown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "registers", "nan"),
+    [
+        ("i16", [0x8000], -0x8000),
+        ("u16", [0xFFFF], 0xFFFF),
+        ("i32", [0x8000, 0], -0x8000_0000),
+        ("u32", [0xFFFF, 0xFFFF], 0xFFFF_FFFF),
+        ("i64", [0x8000, 0, 0, 0], -0x8000_0000_0000_0000),
+        ("u64", [0xFFFF] * 4, 0xFFFF_FFFF_FFFF_FFFF),
+    ],
+)
+def test_sentinels_are_unknown_and_their_neighbours_are_numbers(
+    kind: RegisterType, registers: list[int], nan: int
+) -> None:
+    block = Block("b", 3, 0, len(registers), (Field("x", 0, kind, nan=frozenset([nan])),))
+    assert isinstance(Decoder(block).decode(registers, 1.0)["x"], Unknown)
+    near = [*registers[:-1], registers[-1] ^ 1]
+    assert isinstance(Decoder(block).decode(near, 1.0)["x"], Reading)

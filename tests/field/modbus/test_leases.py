@@ -461,7 +461,7 @@ def test_what_stands_in_the_way_of_discharge_is_part_of_what_is_said(
 
     async def test(rig: Rig) -> None:
         rig.port._dead_man = dead_man
-        assert rig.port.says(permit(-5_000.0)).terms == (dead_man or contactor,)
+        assert rig.port.says(permit(-5_000.0)).terms[0] == (dead_man or contactor)
 
     on("generic-charger", test, contactor=contactor)
 
@@ -539,3 +539,50 @@ def test_a_charger_without_a_watchdog_is_set_up_again_after_an_absence() -> None
         assert [address for _, address, _ in rig.line.written].count(20) == setups + 1
 
     on("generic-charger", test)
+
+
+def test_a_watchdog_that_rounds_to_nothing_is_never_written_and_is_no_dead_man() -> None:
+    """0 means "never" on every charger known."""
+
+    async def run() -> None:
+        rig = Rig("generic-charger", watchdog_s=0.4)
+        await rig.until(lambda: rig.state.link.connected)
+        await asyncio.sleep(12.0)
+        assert not rig.state.dead_man_ok
+        assert [values for _, address, values in rig.line.written if address == 24] == []
+        await rig.close()
+
+    with capture_logs():
+        run_virtual(run())
+
+
+def test_after_an_absence_a_charger_is_started_again() -> None:
+    """It may have restarted: whether it runs is not known."""
+
+    async def test(rig: Rig) -> None:
+        rig.tick(permit(5_000.0))
+        await asyncio.sleep(3.0)
+        rig.line.fates = NEVER_TAKEN
+        await rig.until(lambda: not rig.state.link.connected)
+        rig.line.fates = ALWAYS_TAKEN
+        await rig.until(lambda: rig.state.dead_man_ok)
+        rig.tick(permit(5_000.0))
+        await asyncio.sleep(3.0)
+        assert [values[0] for _, address, values in rig.line.written if address == 257] == [1, 1]
+
+    on("quasar1", test)
+
+
+def test_after_a_permit_has_run_out_a_raise_lets_the_charger_settle() -> None:
+    """What was written last is zero: more than that is no step towards it."""
+
+    async def test(rig: Rig) -> None:
+        rig.tick(permit(5_000.0, valid_for_s=5.0))
+        await rig.until(lambda: rig.told_w == 0.0 and rig.setpoints() > 1)
+        rig.tick(permit(3_000.0))
+        await asyncio.sleep(0.5)
+        assert rig.told_w == 0.0
+        await asyncio.sleep(3.0)
+        assert rig.told_w == 3_000.0
+
+    on("quasar1", test)

@@ -4,6 +4,7 @@ faults.
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from sim.modbus.mapped import Mapped, WatchdogRelay
@@ -183,3 +184,31 @@ async def test_a_module_that_restarts_gets_its_time_out_again() -> None:
         await field.feed()
         assert stand.relay._tenths == 300
         assert field.contactors["k"].dead_man
+
+
+async def test_a_module_whose_own_time_out_is_gone_is_opened_by_us_when_nobody_feeds_it() -> None:
+    stand = Stand(watchdog_s=5.0)
+    async with stand as field:
+        await stand.until(0.0)
+        await field.feed()
+        stand.relay._tenths = 0  # never
+        await asyncio.sleep(4.0)
+        assert stand.relay.closed(2)
+        await asyncio.sleep(2.0)
+        assert not stand.relay.closed(2)
+
+
+async def test_a_time_out_that_is_not_taken_is_no_dead_man(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write is confirmed, and another time is read back."""
+    stand = Stand()
+    written = stand.relay.written
+
+    def ignore(address: int, values: list[int]) -> None:
+        written(address, [7] if address == WatchdogRelay.REGISTER else values)
+
+    monkeypatch.setattr(stand.relay, "written", ignore)
+    async with stand as field:
+        await stand.until(0.0)
+        assert await field.contactors["k"].feed() == "accepted"
+        assert not field.contactors["k"].dead_man
+        assert not field.contactor_proven("k1")

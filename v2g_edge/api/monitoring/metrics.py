@@ -19,6 +19,7 @@ from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState
+from v2g_edge.security_events import SECURITY_EVENTS, SEEN
 
 JOULES_PER_WH: Final = 3_600.0
 """Monitoring counts in base units."""
@@ -115,6 +116,18 @@ class MetricsApi:
             if severity == "trip"
         }
         page.add("v2g_edge_trips_total", "counter", "Trips by cause since the start.", trips)
+        seen = {
+            labels(event=name, category=SECURITY_EVENTS[name]): count
+            for name, count in sorted(SEEN.counts.items())
+        }
+        page.add("v2g_edge_security_events_total", "counter", "Security events since the start.", seen)
+        slowest_s = {labels(event=name): after_s for name, after_s in sorted(SEEN.slowest_s.items())}
+        page.add(
+            "v2g_edge_security_detection_seconds",
+            "gauge",
+            "Longest time from the first of such acts to the line that tells it.",
+            slowest_s,
+        )
         lost = {"": self._journal_lost()}
         page.add("v2g_edge_journal_lost_total", "counter", "Ticks that the journal could not take.", lost)
 

@@ -8,7 +8,9 @@ from v2g_edge.cli.screen import DIM, RED, WIDTH, YELLOW, coloured, kilowatts, lo
 
 HEIGHT: Final = 24
 NEEDS_MOST: Final = 6
-"""Lines for what needs a person; the rest is a number, and in ``--all``."""
+"""Lines for what needs a person where vehicles fill the screen; the rest is in ``--all``."""
+FIXED: Final = 4
+"""Lines that are always there: site, plan, an empty one, the head of the table."""
 VEHICLES_LEAST: Final = 6
 HEAD: Final = f"{'vehicle':13} {'outlet':7} {'SoC → goal':>11} {'leaves':>6} {'ready':>6} {'kW':>6}  why"
 URGENT: Final = frozenset({"impossible", "short", "overdue", "not_charging", "gives_nothing"})
@@ -17,10 +19,11 @@ URGENT: Final = frozenset({"impossible", "short", "overdue", "not_charging", "gi
 def glance(status: dict[str, Any], page: int = 1) -> list[str]:
     """Not more than 24 lines of 80 columns."""
     zone = status.get("timezone", "")
-    top = [_head(status, zone), *_orders(status), *_needs(status, zone)]
     there = [evse for evse in status["evses"] if evse["vehicle"] is not None]
     empty = [evse for evse in status["evses"] if evse["vehicle"] is None]
     foot = _empty(empty)
+    free = HEIGHT - FIXED - len(there) - len(foot)
+    top = [_head(status, zone), *_orders(status), *_needs(status, zone, max(free, NEEDS_MOST))]
     room = max(HEIGHT - len(top) - len(foot) - 2, VEHICLES_LEAST)
     ordered = sorted(
         there, key=lambda evse: (not evse["risks"], evse["departure_wall_s"] or 1e18, evse["id"])
@@ -65,7 +68,7 @@ def _orders(status: dict[str, Any]) -> list[str]:
     return [_cut(what + (f"   ORDERS: {'; '.join(texts)}" if texts else ""))]
 
 
-def _needs(status: dict[str, Any], zone: str) -> list[str]:
+def _needs(status: dict[str, Any], zone: str, most: int) -> list[str]:
     lines: list[str] = []
     for need in status.get("attention", []):
         names = ", ".join(need["subjects"][:4]) + (
@@ -79,9 +82,7 @@ def _needs(status: dict[str, Any], zone: str) -> list[str]:
         remedy = f". {need['remedy'][:1].upper()}{need['remedy'][1:]}." if need["remedy"] else "."
         mark = "~" if need["waits"] else "!"
         lines += wrapped(f"{names}: {need['text']}{since}{remedy}", f"{mark} ", "  ")
-    kept = (
-        lines if len(lines) <= NEEDS_MOST else [*lines[: NEEDS_MOST - 1], "! and more: v2g-edge status --all"]
-    )
+    kept = lines if len(lines) <= most else [*lines[: most - 1], "! and more: v2g-edge status --all"]
     return [coloured(line, RED if line.startswith("!") else YELLOW) for line in kept]
 
 

@@ -64,7 +64,8 @@ def give(arguments: argparse.Namespace) -> int:
     for line in tried["breaks"]:
         print("\n".join(wrapped(line, "! ", "  ")))
     if arguments.trial:
-        print(tried["text"] if not tried["breaks"] else f"{tried['text']}: breaks what stands above")
+        said = "breaks what stands above" if tried["breaks"] else "every departure is still proven"
+        print("\n".join(wrapped(f"{tried['text']}: {said}", "", "  ")))
         return FAILED if tried["breaks"] else DONE
     if tried["breaks"] and not arguments.yes and not _confirmed():
         print("not given")

@@ -20,7 +20,12 @@ from v2g_edge.config.dropins import folder_of
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.upkeep.trial import FOLDER, LAST
 
-UNITS: Final = ("v2g-edge.service", "v2g-edge-clock.service")
+UNITS: Final = (
+    "v2g-edge.service",
+    "v2g-edge-clock.service",
+    "v2g-edge-console.service",
+    "v2g-edge-backup.service",
+)
 LINES: Final = 2_000
 """Of the log in a dump: some hours of a busy depot."""
 DISK_LOW: Final = 0.1

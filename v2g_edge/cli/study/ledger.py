@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import local_time, table, with_times, wrapped
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, plain, span
+from v2g_edge.study.insight.privacy import GRAINS, Pseudonyms, WeakKeyError, coarser, hidden
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Remark
 from v2g_edge.study.ledger.statement import Statement, Sum, VehicleRow, how_known, statement_of
+from v2g_edge.study.ledger.store import LedgerError, Store
 
 REMARKS_SHOWN: Final = 12
 COLUMNS: Final = ("start", "in_kwh", "out_kwh", "grid_import_kwh", "grid_export_kwh")
@@ -35,6 +37,13 @@ def register(subparsers: Any) -> None:
         metavar="FILE",
         help=f"add corrections: CSV with {', '.join(CORRECTION)}; a reference that is known changes nothing",
     )
+    parser.add_argument("--forget", metavar="VEHICLE", help="remember a vehicle no more; totals stay")
+    parser.add_argument(
+        "--pseudonyms", type=Path, metavar="KEYFILE", help="pseudonyms by this key instead of vehicles' names"
+    )
+    parser.add_argument(
+        "--granularity", choices=GRAINS, default="interval", help="of times, for what leaves the depot"
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,9 +53,41 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.correct:
             lines, remarks = read_corrections(arguments.correct, store.site.timezone, store.site.outlets)
             store.correct(lines, remarks)
+        if arguments.forget:
+            _forget(store, arguments.forget)
         statement = statement_of(store, *span(arguments, store))
+    statement.intervals = coarser(statement.intervals, arguments.granularity, statement.timezone)
+    if arguments.pseudonyms:
+        statement = hidden(statement, _pseudonyms(arguments.pseudonyms))
+    if arguments.format == "csv" and arguments.granularity != "interval":
+        hand_out(_coarse_csv(statement), arguments)
+        return DONE
     hand_out({"text": as_text, "csv": as_csv, "json": as_json}[arguments.format](statement), arguments)
     return DONE
+
+
+def _forget(store: Store, vehicle: str) -> None:
+    try:
+        if not store.forget(vehicle):
+            raise CommandError(f"the ledger knows no vehicle {vehicle!r}", BAD_INPUT)
+    except LedgerError as error:
+        raise CommandError(str(error)) from error
+
+
+def _pseudonyms(path: Path) -> Pseudonyms:
+    try:
+        return Pseudonyms(path.read_bytes())
+    except (OSError, WeakKeyError) as error:
+        raise CommandError(f"{path}: {error}; make one with: openssl rand -hex 32", BAD_INPUT) from error
+
+
+def _coarse_csv(statement: Statement) -> str:
+    """A line an hour, day or month that has any record."""
+    lines = [",".join(COLUMNS)]
+    for start, *values in statement.intervals:
+        cells = [f"{value / 1e3:.6f}" for value in values]
+        lines.append(",".join([local_time(start, STAMP, statement.timezone), *cells]))
+    return "\n".join(lines)
 
 
 def as_text(statement: Statement) -> str:

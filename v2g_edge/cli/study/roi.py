@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = replace(found, paths=arguments.paths or found.paths)
         found = replace(found, seed=found.seed if arguments.seed is None else arguments.seed)
         found, zone, notes = _with_site(found, arguments.site)
-        nights, more = _nights(found, zone)
+        nights, more = nights_for(found, zone)
         study = study_of(found, nights, [*notes, *more])
     except (AssumptionError, WearError, BadPrices) as error:
         raise CommandError(str(error), BAD_INPUT) from error
@@ -86,7 +86,8 @@ def _with_site(found: Assumptions, path: Path | None) -> tuple[Assumptions, Zone
     return replace(found, fleet=fleet, name=f"{found.name} at {site.name}"), ZoneInfo(site.timezone), [text]
 
 
-def _nights(found: Assumptions, zone: ZoneInfo) -> tuple[list[Night], list[str]]:
+def nights_for(found: Assumptions, zone: ZoneInfo) -> tuple[list[Night], list[str]]:
+    """The nights that futures draw from, and what to say of them. Raises ``BadPrices``."""
     if not found.prices.file:
         return nights_of_curve(found), ["Prices are a curve with levels drawn about it, no market's record."]
     rows = read_prices(Path(found.prices.file), PriceSettings())

@@ -49,6 +49,10 @@ TABLES: Final[dict[str, str]] = {
         "One table a demand charge of the tariff. The plan keeps below what is billed already where that"
         " pays."
     ),
+    "time_of_use": (
+        "One table a band of a tariff by time of use; the first that holds counts. File and feed of prices go"
+        " before it."
+    ),
     "fleet": "Systems that know when vehicles leave: depot management (VDV 463) and timetable files.",
     "telematics": "Where vehicles' own systems report them. Leave the table out to hear of none.",
     "openadr": "An OpenADR 3.1 server whose prices and limits count. Leave the table out to ask none.",

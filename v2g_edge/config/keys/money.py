@@ -5,7 +5,8 @@ from typing import Final
 from msgspec import Struct
 
 from v2g_edge.config.keys.key import FEED, Key, name, optional, percent
-from v2g_edge.model.settings import DemandCharge, PriceSettings
+from v2g_edge.model.calendar import WINDOW
+from v2g_edge.model.settings import DemandCharge, PriceSettings, TimeOfUse
 
 ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
     PriceSettings: {
@@ -45,6 +46,15 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             "Auction to take from an ENTSO-E document; 1 is the coupled day-ahead auction (SDAC).", "", 1, 9
         ),
         "file_timezone": optional('Time zone of a CSV whose times and header name none; "": UTC.'),
+    },
+    TimeOfUse: {
+        "id": name("Name of the band."),
+        "when": Key(
+            "Days and hours in which it holds.",
+            pattern=WINDOW,
+            form='lines like "Mo-Fr 07:00-20:00", "PH 00:00-24:00" or "11-01/03-31 17:00-20:00"',
+        ),
+        "per_kwh": Key("Price of a kWh drawn then.", "per kWh", -100.0, 100.0),
     },
     DemandCharge: {
         "id": name("Name of the charge."),

@@ -179,10 +179,11 @@ class LeasedCharger(ABC):
         return lambda: turn == self._turn
 
     def says(self, permit: Permit) -> Saying:
-        """All of the permit; what a dead-man stands in the way of is said again at once when it is there."""
-        return Saying(
-            permit.power_w, permit.droop_w, permit.valid_for_s, terms=(self._dead_man or self._contactor(),)
-        )
+        """All of the permit; what a dead-man stands in the way of is said again at once when it is there, and
+        so is everything after an absence.
+        """
+        terms = (self._dead_man or self._contactor(), self._peer.epoch)
+        return Saying(permit.power_w, permit.droop_w, permit.valid_for_s, terms=terms)
 
     def write_permit(self, permit: Permit) -> Coroutine[Any, Any, WriteResult]:
         """As the port says. Discharge without a dead-man is ``rejected`` here too, whatever the envelope

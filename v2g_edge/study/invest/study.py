@@ -108,6 +108,13 @@ def study_of(found: Assumptions, nights: Sequence[Night], notes: Sequence[str] =
     )
 
 
+def result_of(found: Assumptions, nights: Sequence[Night], name: str, scenario: Scenario) -> list[Result]:
+    """Both ways of one scenario alone, as a portfolio takes them."""
+    wear = wear_of(found)
+    made = futures(drawn(values_of(nights, found, wear), found), found, scenario, wear)
+    return [_result(name, way, flows, found) for way, flows in _ways(made)]
+
+
 def wear_of(found: Assumptions) -> float:
     """Cost of a kWh given: by the model at the depth cap, or as it is given."""
     wear = found.wear

@@ -11,6 +11,8 @@ Method = Literal["register", "power", "spread", "correction"]
 """How an energy is known: the meter's register; its power, integrated; its register over a pause of the
 record, spread evenly; a correction by hand.
 """
+FORGOTTEN: Final = "forgotten"
+"""Stands for a vehicle and its stays when they are to be remembered no more."""
 METHODS: Final[tuple[Method, ...]] = ("register", "power", "spread", "correction")
 
 

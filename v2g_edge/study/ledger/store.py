@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from v2g_edge.study.ledger.book import State, Written
-from v2g_edge.study.ledger.lines import Line, Place, Remark, Stay, Turn, VehicleAccount
+from v2g_edge.study.ledger.lines import FORGOTTEN, Line, Place, Remark, Stay, Turn, VehicleAccount
+from v2g_edge.study.ledger.metering import Use
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS lines (
@@ -113,6 +114,34 @@ class Store:
             )
         return len(fresh)
 
+    def forget(self, vehicle: str) -> int:
+        """Remember a vehicle no more: its energy stays in all totals, under no name; its stays, cycles, SoC
+        and temperatures are deleted. Gives how many lines were changed. LedgerError while it is plugged in.
+        """
+        state = self.state()
+        if state is not None and any(stay.vehicle == vehicle for stay in state.garage.here.values()):
+            raise LedgerError(f"{vehicle} is plugged in now; it can be forgotten when it has left")
+        self._db.execute("PRAGMA secure_delete=ON")
+        rows = self._db.execute("SELECT * FROM lines WHERE vehicle = ?", (vehicle,)).fetchall()
+        kept = [
+            rowid
+            for rowid, body in self._db.execute("SELECT rowid, body FROM stays")
+            if msgspec.msgpack.decode(body, type=Stay).vehicle == vehicle
+        ]
+        with self._db:
+            self._db.execute("DELETE FROM lines WHERE vehicle = ?", (vehicle,))
+            self._db.executemany(ADD_LINE, ((*r[:2], FORGOTTEN, FORGOTTEN, *r[4:]) for r in rows))
+            self._db.execute("DELETE FROM turns WHERE vehicle = ?", (vehicle,))
+            self._db.executemany("DELETE FROM stays WHERE rowid = ?", ((rowid,) for rowid in kept))
+            self._db.execute("UPDATE remarks SET subject = ? WHERE subject = ?", (FORGOTTEN, vehicle))
+            if state is not None:
+                forgotten(state, vehicle)
+                self._body = msgspec.msgpack.encode(state)
+                self._db.execute("UPDATE state SET body = ? WHERE id = 1", (self._body,))
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(rows)
+
     def lines(self, from_wall_s: float, until_wall_s: float) -> Iterator[Line]:
         """Lines of intervals that begin in a time, by interval. Those still open are among them."""
         for row in self._db.execute(
@@ -164,6 +193,19 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def forgotten(state: State, vehicle: str) -> None:
+    """The bookkeeper's state without a vehicle; its energy that is not written yet stays, under no name."""
+    state.garage.vehicles.pop(vehicle, None)
+    for account in state.meters.values():
+        if account.use.vehicle == vehicle:
+            account.use = Use(FORGOTTEN, FORGOTTEN, account.use.service)
+        for key in [key for key in account.open if key[2] == vehicle]:
+            values = account.open.pop(key)
+            line = account.open.setdefault((key[0], FORGOTTEN, FORGOTTEN, *key[3:]), [0.0, 0.0, 0.0])
+            for n, value in enumerate(values):
+                line[n] += value
 
 
 def _row(line: Line) -> tuple[object, ...]:

@@ -86,3 +86,27 @@ def test_a_transaction_whose_end_was_presumed_does_not_push_the_next_vehicle_out
     vehicle = depot.board.evse("b2").vehicle
     assert vehicle is not None
     assert vehicle.session == "t2"
+
+
+def test_an_end_that_is_presumed_by_a_guessed_clock_does_not_bury_what_is_told_later() -> None:
+    """The controller has started without the time, and believes to be years ahead."""
+    depot = Depot()
+    station = depot.central.links["new"].station
+    station.on_session(SessionEvent("started", "t1", 1, AT_S, vehicle="bus-1", plugged=True))
+    depot.clock.wall = AT_S + 1e8
+    depot.clock.synced = lambda: False  # type: ignore[method-assign]
+    station.clock_skew.known = False
+    station.sessions.presume_over(station.outlets[1], "it is free")
+    assert depot.board.evse("b2").vehicle is None
+    station.on_session(SessionEvent("updated", "t1", 1, AT_S + 60.0, seq=2))
+    assert depot.board.evse("b2").vehicle is not None
+
+
+def test_an_end_that_is_presumed_by_a_known_clock_buries_what_was_queued_before_it() -> None:
+    depot = Depot()
+    station = depot.central.links["new"].station
+    station.on_session(SessionEvent("started", "t1", 1, AT_S, vehicle="bus-1", plugged=True))
+    depot.clock.advance(100.0)
+    station.sessions.presume_over(station.outlets[1], "it is free")
+    station.on_session(SessionEvent("updated", "t1", 1, AT_S + 60.0, seq=2))
+    assert depot.board.evse("b2").vehicle is None

@@ -172,9 +172,11 @@ class Sessions:
         session = outlet.session
         if session is None:
             return
-        ended_wall_s = (
-            at_wall_s if at_wall_s is not None else self._clock.wall_s() + self._model.clock_skew.offset_s
-        )
+        # By a clock that is a guess any later message of the station might pass for an old one.
+        skew = self._model.clock_skew
+        guessed = not (skew.known or self._clock.synced())
+        now_wall_s = session.started_wall_s if guessed else self._clock.wall_s() + skew.offset_s
+        ended_wall_s = at_wall_s if at_wall_s is not None else now_wall_s
         over = replace(session, ended_wall_s=max(ended_wall_s, session.started_wall_s), presumed=True)
         self._store.save(over, lasting=True)
         log.warning(
