@@ -57,7 +57,7 @@ STEP_PATIENCE_S: Final = 15.0
 each ten seconds.
 """
 
-CONVICTS_NOBODY: Final = CLOUD | ORDER | {"wrong_soc", "quiet_soc", "underdraw"}
+CONVICTS_NOBODY: Final = CLOUD | ORDER | {"wrong_soc", "noisy_soc", "stepped_soc", "quiet_soc", "underdraw"}
 
 STOPPED: Final = frozenset({"operator_stop"})
 
@@ -164,7 +164,7 @@ class Effects:
 
     def told_too_much_pct(self, evse: str) -> float:
         """By how much the charge reported at an outlet exceeds the true one, at worst."""
-        return max([0.0, *(fault.value for fault in self._own[evse] if fault.kind == "wrong_soc")])
+        return max([0.0, *(f.value for f in self._own[evse] if f.kind in {"wrong_soc", "noisy_soc"})])
 
     def clock_behind_s(self) -> float:
         """By how much the controller's wall time was behind, at worst."""

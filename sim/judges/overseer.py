@@ -163,7 +163,7 @@ class Overseer:
                 continue
             taken_pct = told.taken_pct.get(vehicle, 0.0)
             short = taken_pct < true_pct - LEDGER_PCT and not any(
-                f.kind == "wrong_soc" for f in self._scenario.faults
+                f.kind in {"wrong_soc", "noisy_soc"} for f in self._scenario.faults
             )
             self._book.note("ledger_short", vehicle, wall_s, short, 0.0, taken_pct, true_pct, "%")
 

@@ -9,7 +9,7 @@ from sim.scenarios.fault import Fault, FaultKind
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
-from sim.world.physics import Charger
+from sim.world.physics import Charger, noise_pct, shown_soc_pct
 from v2g_edge.model.reading import Measured, Reading, Unknown
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import (
@@ -136,7 +136,9 @@ class Pictures:
         battery = charger.battery
         if battery is None or visit is None:
             return None
-        soc: Measured = Reading(min(max(battery.soc_pct + kinds.get("wrong_soc", 0.0), 0.0), 100.0), now_s)
+        error_pct = kinds.get("wrong_soc", 0.0) + noise_pct(kinds.get("noisy_soc", 0.0), self._seq)
+        shown_pct = shown_soc_pct(battery.soc_pct, error_pct, kinds.get("stepped_soc", 0.0))
+        soc: Measured = Reading(shown_pct, now_s)
         if "quiet_soc" in kinds:
             soc = before.vehicle.soc_pct if before.vehicle is not None else Unknown("not told")
         return VehicleState(

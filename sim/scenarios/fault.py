@@ -22,6 +22,8 @@ StationFault = Literal[
     "wrong_clock",
     "wrong_sign",
     "wrong_soc",
+    "noisy_soc",
+    "stepped_soc",
     "turned_meter",
     "stuck_meter",
     "flood",

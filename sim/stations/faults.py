@@ -10,7 +10,9 @@ reports no SoC · ``flood`` sends ``value`` frames a second · ``nonsense`` send
 ``bad_firmware`` fails to install · ``lost_in_update`` does not come back from an installation · ``vanish``
 drops the link in the middle of a frame · ``priority`` charges with full power whatever its profiles say, and
 reports it (2.1) · ``der_alarm`` reports over-voltage (2.1) · ``reject_negative`` refuses limits below 0 ·
-``wrong_soc`` reports ``value`` points too many · ``half_open`` keeps the connection, of which nothing arrives
+``wrong_soc`` reports ``value`` points too many ·
+``noisy_soc`` up to ``value`` points to either side, another each time · ``stepped_soc`` in steps of ``value``
+points, rounded down · ``half_open`` keeps the connection, of which nothing arrives
 on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws ``value`` times its setpoint
 · ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only`` (1.6) tell nothing
 but amperes and volts, or the import register · ``ghost`` never reports that a transaction is over.
@@ -79,6 +81,8 @@ def twist(faults: tuple[Fault, ...], now: frozenset[FaultKind], outlets: Iterabl
         outlet.factor = value(faults, "overdraw", now) or 1.0
         outlet.cap_w = value(faults, "underdraw", now) if "underdraw" in now else ANY_W
         outlet.soc_error_pct = value(faults, "wrong_soc", now)
+        outlet.soc_noise_pct = value(faults, "noisy_soc", now)
+        outlet.soc_step_pct = value(faults, "stepped_soc", now)
 
 
 def disturb(faults: tuple[Fault, ...], now: frozenset[FaultKind], link: ClientConnection | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sim.scenarios.visit import Visit
 from sim.stations.profiles import ProfileStore
-from sim.world.physics import Battery, Charger
+from sim.world.physics import Battery, Charger, noise_pct, shown_soc_pct
 from v2g_edge.model.limits import ANY_W
 
 
@@ -58,7 +58,8 @@ class Outlet:
         self.priority = False
         self.factor = 1.0
         self.cap_w = ANY_W
-        self.soc_error_pct = 0.0
+        self.soc_error_pct = self.soc_noise_pct = self.soc_step_pct = 0.0
+        self._looks = 0
         self._stuck: Sample | None = None
 
     @property
@@ -108,7 +109,9 @@ class Outlet:
 
     def told_soc_pct(self, battery: Battery) -> float:
         """The charge that the vehicle reports, its error included."""
-        return min(max(battery.soc_pct + self.soc_error_pct, 0.0), 100.0)
+        self._looks += 1
+        error_pct = self.soc_error_pct + noise_pct(self.soc_noise_pct, self._looks)
+        return shown_soc_pct(battery.soc_pct, error_pct, self.soc_step_pct)
 
     def sample(self, *, stuck: bool = False) -> Sample:
         """What the meter shows now; ``stuck``: what it showed when it got stuck."""

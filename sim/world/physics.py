@@ -5,6 +5,7 @@ Powers are W at the AC side of the charger, + into the vehicle. The electronics 
 nothing else: no protection of their own steps in, so that what the daemon allows is what happens.
 """
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -120,6 +121,19 @@ class Charger:
         else:
             self.export_wh -= mean_w * dt_s / 3_600.0
             self.session_export_wh -= mean_w * dt_s / 3_600.0
+
+
+def shown_soc_pct(soc_pct: float, error_pct: float = 0.0, step_pct: float = 0.0) -> float:
+    """The charge as a vehicle shows it: with an error, and in steps, rounded down."""
+    soc_pct = min(max(soc_pct + error_pct, 0.0), 100.0)
+    return soc_pct // step_pct * step_pct if step_pct > 0.0 else soc_pct
+
+
+def noise_pct(most_pct: float, look: int) -> float:
+    """The noise of the ``look``-th sample, up to ``most_pct`` to either side: irregular, and the same each
+    time it is played.
+    """
+    return most_pct * math.sin(2.4 * look) * math.cos(1.1 * look * look) if most_pct else 0.0
 
 
 def curve_w(curve: tuple[CurvePoint, ...], soc_pct: float) -> float:

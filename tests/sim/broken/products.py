@@ -152,7 +152,12 @@ ramps_off: Break = _ramp_off
 silent_counted_0: Break = _silent_is_nothing
 quarantine_off = without("disobedient")
 base_load_0 = instead(permits_room, "live_bases", lambda c, _bases: (0.0,) * len(c.frame.tree.feeders))
-proof_says_yes = around(permits_room, "admit_exports", lambda verdict: verdict._replace(refused={}))
+proof_says_yes = all_of(
+    around(permits_room, "admit_exports", lambda verdict: verdict._replace(refused={})),
+    # The rules reckon with the feeders on their own, and alone keep every departure that is tried here: a
+    # proof that says yes is lost only where that second line is broken, too.
+    instead(wishes_room, "_mark_urgent", lambda *_: None),
+)
 orders_beyond_permit = _orders(1.3)
 orders_turned = _orders(-1.0)
 relay_ignored = all_of(without("grid_relay_open", "not_in_service"), in_service)

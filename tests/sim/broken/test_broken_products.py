@@ -66,7 +66,9 @@ BREAKS: dict[str, tuple[Scenario, Break, str]] = {
         "feeder_import_often"),
     "orders of 1.3 × the permit": (charging(limit_w=60e3), products.orders_beyond_permit,
         "permit_not_in_force"),
-    "departure proof says yes": (sold_night(), products.proof_says_yes, "departure_lost"),
+    "departure proof says yes, and no rule looks at the feeders": (
+        sold_night(), products.proof_says_yes, "departure_lost"
+    ),
     "orders with the other sign": (evening(hours=0.4), products.orders_turned, "permit_not_in_force"),
     "stop ignored": (
         evening(("operator_stop", "operator", 900.0, 600.0, 0.0), hours=0.5), without("operator_stop"),

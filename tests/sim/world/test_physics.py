@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.world.physics import RAMP_DOWN_W_PER_S, RAMP_UP_W_PER_S, Battery, Charger, curve_w
+from sim.world.physics import (
+    RAMP_DOWN_W_PER_S,
+    RAMP_UP_W_PER_S,
+    Battery,
+    Charger,
+    curve_w,
+    noise_pct,
+    shown_soc_pct,
+)
 from v2g_edge.model.site import CurvePoint, Evse
 
 CURVE = (CurvePoint(0, 100_000), CurvePoint(80, 100_000), CurvePoint(100, 20_000))
@@ -117,3 +125,20 @@ def test_hard_use_warms_the_pack_and_rest_cools_it() -> None:
     for _ in range(10 * 3_600):
         unit.step(1)
     assert battery.ambient_c < battery.pack_c < warm_c
+
+
+def test_a_charge_is_shown_with_its_error_in_steps_and_within_its_bounds() -> None:
+    assert shown_soc_pct(43.7) == 43.7
+    assert shown_soc_pct(43.7, 3.0) == pytest.approx(46.7)
+    assert shown_soc_pct(43.7, 0.0, 5.0) == 40.0
+    assert shown_soc_pct(99.0, 5.0) == 100.0
+    assert shown_soc_pct(1.0, -5.0) == 0.0
+
+
+def test_noise_stays_within_its_bound_changes_and_is_the_same_again() -> None:
+    noise = [noise_pct(2.0, look) for look in range(200)]
+    assert max(noise) > 1.0
+    assert min(noise) < -1.0
+    assert all(abs(each) <= 2.0 for each in noise)
+    assert noise == [noise_pct(2.0, look) for look in range(200)]
+    assert noise_pct(0.0, 7) == 0.0

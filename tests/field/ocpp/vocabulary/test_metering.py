@@ -232,7 +232,7 @@ def test_nothing_that_json_can_hold_makes_it_raise(anything: Any) -> None:
     assert isinstance(
         read_samples([{"timestamp": AT, "sampledValue": [{"value": anything, "measurand": "SoC"}]}]), list
     )
-    for key in ("measurand", "location", "phase", "unit", "unitOfMeasure"):
+    for key in ("measurand", "location", "phase", "unit", "unitOfMeasure", "context"):
         assert isinstance(
             read_samples([{"timestamp": AT, "sampledValue": [{"value": 1, key: anything}]}]), list
         )

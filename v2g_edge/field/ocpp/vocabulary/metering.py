@@ -30,7 +30,9 @@ _WRITTEN: Final = re.compile(
 """A number as people write it, a unit behind it. What may have a thousands separator ("1,234") is not guessed
 at.
 """
-_OLD: Final = frozenset({"Transaction.Begin", "Interruption.Begin"})
+_PLAIN: Final = frozenset({"W", "Wh", "Percent", "%", "Celsius", "Celcius", "V", "A"})
+"""Ours, in the specification's letters: nothing to turn."""
+_OLD: Final = ("Transaction.Begin", "Interruption.Begin")
 """Contexts of values from before: beside another one of the same measurand it is no news."""
 _DEFAULT: Final = "Energy.Active.Import.Register"
 _IMPORT: Final = "Power.Active.Import"
@@ -75,25 +77,32 @@ def read_samples(meter_values: Any) -> list[Sample]:
 
 
 def _sample(entry: dict[str, Any]) -> Sample:
-    totals, old_totals = dict[str, float](), dict[str, float]()
-    phases, old_phases = dict[tuple[str, int], float](), dict[tuple[str, int], float]()
+    totals: dict[str, float] = {}
+    phases: dict[tuple[str, int], float] = {}
+    old: list[tuple[str, dict[str, Any]]] = []
+    currents = False
     values = entry.get("sampledValue")
     for sampled in values if isinstance(values, list) else ():
         measurand = sampled.get("measurand", _DEFAULT) if type(sampled) is dict else None
         if type(measurand) is str and measurand in _WANTED:
-            old = sampled.get("context") in _OLD
-            _collect(measurand, sampled, *((old_totals, old_phases) if old else (totals, phases)))
-    if old_totals or old_phases:
+            if (context := sampled.get("context")) is not None and context in _OLD:
+                old.append((measurand, sampled))
+            else:
+                _collect(measurand, sampled, totals, phases)
+        elif measurand in _CURRENTS:
+            currents = True
+    if old:
         known = totals.keys() | {name for name, _ in phases}
-        totals |= {name: value for name, value in old_totals.items() if name not in known}
-        phases |= {key: value for key, value in old_phases.items() if key[0] not in known}
+        for measurand, sampled in old:
+            if measurand not in known:
+                _collect(measurand, sampled, totals, phases)
     if phases:
         for measurand in {name for name, _ in phases} - totals.keys():
             totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
     found, power_w = totals.get, _net_w(totals.get(_IMPORT), totals.get(_EXPORT))
     derived: Literal["", "currents", "one phase"] = ""
     phase_w = _on_phases(phases) if phases else None
-    if isinstance(values, list) and (power_w is None or (phase_w is None and _has_currents(values))):
+    if isinstance(values, list) and (power_w is None or (phase_w is None and currents)):
         of_currents_w, how, on_phases_w = _derived_w(values)
         phase_w = phase_w or on_phases_w
         if power_w is None:
@@ -120,10 +129,6 @@ def _on_phases(phases: dict[tuple[str, int], float]) -> Three | None:
             return None
         on.append(net_w)
     return on[0], on[1], on[2]
-
-
-def _has_currents(values: list[Any]) -> bool:
-    return any(type(each) is dict and each.get("measurand") in _CURRENTS for each in values)
 
 
 def _derived_w(
@@ -198,27 +203,34 @@ def _number(sampled: dict[str, Any]) -> float | None:
     if type(described := sampled.get("unitOfMeasure")) is dict:
         unit, power = described.get("unit"), described.get("multiplier", 0)
     try:
-        value, written = (float(raw), "") if type(raw) is not str else _read(raw)
-        if power:
-            value *= 10.0 ** float(power)
-    except (TypeError, ValueError, OverflowError):
+        value = float(raw)
+    except ValueError:
+        written = _read(raw)
+        if written is None:
+            return None
+        value, unit = written[0], written[1] or unit
+    except OverflowError:
         return None
-    unit = written or unit
-    if type(unit) is str:
-        value *= _FACTORS.get(_MEGA.get(unit, unit.lower()), 1.0)
-        if unit == "Fahrenheit":
-            value = (value - 32.0) / 1.8
-        elif unit == "K":
-            value -= 273.15
+    if power:
+        try:
+            value *= 10.0 ** float(power)
+        except (TypeError, ValueError, OverflowError):
+            return None
+    if type(unit) is str and unit not in _PLAIN:
+        value = _in_ours(value, unit)
     return value if math.isfinite(value) else None
 
 
-def _read(text: str) -> tuple[float, str]:
-    """A number and the unit behind it, "" without one. ValueError for anything else."""
-    try:
-        return float(text), ""
-    except ValueError:
-        found = _WRITTEN.fullmatch(text)
-        if found is None or (len(found[2] or "") == 3 and "," in text):
-            raise
-        return float(f"{found[1]}.{found[2] or 0}"), found[3] or ""
+def _in_ours(value: float, unit: str) -> float:
+    """In W, Wh, % or °C, of a unit that is not written so."""
+    if unit == "Fahrenheit":
+        return (value - 32.0) / 1.8
+    return value - 273.15 if unit == "K" else value * _FACTORS.get(_MEGA.get(unit, unit.lower()), 1.0)
+
+
+def _read(text: str) -> tuple[float, str] | None:
+    """A number as people write it and the unit behind it, "" without one; None for anything else."""
+    found = _WRITTEN.fullmatch(text)
+    if found is None or (len(found[2] or "") == 3 and "," in text):
+        return None
+    return float(f"{found[1]}.{found[2] or 0}"), found[3] or ""
