@@ -4,15 +4,12 @@ through a life.
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final
 
 from tests.cli.test_failsafe import CONTACTOR, OWN_MAP
 from tests.config.small import TEXT
-from tests.processes import running
 from tests.systemd.artifacts import BROKEN, LATER
 from tests.systemd.box import UNIT, Box, until
 from v2g_edge import __version__
@@ -25,8 +22,6 @@ WORKS: Final = TEXT.replace(
     'host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {COILS_PORT}'
 ) + CONTACTOR.replace('map = "contactor"', 'map = "ours"')
 LEDGER: Final = "/var/lib/v2g-edge/journal.db"
-FIRST_CHARGE_MAX_S: Final = 600.0
-"""From the installation to a managed charge (issue: under ten minutes)."""
 EXPOSURE_MAX: Final = 1.5
 OPEN_MAX_S: Final = 5.0
 """From the end of the daemon to the open contactor (case B4)."""
@@ -67,29 +62,6 @@ def installs_from_the_signed_repository(box: Box) -> str:
     assert box.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
     assert '"site": "depot"' in box.run("v2g-edge", "status", "--json")
     return f"{first} in {took_s:.0f} s"
-
-
-def charges_the_first_vehicle(box: Box) -> str:
-    """As the README has it: what the package leaves is enough for one station, with the password that the
-    installation made. It is charged under a lease, within minutes of the installation.
-    """
-    begun_s = time.monotonic()
-    password = box.run("cat", "/etc/v2g-edge/secrets/CP01").strip()
-    inside = ("nsenter", f"--net=/proc/{box.pid}/ns/net", sys.executable, "-m", "tests.systemd.station")
-    with running([*inside, "8081", "CP01", password], stdout=subprocess.PIPE, text=True) as station:
-        assert station.stdout is not None
-        limit = next((line.strip() for line in station.stdout if float(line.split()[0]) > 0.0), "")
-        assert limit, "the station got no lease"
-        took_s = time.monotonic() - begun_s
-
-        def charging() -> bool:
-            (row,) = json.loads(box.run("v2g-edge", "status", "--json"))["evses"]
-            return bool(row["connected"] and row["vehicle"] == "bus-1" and row["permit_w"] > 0.0)
-
-        until(charging, 60)
-        assert "B01" in box.run("v2g-edge", "why", "B01")
-    assert took_s < FIRST_CHARGE_MAX_S
-    return f"leased {limit} {took_s:.1f} s after the station was switched on"
 
 
 def refuses_an_unsigned_repository(box: Box) -> str:
@@ -462,7 +434,6 @@ def is_removed_and_purged(box: Box) -> str:
 
 PROMISES = (
     installs_from_the_signed_repository,
-    charges_the_first_vehicle,
     refuses_an_unsigned_repository,
     has_its_pages,
     starts,
