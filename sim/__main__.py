@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sim.runners.demo import SCALE, run_demo
 from sim.runners.from_journal import from_journal
-from sim.runners.rehearse import rehearse
+from sim.runners.rehearse import rehearse, world_of
 from sim.runners.report import as_text, kept
 from sim.runners.runner import run_scenario
 from sim.runners.serve import serve
@@ -23,7 +23,7 @@ from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenar
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev
 from sim.scenarios.worldfile import presets, read_world
 from sim.virtual.clock import LoopClock, unstamp
-from v2g_edge.config import ConfigError
+from v2g_edge.config import ConfigError, load
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,6 +70,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)"
     )
+    what.add_argument("--site", type=Path, help="a site file: a night of its vehicles at its devices")
     what.add_argument(
         "--import-spice-ev",
         metavar="FILE",
@@ -182,13 +183,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    scenario = _scenario(args)
+    own = load(args.site) if args.site else None
+    scenario = world_of(own, args.seed) if own else _scenario(args)
     if args.ocpp:
         scenario = speaking(scenario, args.ocpp)
     if args.pure:
         return _run_pure(scenario)
     began_s = time.perf_counter()
-    report = run_scenario(scenario, args.state_dir, quiet=not args.verbose)
+    report = run_scenario(scenario, args.state_dir, quiet=not args.verbose, own=own)
     took_s = time.perf_counter() - began_s
     if args.report:
         args.report.write_text(json.dumps(report, indent=2) + "\n")

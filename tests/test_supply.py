@@ -18,7 +18,11 @@ KINDS = ("build", "dev", "run", "source")
 ENTRY = re.compile(r"^([a-z0-9-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
 COMPILED = ("cffi", "cryptography", "highspy", "jsonschema-rs", "msgspec", "numpy", "pydantic-core", "scipy")
 """Packages with a wheel for each platform and Python."""
-EXTRAS = {"run": ["fast"], "build": ["package"], "dev": ["fast", "dev", "package", "docs", "supply"]}
+EXTRAS = {
+    "run": ["fast"],
+    "build": ["package"],
+    "dev": ["fast", "dev", "package", "studies", "docs", "supply"],
+}
 
 
 def lock_of(kind: str) -> str:
@@ -70,7 +74,7 @@ def test_compiled_packages_are_locked_for_both_platforms(kind: str, least: int) 
     assert max(found[name][1] for name in COMPILED) >= least
 
 
-@pytest.mark.parametrize("kind", ["run", "build"])
+@pytest.mark.parametrize("kind", ["run", "build", "dev"])
 def test_all_that_is_asked_for_is_locked(kind: str) -> None:
     """``make lock`` after a change of ``pyproject.toml``."""
     told = project()
@@ -85,6 +89,7 @@ def test_what_is_locked_is_what_is_pinned(kind: str) -> None:
     lines = Path("constraints.txt").read_text(encoding="utf-8").split()
     pins = {name_of(line): line.partition("==")[2] for line in lines if "==" in line}
     found = entries(kind)
+    pins["pip"] = found.get("pip", ("",))[0]  # the environment brings its own; an audit needs any
     assert {name: version for name, (version, _) in found.items() if pins.get(name) != version} == {}
 
 

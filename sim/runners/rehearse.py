@@ -23,8 +23,11 @@ from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
 from sim.world.depot import Disturbance, Load
 from v2g_edge import config
+from v2g_edge.field.timetable import Timetable
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import Settings
+from v2g_edge.model.site import Evse, Vehicle
+from v2g_edge.model.snapshot import VehicleState
 
 HOURS: Final = 14.0
 DAY: Final = "2026-01-14"
@@ -78,16 +81,15 @@ def world_of(settings: Settings, seed: int) -> Scenario:
     zone = ZoneInfo(site.timezone)
     start = datetime.fromisoformat(DAY).replace(hour=16, minute=30, tzinfo=zone)
     kinds = {kind.id: kind for kind in site.vehicle_types}
-    visits = []
-    for evse, vehicle in zip(site.evses, site.vehicles, strict=False):
-        hour, minute = (int(part) for part in (vehicle.departs or "06:00").split(":"))
-        departs = (start + timedelta(days=1)).replace(hour=hour, minute=minute)
+    visits, timetable = [], Timetable(site)
+    for evse, vehicle in _places(settings):
+        departs, target_pct = _leaves(timetable, vehicle, start)
         floor_pct = kinds[vehicle.type].min_soc_pct
         soc_pct = round(dice.uniform(max(floor_pct, 30.0), 60.0), 1)
         arrives = start + timedelta(minutes=dice.uniform(2, 180))
         if departs <= arrives or departs > start + timedelta(hours=HOURS):
             departs = start + timedelta(hours=HOURS - 0.5)
-        target_pct = min(vehicle.target_soc_pct, kinds[vehicle.type].max_soc_pct)
+        target_pct = min(target_pct, kinds[vehicle.type].max_soc_pct)
         visits.append(
             Visit(evse.id, vehicle.id, round(arrives.timestamp()), departs.timestamp(), target_pct, soc_pct)
         )
@@ -111,6 +113,30 @@ def world_of(settings: Settings, seed: int) -> Scenario:
             ),
         )
     )
+
+
+def _places(settings: Settings) -> list[tuple[Evse, Vehicle]]:
+    """Who stands where: at a charger by register the vehicle that its device names, elsewhere the others in
+    turn.
+    """
+    fixed = {device.target: device.vehicle for device in settings.devices if device.vehicle}
+    vehicles = {vehicle.id: vehicle for vehicle in settings.site.vehicles}
+    free = iter([vehicle for name, vehicle in vehicles.items() if name not in fixed.values()])
+    found = []
+    for evse in settings.site.evses:
+        vehicle = vehicles.get(fixed[evse.id]) if evse.id in fixed else next(free, None)
+        found += [(evse, vehicle)] if vehicle is not None else []
+    return found
+
+
+def _leaves(timetable: Timetable, vehicle: Vehicle, start: datetime) -> tuple[datetime, float]:
+    """When and with what it leaves by the site file; at 06:00 where that does not say it."""
+    came = VehicleState(session="", vehicle=vehicle.id, plugged_wall_s=start.timestamp())
+    said = timetable.says(came, 0.0, start.timestamp())
+    if not said:
+        return (start + timedelta(days=1)).replace(hour=6, minute=0), vehicle.target_soc_pct
+    departs = datetime.fromtimestamp(said["departure_wall_s"].value, start.tzinfo)
+    return departs, said["target_soc_pct"].value
 
 
 def rehearse(site_file: Path, out: Path, seed: int) -> int:

@@ -16,6 +16,7 @@ from sim.modbus.rtu import serial_in_memory
 from sim.runners.controller import Controller
 from sim.runners.injector import Injector
 from sim.runners.listen import Listener
+from sim.runners.own_site import OwnSiteWorld, at_simulator
 from sim.runners.report import make_report
 from sim.runners.world import World
 from sim.scenarios.check import check
@@ -23,6 +24,7 @@ from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, write_price
 from sim.virtual.clock import LoopClock
 from sim.virtual.loop import run_virtual
 from sim.world.depot import Depot
+from v2g_edge.model.settings import Settings
 
 OCPP_PORT = 8081
 """On the virtual network only."""
@@ -33,8 +35,15 @@ def _nothing(_logger: Any, _method: str, _event: MutableMapping[str, Any]) -> No
     raise structlog.DropEvent
 
 
-def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bool = True) -> dict[str, Any]:
+def run_scenario(
+    scenario: Scenario,
+    state_dir: Path | None = None,
+    *,
+    quiet: bool = True,
+    own: Settings | None = None,
+) -> dict[str, Any]:
     """Play a scenario to its end and report. ``state_dir`` keeps the journal; without one it is thrown away.
+    ``own``: see ``play``.
 
     ``quiet`` keeps the daemon's log out of sight: a night has ten thousand lines, and the journal holds what
     counts. Raises ``BadWorld`` for what cannot be played.
@@ -42,12 +51,12 @@ def run_scenario(scenario: Scenario, state_dir: Path | None = None, *, quiet: bo
     check(scenario)
     if state_dir is not None:
         state_dir.mkdir(parents=True, exist_ok=True)
-        return _run(scenario, state_dir, quiet)
+        return _run(scenario, state_dir, quiet, own)
     with tempfile.TemporaryDirectory(prefix="v2g-edge-sim-") as folder:
-        return _run(scenario, Path(folder), quiet)
+        return _run(scenario, Path(folder), quiet, own)
 
 
-def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
+def _run(scenario: Scenario, state_dir: Path, quiet: bool, own: Settings | None) -> dict[str, Any]:
     if (state_dir / "journal.db").exists():
         raise FileExistsError(
             f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal"
@@ -60,23 +69,30 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool) -> dict[str, Any]:
     gc.freeze()
     try:
         with serial_in_memory():
-            world = run_virtual(play(scenario, state_dir))
+            world = run_virtual(play(scenario, state_dir, own=own))
     finally:
         structlog.configure(**before)  # others of this process have a log of their own
     return make_report(world, state_dir / "journal.db")
 
 
 async def play(
-    scenario: Scenario, state_dir: Path, watch: Callable[[Depot, float], None] | None = None
+    scenario: Scenario,
+    state_dir: Path,
+    watch: Callable[[Depot, float], None] | None = None,
+    own: Settings | None = None,
 ) -> World:
     """Daemon and depot on the running loop, from the scenario's beginning to its end. ``watch`` sees every
-    physical step.
+    physical step. ``own``: the settings of a site file, whose devices are then played.
     """
     clock = LoopClock(scenario.start_wall_s)
     prices = state_dir / "prices.csv"
     write_prices(scenario.prices, prices)
-    settings = scenario.settings(state_dir, ocpp_port=OCPP_PORT, price_file=str(prices))
-    world = World(scenario, clock, meter_port=METER_PORT, relay_port=RELAY_PORT)
+    if own is None:
+        settings = scenario.settings(state_dir, ocpp_port=OCPP_PORT, price_file=str(prices))
+        world = World(scenario, clock, meter_port=METER_PORT, relay_port=RELAY_PORT)
+    else:
+        settings = at_simulator(own, state_dir, OCPP_PORT, str(prices))
+        world = OwnSiteWorld(scenario, settings, clock)
     world.depot.watchers += [watch] if watch else []
     controller = Controller(settings, clock)
     world.watchers += [Injector(world, controller).look, Listener(controller, world.panel.hear).look]

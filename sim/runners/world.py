@@ -8,7 +8,7 @@ shows, ``contact`` in place of what the grid contact shows; ``watchers`` are cal
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from sim.judges.panel import Panel
 from sim.modbus.charger import WiredCharger
@@ -31,6 +31,18 @@ STEP_S: Final = 1.0
 """Played seconds between two steps of stations and judges; meters bring the physics up to date whenever
 they are read.
 """
+
+
+class Plugged(Protocol):
+    """Whatever has outlets that vehicles plug into. ``heard_wall_s``: when the daemon was heard last."""
+
+    heard_wall_s: float | None
+
+    def plug(self, number: int, battery: Battery, visit: Visit) -> None:
+        """A vehicle is connected to outlet ``number``."""
+
+    def unplug(self, number: int) -> Battery | None:
+        """The vehicle leaves."""
 
 
 class World:
@@ -66,7 +78,7 @@ class World:
             WiredCharger(wired, self.depot.chargers[wired.evse], clock, port=wired_port and wired_port + n)
             for n, wired in enumerate(scenario.wired)
         ]
-        self._station_of: dict[str, tuple[Station | WiredCharger, int]] = {w.evse: (w, 1) for w in self.wired}
+        self._station_of: dict[str, tuple[Plugged, int]] = {w.evse: (w, 1) for w in self.wired}
         self._tasks: list[asyncio.Task[None]] = []
         self._plugged: dict[str, Visit] = {}
         self._parked: dict[str, Battery] = {}
@@ -177,9 +189,12 @@ class World:
         return self.distort(self._truth())
 
     def _truth(self) -> MeterTruth:
+        return self._truth_of(self.scenario.site.feeders[0].id)
+
+    def _truth_of(self, feeder: str) -> MeterTruth:
+        """What a meter at this feeder sees now."""
         depot, wall_s = self.depot, self.clock.wall_s()
         depot.advance(wall_s)
-        feeder = self.scenario.site.feeders[0].id
         third_w = depot.feeder_w[feeder] / 3.0
         volts = (
             depot.grid.voltage_v(wall_s, 0),

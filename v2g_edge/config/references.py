@@ -65,7 +65,8 @@ def _names(plan: SiteFile, file: str) -> Iterator[Problem]:
     site = plan.site
     if plan.grid.relay:
         yield from unknown("grid.relay", plan.grid.relay, site.contacts, "a contact of site.contacts", file)
-    yield from unknown("grid.meter", plan.grid.meter, site.meters, "a meter of site.meters", file)
+    if plan.grid.meter:
+        yield from unknown("grid.meter", plan.grid.meter, site.meters, "a meter of site.meters", file)
     for feeder in plan.feeders:
         if feeder.meter:
             yield from unknown(

@@ -150,6 +150,7 @@ def _export(site: Site) -> str:
         for text, stands in (
             ("grid.export_allowed is false", not grid.export_allowed),
             ("no relay is named", not grid.relay),
+            ("no meter is named", not grid.meter),
             ("no outlet gives", all(evse.max_discharge_w == 0.0 for evse in site.evses)),
             ("no vehicle may", not any(vehicle.may_discharge for vehicle in site.vehicles)),
         )

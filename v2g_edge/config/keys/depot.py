@@ -36,7 +36,10 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             'The contact that says whether the grid is connected; "" without one: then nothing is exported.',
             pattern=OPTIONAL,
         ),
-        "meter": name("The meter at the connection point, for voltage, frequency and power."),
+        "meter": optional(
+            'The meter at the connection point, for voltage, frequency and power; "" without one: then'
+            " nothing is exported, and base_load_max_w counts always."
+        ),
         "export_allowed": Key("Whether the interconnection agreement lets the site export at all."),
         "code_overrides": Key(
             "Values of the grid code that the network operator set otherwise: element = value.",

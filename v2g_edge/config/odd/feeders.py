@@ -125,7 +125,7 @@ def _meters(plan: SiteFile, file: str) -> Iterator[Problem]:
             yield odd(file, f"site.meters.{meter}", "at no feeder and not grid.meter", "a use", mend)
     root = next((feeder for feeder in plan.feeders if not feeder.parent), None)
     owner = next((feeder for feeder in plan.feeders if feeder.meter == plan.grid.meter), None)
-    if root is not None and owner is not None and owner is not root:
+    if plan.grid.meter and root is not None and owner is not None and owner is not root:
         found = f'"{plan.grid.meter}", which is the meter of {owner.id} below {root.id}'
         yield odd(
             file,

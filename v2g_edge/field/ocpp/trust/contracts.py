@@ -108,7 +108,9 @@ class Contracts:
         asked = [(Question.read(data), word(data["responderURL"])) for data in hashes]
         verdict, anchored = "", True
         if "certificate" in request:
-            pem = word(request["certificate"])
+            pem = request["certificate"]
+            if not isinstance(pem, str):
+                raise TypeError(f"a certificate is a text, found {type(pem).__name__}")
             # Each signature takes up to a few milliseconds of arithmetic: not on the loop.
             verdict, anchored, of_chain = await asyncio.to_thread(self._read_chain, pem)
             asked = asked or of_chain
