@@ -439,6 +439,9 @@ def test_the_second_plug_of_a_charger_has_its_own_registers() -> None:
         assert isinstance(power, Reading)
         assert (rig.told_w, power.value) == (-4_000.0, -4_000.0)
         assert {address for _, address, _ in rig.line.written} == {42, 186, 188}
+        rig.tick(permit(-5_000.0))
+        await asyncio.sleep(2.0)
+        assert [address for _, address, _ in rig.line.written].count(188) == 1, "started once"
 
     on("evtec-bidipro", test, channel=1)
 

@@ -231,3 +231,21 @@ async def test_a_contactor_that_moves_wakes_the_tick_and_one_that_stands_does_no
         await field.contactors["k"].drop()
         await stand.until(0.0)
         assert stand.wakes == wakes + 2
+
+
+async def test_the_time_out_is_set_once_and_not_with_each_feeding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module keeps it in a memory that wears."""
+    stand, places = Stand(watchdog_s=30.0), list[int]()
+    written = stand.relay.written
+
+    def note(address: int, values: list[int]) -> None:
+        places.append(address)
+        written(address, values)
+
+    monkeypatch.setattr(stand.relay, "written", note)
+    async with stand as field:
+        await stand.until(0.0)
+        for _ in range(5):
+            await field.feed()
+        assert places.count(WatchdogRelay.REGISTER) == 1
+        assert places.count(2) == 5
