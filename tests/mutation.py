@@ -60,7 +60,13 @@ ROOMS: Final = {
     ),
     "cycle": Room(
         ("cycle",),
-        ("test_cycle", "test_exports_shared", "test_missing_numbers", "envelope/test_memory"),
+        (
+            "test_cycle",
+            "test_handed_on",
+            "test_exports_shared",
+            "test_missing_numbers",
+            "envelope/test_memory",
+        ),
         constants=False,
     ),
     "writer": Room(("field/writer",), ("field/test_writer",), constants=False),

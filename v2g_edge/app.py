@@ -48,6 +48,7 @@ from v2g_edge.wiring.plans import Plans
 from v2g_edge.wiring.programmes import Programmes
 from v2g_edge.wiring.restore import restored
 from v2g_edge.wiring.shutdown import wind_down
+from v2g_edge.wiring.signals import SignalTaker
 
 log = structlog.get_logger()
 
@@ -89,7 +90,8 @@ class Daemon:
         self._state_dir = Path(settings.host.state_dir)
         self._journal: Journal | None = None
         cloud = partial(CloudSession, settings.cloud, self._site, clock, self._take_cloud_plan)
-        self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event)
+        signals = SignalTaker(self.state, clock, self._wake.set)
+        self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event, signals=signals)
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
         self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from v2g_edge.departure.admit_exports import lasting_rates
 from v2g_edge.departure.charging_power import powers_of, sure_powers
-from v2g_edge.envelope.facts import DAY_S
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
 from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
@@ -40,11 +39,12 @@ def restarted(memory: Memory, site: Site, now_s: float) -> Memory:
     return Memory(restart_envelope(memory.envelope, site, now_s))
 
 
-def careful(site: Site, now_s: float, wall_s: float) -> Memory:
+def careful(site: Site, now_s: float) -> Memory:
     """The memory of a process whose predecessor's was lost: what is not known is assumed to act.
 
     Every outlet counts at its rating for one lease, and what may be taken of each vehicle today counts as
-    taken: charging goes on, and export returns with the next day by itself.
+    taken: charging goes on, and export returns with the next day by itself. The day is the first that a
+    synchronised clock tells: one that is guessed here would end too early, or never.
     """
     until_s = now_s + site.safety.lease_s
     evses = tuple(
@@ -52,7 +52,7 @@ def careful(site: Site, now_s: float, wall_s: float) -> Memory:
         for e in site.evses
     )
     taken_pct = {vehicle.id: 100.0 for vehicle in site.vehicles}
-    return Memory(EnvelopeMemory(now_s, evses=evses, day=int(wall_s // DAY_S), taken_pct=taken_pct))
+    return Memory(EnvelopeMemory(now_s, evses=evses, taken_pct=taken_pct))
 
 
 class Outcome(Struct, frozen=True):

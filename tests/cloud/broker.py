@@ -25,6 +25,7 @@ SITE = "v2g-edge/depot-1"
 ACL = f"""
 user depot
 topic read {SITE}/plan
+topic read {SITE}/signal
 topic write {SITE}/#
 user mute
 topic read {SITE}/plan

@@ -16,6 +16,7 @@ from tests.envelope.strategies import (
     Scene,
     permit,
     ready,
+    with_evse,
     with_memory,
     with_snapshot,
     with_vehicle,
@@ -266,6 +267,45 @@ def test_d6_a_guess_of_the_day_empties_no_ledger() -> None:
     assert observed(yesterday).taken_pct == {"bus-1": 20.0}, "a clock that was set back begins no new day"
     unknown = scene._replace(memory=replace(scene.memory, day=0))
     assert observed(unknown).taken_pct == {"bus-1": 20.0}, "the first day that is known is no new one"
+
+
+def test_d6_a_day_far_ahead_was_wrong_and_ends_with_today() -> None:
+    """The clock was a year ahead for a moment, and said that it was synchronised."""
+    scene = ready(2, 0.0)
+    today = int(WALL_S // DAY_S)
+    for ahead, day in ((1, today + 1), (2, today), (365, today)):
+        memory = replace(scene.memory, day=today + ahead, taken_pct={"bus-1": 20.0})
+        after = observed(scene._replace(memory=memory))
+        assert (after.day, after.taken_pct) == (day, {"bus-1": 20.0})
+        guessed = with_snapshot(scene, clock_synced=False)._replace(memory=memory)
+        assert observed(guessed).day == today + ahead
+        tomorrow = with_snapshot(scene, wall_s=WALL_S + (2 if ahead == 1 else 1) * DAY_S)
+        assert observed(tomorrow._replace(memory=after)).taken_pct == {}
+
+
+@pytest.mark.parametrize(
+    ("vehicle", "soc", "event_pct"),
+    [
+        ("bus-1", Reading(70.0, NOW_S), 30.0),
+        ("bus-1", Reading(70.9, NOW_S), 30.0),
+        ("bus-1", GONE, 30.0),
+        ("bus-1", Reading(71.0, NOW_S), 0.0),
+        ("bus-2", Reading(70.0, NOW_S), 0.0),
+        ("", Reading(70.0, NOW_S), 0.0),
+    ],
+)
+@pytest.mark.parametrize("gone_between", [False, True])
+def test_d10_a_new_session_of_the_same_vehicle_ends_no_event(
+    vehicle: str, soc: Measured, event_pct: float, *, gone_between: bool
+) -> None:
+    """A station that starts anew gives a new session to a vehicle that never went."""
+    scene = with_memory(ready(1, 0.0), vehicle="bus-1", event_pct=30.0, back_wh=50.0, soc_pct=70.0)
+    if gone_between:
+        empty = with_evse(scene, vehicle=None)
+        scene = scene._replace(memory=observed(empty))
+    old = observed(with_vehicle(scene, session="another", vehicle=vehicle, soc_pct=soc)).evses[0]
+    assert (old.event_pct, old.back_wh) == (event_pct, 50.0 if event_pct else 0.0)
+    assert (old.session, old.vehicle, old.top_pct, old.out_wh) == ("another", vehicle, None, 0.0)
 
 
 def test_d10_the_row_holds_until_the_vehicle_has_charged_by_the_meter() -> None:

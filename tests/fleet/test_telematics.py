@@ -18,10 +18,11 @@ from tests.cloud.broker import MOSQUITTO
 from tests.depot import small_site
 from tests.field.ocpp.peer import AT_S, Clock, until
 from tests.processes import end, start
+from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.field.board import Board
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import FIELDS, BadState, read_report
-from v2g_edge.fleet.telematics_in import Telematics
+from v2g_edge.fleet.telematics_in import LINKS_MAX, PACKET_MAX, Telematics
 from v2g_edge.model.event import Event
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import TelematicsSettings
@@ -210,6 +211,26 @@ async def test_a_sender_that_says_nothing_holds_no_place(served: Depot) -> None:
         writer.close()
     await until(lambda: not served.telematics._links)
     assert (await post(served, WHOLE)).status_code == 200
+
+
+@pytest.mark.parametrize("idle", [LINKS_MAX, 2 * LINKS_MAX])
+async def test_e3_idle_connections_keep_no_sender_out(served: Depot, idle: int) -> None:
+    """The oldest give way: whoever only holds a place loses it."""
+    links = [await asyncio.open_connection("127.0.0.1", served.telematics.port) for _ in range(idle)]
+    assert (await post(served, WHOLE)).status_code == 200
+    assert len(served.telematics._links) <= LINKS_MAX
+    for _, writer in links:
+        writer.close()
+    await until(lambda: not served.telematics._links)
+
+
+@pytest.mark.parametrize("announced", [PACKET_MAX + 1, (1 << 28) - 1])
+async def test_a_broker_that_announces_a_large_packet_loses_the_session(announced: int) -> None:
+    client = aiomqtt.Client("127.0.0.1")
+    bound_packets(client, PACKET_MAX)
+    client._client._in_packet["remaining_length"] = announced
+    with pytest.raises(ConnectionError, match=f"allowed are {PACKET_MAX}"):
+        client._client._sock_recv(announced)
 
 
 async def test_reports_come_over_a_broker_and_go_on_after_it_was_killed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit, Signal
+from v2g_edge.model.snapshot import Operator
 from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.registry import SERVICES
 
@@ -89,9 +90,8 @@ class ServicesApi:
                 f"a signal is {ALLOWED}; services with signals: {', '.join(ids) or 'none'}; found {said!r}"
             )
         old = self._state.operator
-        kept = tuple(item for item in old.signals if item[0] != said["service"])
         signal = Signal(float(value), self._clock.now_s(), float(every_s))
-        self._state.operator = replace(old, signals=tuple(sorted((*kept, (said["service"], signal)))))
+        self._state.operator = signalled(old, said["service"], signal)
         self._wake()
 
     def _limits(self, said: Any) -> None:
@@ -107,6 +107,13 @@ class ServicesApi:
         self._state.operator = replace(self._state.operator, limits=limits)
         log.warning("outside_limits", limits=len(limits), sources=sorted({each.source for each in limits}))
         self._wake()
+
+
+def signalled(operator: Operator, service: str, signal: Signal) -> Operator:
+    """The orders with a newer signal for a service."""
+    kept = tuple(item for item in operator.signals if item[0] != service)
+    signals = sorted((*kept, (service, signal)), key=lambda item: item[0])
+    return replace(operator, signals=tuple(signals))
 
 
 def _within(value: object, low: float, high: float) -> bool:

@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, str]] = {
     "report": "v2g_edge.cli.journal.report",
     "ledger": "v2g_edge.cli.study.ledger",
     "bill": "v2g_edge.cli.study.bill",
+    "settle": "v2g_edge.cli.study.settle",
     "wear": "v2g_edge.cli.study.wear",
     "kpi": "v2g_edge.cli.study.kpi",
     "carbon": "v2g_edge.cli.study.carbon",

@@ -10,6 +10,7 @@ import structlog
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES
 
 log = structlog.get_logger()
@@ -19,9 +20,6 @@ MAX_PACKET_BYTES: Final = 4 * MAX_PAYLOAD_BYTES
 ``too_large``. A broker that sends one all the same loses the session: the library would take up to 256
 MiB.
 """
-
-READ_BYTES: Final = 64 << 10
-"""Octets that are asked for at once; the library asks for all that a packet announces."""
 
 TAKEN_OVER: Final = 0x8E
 """Reason code of a broker that ends a session because another client came with its id (MQTT 5, 3.14.2.1).
@@ -41,16 +39,7 @@ class CheckedClient(aiomqtt.Client):
         self.taken_over = False
         self._handle_disconnect = self._client._handle_disconnect
         self._client._handle_disconnect = self._handle_goodbye  # type: ignore[method-assign]
-        self._receive = self._client._sock_recv
-        self._client._sock_recv = self._receive_bounded  # type: ignore[method-assign,assignment]
-
-    def _receive_bounded(self, size: int) -> bytes:
-        """A part of a packet. An OSError ends the session."""
-        if (announced := self._client._in_packet["remaining_length"]) > MAX_PACKET_BYTES:
-            raise ConnectionError(
-                f"the broker announced a packet of {announced} bytes; allowed are {MAX_PACKET_BYTES}"
-            )
-        return self._receive(min(size, READ_BYTES))
+        bound_packets(self, MAX_PACKET_BYTES)
 
     async def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Publish and wait for the acknowledgement; False when the broker refuses. Raises ``MqttError``

@@ -10,7 +10,7 @@ import hashlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiomqtt
 import msgspec
@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from v2g_edge.cloud.client import MAX_PACKET_BYTES, CheckedClient
 from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES, MAX_TEXT, Refusal, ack_json, receive_plan
 from v2g_edge.cloud.outbox import Outbox
+from v2g_edge.cloud.signals import BadSignal, SignalInbox
 from v2g_edge.cloud.signed import SIGNED_MORE, BadSignature, PlanKeys
 from v2g_edge.cloud.topics import topics_of
 from v2g_edge.model.event import Event
@@ -52,8 +53,21 @@ SHORT_MAX: Final = 4
 one name push each other out. Each waits up to a minute, so a session of such a pair is shorter than this.
 """
 
+SIGNAL_TOLD_S: Final = 60.0
+"""A refused signal is said once in so long: a sender that is wrong is wrong every two seconds."""
+
 MAX_QUEUED: Final = 16
 """Messages waiting in either direction; plans come a few times an hour."""
+
+
+class SignalPort(Protocol):
+    """Where signals of an aggregator go."""
+
+    def services(self) -> tuple[str, ...]:
+        """The services that follow one."""
+
+    def take(self, service: str, value: float, every_s: float, age_s: float) -> None:
+        """One that counts, made ``age_s`` ago."""
 
 
 class CloudSession:
@@ -70,6 +84,7 @@ class CloudSession:
         *,
         state_dir: Path,
         tell: Callable[[Event], None] | None = None,
+        signals: SignalPort | None = None,
     ) -> None:
         self._settings = settings
         self._site = site
@@ -87,6 +102,9 @@ class CloudSession:
         self._keys = (
             PlanKeys(Path(settings.plan_keys_file), self._site_id) if settings.plan_keys_file else None
         )
+        self._signals = signals
+        self._signal_inbox = SignalInbox(self._keys) if self._keys is not None else None
+        self._signal_told_s = -SIGNAL_TOLD_S
         self._stopping = False
         self._tell = tell
         self._taken_told = False
@@ -224,6 +242,10 @@ class CloudSession:
         codes = await client.subscribe(self._topics.plan, qos=1)
         if any(code.is_failure for code in codes if isinstance(code, ReasonCode)):
             log.error("cloud_forbidden", topic=self._topics.plan, reason=str(codes[0]))
+        if self._signal_inbox is not None and self._signals is not None and self._signals.services():
+            codes = await client.subscribe(self._topics.signal, qos=0)
+            if any(code.is_failure for code in codes if isinstance(code, ReasonCode)):
+                log.error("cloud_forbidden", topic=self._topics.signal, reason=str(codes[0]))
         await client.send(self._topics.status, b'{"online":true}', retain=True)
         newest = {"revision": self._kept[0] if self._kept[0] >= 0 else None}
         await client.send(self._topics.plan_request, msgspec.json.encode(newest))
@@ -244,9 +266,28 @@ class CloudSession:
     async def _receive(self, client: CheckedClient) -> None:
         async for message in client.messages:
             payload = message.payload
-            if isinstance(payload, bytes | bytearray) and payload:
+            if not isinstance(payload, bytes | bytearray) or not payload:
+                continue
+            if str(message.topic) == self._topics.signal:
+                self._take_signal(bytes(payload))
+            else:
                 await client.send(self._topics.plan_ack, self._take(bytes(payload)))
-                self._heed_stop()
+            self._heed_stop()
+
+    def _take_signal(self, payload: bytes) -> None:
+        """One that does not count is said once in a while; droop or the plan serves then."""
+        inbox, port, wall_s = self._signal_inbox, self._signals, self._clock.wall_s()
+        if inbox is None or port is None:
+            return
+        try:
+            said = inbox.take(payload, port.services(), wall_s)
+        except BadSignal as fault:
+            now_s = self._clock.now_s()
+            if self._tell is not None and now_s - self._signal_told_s >= SIGNAL_TOLD_S:
+                self._signal_told_s = now_s
+                self._tell(Event("signal_refused", "warning", "site", str(fault), wall_s))
+            return
+        port.take(said.service, said.value, said.every_s, wall_s - said.at_wall_s)
 
     def _heed_stop(self) -> None:
         """Take up a cancellation that aiomqtt swallowed: ``asyncio.wait_for`` (Python 3.11) loses one that

@@ -17,6 +17,8 @@ from joserfc.registry import HeaderParameter
 from v2g_edge.cloud.inbox import Reason
 
 TYPE: Final = "v2g-edge-plan+jws"
+SIGNAL_TYPE: Final = "v2g-edge-signal+jws"
+"""Kinds of documents: the signature of one is none of the other."""
 ALGORITHMS: Final = ("Ed25519", "EdDSA")
 """Both names of the same signature (RFC 9864 and RFC 8037)."""
 _AUDIENCE: Final = HeaderParameter("the depot that the plan is for", "str", required=True)
@@ -45,17 +47,17 @@ class PlanKeys:
         self._seen: tuple[int, int] | None = None
         self._keys: dict[str, OKPKey] = {}
 
-    def open(self, payload: bytes) -> bytes:
-        """The signed document. Raises ``BadSignature``."""
+    def open(self, payload: bytes, kind: str = TYPE) -> bytes:
+        """The signed document of a kind. Raises ``BadSignature``."""
         self._load_if_changed()
         try:
             header = jws.extract_compact(payload).headers()
         except (JoseError, ValueError, UnicodeDecodeError, RecursionError) as fault:
             raise BadSignature("unsigned", f"no compact JWS: {fault}") from fault
         kid, typ, audience = (header.get(name) for name in ("kid", "typ", "aud"))
-        if typ != TYPE or header.get("alg") not in ALGORITHMS or "crit" in header:
+        if typ != kind or header.get("alg") not in ALGORITHMS or "crit" in header:
             text = (
-                f"header has typ {typ!r} and alg {header.get('alg')!r}; expected {TYPE!r} and Ed25519,"
+                f"header has typ {typ!r} and alg {header.get('alg')!r}; expected {kind!r} and Ed25519,"
                 " without crit"
             )
             raise BadSignature("bad_signature", text)
@@ -121,9 +123,9 @@ def _keys_of(document: Any) -> dict[str, OKPKey]:
     return keys
 
 
-def sign(document: bytes, key: OKPKey, kid: str, audience: str) -> bytes:
+def sign(document: bytes, key: OKPKey, kid: str, audience: str, kind: str = TYPE) -> bytes:
     """A signed document, as a cloud makes it (for ``v2g-edge plan publish`` and tests)."""
-    header = {"alg": "Ed25519", "kid": kid, "typ": TYPE, "aud": audience}
+    header = {"alg": "Ed25519", "kid": kid, "typ": kind, "aud": audience}
     registry = jws.JWSRegistry({"aud": _AUDIENCE}, algorithms=list(ALGORITHMS))
     return jws.serialize_compact(header, document, key, registry=registry).encode()
 

@@ -2,11 +2,11 @@
 
 from typing import Final, NamedTuple
 
-NAMES: Final = ("plan", "plan/request", "plan/ack", "telemetry", "events", "status")
+NAMES: Final = ("plan", "plan/request", "plan/ack", "telemetry", "events", "status", "signal")
 
 
 class Topics(NamedTuple):
-    """Full topic names: ``plan`` comes in, all others go out."""
+    """Full topic names: ``plan`` and ``signal`` come in, all others go out."""
 
     plan: str
     plan_request: str
@@ -14,6 +14,7 @@ class Topics(NamedTuple):
     telemetry: str
     events: str
     status: str
+    signal: str
 
 
 def topics_of(prefix: str, site_id: str) -> Topics:

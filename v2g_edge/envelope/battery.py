@@ -56,6 +56,7 @@ def follow_battery(
     back_wh = 0.0 if flow.out_wh > 0.0 else old.back_wh + flow.charged_wh
     new = replace(
         old,
+        vehicle=vehicle.vehicle,
         top_pct=min((old.soc_pct or 0.0) + old.in_wh * pct_per_wh, 100.0),
         in_wh=max(old.in_wh + flow.most_in_wh - flow.out_wh, 0.0),
         out_wh=max(old.out_wh + flow.most_out_wh - flow.charged_wh, 0.0),
@@ -103,20 +104,36 @@ def aged_soc_pct(
 
 
 def _begin(vehicle: VehicleState | None, old: EvseMemory) -> EvseMemory:
-    """A new session: how full it may be is not reckoned until a tick has passed."""
-    soc = vehicle.soc_pct if vehicle is not None else None
+    """A new session, or none: how full it may be is not reckoned until a tick has passed.
+
+    The event goes on where the same vehicle comes back no fuller than it left: a station that starts anew
+    gives a new session to a vehicle that never went.
+    """
+    if vehicle is None:
+        return replace(old, session="", in_wh=0.0, out_wh=0.0, counted_pct=0.0, top_pct=None)
+    soc = vehicle.soc_pct
+    soc_pct = soc.value if isinstance(soc, Reading) else None
+    goes_on = (
+        vehicle.vehicle != "" and vehicle.vehicle == old.vehicle and not _is_fuller(soc_pct, old.soc_pct)
+    )
     return replace(
         old,
-        session=vehicle.session if vehicle is not None else "",
-        soc_pct=soc.value if isinstance(soc, Reading) else None,
+        session=vehicle.session,
+        vehicle=vehicle.vehicle,
+        soc_pct=soc_pct,
         soc_at_s=soc.at_s if isinstance(soc, Reading) else -ANY_W,
         in_wh=0.0,
         out_wh=0.0,
         counted_pct=0.0,
-        event_pct=0.0,
-        back_wh=0.0,
+        event_pct=old.event_pct if goes_on else 0.0,
+        back_wh=old.back_wh if goes_on else 0.0,
         top_pct=None,
     )
+
+
+def _is_fuller(soc_pct: float | None, before_pct: float | None) -> bool:
+    """Whether it was charged elsewhere by as much as ends an event; what is not known shows nothing."""
+    return soc_pct is not None and before_pct is not None and soc_pct >= before_pct + EVENT_ENDS_PCT
 
 
 def _flow(

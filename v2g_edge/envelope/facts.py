@@ -219,10 +219,12 @@ def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: f
 def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: float) -> EnvelopeMemory:
     """Follow each outlet's battery and heat, and what discharge took out of each vehicle today.
 
-    A day begins by a clock that can be trusted, and never for the second time: a guess empties no ledger.
+    A day begins by a clock that can be trusted, and never for the second time: a guess empties no ledger. A
+    day far ahead was wrong: its ledger stands until the day after today.
     """
     today, safety = int(snapshot.wall_s // DAY_S), frame.site.safety
     begins = snapshot.clock_synced and today > memory.day
+    wrong = snapshot.clock_synced and memory.day > today + 1
     taken_pct = {} if begins and memory.day else memory.taken_pct
     evses = []
     for evse, state, old in zip(
@@ -235,7 +237,9 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
         if vehicle is not None and out_pct:
             taken_pct = {**taken_pct, vehicle.vehicle: taken_pct.get(vehicle.vehicle, 0.0) + out_pct}
         evses.append(_heated(evse, state, new, snapshot.now_s, dt_s, safety) if evse.cooling_loop else new)
-    return replace(memory, evses=tuple(evses), day=today if begins else memory.day, taken_pct=taken_pct)
+    return replace(
+        memory, evses=tuple(evses), day=today if begins or wrong else memory.day, taken_pct=taken_pct
+    )
 
 
 def _heated(

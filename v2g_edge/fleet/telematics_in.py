@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import OCTETS_MAX, BadState, VehicleReport, read_report
 from v2g_edge.model.event import Event
@@ -39,6 +40,8 @@ TOLD_EVERY_S: Final = 600.0
 
 WAITS_S: Final = (1.0, 5.0, 15.0, 60.0)
 KEEPALIVE_S: Final = 30
+PACKET_MAX: Final = 2 * OCTETS_MAX
+"""Octets of one packet: a report with its topic, and one that is just too large, which gets its answer."""
 QUEUED_MAX: Final = 1_000
 """Messages of a broker that wait: a thousand retained ones come at once."""
 
@@ -63,7 +66,7 @@ class Telematics:
         self._told_s: dict[str, float] = {}
         self._missions: dict[str, Mission] = {}
         self._server: asyncio.Server | None = None
-        self._links: set[asyncio.Task[None]] = set()
+        self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._token = b""
         self.taken = 0
 
@@ -128,7 +131,10 @@ class Telematics:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.load_cert_chain(settings.certificate_file, settings.key_file)
-        self._server = await asyncio.start_server(self._accept, settings.host, settings.port, ssl=context)
+        patience_s = REQUEST_S if context is not None else None
+        self._server = await asyncio.start_server(
+            self._accept, settings.host, settings.port, ssl=context, ssl_handshake_timeout=patience_s
+        )
         log.info("telematics_listens", port=self.port, tls=context is not None)
 
     async def stop(self) -> None:
@@ -141,12 +147,17 @@ class Telematics:
             self._server = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection. The oldest gives way where all places are taken: a sender needs milliseconds.
+
+        What only holds a place loses it.
+        """
         if len(self._links) >= LINKS_MAX:
-            writer.transport.abort()
-            return
+            oldest = next(iter(self._links))
+            self._links.pop(oldest).transport.abort()
+            oldest.cancel()
         task = begin("telematics request", self._serve(reader, writer))
-        self._links.add(task)
-        task.add_done_callback(self._links.discard)
+        self._links[task] = writer
+        task.add_done_callback(lambda done: self._links.pop(done, None))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer, and the end: a fleet system reports a few times a minute."""
@@ -241,7 +252,7 @@ class Telematics:
         password = None
         if settings.mqtt_password_file:
             password = Path(settings.mqtt_password_file).read_text(encoding="utf-8").strip()
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             settings.mqtt_host,
             settings.mqtt_port,
             username=settings.mqtt_username or None,
@@ -252,3 +263,5 @@ class Telematics:
             tls_context=context,
             max_queued_incoming_messages=QUEUED_MAX,
         )
+        bound_packets(client, PACKET_MAX)
+        return client

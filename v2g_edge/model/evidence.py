@@ -25,12 +25,12 @@ class EvseMemory(Struct, frozen=True, gc=False):
     quarantined. ``told``: the permits of the last minute or so, oldest first, to judge a report by those of
     its own time. ``loose_w`` is the power last metered while no session was known there.
 
-    Of the battery in ``session`` (see ``envelope.battery``): ``soc_pct`` is the last SoC reported, sampled at
-    ``soc_at_s``; ``in_wh`` and ``out_wh`` the most that may have flowed since. ``event_pct`` is what the
-    present discharge event has taken, ``counted_pct`` what of the discharge since the last SoC is in the
-    ledgers, ``back_wh`` what was charged since the last discharge. ``top_pct`` is the most that the SoC may
-    have been at the last tick (None: the session is new); one that never reported its SoC counts as empty on
-    arrival.
+    ``vehicle`` is the one that was there last. Of the battery in ``session`` (see ``envelope.battery``):
+    ``soc_pct`` is the last SoC reported, sampled at ``soc_at_s``; ``in_wh`` and ``out_wh`` the most that may
+    have flowed since. ``event_pct`` is what the present discharge event has taken, ``counted_pct`` what of
+    the discharge since the last SoC is in the ledgers, ``back_wh`` what was charged since the last discharge.
+    ``top_pct`` is the most that the SoC may have been at the last tick (None: the session is new); one that
+    never reported its SoC counts as empty on arrival.
     """
 
     power_w: float = 0.0
@@ -51,6 +51,7 @@ class EvseMemory(Struct, frozen=True, gc=False):
     event_pct: float = 0.0
     back_wh: float = 0.0
     top_pct: float | None = None
+    vehicle: str = ""
 
 
 class MeterMemory(Struct, frozen=True, gc=False):

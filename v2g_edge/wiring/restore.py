@@ -26,5 +26,5 @@ def restored(
             tell_not_kept("memory", f"a memory of the last run cannot be used: {described(error)}")
     if lost or journal.faults:
         tell_not_kept("memory", "what was known of latches and of today's discharge is lost: no export today")
-        return careful(site, now_s, clock.wall_s())
+        return careful(site, now_s)
     return Memory()

@@ -16,6 +16,7 @@ from sim.modbus.server import Fault, ModbusServer, Unit
 from tests.field.modbus.conftest import SITE, RealClock, until
 from tests.field.modbus.test_charger import evse, permit
 from v2g_edge.field.board import Board
+from v2g_edge.field.modbus import der
 from v2g_edge.field.modbus.audit import audit
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.modbus.codec import encode
@@ -163,7 +164,12 @@ async def test_the_daemon_dies_and_the_reversion_timer_ends_the_discharge(made: 
     assert stand.power_w == 0.0
 
 
-async def test_an_agreeing_grid_code_lets_it_export(made: Made) -> None:
+@pytest.mark.parametrize("chunk", [120, 7])
+async def test_an_agreeing_grid_code_lets_it_export(
+    made: Made, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a model is longer than one read."""
+    monkeypatch.setattr(der, "MAX_CHUNK", chunk)
     models = [enter_service(), *(curve(model, corners) for model, corners in GOOD.items())]
     stand = made(grid_code=models)
     await stand.start()

@@ -33,7 +33,8 @@ class Stand:
         self.relay_unit = Unit(1, self.relay)
         self.loop_unit = Unit(2, Mapped(loop_map, lambda: {"value_c": self.celsius}))
         self.server = ModbusServer([self.relay_unit, self.loop_unit])
-        self.board = Board(PLACE, lambda: None)
+        self.wakes = 0
+        self.board = Board(PLACE, self._wake)
         self.devices = (
             ModbusDevice(
                 "k",
@@ -59,6 +60,9 @@ class Stand:
     async def __aexit__(self, *fault: object) -> None:
         await self.field.stop()
         await self.server.stop()
+
+    def _wake(self) -> None:
+        self.wakes += 1
 
     def state(self) -> float | None:
         closed = self.board.contact("k1").closed
@@ -212,3 +216,36 @@ async def test_a_time_out_that_is_not_taken_is_no_dead_man(monkeypatch: pytest.M
         assert await field.contactors["k"].feed() == "accepted"
         assert not field.contactors["k"].dead_man
         assert not field.contactor_proven("k1")
+
+
+async def test_a_contactor_that_moves_wakes_the_tick_and_one_that_stands_does_not() -> None:
+    stand = Stand(watchdog_s=60.0)
+    async with stand as field:
+        await stand.until(0.0)
+        wakes = stand.wakes
+        await asyncio.sleep(5.0)
+        assert stand.wakes == wakes
+        await field.feed()
+        await stand.until(1.0)
+        assert stand.wakes == wakes + 1
+        await field.contactors["k"].drop()
+        await stand.until(0.0)
+        assert stand.wakes == wakes + 2
+
+
+async def test_the_time_out_is_set_once_and_not_with_each_feeding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module keeps it in a memory that wears."""
+    stand, places = Stand(watchdog_s=30.0), list[int]()
+    written = stand.relay.written
+
+    def note(address: int, values: list[int]) -> None:
+        places.append(address)
+        written(address, values)
+
+    monkeypatch.setattr(stand.relay, "written", note)
+    async with stand as field:
+        await stand.until(0.0)
+        for _ in range(5):
+            await field.feed()
+        assert places.count(WatchdogRelay.REGISTER) == 1
+        assert places.count(2) == 5

@@ -10,12 +10,15 @@ import aiomqtt
 import structlog
 
 from v2g_edge import tasks
+from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.notify.entities import ORDERS, base_topic, discovery, states
 from v2g_edge.console.notify.settings import HomeAssistant, secret
 
 log = structlog.get_logger()
 
+PACKET_MAX: Final = 64 << 10
+"""Octets of one packet: what is heard is an order or a word."""
 EVERY_S: Final = 10.0
 RETRY_S: Final = (2.0, 60.0)
 """First and longest wait before the next try."""
@@ -54,6 +57,7 @@ class Entities:
             will=aiomqtt.Will(topic, b"offline", qos=1, retain=True),
             tls_context=tls,
         ) as client:
+            bound_packets(client, PACKET_MAX)
             await client.subscribe(f"{kept.prefix}/status", qos=1)
             if kept.orders:
                 await client.subscribe(f"{base_topic(site)}/order", qos=1)

@@ -1,0 +1,163 @@
+"""Statements by service: what a buyer owes for energy and capacity of a service, less the aggregator's fee,
+and when it is due. Each kWh stands under one service, so the statements add up to the ledger.
+"""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import tomli
+from msgspec import Struct
+
+from v2g_edge.study.bill.charge import CENT, MICRO
+from v2g_edge.study.ledger.lines import Line
+
+Status = Literal["preliminary", "verified", "adjusted"]
+
+
+class ContractError(Exception):
+    """The file cannot be used; the message names it and every fault."""
+
+
+class Contract(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a service earns.
+
+    Attributes:
+        service: The service as the ledger names it.
+        buyer: Who pays.
+        per_kwh_out: Price of a kWh given under it.
+        per_kwh_in: Price of a kWh charged under it; mostly 0.
+        kw: Capacity sold.
+        per_kw_hour: Price of a kW held for an hour.
+        aggregator_pct: What the aggregator keeps.
+        delay_days: Days from the end of the month until it is paid.
+    """
+
+    service: str
+    buyer: str
+    per_kwh_out: str = "0"
+    per_kwh_in: str = "0"
+    kw: str = "0"
+    per_kw_hour: str = "0"
+    aggregator_pct: str = "0"
+    delay_days: int = 30
+
+
+class Contracts(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of contracts.
+
+    Attributes:
+        currency: ISO 4217 code.
+        contracts: One a service.
+    """
+
+    currency: str
+    contracts: tuple[Contract, ...]
+
+
+class Statement(Struct, frozen=True):
+    """What one service earned in a month.
+
+    Attributes:
+        service: The service.
+        buyer: Who pays; "" where there is no contract.
+        in_kwh: Charged under it.
+        out_kwh: Given under it.
+        hours: Hours of the record in which its capacity was held.
+        energy: Money for energy.
+        capacity: Money for capacity.
+        fee: What the aggregator keeps.
+        due: When it is paid; None where there is no contract.
+        status: A month with pauses of the record is preliminary.
+    """
+
+    service: str
+    buyer: str
+    in_kwh: Decimal
+    out_kwh: Decimal
+    hours: Decimal
+    energy: Decimal
+    capacity: Decimal
+    fee: Decimal
+    due: date | None
+    status: Status
+
+    @property
+    def net(self) -> Decimal:
+        """To the cent."""
+        return (self.energy + self.capacity - self.fee).quantize(CENT, ROUND_HALF_UP)
+
+
+NUMBERS: Final = ("per_kwh_out", "per_kwh_in", "kw", "per_kw_hour", "aggregator_pct")
+
+
+def read_contracts(path: Path) -> Contracts:
+    """Read a file. Raises ``ContractError``."""
+    try:
+        table: Any = tomli.loads(path.read_text(encoding="utf-8"))
+        found = msgspec.convert(table, Contracts)
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ContractError(f"{path}: {error}") from error
+    faults, seen = [], set[str]()
+    for each in found.contracts:
+        if each.service in seen:
+            faults.append(f"{path}: two contracts for service {each.service!r}: its energy would count twice")
+        seen.add(each.service)
+        for name in NUMBERS:
+            try:
+                good = Decimal(getattr(each, name)).is_finite()
+            except InvalidOperation:
+                good = False
+            if not good:
+                text = f"{each.service} {name} is {getattr(each, name)!r}"
+                faults.append(f'{path}: {text}; expected a number as text, like "0.15"')
+    if faults:
+        raise ContractError("\n".join(faults))
+    return found
+
+
+def statements_of(
+    contracts: Contracts, lines: Iterable[Line], hours: float, end: date, *, whole: bool
+) -> list[Statement]:
+    """One a service that has energy or a contract. ``hours`` are those on record, ``end`` the month's last
+    day, ``whole`` whether nothing of it is missing.
+    """
+    sums: dict[str, list[float]] = {each.service: [0.0, 0.0] for each in contracts.contracts}
+    for line in lines:
+        row = sums.setdefault(line.service, [0.0, 0.0])
+        row[0] += line.in_wh / 1e3
+        row[1] += line.out_wh / 1e3
+    by_service = {each.service: each for each in contracts.contracts}
+    status: Status = "verified" if whole else "preliminary"
+    return [
+        _statement(name, by_service.get(name), row[0], row[1], hours, end, status)
+        for name, row in sorted(sums.items())
+        if any(row) or name in by_service
+    ]
+
+
+def _statement(
+    service: str,
+    contract: Contract | None,
+    in_kwh: float,
+    out_kwh: float,
+    hours: float,
+    end: date,
+    status: Status,
+) -> Statement:
+    into, out, held = (Decimal(repr(round(value, 6))) for value in (in_kwh, out_kwh, hours))
+    if contract is None:
+        return Statement(service, "", into, out, Decimal(0), Decimal(0), Decimal(0), Decimal(0), None, status)
+    energy = _micro(out * Decimal(contract.per_kwh_out) + into * Decimal(contract.per_kwh_in))
+    capacity = _micro(Decimal(contract.kw) * held * Decimal(contract.per_kw_hour))
+    fee = _micro((energy + capacity) * Decimal(contract.aggregator_pct) / 100)
+    due = end + timedelta(days=contract.delay_days)
+    hours_held = held if capacity else Decimal(0)
+    return Statement(service, contract.buyer, into, out, hours_held, energy, capacity, fee, due, status)
+
+
+def _micro(amount: Decimal) -> Decimal:
+    return amount.quantize(MICRO, ROUND_HALF_UP)
