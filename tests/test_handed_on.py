@@ -203,3 +203,14 @@ def test_a_service_without_its_signal_is_remembered_so_that_it_is_said_once() ->
         [event.kind for event in outcome.events].count("service_signal_lost") for outcome in (first, second)
     ]
     assert lost == [1, 0]
+
+
+def test_the_contactors_to_open_come_out_of_the_tick() -> None:
+    evses = (replace(SITE.evses[0], dead_man="contactor", contactor="k1"), SITE.evses[1])
+    site = replace(SITE, evses=evses)
+    snapshot = picture(site)
+    state = snapshot.evses[0]
+    silent = replace(state, link=replace(state.link, connected=False))
+    assert Cycle(site).tick(snapshot, None, lived()).dropped == ()
+    gone = replace(snapshot, evses=(silent, snapshot.evses[1]))
+    assert Cycle(site).tick(gone, None, lived()).dropped == ("k1",)
