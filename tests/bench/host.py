@@ -31,6 +31,7 @@ from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.health import Health
 from v2g_edge.host.journal import Journal
 from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 
 Row = tuple[str, float, str, str, float, float, str]
@@ -38,6 +39,8 @@ Row = tuple[str, float, str, str, float, float, str]
 HOUR_S = 3_600
 DAY_HOURS = 24.0
 REPORTS_EVERY_S = 5
+VEHICLE_EVERY_S = 60
+"""SoC, temperature and limits of a vehicle are reported less often than its power."""
 IDLE_S = 20.0
 LIMIT_S = 240.0
 EVENING_S = 3.0 * 3_600.0
@@ -117,15 +120,22 @@ async def _life(folder: Path, chargers: int) -> dict[str, float]:
     return found
 
 
-def _reported(snapshot: Snapshot, second: int) -> Snapshot:
-    """The next second: a fifth of the chargers has reported."""
+def _reported(site: Site, old: Snapshot, second: int) -> Snapshot:
+    """The next second: a fifth of the chargers has reported, meter and contact have."""
+    new = healthy(site, 100.0 + second, 1e6 + second)
     evses = tuple(
-        replace(state, power_w=Reading(20_000.0 + 7.0 * ((second + place) % 90), 100.0 + second))
+        replace(
+            fresh,
+            power_w=Reading(500.0 + (second + place) % 90, 100.0 + second),
+            vehicle=fresh.vehicle if (second + place) % VEHICLE_EVERY_S == 0 else state.vehicle,
+        )
         if (second + place) % REPORTS_EVERY_S == 0
         else state
-        for place, state in enumerate(snapshot.evses)
+        for place, (fresh, state) in enumerate(zip(new.evses, old.evses, strict=True))
     )
-    return replace(snapshot, seq=snapshot.seq + 1, now_s=100.0 + second, wall_s=1e6 + second, evses=evses)
+    sum_w = 5_000.0 + sum(state.power_w.value for state in evses if isinstance(state.power_w, Reading))
+    meter = replace(new.meters[0], power_w=Reading(sum_w, 100.0 + second))
+    return replace(new, seq=second + 2, evses=evses, meters=(meter,))
 
 
 async def _journal(folder: Path, chargers: int) -> tuple[float, float]:
@@ -136,7 +146,7 @@ async def _journal(folder: Path, chargers: int) -> tuple[float, float]:
     me = psutil.Process()
     before = me.io_counters().write_bytes
     for second in range(HOUR_S):
-        snapshot = _reported(snapshot, second)
+        snapshot = _reported(site, snapshot, second)
         outcome = cycle.tick(snapshot, None, memory)
         journal.record(
             snapshot, None, outcome.permits, outcome.events, memory_before=memory, memory_after=outcome.memory

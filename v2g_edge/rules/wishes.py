@@ -176,13 +176,13 @@ def _mark_urgent(
         all_wh = sum([w.need.energy_wh for w in queue])
         if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
-        mine_wh = _due_by(queue)
-        for wanting, due_wh in zip(queue, mine_wh, strict=True):
-            if not _is_tight(wanting.need.departs_in_s, float(due_wh.sum()), limit_w, wanting.evse in before):
-                continue
-            for each, its_wh in zip(queue, due_wh, strict=True):
-                if its_wh > 0.0:
-                    needs[each.evse] = replace(each, urgent=True)
+        due_wh = _due_by(queue)
+        was = np.array([w.evse in before for w in queue])
+        left_s = np.array([w.need.departs_in_s for w in queue]) - _spare_s(was)
+        tight = left_s * limit_w / 3600.0 <= due_wh.sum(axis=1) * _share(was)
+        for wanting, urgent in zip(queue, (due_wh[tight] > 0.0).any(axis=0).tolist(), strict=True):
+            if urgent:
+                needs[wanting.evse] = replace(wanting, urgent=True)
 
 
 def _due_by(queue: list[ChargingRequest]) -> "npt.NDArray[np.float64]":
@@ -199,8 +199,16 @@ def _due_by(queue: list[ChargingRequest]) -> "npt.NDArray[np.float64]":
 
 def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: bool) -> bool:
     """Whether what is due needs nearly all the time that there is."""
-    share, spare_s = (TIGHT_UNTIL, TIGHT_S + CALMS_AFTER_S) if was_tight else (TIGHT, TIGHT_S)
-    return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
+    was = np.array(was_tight)
+    return bool((departs_in_s - _spare_s(was)) * limit_w / 3600.0 <= due_wh * _share(was))
+
+
+def _share(was_tight: "npt.NDArray[np.bool_]") -> "npt.NDArray[np.float64]":
+    return np.where(was_tight, TIGHT_UNTIL, TIGHT)
+
+
+def _spare_s(was_tight: "npt.NDArray[np.bool_]") -> "npt.NDArray[np.float64]":
+    return np.where(was_tight, TIGHT_S + CALMS_AFTER_S, TIGHT_S)
 
 
 def _pace_w(frame: Frame, wanted: ChargingRequest) -> float:

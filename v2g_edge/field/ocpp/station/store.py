@@ -50,7 +50,7 @@ CREATE INDEX IF NOT EXISTS old_sessions ON sessions (ended) WHERE ended > 0;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS upstream (seq INTEGER PRIMARY KEY AUTOINCREMENT, station TEXT, action TEXT,
     local TEXT, digest BLOB, thin INTEGER, sent INTEGER, body BLOB);
-CREATE INDEX IF NOT EXISTS upstream_waiting ON upstream (station, seq) WHERE sent = 0;
+CREATE INDEX IF NOT EXISTS upstream_by_station ON upstream (station, sent, seq);
 CREATE INDEX IF NOT EXISTS upstream_digests ON upstream (station, digest);
 CREATE TABLE IF NOT EXISTS upstream_ids (station TEXT, local TEXT, theirs TEXT, PRIMARY KEY (station, local));
 """
@@ -274,10 +274,10 @@ class SqliteStore:
         """All rows of a query on the tables of the upstream queue."""
         return self._db.execute(sql, values).fetchall()
 
-    def write(self, sql: str, *values: object) -> int:
+    def write(self, sql: str, *values: object, lasting: bool = True) -> int:
         """Change the tables of the upstream queue; how many rows. Durable only after ``when_durable``."""
         self._begin()
-        self._lasting = True
+        self._lasting |= lasting
         return self._db.execute(sql, values).rowcount
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:

@@ -26,6 +26,10 @@ ID_FACT: Final = "upstream/id"
 """Begins all message ids of this depot: a new state folder gives no id a second time."""
 
 
+FORGET_EVERY: Final = 50
+"""Messages between two looks at what may be forgotten."""
+
+_FORGET: Final = "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < ?"
 _FORGET_IDS: Final = """DELETE FROM upstream_ids WHERE rowid IN
     (SELECT rowid FROM upstream_ids WHERE station = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)"""
 _THIN: Final = """DELETE FROM upstream WHERE seq IN
@@ -53,6 +57,7 @@ class UpstreamQueue:
         self._most = most
         rows = store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", station)
         self._waiting = int(rows[0][0])
+        self._done = 0
         self.thinned = 0
         """Readings that were left out since the start."""
 
@@ -99,13 +104,14 @@ class UpstreamQueue:
 
     def done(self, waiting: Waiting) -> None:
         """The upstream has it, or never will."""
-        self._store.write("UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?", waiting.seq)
-        self._waiting -= 1
+        # A power cut may undo this: the message goes up again then, under its id.
         self._store.write(
-            "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < ?",
-            self._station,
-            waiting.seq - DIGESTS_KEPT,
+            "UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?", waiting.seq, lasting=False
         )
+        self._waiting -= 1
+        self._done += 1
+        if self._done % FORGET_EVERY == 0:
+            self._store.write(_FORGET, self._station, waiting.seq - DIGESTS_KEPT, lasting=False)
         self._store.when_durable(lambda _: None)
 
     def map_transaction(self, local: str, theirs: str) -> None:
