@@ -87,7 +87,7 @@ sbom: $(TESTS) ## what the product is made of, and the licences, in build
 	$(PY) .ci/sbom.py build
 
 audit: $(TESTS) ## known weaknesses of what is locked
-	$(PY) -m pip_audit --requirement .ci/requirements/run.txt --require-hashes --disable-pip
+	$(PY) -m pip_audit --strict --requirement .ci/requirements/run.txt --require-hashes --disable-pip
 
 SECONDS ?= 3600
 hostile: $(TESTS) ## a depot under attack for SECONDS: stations, sockets, broker, local users

@@ -756,3 +756,51 @@ def test_what_is_kept_is_certified_and_part_of_what_was_asked(case: tuple[Site, 
     assert isinstance(memory, CertificateMemory)
     assert TRIES >= 2
     assert HORIZON_S % SLOT_S == 0.0
+
+
+def test_of_two_exports_that_do_not_fit_together_the_vehicle_with_less_time_to_spare_stops() -> None:
+    """Both leave in four hours under a hall that carries 100.6 kWh until then; they lack 80 and 20 kWh,
+    and each export of half a minute takes 0.42 kWh out: one of them fits, and it is that of the bus with
+    hours to spare.
+    """
+    hall_w = 100_600.0 / (4.0 - 30.0 / 3_600.0)
+    for lacks_pct, kept_w in (((40.0, 10.0), (0.0, 50e3)), ((10.0, 40.0), (50e3, 0.0))):
+        site = depot(2, hall_w=hall_w)
+        snapshot = needing(site, *[(pct, 4.0) for pct in lacks_pct])
+        laid, wanted = depot_of(frame_of(site)), proposal(site, (50e3, 50e3))
+        for alone in ((50e3, 0.0), (0.0, 50e3)):
+            assert verdict(site, snapshot, proposal(site, alone)).feasible
+        found_w, first, _ = keep_exports(laid, snapshot, wanted, CertificateMemory())
+        assert not first.feasible
+        assert found_w == kept_w
+
+
+def test_a_proof_stands_for_no_problem_that_is_harder_in_any_way() -> None:
+    """Less power, an earlier departure, more energy, more that flows to others: each is proven anew."""
+    site = depot(2, hall_w=60_000.0)
+    easy, wanted = needing(site, (18.0, 6.0), (18.0, 6.0)), proposal(site)
+    laid = depot_of(frame_of(site))
+    yes, proof = certify(laid, easy, wanted, CertificateMemory())
+    assert yes.feasible
+    assert certify(laid, easy, wanted, proof)[1] is proof
+    sooner = with_vehicle(easy, 0, departure_wall_s=Reading(WALL_S + 5.0 * HOUR_S, NOW_S))
+    more = with_vehicle(easy, 0, target_soc_pct=Reading(69.0, NOW_S))
+    for snapshot, asked in (
+        (easy, wanted._replace(learned_w=(20e3, ANY_W))),
+        (sooner, wanted),
+        (more, wanted),
+        (easy, wanted._replace(reserved_w=(0.0, 1e3))),
+    ):
+        answer, kept = certify(laid, snapshot, asked, proof)
+        assert answer.feasible
+        assert kept is not proof
+
+
+def test_a_proof_stands_for_a_problem_that_is_easier() -> None:
+    site = depot(2, hall_w=60_000.0)
+    hard, wanted = needing(site, (18.0, 6.0), (18.0, 6.0)), proposal(site)
+    laid = depot_of(frame_of(site))
+    _, proof = certify(laid, hard, wanted._replace(learned_w=(20e3, ANY_W)), CertificateMemory())
+    later = with_vehicle(hard, 0, departure_wall_s=Reading(WALL_S + 7.0 * HOUR_S, NOW_S))
+    less = with_vehicle(later, 0, target_soc_pct=Reading(60.0, NOW_S))
+    assert certify(laid, less, wanted, proof)[1] is proof

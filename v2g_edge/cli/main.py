@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed (the daemon does not answer, a promise did not hold
 """
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -94,9 +95,19 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _unknown(word: str) -> str:
+    """A command that there is not, and which was meant."""
+    close = difflib.get_close_matches(word.lower(), COMMANDS, 2, 0.6)
+    meant = f"; did you mean {' or '.join(close)}?" if close else ";"
+    return f"v2g-edge: there is no command {word!r}{meant} `v2g-edge --help` lists all"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        print(_unknown(words[0]), file=sys.stderr)
+        raise SystemExit(BAD_INPUT)
     arguments = parser(words[0] if words else None).parse_args(words)
     umask = os.umask(0o077)
     if arguments.command not in PRIVATE:

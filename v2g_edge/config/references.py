@@ -94,7 +94,8 @@ def _targets(plan: SiteFile, file: str) -> Iterator[Problem]:
     }
     for vehicle in plan.vehicles:
         limit_pct = most_pct.get(vehicle.type, 100.0)
-        if vehicle.departs and vehicle.target_soc_pct > limit_pct:
+        leaves = vehicle.departs or vehicle.departures
+        if leaves and vehicle.target_soc_pct > limit_pct:
             key, found = f"vehicles.{vehicle.id}.target_soc_pct", f"{vehicle.target_soc_pct:g} %"
             allowed = f"at most max_soc_pct = {limit_pct:g} % of {vehicle.type}"
             yield Problem(file, key, found, allowed, "Charging ends there.")

@@ -32,7 +32,8 @@ def test_a_drawn_night_is_the_same_for_its_seed_and_can_be_played() -> None:
 
 
 def test_a_quiet_night_on_the_pure_cycle_keeps_every_promise() -> None:
-    panel = PureRun(slowed(night(3, chargers=4, quiet=True), 60.0)).play()
+    """At ticks of 20 s: at one a minute each raise waits a minute for what is lowered, and counts as held."""
+    panel = PureRun(slowed(night(3, chargers=4, quiet=True), 20.0)).play()
     assert panel.violations == []
     assert [departure.verdict for departure in panel.departures] == ["met"] * 4
     assert panel.availability.figures.held_pct <= 0.1

@@ -1,14 +1,17 @@
 """Key figures, carbon and counterfactuals, by hand."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from tests.study.ledger.test_book import WALL_S, Ticked, booked, hour, tick
+from v2g_edge.cli.study.whatif import noons
 from v2g_edge.study.insight.carbon import CarbonError, carbon_of, read_factors
 from v2g_edge.study.insight.kpi import Figure, figures_of, incomes_of
-from v2g_edge.study.insight.whatif import Change, night_of
+from v2g_edge.study.insight.whatif import Change, _next_noon, night_of
 from v2g_edge.study.ledger.lines import Line, Stay, Turn
 from v2g_edge.study.ledger.store import Store
 
@@ -170,3 +173,13 @@ def test_a_vehicle_without_soc_is_left_out_and_named(tmp_path: Path) -> None:
     night = night_of(store, WALL_S, prices, Change())
     assert any("SoC or capacity not known" in note for note in night.notes)
     assert np.isfinite([way.cost for way in night.ways]).all()
+
+
+@pytest.mark.parametrize(("evening", "hours"), [("2026-03-28", 23), ("2026-10-24", 25), ("2026-01-14", 24)])
+def test_a_night_is_as_long_as_its_clocks_make_it(evening: str, hours: int) -> None:
+    """From noon to the next local noon."""
+    zone = ZoneInfo("Europe/Berlin")
+    noon = datetime.fromisoformat(f"{evening}T12:00").replace(tzinfo=zone)
+    starts = noons(noon.timestamp(), (noon + timedelta(days=2)).timestamp(), zone)
+    assert starts[1] - starts[0] == hours * 3_600.0
+    assert _next_noon(starts[0], "Europe/Berlin") == starts[1]

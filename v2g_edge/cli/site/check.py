@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from v2g_edge.cli.checking.dates import date_problems
 from v2g_edge.cli.checking.files import file_problems, state_problems
 from v2g_edge.cli.checking.maps import folder_of, map_problems
 from v2g_edge.cli.checking.ports import port_problems
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _around(report: Report, file: str) -> list[Problem]:
-    """What the file names and this machine has not. The daemon may start without it."""
+    """What the file names and this machine has not, or this day is past. The daemon may start without it."""
     wall_s = SystemClock().wall_s()
     document = report.document
     return [
@@ -70,6 +71,7 @@ def _around(report: Report, file: str) -> list[Problem]:
         *state_problems(document, file),
         *port_problems(document, file),
         *price_problems(document, file, wall_s),
+        *(date_problems(report.settings, file, wall_s) if report.settings is not None else ()),
     ]
 
 

@@ -71,11 +71,11 @@ def noons(from_s: float, until_s: float, zone: ZoneInfo) -> list[float]:
     found: list[float] = []
     while True:
         noon = datetime.combine(day, time(12), zone).timestamp()
-        if noon + 86_400.0 > until_s:
+        day += timedelta(days=1)
+        if datetime.combine(day, time(12), zone).timestamp() > until_s:
             return found
         if noon >= from_s:
             found.append(noon)
-        day += timedelta(days=1)
 
 
 def _text(nights: list[Night], zone: str, currency: str) -> str:

@@ -8,6 +8,7 @@ from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.odd.devices import odd_devices
 from v2g_edge.config.odd.feeders import odd_feeders
 from v2g_edge.config.odd.limits import odd_times
+from v2g_edge.config.odd.meant import odd_meanings
 from v2g_edge.config.odd.outlets import odd_outlets
 from v2g_edge.config.odd.units import UNIT_MEND, odd_units
 from v2g_edge.config.odd.vehicles import odd_vehicles
@@ -22,6 +23,7 @@ def oddities(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from odd_vehicles(plan, file)
     yield from odd_devices(plan, file)
     yield from odd_times(plan, file)
+    yield from odd_meanings(plan, file)
 
 
 __all__ = ["UNIT_MEND", "oddities"]

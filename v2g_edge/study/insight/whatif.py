@@ -6,7 +6,9 @@ no forecast reaches. What was metered stands beside them, so that what was left 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from msgspec import Struct
@@ -18,9 +20,7 @@ from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Place, Stay
 from v2g_edge.study.ledger.store import Store
 
 Floats = NDArray[np.float64]
-SLOTS: Final = 96
 HOURS: Final = INTERVAL_S / 3_600.0
-NIGHT_S: Final = SLOTS * INTERVAL_S
 LIMIT_S: Final = 20.0
 """A night that the solver has not done by then has no counterfactual, and is named."""
 
@@ -105,23 +105,25 @@ def nights_of(
 
 def night_of(store: Store, start_s: float, prices: Mapping[float, float], change: Change) -> Night:
     """One night."""
-    place, until_s = store.site, start_s + NIGHT_S
+    place = store.site
+    until_s = _next_noon(start_s, place.timezone)
+    slots = round((until_s - start_s) / INTERVAL_S)
     lines = list(store.lines(start_s - 7 * 86_400.0, until_s))
-    pieces, notes = _pieces(store.stays(start_s, until_s), lines, place, start_s)
-    price = np.array([prices.get(start_s + n * INTERVAL_S, np.nan) for n in range(SLOTS)])
+    pieces, notes = _pieces(store.stays(start_s, until_s), lines, place, start_s, slots)
+    price = np.array([prices.get(start_s + n * INTERVAL_S, np.nan) for n in range(slots)])
     if np.isnan(price).any():
         hours = int(np.isnan(price).sum()) / 4.0
         return Night(start_s, len(pieces), (), (f"no price for {hours:g} hours of it", *notes))
     buy, sell = price + change.buy_add, np.minimum(price + change.sell_add, price + change.buy_add)
     own = {name for name, *_ in place.ratings}
-    metered = _metered([line for line in lines if line.start_wall_s >= start_s], own, place, start_s)
+    metered = _metered([line for line in lines if line.start_wall_s >= start_s], own, place, start_s, slots)
     base_kw = metered.base_kw
     charge, discharge = metered.in_kw, metered.out_kw
     ways = [_way("metered", charge, discharge, base_kw, buy, sell, change, 0.0)]
     mean = float(buy.mean())
-    plain = _uncontrolled(pieces)
+    plain = _uncontrolled(pieces, slots)
     ways.append(
-        _way("uncontrolled", plain, np.zeros(SLOTS), base_kw, buy, sell, change, mean * _over(pieces))
+        _way("uncontrolled", plain, np.zeros(slots), base_kw, buy, sell, change, mean * _over(pieces))
     )
     for name, gives in (("managed", False), ("V2G", True)):
         problem = _problem(pieces, place, base_kw, buy, sell, change, start_s, gives=gives, worth=mean)
@@ -139,27 +141,33 @@ def night_of(store: Store, start_s: float, prices: Mapping[float, float], change
     return Night(start_s, len(pieces), tuple(ways), tuple(notes))
 
 
+def _next_noon(start_s: float, timezone: str) -> float:
+    """The same hour of the next local day: nights of 23 and 25 hours are as long as they are."""
+    moment = datetime.fromtimestamp(start_s, UTC).astimezone(ZoneInfo(timezone))
+    return (moment + timedelta(days=1)).timestamp()
+
+
 class _Metered(NamedTuple):
     in_kw: Floats
     out_kw: Floats
     base_kw: Floats
 
 
-def _metered(lines: Sequence[Line], outlets: set[str], place: Place, start_s: float) -> _Metered:
-    inward, outward, grid = np.zeros(SLOTS), np.zeros(SLOTS), np.zeros(SLOTS)
+def _metered(lines: Sequence[Line], outlets: set[str], place: Place, start_s: float, slots: int) -> _Metered:
+    inward, outward, grid = np.zeros(slots), np.zeros(slots), np.zeros(slots)
     for line in lines:
         slot = int((line.start_wall_s - start_s) // INTERVAL_S)
-        if 0 <= slot < SLOTS and line.meter in outlets:
+        if 0 <= slot < slots and line.meter in outlets:
             inward[slot] += line.in_wh / 1e3 / HOURS
             outward[slot] += line.out_wh / 1e3 / HOURS
-        elif 0 <= slot < SLOTS and line.meter == place.grid_meter:
+        elif 0 <= slot < slots and line.meter == place.grid_meter:
             grid[slot] += (line.in_wh - line.out_wh) / 1e3 / HOURS
-    base = grid - inward + outward if place.grid_meter else np.zeros(SLOTS)
+    base = grid - inward + outward if place.grid_meter else np.zeros(slots)
     return _Metered(inward, outward, base)
 
 
 def _pieces(
-    stays: Sequence[Stay], lines: Sequence[Line], place: Place, start_s: float
+    stays: Sequence[Stay], lines: Sequence[Line], place: Place, start_s: float, slots: int
 ) -> tuple[list[Piece], list[str]]:
     ratings = {name: (in_w / 1e3, out_w / 1e3, efficiency) for name, in_w, out_w, efficiency in place.ratings}
     flows: dict[str, list[Line]] = {}
@@ -168,8 +176,8 @@ def _pieces(
     pieces, notes = [], []
     for stay in stays:
         first = max(int(np.ceil((stay.arrived_wall_s - start_s) / INTERVAL_S)), 0)
-        left_s = stay.left_wall_s if stay.left_wall_s is not None else start_s + NIGHT_S
-        end = min(int((left_s - start_s) // INTERVAL_S), SLOTS)
+        left_s = stay.left_wall_s if stay.left_wall_s is not None else start_s + slots * INTERVAL_S
+        end = min(int((left_s - start_s) // INTERVAL_S), slots)
         if end <= first or stay.meter not in ratings:
             continue
         if stay.first_pct is None or not stay.capacity_wh:
@@ -178,7 +186,7 @@ def _pieces(
         charge_kw, discharge_kw, efficiency = ratings[stay.meter]
         had_kwh = stay.first_pct / 100.0 * stay.capacity_wh / 1e3
         before = _stored(flows.get(stay.session, []), 0.0, start_s, efficiency)
-        within = _stored(flows.get(stay.session, []), start_s, start_s + NIGHT_S, efficiency)
+        within = _stored(flows.get(stay.session, []), start_s, start_s + slots * INTERVAL_S, efficiency)
         begin = min(max(had_kwh + before, 0.0), stay.capacity_wh / 1e3)
         aim = min(max(begin + within, 0.0), stay.capacity_wh / 1e3)
         name = f"{stay.session}@{stay.meter}"
@@ -194,9 +202,9 @@ def _stored(lines: Sequence[Line], from_s: float, until_s: float, efficiency: fl
     return sum(line.in_wh * efficiency - line.out_wh / efficiency for line in mine) / 1e3
 
 
-def _uncontrolled(pieces: Sequence[Piece]) -> Floats:
+def _uncontrolled(pieces: Sequence[Piece], slots: int) -> Floats:
     """Full power from the moment it is plugged in."""
-    power = np.zeros(SLOTS)
+    power = np.zeros(slots)
     for piece in pieces:
         need = max(piece.end_kwh - piece.start_kwh, 0.0) / piece.efficiency
         for slot in range(piece.first, piece.end):
@@ -233,10 +241,11 @@ def _problem(
 ) -> Problem:
     into = change.connection_kw if change.connection_kw is not None else place.import_limit_w / 1e3
     out = change.connection_kw if change.connection_kw is not None else place.export_limit_w / 1e3
-    most, least = np.full(SLOTS, into), np.full(SLOTS, out)
+    slots = len(buy)
+    most, least = np.full(slots, into), np.full(slots, out)
     return Problem(
         start_wall_s=start_s,
-        hours=np.full(SLOTS, HOURS),
+        hours=np.full(slots, HOURS),
         buy=buy,
         sell=sell,
         base_kw=base_kw,
@@ -251,14 +260,15 @@ def _problem(
 
 
 def _pack(piece: Piece, buy: Floats, change: Change, worth: float, *, gives: bool) -> Pack:
-    slots = np.arange(SLOTS)
+    count = len(buy)
+    slots = np.arange(count)
     there = (slots >= piece.first) & (slots < piece.end)
     # Nothing is given while energy costs less than nothing: the day plan's own rule.
     out_kw = np.where(there & (buy >= 0.0), piece.discharge_kw if gives else 0.0, 0.0)
     reachable = piece.start_kwh + (piece.end - piece.first) * HOURS * piece.charge_kw * piece.efficiency
     aim = min(piece.end_kwh, piece.capacity_kwh, reachable - 1e-6)
     low = min(change.floor_pct / 100.0 * piece.capacity_kwh, piece.start_kwh, aim)
-    floor = np.full(SLOTS, low)
+    floor = np.full(count, low)
     floor[piece.end - 1 :] = min(aim, piece.capacity_kwh)
     depths: tuple[Depth, ...] = ()
     if change.depth_cap is not None and gives:
@@ -271,8 +281,8 @@ def _pack(piece: Piece, buy: Floats, change: Change, worth: float, *, gives: boo
         charge_kw=np.where(there, piece.charge_kw, 0.0),
         discharge_kw=out_kw,
         floor_kwh=floor,
-        ceiling_kwh=np.full(SLOTS, max(piece.capacity_kwh, piece.start_kwh)),
-        drain_kwh=np.zeros(SLOTS),
+        ceiling_kwh=np.full(count, max(piece.capacity_kwh, piece.start_kwh)),
+        drain_kwh=np.zeros(count),
         depths=depths,
         wear=change.wear_per_kwh,
         end_value=worth,
