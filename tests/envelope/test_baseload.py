@@ -17,7 +17,7 @@ from tests.envelope.strategies import (
     with_site,
 )
 from tests.envelope.test_feeders import context
-from v2g_edge.envelope.baseload import CALM_S, HOLD_S, SETTLE_S, calming, hold_bases, live_bases
+from v2g_edge.envelope.baseload import CALM_S, HOLD_S, SETTLE_S, SURE_S, calming, hold_bases, live_bases
 from v2g_edge.envelope.limits import limits_of, over_limit
 from v2g_edge.envelope.permits import Decision
 from v2g_edge.model.evidence import BaseMemory
@@ -87,6 +87,18 @@ def test_a_peak_is_held_and_a_lower_load_does_not_lower_it() -> None:
     assert first == BaseMemory(900.0, 900.0, 8_000.0)
     assert held(building(6_000.0), first, 20_000.0, 20_000.0).peak_w == 8_000.0
     assert held(building(9_000.0), first, 20_000.0, 20_000.0).peak_w == 9_000.0
+
+
+def test_above_the_commissioned_bound_only_what_lasts_is_a_peak() -> None:
+    """A vehicle that changes its power by itself is on the meter before its charger reports it."""
+    old = BaseMemory(900.0, 900.0)
+    once = held(building(45_000.0), old, 20_000.0, 20_000.0)
+    assert (once.peak_w, once.above_w, once.above_s) == (30_000.0, 45_000.0, 1_000.0)
+    assert held(building(8_000.0), once, 20_000.0, 20_000.0).above_w is None
+    lasting = replace(old, above_w=42_000.0, above_s=1_000.0 - SURE_S)
+    assert held(building(45_000.0), lasting, 20_000.0, 20_000.0).peak_w == 42_000.0
+    early = replace(old, above_w=42_000.0, above_s=1_000.1 - SURE_S)
+    assert held(building(45_000.0), early, 20_000.0, 20_000.0).peak_w == 30_000.0
 
 
 def test_only_settled_samples_count() -> None:

@@ -14,6 +14,7 @@ from v2g_edge.envelope.feeders import flowing_w
 from v2g_edge.envelope.limits import Limits, over_limit
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import BaseMemory
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading, is_fresh
 
@@ -23,6 +24,10 @@ SETTLE_S: Final = 10.0
 """Two reports of a charger at 5 s: by then meter and chargers speak of the same moment."""
 CALM_S: Final = SETTLE_S + 2.0
 """So long nothing is raised after a metered excess: a sample that counts comes within it."""
+SURE_S: Final = SETTLE_S + 1.0
+"""A base load above the commissioned bound is believed after this: longer than between two reports of a
+charger, and within ``CALM_S``, so that an excess is known before anything is raised again.
+"""
 LASTS_S: Final = 30.0
 """So long a limit must carry more than was reckoned before that is held: a vehicle that wakes up is on the
 meter at once, and in its charger's report (each 10 s) up to two reports later.
@@ -94,11 +99,25 @@ def hold_bases(
                 beside_before_w=old.beside_w,
             )
         if seen is not None and seen[1] >= old.moved_s + SETTLE_S:
-            new = replace(new, peak_w=seen[0] if new.peak_w is None else max(new.peak_w, seen[0]))
+            new = _peak(new, seen[0], c.frame.tree.base_max_w[place], now_s)
             if limits:
                 new = _beside(c, limits[place], members, new)
         held.append(new)
     return tuple(held)
+
+
+def _peak(old: BaseMemory, seen_w: float, most_w: float, now_s: float) -> BaseMemory:
+    """The peak with a sample. Above the commissioned ``most_w`` only what lasts counts: a vehicle that
+    changes its power by itself is on the meter before its charger reports it.
+    """
+    sure_w, above_w, above_s = seen_w, None, -ANY_W
+    if seen_w > most_w:
+        sure_w, above_w = most_w, seen_w if old.above_w is None else min(old.above_w, seen_w)
+        above_s = now_s if old.above_w is None else old.above_s
+        if now_s - above_s >= SURE_S:
+            sure_w, above_w, above_s = above_w, seen_w, now_s
+    peak_w = sure_w if old.peak_w is None else max(old.peak_w, sure_w)
+    return replace(old, peak_w=peak_w, above_w=above_w, above_s=above_s)
 
 
 def _beside(c: Context, limits: Limits, members: tuple[int, ...], old: BaseMemory) -> BaseMemory:

@@ -74,7 +74,8 @@ class BaseMemory(Struct, frozen=True, gc=False):
 
     ``beside_w`` are such peaks of what each of its limits carried beside the chargers (those of charging
     first, (): none seen), ``beside_before_w`` those of the window before. ``rising_w`` is the least of each
-    since ``rising_s``: what does not last is no peak.
+    since ``rising_s``: what does not last is no peak. ``above_w`` is the least of a base load above the
+    commissioned bound since ``above_s``, None while it is not above.
     """
 
     moved_s: float
@@ -86,3 +87,5 @@ class BaseMemory(Struct, frozen=True, gc=False):
     beside_before_w: tuple[float, ...] = ()
     rising_w: tuple[float, ...] = ()
     rising_s: float = -ANY_W
+    above_w: float | None = None
+    above_s: float = -ANY_W
