@@ -40,10 +40,10 @@ def evening() -> Scenario:
         meter_max_age_s=20.0,
         contact_max_age_s=20.0,
         charger_max_age_s=120.0,
-        obey_within_s=60.0,
+        obey_within_s=30.0,
         balance_within_s=600.0,
         frozen_reads=500,
-        lease_s=60.0,
+        lease_s=120.0,  # a lease that ran out sooner would end what it does not obey
     )
     feeders = tuple(replace(each, import_limit_w=1e6, export_limit_w=1e6) for each in scenario.site.feeders)
     visits = tuple(replace(visit, arrives_wall_s=start_wall_s, soc_pct=70.0) for visit in scenario.visits)
@@ -169,6 +169,7 @@ async def test_every_order_acts_survives_kill_9_ends_and_is_reported(tmp_path: P
             await depot.sees("E05 gives", lambda: (depot.row("E05")["power_w"] or 0.0) < -10_000.0)
             ignores = Fault("ignore", "CS05", clock.wall_s(), 40_000.0)
             world.stations["CS05"].faults = (ignores,)
+            await depot.sees("CS05 ignores", world.stations["CS05"].ignores_profiles)
             assert await depot.types("retry", "E06", "--by", "ben") == 2
             assert "E06 is not held for disobedience" in depot.said
             await give_all(depot)
