@@ -82,7 +82,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--connector", help="grid connector of the SpiceEV scenario")
     parser.add_argument("--prices", type=Path, help="CSV of UTC hour and price per MWh")
-    parser.add_argument("--one-way", action="store_true", help="SpiceEV: nobody may discharge")
+    parser.add_argument("--one-way", action="store_true", help="SpiceEV: no vehicle may discharge")
     parser.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
     parser.add_argument(
         "--ocpp",

@@ -267,7 +267,7 @@ class Daemon:
         self._monitor.health.record_tick(now_s, clock.now_s())
 
     def _tell(self, snapshot: Snapshot, plan: Plan | None, outcome: Outcome, news: tuple[Event, ...]) -> None:
-        """Events, of the tick and of the adapters, to the log, the cloud and whoever asks; telemetry at
+        """Events, of the tick and of the adapters, to the log, the cloud and the control socket; telemetry at
         its own pace.
         """
         events = outcome.events + news
@@ -293,8 +293,8 @@ class Daemon:
         self._tell_event(Event("reading_refused", "alarm", subject, text, self._clock.wall_s()))
 
     def _tell_event(self, event: Event) -> None:
-        """What happened outside a tick, to the log, the cloud and whoever asks; to the journal with the next
-        tick.
+        """What happened outside a tick, to the log, the cloud and the control socket; to the journal with
+        the next tick.
         """
         self._told.append(event)
         record_event(event, self._subjects)

@@ -236,7 +236,7 @@ def run_demo(seed: int, scale: float, every_s: float) -> int:
         report, late = demo.result(), late_words((demo.folder / "daemon.log").read_text(errors="replace"))
     for words in filter(None, (slowed, late)):
         print(f"\n{words}")
-    print(f"\n{as_text(report)}\n\nAt the evening peak: v2g-edge why\n{why or '(nobody asked in time)'}")
+    print(f"\n{as_text(report)}\n\nAt the evening peak: v2g-edge why\n{why or '(it was not asked in time)'}")
     return 0 if kept(report) and why else 1
 
 
@@ -265,7 +265,7 @@ def _watch(demo: Demo, every_s: float) -> str:
     why, began_s, shown_s = "", time.monotonic(), 0.0
     live = sys.stdout.isatty()
     while demo.running():
-        time.sleep(0.5)  # the pace of the live table; the children are processes that signal nobody
+        time.sleep(0.5)  # the pace of the live table; the children are processes that send no signal
         real_s = time.monotonic() - began_s
         played_s = real_s * demo.scale - demo.lead_s
         if real_s - shown_s >= every_s and (table := demo.ask("status", "--once")):

@@ -22,8 +22,8 @@ from tests.console.conftest import NIGHT, Clock, FakeDaemon, until
 from v2g_edge.cli.main import main
 from v2g_edge.console.daemon import Daemon
 from v2g_edge.console.notify.entities import ORDERS, discovery, slug, states
-from v2g_edge.console.notify.gather import WAITING_MAX, Gatherer, is_quiet
-from v2g_edge.console.notify.notifier import DOWN_S, Notifier
+from v2g_edge.console.notify.gather import WAITING_MAX, Gatherer, Message, is_quiet
+from v2g_edge.console.notify.notifier import DOWN_S, Notifier, Way
 from v2g_edge.console.notify.settings import (
     HomeAssistant,
     Mail,
@@ -268,6 +268,23 @@ def hook_into(posted: list[tuple[str, bytes]]) -> type[BaseHTTPRequestHandler]:
             """Silent."""
 
     return Hook
+
+
+async def test_a_message_that_cannot_be_sent_holds_up_no_other() -> None:
+    sent: list[str] = []
+
+    def send(message: Message) -> None:
+        if message.subject == "odd":
+            raise UnicodeEncodeError("ascii", "ü", 0, 1, "an address that this server does not take")
+        sent.append(message.subject)
+
+    way = Way("mail", send, Quick())
+    way.put(Message("odd", ()))
+    way.put(Message("the next alarm", ()))
+    task = asyncio.ensure_future(way.run())
+    await until(lambda: bool(sent))
+    task.cancel()
+    assert sent == ["the next alarm"]
 
 
 async def test_a_daemon_that_is_away_is_an_alarm_of_its_own_by_a_signed_webhook(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 STEPS: Final = (Step("0.2.0", "devices", "map", old="contact", new="relay"),)
-"""All changes of the form, oldest first. Whoever renames a key or a value adds a row here."""
+"""All changes of the form, oldest first. A renamed key or value gets a row here."""
 
 
 class Changed(NamedTuple):

@@ -130,7 +130,7 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         """Whether the Host header is an address or one of our names: a foreign name that leads here is a page
-        of somebody else that wants to speak as this one (DNS rebinding).
+        of another site that wants to speak as this one (DNS rebinding).
         """
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and host[-1:] != "]" else host
         if name.casefold() in self._names:

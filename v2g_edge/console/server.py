@@ -55,7 +55,7 @@ class Options:
 class Protocol(H11Protocol):
     """Puts the connection into each request's scope, and ends one whose request does not come in time.
 
-    uvicorn does neither, and 256 silent connections would keep everybody out.
+    uvicorn does neither, and 256 silent connections would keep every visitor out.
     """
 
     read_s = READ_S

@@ -78,8 +78,8 @@ class UpstreamSettings(Struct, frozen=True):
         allow: What it may do at a station, by the names of ``field.ocpp.upstream.policy.GROUPS``.
         authorize: Whether it is asked who may charge ("upstream") or the site alone decides ("site").
         authorize_s: How long a station waits for its word, in s.
-        when_gone: Who decides about a card when it does not answer: the site's own tokens ("site"), or nobody
-            may start ("refuse").
+        when_gone: What decides about a card when it does not answer: the site's own tokens ("site"), or
+            nothing may start ("refuse").
         queue_max: Messages of one station that wait for it before readings are left out.
     """
 

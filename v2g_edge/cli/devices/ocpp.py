@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
     rows = "\n".join(f"  {name:<20} {row.text}\n{_forms(row)}" for name, row in OPERATIONS.items())
     call = (
         f"  {'call':<20} any message: action, payload (JSON)\n  {NEW_PASSWORD:<20} a new Basic password that"
-        " nobody sees"
+        " is not shown"
     )
     call += f"\n  {RETRY_DISCHARGE:<20} probe a refuted make's discharge again: engineer"
     site = "\n".join(

@@ -41,7 +41,7 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "authorize": Key('Whether it is asked who may charge; "site": the site\'s tokens alone decide.'),
         "authorize_s": seconds("How long a station waits for its word on a card.", 0.1, 20.0),
         "when_gone": Key(
-            'Who decides about a card when it does not answer: the site\'s tokens, or nobody ("refuse").'
+            'What decides about a card when it does not answer: the site\'s tokens, or nothing ("refuse").'
         ),
         "queue_max": Key(
             "Messages of one station that wait for it before readings are left out; transactions never are.",

@@ -61,8 +61,11 @@ class Way:
                 await self._clock.sleep_s(wait_s)
                 wait_s = min(wait_s * 2.0, RETRY_S[1])
                 continue
+            except Exception as fault:  # noqa: BLE001 - whatever it is, one message must not hold up the next alarms
+                log.error("notification_dropped", way=self._name, subject=message.subject, fault=repr(fault))
+            else:
+                log.info("notification_sent", way=self._name, subject=message.subject)
             wait_s = RETRY_S[0]
-            log.info("notification_sent", way=self._name, subject=message.subject)
             if self._queue and self._queue[0] is message:
                 self._queue.popleft()
 

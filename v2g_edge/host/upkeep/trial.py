@@ -77,7 +77,7 @@ def watch(pending: dict[str, Any]) -> str:
             return "failed to start"
         if int(property_of("NRestarts") or 0) >= int(restarts or 0) + RESTARTS_MAX:
             return f"ended {RESTARTS_MAX} times"
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # the pace of a program of its own that only watches
     return f"was not healthy within {HEALTHY_IN_S:g} s ({found})"
 
 
