@@ -4,7 +4,7 @@ part."""
 import pytest
 from msgspec.structs import replace
 
-from tests.depot import small_site, healthy
+from tests.depot import healthy, small_site
 from v2g_edge.field.ocpp.station.energy_transfer import vehicle_gives
 from v2g_edge.field.ocpp.station.site_vehicles import SiteVehicles
 from v2g_edge.fleet.book import FleetBook
