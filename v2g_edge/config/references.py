@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from v2g_edge.config.hints import near
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.problems import Problem
-from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, SafetySettings, VehicleType
+from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, SafetySettings, VehicleType, folded
 
 LEASE_TICKS = 3
 """A lease is renewed at a third of it, so it must last three ticks."""
@@ -55,10 +55,23 @@ def _duplicates(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from twice(
         "stations", (each.identity for each in plan.stations), file, "Two stations cannot dial in as one."
     )
+    yield from _cards(plan, file)
     yield from twice("lines", (each.id for each in plan.lines), file)
     yield from twice("devices", (each.id for each in plan.devices), file)
     for table in ("meters", "contacts", "temperatures"):
         yield from twice(f"site.{table}", getattr(plan.site, table), file)
+
+
+def _cards(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """A card or name stands for one vehicle."""
+    owners = {folded(vehicle.id): vehicle.id for vehicle in plan.vehicles}
+    for vehicle in plan.vehicles:
+        for told in vehicle.other_ids:
+            owner = owners.setdefault(folded(told), vehicle.id)
+            if owner != vehicle.id:
+                mend = "At which of the two does it stand?" if told != owner else "It is that one's own id."
+                found = f'"{told}", which is {owner} too'
+                yield Problem(file, f"vehicles.{vehicle.id}.other_ids", found, "one vehicle an id", mend)
 
 
 def _names(plan: SiteFile, file: str) -> Iterator[Problem]:

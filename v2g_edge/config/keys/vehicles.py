@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.config.keys.key import CLOCK, POWER, Key, name, optional, percent, watts
+from v2g_edge.config.keys.key import CLOCK, OTHER_ID, POWER, Key, name, optional, percent, watts
 from v2g_edge.model.calendar import DEPARTURE, WINDOW
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Vehicle, VehicleType, Window
@@ -50,6 +50,13 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
     },
     Vehicle: {
         "id": name("What the charger reports: EVCCID, VIN or id token."),
+        "other_ids": Key(
+            "Further cards, MAC addresses and names under which chargers and other systems report it. Case"
+            " does not matter, nor colons between octets.",
+            pattern=OTHER_ID,
+            form='a list like ["04:A2:7F:12", "Van 7"]: 1 to 200 characters each, no comma',
+            mend='Each id is a text of its own: ["04A27F12", "04A27F13"].',
+        ),
         "type": name("The kind of vehicle."),
         "may_discharge": Key("Standing permission to discharge this vehicle."),
         "reserve_soc_pct": percent("Kept on top of what each departure needs."),

@@ -242,8 +242,11 @@ class CentralSystem:
         )
         if isinstance(verdict, Admitted):
             assert isinstance(ws, StationGuest)  # noqa: S101 - see ``create_connection``
-            if not (stands := self.links[verdict.identity].holds_against(verdict.shown)):
-                ws.admitted, ws.is_known = verdict, True
+            link = self.links[verdict.identity]
+            if not (stands := link.holds_against(verdict.shown)):
+                ws.admitted, ws.is_known, ws.allowance = verdict, True, link.allowance
+                if not link.may_compress:
+                    ws.protocol.available_extensions = []
                 return None
             verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
         log.warning(
