@@ -10,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
+from v2g_edge.model.limits import Bound
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, Reading, Unknown
 from v2g_edge.model.site import Site
@@ -32,6 +34,7 @@ class Ticked(NamedTuple):
     run: int
     snapshot: Snapshot
     plan: Plan | None
+    permits: tuple[Permit, ...] = ()
 
 
 def tick(
@@ -177,6 +180,44 @@ def test_a_stay_without_soc_and_a_blind_meter_are_named(tmp_path: Path) -> None:
     statement = whole(booked([*ticks, *blind, end], tmp_path / "l.db"))
     assert sorted(each.kind for each in statement.remarks) == ["missing", "no_soc"]
     assert statement.missing == []
+
+
+def permit(power_w: float, droop_w: float = 0.0) -> Permit:
+    """For b1."""
+    return Permit(
+        "b1",
+        power_w,
+        power_w,
+        power_w,
+        120.0,
+        True,
+        power_w,
+        Bound(power_w, power_w, "wish", "test"),
+        droop_w,
+    )
+
+
+def test_power_beyond_the_permit_is_remarked_with_its_energy(tmp_path: Path) -> None:
+    """Ten minutes at 30 kW where 11 kW are permitted; a minute of it, ripple, droop and less are nothing."""
+    powers = [30_000.0] * 10 + [11_500.0] * 3 + [30_000.0] + [0.0] * 3 + [-40_000.0, 0.0]
+    permits = [permit(11_000.0)] * 16 + [permit(0.0, 40_000.0)] * 3
+    ticks = [
+        tick(n, watts, wh=None, out_wh=None)._replace(permits=(given,))
+        for n, (watts, given) in enumerate(zip(powers, permits, strict=True))
+    ]
+    (remark,) = whole(booked(ticks, tmp_path / "l.db")).remarks
+    assert (remark.kind, remark.subject) == ("over_permit", "b1")
+    assert remark.text == "30.0 kW where 11.0 kW were permitted; 2.85 kWh beyond it in 9 min"
+
+
+def test_giving_more_than_permitted_is_beyond_the_permit_too(tmp_path: Path) -> None:
+    """And so is charging where giving was permitted."""
+    ticks = [
+        tick(n, -30_000.0 if n < 5 else 5_000.0, wh=None, out_wh=None)._replace(permits=(permit(-10_000.0),))
+        for n in range(9)
+    ] + [tick(9, -10_000.0, wh=None, out_wh=None)]
+    (remark,) = whole(booked(ticks, tmp_path / "l.db")).remarks
+    assert remark.text.startswith("-30.0 kW where -10.0 kW were permitted")
 
 
 def _dump(store: Store) -> tuple[object, ...]:
