@@ -25,6 +25,7 @@ SECURITY_EVENTS: Final[dict[str, Category]] = {
     "certificate_request_refused": "request",
     "station_payload_odd": "request",
     "station_frame_odd": "request",
+    "station_message_too_large": "request",
     "station_sent_binary": "request",
     "vdv463_bad_frame": "request",
     "cloud_plan_refused": "request",

@@ -70,7 +70,7 @@ def test_the_site_ends_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[st
     words = " ".join(capsys.readouterr().out.split())
     for part in (
         "main: 120 kW in (174 A a phase) and 200 A measured, 60 kW out, meter grid",
-        "VAN-02, VAN-03 every day at 06:00 with 80 %; 1 may give",
+        "VAN-02, VAN-03, VAN-04 every day at 06:00 with 80 %; 2 may give",
         "after 30 s each outlet draws its fallback, 12.1 kW together",
         "while relay is closed and grid is healthy by vde_ar_n_4105_2018",
     ):

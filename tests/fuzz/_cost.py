@@ -1,21 +1,27 @@
 """``python -m tests.fuzz._cost [SECONDS] [SEED] [WAY...]``: hunts for the input that costs most for its
 octets; part of ``make fuzz``.
 
-A population of inputs for each way in (``_ways``) is inflated, nested and repeated; those that cost most are
-varied further. Exit 1 when one costs more than the bound: processor time and memory
-for each 64 KiB on the wire, or part of them. The administrator's own files are read once, at the start, and
-may cost more.
+A population of inputs for each way in (``_ways``) is inflated, nested and repeated; those that cost most
+processor time, memory or output are varied further. Exit 1 when one costs more than the bound, for each 64
+KiB on the wire or part of them. The administrator's own files are read once, at the start, and may cost
+more.
+
+What is measured is processor time, and the least of many runs: other work on the machine makes a run dearer
+(caches, shared cores), never cheaper.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
+import gc
 import logging
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -23,10 +29,17 @@ from tests.fuzz._ways import UNIT, Way, every_way, to_json
 from tests.fuzz.ocpp import _spots
 
 KEPT: Final = 12
+"""Inputs that are kept of each measure, to be varied further."""
+SHARE_KEPT: Final = 0.6
+"""Of the tries, how many vary what is already costly; the others begin at a seed."""
 LARGEST: Final = 256 << 10
+WEIGHED_EVERY: Final = 5
+"""Memory is measured of one try in so many: tracing it takes five times as long as the run itself."""
+ROUNDS: Final = 8
+"""Times that the worst are measured at the end, in turns, so that one busy second does not judge any."""
 FOUND: Final = Path("build/fuzz")
 
-TEXTS: Final = ("a", "\0", '"', "\\", "\N{SNOWMAN}", "\N{GRINNING FACE}", "9", " ", ",", "[")
+TEXTS: Final = ("a", "\0", '"', "\\", "\N{SNOWMAN}", "\N{GRINNING FACE}", "9", " ", ",", "[", "e308")
 
 
 def grown(value: Any, dice: Random) -> Any:
@@ -79,16 +92,20 @@ def _grown_text(text: str, dice: Random) -> str:
     return "".join(lines[:at] + (block * many if dice.random() < 0.6 else [odd]) + lines[at:])[: 4 * UNIT]
 
 
-def cost_s(way: Way, octets: bytes, times: int = 1) -> float:
-    """Processor time for each unit on the wire: the least of a few runs, for this machine has other work
-    too.
-    """
-    found = []
+def _units(octets: bytes) -> int:
+    return -(-len(octets) // UNIT)
+
+
+def played(way: Way, octets: bytes, times: int = 1) -> tuple[float, float]:
+    """For each unit on the wire: processor time, the least of a few runs, and octets of the answers."""
+    found, said = [], 0
+    gc.disable()  # a collection of what other inputs left would count for this one
     for _ in range(times):
         begun_s = time.process_time()
-        way.run(octets)
+        said = way.run(octets)
         found.append(time.process_time() - begun_s)
-    return min(found) / -(-len(octets) // UNIT)
+    gc.enable()
+    return min(found) / _units(octets), said / _units(octets)
 
 
 def memory(way: Way, octets: bytes) -> float:
@@ -97,44 +114,83 @@ def memory(way: Way, octets: bytes) -> float:
     way.run(octets)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return peak / -(-len(octets) // UNIT)
+    return peak / _units(octets)
+
+
+class Costs(NamedTuple):
+    """What an input costs, or may cost, for each unit."""
+
+    cpu_s: float
+    memory: float
+    output: float
+
+
+class Population:
+    """The inputs that are worst by one measure."""
+
+    def __init__(self) -> None:
+        self.worst: list[tuple[float, bytes, Any]] = []
+
+    def offer(
+        self, figure: float, octets: bytes, value: Any, again: Callable[[], float] | None = None
+    ) -> None:
+        """Keep it if it is among the worst; ``again`` measures once more before that is believed."""
+        if len(self.worst) >= KEPT and figure <= self.worst[-1][0]:
+            return
+        if again is not None:
+            figure = min(figure, again())
+        if all(octets != kept for _, kept, _ in self.worst):
+            self.worst = sorted([*self.worst, (figure, octets, value)], key=lambda each: -each[0])[:KEPT]
 
 
 def hunt(way: Way, seconds: float, seed: int) -> bool:
-    """Whether the worst that was found is within the bounds; it is kept in ``build/fuzz`` where it is not."""
+    """Whether the worst that was found is within the bounds; it is kept in ``build/fuzz``."""
     dice = Random(f"{seed}/{way.name}")
-    alive: list[tuple[float, Any]] = [(0.0, seed_value) for seed_value in way.seeds]
+    cpu, weight, said = Population(), Population(), Population()
+    for value in way.seeds:
+        way.run(way.octets(value))  # what is made on first use (validators, tables) is no input's cost
     end_s, tries = time.monotonic() + seconds, 0
     while time.monotonic() < end_s:
+        kept = [value for _, _, value in dice.choice((cpu, cpu, weight, said)).worst]
         try:
-            value = grown(dice.choice(alive)[1], dice)
+            value = grown(dice.choice(kept if kept and dice.random() < SHARE_KEPT else way.seeds), dice)
             octets = way.octets(value)
         except RecursionError:
             continue
         if not 0 < len(octets) <= LARGEST:
             continue
         tries += 1
-        alive.append((cost_s(way, octets), value))
-        if len(alive) > len(way.seeds) + 2 * KEPT:
-            best = sorted(alive, key=lambda each: -each[0])[:KEPT]
-            alive = best + [(0.0, each) for each in way.seeds]
-    worst = sorted(alive, key=lambda each: -each[0])[:4]
-    judged = [
-        (cost_s(way, octets, 5), memory(way, octets), octets)
-        for _, value in worst
-        if (octets := way.octets(value))
+        cpu_s, answered = played(way, octets)
+        cpu.offer(cpu_s, octets, value, partial(_again, way, octets))
+        said.offer(answered, octets, value)
+        if tries % WEIGHED_EVERY == 0:
+            weight.offer(memory(way, octets), octets, value)
+    return _judge(way, [octets for kind in (cpu, weight, said) for _, octets, _ in kind.worst[:4]], tries)
+
+
+def _again(way: Way, octets: bytes) -> float:
+    return played(way, octets, 4)[0]
+
+
+def _judge(way: Way, worst: list[bytes], tries: int) -> bool:
+    """Measure the worst once more, in turns, print the most and keep its input."""
+    rounds = [[played(way, octets) for octets in worst] for _ in range(ROUNDS)]
+    cpu_s = [min(each[place][0] for each in rounds) for place in range(len(worst))]
+    found = [
+        Costs(each, memory(way, octets), said)
+        for each, octets, (_, said) in zip(cpu_s, worst, rounds[0], strict=True)
     ]
-    cpu_s, most = max(each[0] for each in judged), max(each[1] for each in judged)
-    ok = cpu_s <= way.cpu_max_s and most <= way.memory_max
+    most = Costs(*(max(column) for column in zip(*found, strict=True)))
+    ok = all(figure <= bound for figure, bound in zip(most, way.bounds, strict=True))
     print(
-        f"{'ok    ' if ok else 'PASSED'} {way.name:<26} {1e3 * cpu_s:7.2f} ms {most / 2**20:6.2f} MiB for 64"
-        f" KiB; {tries} tries",
+        f"{'ok    ' if ok else 'PASSED'} {way.name:<28} {1e3 * most.cpu_s:7.2f} ms"
+        f" {most.memory / 2**20:6.2f} MiB {most.output / 1e3:7.1f} kB out for 64 KiB; {tries} tries",
         flush=True,
     )
-    if not ok:
-        FOUND.mkdir(parents=True, exist_ok=True)
-        for place, (_, _, octets) in enumerate(judged):
-            (FOUND / f"cost-{way.name.replace(' ', '-')}-{place}").write_bytes(octets)
+    FOUND.mkdir(parents=True, exist_ok=True)
+    for name, column in zip(Costs._fields, zip(*found, strict=True), strict=True):
+        dearest = worst[max(range(len(worst)), key=column.__getitem__)]
+        (FOUND / f"cost-{way.name.replace(' ', '-')}-{name}").write_bytes(dearest)
     return ok
 
 

@@ -34,7 +34,7 @@ from v2g_edge.field.modbus.mapfile import MapError
 from v2g_edge.field.ocpp.wire.budget import BoundedDeflate
 from v2g_edge.field.ocpp.wire.events import CallIn, SendIn
 from v2g_edge.field.ocpp.wire.machine import Machine
-from v2g_edge.field.ocpp.wire.messages import FROM_STATION, VERSIONS
+from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION, SENDS, VERSIONS, Version
 from v2g_edge.fleet.timetable_file import BadTimetable, read_timetable
 from v2g_edge.fleet.vdv463 import parse_frame, read_requests, refuse, write_frame
 from v2g_edge.host.control import ControlSocket
@@ -47,6 +47,8 @@ from v2g_edge.model.settings import PriceSettings
 UNIT: Final = 64 << 10
 CPU_MAX_S: Final = 0.005
 MEMORY_MAX: Final = 4 << 20
+OUTPUT_MAX: Final = 64 << 10
+"""Octets of answers: no input makes more of itself than it is."""
 OWN_CPU_MAX_S: Final = 0.25
 OWN_MEMORY_MAX: Final = 64 << 20
 """The same for files of the administrator and answers of a price service: a process or a thread of its own
@@ -56,15 +58,14 @@ reads them, now and then.
 
 class Way(NamedTuple):
     """One way in: ``seeds`` are JSON-like values, ``octets`` turns one into what is on the wire, ``run``
-    takes that in.
+    takes that in and returns how many octets it answers. ``bounds``: processor time, memory, output.
     """
 
     name: str
     seeds: list[Any]
     octets: Callable[[Any], bytes]
-    run: Callable[[bytes], None]
-    cpu_max_s: float = CPU_MAX_S
-    memory_max: int = MEMORY_MAX
+    run: Callable[[bytes], int]
+    bounds: tuple[float, float, float] = (CPU_MAX_S, MEMORY_MAX, OUTPUT_MAX)
 
 
 def ocpp_ways() -> Iterator[Way]:
@@ -74,17 +75,25 @@ def ocpp_ways() -> Iterator[Way]:
         seeds = [
             [2, "1", action, sample(version, action, "request")] for action in sorted(FROM_STATION[version])
         ]
+        seeds += [[6, "1", action, sample(version, action, "request")] for action in SENDS[version]]
+        answers = [
+            [3, action, sample(version, action, "response")] for action in sorted(FROM_CENTRAL[version])
+        ]
         for strict in (True, False):
             sides = [
                 side for side in target._sides if side[0].version == version and side[0].strict is strict
             ]
             name = f"ocpp {version} {'strict' if strict else 'lenient'}"
             yield Way(name, seeds, to_json, partial(_handled, sides))
-            yield Way(f"{name} deflated", seeds, _deflated, partial(_inflated_handled, sides))
+            yield Way(f"{name} deflated", seeds, _deflated, partial(_inflated, partial(_handled, sides)))
+        yield Way(
+            f"ocpp {version} answers deflated", answers, _deflated, partial(_inflated, partial(_told, sides))
+        )
 
 
-def _handled(sides: list[tuple[Machine, Any]], frame: bytes) -> None:
-    """As a link does: read, judged, handled, answered."""
+def _handled(sides: list[tuple[Machine, Any]], frame: bytes) -> int:
+    """As a link does: read, judged, handled, kept, answered."""
+    said = 0
     for machine, adapter in sides:
         machine.receive(frame.decode("utf-8", "replace"), 0.0)
         for event in machine.events():
@@ -93,14 +102,32 @@ def _handled(sides: list[tuple[Machine, Any]], frame: bytes) -> None:
                     machine.answer(event.id, adapter.answer(event.action, event.payload))
                 except UNREADABLE:
                     machine.refuse(event.id, "FormatViolation")
+                adapter._station.remember_told(event.action, event.payload)
             elif isinstance(event, SendIn) and hasattr(adapter, "take_stream"):
                 with contextlib.suppress(*UNREADABLE):
                     adapter.take_stream(event.payload)
-        machine.frames()
+        said += sum(map(len, machine.frames()))
+    return said
 
 
-def _inflated_handled(sides: list[tuple[Machine, Any]], data: bytes) -> None:
-    _handled(sides, _inflated(data))
+def _told(sides: list[tuple[Machine, Any]], frame: bytes) -> int:
+    """The same for an answer, after the call that it is to; the id of the seeds names its action."""
+    said = 0
+    for machine, _ in sides:
+        action = _action_in(frame, machine.version)
+        machine.call(action, sample(machine.version, action, "request"), 0.0, message_id=action)
+        machine.events(), machine.frames()
+        machine.receive(frame.decode("utf-8", "replace"), 0.0)
+        said += sum(map(len, machine.frames()))
+        machine.lost()
+        machine.events()
+    return said
+
+
+def _action_in(frame: bytes, version: Version) -> str:
+    words = frame[:100].decode("utf-8", "replace").split('"')
+    named = words[1] if len(words) > 1 else ""
+    return named if named in FROM_CENTRAL[version] else "ChangeAvailability"
 
 
 def to_json(value: Any) -> bytes:
@@ -112,11 +139,13 @@ def _deflated(value: Any) -> bytes:
     return (packer.compress(to_json(value)) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-def _inflated(data: bytes) -> bytes:
+def _inflated(handled: Callable[[bytes], int], data: bytes) -> int:
+    """As a link inflates it, within the budget."""
     try:
-        return bytes(BoundedDeflate(True, True, 11, 11).decode(Frame(Opcode.TEXT, data, True, True)).data)
+        frame = BoundedDeflate(True, True, 11, 11).decode(Frame(Opcode.TEXT, data, True, True))
     except WebSocketException:
-        return b""  # the link is closed
+        return 0  # the link is closed
+    return handled(bytes(frame.data))
 
 
 def other_ways() -> Iterator[Way]:
@@ -146,7 +175,7 @@ def other_ways() -> Iterator[Way]:
 
 def file_ways() -> Iterator[Way]:
     """What is read now and then, off the control loop."""
-    own = partial(Way, cpu_max_s=OWN_CPU_MAX_S, memory_max=OWN_MEMORY_MAX)
+    own = partial(Way, bounds=(OWN_CPU_MAX_S, OWN_MEMORY_MAX, OUTPUT_MAX))
     maps = [tomli.loads(path.read_text(encoding="utf-8")) for path in available_maps().values()]
     yield own("register map", maps, to_json, lambda data: _quiet(_as_map, data))
     yield own("site file", [TEXT], _octets, lambda data: _quiet(loads, data.decode("utf-8", "replace")))
@@ -180,23 +209,24 @@ def _requests() -> dict[str, Any]:
     return {"chargingRequestList": [one | {"chargingRequestData": data}]}
 
 
-def _as_management(data: bytes) -> None:
+def _as_management(data: bytes) -> int:
     """As the server does: read, judged, answered."""
     frame = parse_frame(data.decode("utf-8", "replace"))
     _, rejected = read_requests(frame.payload, "IVU", WALL_S, {"bus-1": "bus-1"}, {"b1": "b1"})
-    write_frame(refuse(frame, str(rejected[:1])), WALL_S)
+    return len(write_frame(refuse(frame, str(rejected[:1])), WALL_S))
 
 
 def _as_map(data: bytes) -> None:
     parse_map("fuzz", "fuzz.toml", msgspec.json.decode(data))
 
 
-async def _scraped(monitor: HttpServer, data: bytes) -> None:
+async def _scraped(monitor: HttpServer, data: bytes) -> int:
     reader = asyncio.StreamReader(limit=8_192)
     reader.feed_data(data)
     reader.feed_eof()
     with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        await monitor._answer(reader)
+        return len((await monitor._answer(reader)).body)
+    return 0
 
 
 def _console() -> Any:
@@ -205,7 +235,7 @@ def _console() -> Any:
     return make_app(Accounts(folder), Hub(daemon), daemon, Clock(), tls=False)
 
 
-async def _posted(console: Any, data: bytes) -> None:
+async def _posted(console: Any, data: bytes) -> int:
     """An order without a session: whoever can reach the port can send one."""
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
     scope = {
@@ -217,18 +247,22 @@ async def _posted(console: Any, data: bytes) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": data, "more_body": False}
 
-    async def send(_message: Any) -> None:
-        return None
+    said = 0
+
+    async def send(message: Any) -> None:
+        nonlocal said
+        said += len(message.get("body", b""))
 
     await console(scope, receive, send)
+    return said
 
 
 async def _nothing(_params: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-async def _asked(control: ControlSocket, data: bytes, client: Any) -> None:
-    msgspec.json.encode(await control._answer(data, client))
+async def _asked(control: ControlSocket, data: bytes, client: Any) -> int:
+    return len(msgspec.json.encode(await control._answer(data, client)))
 
 
 def every_way() -> Iterator[Way]:
@@ -237,6 +271,9 @@ def every_way() -> Iterator[Way]:
     yield from other_ways()
 
 
-def _quiet(call: Callable[..., Any], *arguments: Any) -> None:
+def _quiet(call: Callable[..., Any], *arguments: Any) -> int:
+    """Octets of the answer, where one is made."""
     with contextlib.suppress(ConfigError, MapError, BadTimetable, BadPrices, *UNREADABLE, RecursionError):
-        call(*arguments)
+        answer = call(*arguments)
+        return answer if type(answer) is int else 0
+    return 0

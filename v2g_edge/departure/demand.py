@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec import Struct
 
-from v2g_edge.model.battery import capacity_of
+from v2g_edge.model.battery import capacity_of, least_soc_pct
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Evse, VehicleType
@@ -177,7 +177,7 @@ def demand_of(
     wh_per_pct = capacity_wh / 100.0 / evse.efficiency
     age_s = snapshot.now_s - soc.at_s if isinstance(soc, Reading) else -1.0
     certain = isinstance(soc, Reading) and age_s >= 0.0
-    soc_pct = 0.0
+    soc_pct = least_soc_pct(vehicle, capacity_wh, evse.efficiency)
     if isinstance(soc, Reading) and certain:
         gone_wh = evse.max_discharge_w * age_s / 3600.0 / evse.efficiency
         soc_pct = max(soc.value - gone_wh / (capacity_wh / 100.0), 0.0)

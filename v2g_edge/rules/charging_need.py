@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.model.battery import capacity_of
+from v2g_edge.model.battery import capacity_of, least_soc_pct
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Measured, Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, VehicleType
@@ -67,7 +67,8 @@ def need_of(
         return None
     capacity_wh, departure = capacity_of(vehicle, kind), vehicle.departure_wall_s
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
-    soc_pct, ceiling_pct = known_or(vehicle.soc_pct, 0.0), kind.max_soc_pct if kind else 100.0
+    least_pct = least_soc_pct(vehicle, capacity_wh or 0.0, evse.efficiency)
+    soc_pct, ceiling_pct = known_or(vehicle.soc_pct, least_pct), kind.max_soc_pct if kind else 100.0
     target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
     # Depot management may want it no fuller than this; what it wants at least goes before.
     ceiling = vehicle.ceiling_soc_pct

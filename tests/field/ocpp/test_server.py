@@ -2,6 +2,7 @@
 station.
 """
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import AT, AT_S, Peer, until
 from tests.field.ocpp.samples import sample
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
+from v2g_edge.field.ocpp.wire.budget import BURST_OCTETS, MESSAGE_LEAST
 from v2g_edge.field.ocpp.wire.events import Refused
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.limits import Bound
@@ -107,6 +109,40 @@ async def test_without_an_accepted_default_profile_there_is_no_dead_man(depot: D
     await station.call("Heartbeat", {})
     assert depot.board.evse("b2").dead_man_ok is False
     await station.close()
+
+
+async def test_e1_what_compresses_too_well_comes_again_without_compression(depot: Depot) -> None:
+    """A message that may not be inflated is not lost: the station's next link is without compression."""
+    values = [row for n in range(2_000) for row in meter(7_000.0, format_wall(AT_S + n))]
+    long = transaction("Updated", 1, meterValue=values)
+    station = await ready(depot)
+    assert station.ws.protocol.extensions
+    await station.call("TransactionEvent", STARTED)
+    station.later("TransactionEvent", long)
+    await station.call("Heartbeat", {})
+    assert await station.gone() == 1009
+    again = await Peer.dial(depot.port, "new", "2.0.1")
+    assert again.ws.protocol.extensions == []
+    assert await again.call("TransactionEvent", long) == {}
+    other = await Peer.dial(depot.port, "newest", "2.1")
+    assert other.ws.protocol.extensions, "the others keep theirs"
+    for peer in (again, other):
+        await peer.close()
+
+
+@pytest.mark.parametrize("links", [3, 6])
+async def test_e2_a_station_that_dials_anew_has_no_new_budget(depot: Depot, links: int) -> None:
+    """What it may send counts by station, not by link."""
+    allowance = depot.central.links["new"].allowance
+    for _ in range(links):
+        station = await Peer.dial(depot.port, "new", "2.0.1")
+        await station.call("BootNotification", BOOT_2)
+        await station.close()
+    other = depot.central.links["newest"].allowance
+    for each in (allowance, other):
+        each.wait_s(asyncio.get_running_loop().time())
+    assert other._left == BURST_OCTETS
+    assert BURST_OCTETS - allowance._left >= links * MESSAGE_LEAST / 2
 
 
 async def test_a_vehicle_comes_says_what_it_needs_is_measured_and_leaves(depot: Depot) -> None:

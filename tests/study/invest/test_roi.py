@@ -26,6 +26,8 @@ from v2g_edge.study.invest.assumptions import (
 )
 from v2g_edge.study.invest.days import Values, night_value, nights_of_curve, nights_of_rows, values_of
 from v2g_edge.study.invest.montecarlo import drawn, futures
+from v2g_edge.study.invest.pdf import PAGE_WIDTH, pdf_table
+from v2g_edge.study.invest.report import parts_of
 from v2g_edge.study.invest.study import study_of
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "roi-50-vans.toml"
@@ -122,6 +124,18 @@ def test_the_same_seed_gives_the_same_report(form: str, tmp_path: Path) -> None:
         made.append(path.read_bytes())
     assert made[0] == made[1] != made[2]
     assert len(made[0]) > 1_000
+
+
+def test_every_assumption_stands_in_the_report_with_what_it_means() -> None:
+    """No table of the PDF is wider than its page: the values of assumptions stood beyond its edge once."""
+    found = replace(read_assumptions(EXAMPLE), paths=50)
+    parts = parts_of(study_of(found, nights_of_curve(found)))
+    told = next(part for part in parts if part.title == "Assumptions").rows[1:]
+    assert ("fleet.capacity_kwh", "75", "Usable capacity of one") in told
+    assert [name for name, value, meaning in told if not value or not meaning] == []
+    for part in parts:
+        if part.rows:
+            assert pdf_table(part).wrap(PAGE_WIDTH, 10_000.0)[0] <= PAGE_WIDTH + 1e-6, part.title
 
 
 def test_the_example_reads_like_a_report(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,12 @@ def test_the_example_of_astm_e1049() -> None:
     assert _table(cycles_of(series)) == {3.0: 0.5, 4.0: 1.5, 6.0: 0.5, 8.0: 1.0, 9.0: 0.5}
 
 
+def test_the_repeating_example_of_astm_e1049() -> None:
+    """Figure 7 of the standard: the same history from its highest peak on; no half is left."""
+    series = [5.0, -1.0, 3.0, -4.0, 4.0, -2.0, 1.0, -3.0, 5.0]
+    assert _table(cycles_of(series)) == {3.0: 1.0, 4.0: 1.0, 7.0: 1.0, 9.0: 1.0}
+
+
 @given(st.lists(st.integers(0, 100).map(float), min_size=3, max_size=80))
 def test_every_series_counts_as_the_package_counts_it(series: list[float]) -> None:
     """Depth, mean and count of each cycle (of two samples the package makes none)."""

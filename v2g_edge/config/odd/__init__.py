@@ -10,6 +10,7 @@ from v2g_edge.config.odd.feeders import odd_feeders
 from v2g_edge.config.odd.limits import odd_times
 from v2g_edge.config.odd.meant import odd_meanings
 from v2g_edge.config.odd.outlets import odd_outlets
+from v2g_edge.config.odd.packs import odd_packs
 from v2g_edge.config.odd.units import UNIT_MEND, odd_units
 from v2g_edge.config.odd.vehicles import odd_vehicles
 from v2g_edge.config.problems import Problem
@@ -21,6 +22,7 @@ def oddities(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from odd_feeders(plan, file)
     yield from odd_outlets(plan, file)
     yield from odd_vehicles(plan, file)
+    yield from odd_packs(plan, file)
     yield from odd_devices(plan, file)
     yield from odd_times(plan, file)
     yield from odd_meanings(plan, file)

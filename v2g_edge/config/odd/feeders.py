@@ -3,12 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Final
 
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.odd.warning import odd
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Evse, Feeder
+
+NEVER_TIMES: Final = 5.0
+"""A fuse is chosen for what it feeds, with room to grow; not for five times that."""
 
 
 def odd_feeders(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -18,6 +22,7 @@ def odd_feeders(plan: SiteFile, file: str) -> Iterator[Problem]:
         below = _below(plan, feeder.id)
         path = f"feeders.{feeder.id}"
         yield from _room(feeder, below, path, file)
+        yield from _never_reached(plan, feeder, file)
         yield from _direction(feeder, path, file)
         parent = parents.get(feeder.parent)
         if parent is not None:
@@ -68,6 +73,26 @@ def _room(feeder: Feeder, below: list[Evse], path: str, file: str) -> Iterator[P
             f"at least {max(e.max_charge_w for e in below):.0f} W",
             mend,
         )
+
+
+def _never_reached(plan: SiteFile, feeder: Feeder, file: str) -> Iterator[Problem]:
+    """A limit far above all that can flow: it guards nothing, or one number has a digit too many."""
+    under = _with_children(plan, feeder.id)
+    most_w = sum(max(each.base_load_max_w, 0.0) for each in plan.feeders if each.id in under)
+    most_w += sum(evse.max_charge_w for evse in plan.evses if evse.feeder in under)
+    if feeder.import_limit_w > NEVER_TIMES * most_w > 0.0:
+        found = f"{feeder.import_limit_w:.0f} W, and at most {most_w:.0f} W can flow"
+        mend = "It never acts. A digit too many, or one missing in base_load_max_w?"
+        path = f"feeders.{feeder.id}.import_limit_w"
+        yield odd(file, path, found, f"at most {NEVER_TIMES * most_w:.0f} W", mend)
+
+
+def _with_children(plan: SiteFile, feeder: str) -> set[str]:
+    """A feeder and all below it; a circle ends."""
+    found = {feeder}
+    while more := {each.id for each in plan.feeders if each.parent in found} - found:
+        found |= more
+    return found
 
 
 def _direction(feeder: Feeder, path: str, file: str) -> Iterator[Problem]:

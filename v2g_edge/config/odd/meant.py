@@ -18,12 +18,36 @@ def odd_meanings(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from _hosts(plan, file)
     yield from _windows(plan, file)
     yield from _units(plan, file)
+    yield from _holidays(plan, file)
+    yield from _probes(plan, file)
+    if plan.cloud.username and not plan.cloud.password_file:
+        mend = "Most brokers want both."
+        yield odd(file, "cloud.password_file", '""', "a file with the password of cloud.username", mend)
     if plan.grid.export_allowed and not plan.grid.meter:
         mend = "Name it, or set export_allowed = false."
         yield odd(file, "grid.export_allowed", 'true, and grid.meter = ""', "a meter", mend)
     if "://" in plan.prices.file:
         mend = "For a price service name it in prices.feed; prices.url is another address of it."
         yield odd(file, "prices.file", f'"{plan.prices.file}"', "a path of this machine", mend)
+
+
+def _holidays(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """Lines for holidays where no day is one."""
+    lines = [line for vehicle in plan.vehicles for line in vehicle.departures]
+    lines += [line for window in plan.windows for line in window.when]
+    lines += [line for band in plan.time_of_use for line in band.when]
+    if not plan.site.holidays and any(line.startswith("PH ") for line in lines):
+        found, mend = "none, and there are lines for PH", 'Write them like "2026-12-25"; now no day is one.'
+        yield odd(file, "site.holidays", found, "the holidays of this year and the next", mend)
+
+
+def _probes(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """A sensor of a cooling loop that no outlet names bounds nothing."""
+    used = {evse.cooling_loop for evse in plan.evses}
+    for name in plan.site.temperatures:
+        if name not in used:
+            mend = "Name it at the outlets that it cools (cooling_loop), or remove it."
+            yield odd(file, "site.temperatures", f'"{name}", which no outlet names', "a loop in use", mend)
 
 
 def _hosts(plan: SiteFile, file: str) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from v2g_edge.config.layout import SiteFile
-from v2g_edge.config.odd.units import is_phase_voltage
+from v2g_edge.config.odd.units import LEAST_W, is_phase_voltage
 from v2g_edge.config.odd.warning import odd
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import Evse
@@ -19,6 +19,8 @@ AC_MOST_A: Final = 80.0
 """Most current of an AC plug: type 1 up to 80 A, type 2 up to 63 A a phase (IEC 62196-2)."""
 AC_MOST_W: Final = 44_000.0
 """63 A at 3 × 230 V. Beyond it is DC, which has no floor of 6 A."""
+GIVES_LEAST: Final = 0.12
+"""The inverter of a bidirectional charger is the same both ways; so small a share is mostly a slip."""
 SLACK_W: Final = 1.0
 
 
@@ -81,6 +83,11 @@ def _discharge(plan: SiteFile, evse: Evse, path: str, file: str) -> Iterator[Pro
                 "Is max_discharge_w missing? As it is, it never discharges.",
             )
         return
+    if LEAST_W["max_discharge_w"] <= evse.max_discharge_w < GIVES_LEAST * evse.max_charge_w:
+        found = f"{evse.max_discharge_w:.0f} W, and it draws up to {evse.max_charge_w:.0f} W"
+        mend = "A digit missing? Where the grid operator allows no more, it is right."
+        usual = f"{GIVES_LEAST * evse.max_charge_w:.0f} W or more"
+        yield odd(file, f"{path}.max_discharge_w", found, usual, mend)
     if not plan.grid.relay or not plan.grid.export_allowed:
         why = 'grid.relay = ""' if not plan.grid.relay else "grid.export_allowed = false"
         found = f"{evse.max_discharge_w:.0f} W, and {why}"

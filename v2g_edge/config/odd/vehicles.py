@@ -16,6 +16,11 @@ LEAST_CYCLES: Final = 20.0
 MIN_SOC_MOST: Final = 80.0
 """A floor above this leaves nothing to give: it is the floor that is odd then, not what stands above it."""
 
+WEAR_PER_KWH: Final = (0.01, 0.5)
+"""From 100 a kWh of pack over 10,000 cycles to 500 over 1,000."""
+LARGE_UNITS: Final = ("", "EUR", "USD", "GBP", "CHF")
+"""Currencies in which these hold, and none named."""
+
 
 def odd_vehicles(plan: SiteFile, file: str) -> Iterator[Problem]:
     """Each kind, each vehicle, and what refers to them."""
@@ -35,6 +40,7 @@ def odd_vehicles(plan: SiteFile, file: str) -> Iterator[Problem]:
         kind_of = kinds.get(vehicle.type)
         if kind_of is not None:
             yield from _vehicle(vehicle, kind_of, file)
+    yield from _leaving(plan, file)
     yield from _standing(plan, file)
     yield from _money(plan, file)
 
@@ -104,11 +110,30 @@ def _vehicle(vehicle: Vehicle, kind: VehicleType, file: str) -> Iterator[Problem
         )
 
 
+def _leaving(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """The few vehicles without a departure where the others have one, and nothing else says it."""
+    told = [vehicle for vehicle in plan.vehicles if vehicle.departs or vehicle.departures]
+    without = [vehicle for vehicle in plan.vehicles if not vehicle.departs and not vehicle.departures]
+    elsewhere = (
+        plan.fleet.port or plan.fleet.timetable_file or plan.telematics.port or plan.telematics.mqtt_host
+    )
+    if elsewhere or not 0 < len(without) < len(told):
+        return
+    for vehicle in without:
+        mend = "Unless its charger says when it leaves, it charges with what the others leave. Add departs."
+        key = f"vehicles.{vehicle.id}.departs"
+        yield odd(file, key, "neither departs nor departures", "a departure, as the others have", mend)
+
+
 def _standing(plan: SiteFile, file: str) -> Iterator[Problem]:
     """Vehicles that always stand at one charger, by the site file."""
     ids = [vehicle.id for vehicle in plan.vehicles]
     places: dict[str, str] = {}
+    gives = {evse.id for evse in plan.evses if evse.discharge_by == "register" and evse.max_discharge_w > 0.0}
     for device in plan.devices:
+        if not device.vehicle and device.role == "charger" and device.target in gives:
+            mend = "Its registers name none, and a stranger never discharges. Which one stands there?"
+            yield odd(file, f"devices.{device.id}.vehicle", '""', "the id of a vehicle", mend)
         if not device.vehicle:
             continue
         key = f"devices.{device.id}.vehicle"
@@ -146,8 +171,20 @@ def _money(plan: SiteFile, file: str) -> Iterator[Problem]:
             " often 0.05."
         )
         yield odd(file, "prices.wear_per_kwh", "0 per kWh", "above 0 where vehicles discharge", mend)
+    low, high = WEAR_PER_KWH
+    if gives and 0.0 < prices.wear_per_kwh < low:
+        found, mend = f"{prices.wear_per_kwh:g} per kWh", "Price of the pack / kWh over its life; often 0.05."
+        yield odd(file, "prices.wear_per_kwh", found, f"{low:g} per kWh or more", mend)
+    if prices.currency in LARGE_UNITS and high < prices.wear_per_kwh <= 3.0:
+        found = f"{prices.wear_per_kwh:g} per kWh"
+        mend = (
+            "Nothing is worth discharging then. A digit too many? For another currency name prices.currency."
+        )
+        yield odd(file, "prices.wear_per_kwh", found, f"{low:g} to {high:g} per kWh", mend)
     for name in ("export_per_kwh", "wear_per_kwh", "fixed_per_kwh"):
         value = getattr(prices, name)
+        if value < 0.0 and name != "export_per_kwh":
+            yield odd(file, f"prices.{name}", f"{value:g} per kWh", "0 or more", "It is added to each price.")
         if abs(value) > 3.0:
             mend = f"Are {value:g} cents meant? Write {value / 100.0:g}."
             yield odd(file, f"prices.{name}", f"{value:g} per kWh", "at most 3 per kWh", mend)

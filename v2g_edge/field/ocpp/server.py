@@ -31,7 +31,7 @@ from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings, StationSettings, UpstreamSettings
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import guarded, keep
+from v2g_edge.tasks import close_door, guarded, keep
 
 log = structlog.get_logger()
 
@@ -161,6 +161,7 @@ class CentralSystem:
         await self.upstreams.stop()
         self._keeper.close()
         for server in self._servers:
+            await close_door(server.server)
             server.close()
         for server in self._servers:
             await server.wait_closed()
@@ -242,8 +243,11 @@ class CentralSystem:
         )
         if isinstance(verdict, Admitted):
             assert isinstance(ws, StationGuest)  # noqa: S101 - see ``create_connection``
-            if not (stands := self.links[verdict.identity].holds_against(verdict.shown)):
-                ws.admitted, ws.is_known = verdict, True
+            link = self.links[verdict.identity]
+            if not (stands := link.holds_against(verdict.shown)):
+                ws.admitted, ws.is_known, ws.allowance = verdict, True, link.allowance
+                if not link.may_compress:
+                    ws.protocol.available_extensions = []
                 return None
             verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
         log.warning(

@@ -7,7 +7,7 @@ from typing import Any, Final
 from reportlab.graphics.shapes import Drawing, Polygon, PolyLine, String
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
 from reportlab.lib.units import mm
 from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
@@ -25,6 +25,9 @@ GRID: Final = TableStyle(
         ("ALIGN", (2, 0), (-1, -1), "RIGHT"),
     ]
 )
+TOLD: Final = TableStyle([*GRID.getCommands()[:-1], ("VALIGN", (0, 0), (-1, -1), "TOP")])
+"""A table of words."""
+CELL: Final = ParagraphStyle("cell", fontSize=7, leading=8.5)
 
 
 def pdf(study: Study) -> bytes:
@@ -37,7 +40,7 @@ def pdf(study: Study) -> bytes:
     story: list[Any] = [Paragraph(_plain(f"{study.assumptions.name}: does it pay?"), styles["Title"])]
     for part in parts_of(study):
         story += _flow(part, styles)
-    document.build(story)
+    document.build(story, onFirstPage=_number, onLaterPages=_number)
     return sink.getvalue()
 
 
@@ -47,12 +50,25 @@ def _flow(part: Part, styles: Any) -> list[Any]:
     head += [_drawing(chart) for chart in part.charts]
     flow: list[Any] = [KeepTogether(head)]
     if part.rows:
-        flow.append(
-            Table(
-                [[_latin(cell) for cell in row] for row in part.rows], style=GRID, repeatRows=1, hAlign="LEFT"
-            )
-        )
+        flow.append(pdf_table(part))
     return [*flow, Spacer(1, 4 * mm)]
+
+
+def pdf_table(part: Part) -> Table:
+    """The table of a part; cells of words break."""
+    if not part.shares:
+        rows: list[list[Any]] = [[_latin(cell) for cell in row] for row in part.rows]
+        return Table(rows, style=GRID, repeatRows=1, hAlign="LEFT")
+    head, *body = part.rows
+    cells = [list(head), *([Paragraph(_plain(cell), CELL) for cell in row] for row in body)]
+    widths = [share * PAGE_WIDTH for share in part.shares]
+    return Table(cells, colWidths=widths, style=TOLD, repeatRows=1, hAlign="LEFT")
+
+
+def _number(canvas: Any, document: Any) -> None:
+    """The page's number at its foot."""
+    canvas.setFont("Helvetica", 7)
+    canvas.drawRightString(A4[0] - 18 * mm, 10 * mm, str(document.page))
 
 
 def _plain(text: str) -> str:

@@ -1,19 +1,23 @@
 """The report of a study: what it says in words, its tables and its charts, for every form of output."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+from v2g_edge.study.invest.assumptions import Assumptions
 from v2g_edge.study.invest.chart import V1G, V2G, Chart, fan, histogram, svg, tornado
 from v2g_edge.study.invest.study import Result, Study
 
 STYLE: Final = (
-    "body{font:15px/1.45 sans-serif;max-width:48em;margin:2em auto;padding:0 1em;color:#222}"
+    "body{font:15px/1.45 sans-serif;max-width:56em;margin:2em auto;padding:0 1em;color:#222}"
     "table{border-collapse:collapse;margin:1em 0}"
     "td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}"
     "td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}"
+    ".told{table-layout:fixed;width:100%}"
+    ".told td,.told th{text-align:left;white-space:normal;vertical-align:top;overflow-wrap:anywhere}"
     "svg{width:100%;height:auto}"
     "@media print{body{margin:0;font-size:12px}h2{break-after:avoid}svg{break-inside:avoid}}"
 )
@@ -22,18 +26,43 @@ HEAD: Final = (
 )  # fmt: skip
 
 
+WORDS: Final = (
+    ("V1G, managed charging", "Vehicles charge in the cheapest hours before they leave, and give nothing."),
+    ("V2G", "Managed charging, and vehicles give energy back in the dearest hours."),
+    ("doing nothing", "Every vehicle charges at full power from the moment it is plugged in."),
+    ("future", "One drawn course of prices, availability, costs and wear over all years."),
+    (
+        "net present value (NPV)",
+        "All that comes in less all that is spent, later money counted for less. Above 0: better than doing"
+        " nothing.",
+    ),
+    ("P10, P50, P90", "One future in ten is worse than P10, half of them than P50, nine in ten than P90."),
+    ("internal rate of return (IRR)", "The interest at which the investment would just pay."),
+    ("payback", "Years until what was spent has come back for good."),
+    ("wear", "What giving energy costs the battery; it is taken off in every figure of V2G."),
+)
+"""Every term of the report that a depot manager may not know."""
+
+
 class Part(NamedTuple):
-    """A heading with paragraphs, then a table, then charts."""
+    """A heading with paragraphs, then charts, then a table. ``shares`` of the width by column make it one of
+    words, whose cells break; without them it is one of numbers.
+    """
 
     title: str
     texts: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     charts: tuple[Chart, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 def money(value: float, currency: str) -> str:
     """Whole units, thousands apart."""
-    return f"{value:,.0f} {currency}".replace(",", " ")
+    return f"{_apart(value)} {currency}"
+
+
+def _apart(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ")
 
 
 def result_row(result: Result, currency: str) -> tuple[str, ...]:
@@ -56,8 +85,8 @@ def summary(study: Study) -> tuple[str, ...]:
     v1g, v2g, more = base["V1G"], base["V2G"], base["V2G over V1G"]
     fleet = found.fleet
     texts = [
-        f"{fleet.vehicles} vehicles, {found.years} years, {found.discount_pct:g} % interest, {found.paths}"
-        " futures.",
+        f"{fleet.vehicles} vehicles, {found.years} years, {found.discount_pct:g} % interest,"
+        f" {_apart(found.paths)} futures.",
         f"Managed charging alone is worth {money(v1g.npv[1], currency)} against doing nothing"
         f" ({money(v1g.npv[0], currency)} to {money(v1g.npv[2], currency)} in eight of ten futures).",
         f"With V2G it is {money(v2g.npv[1], currency)} ({money(v2g.npv[0], currency)} to"
@@ -93,6 +122,10 @@ def parts_of(study: Study) -> list[Part]:
     worth = [("managed charging", V1G, base["V1G"].histogram), ("with V2G", V2G, base["V2G"].histogram)]
     so_far = f"By year, {currency}: the middle future, and eight of ten around it."
     where = "How many futures come out where."
+    meant = meanings()
+    told = tuple(
+        (name, value, meant.get(name) or meant[name.split(".")[0]]) for name, value in assumption_rows(study)
+    )
     bars = [(each.name, each.npv_low, each.npv_high) for each in study.tornado]
     return [
         Part("In short", summary(study)),
@@ -105,19 +138,42 @@ def parts_of(study: Study) -> list[Part]:
             (("assumption", "changed by", "NPV low", "NPV high"), *levers),
             (tornado("What moves the net present value", base["V2G"].npv_mean, bars),),
         ),
-        Part("Assumptions", (), (("assumption", "", "value"), *assumption_rows(study))),
+        Part("The words", (), (("word", "what it means"), *WORDS), (), (0.3, 0.7)),
+        Part("Assumptions", (), (("assumption", "value", "what it means"), *told), (), (0.25, 0.25, 0.5)),
     ]  # fmt: skip
 
 
-def assumption_rows(study: Study) -> tuple[tuple[str, ...], ...]:
-    """Every assumption with its value."""
-    rows: list[tuple[str, ...]] = []
+def assumption_rows(study: Study) -> tuple[tuple[str, str], ...]:
+    """Every assumption as the file names it, with its value."""
+    rows: list[tuple[str, str]] = []
     for table, values in msgspec.to_builtins(study.assumptions).items():
         if isinstance(values, dict):
-            rows += [(table, key, _value(value)) for key, value in values.items()]
+            # A file's name alone: the same study has the same bytes in whatever folder it lies.
+            rows += [
+                (f"{table}.{key}", _value(Path(value).name if key == "file" else value))
+                for key, value in values.items()
+            ]
         else:
-            rows.append(("", table, _value(values)))
+            rows.append((table, _value(values)))
     return tuple(rows)
+
+
+def meanings() -> dict[str, str]:
+    """What each assumption means, as its struct documents it."""
+    found = dict(_documented(Assumptions, ""))
+    for field in msgspec.structs.fields(Assumptions):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found.update(_documented(field.type, f"{field.name}."))
+    return found
+
+
+def _documented(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
+    """The attributes of a docstring: (name, text)."""
+    _, _, listed = (kind.__doc__ or "").partition("Attributes:")
+    for line in " ".join(listed.split()).split(". "):
+        name, _, text = line.partition(": ")
+        if name.isidentifier():
+            yield prefix + name, text.replace("``", "").rstrip(".")
 
 
 def _value(value: object) -> str:
@@ -125,7 +181,9 @@ def _value(value: object) -> str:
         return ", ".join(f"{key} {each:g}" for key, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(f"{each:g}" for each in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None or value == "":
+        return "-"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def page(study: Study) -> str:
@@ -136,16 +194,19 @@ def page(study: Study) -> str:
         body.append(f"<h2>{html.escape(part.title)}</h2>")
         body += [f"<p>{html.escape(text)}</p>" for text in part.texts]
         body += [svg(chart) for chart in part.charts]
-        body.append(_table(part.rows))
+        body.append(_table(part))
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>"
     )
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    if not rows:
+def _table(part: Part) -> str:
+    if not part.rows:
         return ""
-    lines = ["<tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0]) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:]]
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
+    head, *rows = part.rows
+    columns = [f'<col style="width:{100.0 * share:.0f}%">' for share in part.shares]
+    lines = [*columns, "<tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in head) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
+    kind = ' class="told"' if part.shares else ""
+    return f"<table{kind}>\n" + "\n".join(lines) + "\n</table>"

@@ -39,7 +39,7 @@ class Loss(NamedTuple):
     assumed: str
 
 
-def stress_of(soc: Sequence[float], pack_c: float, health: float = 1.0) -> Stress:
+def stress_of(soc: Sequence[float], pack_c: float | tuple[float, ...], health: float = 1.0) -> Stress:
     """A day of hourly SoC (0 to 1, the last hour's end included). A worn pack swings wider about the same
     middle for the same energy.
     """
@@ -47,8 +47,7 @@ def stress_of(soc: Sequence[float], pack_c: float, health: float = 1.0) -> Stres
     deeper = tuple(min(max(middle + (each - middle) / health, 0.0), 1.0) for each in soc)
     moves = [abs(b - a) for a, b in pairwise(deeper)]
     rates = [move if move >= 1e-2 else 0.0 for move in moves]
-    # The mean rate over the day, by trapezoids between the hours' middles as BLAST-Lite takes it.
-    mean_rate = sum((a + b) / 2.0 for a, b in pairwise(rates)) / len(rates)
+    mean_rate = sum(rates) / len(rates)
     cycles = tuple((each.depth, each.mean, each.count) for each in cycles_of(deeper))
     return Stress(1.0, deeper, pack_c, sum(moves) / 2.0 * health, cycles, mean_rate * health)
 

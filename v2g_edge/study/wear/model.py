@@ -48,7 +48,7 @@ class Stress(Struct, frozen=True):
     Attributes:
         days: How long.
         soc: SoC over that time in equal steps, 0 to 1.
-        pack_c: Mean temperature.
+        pack_c: Mean temperature; or one at each of the SoC's steps, where it swings.
         efc: Equivalent full cycles of the nominal capacity.
         cycles: Cycles as (depth 0 to 1, mean SoC, count).
         rate_c: Mean C-rate over the whole time.
@@ -56,7 +56,7 @@ class Stress(Struct, frozen=True):
 
     days: float
     soc: tuple[float, ...]
-    pack_c: float
+    pack_c: float | tuple[float, ...]
     efc: float
     cycles: tuple[tuple[float, float, float], ...]
     rate_c: float = 0.0
@@ -65,6 +65,11 @@ class Stress(Struct, frozen=True):
     def depth(self) -> float:
         """Range of the SoC."""
         return max(self.soc) - min(self.soc)
+
+    @property
+    def kelvin(self) -> Floats:
+        """Temperature at each step of the SoC."""
+        return np.asarray(np.full(len(self.soc), KELVIN) + np.asarray(self.pack_c))
 
 
 class Health(Struct, frozen=True):
@@ -135,27 +140,28 @@ def anode_v(soc: Floats) -> Floats:
 
 
 def _lfp(figures: dict[str, float], health: Health, stress: Stress) -> Health:
-    kelvin = stress.pack_c + KELVIN
-    calendar = figures["calendar"] * math.exp(figures["calendar_temperature_k"] / kelvin)
+    kelvin = stress.kelvin
+    calendar = figures["calendar"] * np.exp(figures["calendar_temperature_k"] / kelvin)
     by_soc = np.exp(figures["calendar_potential_k"] * anode_v(np.asarray(stress.soc)) / kelvin)
     stressed = (
         figures["cycle"] + figures["cycle_depth"] * stress.depth + figures["cycle_rate"] * stress.rate_c
     )
-    cycle = stressed * math.exp(figures["cycle_temperature_k"] / kelvin)
+    cycle = stressed * _mean(np.exp(figures["cycle_temperature_k"] / kelvin))
     return Health(
-        _power(health.by_time, stress.days, calendar * _mean(by_soc), figures["calendar_power"]),
+        _power(health.by_time, stress.days, _mean(calendar * by_soc), figures["calendar_power"]),
         _power(health.by_cycles, stress.efc, cycle, figures["cycle_power"]),
     )
 
 
 def _nmc(figures: dict[str, float], health: Health, stress: Stress) -> Health:
-    warm = (stress.pack_c + KELVIN) / REFERENCE_K
+    warm = stress.kelvin / REFERENCE_K
     soc = np.asarray(stress.soc)
     by_soc = np.exp(figures["calendar_potential"] * anode_v(soc) / REFERENCE_POTENTIAL_V / warm)
-    calendar = figures["calendar"] * math.exp(figures["calendar_temperature"] / warm) * _mean(by_soc)
+    calendar = figures["calendar"] * _mean(np.exp(figures["calendar_temperature"] / warm) * by_soc)
     depth = math.exp(figures["cycle_depth"] * math.exp(stress.depth**2))
-    cycle = figures["cycle"] * math.exp(figures["cycle_temperature"] / warm) * depth
-    sites = figures["site_loss"] + figures["site_loss_depth"] * (stress.pack_c - 55.0) * stress.depth * (
+    cycle = figures["cycle"] * _mean(np.exp(figures["cycle_temperature"] / warm)) * depth
+    mean_c = _mean(stress.kelvin) - KELVIN
+    sites = figures["site_loss"] + figures["site_loss_depth"] * (mean_c - 55.0) * stress.depth * (
         float(soc.mean()) / 0.6
     )
     return Health(
@@ -167,13 +173,9 @@ def _nmc(figures: dict[str, float], health: Health, stress: Stress) -> Health:
 
 def _xu(figures: dict[str, float], health: Health, stress: Stress) -> Health:
     """``by_time`` and ``by_cycles`` are the model's own damage, of which ``capacity`` makes a loss."""
-    reference_c = figures["temperature_reference_c"]
-    warm = math.exp(
-        figures["temperature"]
-        * (stress.pack_c - reference_c)
-        * (reference_c + KELVIN)
-        / (stress.pack_c + KELVIN)
-    )
+    reference_k = figures["temperature_reference_c"] + KELVIN
+    kelvin = stress.kelvin
+    warm = _mean(np.exp(figures["temperature"] * (kelvin - reference_k) * reference_k / kelvin))
 
     def by_soc(soc: float) -> float:
         return math.exp(figures["soc"] * (soc - figures["soc_reference"]))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import VERSIONS, charging
@@ -103,10 +104,12 @@ async def test_d20_registers_only(depot: Depot, version: Version) -> None:
 
 async def test_d20_a_power_that_is_stuck_at_zero_is_no_better_than_none(depot: Depot) -> None:
     station = await charging(depot, "1.6")
-    for second in range(0, 100, 5):
-        register = value("Energy.Active.Import.Register", second * 5.0)
-        await report(depot, station, "1.6", register, value("Power.Active.Import", 0.0))
-        depot.clock.advance(5.0)
+    with capture_logs() as lines:
+        for second in range(0, 100, 5):
+            register = value("Energy.Active.Import.Register", second * 5.0)
+            await report(depot, station, "1.6", register, value("Power.Active.Import", 0.0))
+            depot.clock.advance(5.0)
+    assert [line["event"] for line in lines].count("power_contradicts_register") == 1
     state = depot.board.evse("b1")
     assert isinstance(state.power_w, Reading)
     assert state.power_w.value == pytest.approx(18_000.0)

@@ -81,21 +81,21 @@ def test_e1_frame_in_parts_inflates_no_further_than_whole(parts: int) -> None:
 
 
 def test_a_report_that_compresses_well_is_taken() -> None:
-    """Meter values of an idle charger compress more than 60 times."""
+    """Meter values of an idle charger compress more than 40 times."""
     idle = [
         {"value": "0", "measurand": name, "unit": "W"}
         for name in ("Power.Active.Import", "Power.Offered", "SoC")
     ]
     rows = [
         {"timestamp": f"2026-03-01T{10 + n // 3600}:{n // 60 % 60:02d}:{n % 60:02d}Z", "sampledValue": idle}
-        for n in range(1_500)
+        for n in range(500)
     ]
     text = msgspec.json.encode(rows)
-    assert INFLATED_FREE < len(text) < INFLATED_MAX
+    assert INFLATED_FREE / 2 < len(text) < INFLATED_FREE
 
     async def guest(port: int) -> None:
         _raw, size = await deflated(port, text)
-        assert size < len(text) / 50
+        assert size < len(text) / 40
 
     assert [message for _, message in run_virtual(visit(guest))] == [text.decode()]
 
@@ -155,7 +155,7 @@ def test_full_messages_of_stations_fit_with_room() -> None:
     assert frames.decode(msgspec.json.encode([2, "1", "ReportChargingProfiles", report]), strict=True)
 
 
-@pytest.mark.parametrize("rows", [1_000, 2_000, 10_000, 20_000])
+@pytest.mark.parametrize("rows", [500, 1_000, 10_000, 20_000])
 def test_e1_errors_of_a_large_payload_are_not_listed(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first alone is asked for, and beyond some thousand values not even that: both copy what they are
     about.
@@ -164,7 +164,7 @@ def test_e1_errors_of_a_large_payload_are_not_listed(rows: int, monkeypatch: pyt
     class First:
         def __init__(self, real: Any) -> None:
             self.is_valid = real.is_valid
-            if rows <= 2_000:
+            if rows <= 1_000:
                 self.validate = real.validate
 
     real = schemas.validator("2.1", "NotifyReport", "request")
@@ -173,7 +173,7 @@ def test_e1_errors_of_a_large_payload_are_not_listed(rows: int, monkeypatch: pyt
         "2.1", "NotifyReport", "request", msgspec.json.decode(hollow_report(rows))[3]
     )
     assert (problem.code, problem.where) == (
-        ("OccurrenceConstraintViolation", "reportData.0") if rows <= 2_000 else ("FormatViolation", "")
+        ("OccurrenceConstraintViolation", "reportData.0") if rows <= 1_000 else ("FormatViolation", "")
     )
 
 
@@ -185,9 +185,9 @@ def test_e1_long_texts_are_told_shortened(text: str) -> None:
     assert len(problem.what) <= schemas.TOLD_MAX
 
 
-def digits(size: int, seed: int) -> bytes:
-    """What compresses two or three times, as no attack does."""
-    return bytes(Random(seed).choices(b"0123456789", k=size))
+def signs(size: int, seed: int) -> bytes:
+    """What compresses by a third, as no attack does."""
+    return bytes(Random(seed).choices(b"0123456789abcdefghijklmnop", k=size))
 
 
 @pytest.mark.parametrize("share", [1, 2])
@@ -197,7 +197,7 @@ def test_e2_a_turn_ends_by_octets(share: int) -> None:
     async def guest(port: int) -> None:
         loud, quiet = await Raw.dial(port, deflate=True), await Raw.dial(port)
         for seed in range(8):
-            loud.client.send_text(digits(100_000 * share, seed))
+            loud.client.send_text(signs(100_000 * share, seed))
         quiet.client.send_text(b"please")
         loud.transport.write(loud.octets())
         quiet.transport.write(quiet.octets())
@@ -219,7 +219,7 @@ def test_e2_a_link_that_sends_more_than_it_may_is_read_slowly_and_loses_nothing(
         raw = await Raw.dial(port, deflate=True)
         at_s.append(asyncio.get_running_loop().time())
         for number in range(count):
-            raw.client.send_text(b"%06d" % number + digits(size, number))
+            raw.client.send_text(b"%06d" % number + signs(size, number))
         raw.client.send_ping(b"last")
         raw.transport.write(raw.octets())
         async with asyncio.timeout(50.0):

@@ -24,6 +24,7 @@ from v2g_edge.field.ocpp.versions.v16 import V16
 from v2g_edge.field.ocpp.versions.v21 import V21
 from v2g_edge.field.ocpp.versions.v201 import V201
 from v2g_edge.field.ocpp.versions.version import VersionAdapter
+from v2g_edge.field.ocpp.wire.budget import INFLATED_FREE, Allowance
 from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
 from v2g_edge.field.ocpp.wire.machine import Machine
@@ -71,8 +72,10 @@ class Tap(Protocol):
 class StationLink:
     """One configured station with at most one live link; the owner of its connection.
 
-    ``on_message`` is called for each call that was taken, routine ones aside. ``amend`` may take its time
-    over an answer; the station's other messages go on meanwhile.
+    ``allowance`` is what the station may still send, on whatever link. ``may_compress``: until one of its
+    messages was larger than a compressed one may be; it sends that again on its next link, which is without
+    compression then. ``on_message`` is called for each call that was taken, routine ones aside. ``amend`` may
+    take its time over an answer; the station's other messages go on meanwhile.
     """
 
     def __init__(self, station: Station, board: Board, clock: ClockPort, store: TransactionStore) -> None:
@@ -82,6 +85,8 @@ class StationLink:
         }
         self.connection: Connection | None = None
         self.shown = Shown()
+        self.allowance = Allowance()
+        self.may_compress = True
         self.amend: (
             Callable[[str, str, dict[str, Any], dict[str, Any]], Awaitable[dict[str, Any]] | None] | None
         ) = None
@@ -132,6 +137,9 @@ class StationLink:
                 self.connection = None
                 self._set_ports(None)
                 self.station.link_down()
+                if ws.was_too_large and self.may_compress:
+                    self.may_compress = False
+                    log.warning("station_message_too_large", station=identity, allowed_octets=INFLATED_FREE)
                 log.warning(
                     "station_disconnected", station=identity, code=ws.close_code, reason=ws.close_reason
                 )

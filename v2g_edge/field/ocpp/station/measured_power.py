@@ -47,12 +47,16 @@ def measured_power(outlet: Outlet, sample: Sample, at_s: float) -> tuple[float |
             (slope.power_w, slope.since_s, "register") if slope is not None and silent else (None, at_s, "")
         )
     if slope is not None and abs(slope.power_w) > 2.0 * IDLE_W and slope.since_s >= outlet.idle_since_s:
-        log.warning(
-            "power_contradicts_register",
-            evse=outlet.evse.id,
-            power_w=told_w,
-            register_w=round(slope.power_w),
-        )
+        if not outlet.power_contradicts_register:  # once, not with every sample for as long as it lasts
+            log.warning(
+                "power_contradicts_register",
+                evse=outlet.evse.id,
+                power_w=told_w,
+                register_w=round(slope.power_w),
+            )
+        outlet.power_contradicts_register = True
         return slope.power_w, slope.since_s, "register"
+    if slope is not None:
+        outlet.power_contradicts_register = False
     phases = outlet.phases if sample.derived == "one phase" else 1
     return told_w * phases, at_s, "currents" if sample.derived else ""

@@ -48,7 +48,8 @@ class Outlet:
 
     ``unconfirmed``: since the station booted or connected nothing has named the transaction. ``doubts``: so
     often in a row the station has said that it is not running. ``powered_s``: when it last reported a power;
-    ``idle_since_s``: since when that is none.
+    ``idle_since_s``: since when that is none. ``power_contradicts_register``: its register runs while it
+    reports no power that flows.
     """
 
     def __init__(self, evse: Evse, wire: StationEvse) -> None:
@@ -66,6 +67,7 @@ class Outlet:
         self.seen_phases = SeenPhases()
         self.powered_s = -math.inf
         self.idle_since_s = math.inf
+        self.power_contradicts_register = False
         self.watch = Watch(evse.fallback_w)
         self.unconfirmed = False
         self.doubts = 0

@@ -32,6 +32,9 @@ DEPTH_MAX: Final = 12
 room for them.
 """
 
+VALUE_LEAST: Final = 8
+"""Octets that a value counts at least: 2,400 empty tables in 7 KiB would take 1.4 ms to shorten."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -75,15 +78,19 @@ def shortened(value: Any, octets: int) -> Any:
 
 def _cut(value: Any, room: int, levels: int) -> tuple[Any, int]:
     """The value's beginning, and the octets left."""
+    made: Any
+    most = room - VALUE_LEAST
     if isinstance(value, dict | list) and value and levels == 0:
-        return MARK, room - len(MARK)
+        return MARK, most
     if isinstance(value, dict):
-        return _cut_table(value, room, levels - 1)
-    if isinstance(value, list):
-        return _cut_list(value, room, levels - 1)
-    if isinstance(value, str):
-        return _cut_text(value, room)
-    return value, room - len(_encode(value)) - 1
+        made, room = _cut_table(value, room, levels - 1)
+    elif isinstance(value, list):
+        made, room = _cut_list(value, room, levels - 1)
+    elif isinstance(value, str):
+        made, room = _cut_text(value, room)
+    else:
+        made, room = value, room - len(_encode(value)) - 1
+    return made, min(room, most)
 
 
 def _cut_table(table: dict[str, Any], room: int, levels: int) -> tuple[dict[str, Any], int]:

@@ -14,11 +14,16 @@ from v2g_edge.field.ocpp.vocabulary.facts import Sample
 from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 
 Three = tuple[float, float, float]
+Totals = dict[str, float]
+Phases = dict[tuple[str, int], float]
+Electrical = list[tuple[str, dict[str, Any]]]
 
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
 _LINES: Final = {"L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
 """Voltages between two phases; √3 times that of one."""
 _ANY: Final = -1
+_INDEX: Final = {**_PHASES, **_LINES}
+"""By the phase that a current or a voltage names; another one (a neutral's current) is no fourth phase."""
 _NUMERIC: Final = frozenset({int, float, str})
 _FACTORS: Final = {"kw": 1e3, "kwh": 1e3, "kva": 1e3, "megawatt": 1e6, "megawatthour": 1e6}
 """By the unit in small letters; what is not here counts as W, Wh, % or °C."""
@@ -41,7 +46,9 @@ _WANTED: Final = frozenset(
     {_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"}
 )
 """Most of what stations report is of no use here: voltages and currents of every phase."""
-_CURRENTS: Final = ("Current.Import", "Current.Export")
+_VOLTAGE: Final = "Voltage"
+_ELECTRICAL: Final = frozenset({"Current.Import", "Current.Export", _VOLTAGE})
+"""What the power on each phase is worked out from, where no power is reported for them."""
 _FOREIGN: Final = frozenset({"Inlet", "Body"})
 """Locations that do not measure the outlet."""
 
@@ -77,33 +84,12 @@ def read_samples(meter_values: Any) -> list[Sample]:
 
 
 def _sample(entry: dict[str, Any]) -> Sample:
-    totals: dict[str, float] = {}
-    phases: dict[tuple[str, int], float] = {}
-    old: list[tuple[str, dict[str, Any]]] = []
-    currents = False
-    values = entry.get("sampledValue")
-    for sampled in values if isinstance(values, list) else ():
-        measurand = sampled.get("measurand", _DEFAULT) if type(sampled) is dict else None
-        if type(measurand) is str and measurand in _WANTED:
-            if (context := sampled.get("context")) is not None and context in _OLD:
-                old.append((measurand, sampled))
-            else:
-                _collect(measurand, sampled, totals, phases)
-        elif measurand in _CURRENTS:
-            currents = True
-    if old:
-        known = totals.keys() | {name for name, _ in phases}
-        for measurand, sampled in old:
-            if measurand not in known:
-                _collect(measurand, sampled, totals, phases)
-    if phases:
-        for measurand in {name for name, _ in phases} - totals.keys():
-            totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
+    totals, phases, electrical = _sort(entry.get("sampledValue"))
     found, power_w = totals.get, _net_w(totals.get(_IMPORT), totals.get(_EXPORT))
     derived: Literal["", "currents", "one phase"] = ""
     phase_w = _on_phases(phases) if phases else None
-    if isinstance(values, list) and (power_w is None or (phase_w is None and currents)):
-        of_currents_w, how, on_phases_w = _derived_w(values)
+    if electrical and (power_w is None or (phase_w is None and _on_three(electrical))):
+        of_currents_w, how, on_phases_w = _derived_w(electrical)
         phase_w = phase_w or on_phases_w
         if power_w is None:
             power_w, derived = of_currents_w, how
@@ -120,7 +106,37 @@ def _sample(entry: dict[str, Any]) -> Sample:
     )
 
 
-def _on_phases(phases: dict[tuple[str, int], float]) -> Three | None:
+def _sort(values: Any) -> tuple[Totals, Phases, Electrical]:
+    """What is measured of the whole outlet, on each phase, and the currents and voltages, in one pass.
+    Where only phases are reported, their sum is the total.
+    """
+    totals: Totals = {}
+    phases: Phases = {}
+    old: list[tuple[str, dict[str, Any]]] = []
+    electrical: Electrical = []
+    for sampled in values if isinstance(values, list) else ():
+        measurand = sampled.get("measurand", _DEFAULT) if type(sampled) is dict else None
+        if type(measurand) is not str:
+            continue
+        if measurand in _WANTED:
+            if (context := sampled.get("context")) is not None and context in _OLD:
+                old.append((measurand, sampled))
+            else:
+                _collect(measurand, sampled, totals, phases)
+        elif measurand in _ELECTRICAL:
+            electrical.append((measurand, sampled))
+    if old:
+        known = totals.keys() | {name for name, _ in phases}
+        for measurand, sampled in old:
+            if measurand not in known:
+                _collect(measurand, sampled, totals, phases)
+    if phases:
+        for measurand in {name for name, _ in phases} - totals.keys():
+            totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
+    return totals, phases, electrical
+
+
+def _on_phases(phases: Phases) -> Three | None:
     """The power on each phase, where it is reported of all three."""
     on: list[float] = []
     for phase in range(3):
@@ -131,23 +147,27 @@ def _on_phases(phases: dict[tuple[str, int], float]) -> Three | None:
     return on[0], on[1], on[2]
 
 
+def _on_three(electrical: Electrical) -> bool:
+    """Whether currents may tell of all three phases: with fewer there is nothing to work out."""
+    return sum(measurand != _VOLTAGE for measurand, _ in electrical) >= len("123")
+
+
 def _derived_w(
-    values: list[Any],
+    electrical: Electrical,
 ) -> tuple[float | None, Literal["", "currents", "one phase"], Three | None]:
     """Power from currents and voltages, and on each phase where all three are reported. A phase without a
     voltage has the mean of the others, or nominal.
     """
     amps: dict[int, float] = {}
     volts: dict[int, float] = {}
-    for sampled in values:
-        measurand = sampled.get("measurand") if type(sampled) is dict else None
-        if measurand not in (*_CURRENTS, "Voltage") or sampled.get("location") in _FOREIGN:
+    for measurand, sampled in electrical:
+        phase, location = sampled.get("phase"), sampled.get("location")
+        if not (phase is None or type(phase) is str) or (type(location) is str and location in _FOREIGN):
             continue
-        value, phase = _number(sampled), sampled.get("phase")
-        if value is None or not (phase is None or (type(phase) is str and phase in _PHASES | _LINES.keys())):
-            continue  # a neutral's current is no fourth phase
-        index = _ANY if phase is None else _PHASES.get(phase, _LINES.get(phase, _ANY))
-        if measurand == "Voltage":
+        index, value = _ANY if phase is None else _INDEX.get(phase), _number(sampled)
+        if index is None or value is None:
+            continue
+        if measurand == _VOLTAGE:
             volts[index] = value / math.sqrt(3.0) if phase in _LINES else value
         else:
             amps[index] = amps.get(index, 0.0) + (
@@ -176,9 +196,7 @@ def _net_w(import_w: float | None, export_w: float | None) -> float | None:
     return max(import_w, 0.0) - export_w if export_w > 0.0 else import_w
 
 
-def _collect(
-    measurand: str, sampled: dict[str, Any], totals: dict[str, float], phases: dict[tuple[str, int], float]
-) -> None:
+def _collect(measurand: str, sampled: dict[str, Any], totals: Totals, phases: Phases) -> None:
     location = sampled.get("location", "Outlet")
     if type(location) is not str or (measurand == "Temperature" and location != "EV"):
         return  # the cabinet's temperature, the cable's: not the pack

@@ -1,4 +1,4 @@
-"""What one link may cost: octets that a message may inflate to, and octets that are taken of it in a while.
+"""What one station may cost: octets that a message may inflate to, and octets that are taken in a while.
 
 Everything that a message costs later (reading its JSON, judging it by its schema, handling it) grows with its
 octets and its elements. ``frames.decode`` bounds the elements; this file bounds the octets. The table in
@@ -19,15 +19,16 @@ INFLATED_MAX: Final = 1 << 20
 KiB.
 """
 INFLATED_FREE: Final = 128 << 10
-INFLATED_PER_OCTET: Final = 64
-"""A compressed message may inflate to the first, and to so much more for each of its octets on the wire.
-Reports of stations compress 20 to 90 times at most where they repeat themselves; the format itself goes to
-1,030.
+INFLATED_PER_OCTET: Final = 2
+"""A compressed message may inflate to the first, or to so much for each of its octets on the wire. Reading a
+message and handling it costs 20 ns for each of its inflated octets, and the format goes to 1,030 times: 64
+KiB on the wire may cost 5 ms. Reports of stations repeat themselves (20 to 90 times), and fit into the first;
+what does not, a station may send without compression (``StationLink.may_compress``).
 """
 
 BURST_OCTETS: Final = 2 << 20
 OCTETS_PER_S: Final = 256 << 10
-"""Inflated octets that a link may send in a row, and as a rate for ever: a report of everything at a start
+"""Inflated octets that a station may send in a row, and as a rate for ever: a report of everything at a start
 takes 1 to 2 MB, a night's talk of one station some hundred octets a second. Beyond it the link is not
 read, so that TCP holds the station back.
 """
@@ -39,7 +40,7 @@ second for ever.
 
 
 class Allowance:
-    """Octets that may still be taken. ``now_s`` is loop time."""
+    """Octets that may still be taken of a station, on whatever link. ``now_s`` is loop time."""
 
     __slots__ = ("_at_s", "_left")
 
@@ -72,7 +73,7 @@ class BoundedDeflate(PerMessageDeflate):
         if frame.opcode is not Opcode.CONT:
             self._wire = self._inflated = 0
         self._wire += len(frame.data)
-        most = min(INFLATED_MAX, INFLATED_FREE + INFLATED_PER_OCTET * self._wire) - self._inflated
+        most = min(INFLATED_MAX, max(INFLATED_FREE, INFLATED_PER_OCTET * self._wire)) - self._inflated
         if most <= 0:
             raise PayloadTooBig(None, INFLATED_MAX)
         whole = super().decode(frame, max_size=most if max_size is None else min(most, max_size))

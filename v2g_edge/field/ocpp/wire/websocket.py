@@ -62,7 +62,8 @@ _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 class Wire(ServerConnection):
     """Messages come by ``listen`` and go by ``post``; ``recv`` and ``send`` of the library are not used.
 
-    ``admitted`` is what the owner knows of it since the handshake.
+    ``admitted`` is what the owner knows of it since the handshake, ``allowance`` what its station may still
+    send.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -77,10 +78,16 @@ class Wire(ServerConnection):
         self._is_text = True
         self._mid_message = False
         self._giving_up: asyncio.Task[None] | None = None
-        self._allowance = Allowance()
+        self.allowance = Allowance()
         self._held = False
         self._turn_frames = self._turn_octets = 0
         self._turn_s = 0.0
+
+    @property
+    def was_too_large(self) -> bool:
+        """Whether we closed it because of a message that is larger than it may be."""
+        sent = self.protocol.close_sent
+        return sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG
 
     async def listen(self, take: Callable[[Message], None]) -> None:
         """Hand every message to ``take`` as it comes, text as str and binary as bytes. Returns when the
@@ -139,7 +146,7 @@ class Wire(ServerConnection):
             self._parse(data)
         else:
             self._split(data)
-        if not self._held and self._allowance.wait_s(self._turn_s) > 0.0:
+        if not self._held and self.allowance.wait_s(self._turn_s) > 0.0:
             self._pause(self._rest)
 
     def process_event(self, event: Event) -> None:
@@ -200,7 +207,7 @@ class Wire(ServerConnection):
     def _charge(self, octets: int) -> None:
         self._turn_frames += 1
         self._turn_octets += octets
-        self._allowance.spend(octets)
+        self.allowance.spend(octets)
 
     def _turn_is_over(self) -> bool:
         if not self._turn_frames:
@@ -214,7 +221,7 @@ class Wire(ServerConnection):
         self._held = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
-        wait_s = self._allowance.wait_s(self.loop.time())
+        wait_s = self.allowance.wait_s(self.loop.time())
         if wait_s > 0.0:
             self.loop.call_later(wait_s, self._go_on)
         else:
