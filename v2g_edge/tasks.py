@@ -12,6 +12,11 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
+ACCEPT_TURNS: Final = 4
+"""Turns of the loop from a connection that asyncio has accepted to the task that serves it (three in Python
+3.11). Until then only asyncio knows it.
+"""
+
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Waits before a task is started again. At most 4 s: a device is back in the picture within 5 s of its
 repair.
@@ -33,6 +38,27 @@ def begin(name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = asyncio.get_running_loop().create_task(work, name=name)
     task.add_done_callback(_report_failure)
     return task
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until each has ended, so that what they hold (connections, files) is closed."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def close_door(server: asyncio.AbstractServer) -> None:
+    """Take no further connection, and wait until each that was accepted has the task that will close it.
+
+    Python 3.11 drops a connection, with its socket open, whose server is closed in the turn in which it was
+    accepted: so the server stops to listen first.
+    """
+    if isinstance(server, asyncio.Server):  # uvloop's is none, and drops nothing
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def guarded(name: str, call: Callable[..., object], *arguments: object) -> None:

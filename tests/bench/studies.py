@@ -13,7 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
-from v2g_edge.host.records import Record
+from v2g_edge.host.kept.packing import Record
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
@@ -40,6 +41,7 @@ class Ticked(NamedTuple):
     run: int
     snapshot: Snapshot
     plan: Plan | None
+    permits: tuple[Permit, ...] = ()
 
 
 def _ticks(site: Site, days: float) -> Iterator[Ticked]:

@@ -41,7 +41,7 @@ def kinds_in_code() -> set[str]:
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             says = name in TELLERS and len(node.args) > 1 and _text(node.args[1]) in SEVERITIES
-            if says or (name in MAKERS and "console" not in path.parts):
+            if says or (name in MAKERS and "console" not in path.relative_to(ROOT).parts):
                 found.add(_text(node.args[0]))
     return found - {""}
 

@@ -15,6 +15,7 @@ from v2g_edge.field.modbus.rescue import open_contactors
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.model.settings import OpenableContactor, Settings
+from v2g_edge.tasks import close_door
 from v2g_edge.wiring.parts import build_modbus
 
 CONTACTOR = """
@@ -67,10 +68,10 @@ async def drop(module: Module | None) -> dict[str, str]:
     port = server.sockets[0].getsockname()[1]
     settings = loads(TEXT.replace('host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {port}') + CONTACTOR)
     if module is None:
-        server.close()
+        await close_door(server)
         await server.wait_closed()
     results = await open_contactors(openable(settings), SystemClock())
-    server.close()
+    await close_door(server)
     await server.wait_closed()
     return results
 
@@ -128,7 +129,7 @@ async def failsafe(site_text: str, folder: Path, *arguments: str) -> tuple[int, 
             )
         code = await asyncio.to_thread(main, ["failsafe", "--config", str(site_file), *arguments])
     finally:
-        server.close()
+        await close_door(server)
         await server.wait_closed()
     return code, module.written
 
@@ -154,7 +155,7 @@ async def test_outside_case_b4_rescue_with_a_broken_site_file(broken: str | None
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
             assert await asyncio.to_thread(main, ["failsafe", "--config", str(tmp_path / "none.toml")]) == 0
-        server.close()
+        await close_door(server)
         assert module.written == [(9, 3, 0)]
         return
     kept = RescueFile(tmp_path / "state").load().value

@@ -3,12 +3,17 @@
 import csv
 import io
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.study.ledger.test_book import WALL_S, booked, hour
+from tests.study.ledger.test_book import WALL_S, booked, hour, tick
 from v2g_edge.cli.main import main
+from v2g_edge.study.bill.settlement import Contract, Contracts, statements_of
+from v2g_edge.study.ledger.lines import Line
 
 
 @pytest.fixture
@@ -59,6 +64,64 @@ def test_a_correction_is_an_entry_and_counts_once(
         assert [each["kind"] for each in told["remarks"]] == ["correction"]
 
 
+def bill(capsys: pytest.CaptureFixture[str], path: Path, *words: str) -> dict[str, Any]:
+    """The bill of 2027-01-15."""
+    asked = ["--from", "2027-01-15", "--until", "2027-01-16", "--tariff", "sce-tou-ev-4", "--format", "json"]
+    assert main(["bill", "--ledger", str(path), *asked, *words]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    return dict(found)
+
+
+def test_the_grid_meter_can_be_corrected_and_its_bill_says_so(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a bill rests on is the grid meter; its remarks stand below the bill."""
+    before = sum(
+        float(each["quantity"]) for each in bill(capsys, ledger)["lines"] if each["kind"] == "energy"
+    )
+    fixes = tmp_path / "fixes.csv"
+    fixes.write_text(CORRECTION.replace(",b1,bus-1,", ",grid,,"))
+    assert main(["ledger", "--ledger", str(ledger), "--correct", str(fixes)]) == 0
+    capsys.readouterr()
+    after = bill(capsys, ledger)
+    assert sum(float(e["quantity"]) for e in after["lines"] if e["kind"] == "energy") == before - 2.5
+    assert any("grid correction: C-1: -2.5 kWh in" in note for note in after["notes"])
+
+
+def test_a_clock_that_was_set_back_makes_no_peak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half an hour happens twice: its quarter hours hold twice the energy, and the peak stays at 31 kW."""
+    path = tmp_path / "l.db"
+    ticks = [tick(m, 30_000.0, wh=500.0 * m, shift_s=0.0 if m < 60 else -1_800.0) for m in range(121)]
+    booked(ticks, path).close()
+    found = bill(capsys, path)
+    assert found["peaks"][0]["kw"] == pytest.approx(31.0, abs=0.01)
+    assert any("site clock_step: the clock was set by -1800 s" in note for note in found["notes"])
+    assert any("count as no peak of demand" in note for note in found["notes"])
+
+
+def test_a_statement_with_corrections_is_adjusted(
+    ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a whole month: the service that was corrected, and no other; the references stand below."""
+    lines = [
+        Line(0.0, "b1", "", "bus-1", "local plan", "register", 0.0, 1e6, 0.0),
+        Line(0.0, "b1", "", "bus-1", "local plan", "correction", 0.0, -1e4, 0.0, "C-9"),
+    ]
+    contracts = Contracts("EUR", (Contract("local plan", "x", "0.10"), Contract("fcr", "y")))
+    found = statements_of(contracts, lines, 744.0, date(2027, 1, 31), whole=True)
+    assert [(each.service, each.status) for each in found] == [
+        ("fcr", "verified"),
+        ("local plan", "adjusted"),
+    ]
+    assert found[1].net == Decimal("99.00")
+    fixes, terms = tmp_path / "fixes.csv", tmp_path / "c.toml"
+    fixes.write_text(CORRECTION)
+    terms.write_text('currency = "EUR"\n[[contracts]]\nservice = "correction"\nbuyer = "x"\n')
+    assert main(["ledger", "--ledger", str(ledger), "--correct", str(fixes)]) == 0
+    assert main(["settle", "--ledger", str(ledger), "--contracts", str(terms)]) == 0
+    assert "adjusted by corrections by hand: C-1" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -86,7 +149,7 @@ def test_a_correction_that_cannot_be_used_is_refused_with_its_line(
     fixes.write_text(CORRECTION + "C-2,2027-01-15T09:15,b9,,,1,,why\n,2027-01-15T09:15,b1,,,1,,why\n")
     assert main(["ledger", "--ledger", str(ledger), "--correct", str(fixes)]) == 2
     err = capsys.readouterr().err
-    assert "fixes.csv:3: meter 'b9' is no outlet of this ledger (b1, b2)" in err
+    assert "fixes.csv:3: meter 'b9' is no meter of this ledger (b1, b2, grid)" in err
     assert "fixes.csv:4: a correction needs a reference and a reason" in err
 
 

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,6 +19,7 @@ from aiosmtpd.smtp import AuthResult
 
 from tests.cloud.broker import Broker, make_certificates
 from tests.console.conftest import NIGHT, Clock, FakeDaemon, until
+from v2g_edge import tasks
 from v2g_edge.cli.main import main
 from v2g_edge.console.daemon import Daemon
 from v2g_edge.console.notify.entities import ORDERS, discovery, slug, states
@@ -189,12 +190,8 @@ async def running(
         await until((folder / "notify-seen.json").exists)
         yield daemon, clock
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await tasks.end(task)
         await daemon.stop()
-        for _ in range(3):
-            await asyncio.sleep(0)  # transports close in the loop's next turns
 
 
 class Quick(Clock):
@@ -283,7 +280,7 @@ async def test_a_message_that_cannot_be_sent_holds_up_no_other() -> None:
     way.put(Message("the next alarm", ()))
     task = asyncio.ensure_future(way.run())
     await until(lambda: bool(sent))
-    task.cancel()
+    await tasks.end(task)
     assert sent == ["the next alarm"]
 
 
@@ -378,6 +375,6 @@ async def test_home_assistant_learns_the_depot_and_gives_an_order_once(tmp_path:
                 got.clear()
                 await client.publish("homeassistant/status", b"online")
                 await until(lambda: f"homeassistant/device/{slug(NIGHT['site'])}/config" in got)
-            listening.cancel()
+            await tasks.end(listening)
     finally:
         broker.kill()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from v2g_edge.tasks import close_door
+
 
 class Request(NamedTuple):
     """What was asked."""
@@ -39,7 +41,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         assert self._server is not None
-        self._server.close()
+        await close_door(self._server)
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

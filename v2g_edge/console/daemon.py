@@ -1,7 +1,7 @@
 """Asks the daemon over its control socket, a line of JSON each way (see ``v2g_edge.host.control``)."""
 
 import asyncio
-from contextlib import nullcontext
+import contextlib
 from typing import Any, Final
 
 import msgspec
@@ -40,7 +40,10 @@ class Daemon:
         """The answer to one request. Raises ``DaemonDown`` or ``DaemonRefuses``."""
         request = msgspec.json.encode({"id": 1, "method": method, "params": params or {}}) + b"\n"
         try:
-            async with asyncio.timeout(within_s), nullcontext() if method == "operate" else self._places:
+            async with (
+                asyncio.timeout(within_s),
+                contextlib.nullcontext() if method == "operate" else self._places,
+            ):
                 line = await self._exchange(request)
             answer = msgspec.json.decode(line)
         except TimeoutError as fault:
@@ -65,4 +68,11 @@ class Daemon:
             await writer.drain()
             return await reader.readline()
         finally:
-            writer.close()
+            await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Wait until the connection is closed. A question that is given up drops what it has not sent."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

@@ -66,8 +66,7 @@ class Hub:
     async def stop(self) -> None:
         """End the questions."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.end(self._task)
 
     async def _ask_on(self) -> None:
         while True:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from v2g_edge.model.mission import Mission
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.site import Site
+from v2g_edge.model.site import Site, VehicleIds
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class FleetBook:
     """Missions and readings by vehicle. ``ids`` gives our id for each id that other systems use."""
 
     def __init__(self, site: Site) -> None:
-        self.ids: dict[str, str] = {vehicle.id: vehicle.id for vehicle in site.vehicles}
+        self.ids: Mapping[str, str] = VehicleIds(site.vehicles)
         self.points: dict[str, str] = {evse.id: evse.id for evse in site.evses}
         self._missions: dict[str, tuple[Mission, ...]] = {}
         self._readings: dict[str, dict[str, Reading]] = {}

@@ -24,7 +24,7 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import TelematicsSettings
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import begin, described
+from v2g_edge.tasks import begin, close_door, described, end
 
 log = structlog.get_logger()
 
@@ -140,10 +140,8 @@ class Telematics:
     async def stop(self) -> None:
         """Close the port and all links."""
         if self._server is not None:
-            self._server.close()
-            for task in self._links:
-                task.cancel()
-            await asyncio.gather(*self._links, return_exceptions=True)
+            await close_door(self._server)
+            await end(*self._links)
             self._server = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,6 +8,7 @@ the vehicle, and after it may stand the SoC ("BUS-07 85%"); recurring events and
 import csv
 import io
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from typing import Final, NamedTuple
@@ -51,13 +52,13 @@ class _Where(NamedTuple):
     """What a reader needs to know of the site."""
 
     source: str
-    ids: dict[str, str]
+    ids: Mapping[str, str]
     zone: ZoneInfo
     wall_s: float
 
 
 def read_timetable(
-    data: bytes, source: str, ids: dict[str, str], timezone: str, wall_s: float
+    data: bytes, source: str, ids: Mapping[str, str], timezone: str, wall_s: float
 ) -> tuple[Mission, ...]:
     """Missions of a file in either form. ``ids`` gives our id for each id of a vehicle. Raises
     ``BadTimetable``.

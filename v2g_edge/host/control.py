@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from v2g_edge import bounded_json
 from v2g_edge.host.roles import Peer, Role, name_of, peer_of, refusal
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, close_door
 
 log = structlog.get_logger()
 
@@ -148,11 +148,11 @@ class ControlSocket:
         server, self._server = self._server, None
         if server is None or self._path is None:
             return
-        server.close()
-        tasks = tuple(self._tasks)
+        await close_door(server)
         for task in self._clients:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         await server.wait_closed()
         self._path.unlink(missing_ok=True)
 

@@ -11,9 +11,11 @@ import stat
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
+
+from v2g_edge.tasks import close_door, end
 
 log = structlog.get_logger()
 
@@ -53,7 +55,7 @@ class HttpServer:
         self._listen = listen
         self._pages = dict(pages)
         self._server: asyncio.Server | None = None
-        self._clients = 0
+        self._clients: set[asyncio.Task[Any]] = set()
         self._made: dict[tuple[str, str], tuple[float, Answer]] = {}
 
     async def start(self) -> None:
@@ -81,20 +83,23 @@ class HttpServer:
         """Take no more clients."""
         server, self._server = self._server, None
         if server is not None:
-            server.close()
+            await close_door(server)
+            await end(*self._clients)
             await server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio runs this as a task
+        self._clients.add(task)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                if self._clients <= CLIENTS_MAX:
+                if len(self._clients) <= CLIENTS_MAX:
                     writer.write(_encoded(await self._answer(reader)))
                     await writer.drain()
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that went away, says nothing or sends a book is hung up on
         finally:
-            self._clients -= 1
+            self._clients.discard(task)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader) -> Answer:

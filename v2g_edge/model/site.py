@@ -4,7 +4,9 @@ on.
 Built by ``config`` from the TOML file, frozen for the life of the process, written to the journal once.
 """
 
-from typing import Literal
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -96,7 +98,7 @@ class CurvePoint(Struct, frozen=True, array_like=True, gc=False):
     power_w: float
 
 
-class VehicleType(Struct, frozen=True):
+class VehicleType(Struct, frozen=True, cache_hash=True):
     """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the
     vehicle's life.
 
@@ -126,12 +128,14 @@ class VehicleType(Struct, frozen=True):
 
 
 class Vehicle(Struct, frozen=True, gc=False):
-    """A vehicle the depot knows. ``id`` is what the charger reports (EVCCID, VIN or id token).
+    """A vehicle the depot knows. ``id`` is what the charger reports (EVCCID, VIN or id token); ``other_ids``
+    are further cards, MAC addresses and names under which chargers and other systems report it.
 
     ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each
     departure's target. ``departs`` is its daily departure, "HH:MM" in the site's timezone, "" without one;
-    ``target_soc_pct`` is what it needs then. Both count only where the charger does not say them itself.
-    ``departures`` are days that differ (``model.calendar``).
+    ``target_soc_pct`` is what it needs then, or ``target_wh`` (Wh in its battery) where that is above 0; for
+    a vehicle that tells no SoC: what it has been charged with since it came. These count only where the
+    charger does not say them itself. ``departures`` are days that differ (``model.calendar``).
     """
 
     id: str
@@ -141,6 +145,38 @@ class Vehicle(Struct, frozen=True, gc=False):
     departs: str = ""
     target_soc_pct: float = 100.0
     departures: tuple[str, ...] = ()
+    other_ids: tuple[str, ...] = ()
+    target_wh: float = 0.0
+
+
+_OCTETS: Final = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){3,}")
+"""A card's number or a MAC address with its octets apart: four and more of them."""
+
+
+def folded(told: str) -> str:
+    """What two spellings of one id have in common: OCPP's identifiers have no case, and "F0:7F:0C:01:02:03"
+    is also written "f07f0c010203".
+    """
+    plain = told.strip().casefold()
+    return re.sub("[:-]", "", plain) if _OCTETS.fullmatch(plain) else plain
+
+
+class VehicleIds(Mapping[str, str]):
+    """The vehicle's id in the site file for each id under which it is known, however that is spelt."""
+
+    def __init__(self, vehicles: Iterable[Vehicle]) -> None:
+        known = tuple(vehicles)
+        others = {folded(name): vehicle.id for vehicle in known for name in vehicle.other_ids}
+        self._ours = others | {folded(vehicle.id): vehicle.id for vehicle in known}
+
+    def __getitem__(self, told: str) -> str:
+        return self._ours[folded(told)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ours)
+
+    def __len__(self) -> int:
+        return len(self._ours)
 
 
 class SafetySettings(Struct, frozen=True):

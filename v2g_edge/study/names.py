@@ -5,7 +5,7 @@ else what was meant.
 import difflib
 from typing import Literal, NamedTuple
 
-from v2g_edge.model.site import Site
+from v2g_edge.model.site import Site, VehicleIds
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
 
@@ -25,6 +25,8 @@ def find(site: Site, snapshot: Snapshot, beside: Beside, asked: str) -> Named:
     names = everybody(site, snapshot, beside)
     found = next((each for each in names if each.name == asked), None)
     found = found or next((each for each in names if each.name.lower() == asked.strip().lower()), None)
+    if found is None and (ours := VehicleIds(site.vehicles).get(asked)):
+        found = next(each for each in names if (each.kind, each.name) == ("vehicle", ours))
     if found is not None:
         return found
     known = {each.name.lower(): each.name for each in names}

@@ -14,6 +14,7 @@ from sim.virtual.loop import run_virtual
 from tests.field.modbus.conftest import RealClock
 from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.model.settings import ModbusLine
+from v2g_edge.tasks import close_door
 
 VIRTUAL = True
 
@@ -49,7 +50,7 @@ async def ask(replies: list[Reply], *, function: int = 3, count: int = 2) -> lis
         else:
             answers.append(await wire.write(1, function, 10, [5] * count))
     wire.hang_up()
-    server.close()
+    await close_door(server)
     await asyncio.sleep(0.01)
     assert faults == []
     return answers

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from v2g_edge.tasks import close_door
+
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PEM = serialization.Encoding.PEM
 
@@ -185,7 +187,6 @@ async def responding(
     try:
         yield responder
     finally:
-        server.close()
-        await asyncio.sleep(0)  # who was accepted in this turn of the loop has begun now
+        await close_door(server)
         await asyncio.gather(*responder.serving)
         await server.wait_closed()

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from v2g_edge.model.plan import PriceRow
-from v2g_edge.study.bill.charge import Bill, Interval, bill_of
+from v2g_edge.study.bill.charge import Bill, Hours, Interval, bill_of, peak_by
 from v2g_edge.study.bill.demand import billed_kw, peak_of
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
-from v2g_edge.study.bill.tariff import SHIPPED, Tariff, TariffError, read_tariff
+from v2g_edge.study.bill.tariff import SHIPPED, DemandRate, Tariff, TariffError, read_tariff
 
 LA, AMS = "America/Los_Angeles", "Europe/Amsterdam"
 
@@ -36,6 +36,11 @@ def of(bill: Bill, kind: str) -> Decimal:
     return sum((line.amount for line in bill.lines if line.kind == kind), Decimal(0)).quantize(
         Decimal("0.001")
     )
+
+
+# Where the cases are from: the Californian prices as ACN-Portal publishes them with its tests (Caltech,
+# acnportal/signals/tariffs, after the utilities' sheets), 100 kW for a day of each kind; PNM 4B by eeco;
+# a sample bill of the Energy Management Handbook (W. C. Turner, 18.5.1, PSE&G general lighting and power).
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,47 @@ def test_two_demand_charges_each_on_its_own_peak() -> None:
     ]
 
 
+HANDBOOK = """
+name = "PSE&G general service"
+currency = "USD"
+source = "Energy Management Handbook, 18.5.1"
+effective = "not said"
+[[energy]]
+name = "energy"
+per_kwh = "0.09444"
+[[taxes]]
+name = "energy cost adjustment"
+per_kwh = "-0.017192"
+[[fixed]]
+name = "customer charge"
+amount = "3.74"
+[[fixed]]
+name = "demand charge of 30 kW, by blocks"
+amount = "262.34"
+"""
+
+
+def test_a_sample_bill_of_the_energy_management_handbook(tmp_path: Path) -> None:
+    """17,588 kWh in June: 3.74 + 1,661.01 − 302.37 + 262.34 = 1,624.72; the blocks of demand as told."""
+    june = series("2026-06-01", 30, lambda _: 17_588.0 / 720.0, "America/New_York")
+    bill = bill_of(written(tmp_path, HANDBOOK), june, "America/New_York")
+    cents = [line.amount.quantize(Decimal("0.01")) for line in bill.lines]
+    assert cents == [Decimal(text) for text in ("1661.01", "3.74", "262.34", "-302.37")]
+    assert bill.total == Decimal("1624.72")
+
+
+def test_a_spot_contract_by_hand() -> None:
+    """An hour of 40 kW at 0.10, one of 20 kW out at 0.25; contracted is the highest quarter hour."""
+    rows = [
+        *(Interval(900.0 * n, 10.0, 0.0) for n in range(4)),
+        *(Interval(900.0 * n, 0.0, 5.0) for n in range(4, 8)),
+    ]
+    spot = {900.0 * n: 0.10 if n < 4 else 0.25 for n in range(8)}
+    bill = bill_of(read_tariff("nl-spot"), rows, "Europe/Amsterdam", spot=spot)
+    # 40 × 0.118 − 20 × 0.242 + 40 × 3.95 + 441.20 + 40 × 0.03868, and 21 % on it
+    assert bill.total == Decimal("726.76")
+
+
 def _minutes(*parts: tuple[float, int]) -> list[float]:
     return [kw / 60.0 for kw, minutes in parts for _ in range(minutes)]
 
@@ -115,6 +161,20 @@ def test_a_ratchet_bills_a_share_of_the_highest_before() -> None:
     peaks = [400.0, 420, 500, 610, 700, 690, 650, 600, 480, 410, 400, 390]
     billed = [billed_kw(kw, peaks[max(0, n - 11) : n], 80.0) for n, kw in enumerate(peaks)]
     assert billed[7:] == [600.0, 560.0, 560.0, 560.0, 560.0]
+
+
+def test_windows_begin_on_full_local_hours() -> None:
+    """In India an hour of 100 kW from 10:00 to 11:00 is a window of 100 kW, not two of 50 kW."""
+    rate = DemandRate("d", "1", window_s=3_600)
+    rows = series("2026-01-15", 1, lambda at: 100.0 if at.hour == 10 else 0.0, "Asia/Kolkata")
+    assert peak_by(rate, rows, Hours("Asia/Kolkata", ())).kw == pytest.approx(100.0)
+
+
+def test_the_printed_lines_add_up_to_the_total(tmp_path: Path) -> None:
+    """Three lines of 0.334 are 0.33 each, and 0.99 together."""
+    text = TARIFF.format(metering="net_billing")
+    text += "".join(f'[[fixed]]\nname = "{n}"\namount = "0.334"\n' for n in range(3))
+    assert bill_of(written(tmp_path, text), [], "UTC").total == Decimal("0.99")
 
 
 TARIFF = """

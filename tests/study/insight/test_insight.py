@@ -6,15 +6,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.study.ledger.test_book import WALL_S, Ticked, booked, hour, tick
 from v2g_edge.cli.study.whatif import noons
 from v2g_edge.study.insight.carbon import CarbonError, carbon_of, read_factors
-from v2g_edge.study.insight.kpi import Figure, figures_of, incomes_of
+from v2g_edge.study.insight.kpi import Figure, ended_in, figures_of, incomes_of, stays_of
 from v2g_edge.study.insight.whatif import Change, _next_noon, night_of
 from v2g_edge.study.ledger.lines import Line, Stay, Turn
 from v2g_edge.study.ledger.store import Store
 
+UTC_ZONE = ZoneInfo("UTC")
 QUARTER = [WALL_S + 900.0 * n for n in range(4)]
 
 
@@ -49,7 +51,7 @@ def named(figures: list[Figure]) -> dict[str, float | None]:
 def test_a_departure_is_harmed_where_it_lacked_after_giving() -> None:
     """One of four; two of four days were close; every definition is told."""
     stays = [stay(90.0, 0.0, 1), stay(79.0, 0.0, 2), stay(79.0, 5_000.0, 3), stay(90.0, 5_000.0, 4)]
-    figures = figures_of(stays, [Turn("bus-1", 0.0, 50.0, 60.0, 1.0, None)], [], 1.0)
+    figures = figures_of(stays, [Turn("bus-1", 0.0, 50.0, 60.0, 1.0, None)], [], 1.0, UTC_ZONE)
     told = named(figures)
     assert told["mission availability"] == pytest.approx(75.0)
     assert told["mission risk"] == pytest.approx(50.0)
@@ -59,13 +61,36 @@ def test_a_departure_is_harmed_where_it_lacked_after_giving() -> None:
 
 def test_round_trip_efficiency_is_what_meters_and_soc_say() -> None:
     """50 kWh in at 95 %, 9.5 kWh out of 10 stored: 37.5 % more SoC, 90.25 % both ways."""
-    figures = figures_of([stay(50.0 + 37.5, 9_500.0, 1)], [], [], 1.0)
+    figures = figures_of([stay(50.0 + 37.5, 9_500.0, 1)], [], [], 1.0, UTC_ZONE)
     assert named(figures)["round-trip efficiency"] == pytest.approx(90.25)
+
+
+def test_a_stay_over_the_end_of_a_month_counts_once_with_all_of_its_energy(tmp_path: Path) -> None:
+    """Half of its hour lies before: it counts where it left, and its 30 kWh with it."""
+    store = booked([*hour(), tick(61, 0.0, wh=30_000.0, session="s2")], tmp_path / "l.db")
+    middle_s, end_s = WALL_S + 1_800.0, WALL_S + 7_200.0
+    assert ended_in(stays_of(store, WALL_S, middle_s), WALL_S, middle_s) == []
+    (gone,) = ended_in(stays_of(store, middle_s, end_s), middle_s, end_s)
+    assert gone.in_wh == pytest.approx(30_000.0)
+
+
+def test_days_are_local_days() -> None:
+    """Two departures of one Californian morning lie on two days of UTC, and are one day of risk."""
+    zone, gone = (
+        ZoneInfo("America/Los_Angeles"),
+        datetime(2026, 1, 15, tzinfo=ZoneInfo("America/Los_Angeles")),
+    )
+    stays = [
+        replace(stay(79.0, 0.0, n), left_wall_s=gone.timestamp() + hours * 3_600.0)
+        for n, hours in ((1, 15), (2, 17))
+    ]
+    stays.append(replace(stay(90.0, 0.0, 3), left_wall_s=gone.timestamp() + 26 * 3_600.0))
+    assert named(figures_of(stays, [], [], 1.0, zone))["mission risk"] == pytest.approx(50.0)
 
 
 def test_what_cannot_be_said_is_none_and_says_why() -> None:
     """Nobody left, nothing was given."""
-    figures = {each.name: each for each in figures_of([], [], [], 1.0)}
+    figures = {each.name: each for each in figures_of([], [], [], 1.0, UTC_ZONE)}
     for name in ("mission availability", "mission risk", "round-trip efficiency"):
         assert figures[name].value is None
         assert "no " in figures[name].definition

@@ -61,7 +61,7 @@ def year(
                 faults[charger, n](night)
             _lay(night, charger, day, lines, stays)
     values = outlet_values(lines, {f"E{n}" for n in range(chargers)}, ZONE) + stay_values(stays, ZONE)
-    return anomalies_of(values, stays, remarks or [], accounts or [])
+    return anomalies_of(values, stays, remarks or [], accounts or [], ZONE)
 
 
 def _lay(night: Night, charger: int, day: date, lines: list[Line], stays: list[Stay]) -> None:

@@ -10,6 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
+from v2g_edge.model.limits import Bound
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, Reading, Unknown
 from v2g_edge.model.site import Site
@@ -32,6 +34,7 @@ class Ticked(NamedTuple):
     run: int
     snapshot: Snapshot
     plan: Plan | None
+    permits: tuple[Permit, ...] = ()
 
 
 def tick(
@@ -100,6 +103,24 @@ def test_energy_falls_into_its_quarter_hours(tmp_path: Path) -> None:
     assert statement.vehicles[0].energy.methods == {"register": pytest.approx(30_000.0)}
     assert statement.balance.rest_wh == pytest.approx(1_000.0, rel=0.02)
     assert statement.missing == []
+
+
+def test_a_swing_that_is_told_late_is_no_fault_of_a_meter(tmp_path: Path) -> None:
+    """A charger reports each minute: what it takes in the last one stands in the next quarter hour. Two
+    minutes of 90 kW that no charger knows of are a fault.
+    """
+    for late_s, off in ((50.0, 0), (400.0, 1)):
+        ticks = []
+        for n in range(0, 3_601, 10):
+            known_wh = 25.0 * max(n - 900.0 - late_s, 0.0)
+            each = tick(n / 60.0, 90_000.0 if n >= 900 + late_s else 0.0, wh=known_wh)
+            meter = replace(
+                each.snapshot.meters[0],
+                power_w=Reading(91_000.0 if n >= 900 else 1_000.0, each.snapshot.now_s),
+            )
+            ticks.append(each._replace(snapshot=replace(each.snapshot, meters=(meter,))))
+        store = booked(ticks, tmp_path / f"{off}.db")
+        assert len(whole(store).balance.off) == off
 
 
 def test_discharge_counts_hours_cycles_and_depth(tmp_path: Path) -> None:
@@ -177,6 +198,44 @@ def test_a_stay_without_soc_and_a_blind_meter_are_named(tmp_path: Path) -> None:
     statement = whole(booked([*ticks, *blind, end], tmp_path / "l.db"))
     assert sorted(each.kind for each in statement.remarks) == ["missing", "no_soc"]
     assert statement.missing == []
+
+
+def permit(power_w: float, droop_w: float = 0.0) -> Permit:
+    """For b1."""
+    return Permit(
+        "b1",
+        power_w,
+        power_w,
+        power_w,
+        120.0,
+        True,
+        power_w,
+        Bound(power_w, power_w, "wish", "test"),
+        droop_w,
+    )
+
+
+def test_power_beyond_the_permit_is_remarked_with_its_energy(tmp_path: Path) -> None:
+    """Ten minutes at 30 kW where 11 kW are permitted; a minute of it, ripple, droop and less are nothing."""
+    powers = [30_000.0] * 10 + [11_500.0] * 3 + [30_000.0] + [0.0] * 3 + [-40_000.0, 0.0]
+    permits = [permit(11_000.0)] * 16 + [permit(0.0, 40_000.0)] * 3
+    ticks = [
+        tick(n, watts, wh=None, out_wh=None)._replace(permits=(given,))
+        for n, (watts, given) in enumerate(zip(powers, permits, strict=True))
+    ]
+    (remark,) = whole(booked(ticks, tmp_path / "l.db")).remarks
+    assert (remark.kind, remark.subject) == ("over_permit", "b1")
+    assert remark.text == "30.0 kW where 11.0 kW were permitted; 2.85 kWh beyond it in 9 min"
+
+
+def test_giving_more_than_permitted_is_beyond_the_permit_too(tmp_path: Path) -> None:
+    """And so is charging where giving was permitted."""
+    ticks = [
+        tick(n, -30_000.0 if n < 5 else 5_000.0, wh=None, out_wh=None)._replace(permits=(permit(-10_000.0),))
+        for n in range(9)
+    ] + [tick(9, -10_000.0, wh=None, out_wh=None)]
+    (remark,) = whole(booked(ticks, tmp_path / "l.db")).remarks
+    assert remark.text.startswith("-30.0 kW where -10.0 kW were permitted")
 
 
 def _dump(store: Store) -> tuple[object, ...]:

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 from v2g_edge.cli.outcome import DONE, FAILED
 from v2g_edge.cli.screen import wrapped
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, plain, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, plain, span
 from v2g_edge.study.insight.anomalies import Anomaly, anomalies_of
-from v2g_edge.study.insight.features import outlet_values, stay_values
-from v2g_edge.study.insight.kpi import with_energy
+from v2g_edge.study.insight.features import cut_days, local_day, outlet_values, stay_values
+from v2g_edge.study.insight.kpi import stays_of
 from v2g_edge.study.insight.playbook import PLAYBOOK
+from v2g_edge.study.ledger.statement import missing_of
 
 PAGE: Final = "docs/energy-manager.md#anomalies"
 LEAST_DAYS: Final = 9
@@ -34,9 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
         from_s, until_s = span(arguments, store)
         zone, outlets = ZoneInfo(store.site.timezone), set(store.site.outlets)
         lines = [line for line in store.lines(from_s, until_s) if line.meter in outlets]
-        stays = with_energy(store.stays(from_s, until_s), lines)
-        values = outlet_values(lines, outlets, zone) + stay_values(stays, zone)
-        found = anomalies_of(values, stays, store.remarks(from_s, until_s), store.accounts().values())
+        stays, remarks = stays_of(store, from_s, until_s), store.remarks(from_s, until_s)
+        first_s, last_s = (midnight(local_day(at_s, zone), zone) for at_s in (from_s, until_s + DAY_S))
+        cut = cut_days(missing_of(store, remarks, first_s, last_s), zone)
+        values = outlet_values(lines, outlets, zone, cut) + stay_values(stays, zone)
+        found = anomalies_of(values, stays, remarks, store.accounts().values(), zone)
     short = (until_s - from_s) / DAY_S < LEAST_DAYS
     hand_out(_json(found) if arguments.format == "json" else _text(found, short=short), arguments)
     return FAILED if any(each.severity == "alarm" for each in found) else DONE

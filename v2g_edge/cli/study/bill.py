@@ -13,9 +13,10 @@ from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import local_time, table, wrapped
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, prices_of, span
 from v2g_edge.model.plan import PriceRow
-from v2g_edge.study.bill.charge import CENT, Bill, Hours, Interval, bill_of, month_name, peak_by
+from v2g_edge.study.bill.charge import MILLI, Bill, Hours, Interval, bill_of, cents, month_name, peak_by
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
 from v2g_edge.study.bill.tariff import SHIPPED, Tariff, TariffError, read_tariff
+from v2g_edge.study.ledger.lines import INTERVAL_S, Remark
 from v2g_edge.study.ledger.statement import statement_of
 from v2g_edge.study.ledger.store import Store
 
@@ -87,12 +88,13 @@ def bills_of(
         raise CommandError(str(error), BAD_INPUT) from error
     bills, before = [], _earlier(store, tariff, hours, from_s)
     for begin_s, end_s, whole_s in months_of(from_s, until_s, zone):
-        intervals, missing = metered(store, begin_s, end_s)
+        intervals, unsure, missing = metered(store, begin_s, end_s)
         days = Decimal(round((end_s - begin_s) / 86_400.0))
         share = Decimal(1) if end_s - begin_s >= whole_s else days / Decimal(round(whole_s / 86_400.0))
         bill = bill_of(
-            tariff, intervals, store.site.timezone, spot=spot, before_kw=before, months=share, days=int(days)
-        )
+            tariff, intervals, store.site.timezone, spot=spot, before_kw=before, months=share, days=int(days),
+            unsure=unsure,
+        )  # fmt: skip
         if share < 1:
             missing = [*missing, f"{days} days of the month: fixed parts by days, demand charges in full"]
         bills.append((month_name(hours.local(begin_s)), _noted(bill, missing)))
@@ -105,8 +107,10 @@ def _noted(bill: Bill, notes: list[str]) -> Bill:
     return Bill(bill.tariff, bill.currency, bill.lines, bill.peaks, (*bill.notes, *notes))
 
 
-def metered(store: Store, from_s: float, until_s: float) -> tuple[list[Interval], list[str]]:
-    """The grid meter's intervals, the chargers' where there is none; and what is missing, in words."""
+def metered(store: Store, from_s: float, until_s: float) -> tuple[list[Interval], set[float], list[str]]:
+    """The grid meter's intervals, the chargers' where there is none; starts of those that hold more or less
+    than their time; and what was not plainly metered, in words.
+    """
     statement = statement_of(store, from_s, until_s)
     zone, grid = statement.timezone, statement.balance.metered
     notes = [] if grid else ["no grid meter in the ledger: the chargers' own energy is billed"]
@@ -115,9 +119,29 @@ def metered(store: Store, from_s: float, until_s: float) -> tuple[list[Interval]
         " billed for it but what the register counted on"
         for a, b in statement.missing
     ]
+    meters = {store.site.grid_meter} if grid else set(store.site.outlets)
+    unsure = set[float]()
+    for each in statement.remarks:
+        if each.kind == "clock_step":
+            unsure |= _touched(each)
+        if each.kind == "clock_step" or (each.subject in meters and each.kind != "over_permit"):
+            notes.append(f"{local_time(each.wall_s, FORM, zone)} {each.subject} {each.kind}: {each.text}")
+    if unsure:
+        notes.append(f"{len(unsure)} quarter hours in which the clock was set count as no peak of demand")
     at = 3 if grid else 1
     found = [Interval(row[0], row[at] / 1e3, row[at + 1] / 1e3) for row in statement.intervals]
-    return found, notes
+    return found, unsure, notes
+
+
+def _touched(step: Remark) -> set[float]:
+    """Starts of the intervals that a step of the clock left too long or too short."""
+    first_s, last_s = sorted((step.wall_s, step.until_wall_s))
+    # What flowed in the tick of the step may have fallen into the interval before.
+    start_s, found = first_s - first_s % INTERVAL_S - INTERVAL_S, set[float]()
+    while start_s <= last_s:
+        found.add(start_s)
+        start_s += INTERVAL_S
+    return found
 
 
 def _earlier(store: Store, tariff: Tariff, hours: Hours, before_s: float) -> dict[str, list[float]]:
@@ -127,9 +151,10 @@ def _earlier(store: Store, tariff: Tariff, hours: Hours, before_s: float) -> dic
     if not any(rate.ratchet_pct for rate in tariff.demand) or first >= before_s:
         return found
     for begin_s, end_s, _ in months_of(first, before_s, ZoneInfo(store.site.timezone)):
-        intervals, _notes = metered(store, begin_s, end_s)
+        intervals, unsure, _notes = metered(store, begin_s, end_s)
+        sure = [each for each in intervals if each.start_wall_s not in unsure]
         for rate in tariff.demand:
-            found.setdefault(rate.name, []).append(peak_by(rate, intervals, hours).kw)
+            found.setdefault(rate.name, []).append(peak_by(rate, sure, hours).kw)
     return found
 
 
@@ -159,10 +184,10 @@ def as_text(bills: list[tuple[str, Bill]]) -> str:
         rows = [
             (
                 line.name,
-                f"{line.quantity.normalize():f}"[:12],
+                f"{line.quantity.quantize(MILLI).normalize():f}",
                 line.unit,
                 f"{line.price.normalize():f}",
-                f"{line.amount.quantize(CENT)}",
+                f"{cents(line.amount)}",
             )
             for line in bill.lines
         ]

@@ -3,6 +3,7 @@
 import argparse
 import json
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -11,7 +12,15 @@ from v2g_edge.cli.screen import table, wrapped
 from v2g_edge.cli.study.bill import exchange_of
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, prices_of, span
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
-from v2g_edge.study.insight.kpi import Figure, Income, figures_of, incomes_of, wear_by_vehicle, with_energy
+from v2g_edge.study.insight.kpi import (
+    Figure,
+    Income,
+    ended_in,
+    figures_of,
+    incomes_of,
+    stays_of,
+    wear_by_vehicle,
+)
 from v2g_edge.study.wear.model import WearError, read_model
 
 MONTH_S: Final = 30.44 * 86_400.0
@@ -52,8 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
             lines = [line for line in store.lines(from_s, until_s) if line.meter in outlets]
             wear = wear_by_vehicle(store, model, arguments.pack_price, from_s, until_s)
             incomes = incomes_of(lines, prices, arguments.sell_add, wear)
-            stays = with_energy(store.stays(from_s, until_s), lines)
-            figures = figures_of(stays, store.turns(from_s, until_s), incomes, (until_s - from_s) / MONTH_S)
+            stays = ended_in(stays_of(store, from_s, until_s), from_s, until_s)
+            months, zone = (until_s - from_s) / MONTH_S, ZoneInfo(store.site.timezone)
+            figures = figures_of(stays, store.turns(from_s, until_s), incomes, months, zone)
     except (CurrencyError, WearError) as error:
         raise CommandError(str(error), BAD_INPUT) from error
     shape = _text if arguments.format == "text" else _json

@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Extend, correct, show."""
     with ledger(arguments) as store:
         if arguments.correct:
-            lines, remarks = read_corrections(arguments.correct, store.site.timezone, store.site.outlets)
+            meters = (*store.site.outlets, *filter(None, (store.site.grid_meter,)))
+            lines, remarks = read_corrections(arguments.correct, store.site.timezone, meters)
             store.correct(lines, remarks)
         if arguments.forget:
             _forget(store, arguments.forget)
@@ -189,7 +190,7 @@ def as_json(statement: Statement) -> str:
     return json.dumps(with_times(plain(statement), statement.timezone), indent=2)
 
 
-def read_corrections(path: Path, timezone: str, outlets: tuple[str, ...]) -> tuple[list[Line], list[Remark]]:
+def read_corrections(path: Path, timezone: str, meters: tuple[str, ...]) -> tuple[list[Line], list[Remark]]:
     """Corrections of a file. CommandError names each line that cannot be used."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -199,7 +200,7 @@ def read_corrections(path: Path, timezone: str, outlets: tuple[str, ...]) -> tup
     lines, remarks, faults = [], [], []
     for number, row in enumerate(rows, start=2):
         try:
-            line, remark = _correction(row, ZoneInfo(timezone), outlets)
+            line, remark = _correction(row, ZoneInfo(timezone), meters)
         except (KeyError, ValueError, TypeError) as error:
             faults.append(f"{path}:{number}: {error}; expected {', '.join(CORRECTION)}")
             continue
@@ -210,11 +211,11 @@ def read_corrections(path: Path, timezone: str, outlets: tuple[str, ...]) -> tup
     return lines, remarks
 
 
-def _correction(row: dict[str, str], zone: ZoneInfo, outlets: tuple[str, ...]) -> tuple[Line, Remark]:
+def _correction(row: dict[str, str], zone: ZoneInfo, meters: tuple[str, ...]) -> tuple[Line, Remark]:
     if not row["reference"] or not row["reason"]:
         raise ValueError("a correction needs a reference and a reason")
-    if row["meter"] not in outlets:
-        raise ValueError(f"meter {row['meter']!r} is no outlet of this ledger ({', '.join(outlets[:8])})")
+    if row["meter"] not in meters:
+        raise ValueError(f"meter {row['meter']!r} is no meter of this ledger ({', '.join(meters[-8:])})")
     moment = datetime.fromisoformat(row["start"])
     wall_s = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
     in_wh, out_wh = (float(row[name] or 0.0) * 1e3 for name in ("in_kwh", "out_kwh"))

@@ -3,6 +3,7 @@
 import argparse
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import local_time, table, wrapped
 from v2g_edge.cli.study.bill import FORM, months_of
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span
-from v2g_edge.study.bill.charge import CENT
+from v2g_edge.study.bill.charge import cents
 from v2g_edge.study.bill.settlement import ContractError, Contracts, Statement, read_contracts, statements_of
 from v2g_edge.study.ledger.statement import missing_of
 from v2g_edge.study.ledger.store import Store
@@ -62,6 +63,9 @@ def _months(store: Store, contracts: Contracts, from_s: float, until_s: float) -
             " no capacity counts as held then, and the statement is preliminary"
             for a, b in gaps
         ]
+        by_hand = sorted({line.reference for line in lines if line.method == "correction"})
+        if by_hand:
+            notes.append(f"adjusted by corrections by hand: {', '.join(by_hand)}")
         found.append((f"{last:%Y-%m}", rows, notes))
     return found
 
@@ -70,7 +74,7 @@ def _text(months: list[Month], currency: str) -> str:
     lines: list[str] = []
     for month, rows, notes in months:
         cells: list[tuple[str, ...]] = [_row(each) for each in rows]
-        total = sum((each.net for each in rows), start=CENT - CENT)
+        total = sum((each.net for each in rows), start=cents(Decimal(0)))
         into, out = (f"{sum(getattr(each, key) for each in rows):.1f}" for key in ("in_kwh", "out_kwh"))
         cells.append(("all", "", into, out, "", "", "", f"{total}", "", ""))
         head = ("service", "buyer", "in kWh", "out kWh", "energy", "capacity", "fee", currency, "due", "")
@@ -86,7 +90,7 @@ def _text(months: list[Month], currency: str) -> str:
 
 
 def _row(each: Statement) -> tuple[str, ...]:
-    money = (f"{value.quantize(CENT)}" for value in (each.energy, each.capacity, each.fee))
+    money = (f"{value}" for value in (each.energy, each.capacity, each.fee))
     due = "" if each.due is None else str(each.due)
     energies = f"{each.in_kwh:.1f}", f"{each.out_kwh:.1f}"
     return (each.service, each.buyer or "-", *energies, *money, f"{each.net}", due, each.status)

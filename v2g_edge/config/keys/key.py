@@ -29,6 +29,8 @@ IDENTITY: Final = r"^[A-Za-z0-9*_=:+|@.-]{1,48}$"
 """What a station may be called: OCPP 2.0.1's identifierString, part 2 data types. "RDAM|123" is 1.6-J's
 own example (3.1.1).
 """
+OTHER_ID: Final = r"^[^\x00-\x1f\x7f,;]{1,200}$"
+"""A card or a name of another system. A comma is a list in one text."""
 LINE: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 """One line of text for people or a path that must be given."""
 OPTIONAL: Final = r"^[^\x00-\x1f\x7f]{0,200}$"

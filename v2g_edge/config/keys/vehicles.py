@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.config.keys.key import CLOCK, POWER, Key, name, optional, percent, watts
+from v2g_edge.config.keys.key import CLOCK, OTHER_ID, POWER, Key, name, optional, percent, watts
 from v2g_edge.model.calendar import DEPARTURE, WINDOW
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Vehicle, VehicleType, Window
@@ -50,6 +50,13 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
     },
     Vehicle: {
         "id": name("What the charger reports: EVCCID, VIN or id token."),
+        "other_ids": Key(
+            "Further cards, MAC addresses and names under which chargers and other systems report it. Case"
+            " does not matter, nor colons between octets.",
+            pattern=OTHER_ID,
+            form='a list like ["04:A2:7F:12", "Van 7"]: 1 to 200 characters each, no comma',
+            mend='Each id is a text of its own: ["04A27F12", "04A27F13"].',
+        ),
         "type": name("The kind of vehicle."),
         "may_discharge": Key("Standing permission to discharge this vehicle."),
         "reserve_soc_pct": percent("Kept on top of what each departure needs."),
@@ -61,14 +68,21 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             mend='Write two digits each, like "05:30".',
         ),
         "target_soc_pct": percent("State of charge it needs at departs; what the charger says goes first."),
+        "target_wh": Key(
+            "The same in Wh in its battery, instead of target_soc_pct; for a vehicle that tells no SoC what"
+            " it is charged with; 0: target_soc_pct counts.",
+            "Wh",
+            0.0,
+            5_000_000.0,
+        ),
         "departures": Key(
-            'Days that differ from departs, one text a line: days, time ("-": it stays), and its SoC if'
-            " another one.",
+            'Days that differ from departs, one text a line: days, time ("-": it stays), and its SoC or kWh'
+            " if others.",
             pattern=DEPARTURE,
-            form='lines like "Mo-Fr 05:30", "Sa 08:00 60", "Su -", "PH -", "2026-12-24 12:00"',
+            form='lines like "Mo-Fr 05:30", "Sa 08:00 60", "Su 08:00 45kWh", "PH -", "2026-12-24 12:00"',
             mend=(
-                "Days (Mo Tu We Th Fr Sa Su, PH a holiday, or a date), a space, HH:MM or -, and a SoC if"
-                " another one."
+                "Days (Mo Tu We Th Fr Sa Su, PH a holiday, or a date), a space, HH:MM or -, and a SoC or kWh"
+                " if others."
             ),
         ),
     },

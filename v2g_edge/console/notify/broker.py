@@ -66,7 +66,7 @@ class Entities:
             try:
                 await self._publish(client, topic)
             finally:
-                listening.cancel()
+                await tasks.end(listening)
 
     async def _publish(self, client: aiomqtt.Client, availability: str) -> None:
         self._announce.set()

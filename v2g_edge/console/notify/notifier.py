@@ -131,8 +131,7 @@ class Notifier:
                 known = await self._look(known=known) or known
                 await self._clock.sleep_s(EVERY_S)
         finally:
-            for task in running:
-                task.cancel()
+            await tasks.end(*running)
 
     async def _look(self, *, known: bool) -> bool:
         """One turn; True once the daemon has answered. Events of before the last turn of the run before

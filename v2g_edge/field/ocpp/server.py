@@ -31,7 +31,7 @@ from v2g_edge.field.ocpp.wire.websocket import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings, StationSettings, UpstreamSettings
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import guarded, keep
+from v2g_edge.tasks import close_door, guarded, keep
 
 log = structlog.get_logger()
 
@@ -161,6 +161,7 @@ class CentralSystem:
         await self.upstreams.stop()
         self._keeper.close()
         for server in self._servers:
+            await close_door(server.server)
             server.close()
         for server in self._servers:
             await server.wait_closed()

@@ -1,6 +1,6 @@
 """A bill: a tariff and metered intervals make lines of money, in millionths of the currency, rounded once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, Literal, NamedTuple
@@ -65,8 +65,13 @@ class Bill(Struct, frozen=True):
 
     @property
     def total(self) -> Decimal:
-        """To the cent: the sum of the unrounded lines, rounded once, half away from zero."""
-        return sum((line.amount for line in self.lines), Decimal(0)).quantize(CENT, ROUND_HALF_UP)
+        """The sum of the lines, each to the cent: what is printed adds up."""
+        return sum((cents(line.amount) for line in self.lines), Decimal(0).quantize(CENT))
+
+
+def cents(amount: Decimal) -> Decimal:
+    """To the cent, half away from zero, as bills are rounded."""
+    return amount.quantize(CENT, ROUND_HALF_UP)
 
 
 class Hours:
@@ -96,16 +101,19 @@ def bill_of(
     before_kw: Mapping[str, Sequence[float]] | None = None,
     months: Decimal = Decimal(1),
     days: int = 0,
+    unsure: Set[float] = frozenset(),
 ) -> Bill:
     """The bill of one month or a part of it.
 
     ``spot`` are prices per kWh by the start of an interval; ``before_kw`` the peaks of the months before by
-    demand charge; ``months`` the share of a month that is billed, for the fixed parts.
+    demand charge; ``months`` the share of a month that is billed, for the fixed parts; ``unsure`` the starts
+    of intervals that hold more or less than their time, so that they are no peak.
     """
     hours = Hours(timezone, tariff.holidays)
     notes: list[str] = []
     lines = _energy(tariff, intervals, hours, spot or {}, notes)
-    demand, peaks = _demand(tariff, intervals, hours, interval_s, before_kw or {}, notes)
+    sure = [each for each in intervals if each.start_wall_s not in unsure]
+    demand, peaks = _demand(tariff, sure, hours, interval_s, before_kw or {}, notes)
     lines += demand
     for part in tariff.fixed:
         quantity = months if part.each == "month" else Decimal(days)
@@ -176,8 +184,9 @@ def _carried(lines: list[BillLine], notes: list[str]) -> list[BillLine]:
     left = sum((line.amount for line in lines), Decimal(0))
     if left >= 0:
         return lines
-    notes.append(f"more was exported than imported: a credit of {-left.quantize(CENT)} is carried over")
-    return [*lines, BillLine("energy", "credit carried over", Decimal(1), "credit", -left, -left)]
+    credit = -sum((cents(line.amount) for line in lines), Decimal(0))
+    notes.append(f"more was exported than imported: a credit of {credit} is carried over")
+    return [*lines, BillLine("energy", "credit carried over", Decimal(1), "credit", credit, credit)]
 
 
 def _demand(
@@ -216,7 +225,10 @@ def peak_by(rate: DemandRate, intervals: Sequence[Interval], hours: Hours, inter
 
     starts = [each.start_wall_s for each in intervals]
     kwh = [each.import_kwh for each in intervals]
-    return peak_of(starts, kwh, interval_s, rate.window_s, rate.step_s, counts)
+    # Windows begin on full local hours: zones of half and quarter hours are met.
+    local_s = hours.local(starts[0]).utcoffset() if starts else None
+    offset_s = local_s.total_seconds() if local_s is not None else 0.0
+    return peak_of(starts, kwh, interval_s, rate.window_s, rate.step_s, counts, offset_s=offset_s)
 
 
 def _taxes(tariff: Tariff, lines: list[BillLine], import_kwh: float) -> list[BillLine]:

@@ -23,12 +23,16 @@ def peak_of(
     window_s: float,
     step_s: float = 0.0,
     counts: Callable[[float], bool] = lambda _start_s: True,
+    *,
+    offset_s: float = 0.0,
 ) -> Peak:
-    """The highest window whose whole time counts. Intervals that are missing are unknown, not 0."""
+    """The highest window whose whole time counts. Intervals that are missing are unknown, not 0.
+    ``offset_s`` is local time less UTC.
+    """
     if not starts_s:
         return Peak(0.0, 0.0)
     step_s, window_s = max(step_s or window_s, interval_s), max(window_s, interval_s)
-    first_s = starts_s[0] - starts_s[0] % window_s
+    first_s = starts_s[0] - (starts_s[0] + offset_s) % window_s
     count = int((starts_s[-1] - first_s) / interval_s) + 1
     energy, known = np.zeros(count), np.zeros(count)
     places = np.rint((np.asarray(starts_s) - first_s) / interval_s).astype(int)

@@ -4,7 +4,7 @@ and when it is due. Each kWh stands under one service, so the statements add up 
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,7 +12,7 @@ import msgspec
 import tomli
 from msgspec import Struct
 
-from v2g_edge.study.bill.charge import CENT, MICRO
+from v2g_edge.study.bill.charge import cents
 from v2g_edge.study.ledger.lines import Line
 
 Status = Literal["preliminary", "verified", "adjusted"]
@@ -71,7 +71,7 @@ class Statement(Struct, frozen=True):
         capacity: Money for capacity.
         fee: What the aggregator keeps.
         due: When it is paid; None where there is no contract.
-        status: A month with pauses of the record is preliminary.
+        status: A month with pauses of the record is preliminary, one with corrections by hand adjusted.
     """
 
     service: str
@@ -87,8 +87,8 @@ class Statement(Struct, frozen=True):
 
     @property
     def net(self) -> Decimal:
-        """To the cent."""
-        return (self.energy + self.capacity - self.fee).quantize(CENT, ROUND_HALF_UP)
+        """The sum of what is printed."""
+        return self.energy + self.capacity - self.fee
 
 
 NUMBERS: Final = ("per_kwh_out", "per_kwh_in", "kw", "per_kw_hour", "aggregator_pct")
@@ -126,14 +126,20 @@ def statements_of(
     day, ``whole`` whether nothing of it is missing.
     """
     sums: dict[str, list[float]] = {each.service: [0.0, 0.0] for each in contracts.contracts}
+    corrected = set[str]()
     for line in lines:
+        if line.method == "correction":
+            corrected.add(line.service)
         row = sums.setdefault(line.service, [0.0, 0.0])
         row[0] += line.in_wh / 1e3
         row[1] += line.out_wh / 1e3
     by_service = {each.service: each for each in contracts.contracts}
-    status: Status = "verified" if whole else "preliminary"
+
+    def status_of(name: str) -> Status:
+        return "preliminary" if not whole else "adjusted" if name in corrected else "verified"
+
     return [
-        _statement(name, by_service.get(name), row[0], row[1], hours, end, status)
+        _statement(name, by_service.get(name), row[0], row[1], hours, end, status_of(name))
         for name, row in sorted(sums.items())
         if any(row) or name in by_service
     ]
@@ -149,15 +155,12 @@ def _statement(
     status: Status,
 ) -> Statement:
     into, out, held = (Decimal(repr(round(value, 6))) for value in (in_kwh, out_kwh, hours))
+    zero = cents(Decimal(0))
     if contract is None:
-        return Statement(service, "", into, out, Decimal(0), Decimal(0), Decimal(0), Decimal(0), None, status)
-    energy = _micro(out * Decimal(contract.per_kwh_out) + into * Decimal(contract.per_kwh_in))
-    capacity = _micro(Decimal(contract.kw) * held * Decimal(contract.per_kw_hour))
-    fee = _micro((energy + capacity) * Decimal(contract.aggregator_pct) / 100)
+        return Statement(service, "", into, out, Decimal(0), zero, zero, zero, None, status)
+    energy = cents(out * Decimal(contract.per_kwh_out) + into * Decimal(contract.per_kwh_in))
+    capacity = cents(Decimal(contract.kw) * held * Decimal(contract.per_kw_hour))
+    fee = cents((energy + capacity) * Decimal(contract.aggregator_pct) / 100)
     due = end + timedelta(days=contract.delay_days)
     hours_held = held if capacity else Decimal(0)
     return Statement(service, contract.buyer, into, out, hours_held, energy, capacity, fee, due, status)
-
-
-def _micro(amount: Decimal) -> Decimal:
-    return amount.quantize(MICRO, ROUND_HALF_UP)

@@ -9,11 +9,12 @@ counts.
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from msgspec import Struct
 
-from v2g_edge.study.insight.features import Value
+from v2g_edge.study.insight.features import Value, local_day
 from v2g_edge.study.ledger.lines import Remark, Stay, VehicleAccount
 
 Severity = Literal["info", "warning", "alarm"]
@@ -59,7 +60,7 @@ RULES: Final[dict[str, Rule]] = {
 FROM_REMARKS: Final[dict[str, tuple[str, Severity]]] = {
     "exchange": ("meter_exchanged", "warning"), "jump": ("meter_leapt", "alarm"),
     "rollover": ("meter_rolled_over", "info"), "no_soc": ("soc_not_told", "warning"),
-    "clock_step": ("clock_set", "warning"),
+    "clock_step": ("clock_set", "warning"), "over_permit": ("permit_exceeded", "alarm"),
 }  # fmt: skip
 SOH_DROP_PCT: Final = 5.0
 DEAD_STAY_S: Final = 4 * 3_600.0
@@ -98,17 +99,20 @@ def anomalies_of(
     stays: Iterable[Stay],
     remarks: Iterable[Remark],
     accounts: Iterable[VehicleAccount],
+    zone: ZoneInfo,
 ) -> list[Anomaly]:
     """All findings, the newest last; neighbours of one kind as one."""
     found = _unlike(values)
-    found += [each for stay in stays for each in _plain(stay)]
+    found += [each for stay in stays for each in _plain(stay, zone)]
     for remark in remarks:
         known = FROM_REMARKS.get(remark.kind)
         if known is not None:
             found.append(
-                Anomaly(*known, remark.subject, _day(remark.wall_s), 1, None, None, None, remark.text)
+                Anomaly(
+                    *known, remark.subject, local_day(remark.wall_s, zone), 1, None, None, None, remark.text
+                )
             )
-    found += [each for account in accounts for each in _aged(account)]
+    found += [each for account in accounts for each in _aged(account, zone)]
     return _joined(found)
 
 
@@ -154,7 +158,7 @@ def _off(mine: list[Value], rule: Rule) -> list[Anomaly]:
     return found
 
 
-def _plain(stay: Stay) -> Iterable[Anomaly]:
+def _plain(stay: Stay, zone: ZoneInfo) -> Iterable[Anomaly]:
     """What needs no baseline: a stay of hours in which a vehicle that was to be charged was not."""
     if stay.left_wall_s is None or stay.left_wall_s - stay.arrived_wall_s < DEAD_STAY_S:
         return
@@ -163,15 +167,25 @@ def _plain(stay: Stay) -> Iterable[Anomaly]:
         hours = (stay.left_wall_s - stay.arrived_wall_s) / 3_600.0
         text = f"{hours:.1f} h plugged in, {stay.in_wh / 1e3:.2f} kWh, {lacked:.0f} % below its target"
         subject = stay.vehicle or stay.meter
-        yield Anomaly("not_charged", "alarm", subject, _day(stay.arrived_wall_s), 1, None, None, None, text)
+        yield Anomaly(
+            "not_charged", "alarm", subject, local_day(stay.arrived_wall_s, zone), 1, None, None, None, text
+        )
 
 
-def _aged(account: VehicleAccount) -> Iterable[Anomaly]:
+def _aged(account: VehicleAccount, zone: ZoneInfo) -> Iterable[Anomaly]:
     first, last = account.first_soh_pct, account.soh_pct
     if first is not None and last is not None and first - last >= SOH_DROP_PCT:
         text = f"state of health told as {first:.0f} %, now {last:.0f} %"
         yield Anomaly(
-            "soh_fell", "warning", account.vehicle, _day(account.last_wall_s), 1, last, first, None, text
+            "soh_fell",
+            "warning",
+            account.vehicle,
+            local_day(account.last_wall_s, zone),
+            1,
+            last,
+            first,
+            None,
+            text,
         )
 
 
@@ -193,7 +207,3 @@ def _joined(found: list[Anomaly]) -> list[Anomaly]:
             joined.append(each)
         open_[key] = (place, each.day)
     return joined
-
-
-def _day(wall_s: float) -> date:
-    return date(1970, 1, 1) + timedelta(days=int(wall_s // 86_400.0))

@@ -1,7 +1,7 @@
 """Numbers by outlet and day, and by stay, from which anomalies are told."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Set
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,15 +20,36 @@ class Value(NamedTuple):
     value: float
 
 
-def outlet_values(lines: Iterable[Line], outlets: Iterable[str], zone: ZoneInfo) -> list[Value]:
-    """Net energy, energy out, standby draw, highest power and number of sessions by outlet and local day."""
+def local_day(wall_s: float, zone: ZoneInfo) -> date:
+    """The local day of a time."""
+    return datetime.fromtimestamp(wall_s, UTC).astimezone(zone).date()
+
+
+def cut_days(spans: Iterable[tuple[float, float]], zone: ZoneInfo) -> set[date]:
+    """Local days of which an hour or more is not recorded: their sums say nothing."""
+    found = set[date]()
+    for from_s, until_s in spans:
+        day, last = local_day(from_s, zone), local_day(until_s - 1.0, zone)
+        while until_s - from_s >= HOUR_S and day <= last:
+            found.add(day)
+            day += timedelta(days=1)
+    return found
+
+
+def outlet_values(
+    lines: Iterable[Line], outlets: Iterable[str], zone: ZoneInfo, cut: Set[date] = frozenset()
+) -> list[Value]:
+    """Net energy, energy out, standby draw, highest power and number of sessions by outlet and local day;
+    none of the days in ``cut``.
+    """
     known = set(outlets)
     days: dict[tuple[str, date], _Day] = {}
     for line in lines:
         if line.meter not in known or line.method == "correction":
             continue
-        day = datetime.fromtimestamp(line.start_wall_s, UTC).astimezone(zone).date()
-        days.setdefault((line.meter, day), _Day()).add(line)
+        day = local_day(line.start_wall_s, zone)
+        if day not in cut:
+            days.setdefault((line.meter, day), _Day()).add(line)
     found = []
     for (outlet, day), sums in sorted(days.items()):
         found += [Value(outlet, name, day, _kind(day), value) for name, value in sums.values().items()]

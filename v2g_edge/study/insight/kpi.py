@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterable, Mapping
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from v2g_edge.study.ledger.lines import Line, Stay, Turn
+from v2g_edge.study.insight.features import local_day
+from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Stay, Turn
 from v2g_edge.study.ledger.store import Store
 from v2g_edge.study.wear.cost import END_OF_LIFE, fleet_loss
 from v2g_edge.study.wear.model import WearModel
@@ -85,13 +87,17 @@ def wear_by_vehicle(
     return costs
 
 
-def with_energy(stays: Iterable[Stay], lines: Iterable[Line]) -> list[Stay]:
-    """The stays with the energy of their lines."""
+def stays_of(store: Store, from_s: float, until_s: float) -> list[Stay]:
+    """Stays that touch a time, each with all of its energy: what flowed before and after the time too."""
+    stays, outlets = store.stays(from_s, until_s), set(store.site.outlets)
+    first_s = min((stay.arrived_wall_s for stay in stays), default=from_s)
+    last_s = max((stay.left_wall_s or until_s for stay in stays), default=until_s)
     sums: dict[tuple[str, str], list[float]] = {}
-    for line in lines:
-        row = sums.setdefault((line.meter, line.session), [0.0, 0.0])
-        row[0] += line.in_wh
-        row[1] += line.out_wh
+    for line in store.lines(first_s - INTERVAL_S, last_s + INTERVAL_S):
+        if line.meter in outlets and line.session:
+            row = sums.setdefault((line.meter, line.session), [0.0, 0.0])
+            row[0] += line.in_wh
+            row[1] += line.out_wh
     found = []
     for stay in stays:
         in_wh, out_wh = sums.get((stay.meter, stay.session), (0.0, 0.0))
@@ -99,8 +105,15 @@ def with_energy(stays: Iterable[Stay], lines: Iterable[Line]) -> list[Stay]:
     return found
 
 
-def figures_of(stays: list[Stay], turns: list[Turn], incomes: list[Income], months: float) -> list[Figure]:
-    """The depot's key figures."""
+def ended_in(stays: Iterable[Stay], from_s: float, until_s: float) -> list[Stay]:
+    """The stays that ended in a time: each departure counts in one month."""
+    return [stay for stay in stays if stay.left_wall_s is not None and from_s <= stay.left_wall_s < until_s]
+
+
+def figures_of(
+    stays: list[Stay], turns: list[Turn], incomes: list[Income], months: float, zone: ZoneInfo
+) -> list[Figure]:
+    """The depot's key figures; ``stays`` are those that ended in the time."""
     vehicles = len({each.vehicle for each in incomes}) or 1
     wear = sum(each.wear for each in incomes)
     net = sum(each.earned - each.paid for each in incomes)
@@ -118,12 +131,12 @@ def figures_of(stays: list[Stay], turns: list[Turn], incomes: list[Income], mont
         Figure("energy, all in all", -net, "money", "charged less given, at the price of its quarter hour"),
         Figure("full cycles a vehicle and month", efc / vehicles / months, "EFC", "by rainflow, with rides"),
         Figure("wear of giving", wear, "money", "what giving wore beyond rest, over the whole time"),
-        *_departures(stays),
+        *_departures(stays, zone),
         _round_trip(stays),
     ]  # fmt: skip
 
 
-def _departures(stays: list[Stay]) -> list[Figure]:
+def _departures(stays: list[Stay], zone: ZoneInfo) -> list[Figure]:
     left = [
         (stay, stay.last_pct - stay.target_pct)
         for stay in stays
@@ -134,15 +147,15 @@ def _departures(stays: list[Stay]) -> list[Figure]:
         none = f"no {text.removeprefix('of the ')} was recorded"
         return [Figure("mission availability", None, "%", none), Figure("mission risk", None, "%", none)]
     harmed = sum(margin < -READY_PCT and stay.out_wh > 0.0 for stay, margin in left)
-    nights = {int((stay.left_wall_s or 0.0) // DAY_S) for stay, _ in left}
-    close = {int((stay.left_wall_s or 0.0) // DAY_S) for stay, margin in left if margin < CLOSE_PCT}
+    days = [(local_day(stay.left_wall_s or 0.0, zone), margin) for stay, margin in left]
+    close = {day for day, margin in days if margin < CLOSE_PCT}
     return [
         Figure(
             "mission availability", 100.0 * (1.0 - harmed / len(left)), "%",
             f"{text}, share unharmed by V2G: harmed is what lacked over 0.5 % after a stay that gave",
         ),
         Figure(
-            "mission risk", 100.0 * len(close) / len(nights), "%",
+            "mission risk", 100.0 * len(close) / len({day for day, _ in days}), "%",
             f"share of days on which a departure came within {CLOSE_PCT:.0f} % of its target, or below",
         ),
     ]  # fmt: skip

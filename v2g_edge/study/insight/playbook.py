@@ -50,6 +50,10 @@ PLAYBOOK: Final[dict[str, tuple[str, str]]] = {
         "enter what it needs in the timetable",
     ),
     "clock_set": ("the controller's clock was wrong", "check the time service"),
+    "permit_exceeded": (
+        "a charger that does not follow, or a second one behind its meter",
+        "`v2g-edge why OUTLET`; its firmware and profile support",
+    ),
     "not_charged": ("a stay in which nothing flowed", "plug, charger and authorisation at once"),
     "soh_fell": ("a pack that ages fast", "warranty; lower its depth cap"),
 }

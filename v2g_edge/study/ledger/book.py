@@ -9,12 +9,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState, MeterState, Snapshot
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Remark, Stay, Turn
 from v2g_edge.study.ledger.metering import MeterAccount, Use
+from v2g_edge.study.ledger.overrun import Overrun, beyond_w
 from v2g_edge.study.ledger.stays import Garage
 
 PAUSE_S: Final = 60.0
@@ -45,6 +47,8 @@ class State(Struct):
         synced: Whether the clock was synchronised at the last tick.
         unsynced_wall_s: Since when it is not.
         closed_wall_s: When lines were closed last.
+        permits: What each outlet was permitted at the last tick.
+        overruns: Outlets that take or give more than that now.
     """
 
     at: Position | None = None
@@ -53,6 +57,8 @@ class State(Struct):
     synced: bool = True
     unsynced_wall_s: float = 0.0
     closed_wall_s: float = 0.0
+    permits: tuple[Permit, ...] = ()
+    overruns: dict[str, Overrun] = {}
 
 
 class Written(Struct):
@@ -72,8 +78,10 @@ class Book:
         self._remarks: list[Remark] = []
         self._lines: list[Line] = []
 
-    def add(self, site: Site, snapshot: Snapshot, plan: Plan | None) -> None:
-        """One tick."""
+    def add(
+        self, site: Site, snapshot: Snapshot, plan: Plan | None, permits: tuple[Permit, ...] = ()
+    ) -> None:
+        """One tick, with what it permits until the next."""
         state, wall_s, now_s = self.state, snapshot.wall_s, snapshot.now_s
         passed_s = self._passed(site, snapshot)
         service = service_of(site, snapshot, plan)
@@ -82,6 +90,8 @@ class Book:
                 evse.id, max(evse.max_charge_w, evse.max_discharge_w), outlet, service, passed_s, snapshot,
                 site.safety.charger_max_age_s,
             )  # fmt: skip
+        self._against_permits(site, snapshot, passed_s)
+        state.permits = permits
         for feeder in site.feeders:
             if feeder.meter:
                 reading = snapshot.meters[site.meters.index(feeder.meter)]
@@ -154,6 +164,21 @@ class Book:
         )
         if vehicle is not None or name in garage.here:
             self._remarks += garage.see(name, vehicle, passed_s, snapshot.wall_s)
+
+    def _against_permits(self, site: Site, snapshot: Snapshot, passed_s: float) -> None:
+        """Power now against what the tick before permitted."""
+        state = self.state
+        permits = {permit.evse: permit for permit in state.permits} if passed_s else {}
+        for evse, outlet in zip(site.evses, snapshot.evses, strict=True):
+            permit = permits.get(evse.id)
+            power_w = _fresh(outlet.power_w, snapshot.now_s, site.safety.charger_max_age_s)
+            off_w = beyond_w(power_w, permit) if permit and power_w is not None and outlet.vehicle else 0.0
+            if off_w and permit and power_w is not None:
+                since_s = snapshot.wall_s - passed_s
+                overrun = state.overruns.setdefault(evse.id, Overrun(since_s))
+                overrun.add(power_w, off_w, permit.power_w, passed_s)
+            elif evse.id in state.overruns:
+                self._remarks += state.overruns.pop(evse.id).remark(evse.id, snapshot.wall_s)
 
     def _feeder(
         self, name: str, most_w: float, meter: MeterState, passed_s: float, snapshot: Snapshot, age_s: float

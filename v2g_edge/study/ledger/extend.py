@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
@@ -29,6 +30,10 @@ class RecordedTick(Protocol):
     def plan(self) -> Plan | None:
         """The plan that stood."""
 
+    @property
+    def permits(self) -> tuple[Permit, ...]:
+        """What was permitted until the next."""
+
 
 Ticks = Callable[[float | None], Iterable[RecordedTick]]
 """The ticks of a journal, all of them (None) or from the last key record before a wall time on."""
@@ -42,7 +47,7 @@ def extend(store: Store, ticks: Ticks, site_of: Callable[[int], Site], *, batch:
     taken, known, place = 0, None, Place()
     for tick in _after(ticks, book.state.at):
         site = site_of(tick.run)
-        book.add(site, tick.snapshot, tick.plan)
+        book.add(site, tick.snapshot, tick.plan, tick.permits)
         if site is not known:
             known, place = site, place_of(site)
         taken += 1

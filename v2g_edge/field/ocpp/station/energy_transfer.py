@@ -11,7 +11,7 @@ from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.vocabulary.facts import Needs
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import accepted
-from v2g_edge.model.site import Site
+from v2g_edge.model.site import Site, folded
 
 log = structlog.get_logger()
 
@@ -53,7 +53,8 @@ def vehicle_gives(site: Site, identifier: str) -> bool:
     """Whether the site may export and has this vehicle, of a type that gives, among those that may
     discharge.
     """
-    vehicle = next((v for v in site.vehicles if v.id.casefold() == identifier.casefold()), None)
+    told = folded(identifier)
+    vehicle = next((v for v in site.vehicles if told in map(folded, (v.id, *v.other_ids))), None)
     kind = next((k for k in site.vehicle_types if vehicle is not None and k.id == vehicle.type), None)
     return (
         site.grid.export_allowed

@@ -1,13 +1,12 @@
 """The vehicles of the site file as a station names them, and what is known of one beyond its readings."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.vocabulary.facts import Session, readable
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.reading import Measured, Reading
-from v2g_edge.model.site import Site, Vehicle
+from v2g_edge.model.site import Site, Vehicle, VehicleIds
 
 
 class SiteVehicles:
@@ -21,18 +20,17 @@ class SiteVehicles:
     def take_site(self, site: Site) -> None:
         """Another site of the same outlets."""
         self._site = site
-        self._spelt = _spellings(site.vehicles)
+        self._ids = _ids_of(site.vehicles)
 
     def knows(self, vehicle: str) -> bool:
         """Whether the site file has it, and so there is only one."""
-        return vehicle.casefold() in self._spelt
+        return vehicle in self._ids
 
     def name(self, known: str, told: str) -> str:
-        """As the site file spells it, OCPP's identifiers having no case. A vehicle that is known stays: a
-        stop may carry another's card.
+        """The vehicle's own id for any of its cards and names, however spelt. A vehicle that is known stays:
+        a stop may carry another's card.
         """
-        stays = not told or known.casefold() in self._spelt
-        return known if stays else self._spelt.get(told.strip().casefold(), readable(told))
+        return known if not told or known in self._ids else self._ids.get(told, readable(told))
 
     def readings(
         self, outlet: Outlet, session: Session, version: Version | None, now_s: float
@@ -61,6 +59,6 @@ class SiteVehicles:
 @lru_cache(
     maxsize=1
 )  # one for all stations: a thousand copies for a thousand vehicles cost 36 MB and two seconds
-def _spellings(vehicles: tuple[Vehicle, ...]) -> Mapping[str, str]:
-    """Every vehicle's id as the site file spells it, by its spelling without case."""
-    return {vehicle.id.casefold(): vehicle.id for vehicle in vehicles}
+def _ids_of(vehicles: tuple[Vehicle, ...]) -> VehicleIds:
+    """Every vehicle by each of its ids."""
+    return VehicleIds(vehicles)
