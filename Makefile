@@ -12,7 +12,7 @@ DEBIAN := chromium gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl 
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study screenshots console-night example-month
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study screenshots night example-month console-night
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -62,6 +62,10 @@ docs: $(TESTS) ## the documentation as a site, in build/docs
 
 sim: setup ## the seeded night in virtual time
 	$(PY) -m sim run --scenario night --seed 7 --report out.json
+
+SITE ?= examples/depot.toml
+night: setup ## a whole night of SITE over its own protocols, in virtual time (minutes)
+	$(PY) -m sim run --site $(SITE)
 
 example-month: $(TESTS) ## a simulated month in build/example-month: what the studies' examples in the docs read
 	$(PY) -m tests.study.month build/example-month

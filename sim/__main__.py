@@ -23,6 +23,7 @@ from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenar
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev
 from sim.scenarios.worldfile import presets, read_world
 from sim.virtual.clock import LoopClock, unstamp
+from sim.world.depot import Depot
 from v2g_edge.config import ConfigError, load
 
 
@@ -190,13 +191,31 @@ def _run(args: argparse.Namespace) -> int:
     if args.pure:
         return _run_pure(scenario)
     began_s = time.perf_counter()
-    report = run_scenario(scenario, args.state_dir, quiet=not args.verbose, own=own)
+    watch = _Hours(scenario).look
+    report = run_scenario(scenario, args.state_dir, quiet=not args.verbose, own=own, watch=watch)
     took_s = time.perf_counter() - began_s
     if args.report:
         args.report.write_text(json.dumps(report, indent=2) + "\n")
     print(as_text(report))
     print(f"took       {took_s:.1f} s")
     return 0 if kept(report) else 1
+
+
+class _Hours:
+    """Says each played hour that time goes on: a night takes minutes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._began_s = time.perf_counter()
+        self._said = 0
+
+    def look(self, depot: Depot, _step_s: float) -> None:
+        """See ``sim.runners.runner.play``."""
+        hours = int((depot.wall_s - self._scenario.start_wall_s) // 3_600.0)
+        if hours > self._said:
+            self._said = hours
+            of, took_s = self._scenario.duration_s / 3_600.0, time.perf_counter() - self._began_s
+            print(f"played {hours} of {of:g} h in {took_s:.0f} s", file=sys.stderr, flush=True)
 
 
 def _run_pure(scenario: Scenario) -> int:

@@ -41,9 +41,10 @@ def run_scenario(
     *,
     quiet: bool = True,
     own: Settings | None = None,
+    watch: Callable[[Depot, float], None] | None = None,
 ) -> dict[str, Any]:
     """Play a scenario to its end and report. ``state_dir`` keeps the journal; without one it is thrown away.
-    ``own``: see ``play``.
+    ``own``, ``watch``: see ``play``.
 
     ``quiet`` keeps the daemon's log out of sight: a night has ten thousand lines, and the journal holds what
     counts. Raises ``BadWorld`` for what cannot be played.
@@ -51,12 +52,20 @@ def run_scenario(
     check(scenario)
     if state_dir is not None:
         state_dir.mkdir(parents=True, exist_ok=True)
-        return _run(scenario, state_dir, quiet, own)
+        return _run(scenario, state_dir, quiet, own, watch)
     with tempfile.TemporaryDirectory(prefix="v2g-edge-sim-") as folder:
-        return _run(scenario, Path(folder), quiet, own)
+        inside = Path(folder) / "state"  # a restart leaves copies beside it
+        inside.mkdir()
+        return _run(scenario, inside, quiet, own, watch)
 
 
-def _run(scenario: Scenario, state_dir: Path, quiet: bool, own: Settings | None) -> dict[str, Any]:
+def _run(
+    scenario: Scenario,
+    state_dir: Path,
+    quiet: bool,
+    own: Settings | None,
+    watch: Callable[[Depot, float], None] | None,
+) -> dict[str, Any]:
     if (state_dir / "journal.db").exists():
         raise FileExistsError(
             f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal"
@@ -69,7 +78,7 @@ def _run(scenario: Scenario, state_dir: Path, quiet: bool, own: Settings | None)
     gc.freeze()
     try:
         with serial_in_memory():
-            world = run_virtual(play(scenario, state_dir, own=own))
+            world = run_virtual(play(scenario, state_dir, watch, own))
     finally:
         structlog.configure(**before)  # others of this process have a log of their own
     return make_report(world, state_dir / "journal.db")

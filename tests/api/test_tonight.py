@@ -233,3 +233,23 @@ def test_without_a_clock_an_order_is_taken_and_its_end_is_a_guess(tmp_path: Path
     """Somebody on a site without a network must still be able to order."""
     desk = Desk(tmp_path / "operator.json", replace(picture(), clock_synced=False))
     assert "guess" in desk.order(kind="boost", subject="bus-1")["breaks"][0]
+
+
+def test_a_departure_may_be_ordered_in_kwh(desk: Desk) -> None:
+    """As a share of the capacity of its type."""
+    desk.order(kind="depart", subject="bus-1", at="04:45", need_wh=150_000.0)
+    assert desk.state.operator.orders[0].soc_pct == pytest.approx(75.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"need_wh": 900_000.0}, "bus-1 holds 0 to 200 kWh"),
+        ({"need_wh": "much"}, "bus-1 holds 0 to 200 kWh"),
+        ({"need_wh": 9_000.0, "soc_pct": 50.0}, "percent or kWh"),
+    ],
+)
+def test_kwh_that_cannot_be_are_refused(desk: Desk, more: dict[str, Any], said: str) -> None:
+    """With what it holds."""
+    with pytest.raises(BadRequestError, match=said):
+        desk.order(kind="depart", subject="bus-1", at="04:45", **more)

@@ -195,3 +195,21 @@ def test_a_departure_in_the_hour_of_a_clock_change_is_the_earlier_one(day: str, 
     found = leaves(by_calendar("Su 02:30"), f"{day}T18:00")
     assert found is not None
     assert found[0] <= shown
+
+
+@pytest.mark.parametrize(
+    ("lines", "target_wh", "expected_pct"),
+    [
+        ((), 60_000.0, 30.0),
+        (("We 06:00 45kWh", "Th 06:00 45.5kWh"), 0.0, 22.75),
+        (("Th 06:00 55",), 60_000.0, 55.0),
+        (("Th 06:00 900kWh",), 0.0, 100.0),
+    ],
+)
+def test_a_target_in_kwh_is_a_share_of_the_capacity(
+    lines: tuple[str, ...], target_wh: float, expected_pct: float
+) -> None:
+    """Of the type's 200 kWh; the line of the day goes before the vehicle's own, and full is full."""
+    van = Vehicle("van", "bus", True, departs="06:00", departures=lines, target_wh=target_wh)
+    said = Timetable(small_site(vehicles=(van,))).says(VehicleState("s", "van", EVENING), 5.0, EVENING)
+    assert said["target_soc_pct"].value == pytest.approx(expected_pct)

@@ -1,6 +1,6 @@
 """``python -m tests.study.month FOLDER``: a month of a simulated depot, as a journal, a site file and prices.
 
-The pure simulator plays it, a tick each five minutes; the worked examples of ``docs/energy-manager.md`` read
+The pure simulator plays it, a tick each quarter hour; the worked examples of ``docs/energy-manager.md`` read
 it. The same seed gives the same month.
 """
 
@@ -30,8 +30,10 @@ from v2g_edge.model.snapshot import Snapshot
 FIRST: Final = datetime(2026, 1, 1, tzinfo=ZONE)
 DAYS: Final = 31
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
-CHARGERS: Final = 6
-TICK_S: Final = 300.0
+CHARGERS: Final = 4
+TICK_S: Final = 900.0
+PHYSICS_S: Final = 60.0
+"""The longest step of the physics: powers change at ticks alone."""
 HOUR_S: Final = 3_600.0
 SEEN_S: Final = 36 * HOUR_S
 ROUND: Final = 500
@@ -39,7 +41,7 @@ ROUND: Final = 500
 
 
 def month(seed: int = 17, *, days: int = DAYS, chargers: int = CHARGERS, tick_s: float = TICK_S) -> Scenario:
-    """Six buses: out on working days from about six to about five, seldom on Saturdays; the grid at peace."""
+    """Buses: out on working days from about six to about five, seldom on Saturdays; the grid at peace."""
     dice = random.Random(f"month {seed}")
     base = night(seed, chargers=chargers, quiet=True)
     vehicles = [vehicle.id for vehicle in base.site.vehicles]
@@ -52,13 +54,13 @@ def month(seed: int = 17, *, days: int = DAYS, chargers: int = CHARGERS, tick_s:
         base,
         name="month",
         start_wall_s=FIRST.timestamp(),
-        duration_s=days * 86_400.0,
+        duration_s=days * 86_400.0 + 1.0,  # its last tick ends the last quarter hour
         visits=tuple(visits),
         prices=tuple(_prices(dice, days)),
         site=replace(
             base.site,
             name="Example-depot",
-            safety=SafetySettings(soc_max_age_s=600.0),
+            safety=SafetySettings(soc_max_age_s=2.0 * tick_s),
             feeders=tuple(_wide(feeder) for feeder in base.site.feeders),
         ),
     )
@@ -66,7 +68,7 @@ def month(seed: int = 17, *, days: int = DAYS, chargers: int = CHARGERS, tick_s:
 
 
 def _wide(feeder: Feeder) -> Feeder:
-    """Room for all of them in a morning: ticks of five minutes are late for a narrow connection."""
+    """Room for all of them in a morning: ticks of a quarter hour are late for a narrow connection."""
     return replace(
         feeder, import_limit_w=2.0 * feeder.import_limit_w, export_limit_w=2.0 * feeder.export_limit_w
     )
@@ -124,6 +126,10 @@ class Recorder(Cycle):
 
 class Months(PureRun):
     """A run whose trader sees a day and a half of prices, as a market shows them."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self.depot.max_step_s = PHYSICS_S
 
     def _plan_for(self, faults: list[Fault], wall_s: float) -> Plan | None:
         whole = self.scenario

@@ -17,11 +17,12 @@ from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.control import BadRequestError, Handler
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.market.windows import Windows
+from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.orders import OrderKind, with_missions
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import Order, Snapshot
+from v2g_edge.model.snapshot import Order, Snapshot, VehicleState
 from v2g_edge.study.beside import NOTHING
 from v2g_edge.study.names import find
 from v2g_edge.study.ordered import order_shown, text_of
@@ -43,7 +44,7 @@ LEAST_WH: Final = 100.0
 TEXT_MOST: Final = 120
 ORDERS_MAX: Final = 500
 """Beyond any depot's night; more is a program that gives orders in a loop."""
-FIELDS: Final = ("kind", "subject", "until", "at", "soc_pct", "limit_w", "who", "why", "trial")
+FIELDS: Final = ("kind", "subject", "until", "at", "soc_pct", "need_wh", "limit_w", "who", "why", "trial")
 
 
 class TonightApi:
@@ -170,12 +171,15 @@ class TonightApi:
         soc_pct, limit_w = params.get("soc_pct"), params.get("limit_w")
         if soc_pct is not None and not _within(soc_pct, 0.0, 100.0):
             raise BadRequestError(f"soc_pct is 0 to 100, found {soc_pct!r}")
+        subject = self._subject(kind, subject, site, snapshot)
+        if kind == "depart" and params.get("need_wh") is not None:
+            soc_pct = _share_pct(site, snapshot, subject, params["need_wh"], soc_pct)
         if kind == "limit" and not _within(limit_w, 0.0, 1e8):
             raise BadRequestError(f"a limit is in W, 0 to 1e8, found {limit_w!r}")
         return Order(
             number=max([self._last, *(order.number for order in self._standing)]) + 1,
             kind=kind,
-            subject=self._subject(kind, subject, site, snapshot),
+            subject=subject,
             until_wall_s=until_s,
             given_wall_s=wall_s,
             who=str(params.get("who") or "")[:TEXT_MOST],
@@ -296,3 +300,19 @@ def _within(value: Any, low: float, high: float) -> bool:
         and math.isfinite(value)
         and low <= value <= high
     )
+
+
+def _share_pct(site: Site, snapshot: Snapshot, vehicle: str, need_wh: Any, soc_pct: Any) -> float:
+    """Wh in a vehicle's battery as percent of its capacity."""
+    types = {known.id: known.type for known in site.vehicles}
+    kind = next((kind for kind in site.vehicle_types if kind.id == types.get(vehicle)), None)
+    here = (state.vehicle for state in snapshot.evses if state.vehicle is not None)
+    state = next((each for each in here if each.vehicle == vehicle), VehicleState("", vehicle, 0.0))
+    capacity_wh = capacity_of(state, kind)
+    if soc_pct is not None:
+        raise BadRequestError("a departure needs percent or kWh; found both")
+    if capacity_wh is None:
+        raise BadRequestError(f"the capacity of {vehicle} is not known: say what it needs in percent")
+    if not _within(need_wh, 0.0, capacity_wh):
+        raise BadRequestError(f"{vehicle} holds 0 to {capacity_wh / 1e3:g} kWh, found {need_wh!r} Wh")
+    return float(need_wh) / capacity_wh * 100.0

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from v2g_edge.config.hints import near
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.problems import Problem
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Evse, Feeder, FrequencyResponse, SafetySettings, VehicleType, folded
 
 LEASE_TICKS = 3
@@ -105,13 +106,22 @@ def _targets(plan: SiteFile, file: str) -> Iterator[Problem]:
     most_pct = {
         kind.id: kind.max_soc_pct for kind in plan.vehicle_types if kind.min_soc_pct < kind.max_soc_pct
     }
+    capacity_wh = {kind.id: kind.capacity_wh for kind in plan.vehicle_types}
     for vehicle in plan.vehicles:
         limit_pct = most_pct.get(vehicle.type, 100.0)
         leaves = vehicle.departs or vehicle.departures
-        if leaves and vehicle.target_soc_pct > limit_pct:
+        if leaves and not vehicle.target_wh and vehicle.target_soc_pct > limit_pct:
             key, found = f"vehicles.{vehicle.id}.target_soc_pct", f"{vehicle.target_soc_pct:g} %"
             allowed = f"at most max_soc_pct = {limit_pct:g} % of {vehicle.type}"
             yield Problem(file, key, found, allowed, "Charging ends there.")
+        most_wh = capacity_wh.get(vehicle.type, ANY_W) * limit_pct / 100.0
+        if vehicle.target_wh > most_wh:
+            key, found = f"vehicles.{vehicle.id}.target_wh", f"{vehicle.target_wh:g} Wh"
+            allowed = f"at most {most_wh:g} Wh, the max_soc_pct of {vehicle.type}"
+            yield Problem(file, key, found, allowed, "Charging ends there.")
+        if vehicle.target_wh > 0.0 and vehicle.target_soc_pct != 100.0:
+            key, found = f"vehicles.{vehicle.id}.target_wh", "a target in Wh beside target_soc_pct"
+            yield Problem(file, key, found, "one of the two", "Remove the other.")
 
 
 def check_tree(feeders: tuple[Feeder, ...], file: str) -> Iterator[Problem]:

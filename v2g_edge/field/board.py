@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from v2g_edge.field.charged import ChargedMeter
 from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.field.timetable import Timetable
 from v2g_edge.model.event import Event
@@ -84,6 +85,7 @@ class Board:
         self._overlay = FleetOverlay(fleet) if fleet is not None else None
         self._to_time: dict[str, None] = {}
         self._timed: dict[str, dict[str, Reading]] = {}
+        self._charged = ChargedMeter()
         self._seq = 0
         self._frozen_s = 0.0
         self._wakes = {evse.id: Wakes(WAKES_MAX, WAKES_PER_S) for evse in site.evses}
@@ -216,6 +218,7 @@ class Board:
         self._frozen_s = now_s
         if self._to_time and clock_synced:
             self._consult_timetable(now_s, wall_s)
+        self._evses = {evse: self._charged.counted(evse, state) for evse, state in self._evses.items()}
         if self._overlay is not None and clock_synced:
             self._lay_over(self._overlay, now_s, wall_s)
         samples = tuple(self._grid_samples)

@@ -21,6 +21,7 @@ class Timetable:
     def __init__(self, site: Site) -> None:
         self._vehicles = {v.id: v for v in site.vehicles if v.departs or v.departures}
         self._rules = {name: tuple(map(departure_of, v.departures)) for name, v in self._vehicles.items()}
+        self._capacity_wh = {kind.id: kind.capacity_wh for kind in site.vehicle_types}
         self._holidays = frozenset(site.holidays)
         self._zone = ZoneInfo(site.timezone) if self._vehicles else None
 
@@ -45,7 +46,7 @@ class Timetable:
         """(UTC, SoC) of the next departure; None where none is in sight."""
         rules, daily = self._rules[row.id], Departure("", row.departs, None)
         if not rules:
-            return next_local_s(row.departs, zone, after_wall_s), row.target_soc_pct
+            return next_local_s(row.departs, zone, after_wall_s), self._target_pct(row, daily)
         today = datetime.fromtimestamp(after_wall_s, UTC).astimezone(zone).date()
         for days in range(DAYS_AHEAD + 1):
             day = today + timedelta(days=days)
@@ -57,8 +58,17 @@ class Timetable:
                 [time_s for time_s in _times(rule.at, day, zone) if time_s > after_wall_s] if rule.at else []
             )
             if later:
-                return min(later), row.target_soc_pct if rule.soc_pct is None else rule.soc_pct
+                return min(later), self._target_pct(row, rule)
         return None
+
+    def _target_pct(self, row: Vehicle, rule: Departure) -> float:
+        """What it needs by the line of this day, else by the vehicle's own target; kWh as a share of the
+        type's capacity.
+        """
+        need_wh = row.target_wh if rule.need_wh is None else rule.need_wh
+        if rule.soc_pct is not None or need_wh <= 0.0:
+            return row.target_soc_pct if rule.soc_pct is None else rule.soc_pct
+        return min(need_wh / self._capacity_wh[row.type] * 100.0, 100.0)
 
 
 def next_local_s(hh_mm: str, zone: ZoneInfo, after_wall_s: float) -> float:

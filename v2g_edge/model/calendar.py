@@ -12,9 +12,10 @@ _SEASON: Final = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])/(?:0[1-9]|1[0-2])-(
 _TIME: Final = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _DAYS: Final = f"{_DAY}(?:-{_DAY})?(?:,{_DAY}(?:-{_DAY})?)*"
 _SOC: Final = r"(?:100|\d{1,2})(?:\.\d)?"
+_KWH: Final = r"\d{1,4}(?:\.\d)?kWh"
 
-DEPARTURE: Final = rf"^(?:{_DAYS}|PH|{_DATE}) (?:{_TIME}|-)(?: {_SOC})?$"
-"""Days, time ("-": it stays), and the SoC that it needs then."""
+DEPARTURE: Final = rf"^(?:{_DAYS}|PH|{_DATE}) (?:{_TIME}|-)(?: (?:{_SOC}|{_KWH}))?$"
+"""Days, time ("-": it stays), and what it needs then: a SoC in percent, or kWh in its battery."""
 WINDOW: Final = rf"^(?:{_DAYS}|PH|{_DATE}|{_SEASON}) {_TIME}-(?:{_TIME}|24:00)$"
 """Days or a season, and hours; an end before the beginning is on the next day."""
 HOLIDAY: Final = rf"^{_DATE}$"
@@ -29,17 +30,23 @@ class Day(NamedTuple):
 
 
 class Departure(NamedTuple):
-    """One line of a vehicle's calendar. ``at`` "": it stays. ``soc_pct`` None: the vehicle's own target."""
+    """One line of a vehicle's calendar. ``at`` "": it stays. ``soc_pct`` and ``need_wh`` None: the vehicle's
+    own target.
+    """
 
     when: str
     at: str
-    soc_pct: float | None
+    soc_pct: float | None = None
+    need_wh: float | None = None
 
 
 def departure_of(text: str) -> Departure:
     """A line that ``DEPARTURE`` has accepted."""
-    when, at, *soc = text.split(" ")
-    return Departure(when, "" if at == "-" else at, float(soc[0]) if soc else None)
+    when, at, *need = text.split(" ")
+    at = "" if at == "-" else at
+    if need and need[0].endswith("kWh"):
+        return Departure(when, at, need_wh=float(need[0].removesuffix("kWh")) * 1_000.0)
+    return Departure(when, at, soc_pct=float(need[0]) if need else None)
 
 
 def hours_of(text: str) -> tuple[str, str, str]:

@@ -98,7 +98,7 @@ class CurvePoint(Struct, frozen=True, array_like=True, gc=False):
     power_w: float
 
 
-class VehicleType(Struct, frozen=True):
+class VehicleType(Struct, frozen=True, cache_hash=True):
     """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the
     vehicle's life.
 
@@ -133,8 +133,9 @@ class Vehicle(Struct, frozen=True, gc=False):
 
     ``may_discharge`` is the standing authorisation (default deny). ``reserve_soc_pct`` is kept on top of each
     departure's target. ``departs`` is its daily departure, "HH:MM" in the site's timezone, "" without one;
-    ``target_soc_pct`` is what it needs then. Both count only where the charger does not say them itself.
-    ``departures`` are days that differ (``model.calendar``).
+    ``target_soc_pct`` is what it needs then, or ``target_wh`` (Wh in its battery) where that is above 0; for
+    a vehicle that tells no SoC: what it has been charged with since it came. These count only where the
+    charger does not say them itself. ``departures`` are days that differ (``model.calendar``).
     """
 
     id: str
@@ -145,6 +146,7 @@ class Vehicle(Struct, frozen=True, gc=False):
     target_soc_pct: float = 100.0
     departures: tuple[str, ...] = ()
     other_ids: tuple[str, ...] = ()
+    target_wh: float = 0.0
 
 
 _OCTETS: Final = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){3,}")

@@ -72,7 +72,8 @@ class VehicleState(Struct, frozen=True, array_like=True):
     the time it was read back; Unknown is no. ``life_discharge_*`` is what this vehicle has fed back in all
     its life: Wh, hours of discharging, equivalent full cycles. ``phases``: on which of the charger's phases
     it was seen to draw in this session. Above ``ceiling_soc_pct`` depot management does not want it charged;
-    Unknown where no system says so.
+    Unknown where no system says so. ``charged_wh`` (grid side) is what a vehicle without a SoC was metered to
+    take since it was plugged in: at least that is in it.
     """
 
     session: str
@@ -92,6 +93,7 @@ class VehicleState(Struct, frozen=True, array_like=True):
     life_discharge_efc: Measured = NO_SAMPLE
     phases: VehiclePhases = ""
     ceiling_soc_pct: Measured = NO_SAMPLE
+    charged_wh: Measured = NO_SAMPLE
 
 
 class CommandState(Struct, frozen=True, array_like=True, gc=False):

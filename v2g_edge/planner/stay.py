@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from v2g_edge.model.battery import least_soc_pct
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, Site, VehicleType
@@ -189,7 +190,7 @@ def _stay(
         evse=evse,
         path=path,
         full_w=full_w,
-        soc_now_pct=min(max(known_or(soc, 0.0), 0.0), 100.0),
+        soc_now_pct=min(max(known_or(soc, least_soc_pct(vehicle, capacity_wh, evse.efficiency)), 0.0), 100.0),
         goal_pct=goal_pct,
         deadline_s=deadline_s if deadline_s > wall_s else float("-inf"),
         capacity_wh=capacity_wh,

@@ -12,7 +12,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.beside import Beside
 from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.ordered import text_of
-from v2g_edge.study.outlook import Outlook
+from v2g_edge.study.outlook import Outlook, charged_of
 from v2g_edge.study.rows import SHOWN_W, clock, held_by, risks_of
 from v2g_edge.study.vocabulary import RISKS, reason_of, word_of
 
@@ -94,10 +94,11 @@ def _ready(site: Site, snapshot: Snapshot, index: int, outlook: Outlook) -> str:
     vehicle = snapshot.evses[index].vehicle
     if vehicle is None:
         return ""
+    charged = charged_of(site, snapshot.evses[index], index)
     missing = [
         what
         for what, value in (
-            ("SoC", vehicle.soc_pct),
+            ("SoC", vehicle.soc_pct if charged is None else Reading(0.0, 0.0)),
             ("target", vehicle.target_soc_pct),
             ("departure", vehicle.departure_wall_s),
         )
@@ -110,8 +111,11 @@ def _ready(site: Site, snapshot: Snapshot, index: int, outlook: Outlook) -> str:
     departure, target = vehicle.departure_wall_s, vehicle.target_soc_pct
     leaves = f"leaves {clock(site, departure.value)}" if isinstance(departure, Reading) else ""
     goal = f"{target.value:.0f} %" if isinstance(target, Reading) else ""
+    if charged is not None:
+        goal = f"{charged[1] / 1e3:.0f} kWh charged ({charged[0] / 1e3:.1f} kWh so far)"
     if outlook.ready_wall_s is None:
-        left = f" with {outlook.leaves_with_pct:.0f} %" if outlook.leaves_with_pct is not None else ""
+        has_soc = outlook.leaves_with_pct is not None and charged is None
+        left = f" with {outlook.leaves_with_pct:.0f} %" if has_soc else ""
         return f"Not ready with {goal} in time: {leaves}{left}."
     if outlook.ready_wall_s <= snapshot.wall_s:
         return f"Ready now with {goal}, {leaves}."

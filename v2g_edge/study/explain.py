@@ -17,7 +17,7 @@ from v2g_edge.study.answer import answer_of, export_answer, say_room
 from v2g_edge.study.beside import NOTHING, Beside
 from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.names import find
-from v2g_edge.study.outlook import UNKNOWN, outlook_of
+from v2g_edge.study.outlook import UNKNOWN, charged_of, outlook_of
 from v2g_edge.study.rows import attention_of, brief_of, risks_of
 
 
@@ -87,6 +87,7 @@ def _row(
     evse, state, permit = site.evses[index], snapshot.evses[index], outcome.permits[index]
     vehicle = state.vehicle
     outlook, why = UNKNOWN, ""
+    charged = charged_of(site, state, index)
     if beside is not None:
         outlook = outlook_of(site, snapshot, plan, index, full_power(site, snapshot, outcome, index))
         why = brief_of(site, snapshot, outcome, index, outlook, beside)
@@ -98,6 +99,8 @@ def _row(
         "vehicle": vehicle.vehicle if vehicle else None,
         "soc_pct": _value(vehicle.soc_pct) if vehicle else None,
         "target_soc_pct": _value(vehicle.target_soc_pct) if vehicle else None,
+        "charged_wh": charged[0] if charged else None,
+        "target_wh": charged[1] if charged else None,
         "departure_wall_s": _value(vehicle.departure_wall_s) if vehicle else None,
         "ready_wall_s": outlook.ready_wall_s,
         "leaves_with_pct": outlook.leaves_with_pct,

@@ -8,6 +8,7 @@ of five minutes.
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from v2g_edge.model.battery import capacity_of, least_soc_pct
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading, known_or
@@ -40,11 +41,9 @@ def outlook_of(site: Site, snapshot: Snapshot, plan: Plan | None, index: int, fu
     """One outlet's vehicle. ``full_w``: the most that it gets, in W."""
     evse, state = site.evses[index], snapshot.evses[index]
     vehicle = state.vehicle
-    if (
-        vehicle is None
-        or not isinstance(vehicle.soc_pct, Reading)
-        or not isinstance(vehicle.target_soc_pct, Reading)
-    ):
+    if vehicle is None or not isinstance(vehicle.target_soc_pct, Reading):
+        return UNKNOWN
+    if not isinstance(vehicle.soc_pct, Reading) and not isinstance(vehicle.charged_wh, Reading):
         return UNKNOWN
     kind = kind_of(site, state)
     capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
@@ -54,7 +53,22 @@ def outlook_of(site: Site, snapshot: Snapshot, plan: Plan | None, index: int, fu
     departs_s = known_or(vehicle.departure_wall_s, ANY_W)
     planned = _planned(evse, plan)
     walk = _Walk(evse, kind, capacity_wh, full_w, planned, departs_s, target_pct)
-    return walk.run(snapshot.wall_s, vehicle.soc_pct.value)
+    soc_pct = known_or(vehicle.soc_pct, least_soc_pct(vehicle, capacity_wh, evse.efficiency))
+    return walk.run(snapshot.wall_s, soc_pct)
+
+
+def charged_of(site: Site, state: EvseState, index: int) -> tuple[float, float] | None:
+    """(Wh that a vehicle without a SoC has been charged with since it came, Wh that it needs), battery side;
+    None where its SoC counts or one of the two is not known.
+    """
+    vehicle, kind = state.vehicle, kind_of(site, state)
+    if vehicle is None or isinstance(vehicle.soc_pct, Reading):
+        return None
+    charged, target = vehicle.charged_wh, vehicle.target_soc_pct
+    capacity_wh = capacity_of(vehicle, kind)
+    if not isinstance(charged, Reading) or not isinstance(target, Reading) or capacity_wh is None:
+        return None
+    return charged.value * site.evses[index].efficiency, target.value / 100.0 * capacity_wh
 
 
 def kind_of(site: Site, state: EvseState) -> VehicleType | None:

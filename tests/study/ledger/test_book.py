@@ -105,6 +105,24 @@ def test_energy_falls_into_its_quarter_hours(tmp_path: Path) -> None:
     assert statement.missing == []
 
 
+def test_a_swing_that_is_told_late_is_no_fault_of_a_meter(tmp_path: Path) -> None:
+    """A charger reports each minute: what it takes in the last one stands in the next quarter hour. Two
+    minutes of 90 kW that no charger knows of are a fault.
+    """
+    for late_s, off in ((50.0, 0), (400.0, 1)):
+        ticks = []
+        for n in range(0, 3_601, 10):
+            known_wh = 25.0 * max(n - 900.0 - late_s, 0.0)
+            each = tick(n / 60.0, 90_000.0 if n >= 900 + late_s else 0.0, wh=known_wh)
+            meter = replace(
+                each.snapshot.meters[0],
+                power_w=Reading(91_000.0 if n >= 900 else 1_000.0, each.snapshot.now_s),
+            )
+            ticks.append(each._replace(snapshot=replace(each.snapshot, meters=(meter,))))
+        store = booked(ticks, tmp_path / f"{off}.db")
+        assert len(whole(store).balance.off) == off
+
+
 def test_discharge_counts_hours_cycles_and_depth(tmp_path: Path) -> None:
     """15 % out within an hour."""
     statement = whole(booked(list(hour(-30_000.0)), tmp_path / "l.db"))

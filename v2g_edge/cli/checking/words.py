@@ -89,11 +89,12 @@ def _outlets(site: Site) -> list[str]:
 
 def _departures(site: Site) -> list[str]:
     """Who leaves when with what; vehicles of one time and target together."""
-    leaves: dict[tuple[str, float, tuple[str, ...]], list[Vehicle]] = defaultdict(list)
+    leaves: dict[tuple[str, str, tuple[str, ...]], list[Vehicle]] = defaultdict(list)
     for vehicle in site.vehicles:
-        leaves[vehicle.departs, vehicle.target_soc_pct, vehicle.departures].append(vehicle)
+        target = f"{vehicle.target_wh / 1e3:g} kWh" if vehicle.target_wh else f"{vehicle.target_soc_pct:g} %"
+        leaves[vehicle.departs, target, vehicle.departures].append(vehicle)
     words = []
-    for (departs, target_pct, days), vehicles in sorted(leaves.items()):
+    for (departs, target, days), vehicles in sorted(leaves.items()):
         ids = _names([vehicle.id for vehicle in vehicles])
         gives = [vehicle for vehicle in vehicles if vehicle.may_discharge]
         may = (
@@ -103,11 +104,7 @@ def _departures(site: Site) -> list[str]:
             if len(gives) == len(vehicles)
             else f"; {len(gives)} may give"
         )
-        when = (
-            f"every day at {departs} with {target_pct:g} %"
-            if departs
-            else "when its charger says so (no departs)"
-        )
+        when = f"every day at {departs} with {target}" if departs else "when its charger says so (no departs)"
         other = f", but {', '.join(days)}" if days else ""
         words.append(f"{ids} {when}{other}{may}")
     return words or ["no vehicle is known: all charge, none discharges"]

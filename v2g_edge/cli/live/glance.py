@@ -90,9 +90,15 @@ def _row(evse: dict[str, Any], zone: str, wall_s: float) -> str:
     name = evse["vehicle"] or "not known"
     name = name if len(name) <= 13 else f"…{name[-12:]}"
     goal = f"{number(evse['soc_pct'])} → {number(evse['target_soc_pct'])} %"
+    if evse.get("target_wh"):  # it tells no SoC: what it was charged with since it came
+        goal = f"{evse['charged_wh'] / 1e3:.0f} → {evse['target_wh'] / 1e3:.0f} kWh"
     ready_s = evse.get("ready_wall_s")
     ready = "now" if ready_s is not None and ready_s <= wall_s else local_time(ready_s, zone=zone)
-    late = ready_s is None and evse["departure_wall_s"] is not None and evse["soc_pct"] is not None
+    late = (
+        ready_s is None
+        and evse["departure_wall_s"] is not None
+        and (evse["soc_pct"] is not None or bool(evse.get("target_wh")))
+    )
     ready = "LATE" if late or URGENT & set(evse["risks"]) - {"gives_nothing", "not_charging"} else ready
     leaves = local_time(evse["departure_wall_s"], zone=zone)
     power, why = kilowatts(evse["power_w"]), evse.get("why", "")

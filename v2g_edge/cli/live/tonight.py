@@ -37,6 +37,7 @@ def register(subparsers: Any) -> None:
                 "at", metavar="HH:MM", help="the next one, in the site's time zone; or ISO 8601"
             )
             parser.add_argument("--soc", type=float, metavar="PCT", help="state of charge that it needs")
+            parser.add_argument("--kwh", type=float, metavar="KWH", help="the same in kWh in its battery")
         if kind == "limit":
             parser.add_argument("power", metavar="POWER", help="like 60kW")
         parser.add_argument("--until", default="", metavar="TIME", help="its end (default: in 12 hours)")
@@ -102,7 +103,9 @@ def _params(arguments: argparse.Namespace) -> dict[str, Any]:
         "why": arguments.why,
     }
     if arguments.kind == "depart":
-        params |= {"at": arguments.at} | ({"soc_pct": arguments.soc} if arguments.soc is not None else {})
+        params |= {"at": arguments.at}
+        params |= {"soc_pct": arguments.soc} if arguments.soc is not None else {}
+        params |= {"need_wh": arguments.kwh * 1e3} if arguments.kwh is not None else {}
     if arguments.kind == "limit":
         match = POWER.match(arguments.power)
         if match is None:

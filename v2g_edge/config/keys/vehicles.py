@@ -68,14 +68,21 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             mend='Write two digits each, like "05:30".',
         ),
         "target_soc_pct": percent("State of charge it needs at departs; what the charger says goes first."),
+        "target_wh": Key(
+            "The same in Wh in its battery, instead of target_soc_pct; for a vehicle that tells no SoC what"
+            " it is charged with; 0: target_soc_pct counts.",
+            "Wh",
+            0.0,
+            5_000_000.0,
+        ),
         "departures": Key(
-            'Days that differ from departs, one text a line: days, time ("-": it stays), and its SoC if'
-            " another one.",
+            'Days that differ from departs, one text a line: days, time ("-": it stays), and its SoC or kWh'
+            " if others.",
             pattern=DEPARTURE,
-            form='lines like "Mo-Fr 05:30", "Sa 08:00 60", "Su -", "PH -", "2026-12-24 12:00"',
+            form='lines like "Mo-Fr 05:30", "Sa 08:00 60", "Su 08:00 45kWh", "PH -", "2026-12-24 12:00"',
             mend=(
-                "Days (Mo Tu We Th Fr Sa Su, PH a holiday, or a date), a space, HH:MM or -, and a SoC if"
-                " another one."
+                "Days (Mo Tu We Th Fr Sa Su, PH a holiday, or a date), a space, HH:MM or -, and a SoC or kWh"
+                " if others."
             ),
         ),
     },

@@ -10,6 +10,8 @@ from v2g_edge.study.ledger.store import Store
 
 METER_CLASS: Final = 0.02
 """Grid meter and charger meters may each be off by a class of 1 % (IEC 62053-21)."""
+REPORT_S: Final = 60.0
+"""Chargers report up to this long apart: where their power swings, so much may fall beside its interval."""
 LEAST_REST_WH: Final = 50.0
 """Less than this in an interval is the resolution of registers."""
 NOT_KNOWN: Final = "not known"
@@ -206,13 +208,16 @@ def _balance(
     if not metered:
         return balance
     hours = INTERVAL_S / 3_600.0
+    net_wh = {start: in_wh - out_wh for start, in_wh, out_wh, *_ in intervals}
     for start, in_wh, out_wh, grid_in_wh, grid_out_wh in intervals:
         rest_wh = grid_in_wh - grid_out_wh - in_wh + out_wh
         balance.grid_in_wh += grid_in_wh
         balance.grid_out_wh += grid_out_wh
         balance.outlets_wh += in_wh - out_wh
         balance.rest_wh += rest_wh
-        room_wh = METER_CLASS * (grid_in_wh + grid_out_wh + in_wh + out_wh) + LEAST_REST_WH
+        beside = (net_wh.get(start - INTERVAL_S, 0.0), net_wh.get(start + INTERVAL_S, 0.0))
+        swing_wh = max(abs(net_wh[start] - each) for each in beside) * REPORT_S / INTERVAL_S
+        room_wh = METER_CLASS * (grid_in_wh + grid_out_wh + in_wh + out_wh) + LEAST_REST_WH + swing_wh
         if not base_w[0] * hours - room_wh <= rest_wh <= base_w[1] * hours + room_wh:
             balance.off.append((start, rest_wh))
     return balance
