@@ -7,8 +7,9 @@ metered charging alone: no permit ends it. Charging that a meter shows under a p
 falling SoC refutes, is no charging: the meter may be wired the wrong way round.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.model.battery import capacity_of
@@ -24,7 +25,7 @@ in whole percents.
 """
 
 
-class _Flow(NamedTuple):
+class _Flow(Struct, frozen=True, gc=False):
     """Battery side, in Wh since the last tick: metered (where it is not, at the worst), and the most that
     may have been. ``metered`` false: a fall of SoC may be discharge.
     """

@@ -88,11 +88,10 @@ def share_power(
     wishes = {place: asked[frame.ids[place]] for place in places}
     left_w = [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)]
     given = dict.fromkeys(places, 0.0)
-    doubts = {place: w.power_w for place, w in wishes.items() if w.evse in doubtful and w.power_w > 0.0}
-    urgent = {p: w for p, w in wishes.items() if w.power_w > 0.0 and w.urgency >= 1.0 and p not in doubts}
-    others = {
-        p: w.power_w for p, w in wishes.items() if w.power_w > 0.0 and p not in urgent and p not in doubts
-    }
+    charging = {p: w for p, w in wishes.items() if w.power_w > 0.0}
+    doubts = {p: w.power_w for p, w in charging.items() if w.evse in doubtful}
+    urgent = {p: w for p, w in charging.items() if w.urgency >= 1.0 and p not in doubts}
+    others = {p: w.power_w for p, w in charging.items() if p not in urgent and p not in doubts}
     full = {p: power_w for p, power_w in others.items() if frame.ids[p] in sated}
     lacking = {p: power_w for p, power_w in others.items() if p not in full}
     least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
@@ -161,6 +160,8 @@ def _serve_alike(
     now_s: float,
 ) -> None:
     """All alike, on top of what they have; in turns where that gives one of them less than its minimum."""
+    if not wanted_w:
+        return
     free_w, before_w = list(left_w), dict(given)
     _share_evenly(frame, wanted_w, left_w, given)
     if not any(0.0 < given[place] < frame.site.evses[place].min_charge_w - ENOUGH_W for place in wanted_w):

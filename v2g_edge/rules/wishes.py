@@ -34,6 +34,8 @@ TIGHT: Final = 1.2
 TIGHT_S: Final = 600.0
 """A feeder is tight where what is due by a departure, with a fifth on top, leaves less than ten minutes."""
 TIGHT_UNTIL: Final = 1.25
+TIGHT_UNTIL_S: Final = TIGHT_S + CALMS_AFTER_S
+"""And it stays so until a quarter is to spare, and as long as an urgent vehicle stays urgent."""
 
 
 def propose_all(
@@ -65,8 +67,9 @@ def propose_all(
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
-    needs = _needs(frame, snapshot, drawn_w, said_w, memory.urgent)
-    _mark_urgent(frame, needs, bases_w, memory.urgent)
+    before = frozenset(memory.urgent)
+    needs = _needs(frame, snapshot, drawn_w, said_w, before)
+    _mark_urgent(frame, needs, bases_w, before)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
     asked = {
@@ -74,12 +77,7 @@ def propose_all(
     }
     if slot is not None:
         _split(site, needs, asked, slot, outs_w)
-    for evse in held:
-        if evse in asked and asked[evse].power_w < 0.0:
-            asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
-    for evse in short_wh.keys() & needs.keys():
-        urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
-        asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
+    _put_departures_first(needs, asked, short_wh, held)
     _obey_orders(snapshot, needs, asked)
     _cap(asked, caps_w)
     if enough_w:
@@ -96,6 +94,21 @@ def propose_all(
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
+
+
+def _put_departures_first(
+    needs: Mapping[str, "ChargingRequest"],
+    asked: dict[str, Wish],
+    short_wh: Mapping[str, float],
+    held: Collection[str],
+) -> None:
+    """Those ``held`` do not export; those that are short charge at once, the one that lacks most first."""
+    for evse in held:
+        if evse in asked and asked[evse].power_w < 0.0:
+            asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
+    for evse in short_wh.keys() & needs.keys():
+        urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
+        asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
 
 
 def _cap(asked: dict[str, Wish], caps_w: Mapping[str, float]) -> None:
@@ -171,15 +184,17 @@ def _mark_urgent(
             for node in frame.tree.above[wanting.place]:
                 below[node].append(wanting)
     for place, queue in enumerate(below):
+        if not queue:
+            continue
         limit_w = charge_limit(frame, place, bases_w[place])
-        soonest_s = min([w.need.departs_in_s for w in queue], default=0.0)
+        soonest_s = min([w.need.departs_in_s for w in queue])
         all_wh = sum([w.need.energy_wh for w in queue])
         if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
         due_wh = _due_by(queue)
         was = np.array([w.evse in before for w in queue])
-        left_s = np.array([w.need.departs_in_s for w in queue]) - _spare_s(was)
-        tight = left_s * limit_w / 3600.0 <= due_wh.sum(axis=1) * _share(was)
+        left_s = np.array([w.need.departs_in_s for w in queue]) - np.where(was, TIGHT_UNTIL_S, TIGHT_S)
+        tight = left_s * limit_w / 3600.0 <= due_wh.sum(axis=1) * np.where(was, TIGHT_UNTIL, TIGHT)
         for wanting, urgent in zip(queue, (due_wh[tight] > 0.0).any(axis=0).tolist(), strict=True):
             if urgent:
                 needs[wanting.evse] = replace(wanting, urgent=True)
@@ -199,16 +214,8 @@ def _due_by(queue: list[ChargingRequest]) -> "npt.NDArray[np.float64]":
 
 def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: bool) -> bool:
     """Whether what is due needs nearly all the time that there is."""
-    was = np.array(was_tight)
-    return bool((departs_in_s - _spare_s(was)) * limit_w / 3600.0 <= due_wh * _share(was))
-
-
-def _share(was_tight: "npt.NDArray[np.bool_]") -> "npt.NDArray[np.float64]":
-    return np.where(was_tight, TIGHT_UNTIL, TIGHT)
-
-
-def _spare_s(was_tight: "npt.NDArray[np.bool_]") -> "npt.NDArray[np.float64]":
-    return np.where(was_tight, TIGHT_S + CALMS_AFTER_S, TIGHT_S)
+    spare_s, share = (TIGHT_UNTIL_S, TIGHT_UNTIL) if was_tight else (TIGHT_S, TIGHT)
+    return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
 
 
 def _pace_w(frame: Frame, wanted: ChargingRequest) -> float:
