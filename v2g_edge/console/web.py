@@ -170,8 +170,16 @@ def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
 
     @api.get("/api/night", dependencies=[viewer])
     async def night(evening: str = "") -> Response:
-        """The report of a past night: energy, money, what was not earned; the last whole night by default."""
-        return _plain(await daemon.ask("night", {"night": evening[:10]} if evening else {}, PAST_S))
+        """The report of a past night: energy, money, what was not earned; the last whole night by default.
+
+        Where there is none, ``none`` says why: a depot in its first night is no error.
+        """
+        try:
+            return _plain(await daemon.ask("night", {"night": evening[:10]} if evening else {}, PAST_S))
+        except DaemonRefuses as fault:
+            if fault.kind == "busy":
+                raise
+            return _plain({"none": str(fault)})
 
     @api.get("/api/capacity", dependencies=[viewer])
     async def capacity() -> Response:
