@@ -13,10 +13,10 @@ from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site, Window
 from v2g_edge.model.snapshot import Operator, Order, Snapshot
 from v2g_edge.planner.day import plan_day
-from v2g_edge.planner.exchange import JOB, Setup, job_of
+from v2g_edge.planner.exchange import ENCODER, JOB, Setup, job_of
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.worker import answer_to
-from v2g_edge.wiring.dayplan import ENCODER, ahead_of
+from v2g_edge.wiring.dayplan import ahead_of
 
 HOUR_S = 3_600.0
 TERMS = PriceSettings()
