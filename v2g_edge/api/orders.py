@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.envelope.checks import ROWS
-from v2g_edge.envelope.table import is_operators
+from v2g_edge.envelope.table import NO_ANSWER
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.event import Event
@@ -97,8 +97,9 @@ class OrdersApi:
         if acting[latch].present:
             raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")
         row = next(row for row in ROWS if row.id == acting[latch].row)
-        by_hand = self._state.site.safety.trip_clear_by_operator
-        if not is_operators(row, acting[latch].subject, operator_ends_trips=by_hand):
+        of_trip = row.clear == "after_enter_service" and self._state.site.safety.trip_clear_by_operator
+        of_row = row.override or row.clear == "by_operator"  # as ``envelope.table`` ends them
+        if not (of_row or of_trip or acting[latch].subject == NO_ANSWER):
             raise BadRequestError(f"{latch} is not a person's to clear: it ends by itself {ENDS[row.clear]}")
         return latch
 

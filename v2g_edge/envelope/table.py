@@ -239,12 +239,6 @@ def _is_proven(row: Row, latch: Latch) -> bool:
     return row.clear == "by_proof" and latch.subject != NO_ANSWER and latch.proven_s >= proof_s(latch.times)
 
 
-def is_operators(row: Row, subject: str, *, operator_ends_trips: bool) -> bool:
-    """Whether a person may end what the row still holds once its condition is gone."""
-    of_trip = operator_ends_trips and row.clear == "after_enter_service"
-    return row.override or row.clear == "by_operator" or subject == NO_ANSWER or of_trip
-
-
 def _waits_for_operator(row: Row, inputs: Inputs) -> bool:
     return inputs.operator_ends_trips and row.clear == "after_enter_service"
 
