@@ -292,6 +292,17 @@ def test_e1_extreme_numbers_of_a_large_frame_are_few(number: str) -> None:
             frames.decode(frame(numbers), strict=True)
 
 
+@pytest.mark.parametrize("digits", [65, 4_000])
+@pytest.mark.parametrize("rest", [10, 200_000])
+def test_e1_whole_numbers_have_few_digits(digits: int, rest: int) -> None:
+    """Reading and writing one costs the square of its digits; as a text they cost nothing."""
+    long = "7" * digits
+    for text in (f'[{{"n":{long}}}', f"[-{long}", f'["{long}",{long}'):
+        with pytest.raises(frames.Unreadable, match="more than 64 digits"):
+            frames.decode(f'[2,"1","X",{{"n":{text}],"s":"{"x" * rest}"}}]', strict=True)
+    assert frames.decode(f'[2,"1","X",{{"n":"{long}","m":{long[:64]},"s":"{"x" * rest}"}}]', strict=True)
+
+
 def test_ordinary_numbers_of_a_large_frame_are_as_many_as_its_values() -> None:
     numbers = ",".join(["1.2345678E7", "0.5"] * 4_000)
     parts = frames.decode(f'[2,"1","X",{{"n":[{numbers}]}}]', strict=True)
