@@ -57,6 +57,25 @@ async def test_what_the_daemon_refuses_comes_in_its_words(place: Place) -> None:
     assert (await otto.post("/api/orders", json={"why": "nothing"})).status_code == 422
 
 
+async def test_a_night_of_which_nothing_is_recorded_is_an_answer_and_no_error(place: Place) -> None:
+    vera = await place.as_("vera")
+    answer = await vera.get("/api/night?evening=2020-01-01")
+    assert (answer.status_code, answer.json()) == (200, {"none": "nothing is recorded of this night"})
+
+
+async def test_a_console_that_stops_hangs_up_on_its_browsers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as place:
+        vera = await place.as_("vera")
+        async with vera.stream("GET", "/api/live") as stream:
+            lines = stream.aiter_lines()
+            assert "retry" in await anext(lines)
+            place.console.stop()
+            assert [line async for line in lines][-1] == ""  # ended by the server
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 async def test_a_daemon_that_is_away_is_said_so_and_found_again(place: Place) -> None:
     otto = await place.as_("otto")
     await place.daemon.stop()

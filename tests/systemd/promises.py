@@ -16,7 +16,8 @@ from tests.systemd.box import UNIT, Box, until
 from tests.systemd.test_units import EXPOSURE_MAX as EXPOSURE_TENTHS_MAX
 from v2g_edge import __version__
 
-COILS_PORT: Final = 1502
+COILS_PORT: Final = 1503
+"""At 1502 the simulated meter of the first site file answers."""
 SITE: Final = "/etc/v2g-edge/site.toml"
 OWN_COIL: Final = 43
 """The contactor's channel (3) counted from the coil of the site's own register map (40)."""
@@ -24,6 +25,11 @@ STATIONS_PORT: Final = 8081
 WORKS: Final = TEXT.replace("port = 0\n", f"port = {STATIONS_PORT}\n").replace(
     'host = "192.0.2.10"', f'host = "127.0.0.1"\nport = {COILS_PORT}'
 ) + CONTACTOR.replace('map = "contactor"', 'map = "ours"')
+SIMULATE: Final = "v2g-edge simulate"
+"""Of the README's commands the one that runs until it is ended."""
+MANAGED_W: Final = 10_700.0
+"""What the connection allows, 11 kW less 2 %: the outlet takes 22 kW, and its fallback is 4.14 kW."""
+NEWCOMER_MAX_S: Final = 600.0
 LEDGER: Final = "/var/lib/v2g-edge/journal.db"
 EXPOSURE_MAX: Final = 1.5
 CHARGER: Final = "10.20.0.7"
@@ -48,18 +54,53 @@ def opened(box: Box) -> int:
     return sum(not each["closed"] for each in written)
 
 
-def installs_from_the_signed_repository(box: Box) -> str:
-    """One command and no question answered: the daemon runs, and its files belong to whom they should."""
+def a_newcomer_charges_by_the_readme(box: Box) -> str:
+    """The commands of the README's Install and First run as they stand there, in the repository's folder:
+    from nothing to a first managed charge, of a simulated station.
+    """
+    box.write("/etc/apt/apt.conf.d/99yes", 'APT::Get::Assume-Yes "true";')  # the newcomer says yes, or Enter
+    begun_s = time.monotonic()
+    seen = []
+    for command in readme_commands():
+        if command == SIMULATE:
+            box.run("systemd-run", "--quiet", "--unit=first-run", "sh", "-c", command)
+            until(lambda: _charges(box, "B01") >= MANAGED_W, NEWCOMER_MAX_S)
+            continue
+        seen.append(box.run("sh", "-ec", f"cd /srv/shared/first; {command}"))
+    took_s = time.monotonic() - begun_s
+    assert took_s < NEWCOMER_MAX_S
+    why, status = seen[-1], seen[-2]
+    assert "guest-B01" in status, status
+    assert "may charge with 10.8 kW" in why, why
+    box.run("systemctl", "stop", "first-run")
+    until(lambda: _charges(box, "B01") == 0.0, 60)
+    return f"from the first command to 10.8 kW at a simulated station: {took_s:.0f} s"
+
+
+def readme_commands() -> list[str]:
+    """Every line of the code blocks between the README's Install and Operate."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    part = text.partition("\n## Install\n")[2].partition("\n## Operate\n")[0]
+    commands = [line for block in part.split("```")[1::2] for line in block.strip().splitlines()]
+    assert SIMULATE in commands
+    assert any("apt install" in command for command in commands)
+    return commands
+
+
+def _charges(box: Box, evse: str) -> float:
+    """Metered W at an outlet; 0 while nothing is known."""
+    answer = box.run("v2g-edge", "status", "--json", check=False)
+    evses = json.loads(answer)["evses"] if answer else []
+    return next((each["power_w"] or 0.0 for each in evses if each["id"] == evse), 0.0)
+
+
+def is_installed_as_it_should_be(box: Box) -> str:
+    """No question answered: the daemon runs, and its files belong to whom they should. From here on the
+    repository has later versions too.
+    """
     box.run("install", "-m", "644", "/srv/shared/repo/v2g-edge-archive-keyring.gpg", "/usr/share/keyrings/")
     box.run("cp", "/srv/shared/repo/v2g-edge.sources", "/etc/apt/sources.list.d/")
     box.run("apt-get", "update", "-q")
-    available = box.run("apt-cache", "madison", "v2g-edge")
-    first = min(
-        (line.split("|")[1].strip() for line in available.splitlines()), key=lambda text: text.split(".")[0]
-    )
-    begun_s = time.monotonic()
-    box.run("apt-get", "install", "-q", "-y", f"v2g-edge={first}")
-    took_s = time.monotonic() - begun_s
     until(lambda: box.show("ActiveState") == "active", 30)
     assert box.run("stat", "-c", "%U %G %a", SITE).split() == ["root", "v2g-edge", "640"]
     assert box.run("stat", "-c", "%U %a", "/etc/v2g-edge/secrets/CP01").split() == ["root", "600"]
@@ -67,7 +108,7 @@ def installs_from_the_signed_repository(box: Box) -> str:
     assert "import_limit_w = 11000.0" in box.run("cat", SITE)
     assert box.run("systemctl", "is-enabled", UNIT).strip() == "enabled"
     assert '"site": "depot"' in box.run("v2g-edge", "status", "--json")
-    return f"{first} in {took_s:.0f} s"
+    return box.run("dpkg-query", "-W", "-f", "${Version}", "v2g-edge")
 
 
 def refuses_an_unsigned_repository(box: Box) -> str:
@@ -254,10 +295,10 @@ def takes_drop_ins(box: Box) -> str:
 
 
 def serves_the_console_and_saves(box: Box) -> str:
-    """The console answers on loopback; the backup unit writes an archive that can be put back. The box makes
-    no device nodes, so the two units run there with the devices that it has.
+    """The console answers on loopback; the ledger is kept; the backup unit writes an archive that can be put
+    back. The box makes no device nodes, so the units run there with the devices that it has.
     """
-    for name in ("console", "backup"):
+    for name in ("console", "backup", "ledger"):
         folder = f"/etc/systemd/system/v2g-edge-{name}.service.d"
         box.run(
             "sh", "-c", f"mkdir -p {folder}; printf '[Service]\\nPrivateDevices=no\\n' >{folder}/box.conf"
@@ -266,6 +307,9 @@ def serves_the_console_and_saves(box: Box) -> str:
     until(lambda: box.show("ActiveState", "v2g-edge-console.service") == "active", 30)
     code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:3000/', timeout=20).status)"
     until(lambda: box.run("python3", "-c", code, check=False).strip() == "200", 60)
+    box.run("systemctl", "start", "v2g-edge-ledger.service")
+    assert box.run("stat", "-c", "%U %a", "/var/lib/v2g-edge/ledger.db").split() == ["v2g-edge", "600"]
+    assert box.run("systemctl", "is-enabled", "v2g-edge-ledger.timer").strip() == "enabled"
     box.run("systemctl", "start", "v2g-edge-backup.service")
     (archive,) = box.run("sh", "-c", "ls /var/backups/v2g-edge/*.tar.gz").split()
     assert box.run("systemctl", "is-enabled", "v2g-edge-backup.timer").strip() == "enabled"
@@ -465,12 +509,14 @@ def opens_on_failure(box: Box) -> str:
     box.run(
         "sh", "-c", f"cp {SITE} /tmp/good; echo '[[nonsense]]' >>{SITE}; rm /var/lib/v2g-edge/site.good.json*"
     )
+    before = opened(box)
     box.run("systemctl", "start", UNIT, check=False)
     until(lambda: box.show("ActiveState") == "failed", 30)
     until(lambda: bool(box.journal("-u", "v2g-edge-failsafe.service", "--grep=contactor")), 30)
+    until(lambda: opened(box) > before, OPEN_MAX_S)
     assert box.show("NRestarts") == "0"
     box.run("sh", "-c", f"cat /tmp/good >{SITE}; systemctl reset-failed; systemctl start {UNIT}")
-    return "failed at once, failsafe ran"
+    return "failed at once, the failsafe unit opened the contactor"
 
 
 def is_removed_and_purged(box: Box) -> str:
@@ -489,7 +535,8 @@ def is_removed_and_purged(box: Box) -> str:
 
 
 PROMISES = (
-    installs_from_the_signed_repository,
+    a_newcomer_charges_by_the_readme,
+    is_installed_as_it_should_be,
     refuses_an_unsigned_repository,
     has_its_pages,
     starts,

@@ -36,12 +36,12 @@ from v2g_edge.host.records import (
     record_of,
     swept,
 )
-from v2g_edge.host.statefile import set_aside
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.statefile import set_aside
 
 log = structlog.get_logger()
 

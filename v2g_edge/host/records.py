@@ -14,12 +14,12 @@ import structlog
 
 from v2g_edge.host.kept.packing import Record, Unpacker
 from v2g_edge.host.kept.quarters import Quarter
-from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.statefile import StateFile
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from v2g_edge.host.site_source import SiteFileError, SiteSource
-from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.settings import Settings
+from v2g_edge.statefile import StateFile
 
 log = structlog.get_logger()
 
