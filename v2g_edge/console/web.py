@@ -27,6 +27,8 @@ from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
+MARK_S: Final = 180 * 86_400.0
+"""A browser that has not logged in for half a year is a stranger again."""
 PAST_S: Final = 150.0
 """The daemon's own bound for a report is 120 s."""
 STATIC: Final = {
@@ -127,13 +129,22 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
         log.warning("console_claimed", person=body.name)
 
     @api.post("/api/login", status_code=204)
-    async def login(body: Login, response: Response) -> None:
-        """Begin a session."""
-        key = await accounts.login(body.name, body.password, clock.now_s())
-        response.set_cookie(
-            doors.cookie, key, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=tls, path="/"
-        )
-        log.info("console_login", person=body.name)
+    async def login(body: Login, request: Request, response: Response) -> None:
+        """Begin a session. The browser also gets a mark, so that no guesses of others keep it out later."""
+        caller = doors.caller(request)
+        try:
+            key = await accounts.login(body.name, body.password, clock.now_s(), caller)
+        except NotAllowed as fault:
+            log.warning("console_login_refused", peer=caller.address, why=str(fault))
+            raise
+        for name, value, lasts_s in (
+            (doors.cookie, key, SESSION_S),
+            (doors.mark, accounts.new_mark(body.name), MARK_S),
+        ):
+            response.set_cookie(
+                name, value, max_age=int(lasts_s), httponly=True, samesite="strict", secure=tls, path="/"
+            )
+        log.info("console_login", person=body.name, peer=caller.address)
 
     @api.post("/api/logout", status_code=204)
     async def logout(
@@ -225,7 +236,10 @@ def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort
         if person.token:
             raise HTTPException(403, "a token cannot change a password; log in with the old one")
         key = request.cookies.get(doors.cookie, "")
-        await accounts.change_password(person.name, body.old, body.new, clock.now_s(), keep=key)
+        caller = doors.caller(request)
+        await accounts.change_password(
+            person.name, body.old, body.new, clock.now_s(), keep=key, caller=caller
+        )
         log.warning("console_account", by=person.title, person=person.name, role=person.role)
 
     @api.delete("/api/people/{name}", status_code=204)
