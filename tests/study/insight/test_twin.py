@@ -51,7 +51,7 @@ def test_a_replay_needs_the_journal(tmp_path: Path, capsys: pytest.CaptureFixtur
     from v2g_edge.cli.main import main  # noqa: PLC0415
 
     booked(list(hour()), tmp_path / "l.db").close()
-    (tmp_path / "p.csv").write_text("start,price_eur_per_kwh\n2027-01-15T00:00Z,0.1\n")
+    (tmp_path / "p.csv").write_text("Datetime,Price (EUR/MWh)\n2027-01-15T00:00Z,0.1\n")
     words = ["whatif", "--ledger", str(tmp_path / "l.db"), "--prices", str(tmp_path / "p.csv"), "--replay"]
     assert main(words) == 2
     assert "--replay needs the journal: name it with --journal" in capsys.readouterr().err
