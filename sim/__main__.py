@@ -1,5 +1,5 @@
-"""``python -m sim run|demo|serve|soak|rehearse|from-journal``: play a scenario and report. ``--help`` of each
-command says the rest.
+"""``python -m sim run|demo|serve|stand-in|soak|rehearse|from-journal``: play a scenario and report.
+``--help`` of each command says the rest.
 """
 
 import argparse
@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from sim.runners.demo import SCALE, run_demo
@@ -16,6 +17,7 @@ from sim.runners.report import as_text, kept
 from sim.runners.runner import run_scenario
 from sim.runners.serve import serve
 from sim.runners.soak import as_lines, play, soak, summary
+from sim.runners.stand_in import stand_in
 from sim.scenarios.mixed import mixed
 from sim.scenarios.night import night
 from sim.scenarios.played import read_played
@@ -61,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(
         commands.add_parser(
             "serve", help="the simulator alone, over real sockets, for a daemon that runs elsewhere"
+        )
+    )
+    _add_stand_in(
+        commands.add_parser(
+            "stand-in", help="the devices of a site file, in real time, for the daemon that runs by it"
         )
     )
     return parser
@@ -181,6 +188,23 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", type=Path, help="write the physical part of the report as JSON")
     parser.set_defaults(do=_serve)
+
+
+def _add_stand_in(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", type=Path, required=True, help="the site file")
+    parser.add_argument("--soc", type=float, default=40.0, help="charge on arrival, %% (default: 40)")
+    parser.add_argument("--ocpp", choices=("1.6", "2.0.1", "2.1"), default="2.0.1", help="(default: 2.0.1)")
+    parser.add_argument(
+        "--connected", action="append", default=[], help="a station that is there, and is left alone"
+    )
+    parser.set_defaults(do=_stand_in)
+
+
+def _stand_in(args: argparse.Namespace) -> int:
+    """Ended with Ctrl-C it has done what it was asked."""
+    with suppress(KeyboardInterrupt):
+        asyncio.run(stand_in(args.site, frozenset(args.connected), args.soc, args.ocpp))
+    return 0
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.departure.admit_exports import lasting_rates
 from v2g_edge.departure.departures import demands_of
 from v2g_edge.departure.depot import depot_of
-from v2g_edge.envelope.permits import PASSING_RULES, SHARED_RULES
+from v2g_edge.envelope.room import PASSING_RULES, SHARED_RULES
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
@@ -28,7 +28,7 @@ def test_d9_the_proof_counts_on_no_more_power_than_is_permitted(scene: Scene) ->
     proof's rate.
     """
     decision = permit(scene)
-    rates_w = lasting_rates(scene.site, decision.memory.rates_w)
+    rates_w = lasting_rates(depot_of(frame(scene.site)), decision.memory.rates_w)
     demands = demands_of(depot_of(frame(scene.site)), scene.snapshot, rates_w)
     for demand, limits, cap_w in zip(demands, decision.bounds, decision.memory.caps_w, strict=True):
         lasting = [
@@ -63,7 +63,7 @@ def test_d9_a_cold_pack_is_proven_with_the_fallback_that_it_gets() -> None:
     site = replace(small_site(1), evses=(small_evse("b1", fallback_w=6_000.0),))
     outcome = played(site, cold(site))
     assert outcome.permits[0].max_w == 6_000.0
-    assert lasting_rates(site, outcome.memory.envelope.rates_w) == (6_000.0,)
+    assert lasting_rates(depot_of(frame(site)), outcome.memory.envelope.rates_w) == (6_000.0,)
     assert outcome.wishes[0].power_w <= 6_000.0
 
 
@@ -77,4 +77,4 @@ def test_d9_a_cooling_loop_carries_its_mean(loop: str, rate_w: float) -> None:
         vehicle_types=(BUS,),
     )
     snapshot = replace(healthy(site), temperatures=(TemperatureState(value_c=Reading(20.0, 100.0)),))
-    assert lasting_rates(site, played(site, snapshot).memory.envelope.rates_w) == (rate_w,)
+    assert lasting_rates(depot_of(frame(site)), played(site, snapshot).memory.envelope.rates_w) == (rate_w,)

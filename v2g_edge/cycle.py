@@ -13,7 +13,7 @@ from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.frame import frame_of
-from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.limits import Bound
 from v2g_edge.model.orders import Narrowed, as_orders, narrowed, narrower
 from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
@@ -90,12 +90,10 @@ class Cycle:
         depot = self._depot_by(snapshot)
         frame = depot.frame
         powers = powers_of(frame.site, snapshot, told.draws)
-        rates_w = lasting_rates(frame.site, memory.envelope.rates_w)
-        sure_w = sure_powers(frame.site, snapshot, told.draws)
-        drawn_w = {
-            evse: min(rate_w, powers.drawn_w.get(evse, ANY_W), sure_w.get(evse, ANY_W))
-            for evse, rate_w in zip(frame.ids, rates_w, strict=True)
-        }
+        drawn_w = dict(zip(frame.ids, lasting_rates(depot, memory.envelope.rates_w), strict=True))
+        for seen_w in (powers.drawn_w, sure_powers(frame.site, snapshot, told.draws)):
+            for evse, power_w in seen_w.items():
+                drawn_w[evse] = min(drawn_w[evse], power_w)
         bases_w = limited_bases(frame, snapshot, memory.envelope.live_w or frame.tree.base_max_w)
         outs_w = dict(zip(frame.ids, memory.envelope.outs_w, strict=False))
         wishes, turns = propose_all(

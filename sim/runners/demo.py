@@ -99,6 +99,7 @@ class Demo:
         self.socket = str(folder / "control.sock")
         self.report = folder / "report.json"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._daemon: tuple[str, ...] = ()
         self._ports = free_ports(3)
         self.console_port = console_port()
 
@@ -133,9 +134,20 @@ class Demo:
         ports = ["--meter-port", str(meter), "--relay-port", str(relay)]
         depot = ["--scenario", str(played), *clock, "--url", f"ws://127.0.0.1:{ocpp}", *ports]
         self._spawn("simulator.log", "sim", "serve", *depot, "--report", str(self.report))
-        self._spawn("daemon.log", "v2g_edge.cli", "run", "--config", str(site), *clock)
+        self._daemon = ("v2g_edge.cli", "run", "--config", str(site), *clock)
+        self._spawn("daemon.log", *self._daemon)
         page = ["--listen", f"127.0.0.1:{self.console_port}", "--state", str(self.folder / "console")]
         self._spawn("console.log", "v2g_edge.cli", "console", *page, "--socket", self.socket)
+
+    def kill_daemon(self) -> None:
+        """Kill the daemon at once, as ``kill -9`` does."""
+        self._children[1].kill()
+        self._children[1].wait()
+
+    def start_daemon(self) -> None:
+        """Start it again, on the same clock and with what it had kept."""
+        self._spawn("daemon.log", *self._daemon)
+        self._children[1] = self._children.pop()
 
     def console_code(self) -> str:
         """The one-time code of the page's first visit; "" where the console does not run."""
@@ -183,7 +195,7 @@ class Demo:
         return "\n".join((self.folder / name).read_text(errors="replace").splitlines()[-15:])
 
     def _spawn(self, log: str, *words: str) -> None:
-        with (self.folder / log).open("wb") as output:
+        with (self.folder / log).open("ab") as output:
             child = subprocess.Popen([sys.executable, "-m", *words], stdout=output, stderr=output)  # noqa: S603 - our own
         self._children.append(child)
 

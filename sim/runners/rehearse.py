@@ -82,7 +82,7 @@ def world_of(settings: Settings, seed: int) -> Scenario:
     start = datetime.fromisoformat(DAY).replace(hour=16, minute=30, tzinfo=zone)
     kinds = {kind.id: kind for kind in site.vehicle_types}
     visits, timetable = [], Timetable(site)
-    for evse, vehicle in _places(settings):
+    for evse, vehicle in places(settings):
         departs, target_pct = _leaves(timetable, vehicle, start)
         floor_pct = kinds[vehicle.type].min_soc_pct
         soc_pct = round(dice.uniform(max(floor_pct, 30.0), 60.0), 1)
@@ -115,7 +115,7 @@ def world_of(settings: Settings, seed: int) -> Scenario:
     )
 
 
-def _places(settings: Settings) -> list[tuple[Evse, Vehicle]]:
+def places(settings: Settings) -> list[tuple[Evse, Vehicle]]:
     """Who stands where: at a charger by register the vehicle that its device names, elsewhere the others in
     turn.
     """

@@ -5,15 +5,13 @@ for the same seed.
 import hashlib
 import json
 import sqlite3
-import zlib
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from sim.judges.availability import Figures
 from sim.runners.world import World
 from sim.virtual.clock import stamp
+from v2g_edge.host.kept.packing import Unpacker
 from v2g_edge.model.event import Event
 
 
@@ -123,29 +121,17 @@ def read_bodies(journal: Path) -> list[bytes]:
 
 def trips(bodies: list[bytes]) -> list[dict[str, Any]]:
     """Every event of severity "trip" in the journal."""
-    found = events([body for body in bodies if b"trip" in zlib.decompress(body)])
     return [
         {"time": stamp(event.wall_s), "kind": event.kind, "subject": event.subject, "text": event.text}
-        for event in found
+        for event in events(bodies)
         if event.severity == "trip"
     ]
 
 
 def events(bodies: list[bytes]) -> list[Event]:
-    """Every event in the journal: what is the ``events`` field of a record is found by its look."""
-    found = []
-    for body in bodies:
-        parts = msgspec.msgpack.decode(zlib.decompress(body))
-        told = (_event(item) for part in parts if isinstance(part, list) for item in part)
-        found += [event for event in told if event is not None]
-    return found
-
-
-def _event(item: Any) -> Event | None:
-    try:
-        return msgspec.convert(item, Event)
-    except msgspec.ValidationError:
-        return None
+    """Every event in the journal: those of the ticks, and those from beside them."""
+    records = map(Unpacker().unpack, bodies)
+    return [event for record in records if record for event in (*record.events, *record.told)]
 
 
 def kept(report: dict[str, Any]) -> bool:

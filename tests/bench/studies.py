@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
-from v2g_edge.host.records import Record
+from v2g_edge.host.kept.packing import Record
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading

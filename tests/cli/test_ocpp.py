@@ -5,32 +5,30 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer
 from tests.field.ocpp.test_server import ready
+from v2g_edge import config
+from v2g_edge.api.ocpp import OcppApi
 from v2g_edge.cli.main import main
-from v2g_edge.host.control import BadRequestError, ControlSocket
+from v2g_edge.host.control import ControlSocket
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "depot.toml"
 
 
 @contextlib.asynccontextmanager
 async def asked(tmp_path: Path) -> AsyncIterator[tuple[Depot, Peer, list[str]]]:
     """A depot with one station, and the option that names its control socket."""
     depot = Depot(tmp_path)
-
-    async def answer(params: dict[str, Any]) -> dict[str, Any]:
-        if "operation" not in params:
-            return {"stations": depot.central.describe()}
-        try:
-            return await depot.central.perform(params["station"], params["operation"], params["params"])
-        except ValueError as error:
-            raise BadRequestError(str(error)) from error
-
-    control = ControlSocket(str(tmp_path / "c.sock"), {"ocpp": answer})
+    api = OcppApi(depot.central, lambda: config.load(EXAMPLE).site)
+    control = ControlSocket(str(tmp_path / "c.sock"), {"ocpp": api.ocpp})
     with structlog.testing.capture_logs():  # by default the log goes where the command prints
         await depot.central.start()
         await control.start()
@@ -114,3 +112,50 @@ def test_the_help_names_every_operation_with_its_parameters(capsys: pytest.Captu
         "1.6, 2.0.1, 2.1: reservation",
     ):
         assert part in text
+
+
+async def dials(depot: Depot, identity: str) -> None:
+    """A station whose address is right, and which the site file does not have."""
+    url = f"ws://127.0.0.1:{depot.port}/{identity}"
+    versions = [Subprotocol("ocpp2.0.1"), Subprotocol("ocpp1.6")]
+    with pytest.raises(InvalidStatus):
+        await connect(url, subprotocols=versions, user_agent_header="ACME charger 1.2")
+
+
+async def test_a_station_that_dialled_in_is_put_in_by_pasting_its_entry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Listed with where it came from and what it speaks; its entry is a sound drop-in of the site."""
+    async with asked(tmp_path) as (depot, _, socket):
+        await dials(depot, "CP-NEW")
+        await dials(depot, "CP-NEW")
+        code, text = await said(capsys, *socket)
+        assert code == 0
+        assert "CP-NEW                   from 127.0.0.1, last " in text
+        assert "2 times; 1.6, 2.0.1, ACME charger 1.2" in text
+        code, entry = await said(capsys, *socket, "CP-NEW")
+    assert code == 0
+    site = tmp_path / "site.toml"
+    site.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "site.d").mkdir()
+    (tmp_path / "site.d" / "CP-NEW.toml").write_text(entry, encoding="utf-8")
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, ["check", "--elsewhere", "--strict", str(site)]) == 0
+    assert "CP-NEW" in capsys.readouterr().out
+
+
+async def test_what_a_stranger_calls_itself_steers_no_terminal_and_fills_no_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that no site file may use has no entry; the latest 32 are remembered."""
+    async with asked(tmp_path) as (depot, _, socket):
+        await dials(depot, "%1b[31mred%0a" + "x" * 200)
+        code, text = await said(capsys, *socket)
+        assert (code, "\x1b" in text) == (0, False)
+        name = depot.central.knocks.describe()[0]["station"]
+        code, text = await said(capsys, *socket, name)
+        assert (code, "cannot be a station's name" in text) == (2, True)
+        for number in range(40):
+            depot.central.knocks.note(f"CP-{number}", "192.0.2.1", (), "", 1e6)
+        known = [knock["station"] for knock in depot.central.knocks.describe()]
+        assert (len(known), known[0], known[-1]) == (32, "CP-39", "CP-8")

@@ -9,7 +9,8 @@ from typing import Final
 from playwright.async_api import Browser, async_playwright
 
 from tests.console.conftest import PASSWORD, serving
-from tests.console.test_browser import CHROMIUM, PAGES
+from tests.console.demo_night import PAGES
+from tests.console.test_browser import CHROMIUM
 
 SIZES: Final = {"phone": (360, 740), "desktop": (1440, 900)}
 

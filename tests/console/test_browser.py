@@ -2,37 +2,36 @@
 and returns.
 """
 
-import json
-import re
+import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
+from msgspec.structs import replace
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.console.conftest import PASSWORD, Place
+from sim.runners.demo import free_ports
+from sim.runners.world import World
+from sim.virtual.clock import LoopClock
+from tests.cli.test_orders_live import evening
+from tests.console.conftest import Place, serving, until
+from tests.console.demo_night import PAGES, Depot, follow, log_in, open_each, visit
+from tests.sim.runners.test_kill import SCALE, daemon_of, played
+from v2g_edge.console.accounts import Accounts
+from v2g_edge.console.server import Console, Options
+from v2g_edge.host.clock import SystemClock
 
 CHROMIUM = shutil.which("chromium")
-STATIC = Path("v2g_edge/console/static")
-PATIENCE_MS = 60_000
-PAGES = [
-    "depot",
-    "vehicle/E01",
-    "why/E12",
-    "plan",
-    "money",
-    "events",
-    "setup",
-    "account",
-    "tonight",
-]
-UNLISTED = {"vehicle", "account"}
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+"""One Chromium serves every test of this file."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A machine without Chromium fails here, in words: what the page promises was not seen."""
     assert CHROMIUM is not None, (
@@ -44,19 +43,51 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-async def opened(browser: Browser, place: Place, name: str, **options: Any) -> tuple[Page, list[str]]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A console with one account of each role, before a daemon of samples."""
+    async with serving(tmp_path) as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def depot(folder: Path) -> AsyncIterator[Depot]:
+    """Six buses in the dearest hour at a real daemon, ten times as fast as life, and the page before it."""
+    scenario, ports = replace(evening(), faults=()), free_ports(3)
+    clock = LoopClock(scenario.start_wall_s, SCALE)
+    world = World(scenario, clock, meter_port=ports[1], relay_port=ports[2])
+    accounts = Accounts(folder / "console")
+    console = Console(
+        Options("127.0.0.1", 0, str(folder / "control.sock"), folder / "console"), SystemClock()
+    )
+    async with contextlib.AsyncExitStack() as daemon, played(world, ports[0], scenario.end_wall_s):
+
+        async def start() -> None:
+            daemon.enter_context(daemon_of(scenario, folder, ports, clock.origin_s))
+
+        serves = asyncio.ensure_future(console.run())
+        await start()
+        code = accounts.new_code(SystemClock().wall_s())
+        try:
+            await until(lambda: console.is_up)
+            yield Depot(f"http://127.0.0.1:{console.port}", code, daemon.aclose, start)
+        finally:
+            console.stop()
+            await serves
+
+
+@pytest.mark.slow
+async def test_a_night_of_the_demo_with_three_people_and_a_daemon_that_is_killed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with depot(tmp_path) as found:
+        await follow(browser, found)
+
+
+async def opened(browser: Browser, place: Place, name: str, **options: str) -> tuple[Page, list[str]]:
     """A page in which ``name`` is logged in, and what its console complains of."""
-    context = await browser.new_context(base_url=place.url, viewport={"width": 360, "height": 740}, **options)
-    context.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    page, complaints = await context.new_page(), list[str]()
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto("/")
-    await page.fill("#name", name)
-    await page.fill("#password", PASSWORD)
-    await page.click("main button")
-    await expect(page.locator(".vehicle").first).to_be_visible()
+    page, complaints = await visit(browser, place.url, **options)
+    await log_in(page, name)
     return page, complaints
 
 
@@ -67,16 +98,7 @@ async def test_a_night_at_the_page(browser: Browser, place: Place) -> None:
     )  # it will not be ready, so it stands first
     await expect(page.locator(".vehicle").first).to_contain_text("NOT READY")
     await expect(page.locator(".needs li").first).to_contain_text("another vehicle")
-    for name in PAGES:
-        await page.evaluate(f"location.hash = '#{name}'")
-        if name.partition("/")[0] not in UNLISTED:
-            await expect(page.locator("nav a[aria-current]")).to_have_attribute(
-                "href", "#" + name.partition("/")[0]
-            )
-        await expect(page.locator("main h1")).to_be_focused()
-        assert await page.evaluate("document.documentElement.scrollWidth") <= 360, name
-        found = (await Axe().run(page)).response["violations"]
-        assert found == [], (name, [(each["id"], each["nodes"][0]["html"]) for each in found])
+    await open_each(page, tuple(each.replace("BUS01", "E01") for each in PAGES))
     await page.click("button[data-do=stop]")
     await expect(page.locator("dialog")).to_contain_text("All 12 outlets go to 0 W")
     assert place.daemon.orders == []
@@ -127,21 +149,3 @@ async def test_a_viewer_in_german_sees_and_may_not_order(browser: Browser, place
     await expect(page.locator("nav a[href='#setup']")).to_have_count(0)
     assert (await Axe().run(page)).response["violations"] == []
     assert complaints == []
-
-
-def test_every_text_is_in_every_catalogue() -> None:
-    """A key that a page names, and the same keys in each language."""
-    catalogues = [json.loads((STATIC / f"{code}.json").read_text(encoding="utf-8")) for code in ("en", "de")]
-    assert catalogues[0].keys() == catalogues[1].keys()
-    for key, text in catalogues[0].items():
-        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", catalogues[1][key])), key
-    scripts = "".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
-    named = set(re.findall(r'\b(?:t|heading|fact|key:)\(?\s*"([a-z._]+)"', scripts))
-    assert named - catalogues[0].keys() == set()
-    assert len(named) > 50
-
-
-def test_the_page_has_nothing_inline_and_fits_a_slow_line() -> None:
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", page) == []
-    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 300_000

@@ -20,7 +20,8 @@ from tests.envelope.strategies import (
     with_vehicle,
 )
 from tests.envelope.test_feeders import context, outlets
-from v2g_edge.envelope.bounds import collect_bounds, room
+from v2g_edge.envelope.bounds import collect_bounds
+from v2g_edge.envelope.room import room
 from v2g_edge.envelope.table import NO_ANSWER, SITE, Action, Found, Latch, Row, Verdict
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Measured, Reading
@@ -76,7 +77,7 @@ def test_a_row_of_a_meter_acts_on_the_outlets_below_it() -> None:
 
 def test_room_is_the_intersection() -> None:
     bounds = [Bound(-5.0, 9.0, "a", "a"), Bound(-9.0, 4.0, "b", "b"), Bound(-7.0, 8.0, "c", "c")]
-    assert room(bounds) == (-5.0, 4.0)
+    assert (room(bounds).low_w, room(bounds).high_w) == (-5.0, 4.0)
 
 
 def test_without_a_vehicle_there_is_nothing_to_do() -> None:

@@ -73,6 +73,7 @@ def test_another_id_of_a_vehicle_and_the_place_in_the_topic_name_it() -> None:
         ({"at": AT_S + 130.0}, "future"),
         ({"at": AT_S - 90_000.0}, "h old"),
         ({"at": None}, "at is"),
+        ({"at": 10**400}, "more than 64 digits"),
     ],
 )
 def test_a_report_that_cannot_be_placed_is_refused(changes: dict[str, Any], word: str) -> None:
@@ -93,6 +94,7 @@ def test_a_report_that_cannot_be_placed_is_refused(changes: dict[str, Any], word
         ({"required_kwh": 400}, "holds 190 kWh"),
         ({"required_soc_pct": -1}, "required_soc_pct is -1"),
         ({"soc_pct": {"value": 50, "at": "later"}}, 'soc_pct.at is "later"'),
+        ({"soc_pct": {"value": 50, "at": 10**60}}, "soc_pct.at lies"),
     ],
 )
 def test_a_field_that_cannot_be_meant_is_named_and_spoils_no_other(
@@ -105,7 +107,7 @@ def test_a_field_that_cannot_be_meant_is_named_and_spoils_no_other(
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "at"]), inner),
     max_leaves=4,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from tests.config.small import TEXT
@@ -20,14 +21,42 @@ from v2g_edge.host import clockstate
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.host.records import MemoryFile
 from v2g_edge.host.rescuefile import RescueFile
-from v2g_edge.model.settings import ModbusLine, OpenableContactor
+from v2g_edge.market.billed_peaks import BilledPeaks
+from v2g_edge.market.openadr.ven import Kept, Ven
+from v2g_edge.market.openadr.wire import AdrEvent, Programme
+from v2g_edge.model.settings import DemandCharge, ModbusLine, OpenableContactor, OpenAdrSettings
 from v2g_edge.model.snapshot import Operator
+from v2g_edge.statefile import StateFile
 
 CHANCE = random.Random(14)
 FLIPS = 200
 CONTACTOR = OpenableContactor("k1-relay", ModbusLine("field", host="127.0.0.1", port=502), 9, 3)
 OFFER = Offer("r1", "reserve", WALL_S + 3_600.0, (("b1", 5_000.0),))
 OPERATOR = Operator(export_hold=True, by="anna", why="work on the plant")
+
+
+CHARGE = DemandCharge("grid", 5.0, billed_kw=70.0)
+KEPT = Kept({"p": Programme("p", "capacity")}, [AdrEvent("e", "p", [])])
+
+
+class Still:
+    """A clock that stands."""
+
+    def now_s(self) -> float:
+        return 100.0
+
+    def wall_s(self) -> float:
+        return WALL_S
+
+    def synced(self) -> bool:
+        return True
+
+    async def sleep_s(self, duration_s: float) -> None:
+        raise AssertionError(duration_s)
+
+
+def _no_reading(data: bytes) -> Kept:
+    raise AssertionError(data)
 
 
 class Case(NamedTuple):
@@ -50,7 +79,43 @@ def _settings(folder: Path) -> object:
     return loading.last_good(str(folder))
 
 
+def _programmes(folder: Path) -> object:
+    """What is known of the VTN, and whether it was said that it is not."""
+    told: list[str] = []
+    ven = Ven(
+        OpenAdrSettings(url="https://vtn.example"), Still(), folder,
+        tell=lambda event: told.append(event.text), on_change=lambda: None, measured=lambda: None,
+    )  # fmt: skip
+    ven.load()
+    return ven._kept, told
+
+
+def _peaks(folder: Path) -> object:
+    peaks = BilledPeaks((CHARGE,), folder / "billed_peaks.json", "UTC")
+    return peaks.windows(WALL_S)[0].billed_kw, peaks.fault
+
+
+def _write_peaks(folder: Path) -> None:
+    peaks = BilledPeaks((CHARGE,), folder / "billed_peaks.json", "UTC")
+    month_s = WALL_S - WALL_S % CHARGE.window_s
+    for second in range(0, int(2 * CHARGE.window_s), 30):
+        peaks.observe(month_s + second, 90_000.0)
+    assert peaks.save() == ""
+
+
 CASES = (
+    Case(
+        "openadr.json",
+        lambda folder: StateFile[Kept](folder / "openadr.json", msgspec.json.encode, _no_reading).save(KEPT),
+        _programmes,
+        lambda found: found[0] == Kept() and "not known until the VTN answers" in found[1][0],  # type: ignore[index]
+    ),
+    Case(
+        "billed_peaks.json",
+        _write_peaks,
+        _peaks,
+        lambda found: found[0] == CHARGE.billed_kw and "billed_kw counts" in found[1],  # type: ignore[index]
+    ),
     Case(
         "operator.json",
         lambda folder: OperatorFile(folder / "operator.json").save(OPERATOR),

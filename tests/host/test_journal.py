@@ -17,12 +17,12 @@ from tests.depot import healthy, plugged, small_site
 from tests.processes import running
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.host.journal import KEY_EVERY, REOPEN_EVERY, WAITING_MAX, Journal
+from v2g_edge.host.kept.packing import Record
 from v2g_edge.host.records import (
     IntegrityCheck,
     JournalError,
     JournalReader,
     OrderRow,
-    Record,
     record_of,
 )
 from v2g_edge.model.event import Event

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.depot import healthy, plugged, small_site
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.host.journal import SWEEP_EVERY, Journal
-from v2g_edge.host.quarters import GAP_S, QUARTER_S, Quarter, Quarters
+from v2g_edge.host.kept.quarters import GAP_S, QUARTER_S, Quarter, Quarters
 from v2g_edge.host.records import JournalReader
 from v2g_edge.model.event import Event
 from v2g_edge.model.reading import Reading, Unknown

@@ -49,19 +49,31 @@ def _state_of_sources() -> dict[str, float]:
     kept = (
         subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
     )
-    inside = ("v2g_edge/", "debian/", "systemd/", "etc/", "pyproject.toml", "constraints.txt", "docs/")
+    inside = (
+        "v2g_edge/",
+        "sim/",
+        ".ci/",
+        "debian/",
+        "systemd/",
+        "etc/",
+        "pyproject.toml",
+        "constraints.txt",
+        "docs/",
+    )
     return {name: os.stat(name).st_mtime for name in kept if name.startswith(inside) and Path(name).exists()}
 
 
-def repository(folder: Path) -> Path:
-    """A signed repository with the package, a later version, and one that never finishes a tick."""
+def repositories(folder: Path) -> None:
+    """Two signed repositories: ``first`` has the package alone, as a newcomer finds it; ``repo`` also a later
+    version, and one that never finishes a tick.
+    """
     first = package()
-    packages = [first, _as_version(first, LATER, folder), _as_version(first, BROKEN, folder, broken=True)]
-    repo = folder / "repo"
-    _do("debian/repository", str(repo), *map(str, packages))
-    sources = repo / "v2g-edge.sources"
-    sources.write_text(sources.read_text().replace(str(repo), "/srv/shared/repo"))
-    return repo
+    later = [_as_version(first, LATER, folder), _as_version(first, BROKEN, folder, broken=True)]
+    for name, packages in (("first", [first]), ("repo", [first, *later])):
+        repo = folder / name
+        _do("debian/repository", str(repo), *map(str, packages))
+        sources = repo / "v2g-edge.sources"
+        sources.write_text(sources.read_text().replace(str(repo), f"/srv/shared/{name}"))
 
 
 def _as_version(first: Path, version: str, folder: Path, *, broken: bool = False) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.processes import running
-from tests.systemd.artifacts import clean_root, repository
+from tests.systemd.artifacts import clean_root, repositories
 from tests.systemd.box import booted
 from tests.systemd.promises import COILS_PORT, PROMISES
 
@@ -50,7 +50,7 @@ def main() -> int:
         shared = folder / "shared"
         shared.mkdir()
         shared.chmod(0o755)
-        repository(shared)
+        repositories(shared)
         with booted(folder, clean_root(), shared) as box:
             coils = ["nsenter", f"--net=/proc/{box.pid}/ns/net", sys.executable, "-m", "tests.systemd.coils"]
             with running([*coils, str(COILS_PORT), str(shared / "coils")]):

@@ -28,8 +28,9 @@ EXPOSURE_MAX = {
     "v2g-edge-console.service": 15,
     "v2g-edge-notify.service": 15,
     "v2g-edge-backup.service": 10,
-    "v2g-edge-update.service": 75,
-    "v2g-edge-update-trial.service": 75,
+    "v2g-edge-ledger.service": 10,
+    "v2g-edge-update.service": 31,
+    "v2g-edge-update-trial.service": 22,
 }
 """Tenths of systemd's exposure level, 0 (closed) to 100 (open), that a unit may have."""
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from v2g_edge.departure.capacity import Ledger, Offer
-from v2g_edge.host.statefile import StateFile
+from v2g_edge.statefile import StateFile
 
 NO_DOUBT: Final = 0.0
 UNTIL_THE_CLOCK_IS_RIGHT: Final = -1.0

@@ -10,12 +10,24 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from v2g_edge.api.state import DepotState
+from v2g_edge.envelope.checks import ROWS
+from v2g_edge.envelope.table import NO_ANSWER
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.snapshot import Operator
 from v2g_edge.study.beside import NOTHING
 from v2g_edge.study.names import find
+
+ENDS: Final = {
+    "when_gone": "at the next tick",
+    "after_enter_service": "when the grid has been healthy for as long as the grid code asks"
+    " (safety.trip_clear_by_operator = true leaves it to a person)",
+    "when_unplugged": "when its vehicle is unplugged",
+    "by_proof": "when it has shown for a minute, longer after each relapse, that it takes what it is told",
+    "never": "never, while the daemon runs",
+}
+"""How a row whose cause is gone ends without a person, by its clear rule."""
 
 TEXT_MAX: Final = 200
 """Characters of a name or reason that are kept."""
@@ -84,6 +96,11 @@ class OrdersApi:
             raise BadRequestError(self._not_acting(asked, list(acting)))
         if acting[latch].present:
             raise BadRequestError(f"{latch} has its cause still, so it stays; `v2g-edge status` shows it")
+        row = next(row for row in ROWS if row.id == acting[latch].row)
+        of_trip = row.clear == "after_enter_service" and self._state.site.safety.trip_clear_by_operator
+        of_row = row.override or row.clear == "by_operator"  # as ``envelope.table`` ends them
+        if not (of_row or of_trip or acting[latch].subject == NO_ANSWER):
+            raise BadRequestError(f"{latch} is not a person's to clear: it ends by itself {ENDS[row.clear]}")
         return latch
 
     def _not_acting(self, asked: str, acting: list[str]) -> str:

@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "reload": "v2g_edge.cli.site.apply",
     "schema": "v2g_edge.cli.site.apply",
     "rehearse": "v2g_edge.cli.site.rehearse",
+    "simulate": "v2g_edge.cli.site.simulate",
     "migrate": "v2g_edge.cli.site.migrate",
     "doctor": "v2g_edge.cli.site.doctor",
     "dump": "v2g_edge.cli.site.doctor",

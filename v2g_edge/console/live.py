@@ -15,6 +15,8 @@ EVERY_S: Final = 1.0
 QUEUE: Final = 2
 """Pictures that wait for a slow browser; the oldest is dropped, because only the newest counts."""
 BROWSERS_MAX: Final = 64
+END: Final = b""
+"""In place of a picture: the stream ends."""
 QUIET_S: Final = 15.0
 """A comment this often keeps proxies from closing a stream in which nothing changes."""
 
@@ -56,12 +58,19 @@ class Hub:
                         picture = await queue.get()
                 except TimeoutError:
                     picture = b": still here\n\n"
+                if picture == END:
+                    return
                 yield picture
         finally:
             self._queues.discard(queue)
             if not self._queues:
                 self._looked_at.clear()
                 self._last = b""  # the next browser may come in an hour
+
+    def hang_up(self) -> None:
+        """End every stream: the console stops, and a browser comes again by itself."""
+        for queue in self._queues:
+            _put(queue, END)
 
     async def stop(self) -> None:
         """End the questions."""
@@ -74,9 +83,7 @@ class Hub:
             picture = await self._picture()
             self._last = picture if self._queues else b""
             for queue in self._queues:
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait(picture)
+                _put(queue, picture)
             await asyncio.sleep(EVERY_S)
 
     async def _picture(self) -> bytes:
@@ -85,6 +92,12 @@ class Hub:
         except (DaemonDown, DaemonRefuses) as fault:
             return _event("down", {"text": str(fault)})
         return _event("status", status)
+
+
+def _put(queue: asyncio.Queue[bytes], picture: bytes) -> None:
+    if queue.full():
+        queue.get_nowait()
+    queue.put_nowait(picture)
 
 
 def _event(name: str, body: dict[str, Any]) -> bytes:

@@ -131,7 +131,7 @@ class Console:
             timeout_graceful_shutdown=STOP_S,
             **tls,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, self.hub)
         self._listening = _listen(options.host, options.port)
 
     @property
@@ -151,6 +151,19 @@ class Console:
     def stop(self) -> None:
         """Let ``run`` end."""
         self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Hangs up on streams when it stops; uvicorn would wait for them, and then cut them with an error."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._hub.hang_up()
+        await super().shutdown(sockets)
 
 
 def _modern(_config: uvicorn.Config, default: Any) -> ssl.SSLContext:

@@ -14,7 +14,6 @@ from v2g_edge.departure.depot import Depot
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
-from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 HOLD_S: Final = 900.0
@@ -83,7 +82,7 @@ def admit_exports(
     export. The rules get the outlets to hold back for the next tick.
     """
     ids, wall_s = depot.frame.ids, snapshot.wall_s
-    fleet = _Fleet(reserved_w, lasting_rates(depot.frame.site, rates_w))
+    fleet = _Fleet(reserved_w, lasting_rates(depot, rates_w))
     exports_w = tuple(max(-power_w, 0.0) for power_w in wished_w)
     refused: dict[str, str] = {}
     held = memory.held if 0.0 <= memory.held_until_s - wall_s <= HOLD_S else ()
@@ -113,16 +112,11 @@ def admit_exports(
     )
 
 
-def lasting_rates(site: Site, rates_w: tuple[float, ...]) -> tuple[float, ...]:
+def lasting_rates(depot: Depot, rates_w: tuple[float, ...]) -> tuple[float, ...]:
     """What each outlet charges with for hours: what it may now, and no more than its cooling loop carries
     in the mean.
     """
-    share = site.safety.sustained_pct / 100.0
-    most_w = [
-        max(evse.max_charge_w * share if evse.cooling_loop else evse.max_charge_w, evse.fallback_w)
-        for evse in site.evses
-    ]
-    return tuple(map(min, rates_w, most_w)) if rates_w else tuple(most_w)
+    return tuple(map(min, rates_w, depot.lasting_w)) if rates_w else depot.lasting_w
 
 
 class _Fleet(NamedTuple):

@@ -24,7 +24,7 @@ from msgspec import Struct
 from v2g_edge.model.battery import capacity_of, least_soc_pct
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.site import CurvePoint, Evse, VehicleType
+from v2g_edge.model.site import Evse, VehicleType
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
 SLOT_S: Final = 900.0
@@ -183,17 +183,16 @@ def demand_of(
         soc_pct = max(soc.value - gone_wh / (capacity_wh / 100.0), 0.0)
     ceiling_pct = kind.max_soc_pct if kind else 100.0
     goal_pct = min(target.value + reserve_pct, ceiling_pct)
-    bands = _bands(kind.charge_curve if kind else (), full_w, evse.efficiency, goal_pct)
+    bands = _bands(kind, full_w, evse.efficiency, goal_pct)
     return Demand(i, full_w, bands, soc_pct, departs_s, wh_per_pct, target.value - ceiling_pct, certain)
 
 
 @lru_cache(maxsize=4_096)
-def _bands(
-    curve: tuple[CurvePoint, ...], full_w: float, efficiency: float, goal_pct: float
-) -> tuple[_Band, ...]:
+def _bands(kind: VehicleType | None, full_w: float, efficiency: float, goal_pct: float) -> tuple[_Band, ...]:
     """Bands from 0 to the goal, lowest first, neighbours of one power in one. The curve is battery side,
     the rate grid side.
     """
+    curve = kind.charge_curve if kind else ()
     if not curve:
         return (_Band(0.0, min(100.0, goal_pct), full_w),) if goal_pct > 0.0 else ()
     grid = [k * BAND_PCT for k in range(ceil(100.0 / BAND_PCT))] + [100.0]

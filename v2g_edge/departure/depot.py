@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from v2g_edge.departure.certificate import Floats, Ints
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.site import Evse, SafetySettings
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.model.tree import PHASES, phase_weights
 
@@ -20,7 +21,8 @@ PLAN_V_PU: Final = 0.9
 class Depot(NamedTuple):
     """What never changes: each feeder's parent (−1: root), its import limit for outlets with the base load
     at its greatest, what one of its phases leaves for them (ANY_W: no limit), which outlets hang below it,
-    the feeder of each outlet, and the share of its rating that an imbalance limit leaves it.
+    the feeder of each outlet, the share of its rating that an imbalance limit leaves it, and and
+    what its plate and its cooling loop let it charge with for hours.
     """
 
     frame: Frame
@@ -30,6 +32,7 @@ class Depot(NamedTuple):
     below: NDArray[np.bool_]
     feeder: Ints
     share: tuple[float, ...]
+    lasting_w: tuple[float, ...]
 
 
 def depot_of(frame: Frame) -> Depot:
@@ -69,7 +72,13 @@ def depot_of(frame: Frame) -> Depot:
         below,
         np.array([above[0] for above in tree.above], dtype=np.int64),
         tuple(share.tolist()),
+        tuple([_lasting_w(evse, site.safety) for evse in site.evses]),
     )
+
+
+def _lasting_w(evse: Evse, safety: SafetySettings) -> float:
+    share = safety.sustained_pct / 100.0 if evse.cooling_loop else 1.0
+    return max(evse.max_charge_w * share, evse.fallback_w)
 
 
 def phase_limits(depot: Depot, snapshot: Snapshot) -> tuple[float, ...]:

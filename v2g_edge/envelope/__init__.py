@@ -1,7 +1,7 @@
 """What is allowed. The only maker of permits, the second line behind certified protection.
 
-Read ``table`` (the trip mechanism), ``checks`` (this depot's rows), ``bounds`` (one charger), ``feeders``,
-``permits``, ``gate``.
+Read ``table`` (the trip mechanism), ``checks`` (this depot's rows), ``bounds`` and ``room``
+(one charger), ``feeders``, ``permits``, ``gate``.
 """
 
 

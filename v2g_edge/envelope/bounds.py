@@ -6,14 +6,20 @@ else losing that value would widen a permit; the rules wish no more. What it giv
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.envelope.table import Action, Latch, Row, Verdict, action_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.orders import outlet_bounds
 from v2g_edge.model.reading import known_or
+from v2g_edge.model.site import VehicleType
+from v2g_edge.model.snapshot import VehicleState
 
 HEADROOM: Final = 0.9
 """Derating for sustained load begins at this share of it, so that power falls gently instead of at once."""
+NO_VEHICLE: Final = Bound(0.0, 0.0, "no_vehicle", "nothing is plugged in")
+STRANGER: Final = Bound(0.0, ANY_W, "vehicle_unknown", "the vehicle is not in the site file")
 
 
 def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
@@ -42,33 +48,10 @@ def collect_bounds(context: Context, verdict: Verdict) -> list[list[Bound]]:
     return bounds
 
 
-def room(bounds: list[Bound]) -> tuple[float, float]:
-    """The intersection (min_w, max_w) of all bounds. Every bound contains 0, so there is always room for
-    0.
-    """
-    return max([bound.min_w for bound in bounds]), min([bound.max_w for bound in bounds])
-
-
-def most_charge_w(bounds: list[Bound], without: frozenset[str]) -> float:
-    """The most that an outlet may be charged with by all its bounds but those of the rules ``without``.
-
-    This one number is what the rules wish at most and what the departures are proven with, so that the proof
-    never counts on power that is then not permitted.
-    """
-    return max(min([bound.max_w for bound in bounds if bound.rule not in without], default=ANY_W), 0.0)
-
-
-def most_export_w(bounds: list[Bound], without: frozenset[str]) -> float:
-    """The most that an outlet may export by all its bounds but those of the rules ``without``: what it is
-    given a share of, so that no share is kept for an outlet that cannot export.
-    """
-    return max(-max([bound.min_w for bound in bounds if bound.rule not in without], default=-ANY_W), 0.0)
-
-
 def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
     evse, vehicle, kind = o.evse, o.vehicle, o.kind
     if vehicle is None:
-        return [Bound(0.0, 0.0, "no_vehicle", "nothing is plugged in")]
+        return [NO_VEHICLE]
     gives_w = max(known_or(vehicle.max_discharge_w, 0.0), 0.0)
     bounds = [
         rated,
@@ -88,14 +71,10 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
         worn = full + (1.0 - full) * _falling(o.memory.heat_pct / 100.0, HEADROOM * full, full)
         _add_derating(bounds, o, "sustained_load", worn)
     if kind is None:
-        bounds.append(Bound(0.0, ANY_W, "vehicle_unknown", "the vehicle is not in the site file"))
+        bounds.append(STRANGER)
         return bounds
-    # Participation by health: an old battery gives less of what its type may give.
-    share = min(max(known_or(vehicle.soh_pct, 0.0) / 100.0, 0.0), 1.0) if kind.soh_floor_pct > 0.0 else 1.0
-    bounds.append(
-        Bound(-kind.max_discharge_w * share, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH")
-    )
-    if kind.pack_max_c < ANY_W:
+    bounds.append(_of_type(kind, vehicle, c.frame.by_type[kind.id]))
+    if o.pack_c >= kind.derate_from_c and kind.pack_max_c < ANY_W:
         _add_derating(
             bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c)
         )
@@ -109,6 +88,14 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
         words = f"SoC may be {top_pct:.1f} %, ceiling {kind.max_soc_pct:g} %"
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_high", words))
     return bounds
+
+
+def _of_type(kind: VehicleType, vehicle: VehicleState, whole: Bound) -> Bound:
+    """Participation by health: an old battery gives less of what its type may give (``whole``)."""
+    if kind.soh_floor_pct <= 0.0:
+        return whole
+    share = known_or(vehicle.soh_pct, 0.0) / 100.0
+    return whole if share >= 1.0 else replace(whole, min_w=whole.min_w * max(share, 0.0))
 
 
 def _falling(value: float, start: float, end: float) -> float:

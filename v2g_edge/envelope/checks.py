@@ -122,10 +122,12 @@ def _disobeys(c: Context, o: Outlet, *, held: bool) -> str:
     # is what is obeyed. A report is judged by the permits of its own time: a charger that follows each within
     # a tick and reports each 10 s obeys.
     tol_w, (least_w, most_w) = c.site.safety.obey_tolerance_w, _in_force(o)
-    most_w = max(most_w, o.evse.fallback_w if c.snapshot.now_s >= o.state.command.lease_until_s else 0.0)
-    between = min(least_w, 0.0) - tol_w <= o.power_w <= most_w + tol_w
+    if c.snapshot.now_s >= o.state.command.lease_until_s:
+        most_w = max(most_w, o.evse.fallback_w)
+    between = min(least_w, 0.0) - tol_w <= o.power_w <= max(most_w, 0.0) + tol_w
     if o.state.follows and (between if o.metered else not held):
         return ""
+    most_w = max(most_w, 0.0)
     return (
         f"{o.power_w:.0f} W (0: unknown), permit {least_w:.0f} to {most_w:.0f} W, follows: {o.state.follows}"
     )
@@ -136,23 +138,23 @@ def _in_force(o: Outlet) -> tuple[float, float]:
     before it.
     """
     power, told = o.state.power_w, o.memory.told
-    last = (o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w)
     if not isinstance(power, Reading) or not told:
-        return last
-    if told[-1].since_s <= power.at_s - FOLLOWS_S:
-        return told[-1].least_w, told[-1].most_w
-    ends_s = [*(each.since_s for each in told[1:]), ANY_W]
-    spans = [
-        each
-        for each, end_s in zip(told, ends_s, strict=True)
-        if each.since_s <= power.at_s and end_s > power.at_s - FOLLOWS_S
-    ] or [told[0]]
-    return min(each.least_w for each in spans), max(each.most_w for each in spans)
+        return o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w
+    spans = []
+    for each in reversed(told):
+        if each.since_s <= power.at_s:
+            spans.append(each)
+        if each.since_s <= power.at_s - FOLLOWS_S:
+            break  # it ended what was in force before it
+    if len(spans) < 2:
+        only = spans[0] if spans else told[0]
+        return only.least_w, only.most_w
+    return min([each.least_w for each in spans]), max([each.most_w for each in spans])
 
 
 def _takes_nothing(c: Context, o: Outlet) -> str:
     command = o.state.command
-    if o.vehicle is None or command.ack != "rejected" or c.snapshot.now_s <= command.lease_until_s:
+    if o.vehicle is None or c.snapshot.now_s <= command.lease_until_s:
         return ""
     return "refuses what it is told and charges at its default: power kept for it would be lost"
 
@@ -200,11 +202,7 @@ def _worn(o: Outlet) -> str:
     used up.
     """
     v, kind = o.vehicle, o.kind
-    if (
-        v is None
-        or kind is None
-        or ANY_W <= kind.warranty_discharge_wh == kind.warranty_discharge_h == kind.warranty_efc
-    ):
+    if v is None or kind is None:
         return ""
     lives = (v.life_discharge_wh, v.life_discharge_h, v.life_discharge_efc)
     caps = ((kind.warranty_discharge_wh, "Wh"), (kind.warranty_discharge_h, "h"), (kind.warranty_efc, "EFC"))
@@ -277,7 +275,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _evse("disobedient", A.EXPORT_OFF, lambda c,
         held: [_disobeys(c, o, held=o.id in held) for o in c.outlets],
         "by_proof", override=True, allowance=lambda c: c.site.safety.obey_within_s, proof=_follows),
-    _evse("limits_not_taken", A.CHARGE_AT_FALLBACK, lambda c, _: [_takes_nothing(c, o) for o in c.outlets],
+    _evse("limits_not_taken", A.CHARGE_AT_FALLBACK, lambda c,
+        _: [o.state.command.ack == "rejected" and _takes_nothing(c, o) for o in c.outlets],
         "by_proof", allowance=lambda c: c.site.safety.obey_within_s, proof=_takes),
     _evse("priority_charging", A.EXPORT_OFF, lambda c, _: [o.state.priority
         and "the station charges with priority, whatever its lease says: counted at its "
@@ -299,10 +298,11 @@ ROWS: Final[tuple[Row, ...]] = (
         f"{c.site.safety.cooling_max_c:g} °C"
         for o in c.outlets]),
     _evse("soh_floor", A.EXPORT_OFF, lambda c, _: [o.kind is not None and o.vehicle is not None
-        and 0.0 < o.kind.soh_floor_pct > known_or(o.vehicle.soh_pct, -1.0)
+        and o.kind.soh_floor_pct > 0.0 and o.kind.soh_floor_pct > known_or(o.vehicle.soh_pct, -1.0)
         and f"SoH {known_or(o.vehicle.soh_pct, -1.0):.1f} % (-1: unknown), floor {o.kind.soh_floor_pct:g} "
         f"%" for o in c.outlets]),
-    _evse("battery_throughput_exceeded", A.EXPORT_OFF, lambda c, _: [_worn(o) for o in c.outlets]),
+    _evse("battery_throughput_exceeded", A.EXPORT_OFF, lambda c, _: [
+        o.kind is not None and o.kind.id in c.frame.warranted and _worn(o) for o in c.outlets]),
     _evse("grid_code_mismatch", A.EXPORT_OFF, lambda c, _: [not o.state.grid_code_ok
         and "the charger's programmed grid code differs from the site's" for o in c.outlets]),
     _evse("discharge_withheld", A.EXPORT_OFF, lambda c, _: [o.state.no_discharge for o in c.outlets]),

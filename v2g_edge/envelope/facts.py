@@ -116,11 +116,8 @@ class Context(NamedTuple):
 def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -> Context:
     """All facts of one tick; ``memory`` as ``observe`` left it."""
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
-    age_s, soc_age_s, warm_age_s = (
-        safety.charger_max_age_s,
-        safety.soc_max_age_s,
-        safety.temperature_max_age_s,
-    )
+    age_s, soc_age_s = safety.charger_max_age_s, safety.soc_max_age_s
+    warm_age_s = safety.temperature_max_age_s
     sensors = zip(site.temperatures, snapshot.temperatures, strict=True)
     loops = {
         sensor: fresh_or(state.value_c, now_s, warm_age_s, safety.cooling_max_c) for sensor, state in sensors
@@ -138,10 +135,11 @@ def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -
                 soc_pct = aged_soc_pct(evse, kind, vehicle, old, now_s)
             pack_c = fresh_or(vehicle.pack_c, now_s, warm_age_s, kind.pack_max_c if kind else ANY_W)
             taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0)
-        heat = (soc_pct, floor_pct, pack_c, loops.get(evse.cooling_loop, -ANY_W), taken_pct)
         metered = fresh or (vehicle is None and listens)
+        loop_c = loops.get(evse.cooling_loop, -ANY_W)
+        who = (evse.id, evse, state, old, vehicle, known, kind)
         outlets.append(
-            Outlet(evse.id, evse, state, old, vehicle, known, kind, listens, fresh, metered, power_w, *heat)
+            Outlet(*who, listens, fresh, metered, power_w, soc_pct, floor_pct, pack_c, loop_c, taken_pct)
         )
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None

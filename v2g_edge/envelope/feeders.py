@@ -13,18 +13,17 @@ phases, that is all of its power, up to the rating of one phase.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from v2g_edge.envelope.exposure import Exposure
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.envelope.limits import Limit, Limits
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.tree import FULL_ROOM
 
 TRIAL_S: Final = 300.0
 """The outlet that tries first changes this often: a first discharge has proven itself, or given up, within
 a minute (``field.ocpp``).
-"""
-FULL_ROOM: Final = 1.05
-"""An outlet goes beyond the rating of one phase only where so much more would fit: voltages, and with them
-the limits in W, wander by a few percent.
 """
 ROUNDING_W: Final = 1e-6
 """A cut of less than this is rounding."""
@@ -32,9 +31,8 @@ ROUNDING_W: Final = 1e-6
 Cut = dict[str, Bound]
 
 
-class _Ask(NamedTuple):
-    """One outlet in one direction, all in W ≥ 0. ``wished_w`` is asked of the feeder, ``most_w`` all that can
-    add up there.
+class _Ask(Struct, frozen=True, gc=False):
+    """One outlet in one direction, all in W ≥ 0. ``wished_w`` is asked of the feeder.
 
     ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w``
     the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
@@ -44,7 +42,6 @@ class _Ask(NamedTuple):
 
     listens: bool
     wished_w: float
-    most_w: float
     proven_w: float = 0.0
     floor_w: float = 0.0
     last_w: float = 0.0
@@ -55,20 +52,8 @@ class _Ask(NamedTuple):
     silent_w: float = 0.0
 
 
-class _Side(NamedTuple):
-    """One direction: the fields of ``_Ask``, each by outlet."""
-
-    listens: tuple[bool, ...]
-    wished_w: tuple[float, ...]
-    most_w: tuple[float, ...]
-    proven_w: tuple[float, ...]
-    floor_w: tuple[float, ...]
-    last_w: tuple[float, ...]
-    raise_w: tuple[float, ...]
-    busy_w: tuple[float, ...]
-    fixed_w: tuple[float, ...]
-    own_w: tuple[float, ...]
-    silent_w: tuple[float, ...]
+_Asks = list[_Ask]
+"""Of all outlets, in one direction: in all, or on one phase."""
 
 
 class _Phase(NamedTuple):
@@ -91,33 +76,31 @@ class _Direction:
         self, c: Context, sign: float, wished_w: Sequence[float], exposures: Sequence[Exposure]
     ) -> None:
         self.sign, self.charging = sign, sign > 0.0
-        self._c, self._wished_w, self._exposures = c, wished_w, exposures
-        self.whole = self._side(None)
-        self._sides: dict[tuple[int | None, bool], _Side] = {(None, False): self.whole}
+        self._c, self._asked = c, tuple(zip(c.outlets, wished_w, exposures, strict=True))
+        self._most_w = [_most_w(o, sign * wish_w, e, sign) for o, wish_w, e in self._asked]
+        self._sides: dict[tuple[int | None, bool], _Asks] = {}
 
-    def on(self, limit: Limit) -> _Side:
+    def on(self, limit: Limit) -> _Asks:
         """What is asked of what ``limit`` limits."""
         key = (limit.phase, limit.single)
-        if key not in self._sides and limit.phase is not None:
-            self._sides[key] = self._side(_phase_of(self._c, limit, limit.phase))
+        if key not in self._sides:
+            phase = None if limit.phase is None else _phase_of(self._c, limit, limit.phase)
+            self._sides[key] = self._side(phase)
         return self._sides[key]
 
     def most_w(self, limit: Limit, members: Sequence[int]) -> float:
-        """No less than all that can add up there; found without asking for each phase."""
-        most_w = self.whole.most_w
+        """No less than all that can add up there; found without asking each outlet for its part."""
+        most_w = self._most_w
         if limit.phase is None:
             return sum([most_w[i] for i in members])
         weights = _phase_of(self._c, limit, limit.phase).weights
         return sum([most_w[i] * weights[i] for i in members])
 
-    def _side(self, phase: _Phase | None) -> _Side:
-        asks = [
+    def _side(self, phase: _Phase | None) -> _Asks:
+        return [
             _ask(o, i, self.sign * wish_w, e, self.sign, phase)
-            for i, (o, wish_w, e) in enumerate(
-                zip(self._c.outlets, self._wished_w, self._exposures, strict=True)
-            )
+            for i, (o, wish_w, e) in enumerate(self._asked)
         ]
-        return _Side(*zip(*asks, strict=True))
 
 
 def fit(
@@ -190,15 +173,25 @@ def _ask(o: Outlet, i: int, wish_w: float, e: Exposure, sign: float, phase: _Pha
     if not e.listens:
         # It asks for what goes beyond the power that is counted for it anyway: each watt once.
         beyond_w = max(mine_w - now_w, 0.0)
-        most_w = now_w + max(beyond_w, raise_w)
         own_w = min(mine_w, own_w)
         silent_w = now_w - own_w if e.follows else 0.0
         floor_w = min(now_w, least_w)
-        return _Ask(False, beyond_w, most_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
+        return _Ask(False, beyond_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
     if e.tries and sign > 0.0:
-        return _Ask(True, mine_w, now_w + mine_w, proven_w, proven_w, last_w, raise_w, fixed_w=now_w)
-    busy_w = max(now_w, last_w)
-    return _Ask(True, mine_w, busy_w + raise_w, proven_w, proven_w, last_w, raise_w, busy_w)
+        return _Ask(True, mine_w, proven_w, proven_w, last_w, raise_w, fixed_w=now_w)
+    return _Ask(True, mine_w, proven_w, proven_w, last_w, raise_w, max(now_w, last_w))
+
+
+def _most_w(o: Outlet, wish_w: float, e: Exposure, sign: float) -> float:
+    """All that can add up at an outlet in one direction: what may flow now, and what is wished beyond it."""
+    mine_w, last_w = max(wish_w, 0.0), max(sign * o.memory.power_w + o.memory.droop_w, 0.0)
+    now_w = e.charge_w if sign > 0.0 else e.discharge_w
+    if e.tries and e.listens and sign > 0.0:
+        return now_w + mine_w
+    rise_w = max(mine_w - last_w, 0.0)
+    if e.listens:
+        return max(now_w, last_w) + rise_w
+    return now_w + max(mine_w - now_w, rise_w)
 
 
 def _cut(
@@ -221,34 +214,33 @@ def _cut(
     if not (trials or calm or over_w > 0.0) and way.most_w(limit, members) <= left_w:
         return
     side = way.on(limit)
-
-    def total(powers: Sequence[float]) -> float:
-        return sum([powers[i] for i in members])
-
+    asks = [side[i] for i in members]
     # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
     if over_w > 0.0:
         left_w = min(left_w, flowing_w(c, limit, members, way.sign) - over_w)
     if left_w < cap_w:
-        cap_w = min(cap_w, max(left_w, total(side.floor_w)))
-    free_w, wished_w, proven_w = cap_w - total(side.fixed_w), total(side.wished_w), total(side.proven_w)
-    raised_w, spare_w = total(side.raise_w), free_w - total(side.busy_w)
+        cap_w = min(cap_w, max(left_w, sum([ask.floor_w for ask in asks])))
+    free_w, wished_w = cap_w - sum([ask.fixed_w for ask in asks]), sum([ask.wished_w for ask in asks])
+    raised_w, spare_w = sum([ask.raise_w for ask in asks]), free_w - sum([ask.busy_w for ask in asks])
     if calm:
         spare_w = min(spare_w, 0.0)
     _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
-    if free_w < 0.0 < total(side.own_w):
-        share = _share(cap_w - total(side.silent_w), total(side.own_w))
-        for i in [i for i in members if side.own_w[i]]:
+    own_w = sum([ask.own_w for ask in asks])
+    if free_w < 0.0 < own_w:
+        share = _share(cap_w - sum([ask.silent_w for ask in asks]), own_w)
+        for i in [i for i in members if side[i].own_w]:
             # More is counted for those that do not follow than the limit has: what they are permitted must
             # fit.
-            _note(c, way, limit, i, side.own_w[i], side.own_w[i] * share, cuts)
+            _note(c, way, limit, i, side[i].own_w, side[i].own_w * share, cuts)
     if wished_w <= free_w and raised_w <= spare_w:
         return
+    proven_w = sum([ask.proven_w for ask in asks])
     proven = _share(free_w, proven_w)
     rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
-    for i in [i for i in members if side.listens[i] and side.wished_w[i]]:
-        wish_w, base_w, last_w = side.wished_w[i], side.proven_w[i], side.last_w[i]
-        fits_w = min(base_w * proven + (wish_w - base_w) * rest, last_w + side.raise_w[i] * raised)
-        _note(c, way, limit, i, wish_w, fits_w, cuts)
+    for i, ask in zip(members, asks, strict=True):
+        if ask.listens and ask.wished_w:
+            mine_w = ask.proven_w * proven + (ask.wished_w - ask.proven_w) * rest
+            _note(c, way, limit, i, ask.wished_w, min(mine_w, ask.last_w + ask.raise_w * raised), cuts)
 
 
 def _note(
@@ -270,7 +262,7 @@ def _note(
 
 
 def _try(
-    c: Context, side: _Side, limit: Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
+    c: Context, side: _Asks, limit: Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
 ) -> None:
     """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs
     room for that beside all that is wished and used. Whose turn comes later waits: no lost reading makes
@@ -280,8 +272,8 @@ def _try(
         most_w = c.outlets[i].evse.max_charge_w
         if limit.phase is not None:
             most_w = _phase_of(c, limit, limit.phase).part_w(i, most_w)
-        rest_w = max(most_w - side.fixed_w[i], 0.0)
-        left_w, spare_w = left_w - rest_w, spare_w - max(rest_w - side.busy_w[i], 0.0)
+        rest_w = max(most_w - side[i].fixed_w, 0.0)
+        left_w, spare_w = left_w - rest_w, spare_w - max(rest_w - side[i].busy_w, 0.0)
         if most_w and min(left_w, spare_w) < 0.0:
             why = f"never seen to discharge, and no room for its rating beside the others: {limit.words}"
             cuts[i]["unproven_discharge"] = Bound(0.0, ANY_W, "unproven_discharge", why)

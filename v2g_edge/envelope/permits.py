@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from v2g_edge.departure.admit_exports import admit_exports
 from v2g_edge.departure.depot import Depot, depot_of
 from v2g_edge.envelope.baseload import calming, exceeded, held_beside, hold_bases, live_bases
-from v2g_edge.envelope.bounds import collect_bounds, most_charge_w, most_export_w, room
+from v2g_edge.envelope.bounds import collect_bounds
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
@@ -18,6 +18,7 @@ from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.limits import Limits, limits_of
 from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.envelope.room import Room, room
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory, Told
@@ -38,29 +39,6 @@ STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silen
 """While one of these acts on an outlet, its standing lease is not renewed."""
 QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
 """The rows that make a charger count with more than it was permitted."""
-SHARED_RULES: Final = frozenset(
-    {row.id for row in ROWS if row.scope != "evse"} | {"feeder_import", "feeder_export", "no_vehicle"}
-)
-"""What concerns more than one outlet, or none."""
-PASSING_RULES: Final = SHARED_RULES | {
-    "charger_silent",
-    "charger_faulted",
-    "quarantine",
-    "sustained_load",
-    "soc_not_reckoned",
-}
-"""And what bounds an outlet for a while only: the proof looks hours ahead, and knows the mean that a
-cooling loop carries.
-"""
-
-ASKED_RULES: Final = SHARED_RULES | {
-    "departure_certificate",
-    "enter_service_ramp",
-    "link_quality",
-    "unproven_discharge",
-}
-"""What depends on the wish itself, or only delays it: it takes no share of an export away."""
-
 TOLD_S: Final = 60.0
 TOLD_MOST: Final = 16
 TOLD_STEP_W: Final = 100.0
@@ -100,7 +78,8 @@ def permit_all(
     reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in fleet.exposures)
     kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w)
     bounds = _bounds(context, verdict, fleet, kept.refused)
-    permits = _permits(context, verdict, asked, bounds, site.safety.ramp_up_w_per_s * dt_s)
+    rooms = [room(limits) for limits in bounds]
+    permits = _permits(context, verdict, asked, bounds, rooms, site.safety.ramp_up_w_per_s * dt_s)
     told = [
         _remember(o, permit, snapshot, quarantined=o.id in fleet.quarantine)
         for o, permit in zip(context.outlets, permits, strict=True)
@@ -118,10 +97,10 @@ def permit_all(
         departures=kept.memory,
         day=memory.day,
         taken_pct=memory.taken_pct,
-        caps_w=tuple([most_charge_w(limits, SHARED_RULES) for limits in bounds]),
+        caps_w=tuple([each.cap_w for each in rooms]),
         ids=frame.ids,
-        rates_w=tuple([most_charge_w(limits, PASSING_RULES) for limits in bounds]),
-        outs_w=tuple([most_export_w(limits, ASKED_RULES) for limits in bounds]),
+        rates_w=tuple([each.rate_w for each in rooms]),
+        outs_w=tuple([each.out_w for each in rooms]),
     )
     return Decision(
         permits=pass_gate(site, snapshot, tuple(permits)),
@@ -172,12 +151,12 @@ def _judge_table(context: Context, memory: EnvelopeMemory, dt_s: float) -> Verdi
 
 def _ask(frame: Frame, wishes: Mapping[str, Wish]) -> _Asked:
     asked = [wishes.get(evse, NOTHING) for evse in frame.ids]
-    tops_w = [
-        min(max(w.power_w + w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)
-    ]
-    lows_w = [
-        min(max(w.power_w - w.droop_w, r.min_w), r.max_w) for w, r in zip(asked, frame.rated, strict=True)
-    ]
+    tops_w, lows_w = [], []
+    for wish, rated in zip(asked, frame.rated, strict=True):
+        top_w = min(max(wish.power_w + wish.droop_w, rated.min_w), rated.max_w)
+        tops_w.append(top_w)
+        low_w = min(max(wish.power_w - wish.droop_w, rated.min_w), rated.max_w) if wish.droop_w else top_w
+        lows_w.append(low_w)
     return _Asked(asked, tops_w, lows_w)
 
 
@@ -212,7 +191,12 @@ def _bounds(context: Context, verdict: Verdict, fleet: _Fleet, refused: dict[str
 
 
 def _permits(
-    context: Context, verdict: Verdict, asked: _Asked, bounds: list[list[Bound]], ramp_w: float
+    context: Context,
+    verdict: Verdict,
+    asked: _Asked,
+    bounds: list[list[Bound]],
+    rooms: list[Room],
+    ramp_w: float,
 ) -> list[Permit]:
     """One permit for each outlet. A lease that stands is not renewed while the inputs are stale, or a
     check gives no answer.
@@ -225,11 +209,12 @@ def _permits(
             o,
             wish,
             limits,
+            left,
             ramp_w,
             lease_s,
             renew=answered and not (stale and any(b.rule in STALE_ROWS for b in limits)),
         )
-        for o, wish, limits in zip(context.outlets, asked.wishes, bounds, strict=True)
+        for o, wish, limits, left in zip(context.outlets, asked.wishes, bounds, rooms, strict=True)
     ]
 
 
@@ -256,10 +241,8 @@ def _judge_grid(
     trip, verdict = trip_step(code, v, memory.trip, samples, now_s, max_age_s)
     fault = "; ".join(describe(each) for each in verdict.trips)
     contact = snapshot.contacts[site.contacts.index(site.grid.relay)].closed
-    closed, chance = (
-        fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5,
-        snapshot.wall_s * GOLDEN % 1.0,
-    )
+    closed = fresh_or(contact, now_s, site.safety.contact_max_age_s, 0.0) > 0.5
+    chance = snapshot.wall_s * GOLDEN % 1.0
     service, state = service_step(
         code, v, memory.service, samples, now_s, max_age_s, trip=fault, permitted=closed, chance=chance
     )
@@ -267,10 +250,10 @@ def _judge_grid(
 
 
 def _permit(
-    o: Outlet, wish: Wish, bounds: list[Bound], ramp_w: float, lease_s: float, *, renew: bool
+    o: Outlet, wish: Wish, bounds: list[Bound], left: Room, ramp_w: float, lease_s: float, *, renew: bool
 ) -> Permit:
     evse, last_w, wish_w = o.evse, o.memory.power_w, wish.power_w
-    low_w, high_w = room(bounds)
+    low_w, high_w = left.low_w, left.high_w
     power_w = (
         low_w if wish_w < low_w else high_w if wish_w > high_w else wish_w
     ) + 0.0  # no -0.0 on the wire
@@ -318,7 +301,8 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         # until it answers.
         at_w = o.evse.fallback_w
         return replace(old, power_w=at_w, droop_w=0.0, most_w=at_w, least_w=0.0)
-    ends = permit.valid_for_s + LATE_S
+    ends, droop_w = permit.valid_for_s + LATE_S, permit.droop_w
+    now_most_w, now_least_w = permit.power_w + droop_w, permit.power_w - droop_w
     if told.ack == "accepted":
         most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0)
         least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0)
@@ -330,26 +314,25 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     return replace(
         old,
         power_w=permit.power_w,
-        droop_w=permit.droop_w,
+        droop_w=droop_w,
         lease_until_s=now_s + permit.valid_for_s,
-        most_w=max(permit.most_w, most_w),
-        least_w=min(permit.least_w, least_w),
+        most_w=max(now_most_w, most_w),
+        least_w=min(now_least_w, least_w),
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
-        told=_told(old.told, permit, now_s, max(ends, TOLD_S)),
+        told=_told(old.told, now_s, now_least_w, now_most_w, max(ends, TOLD_S)),
     )
 
 
-def _told(told: tuple[Told, ...], permit: Permit, now_s: float, kept_s: float) -> tuple[Told, ...]:
+def _told(
+    told: tuple[Told, ...], now_s: float, least_w: float, most_w: float, kept_s: float
+) -> tuple[Told, ...]:
     """The permits of the last while, oldest first; where they are too many, the two oldest become one that
     spans both.
     """
     last = told[-1] if told else None
-    if (
-        last is None
-        or max(abs(last.least_w - permit.least_w), abs(last.most_w - permit.most_w)) > TOLD_STEP_W
-    ):
-        told = (*told, Told(now_s, permit.least_w, permit.most_w))
+    if last is None or abs(last.least_w - least_w) > TOLD_STEP_W or abs(last.most_w - most_w) > TOLD_STEP_W:
+        told = (*told, Told(now_s, least_w, most_w))
     while len(told) > 1 and told[1].since_s < now_s - kept_s:
         told = told[1:]
     if len(told) > TOLD_MOST:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from v2g_edge import bounded_json
 from v2g_edge.model.mission import Mission
 
 OCTETS_MAX: Final = 16 << 10
@@ -87,8 +88,8 @@ def read_report(
     if len(data) > OCTETS_MAX:
         raise BadState(f"{len(data)} octets; allowed are {OCTETS_MAX}")
     try:
-        said = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as fault:
+        said = bounded_json.decode(data)
+    except (RecursionError, ValueError) as fault:
         raise BadState(f"no JSON: {str(fault)[:80]}; it begins with {data[:20]!r}") from fault
     if not isinstance(said, dict):
         raise BadState(f"a {type(said).__name__}; expected is an object with {', '.join(NAMES)}")

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.snapshot import Operator
+from v2g_edge.statefile import StateFile
 
 
 class OperatorFile:

@@ -11,23 +11,15 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import structlog
-from msgspec import Struct
 
-from v2g_edge.host.quarters import Quarter
-from v2g_edge.host.statefile import StateFile
+from v2g_edge.host.kept.packing import Record, Unpacker
+from v2g_edge.host.kept.quarters import Quarter
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import (
-    ContactState,
-    EvseState,
-    GridSample,
-    MeterState,
-    Operator,
-    Snapshot,
-    TemperatureState,
-)
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.statefile import StateFile
 
 log = structlog.get_logger()
 
@@ -68,29 +60,6 @@ ORDERS_KEPT: Final = 100_000
 
 class JournalError(Exception):
     """The file is not a journal that can be read; the message names it."""
-
-
-class Record(Struct, frozen=True, array_like=True):
-    """One tick as it is stored. Changed states stand with their place in the site's order. ``told`` is what
-    happened beside the ticks since the one before (orders, adapters); journals before 0.3 have none.
-    """
-
-    seq: int
-    now_s: float
-    wall_s: float
-    clock_synced: bool
-    operator: Operator
-    grid_samples: tuple[GridSample, ...]
-    evses: tuple[tuple[int, EvseState], ...]
-    meters: tuple[tuple[int, MeterState], ...]
-    contacts: tuple[tuple[int, ContactState], ...]
-    temperatures: tuple[tuple[int, TemperatureState], ...]
-    permits: tuple[tuple[int, Permit], ...]
-    events: tuple[Event, ...]
-    plan_changed: bool
-    plan: Plan | None
-    memory: bytes | None
-    told: tuple[Event, ...] = ()
 
 
 class Tick(NamedTuple):
@@ -243,7 +212,6 @@ class JournalReader:
             }
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             raise JournalError(f"{path}: cannot be read as a journal ({error})") from error
-        self._decoder = msgspec.msgpack.Decoder(Record)
 
     def site(self, run: int) -> Site:
         """The site of a run."""
@@ -264,9 +232,10 @@ class JournalReader:
             ).fetchone()
             start = int(row[0]) if row and row[0] is not None else 0
         old: Tick | None = None
+        unpack = Unpacker().unpack
         for run, body in self._db.execute("SELECT run, body FROM ticks WHERE id >= ? ORDER BY id", (start,)):
-            record = self._decoder.decode(zlib.decompress(body))
-            if record.memory is None and (old is None or old.run != run):
+            record = unpack(body)
+            if record is None or (record.memory is None and (old is None or old.run != run)):
                 continue  # the retention cut off this run's key record
             old = _tick(int(run), record, old)
             yield old

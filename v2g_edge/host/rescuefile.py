@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from v2g_edge.host.statefile import StateFile
 from v2g_edge.model.settings import OpenableContactor
+from v2g_edge.statefile import StateFile
 
 NAME: Final = "rescue.json"
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from v2g_edge.model.settings import DemandCharge
+from v2g_edge.statefile import StateFile
 
 LONGEST_GAP_S: Final = 60.0
 """A reading stands for at most this long; a window with more than a tenth unmeasured is no peak."""
@@ -50,6 +51,7 @@ class BilledPeaks:
 
     def __init__(self, charges: tuple[DemandCharge, ...], path: Path, timezone: str) -> None:
         self._charges, self._path, self._zone = charges, path, ZoneInfo(timezone)
+        self._file = StateFile[_Kept](path, msgspec.json.encode, msgspec.json.Decoder(_Kept).decode)
         self._running: dict[str, _Running] = {}
         self._last_s: float | None = None
         self._peaks: dict[str, dict[str, float]] = {}
@@ -115,23 +117,17 @@ class BilledPeaks:
         return datetime.fromtimestamp(wall_s, UTC).astimezone(self._zone).strftime("%Y-%m")
 
     def _load(self) -> str:
-        try:
-            self._peaks = msgspec.json.decode(self._path.read_bytes(), type=_Kept).peaks
-        except FileNotFoundError:
-            return ""
-        except (OSError, msgspec.MsgspecError) as error:
-            return (
-                f"{self._path}: the billed peaks cannot be read ({error}); the site file's billed_kw counts"
-            )
+        kept, fault = self._file.load()
+        if kept is not None:
+            self._peaks = kept.peaks
+        elif fault:
+            return f"the billed peaks: {fault} The site file's billed_kw counts"
         return ""
 
     def save(self) -> str:
         """Keep the peaks on the disk; "" when they are there, else why not."""
-        fresh = self._path.with_suffix(".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_bytes(msgspec.json.encode(_Kept(self._peaks)))
-            fresh.replace(self._path)
+            self._file.save(_Kept(self._peaks))
         except OSError as error:
             return f"{self._path}: the billed peaks cannot be kept ({error})"
         return ""

@@ -153,7 +153,9 @@ def read_json(document: Any, source: str, *, zone: str = "") -> tuple[PriceRow, 
         )
     try:
         rows = tuple(reader(source))
-    except (KeyError, AttributeError, TypeError) as fault:
+    except BadPrices as fault:
+        raise BadPrices(str(fault) if str(fault).startswith(source) else f"{source}: {fault}") from fault
+    except (KeyError, AttributeError, TypeError, ArithmeticError) as fault:
         raise BadPrices(f"{source}: an entry is not as expected: {type(fault).__name__}: {fault}") from fault
     if not rows:
         raise BadPrices(f"{source}: the document has no prices")
@@ -197,11 +199,11 @@ def _list(document: Mapping[str, Any], key: str, source: str) -> list[Any]:
 
 def _float(found: object, key: str, source: str) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float | str):
-        raise BadPrices(f"{source}: {key} is {found!r}; expected a number")
+        raise BadPrices(f"{source}: {key} is {repr(found)[:60]}; expected a number")
     try:
         return float(found)
     except (ValueError, OverflowError) as fault:
-        raise BadPrices(f"{source}: {key} is {found!r}; expected a number") from fault
+        raise BadPrices(f"{source}: {key} is {repr(found)[:60]}; expected a number") from fault
 
 
 def _time(found: object, zone: tzinfo, source: str) -> datetime:

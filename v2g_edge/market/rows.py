@@ -11,6 +11,9 @@ from v2g_edge.model.plan import PriceRow
 ROWS_MAX: Final = 200_000
 """Five years of quarter hours are 175,000 rows; a longer file is the wrong file."""
 
+TIME_MAX_S: Final = 7_258_118_400.0
+"""The year 2200: a later time is in another unit, and from the year 10000 on it cannot be written."""
+
 MAX_PER_KWH: Final = 100.0
 """The European market's own limits are −0.5 and 4 EUR/kWh (SDAC 2023); other currencies count up to 25
 times more.
@@ -35,6 +38,9 @@ def row(
     per_kwh = price * PER_KWH[unit]
     if not math.isfinite(per_kwh) or abs(per_kwh) > MAX_PER_KWH:
         raise BadPrices(f"price {price:g} per {unit} is not within ±{MAX_PER_KWH:g} per kWh")
+    for wall_s in (start_wall_s, end_wall_s):
+        if not 0.0 <= wall_s <= TIME_MAX_S:
+            raise BadPrices(f"a time of {wall_s:g} s since 1970; is it in milliseconds?")
     if not start_wall_s < end_wall_s:
         raise BadPrices(f"an interval ends at {_text(end_wall_s)}, before it begins at {_text(start_wall_s)}")
     published_wall_s, revision = more.get("published_wall_s", 0.0), int(more.get("revision", 0))

@@ -4,7 +4,7 @@ envelope.
 
 from typing import NamedTuple
 
-from v2g_edge.model.limits import Bound
+from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.site import Evse, Site, Vehicle, VehicleType
 from v2g_edge.model.tree import Tree, tree_of
 
@@ -23,7 +23,8 @@ class Span(NamedTuple):
 class Frame(NamedTuple):
     """What of a site never changes. ``spans`` stand in the order of ``Site.meters``, ``ids`` in that of
     ``Site.evses``, and so do ``rated``: each outlet's bound by its plate, without discharge where none can
-    be commanded.
+    be commanded. ``by_type``: for each vehicle type the bound that it sets to the export of a healthy pack.
+    ``warranted``: the types whose warranty caps what they may give in all their life.
     """
 
     site: Site
@@ -33,6 +34,8 @@ class Frame(NamedTuple):
     kinds: dict[str, VehicleType]
     spans: tuple[Span, ...]
     rated: tuple[Bound, ...]
+    by_type: dict[str, Bound]
+    warranted: frozenset[str]
 
 
 def frame_of(site: Site) -> Frame:
@@ -46,6 +49,12 @@ def frame_of(site: Site) -> Frame:
         kinds={kind.id: kind for kind in site.vehicle_types},
         spans=tuple(_span(site, tree, meter) for meter in site.meters),
         rated=tuple(_rated(evse) for evse in site.evses),
+        by_type={kind.id: _of_type(kind) for kind in site.vehicle_types},
+        warranted=frozenset(
+            kind.id
+            for kind in site.vehicle_types
+            if min(kind.warranty_discharge_wh, kind.warranty_discharge_h, kind.warranty_efc) < ANY_W
+        ),
     )
 
 
@@ -56,6 +65,10 @@ def _rated(evse: Evse) -> Bound:
         "charger_rating",
         "site file, evses",
     )
+
+
+def _of_type(kind: VehicleType) -> Bound:
+    return Bound(-kind.max_discharge_w, ANY_W, "vehicle_type", f"vehicle_types.{kind.id}, × SoH")
 
 
 def _span(site: Site, tree: Tree, meter: str) -> Span:

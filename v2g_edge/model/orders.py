@@ -16,11 +16,13 @@ from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import EvseState, Order, Snapshot, VehicleState
+from v2g_edge.model.snapshot import EvseState, Operator, Order, Snapshot, VehicleState
 
 OrderKind = Literal["boost", "depart", "skip", "no-v2g", "priority", "limit", "mute"]
 OUTSIDE: Final = "outside_limit"
 """The rule of a limit from outside on one outlet."""
+LIMITS: Final = frozenset({"limit", "export-limit"})
+"""Orders that lower a limit of a feeder."""
 AWAY_S: Final = 7 * 86_400.0
 """A vehicle that leaves not at all leaves in a week: beyond every plan and proof, and still a departure."""
 
@@ -36,8 +38,9 @@ class Narrowed(Struct, frozen=True):
     no_v2g: tuple[str, ...] = ()
 
 
-def narrowed(orders: Iterable[Order]) -> Narrowed:
+def narrowed(given: Iterable[Order]) -> Narrowed:
     """What of the orders concerns the site. Two limits of one feeder: the lower one."""
+    orders = tuple(given)
     found: dict[str, dict[str, float]] = {"limit": {}, "export-limit": {}, "reserve": {}}
     for order in orders:
         value = order.soc_pct if order.kind == "reserve" else order.limit_w
@@ -50,6 +53,35 @@ def narrowed(orders: Iterable[Order]) -> Narrowed:
     return Narrowed(
         limits, exports, reserves, tuple(sorted({o.subject for o in orders if o.kind == "no-v2g"}))
     )
+
+
+class Ahead(Struct, frozen=True, gc=False):
+    """A lower limit of a feeder and when it holds, UTC epoch seconds: "limit" of what it draws,
+    "export-limit" of what it feeds back.
+    """
+
+    kind: Literal["limit", "export-limit"]
+    feeder: str
+    limit_w: float
+    from_wall_s: float
+    until_wall_s: float
+
+
+def limits_ahead(operator: Operator, root: str) -> tuple[Ahead, ...]:
+    """The limits with an end or a beginning: people's orders, and what programmes outside ask of the
+    connection, whether they hold now or will.
+    """
+    found = []
+    for order in operator.orders:
+        if order.kind in LIMITS and order.number and order.limit_w is not None:
+            kind: Literal["limit", "export-limit"] = "limit" if order.kind == "limit" else "export-limit"
+            found.append(Ahead(kind, order.subject, order.limit_w, order.given_wall_s, order.until_wall_s))
+    for limit in operator.limits:
+        if not limit.evse:
+            kind = "limit" if limit.direction == "import" else "export-limit"
+            until_s = limit.until_wall_s if limit.until_wall_s > 0.0 else ANY_W
+            found.append(Ahead(kind, root, power_of(limit), limit.from_wall_s, until_s))
+    return tuple(found)
 
 
 def narrower(site: Site, by: Narrowed) -> Site:
@@ -74,6 +106,13 @@ def narrower(site: Site, by: Narrowed) -> Site:
         for vehicle in site.vehicles
     )
     return replace(site, feeders=feeders, vehicle_types=kinds, vehicles=vehicles)
+
+
+def planned(site: Site, orders: Iterable[Order], ahead: tuple[Ahead, ...] | None) -> Site:
+    """The site that a plan reckons with. Limits whose hours are known (``ahead``) bound their own slots
+    alone.
+    """
+    return narrower(site, narrowed(o for o in orders if ahead is None or o.kind not in LIMITS))
 
 
 def with_missions(snapshot: Snapshot) -> Snapshot:

@@ -99,7 +99,7 @@ class CurvePoint(Struct, frozen=True, array_like=True, gc=False):
     power_w: float
 
 
-class VehicleType(Struct, frozen=True):
+class VehicleType(Struct, frozen=True, cache_hash=True):
     """What a kind of vehicle allows. SoC in percent, energies in Wh, throughput caps of the warranty over the
     vehicle's life.
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from v2g_edge.model.orders import Ahead
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import CurvePoint, Site
@@ -16,7 +17,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.exchange import Demand, Held
 from v2g_edge.planner.problem import FAR_KWH, Depth, Floats, Pack, Peak, Problem, Reserve, Taper
 from v2g_edge.planner.proof import least_kwh
-from v2g_edge.planner.slots import TimeGrid, charge_limits, export_limits, grid_of
+from v2g_edge.planner.slots import TimeGrid, caps_by_slot, grid_of
 from v2g_edge.planner.stay import LEAST_SHARE, MARGIN_S, NOTHING, TIME_SLACK, Past, Stay, stays_of
 
 WEAR_BY_DEPTH: Final = ((20.0, 0.0152), (40.0, 0.0152), (60.0, 0.0214), (80.0, 0.0375), (100.0, 0.0871))
@@ -54,14 +55,17 @@ class Outlook:
     demand: tuple[Demand, ...] = ()
     reserves: tuple[Held, ...] = ()
     batteries: tuple[Pack, ...] = ()
+    ahead: tuple[Ahead, ...] = ()
 
 
 NO_OUTLOOK: Final = Outlook()
 
 
-def outlook_of(demand: tuple[Demand, ...], reserves: tuple[Held, ...]) -> Outlook:
+def outlook_of(
+    demand: tuple[Demand, ...], reserves: tuple[Held, ...], ahead: tuple[Ahead, ...] = ()
+) -> Outlook:
     """What a worker gets."""
-    return Outlook(demand=demand, reserves=reserves)
+    return Outlook(demand=demand, reserves=reserves, ahead=ahead)
 
 
 def problem_of(
@@ -89,27 +93,23 @@ def problem_of(
         [0.0 if price is None else price for price in grid.sell]
     )  # unknown: what the sun feeds in earns nothing
     packs = [_pack(stay, places[stay.evse.feeder], grid, settings) for stay in stays]
-    charging, exporting = charge_limits(site), export_limits(site)
-    root = next(feeder for feeder in site.feeders if not feeder.parent)
+    caps = caps_by_slot(site, grid.edges, outlook.ahead)
     base = outlook.base_kw if outlook.base_kw is not None else np.full(count, _mean_base_kw(site))
     free = 1.0 - site.safety.feeder_margin_pct / 100.0
-    limit_in, limit_out = root.import_limit_w / 1e3 * free, root.export_limit_w / 1e3 * free
+    limit_in = np.array([slot.import_limit_w for slot in caps]) / 1e3 * free
+    limit_out = np.array([slot.export_limit_w for slot in caps]) / 1e3 * free
     problem = Problem(
         start_wall_s=wall_s,
         hours=hours,
         buy=buy,
         sell=np.minimum(sell, buy),
         base_kw=base,
-        import_kw=np.full(count, limit_in)
-        if outlook.import_kw is None
-        else np.minimum(outlook.import_kw, limit_in),
-        export_kw=np.full(count, limit_out)
-        if outlook.export_kw is None
-        else np.minimum(outlook.export_kw, limit_out),
+        import_kw=limit_in if outlook.import_kw is None else np.minimum(outlook.import_kw, limit_in),
+        export_kw=limit_out if outlook.export_kw is None else np.minimum(outlook.export_kw, limit_out),
         parent=tuple(places.get(feeder.parent, -1) for feeder in site.feeders),
         feeders=tuple(feeder.id for feeder in site.feeders),
-        charge_cap_kw=np.array([[share * charging[f.id] / 1e3] * count for f in site.feeders]),
-        export_cap_kw=np.array([[exporting[f.id] / 1e3] * count for f in site.feeders]),
+        charge_cap_kw=np.array([[share * slot.charge_w[f.id] / 1e3 for slot in caps] for f in site.feeders]),
+        export_cap_kw=np.array([[slot.export_w[f.id] / 1e3 for slot in caps] for f in site.feeders]),
         packs=(*packs, *outlook.batteries),
         peaks=tuple(_peak(charge, grid) for charge in outlook.demand),
         reserves=tuple(

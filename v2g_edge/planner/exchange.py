@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from v2g_edge.model.orders import Ahead
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
@@ -48,7 +49,10 @@ class Held(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """One question. ``limit_s`` is the solver's own limit, shorter than the worker's deadline."""
+    """One question. ``limit_s`` is the solver's own limit, shorter than the worker's deadline. ``ahead``:
+    lower limits of feeders with their hours; None where the clock is a guess: then those that hold now
+    hold throughout.
+    """
 
     snapshot: Snapshot
     prices: tuple[Price, ...]
@@ -56,6 +60,7 @@ class Job(Struct, frozen=True):
     limit_s: float
     demand: tuple[Demand, ...] = ()
     reserves: tuple[Held, ...] = ()
+    ahead: tuple[Ahead, ...] | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -79,8 +84,9 @@ def job_of(
     limit_s: float,
     demand: tuple[Demand, ...] = (),
     reserves: tuple[Held, ...] = (),
+    ahead: tuple[Ahead, ...] | None = None,
 ) -> Job:
     """A job with the prices that its plan can use."""
     near = snapshot.wall_s - BEHIND_S, snapshot.wall_s + AHEAD_S
     told = tuple(price for price in prices if near[0] <= price.start_wall_s <= near[1])
-    return Job(snapshot, told, pasts, limit_s, demand, reserves)
+    return Job(snapshot, told, pasts, limit_s, demand, reserves, ahead)

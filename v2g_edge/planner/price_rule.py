@@ -9,11 +9,12 @@ deterministic.
 from collections.abc import Mapping
 from typing import Final
 
+from v2g_edge.model.orders import Ahead
 from v2g_edge.model.plan import Plan, Price, Slot
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.slots import Room, TimeGrid, grid_of
+from v2g_edge.planner.slots import Caps, Room, TimeGrid, caps_by_slot, grid_of
 from v2g_edge.planner.stay import MARGIN_S, NOTHING, Past, Stay, stays_of
 
 FEEDER_SHARE: Final = 0.8
@@ -43,20 +44,22 @@ def plan_from_prices(
     settings: PriceSettings,
     wall_s: float,
     pasts: Mapping[str, Past] = NOTHING,
+    ahead: tuple[Ahead, ...] = (),
 ) -> Plan:
     """The plan from ``wall_s`` (UTC) on for everything that is plugged in. Never raises; without prices it
     charges at once.
 
     ``revision`` is the second it was made in. A vehicle without departure, SoC or capacity charges at once
     and never exports. ``pasts``, by outlet: what was already taken out of its vehicle, and what that was seen
-    to draw.
+    to draw. ``ahead``: lower limits of feeders, and when they hold.
     """
     stays = stays_of(site, snapshot.evses, wall_s, pasts)
     known = [stay.deadline_s for stay in stays if not stay.at_once]
     grid = grid_of(prices, settings, wall_s, max(known, default=wall_s) + MARGIN_S)
     if not prices:
         grid = TimeGrid(grid.edges, grid.buy, grid.sell, grid.later, tuple(range(len(grid))), ())
-    room, on_time = _charge_all(site, stays, grid)
+    caps = caps_by_slot(site, grid.edges, ahead)
+    room, on_time = _charge_all(caps, stays, grid)
     if on_time:
         able = sorted((stay for stay in stays if stay.may_export), key=lambda s: (-s.deadline_s, s.evse.id))
         for slot in grid.dear:
@@ -70,7 +73,7 @@ def plan_from_prices(
     return _plan(stays, grid, wall_s)
 
 
-def _charge_all(site: Site, stays: list[Stay], grid: TimeGrid) -> tuple[Room, bool]:
+def _charge_all(caps: tuple[Caps, ...], stays: list[Stay], grid: TimeGrid) -> tuple[Room, bool]:
     """Place what every known departure needs. False when together they stay short of feeder, though each
     alone had the time.
     """
@@ -79,29 +82,34 @@ def _charge_all(site: Site, stays: list[Stay], grid: TimeGrid) -> tuple[Room, bo
     # past its departure, before all.
     hopeless = [stay for stay in known if stay.lack_s > stay.deadline_s - grid.edges[0]]
     queue = [stay for stay in known if stay.lack_s <= stay.deadline_s - grid.edges[0]]
-    room, short = _attempt(site, stays, hopeless, queue, grid, FEEDER_SHARE)
+    room, short = _attempt(caps, stays, hopeless, queue, grid, FEEDER_SHARE)
     for share in (FEEDER_SHARE, 1.0):
         for _ in range(ROUNDS):
             if not short:
                 return room, share == FEEDER_SHARE
             late = {stay.evse.id for stay in short}
             queue = short + [stay for stay in queue if stay.evse.id not in late]
-            room, short = _attempt(site, stays, hopeless, queue, grid, share)
+            room, short = _attempt(caps, stays, hopeless, queue, grid, share)
     if short:
         late = {stay.evse.id for stay in short}
         room, _ = _attempt(
-            site, stays, short + hopeless, [stay for stay in queue if stay.evse.id not in late], grid, 1.0
+            caps, stays, short + hopeless, [stay for stay in queue if stay.evse.id not in late], grid, 1.0
         )
     return room, False
 
 
 def _attempt(
-    site: Site, stays: list[Stay], first: list[Stay], queue: list[Stay], grid: TimeGrid, share: float
+    caps: tuple[Caps, ...],
+    stays: list[Stay],
+    first: list[Stay],
+    queue: list[Stay],
+    grid: TimeGrid,
+    share: float,
 ) -> tuple[Room, list[Stay]]:
     """Plan anew: ``first`` at once with all of the feeders, the ``queue`` cheaply with ``share`` of them.
     Also: which are short.
     """
-    room = Room(site, len(grid), 1.0)
+    room = Room(caps, 1.0)
     for stay in stays:
         stay.power_w = [0.0] * len(grid)
         stay.soc_pct = [stay.soc_now_pct] * len(grid)

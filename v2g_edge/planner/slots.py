@@ -4,12 +4,15 @@ them.
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
+from v2g_edge.model.orders import Ahead, narrowed, narrower
 from v2g_edge.model.plan import Price
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import Order
 
 SLOT_S: Final = 900.0
 """The European day-ahead market trades quarter hours since October 2025 (SDAC 15-minute MTU); hourly
@@ -100,15 +103,44 @@ def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> fl
     return prices[place].per_kwh
 
 
+class Caps(NamedTuple):
+    """What chargers may draw and feed back in one slot, in W by feeder, and the limits of the connection."""
+
+    charge_w: dict[str, float]
+    export_w: dict[str, float]
+    import_limit_w: float
+    export_limit_w: float
+
+
+def caps_by_slot(site: Site, edges: tuple[float, ...], ahead: tuple[Ahead, ...] = ()) -> tuple[Caps, ...]:
+    """By slot, with every limit that holds in any part of it."""
+    known: dict[tuple[Ahead, ...], Caps] = {}
+    found = []
+    for start_s, end_s in pairwise(edges):
+        acting = tuple(each for each in ahead if each.from_wall_s < end_s and each.until_wall_s > start_s)
+        if acting not in known:
+            known[acting] = _caps(site, acting)
+        found.append(known[acting])
+    return tuple(found)
+
+
+def _caps(site: Site, acting: tuple[Ahead, ...]) -> Caps:
+    orders = (Order(0, each.kind, each.feeder, 0.0, 0.0, limit_w=each.limit_w) for each in acting)
+    narrow = narrower(site, narrowed(tuple(orders)))
+    root = next(feeder for feeder in narrow.feeders if not feeder.parent)
+    return Caps(charge_limits(narrow), export_limits(narrow), root.import_limit_w, root.export_limit_w)
+
+
 class Room:
     """What the feeders have left, in W by feeder and slot: for charging and for export. Nothing is netted
     between the two.
     """
 
-    def __init__(self, site: Site, slots: int, share: float) -> None:
-        self._charge_w = charge_limits(site)
-        self.charge = {feeder: [share * limit_w] * slots for feeder, limit_w in self._charge_w.items()}
-        self.export = {feeder: [limit_w] * slots for feeder, limit_w in export_limits(site).items()}
+    def __init__(self, caps: tuple[Caps, ...], share: float) -> None:
+        feeders = tuple(caps[0].charge_w) if caps else ()
+        self._charge_w = {feeder: [slot.charge_w[feeder] for slot in caps] for feeder in feeders}
+        self.charge = {feeder: [share * w for w in row] for feeder, row in self._charge_w.items()}
+        self.export = {feeder: [slot.export_w[feeder] for slot in caps] for feeder in feeders}
 
     def open_after(self, slot: int, order: tuple[int, ...], path: tuple[str, ...]) -> list[int]:
         """The slots of ``order`` later than ``slot`` in which every feeder of ``path`` has something left
@@ -119,8 +151,9 @@ class Room:
 
     def widen(self, share: float) -> None:
         """Give charging a further ``share`` of each feeder's limit."""
-        for feeder, limit_w in self._charge_w.items():
-            self.charge[feeder] = [left_w + share * limit_w for left_w in self.charge[feeder]]
+        for feeder, row in self._charge_w.items():
+            left = zip(self.charge[feeder], row, strict=True)
+            self.charge[feeder] = [left_w + share * limit_w for left_w, limit_w in left]
 
 
 def charge_limits(site: Site) -> dict[str, float]:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import BinaryIO, Final
 
-from v2g_edge.model.orders import narrowed, narrower
+from v2g_edge.model.orders import planned
 from v2g_edge.planner.exchange import ENCODER, JOB, SETUP, Answer, Job, Setup
 
 NICE: Final = 10
@@ -39,7 +39,7 @@ def answer_to(setup: Setup, job: Job) -> Answer:
     from v2g_edge.planner.day import plan_day  # noqa: PLC0415 - with the solver, once per process, after the setup was read
 
     try:
-        site = narrower(setup.site, narrowed(job.snapshot.operator.orders))
+        site = planned(setup.site, job.snapshot.operator.orders, job.ahead)
         plan, report = plan_day(
             site,
             job.snapshot,
@@ -47,7 +47,7 @@ def answer_to(setup: Setup, job: Job) -> Answer:
             setup.terms,
             job.snapshot.wall_s,
             job.pasts,
-            outlook_of(job.demand, job.reserves),
+            outlook_of(job.demand, job.reserves, job.ahead or ()),
             limit_s=job.limit_s,
         )
     except Exception as fault:  # noqa: BLE001 - see above

@@ -1,7 +1,6 @@
 """How much a vehicle still needs before it leaves, and how long that takes at best."""
 
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -66,19 +65,18 @@ def need_of(
     vehicle = state.vehicle
     if vehicle is None:
         return None
-    capacity_wh = capacity_of(vehicle, kind)
+    capacity_wh, departure = capacity_of(vehicle, kind), vehicle.departure_wall_s
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
     least_pct = least_soc_pct(vehicle, capacity_wh or 0.0, evse.efficiency)
     soc_pct, ceiling_pct = known_or(vehicle.soc_pct, least_pct), kind.max_soc_pct if kind else 100.0
     target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
     # Depot management may want it no fuller than this; what it wants at least goes before.
-    if soc_pct >= max(known_or(vehicle.ceiling_soc_pct, ANY_W), target_pct):
+    ceiling = vehicle.ceiling_soc_pct
+    if isinstance(ceiling, Reading) and soc_pct >= max(ceiling.value, target_pct):
         full_w = 0.0
     if reserve_pct > 0.0:
         target_pct = max(target_pct, min(target_pct + reserve_pct, ceiling_pct))
-    departs_in_s = (
-        vehicle.departure_wall_s.value - wall_s if isinstance(vehicle.departure_wall_s, Reading) else 0.0
-    )
+    departs_in_s = departure.value - wall_s if isinstance(departure, Reading) else 0.0
     if full_w <= 0.0:
         return ChargingNeed(0.0, 0.0, 0.0, departs_in_s, full_w)
     if capacity_wh is None:
@@ -90,13 +88,13 @@ def need_of(
     rate_w = (
         min(full_w, drawn_w) if drawn_w > 0.0 else full_w
     )  # one that may have nothing now shows nothing of how long it takes
-    seconds = (
-        _seconds(evse, kind, capacity_wh, rate_w, soc_pct, soc_pct + lack_pct) if lack_pct > 0.0 else 0.0
-    )
+    seconds = 0.0
+    if lack_pct > 0.0:
+        seconds = _seconds(kind, capacity_wh, rate_w * evse.efficiency, soc_pct, soc_pct + lack_pct)
     # A vehicle that takes less than the charger's minimum (one phase of three) takes less by itself; told
     # less, it is paused.
     told_w = max(min(full_w, _curve_w(evse, kind, vehicle.soc_pct)), evse.min_charge_w)
-    if not isinstance(vehicle.departure_wall_s, Reading):
+    if not isinstance(departure, Reading):
         return ChargingNeed(energy_wh, seconds, ANY_W, 0.0, told_w, "departure" if lack_pct > 0.0 else "")
     return ChargingNeed(
         energy_wh, seconds, departs_in_s - seconds * TIME_SLACK - MARGIN_S, departs_in_s, told_w
@@ -115,10 +113,10 @@ def _curve_w(evse: Evse, kind: VehicleType | None, soc: Measured) -> float:
 
 
 def _seconds(
-    evse: Evse, kind: VehicleType | None, capacity_wh: float, full_w: float, low_pct: float, high_pct: float
+    kind: VehicleType | None, capacity_wh: float, battery_w: float, low_pct: float, high_pct: float
 ) -> float:
     """Time from one SoC to another at full power along the type's curve (battery side)."""
-    hours = _hours(kind.charge_curve if kind else (), full_w * evse.efficiency)
+    hours = _hours(kind, battery_w)
     return (_at(hours, high_pct) - _at(hours, low_pct)) * capacity_wh * 3600.0
 
 
@@ -128,8 +126,9 @@ def _at(hours: tuple[float, ...], soc_pct: float) -> float:
 
 
 @lru_cache(maxsize=1_024)
-def _hours(points: tuple[CurvePoint, ...], battery_w: float) -> tuple[float, ...]:
+def _hours(kind: VehicleType | None, battery_w: float) -> tuple[float, ...]:
     """Hours from empty to each whole percent, for a battery of 1 Wh."""
+    points = kind.charge_curve if kind else ()
     hours = [0.0]
     for soc_pct in range(100):
         # The lower power of both ends of each percent: never faster than the curve says.
@@ -141,8 +140,12 @@ def _hours(points: tuple[CurvePoint, ...], battery_w: float) -> tuple[float, ...
 
 
 def _curve(points: tuple[CurvePoint, ...], soc_pct: float) -> float:
-    for left, right in pairwise(points):
-        if left.soc_pct <= soc_pct <= right.soc_pct and right.soc_pct > left.soc_pct:
+    left = points[0]
+    if soc_pct < left.soc_pct:
+        return left.power_w
+    for right in points:
+        if soc_pct <= right.soc_pct and right.soc_pct > left.soc_pct:
             share = (soc_pct - left.soc_pct) / (right.soc_pct - left.soc_pct)
             return left.power_w + share * (right.power_w - left.power_w)
-    return points[-1].power_w if soc_pct > points[-1].soc_pct else points[0].power_w
+        left = right
+    return left.power_w if soc_pct > left.soc_pct else points[0].power_w

@@ -15,6 +15,7 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, ChargingNeed, need_of
+from v2g_edge.rules.left import phases_of
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 
@@ -34,6 +35,8 @@ TIGHT: Final = 1.2
 TIGHT_S: Final = 600.0
 """A feeder is tight where what is due by a departure, with a fifth on top, leaves less than ten minutes."""
 TIGHT_UNTIL: Final = 1.25
+TIGHT_UNTIL_S: Final = TIGHT_S + CALMS_AFTER_S
+"""And it stays so until a quarter is to spare, and as long as an urgent vehicle stays urgent."""
 
 
 def propose_all(
@@ -65,8 +68,9 @@ def propose_all(
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
-    needs = _needs(frame, snapshot, drawn_w, said_w, memory.urgent)
-    _mark_urgent(frame, needs, bases_w, memory.urgent)
+    before = frozenset(memory.urgent)
+    needs = _needs(frame, snapshot, drawn_w, said_w, before)
+    _mark_urgent(frame, needs, bases_w, before)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
     asked = {
@@ -74,16 +78,12 @@ def propose_all(
     }
     if slot is not None:
         _split(site, needs, asked, slot, outs_w)
-    for evse in held:
-        if evse in asked and asked[evse].power_w < 0.0:
-            asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
-    for evse in short_wh.keys() & needs.keys():
-        urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
-        asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
+    _put_departures_first(needs, asked, short_wh, held)
     _obey_orders(snapshot, needs, asked)
     _cap(asked, caps_w)
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
+    phases = phases_of(frame, snapshot, bases_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
     paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
@@ -91,11 +91,26 @@ def propose_all(
         evse: wanted.need.departs_in_s for evse, wanted in needs.items() if wanted.urgent or evse in short_wh
     }
     shared, turns = share_power(
-        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s, phases
     )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
     return (offer_response(frame, snapshot, shared, bases_w) if armed else shared), turns
+
+
+def _put_departures_first(
+    needs: Mapping[str, "ChargingRequest"],
+    asked: dict[str, Wish],
+    short_wh: Mapping[str, float],
+    held: Collection[str],
+) -> None:
+    """Those ``held`` do not export; those that are short charge at once, the one that lacks most first."""
+    for evse in held:
+        if evse in asked and asked[evse].power_w < 0.0:
+            asked[evse] = Wish(evse, 0.0, asked[evse].urgency, "departure_hold")
+    for evse in short_wh.keys() & needs.keys():
+        urgency = max(asked[evse].urgency, PRESSED) + short_wh[evse] / 1e6
+        asked[evse] = Wish(evse, needs[evse].need.full_w, urgency, "departure_short")
 
 
 def _cap(asked: dict[str, Wish], caps_w: Mapping[str, float]) -> None:
@@ -171,15 +186,17 @@ def _mark_urgent(
             for node in frame.tree.above[wanting.place]:
                 below[node].append(wanting)
     for place, queue in enumerate(below):
+        if not queue:
+            continue
         limit_w = charge_limit(frame, place, bases_w[place])
-        soonest_s = min([w.need.departs_in_s for w in queue], default=0.0)
+        soonest_s = min([w.need.departs_in_s for w in queue])
         all_wh = sum([w.need.energy_wh for w in queue])
         if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
         due_wh = _due_by(queue)
         was = np.array([w.evse in before for w in queue])
-        left_s = np.array([w.need.departs_in_s for w in queue]) - _spare_s(was)
-        tight = left_s * limit_w / 3600.0 <= due_wh.sum(axis=1) * _share(was)
+        left_s = np.array([w.need.departs_in_s for w in queue]) - np.where(was, TIGHT_UNTIL_S, TIGHT_S)
+        tight = left_s * limit_w / 3600.0 <= due_wh.sum(axis=1) * np.where(was, TIGHT_UNTIL, TIGHT)
         for wanting, urgent in zip(queue, (due_wh[tight] > 0.0).any(axis=0).tolist(), strict=True):
             if urgent:
                 needs[wanting.evse] = replace(wanting, urgent=True)
@@ -199,16 +216,8 @@ def _due_by(queue: list[ChargingRequest]) -> "npt.NDArray[np.float64]":
 
 def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: bool) -> bool:
     """Whether what is due needs nearly all the time that there is."""
-    was = np.array(was_tight)
-    return bool((departs_in_s - _spare_s(was)) * limit_w / 3600.0 <= due_wh * _share(was))
-
-
-def _share(was_tight: "npt.NDArray[np.bool_]") -> "npt.NDArray[np.float64]":
-    return np.where(was_tight, TIGHT_UNTIL, TIGHT)
-
-
-def _spare_s(was_tight: "npt.NDArray[np.bool_]") -> "npt.NDArray[np.float64]":
-    return np.where(was_tight, TIGHT_S + CALMS_AFTER_S, TIGHT_S)
+    spare_s, share = (TIGHT_UNTIL_S, TIGHT_UNTIL) if was_tight else (TIGHT_S, TIGHT)
+    return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
 
 
 def _pace_w(frame: Frame, wanted: ChargingRequest) -> float:

@@ -13,14 +13,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from v2g_edge.host.child import Child
+from v2g_edge.market.windows import windows_ahead
 from v2g_edge.model.event import Event
-from v2g_edge.model.orders import narrowed, narrower
+from v2g_edge.model.orders import Ahead, limits_ahead, planned
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.exchange import ANSWER, ENCODER, Demand, Held, Setup, job_of
+from v2g_edge.planner.exchange import AHEAD_S, ANSWER, ENCODER, Demand, Held, Setup, job_of
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.report import Report
 from v2g_edge.planner.stay import Past
@@ -152,7 +153,9 @@ class DayPlanner:
             return
         self._asked = facts
         asked = (self._demand(snapshot.wall_s), reserves_of(self._site))
-        job = ENCODER.encode(job_of(snapshot, prices, self._pasts(snapshot), DEADLINE_S - 5.0, *asked))
+        ahead = ahead_of(self._site, snapshot)
+        pasts = self._pasts(snapshot)
+        job = ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead))
         self._asking = begin("day plan", self._fetch(job, snapshot, facts))
 
     async def _fetch(self, job: bytes, snapshot: Snapshot, facts: Facts) -> None:
@@ -197,10 +200,10 @@ class DayPlanner:
             if fresh and facts == self._facts:
                 self._plan, self.report = plan, replace(report, solver="last plan", why=self._fault)
                 return
-        site = narrower(self._site, narrowed(snapshot.operator.orders))
-        self._plan = plan_from_prices(
-            site, snapshot, prices, self._terms, snapshot.wall_s, self._pasts(snapshot)
-        )
+        ahead = ahead_of(self._site, snapshot)
+        site = planned(self._site, snapshot.operator.orders, ahead)
+        wall_s, pasts = snapshot.wall_s, self._pasts(snapshot)
+        self._plan = plan_from_prices(site, snapshot, prices, self._terms, wall_s, pasts, ahead or ())
         self.report = Report("greedy", snapshot.wall_s, why=self._fault or self._why())
 
     def _why(self) -> str:
@@ -223,6 +226,16 @@ def reserves_of(site: Site) -> tuple[Held, ...]:
     return tuple(each for each in held if each.hours > 0.0)
 
 
+def ahead_of(site: Site, snapshot: Snapshot) -> tuple[Ahead, ...] | None:
+    """What windows, people and programmes outside allow in the hours of a plan; None where the clock is a
+    guess.
+    """
+    if not snapshot.clock_synced:
+        return None
+    root = next(feeder.id for feeder in site.feeders if not feeder.parent)
+    return (*windows_ahead(site, snapshot.wall_s, AHEAD_S), *limits_ahead(snapshot.operator, root))
+
+
 def facts_of(snapshot: Snapshot) -> Facts:
     """What of a picture makes a new plan when it changes: sessions, their needs, faults, orders."""
     vehicles = tuple(
@@ -233,7 +246,9 @@ def facts_of(snapshot: Snapshot) -> Facts:
         )
         for state in snapshot.evses
     )
-    return (snapshot.operator.stop, snapshot.operator.export_hold, snapshot.operator.orders, *vehicles)
+    operator = snapshot.operator
+    limits = tuple((x.direction, x.power_w, x.from_wall_s, x.source) for x in operator.limits if not x.evse)
+    return (operator.stop, operator.export_hold, operator.orders, limits, *vehicles)
 
 
 def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:

@@ -83,7 +83,7 @@ def handlers_of(topics: Topics) -> dict[str, Handler]:
         "operate": orders.operate,
         "capacity": topics.capacity.capacity,
         "cloud": CloudApi(topics.cloud).cloud,
-        "ocpp": OcppApi(topics.ocpp).ocpp,
+        "ocpp": OcppApi(topics.ocpp, lambda: state.site).ocpp,
         "services": ServicesApi(state, topics.clock, topics.orders, topics.wake).services,
         "health": topics.monitor.metrics.health,
     }

@@ -95,6 +95,7 @@ async def test_an_outage_and_a_restart_leave_what_was_known_until_its_own_end(
     vtn.put("e1", **limit(30.0))
     async with running(Depot(OpenAdrSettings(vtn.url), tmp_path)) as depot:
         await until(lambda: depot.import_w() == 30e3)
+        await until((tmp_path / "openadr.json.copy").exists)  # it is kept beside the control
     vtn.rude = Response("<html>maintenance</html>", media_type="text/html")
     async with running(Depot(OpenAdrSettings(vtn.url), tmp_path)) as depot:
         await until(lambda: depot.said("openadr_offline"))

@@ -118,8 +118,8 @@ def _ramp_off() -> list[Patch]:
         mock.patch.object(
             permits_room,
             "_permit",
-            lambda o, wish, bounds, _ramp, lease_s, *, renew: real(
-                o, wish, bounds, 1e12, lease_s, renew=renew
+            lambda o, wish, bounds, left, _ramp, lease_s, *, renew: real(
+                o, wish, bounds, left, 1e12, lease_s, renew=renew
             ),
         )
     ]

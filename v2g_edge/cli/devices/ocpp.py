@@ -7,6 +7,7 @@ import msgspec
 
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
+from v2g_edge.cli.screen import local_time
 from v2g_edge.field.ocpp.upkeep.catalogue import Operation, spelled
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, SITE_OPERATIONS
 from v2g_edge.field.ocpp.upkeep.operations import NEW_PASSWORD, OPERATIONS, RETRY_DISCHARGE
@@ -52,7 +53,8 @@ def register(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask the daemon and print what came of it."""
     if arguments.operation is None:
-        return _show(ask(arguments.socket, "ocpp")["stations"], arguments.station)
+        answer = ask(arguments.socket, "ocpp")
+        return _show(answer["stations"], answer.get("unknown", []), arguments.station)
     request = {
         "station": arguments.station,
         "operation": arguments.operation,
@@ -63,8 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE if result["outcome"] in ("answered", "done") else FAILED
 
 
-def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
+def _show(stations: list[dict[str, Any]], unknown: list[dict[str, Any]], wanted: str | None) -> int:
     if wanted is not None:
+        knock = next((each for each in unknown if each["station"] == wanted), None)
+        if knock is not None:
+            return _entry(knock)
         found = [station for station in stations if station["station"] == wanted]
         if not found:
             raise CommandError(
@@ -85,6 +90,28 @@ def _show(stations: list[dict[str, Any]], wanted: str | None) -> int:
             f"{station['station']:<24} {'up' if station['connected'] else 'down':<5} {station['version']:<6}"
             f" {make:<32} {outlets}"
         )
+    if unknown:
+        print("\ndialled in, and not in the site file (`v2g-edge ocpp IDENTITY` writes the entry):")
+    for knock in unknown:
+        versions = ", ".join(knock["versions"]) or "no OCPP that is spoken here"
+        agent = f", {knock['agent']}" if knock["agent"] else ""
+        print(
+            f"{knock['station']:<24} from {knock['peer']}, last {local_time(knock['wall_s'])},"
+            f" {knock['times']} times; {versions}{agent}"
+        )
+    return DONE
+
+
+def _entry(knock: dict[str, Any]) -> int:
+    """A drop-in for a station that is not in the site file."""
+    if not knock["entry"]:
+        raise CommandError(
+            f"{knock['station']!r} cannot be a station's name: 1 to 48 letters, digits, * - _ = : + | @ .",
+            BAD_INPUT,
+        )
+    print(f"# {knock['station']}, which dialled in from {knock['peer']}. Complete the lines marked with <<,")
+    print("# save it in site.d beside the site file, write its password, and run `v2g-edge check`.")
+    print(knock["entry"], end="")
     return DONE
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from v2g_edge.cli.journal.past import opened
 from v2g_edge.cli.live.why import wall_of
 from v2g_edge.cli.outcome import DONE
-from v2g_edge.host.quarters import OutletRow, PowerRow, Quarter
+from v2g_edge.host.kept.quarters import OutletRow, PowerRow, Quarter
 from v2g_edge.model.settings import HostSettings
 
 DEFAULT: Final = Path(HostSettings().state_dir) / "journal.db"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from v2g_edge.cli.client import add_socket, ask
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.host.clock import SystemClock
-from v2g_edge.host.statefile import write_atomically
+from v2g_edge.statefile import write_atomically
 
 CHECK_S: Final = 60.0
 """A file of a thousand outlets is checked in some seconds, on a slow board in some more."""

@@ -37,12 +37,17 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: every vehicle left charged and nothing was broken; 1: the report says what was lost."""
+    words = [sys.executable, "-m", simulator(), "rehearse", "--site", str(arguments.site)]
+    words += ["--out", str(arguments.out), "--seed", str(arguments.seed)]
+    return subprocess.run(words, check=False).returncode  # noqa: S603 - our own program
+
+
+def simulator() -> str:
+    """The simulator's package. CommandError where it is not installed."""
     if importlib.util.find_spec(SIMULATOR) is None:
         raise CommandError(
             "the simulator is not installed here (Python finds no package `sim`); run the command in a"
             " checkout of v2g-edge, or install the package anew",
             FAILED,
         )
-    words = [sys.executable, "-m", SIMULATOR, "rehearse", "--site", str(arguments.site)]
-    words += ["--out", str(arguments.out), "--seed", str(arguments.seed)]
-    return subprocess.run(words, check=False).returncode  # noqa: S603 - our own program
+    return SIMULATOR

@@ -74,6 +74,7 @@ async function open() {
   const first = shown !== location.hash;
   shown = location.hash;
   frame();
+  if (first) byId("view").setAttribute("aria-busy", "true");
   try {
     const content = await contentOf(page, name);
     if (shown !== location.hash) return; // another page was opened meanwhile
@@ -82,6 +83,8 @@ async function open() {
     if (fault.status === 401) return leave();
     show(byId("view"), el("h1", { tabindex: "-1" }, t(page)), el("p", { class: "bad", lang: "en" }, fault.message || t("stale.lost")));
   }
+  byId("view").removeAttribute("aria-busy");
+  byId("view").dataset.page = location.hash.slice(1);
   document.title = `${t(page)} · ${live.status?.site ?? "v2g-edge"}`;
   if (first) byId("view").querySelector("h1")?.focus();
 }
@@ -90,7 +93,7 @@ async function contentOf(page, name) {
   const status = live.status;
   if (page === "plan") return views.plan(await ask("/api/plan"));
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json")]));
-  if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`).catch(money.none), name);
+  if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), name);
   if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
   if (page === "account") return views.account();
   if (page === "vehicle") {

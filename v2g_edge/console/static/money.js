@@ -8,17 +8,11 @@ const said = (text, tag = "span", attributes = {}) => el(tag, { lang: "en", ...a
 const fact = (key, value) => el("div", {}, el("dt", {}, t(key)), el("dd", {}, value));
 const kwh = (wh) => number(wh / 1000, 1);
 
-// What stands in place of a report: the daemon's own words.
-export function none(fault) {
-  if (fault.status === 401) throw fault;
-  return { fault: fault.message };
-}
-
 export function page(night, evening) {
   const parts = [el("h1", { tabindex: "-1" }, t("money")),
     el("form", { "data-form": "night" }, el("label", { for: "evening" }, t("money.evening")),
       el("input", { id: "evening", name: "evening", type: "date", value: evening, required: true }), el("button", {}, t("money.show")))];
-  if (night.fault) return [...parts, said(night.fault, "p", { class: "bad", role: "alert" })];
+  if (night.none) return [...parts, said(night.none, "p")];
   const sum = (key) => night.stays.reduce((all, stay) => all + stay[key], 0);
   const left = night.stays.filter((stay) => stay.left_wall_s !== null);
   const ready = left.filter((stay) => !stay.lacked_pct);

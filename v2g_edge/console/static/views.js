@@ -57,7 +57,7 @@ function vehicle(evse, wallS) {
       el("small", {}, evse.connected ? evse.id : `${evse.id}, ${t("silent")}`)),
     el("dl", {},
       fact("soc", `${number(evse.soc_pct)} → ${number(evse.target_soc_pct)} %`),
-      fact("leaves", clock(evse.departure_wall_s)), fact("ready", ready, late ? "late" : ""), fact("power", `${kilowatts(evse.power_w)} kW`)),
+      fact("leaves", clock(evse.departure_wall_s)), fact("ready", ready, late ? "late" : ""), fact("power", `${kilowatts(evse.power_w)} kW`, "power")),
     evse.soc_pct === null ? null : bar(evse.soc_pct / 100, goal), said(evse.why, "p", { class: "why" }));
 }
 

@@ -18,7 +18,8 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.station.store import SqliteStore
-from v2g_edge.field.ocpp.trust.admission import Admitted, Refusal
+from v2g_edge.field.ocpp.trust.admission import Admitted, Refusal, identity_of
+from v2g_edge.field.ocpp.trust.knocks import Knocks
 from v2g_edge.field.ocpp.trust.tokens import Tokens
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
@@ -115,6 +116,7 @@ class CentralSystem:
         self.upstreams = Upstreams(upstreams, self.links, self._store, board, clock, site.grid.nominal_v)
         self._servers: list[Server] = []
         self._keeper = Doorkeeper(len(self.links))
+        self.knocks = Knocks()
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
 
@@ -250,6 +252,11 @@ class CentralSystem:
                     ws.protocol.available_extensions = []
                 return None
             verdict = Refusal(http.HTTPStatus.FORBIDDEN, stands)
+        if verdict.status is http.HTTPStatus.NOT_FOUND:
+            offered = ", ".join(request.headers.get_all("Sec-WebSocket-Protocol")).split(", ")
+            versions = tuple(version for version, name in SUBPROTOCOL.items() if name in offered)
+            agent = ", ".join(request.headers.get_all("User-Agent"))
+            self.knocks.note(identity_of(request.path), peer, versions, agent, self._clock.wall_s())
         log.warning(
             "station_refused", peer=peer, path=request.path[:100], status=int(verdict.status), why=verdict.why
         )

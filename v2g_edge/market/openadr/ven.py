@@ -22,6 +22,7 @@ from v2g_edge.model.plan import Price, PriceRow
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import OpenAdrSettings
+from v2g_edge.statefile import StateFile
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ class Ven:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._path = state_dir / FILE
+        self._file = StateFile[Kept](state_dir / FILE, msgspec.json.encode, msgspec.json.Decoder(Kept).decode)
         self._tell = tell
         self._on_change = on_change
         self._client = VtnClient(settings, clock)
@@ -77,15 +78,14 @@ class Ven:
         self.fault = ""
 
     def load(self) -> None:
-        """Take what was known before a restart."""
-        try:
-            self._kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
-        except FileNotFoundError:
-            return
-        except (OSError, msgspec.MsgspecError) as fault:
-            log.warning("openadr_not_read", file=str(self._path), why=str(fault)[:TOLD_MAX])
-            return
-        self._work_out()
+        """Take what was known before a restart. Where it cannot be read, it is asked for anew, and said."""
+        kept, fault = self._file.load()
+        if fault:
+            why = f"{fault} Limits and prices of programmes are not known until the VTN answers"
+            self._tell(Event("openadr_offline", "warning", "site", why, self._clock.wall_s()))
+        if kept is not None:
+            self._kept = kept
+            self._work_out()
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -190,9 +190,6 @@ class Ven:
 
     def _keep(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = self._path.with_suffix(".new")
-            new.write_bytes(msgspec.json.encode(self._kept))
-            new.replace(self._path)
+            self._file.save(self._kept)
         except OSError as fault:
-            log.warning("openadr_not_kept", file=str(self._path), why=str(fault))
+            log.warning("openadr_not_kept", why=str(fault))

@@ -197,9 +197,11 @@ def _cap_export(
     """A limit from outside on export: what the building surely draws may be given on top."""
     limits = (*snapshot.operator.limits, *zero_limits(services))
     cap_w, source = strictest(limits, "export", snapshot.wall_s)
+    if cap_w >= ANY_W:
+        return
     out_w = -sum(min(wish.power_w, 0.0) for wish in wishes.values())
     most_w = max(cap_w + min(frame.tree.base_min_w[-1], bases_w[-1]), 0.0)
-    if cap_w >= ANY_W or out_w <= most_w:
+    if out_w <= most_w:
         return
     share = most_w / out_w
     for evse, wish in wishes.items():

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from v2g_edge.field.ocpp.trust.ocsp import Answer, Ocsp, Question, digest_of, key_bits, wire_text
+from v2g_edge.field.ocpp.trust.ocsp import Answer, Ocsp, Question, digest_of, hash_data, key_bits, wire_text
 from v2g_edge.field.ocpp.trust.pki import may_verify
 from v2g_edge.field.ocpp.vocabulary.facts import word
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
@@ -100,7 +100,7 @@ class Contracts:
             if found is not None and found.proven:
                 status, until_wall_s = found.word, found.next_wall_s
                 break
-        named = {"certificateHashData": row["certificateHashData"], "source": row["source"]}
+        named = {"certificateHashData": hash_data(row["certificateHashData"]), "source": word(row["source"])}
         return {**named, "status": status, "nextUpdate": format_wall(until_wall_s)}
 
     async def _authorize(self, request: Payload, answer: Payload) -> Payload:

@@ -62,6 +62,14 @@ _WORDS: Final[Mapping[ocsp.OCSPCertStatus, Word]] = {
 }  # fmt: skip
 
 
+HASH_NAMES: Final = ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber")
+
+
+def hash_data(data: Mapping[str, Any]) -> dict[str, str]:
+    """What an answer repeats of a question: OCPP's own four words, and nothing that stands beside them."""
+    return {name: word(data[name]) for name in HASH_NAMES}
+
+
 class Question(NamedTuple):
     """A certificate by its hashes (OCPP CertificateHashDataType), hexadecimal as OCPP has them."""
 
@@ -73,10 +81,8 @@ class Question(NamedTuple):
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Question":
         """Off the wire. KeyError where something lacks."""
-        names = ("hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber")
-        return cls(
-            *(word(data[name]).lower() if name != "hashAlgorithm" else word(data[name]) for name in names)
-        )
+        algorithm, *others = hash_data(data).values()
+        return cls(algorithm, *(each.lower() for each in others))
 
 
 class Answer(NamedTuple):

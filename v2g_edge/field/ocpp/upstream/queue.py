@@ -9,10 +9,13 @@ import secrets
 from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.policy import ONCE, may_be_thinned
+
+log = structlog.get_logger()
 
 DIGESTS_KEPT: Final = 500
 """Sent messages of one station whose content is remembered: a station that was offline repeats the last
@@ -29,6 +32,9 @@ ID_FACT: Final = "upstream/id"
 FORGET_EVERY: Final = 50
 """Messages between two looks at what may be forgotten."""
 
+_HEAD: Final = (
+    "SELECT seq, action, local, body FROM upstream WHERE station = ? AND sent = 0 ORDER BY seq LIMIT 1"
+)
 _FORGET: Final = "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < ?"
 _FORGET_IDS: Final = """DELETE FROM upstream_ids WHERE rowid IN
     (SELECT rowid FROM upstream_ids WHERE station = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)"""
@@ -83,16 +89,17 @@ class UpstreamQueue:
         return True
 
     def head(self) -> Waiting | None:
-        """The oldest message that was not sent."""
-        rows = self._store.read(
-            "SELECT seq, action, local, body FROM upstream WHERE station = ? AND sent = 0"
-            " ORDER BY seq LIMIT 1",
-            self._station,
-        )
-        if not rows:
-            return None
-        seq, action, local, body = rows[0]
-        return Waiting(seq, action, local, msgspec.json.decode(body))
+        """The oldest message that was not sent. One whose text a damaged disk has changed holds up none of
+        those behind it.
+        """
+        while rows := self._store.read(_HEAD, self._station):
+            seq, action, local, body = rows[0]
+            try:
+                return Waiting(seq, action, local, msgspec.json.decode(body, type=dict[str, Any]))
+            except msgspec.DecodeError as error:
+                log.error("upstream_message_damaged", station=self._station, action=action, error=str(error))
+                self.done(Waiting(seq, action, local, {}))
+        return None
 
     def message_id(self, waiting: Waiting) -> str:
         """The message's id, the same each time it is sent: the upstream can tell a repetition."""

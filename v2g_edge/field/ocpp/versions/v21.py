@@ -8,6 +8,7 @@ import structlog
 
 from v2g_edge.field.ocpp.station.energy_transfer import EVERY_MODE, can_give, vehicle_gives
 from v2g_edge.field.ocpp.station.station import Station
+from v2g_edge.field.ocpp.trust.ocsp import hash_data
 from v2g_edge.field.ocpp.versions.v201 import V201
 from v2g_edge.field.ocpp.versions.version import Payload
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import LEASE_ID, NOMINAL_V
@@ -50,7 +51,11 @@ class V21(V201):
             raise ValueError(f"{len(rows)} questions; allowed are {CHAIN_QUESTIONS_MAX}")
         return {
             "certificateStatus": [
-                {"certificateHashData": row["certificateHashData"], "source": row["source"], **unknown}
+                {
+                    "certificateHashData": hash_data(row["certificateHashData"]),
+                    "source": word(row["source"]),
+                    **unknown,
+                }
                 for row in rows
             ]
         }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from v2g_edge.host.statefile import StateFile, write_atomically
+from v2g_edge.statefile import StateFile, write_atomically
 
 
 def made(path: Path) -> StateFile[dict[str, int]]:
