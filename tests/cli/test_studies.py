@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.host.test_journal import _write as write_journal
 from tests.study.ledger.test_book import WALL_S, booked, hour, tick
 from v2g_edge.cli.main import main
 from v2g_edge.study.bill.settlement import Contract, Contracts, statements_of
@@ -161,3 +162,18 @@ def test_a_bill_without_a_whole_month_says_so(ledger: Path, capsys: pytest.Captu
     assert any("fixed parts by days" in note for note in bill["notes"])
     assert any("nothing is recorded from" in note for note in bill["notes"])
     assert WALL_S > 0
+
+
+async def test_the_timer_extends_the_ledger_and_shows_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice is once."""
+    await write_journal(tmp_path / "journal.db", 40)
+    asked = ["ledger", "--journal", str(tmp_path / "journal.db")]
+    capsys.readouterr()
+    for _ in range(2):
+        assert main([*asked, "--extend"]) == 0
+        assert capsys.readouterr().out == ""
+    shown = ["ledger", "--ledger", str(tmp_path / "ledger.db"), "--format", "json"]
+    assert main(shown) == 0
+    assert json.loads(capsys.readouterr().out)["site"] == "small"

@@ -295,10 +295,10 @@ def takes_drop_ins(box: Box) -> str:
 
 
 def serves_the_console_and_saves(box: Box) -> str:
-    """The console answers on loopback; the backup unit writes an archive that can be put back. The box makes
-    no device nodes, so the two units run there with the devices that it has.
+    """The console answers on loopback; the ledger is kept; the backup unit writes an archive that can be put
+    back. The box makes no device nodes, so the units run there with the devices that it has.
     """
-    for name in ("console", "backup"):
+    for name in ("console", "backup", "ledger"):
         folder = f"/etc/systemd/system/v2g-edge-{name}.service.d"
         box.run(
             "sh", "-c", f"mkdir -p {folder}; printf '[Service]\\nPrivateDevices=no\\n' >{folder}/box.conf"
@@ -307,6 +307,9 @@ def serves_the_console_and_saves(box: Box) -> str:
     until(lambda: box.show("ActiveState", "v2g-edge-console.service") == "active", 30)
     code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:3000/', timeout=20).status)"
     until(lambda: box.run("python3", "-c", code, check=False).strip() == "200", 60)
+    box.run("systemctl", "start", "v2g-edge-ledger.service")
+    assert box.run("stat", "-c", "%U %a", "/var/lib/v2g-edge/ledger.db").split() == ["v2g-edge", "600"]
+    assert box.run("systemctl", "is-enabled", "v2g-edge-ledger.timer").strip() == "enabled"
     box.run("systemctl", "start", "v2g-edge-backup.service")
     (archive,) = box.run("sh", "-c", "ls /var/backups/v2g-edge/*.tar.gz").split()
     assert box.run("systemctl", "is-enabled", "v2g-edge-backup.timer").strip() == "enabled"

@@ -28,6 +28,7 @@ EXPOSURE_MAX = {
     "v2g-edge-console.service": 15,
     "v2g-edge-notify.service": 15,
     "v2g-edge-backup.service": 10,
+    "v2g-edge-ledger.service": 10,
     "v2g-edge-update.service": 31,
     "v2g-edge-update-trial.service": 22,
 }

@@ -28,7 +28,7 @@ class OcppApi:
         """Perform ``operation`` at ``station`` with ``params``; without an operation, describe all
         stations.
         """
-        if "operation" not in params:
+        if params.get("operation") in (None, "", False):
             return {"stations": self._ocpp.describe(), "unknown": self._unknown()}
         station, operation = str(params.get("station", "")), str(params["operation"])
         try:

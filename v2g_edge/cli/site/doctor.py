@@ -25,6 +25,7 @@ UNITS: Final = (
     "v2g-edge-clock.service",
     "v2g-edge-console.service",
     "v2g-edge-backup.service",
+    "v2g-edge-ledger.service",
 )
 LINES: Final = 2_000
 """Of the log in a dump: some hours of a busy depot."""

@@ -32,6 +32,9 @@ def register(subparsers: Any) -> None:
     add_sources(parser)
     parser.add_argument("--format", choices=("text", "csv", "json"), default="text")
     parser.add_argument(
+        "--extend", action="store_true", help="take what the journal has since, and show nothing"
+    )
+    parser.add_argument(
         "--correct",
         type=Path,
         metavar="FILE",
@@ -56,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             store.correct(lines, remarks)
         if arguments.forget:
             _forget(store, arguments.forget)
+        if arguments.extend:
+            return DONE
         statement = statement_of(store, *span(arguments, store))
     statement.intervals = coarser(statement.intervals, arguments.granularity, statement.timezone)
     if arguments.pseudonyms:
