@@ -5,7 +5,7 @@ import { clock, number } from "./words.js";
 
 const WIDTH = 640;
 const HEIGHT = 180;
-const LEFT = 48;
+const LEFT = 56;
 const BOTTOM = 24;
 const TOP = 8;
 
@@ -13,7 +13,7 @@ const STEPS_S = [900, 1800, 3600, 7200, 10800, 21600, 43200];
 
 // Round values within the range, three to six of them.
 function levels(low, high) {
-  const rough = (high - low) / 4;
+  const rough = (high - low) / 5;
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * size).find((each) => each >= rough);
   const first = Math.ceil(low / step - 1e-9);
