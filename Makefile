@@ -12,7 +12,7 @@ DEBIAN := chromium gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl 
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study screenshots night example-month console-night
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study screenshots night example-month console-night console-interface
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -103,6 +103,9 @@ screenshots: $(TESTS) ## every page of the console in build/screenshots, light a
 
 console-night: $(TESTS) ## the night of the demo at its page in Chromium: each page each hour, an order, a killed daemon
 	$(PY) -m tests.console.demo_night
+
+console-interface: $(TESTS) ## requests drawn from the OpenAPI schema of the console, at a real daemon (ten minutes)
+	$(PY) -m tests.console.interface
 
 plan-study: $(TESTS) ## 300 seeded depots through both solvers of the day plan
 	$(PY) -m tests.planner.study

@@ -20,13 +20,16 @@ INTEGER_BITS: Final = (10**NUMBER_MAX).bit_length()
 
 _PLAIN: Final = bytes.maketrans(b"123456789.E+", b"0000000000e-")
 _LONG: Final = b"0" * (NUMBER_MAX + 1)
-_EXTREME: Final = (b"e000", b"e-000", _LONG)
+_LARGE: Final = b"e000"
+_SMALL: Final = b"e-000"
 """How a number like ``1e308`` or of more than ``NUMBER_MAX`` digits looks after ``_PLAIN``; some words do.
 The decoder's own way takes 35 to 50 µs for a number near the ends of what a double can hold (from 1e290 on),
 and 0.03 to 0.6 µs for any other. A regular expression would take longer to find them than they take.
 """
 NUMBERS_MAX: Final = 2_048
-"""Numbers with a point or an exponent in a large text with an extreme one: each is read by Python then."""
+"""Numbers with a point or an exponent in a large text with an extreme one, and values of a text with more
+than ``NUMBER_MAX`` digits in a row, be it in a word: each is looked at by Python then.
+"""
 
 
 class TooManyValues(ValueError):  # noqa: N818 - it names the text, not a program error
@@ -39,12 +42,14 @@ def decode(text: str | bytes) -> Any:
     """
     octets = text.encode("utf-8", "replace") if isinstance(text, str) else text
     plain = octets.translate(_PLAIN)
-    decoder = _decoder_for(octets, plain)
+    decoder, has_long = _decoder_for(octets, plain), _LONG in plain
+    if has_long and _values_of(octets) > NUMBERS_MAX:
+        raise TooManyValues(f"more than {NUMBERS_MAX} values, and digits without end")
     try:
         document = decoder.decode(text)
     except msgspec.DecodeError as fault:
         raise ValueError(str(fault)) from fault
-    if _LONG in plain and _has_long_integer(document):
+    if has_long and _has_long_integer(document):
         raise ValueError(f"a whole number of more than {NUMBER_MAX} digits")
     return document
 
@@ -85,17 +90,27 @@ def _read_few() -> Callable[[str], float]:
 
 
 _small_decoder: Final = msgspec.json.Decoder(float_hook=read_float)
-_large_decoder: Final = msgspec.json.Decoder()
+_plain_decoder: Final = msgspec.json.Decoder()
+
+
+def _values_of(octets: bytes) -> int:
+    """At most: each value has its comma, or opens a list or table; so do signs in texts."""
+    return len(octets) - len(octets.translate(None, b",[{"))
 
 
 def _decoder_for(octets: bytes, plain: bytes) -> "msgspec.json.Decoder[Any]":
-    """Each value has its comma, or opens a list or table; a text as long as its allowance needs no look."""
+    """A text as long as its allowance needs no look."""
     most = VALUES_FREE + len(octets) // OCTETS_PER_VALUE
     if len(octets) <= most:
-        return _small_decoder
-    found = len(octets) - len(octets.translate(None, b",[{"))
+        # A call of ours for each number is dear too: only where there is one that the decoder is slow at.
+        return _small_decoder if _looks_extreme(plain) else _plain_decoder
+    found = _values_of(octets)
     if found > most:
         raise TooManyValues(f"{found} values in {len(octets)} bytes; allowed are {most}")
-    if any(look in plain for look in _EXTREME):
+    if _looks_extreme(plain):
         return msgspec.json.Decoder(float_hook=_read_few())
-    return _large_decoder
+    return _plain_decoder
+
+
+def _looks_extreme(plain: bytes) -> bool:
+    return _LARGE in plain or _SMALL in plain or _LONG in plain

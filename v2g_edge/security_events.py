@@ -17,6 +17,7 @@ SECURITY_EVENTS: Final[dict[str, Category]] = {
     "station_handshake_wrong": "access",
     "vdv463_refused": "access",
     "console_login": "access",
+    "console_login_refused": "access",
     "console_claimed": "access",
     "station_certificate_revoked": "access",
     "station_certificates_stand": "access",

@@ -1,12 +1,13 @@
 """A changed site file: whole or not at all, and said either way."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from tests.config.small import TEXT
-from v2g_edge.api.site_file import SiteFileApi
+from v2g_edge.api.site_file import TEXT_MAX, SiteFileApi
 from v2g_edge.config.load import loads
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.site_source import SiteFileError, SiteSource
@@ -70,6 +71,36 @@ async def test_a_broken_file_changes_nothing_and_every_problem_is_said() -> None
         await stand.api.site_file({"apply": True})
     assert stand.current is before
     assert "found nothing" in stand.told[0].text
+
+
+@pytest.mark.parametrize("looks", [2, 24])
+async def test_whoever_looks_starts_one_process_and_keeps_nobody_from_applying(looks: int) -> None:
+    """24 checks at once would take the memory that the unit may have."""
+    stand, running, most = Stand(with_limit(95_000.0)), [0], [0]
+
+    async def check(_text: str | None) -> Settings:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        await asyncio.sleep(0.0)
+        running[0] -= 1
+        return with_limit(95_000.0)
+
+    stand.api._source = SiteSource("/etc/site.toml", check, stand.kept.append)
+    asked = [stand.api.site_file({"text": "x"}) for _ in range(looks)]
+    *looked, applied = await asyncio.gather(
+        *asked, stand.api.site_file({"apply": True}), return_exceptions=True
+    )
+    assert most == [1]
+    assert sum(isinstance(each, dict) for each in looked) == 1
+    assert all("being checked" in str(each) for each in looked if not isinstance(each, dict))
+    assert isinstance(applied, dict)
+    assert stand.kept == [with_limit(95_000.0)]
+
+
+async def test_a_comparison_of_a_text_without_end_is_refused() -> None:
+    stand = Stand("never asked")
+    with pytest.raises(BadRequestError, match="allowed are"):
+        await stand.api.site_file({"text": "#" * (TEXT_MAX + 1)})
 
 
 async def test_a_comparison_changes_and_tells_nothing() -> None:

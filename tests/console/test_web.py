@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.console.conftest import PASSWORD, Place, serving, until
-from v2g_edge.console.accounts import CODE_S, IDLE_S, SESSION_S, TRIES
+from v2g_edge.console.accounts import CODE_S, IDLE_S, SESSION_S, Accounts
 from v2g_edge.console.guard import ASKED_BURST, BODY_MAX, POLICY
+from v2g_edge.console.lockout import TRIES, Caller
 
 LOOKS = [
     "/api/status",
@@ -214,6 +215,21 @@ async def test_wrong_passwords_lock_a_name_and_say_for_how_long(place: Place) ->
     assert (await browser.post("/api/login", json={"name": "erna", "password": PASSWORD})).status_code == 204
     place.clock.ahead_s += 3.0
     assert (await browser.post("/api/login", json={"name": "otto", "password": PASSWORD})).status_code == 204
+
+
+async def test_a_browser_that_was_in_before_comes_in_while_others_guess(place: Place) -> None:
+    """From the same address, and after the console has started anew: the mark lasts."""
+    otto, thief = await place.as_("otto"), place.client()
+    wrong = {"name": "otto", "password": "not the password"}
+    for _ in range(TRIES):
+        await thief.post("/api/login", json=wrong)
+    right = {"name": "otto", "password": PASSWORD}
+    assert (await thief.post("/api/login", json=right)).status_code == 429
+    assert (await otto.post("/api/login", json=right)).status_code == 204
+    again = Accounts(place.console.accounts.folder)
+    marked = Caller("127.0.0.1", otto.cookies["v2g_edge_mark"])
+    assert again._lockout.is_known("otto", marked)
+    assert not again._lockout.is_known("erna", marked)
 
 
 async def test_guesses_at_the_same_time_count_each(place: Place) -> None:

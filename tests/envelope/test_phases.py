@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 from tests.depot import small_evse
 from tests.envelope.strategies import Scene, next_tick, permit, ready, with_memory, with_site, with_vehicle
-from v2g_edge.envelope.feeders import FULL_ROOM
 from v2g_edge.envelope.permits import Decision
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit, Feeder, PhaseLoad
 from v2g_edge.model.snapshot import VehiclePhases
+from v2g_edge.model.tree import FULL_ROOM
 
 FUSE_A = 63.0
 FUSE_W = FUSE_A * 230.0

@@ -9,8 +9,14 @@ Params = dict[str, Any]
 
 
 def _only_with(role: Role, *keys: str) -> Callable[[Params], Role]:
-    """``role`` where one of the keys is given, else a look for everyone."""
-    return lambda params: role if any(params.get(key) for key in keys) else Role.VIEWER
+    """``role`` where one of the keys is given, with whatever value but those that stand for nothing; else a
+    look for everyone. What is merely odd (0, an empty list) is not left to each topic to read.
+    """
+    return lambda params: role if any(_is_given(params.get(key)) for key in keys) else Role.VIEWER
+
+
+def _is_given(value: Any) -> bool:
+    return not (value is None or value is False or value == "")
 
 
 def _order(params: Params) -> Role:

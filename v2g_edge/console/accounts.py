@@ -20,6 +20,11 @@ from typing import Final, Literal
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from v2g_edge.console.lockout import Caller, Lockout
+
+NOBODY: Final = Caller()
+"""Without an address or a mark: what the command line does."""
+
 Role = Literal["viewer", "operator", "engineer"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "engineer")
 """Each may what those before it may."""
@@ -30,13 +35,12 @@ PASSWORD_MIN: Final = 12
 NAME_MAX: Final = 64
 IDLE_S: Final = 1_800.0
 SESSION_S: Final = 12 * 3_600.0
-TRIES: Final = 5
-"""Wrong passwords in a row before a name has to wait."""
-LOCK_MAX_S: Final = 900.0
 CODE_S: Final = 3_600.0
-NAMES_KEPT: Final = 1_000
 LOGINS_MAX: Final = 8
-"""Passwords that wait for their hash (0.1 s each); more at once is a flood, and has to come again."""
+STRANGERS_MAX: Final = 6
+"""Passwords that wait for their hash (0.1 s each); more at once is a flood, and has to come again. Some of
+the places are for names that have logged in from there before.
+"""
 
 
 class NotAllowed(Exception):  # noqa: N818 - an answer, told to people in these words
@@ -78,18 +82,11 @@ class Session:
 
 
 @dataclass
-class _Tries:
-    failures: int = 0
-    until_s: float = 0.0
-
-
-@dataclass
 class Accounts:
     """All of it. Times come from the caller: ``now_s`` is monotonic, ``wall_s`` is UTC epoch."""
 
     folder: Path
     _sessions: dict[str, Session] = field(default_factory=dict)
-    _tries: dict[str, _Tries] = field(default_factory=dict)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
     _waiting: int = 0
 
@@ -102,6 +99,9 @@ class Accounts:
                 " until_wall_s REAL)"
             )
             store.execute("CREATE TABLE IF NOT EXISTS code (hash TEXT, until_wall_s REAL)")
+            store.execute("CREATE TABLE IF NOT EXISTS marks (one INTEGER PRIMARY KEY, key BLOB)")
+            store.execute("INSERT OR IGNORE INTO marks VALUES (1, ?)", (secrets.token_bytes(32),))
+            self._lockout = Lockout(store.execute("SELECT key FROM marks").fetchone()[0])
         (self.folder / "console.sqlite").chmod(0o600)
         self._dummy = HASHER.hash(secrets.token_urlsafe(16))
 
@@ -144,7 +144,7 @@ class Accounts:
             store.execute("DELETE FROM code")
             store.execute("COMMIT")
         self._end_all(name)
-        self._tries.pop(name, None)
+        self._lockout.forget(name)
 
     async def add(self, name: str, role: Role, password: str) -> None:
         """Make an account, or give one another role and password; what it had open ends."""
@@ -154,13 +154,18 @@ class Accounts:
             store.execute("INSERT OR REPLACE INTO people VALUES (?, ?, ?)", (name, role, hashed))
             store.execute("DELETE FROM tokens WHERE owner = ?", (name,))
         self._end_all(name)
+        self._lockout.forget(name)
 
-    async def change_password(self, name: str, old: str, new: str, now_s: float, *, keep: str) -> None:
+    async def change_password(
+        self, name: str, old: str, new: str, now_s: float, *, keep: str, caller: Caller = NOBODY
+    ) -> None:
         """Give an account a new password; the session ``keep`` goes on, all others end. NotAllowed where the
         old password is wrong, or after too many wrong ones.
         """
         _check_new(name, new)
-        self.logout(await self.login(name, old, now_s))  # proves the old password, and counts wrong ones
+        self.logout(
+            await self.login(name, old, now_s, caller)
+        )  # proves the old password, and counts wrong ones
         hashed = await self._hash(new)
         with self._store() as store:
             store.execute("UPDATE people SET hash = ? WHERE name = ?", (hashed, name))
@@ -184,25 +189,26 @@ class Accounts:
                 for name, role in store.execute("SELECT name, role FROM people ORDER BY name")
             ]
 
-    async def login(self, name: str, password: str, now_s: float) -> str:
-        """A new session's id. Raises ``NotAllowed`` for a wrong name or password, and while the name has
+    def new_mark(self, name: str) -> str:
+        """What a browser keeps that has logged in, so that no guess of another keeps it out."""
+        return self._lockout.new_mark(name)
+
+    async def login(self, name: str, password: str, now_s: float, caller: Caller = NOBODY) -> str:
+        """A new session's id. Raises ``NotAllowed`` for a wrong name or password, and while the caller has
         to wait.
         """
-        tries = self._tries.setdefault(name[:NAME_MAX], _Tries())
-        if now_s < tries.until_s:
-            wait_s = tries.until_s - now_s
+        name = name[:NAME_MAX]
+        wait_s = self._lockout.wait_s(name, caller, now_s)
+        if wait_s > 0.0:
             raise NotAllowed(f"too many wrong passwords; try again in {wait_s:.0f} s", wait_s)
-        if self._waiting >= LOGINS_MAX:
+        if self._waiting >= (LOGINS_MAX if self._lockout.is_known(name, caller) else STRANGERS_MAX):
             raise NotAllowed("too many people log in at once; try again in 2 s", 2.0)
-        tries.failures += 1  # counted before it is checked: parallel guesses do not pass together
-        if tries.failures >= TRIES:
-            tries.until_s = now_s + min(2.0 ** (tries.failures - TRIES + 1), LOCK_MAX_S)
-        self._forget_tries()
+        self._lockout.count(name, caller, now_s)
         with self._store() as store:
             row = store.execute("SELECT role, hash FROM people WHERE name = ?", (name,)).fetchone()
         if not await self._verify(row[1] if row else self._dummy, password) or row is None:
             raise NotAllowed("name or password is wrong")
-        self._tries.pop(name, None)
+        self._lockout.came_in(name, caller)
         self._end_old(now_s)
         session = secrets.token_urlsafe(32)
         self._sessions[session] = Session(Person(name, row[0]), secrets.token_urlsafe(24), now_s, now_s)
@@ -262,10 +268,6 @@ class Accounts:
 
     def _end_all(self, name: str) -> None:
         self._sessions = {key: each for key, each in self._sessions.items() if each.person.name != name}
-
-    def _forget_tries(self) -> None:
-        while len(self._tries) > NAMES_KEPT:
-            self._tries.pop(next(iter(self._tries)))
 
     async def _hash(self, password: str) -> str:
         async with self._one:

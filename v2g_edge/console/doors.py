@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import HTTPException, Request
 
 from v2g_edge.console.accounts import Accounts, Person, Role, Session
+from v2g_edge.console.lockout import Caller
 from v2g_edge.model.ports import ClockPort
 
 SAFE: Final = frozenset({"GET", "HEAD"})
@@ -18,10 +19,16 @@ class Doors:
         self._accounts = accounts
         self._clock = clock
         self.cookie = "__Host-v2g_edge" if tls else "v2g_edge"
+        self.mark = f"{self.cookie}_mark"
 
     def session(self, request: Request, *, acts: bool = True) -> Session | None:
         """The session of the browser, if it has one."""
         return self._accounts.session(request.cookies.get(self.cookie, ""), self._clock.now_s(), acts=acts)
+
+    def caller(self, request: Request) -> Caller:
+        """Where a try to log in comes from."""
+        address = request.client.host if request.client is not None else ""
+        return Caller(address, request.cookies.get(self.mark, ""))
 
     def is_open(self, request: Request) -> bool:
         """Whether a stream may go on: its session or token lasts."""

@@ -13,6 +13,7 @@ from v2g_edge.console.accounts import Person
 from v2g_edge.console.bodies import Order, TonightOrder
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.doors import Doors
+from v2g_edge.console.schema import Answer
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ def add_orders(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
         log.warning("console_order", method=method, **said, order=params)
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
-    @api.post("/api/orders")
+    @api.post("/api/orders", response_model=Answer)
     async def orders(body: Order, person: Annotated[Person, operator]) -> Response:
         """Give standing orders (stop, hold, acknowledge)."""
         given = body.model_dump(exclude_none=True, exclude={"why"})
@@ -39,12 +40,12 @@ def add_orders(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
             raise HTTPException(422, "an order names stop, export_hold or acknowledge")
         return await give("operate", given, {"by": person.title, "why": body.why})
 
-    @api.get("/api/tonight", dependencies=[viewer])
+    @api.get("/api/tonight", dependencies=[viewer], response_model=Answer)
     async def tonight() -> Response:
         """Orders for tonight that stand."""
         return Response(msgspec.json.encode(await daemon.ask("orders")), media_type="application/json")
 
-    @api.post("/api/tonight")
+    @api.post("/api/tonight", response_model=Answer)
     async def order(body: TonightOrder, person: Annotated[Person, operator]) -> Response:
         """Give an order for tonight; with ``trial`` only say which promises it would break."""
         params = body.model_dump(exclude_none=True, exclude={"why"})
@@ -53,7 +54,7 @@ def add_orders(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
             return Response(msgspec.json.encode(answer), media_type="application/json")
         return await give("order", params, {"who": person.title, "why": body.why})
 
-    @api.delete("/api/tonight/{number}")
+    @api.delete("/api/tonight/{number}", response_model=Answer)
     async def undo(number: int, person: Annotated[Person, operator]) -> Response:
         """Take an order for tonight back."""
         return await give("undo", {"number": number}, {"who": person.title})

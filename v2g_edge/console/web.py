@@ -22,10 +22,13 @@ from v2g_edge.console.doors import Doors
 from v2g_edge.console.guard import READ_S, App, Guard, Receive, Scope, Send
 from v2g_edge.console.live import Hub
 from v2g_edge.console.orders import add_orders
+from v2g_edge.console.schema import EVENTS, REFUSALS, Answer, SessionState, Status, openapi_of, operation
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
+MARK_S: Final = 180 * 86_400.0
+"""A browser that has not logged in for half a year is a stranger again."""
 PAST_S: Final = 150.0
 """The daemon's own bound for a report is 120 s."""
 STATIC: Final = {
@@ -71,6 +74,8 @@ def make_app(
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=life,
+        responses=REFUSALS,
+        generate_unique_id_function=operation,
     )
     doors = Doors(accounts, clock, tls=tls)
     _add_faults(api)
@@ -81,6 +86,7 @@ def make_app(
     _add_tokens(api, accounts, doors, clock)
     _add_live(api, hub, doors)
     _add_pages(api)
+    api.openapi = openapi_of(api, doors.cookie)  # type: ignore[method-assign]
     return Guard(api, clock, read_s, names)
 
 
@@ -109,7 +115,7 @@ def _add_faults(api: FastAPI) -> None:
 
 
 def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort, *, tls: bool) -> None:
-    @api.get("/api/session")
+    @api.get("/api/session", response_model=SessionState)
     async def session(request: Request) -> dict[str, Any]:
         """Who is logged in here, and whether there is any account yet."""
         found = doors.session(request)
@@ -123,13 +129,22 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
         log.warning("console_claimed", person=body.name)
 
     @api.post("/api/login", status_code=204)
-    async def login(body: Login, response: Response) -> None:
-        """Begin a session."""
-        key = await accounts.login(body.name, body.password, clock.now_s())
-        response.set_cookie(
-            doors.cookie, key, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=tls, path="/"
-        )
-        log.info("console_login", person=body.name)
+    async def login(body: Login, request: Request, response: Response) -> None:
+        """Begin a session. The browser also gets a mark, so that no guesses of others keep it out later."""
+        caller = doors.caller(request)
+        try:
+            key = await accounts.login(body.name, body.password, clock.now_s(), caller)
+        except NotAllowed as fault:
+            log.warning("console_login_refused", peer=caller.address, why=str(fault))
+            raise
+        for name, value, lasts_s in (
+            (doors.cookie, key, SESSION_S),
+            (doors.mark, accounts.new_mark(body.name), MARK_S),
+        ):
+            response.set_cookie(
+                name, value, max_age=int(lasts_s), httponly=True, samesite="strict", secure=tls, path="/"
+            )
+        log.info("console_login", person=body.name, peer=caller.address)
 
     @api.post("/api/logout", status_code=204)
     async def logout(
@@ -143,32 +158,32 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
 def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
     viewer, engineer = Depends(doors.viewer), Depends(doors.engineer)
 
-    @api.get("/api/status", dependencies=[viewer])
+    @api.get("/api/status", dependencies=[viewer], response_model=Status)
     async def status() -> Response:
         """The whole depot at the last tick."""
         return _plain(await daemon.ask("status"))
 
-    @api.get("/api/why/{subject}", dependencies=[viewer])
+    @api.get("/api/why/{subject}", dependencies=[viewer], response_model=Answer)
     async def why(subject: str) -> Response:
         """Why an outlet, vehicle, station or feeder is as it is."""
         return _plain(await daemon.ask("why", {"subject": subject[:200]}))
 
-    @api.get("/api/history/{subject}", dependencies=[viewer])
+    @api.get("/api/history/{subject}", dependencies=[viewer], response_model=Answer)
     async def history(subject: str) -> Response:
         """Power and SoC of an outlet or vehicle over the last day, in steps of five minutes."""
         return _plain(await daemon.ask("history", {"subject": subject[:200]}))
 
-    @api.get("/api/events", dependencies=[viewer])
+    @api.get("/api/events", dependencies=[viewer], response_model=Answer)
     async def events(since_wall_s: float = 0.0) -> Response:
         """Recent events, oldest first."""
         return _plain(await daemon.ask("events", {"since_wall_s": since_wall_s}))
 
-    @api.get("/api/plan", dependencies=[viewer])
+    @api.get("/api/plan", dependencies=[viewer], response_model=Answer)
     async def plan() -> Response:
         """The plan that is followed, and what is expected of it."""
         return _plain(await daemon.ask("plan"))
 
-    @api.get("/api/night", dependencies=[viewer])
+    @api.get("/api/night", dependencies=[viewer], response_model=Answer)
     async def night(evening: str = "") -> Response:
         """The report of a past night: energy, money, what was not earned; the last whole night by default.
 
@@ -181,17 +196,17 @@ def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
                 raise
             return _plain({"none": str(fault)})
 
-    @api.get("/api/capacity", dependencies=[viewer])
+    @api.get("/api/capacity", dependencies=[viewer], response_model=Answer)
     async def capacity() -> Response:
         """Export that could be sold for the next hour, and what is sold."""
         return _plain(await daemon.ask("capacity"))
 
-    @api.get("/api/stations", dependencies=[engineer])
+    @api.get("/api/stations", dependencies=[engineer], response_model=Answer)
     async def stations() -> Response:
         """All charging stations and their links."""
         return _plain(await daemon.ask("ocpp"))
 
-    @api.get("/api/health", dependencies=[viewer])
+    @api.get("/api/health", dependencies=[viewer], response_model=Answer)
     async def health() -> Response:
         """The daemon's own health."""
         return _plain(await daemon.ask("health"))
@@ -221,7 +236,10 @@ def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort
         if person.token:
             raise HTTPException(403, "a token cannot change a password; log in with the old one")
         key = request.cookies.get(doors.cookie, "")
-        await accounts.change_password(person.name, body.old, body.new, clock.now_s(), keep=key)
+        caller = doors.caller(request)
+        await accounts.change_password(
+            person.name, body.old, body.new, clock.now_s(), keep=key, caller=caller
+        )
         log.warning("console_account", by=person.title, person=person.name, role=person.role)
 
     @api.delete("/api/people/{name}", status_code=204)
@@ -254,7 +272,9 @@ def _add_tokens(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort
 
 
 def _add_live(api: FastAPI, hub: Hub, doors: Doors) -> None:
-    @api.get("/api/live", dependencies=[Depends(doors.viewer)])
+    @api.get(
+        "/api/live", dependencies=[Depends(doors.viewer)], response_class=StreamingResponse, responses=EVENTS
+    )
     async def live(request: Request) -> StreamingResponse:
         """Server-sent events with the status of every second, as long as the session lasts."""
         if hub.is_full:

@@ -19,14 +19,11 @@ from v2g_edge.envelope.exposure import Exposure
 from v2g_edge.envelope.facts import Context, Outlet
 from v2g_edge.envelope.limits import Limit, Limits
 from v2g_edge.model.limits import ANY_W, Bound
+from v2g_edge.model.tree import FULL_ROOM
 
 TRIAL_S: Final = 300.0
 """The outlet that tries first changes this often: a first discharge has proven itself, or given up, within
 a minute (``field.ocpp``).
-"""
-FULL_ROOM: Final = 1.05
-"""An outlet goes beyond the rating of one phase only where so much more would fit: voltages, and with them
-the limits in W, wander by a few percent.
 """
 ROUNDING_W: Final = 1e-6
 """A cut of less than this is rounding."""

@@ -2,7 +2,7 @@
 unbalance.
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from v2g_edge.envelope.facts import Context
 from v2g_edge.model.limits import ANY_W
@@ -10,11 +10,7 @@ from v2g_edge.model.orders import set_by
 from v2g_edge.model.reading import Measured, fresh_or
 from v2g_edge.model.site import CurrentLimit, Feeder
 from v2g_edge.model.snapshot import MeterState
-
-LOWEST_V_PU: Final = 0.8
-"""Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown
-counts as this.
-"""
+from v2g_edge.model.tree import phase_base_w, phase_voltage
 
 Way = Literal["import", "export"]
 
@@ -69,7 +65,7 @@ def _limits(c: Context, place: int, base_w: float) -> Limits:
     export = [_whole(c, feeder, "export", feeder.export_limit_w, least_w, power)]
     if feeder.current is not None:
         for phase in range(3):
-            volts = _voltage(c, state, phase)
+            volts = phase_voltage(c.site, state or c.grid_meter, c.snapshot.now_s, phase)
             charging += _on_phase(feeder, feeder.current, "import", phase, volts, base_w, state, free)
             export += _on_phase(feeder, feeder.current, "export", phase, volts, least_w, state, free)
     return Limits(tuple(charging), tuple(export))
@@ -95,7 +91,7 @@ def _on_phase(
     free: float,
 ) -> list[Limit]:
     limit_a = current.import_a if way == "import" else current.export_a
-    on_phase_w = max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * volts
+    on_phase_w = phase_base_w(current, base_w, volts)
     words = (
         f"feeder {feeder.id}: {limit_a:g} A {way} on L{phase + 1} at {volts:.0f} V, base load"
         f" {on_phase_w:.0f} W"
@@ -110,18 +106,6 @@ def _on_phase(
         )
         found.append(Limit(current.imbalance_a * volts * free / 2.0, 0.0, None, phase, True, words))
     return found
-
-
-def _voltage(c: Context, state: MeterState | None, phase: int) -> float:
-    """The voltage that turns A into W: nominal, or the measured one where that is lower; unknown counts as
-    the lowest.
-    """
-    nominal_v, meter = c.site.grid.nominal_v, state or c.grid_meter
-    if meter is None:
-        return nominal_v
-    lowest_v, max_age_s = LOWEST_V_PU * nominal_v, c.site.safety.meter_max_age_s
-    volts = fresh_or(meter.phase_voltage_v[phase], c.snapshot.now_s, max_age_s, lowest_v)
-    return max(min(volts, nominal_v), lowest_v)
 
 
 def over_limit(c: Context, limits: tuple[Limits, ...]) -> frozenset[int]:

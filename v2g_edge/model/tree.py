@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from v2g_edge.model.site import Evse, Feeder, PhaseMap, Site
-from v2g_edge.model.snapshot import EvseState, VehiclePhases
+from v2g_edge.model.reading import fresh_or
+from v2g_edge.model.site import CurrentLimit, Evse, Feeder, PhaseMap, Site
+from v2g_edge.model.snapshot import EvseState, MeterState, VehiclePhases
 
 PHASES: Final[dict[PhaseMap, tuple[int, ...]]] = {
     "L1L2L3": (0, 1, 2),
@@ -16,6 +17,14 @@ PHASES: Final[dict[PhaseMap, tuple[int, ...]]] = {
 }
 """The grid phases (0 is L1) that a charger's own phases hang on, in its order."""
 
+LOWEST_V_PU: Final = 0.8
+"""Current is power over the lowest voltage; below this the grid code ends the discharge, and unknown
+counts as this.
+"""
+FULL_ROOM: Final = 1.05
+"""An outlet goes beyond the rating of one phase only where so much more would fit: voltages, and with them
+the limits in W, wander by a few percent.
+"""
 AC_MOST_W: Final = 3.0 * 63.0 * 253.0
 """No AC connector carries more: 63 A on three phases (IEC 62196-2), at the highest mains (EN 50160)."""
 
@@ -122,3 +131,20 @@ def phase_weights(
         for phase in range(3):
             weights[phase][place] = phase_share(evses[place], phase, phases)
     return tuple(tuple(shares) for shares in weights)
+
+
+def phase_voltage(site: Site, meter: MeterState | None, now_s: float, phase: int) -> float:
+    """The voltage that turns A into W: nominal without a meter, else the measured one where that is lower;
+    unknown counts as the lowest.
+    """
+    nominal_v = site.grid.nominal_v
+    if meter is None:
+        return nominal_v
+    lowest_v = LOWEST_V_PU * nominal_v
+    volts = fresh_or(meter.phase_voltage_v[phase], now_s, site.safety.meter_max_age_s, lowest_v)
+    return max(min(volts, nominal_v), lowest_v)
+
+
+def phase_base_w(current: CurrentLimit, base_w: float, volts: float) -> float:
+    """What of a feeder's base load may hang on one phase; all of it where that was not measured."""
+    return max(base_w, 0.0) if current.base_load_a is None else current.base_load_a * volts

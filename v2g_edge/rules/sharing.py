@@ -10,14 +10,12 @@ from msgspec import Struct
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
+from v2g_edge.rules.left import ENOUGH_W, NO_PHASES, Left, Phases
 
 TURN_S: Final = 900.0
 """A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc
 #13750, #24932).
 """
-
-ENOUGH_W: Final = 1e-6
-"""Less than this is rounding."""
 
 NO_PACE: Final[Mapping[str, float]] = {}
 
@@ -70,9 +68,10 @@ def share_power(
     sated: frozenset[str] = frozenset(),
     pace_w: Mapping[str, float] = NO_PACE,
     due_s: Mapping[str, float] = NO_PACE,
+    phases: Phases = NO_PHASES,
 ) -> tuple[dict[str, Wish], RulesMemory]:
-    """The same wishes, cut so that no feeder is asked for more than it has; ``bases_w`` are the feeders' base
-    loads.
+    """The same wishes, cut so that no feeder, and none of its phases (``phases``), is asked for more than it
+    has; ``bases_w`` are the feeders' base loads.
 
     The ``doubtful`` (their need is unknown) get their fallback first, which fits every feeder by the
     proof at start, and beyond it what all the others leave.
@@ -84,10 +83,9 @@ def share_power(
     nothing: in turns, so that each one's comes (see ``_rank``). The ``sated`` have their target and charge
     for a plan alone: they come last.
     """
-    places = [place for place, evse in enumerate(frame.ids) if evse in asked]
-    wishes = {place: asked[frame.ids[place]] for place in places}
-    left_w = [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)]
-    given = dict.fromkeys(places, 0.0)
+    wishes = {place: asked[evse] for place, evse in enumerate(frame.ids) if evse in asked}
+    left = Left(frame, [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)], phases)
+    given = dict.fromkeys(wishes, 0.0)
     charging = {p: w for p, w in wishes.items() if w.power_w > 0.0}
     doubts = {p: w.power_w for p, w in charging.items() if w.evse in doubtful}
     urgent = {p: w for p, w in charging.items() if w.urgency >= 1.0 and p not in doubts}
@@ -95,17 +93,16 @@ def share_power(
     full = {p: power_w for p, power_w in others.items() if frame.ids[p] in sated}
     lacking = {p: power_w for p, power_w in others.items() if p not in full}
     least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
-    _serve_one_by_one(frame, least_w, left_w, given)
-    _serve_urgent(frame, urgent, left_w, given, pace_w, due_s)
-    _serve_alike(frame, lacking, left_w, given, memory, now_s)
-    _serve_alike(
-        frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left_w, given, memory, now_s
-    )
-    _serve_alike(frame, full, left_w, given, memory, now_s)
+    _serve_one_by_one(frame, least_w, left, given)
+    _serve_urgent(frame, urgent, left, given, pace_w, due_s)
+    _serve_alike(frame, lacking, left, given, memory, now_s)
+    _serve_alike(frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left, given, memory, now_s)
+    _serve_alike(frame, full, left, given, memory, now_s)
     exports = {place: -wish.power_w for place, wish in wishes.items() if wish.power_w < 0.0}
     if exports:
         outs = dict.fromkeys(exports, 0.0)
-        _share_evenly(frame, exports, [export_limit(frame, place) for place in range(len(bases_w))], outs)
+        may_w = [export_limit(frame, place) for place in range(len(bases_w))]
+        Left(frame, may_w, NO_PHASES).fill_evenly(exports, outs)
         given.update({place: -power_w for place, power_w in outs.items()})
     shared = {
         w.evse: w if w.power_w == given[p] else Wish(w.evse, given[p], w.urgency, w.reason)
@@ -119,7 +116,7 @@ def share_power(
 def _serve_urgent(
     frame: Frame,
     urgent: dict[int, Wish],
-    left_w: list[float],
+    left: Left,
     given: dict[int, float],
     pace_w: Mapping[str, float],
     due_s: Mapping[str, float],
@@ -133,28 +130,25 @@ def _serve_urgent(
     """
     ordered = sorted(urgent, key=lambda p: (due_s.get(frame.ids[p], ANY_W), -urgent[p].urgency, frame.ids[p]))
     paces_w = {p: min(urgent[p].power_w, pace_w.get(frame.ids[p], ANY_W)) for p in ordered}
-    _serve_one_by_one(frame, paces_w, left_w, given)
-    _serve_one_by_one(frame, {p: urgent[p].power_w - given[p] for p in ordered}, left_w, given)
+    _serve_one_by_one(frame, paces_w, left, given)
+    _serve_one_by_one(frame, {p: urgent[p].power_w - given[p] for p in ordered}, left, given)
 
 
-def _serve_one_by_one(
-    frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]
-) -> None:
+def _serve_one_by_one(frame: Frame, wanted_w: dict[int, float], left: Left, given: dict[int, float]) -> None:
     """Each in this order as much as there is on top of what it has, or nothing where that leaves it below its
     minimum.
     """
     for place, wish_w in wanted_w.items():
-        power_w = min(wish_w, *(left_w[node] for node in frame.tree.above[place]))
+        power_w = min(wish_w, left.more_w(place, given[place]))
         if power_w > 0.0 and given[place] + power_w >= frame.site.evses[place].min_charge_w:
+            left.take(place, given[place], power_w)
             given[place] += power_w
-            for node in frame.tree.above[place]:
-                left_w[node] -= power_w
 
 
 def _serve_alike(
     frame: Frame,
     wanted_w: dict[int, float],
-    left_w: list[float],
+    left: Left,
     given: dict[int, float],
     memory: RulesMemory,
     now_s: float,
@@ -162,18 +156,17 @@ def _serve_alike(
     """All alike, on top of what they have; in turns where that gives one of them less than its minimum."""
     if not wanted_w:
         return
-    free_w, before_w = list(left_w), dict(given)
-    _share_evenly(frame, wanted_w, left_w, given)
+    free, before_w = left.copy(), dict(given)
+    left.fill_evenly(wanted_w, given)
     if not any(0.0 < given[place] < frame.site.evses[place].min_charge_w - ENOUGH_W for place in wanted_w):
         return
     turns_w = _in_turns(
-        frame, {place: w for place, w in wanted_w.items() if not before_w[place]}, free_w, memory, now_s
+        frame, {place: w for place, w in wanted_w.items() if not before_w[place]}, free, memory, now_s
     )
-    left_w[:] = free_w
+    left.set(free)
     for place in wanted_w:
         given[place] = before_w[place] + turns_w.get(place, 0.0)
-        for node in frame.tree.above[place]:
-            left_w[node] -= turns_w.get(place, 0.0)
+        left.take(place, before_w[place], turns_w.get(place, 0.0))
 
 
 def _turn(memory: RulesMemory, evse: str, served: bool, now_s: float) -> Turn:
@@ -192,61 +185,23 @@ def _rank(memory: RulesMemory, evse: str, now_s: float) -> tuple[int, float, str
 
 
 def _in_turns(
-    frame: Frame, wanted_w: dict[int, float], left_w: list[float], memory: RulesMemory, now_s: float
+    frame: Frame, wanted_w: dict[int, float], left: Left, memory: RulesMemory, now_s: float
 ) -> dict[int, float]:
     """Each charger's minimum in the order of their ranks, then what is left evenly among those that got
     it. None starves. A turn ends after ``TURN_S``; one that waits keeps its place in the queue; and none
     overtakes: what a waiting one lacks is kept from all behind it, as long as the feeders could serve it
     alone. So each of n waits n turns at most.
     """
-    above, evses = frame.tree.above, frame.site.evses
-    free_w, given = list(left_w), dict.fromkeys(wanted_w, 0.0)
+    evses = frame.site.evses
+    free, given = left.copy(), dict.fromkeys(wanted_w, 0.0)
     for place in sorted(wanted_w, key=lambda place: _rank(memory, frame.ids[place], now_s)):
         least_w = evses[place].min_charge_w
-        if wanted_w[place] >= least_w and all(left_w[node] >= least_w for node in above[place]):
-            if all(free_w[node] >= least_w for node in above[place]):
+        if wanted_w[place] >= least_w <= left.more_w(place, 0.0):
+            if free.more_w(place, 0.0) >= least_w:
                 given[place] = least_w
-            for node in above[place]:
-                free_w[node] -= least_w
-    spare_w = list(left_w)
+            free.take(place, 0.0, least_w)
+    spare = left.copy()
     for place, power_w in given.items():
-        for node in above[place]:
-            spare_w[node] -= power_w
-    _share_evenly(
-        frame, {place: wanted_w[place] - w for place, w in given.items() if w > 0.0}, spare_w, given
-    )
+        spare.take(place, 0.0, power_w)
+    spare.fill_evenly({place: wanted_w[place] - w for place, w in given.items() if w > 0.0}, given)
     return given
-
-
-def _share_evenly(
-    frame: Frame, wanted_w: dict[int, float], left_w: list[float], given: dict[int, float]
-) -> None:
-    """Max-min fair filling. Each round ends a wish or fills a feeder, so there are at most that many
-    rounds.
-    """
-    above = frame.tree.above
-    asked_w = [0.0] * len(left_w)
-    for place, power_w in wanted_w.items():
-        for node in above[place]:
-            asked_w[node] += power_w
-    if all(asked <= left for asked, left in zip(asked_w, left_w, strict=True)):
-        for place, power_w in wanted_w.items():
-            given[place] += power_w
-        left_w[:] = [left - asked for asked, left in zip(asked_w, left_w, strict=True)]
-        return
-    hungry = dict(wanted_w)
-    while hungry:
-        counts = [0] * len(left_w)
-        for place in hungry:
-            for node in above[place]:
-                counts[node] += 1
-        step_w = min(
-            *hungry.values(), *(left / count for left, count in zip(left_w, counts, strict=True) if count)
-        )
-        for place in hungry:
-            given[place] += step_w
-            hungry[place] -= step_w
-        for node, count in enumerate(counts):
-            left_w[node] -= step_w * count
-        full = {node for node, count in enumerate(counts) if count and left_w[node] <= ENOUGH_W}
-        hungry = {place: w for place, w in hungry.items() if w > ENOUGH_W and full.isdisjoint(above[place])}

@@ -15,6 +15,7 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, ChargingNeed, need_of
+from v2g_edge.rules.left import phases_of
 from v2g_edge.rules.response import offer_response
 from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
 
@@ -82,6 +83,7 @@ def propose_all(
     _cap(asked, caps_w)
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
+    phases = phases_of(frame, snapshot, bases_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
     paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
@@ -89,7 +91,7 @@ def propose_all(
         evse: wanted.need.departs_in_s for evse, wanted in needs.items() if wanted.urgent or evse in short_wh
     }
     shared, turns = share_power(
-        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s, phases
     )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)

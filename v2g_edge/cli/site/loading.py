@@ -18,6 +18,9 @@ from v2g_edge.statefile import StateFile
 
 log = structlog.get_logger()
 
+WITHIN_S: Final = 60.0
+"""The largest site file takes two seconds, on a small and busy computer ten times as long."""
+
 GOOD: Final = "site.good.json"
 """In the state folder: the settings with which the daemon last ran."""
 
@@ -54,7 +57,16 @@ def load_apart(path: Path, text: str | None = None) -> Loaded:
     """
     what = [str(path)] if text is None else ["-", str(path)]
     command = [sys.executable, "-m", "v2g_edge.config", "--packed", *what]
-    done = subprocess.run(command, input=(text or "").encode(), capture_output=True, check=False)  # noqa: S603 - our own module
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module
+            command,
+            input=(text or "").encode("utf-8", "replace"),
+            capture_output=True,
+            timeout=WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SiteFileError(f"{path}: it was not read within {WITHIN_S:g} s") from error
     said = done.stderr.decode("utf-8", "replace")
     if done.returncode:
         raise SiteFileError(said.rstrip())

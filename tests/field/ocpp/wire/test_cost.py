@@ -303,6 +303,18 @@ def test_e1_whole_numbers_have_few_digits(digits: int, rest: int) -> None:
     assert frames.decode(f'[2,"1","X",{{"n":"{long}","m":{long[:64]},"s":"{"x" * rest}"}}]', strict=True)
 
 
+def test_e1_digits_without_end_stand_among_few_values() -> None:
+    """Whether they are a number's or a text's is seen by looking at each value."""
+    few, many = bounded_json.NUMBERS_MAX - 10, bounded_json.NUMBERS_MAX + 1
+    for values in (few, many):
+        text = f'[2,"1","X",{{"a":"{"0" * 65}","n":[{",".join(["1"] * values)}]}}]'
+        if values == few:
+            assert len(frames.decode(text, strict=True)[3]["n"]) == few
+            continue
+        with pytest.raises(frames.Unreadable, match="digits without end"):
+            frames.decode(text, strict=True)
+
+
 def test_ordinary_numbers_of_a_large_frame_are_as_many_as_its_values() -> None:
     numbers = ",".join(["1.2345678E7", "0.5"] * 4_000)
     parts = frames.decode(f'[2,"1","X",{{"n":[{numbers}]}}]', strict=True)

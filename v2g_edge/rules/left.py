@@ -1,0 +1,189 @@
+"""What is left of the feeders, in all and on their phases, while it is shared out among the chargers below.
+
+On a phase an outlet counts as the envelope counts it there (``tree.phase_weights``): while nothing is known
+of its vehicle, with all of its power, up to the rating of one phase. So what the rules ask for fits each
+phase, and a vehicle that must leave is not cut there alike with those that can wait.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.tree import FULL_ROOM, phase_base_w, phase_voltage, phase_weights
+
+ENOUGH_W: Final = 1e-6
+"""Less than this is rounding."""
+
+
+class OnPhase(NamedTuple):
+    """What an outlet takes of one phase (by its place in ``Phases.left_w``): the share ``weight`` of its
+    power, and no more than ``most_w``.
+    """
+
+    phase: int
+    weight: float
+    most_w: float
+
+    def part_w(self, power_w: float) -> float:
+        """What flows there of the outlet's power."""
+        return min(power_w * self.weight, self.most_w)
+
+    def grows(self, power_w: float) -> bool:
+        """Whether more power of the outlet is more there."""
+        return power_w * self.weight < self.most_w - ENOUGH_W
+
+
+class Phases(NamedTuple):
+    """All phases with a limit: what each leaves for its chargers, and of which each outlet (in the order of
+    ``Site.evses``) takes its part.
+    """
+
+    left_w: tuple[float, ...]
+    above: tuple[tuple[OnPhase, ...], ...]
+
+
+NO_PHASES: Final = Phases((), ())
+"""Of a site without a limit on any phase."""
+
+
+def phases_of(frame: Frame, snapshot: Snapshot, bases_w: Sequence[float]) -> Phases:
+    """The phases of all feeders that have a limit there, and those of what its single-phase chargers may
+    unbalance.
+    """
+    site, tree = frame.site, frame.tree
+    limited = [(place, feeder) for place, feeder in enumerate(tree.feeders) if feeder.current is not None]
+    if not limited:
+        return NO_PHASES
+    weights = phase_weights(tree, site.evses, snapshot.evses)
+    free = 1.0 - site.safety.feeder_margin_pct / 100.0
+    left_w: list[float] = []
+    above: list[list[OnPhase]] = [[] for _ in site.evses]
+    for place, feeder in limited:
+        meter = feeder.meter or site.grid.meter
+        state = snapshot.meters[site.meters.index(meter)] if meter else None
+        base_w = min(bases_w[place], tree.base_max_w[place])
+        for phase in range(3):
+            volts = phase_voltage(site, state, snapshot.now_s, phase)
+            current = feeder.current
+            if current is None:
+                continue
+            limits = [
+                (current.import_a * volts * free - phase_base_w(current, base_w, volts), weights[phase])
+            ]
+            if current.imbalance_a < ANY_W:
+                limits.append((current.imbalance_a * volts * free / 2.0, tree.single[phase]))
+            for limit_w, shares in limits:
+                for i in tree.below[place]:
+                    if shares[i] > 0.0:
+                        most_w = tree.phase_rated_w[i] * FULL_ROOM
+                        above[i].append(OnPhase(len(left_w), shares[i], most_w))
+                left_w.append(max(limit_w, 0.0))
+    return Phases(tuple(left_w), tuple(tuple(parts) for parts in above))
+
+
+class Left:
+    """What is left while it is handed out: ``feeders_w`` in the tree's order, ``phases_w`` in that of
+    ``Phases``.
+    """
+
+    def __init__(self, frame: Frame, feeders_w: Sequence[float], phases: Phases) -> None:
+        self._above, self._phases = frame.tree.above, phases
+        self.feeders_w, self.phases_w = list(feeders_w), list(phases.left_w)
+
+    def copy(self) -> "Left":
+        """As much again, to try something out."""
+        other = Left.__new__(Left)
+        other._above, other._phases = self._above, self._phases
+        other.feeders_w, other.phases_w = list(self.feeders_w), list(self.phases_w)
+        return other
+
+    def set(self, other: "Left") -> None:
+        """Take over what another has left."""
+        self.feeders_w[:], self.phases_w[:] = other.feeders_w, other.phases_w
+
+    def parts(self, place: int) -> tuple[OnPhase, ...]:
+        """The limited phases that an outlet takes part of."""
+        return self._phases.above[place] if self.phases_w else ()
+
+    def more_w(self, place: int, has_w: float) -> float:
+        """How much an outlet may have on top of what it ``has_w``."""
+        more_w = min([self.feeders_w[node] for node in self._above[place]])
+        for part in self.parts(place):
+            room_w = self.phases_w[part.phase] + part.part_w(has_w)
+            if room_w < part.most_w:  # else even all of its rating fits there
+                more_w = min(more_w, room_w / part.weight - has_w)
+        return more_w
+
+    def take(self, place: int, has_w: float, more_w: float) -> None:
+        """An outlet gets ``more_w`` on top of what it ``has_w``."""
+        for node in self._above[place]:
+            self.feeders_w[node] -= more_w
+        for part in self.parts(place):
+            self.phases_w[part.phase] -= part.part_w(has_w + more_w) - part.part_w(has_w)
+
+    def fill_evenly(self, wanted_w: Mapping[int, float], given: dict[int, float]) -> None:
+        """Max-min fair filling, on top of what is ``given``. Each round ends a wish, fills a feeder or a
+        phase, or brings an outlet to the rating of a phase, so there are at most that many rounds.
+        """
+        if self._gave_all(wanted_w, given):
+            return
+        hungry = dict(wanted_w)
+        while hungry:
+            counts, rates, ends_w = self._growing(hungry, given)
+            step_w = min([*hungry.values(), *ends_w])
+            for place in hungry:
+                given[place] += step_w
+                hungry[place] -= step_w
+            for node, count in enumerate(counts):
+                self.feeders_w[node] -= step_w * count
+            for phase, rate in enumerate(rates):
+                self.phases_w[phase] -= step_w * rate
+            full = {node for node, count in enumerate(counts) if count and self.feeders_w[node] <= ENOUGH_W}
+            hungry = {
+                place: w
+                for place, w in hungry.items()
+                if w > ENOUGH_W
+                and full.isdisjoint(self._above[place])
+                and not any(
+                    self.phases_w[part.phase] <= ENOUGH_W and part.grows(given[place])
+                    for part in self.parts(place)
+                )
+            }
+
+    def _gave_all(self, wanted_w: Mapping[int, float], given: dict[int, float]) -> bool:
+        """Give all that is wanted, where all of it fits."""
+        asked_w, on_phases_w = [0.0] * len(self.feeders_w), [0.0] * len(self.phases_w)
+        for place, power_w in wanted_w.items():
+            for node in self._above[place]:
+                asked_w[node] += power_w
+            for part in self.parts(place):
+                on_phases_w[part.phase] += part.part_w(given[place] + power_w) - part.part_w(given[place])
+        left_w, asked_w = [*self.feeders_w, *self.phases_w], [*asked_w, *on_phases_w]
+        if any(asked > left for asked, left in zip(asked_w, left_w, strict=True)):
+            return False
+        for place, power_w in wanted_w.items():
+            given[place] += power_w
+        left_w = [left - asked for asked, left in zip(asked_w, left_w, strict=True)]
+        self.feeders_w, self.phases_w = left_w[: len(self.feeders_w)], left_w[len(self.feeders_w) :]
+        return True
+
+    def _growing(
+        self, hungry: Mapping[int, float], given: Mapping[int, float]
+    ) -> tuple[list[int], list[float], list[float]]:
+        """How many grow at each feeder, how fast each phase fills, and how far each may grow until a
+        feeder or a phase is full, or an outlet at the rating of a phase.
+        """
+        counts, rates = [0] * len(self.feeders_w), [0.0] * len(self.phases_w)
+        ends_w: list[float] = []
+        for place in hungry:
+            for node in self._above[place]:
+                counts[node] += 1
+            for part in self.parts(place):
+                if part.grows(given[place]):
+                    rates[part.phase] += part.weight
+                    ends_w.append(part.most_w / part.weight - given[place])
+        ends_w += [left / count for left, count in zip(self.feeders_w, counts, strict=True) if count]
+        ends_w += [left / rate for left, rate in zip(self.phases_w, rates, strict=True) if rate > 0.0]
+        return counts, rates, ends_w
