@@ -19,7 +19,8 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.study.insight.whatif import Change, night_of
+from v2g_edge.study.insight.change import Change
+from v2g_edge.study.insight.whatif import night_of
 from v2g_edge.study.invest.assumptions import read_assumptions
 from v2g_edge.study.invest.days import nights_of_curve, values_of
 from v2g_edge.study.invest.finance import irr, npv, payback_years
