@@ -194,7 +194,7 @@ def _low(o: Outlet, *, held: bool) -> str:
 
 
 def _deep(o: Outlet, *, held: bool) -> str:
-    if o.kind is None or o.memory.event_pct < (1e-9 if held else o.kind.depth_per_event_pct):
+    if o.kind is None or o.memory.event_pct < min(1e-9 if held else ANY_W, o.kind.depth_per_event_pct):
         return ""
     return f"{o.memory.event_pct:.1f} % taken in this event, cap {o.kind.depth_per_event_pct:g} %"
 

@@ -53,12 +53,18 @@ def settings_of(arguments: argparse.Namespace) -> Settings | None:
         raise CommandError(text, BAD_INPUT) from error
 
 
+def journal_of(arguments: argparse.Namespace) -> Path | None:
+    """The journal that is named, else the site file's; None where a ledger alone is named."""
+    settings = settings_of(arguments)
+    folder = Path(settings.host.state_dir) if settings is not None else None
+    named: Path | None = arguments.journal
+    return named or (folder / "journal.db" if folder and not arguments.ledger else None)
+
+
 @contextmanager
 def ledger(arguments: argparse.Namespace) -> Iterator[Store]:
     """The ledger, up to date with the journal where there is one. CommandError says what is missing."""
-    settings = settings_of(arguments)
-    folder = Path(settings.host.state_dir) if settings is not None else None
-    journal = arguments.journal or (folder / "journal.db" if folder and not arguments.ledger else None)
+    journal = journal_of(arguments)
     path = arguments.ledger or (journal.with_name("ledger.db") if journal else None)
     if path is None:
         raise CommandError(
