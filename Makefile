@@ -36,8 +36,9 @@ $(TESTS): $(STAMP)
 demo: setup ## one night of a simulated depot, before your eyes
 	$(PY) -m sim demo
 
-test: check ## everything that is promised, checked (the package under a real systemd: make test-systemd)
+test: check ## everything that is promised, checked; WHOLE=1: the package under a real systemd too (make test-systemd)
 	$(PY) -m pytest -n 2
+	@$(if $(WHOLE),sh .ci/install-debian $(PACKAGING) && $(PY) -m tests.systemd.boot --where-possible,$(PY) -m tests.systemd.boot --told)
 
 test-systemd: $(TESTS) ## the package under a real systemd: install, watchdog, upgrade, downgrade, purge (root)
 	@sh .ci/install-debian $(PACKAGING)

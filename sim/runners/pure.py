@@ -27,6 +27,7 @@ from sim.world.physics import Battery
 from v2g_edge.cycle import Cycle, Memory, Outcome, restarted
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
+from v2g_edge.model.site import for_ticks_of
 
 STEP_S: Final = 20.0
 """Longest stretch of physics at once; a tick is one or more of them."""
@@ -53,21 +54,9 @@ def slowed(scenario: Scenario, tick_s: float) -> Scenario:
     """``scenario`` for ticks of ``tick_s``: ages, leases and patience of the judges are no shorter than a
     few of them.
     """
-    safety = scenario.site.safety
-    safety = replace(
-        safety,
-        meter_max_age_s=max(safety.meter_max_age_s, 1.5 * tick_s),
-        contact_max_age_s=max(safety.contact_max_age_s, 1.5 * tick_s),
-        charger_max_age_s=max(safety.charger_max_age_s, 1.5 * tick_s),
-        lease_s=max(safety.lease_s, 3.0 * tick_s),
-        obey_within_s=max(safety.obey_within_s, 2.0 * tick_s),
-        balance_within_s=max(safety.balance_within_s, 3.0 * tick_s),
-        frozen_reads=max(safety.frozen_reads, int(3.0 * tick_s)),
-        late_after_s=max(safety.late_after_s, 2.5 * tick_s),
-    )
     return replace(
         scenario,
-        site=replace(scenario.site, safety=safety),
+        site=replace(scenario.site, safety=for_ticks_of(scenario.site.safety, tick_s)),
         # What ends between two ticks is not seen here; a real meter is read each second.
         disturbances=tuple(
             replace(d, duration_s=max(d.duration_s, 2.5 * tick_s)) for d in scenario.disturbances

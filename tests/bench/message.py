@@ -43,10 +43,10 @@ class Sink:
 
 def pass_us(step: Callable[[Any], Any], inputs: list[Any]) -> float:
     """Microseconds of one step, in one pass over ``inputs``."""
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     for each in inputs:
         step(each)
-    return 1e6 * (time.perf_counter() - began_s) / len(inputs)
+    return 1e6 * (time.thread_time() - began_s) / len(inputs)
 
 
 async def stages(version: Version, action: str, kind: str) -> dict[str, float]:

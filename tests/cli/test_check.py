@@ -59,7 +59,7 @@ def test_a_report_fits_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[1:])) <= 80
     assert sum("vehicles.VAN-01.type" in line for line in lines) == 1
-    assert any("also" in line and "VAN-02 (line 108), VAN-03 (line 115)" in line for line in lines)
+    assert any("also" in line and "VAN-02 (line 125)" in line for line in lines)
 
 
 def test_the_site_ends_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

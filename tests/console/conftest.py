@@ -121,11 +121,16 @@ class FakeDaemon:
             "solver": "highs-ipm",
             "made_wall_s": NIGHT["wall_s"],
             "money": money,
-            "vehicles": [],
+            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89]}],
             "edges": edges,
         }
+        planned = [-48_000.0, -48_000.0, 0.0, 0.0, 24_000.0, 40_000.0, 40_000.0, 20_000.0]
+        slots = [
+            {"start_wall_s": edge, "evse_w": [["E01", power]]}
+            for edge, power in zip(edges, planned, strict=False)
+        ]
         return {
-            "plan": {**NIGHT["plan"], "slots": []},
+            "plan": {**NIGHT["plan"], "slots": slots},
             "report": {**report, **powers, **prices, "warnings": [], "why": ""},
         }
 
@@ -143,13 +148,15 @@ class FakeDaemon:
         evse = next((each for each in NIGHT["evses"] if name in (each["id"], each["vehicle"])), None)
         if evse is None:
             raise BadRequestError(f"{name!r} is no outlet, no vehicle that is plugged in, and not grid")
-        times = [NIGHT["wall_s"] - 300.0 * back for back in range(3, -1, -1)]
-        course = {"power_w": [0.0, 7_000.0, None, 11_000.0], "soc_pct": [40.0, 41.0, None, 43.0]}
+        times = [NIGHT["wall_s"] - 300.0 * back for back in range(23, -1, -1)]
+        powers = [11_000.0] * 8 + [None] * 2 + [0.0] * 6 + [-48_000.0] * 8
+        socs = [64.0 + n for n in range(8)] + [None] * 2 + [72.0] * 6 + [72.0 - 0.2 * n for n in range(8)]
+        course = {"power_w": powers, "soc_pct": socs}
         return {
             "subject": evse["id"],
             "step_s": 300.0,
             "wall_s": times,
-            "vehicle": [evse["vehicle"]] * 4,
+            "vehicle": [evse["vehicle"]] * 24,
             **course,
         }
 

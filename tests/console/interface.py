@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import httpx
 
@@ -64,8 +65,8 @@ def draw(url: str, token: str, examples: int, folder: Path, phases: str = "fuzzi
 
 async def main(examples: int) -> int:
     """All phases, at a real daemon."""
-    guard.ASKED_PER_S = 1e9  # type: ignore[misc] - the pace of one address is no part of what is judged
-    with tempfile.TemporaryDirectory(prefix="v2g-") as folder:
+    # The pace of one address is no part of what is judged.
+    with patch.object(guard, "ASKED_PER_S", 1e9), tempfile.TemporaryDirectory(prefix="v2g-") as folder:
         async with depot(Path(folder)) as found:
             accounts = Accounts(Path(folder) / "console")
             token = accounts.new_token("drawn", "drawn", "engineer", SystemClock().wall_s() + 86_400.0)

@@ -408,6 +408,17 @@ def test_an_event_that_was_used_up_stays_so_until_the_vehicle_has_charged() -> N
     )
 
 
+def test_a_cap_of_nothing_acts_in_every_tick_and_is_told_once() -> None:
+    """A type that may give nothing: a truck of such a type had its row come and go each tick of a night."""
+    still = Reading(0.0, NOW_S)
+    none = with_evse(with_kind(ready(wish_w=0.0), depth_per_event_pct=0.0), power_w=still)
+    for _ in range(4):
+        outcome = permit(none)
+        assert ("depth_of_event", "b1") in {(each.row, each.subject) for each in outcome.memory.latches}
+        assert not [event for event in outcome.events if event.kind == "depth_of_event.cleared"]
+        none = next_tick(none, outcome)
+
+
 def test_a_lost_vehicle_waits_until_it_is_plugged_in_again() -> None:
     lost = with_evse(ready(), status="available")
     back = with_evse(next_tick(lost, permit(lost)), status="occupied")

@@ -35,6 +35,9 @@ TICK_S: Final = 900.0
 PHYSICS_S: Final = 60.0
 """The longest step of the physics: powers change at ticks alone."""
 HOUR_S: Final = 3_600.0
+HOT: Final = "E03"
+HOT_AT: Final = timedelta(days=20, hours=21)
+"""One evening a pack's cooling fails: the example of an anomaly."""
 SEEN_S: Final = 36 * HOUR_S
 ROUND: Final = 500
 """Ticks between two moments in which the journal may write."""
@@ -57,6 +60,7 @@ def month(seed: int = 17, *, days: int = DAYS, chargers: int = CHARGERS, tick_s:
         duration_s=days * 86_400.0 + 1.0,  # its last tick ends the last quarter hour
         visits=tuple(visits),
         prices=tuple(_prices(dice, days)),
+        faults=(Fault("pack_c", HOT, (FIRST + HOT_AT).timestamp(), 2.0 * HOUR_S, 44.0),),
         site=replace(
             base.site,
             name="Example-depot",
@@ -76,7 +80,7 @@ def _wide(feeder: Feeder) -> Feeder:
 
 def _visits(dice: random.Random, evse: str, vehicle: str, days: int) -> Iterator[Visit]:
     """From one evening to the next morning of service; ``route_pct`` is the ride between."""
-    arrives, first = FIRST + timedelta(minutes=dice.uniform(5, 90)), True
+    arrives, first = FIRST + timedelta(hours=16, minutes=dice.uniform(20, 200)), True
     for day in range(1, days):
         morning = FIRST + timedelta(days=day)
         rides = morning.weekday() < 5 or (morning.weekday() == 5 and dice.random() < 0.3)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from v2g_edge.api.knocked import entry_of
-from v2g_edge.config.keys.key import IDENTITY
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.site import Site
 
-NAME: Final = re.compile(IDENTITY)
-"""What a station may be called in a site file."""
+NAME: Final = re.compile(r"[A-Za-z0-9*_=:+|@.-]{1,48}")
+"""What a station may be called in a site file (OCPP 2.0.1 part 2, identifierString); the daemon does not
+carry the file's own checker.
+"""
 
 
 class OcppApi:

@@ -140,11 +140,11 @@ def _is_fuller(soc_pct: float | None, before_pct: float | None) -> bool:
 def _flow(
     evse: Evse, state: EvseState, old: EvseMemory, hours: float, now_s: float, max_age_s: float
 ) -> _Flow:
-    power, lost, permitted_out_w = state.power_w, evse.efficiency, -old.least_w if old.least_w < 0.0 else 0.0
+    power, lost, permitted_out_w = state.power_w, evse.efficiency, max(-old.least_w, 0.0)
     if not is_fresh(power, now_s, max_age_s):
         out_wh, in_wh = permitted_out_w / lost * hours, max(old.most_w, evse.fallback_w) * lost * hours
         return _Flow(out_wh, out_wh, in_wh, 0.0, metered=False)
-    out_w, in_w = (-power.value, 0.0) if power.value < 0.0 else (0.0, power.value)
+    out_w, in_w = (-power.value, 0.0) if power.value <= 0.0 else (0.0, power.value)
     in_wh = in_w * lost * hours
     charged_wh = 0.0 if permitted_out_w > 0.0 else in_wh
     return _Flow(out_w / lost * hours, max(out_w, permitted_out_w) / lost * hours, in_wh, charged_wh)

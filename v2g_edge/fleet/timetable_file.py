@@ -14,9 +14,6 @@ from datetime import time as time_of_day
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import icalendar
-import recurring_ical_events
-
 from v2g_edge.model.mission import Mission
 
 OCTETS_MAX: Final = 8 << 20
@@ -126,6 +123,10 @@ def _percent(said: str, name: str) -> float:
 
 
 def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
+    # A tenth of the daemon's start, for sites that have such a file alone.
+    import icalendar  # noqa: PLC0415
+    import recurring_ical_events  # noqa: PLC0415
+
     now = datetime.fromtimestamp(where.wall_s, UTC)
     _check_recurrences(ZONES.sub("", FOLDED.sub("", text)), where)
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from v2g_edge.model.gridcode import GridCode
 from v2g_edge.model.service import Service
@@ -210,6 +211,23 @@ class SafetySettings(Struct, frozen=True):
     sustained_pct: float = 100.0
     thermal_time_s: float = 1_800.0
     late_after_s: float = 5.0
+
+
+def for_ticks_of(safety: SafetySettings, tick_s: float) -> SafetySettings:
+    """The settings for a site that is played with slow ticks: ages, leases and patience are no shorter than a
+    few of them.
+    """
+    return replace(
+        safety,
+        meter_max_age_s=max(safety.meter_max_age_s, 1.5 * tick_s),
+        contact_max_age_s=max(safety.contact_max_age_s, 1.5 * tick_s),
+        charger_max_age_s=max(safety.charger_max_age_s, 1.5 * tick_s),
+        lease_s=max(safety.lease_s, 3.0 * tick_s),
+        obey_within_s=max(safety.obey_within_s, 2.0 * tick_s),
+        balance_within_s=max(safety.balance_within_s, 3.0 * tick_s),
+        frozen_reads=max(safety.frozen_reads, int(3.0 * tick_s)),
+        late_after_s=max(safety.late_after_s, 2.5 * tick_s),
+    )
 
 
 class GridSettings(Struct, frozen=True):

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.cycle import Memory
 from v2g_edge.departure.charging_power import powers_of
 from v2g_edge.host.child import Child
 from v2g_edge.market.billed_peaks import BilledPeaks
-from v2g_edge.market.price_feed import PriceFeed
 from v2g_edge.market.price_file import PriceFile
 from v2g_edge.market.time_of_use import Tariff
 from v2g_edge.model.event import Event
@@ -24,6 +24,16 @@ from v2g_edge.planner.exchange import Demand
 from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.tasks import begin, described, keep, report
 from v2g_edge.wiring.dayplan import LOOK_EVERY_S, DayPlanner
+
+if TYPE_CHECKING:
+    from v2g_edge.market.price_feed import PriceFeed
+
+
+def _price_feed() -> "type[PriceFeed]":
+    """Its HTTP client is a tenth of the daemon's start, for sites that have a price service alone."""
+    from v2g_edge.market.price_feed import PriceFeed  # noqa: PLC0415
+
+    return PriceFeed
 
 
 def pasts_of(site: Site, memory: Memory, snapshot: Snapshot) -> dict[str, Past]:
@@ -75,7 +85,8 @@ class Plans:
         self._feed: PriceFeed | None = None
         if settings.prices.feed:
             folder = Path(settings.host.state_dir) / "prices"
-            self._feed = PriceFeed(settings.prices, clock, folder, tell=tell, on_change=self.day.look_again)
+            feed = _price_feed()
+            self._feed = feed(settings.prices, clock, folder, tell=tell, on_change=self.day.look_again)
 
     def take_site(self, site: Site) -> None:
         """Another site of the same outlets."""

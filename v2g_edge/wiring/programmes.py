@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.market.openadr.reports import Measured
-from v2g_edge.market.openadr.ven import Ven
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading, is_fresh
@@ -14,6 +14,16 @@ from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import Settings
 from v2g_edge.tasks import keep
 from v2g_edge.wiring.plans import Plans
+
+if TYPE_CHECKING:
+    from v2g_edge.market.openadr.ven import Ven
+
+
+def _ven() -> "type[Ven]":
+    """Its HTTP client is a tenth of the daemon's start, for sites that name a VTN alone."""
+    from v2g_edge.market.openadr.ven import Ven  # noqa: PLC0415
+
+    return Ven
 
 
 class Programmes:
@@ -32,7 +42,7 @@ class Programmes:
         self.ven: Ven | None = None
         if settings.openadr.url:
             folder = Path(settings.host.state_dir)
-            self.ven = Ven(
+            self.ven = _ven()(
                 settings.openadr,
                 clock,
                 folder,

@@ -1,11 +1,11 @@
 """Anomalies: each kind that is put into a simulated year is found, and clean years are quiet."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.study.insight.year import ZONE, Fault, Night, year
+from tests.study.insight.year import FIRST, ZONE, Fault, Night, year
 from v2g_edge.study.insight.anomalies import FROM_REMARKS, RULES
 from v2g_edge.study.insight.playbook import PLAYBOOK, table
 from v2g_edge.study.ledger.lines import Remark, VehicleAccount
@@ -33,7 +33,7 @@ SEEDED: dict[str, Fault] = {
     "charged_much": _add(first=-40.0), "charged_little": _set(last=55.0, first=54.0, pure=1.0),
     "gave_much": _set(gives=210.0, pure=0.0), "standby_high": _set(idle=260.0),
     "sessions_many": _set(sessions=9.0),
-    "power_high": _set(peak=88.0), "power_low": _set(peak=25.0), "arrived_late": _add(arrives=5.5),
+    "power_high": _set(peak=88.0), "arrived_late": _add(arrives=5.5),
     "arrived_early": _add(arrives=-5.0), "left_late": _add(leaves=4.5), "left_early": _add(leaves=-5.5),
     "stayed_long": _add(leaves=20.0), "stayed_short": _add(arrives=5.0, leaves=-4.0),
     "arrived_empty": _set(first=8.0), "left_short": _set(last=70.0), "cycled_deep": _set(depth=48.0),
@@ -49,12 +49,28 @@ def _remark(kind: str) -> Remark:
     return Remark(at_s, at_s, "E0", kind, "told by the ledger")
 
 
+def _place(n: int, first: int) -> tuple[int, int]:
+    """(charger, day of the year) of a kind."""
+    return n % 4, first + 28 * (n // 4)
+
+
+@pytest.fixture(scope="module")
+def seeded() -> dict[str, list[date]]:
+    """The findings of one year of four chargers, each kind put in twice, weeks apart from any other."""
+    faults = {_place(n, first): fault for first in (19, 187) for n, fault in enumerate(SEEDED.values())}
+    found: dict[str, list[date]] = {}
+    for each in year(3, 4, faults):
+        found.setdefault(each.kind, []).append(each.day)
+    return found
+
+
 @pytest.mark.parametrize("kind", SEEDED)
-def test_each_kind_that_is_put_into_a_year_is_found(kind: str) -> None:
-    """One charger, one day of the year, whatever else is found with it."""
-    for day in (40, 190):
-        found = year(3, 1, {(0, day): SEEDED[kind]})
-        assert kind in {each.kind for each in found}, (day, found)
+def test_each_kind_that_is_put_into_a_year_is_found(kind: str, seeded: dict[str, list[date]]) -> None:
+    """On its day, in winter and in summer, whatever else is found with it."""
+    n = list(SEEDED).index(kind)
+    for first in (19, 187):
+        day = FIRST + timedelta(days=_place(n, first)[1])
+        assert any(abs(at - day) <= timedelta(days=1) for at in seeded.get(kind, [])), (day, seeded)
 
 
 def test_what_the_ledger_remarked_and_what_a_battery_told_are_findings() -> None:
@@ -67,7 +83,7 @@ def test_what_the_ledger_remarked_and_what_a_battery_told_are_findings() -> None
 def test_at_least_twenty_kinds_are_seeded() -> None:
     """And every kind has its entry in the playbook."""
     kinds = {kind for rule in RULES.values() for kind in (rule.high, rule.low) if kind}
-    kinds |= {kind for kind, _ in FROM_REMARKS.values()} | {"not_charged", "soh_fell"}
+    kinds |= {kind for kind, _ in FROM_REMARKS.values()} | {"not_charged", "soh_fell", "power_high"}
     assert len(SEEDED) + len(FROM_REMARKS) + 1 >= 20
     assert kinds == set(PLAYBOOK)
 

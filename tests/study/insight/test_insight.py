@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from tests.study.ledger.test_book import WALL_S, Ticked, booked, hour, tick
 from v2g_edge.cli.study.whatif import noons
 from v2g_edge.study.insight.carbon import CarbonError, carbon_of, read_factors
+from v2g_edge.study.insight.change import Change
 from v2g_edge.study.insight.kpi import Figure, ended_in, figures_of, incomes_of, stays_of
-from v2g_edge.study.insight.whatif import Change, _next_noon, night_of
+from v2g_edge.study.insight.whatif import _next_noon, night_of
 from v2g_edge.study.ledger.lines import Line, Stay, Turn
 from v2g_edge.study.ledger.store import Store
 

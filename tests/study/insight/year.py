@@ -60,8 +60,9 @@ def year(
             if faults and (charger, n) in faults:
                 faults[charger, n](night)
             _lay(night, charger, day, lines, stays)
+    ratings_kw = {f"E{n}": POWER_KW for n in range(chargers)}
     values = outlet_values(lines, {f"E{n}" for n in range(chargers)}, ZONE) + stay_values(stays, ZONE)
-    return anomalies_of(values, stays, remarks or [], accounts or [], ZONE)
+    return anomalies_of(values, stays, remarks or [], accounts or [], ZONE, ratings_kw)
 
 
 def _lay(night: Night, charger: int, day: date, lines: list[Line], stays: list[Stay]) -> None:

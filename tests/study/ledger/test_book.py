@@ -228,6 +228,28 @@ def test_power_beyond_the_permit_is_remarked_with_its_energy(tmp_path: Path) -> 
     assert remark.text == "30.0 kW where 11.0 kW were permitted; 2.85 kWh beyond it in 9 min"
 
 
+def test_a_vehicle_that_takes_far_less_than_permitted_is_remarked(tmp_path: Path) -> None:
+    """20 kW of 30 for twenty minutes at half charge: a lost phase. Not where it says that it takes no more,
+    nor above 80 %, nor for ten minutes.
+    """
+    for minutes, soc_pct, takes_w, found in (
+        (20, 50.0, 30e3, 1),
+        (20, 50.0, 20e3, 0),
+        (20, 85.0, 30e3, 0),
+        (10, 50.0, 30e3, 0),
+    ):
+        ticks = []
+        for n in range(minutes + 2):
+            each = tick(n, 20_000.0 if n <= minutes else 30_000.0, wh=None, soc_pct=soc_pct)
+            bus, empty = each.snapshot.evses
+            assert bus.vehicle is not None
+            told = replace(bus.vehicle, max_charge_w=Reading(takes_w, each.snapshot.now_s))
+            outlets = (replace(bus, vehicle=told), empty)
+            ticks.append(Ticked(1, replace(each.snapshot, evses=outlets), None, (permit(30_000.0),)))
+        remarks = whole(booked(ticks, tmp_path / f"{minutes} {soc_pct} {takes_w}.db")).remarks
+        assert [each.kind for each in remarks] == ["under_permit"] * found
+
+
 def test_giving_more_than_permitted_is_beyond_the_permit_too(tmp_path: Path) -> None:
     """And so is charging where giving was permitted."""
     ticks = [

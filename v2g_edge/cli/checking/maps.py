@@ -7,9 +7,11 @@ from typing import Final
 from v2g_edge.cli.checking.raw import Table, host_table, number, tables, text
 from v2g_edge.config import Problem
 from v2g_edge.config.hints import near
+from v2g_edge.config.odd.warning import odd
 from v2g_edge.field.modbus.contact import FUNCTIONS
 from v2g_edge.field.modbus.mapcheck import available_maps, load_map
 from v2g_edge.field.modbus.mapfile import MapError
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.settings import HostSettings, ModbusDevice
 
 ROLES: Final = frozenset({"meter", "contact", "temperature", "charger", "contactor"})
@@ -34,6 +36,8 @@ def map_problems(document: Table, file: str) -> Iterator[Problem]:
         yield from _map(path, name, role, there, folder, file)
         if name in there and role != "contact":
             yield from _pace(path, device, folder, file)
+        if role == "charger" and name in there:
+            yield from _temperature(document, path, device, folder, file)
         place = (text(device, "line"), number(device, "unit", 1))
         other = meters.setdefault(place, path) if role == "meter" else path
         if other != path:
@@ -87,6 +91,26 @@ def _pace(path: str, device: Table, folder: Path, file: str) -> Iterator[Problem
     if poll_s < least_s:
         mend = f"The device does not answer faster: write poll_s = {least_s:g}."
         yield Problem(file, f"{path}.poll_s", f"{poll_s:g} s", f"{least_s:g} s or more with this map", mend)
+
+
+def _temperature(document: Table, path: str, device: Table, folder: Path, file: str) -> Iterator[Problem]:
+    """A vehicle with limits of its pack's temperature, at a charger that never tells it: such a vehicle is
+    held at the fallback.
+    """
+    vehicle = next((v for _, v in tables(document, "vehicles") if v.get("id") == device.get("vehicle")), {})
+    kind = next((k for _, k in tables(document, "vehicle_types") if k.get("id") == vehicle.get("type")), {})
+    tells = any(text(each, "mqtt_host") or each.get("port") for _, each in tables(document, "telematics"))
+    if tells or number(kind, "pack_max_c", ANY_W) >= ANY_W:
+        return
+    try:
+        layout = load_map(text(device, "map"), folder)
+    except MapError:
+        return
+    if any(field.name == "pack_c" for block in layout.blocks for field in block.fields):
+        return
+    found = f'"{text(device, "vehicle")}", of a type with pack_max_c, at a map without pack_c'
+    mend = "Its pack counts as too warm: it charges at its fallback. Give it a type with -1e12 and 1e12."
+    yield odd(file, f"{path}.vehicle", found, "a type without limits of temperature", mend)
 
 
 def _meant(name: str, names: dict[str, Path] | dict[str, int]) -> str:

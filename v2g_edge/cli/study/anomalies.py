@@ -8,14 +8,13 @@ from zoneinfo import ZoneInfo
 from v2g_edge.cli.outcome import DONE, FAILED
 from v2g_edge.cli.screen import wrapped
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, plain, span
-from v2g_edge.study.insight.anomalies import Anomaly, anomalies_of
+from v2g_edge.study.insight.anomalies import LEAST_DAYS, Anomaly, anomalies_of
 from v2g_edge.study.insight.features import cut_days, local_day, outlet_values, stay_values
 from v2g_edge.study.insight.kpi import stays_of
 from v2g_edge.study.insight.playbook import PLAYBOOK
 from v2g_edge.study.ledger.statement import missing_of
 
 PAGE: Final = "docs/energy-manager.md#anomalies"
-LEAST_DAYS: Final = 9
 DAY_S: Final = 86_400.0
 
 
@@ -39,8 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         first_s, last_s = (midnight(local_day(at_s, zone), zone) for at_s in (from_s, until_s + DAY_S))
         cut = cut_days(missing_of(store, remarks, first_s, last_s), zone)
         values = outlet_values(lines, outlets, zone, cut) + stay_values(stays, zone)
-        found = anomalies_of(values, stays, remarks, store.accounts().values(), zone)
-    short = (until_s - from_s) / DAY_S < LEAST_DAYS
+        ratings_kw = {outlet: in_w / 1e3 for outlet, in_w, *_ in store.site.ratings}
+        found = anomalies_of(values, stays, remarks, store.accounts().values(), zone, ratings_kw)
+    short = (until_s - from_s) / DAY_S < LEAST_DAYS + 1
     hand_out(_json(found) if arguments.format == "json" else _text(found, short=short), arguments)
     return FAILED if any(each.severity == "alarm" for each in found) else DONE
 
@@ -56,7 +56,9 @@ def _text(found: list[Anomaly], *, short: bool) -> str:
         lines += wrapped(f"mostly {means}; {act}", "    ", "    ")
     lines = lines or ["nothing is unlike the season"]
     if short:
-        lines += wrapped(f"fewer than {LEAST_DAYS} days: there is no baseline to compare with", "! ", "  ")
+        lines += wrapped(
+            f"fewer than {LEAST_DAYS + 1} days: there is no baseline to compare with", "! ", "  "
+        )
     return "\n".join(lines)
 
 

@@ -124,7 +124,7 @@ def metered(store: Store, from_s: float, until_s: float) -> tuple[list[Interval]
     for each in statement.remarks:
         if each.kind == "clock_step":
             unsure |= _touched(each)
-        if each.kind == "clock_step" or (each.subject in meters and each.kind != "over_permit"):
+        if each.kind == "clock_step" or (each.subject in meters and not each.kind.endswith("_permit")):
             notes.append(f"{local_time(each.wall_s, FORM, zone)} {each.subject} {each.kind}: {each.text}")
     if unsure:
         notes.append(f"{len(unsure)} quarter hours in which the clock was set count as no peak of demand")

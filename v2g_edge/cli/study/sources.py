@@ -18,6 +18,8 @@ from v2g_edge.market.rows import BadPrices
 from v2g_edge.model.plan import PriceRow
 from v2g_edge.model.settings import PriceSettings, Settings
 from v2g_edge.study.ledger.extend import extend
+from v2g_edge.study.ledger.lives import NAME as LIVES
+from v2g_edge.study.ledger.lives import write_lives
 from v2g_edge.study.ledger.store import LedgerError, Store
 
 CONFIG: Final = Path("/etc/v2g-edge/site.toml")
@@ -53,12 +55,18 @@ def settings_of(arguments: argparse.Namespace) -> Settings | None:
         raise CommandError(text, BAD_INPUT) from error
 
 
+def journal_of(arguments: argparse.Namespace) -> Path | None:
+    """The journal that is named, else the site file's; None where a ledger alone is named."""
+    settings = settings_of(arguments)
+    folder = Path(settings.host.state_dir) if settings is not None else None
+    named: Path | None = arguments.journal
+    return named or (folder / "journal.db" if folder and not arguments.ledger else None)
+
+
 @contextmanager
 def ledger(arguments: argparse.Namespace) -> Iterator[Store]:
     """The ledger, up to date with the journal where there is one. CommandError says what is missing."""
-    settings = settings_of(arguments)
-    folder = Path(settings.host.state_dir) if settings is not None else None
-    journal = arguments.journal or (folder / "journal.db" if folder and not arguments.ledger else None)
+    journal = journal_of(arguments)
     path = arguments.ledger or (journal.with_name("ledger.db") if journal else None)
     if path is None:
         raise CommandError(
@@ -72,9 +80,19 @@ def ledger(arguments: argparse.Namespace) -> Iterator[Store]:
         if journal is not None:
             with opened(journal) as reader:
                 extend(store, reader.ticks, reader.site)
+            if path == journal.with_name("ledger.db"):
+                _tell_lives(store, path.with_name(LIVES))
         yield store
     finally:
         store.close()
+
+
+def _tell_lives(store: Store, path: Path) -> None:
+    """What the daemon holds warranties' caps against."""
+    try:
+        write_lives(store, path)
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written ({error})") from error
 
 
 def span(arguments: argparse.Namespace, store: Store) -> tuple[float, float]:

@@ -2,24 +2,30 @@
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from v2g_edge.cli.journal.past import opened
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.cli.screen import local_time, table, with_times, wrapped
 from v2g_edge.cli.study.bill import exchange_of
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, prices_of, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, journal_of, ledger, prices_of, span
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
-from v2g_edge.study.insight.whatif import Change, Night, nights_of
+from v2g_edge.study.insight.change import Change
+from v2g_edge.study.insight.whatif import Night, Record, nights_of
 
 NAMES: Final = ("metered", "uncontrolled", "managed", "V2G")
+RULES: Final = "rules"
 HELP: Final = {
     "depth_cap": "share of a capacity that may be given in a night, like 0.3",
     "floor_pct": "SoC below which nothing is given (default 20)",
     "connection_kw": "instead of the site's own limits, either way",
+    "charger_kw": "power of every outlet, either way where it gives",
     "wear_per_kwh": "cost of each kWh given (default 0.015)",
     "buy_add": "added to each price of what is bought",
     "sell_add": "added to each price of what is sold",
@@ -34,6 +40,12 @@ def register(subparsers: Any) -> None:
     add_sources(parser, prices=True)
     for name, text in HELP.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="X", help=text)
+    parser.add_argument("--no-export", dest="gives", action="store_false", help="nothing is given at all")
+    parser.add_argument(
+        "--replay",
+        action="store_true",
+        help="play each night of --journal by the depot's own rules too, under these terms",
+    )
     parser.add_argument("--currency", default="EUR", help="of the result (default EUR)")
     parser.add_argument("--exchange", action="append", default=[], metavar="CUR=RATE")
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -55,14 +67,30 @@ def run(arguments: argparse.Namespace) -> int:
             prices = spot_of(rows, from_s - 86_400.0, until_s + 86_400.0, arguments.currency, exchange)
         except CurrencyError as error:
             raise CommandError(str(error), BAD_INPUT) from error
-        nights = list(nights_of(store, starts, prices, Change(**given)))
+        change = Change(**given, gives=arguments.gives)
+        with _record(arguments) as record:
+            nights = list(nights_of(store, starts, prices, change, record))
+    names = (*NAMES, RULES) if arguments.replay else NAMES
     text = (
-        _text(nights, str(zone), arguments.currency)
+        _text(nights, names, str(zone), arguments.currency)
         if arguments.format == "text"
         else _json(nights, str(zone))
     )
     hand_out(text, arguments)
-    return DONE if all(len(night.ways) == len(NAMES) for night in nights) else FAILED
+    return DONE if all(len(night.ways) == len(names) for night in nights) else FAILED
+
+
+@contextmanager
+def _record(arguments: argparse.Namespace) -> Iterator[Record | None]:
+    """The journal to replay, where that is asked for."""
+    if not arguments.replay:
+        yield None
+        return
+    path = journal_of(arguments)
+    if path is None:
+        raise CommandError("--replay needs the journal: name it with --journal", BAD_INPUT)
+    with opened(path) as reader:
+        yield Record(reader.ticks, reader.site)
 
 
 def noons(from_s: float, until_s: float, zone: ZoneInfo) -> list[float]:
@@ -78,19 +106,19 @@ def noons(from_s: float, until_s: float, zone: ZoneInfo) -> list[float]:
             found.append(noon)
 
 
-def _text(nights: list[Night], zone: str, currency: str) -> str:
+def _text(nights: list[Night], names: tuple[str, ...], zone: str, currency: str) -> str:
     rows: list[tuple[str, ...]] = []
     lines = [
         f"cost of each night in {currency}, wear included, what the vehicles hold at its end taken off",
         "",
     ]
-    whole = [night for night in nights if len(night.ways) == len(NAMES)]
+    whole = [night for night in nights if len(night.ways) == len(names)]
     for night in whole:
         costs = (f"{way.cost:.2f}" for way in night.ways)
         rows.append((local_time(night.start_wall_s, "%a %d %b", zone), f"{night.vehicles}", *costs))
-    sums = [sum(night.ways[n].cost for night in whole) for n in range(len(NAMES))]
-    rows.append(("all", "", *(f"{value:.2f}" for value in sums)))
-    lines += table(("night", "vehicles", *NAMES), rows, frozenset({0}))
+    sums = {name: sum(night.ways[n].cost for night in whole) for n, name in enumerate(names)}
+    rows.append(("all", "", *(f"{value:.2f}" for value in sums.values())))
+    lines += table(("night", "vehicles", *names), rows, frozenset({0}))
     lines += ["", *_sums(whole, sums, currency)]
     for night in nights:
         for note in night.notes:
@@ -98,23 +126,24 @@ def _text(nights: list[Night], zone: str, currency: str) -> str:
     return "\n".join(lines)
 
 
-def _sums(whole: list[Night], sums: list[float], currency: str) -> list[str]:
+def _sums(whole: list[Night], sums: dict[str, float], currency: str) -> list[str]:
     if not whole:
         return ["no night with prices and vehicles"]
-    metered, plain, managed, v2g = sums
-    peaks = (max(night.ways[n].peak_kw for night in whole) for n in range(len(NAMES)))
-    out = [sum(night.ways[n].out_kwh for night in whole) for n in (0, 3)]
-    return [
-        *wrapped(
-            f"against uncontrolled: metered {plain - metered:+.2f}, managed {plain - managed:+.2f}, V2G"
-            f" {plain - v2g:+.2f} {currency}; left on the table: {metered - v2g:.2f} {currency}"
-        ),
-        *wrapped(f"given: {out[0]:.0f} kWh metered, {out[1]:.0f} kWh at best"),
-        *wrapped(
-            "highest quarter hour, kW: "
-            + ", ".join(f"{n} {p:.0f}" for n, p in zip(NAMES, peaks, strict=True))
-        ),
+    names, plain = list(sums), sums["uncontrolled"]
+    saved = (f"{name} {plain - cost:+.2f}" for name, cost in sums.items() if name != "uncontrolled")
+    peaks = (f"{name} {max(night.ways[n].peak_kw for night in whole):.0f}" for n, name in enumerate(names))
+    out = {name: sum(night.ways[n].out_kwh for night in whole) for n, name in enumerate(names)}
+    text = f"against uncontrolled: {', '.join(saved)} {currency}"
+    given = f"given: {out['metered']:.0f} kWh metered, {out['V2G']:.0f} kWh at best"
+    lines = [
+        *wrapped(f"{text}; left on the table: {sums['metered'] - sums['V2G']:.2f} {currency}"),
+        *wrapped(f"{given}, {out[RULES]:.0f} kWh by the rules" if RULES in out else given),
+        *wrapped(f"highest quarter hour, kW: {', '.join(peaks)}"),
     ]
+    if RULES in out:
+        left, short = sum(night.left for night in whole), sum(night.short for night in whole)
+        lines += wrapped(f"by the rules {left} departures, {short} of them short of what they needed")
+    return lines
 
 
 def _json(nights: list[Night], zone: str) -> str:

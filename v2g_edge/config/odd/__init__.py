@@ -12,6 +12,7 @@ from v2g_edge.config.odd.meant import odd_meanings
 from v2g_edge.config.odd.outlets import odd_outlets
 from v2g_edge.config.odd.packs import odd_packs
 from v2g_edge.config.odd.units import UNIT_MEND, odd_units
+from v2g_edge.config.odd.untold import odd_untold
 from v2g_edge.config.odd.vehicles import odd_vehicles
 from v2g_edge.config.problems import Problem
 
@@ -23,6 +24,7 @@ def oddities(plan: SiteFile, file: str) -> Iterator[Problem]:
     yield from odd_outlets(plan, file)
     yield from odd_vehicles(plan, file)
     yield from odd_packs(plan, file)
+    yield from odd_untold(plan, file)
     yield from odd_devices(plan, file)
     yield from odd_times(plan, file)
     yield from odd_meanings(plan, file)

@@ -5,9 +5,34 @@ import { clock, number } from "./words.js";
 
 const WIDTH = 640;
 const HEIGHT = 180;
-const LEFT = 48;
+const LEFT = 56;
 const BOTTOM = 24;
 const TOP = 8;
+
+const STEPS_S = [900, 1800, 3600, 7200, 10800, 21600, 43200];
+
+// Round values within the range, three to six of them.
+function levels(low, high) {
+  const rough = (high - low) / 5;
+  const size = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((each) => each * size).find((each) => each >= rough);
+  const first = Math.ceil(low / step - 1e-9);
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
+}
+
+const rules = (low, high, y, digits) => levels(low, high).map((value) => [
+  el("svg:line", { x1: LEFT, x2: WIDTH, y1: y(value), y2: y(value), class: value === 0 ? "axis" : "rule" }),
+  el("svg:text", { x: LEFT - 6, y: y(value) + 4, class: "left" }, number(value, high - low < 1 ? Math.max(digits, 2) : 0))]);
+
+// Full hours, or parts of one, with their time.
+function hours(from, to, x) {
+  const step = STEPS_S.find((each) => (to - from) / each <= 6) ?? 86400;
+  const times = [];
+  for (let time = Math.ceil(from / step) * step; time < to; time += step) times.push(time);
+  return times.filter((time) => x(time) < WIDTH - 36).map((time) => [
+    el("svg:line", { x1: x(time), x2: x(time), y1: TOP, y2: HEIGHT - BOTTOM + 4, class: "rule" }),
+    el("svg:text", { x: x(time) - 2, y: HEIGHT - 4 }, clock(time))]);
+}
 
 // `series`: [{ name, values, kind: "line" | "area" }]; value i holds from edges[i] until edges[i + 1].
 export function steps(title, edges, series, digits) {
@@ -19,13 +44,11 @@ export function steps(title, edges, series, digits) {
   const path = (values) =>
     values.map((value, i) => `${i ? "L" : "M"}${x(edges[i]).toFixed(1)} ${y(value).toFixed(1)}H${x(edges[i + 1]).toFixed(1)}`).join("");
   const area = (values) => `${path(values)}V${y(0).toFixed(1)}H${x(edges[0]).toFixed(1)}Z`;
-  const marks = [0, 0.25, 0.5, 0.75].map((share) => edges[0] + share * (edges.at(-1) - edges[0]));
   return el(
     "svg:svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title, class: "chart" },
-    el("svg:line", { x1: LEFT, x2: WIDTH, y1: y(0), y2: y(0), class: "axis" }),
-    [low, high].map((value) => el("svg:text", { x: LEFT - 6, y: y(value) + (value === high ? 10 : 0), class: "left" }, number(value, digits))),
-    marks.map((time) => el("svg:text", { x: x(time), y: HEIGHT - 6 }, clock(time))),
+    rules(low, high, y, digits),
+    hours(edges[0], edges.at(-1), x),
     series.map((each) => el("svg:path", { d: each.kind === "area" ? area(each.values) : path(each.values), class: `${each.kind} ${each.name}` })),
   );
 }
@@ -61,11 +84,9 @@ export function course(title, series, least, digits) {
       return step;
     }).join("");
   };
-  const marks = [0, 0.25, 0.5, 0.75].map((share) => from + share * (to - from));
   return el("svg:svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title, class: "chart" },
-    el("svg:line", { x1: LEFT, x2: WIDTH, y1: y(Math.max(low, 0)), y2: y(Math.max(low, 0)), class: "axis" }),
-    [low, high].map((value) => el("svg:text", { x: LEFT - 6, y: y(value) + (value === high ? 10 : 0), class: "left" }, number(value, digits))),
-    el("svg:text", { x: LEFT + 6, y: TOP + 10 }, title),
-    marks.map((time) => el("svg:text", { x: x(time), y: HEIGHT - 6 }, clock(time))),
+    rules(low, high, y, digits),
+    el("svg:text", { x: LEFT + 6, y: TOP + 12, class: "title" }, title),
+    hours(from, to, x),
     series.map((each) => el("svg:path", { d: line(each), class: `line ${each.name}` })));
 }

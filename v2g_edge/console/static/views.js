@@ -2,6 +2,7 @@
 
 import { bar, steps } from "./chart.js";
 import { el } from "./dom.js";
+import { about0, filled, flow, tiles } from "./flow.js";
 import { clock, kilowatts, number, t } from "./words.js";
 
 const said = (text, tag = "span", attributes = {}) => el(tag, { lang: "en", ...attributes }, text ?? "");
@@ -57,7 +58,7 @@ function vehicle(evse, wallS) {
       el("small", {}, evse.connected ? evse.id : `${evse.id}, ${t("silent")}`)),
     el("dl", {},
       fact("soc", `${number(evse.soc_pct)} → ${number(evse.target_soc_pct)} %`),
-      fact("leaves", clock(evse.departure_wall_s)), fact("ready", ready, late ? "late" : ""), fact("power", `${kilowatts(evse.power_w)} kW`, "power")),
+      fact("leaves", clock(evse.departure_wall_s)), fact("ready", ready, late ? "late" : ""), fact("power", `${evse.power_w > 50 ? "▲ " : evse.power_w < -50 ? "▼ " : ""}${kilowatts(evse.power_w)} kW`, `power ${evse.power_w < -50 ? "gives" : ""}`)),
     evse.soc_pct === null ? null : bar(evse.soc_pct / 100, goal), said(evse.why, "p", { class: "why" }));
 }
 
@@ -73,7 +74,7 @@ export function tonight(status, mayOrder) {
   const there = worstFirst(status.evses.filter((evse) => evse.vehicle !== null));
   const empty = status.evses.filter((evse) => evse.vehicle === null);
   const needs = status.attention ?? [];
-  return [heading("tonight"), orders(status, mayOrder),
+  return [heading("tonight"), tiles(status, isLate), orders(status, mayOrder),
     el("section", { "aria-labelledby": "needs" }, el("h2", { id: "needs" }, t("needs", { n: number(needs.length) })),
       needs.length ? el("ul", { class: "needs" }, needs.map((each) => need(each, mayOrder))) : el("p", {}, t("needs.none"))),
     standing(status.orders, mayOrder),
@@ -82,18 +83,20 @@ export function tonight(status, mayOrder) {
 }
 
 export function depot(status, mayOrder) {
+  const most = Math.max(...status.evses.map((evse) => Math.abs(evse.power_w ?? 0)), 10_000);
   const rows = status.evses.map((evse) => [el("a", { href: `#vehicle/${encodeURIComponent(evse.id)}` }, evse.id),
-    evse.connected ? said(evse.status) : t("silent"), evse.vehicle ?? "–", kilowatts(evse.power_w), kilowatts(evse.permit_w), said(evse.source)]);
+    evse.connected ? said(evse.status) : t("silent"), evse.vehicle ?? "–", about0(evse.power_w, most), kilowatts(evse.power_w), kilowatts(evse.permit_w), said(evse.source)]);
   const relay = status.grid.relay_closed;
   return [heading("depot"), orders(status, mayOrder),
     el("dl", { class: "facts" },
       fact("grid", `${kilowatts(status.grid.power_w)} kW`), fact("frequency", `${number(status.grid.frequency_hz, 2)} Hz`),
       fact("relay", t(relay === null ? "relay.unknown" : relay ? "relay.closed" : "relay.open")),
       fact("plan", status.plan ? t("plan.until", { time: clock(status.plan.until_wall_s) }) : t("plan.none"))),
-    status.feeders?.length ? table(t("feeders"), ["feeder", "measured", "limit", "held", "free"].map((key) => t(key)),
-      status.feeders.map((each) => [el("a", { href: `#why/${encodeURIComponent(each.id)}` }, each.id), kilowatts(each.power_w),
+    flow(status),
+    status.feeders?.length ? table(t("feeders"), ["feeder", "full", "measured", "limit", "held", "free"].map((key) => t(key)),
+      status.feeders.map((each) => [el("a", { href: `#why/${encodeURIComponent(each.id)}` }, each.id), filled(each.held_w, each.import_limit_w), kilowatts(each.power_w),
         kilowatts(each.import_limit_w), kilowatts(each.held_w), kilowatts(each.free_w)])) : null,
-    table(t("chargers"), ["outlet", "status", "vehicle", "power", "permit", "binds"].map((key) => t(key)), rows)];
+    table(t("chargers"), ["outlet", "status", "vehicle", "power.bar", "power", "permit", "binds"].map((key) => t(key)), rows)];
 }
 
 export function why(status, asked, answer, fault) {

@@ -1,17 +1,18 @@
 """Anomalies: numbers far from what the same outlet or vehicle shows on days alike in the same season, and
 things that need no baseline.
 
-A baseline is the median of the days alike within two months either way, its width their median deviation,
-never narrower than what the number varies by nature. Only what is many widths off, and by enough to matter,
-counts.
+A baseline is the median of the next fifteen days alike on either side, within two months, its width their
+median deviation, never narrower than what the number varies by nature. Only what is many widths off, and by
+enough to matter, and rare in those two months, counts.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from msgspec import Struct
 
 from v2g_edge.study.insight.features import Value, local_day
@@ -19,8 +20,10 @@ from v2g_edge.study.ledger.lines import Remark, Stay, VehicleAccount
 
 Severity = Literal["info", "warning", "alarm"]
 SEASON_DAYS: Final = 60
-LEAST_DAYS: Final = 8
-"""Fewer days alike are no baseline."""
+NEAR_DAYS: Final = 15
+"""So many days alike on either side make the baseline: a season's own course is not its width."""
+LEAST_DAYS: Final = 15
+"""Fewer days alike are no baseline: what happens one Friday in eight would look rare."""
 MAD: Final = 1.4826
 """Median deviation to standard deviation of a normal distribution."""
 LIMIT: Final = 8.0
@@ -42,14 +45,14 @@ class Rule(NamedTuple):
     unit: str
 
 
+HOURS_UNIT: Final = "h after noon"
 RULES: Final[dict[str, Rule]] = {
     "energy_in": Rule("charged_much", "charged_little", 6.0, 40.0, "warning", "kWh"),
     "energy_out": Rule("gave_much", "gave_little", 6.0, 40.0, "warning", "kWh"),
     "standby_w": Rule("standby_high", "", 6.0, 40.0, "warning", "W"),
     "sessions": Rule("sessions_many", "", 0.6, 4.0, "warning", "sessions"),
-    "peak_kw": Rule("power_high", "power_low", 1.2, 8.0, "alarm", "kW"),
-    "arrives_h": Rule("arrived_late", "arrived_early", 0.5, 3.5, "info", "h after noon"),
-    "leaves_h": Rule("left_late", "left_early", 0.5, 3.0, "warning", "h after noon"),
+    "arrives_h": Rule("arrived_late", "arrived_early", 0.5, 3.5, "info", HOURS_UNIT),
+    "leaves_h": Rule("left_late", "left_early", 0.5, 3.0, "warning", HOURS_UNIT),
     "stays_h": Rule("stayed_long", "stayed_short", 0.8, 6.0, "info", "h"),
     "arrives_pct": Rule("", "arrived_empty", 2.5, 22.0, "warning", "%"),
     "leaves_pct": Rule("", "left_short", 1.5, 12.0, "alarm", "%"),
@@ -61,7 +64,10 @@ FROM_REMARKS: Final[dict[str, tuple[str, Severity]]] = {
     "exchange": ("meter_exchanged", "warning"), "jump": ("meter_leapt", "alarm"),
     "rollover": ("meter_rolled_over", "info"), "no_soc": ("soc_not_told", "warning"),
     "clock_step": ("clock_set", "warning"), "over_permit": ("permit_exceeded", "alarm"),
+    "under_permit": ("power_low", "alarm"),
 }  # fmt: skip
+RATING_SHARE: Final = 1.1
+"""A quarter hour above the rating by more than meters err and ratings are rounded."""
 SOH_DROP_PCT: Final = 5.0
 DEAD_STAY_S: Final = 4 * 3_600.0
 DEAD_PCT: Final = 15.0
@@ -100,9 +106,10 @@ def anomalies_of(
     remarks: Iterable[Remark],
     accounts: Iterable[VehicleAccount],
     zone: ZoneInfo,
+    ratings_kw: Mapping[str, float],
 ) -> list[Anomaly]:
-    """All findings, the newest last; neighbours of one kind as one."""
-    found = _unlike(values)
+    """All findings, the newest last; neighbours of one kind as one. ``ratings_kw`` by outlet."""
+    found = _unlike(values) + list(_above_rating(values, ratings_kw))
     found += [each for stay in stays for each in _plain(stay, zone)]
     for remark in remarks:
         known = FROM_REMARKS.get(remark.kind)
@@ -114,6 +121,14 @@ def anomalies_of(
             )
     found += [each for account in accounts for each in _aged(account, zone)]
     return _joined(found)
+
+
+def _above_rating(values: Iterable[Value], ratings_kw: Mapping[str, float]) -> Iterator[Anomaly]:
+    for each in values:
+        rating_kw = ratings_kw.get(each.subject, math.inf)
+        if each.feature == "peak_kw" and each.value > RATING_SHARE * rating_kw:
+            text = f"{each.value:.1f} kW over a quarter hour, the outlet is rated at {rating_kw:.1f} kW"
+            yield Anomaly("power_high", "alarm", each.subject, each.day, 1, each.value, rating_kw, None, text)
 
 
 def _unlike(values: Sequence[Value]) -> list[Anomaly]:
@@ -129,33 +144,68 @@ def _unlike(values: Sequence[Value]) -> list[Anomaly]:
 
 
 def _off(mine: list[Value], rule: Rule) -> list[Anomaly]:
-    days = np.array([each.day.toordinal() for each in mine])
-    numbers = np.array([each.value for each in mine])
+    mine = sorted(mine, key=lambda each: each.day)
     found = []
-    for n, each in enumerate(mine):
-        alike = numbers[(np.abs(days - days[n]) <= SEASON_DAYS) & (np.arange(len(days)) != n)]
-        if len(alike) < LEAST_DAYS:
-            continue
-        middle = float(np.median(alike))
-        width = max(MAD * float(np.median(np.abs(alike - middle))), rule.width)
-        off = each.value - middle
+    for n, (each, season) in enumerate(_windows(mine)):
+        near = sorted(other.value for other in _near(mine, n))
+        middle = _median(near)
+        off = _apart(each.value, middle, rule)
         kind = rule.high if off > 0.0 else rule.low
-        if not kind or abs(off) < rule.least or abs(off) < LIMIT * width:
+        if len(near) < LEAST_DAYS or not kind or abs(off) < rule.least:
             continue
+        width = max(MAD * _median(sorted(abs(_apart(value, middle, rule)) for value in near)), rule.width)
         # Some depots do two things by turns (give or not): what is one of them is not unlike the season.
-        beyond = (
-            alike >= each.value - rule.least / 4.0 if off > 0.0 else alike <= each.value + rule.least / 4.0
-        )
-        if float(np.mean(beyond)) > COMMON:
+        edge = middle + off - math.copysign(rule.least / 4.0, off)
+        beyond = len(season) - bisect_left(season, edge) if off > 0.0 else bisect_right(season, edge)
+        if abs(off) < LIMIT * width or beyond > COMMON * len(season):
             continue
         text = (
-            f"{each.value:.4g} {rule.unit}, {middle:.4g} on {len(alike)} days alike ({abs(off) / width:.0f}"
+            f"{each.value:.4g} {rule.unit}, {middle:.4g} on {len(near)} days alike ({abs(off) / width:.0f}"
             f" widths of {width:.2g})"
         )
         found.append(
             Anomaly(kind, rule.severity, each.subject, each.day, 1, each.value, middle, off / width, text)
         )
     return found
+
+
+def _near(mine: list[Value], n: int) -> list[Value]:
+    """The days alike next to a day, as many on either side, none beyond the season."""
+    season, day = timedelta(days=SEASON_DAYS), mine[n].day
+    beside = (*mine[max(n - NEAR_DAYS, 0) : n], *mine[n + 1 : n + 1 + NEAR_DAYS])
+    return [each for each in beside if abs(each.day - day) <= season]
+
+
+def _apart(value: float, middle: float, rule: Rule) -> float:
+    """How far a value is off; hours of the day go round."""
+    off = value - middle
+    return (off + 12.0) % 24.0 - 12.0 if rule.unit == HOURS_UNIT else off
+
+
+def _windows(mine: list[Value]) -> Iterator[tuple[Value, list[float]]]:
+    """Each value with those of the season about it, sorted, without itself. The list is good for one step."""
+    season = timedelta(days=SEASON_DAYS)
+    alike: list[float] = []
+    first = end = 0
+    for each in mine:
+        while end < len(mine) and mine[end].day - each.day <= season:
+            insort(alike, mine[end].value)
+            end += 1
+        while each.day - mine[first].day > season:
+            del alike[bisect_left(alike, mine[first].value)]
+            first += 1
+        place = bisect_left(alike, each.value)
+        del alike[place]
+        yield each, alike
+        alike.insert(place, each.value)
+
+
+def _median(ranked: Sequence[float]) -> float:
+    """The middle of a sorted list; 0 of none."""
+    if not ranked:
+        return 0.0
+    half = len(ranked) // 2
+    return ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2.0
 
 
 def _plain(stay: Stay, zone: ZoneInfo) -> Iterable[Anomaly]:

@@ -98,7 +98,7 @@ def stay_values(stays: Iterable[Stay], zone: ZoneInfo) -> list[Value]:
             continue
         arrived = datetime.fromtimestamp(stay.arrived_wall_s, UTC).astimezone(zone)
         for name, value in _numbers(stay, arrived, zone):
-            found.append(Value(stay.vehicle, name, arrived.date(), _kind(arrived.date()), value))
+            found.append(Value(stay.vehicle, name, arrived.date(), _alike(name, arrived.date()), value))
     return found
 
 
@@ -128,3 +128,14 @@ def _hour(moment: datetime) -> float:
 
 def _kind(day: date) -> str:
     return "work" if day.weekday() < 5 else "weekend"
+
+
+def _alike(feature: str, day: date) -> str:
+    """Which stays a number is compared with: a pack's with all, an end by the day that follows (a vehicle
+    that comes on a Friday stays for the weekend), any other by the day of arrival.
+    """
+    if feature in {"kwh_per_pct", "pack_c"}:
+        return "all"
+    return (
+        f"{_kind(day)}-{_kind(day + timedelta(days=1))}" if feature in {"stays_h", "leaves_h"} else _kind(day)
+    )

@@ -5,7 +5,7 @@ The managed ones are the optimum with hindsight, by the day plan's own problem a
 no forecast reaches. What was metered stands beside them, so that what was left on the table can be read off.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,35 +14,21 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from v2g_edge.model.site import Site
 from v2g_edge.planner import highs
 from v2g_edge.planner.problem import Depth, Pack, Problem
+from v2g_edge.study.insight.change import Change
+from v2g_edge.study.insight.twin import play
+from v2g_edge.study.ledger.extend import RecordedTick
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Place, Stay
 from v2g_edge.study.ledger.store import Store
 
 Floats = NDArray[np.float64]
 HOURS: Final = INTERVAL_S / 3_600.0
+FLOOR_PCT: Final = 20.0
+"""SoC below which the optimum gives nothing, where nobody says another."""
 LIMIT_S: Final = 20.0
 """A night that the solver has not done by then has no counterfactual, and is named."""
-
-
-class Change(Struct, frozen=True):
-    """What is otherwise.
-
-    Attributes:
-        depth_cap: Share of a capacity that may be given in the night; None: no cap but the battery.
-        floor_pct: SoC below which nothing is given.
-        connection_kw: Instead of the site's own limits, either way.
-        wear_per_kwh: Cost of each kWh given.
-        buy_add: Added to each price of what is bought.
-        sell_add: Added to each price of what is sold.
-    """
-
-    depth_cap: float | None = None
-    floor_pct: float = 20.0
-    connection_kw: float | None = None
-    wear_per_kwh: float = 0.015
-    buy_add: float = 0.0
-    sell_add: float = 0.0
 
 
 class Piece(NamedTuple):
@@ -63,7 +49,7 @@ class Way(Struct, frozen=True):
     """One way through a night.
 
     Attributes:
-        name: "metered", "uncontrolled", "managed" or "V2G".
+        name: "metered", "uncontrolled", "managed", "V2G" or "rules".
         energy: Cost of energy at the connection beyond the building's own, sold energy taken off.
         wear: Cost of wear by giving.
         stored: Worth of what the vehicles hold beyond what they really left with, at the night's mean price.
@@ -87,29 +73,52 @@ class Way(Struct, frozen=True):
 
 
 class Night(Struct, frozen=True):
-    """A night's ways. ``notes``: what was assumed, or why there are none."""
+    """A night's ways. ``notes``: what was assumed, or why there are none. ``left`` and ``short``: departures
+    of the way by the rules, and how many of them lacked charge.
+    """
 
     start_wall_s: float
     vehicles: int
     ways: tuple[Way, ...]
     notes: tuple[str, ...]
+    left: int = 0
+    short: int = 0
+
+
+class Record(NamedTuple):
+    """A journal: its ticks from a time on, and the site of a run."""
+
+    ticks: Callable[[float], Iterable[RecordedTick]]
+    site: Callable[[int], Site]
 
 
 def nights_of(
-    store: Store, starts: Sequence[float], prices: Mapping[float, float], change: Change
+    store: Store,
+    starts: Sequence[float],
+    prices: Mapping[float, float],
+    change: Change,
+    record: Record | None = None,
 ) -> Iterator[Night]:
-    """Each night from noon to noon; ``starts`` are the noons, ``prices`` by interval."""
+    """Each night from noon to noon; ``starts`` are the noons, ``prices`` by interval. With a ``record`` the
+    depot's own rules play it too.
+    """
     for start_s in starts:
-        yield night_of(store, start_s, prices, change)
+        yield night_of(store, start_s, prices, change, record)
 
 
-def night_of(store: Store, start_s: float, prices: Mapping[float, float], change: Change) -> Night:
+def night_of(
+    store: Store,
+    start_s: float,
+    prices: Mapping[float, float],
+    change: Change,
+    record: Record | None = None,
+) -> Night:
     """One night."""
     place = store.site
     until_s = _next_noon(start_s, place.timezone)
     slots = round((until_s - start_s) / INTERVAL_S)
     lines = list(store.lines(start_s - 7 * 86_400.0, until_s))
-    pieces, notes = _pieces(store.stays(start_s, until_s), lines, place, start_s, slots)
+    pieces, notes = _pieces(store.stays(start_s, until_s), lines, place, start_s, slots, change)
     price = np.array([prices.get(start_s + n * INTERVAL_S, np.nan) for n in range(slots)])
     if np.isnan(price).any():
         hours = int(np.isnan(price).sum()) / 4.0
@@ -125,7 +134,7 @@ def night_of(store: Store, start_s: float, prices: Mapping[float, float], change
     ways.append(
         _way("uncontrolled", plain, np.zeros(slots), base_kw, buy, sell, change, mean * _over(pieces))
     )
-    for name, gives in (("managed", False), ("V2G", True)):
+    for name, gives in (("managed", False), ("V2G", change.gives)):
         problem = _problem(pieces, place, base_kw, buy, sell, change, start_s, gives=gives, worth=mean)
         try:
             found = highs.solve(problem, limit_s=LIMIT_S)
@@ -138,7 +147,13 @@ def night_of(store: Store, start_s: float, prices: Mapping[float, float], change
         if found.short_kwh:
             short = sum(kwh for _, kwh in found.short_kwh)
             notes.append(f"{name}: {short:.1f} kWh do not fit the connection")
-    return Night(start_s, len(pieces), tuple(ways), tuple(notes))
+    played = play(record.ticks(start_s), record.site, change, prices, start_s, slots) if record else None
+    if played is None:
+        return Night(start_s, len(pieces), tuple(ways), tuple(notes))
+    into, out, over = played.charge_kw, played.discharge_kw, played.over_kwh
+    ways.append(_way("rules", into, out, base_kw, buy, sell, change, mean * over))
+    notes += [f"rules: {name} left with {pct:.1f} % less than it needed" for name, pct in played.short]
+    return Night(start_s, len(pieces), tuple(ways), tuple(notes), played.left, len(played.short))
 
 
 def _next_noon(start_s: float, timezone: str) -> float:
@@ -167,9 +182,9 @@ def _metered(lines: Sequence[Line], outlets: set[str], place: Place, start_s: fl
 
 
 def _pieces(
-    stays: Sequence[Stay], lines: Sequence[Line], place: Place, start_s: float, slots: int
+    stays: Sequence[Stay], lines: Sequence[Line], place: Place, start_s: float, slots: int, change: Change
 ) -> tuple[list[Piece], list[str]]:
-    ratings = {name: (in_w / 1e3, out_w / 1e3, efficiency) for name, in_w, out_w, efficiency in place.ratings}
+    ratings = {name: _rating(change, *rating) for name, *rating in place.ratings}
     flows: dict[str, list[Line]] = {}
     for line in lines:
         flows.setdefault(line.session, []).append(line)
@@ -194,6 +209,13 @@ def _pieces(
             Piece(name, first, end, begin, aim, stay.capacity_wh / 1e3, charge_kw, discharge_kw, efficiency)
         )
     return pieces, notes
+
+
+def _rating(change: Change, in_w: float, out_w: float, efficiency: float) -> tuple[float, float, float]:
+    """(kW in, kW out, efficiency) of an outlet under other terms."""
+    if change.charger_kw is None:
+        return in_w / 1e3, out_w / 1e3, efficiency
+    return change.charger_kw, change.charger_kw if out_w else 0.0, efficiency
 
 
 def _stored(lines: Sequence[Line], from_s: float, until_s: float, efficiency: float) -> float:
@@ -267,7 +289,8 @@ def _pack(piece: Piece, buy: Floats, change: Change, worth: float, *, gives: boo
     out_kw = np.where(there & (buy >= 0.0), piece.discharge_kw if gives else 0.0, 0.0)
     reachable = piece.start_kwh + (piece.end - piece.first) * HOURS * piece.charge_kw * piece.efficiency
     aim = min(piece.end_kwh, piece.capacity_kwh, reachable - 1e-6)
-    low = min(change.floor_pct / 100.0 * piece.capacity_kwh, piece.start_kwh, aim)
+    floor_pct = FLOOR_PCT if change.floor_pct is None else change.floor_pct
+    low = min(floor_pct / 100.0 * piece.capacity_kwh, piece.start_kwh, aim)
     floor = np.full(count, low)
     floor[piece.end - 1 :] = min(aim, piece.capacity_kwh)
     depths: tuple[Depth, ...] = ()

@@ -14,9 +14,9 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Measured, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState, MeterState, Snapshot
+from v2g_edge.study.ledger.against_permit import Episode, Kind, beyond_w, lacking_w
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Remark, Stay, Turn
 from v2g_edge.study.ledger.metering import MeterAccount, Use
-from v2g_edge.study.ledger.overrun import Overrun, beyond_w
 from v2g_edge.study.ledger.stays import Garage
 
 PAUSE_S: Final = 60.0
@@ -48,7 +48,7 @@ class State(Struct):
         unsynced_wall_s: Since when it is not.
         closed_wall_s: When lines were closed last.
         permits: What each outlet was permitted at the last tick.
-        overruns: Outlets that take or give more than that now.
+        apart: Outlets whose power and permit part now.
     """
 
     at: Position | None = None
@@ -58,7 +58,7 @@ class State(Struct):
     unsynced_wall_s: float = 0.0
     closed_wall_s: float = 0.0
     permits: tuple[Permit, ...] = ()
-    overruns: dict[str, Overrun] = {}
+    apart: dict[str, Episode] = {}
 
 
 class Written(Struct):
@@ -167,18 +167,21 @@ class Book:
 
     def _against_permits(self, site: Site, snapshot: Snapshot, passed_s: float) -> None:
         """Power now against what the tick before permitted."""
-        state = self.state
-        permits = {permit.evse: permit for permit in state.permits} if passed_s else {}
+        apart = self.state.apart
+        permits = {permit.evse: permit for permit in self.state.permits} if passed_s else {}
         for evse, outlet in zip(site.evses, snapshot.evses, strict=True):
-            permit = permits.get(evse.id)
+            permit, vehicle = permits.get(evse.id), outlet.vehicle
             power_w = _fresh(outlet.power_w, snapshot.now_s, site.safety.charger_max_age_s)
-            off_w = beyond_w(power_w, permit) if permit and power_w is not None and outlet.vehicle else 0.0
-            if off_w and permit and power_w is not None:
-                since_s = snapshot.wall_s - passed_s
-                overrun = state.overruns.setdefault(evse.id, Overrun(since_s))
-                overrun.add(power_w, off_w, permit.power_w, passed_s)
-            elif evse.id in state.overruns:
-                self._remarks += state.overruns.pop(evse.id).remark(evse.id, snapshot.wall_s)
+            over_w = lacks_w = 0.0
+            if permit and vehicle and power_w is not None:
+                over_w, lacks_w = beyond_w(power_w, permit), lacking_w(power_w, permit, vehicle)
+            kind: Kind | None = "over_permit" if over_w else "under_permit" if lacks_w else None
+            old = apart.get(evse.id)
+            if old is not None and old.kind != kind:
+                self._remarks += apart.pop(evse.id).remark(evse.id, snapshot.wall_s)
+            if kind and permit and power_w is not None:
+                episode = apart.setdefault(evse.id, Episode(kind, snapshot.wall_s - passed_s))
+                episode.add(power_w, over_w + lacks_w, permit.power_w, passed_s)
 
     def _feeder(
         self, name: str, most_w: float, meter: MeterState, passed_s: float, snapshot: Snapshot, age_s: float

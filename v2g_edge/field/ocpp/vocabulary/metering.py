@@ -7,6 +7,7 @@ sum of the phases. Read leniently: units in other letters, decimal commas, a uni
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import NOMINAL_V
@@ -16,7 +17,7 @@ from v2g_edge.field.ocpp.wire.timestamps import parse_wall
 Three = tuple[float, float, float]
 Totals = dict[str, float]
 Phases = dict[tuple[str, int], float]
-Electrical = list[tuple[str, dict[str, Any]]]
+Named = list[tuple[str, dict[str, Any]]]
 
 _PHASES: Final = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
 _LINES: Final = {"L1-L2": 0, "L2-L3": 1, "L3-L1": 2}
@@ -46,9 +47,8 @@ _WANTED: Final = frozenset(
     {_DEFAULT, "Energy.Active.Export.Register", _IMPORT, _EXPORT, "SoC", "Temperature"}
 )
 """Most of what stations report is of no use here: voltages and currents of every phase."""
-_VOLTAGE: Final = "Voltage"
-_ELECTRICAL: Final = frozenset({"Current.Import", "Current.Export", _VOLTAGE})
-"""What the power on each phase is worked out from, where no power is reported for them."""
+_CURRENTS: Final = frozenset({"Current.Import", "Current.Export"})
+"""What power is worked out from, with the voltages, where none is reported."""
 _FOREIGN: Final = frozenset({"Inlet", "Body"})
 """Locations that do not measure the outlet."""
 
@@ -84,12 +84,12 @@ def read_samples(meter_values: Any) -> list[Sample]:
 
 
 def _sample(entry: dict[str, Any]) -> Sample:
-    totals, phases, electrical = _sort(entry.get("sampledValue"))
+    totals, phases, currents, volts = _sort(entry.get("sampledValue"))
     found, power_w = totals.get, _net_w(totals.get(_IMPORT), totals.get(_EXPORT))
     derived: Literal["", "currents", "one phase"] = ""
     phase_w = _on_phases(phases) if phases else None
-    if electrical and (power_w is None or (phase_w is None and _on_three(electrical))):
-        of_currents_w, how, on_phases_w = _derived_w(electrical)
+    if currents and (power_w is None or (phase_w is None and len(currents) >= len("123"))):
+        of_currents_w, how, on_phases_w = _derived_w(currents, volts)
         phase_w = phase_w or on_phases_w
         if power_w is None:
             power_w, derived = of_currents_w, how
@@ -106,14 +106,15 @@ def _sample(entry: dict[str, Any]) -> Sample:
     )
 
 
-def _sort(values: Any) -> tuple[Totals, Phases, Electrical]:
-    """What is measured of the whole outlet, on each phase, and the currents and voltages, in one pass.
+def _sort(values: Any) -> tuple[Totals, Phases, Named, Named]:
+    """What is measured of the whole outlet, on each phase, the currents and the voltages, in one pass.
     Where only phases are reported, their sum is the total.
     """
     totals: Totals = {}
     phases: Phases = {}
-    old: list[tuple[str, dict[str, Any]]] = []
-    electrical: Electrical = []
+    old: Named = []
+    currents: Named = []
+    volts: Named = []
     for sampled in values if isinstance(values, list) else ():
         measurand = sampled.get("measurand", _DEFAULT) if type(sampled) is dict else None
         if type(measurand) is not str:
@@ -123,8 +124,10 @@ def _sort(values: Any) -> tuple[Totals, Phases, Electrical]:
                 old.append((measurand, sampled))
             else:
                 _collect(measurand, sampled, totals, phases)
-        elif measurand in _ELECTRICAL:
-            electrical.append((measurand, sampled))
+        elif measurand in _CURRENTS:
+            currents.append((measurand, sampled))
+        elif measurand == "Voltage":
+            volts.append((measurand, sampled))
     if old:
         known = totals.keys() | {name for name, _ in phases}
         for measurand, sampled in old:
@@ -133,7 +136,7 @@ def _sort(values: Any) -> tuple[Totals, Phases, Electrical]:
     if phases:
         for measurand in {name for name, _ in phases} - totals.keys():
             totals[measurand] = sum(value for (name, _), value in phases.items() if name == measurand)
-    return totals, phases, electrical
+    return totals, phases, currents, volts
 
 
 def _on_phases(phases: Phases) -> Three | None:
@@ -147,40 +150,41 @@ def _on_phases(phases: Phases) -> Three | None:
     return on[0], on[1], on[2]
 
 
-def _on_three(electrical: Electrical) -> bool:
-    """Whether currents may tell of all three phases: with fewer there is nothing to work out."""
-    return sum(measurand != _VOLTAGE for measurand, _ in electrical) >= len("123")
-
-
 def _derived_w(
-    electrical: Electrical,
+    currents: Named, volts: Named
 ) -> tuple[float | None, Literal["", "currents", "one phase"], Three | None]:
     """Power from currents and voltages, and on each phase where all three are reported. A phase without a
     voltage has the mean of the others, or nominal.
     """
     amps: dict[int, float] = {}
-    volts: dict[int, float] = {}
-    for measurand, sampled in electrical:
-        phase, location = sampled.get("phase"), sampled.get("location")
-        if not (phase is None or type(phase) is str) or (type(location) is str and location in _FOREIGN):
-            continue
-        index, value = _ANY if phase is None else _INDEX.get(phase), _number(sampled)
-        if index is None or value is None:
-            continue
-        if measurand == _VOLTAGE:
-            volts[index] = value / math.sqrt(3.0) if phase in _LINES else value
-        else:
-            amps[index] = amps.get(index, 0.0) + (
-                abs(value) if measurand == "Current.Import" else -abs(value)
-            )
+    for measurand, phase, value in _on_known_phases(currents):
+        index = _ANY if phase is None else _INDEX[phase]
+        amps[index] = amps.get(index, 0.0) + (abs(value) if measurand == "Current.Import" else -abs(value))
     if not amps:
         return None, "", None
-    mean_v = sum(volts.values()) / len(volts) if volts else NOMINAL_V
+    of_v: dict[int, float] = {}
+    for _, phase, value in _on_known_phases(volts):
+        of_v[_ANY if phase is None else _INDEX[phase]] = value / math.sqrt(3.0) if phase in _LINES else value
+    mean_v = sum(of_v.values()) / len(of_v) if of_v else NOMINAL_V
     phases = {index: current for index, current in amps.items() if index != _ANY} or amps
-    power_w = sum(current * volts.get(index, mean_v) for index, current in phases.items())
-    on_w = [amps[index] * volts.get(index, mean_v) for index in range(3) if index in amps]
+    power_w = sum(current * of_v.get(index, mean_v) for index, current in phases.items())
+    on_w = [amps[index] * of_v.get(index, mean_v) for index in range(3) if index in amps]
     on_phases_w = (on_w[0], on_w[1], on_w[2]) if len(on_w) == len("123") else None
     return power_w, "one phase" if _ANY in phases else "currents", on_phases_w
+
+
+def _on_known_phases(named: Named) -> Iterator[tuple[str, str | None, float]]:
+    """Measurand, phase and value of what is measured at the outlet, of the whole or on a phase: a neutral's
+    current is no fourth phase.
+    """
+    for measurand, sampled in named:
+        phase, location = sampled.get("phase"), sampled.get("location")
+        if type(location) is str and location in _FOREIGN:
+            continue
+        if phase is None or (type(phase) is str and phase in _INDEX):
+            value = _number(sampled)
+            if value is not None:
+                yield measurand, phase, value
 
 
 def _net_w(import_w: float | None, export_w: float | None) -> float | None:
