@@ -55,7 +55,13 @@ ROOMS: Final = {
     ),
     "rules": Room(
         ("rules/*", "rules/services/*"),
-        ("rules/test_*", "rules/services/test_*", "test_missing_numbers", "test_exports_shared"),
+        (
+            "rules/test_*",
+            "rules/services/test_*",
+            "test_missing_numbers",
+            "test_exports_shared",
+            "test_phases_shared",
+        ),
         constants=False,
     ),
     "cycle": Room(

@@ -105,10 +105,36 @@ def test_the_imbalance_of_single_phase_chargers_is_shared_by_urgency() -> None:
     single = tuple(replace(e, phases="L1", max_charge_w=7_400.0, min_charge_w=1_380.0) for e in site.evses)
     site = replace(site, evses=single, feeders=(replace(site.feeders[0], current=fuse), site.feeders[1]))
     snapshot = parked(site, ("", ""), (30.0, 1.9))
-    first, second = (permit.power_w for permit in settled(site, snapshot).permits)
+    outcome = settled(site, snapshot)
+    first, second = (permit.power_w for permit in outcome.permits)
     half_w = 60.0 * 230.0 * 0.98 / 2.0
     assert first + second == pytest.approx(half_w)
     assert second > first
+    assert [wish.power_w for wish in outcome.wishes] == [first, second], "the rules ask for no more"
+
+
+@pytest.mark.parametrize(("base_load_a", "base_w"), [(None, 9_000.0), (20.0, 20.0 * 230.0), (0.0, 0.0)])
+def test_the_base_load_of_a_phase_is_left_free_as_the_envelope_does(
+    base_load_a: float | None, base_w: float
+) -> None:
+    """All of it may hang on one phase where that was not measured."""
+    site = garage(2, fuse_a=100.0)
+    fuse = CurrentLimit(100.0, 100.0, ANY_W, base_load_a)
+    hall = replace(site.feeders[0], base_load_max_w=9_000.0, current=fuse)
+    site = replace(site, feeders=(hall, site.feeders[1]))
+    laid = frame(site)
+    phases = phases_of(laid, healthy(site), laid.tree.base_max_w)
+    assert phases.left_w == pytest.approx([100.0 * 230.0 * 0.98 - base_w] * 3)
+
+
+def test_a_phase_is_reckoned_at_the_voltage_that_is_measured_where_that_is_lower() -> None:
+    site = garage(1, fuse_a=100.0)
+    snapshot, laid = healthy(site), frame(site)
+    for volts, reckoned_v in ((210.0, 210.0), (250.0, 230.0), (100.0, 0.8 * 230.0)):
+        grid = replace(snapshot.meters[0], phase_voltage_v=(Reading(volts, snapshot.now_s),) * 3)
+        seen = replace(snapshot, meters=(grid,))
+        left_w = phases_of(laid, seen, laid.tree.base_max_w).left_w
+        assert left_w == pytest.approx([100.0 * reckoned_v * 0.98] * 3)
 
 
 @given(seed=st.integers(0, 2**32 - 1), wishes_w=st.lists(st.floats(0.0, 60_000.0), min_size=5, max_size=5))

@@ -41,6 +41,8 @@ HOUR_S = 3_600.0
 ASKED_WALL_S = START.timestamp() + 3.0 * HOUR_S
 """The operator asks at 19:30."""
 LATE = "BUS12"
+MANUAL = Path(__file__).parents[2] / "docs" / "operator.md"
+"""Its examples of why, depart and report are what this night answers, word for word."""
 
 
 def evening() -> Scenario:
@@ -131,6 +133,7 @@ class Desk:
 
     def __init__(self, run: Night, folder: Path) -> None:
         self.path = folder / "control.sock"
+        self.said: dict[str, str] = {}
         stations = {s.identity: tuple(o.evse for o in s.outlets) for s in run.scenario.stations}
         status = StatusApi(run.state, lambda: run.scenario.prices, stations)
         orders = TonightApi(
@@ -148,6 +151,7 @@ class Desk:
         lines = out.getvalue().splitlines()
         assert len(lines) <= 24
         assert max(map(len, lines)) <= 80
+        self.said[" ".join(words).partition(" --night")[0]] = out.getvalue()
         return code, out.getvalue()
 
 
@@ -179,6 +183,10 @@ async def test_each_question_has_its_answer_on_one_screen(tmp_path: Path) -> Non
     assert left["BUS01"].is_met, "an hour earlier, as was said"
     assert left["BUS10"].is_met
     await last_night(desk, run, tmp_path)
+    manual = MANUAL.read_text(encoding="utf-8")
+    for asked, said in desk.said.items():
+        if not asked.startswith("status"):  # which `test_glance.py` holds
+            assert f"$ v2g-edge {asked}\n{said}" in manual, f"docs/operator.md is to show:\n$ {asked}\n{said}"
 
 
 async def ready_or_not(desk: Desk) -> None:
@@ -226,10 +234,10 @@ async def an_hour_earlier(desk: Desk, run: Night) -> None:
     """What would break before it is ordered; then BUS01 does leave an hour earlier."""
     visit = run._plugged["E01"]
     earlier = datetime.fromtimestamp(visit.departs_wall_s - HOUR_S, START.tzinfo)
-    code, text = await desk.asks("depart", "BUS01", f"{earlier:%H:%M}", "--try")
+    code, text = await desk.asks("depart", "BUS01", f"{earlier:%H:%M}", "--by", "anna", "--try")
     assert code == 0
     assert "every departure is still proven" in words_of(text)
-    code, text = await desk.asks("depart", "BUS01", "20:15", "--soc", "95", "--try")
+    code, text = await desk.asks("depart", "BUS01", "20:15", "--soc", "95", "--by", "anna", "--try")
     battery = run.depot.chargers["E01"].battery
     assert battery is not None
     lacks_wh = (95.0 - battery.soc_pct) / 100.0 * battery.capacity_wh

@@ -140,6 +140,8 @@ def _in_force(o: Outlet) -> tuple[float, float]:
     power, told = o.state.power_w, o.memory.told
     if not isinstance(power, Reading) or not told:
         return o.memory.power_w - o.memory.droop_w, o.memory.power_w + o.memory.droop_w
+    if told[-1].since_s <= power.at_s - FOLLOWS_S:
+        return told[-1].least_w, told[-1].most_w
     spans = []
     for each in reversed(told):
         if each.since_s <= power.at_s:

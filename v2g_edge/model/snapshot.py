@@ -31,7 +31,7 @@ class Link(Struct, frozen=True, array_like=True, gc=False):
     loss_pct: float = 0.0
 
 
-class MeterState(Struct, frozen=True, array_like=True):
+class MeterState(Struct, frozen=True, array_like=True, gc=False):
     """A meter. ``power_w`` is the total, ``phase_power_w`` and ``phase_voltage_v`` go by grid phase L1, L2,
     L3.
 
@@ -49,21 +49,21 @@ class MeterState(Struct, frozen=True, array_like=True):
     repeats: int = 0
 
 
-class ContactState(Struct, frozen=True, array_like=True):
+class ContactState(Struct, frozen=True, array_like=True, gc=False):
     """A relay or breaker contact, or a contactor's feedback: 1.0 closed (healthy), 0.0 open."""
 
     link: Link = Link()
     closed: Measured = NO_SAMPLE
 
 
-class TemperatureState(Struct, frozen=True, array_like=True):
+class TemperatureState(Struct, frozen=True, array_like=True, gc=False):
     """A temperature sensor (cooling loop, cabinet), in °C."""
 
     link: Link = Link()
     value_c: Measured = NO_SAMPLE
 
 
-class VehicleState(Struct, frozen=True, array_like=True):
+class VehicleState(Struct, frozen=True, array_like=True, gc=False):
     """What is plugged in. Session facts do not age; SoC and temperature do.
 
     ``vehicle`` is the reported identity, "" while unknown. ``departure_wall_s`` (UTC) and ``target_soc_pct``
@@ -111,7 +111,7 @@ class CommandState(Struct, frozen=True, array_like=True, gc=False):
     droop_w: float = 0.0
 
 
-class EvseState(Struct, frozen=True, array_like=True):
+class EvseState(Struct, frozen=True, array_like=True, gc=False):
     """One outlet. ``fault`` is "" or our fault code. ``dead_man_ok`` is read back from the device, not hoped
     for.
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,12 +13,14 @@ from v2g_edge.cli.screen import table, wrapped
 from v2g_edge.cli.study.bill import exchange_of
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, prices_of, span
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
+from v2g_edge.study.insight.incidents import IncidentError, read_incidents
 from v2g_edge.study.insight.kpi import (
     Figure,
     Income,
     ended_in,
     figures_of,
     incomes_of,
+    security_figures,
     stays_of,
     wear_by_vehicle,
 )
@@ -43,6 +46,9 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--currency", default="EUR", help="of the result (default EUR)")
     parser.add_argument("--exchange", action="append", default=[], metavar="CUR=RATE")
+    parser.add_argument(
+        "--security-log", type=Path, metavar="FILE", help="lines of `journalctl -u v2g-edge -o json`"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
 
@@ -64,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
             stays = ended_in(stays_of(store, from_s, until_s), from_s, until_s)
             months, zone = (until_s - from_s) / MONTH_S, ZoneInfo(store.site.timezone)
             figures = figures_of(stays, store.turns(from_s, until_s), incomes, months, zone)
-    except (CurrencyError, WearError) as error:
+            log = arguments.security_log
+            figures += security_figures(read_incidents(log, from_s, until_s) if log else None)
+    except (CurrencyError, WearError, IncidentError) as error:
         raise CommandError(str(error), BAD_INPUT) from error
     shape = _text if arguments.format == "text" else _json
     hand_out(shape(figures, incomes, arguments.currency), arguments)

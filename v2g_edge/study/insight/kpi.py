@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.study.insight.features import local_day
+from v2g_edge.study.insight.incidents import Incident
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Stay, Turn
 from v2g_edge.study.ledger.store import Store
 from v2g_edge.study.wear.cost import END_OF_LIFE, fleet_loss
@@ -134,6 +135,23 @@ def figures_of(
         *_departures(stays, zone),
         _round_trip(stays),
     ]  # fmt: skip
+
+
+def security_figures(incidents: list[Incident] | None) -> list[Figure]:
+    """Security incidents, with the time until each was told and until it was over."""
+    names = ("security incidents", "time to detect", "time to resolve")
+    if incidents is None:
+        text = "no log was named: --security-log FILE, from `journalctl -u v2g-edge -o json`"
+        return [Figure(name, None, "", text) for name in names]
+    count = len(incidents)
+    detect = sum(each.detect_s for each in incidents) / count if count else None
+    resolve = sum(each.resolve_s for each in incidents) / count / 60.0 if count else None
+    kinds = ", ".join(sorted({each.kind for each in incidents})) or "none"
+    return [
+        Figure(names[0], float(count), "", f"lines of one kind and subject within an hour are one: {kinds}"),
+        Figure(names[1], detect, "s", "mean, from the act to its first line in the log"),
+        Figure(names[2], resolve, "min", "mean, from the act to its last line; then an hour was quiet"),
+    ]
 
 
 def _departures(stays: list[Stay], zone: ZoneInfo) -> list[Figure]:
