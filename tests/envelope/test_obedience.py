@@ -112,9 +112,7 @@ def test_d3_the_permits_that_are_kept_are_few_and_span_what_they_stand_for() -> 
         (500.0, (0.0, 45_000.0)),
     ],
 )
-def test_d3_the_span_of_the_permits_in_force_at_a_sample(
-    sampled_s: float, span: tuple[float, float]
-) -> None:
+def test_d3_the_span_of_the_permits_in_force_at_a_sample(sampled_s: float, span: tuple[float, float]) -> None:
     told = (Told(100.0, 0.0, 5_000.0), Told(110.0, -9_000.0, 0.0), Told(120.0, 0.0, 45_000.0))
     scene = with_evse(with_memory(ready(1), 0, told=told), 0, power_w=Reading(0.0, sampled_s))
     memory, grid = scene.memory, Grid("", "", "", 1.0)
