@@ -45,7 +45,11 @@ def name_of(requirement: str) -> str:
 
 
 def sbom() -> Any:
-    spec = importlib.util.spec_from_file_location("sbom", ".ci/sbom.py")
+    return program("sbom")
+
+
+def program(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, f".ci/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -139,3 +143,23 @@ def test_every_licence_is_told_and_strong_copyleft_is_not_among_them(
         assert not re.search(r"(?<!L)GPL|Affero", licence), row
         if re.search(r"LGPL|Lesser|MPL|Mozilla|EPL", licence):
             assert name.split()[0] in notices, f"docs/third-party.md says nothing of {row}"
+
+
+WEAK = {"id": "PYSEC-1", "fix_versions": ["1.2"], "aliases": [], "description": "x"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "said"),
+    [
+        ([{"name": "a", "version": "1", "vulns": []}], 0, "1 packages, no known weakness"),
+        ([{"name": "a", "version": "1", "vulns": [WEAK]}], 1, "a 1: PYSEC-1, mended in 1.2"),
+        ([{"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "x"}], 77, "asked for b"),
+        ([{"name": "a", "version": "1", "vulns": [WEAK]}, {"name": "b", "skip_reason": "x"}], 1, "for b"),
+        ([], 77, "asked for every package"),
+    ],
+)
+def test_an_audit_that_cannot_ask_is_no_clean_one(rows: list[dict[str, Any]], code: int, said: str) -> None:
+    """And no finding either: a machine without a network is told apart from a weakness."""
+    found, lines = program("audit").judge({"dependencies": rows})
+    assert found == code
+    assert said in "\n".join(lines)

@@ -18,15 +18,16 @@ from typing import Any, Final
 import structlog
 from websockets.asyncio.server import ServerConnection
 
+from v2g_edge.networks import network_of
 from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
 
 PENDING_MAX: Final = 256
 ADDRESS_MAX: Final = 64
-"""Connections that are not admitted yet, in total and from one address, and as many more as there are
-stations: all of them may dial at once after a power cut, behind one router too; each is pending for some
-milliseconds.
+"""Connections that are not admitted yet, in total and from one address (``networks``), and as many more as
+there are stations: all of them may dial at once after a power cut, behind one router too; each is pending for
+some milliseconds.
 """
 
 LEAST: Final = 16
@@ -81,6 +82,7 @@ class Doorkeeper:
 
     def enters(self, guest: "Guest", address: str, now_s: float) -> bool:
         """Whether a new connection may stay. One that was there longer may have to give way."""
+        address = network_of(address)
         if not self._may_dial(address, now_s):
             self._tell(address, now_s)
             return False

@@ -36,7 +36,7 @@ def clean_root() -> Path:
 
 def package() -> Path:
     """The package of the sources as they are."""
-    stamp, now = BUILD / "package.json", _state_of_sources()
+    stamp, now = BUILD / "package.json", state_of_sources()
     if not stamp.exists() or json.loads(stamp.read_text()) != now or not list(BUILD.glob("deb/*.deb")):
         shutil.rmtree(BUILD / "deb", ignore_errors=True)
         _do("debian/build", str(BUILD / "deb"))
@@ -45,7 +45,8 @@ def package() -> Path:
     return found
 
 
-def _state_of_sources() -> dict[str, float]:
+def state_of_sources() -> dict[str, float]:
+    """When each file that the package is made of was changed."""
     kept = (
         subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
     )

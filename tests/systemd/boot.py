@@ -2,24 +2,30 @@
 clean root.
 
 Exit 0 says that every promise was seen, with its figures; exit 77 that this machine cannot show them, and
-why. With ``--where-possible``, a machine that cannot says so loudly and is no failure.
+why. With ``--where-possible``, a machine that cannot says so loudly and is no failure. ``--told`` shows
+nothing anew: it says loudly whether the promises were seen with the sources as they are, or how to see them.
 """
 
 # ruff: noqa: T201 - it is a command: printing is its job
+import json
 import os
 import shutil
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from tests.processes import running
-from tests.systemd.artifacts import clean_root, repositories
+from tests.systemd.artifacts import BUILD, clean_root, repositories, state_of_sources
 from tests.systemd.box import booted
 from tests.systemd.promises import COILS_PORT, PROMISES
 
 CANNOT: Final = 77
 """What test programs say that were not run (automake's convention)."""
+
+SEEN: Final = BUILD / "seen.json"
+"""When all promises were last seen, and with which sources."""
 
 NEEDED: Final = ("nsenter", "unshare", "mmdebstrap", "dpkg-buildpackage", "dh", "apt-ftparchive", "gpg")
 
@@ -39,9 +45,23 @@ def missing() -> str:
     return ""
 
 
+def told() -> str:
+    """Whether the promises were seen with these sources; else how they can be."""
+    if SEEN.exists():
+        seen = json.loads(SEEN.read_text())
+        if seen["sources"] == state_of_sources():
+            return f"The package was seen under a real systemd at {seen['at']}, with these sources."
+    reason = missing()
+    can = f"here it cannot: {reason}" if reason else "as root, in ten to twenty minutes"
+    return f"*** NOT SEEN WITH THESE SOURCES: THE PACKAGE UNDER A REAL SYSTEMD (make test-systemd: {can}) ***"
+
+
 def main() -> int:
     """Shows all promises in one box; 1 at the first that does not hold, or when the box does not boot."""
-    reason = missing()
+    if "--told" in sys.argv[1:]:
+        print(f"\n{told()}\n", file=sys.stderr)
+        return 0
+    reason, sources = missing(), state_of_sources()
     if reason:
         print(f"\n*** THE PACKAGE WAS NOT TESTED UNDER A REAL SYSTEMD: {reason} ***\n", file=sys.stderr)
         return 0 if "--where-possible" in sys.argv[1:] else CANNOT
@@ -61,6 +81,7 @@ def main() -> int:
                         log = box.run("journalctl", "--no-pager", "-n", "60", check=False)
                         print(f"{promise.__name__:36} FAILED: {error}\n{log}", file=sys.stderr)
                         return 1
+    SEEN.write_text(json.dumps({"sources": sources, "at": datetime.now(UTC).isoformat(timespec="minutes")}))
     return 0
 
 

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "schema": "v2g_edge.cli.site.apply",
     "rehearse": "v2g_edge.cli.site.rehearse",
     "simulate": "v2g_edge.cli.site.simulate",
+    "install-units": "v2g_edge.cli.site.units",
     "migrate": "v2g_edge.cli.site.migrate",
     "doctor": "v2g_edge.cli.site.doctor",
     "dump": "v2g_edge.cli.site.doctor",

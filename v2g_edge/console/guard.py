@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.networks import network_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -124,7 +125,7 @@ class Guard:
         ):
             return 403, "requests from other sites are refused"
         client = scope.get("client")
-        if client is not None and not self._has_budget(str(client[0])):
+        if client is not None and not self._has_budget(network_of(str(client[0]))):
             return 429, "too many requests; try again in a second"
         return None
 

@@ -8,10 +8,11 @@ which the name has logged in before. Others share what a name and an address hav
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from collections import OrderedDict
 from typing import Any, Final, NamedTuple
+
+from v2g_edge.networks import is_this_machine, network_of
 
 TRIES: Final = 5
 """Wrong passwords of one caller for one name before it has to wait: 2 s first, then twice as long."""
@@ -156,17 +157,7 @@ def _shorten(rows: OrderedDict[Any, Any]) -> None:
 
 
 def _network(address: str) -> str:
-    """What one machine has: an IPv4 address, a /64 of IPv6. "" for this machine itself: a proxy stands before
-    the console there, and all its users have its address.
+    """What one machine has; "" for this machine itself: a proxy stands before the console there, and all its
+    users have its address.
     """
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    if found.is_loopback:
-        return ""
-    if found.version == 4:
-        return str(found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    return "" if is_this_machine(address) else network_of(address)

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from v2g_edge.fleet.book import FleetBook
+from v2g_edge.fleet.lives import has_caps, read_lives, readings_of
 from v2g_edge.fleet.telematics_in import Telematics
 from v2g_edge.fleet.timetable_file import OCTETS_MAX, BadTimetable, read_timetable
 from v2g_edge.fleet.vdv_server import Inform, VdvServer
@@ -39,6 +40,7 @@ class Fleet:
         inform: Inform,
         tell: Callable[[Event], None],
         telematics: TelematicsSettings | None = None,
+        lives: Path | None = None,
     ) -> None:
         self._settings = settings
         self._site = site
@@ -57,17 +59,20 @@ class Fleet:
         self._path = Path(settings.timetable_file) if settings.timetable_file else None
         self._seen: tuple[int, int] | None = (0, 0)
         self._read_s = -ANEW_S
+        self._lives = lives if lives is not None and has_caps(site) else None
+        self._lives_seen: tuple[int, int] | None = None
 
     @property
     def is_used(self) -> bool:
         """Whether the site names any of them."""
-        return bool(self.server or self.telematics or self._path)
+        return bool(self.server or self.telematics or self._path or self._lives)
 
     async def start(self) -> None:
         """Read the timetable and listen. What cannot be used is an event; the depot runs without it."""
         if not self.is_used:
             return
         await self._read_if_changed()
+        await self._read_lives_if_changed()
         for part, words in (
             (self.server, "depot management cannot dial in: {}; see [fleet] in the site file"),
             (self.telematics, "telematics cannot report: {}; see [telematics] in the site file"),
@@ -100,6 +105,22 @@ class Fleet:
         while True:
             await self._clock.sleep_s(LOOK_S)
             await self._read_if_changed()
+            await self._read_lives_if_changed()
+
+    async def _read_lives_if_changed(self) -> None:
+        """What the vehicles have given, where a warranty caps it."""
+        if self._lives is None:
+            return
+        signature = await asyncio.to_thread(_signature, self._lives)
+        if signature == self._lives_seen:
+            return
+        self._lives_seen = signature
+        lives = await asyncio.to_thread(read_lives, self._lives, self._clock.wall_s())
+        if lives is None:
+            log.warning("lives_unusable", path=str(self._lives))
+            return
+        for vehicle, readings in readings_of(self._site, self.book.ids, lives, self._clock.now_s()).items():
+            self.book.update_readings(vehicle, readings)
 
     async def _read_if_changed(self) -> None:
         if self._path is None:

@@ -3,11 +3,13 @@ plan's forecast.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from v2g_edge.api.state import DepotState
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.fleet import Fleet
+from v2g_edge.fleet.lives import NAME as LIVES
 from v2g_edge.fleet.vdv_info import Forecast, charging_information
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import Mission
@@ -71,6 +73,7 @@ class FleetLink:
             inform=self._inform,
             tell=tell,
             telematics=settings.telematics,
+            lives=Path(settings.host.state_dir) / LIVES,
         )
         self.book = self._fleet.book if self._fleet.is_used else None
         self.start = self._fleet.start

@@ -18,6 +18,8 @@ from v2g_edge.market.rows import BadPrices
 from v2g_edge.model.plan import PriceRow
 from v2g_edge.model.settings import PriceSettings, Settings
 from v2g_edge.study.ledger.extend import extend
+from v2g_edge.study.ledger.lives import NAME as LIVES
+from v2g_edge.study.ledger.lives import write_lives
 from v2g_edge.study.ledger.store import LedgerError, Store
 
 CONFIG: Final = Path("/etc/v2g-edge/site.toml")
@@ -77,10 +79,20 @@ def ledger(arguments: argparse.Namespace) -> Iterator[Store]:
     try:
         if journal is not None:
             with opened(journal) as reader:
-                extend(store, reader.ticks, reader.site)
+                extend(store, reader.ticks, reader.site, quarters=reader.quarters)
+            if path == journal.with_name("ledger.db"):
+                _tell_lives(store, path.with_name(LIVES))
         yield store
     finally:
         store.close()
+
+
+def _tell_lives(store: Store, path: Path) -> None:
+    """What the daemon holds warranties' caps against."""
+    try:
+        write_lives(store, path)
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written ({error})") from error
 
 
 def span(arguments: argparse.Namespace, store: Store) -> tuple[float, float]:

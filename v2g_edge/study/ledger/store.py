@@ -157,6 +157,20 @@ class Store:
                 if from_wall_s <= line.start_wall_s < until_wall_s
             )
 
+    def given(self) -> dict[str, tuple[float, float]]:
+        """(Wh, seconds) of discharge of each vehicle, from the first line to now; no feeder's meter."""
+        asked = (
+            "SELECT vehicle, SUM(out_wh), SUM(discharge_s) FROM lines WHERE vehicle <> '' GROUP BY vehicle"
+        )
+        sums = {str(row[0]): (float(row[1]), float(row[2])) for row in self._db.execute(asked)}
+        state = self.state()
+        for account in state.meters.values() if state else ():
+            for line in account.closed(float("inf")):
+                wh, seconds = sums.get(line.vehicle, (0.0, 0.0))
+                if line.vehicle:
+                    sums[line.vehicle] = (wh + line.out_wh, seconds + line.discharge_s)
+        return sums
+
     def turns(self, from_wall_s: float, until_wall_s: float) -> list[Turn]:
         """Cycles that closed in a time, by vehicle."""
         query = "SELECT * FROM turns WHERE wall_s >= ? AND wall_s < ? ORDER BY vehicle, wall_s, rowid"

@@ -72,10 +72,23 @@ def test_an_address_that_dials_without_end_is_not_heard_each_time_and_another_on
     assert later == 2.0 * DIALS_PER_S
 
 
+def test_a_machine_with_all_addresses_of_its_network_is_one() -> None:
+    """It dials from another address of its /64 each time; the depot's stations stand in another one."""
+    keeper = Doorkeeper(0)
+    honest = enter(keeper, "2001:db8:0:1::7", 2)
+    thief: list[Any] = [Guest() for _ in range(3 * int(DIALS_BURST))]
+    entered = [keeper.enters(guest, f"2001:db8:0:2::{n:x}", 0.0) for n, guest in enumerate(thief)]
+    assert sum(entered) == DIALS_BURST
+    assert len(keeper) == 2 + ADDRESS_MAX
+    assert not any(guest.out for guest in honest)
+    assert enter(keeper, "::ffff:10.0.0.1", 1)
+    assert list(keeper._counts) == ["2001:db8:0:1::/64", "2001:db8:0:2::/64", "10.0.0.1"]
+
+
 def test_addresses_without_number_do_not_make_it_grow() -> None:
     keeper = Doorkeeper(0)
     for number in range(2 * ADDRESSES_MAX):
-        enter(keeper, f"fe80::{number:x}", 1)
+        enter(keeper, f"2001:db8:{number:x}::1", 1)
     assert len(keeper._dials) == ADDRESSES_MAX
     assert len(keeper._left_out) <= ADDRESSES_MAX
     assert len(keeper._counts) == len(keeper) == PENDING_MAX

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from v2g_edge.field.ocpp.trust.passwords import Passwords
 from v2g_edge.model.settings import Listener, StationSettings
+from v2g_edge.networks import network_of
 
 FAILURES_MAX: Final = 5
 LOCKED_S: Final = 60.0
@@ -84,7 +85,7 @@ class Admission:
             return Refusal(http.HTTPStatus.NOT_FOUND, f"no station {identity[:60]!r} in the site file")
         refusal = self._refusal(listener, station, authorization, certificate)
         if refusal is None:
-            self._failures.pop((peer, identity), None)
+            self._failures.pop((network_of(peer), identity), None)
             return Admitted(identity, _shown(listener, certificate))
         # A dial at the wrong door is no guess: only a wrong password counts.
         return (
@@ -95,6 +96,7 @@ class Admission:
 
     def _counted(self, refusal: Refusal, peer: str, identity: str, now_s: float) -> Refusal:
         """One more wrong password."""
+        peer = network_of(peer)
         count, since_s = self._failures.get((peer, identity), (0, now_s))
         if count >= FAILURES_MAX and now_s - since_s < LOCKED_S:
             return Refusal(

@@ -71,7 +71,7 @@ class Machine:
     """
 
     __slots__ = (
-        "_events", "_frames", "_handles", "_known", "_line", "_next", "_open", "_prefix", "_queue",
+        "_events", "_frames", "_handles", "_known", "_line", "_next", "_octets", "_open", "_prefix", "_queue",
         "_settled", "role", "strict",
         "version",
     )  # fmt: skip
@@ -92,6 +92,7 @@ class Machine:
         self._handles = incoming_actions(version, role) if handles is None else handles
         self._prefix = prefix[:20]
         self._next = 0
+        self._octets = 0
         self._events: list[Event] = []
         self._frames: list[bytes] = []
         self._queue = Queue()
@@ -217,6 +218,7 @@ class Machine:
             if self.version != "1.6" or frames.looks_like_call(frame):
                 self._error(frames.CALLERROR, fault.message_id, fault.code, fault.why)
             return
+        self._octets = len(frame)
         _RECEIVERS[parts[0]](self, parts, now_s)
 
     def _on_call(self, parts: list[Any], now_s: float) -> None:
@@ -224,7 +226,7 @@ class Machine:
         if (refusal := self._refusal(action)) is not None:
             self._error(frames.CALLERROR, message_id, *refusal)
             return
-        wrong = problems(self.version, action, "request", payload)
+        wrong = problems(self.version, action, "request", payload, self._octets)
         if wrong and (self.strict or type(payload) is not dict):
             self._error(frames.CALLERROR, message_id, wrong[0].code, _told(wrong))
             return
@@ -261,7 +263,7 @@ class Machine:
         ):
             self._events.append(Stray(f"unconfirmed message {str(action)[:50]!r} is not known"))
             return
-        wrong = problems(self.version, action, "request", payload)
+        wrong = problems(self.version, action, "request", payload, self._octets)
         if wrong and self.strict:
             self._events.append(Stray(f"{action}: {_told(wrong)}"))
             return
@@ -273,7 +275,7 @@ class Machine:
         if found is None:
             return
         out_id, action, late = found
-        wrong = problems(self.version, action, "response", payload)
+        wrong = problems(self.version, action, "response", payload, self._octets)
         if type(payload) is not dict or (wrong and self.strict):
             if self.version == "2.1":
                 self._error(frames.CALLRESULTERROR, out_id, wrong[0].code, _told(wrong))

@@ -60,6 +60,9 @@ class SchemaProblem(msgspec.Struct, frozen=True):
     what: str
 
 
+TOO_LARGE: Final = SchemaProblem("FormatViolation", "", "does not conform; it is too large to say where")
+
+
 def schema(version: Version, action: str, kind: Kind) -> dict[str, Any]:
     """The schema as published; FileNotFoundError for a message that the version does not have."""
     suffix = (
@@ -87,9 +90,11 @@ def may_be_empty(version: Version, action: str) -> bool:
     return validator(version, action, "response").is_valid({})
 
 
-def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[SchemaProblem, ...]:
+def problems(
+    version: Version, action: str, kind: Kind, payload: Any, octets: int = 0
+) -> tuple[SchemaProblem, ...]:
     """What is wrong with ``payload``; empty when it conforms. At most ``PROBLEMS_MAX``, the first ones
-    found.
+    found. ``octets``: of the frame that it came in, where that is known; a large one is not looked through.
     """
     if type(payload) is not dict:
         return (
@@ -99,7 +104,7 @@ def problems(version: Version, action: str, kind: Kind, payload: Any) -> tuple[S
     try:
         if check.is_valid(payload):
             return ()
-        return _listed(check, payload)
+        return _listed(check, payload) if octets <= FIRST_MAX[1] else (TOO_LARGE,)
     except ValueError as fault:  # nested deeper than the validator walks, or a number no JSON can hold
         return (SchemaProblem("FormatViolation", "", str(fault)[:TOLD_MAX]),)
 
@@ -112,7 +117,7 @@ def _listed(check: Validator, payload: Any) -> tuple[SchemaProblem, ...]:
             check.validate(payload)
         except jsonschema_rs.ValidationError as error:
             return (_problem(error),)
-    return (SchemaProblem("FormatViolation", "", "does not conform; it is too large to say where"),)
+    return (TOO_LARGE,)
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> SchemaProblem:
