@@ -246,3 +246,37 @@ def test_warnings_are_logged_at_every_start(site: Path) -> None:
         _, log = process.communicate(timeout=30)
     assert "site_file_odd" in log
     assert "security_profile" in log
+
+
+TARIFF = """
+[[time_of_use]]
+id = "night"
+when = ["Mo-Su 22:00-06:00"]
+per_kwh = 0.12
+
+[[time_of_use]]
+id = "day"
+when = ["Mo-Su 06:00-22:00"]
+per_kwh = 0.31
+"""
+
+
+@pytest.mark.parametrize(
+    ("template", "more", "said"),
+    [
+        ("mixed", "", "none: charges as soon as it can, and nothing asks a vehicle to give"),
+        ("vans", "", "none: charges as soon as it can"),
+        ("mixed", TARIFF, "by time of use: night, day"),
+    ],
+)
+def test_prices_in_words_say_what_follows_from_them(
+    template: str, more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A site whose vehicles may give, and which nothing ever asks, is not what its author had in mind."""
+    path = tmp_path / "site.toml"
+    assert main(["init", "--template", template, str(path)]) == 0
+    path.write_text(path.read_text() + more)
+    capsys.readouterr()
+    assert main(["check", "--elsewhere", str(path)]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"prices {said} cloud" in words

@@ -1,6 +1,9 @@
 """`v2g-edge run` as a process, and what people ask it."""
 
+import asyncio
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +14,8 @@ import pytest
 from tests.cli.conftest import daemon
 from v2g_edge.cli.client import ask
 from v2g_edge.cli.main import main
+from v2g_edge.cli.site.run import in_words
+from v2g_edge.config import inspect
 
 
 def test_a_daemon_answers_obeys_ends_cleanly_and_can_be_replayed(
@@ -167,3 +172,39 @@ def test_an_order_survives_kill_9_and_is_taken_back_by_its_number(
         assert main(["undo", "1", *socket]) == 0
         assert main(["orders", *socket]) == 0
         assert "no orders stand" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("host", "number", "mend"),
+    [
+        ("127.0.0.1", errno.EADDRINUSE, "ss -ltnp 'sport = :8081' names it); end it, or give another port"),
+        ("192.0.2.1", errno.EADDRNOTAVAIL, "ip addr lists them); correct the host"),
+        ("127.0.0.2", errno.EACCES, "ports below 1024 are root's; give one above"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on_is_named_with_its_mend(
+    host: str, number: int, mend: str
+) -> None:
+    text = f"error while attempting to bind on address ('{host}', 8081): {os.strerror(number).lower()}"
+    assert in_words(OSError(number, text)).startswith(f"nothing can listen on {host}:8081: ")
+    assert in_words(OSError(number, text)).endswith(mend)
+
+
+async def test_the_words_for_a_port_in_use_are_those_of_the_event_loop() -> None:
+    """What ``in_words`` looks for is what asyncio says."""
+    taken = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    with pytest.raises(OSError, match="in use") as raised:
+        await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", port)
+    taken.close()
+    await taken.wait_closed()
+    assert f"nothing can listen on 127.0.0.1:{port}: another program does" in in_words(raised.value)
+    assert in_words(OSError(errno.ENOSPC, "no space left")) == "[Errno 28] no space left"
+
+
+def test_the_first_site_file_raises_no_doubt(tmp_path: Path) -> None:
+    """What the package leaves after its one question, answered with the default."""
+    text = Path("debian/site.starter.toml").read_text(encoding="utf-8")
+    site = tmp_path / "site.toml"
+    site.write_text(text.replace("@TIMEZONE@", "Europe/Berlin").replace("@IMPORT_W@", "11000.0"))
+    assert inspect(site).problems == []

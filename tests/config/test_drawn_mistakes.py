@@ -1,4 +1,4 @@
-"""How many drawn mistakes ``check`` refuses or warns of, by kind: the figures of ``docs/integrator.md``."""
+"""How many drawn mistakes ``check`` refuses or warns of, by kind."""
 
 from collections import Counter
 from functools import cache

@@ -63,10 +63,11 @@ class FakeDaemon:
                 "events": self._events,
                 "plan": self._plan,
                 "ocpp": self._ocpp,
-                "capacity": self._health,
+                "capacity": self._capacity,
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
+                "trips": self._trips,
                 "orders": self._orders,
                 "order": self._order,
                 "undo": self._undo,
@@ -143,6 +144,13 @@ class FakeDaemon:
         held = {"unproven_discharge": {"export_wh": 12_500.0, "import_wh": 0.0}}
         return {**head, "stays": [{**stay, "cost": 4.1, "earned": 9.9}], "held": held, "alarms": []}
 
+    async def _trips(self, _params: dict[str, Any]) -> dict[str, Any]:
+        times = [NIGHT["wall_s"] - 3_600.0 + 0.1 * n for n in range(70)]
+        hz = [50.0 if n < 20 else 50.6 for n in range(70)]
+        volts = [[230.0 + phase + (n % 3) for n in range(70)] for phase in range(3)]
+        trip = {"wall_s": times[20], "row": "grid_trip", "subject": "grid", "text": "frequency 50.6 Hz"}
+        return {"trips": [trip | {"samples": {"wall_s": times, "hz": hz, "v": volts}}]}
+
     async def _history(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params["subject"]
         evse = next((each for each in NIGHT["evses"] if name in (each["id"], each["vehicle"])), None)
@@ -183,6 +191,10 @@ class FakeDaemon:
 
     async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
         return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}
+
+    async def _capacity(self, _params: dict[str, Any]) -> dict[str, Any]:
+        sold = {"id": "r1", "service": "reserve", "until_wall_s": NIGHT["wall_s"] + 3_600.0}
+        return {"offer": {}, "booked": False, "open": [sold | {"power_w": 40_000.0, "evse_w": {}}]}
 
     async def _health(self, _params: dict[str, Any]) -> dict[str, Any]:
         return {"ready": True}

@@ -25,6 +25,7 @@ LOOKS = [
     "/api/history/E01",
     "/api/tonight",
     "/api/night?evening=2026-01-14",
+    "/api/trips",
     "/api/health",
     "/api/live",
 ]

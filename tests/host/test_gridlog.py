@@ -86,3 +86,26 @@ def test_a_long_file_makes_room_and_one_that_cannot_be_written_stops_nobody(
     assert path.with_name("grid_events.log.1").exists()
     GridLog(tmp_path / "missing" / "grid_events.log").record(picture(1.0), [TRIP])
     assert play(tmp_path / "missing" / "grid_events.log", (10.0,)) == []
+
+
+def test_trips_are_read_back_newest_first_with_the_samples_around_each(tmp_path: Path) -> None:
+    path = tmp_path / "grid_events.log"
+    play(path, (10.0, 20.0))
+    with path.open("a", encoding="utf-8") as file:
+        file.write("half a li\n2027-01-15T08:00:40.000+00:00,trip\n,,,\n")
+    found = gridlog.read_trips(path)
+    assert [trip["row"] for trip in found] == ["grid_fault"] * 2
+    assert found[1]["text"] == "L1 below 0.45 pu"
+    samples = found[1]["samples"]
+    assert samples["wall_s"][0] == START_WALL_S + 8.0
+    assert samples["wall_s"][-1] == pytest.approx(START_WALL_S + 14.9)
+    assert samples["hz"] == [50.0] * 70
+    assert samples["v"][2][0] == pytest.approx(230.08)
+    assert gridlog.read_trips(tmp_path / "none.log") == []
+
+
+def test_of_a_long_file_the_end_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gridlog, "READ_BYTES", 400)
+    path = tmp_path / "grid_events.log"
+    play(path, (10.0, 20.0))
+    assert len(gridlog.read_trips(path)) <= 1

@@ -28,7 +28,7 @@ WORKS: Final = TEXT.replace("port = 0\n", f"port = {STATIONS_PORT}\n").replace(
 SIMULATE: Final = "v2g-edge simulate"
 """Of the README's commands the one that runs until it is ended."""
 MANAGED_W: Final = 10_700.0
-"""What the connection allows, 11 kW less 2 %: the outlet takes 22 kW, and its fallback is 4.14 kW."""
+"""What the connection allows, 11 kW less 2 %: the outlet takes 11 kW, and its fallback is 4.6 kW."""
 NEWCOMER_MAX_S: Final = 600.0
 LEDGER: Final = "/var/lib/v2g-edge/journal.db"
 EXPOSURE_MAX: Final = 1.5

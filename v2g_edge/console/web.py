@@ -8,7 +8,6 @@ from contextlib import aclosing, asynccontextmanager
 from importlib import resources
 from typing import Annotated, Any, Final
 
-import msgspec
 import structlog
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,20 +16,20 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from v2g_edge import __version__
 from v2g_edge.console.accounts import SESSION_S, Accounts, NotAllowed, Person
 from v2g_edge.console.bodies import Claim, Login, NewPassword, NewPerson, NewToken
+from v2g_edge.console.calendar import add_calendar
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
+from v2g_edge.console.depot import add_depot, add_past
 from v2g_edge.console.doors import Doors
 from v2g_edge.console.guard import READ_S, App, Guard, Receive, Scope, Send
 from v2g_edge.console.live import Hub
 from v2g_edge.console.orders import add_orders
-from v2g_edge.console.schema import EVENTS, REFUSALS, Answer, SessionState, Status, openapi_of, operation
+from v2g_edge.console.schema import EVENTS, REFUSALS, SessionState, openapi_of, operation
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
 MARK_S: Final = 180 * 86_400.0
 """A browser that has not logged in for half a year is a stranger again."""
-PAST_S: Final = 150.0
-"""The daemon's own bound for a report is 120 s."""
 STATIC: Final = {
     "html": "text/html",
     "js": "text/javascript",
@@ -80,18 +79,16 @@ def make_app(
     doors = Doors(accounts, clock, tls=tls)
     _add_faults(api)
     _add_sessions(api, accounts, doors, clock, tls=tls)
-    _add_depot(api, daemon, doors)
+    add_depot(api, daemon, doors)
+    add_past(api, daemon, doors)
     add_orders(api, daemon, doors)
+    add_calendar(api, accounts, daemon, doors, clock)
     _add_people(api, accounts, doors, clock)
     _add_tokens(api, accounts, doors, clock)
     _add_live(api, hub, doors)
     _add_pages(api)
     api.openapi = openapi_of(api, doors.cookie)  # type: ignore[method-assign]
     return Guard(api, clock, read_s, names)
-
-
-def _plain(answer: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 def _add_faults(api: FastAPI) -> None:
@@ -153,63 +150,6 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
         """End the session."""
         accounts.logout(request.cookies.get(doors.cookie, ""))
         response.delete_cookie(doors.cookie, path="/", secure=tls, httponly=True, samesite="strict")
-
-
-def _add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
-    viewer, engineer = Depends(doors.viewer), Depends(doors.engineer)
-
-    @api.get("/api/status", dependencies=[viewer], response_model=Status)
-    async def status() -> Response:
-        """The whole depot at the last tick."""
-        return _plain(await daemon.ask("status"))
-
-    @api.get("/api/why/{subject}", dependencies=[viewer], response_model=Answer)
-    async def why(subject: str) -> Response:
-        """Why an outlet, vehicle, station or feeder is as it is."""
-        return _plain(await daemon.ask("why", {"subject": subject[:200]}))
-
-    @api.get("/api/history/{subject}", dependencies=[viewer], response_model=Answer)
-    async def history(subject: str) -> Response:
-        """Power and SoC of an outlet or vehicle over the last day, in steps of five minutes."""
-        return _plain(await daemon.ask("history", {"subject": subject[:200]}))
-
-    @api.get("/api/events", dependencies=[viewer], response_model=Answer)
-    async def events(since_wall_s: float = 0.0) -> Response:
-        """Recent events, oldest first."""
-        return _plain(await daemon.ask("events", {"since_wall_s": since_wall_s}))
-
-    @api.get("/api/plan", dependencies=[viewer], response_model=Answer)
-    async def plan() -> Response:
-        """The plan that is followed, and what is expected of it."""
-        return _plain(await daemon.ask("plan"))
-
-    @api.get("/api/night", dependencies=[viewer], response_model=Answer)
-    async def night(evening: str = "") -> Response:
-        """The report of a past night: energy, money, what was not earned; the last whole night by default.
-
-        Where there is none, ``none`` says why: a depot in its first night is no error.
-        """
-        try:
-            return _plain(await daemon.ask("night", {"night": evening[:10]} if evening else {}, PAST_S))
-        except DaemonRefuses as fault:
-            if fault.kind == "busy":
-                raise
-            return _plain({"none": str(fault)})
-
-    @api.get("/api/capacity", dependencies=[viewer], response_model=Answer)
-    async def capacity() -> Response:
-        """Export that could be sold for the next hour, and what is sold."""
-        return _plain(await daemon.ask("capacity"))
-
-    @api.get("/api/stations", dependencies=[engineer], response_model=Answer)
-    async def stations() -> Response:
-        """All charging stations and their links."""
-        return _plain(await daemon.ask("ocpp"))
-
-    @api.get("/api/health", dependencies=[viewer], response_model=Answer)
-    async def health() -> Response:
-        """The daemon's own health."""
-        return _plain(await daemon.ask("health"))
 
 
 def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -29,6 +29,9 @@ KEPT_BYTES: Final = 10_000_000
 """Then the file becomes ``grid_events.log.1`` and a new one begins: some ten thousand trips at ten samples
 a second.
 """
+READ_BYTES: Final = 512 << 10
+"""From the end of the file: the samples of some hundred trips."""
+TRIPS_MAX: Final = 20
 
 
 class GridLog:
@@ -91,3 +94,41 @@ def _number(value: Measured) -> str:
 
 def _time(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")
+
+
+def read_trips(path: Path) -> list[dict[str, Any]]:
+    """The latest trips of the file, newest first: ``wall_s``, ``row``, ``subject``, ``text``, and the samples
+    around each as lists ``wall_s``, ``hz`` and ``v`` (one list a phase), None where a value was unknown. No
+    file is no trip; a line that cannot be read is left out.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - READ_BYTES, 0))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    trips, samples = list[tuple[float, list[str]]](), list[tuple[float, list[float | None]]]()
+    for line in lines:
+        words = line.split(",", 4)
+        try:
+            wall_s = datetime.fromisoformat(words[0]).timestamp()
+            if words[1] == "trip":
+                trips.append((wall_s, [words[2], words[3], words[4]]))
+            else:
+                samples.append((wall_s, [float(each) if each else None for each in line.split(",")[2:6]]))
+        except (ValueError, IndexError):
+            continue  # the first line may be half of one
+    return [_trip(wall_s, words, samples) for wall_s, words in reversed(trips[-TRIPS_MAX:])]
+
+
+def _trip(wall_s: float, words: list[str], samples: list[tuple[float, list[float | None]]]) -> dict[str, Any]:
+    near = [each for each in samples if -BEFORE_S <= each[0] - wall_s <= AFTER_S and len(each[1]) == 4]
+    return {
+        "wall_s": wall_s,
+        **dict(zip(("row", "subject", "text"), words, strict=False)),
+        "samples": {
+            "wall_s": [at_s for at_s, _ in near],
+            "hz": [values[3] for _, values in near],
+            "v": [[values[phase] for _, values in near] for phase in range(3)],
+        },
+    }

@@ -17,6 +17,7 @@ from v2g_edge.api.standstill import StandstillApi
 from v2g_edge.api.state import DepotState
 from v2g_edge.api.status import StatusApi
 from v2g_edge.api.tonight import TonightApi
+from v2g_edge.api.trips import TripsApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.host.control import Handler
@@ -85,6 +86,7 @@ def handlers_of(topics: Topics) -> dict[str, Handler]:
         "cloud": CloudApi(topics.cloud).cloud,
         "ocpp": OcppApi(topics.ocpp, lambda: state.site).ocpp,
         "services": ServicesApi(state, topics.clock, topics.orders, topics.wake).services,
+        "trips": TripsApi(folder / "grid_events.log", state.site.timezone).trips,
         "health": topics.monitor.metrics.health,
     }
     if topics.site_file is not None:

@@ -44,7 +44,12 @@ def _prices(settings: Settings) -> str:
     if settings.prices.feed:
         return f"from {settings.prices.feed}, zone {settings.prices.zone or 'not said'}"
     if not settings.prices.file:
-        return "none: charges as soon as it can"
+        if settings.time_of_use:
+            return f"by time of use: {', '.join(band.id for band in settings.time_of_use)}"
+        gives = any(vehicle.may_discharge for vehicle in settings.site.vehicles)
+        asked = settings.site.services or settings.cloud.host
+        unasked = ", and nothing asks a vehicle to give" if gives and not asked else ""
+        return f"none: charges as soon as it can{unasked}"
     file = PriceFile(settings.prices)
     fault = file.read()
     if fault:

@@ -2,14 +2,16 @@
 
 import argparse
 import asyncio
+import errno
 import gc
 import importlib.util
+import re
 import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -30,6 +32,10 @@ from v2g_edge.model.settings import Settings
 from v2g_edge.wiring.dayplan import worker
 
 log = structlog.get_logger()
+
+
+BOUND: Final = re.compile(r"\('([^']*)', (\d+)")
+"""The address in asyncio's words for one that it cannot bind."""
 
 
 def register(subparsers: Any) -> None:
@@ -131,10 +137,28 @@ async def _serve(loaded: Loaded, arguments: argparse.Namespace) -> int:
         log.critical("invariant_broken", text=str(error), consequence="leases end at the chargers")
         return FAILED
     except (JournalError, OSError) as error:
-        log.critical("cannot_run", text=str(error))
-        print(f"v2g-edge run: {error}", file=sys.stderr)
+        text = in_words(error)
+        log.critical("cannot_run", text=text)
+        print(f"v2g-edge run: {text}", file=sys.stderr)
         return FAILED
     finally:
         await daemon.close()
         stalls.stop()
     return DONE
+
+
+def in_words(error: Exception) -> str:
+    """Why the daemon cannot run, and the mend where it is an address that it cannot listen on."""
+    bound = BOUND.search(str(error))
+    if not isinstance(error, OSError) or bound is None:
+        return str(error)
+    host, port = bound.groups()
+    where = f"nothing can listen on {host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        asked = f"ss -ltnp 'sport = :{port}'"
+        return f"{where}: another program does ({asked} names it); end it, or give another port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where}: no network of this machine has that address (ip addr lists them); correct the host"
+    if error.errno == errno.EACCES:
+        return f"{where}: ports below 1024 are root's; give one above"
+    return str(error)

@@ -79,7 +79,7 @@ def ledger(arguments: argparse.Namespace) -> Iterator[Store]:
     try:
         if journal is not None:
             with opened(journal) as reader:
-                extend(store, reader.ticks, reader.site)
+                extend(store, reader.ticks, reader.site, quarters=reader.quarters)
             if path == journal.with_name("ledger.db"):
                 _tell_lives(store, path.with_name(LIVES))
         yield store

@@ -92,7 +92,7 @@ async function open() {
 async function contentOf(page, name) {
   const status = live.status;
   if (page === "plan") return views.plan(await ask("/api/plan"));
-  if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json")]));
+  if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
   if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), name);
   if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
   if (page === "account") return views.account();

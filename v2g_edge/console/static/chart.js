@@ -9,7 +9,7 @@ const LEFT = 56;
 const BOTTOM = 24;
 const TOP = 8;
 
-const STEPS_S = [900, 1800, 3600, 7200, 10800, 21600, 43200];
+const STEPS_S = [1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 
 // Round values within the range, three to six of them.
 function levels(low, high) {
@@ -29,9 +29,9 @@ function hours(from, to, x) {
   const step = STEPS_S.find((each) => (to - from) / each <= 6) ?? 86400;
   const times = [];
   for (let time = Math.ceil(from / step) * step; time < to; time += step) times.push(time);
-  return times.filter((time) => x(time) < WIDTH - 36).map((time) => [
+  return times.filter((time) => x(time) < WIDTH - (step < 60 ? 70 : 36)).map((time) => [
     el("svg:line", { x1: x(time), x2: x(time), y1: TOP, y2: HEIGHT - BOTTOM + 4, class: "rule" }),
-    el("svg:text", { x: x(time) - 2, y: HEIGHT - 4 }, clock(time))]);
+    el("svg:text", { x: x(time) - 2, y: HEIGHT - 4 }, clock(time, { seconds: step < 60 }))]);
 }
 
 // `series`: [{ name, values, kind: "line" | "area" }]; value i holds from edges[i] until edges[i + 1].
@@ -65,14 +65,20 @@ export function bar(share, mark) {
   );
 }
 
-// Lines over time with holes where a value is null. `series`: [{ name, times, values }]; `least`: the range shown at least.
-export function course(title, series, least, digits) {
+// What is shown at least; without it as much as the values need.
+function range(values, least) {
+  const [low, high] = [Math.min(...values, ...(least ? [least[0]] : [])), Math.max(...values, ...(least ? [least[1]] : []))];
+  return high - low > 1e-3 ? [low, high] : [low - 1, high + 1];
+}
+
+// Lines over time with holes where a value is null. `series`: [{ name, times, values }]; `least`: the range shown at
+// least; `mark`: a time that stands out.
+export function course(title, series, least, digits, mark = null) {
   const points = series.map((each) => each.values.map((value, i) => [each.times[i], value]).filter(([, value]) => value !== null && value !== undefined));
   const all = points.flat();
   if (!all.length) return null;
-  const [from, to] = [Math.min(...all.map(([time]) => time)), Math.max(...all.map(([time]) => time)) + 1];
-  const low = Math.min(least[0], ...all.map(([, value]) => value));
-  const high = Math.max(least[1], ...all.map(([, value]) => value));
+  const [from, to] = [Math.min(...all.map(([time]) => time)), Math.max(...all.map(([time]) => time)) + (least ? 1 : 0.1)];
+  const [low, high] = range(all.map(([, value]) => value), least);
   const x = (time) => LEFT + ((time - from) / (to - from)) * (WIDTH - LEFT);
   const y = (value) => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM);
   const line = (each) => {
@@ -88,5 +94,6 @@ export function course(title, series, least, digits) {
     rules(low, high, y, digits),
     el("svg:text", { x: LEFT + 6, y: TOP + 12, class: "title" }, title),
     hours(from, to, x),
+    mark === null ? null : el("svg:line", { x1: x(mark), x2: x(mark), y1: TOP, y2: HEIGHT - BOTTOM, class: "stands-out" }),
     series.map((each) => el("svg:path", { d: line(each), class: `line ${each.name}` })));
 }

@@ -1,6 +1,6 @@
 // The pages. Each gives elements; what the daemon itself says stays in its English.
 
-import { bar, steps } from "./chart.js";
+import { bar, course, steps } from "./chart.js";
 import { el } from "./dom.js";
 import { about0, filled, flow, tiles } from "./flow.js";
 import { clock, kilowatts, number, t } from "./words.js";
@@ -127,10 +127,22 @@ export function plan({ plan: followed, report }) {
 
 const SEVERITIES = ["warning", "alarm", "trip"];
 
-export function events(answer, playbook) {
+// Each trip with the meter's samples around it, as the network operator asks for them; the newest is open.
+function trips(list, playbook) {
+  if (!list.length) return null;
+  return el("section", { class: "card", "aria-labelledby": "trips" }, el("h2", { id: "trips" }, t("trips")), list.map((trip, i) => {
+    const { wall_s: times, hz, v } = trip.samples;
+    return el("details", { open: i === 0 }, el("summary", {}, clock(trip.wall_s, { seconds: true, day: true }), " ", said(`${trip.row}: ${trip.text}`)),
+      playbook[trip.row] ? said(playbook[trip.row][1], "p") : null,
+      times.length > 1 ? el("div", { class: "pair" }, course(`${t("frequency")}, Hz`, [{ name: "measured", times, values: hz }], null, 2, trip.wall_s),
+        course(`${t("voltage")}, V`, v.map((values, phase) => ({ name: `measured phase${phase + 1}`, times, values })), null, 0, trip.wall_s)) : el("p", {}, t("trips.no_samples")));
+  }));
+}
+
+export function events(answer, playbook, { trips: tripped }) {
   const rows = [...answer.events].reverse().slice(0, 200).map((event) => [clock(event.wall_s, { seconds: true, day: true }),
     t(`severity.${event.severity}`), event.subject, said(event.kind), remedy(event, playbook)]);
-  return [heading("events"), rows.length ? table(t("events"), ["time", "severity", "subject", "event", "text"].map((key) => t(key)), rows)
+  return [heading("events"), trips(tripped, playbook), rows.length ? table(t("events"), ["time", "severity", "subject", "event", "text"].map((key) => t(key)), rows)
     : el("p", {}, t("events.none"))];
 }
 

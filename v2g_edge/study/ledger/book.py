@@ -49,6 +49,7 @@ class State(Struct):
         closed_wall_s: When lines were closed last.
         permits: What each outlet was permitted at the last tick.
         apart: Outlets whose power and permit part now.
+        filled_wall_s: Start of the last quarter hour that was taken from before the first tick.
     """
 
     at: Position | None = None
@@ -59,6 +60,7 @@ class State(Struct):
     closed_wall_s: float = 0.0
     permits: tuple[Permit, ...] = ()
     apart: dict[str, Episode] = {}
+    filled_wall_s: float = 0.0
 
 
 class Written(Struct):

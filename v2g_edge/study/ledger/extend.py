@@ -7,6 +7,7 @@ from v2g_edge.model.permit import Permit
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.study.ledger.backfill import Quarters, backfill
 from v2g_edge.study.ledger.book import Book, Position
 from v2g_edge.study.ledger.lines import Place
 from v2g_edge.study.ledger.store import Store
@@ -39,14 +40,23 @@ Ticks = Callable[[float | None], Iterable[RecordedTick]]
 """The ticks of a journal, all of them (None) or from the last key record before a wall time on."""
 
 
-def extend(store: Store, ticks: Ticks, site_of: Callable[[int], Site], *, batch: int = BATCH) -> int:
+def extend(
+    store: Store,
+    ticks: Ticks,
+    site_of: Callable[[int], Site],
+    *,
+    quarters: Quarters | None = None,
+    batch: int = BATCH,
+) -> int:
     """Take all ticks after the last that is known. Gives how many were new. What is known already changes
-    nothing.
+    nothing. A ledger without any tick begins with the ``quarters`` from before the first.
     """
     book = Book(store.state())
     taken, known, place = 0, None, Place()
     for tick in _after(ticks, book.state.at):
         site = site_of(tick.run)
+        if quarters is not None and book.state.at is None:
+            backfill(store, quarters, tick.snapshot.wall_s, place_of(site), book.state)
         book.add(site, tick.snapshot, tick.plan, tick.permits)
         if site is not known:
             known, place = site, place_of(site)

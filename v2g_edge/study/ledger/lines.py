@@ -136,7 +136,7 @@ class Remark(Struct, frozen=True, array_like=True):
         until_wall_s: Until when; the same as ``wall_s`` for a moment.
         subject: The meter, the vehicle, or "site".
         kind: Stable identifier: missing, rollover, exchange, jump, clock_step, clock_unsynced, no_soc,
-            over_permit, under_permit, correction.
+            over_permit, under_permit, quarter_hours, correction.
         text: What was found and what was assumed, for people.
     """
 

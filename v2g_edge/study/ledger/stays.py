@@ -45,7 +45,7 @@ class Garage(Struct, array_like=True):
         soc_pct = value_of(vehicle.soc_pct)
         _note(stay, vehicle, soc_pct)
         if vehicle.vehicle:
-            self._account(vehicle, soc_pct, passed_s, wall_s)
+            self.account(vehicle, soc_pct, passed_s, wall_s)
         return remarks
 
     def _left(self, meter: str, stay: Stay, wall_s: float) -> list[Remark]:
@@ -57,7 +57,8 @@ class Garage(Struct, array_like=True):
         text = "no state of charge in the whole stay; its cycles and depth are not counted"
         return [Remark(stay.arrived_wall_s, wall_s, stay.vehicle or meter, "no_soc", text)]
 
-    def _account(self, vehicle: VehicleState, soc_pct: float | None, passed_s: float, wall_s: float) -> None:
+    def account(self, vehicle: VehicleState, soc_pct: float | None, passed_s: float, wall_s: float) -> None:
+        """A vehicle's life: time, SoC, cycles, temperatures."""
         known = self.vehicles.get(vehicle.vehicle)
         if known is None:
             account = VehicleAccount(vehicle.vehicle, first_wall_s=wall_s)
