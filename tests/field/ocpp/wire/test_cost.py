@@ -343,7 +343,7 @@ def test_e1_a_list_where_a_word_belongs_is_not_written_out(
 ) -> None:
     """Writing out a list of 64 KiB to show twenty signs of it costs more than reading it."""
     odd = Unwritable([1] * 10)
-    parts = [odd if kind == "list" else kind, "s1", odd, odd, {}][: 4 if kind in (2, 6) else 5]
+    parts: list[Any] = [odd if kind == "list" else kind, "s1", odd, odd, {}][: 4 if kind in (2, 6) else 5]
     machine = Machine("2.1", "central", strict=False)
     machine.call("GetLocalListVersion", {}, 0.0, message_id="s1")
     monkeypatch.setattr(bounded_json, "decode", lambda _frame: parts)
