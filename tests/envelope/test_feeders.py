@@ -27,7 +27,7 @@ from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit
-from v2g_edge.model.snapshot import Link
+from v2g_edge.model.snapshot import CommandState, Link
 
 MARGIN = 0.98
 QUIET = Grid("", "", "", 1.0)
@@ -581,3 +581,11 @@ def test_a_refused_first_discharge_is_not_permitted() -> None:
     assert (given_.power_w, given_.bound_by.rule) == (0.0, "unproven_discharge")
     (given_,) = permit(hall(scene, import_limit_w=60_000.0)).permits
     assert given_.power_w == -2_000.0
+
+
+def test_one_that_may_charge_at_its_rating_instead_asks_for_its_wish_beside_that() -> None:
+    """It was told to discharge and then to charge, and has taken neither: its rating is kept free beside."""
+    told = CommandState(-20_000.0, "pending", NOW_S - 5.0, NOW_S + 25.0)
+    scene = with_evse(charging(1, 20_000.0), 0, proven_discharge=False, command=told)
+    scene = hall(with_memory(scene, 0, least_w=-20_000.0), import_limit_w=60_000.0)
+    assert fitted(scene, 20_000.0) == [round(60_000.0 * MARGIN - 50_000.0, 3)]

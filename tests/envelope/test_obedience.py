@@ -2,11 +2,14 @@
 disobedience.
 """
 
+import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_evse, small_site
-from tests.envelope.strategies import NOW_S, next_tick, permit, ready, with_evse
+from tests.envelope.strategies import NOW_S, frame, next_tick, permit, ready, with_evse, with_memory
 from v2g_edge.cycle import Cycle, Memory
+from v2g_edge.envelope.checks import _in_force
+from v2g_edge.envelope.facts import Grid, look
 from v2g_edge.envelope.permits import TOLD_MOST, TOLD_S, _told
 from v2g_edge.model.evidence import Told
 from v2g_edge.model.permit import Wish
@@ -93,3 +96,25 @@ def test_d3_the_permits_that_are_kept_are_few_and_span_what_they_stand_for() -> 
     for second in range(200, 400):
         told = _told(told, float(second), 34_000.0, 34_000.0, TOLD_S)
     assert [(each.least_w, each.most_w) for each in told] == [(34_000.0, 34_000.0)]
+
+
+@pytest.mark.parametrize(
+    ("sampled_s", "span"),
+    [
+        (99.0, (0.0, 5_000.0)),  # before all that is kept: by the oldest
+        (104.0, (0.0, 5_000.0)),  # by the first alone: no later permit speaks for an earlier sample
+        (110.0, (-9_000.0, 5_000.0)),  # a permit counts from its tick on, beside the one before it
+        (114.9, (-9_000.0, 5_000.0)),
+        (115.0, (-9_000.0, 0.0)),  # and alone five seconds later
+        (120.0, (-9_000.0, 45_000.0)),
+        (124.0, (-9_000.0, 45_000.0)),
+        (125.0, (0.0, 45_000.0)),
+        (500.0, (0.0, 45_000.0)),
+    ],
+)
+def test_d3_the_span_of_the_permits_in_force_at_a_sample(sampled_s: float, span: tuple[float, float]) -> None:
+    told = (Told(100.0, 0.0, 5_000.0), Told(110.0, -9_000.0, 0.0), Told(120.0, 0.0, 45_000.0))
+    scene = with_evse(with_memory(ready(1), 0, told=told), 0, power_w=Reading(0.0, sampled_s))
+    memory, grid = scene.memory, Grid("", "", "", 1.0)
+    outlet = look(frame(scene.site), scene.snapshot, memory, grid).outlets[0]
+    assert _in_force(outlet) == span

@@ -198,3 +198,13 @@ def test_who_can_never_be_served_does_not_hold_up_the_others() -> None:
     for _ in range(20):
         queue.tick(300.0)
     assert queue.longest_s["b2"] == 0.0
+
+
+def test_what_turns_leave_goes_to_those_who_come_after() -> None:
+    """Of 6 kW two would have 3 each, less than their minimum: one has 4, and 2 are left for the third."""
+    site = _site(3, 6_000.0 / 0.98)
+    evses = (*site.evses[:2], replace(site.evses[2], min_charge_w=1_400.0))
+    frame = frame_of(replace(site, evses=evses))
+    asked, base_w = _wishes([(4_000.0, 0.1), (4_000.0, 0.1), (9_000.0, 0.1)]), frame.tree.base_max_w
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, sated=frozenset({"b3"}))
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [4_000, 0, 2_000]

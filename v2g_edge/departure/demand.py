@@ -104,28 +104,20 @@ class Demand(NamedTuple):
         ):  # it should be leaving: full power until it is done, and then nothing more
             return self._at_once(needed, start_s, last)[:1], False
         jobs, met, stop = [], self.unreachable_pct <= 0.0, end
-        stretch = 0.0
+        stretch, whole_h, done = 0.0, [0.0], len(self.bands) - len(needed)
         if len(needed) > 1:
-            least_h = max(sum([band.above(0.0, self.wh_per_pct)[1] for band in self.bands]), 1e-9)
-            stretch = max((end - first - 1) * SLOT_S / 3600.0 / least_h, 1.0)
+            whole_h = [band.above(0.0, self.wh_per_pct)[1] for band in self.bands]
+            stretch = max((end - first - 1) * SLOT_S / 3600.0 / max(sum(whole_h), 1e-9), 1.0)
         for rank in range(len(needed) - 1, -1, -1):
             band, wh, _ = needed[rank]
             begin = first
             if rank > 0:
-                slots = band.above(0.0, self.wh_per_pct)[1] * stretch * 3600.0 / SLOT_S
+                slots = whole_h[done + rank] * stretch * 3600.0 / SLOT_S
                 begin = max(stop - ceil(min(slots, 1e6) + 1e-6), first)
             possible_wh = band.rate_w * max(stop * SLOT_S - max(begin * SLOT_S, start_s), 0.0) / 3600.0
             met = met and wh <= possible_wh
-            jobs.append(
-                Job(
-                    self.evse,
-                    len(self.bands) - len(needed) + rank,
-                    wh if wh < possible_wh else ANY_W,
-                    band.rate_w,
-                    begin,
-                    stop,
-                )
-            )
+            need_wh = wh if wh < possible_wh else ANY_W
+            jobs.append(Job(self.evse, done + rank, need_wh, band.rate_w, begin, stop))
             stop = begin
         return jobs, met
 
