@@ -63,7 +63,7 @@ class FakeDaemon:
                 "events": self._events,
                 "plan": self._plan,
                 "ocpp": self._ocpp,
-                "capacity": self._health,
+                "capacity": self._capacity,
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
@@ -191,6 +191,10 @@ class FakeDaemon:
 
     async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
         return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}
+
+    async def _capacity(self, _params: dict[str, Any]) -> dict[str, Any]:
+        sold = {"id": "r1", "service": "reserve", "until_wall_s": NIGHT["wall_s"] + 3_600.0}
+        return {"offer": {}, "booked": False, "open": [sold | {"power_w": 40_000.0, "evse_w": {}}]}
 
     async def _health(self, _params: dict[str, Any]) -> dict[str, Any]:
         return {"ready": True}

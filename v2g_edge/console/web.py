@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from v2g_edge import __version__
 from v2g_edge.console.accounts import SESSION_S, Accounts, NotAllowed, Person
 from v2g_edge.console.bodies import Claim, Login, NewPassword, NewPerson, NewToken
+from v2g_edge.console.calendar import add_calendar
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.depot import add_depot, add_past
 from v2g_edge.console.doors import Doors
@@ -81,6 +82,7 @@ def make_app(
     add_depot(api, daemon, doors)
     add_past(api, daemon, doors)
     add_orders(api, daemon, doors)
+    add_calendar(api, accounts, daemon, doors, clock)
     _add_people(api, accounts, doors, clock)
     _add_tokens(api, accounts, doors, clock)
     _add_live(api, hub, doors)

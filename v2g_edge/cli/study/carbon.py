@@ -9,7 +9,7 @@ import msgspec
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import table, wrapped
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span, study
 from v2g_edge.study.insight.carbon import COLUMNS, Carbon, CarbonError, carbon_of, read_factors
 
 METHOD: Final = (
@@ -22,7 +22,7 @@ METHOD: Final = (
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("carbon", help="what charging caused and giving took off, in kg of CO2")
+    parser = study(subparsers, "carbon", "what charging caused and giving took off, in kg of CO2")
     add_sources(parser)
     parser.add_argument(
         "--factors", type=Path, required=True, metavar="FILE", help=f"CSV with {', '.join(COLUMNS)}, in UTC"
