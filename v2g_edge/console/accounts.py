@@ -217,10 +217,10 @@ class Accounts:
         """
         with self._store() as store:
             row = store.execute("SELECT role FROM people WHERE name = ?", (name,)).fetchone()
-        if not name or row is None:
-            raise NotAllowed(
-                "no account has the name of this certificate" if name else "there is no certificate"
-            )
+        if not name:
+            raise NotAllowed("the browser showed no certificate of the depot's authority")
+        if row is None:
+            raise NotAllowed(f"no account is called {name!r}, as this certificate is")
         return self._begin(name, row[0], now_s)
 
     def _begin(self, name: str, role: Role, now_s: float) -> str:

@@ -35,7 +35,8 @@ class Doors:
         """The name in the certificate that the browser has proven to hold; "" without one. The TLS library
         has checked its authority, its end and its purpose.
         """
-        secured = request.scope[TRANSPORT].get_extra_info("ssl_object")
+        transport = request.scope.get(TRANSPORT)
+        secured = transport.get_extra_info("ssl_object") if transport is not None else None
         found = secured.getpeercert() if secured is not None else None
         subject = (pair for part in (found or {}).get("subject", ()) for pair in part)
         return next((value for key, value in subject if key == "commonName"), "")
