@@ -178,7 +178,10 @@ def _password(name: str) -> str:
     path = Path(name)
     if path.is_relative_to(CREDENTIALS):
         path = SECRETS / path.name.removeprefix("secrets_")
-    return path.read_text(encoding="utf-8").strip() if name else ""
+    try:
+        return path.read_text(encoding="utf-8").strip() if name else ""
+    except PermissionError as error:
+        raise ValueError(f"{path}: only root may read it; sudo v2g-edge simulate") from error
 
 
 def become_nobody(user: Callable[[str], pwd.struct_passwd] = pwd.getpwnam) -> None:

@@ -589,3 +589,13 @@ def test_one_that_may_charge_at_its_rating_instead_asks_for_its_wish_beside_that
     scene = with_evse(charging(1, 20_000.0), 0, proven_discharge=False, command=told)
     scene = hall(with_memory(scene, 0, least_w=-20_000.0), import_limit_w=60_000.0)
     assert fitted(scene, 20_000.0) == [round(60_000.0 * MARGIN - 50_000.0, 3)]
+
+
+def test_what_is_wished_for_a_silent_charger_beyond_its_count_has_its_share() -> None:
+    """So that the others get no more because it fell silent."""
+    scene = hall(charging(2, 10_000.0), import_limit_w=70_000.0 / MARGIN)
+    link = Link(connected=True, ever_seen=True, last_seen_s=NOW_S - 100.0)
+    silent = with_evse(scene, 0, link=link)
+    assert exposure(silent) == Exposure(False, 10_000.0, 0.0)
+    assert fitted(silent, 40_000.0, 40_000.0)[1] == round(40_000.0 * 60_000.0 / 70_000.0, 3)
+    assert fitted(silent, 40_000.0, 30_000.0)[1] == 30_000.0

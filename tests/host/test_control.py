@@ -23,6 +23,7 @@ from v2g_edge.host.control import (
     BadRequestError,
     ControlSocket,
 )
+from v2g_edge.host.roles import Peer, Role
 
 
 async def _double(params: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +195,38 @@ async def test_e9_where_all_are_at_work_an_order_still_gets_through(tmp_path: Pa
     await control.stop()
     for _, writer in clients:
         writer.close()
+
+
+@pytest.mark.parametrize("more", [0, 40])
+@pytest.mark.parametrize("what", ["operate", "status"])
+async def test_e9_users_that_ask_without_end_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, what: str
+) -> None:
+    """Orders that a viewer may not give, or questions, in all places: an order acts at once, and another
+    user's question is answered too.
+    """
+    peers = [Peer(4_000, Role.VIEWER)] * (CLIENTS_MAX + RESERVED + more)
+    users = iter([*peers, Peer(1, Role.OPERATOR), Peer(2, Role.VIEWER)])
+    monkeypatch.setattr(control_module, "peer_of", lambda _bare: next(users))
+    path = tmp_path / "c.sock"
+    control = ControlSocket(str(path), {"operate": _double, "status": _double}, _needs_for_orders)
+    await control.start()
+    clients = []
+    for _ in peers:
+        clients.append(await asyncio.open_unix_connection(str(path)))
+        clients[-1][1].write(b'{"method": "%s", "params": {"n": 1}}\n' % what.encode() * 300)
+        await asyncio.sleep(0)
+    await _until(lambda: control._paces.get(4_000, (0.0, 0.0))[0] < 0.0)
+    assert (await _ask(path, b'{"method": "operate", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
+    assert (await _ask(path, b'{"method": "status", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
+    await control.stop()
+    for _, writer in clients:
+        writer.close()
+    assert control._paces[4_000][0] >= -(CLIENTS_MAX + RESERVED), "who went has taken nothing"
+
+
+def _needs_for_orders(method: str, _params: dict[str, Any]) -> Role:
+    return Role.OPERATOR if method == "operate" else Role.VIEWER
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -99,6 +99,18 @@ def field_of(port: int, honest: list["Honest"]) -> ModbusServer:
     return ModbusServer([Unit(1, SunSpecMeter(truth)), Unit(2, Inputs(lambda: [True] * 16))], port=port)
 
 
+ECHO: Final = """
+import asyncio, sys
+async def serve(reader, writer):
+    while octets := await reader.read(1_000):
+        writer.write(octets)
+async def main():
+    async with await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1])) as server:
+        await server.serve_forever()
+asyncio.run(main())
+"""
+
+
 class Honest:
     """One honest 1.6 station: a vehicle that charges, a heartbeat a second, and what it was told."""
 
@@ -201,6 +213,17 @@ def worst_tick_gap(journal: Path) -> float:
     return max((later - earlier for earlier, later in itertools.pairwise(times)), default=float("inf")) - 1.0
 
 
+async def time_echoes(port: int, took_s: list[float]) -> None:
+    """What an answer of a process that does nothing else takes here: the machine's own share of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while True:
+        before = time.monotonic()
+        writer.write(b"x" * 32)
+        await reader.readexactly(32)
+        took_s.append(time.monotonic() - before)
+        await asyncio.sleep(0.1)
+
+
 async def watch_memory(process: psutil.Process, peak: list[int]) -> None:
     while True:
         peak[0] = max(peak[0], process.memory_info().rss)
@@ -209,7 +232,7 @@ async def watch_memory(process: psutil.Process, peak: list[int]) -> None:
 
 async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float, float]]:
     """What was measured → (figure, bound)."""
-    ports = free_ports(3)
+    ports = free_ports(4)
     made = settings(folder, ports)
     (folder / "site.toml").write_text(dump(made), encoding="utf-8")
     log = folder / "daemon.log"
@@ -228,6 +251,7 @@ async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float
         field = field_of(ports[2], honest)
         await field.start()
         tasks = [asyncio.create_task(each.run()) for each in honest]
+        echoes: list[float] = []
         peak = [0]
         tasks.append(asyncio.create_task(watch_memory(process, peak)))
         await asyncio.sleep(CALM_S)
@@ -242,13 +266,19 @@ async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float
             made.host.socket,
             str(seed),
         ]
-        with running([*command, *names[:HOSTILE]], stderr=(folder / "attackers.log").open("wb")) as attackers:
+        with (
+            running([*command, *names[:HOSTILE]], stderr=(folder / "attackers.log").open("wb")) as attackers,
+            running([sys.executable, "-c", ECHO, str(ports[3])]) as echo,
+        ):
+            await _listening(ports[3], echo, log)
+            tasks.append(asyncio.create_task(time_echoes(ports[3], echoes)))
             begun_s = time.monotonic()
-            await asyncio.sleep(seconds)
+            while (left_s := begun_s + seconds - time.monotonic()) > 0.0:
+                await asyncio.sleep(min(left_s, 5.0))
+                assert attackers.poll() is None, _end_of(folder / "attackers.log")
+                assert daemon.poll() is None, _end_of(log)
             took_s, said = time.monotonic() - begun_s, log.stat().st_size - logged
             stop_s = await stop_acts(made.host.socket, honest)
-            assert attackers.poll() is None, _end_of(folder / "attackers.log")
-            assert daemon.poll() is None, _end_of(log)
             late_s = worst_tick_gap(folder / "state" / "journal.db")
         for task in tasks:
             task.cancel()
@@ -260,6 +290,7 @@ async def play(folder: Path, seconds: float, seed: int) -> dict[str, tuple[float
         "memory above the calm, MiB": ((peak[0] - calm) / 2**20, GROWTH_MAX_MIB),
         "answers to honest stations, p99, s": (p99_s, ANSWER_MAX_S),
         "the same in the calm before, s": (calm_p99_s, math.inf),
+        "an echo of an idle process, p99, s": (_p99(echoes), math.inf),
         "load of the machine (15 min)": (os.getloadavg()[2], math.inf),
         "log, kB/s": (said / took_s / 1e3, LOG_MAX_KB_S),
         "a stop acts within, s": (stop_s, STOP_MAX_S),

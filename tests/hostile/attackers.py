@@ -22,7 +22,8 @@ IDLE_CONTROL: Final = 64
 TURN_S: Final = 6.0
 """How long one way of being hostile is played before the next is drawn."""
 
-BAD: Final = (OSError, WebSocketException, TimeoutError, EOFError)
+BAD: Final = (OSError, WebSocketException, TimeoutError, EOFError, AttributeError)
+"""How an attack ends; the client library sends into a connection that is gone with the last of them."""
 
 Play = Callable[[str, int, Random], Awaitable[None]]
 

@@ -53,9 +53,11 @@ NAME_S: Final = 2.0
 
 ASKED_PER_S: Final = 50.0
 ASKED_BURST: Final = 100.0
-"""Answers to all clients together, orders excepted, as a rate for ever and in a row: a status of 200
-outlets takes milliseconds. Beyond it answers come later.
+"""Answers to all clients of a user together, orders excepted, as a rate for ever and in a row: a status of
+200 outlets takes milliseconds. Beyond it answers come later.
 """
+USERS_MAX: Final = 64
+"""Users whose rate is remembered; the one that asked longest ago is forgotten first."""
 
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 Needs = Callable[[str, dict[str, Any]], Role]
@@ -129,7 +131,7 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._clients: dict[asyncio.Task[Any], _Client] = {}
-        self._left, self._left_at_s = ASKED_BURST, 0.0
+        self._paces: dict[int, tuple[float, float]] = {}
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
 
     async def start(self) -> None:
@@ -161,8 +163,8 @@ class ControlSocket:
         assert task is not None  # noqa: S101 - asyncio runs this as a task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        if len(self._clients) >= CLIENTS_MAX:
-            self._put_out_idle()
+        while len(self._clients) >= CLIENTS_MAX and self._put_out_idle():
+            pass
         if len(self._clients) >= CLIENTS_MAX + RESERVED:
             writer.transport.abort()
             return
@@ -176,17 +178,18 @@ class ControlSocket:
             self._clients.pop(task, None)
             await _close(writer)
 
-    def _put_out_idle(self) -> None:
-        """End the client that is idle longest, of the user with the most; none when all are at work."""
+    def _put_out_idle(self) -> bool:
+        """End the client that is idle longest, of the user with the most. False when all are at work."""
         idle = [
             client for client in self._clients.values() if not client.busy and not client.task.cancelling()
         ]
         if not idle:
-            return
+            return False
         held = Counter(client.peer.uid for client in self._clients.values())
         oldest = min(idle, key=lambda client: (-held[client.peer.uid], client.since_s))
         del self._clients[oldest.task]
         oldest.task.cancel()
+        return True
 
     async def _serve(self, reader: asyncio.StreamReader, client: _Client) -> None:
         loop, writer = asyncio.get_running_loop(), client.writer
@@ -197,9 +200,9 @@ class ControlSocket:
                 return
             client.busy = True
             writer.write(msgspec.json.encode(await self._answer(line, client)) + b"\n")
+            client.busy, client.since_s = False, loop.time()  # one that does not read is not at work either
             async with asyncio.timeout(WRITE_S):
                 await writer.drain()
-            client.busy, client.since_s = False, loop.time()
 
     async def _line(self, reader: asyncio.StreamReader) -> bytes:
         """The next line; b"" at the end. ValueError where it is too long."""
@@ -224,11 +227,13 @@ class ControlSocket:
             if client.reserved:
                 text = f"{CLIENTS_MAX} clients are being answered; ask again in a moment (orders are taken)"
                 return {"id": request.id, "error": {"kind": "busy", "text": text}}
-            await self._pace()
+            await self._pace(client)
         needed = self._needs(request.method, request.params)
         if needed > client.peer.role:
             if request.method in ORDERS:
-                await self._pace()  # what is refused is recorded too, and is no order that must get through
+                await self._pace(
+                    client
+                )  # what is refused is recorded too, and is no order that must get through
             name = await asyncio.to_thread(name_of, client.peer.uid)
             self._keep(request, client.peer, f"refused: needs the role {needed.title}")
             text = refusal(name, client.peer.role, needed, request.method)
@@ -254,13 +259,26 @@ class ControlSocket:
             name = f"uid {peer.uid}"
         self._record(Ordered(peer.uid, name, peer.role.title, request.method, request.params, outcome))
 
-    async def _pace(self) -> None:
-        """Wait until an answer is due."""
-        now_s = asyncio.get_running_loop().time()
-        self._left = min(self._left + (now_s - self._left_at_s) * ASKED_PER_S, ASKED_BURST) - 1.0
-        self._left_at_s = now_s
-        if self._left < 0.0:
-            await asyncio.sleep(-self._left / ASKED_PER_S)
+    async def _pace(self, client: _Client) -> None:
+        """Wait until an answer is due for the client's user. One that waits is not at work, so that it gives
+        its place to others; and then it has taken nothing.
+        """
+        now_s, uid = asyncio.get_running_loop().time(), client.peer.uid
+        left, at_s = self._paces.pop(uid, (ASKED_BURST, now_s))
+        left = min(left + (now_s - at_s) * ASKED_PER_S, ASKED_BURST) - 1.0
+        self._paces[uid] = left, now_s
+        while len(self._paces) > USERS_MAX:
+            del self._paces[next(iter(self._paces))]
+        if left >= 0.0:
+            return
+        client.busy = False
+        try:
+            await asyncio.sleep(-left / ASKED_PER_S)
+        except asyncio.CancelledError:
+            left, at_s = self._paces.get(uid, (0.0, now_s))
+            self._paces[uid] = left + 1.0, at_s
+            raise
+        client.busy = True
 
 
 async def _long_line(reader: asyncio.StreamReader, there: int) -> bytes:

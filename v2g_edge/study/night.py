@@ -18,13 +18,12 @@ from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 from v2g_edge.study.ordered import text_of
+from v2g_edge.study.ready import lacked_pct
 
 GAP_MOST_S: Final = 60.0
 """A longer pause between two ticks is a pause of the daemon: what flowed is unknown, so nothing is counted.
 """
 ORDERS: Final = frozenset({"order_given", "order_ended"})
-READY_PCT: Final = 0.5
-"""A vehicle that leaves within this of its target was ready: SoC is reported in whole percents or halves."""
 
 
 class Stay(Struct, frozen=True):
@@ -55,8 +54,7 @@ class Stay(Struct, frozen=True):
         """What it lacked when it left, or lacks now; 0: ready. None where SoC or target was never known."""
         if self.last_pct is None or self.target_pct is None:
             return None
-        lacked_pct = self.target_pct - self.last_pct
-        return lacked_pct if lacked_pct > READY_PCT else 0.0
+        return lacked_pct(self.last_pct, self.target_pct)
 
 
 class Flow(Struct, frozen=True):

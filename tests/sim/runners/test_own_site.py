@@ -2,6 +2,7 @@
 devices.
 """
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from sim.runners.own_site import LINE_PORT, at_simulator
 from sim.runners.pure import PureRun, slowed
 from sim.runners.rehearse import world_of
-from sim.runners.report import kept
+from sim.runners.report import events, kept, read_bodies
 from sim.runners.runner import run_scenario
 from tests.depot import healthy, plugged
 from v2g_edge import config
@@ -21,6 +22,8 @@ FOLDER = Path(__file__).parents[3] / "examples"
 DEPOT, ONE = FOLDER / "depot.toml", FOLDER / "one-charger.toml"
 LINES_MOST = 100
 HOUR_S = 3_600.0
+TOLD_MOST = 3
+"""At the start, when its vehicle comes, and at the end."""
 
 
 @pytest.mark.parametrize("path", [DEPOT, ONE], ids=lambda path: path.name)
@@ -73,13 +76,17 @@ def test_a_night_of_the_depot_breaks_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_its_evening_is_played_over_protocols_at_its_own_devices() -> None:
-    """Eight stations, a meter by its map, a relay, the Quasar by its registers: vehicles come and charge."""
+def test_its_evening_is_played_over_protocols_at_its_own_devices(tmp_path: Path) -> None:
+    """Eight stations, a meter by its map, a relay, the Quasar by its registers: vehicles come and charge, and
+    no row comes and goes. `make night` plays all of it.
+    """
     own = config.load(DEPOT)
     scenario = world_of(own, 7)
     visits = tuple(replace(visit, arrives_wall_s=scenario.start_wall_s + 60.0) for visit in scenario.visits)
-    report = run_scenario(replace(scenario, visits=visits, duration_s=900.0), own=own)
+    report = run_scenario(replace(scenario, visits=visits, duration_s=600.0), tmp_path, own=own)
     assert kept(report), report["violations"]
     charged = {evse for evse, (in_wh, out_wh) in report["end"]["charger_wh"].items() if in_wh + out_wh > 1.0}
     assert "Q1" in charged
     assert len(charged) >= 5, charged
+    told = Counter(f"{each.kind} {each.subject}" for each in events(read_bodies(tmp_path / "journal.db")))
+    assert max(told.values()) <= TOLD_MOST, told.most_common(3)

@@ -133,3 +133,20 @@ def test_a_scenario_s_loads_are_half_of_what_the_site_file_allows(tmp_path: Path
     assert [load.base_w for load in scenario.loads] == [
         0.5 * feeder.base_load_max_w for feeder in scenario.site.feeders
     ]
+
+
+async def test_passwords_that_may_not_be_read_say_who_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root reads everything, so the refusal is played."""
+    file = starter(tmp_path)
+    read = Path.read_text
+
+    def refused(path: Path, *words: str, **more: str) -> str:
+        if path.name == "CP01":
+            raise PermissionError
+        return read(path, *words, **more)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(ValueError, match="CP01: only root may read it; sudo v2g-edge simulate"):
+        await stand_in(file, frozenset(), 40.0, "2.0.1")

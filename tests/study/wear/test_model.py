@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.study.wear.blast import MODELS, Profile, blast, left_by_theirs, profiles
-from v2g_edge.study.wear.cost import blended, cycle_day, life, per_kwh, stress_of
+from v2g_edge.planner.build import WEAR_BY_DEPTH, WEAR_PACK_PRICE
+from v2g_edge.study.wear.cost import END_OF_LIFE, blended, cycle_day, life, per_kwh, stress_of
 from v2g_edge.study.wear.model import (
     SHIPPED,
     Health,
@@ -71,6 +72,18 @@ def test_xu_is_as_published() -> None:
     for soc, pack_c, lost in ((0.5, 25.0, 0.0579), (0.8, 25.0, 0.0675), (0.5, 35.0, 0.0786)):
         health = aged(xu, Health(), Stress(365.0, (soc,), pack_c, 0.0, ()))
         assert 1.0 - capacity(xu, health) == pytest.approx(lost, abs=1e-4)
+
+
+def test_the_day_plan_reckons_with_the_same_damage_by_depth() -> None:
+    """What the next kWh of a cycle costs by ``xu``, in the planner's steps of depth; the first two as one."""
+    xu, low = read_model("xu").figures, 0.0
+    steps = {high: cost for high, cost in WEAR_BY_DEPTH if high > 20.0}
+    for high_pct, cost in steps.items():
+        high = high_pct / 100.0
+        worn = depth_damage(xu, high) - (depth_damage(xu, low) if low else 0.0)
+        assert cost == pytest.approx(worn / (high - low) / (1.0 - END_OF_LIFE) * WEAR_PACK_PRICE, rel=0.02)
+        low = high
+    assert WEAR_BY_DEPTH[0][1] == WEAR_BY_DEPTH[1][1]
 
 
 def test_a_stress_in_two_halves_wears_as_much_as_in_one() -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from v2g_edge.cli.outcome import DONE, FAILED
 from v2g_edge.cli.screen import wrapped
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, plain, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, plain, span, study
 from v2g_edge.study.insight.anomalies import LEAST_DAYS, Anomaly, anomalies_of
 from v2g_edge.study.insight.features import cut_days, local_day, outlet_values, stay_values
 from v2g_edge.study.insight.kpi import stays_of
@@ -20,9 +20,7 @@ DAY_S: Final = 86_400.0
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        "anomalies", help="what is unlike the season, with evidence and what to do"
-    )
+    parser = study(subparsers, "anomalies", "what is unlike the season, with evidence and what to do")
     add_sources(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import local_time, table, wrapped
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, prices_of, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, midnight, prices_of, span, study
 from v2g_edge.model.plan import PriceRow
 from v2g_edge.study.bill.charge import MILLI, Bill, Hours, Interval, bill_of, cents, month_name, peak_by
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
@@ -26,7 +26,7 @@ COLUMNS: Final = ("month", "kind", "name", "quantity", "unit", "price", "amount"
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("bill", help="what a tariff makes of the grid meter's energy, to the cent")
+    parser = study(subparsers, "bill", "what a tariff makes of the grid meter's energy, to the cent")
     add_sources(parser, prices=True)
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
     parser.add_argument(

@@ -11,7 +11,7 @@ import msgspec
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import table, wrapped
 from v2g_edge.cli.study.bill import exchange_of
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, prices_of, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, prices_of, span, study
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
 from v2g_edge.study.insight.incidents import IncidentError, read_incidents
 from v2g_edge.study.insight.kpi import (
@@ -31,9 +31,7 @@ MONTH_S: Final = 30.44 * 86_400.0
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        "kpi", help="key figures with their definitions; money by vehicle and service"
-    )
+    parser = study(subparsers, "kpi", "key figures with their definitions; money by vehicle and service")
     add_sources(parser, prices=True)
     parser.add_argument(
         "--model", default="lfp-250ah", metavar="NAME|FILE", help="wear model (`v2g-edge wear`)"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import local_time, table, with_times, wrapped
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, plain, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, plain, span, study
 from v2g_edge.study.insight.privacy import GRAINS, Pseudonyms, WeakKeyError, coarser, hidden
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Remark
 from v2g_edge.study.ledger.statement import Statement, Sum, VehicleRow, how_known, statement_of
@@ -26,8 +26,10 @@ STAMP: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        "ledger", help="what flowed: by vehicle, outlet, service and interval; held against the grid meter"
+    parser = study(
+        subparsers,
+        "ledger",
+        "what flowed: by vehicle, outlet, service and interval; held against the grid meter",
     )
     add_sources(parser)
     parser.add_argument("--format", choices=("text", "csv", "json"), default="text")

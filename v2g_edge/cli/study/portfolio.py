@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import table
 from v2g_edge.cli.study.roi import nights_for
+from v2g_edge.cli.study.sources import study
 from v2g_edge.market.rows import BadPrices
 from v2g_edge.study.invest.assumptions import AssumptionError, read_assumptions
 from v2g_edge.study.wear.model import WearError
@@ -16,7 +17,7 @@ from v2g_edge.study.wear.model import WearError
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("portfolio", help="the return on investment of many depots, on Dask")
+    parser = study(subparsers, "portfolio", "the return on investment of many depots, on Dask")
     parser.add_argument(
         "--assumptions", type=Path, required=True, metavar="FILE", help="as for `v2g-edge roi`"
     )

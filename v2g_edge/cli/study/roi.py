@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import table, wrapped
+from v2g_edge.cli.study.sources import study
 from v2g_edge.config import ConfigError, load
 from v2g_edge.market.price_file import read_prices
 from v2g_edge.market.rows import BadPrices
@@ -28,7 +29,7 @@ FORMS: Final = ("text", "csv", "json", "html", "pdf")
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser("roi", help="whether managed charging and V2G pay: thousands of futures")
+    parser = study(subparsers, "roi", "whether managed charging and V2G pay: thousands of futures")
     parser.add_argument("--assumptions", type=Path, required=True, metavar="FILE", help="a TOML file")
     parser.add_argument(
         "--site", type=Path, metavar="FILE", help="a site file: its name, vehicles, time zone, powers"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import local_time, table, wrapped
 from v2g_edge.cli.study.bill import FORM, months_of
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span, study
 from v2g_edge.study.bill.charge import cents
 from v2g_edge.study.bill.settlement import ContractError, Contracts, Statement, read_contracts, statements_of
 from v2g_edge.study.ledger.statement import missing_of
@@ -24,9 +24,7 @@ LEAST_S = 3_600.0
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        "settle", help="statements by service, less the aggregator's fee, with their day"
-    )
+    parser = study(subparsers, "settle", "statements by service, less the aggregator's fee, with their day")
     add_sources(parser)
     parser.add_argument(
         "--contracts", type=Path, required=True, metavar="FILE", help="a TOML file, one table a service"

@@ -25,6 +25,16 @@ from v2g_edge.study.ledger.store import LedgerError, Store
 CONFIG: Final = Path("/etc/v2g-edge/site.toml")
 
 
+def study(subparsers: Any, name: str, text: str) -> Any:
+    """The parser of a study: what it is for, and where it is shown at work."""
+    return subparsers.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog="docs/energy-manager.md shows it at work on a simulated month.",
+    )
+
+
 def add_sources(parser: Any, *, prices: bool = False) -> None:
     """The options that every study has."""
     parser.add_argument(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import table, wrapped
-from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span, study
 from v2g_edge.study.ledger.statement import statement_of
 from v2g_edge.study.ledger.store import Store
 from v2g_edge.study.wear.cost import AGE_YEARS, DEPTHS, END_OF_LIFE, Loss, blended, fleet_loss, per_kwh
@@ -22,9 +22,7 @@ MEASURED_ERROR: Final = 0.01
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        "wear", help="what a kWh out of a battery costs by depth; what vehicles have lost"
-    )
+    parser = study(subparsers, "wear", "what a kWh out of a battery costs by depth; what vehicles have lost")
     add_sources(parser)
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
     parser.add_argument(
@@ -114,6 +112,13 @@ def _text(model: WearModel, costs: list[tuple[float, float]], rows: list[dict[st
                 frozenset({0}),
             ),
         ]
+        cycled = sum(row["efc"] for row in rows if row["per_kwh"] is not None)
+        if cycled:
+            cost = sum(row["efc"] * row["per_kwh"] for row in rows if row["per_kwh"] is not None) / cycled
+            lines += [
+                "",
+                *wrapped(f"for the day plan, in [prices] of the site file: wear_per_kwh = {cost:.4f}"),
+            ]
     for text in sorted({row["assumed"] for row in rows if row["assumed"]}):
         lines += wrapped(f"assumed where it was not told: {text}", "! ", "  ")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from v2g_edge.cli.journal.past import opened
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.cli.screen import local_time, table, with_times, wrapped
 from v2g_edge.cli.study.bill import exchange_of
-from v2g_edge.cli.study.sources import add_sources, hand_out, journal_of, ledger, prices_of, span
+from v2g_edge.cli.study.sources import add_sources, hand_out, journal_of, ledger, prices_of, span, study
 from v2g_edge.study.bill.prices import CurrencyError, spot_of
 from v2g_edge.study.insight.change import Change
 from v2g_edge.study.insight.whatif import Night, Record, nights_of
@@ -34,9 +34,7 @@ HELP: Final = {
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    parser = subparsers.add_parser(
-        "whatif", help="each night uncontrolled, managed and with V2G, under other terms"
-    )
+    parser = study(subparsers, "whatif", "each night uncontrolled, managed and with V2G, under other terms")
     add_sources(parser, prices=True)
     for name, text in HELP.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="X", help=text)

@@ -12,11 +12,10 @@ from v2g_edge.study.insight.features import local_day
 from v2g_edge.study.insight.incidents import Incident
 from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Stay, Turn
 from v2g_edge.study.ledger.store import Store
+from v2g_edge.study.ready import READY_PCT
 from v2g_edge.study.wear.cost import END_OF_LIFE, fleet_loss
 from v2g_edge.study.wear.model import WearModel
 
-READY_PCT: Final = 0.5
-"""As in the night's report: SoC is told in whole percents or halves."""
 CLOSE_PCT: Final = 2.0
 """A departure within this of its target was close to failing."""
 DAY_S: Final = 86_400.0

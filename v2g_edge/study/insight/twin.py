@@ -27,6 +27,7 @@ from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.study.insight.change import Change, changed
 from v2g_edge.study.ledger.extend import RecordedTick
 from v2g_edge.study.ledger.lines import INTERVAL_S
+from v2g_edge.study.ready import lacked_pct
 
 Floats = NDArray[np.float64]
 TICK_S: Final = 300.0
@@ -36,8 +37,6 @@ LOST_S: Final = 3_600.0
 """Longer than this without a tick: the record pauses, and so does the twin."""
 SHOWN_AT: Final = time(13)
 """Day-ahead prices of tomorrow are known from about one o'clock on (SDAC publishes at 12:57)."""
-SHORT_PCT: Final = 0.5
-"""As in the night's report: SoC is told in whole percents or halves."""
 
 
 class Played(Struct, frozen=True):
@@ -161,8 +160,8 @@ class Twin:
     def _leaves(self, pack: Pack) -> None:
         self._left += 1
         self._over_kwh += (pack.soc_pct - pack.real_pct) / 100.0 * pack.capacity_wh / 1e3
-        lacks_pct = min(pack.target_pct, pack.real_pct) - pack.soc_pct
-        if lacks_pct > SHORT_PCT:
+        lacks_pct = lacked_pct(pack.soc_pct, min(pack.target_pct, pack.real_pct))
+        if lacks_pct:
             self._short.append((pack.vehicle or pack.session, lacks_pct))
 
     def _twin(self, snapshot: Snapshot) -> Snapshot:

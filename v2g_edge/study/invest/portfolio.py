@@ -126,8 +126,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     if not tasks:
         return
-    with _client(workers, address, processes=processes) as client:
-        by_future = {client.submit(solve, task, key=task.file, pure=False): task for task in tasks}
+    with client(workers, address, processes=processes) as cluster:
+        by_future = {cluster.submit(solve, task, key=task.file, pure=False): task for task in tasks}
         finished = as_completed(list(by_future))  # type: ignore[no-untyped-call]
         for done, future in enumerate(finished, start=1):
             path = folder / by_future[future].file
@@ -138,17 +138,17 @@ def run(
 
 
 @contextmanager
-def _client(workers: int, address: str, *, processes: bool) -> Iterator[Any]:
+def client(workers: int, address: str, *, processes: bool) -> Iterator[Any]:
     """A cluster by its address, or one of this machine that ends with the work."""
     if address:
-        with Client(address) as client:  # type: ignore[no-untyped-call]
-            yield client
+        with Client(address) as joined:  # type: ignore[no-untyped-call]
+            yield joined
         return
     cluster = LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers, threads_per_worker=1, processes=processes, dashboard_address=None
     )
-    with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
-        yield client
+    with cluster, Client(cluster) as joined:  # type: ignore[no-untyped-call]
+        yield joined
 
 
 def results(folder: Path) -> Iterator[dict[str, Any]]:
