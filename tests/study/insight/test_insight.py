@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.study.ledger.test_book import WALL_S, Ticked, booked, hour, tick
+from v2g_edge.cli.main import main
 from v2g_edge.cli.study.whatif import noons
-from v2g_edge.study.insight.carbon import CarbonError, carbon_of, read_factors
+from v2g_edge.study.insight.carbon import CarbonError, carbon_of, factors_of, read_factors
 from v2g_edge.study.insight.change import Change
 from v2g_edge.study.insight.kpi import Figure, ended_in, figures_of, incomes_of, stays_of
 from v2g_edge.study.insight.whatif import _next_noon, night_of
@@ -122,6 +123,46 @@ def test_carbon_by_average_and_marginal_factors(tmp_path: Path) -> None:
     assert found["average"].net_kg == 0.0
     assert (found["marginal"].charged_kg, found["marginal"].given_kg) == (5.0, 3.0)
     assert found["marginal"].missing_kwh == 1.0
+
+
+CHARTS = '{"unix_seconds": [1800000000, 1800000900, 1800001800], "co2eq": [200.0, null, 400.0]}'
+BRITISH = """{"data": [
+    {"from": "2027-01-15T08:00Z", "intensity": {"forecast": 210, "actual": 200}},
+    {"from": "2027-01-15T08:30Z", "intensity": {"forecast": 400, "actual": null}}]}"""
+
+
+@pytest.mark.parametrize("text", [CHARTS, BRITISH])
+def test_factors_as_services_answer(text: str) -> None:
+    """Quarter hours with a hole, half hours whose last is a forecast."""
+    found = factors_of(text, "told")
+    assert [(each.start_wall_s - WALL_S, each.average) for each in found] == [(0.0, 200.0), (1_800.0, 400.0)]
+    assert {each.marginal for each in found} == {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{}", "told: KeyError 'data'; expected the JSON of Energy-Charts"),
+        ('{"unix_seconds": [1], "co2eq": [90000]}', "told: 90000 g/kWh; allowed are 0 to 3000"),
+        ('{"unix_seconds": [1, 2], "co2eq": [1]}', "told: ValueError"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_refused_in_words(text: str, fault: str) -> None:
+    """With what was expected."""
+    with pytest.raises(CarbonError) as refused:
+        factors_of(text, "told")
+    assert fault in str(refused.value)
+
+
+def test_a_service_is_asked_over_https_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And one that does not answer is named."""
+    booked(list(hour()), tmp_path / "l.db").close()
+    for url, fault in (
+        ("http://factors.invalid/co2", "over https only"),
+        ("https://factors.invalid/co2", "no answer that can be used"),
+    ):
+        assert main(["carbon", "--ledger", str(tmp_path / "l.db"), "--factors", url]) == 2
+        assert fault in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import msgspec
 
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
 from v2g_edge.cli.screen import table, wrapped
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span, study
-from v2g_edge.study.insight.carbon import COLUMNS, Carbon, CarbonError, carbon_of, read_factors
+from v2g_edge.study.insight.carbon import COLUMNS, Carbon, CarbonError, carbon_of, factors_of, read_factors
 
+TIMEOUT_S: Final = 20.0
 METHOD: Final = (
     "Method: metered energy of each quarter hour at the chargers, times the factor of that quarter hour."
     " Average factors give a location-based inventory (GHG Protocol, scope 2); marginal ones what the grid"
@@ -25,16 +27,33 @@ def register(subparsers: Any) -> None:
     parser = study(subparsers, "carbon", "what charging caused and giving took off, in kg of CO2")
     add_sources(parser)
     parser.add_argument(
-        "--factors", type=Path, required=True, metavar="FILE", help=f"CSV with {', '.join(COLUMNS)}, in UTC"
+        "--factors",
+        required=True,
+        metavar="FILE|URL",
+        help=f"CSV with {', '.join(COLUMNS)}; JSON of Energy-Charts (co2eq) or the Carbon Intensity API",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
 
 
+def _asked(url: str) -> str:
+    """The answer of a service. Raises ``CarbonError``."""
+    if not url.startswith("https:"):
+        raise CarbonError(f"{url}: a service is asked over https only")
+    try:
+        answer = httpx.get(url, timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise CarbonError(f"{url}: no answer that can be used ({error})") from error
+    return answer.text
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Read, reckon, show."""
     try:
-        factors = read_factors(arguments.factors)
+        named: str = arguments.factors
+        is_url = named.startswith(("https:", "http:"))
+        factors = factors_of(_asked(named), named) if is_url else read_factors(Path(named))
     except CarbonError as error:
         raise CommandError(str(error), BAD_INPUT) from error
     with ledger(arguments) as store:

@@ -1,14 +1,10 @@
 """Bounds on what nothing of the site tells: a vehicle of such a type never discharges."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.odd.warning import odd
 from v2g_edge.config.problems import Problem
-from v2g_edge.model.limits import ANY_W
-
-CAPS: Final = ("warranty_discharge_wh", "warranty_discharge_h", "warranty_efc")
 
 
 def odd_untold(plan: SiteFile, file: str) -> Iterator[Problem]:
@@ -19,10 +15,6 @@ def odd_untold(plan: SiteFile, file: str) -> Iterator[Problem]:
         if kind.id not in gives or kind.max_discharge_w <= 0.0 or not plan.grid.export_allowed:
             continue
         path = f"vehicle_types.{kind.id}"
-        for name in CAPS:
-            if (cap := getattr(kind, name)) < ANY_W:
-                mend = "Nothing tells what a vehicle has given in its life: with a cap it never discharges."
-                yield odd(file, f"{path}.{name}", f"{cap:.12g}", "1e12: no cap", mend)
         if kind.soh_floor_pct > 0.0 and not has_telematics:
             found = f"{kind.soh_floor_pct:g} %, and no telematics"
             mend = "No charger tells a state of health: it never discharges. Write 0, or connect telematics."

@@ -3,6 +3,8 @@ takes them, and with marginal ones, as an avoided-emissions statement does. The 
 """
 
 import csv
+import io
+import json
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,6 +20,8 @@ MOST_G: Final = 3_000.0
 """Lignite at the wall is about 1,200 g/kWh; more than this is another unit."""
 LONGEST_S: Final = 3_600.0
 """A factor stands until the next one, for an hour at most."""
+Row = tuple[float, float | None, float | None]
+"""Start, average, marginal."""
 
 
 class CarbonError(Exception):
@@ -55,28 +59,68 @@ class Carbon(Struct):
 
 
 def read_factors(path: Path) -> list[Factor]:
-    """Factors of a CSV. Raises ``CarbonError``."""
+    """Factors of a file. Raises ``CarbonError``."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise CarbonError(f"{path}: cannot be read ({error})") from error
-    if not rows or "start" not in rows[0] or not rows[0].keys() & set(COLUMNS[1:]):
-        raise CarbonError(
-            f"{path}: no factors; expected a CSV with {', '.join(COLUMNS)} (one of the last two)"
-        )
-    parsed = [_parsed(path, number, row) for number, row in enumerate(rows, start=2)]
+    return factors_of(text, str(path))
+
+
+def factors_of(text: str, name: str) -> list[Factor]:
+    """Factors as a CSV, or average ones as the JSON of Energy-Charts (``co2eq``) or of the British Carbon
+    Intensity API. ``name`` is the file or address, for the errors. Raises ``CarbonError``.
+    """
+    if text.lstrip().startswith("{"):
+        parsed = _from_json(text, name)
+    else:
+        rows = list(csv.DictReader(io.StringIO(text)))
+        if not rows or "start" not in rows[0] or not rows[0].keys() & set(COLUMNS[1:]):
+            raise CarbonError(
+                f"{name}: no factors; expected a CSV with {', '.join(COLUMNS)} (one of the last two)"
+            )
+        parsed = [_parsed(name, number, row) for number, row in enumerate(rows, start=2)]
     parsed.sort(key=lambda each: each[0])
     found = []
     for n, (start, average, marginal) in enumerate(parsed):
         following = parsed[n + 1][0] if n + 1 < len(parsed) else start + LONGEST_S
         if following == start:
-            raise CarbonError(f"{path}: two rows for {datetime.fromtimestamp(start, UTC):%Y-%m-%dT%H:%MZ}")
+            raise CarbonError(f"{name}: two rows for {datetime.fromtimestamp(start, UTC):%Y-%m-%dT%H:%MZ}")
         found.append(Factor(start, min(following, start + LONGEST_S), average, marginal))
     return found
 
 
-def _parsed(path: Path, number: int, row: dict[str, str]) -> tuple[float, float | None, float | None]:
+def _from_json(text: str, name: str) -> list[Row]:
+    """Rows of a service's answer; what it has no number for is left out."""
+    try:
+        told = json.loads(text)
+        if "unix_seconds" in told:
+            pairs = zip(told["unix_seconds"], told["co2eq"], strict=True)
+            rows = [(float(at_s), value) for at_s, value in pairs]
+        else:
+            parts = [(each["from"], each["intensity"]) for each in told["data"]]
+            rows = [
+                (
+                    datetime.fromisoformat(start).timestamp(),
+                    each["forecast"] if each.get("actual") is None else each["actual"],
+                )
+                for start, each in parts
+            ]
+        found: list[Row] = [(at_s, float(value), None) for at_s, value in rows if value is not None]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        forms = "the JSON of Energy-Charts (co2eq) or of the Carbon Intensity API"
+        raise CarbonError(f"{name}: {type(error).__name__} {error}; expected {forms}") from error
+    for _, value, _ in found:
+        _in_range(value, name)
+    return found
+
+
+def _in_range(value: float | None, place: str) -> None:
+    if value is not None and not (math.isfinite(value) and 0.0 <= value <= MOST_G):
+        raise CarbonError(f"{place}: {value:g} g/kWh; allowed are 0 to {MOST_G:g}")
+
+
+def _parsed(path: str, number: int, row: dict[str, str]) -> Row:
     try:
         moment = datetime.fromisoformat(row["start"])
         values = [float(row[name]) if row.get(name) else None for name in COLUMNS[1:]]
@@ -87,8 +131,7 @@ def _parsed(path: Path, number: int, row: dict[str, str]) -> tuple[float, float 
             f"{path}:{number}: start {row['start']!r} has no time zone; write 2026-01-31T00:00Z"
         )
     for value in values:
-        if value is not None and not (math.isfinite(value) and 0.0 <= value <= MOST_G):
-            raise CarbonError(f"{path}:{number}: {value:g} g/kWh; allowed are 0 to {MOST_G:g}")
+        _in_range(value, f"{path}:{number}")
     return moment.timestamp(), values[0], values[1]
 
 

@@ -328,3 +328,25 @@ def test_e1_a_number_has_an_end(digits: int) -> None:
     (event,) = machine.events()
     assert isinstance(event, Stray)
     assert "allowed are 64" in event.why
+
+
+class Unwritable(list[Any]):
+    """A list that is never written out."""
+
+    def __repr__(self) -> str:
+        raise AssertionError("written out")
+
+
+@pytest.mark.parametrize("kind", [2, 4, 5, 6, "list"])
+def test_e1_a_list_where_a_word_belongs_is_not_written_out(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing out a list of 64 KiB to show twenty signs of it costs more than reading it."""
+    odd = Unwritable([1] * 10)
+    parts: list[Any] = [odd if kind == "list" else kind, "s1", odd, odd, {}][: 4 if kind in (2, 6) else 5]
+    machine = Machine("2.1", "central", strict=False)
+    machine.call("GetLocalListVersion", {}, 0.0, message_id="s1")
+    monkeypatch.setattr(bounded_json, "decode", lambda _frame: parts)
+    machine.frames()
+    machine.receive("x" * 40, 0.0)
+    assert machine.events() or machine.frames()

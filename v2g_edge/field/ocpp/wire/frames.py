@@ -83,7 +83,7 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
         raise Unreadable("RpcFrameworkError", f"message id must be a string of 1 to {limit} characters")
     if type(kind) is not int or kind not in ELEMENTS:
         raise Unreadable(
-            "MessageTypeNotSupported", f"message type {str(kind)[:20]!r} is none of 2, 3, 4, 5, 6", message_id
+            "MessageTypeNotSupported", f"message type {told(kind, 20)!r} is none of 2, 3, 4, 5, 6", message_id
         )
     least, most = ELEMENTS[kind]
     if not least <= len(parts) <= most:
@@ -93,6 +93,15 @@ def decode(frame: str | bytes, *, strict: bool) -> list[Any]:
             message_id,
         )
     return parts
+
+
+def told(value: Any, most: int) -> str:
+    """What stands where a short word belongs, cut short; of a list or table only that it is one: writing it
+    out costs more than reading it.
+    """
+    if isinstance(value, str):
+        return value[:most]
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else str(value)[:most]
 
 
 def _too_many(frame: str | bytes, why: str) -> Unreadable:

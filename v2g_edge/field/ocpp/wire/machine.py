@@ -261,7 +261,7 @@ class Machine:
             or action not in SENDS["2.1"]
             or type(payload) is not dict
         ):
-            self._events.append(Stray(f"unconfirmed message {str(action)[:50]!r} is not known"))
+            self._events.append(Stray(f"unconfirmed message {frames.told(action, 50)!r} is not known"))
             return
         wrong = problems(self.version, action, "request", payload, self._octets)
         if wrong and self.strict:
@@ -288,13 +288,17 @@ class Machine:
         if found is not None:
             self._events.append(
                 Refused(
-                    found[0], found[1], str(parts[2])[:64], str(parts[3])[: frames.DESCRIPTION_MAX], found[2]
+                    found[0],
+                    found[1],
+                    frames.told(parts[2], 64),
+                    frames.told(parts[3], frames.DESCRIPTION_MAX),
+                    found[2],
                 )
             )
 
     def _on_result_error(self, parts: list[Any], now_s: float) -> None:
         self._events.append(
-            AnswerRejected(parts[1], str(parts[2])[:64], str(parts[3])[: frames.DESCRIPTION_MAX])
+            AnswerRejected(parts[1], frames.told(parts[2], 64), frames.told(parts[3], frames.DESCRIPTION_MAX))
         )
 
     # Inside
