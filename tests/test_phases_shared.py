@@ -179,3 +179,14 @@ def test_what_is_left_of_a_phase_ends_an_outlets_growth_and_not_the_others() -> 
     assert given_w == pytest.approx({0: LEFT_W / 2.0, 1: 30_000.0, 2: LEFT_W / 2.0})
     assert left.more_w(0, given_w[0]) == pytest.approx(0.0, abs=1e-3)
     assert left.more_w(1, given_w[1]) > 1e5, "its phase is rated for no more, whatever it is told"
+
+
+def test_a_live_base_load_frees_its_phase_and_a_limit_from_outside_takes_none() -> None:
+    """A limit from outside comes as a base load of the root: what is on its phases stays as commissioned."""
+    site = garage(1, fuse_a=100.0)
+    hall = replace(site.feeders[0], base_load_max_w=9_000.0, current=CurrentLimit(100.0, 100.0, ANY_W))
+    site = replace(site, feeders=(hall, site.feeders[1]))
+    laid = frame(site)
+    for base_w, kept_w in ((2_000.0, 2_000.0), (150_000.0, 9_000.0)):
+        left_w = phases_of(laid, healthy(site), (base_w, 0.0)).left_w
+        assert left_w == pytest.approx([100.0 * 230.0 * 0.98 - kept_w] * 3)

@@ -188,7 +188,8 @@ async def test_a_wrong_token_is_not_helped_by_a_session(place: Place) -> None:
 async def test_the_first_visit_takes_the_code_once(tmp_path: Path) -> None:
     async with serving(tmp_path, people=False) as place:
         browser = place.client()
-        assert (await browser.get("/api/session")).json() == {"claimed": False, "person": None, "csrf": None}
+        found = (await browser.get("/api/session")).json()
+        assert found == {"certificate": "", "claimed": False, "person": None, "csrf": None}
         claim = {"code": "0000-0000-0000-0000", "name": "erna", "password": PASSWORD}
         assert (await browser.post("/api/claim", json=claim)).status_code == 403
         claim["code"] = place.console.accounts.new_code(place.clock.wall_s())

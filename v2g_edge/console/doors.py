@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import HTTPException, Request
 
 from v2g_edge.console.accounts import Accounts, Person, Role, Session
+from v2g_edge.console.guard import TRANSPORT
 from v2g_edge.console.lockout import Caller
 from v2g_edge.model.ports import ClockPort
 
@@ -29,6 +30,16 @@ class Doors:
         """Where a try to log in comes from."""
         address = request.client.host if request.client is not None else ""
         return Caller(address, request.cookies.get(self.mark, ""))
+
+    def certified(self, request: Request) -> str:
+        """The name in the certificate that the browser has proven to hold; "" without one. The TLS library
+        has checked its authority, its end and its purpose.
+        """
+        transport = request.scope.get(TRANSPORT)
+        secured = transport.get_extra_info("ssl_object") if transport is not None else None
+        found = secured.getpeercert() if secured is not None else None
+        subject = (pair for part in (found or {}).get("subject", ()) for pair in part)
+        return next((value for key, value in subject if key == "commonName"), "")
 
     def is_open(self, request: Request) -> bool:
         """Whether a stream may go on: its session or token lasts."""

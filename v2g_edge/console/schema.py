@@ -83,8 +83,11 @@ class Named(BaseModel):
 
 
 class SessionState(BaseModel):
-    """Who is logged in, and what a request that changes something must carry in X-CSRF-Token."""
+    """Who is logged in, and what a request that changes something must carry in X-CSRF-Token.
+    ``certificate`` is the name in the browser's certificate, "" without one.
+    """
 
+    certificate: str
     claimed: bool
     person: Named | None
     csrf: str | None
@@ -110,7 +113,7 @@ EVENTS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
-OPEN: Final = frozenset({"/api/session", "/api/claim", "/api/login", "/healthz"})
+OPEN: Final = frozenset({"/api/session", "/api/claim", "/api/login", "/api/login/certificate", "/healthz"})
 """These ask for no session."""
 
 

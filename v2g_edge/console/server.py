@@ -36,6 +36,7 @@ class Options:
         tls: Certificate chain and key; None serves without TLS.
         read_s: Patience with a browser that does not read or send.
         names: Host names under which browsers may reach it, beside addresses and localhost.
+        client_ca: The authority of people's certificates; None asks for none.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Options:
     tls: tuple[Path, Path] | None = None
     read_s: float = READ_S
     names: frozenset[str] = frozenset()
+    client_ca: Path | None = None
 
     @property
     def is_local(self) -> bool:
@@ -119,6 +121,8 @@ class Console:
                 "ssl_keyfile": options.tls[1],
                 "ssl_context_factory": _modern,
             }
+        if options.client_ca is not None:  # asked for, not demanded: passwords go on to work
+            tls |= {"ssl_ca_certs": options.client_ca, "ssl_cert_reqs": ssl.CERT_OPTIONAL}
         config = uvicorn.Config(
             app,
             http=type("Patient", (Protocol,), {"read_s": options.read_s}),

@@ -117,7 +117,12 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
         """Who is logged in here, and whether there is any account yet."""
         found = doors.session(request)
         person = {"name": found.person.name, "role": found.person.role} if found else None
-        return {"claimed": accounts.is_claimed(), "person": person, "csrf": found.csrf if found else None}
+        return {
+            "certificate": doors.certified(request),
+            "claimed": accounts.is_claimed(),
+            "person": person,
+            "csrf": found.csrf if found else None,
+        }
 
     @api.post("/api/claim", status_code=204)
     async def claim(body: Claim) -> None:
@@ -142,6 +147,16 @@ def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPo
                 name, value, max_age=int(lasts_s), httponly=True, samesite="strict", secure=tls, path="/"
             )
         log.info("console_login", person=body.name, peer=caller.address)
+
+    @api.post("/api/login/certificate", status_code=204)
+    async def login_by_certificate(request: Request, response: Response) -> None:
+        """Begin a session for the account that the browser's certificate names."""
+        name = doors.certified(request)
+        key = accounts.enter(name, clock.now_s())
+        response.set_cookie(
+            doors.cookie, key, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=tls, path="/"
+        )
+        log.info("console_login", person=name, peer=doors.caller(request).address, by="certificate")
 
     @api.post("/api/logout", status_code=204)
     async def logout(

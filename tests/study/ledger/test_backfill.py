@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.study.ledger.test_book import SITE, WALL_S, hour, whole
 from v2g_edge.host.kept.quarters import OutletRow, PowerRow, Quarter
@@ -59,6 +60,14 @@ def _torn(tmp_path: Path) -> Path:
     )  # fmt: skip
     store.close()
     return tmp_path / "torn.db"
+
+
+def test_the_row_that_begins_with_the_first_tick_is_its_own(tmp_path: Path) -> None:
+    """A row of one tick has no length; nothing of before is known then, and nothing is remarked."""
+    store = Store(tmp_path / "l.db")
+    first = replace(next(kept(WALL_S)), seconds=0.0)
+    extend(store, lambda _start: hour(), lambda _run: SITE, quarters=lambda _start: [first])
+    assert whole(store).remarks == []
 
 
 def test_a_kill_on_the_way_loses_and_doubles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,12 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
     parser.add_argument(
+        "--client-ca",
+        type=Path,
+        metavar="FILE",
+        help="authority (PEM) of people's certificates: one whose name is an account's opens its session",
+    )
+    parser.add_argument(
         "--name",
         action="append",
         default=[],
@@ -60,7 +66,17 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.tls_cert is None) != (arguments.tls_key is None):
         raise CommandError("--tls-cert and --tls-key go together", BAD_INPUT)
     tls = (arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None
-    options = Options(host, port, arguments.socket, arguments.state, tls, names=frozenset(arguments.name))
+    if arguments.client_ca is not None and tls is None:
+        raise CommandError("--client-ca needs --tls-cert and --tls-key", BAD_INPUT)
+    options = Options(
+        host,
+        port,
+        arguments.socket,
+        arguments.state,
+        tls,
+        names=frozenset(arguments.name),
+        client_ca=arguments.client_ca,
+    )
     if tls is None and not options.is_local:
         raise CommandError(
             f"--listen {arguments.listen} is reached from other machines, and passwords must not cross a"
@@ -81,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(console: Any, options: Any) -> None:
     try:
-        for path in options.tls or ():
+        for path in (*(options.tls or ()), *([options.client_ca] if options.client_ca else [])):
             path.read_bytes()  # the library's own error does not name the file
         serving = console(options, SystemClock())
     except (OSError, ssl.SSLError) as error:

@@ -15,6 +15,7 @@ const ORDERS = { stop: { stop: true }, hold: { export_hold: true }, release: { s
 
 let person = null;
 let claimed = true;
+let certificate = "";
 let shown = null; // the page whose data is on the screen
 let asked = null; // the order that waits for its confirmation
 let stale = null;
@@ -67,7 +68,7 @@ async function open() {
   const { page: wanted, name } = place();
   if (!person) {
     const claims = wanted === "claim" || (!claimed && wanted !== "login");
-    show(byId("view"), views.login(claims));
+    show(byId("view"), views.login(claims, certificate));
     return frame();
   }
   const page = may(PAGES[wanted] ?? "nobody") ? wanted : "tonight";
@@ -130,6 +131,7 @@ async function enter() {
   const found = await session();
   person = found.person;
   claimed = found.claimed;
+  certificate = found.certificate;
   shown = null;
   if (person) live.resume();
   await open();
@@ -143,6 +145,9 @@ const ACTS = {
   tonight: (at) => confirmTonight({ kind: at.dataset.kind, subject: at.dataset.name }),
   undo: async (at) => { await ask(`/api/tonight/${at.dataset.number}`, "DELETE").then(open, complain); },
   cancel: () => byId("ask").close(),
+  certificate: async () => {
+    try { await ask("/api/login/certificate", "POST"); location.hash = "#tonight"; await enter(); } catch (refused) { complain(refused); }
+  },
   logout: async () => { await ask("/api/logout", "POST").catch(() => null); leave(); },
 };
 

@@ -86,7 +86,9 @@ def backfill(store: Store, quarters: Quarters, before_wall_s: float, place: Plac
     rows = (
         each
         for each in quarters(filled_s)
-        if each.start_wall_s > filled_s and each.start_wall_s + each.seconds <= before_wall_s
+        if each.seconds > 0.0
+        and each.start_wall_s > filled_s
+        and each.start_wall_s + each.seconds <= before_wall_s
     )
     taken, end_s = 0, filled_s + INTERVAL_S if filled_s else 0.0
     while batch := list(islice(rows, BATCH)):
