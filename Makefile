@@ -36,8 +36,9 @@ $(TESTS): $(STAMP)
 demo: setup ## one night of a simulated depot, before your eyes
 	$(PY) -m sim demo
 
+# Four at once, on two cores too: many tests wait for a second to pass.
 test: check ## everything that is promised, checked; WHOLE=1: the package under a real systemd too (make test-systemd)
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 4
 	@$(if $(WHOLE),sh .ci/install-debian $(PACKAGING) && $(PY) -m tests.systemd.boot --where-possible,$(PY) -m tests.systemd.boot --told)
 
 test-systemd: $(TESTS) ## the package under a real systemd: install, watchdog, upgrade, downgrade, purge (root)
