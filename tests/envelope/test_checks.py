@@ -618,6 +618,34 @@ def test_an_implausible_meter_is_not_cleared_by_losing_a_charger() -> None:
     assert ("meter_implausible", "hall-meter") in acting(with_evse(lost, power_w=GONE))
 
 
+@pytest.mark.parametrize(
+    ("away", "held"),
+    [
+        ({"listens": False, "leased": False, "default": True}, False),
+        ({"listens": False, "leased": False, "default": False}, True),
+        ({"listens": False, "leased": True, "default": True}, True),
+        ({"listens": True, "leased": False, "default": True}, True),
+    ],
+)
+def test_a_charger_that_is_gone_for_good_does_not_keep_a_meter_implausible(
+    away: dict[str, bool], held: bool
+) -> None:
+    """Its lease has run out and its default was shown: it is at its fallback, and all is known again."""
+    scene = contradicting(-60_000.0, 35)
+    assert ("meter_implausible", "hall-meter") in acting(scene)
+    for _ in range(400):
+        scene = next_tick(scene, permit(scene))
+        now_s = scene.snapshot.now_s
+        scene = with_meter(scene, "hall-meter", power_w=Reading(0.0, now_s))
+        link = scene.snapshot.evses[0].link
+        seen = replace(link, connected=away["listens"], last_seen_s=now_s if away["listens"] else 0.0)
+        scene = with_evse(scene, power_w=GONE, link=seen, default_held=away["default"])
+        first = replace(scene.memory.evses[0], lease_until_s=now_s + (10.0 if away["leased"] else -1.0))
+        memory = replace(scene.memory, evses=(first, *scene.memory.evses[1:]))
+        scene = scene._replace(memory=memory)
+    assert (("meter_implausible", "hall-meter") in acting(scene)) == held
+
+
 def test_losing_a_charger_alone_makes_no_meter_implausible() -> None:
     assert ("meter_implausible", "hall-meter") not in acting(contradicting(0.0, 40, power_w=GONE))
 

@@ -160,8 +160,9 @@ def _meters(
     frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, outlets: list[Outlet]
 ) -> tuple[Meter, ...]:
     """Each meter against the sum of its chargers and the commissioned base load. A charger may be anywhere
-    between what was metered and what it was last permitted; one that is not metered anywhere in its
-    rating.
+    between what was metered and what it was last permitted; one that is away at most at its fallback; any
+    other that is not metered anywhere in its rating. One charger that never comes back must not keep a
+    meter, and with it the depot, under suspicion for ever.
     """
     site, now_s, safety = frame.site, snapshot.now_s, frame.site.safety
     meters = []
@@ -174,12 +175,14 @@ def _meters(
         alive = all(is_fresh(reading, now_s, safety.meter_max_age_s) for reading in wanted)
         slack_w = span.limit_w * safety.feeder_margin_pct / 100.0 + safety.obey_tolerance_w
         below = [outlets[i] for i in span.members]
-        dark, lit = [o.evse for o in below if not o.metered], [o for o in below if o.metered]
+        away = [o.evse for o in below if not o.metered and is_at_fallback(o, now_s)]
+        dark = [o.evse for o in below if not (o.metered or is_at_fallback(o, now_s))]
+        lit = [o for o in below if o.metered]
         low_w = sum([min(o.power_w, o.memory.power_w - o.memory.droop_w) for o in lit]) - sum(
             [e.max_discharge_w for e in dark]
         )
         high_w = sum([max(o.power_w, o.memory.power_w + o.memory.droop_w) for o in lit]) + sum(
-            [e.max_charge_w for e in dark]
+            [e.max_charge_w for e in dark] + [e.fallback_w for e in away]
         )
         low_w, high_w = low_w + span.base_min_w - slack_w, high_w + span.base_max_w + slack_w
         power_w = fresh_or(state.power_w, now_s, safety.meter_max_age_s, low_w)
@@ -198,6 +201,18 @@ def _meters(
         kept = _turn(old, new, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
         meters.append(Meter(name, state, kept, new.against, alive, odd, sure, power_w > high_w))
     return tuple(meters)
+
+
+def is_at_fallback(o: Outlet, now_s: float) -> bool:
+    """Whether a charger is left to itself and holds its fallback: it never came, or what it was last sent has
+    run out and its default was shown.
+    """
+    if o.listens:
+        return False
+    if not o.state.link.ever_seen and o.memory.lease_until_s == 0.0:
+        return True
+    ends = now_s > o.memory.lease_until_s and o.evse.dead_man not in {"none", "contactor"}
+    return ends and o.state.default_held
 
 
 def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: float) -> MeterMemory:
