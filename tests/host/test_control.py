@@ -205,19 +205,20 @@ async def test_e9_users_that_ask_without_end_keep_nobody_out(
     """Orders that a viewer may not give, or questions, in all places: an order acts at once, and another
     user's question is answered too.
     """
-    peers = [Peer(4_000, Role.VIEWER)] * (CLIENTS_MAX + RESERVED + more)
-    users = iter([*peers, Peer(1, Role.OPERATOR), Peer(2, Role.VIEWER)])
-    monkeypatch.setattr(control_module, "peer_of", lambda _bare: next(users))
+    dials = [Peer(4_000, Role.VIEWER)]  # the last one is whose connections are taken now
+    monkeypatch.setattr(control_module, "peer_of", lambda _bare: dials[-1])
     path = tmp_path / "c.sock"
     control = ControlSocket(str(path), {"operate": _double, "status": _double}, _needs_for_orders)
     await control.start()
     clients = []
-    for _ in peers:
+    for _ in range(CLIENTS_MAX + RESERVED + more):
         clients.append(await asyncio.open_unix_connection(str(path)))
         clients[-1][1].write(b'{"method": "%s", "params": {"n": 1}}\n' % what.encode() * 300)
         await asyncio.sleep(0)
     await _until(lambda: control._paces.get(4_000, (0.0, 0.0))[0] < 0.0)
+    dials.append(Peer(1, Role.OPERATOR))
     assert (await _ask(path, b'{"method": "operate", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
+    dials.append(Peer(2, Role.VIEWER))
     assert (await _ask(path, b'{"method": "status", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
     await control.stop()
     for _, writer in clients:
