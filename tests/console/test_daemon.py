@@ -15,7 +15,9 @@ from v2g_edge.host.control import ControlSocket
 
 def open_sockets(path: Path) -> list[str]:
     """What is still open at this socket file, on either side."""
-    found = (each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() != -1)
+    found = (
+        each for each in gc.get_objects() if issubclass(type(each), socket.socket) and each.fileno() != -1
+    )
     return [repr(each) for each in found if each.family is socket.AF_UNIX and str(path) in repr(each)]
 
 
