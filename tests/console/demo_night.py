@@ -17,7 +17,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright, expect
 
 from sim.runners.demo import SCALE, Demo
-from sim.runners.report import as_text
+from sim.runners.report import as_text, kept
 from sim.runners.tempo import fitting_scale, measure_round_s
 from tests.console.conftest import PASSWORD
 
@@ -171,9 +171,9 @@ async def follow(browser: Browser, depot: Depot, *, axe: bool = False) -> None:
         await page.context.close()
 
 
-async def main(folder: Path, seed: int, scale: float) -> None:
+async def main(folder: Path, seed: int, scale: float) -> bool:
     """The demo's three processes, and the night followed to its end: the order and the kill in the evening,
-    every page in each hour that follows.
+    every page in each hour that follows. Whether the night kept every promise.
     """
     demo = Demo(folder, seed, scale, fitting_scale(scale, measure_round_s()))
     await asyncio.to_thread(demo.start)
@@ -194,7 +194,9 @@ async def main(folder: Path, seed: int, scale: float) -> None:
             await browser.close()
     finally:
         await asyncio.to_thread(demo.stop)
-    sys.stdout.write(as_text(demo.result()) + "\n")
+    report = demo.result()
+    sys.stdout.write(as_text(report) + "\n")
+    return kept(report)
 
 
 async def _look_on(browser: Browser, demo: Demo, url: str) -> None:
@@ -218,4 +220,4 @@ async def _look_on(browser: Browser, demo: Demo, url: str) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="v2g-edge-night-") as made:
-        asyncio.run(main(Path(made), seed=7, scale=SCALE))
+        sys.exit(0 if asyncio.run(main(Path(made), seed=7, scale=SCALE)) else 1)
