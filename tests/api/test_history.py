@@ -45,6 +45,20 @@ async def test_a_point_a_step_by_outlet_by_vehicle_and_for_the_grid() -> None:
         await depot.api.history({"subject": "VAN-99"})
 
 
+async def test_a_vehicle_that_has_left_has_an_empty_course() -> None:
+    """Its page stays open when it leaves; an unknown name is refused all the same."""
+    depot = Depot()
+    depot.tick(MIDNIGHT_S)
+    away = SITE.vehicles[0].id
+    tick = depot.state.last_tick()
+    left = tuple(replace(state, vehicle=None) for state in tick.snapshot.evses)
+    depot.state.tick = tick._replace(snapshot=replace(tick.snapshot, evses=left))
+    course = await depot.api.history({"subject": away.lower()})
+    assert (course["subject"], course["wall_s"], course["soc_pct"]) == (away, [], [])
+    with pytest.raises(BadRequestError, match="'VAN-99' is no outlet"):
+        await depot.api.history({"subject": "VAN-99"})
+
+
 async def test_a_day_is_kept_and_no_more() -> None:
     depot = Depot()
     for step in range(KEPT + 50):

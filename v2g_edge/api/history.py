@@ -40,7 +40,8 @@ class HistoryApi:
 
     async def history(self, params: dict[str, Any]) -> dict[str, Any]:
         """Times, power, SoC and vehicle of ``subject``, oldest first: an outlet, a vehicle (where it stands
-        now), or "grid". Raises BadRequestError for a name without a course.
+        now; empty where it is away), or "grid". Raises BadRequestError for a name that the site does not
+        know.
         """
         asked = str(params.get("subject", ""))
         name = next((known for known in self._rows if known.casefold() == asked.casefold()), None)
@@ -70,7 +71,10 @@ class HistoryApi:
                 names.add(state.vehicle.vehicle.casefold())
             if asked and asked.casefold() in names:
                 return evse.id
-        raise BadRequestError(f"{asked!r} is no outlet, no vehicle that is plugged in, and not grid")
+        for vehicle in self._state.site.vehicles:
+            if asked.casefold() == vehicle.id.casefold():
+                return vehicle.id  # it is away: nothing is measured of it
+        raise BadRequestError(f"{asked!r} is no outlet, no vehicle of the site or at it, and not grid")
 
 
 def _point(state: EvseState) -> tuple[float | None, float | None, str]:
