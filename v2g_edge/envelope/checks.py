@@ -248,7 +248,7 @@ ROWS: Final[tuple[Row, ...]] = (
         and f"meter {m.id} gave the same answer {m.state.repeats} times in a row" for m in c.meters]),
     _meter("meter_implausible", A.CHARGE_AT_FALLBACK, lambda c,
         held: [(m.odd and f"meter {m.id} reads {m.odd}")
-        or (m.id in held and not m.sure and f"meter {m.id} was implausible, now readings "
+        or (m.id in held and m.missing and f"meter {m.id} was implausible, now readings "
         f"miss") for m in c.meters],
         allowance=lambda c: c.site.safety.balance_within_s),
     _meter("meter_reversed", A.CHARGE_AT_FALLBACK, lambda c, _: [m.against >= TURNS

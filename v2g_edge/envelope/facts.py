@@ -70,9 +70,10 @@ class Meter(NamedTuple):
     """One meter. ``alive``: every value asked of it is fresh. ``odd`` says how it contradicts its chargers,
     "" if it does not.
 
-    ``beyond``: it shows more base load than was commissioned. ``sure`` false: some reading that this takes is
-    missing. ``against``: how often in a row it moved against its chargers, up to the last tick (so that a
-    reading lost in this one cannot make it fewer).
+    ``beyond``: it shows more base load than was commissioned. ``missing``: a reading that this takes is not
+    there. ``sure``: none is missing, and no charger is taken to be at its fallback only because it is away;
+    nothing less bears witness for a charger that disobeyed. ``against``: how often in a row it moved against
+    its chargers, up to the last tick (so that a reading lost in this one cannot make it fewer).
     """
 
     id: str
@@ -82,6 +83,7 @@ class Meter(NamedTuple):
     alive: bool
     odd: str
     sure: bool
+    missing: bool
     beyond: bool
 
 
@@ -190,7 +192,8 @@ def _meters(
         # A base load above its bound is believed as far as the feeder could carry it: it counts then
         # (``baseload``).
         odd = "" if low_w <= power_w <= high_w + max(span.limit_w - span.base_max_w, 0.0) else words
-        sure, chargers_w = alive and not dark, sum([o.power_w for o in below])
+        missing, chargers_w = not alive or bool(dark), sum([o.power_w for o in below])
+        sure = not (missing or away)
         present = [o.state.power_w for o in below if o.vehicle is not None]
         age_s = max([now_s - power.at_s for power in present if isinstance(power, Reading)], default=0.0)
         least_turn_w, window_s = (
@@ -199,7 +202,7 @@ def _meters(
         )
         new = MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
         kept = _turn(old, new, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
-        meters.append(Meter(name, state, kept, new.against, alive, odd, sure, power_w > high_w))
+        meters.append(Meter(name, state, kept, new.against, alive, odd, sure, missing, power_w > high_w))
     return tuple(meters)
 
 
@@ -207,12 +210,9 @@ def is_at_fallback(o: Outlet, now_s: float) -> bool:
     """Whether a charger is left to itself and holds its fallback: it never came, or what it was last sent has
     run out and its default was shown.
     """
-    if o.listens:
-        return False
-    if not o.state.link.ever_seen and o.memory.lease_until_s == 0.0:
-        return True
+    never_came = not o.state.link.ever_seen and o.memory.lease_until_s == 0.0
     ends = now_s > o.memory.lease_until_s and o.evse.dead_man not in {"none", "contactor"}
-    return ends and o.state.default_held
+    return not o.listens and (never_came or (ends and o.state.default_held))
 
 
 def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: float) -> MeterMemory:
