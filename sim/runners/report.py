@@ -8,6 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sim.judges.availability import Figures
 from sim.runners.world import World
 from sim.virtual.clock import stamp
@@ -84,6 +86,10 @@ def physical_report(world: World) -> dict[str, Any]:
             "discharged": round(discharged_wh, 1),
         },
         "cost": round(world.cost, 4),
+        "services": [
+            {**msgspec.to_builtins(each), "figure": round(each.figure, 4)}
+            for each in world.panel.deliveries.all()
+        ],
         "end": {
             "soc_pct": world.soc_pct(),
             "charger_wh": {name: [c.import_wh, c.export_wh] for name, c in sorted(depot.chargers.items())},
@@ -135,8 +141,9 @@ def events(bodies: list[bytes]) -> list[Event]:
 
 
 def kept(report: dict[str, Any]) -> bool:
-    """Whether every promise held: nothing broken, nobody left short who need not have."""
-    return not report["violations"] and not report["departures"]["missed_possible"]
+    """Whether every promise held: nothing broken, nobody left short who need not have, all sold was given."""
+    served = all(each["held"] for each in report.get("services", ()))
+    return served and not report["violations"] and not report["departures"]["missed_possible"]
 
 
 def _availability_lines(found: dict[str, Any] | None) -> list[str]:
@@ -162,6 +169,8 @@ def as_text(report: dict[str, Any]) -> str:
         f"departures {departures['met']} met, {departures['missed_possible']} missed though possible, "
         f"{departures['missed_impossible']} impossible",
         *_availability_lines(report.get("availability")),
+        *(f"service    {d['service']}: {d['name']} {d['figure']:g}, wanted {d['wanted']:g}"
+          f"{'' if d['held'] else ', NOT HELD'}" for d in report.get("services", ())),
         f"violations {len(report['violations'])}",
         *(f"           {v['time']} {v['rule']} at {v['place']}: {v['found']} {v['unit']}, allowed "
         f"{v['allowed']}, "
