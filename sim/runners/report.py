@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from sim.judges.availability import Figures
+from sim.judges.checkers import Violation
 from sim.runners.world import World
 from sim.virtual.clock import stamp
 from v2g_edge.host.kept.packing import Unpacker
@@ -48,18 +49,7 @@ def physical_report(world: World) -> dict[str, Any]:
         "scenario": scenario.name,
         "seed": scenario.seed,
         "played_s": round(depot.wall_s - scenario.start_wall_s, 3),
-        "violations": [
-            {
-                "time": stamp(violation.wall_s),
-                "place": violation.place,
-                "rule": violation.rule,
-                "found": round(violation.found, 3),
-                "allowed": violation.allowed,
-                "unit": violation.unit,
-                "lasted_s": round(violation.lasted_s, 3),
-            }
-            for violation in world.panel.violations
-        ],
+        "violations": [_violation(each) for each in world.panel.violations],
         "departures": {
             **{
                 verdict: verdicts.count(verdict)
@@ -98,6 +88,18 @@ def physical_report(world: World) -> dict[str, Any]:
             },
             "departed": [[d.vehicle, d.wall_s, d.soc_pct] for d in departures],
         },
+    }
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    return {
+        "time": stamp(violation.wall_s),
+        "place": violation.place,
+        "rule": violation.rule,
+        "found": round(violation.found, 3),
+        "allowed": violation.allowed,
+        "unit": violation.unit,
+        "lasted_s": round(violation.lasted_s, 3),
     }
 
 
