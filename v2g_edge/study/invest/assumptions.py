@@ -1,5 +1,8 @@
-"""Assumptions of an investment as a TOML file: fleet, prices, services, wear, costs, risks; all checked."""
+"""Assumptions of an investment as a TOML or JSON file: fleet, prices, services, wear, costs, risks; all
+checked.
+"""
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,10 +225,11 @@ class Assumptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_assumptions(path: Path) -> Assumptions:
-    """Read a file. Raises ``AssumptionError`` with everything that is wrong in it."""
+    """Read a file, ``.json`` or TOML. Raises ``AssumptionError`` with everything that is wrong in it."""
     try:
-        table: Any = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        table: Any = json.loads(text) if path.suffix == ".json" else tomli.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise AssumptionError(f"{path}: cannot be read ({error})") from error
     try:
         found = msgspec.convert(table, Assumptions, strict=False)
