@@ -21,7 +21,10 @@ REPORT_MAX: Final = 4 << 20
 """Octets; the report of 1,000 outlets has half a megabyte."""
 DONE: Final = (0, 1)
 """Exit codes with a report: all were ready, some were not."""
-BEGIN: Final = "import os; os.nice(10); from v2g_edge.cli.main import main; import sys; sys.exit(main())"
+BEGIN: Final = (
+    "from v2g_edge.priority import give_way; give_way(); from v2g_edge.cli.main import main; import sys;"
+    " sys.exit(main())"
+)
 """The decision goes first: the report takes what is left of the processor."""
 
 

@@ -23,7 +23,9 @@ from v2g_edge.console.doors import Doors
 from v2g_edge.console.guard import READ_S, App, Guard, Receive, Scope, Send
 from v2g_edge.console.live import Hub
 from v2g_edge.console.orders import add_orders
+from v2g_edge.console.roi import add_roi
 from v2g_edge.console.schema import EVENTS, REFUSALS, SessionState, openapi_of, operation
+from v2g_edge.console.studies import Studies
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
@@ -61,9 +63,12 @@ def make_app(
         names: Host names under which the console is reached, beside addresses and localhost.
     """
 
+    studies = Studies()
+
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await studies.stop()
         await hub.stop()
 
     api = FastAPI(
@@ -82,6 +87,7 @@ def make_app(
     add_depot(api, daemon, doors)
     add_past(api, daemon, doors)
     add_orders(api, daemon, doors)
+    add_roi(api, studies, doors)
     add_calendar(api, accounts, daemon, doors, clock)
     _add_people(api, accounts, doors, clock)
     _add_tokens(api, accounts, doors, clock)

@@ -4,14 +4,17 @@ import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
 import * as money from "./money.js";
+import * as roi from "./roi.js";
 import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
 import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const ROLES = ["viewer", "operator", "engineer"];
-const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", money: "viewer", events: "viewer", setup: "engineer", account: "viewer" };
+const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", money: "viewer", roi: "operator", events: "viewer", setup: "engineer", account: "viewer" };
 const ORDERS = { stop: { stop: true }, hold: { export_hold: true }, release: { stop: false, export_hold: false } };
+
+const STUDY_MS = 500; // between two looks at a study that runs
 
 let person = null;
 let claimed = true;
@@ -79,6 +82,7 @@ async function open() {
   try {
     const content = await contentOf(page, name);
     if (shown !== location.hash) return; // another page was opened meanwhile
+    if (first) byId("view").replaceChildren(); // what was typed or opened on the page before stays there
     show(byId("view"), content);
   } catch (fault) {
     if (fault.status === 401) return leave();
@@ -95,6 +99,11 @@ async function contentOf(page, name) {
   if (page === "plan") return views.plan(await ask("/api/plan"));
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
   if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), name);
+  if (page === "roi") {
+    const [study, known] = await Promise.all([ask("/api/roi"), ask("/static/assumptions.json")]);
+    if (roi.isOpen(study)) setTimeout(() => { if (place().page === "roi") open(); }, STUDY_MS);
+    return roi.page(study, known);
+  }
   if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
   if (page === "account") return views.account();
   if (page === "vehicle") {
@@ -144,6 +153,7 @@ const ACTS = {
   retry: (at) => confirmOrder("retry", at.dataset.name),
   tonight: (at) => confirmTonight({ kind: at.dataset.kind, subject: at.dataset.name }),
   undo: async (at) => { await ask(`/api/tonight/${at.dataset.number}`, "DELETE").then(open, complain); },
+  "study-cancel": async () => { await ask("/api/roi", "DELETE").then(open, complain); },
   cancel: () => byId("ask").close(),
   certificate: async () => {
     try { await ask("/api/login/certificate", "POST"); location.hash = "#tonight"; await enter(); } catch (refused) { complain(refused); }
@@ -174,6 +184,7 @@ function complain(refused) {
 }
 
 const FORMS = {
+  roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
   night: async ({ evening }) => { location.hash = `#money/${evening}`; },
   depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
     ...(soc === "" ? {} : { soc_pct: Number(soc) }) }),
@@ -218,6 +229,9 @@ document.addEventListener("submit", async (event) => {
     complain(refused);
   }
 });
+
+// What cannot be sent as it is must be seen, also where it is folded away.
+document.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 
 document.addEventListener("change", async (event) => {
   if (event.target.id !== "language") return;
