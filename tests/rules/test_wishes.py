@@ -9,8 +9,8 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.rules.sharing import RulesMemory
-from v2g_edge.rules.wishes import CALMS_AFTER_S, propose_all
+from v2g_edge.rules.sharing import CALMS_AFTER_S, RulesMemory
+from v2g_edge.rules.wishes import propose_all
 
 WALL_S = 1_000_000.0
 SITE = small_site()
