@@ -12,7 +12,7 @@ DEBIAN := chromium gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl 
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench torture kills upstream-hour fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study screenshots night example-month console-night console-interface
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture kills upstream-hour fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study plan-weeks screenshots night example-month console-night console-interface
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -118,6 +118,9 @@ console-interface: $(TESTS) ## requests drawn from the OpenAPI schema of the con
 
 plan-study: $(TESTS) ## 300 seeded depots through both solvers of the day plan
 	$(PY) -m tests.planner.study
+
+plan-weeks: $(TESTS) ## eight weeks of four depots: what the day plan costs beside others, and beside perfect foresight
+	$(PY) -m tests.planner.weeks
 
 mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation

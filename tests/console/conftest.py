@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from v2g_edge.console.proxy import ProxyTrust
 from v2g_edge.console.server import Console, Options
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.control import BadRequestError, ControlSocket
@@ -231,12 +232,15 @@ class Place:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, people: bool = True, read_s: float = 10.0) -> AsyncIterator[Place]:
+async def serving(
+    folder: Path, *, people: bool = True, read_s: float = 10.0, proxy: ProxyTrust | None = None
+) -> AsyncIterator[Place]:
     """A console on a free port, its accounts made."""
     daemon, clock = FakeDaemon(folder / "control.sock"), Clock()
     await daemon.start()
     console = Console(
-        Options("127.0.0.1", 0, str(folder / "control.sock"), folder / "state", read_s=read_s), clock
+        Options("127.0.0.1", 0, str(folder / "control.sock"), folder / "state", read_s=read_s, proxy=proxy),
+        clock,
     )
     for name, role in PEOPLE.items() if people else ():
         await console.accounts.add(name, role, PASSWORD)  # type: ignore[arg-type]

@@ -189,7 +189,7 @@ async def test_the_first_visit_takes_the_code_once(tmp_path: Path) -> None:
     async with serving(tmp_path, people=False) as place:
         browser = place.client()
         found = (await browser.get("/api/session")).json()
-        assert found == {"certificate": "", "claimed": False, "person": None, "csrf": None}
+        assert found == {"certificate": "", "proxy": "", "claimed": False, "person": None, "csrf": None}
         claim = {"code": "0000-0000-0000-0000", "name": "erna", "password": PASSWORD}
         assert (await browser.post("/api/claim", json=claim)).status_code == 403
         claim["code"] = place.console.accounts.new_code(place.clock.wall_s())

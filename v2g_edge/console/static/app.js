@@ -18,7 +18,7 @@ const STUDY_MS = 500; // between two looks at a study that runs
 
 let person = null;
 let claimed = true;
-let certificate = "";
+let entrance = { certificate: "", proxy: "" }; // who the browser's certificate, or a proxy before us, says it is
 let shown = null; // the page whose data is on the screen
 let asked = null; // the order that waits for its confirmation
 let stale = null;
@@ -71,7 +71,7 @@ async function open() {
   const { page: wanted, name } = place();
   if (!person) {
     const claims = wanted === "claim" || (!claimed && wanted !== "login");
-    show(byId("view"), views.login(claims, certificate));
+    show(byId("view"), views.login(claims, entrance));
     return frame();
   }
   const page = may(PAGES[wanted] ?? "nobody") ? wanted : "tonight";
@@ -136,11 +136,15 @@ function leave() {
   open();
 }
 
-async function enter() {
-  const found = await session();
+async function enter({ atOnce = false } = {}) {
+  let found = await session();
+  if (atOnce && found.proxy && !found.person) { // the proxy has asked for a password already
+    await ask("/api/login/proxy", "POST").catch(() => null);
+    found = await session();
+  }
   person = found.person;
   claimed = found.claimed;
-  certificate = found.certificate;
+  entrance = found;
   shown = null;
   if (person) live.resume();
   await open();
@@ -155,8 +159,10 @@ const ACTS = {
   undo: async (at) => { await ask(`/api/tonight/${at.dataset.number}`, "DELETE").then(open, complain); },
   "study-cancel": async () => { await ask("/api/roi", "DELETE").then(open, complain); },
   cancel: () => byId("ask").close(),
-  certificate: async () => {
-    try { await ask("/api/login/certificate", "POST"); location.hash = "#tonight"; await enter(); } catch (refused) { complain(refused); }
+  certificate: () => ACTS.enterBy("certificate"),
+  proxy: () => ACTS.enterBy("proxy"),
+  enterBy: async (way) => {
+    try { await ask(`/api/login/${way}`, "POST"); location.hash = "#tonight"; await enter(); } catch (refused) { complain(refused); }
   },
   logout: async () => { await ask("/api/logout", "POST").catch(() => null); leave(); },
 };
@@ -249,4 +255,4 @@ live.start({ onPicture: picture, onState: state, onRefused: async (again) => {
   if (found && !found.person) leave();
   else again();
 } });
-await enter();
+await enter({ atOnce: true });
