@@ -24,6 +24,16 @@ SILENT: dict[str, Any] = {
     "text": "not heard",
     "data": [],
 }
+READY: dict[str, Any] = {
+    "leaves_wall_s": NIGHT["wall_s"] + 7_200.0,
+    "ready_wall_s": NIGHT["wall_s"] + 6_300.0,
+    "leaves_with_pct": 89.0,
+    "charged_kwh": 31.0,
+    "exported_kwh": 24.0,
+    "lacks_kwh": 0.0,
+    "promise_per_kwh": 0.14,
+}
+"""A vehicle in the report of a plan."""
 PASSWORD = "a depot at night"
 PEOPLE = {"vera": "viewer", "otto": "operator", "erna": "engineer"}
 
@@ -65,6 +75,7 @@ class FakeDaemon:
                 "plan": self._plan,
                 "ocpp": self._ocpp,
                 "capacity": self._capacity,
+                "what_if": self._what_if,
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
@@ -124,7 +135,18 @@ class FakeDaemon:
             "solver": "highs-ipm",
             "made_wall_s": NIGHT["wall_s"],
             "money": money,
-            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89]}],
+            "vehicles": [
+                READY | {"evse": "E01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89], "target_pct": 89.0}
+            ],
+            "prices": [
+                {
+                    "kind": "feeder import",
+                    "name": "main",
+                    "from_wall_s": edges[4],
+                    "until_wall_s": edges[6],
+                    "worth": 0.42,
+                }
+            ],
             "edges": edges,
         }
         planned = [-48_000.0, -48_000.0, 0.0, 0.0, 24_000.0, 40_000.0, 40_000.0, 20_000.0]
@@ -135,6 +157,22 @@ class FakeDaemon:
         return {
             "plan": {**NIGHT["plan"], "slots": slots},
             "report": {**report, **powers, **prices, "warnings": [], "why": ""},
+        }
+
+    async def _what_if(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params["subject"] == "BUS99":
+            raise BadRequestError("'BUS99' is no outlet, vehicle, station or feeder")
+        money = {"energy": 12.5, "export": -3.0, "wear": 0.4, "peaks": 0.0, "total": 9.9}
+        edges = [NIGHT["wall_s"], NIGHT["wall_s"] + 900.0]
+        plan = {"money": money, "edges": edges, "site_kw": [10.0], "warnings": []}
+        later = READY | {"leaves_wall_s": NIGHT["wall_s"] + 3_600.0, "exported_kwh": 0.0}
+        return {
+            "text": f"depart {params['subject']} at {params['at']}",
+            "breaks": ["BUS03 would lack 12.0 kWh"],
+            "costs": 2.35,
+            "before": plan,
+            "after": plan | {"money": money | {"export": -0.65, "total": 12.25}},
+            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "before": READY, "after": later}],
         }
 
     async def _night(self, params: dict[str, Any]) -> dict[str, Any]:

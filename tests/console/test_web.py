@@ -65,6 +65,15 @@ async def test_a_night_of_which_nothing_is_recorded_is_an_answer_and_no_error(pl
     assert (answer.status_code, answer.json()) == (200, {"none": "nothing is recorded of this night"})
 
 
+async def test_a_departure_is_moved_in_thought_by_operators_alone(place: Place) -> None:
+    vera, otto = await place.as_("vera"), await place.as_("otto")
+    path = "/api/what-if/BUS01?at=05:30&soc_pct=80"
+    assert (await vera.get(path)).status_code == 403
+    assert (await otto.get(path)).json()["costs"] == 2.35
+    assert (await otto.get("/api/what-if/BUS99?at=05:30")).status_code == 400
+    assert place.daemon.orders == []
+
+
 async def test_days_without_a_ledger_are_an_answer_and_no_error(place: Place) -> None:
     vera = await place.as_("vera")
     answer = await vera.get("/api/money?since=2020-01-01")

@@ -4,6 +4,7 @@ import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
 import * as money from "./money.js";
+import * as plan from "./plan.js";
 import * as roi from "./roi.js";
 import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
@@ -21,6 +22,7 @@ let claimed = true;
 let entrance = { certificate: "", proxy: "" }; // who the browser's certificate, or a proxy before us, says it is
 let shown = null; // the page whose data is on the screen
 let asked = null; // the order that waits for its confirmation
+let tried = null; // the departure that was moved in thought, and what came of it
 let stale = null;
 let toldStale = false;
 
@@ -96,7 +98,7 @@ async function open() {
 
 async function contentOf(page, name, names) {
   const status = live.status;
-  if (page === "plan") return views.plan(await ask("/api/plan"));
+  if (page === "plan") return plan.page(await ask("/api/plan"), status, may("operator"), tried);
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
   if (page === "money") {
     const chosen = money.span(status, names);
@@ -195,6 +197,16 @@ function complain(refused) {
 }
 
 const FORMS = {
+  whatif: async ({ subject, at, soc }, form) => {
+    form.setAttribute("aria-busy", "true");
+    byId("live").textContent = t("whatif.runs");
+    const asked = new URLSearchParams(soc === "" ? { at } : { at, soc_pct: soc });
+    try {
+      tried = { subject, at, soc, answer: await ask(`/api/what-if/${encodeURIComponent(subject)}?${asked}`) };
+      byId("live").textContent = "";
+    } finally { form.removeAttribute("aria-busy"); }
+    await open();
+  },
   roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
   night: async ({ evening }) => { location.hash = `#${["money", evening, ...place().names.slice(1)].join("/")}`; },
   days: async ({ since, until }) => { location.hash = `#${["money", place().name, since, until].join("/")}`; },
