@@ -75,7 +75,8 @@ class Scenario(Struct, frozen=True):
     grid code, ``enter_service_s`` how long the grid must be healthy before anything is exported again
     (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s). ``speak`` names the version of stations (by identity)
     that do not speak ``ocpp``; ``wired`` are the chargers by register. ``meter``: the grid meter is a SunSpec
-    meter on TCP, or an SDM630 on a serial line.
+    meter on TCP, or an SDM630 on a serial line. ``one_phase`` are the vehicles whose on-board chargers use
+    the first phase of an outlet alone.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Scenario(Struct, frozen=True):
     speak: tuple[tuple[str, Version], ...] = ()
     wired: tuple[Wired, ...] = ()
     meter: Literal["sunspec", "sdm630"] = "sunspec"
+    one_phase: tuple[str, ...] = ()
 
     def version_of(self, station: str) -> Version:
         """What a station speaks."""
@@ -129,6 +131,7 @@ class Scenario(Struct, frozen=True):
             kind.charge_curve,
             kind.max_discharge_w,
             ambient_c=self.ambient_c,
+            on_one_phase=vehicle in self.one_phase,
         )
 
     def settings(
