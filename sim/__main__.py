@@ -22,11 +22,15 @@ from sim.scenarios.mixed import mixed
 from sim.scenarios.night import night
 from sim.scenarios.played import read_played
 from sim.scenarios.scenario import METER_PORT, RELAY_PORT, Scenario, read_scenario, speaking
+from sim.scenarios.services import SERVICES
 from sim.scenarios.spice_ev import BadScenario, import_spice_ev
 from sim.scenarios.worldfile import presets, read_world
 from sim.virtual.clock import LoopClock, unstamp
 from sim.world.depot import Depot
 from v2g_edge.config import ConfigError, load
+
+NAMED = {"night": night, "mixed": mixed, **SERVICES}
+"""Scenarios by name, each from a seed."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)"
+        "--scenario", default="night", help=f"{', '.join(NAMED)}, or a scenario file (default: night)"
     )
     what.add_argument("--site", type=Path, help="a site file: a night of its vehicles at its devices")
     what.add_argument(
@@ -161,7 +165,7 @@ def _add_from_journal(parser: argparse.ArgumentParser) -> None:
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--scenario", default="night", help="'night', 'mixed', or a scenario file (default: night)"
+        "--scenario", default="night", help=f"{', '.join(NAMED)}, or a scenario file (default: night)"
     )
     parser.add_argument("--seed", type=int, default=7, help="seed of the night (default: 7)")
     parser.add_argument(
@@ -278,9 +282,8 @@ def _scenario(args: argparse.Namespace) -> Scenario:
 
 
 def _named(args: argparse.Namespace) -> Scenario:
-    named = {"night": night, "mixed": mixed}
-    if args.scenario in named:
-        return named[args.scenario](args.seed)
+    if args.scenario in NAMED:
+        return NAMED[args.scenario](args.seed)
     path = Path(args.scenario)
     return read_played(path)[0] if path.suffix == ".toml" else read_scenario(path)
 

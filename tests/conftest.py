@@ -9,6 +9,8 @@ import os
 
 from hypothesis import settings
 
+import v2g_edge.planner  # noqa: F401 - before anything loads numpy: one thread for linear algebra
+
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, derandomize=False, max_examples=1_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))

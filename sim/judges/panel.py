@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sim.judges.availability import Availability
 from sim.judges.checkers import Checkers, Departure, Violation
+from sim.judges.delivery import Deliveries
 from sim.judges.effects import Effects
 from sim.judges.overseer import Overseer
 from sim.judges.rights import Rights
@@ -30,6 +31,7 @@ class Panel:
         self.overseer = Overseer(scenario, self.checkers.book, effects)
         self.availability = Availability(scenario, effects)
         self.rights = Rights(scenario, self.checkers.book, effects)
+        self.deliveries = Deliveries(scenario)
 
     def add_fault(self, fault: Fault) -> None:
         """One more fault, of a run that is made up as it goes."""
@@ -58,6 +60,7 @@ class Panel:
         self.overseer.look(depot, dt_s)
         self.rights.look(depot, dt_s)
         self.availability.look(depot, dt_s)
+        self.deliveries.look(depot, dt_s)
 
     def finish(self, depot: Depot) -> None:
         """The run is over."""

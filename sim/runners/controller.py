@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
+from sim.scenarios.aggregator import Asked
 from sim.scenarios.fault import Fault
 from sim.virtual.clock import FaultyClock, LoopClock
 from sim.virtual.loop import OWNER, VirtualLoop
@@ -25,6 +26,7 @@ from v2g_edge.config.load import load
 from v2g_edge.config.problems import ConfigError
 from v2g_edge.host.site_source import SiteFileError, SiteSource
 from v2g_edge.model.plan import Plan
+from v2g_edge.model.service import Signal
 from v2g_edge.model.settings import Settings
 
 NO_ROOM: Final = 1
@@ -111,6 +113,18 @@ class Controller:
             self.daemon.state.operator = replace(
                 self.daemon.state.operator, stop=stop, export_hold=export_hold
             )
+
+    def dispatch(self, asked: Asked, wall_s: float) -> None:
+        """What an aggregator asks, as the control socket leaves it."""
+        if self.daemon is None:
+            return
+        now_s, operator = self.clock.now_s(), self.daemon.state.operator
+        signals = tuple(
+            (service, Signal(value, now_s - (wall_s - at_wall_s), every_s))
+            for service, value, at_wall_s, every_s in asked.signals
+        )
+        self.daemon.state.operator = replace(operator, signals=signals, limits=asked.limits)
+        self.daemon._wake.set()
 
     def begin(self, fault: Fault) -> None:
         """A fault of the machine begins."""

@@ -14,6 +14,7 @@ from sim.modbus.devices import MeterTruth
 from sim.runners.cloud import plan_of
 from sim.runners.controller import Controller
 from sim.runners.world import World
+from sim.scenarios.aggregator import Dispatcher
 from sim.scenarios.fault import CLOUD, CONTROLLER, METER, STATION, Fault
 
 AT_THE_WIRE: Final[dict[str, modbus.FaultKind]] = {
@@ -49,9 +50,13 @@ class Injector:
         )
         self._lasting: list[Fault] = []
         self._said_wall_s = 0.0
+        aggregator = world.scenario.aggregator
+        self._dispatcher = Dispatcher(aggregator) if aggregator else None
 
     def look(self, wall_s: float) -> None:
         """Begin and end what is due; go on with what goes on."""
+        if self._dispatcher is not None and self._controller is not None:
+            self._controller.dispatch(self._dispatcher.asked(wall_s), wall_s)
         changed = False
         while self._to_come and self._to_come[0].start_wall_s <= wall_s:
             fault = self._to_come.pop(0)

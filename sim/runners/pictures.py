@@ -5,12 +5,14 @@ and packs included.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sim.scenarios.aggregator import Asked, Dispatcher
 from sim.scenarios.fault import Fault, FaultKind
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
 from sim.world.physics import Charger, noise_pct, shown_soc_pct
 from v2g_edge.model.reading import Measured, Reading, Unknown
+from v2g_edge.model.service import Signal
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import (
     CommandState,
@@ -46,6 +48,7 @@ class Pictures:
         self._scenario = scenario
         self._site = site
         self._depot = depot
+        self._dispatcher = Dispatcher(scenario.aggregator) if scenario.aggregator else None
         self._seq = 0
         self._evses: dict[str, EvseState] = {}
         self._meter = MeterState()
@@ -64,6 +67,7 @@ class Pictures:
         leases: Mapping[str, "Lease"],
     ) -> Snapshot:
         """The picture of this instant."""
+        asked = self._dispatcher.asked(self._depot.wall_s) if self._dispatcher else Asked()
         self._seq += 1
         wall_s = self._depot.wall_s
         for evse in self._site.evses:
@@ -88,7 +92,15 @@ class Pictures:
                 TemperatureState(Link(True, True, now_s), Reading(20.0, now_s))
                 for _ in self._site.temperatures
             ),
-            operator=Operator(stop="operator_stop" in site, export_hold="operator_hold" in site),
+            operator=Operator(
+                stop="operator_stop" in site,
+                export_hold="operator_hold" in site,
+                limits=asked.limits,
+                signals=tuple(
+                    (service, Signal(value, now_s - (wall_s - at_wall_s), every_s))
+                    for service, value, at_wall_s, every_s in asked.signals
+                ),
+            ),
             grid_samples=samples,
         )
 

@@ -8,7 +8,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sim.judges.availability import Figures
+from sim.judges.checkers import Violation
 from sim.runners.world import World
 from sim.virtual.clock import stamp
 from v2g_edge.host.kept.packing import Unpacker
@@ -46,18 +49,7 @@ def physical_report(world: World) -> dict[str, Any]:
         "scenario": scenario.name,
         "seed": scenario.seed,
         "played_s": round(depot.wall_s - scenario.start_wall_s, 3),
-        "violations": [
-            {
-                "time": stamp(violation.wall_s),
-                "place": violation.place,
-                "rule": violation.rule,
-                "found": round(violation.found, 3),
-                "allowed": violation.allowed,
-                "unit": violation.unit,
-                "lasted_s": round(violation.lasted_s, 3),
-            }
-            for violation in world.panel.violations
-        ],
+        "violations": [_violation(each) for each in world.panel.violations],
         "departures": {
             **{
                 verdict: verdicts.count(verdict)
@@ -84,6 +76,10 @@ def physical_report(world: World) -> dict[str, Any]:
             "discharged": round(discharged_wh, 1),
         },
         "cost": round(world.cost, 4),
+        "services": [
+            {**msgspec.to_builtins(each), "figure": round(each.figure, 4)}
+            for each in world.panel.deliveries.all()
+        ],
         "end": {
             "soc_pct": world.soc_pct(),
             "charger_wh": {name: [c.import_wh, c.export_wh] for name, c in sorted(depot.chargers.items())},
@@ -92,6 +88,18 @@ def physical_report(world: World) -> dict[str, Any]:
             },
             "departed": [[d.vehicle, d.wall_s, d.soc_pct] for d in departures],
         },
+    }
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    return {
+        "time": stamp(violation.wall_s),
+        "place": violation.place,
+        "rule": violation.rule,
+        "found": round(violation.found, 3),
+        "allowed": violation.allowed,
+        "unit": violation.unit,
+        "lasted_s": round(violation.lasted_s, 3),
     }
 
 
@@ -135,8 +143,9 @@ def events(bodies: list[bytes]) -> list[Event]:
 
 
 def kept(report: dict[str, Any]) -> bool:
-    """Whether every promise held: nothing broken, nobody left short who need not have."""
-    return not report["violations"] and not report["departures"]["missed_possible"]
+    """Whether every promise held: nothing broken, nobody left short who need not have, all sold was given."""
+    served = all(each["held"] for each in report.get("services", ()))
+    return served and not report["violations"] and not report["departures"]["missed_possible"]
 
 
 def _availability_lines(found: dict[str, Any] | None) -> list[str]:
@@ -162,6 +171,8 @@ def as_text(report: dict[str, Any]) -> str:
         f"departures {departures['met']} met, {departures['missed_possible']} missed though possible, "
         f"{departures['missed_impossible']} impossible",
         *_availability_lines(report.get("availability")),
+        *(f"service    {d['service']}: {d['name']} {d['figure']:g}, wanted {d['wanted']:g}"
+          f"{'' if d['held'] else ', NOT HELD'}" for d in report.get("services", ())),
         f"violations {len(report['violations'])}",
         *(f"           {v['time']} {v['rule']} at {v['place']}: {v['found']} {v['unit']}, allowed "
         f"{v['allowed']}, "

@@ -13,9 +13,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sim.scenarios.aggregator import Aggregator
 from sim.scenarios.fault import Fault, FaultKind
 from sim.scenarios.visit import Visit
 from sim.world.depot import Depot, Disturbance, Grid, Load
+from sim.world.frequency import FrequencyProcess, Wandering
 from sim.world.physics import Battery, Charger
 from v2g_edge.config.gridcode import shipped_code
 from v2g_edge.model.plan import Price
@@ -76,7 +78,8 @@ class Scenario(Struct, frozen=True):
     (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s). ``speak`` names the version of stations (by identity)
     that do not speak ``ocpp``; ``wired`` are the chargers by register. ``meter``: the grid meter is a SunSpec
     meter on TCP, or an SDM630 on a serial line. ``one_phase`` are the vehicles whose on-board chargers use
-    the first phase of an outlet alone.
+    the first phase of an outlet alone. ``frequency`` is the process that the grid's follows, and
+    ``aggregator`` asks for what was sold to it.
     """
 
     name: str
@@ -104,6 +107,8 @@ class Scenario(Struct, frozen=True):
     wired: tuple[Wired, ...] = ()
     meter: Literal["sunspec", "sdm630"] = "sunspec"
     one_phase: tuple[str, ...] = ()
+    frequency: FrequencyProcess | None = None
+    aggregator: Aggregator | None = None
 
     def version_of(self, station: str) -> Version:
         """What a station speaks."""
@@ -116,7 +121,8 @@ class Scenario(Struct, frozen=True):
 
     def depot(self) -> Depot:
         """The physical world at its beginning, nothing plugged in."""
-        grid = Grid(self.site.grid.nominal_v, self.site.grid.nominal_hz, self.disturbances)
+        wandering = Wandering(self.frequency, self.start_wall_s) if self.frequency else None
+        grid = Grid(self.site.grid.nominal_v, self.site.grid.nominal_hz, self.disturbances, wandering)
         chargers = {evse.id: Charger(evse) for evse in self.site.evses}
         return Depot(self.site, grid, self.loads, chargers, self.start_wall_s)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from sim.world.frequency import Wandering
 from sim.world.physics import Charger
 from v2g_edge.model.site import Feeder, Site
 
@@ -71,11 +72,14 @@ class Load(Struct, frozen=True):
 
 @dataclass
 class Grid:
-    """Voltage and frequency wander a little; disturbances override them."""
+    """Voltage and frequency wander a little; disturbances override them. ``wandering``: the frequency follows
+    a process instead, where a scenario has one.
+    """
 
     nominal_v: float
     nominal_hz: float
     disturbances: tuple[Disturbance, ...] = ()
+    wandering: Wandering | None = None
 
     def _active(self, wall_s: float) -> list[Disturbance]:
         return [d for d in self.disturbances if d.start_wall_s <= wall_s < d.start_wall_s + d.duration_s]
@@ -85,10 +89,15 @@ class Grid:
         return not any(d.relay_open for d in self._active(wall_s))
 
     def frequency_hz(self, wall_s: float) -> float:
-        """Within 20 mHz of nominal unless disturbed (ordinary European operation)."""
-        wander = (
-            0.012 * math.sin(wall_s / 47.0) + 0.006 * math.sin(wall_s / 5.3) + 0.002 * math.sin(wall_s * 1.7)
-        )
+        """Within 20 mHz of nominal unless disturbed (ordinary European operation), or as its process goes."""
+        if self.wandering is not None:
+            wander = self.wandering.deviation_hz(wall_s)
+        else:
+            wander = (
+                0.012 * math.sin(wall_s / 47.0)
+                + 0.006 * math.sin(wall_s / 5.3)
+                + 0.002 * math.sin(wall_s * 1.7)
+            )
         forced = [d.frequency_hz for d in self._active(wall_s) if d.frequency_hz is not None]
         return (forced[-1] if forced else self.nominal_hz) + wander
 

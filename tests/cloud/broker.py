@@ -26,6 +26,7 @@ ACL = f"""
 user depot
 topic read {SITE}/plan
 topic read {SITE}/signal
+topic read {SITE}/events/ack
 topic write {SITE}/#
 user mute
 topic read {SITE}/plan
@@ -39,8 +40,16 @@ topic readwrite #
 class Broker:
     """One mosquitto. ``start`` and ``kill`` (SIGKILL) as often as a test likes; the port stays."""
 
-    def __init__(self, folder: Path, *, tls: str = "tlsv1.3", client_certificates: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tls: str = "tlsv1.3",
+        client_certificates: bool = False,
+        persistence: bool = False,
+    ) -> None:
         self.folder = folder
+        self.data = folder / "data"
         self.ca = make_certificates(folder)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -62,7 +71,14 @@ class Broker:
             f" {folder}/server.pem\nkeyfile {folder}/server.key\ntls_version {tls}\nallow_anonymous"
             f" false\npassword_file {passwords}\nacl_file {folder}/acl\nrequire_certificate"
             f" {'true' if client_certificates else 'false'}\n"
+            + (
+                f"persistence true\npersistence_location {self.data}/\nautosave_on_changes true\n"
+                "autosave_interval 20\n"
+                if persistence
+                else ""
+            )
         )
+        self.data.mkdir()
 
     async def start(self) -> None:
         """Up, and answering on its port."""
@@ -87,10 +103,16 @@ class Broker:
             self.process.wait(10)
             self.process = None
 
+    def wipe(self) -> None:
+        """Its database is gone, while it is not running."""
+        shutil.rmtree(self.data)
+        self.data.mkdir()
+
     @contextlib.asynccontextmanager
     async def client(self, user: str = "cloud") -> AsyncIterator[aiomqtt.Client]:
-        """A peer of ours at the broker, MQTT 5."""
+        """A peer of ours at the broker, MQTT 5, with a certificate."""
         context = ssl.create_default_context(cafile=str(self.ca))
+        context.load_cert_chain(self.folder / "client.pem", self.folder / "client.key")
         async with aiomqtt.Client(
             "127.0.0.1",
             self.port,

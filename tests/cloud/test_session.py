@@ -182,8 +182,9 @@ async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(
             await cloud.subscribe(f"{SITE}/#", qos=1)
             depot.clock.gate.set()
             assert await heard(cloud, "plan/request") == {"revision": 3}
-            assert [(await heard(cloud, "events"))["subject"] for _ in range(2)] == ["e1", "e2"]
             assert await heard(cloud, "telemetry") == {"n": 2}
+            assert [(await heard(cloud, "events"))["subject"] for _ in range(2)] == ["e1", "e2"]
+            assert await heard(cloud, "telemetry/past") == {"n": 0}
             await cloud.publish(f"{SITE}/plan", plan_bytes(revision=4), qos=1)
             assert (await heard(cloud, "plan/ack"))["result"] == "accepted"
 
@@ -237,6 +238,60 @@ async def test_events_wait_on_disk_for_a_broker_and_arrive_in_order(broker: Brok
         async with daemon(settings_of(broker), tmp_path) as depot:
             depot.session.publish_events((event(3),))
             assert [(await heard(cloud, "events"))["subject"] for _ in range(3)] == ["e1", "e2", "e3"]
+
+
+async def test_telemetry_never_waits_for_a_long_queue_of_events(broker: Broker, tmp_path: Path) -> None:
+    broker.kill()
+    async with daemon(settings_of(broker), tmp_path) as depot:
+        depot.session.publish_events(tuple(event(n) for n in range(500)))
+    await broker.start()
+    async with broker.client() as cloud:
+        await cloud.subscribe(f"{SITE}/#", qos=1)
+        async with daemon(settings_of(broker), tmp_path) as depot:
+            assert (await heard(cloud, "events"))["subject"] == "e0"
+            depot.session.publish_telemetry({"n": 1})
+            depot.session.publish_events((replace(event(500), severity="alarm"),))
+            order = []
+            async for message in cloud.messages:
+                order.append(str(message.topic).removeprefix(f"{SITE}/"))
+                if order[-1] == "events" and b'"alarm"' in bytes(message.payload):
+                    break
+            assert "telemetry" in order
+            assert len(order) < 400  # the alarm and the telemetry went before what waited longer
+
+
+async def test_an_event_stays_until_the_cloud_itself_has_it(broker: Broker, tmp_path: Path) -> None:
+    """Unacknowledged ones come again on the next connection, under the same id; odd answers change
+    nothing.
+    """
+    settings, ids = settings_of(broker, events_ack="cloud"), list[list[str]]()
+    async with broker.client() as cloud:
+        await cloud.subscribe(f"{SITE}/events", qos=1)
+        for life in range(3):
+            async with daemon(settings, tmp_path) as depot:
+                if life == 0:
+                    depot.session.publish_events((event(1), event(2), event(3)))
+                ids.append([(await heard(cloud, "events"))["id"] for _ in range(3 if life < 2 else 1)])
+                if life == 1:
+                    for odd in (b"{", b'{"ids":[1]}', b'{"ids":["x-1","","-","9"]}', b"[]"):
+                        await cloud.publish(f"{SITE}/events/ack", odd, qos=1)
+                    payload = json.dumps({"ids": ids[-1][:2]})
+                    await cloud.publish(f"{SITE}/events/ack", payload, qos=1)
+                    outbox = depot.session._outbox
+                    assert outbox is not None
+                    await until(lambda o=outbox: len(o.head()) == 1)  # type: ignore[misc]
+    assert ids == [ids[0], ids[0], ids[0][2:]]
+
+
+async def test_what_the_cloud_does_not_acknowledge_in_time_is_sent_again(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("v2g_edge.cloud.sending.ACK_S", 0.05)
+    async with broker.client() as cloud, daemon(settings_of(broker, events_ack="cloud"), tmp_path) as depot:
+        await cloud.subscribe(f"{SITE}/events", qos=1)
+        await depot.online()
+        depot.session.publish_events((event(1),))
+        assert len({(await heard(cloud, "events"))["id"] for _ in range(3)}) == 1
 
 
 async def test_the_kept_plan_is_back_after_a_restart_without_any_broker(

@@ -23,7 +23,18 @@ from tests.console.conftest import PASSWORD
 
 PATIENCE_MS: Final = 60_000
 WIDTH_PX: Final = 360
-PAGES: Final = ("depot", "vehicle/BUS01", "why/E01", "plan", "money", "events", "setup", "account", "tonight")
+PAGES: Final = (
+    "depot",
+    "vehicle/BUS01",
+    "why/E01",
+    "plan",
+    "money",
+    "roi",
+    "events",
+    "setup",
+    "account",
+    "tonight",
+)
 UNLISTED: Final = frozenset({"vehicle", "account"})
 PAUSE_S: Final = 20.0
 """Between two rounds of the pages: the night of the demo goes on beside them, on the same processor."""

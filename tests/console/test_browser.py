@@ -4,6 +4,8 @@ and returns.
 
 import asyncio
 import contextlib
+import csv
+import io
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -137,6 +139,62 @@ async def test_an_order_for_a_vehicle_is_tried_given_and_taken_back(browser: Bro
     await page.click("dialog button:not([data-do])")
     await expect(page.locator("main")).to_contain_text("depart BUS01 until 06:00")
     assert place.daemon.orders[-1] | {"at": "04:45", "soc_pct": 90.0} == place.daemon.orders[-1]
+    assert complaints == []
+
+
+async def test_a_study_of_an_investment_from_its_form_to_its_reports(browser: Browser, place: Place) -> None:
+    """The figures on the page are those of the report."""
+    page, complaints = await opened(browser, place, "otto", locale="de-DE", color_scheme="light")
+    await page.click("nav a[href='#roi']")
+    await page.fill("[id='roi.paths']", "60")
+    await page.fill("[id='roi.fleet.vehicles']", "12")
+    await page.click("form[data-form=roi] button")
+    await expect(page.locator("progress")).to_be_visible()
+    await expect(page.locator(".report svg.fan, .report svg.chart")).to_have_count(1)
+    await expect(page.locator("progress")).to_have_count(0)
+    assert await page.locator("[id='roi.fleet.vehicles']").input_value() == "12"
+    rows = list(csv.DictReader(io.StringIO(await (await page.request.get("/api/roi/csv")).text())))
+    npv = next(row for row in rows if (row["scenario"], row["way"], row["figure"]) == ("base", "V2G", "npv"))
+    shown = await page.evaluate(
+        "(value) => new Intl.NumberFormat('de').format(value)", round(float(npv["p50"]))
+    )
+    await expect(page.locator(".report .tile dd").nth(1)).to_contain_text(f"{shown} EUR")
+    async with page.expect_download() as download:
+        await page.click(".report a[download='roi.pdf']")
+    assert (await (await download.value).path()).read_bytes().startswith(b"%PDF")
+    assert (await Axe().run(page)).response["violations"] == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    await page.fill("[id='roi.fleet.need_kwh']", "500")
+    await page.click("form[data-form=roi] button")
+    await expect(page.locator("main p.bad[role=alert]").first).to_contain_text(
+        "fleet.need_kwh 500 is more than"
+    )
+    assert complaints == []
+
+
+async def test_money_by_service_vehicle_and_day_and_what_was_not_earned(
+    browser: Browser, place: Place
+) -> None:
+    page, complaints = await opened(browser, place, "vera", locale="en-GB", color_scheme="light")
+    await page.click("nav a[href='#money']")
+    await expect(page.locator("main .tile dd").nth(3)).to_have_text("-4.90 EUR")
+    for caption in ("By service", "By vehicle"):
+        await expect(
+            page.locator(f"section[aria-labelledby=days] [aria-label='{caption}'] td").nth(5)
+        ).to_have_text("14.00")
+    await page.click("summary:has-text('By day')")
+    await expect(page.locator("[aria-label='By day'] td").first).to_have_text("2026-01-13")
+    held = page.locator("[aria-label^='Not given'] td")
+    await expect(held.first).to_contain_text("Nothing is proven of a first discharge")
+    await expect(held.nth(2)).to_have_text("3.75")
+    sheet = await page.request.get(await page.locator("a[download='money.csv']").get_attribute("href") or "")
+    assert (await sheet.text()).splitlines()[1].startswith("2026-01-13,BUS01,local plan,98.0")
+    await page.fill("#since", "2020-01-01")
+    await page.click("form[data-form=days] button")
+    await expect(page.locator("section[aria-labelledby=days]")).to_contain_text("the ledger is empty")
+    await page.fill("#evening", "2026-01-12")
+    await page.click("form[data-form=night] button")
+    await expect(page.locator("#since")).to_have_value("2020-01-01")
     assert complaints == []
 
 

@@ -1,14 +1,25 @@
 """Too little for all: the urgent first, the rest evenly, never more than a feeder has."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.depot import small_evse, small_site
 from v2g_edge.model.frame import frame_of
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.site import Site
-from v2g_edge.rules.sharing import TURN_S, RulesMemory, charge_limit, export_limit, share_power
+from v2g_edge.rules.sharing import (
+    CALMS_AFTER_S,
+    TURN_S,
+    Press,
+    RulesMemory,
+    Turn,
+    charge_limit,
+    export_limit,
+    share_power,
+)
 
 
 def _site(evses: int, hall_w: float) -> Site:
@@ -54,8 +65,8 @@ def test_who_has_its_target_gets_what_those_leave_who_lack_something() -> None:
 def test_all_who_must_leave_get_the_pace_that_they_need_before_one_gets_more() -> None:
     frame = frame_of(_site(2, 100_000.0))
     asked, base_w = _wishes([(50_000.0, 2.0), (100_000.0, 1.0)]), frame.tree.base_max_w
-    paces_w = {"b1": 30_000.0, "b2": 60_000.0}
-    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, pace_w=paces_w)
+    press = {"b1": Press(30_000.0, 7_200.0, 0.0), "b2": Press(60_000.0, 7_200.0, 0.0)}
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [38_000, 60_000]
     shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0)
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [50_000, 48_000]
@@ -64,11 +75,39 @@ def test_all_who_must_leave_get_the_pace_that_they_need_before_one_gets_more() -
 def test_of_those_that_must_charge_the_soonest_to_depart_comes_first_whatever_its_urgency() -> None:
     """Urgency falls as a vehicle is served: by its order the power would change places in each tick."""
     frame = frame_of(_site(3, 100_000.0))
-    base_w, due_s = frame.tree.base_max_w, {"b1": 7_200.0, "b2": 3_600.0}
+    base_w = frame.tree.base_max_w
+    press = {"b1": Press(ANY_W, 7_200.0, 0.0), "b2": Press(ANY_W, 3_600.0, 0.0)}
     for urgencies in ((2.0, 1.0), (1.0, 2.0)):
         asked = _wishes([(50_000.0, urgencies[0]), (50_000.0, urgencies[1]), (50_000.0, 3.0)])
-        shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, due_s=due_s)
+        shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
         assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [48_000, 50_000, 0]
+
+
+def test_of_those_that_leave_together_the_site_files_order_decides_whatever_their_urgency() -> None:
+    frame = frame_of(_site(2, 60_000.0))
+    press = dict.fromkeys(("b1", "b2"), Press(ANY_W, 3_600.0, 0.0))
+    for urgencies in ((1.0, 2.0), (2.0, 1.0)):
+        asked = _wishes([(50_000.0, urgency) for urgency in urgencies])
+        shared, _ = share_power(frame, asked, frame.tree.base_max_w, RulesMemory(), 0.0, press=press)
+        assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [50_000, 8_800]
+
+
+def test_who_can_wait_no_longer_comes_before_those_that_depart_sooner_until_it_has_time_to_spare() -> None:
+    """Of three that need less than a charger's minimum two get it: the third's turn comes in time, and it
+    keeps what it has for a while.
+    """
+    frame = frame_of(_site(3, 9_000.0))
+    asked = _wishes([(50_000.0, 1.0)] * 3)
+    memory = RulesMemory()
+    for waits_s, first in ((1.0, "b1"), (0.0, "b3"), (CALMS_AFTER_S, "b3"), (CALMS_AFTER_S + 1.0, "b1")):
+        press = {
+            "b1": Press(3_000.0, 3_600.0, 1_800.0),
+            "b2": Press(3_000.0, 3_600.0, 1_800.0),
+            "b3": Press(3_000.0, 7_200.0, waits_s),
+        }
+        shared, memory = share_power(frame, asked, frame.tree.base_max_w, memory, 0.0, press=press)
+        assert (shared["b3"].power_w > 0.0) == (first == "b3"), waits_s
+        assert sum(wish.power_w for wish in shared.values()) == pytest.approx(charge_limit(frame, 0, 0.0))
 
 
 def test_nobody_gets_less_than_its_charger_can_do_unless_it_gets_nothing() -> None:
@@ -208,3 +247,33 @@ def test_what_turns_leave_goes_to_those_who_come_after() -> None:
     asked, base_w = _wishes([(4_000.0, 0.1), (4_000.0, 0.1), (9_000.0, 0.1)]), frame.tree.base_max_w
     shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, sated=frozenset({"b3"}))
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [4_000, 0, 2_000]
+
+
+def test_a_turn_of_before_the_restart_ends_with_it() -> None:
+    """The monotonic clock may have begun anew: a turn that begins in the future would never be over."""
+    frame = frame_of(_site(2, 6_000.0))
+    asked, base_w = _wishes([(4_000.0, 0.1)] * 2), frame.tree.base_max_w
+    old = RulesMemory({"b1": Turn(9e6, served=True), "b2": Turn(9e6, served=False)})
+    _, memory = share_power(frame, asked, base_w, old, 5.0)
+    assert {turn.since_s for turn in memory.turns.values()} == {5.0}
+
+
+def test_of_those_whose_turn_is_over_the_one_that_had_least_of_it_is_served_first() -> None:
+    frame = frame_of(_site(3, 6_000.0))
+    asked, now_s = _wishes([(4_000.0, 0.1)] * 3), 10.0 * TURN_S
+    since_s = {"b1": now_s - 3.0 * TURN_S, "b2": now_s - 2.0 * TURN_S, "b3": now_s - 4.0 * TURN_S}
+    memory = RulesMemory({evse: Turn(s, served=True) for evse, s in since_s.items()})
+    shared, _ = share_power(frame, asked, frame.tree.base_max_w, memory, now_s)
+    assert [evse for evse, wish in shared.items() if wish.power_w > 0.0] == ["b2"]
+
+
+def test_who_cannot_be_in_time_gets_what_the_paces_of_the_others_leave() -> None:
+    frame = frame_of(_site(3, 100_000.0))
+    asked, base_w = _wishes([(50_000.0, 2.0)] * 3), frame.tree.base_max_w
+    press = {
+        "b1": Press(90_000.0, 600.0, -3_600.0, lost=True),
+        "b2": Press(40_000.0, 7_200.0, 1_800.0),
+        "b3": Press(30_000.0, 3_600.0, 1_800.0),
+    }
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [28_000, 40_000, 30_000]

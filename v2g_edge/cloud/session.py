@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from v2g_edge.cloud.client import MAX_PACKET_BYTES, CheckedClient
 from v2g_edge.cloud.inbox import MAX_PAYLOAD_BYTES, MAX_TEXT, Refusal, ack_json, receive_plan
 from v2g_edge.cloud.outbox import Outbox
+from v2g_edge.cloud.sending import Sender
 from v2g_edge.cloud.signals import BadSignal, SignalInbox
 from v2g_edge.cloud.signed import SIGNED_MORE, BadSignature, PlanKeys
 from v2g_edge.cloud.topics import topics_of
@@ -59,6 +60,11 @@ SIGNAL_TOLD_S: Final = 60.0
 MAX_QUEUED: Final = 16
 """Messages waiting in either direction; plans come a few times an hour."""
 
+MAX_ACKS: Final = 64
+"""Messages waiting to be read where the cloud acknowledges events, one by one or many at once. One that
+finds no room is lost, and its events are sent again.
+"""
+
 
 class SignalPort(Protocol):
     """Where signals of an aggregator go."""
@@ -95,8 +101,12 @@ class CloudSession:
         self._topics = topics_of(settings.topic_prefix, self._site_id)
         self._outbox: Outbox | None = None
         self._task: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
-        self._latest: dict[str, Any] | None = None
+        self._sender = Sender(
+            self._topics,
+            clock,
+            by_cloud=settings.events_ack == "cloud",
+            kept_every_s=settings.telemetry_kept_s,
+        )
         self._kept: tuple[int, bytes] = (-1, b"")
         self._issued_wall_s = 0.0
         self._keys = (
@@ -115,7 +125,8 @@ class CloudSession:
         """Take up the kept plan if it still holds, and begin to connect. Returns at once, broker or not."""
         if self._task is not None or not self._settings.host:
             return
-        self._outbox = Outbox(self._path)
+        self._outbox = Outbox(self._path, max_bytes=self._settings.outbox_max_mb * 1_000_000)
+        self._sender.use(self._outbox)
         kept = self._outbox.kept_plan()
         if kept is not None:
             self._kept = kept
@@ -134,6 +145,7 @@ class CloudSession:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        self._sender.use(None)
         if self._outbox is not None:
             self._outbox.close()
             self._outbox = None
@@ -143,14 +155,11 @@ class CloudSession:
         caller's choice.
         """
         if self._task is not None:
-            self._latest = values
-            self._wake.set()
+            self._sender.offer_telemetry(values, connected=self.connected)
 
     def publish_events(self, events: tuple[Event, ...]) -> None:
-        """Keep events on disk until the broker acknowledged each (at least once; ``seq`` marks a repeat)."""
-        if self._outbox is not None and events:
-            self._outbox.put(events)
-            self._wake.set()
+        """Keep events on disk until each is acknowledged (at least once; ``id`` marks a repeat)."""
+        self._sender.put(events)
 
     async def _run(self) -> None:
         attempt = 0
@@ -223,7 +232,7 @@ class CloudSession:
             timeout=TIMEOUT_S,
             properties=properties,
             tls_context=tls_context(settings) if settings.tls else None,
-            max_queued_incoming_messages=MAX_QUEUED,
+            max_queued_incoming_messages=MAX_ACKS if settings.events_ack == "cloud" else MAX_QUEUED,
             max_queued_outgoing_messages=MAX_QUEUED,
             max_inflight_messages=MAX_QUEUED,
         )
@@ -239,13 +248,15 @@ class CloudSession:
             raise
 
     async def _greet(self, client: CheckedClient) -> None:
-        codes = await client.subscribe(self._topics.plan, qos=1)
-        if any(code.is_failure for code in codes if isinstance(code, ReasonCode)):
-            log.error("cloud_forbidden", topic=self._topics.plan, reason=str(codes[0]))
+        wanted = [(self._topics.plan, 1)]
+        if self._settings.events_ack == "cloud":
+            wanted.append((self._topics.events_ack, 1))
         if self._signal_inbox is not None and self._signals is not None and self._signals.services():
-            codes = await client.subscribe(self._topics.signal, qos=0)
+            wanted.append((self._topics.signal, 0))
+        for topic, qos in wanted:
+            codes = await client.subscribe(topic, qos=qos)
             if any(code.is_failure for code in codes if isinstance(code, ReasonCode)):
-                log.error("cloud_forbidden", topic=self._topics.signal, reason=str(codes[0]))
+                log.error("cloud_forbidden", topic=topic, reason=str(codes[0]))
         await client.send(self._topics.status, b'{"online":true}', retain=True)
         newest = {"revision": self._kept[0] if self._kept[0] >= 0 else None}
         await client.send(self._topics.plan_request, msgspec.json.encode(newest))
@@ -261,15 +272,18 @@ class CloudSession:
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._receive(client), name="cloud_in")
-            group.create_task(self._send(client), name="cloud_out")
+            group.create_task(self._sender.run(client, self._heed_stop), name="cloud_out")
 
     async def _receive(self, client: CheckedClient) -> None:
         async for message in client.messages:
             payload = message.payload
             if not isinstance(payload, bytes | bytearray) or not payload:
                 continue
-            if str(message.topic) == self._topics.signal:
+            topic = str(message.topic)
+            if topic == self._topics.signal:
                 self._take_signal(bytes(payload))
+            elif topic == self._topics.events_ack:
+                self._sender.acknowledge(bytes(payload))
             else:
                 await client.send(self._topics.plan_ack, self._take(bytes(payload)))
             self._heed_stop()
@@ -336,29 +350,6 @@ class CloudSession:
         if self._outbox is not None:
             self._outbox.keep_plan(-1, b"")
         return forgotten
-
-    async def _send(self, client: CheckedClient) -> None:
-        """Events first, one after the other, each until it is acknowledged; then the newest telemetry."""
-        allowed = True
-        while True:
-            self._wake.clear()
-            while allowed and self._outbox is not None and (batch := self._outbox.head()):
-                allowed = await self._send_events(client, batch, self._outbox)
-            values, self._latest = self._latest, None
-            if values is not None:
-                await client.send(self._topics.telemetry, msgspec.json.encode(values), qos=0)
-            self._heed_stop()
-            await self._wake.wait()
-
-    async def _send_events(
-        self, client: CheckedClient, batch: list[tuple[int, bytes]], outbox: Outbox
-    ) -> bool:
-        """False when the broker refuses one: it stays on disk, and the next connection tries again."""
-        for seq, body in batch:
-            if not await client.send(self._topics.events, body):
-                return False
-            outbox.forget(seq)
-        return True
 
 
 def _told(fault: BaseException) -> str:

@@ -2,17 +2,29 @@
 
 from typing import Final, NamedTuple
 
-NAMES: Final = ("plan", "plan/request", "plan/ack", "telemetry", "events", "status", "signal")
+NAMES: Final = (
+    "plan",
+    "plan/request",
+    "plan/ack",
+    "telemetry",
+    "telemetry/past",
+    "events",
+    "events/ack",
+    "status",
+    "signal",
+)
 
 
 class Topics(NamedTuple):
-    """Full topic names: ``plan`` and ``signal`` come in, all others go out."""
+    """Full topic names: ``plan``, ``events_ack`` and ``signal`` come in, all others go out."""
 
     plan: str
     plan_request: str
     plan_ack: str
     telemetry: str
+    telemetry_past: str
     events: str
+    events_ack: str
     status: str
     signal: str
 

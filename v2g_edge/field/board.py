@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from v2g_edge.field.charged import ChargedMeter
 from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.field.timetable import Timetable
+from v2g_edge.field.vehicle_word import as_meant, is_meant
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import NO_SAMPLE, Reading, is_fresh
@@ -131,7 +132,9 @@ class Board:
             self._wake()
 
     def update_vehicle(self, evse_id: str, **changes: Any) -> None:
-        """Replace fields of the plugged-in ``VehicleState``; without a vehicle there is nothing to change."""
+        """Replace fields of the plugged-in ``VehicleState``; without a vehicle there is nothing to change.
+        What cannot be meant (``vehicle_word``) changes nothing.
+        """
         state = self._evses[evse_id]
         if state.vehicle is not None:
             vehicle = state.vehicle
@@ -142,7 +145,9 @@ class Board:
                 }
                 vehicle = replace(vehicle, **gone)
                 self._to_time[evse_id] = None
-            self._evses[evse_id] = replace(state, vehicle=replace(vehicle, **changes))
+            plugged_wall_s = vehicle.plugged_wall_s
+            words = {name: said for name, said in changes.items() if is_meant(name, said, plugged_wall_s)}
+            self._evses[evse_id] = replace(state, vehicle=replace(vehicle, **words))
 
     def plug_in(self, evse_id: str, vehicle: VehicleState) -> None:
         """A new session begins; whatever was known of the last vehicle is gone. The timetable says what
@@ -150,7 +155,7 @@ class Board:
         """
         self._timed.pop(evse_id, None)
         self._to_time[evse_id] = None
-        self._evses[evse_id] = replace(self._evses[evse_id], vehicle=vehicle)
+        self._evses[evse_id] = replace(self._evses[evse_id], vehicle=as_meant(vehicle))
 
     def unplug(self, evse_id: str) -> None:
         """The vehicle has left."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from v2g_edge.field.vehicle_word import is_meant
 from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.snapshot import VehicleState
@@ -34,7 +35,11 @@ class FleetOverlay:
             return vehicle
         own = self._own(evse_id, vehicle)
         facts = self._fleet.facts_of(own.vehicle, own.plugged_wall_s, now_s, wall_s)
-        wins = {name: value for name, value in facts.items() if _counts(name, value, getattr(own, name))}
+        wins = {
+            name: value
+            for name, value in facts.items()
+            if _counts(name, value, getattr(own, name)) and is_meant(name, value, own.plugged_wall_s)
+        }
         self._laid[evse_id] = {name: (value, getattr(own, name)) for name, value in wins.items()}
         seen = replace(own, **wins) if wins else own
         self._seen[evse_id] = seen

@@ -211,6 +211,9 @@ class CloudSettings(Struct, frozen=True):
     topic_prefix: str = "v2g-edge"
     site_id: str = ""
     telemetry_s: float = 10.0
+    telemetry_kept_s: float = 300.0
+    outbox_max_mb: int = 50
+    events_ack: Literal["broker", "cloud"] = "broker"
     plan_keys_file: str = ""
 
 

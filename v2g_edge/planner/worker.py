@@ -4,22 +4,17 @@
 """
 
 import contextlib
-import os
 import sys
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from v2g_edge.model.orders import planned
 from v2g_edge.planner.exchange import ENCODER, JOB, SETUP, Answer, Job, Setup
-
-NICE: Final = 10
-"""Half of the lowest priority: the day plan gives way to control, and still gets its turn on a busy
-controller.
-"""
+from v2g_edge.priority import give_way
 
 
 def main() -> int:
     """Answer jobs until the input ends."""
-    os.nice(NICE)
+    give_way()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     first = read_frame(source)
     if first is None:

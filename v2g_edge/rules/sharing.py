@@ -3,7 +3,7 @@ where that is too little, take turns. A vehicle that lacks nothing any more gets
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -16,8 +16,25 @@ TURN_S: Final = 900.0
 """A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc
 #13750, #24932).
 """
+CALMS_AFTER_S: Final = 900.0
+"""An urgent vehicle stays urgent until it could wait this long. Without that it would be urgent in every
+other tick: at full power a vehicle gains time, and in each pause its share stands idle until that is seen.
+"""
 
-NO_PACE: Final[Mapping[str, float]] = {}
+
+class Press(NamedTuple):
+    """Of a vehicle that must leave: the power at which it is ready just in time, when it departs, and the
+    latest start of charging at all the power it takes; both from now on. ``lost``: it cannot be ready in
+    time, by far.
+    """
+
+    pace_w: float
+    departs_in_s: float
+    latest_start_s: float
+    lost: bool = False
+
+
+NO_PRESS: Final[Mapping[str, Press]] = {}
 
 
 class Turn(Struct, frozen=True, array_like=True, gc=False):
@@ -30,8 +47,7 @@ class Turn(Struct, frozen=True, array_like=True, gc=False):
 
 
 class RulesMemory(Struct, frozen=True):
-    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power without
-    having to.
+    """What the rules carry from tick to tick: the turns, by outlet id, of all that ask for power.
 
     ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services
     without a fresh signal (``services.dispatch``). ``urgent``: the outlets whose vehicles had to charge at
@@ -66,8 +82,7 @@ def share_power(
     now_s: float,
     doubtful: frozenset[str] = frozenset(),
     sated: frozenset[str] = frozenset(),
-    pace_w: Mapping[str, float] = NO_PACE,
-    due_s: Mapping[str, float] = NO_PACE,
+    press: Mapping[str, Press] = NO_PRESS,
     phases: Phases = NO_PHASES,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """The same wishes, cut so that no feeder, and none of its phases (``phases``), is asked for more than it
@@ -94,7 +109,7 @@ def share_power(
     lacking = {p: power_w for p, power_w in others.items() if p not in full}
     least_w = {place: min(power_w, frame.site.evses[place].fallback_w) for place, power_w in doubts.items()}
     _serve_one_by_one(frame, least_w, left, given)
-    _serve_urgent(frame, urgent, left, given, pace_w, due_s)
+    _serve_urgent(frame, urgent, left, given, press, memory)
     _serve_alike(frame, lacking, left, given, memory, now_s)
     _serve_alike(frame, {p: power_w - given[p] for p, power_w in doubts.items()}, left, given, memory, now_s)
     _serve_alike(frame, full, left, given, memory, now_s)
@@ -109,7 +124,7 @@ def share_power(
         for p, w in wishes.items()
     }
     return shared, RulesMemory(
-        {frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in (*others, *doubts)}
+        {frame.ids[p]: _turn(memory, frame.ids[p], given[p] > 0.0, now_s) for p in charging}
     )
 
 
@@ -118,18 +133,38 @@ def _serve_urgent(
     urgent: dict[int, Wish],
     left: Left,
     given: dict[int, float],
-    pace_w: Mapping[str, float],
-    due_s: Mapping[str, float],
+    press: Mapping[str, Press],
+    memory: RulesMemory,
 ) -> None:
-    """The soonest to depart first (``due_s``): first all of them the pace at which each is ready just in time
-    (``pace_w``), then what they ask beyond it.
+    """The soonest to depart first: first all of them the pace at which each is ready just in time, then what
+    they ask beyond it.
+
+    A charger gives its minimum or nothing, so that not all may get their pace at once. Then those come first
+    that can wait no longer, until each could wait for a while again. What these paces leave is first for
+    those that cannot be ready in time: they cost no other its departure.
 
     Urgency orders only those without a departure: a vehicle that is served becomes less urgent, so that the
     order would change from tick to tick, and a feeder stand half idle while one is lowered and the next is
-    raised.
+    raised. Of those that leave at the same time the site file's order decides.
     """
-    ordered = sorted(urgent, key=lambda p: (due_s.get(frame.ids[p], ANY_W), -urgent[p].urgency, frame.ids[p]))
-    paces_w = {p: min(urgent[p].power_w, pace_w.get(frame.ids[p], ANY_W)) for p in ordered}
+
+    def rank(place: int) -> tuple[float, float, int]:
+        known = press.get(frame.ids[place])
+        return (ANY_W, -urgent[place].urgency, place) if known is None else (known.departs_in_s, 0.0, place)
+
+    def can_wait(place: int) -> int:
+        known, turn = press.get(frame.ids[place]), memory.turns.get(frame.ids[place])
+        spare_s = CALMS_AFTER_S if turn is not None and turn.served else 0.0
+        if known is not None and known.lost:
+            return 2
+        return int(known is None or known.latest_start_s > spare_s)
+
+    ordered = sorted(urgent, key=rank)
+    paces_w = {}
+    for place in sorted(ordered, key=can_wait):
+        known, least_w = press.get(frame.ids[place]), frame.site.evses[place].min_charge_w
+        pace_w = ANY_W if known is None else max(known.pace_w, least_w)
+        paces_w[place] = min(urgent[place].power_w, pace_w)
     _serve_one_by_one(frame, paces_w, left, given)
     _serve_one_by_one(frame, {p: urgent[p].power_w - given[p] for p in ordered}, left, given)
 

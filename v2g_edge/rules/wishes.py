@@ -1,7 +1,7 @@
 """One tick of the rules: what each outlet wants by itself, and how too little power is shared."""
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,9 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, ChargingNeed, need_of
-from v2g_edge.rules.left import phases_of
+from v2g_edge.rules.left import Phases, phases_of
 from v2g_edge.rules.response import offer_response
-from v2g_edge.rules.sharing import RulesMemory, charge_limit, share_power
+from v2g_edge.rules.sharing import CALMS_AFTER_S, Press, RulesMemory, charge_limit, share_power
 
 NOBODY: Final[Mapping[str, float]] = {}
 STRANGERS: Final = RulesMemory()
@@ -27,9 +27,11 @@ FIRST: Final = 1.001
 """That of a vehicle with an order of priority, boosted or not."""
 PRESSED: Final = 1.002
 """Least one of a vehicle that has to charge now to leave in time: no order goes before it."""
-CALMS_AFTER_S: Final = 900.0
-"""An urgent vehicle stays urgent until it could wait this long. Without that it would be urgent in every
-other tick: at full power a vehicle gains time, and in each pause its share stands idle until that is seen.
+STAYS_S: Final = 3600.0
+"""A driver may be late; a vehicle that stands an hour after its departure does not leave by it."""
+LOST: Final = 1.25
+"""A vehicle that will lack a fifth of its need at best goes after those that can still be in time. One that
+lacks less may yet be good enough.
 """
 TIGHT: Final = 1.2
 TIGHT_S: Final = 600.0
@@ -70,7 +72,8 @@ def propose_all(
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
     before = frozenset(memory.urgent)
     needs = _needs(frame, snapshot, drawn_w, said_w, before)
-    _mark_urgent(frame, needs, bases_w, before)
+    phases = phases_of(frame, snapshot, bases_w)
+    _mark_urgent(frame, needs, bases_w, before, phases)
     slot = _slot(plan, snapshot) if plan else None
     planned_w = dict(slot.evse_w) if slot else {}
     asked = {
@@ -83,15 +86,17 @@ def propose_all(
     _cap(asked, caps_w)
     if enough_w:
         _make_room(frame, needs, asked, bases_w, enough_w)
-    phases = phases_of(frame, snapshot, bases_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
-    paces_w = {evse: _pace_w(frame, wanted) for evse, wanted in needs.items() if wanted.urgent}
-    due_s = {
-        evse: wanted.need.departs_in_s for evse, wanted in needs.items() if wanted.urgent or evse in short_wh
+    press = {
+        evse: Press(
+            _pace_w(wanted), wanted.need.departs_in_s, wanted.need.latest_start_s, _is_lost(wanted.need)
+        )
+        for evse, wanted in needs.items()
+        if wanted.urgent or evse in short_wh
     }
     shared, turns = share_power(
-        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, paces_w, due_s, phases
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, press, phases
     )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
@@ -171,29 +176,56 @@ def _needs(
     return result
 
 
+class _Bottleneck(NamedTuple):
+    """What limits several vehicles together, a feeder or one of its phases: W, and of each vehicle the share
+    of its energy that flows there.
+    """
+
+    limit_w: float
+    queue: list[ChargingRequest]
+    shares: list[float]
+
+
+def _bottlenecks(
+    frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple[float, ...], phases: Phases
+) -> list[_Bottleneck]:
+    """Every feeder, and every phase with a limit. A vehicle that has not shown its phases may draw all of its
+    energy on any of them.
+    """
+    feeders = [_Bottleneck(charge_limit(frame, i, base_w), [], []) for i, base_w in enumerate(bases_w)]
+    on_phase = [_Bottleneck(left_w, [], []) for left_w in phases.left_w]
+    for wanting in needs.values():
+        if wanting.need.energy_wh > 0.0 and not wanting.need.doubt:
+            for node in frame.tree.above[wanting.place]:
+                feeders[node].queue.append(wanting)
+                feeders[node].shares.append(1.0)
+            for part in phases.above[wanting.place] if on_phase else ():
+                on_phase[part.phase].queue.append(wanting)
+                on_phase[part.phase].shares.append(part.weight)
+    return feeders + on_phase
+
+
 def _mark_urgent(
-    frame: Frame, needs: dict[str, ChargingRequest], bases_w: tuple[float, ...], before: Collection[str]
+    frame: Frame,
+    needs: dict[str, ChargingRequest],
+    bases_w: tuple[float, ...],
+    before: Collection[str],
+    phases: Phases,
 ) -> None:
-    """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder up
-    to each departure.
+    """Latest starts that are fine one by one can be impossible together (evcc #14077): look at each feeder,
+    and each of its phases, up to each departure.
 
     When all energy due by a departure needs nearly all the time there is at the limit, all that must have
     some of it by then are urgent; those that were urgent ``before`` stay so a little longer.
     """
-    below: list[list[ChargingRequest]] = [[] for _ in bases_w]
-    for wanting in needs.values():
-        if wanting.need.energy_wh > 0.0 and not wanting.need.doubt:
-            for node in frame.tree.above[wanting.place]:
-                below[node].append(wanting)
-    for place, queue in enumerate(below):
+    for limit_w, queue, shares in _bottlenecks(frame, needs, bases_w, phases):
         if not queue:
             continue
-        limit_w = charge_limit(frame, place, bases_w[place])
         soonest_s = min([w.need.departs_in_s for w in queue])
-        all_wh = sum([w.need.energy_wh for w in queue])
+        all_wh = sum([w.need.energy_wh * share for w, share in zip(queue, shares, strict=True)])
         if not _is_tight(soonest_s, all_wh, limit_w, any(w.evse in before for w in queue)):
             continue  # all of it fits before the first departure
-        due_wh = _due_by(queue)
+        due_wh = _due_by(queue) * np.array(shares)
         was = np.array([w.evse in before for w in queue])
         left_s = np.array([w.need.departs_in_s for w in queue]) - np.where(was, TIGHT_UNTIL_S, TIGHT_S)
         tight = left_s * limit_w / 3600.0 <= due_wh.sum(axis=1) * np.where(was, TIGHT_UNTIL, TIGHT)
@@ -220,13 +252,20 @@ def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: boo
     return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
 
 
-def _pace_w(frame: Frame, wanted: ChargingRequest) -> float:
+def _pace_w(wanted: ChargingRequest) -> float:
     """The power at which a vehicle is ready just in time, with the same slack as its latest start."""
     need, left_s = wanted.need, wanted.need.departs_in_s - MARGIN_S
     if left_s <= 0.0:
         return ANY_W
-    least_w = frame.site.evses[wanted.place].min_charge_w
-    return max(need.energy_wh * TIME_SLACK * 3600.0 / left_s, least_w)
+    return need.energy_wh * TIME_SLACK * 3600.0 / left_s
+
+
+def _is_lost(need: ChargingNeed) -> bool:
+    """Whether a vehicle cannot be ready in time, by far, with all the power that it might take. One that
+    should have left still counts as in time for an hour.
+    """
+    left_s = need.departs_in_s if need.departs_in_s > 0.0 else need.departs_in_s + STAYS_S
+    return need.energy_wh > LOST * need.full_w * left_s / 3600.0
 
 
 def _make_room(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import tomli
 from msgspec.structs import replace
 
 from v2g_edge.cli.main import main
@@ -220,3 +221,26 @@ def test_prices_in_another_currency_are_refused(tmp_path: Path, capsys: pytest.C
     path.write_text(text[:start] + 'file = "p.csv"\n' + text[end:])
     assert main(["roi", "--assumptions", str(path), "--paths", "50"]) == 2
     assert "prices in USD, assumptions in EUR" in capsys.readouterr().err
+
+
+def test_a_study_says_how_far_it_is_and_fills_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From assumptions in JSON, as the console hands them over: the same figures as from TOML."""
+    asked, folder = tmp_path / "a.json", tmp_path / "made"
+    asked.write_text(json.dumps(tomli.loads(EXAMPLE.read_text())))
+    words = ["roi", "--paths", "50", "--assumptions"]
+    assert main([*words, str(asked), "--folder", str(folder), "--progress"]) == 0
+    steps = [line for line in capsys.readouterr().err.splitlines() if line.startswith("progress ")]
+    assert steps == [f"progress {n}/12" for n in range(1, 13)]
+    assert sorted(path.name for path in folder.iterdir()) == ["roi.csv", "roi.html", "roi.json", "roi.pdf"]
+    assert main([*words, str(EXAMPLE), "--format", "csv"]) == 0
+    assert (folder / "roi.csv").read_text() == capsys.readouterr().out
+
+
+def test_json_that_cannot_be_read_is_refused_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for text in ("{", "[1, 2]", '{"name": ' + "9" * 5_000 + "}"):
+        path.write_text(text)
+        with pytest.raises(AssumptionError, match=r"a\.json"):
+            read_assumptions(path)

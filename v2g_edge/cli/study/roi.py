@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -30,7 +31,9 @@ FORMS: Final = ("text", "csv", "json", "html", "pdf")
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = study(subparsers, "roi", "whether managed charging and V2G pay: thousands of futures")
-    parser.add_argument("--assumptions", type=Path, required=True, metavar="FILE", help="a TOML file")
+    parser.add_argument(
+        "--assumptions", type=Path, required=True, metavar="FILE", help="a file in TOML, or in JSON"
+    )
     parser.add_argument(
         "--site", type=Path, metavar="FILE", help="a site file: its name, vehicles, time zone, powers"
     )
@@ -39,6 +42,12 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--format", choices=FORMS, default="text")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it there")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="write every form (csv, json, html, pdf) into a folder"
+    )
+    parser.add_argument(
+        "--progress", action="store_true", help='say on standard error how far it is: "progress 3/12"'
+    )
     parser.add_argument("--paths", type=int, metavar="N", help="futures, instead of the file's number")
     parser.add_argument(
         "--seed", type=int, metavar="N", help="dice, instead of the file's; the same give the same"
@@ -54,11 +63,22 @@ def run(arguments: argparse.Namespace) -> int:
         found = replace(found, seed=found.seed if arguments.seed is None else arguments.seed)
         found, zone, notes = _with_site(found, arguments.site)
         nights, more = nights_for(found, zone)
-        study = study_of(found, nights, [*notes, *more])
+        study = study_of(found, nights, [*notes, *more], _say if arguments.progress else _say_nothing)
     except (AssumptionError, WearError, BadPrices) as error:
         raise CommandError(str(error), BAD_INPUT) from error
-    _hand_out(study, arguments)
+    if arguments.folder is None:
+        _hand_out(study, arguments)
+    else:
+        _fill(arguments.folder, study)
     return DONE
+
+
+def _say(done: int, of: int) -> None:
+    print(f"progress {done}/{of}", file=sys.stderr, flush=True)
+
+
+def _say_nothing(_done: int, _of: int) -> None:
+    """Without --progress."""
 
 
 def _with_site(found: Assumptions, path: Path | None) -> tuple[Assumptions, ZoneInfo, list[str]]:
@@ -103,6 +123,23 @@ def nights_for(found: Assumptions, zone: ZoneInfo) -> tuple[list[Night], list[st
         raise BadPrices(f"{found.prices.file}: no whole night of prices")
     text = f"Prices: {len(nights)} nights of {Path(found.prices.file).name}"
     return nights, [f"{text}; {lost} nights with a missing hour were left out." if lost else f"{text}."]
+
+
+def _fill(folder: Path, study: Study) -> None:
+    """Every form into the folder. Without reportlab there is no PDF, and it says so."""
+    forms = {"csv": as_csv, "json": as_json, "html": page}
+    made = {form: (shape(study) + "\n").encode() for form, shape in forms.items()}
+    try:
+        made["pdf"] = _pdf(study)
+    except CommandError as missing:
+        print(missing, file=sys.stderr)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for form, data in made.items():
+            (folder / f"roi.{form}").write_bytes(data)
+    except OSError as error:
+        raise CommandError(f"{folder}: cannot be written ({error})") from error
+    print(f"written: {folder}/roi.{{{','.join(made)}}}")
 
 
 def _hand_out(study: Study, arguments: argparse.Namespace) -> None:

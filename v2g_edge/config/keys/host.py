@@ -31,6 +31,19 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "topic_prefix": Key("First part of every topic.", pattern=LINE),
         "site_id": optional('Second part of every topic; "": the name of the depot.'),
         "telemetry_s": seconds("How often telemetry is sent.", 0.5, 3_600.0),
+        "telemetry_kept_s": seconds(
+            "How often telemetry is kept on disk while the broker is away; 0: never.", 0.0, 86_400.0
+        ),
+        "outbox_max_mb": Key(
+            "Most that may wait on disk; beyond it telemetry is thinned, then the oldest events go.",
+            "MB",
+            1,
+            10_000,
+        ),
+        "events_ack": Key(
+            'Who acknowledges an event before it leaves the disk: "broker", or "cloud" by the topic'
+            " events/ack.",
+        ),
         "plan_keys_file": optional(
             'Key set (JWKS) of those who may sign plans; "": plans need no signature.'
         ),

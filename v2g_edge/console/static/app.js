@@ -4,18 +4,21 @@ import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
 import * as money from "./money.js";
+import * as roi from "./roi.js";
 import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
 import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const ROLES = ["viewer", "operator", "engineer"];
-const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", money: "viewer", events: "viewer", setup: "engineer", account: "viewer" };
+const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", money: "viewer", roi: "operator", events: "viewer", setup: "engineer", account: "viewer" };
 const ORDERS = { stop: { stop: true }, hold: { export_hold: true }, release: { stop: false, export_hold: false } };
+
+const STUDY_MS = 500; // between two looks at a study that runs
 
 let person = null;
 let claimed = true;
-let certificate = "";
+let entrance = { certificate: "", proxy: "" }; // who the browser's certificate, or a proxy before us, says it is
 let shown = null; // the page whose data is on the screen
 let asked = null; // the order that waits for its confirmation
 let stale = null;
@@ -24,8 +27,8 @@ let toldStale = false;
 const may = (role) => person !== null && ROLES.indexOf(person.role) >= ROLES.indexOf(role);
 
 function place() {
-  const [page, name] = location.hash.slice(1).split("/");
-  return { page, name: decodeURIComponent(name ?? "") };
+  const [page, ...names] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return { page, name: names[0] ?? "", names };
 }
 
 function frame() {
@@ -65,10 +68,10 @@ function state() {
 }
 
 async function open() {
-  const { page: wanted, name } = place();
+  const { page: wanted, name, names } = place();
   if (!person) {
     const claims = wanted === "claim" || (!claimed && wanted !== "login");
-    show(byId("view"), views.login(claims, certificate));
+    show(byId("view"), views.login(claims, entrance));
     return frame();
   }
   const page = may(PAGES[wanted] ?? "nobody") ? wanted : "tonight";
@@ -77,8 +80,9 @@ async function open() {
   frame();
   if (first) byId("view").setAttribute("aria-busy", "true");
   try {
-    const content = await contentOf(page, name);
+    const content = await contentOf(page, name, names);
     if (shown !== location.hash) return; // another page was opened meanwhile
+    if (first) byId("view").replaceChildren(); // what was typed or opened on the page before stays there
     show(byId("view"), content);
   } catch (fault) {
     if (fault.status === 401) return leave();
@@ -90,11 +94,21 @@ async function open() {
   if (first) byId("view").querySelector("h1")?.focus();
 }
 
-async function contentOf(page, name) {
+async function contentOf(page, name, names) {
   const status = live.status;
   if (page === "plan") return views.plan(await ask("/api/plan"));
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
-  if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), name);
+  if (page === "money") {
+    const chosen = money.span(status, names);
+    // One after the other: the daemon makes one report at a time.
+    const earned = await ask(`/api/money?${new URLSearchParams(chosen)}`);
+    return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), earned, names, chosen);
+  }
+  if (page === "roi") {
+    const [study, known] = await Promise.all([ask("/api/roi"), ask("/static/assumptions.json")]);
+    if (roi.isOpen(study)) setTimeout(() => { if (place().page === "roi") open(); }, STUDY_MS);
+    return roi.page(study, known);
+  }
   if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
   if (page === "account") return views.account();
   if (page === "vehicle") {
@@ -127,11 +141,15 @@ function leave() {
   open();
 }
 
-async function enter() {
-  const found = await session();
+async function enter({ atOnce = false } = {}) {
+  let found = await session();
+  if (atOnce && found.proxy && !found.person) { // the proxy has asked for a password already
+    await ask("/api/login/proxy", "POST").catch(() => null);
+    found = await session();
+  }
   person = found.person;
   claimed = found.claimed;
-  certificate = found.certificate;
+  entrance = found;
   shown = null;
   if (person) live.resume();
   await open();
@@ -144,9 +162,12 @@ const ACTS = {
   retry: (at) => confirmOrder("retry", at.dataset.name),
   tonight: (at) => confirmTonight({ kind: at.dataset.kind, subject: at.dataset.name }),
   undo: async (at) => { await ask(`/api/tonight/${at.dataset.number}`, "DELETE").then(open, complain); },
+  "study-cancel": async () => { await ask("/api/roi", "DELETE").then(open, complain); },
   cancel: () => byId("ask").close(),
-  certificate: async () => {
-    try { await ask("/api/login/certificate", "POST"); location.hash = "#tonight"; await enter(); } catch (refused) { complain(refused); }
+  certificate: () => ACTS.enterBy("certificate"),
+  proxy: () => ACTS.enterBy("proxy"),
+  enterBy: async (way) => {
+    try { await ask(`/api/login/${way}`, "POST"); location.hash = "#tonight"; await enter(); } catch (refused) { complain(refused); }
   },
   logout: async () => { await ask("/api/logout", "POST").catch(() => null); leave(); },
 };
@@ -174,7 +195,9 @@ function complain(refused) {
 }
 
 const FORMS = {
-  night: async ({ evening }) => { location.hash = `#money/${evening}`; },
+  roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
+  night: async ({ evening }) => { location.hash = `#${["money", evening, ...place().names.slice(1)].join("/")}`; },
+  days: async ({ since, until }) => { location.hash = `#${["money", place().name, since, until].join("/")}`; },
   depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
     ...(soc === "" ? {} : { soc_pct: Number(soc) }) }),
   tonight: async ({ reason }) => {
@@ -219,6 +242,9 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// What cannot be sent as it is must be seen, also where it is folded away.
+document.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
+
 document.addEventListener("change", async (event) => {
   if (event.target.id !== "language") return;
   localStorage.setItem("language", event.target.value);
@@ -235,4 +261,4 @@ live.start({ onPicture: picture, onState: state, onRefused: async (again) => {
   if (found && !found.person) leave();
   else again();
 } });
-await enter();
+await enter({ atOnce: true });

@@ -12,7 +12,7 @@ const TOP = 8;
 const STEPS_S = [1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 
 // Round values within the range, three to six of them.
-function levels(low, high) {
+export function levels(low, high) {
   const rough = (high - low) / 5;
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * size).find((each) => each >= rough);

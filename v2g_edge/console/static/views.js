@@ -171,12 +171,13 @@ export function field(name, type, autocomplete) {
   return [el("label", { for: name }, t(name)), el("input", { id: name, name, type, autocomplete, required: true })];
 }
 
-export function login(claims, certificate) {
+export function login(claims, { certificate, proxy }) {
   const form = claims ? [field("code", "text", "one-time-code"), field("name", "text", "username"), field("password", "password", "new-password")]
     : [field("name", "text", "username"), field("password", "password", "current-password")];
   return [heading(claims ? "claim" : "login"), el("form", { "data-form": claims ? "claim" : "login" },
     claims ? el("p", {}, t("claim.help")) : null, form, el("p", { id: "fault", class: "bad", role: "alert" }), el("button", {}, t(claims ? "claim" : "login"))),
     certificate && !claims ? el("p", {}, button("certificate", t("login.certificate", { name: certificate }))) : null,
+    proxy ? el("p", {}, button("proxy", t("login.proxy", { name: proxy }))) : null,
     el("p", {}, el("a", { href: claims ? "#login" : "#claim" }, t(claims ? "login.instead" : "claim.instead")))];
 }
 

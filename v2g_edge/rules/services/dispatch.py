@@ -14,7 +14,7 @@ from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.orders import strictest
 from v2g_edge.model.permit import Wish
-from v2g_edge.model.reading import Reading, is_fresh
+from v2g_edge.model.reading import Reading, is_fresh, known_or
 from v2g_edge.model.service import Service
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.services.account import Headroom, hold
@@ -23,10 +23,14 @@ from v2g_edge.rules.services.frequency import activation
 from v2g_edge.rules.services.limits import zero_limits
 from v2g_edge.rules.services.registry import SERVICES
 from v2g_edge.rules.services.signal import TIMEOUT, followed
+from v2g_edge.rules.services.spread import Room, spread
 
 URGENT: Final = 1.0
 FREQUENCY_MAX_AGE_S: Final = 1.0
 """(EU) 2017/1485 asks for own frequency at least once a second."""
+
+LEAST_EFFICIENCY: Final = 0.9
+"""Of one way out of a battery, where an outlet's own is not asked."""
 
 
 class Served(NamedTuple):
@@ -35,17 +39,6 @@ class Served(NamedTuple):
     wishes: dict[str, Wish]
     events: tuple[Event, ...]
     silent: tuple[str, ...]
-
-
-class _Room(NamedTuple):
-    """One outlet that services may move: how far up and down from its wish, its energies, its health."""
-
-    evse: str
-    up_w: float
-    down_w: float
-    up_wh: float
-    down_wh: float
-    soh_pct: float
 
 
 def armed(services: tuple[Service, ...]) -> tuple[Service, ...]:
@@ -81,18 +74,13 @@ def serve(
     asked = [s for s in services if SERVICES[s.kind].moves in {"frequency", "signal"}]
     shares = {s.id: _asked(frame, snapshot, s) for s in asked}
     rooms = _rooms(frame, snapshot, wishes, outs_w or {}) if services else []
-    total = Headroom(
-        sum(room.up_w for room in rooms),
-        sum(room.down_w for room in rooms),
-        sum(room.up_wh for room in rooms),
-        sum(room.down_wh for room in rooms),
-    )
+    total = _headroom(rooms)
     backed = {held.service: held.share for held in hold(total, services)}
     delta_w = sum(s.power_w * backed[s.id] * (shares[s.id] or 0.0) for s in asked)
     by_service = max(asked, key=lambda s: abs(s.power_w * (shares[s.id] or 0.0)), default=None)
     if by_service is not None and delta_w != 0.0:
         _move(moved, rooms, delta_w, f"service_{by_service.kind}")
-    _keep_backup(services, total, moved)
+    _keep_backup(frame, snapshot, services, moved)
     _cap_export(frame, snapshot, services, moved, bases_w)
     if any(s.kind == "zero_import" for s in services):
         _use_surplus(moved, max(-bases_w[-1], 0.0))
@@ -114,67 +102,94 @@ def _asked(frame: Frame, snapshot: Snapshot, service: Service) -> float | None:
 
 def _rooms(
     frame: Frame, snapshot: Snapshot, wishes: Mapping[str, Wish], outs_w: Mapping[str, float]
-) -> list[_Room]:
-    """Outlets that may be moved, healthiest pack first. Energy counts from the floor and to the ceiling of
-    its type.
-    """
+) -> list[Room]:
+    """Outlets that may be moved. Energy counts from the floor and to the ceiling of its type."""
     rooms = []
     for evse, state in zip(frame.site.evses, snapshot.evses, strict=True):
         wish, vehicle = wishes.get(evse.id), state.vehicle
-        known = frame.known.get(vehicle.vehicle) if vehicle else None
-        kind = frame.kinds.get(known.type) if known else None
-        if (
-            wish is None
-            or vehicle is None
-            or wish.urgency >= URGENT
-            or not isinstance(vehicle.soc_pct, Reading)
-        ):
+        if wish is None or vehicle is None or wish.urgency >= URGENT:
             continue
-        gives = (
-            known is not None
-            and known.may_discharge
-            and state.proven_discharge
-            and evse.discharge_by != "none"
-            and outs_w.get(evse.id, ANY_W) > 0.0
-        )
+        if not isinstance(vehicle.soc_pct, Reading):
+            continue
+        known = frame.known.get(vehicle.vehicle)
+        kind = frame.kinds.get(known.type) if known else None
+        out_w = outs_w.get(evse.id, ANY_W)
+        may_give = known is not None and known.may_discharge and state.proven_discharge
+        gives = may_give and evse.discharge_by != "none" and out_w > 0.0
         floor_pct = (kind.min_soc_pct if kind else 0.0) + (known.reserve_soc_pct if known else 0.0)
         per_pct = (kind.capacity_wh if kind else 0.0) / 100.0
         up_wh = max(vehicle.soc_pct.value - floor_pct, 0.0) * per_pct if gives else 0.0
         down_wh = max((kind.max_soc_pct if kind else 100.0) - vehicle.soc_pct.value, 0.0) * per_pct
-        least_w = (
-            -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0, outs_w.get(evse.id, ANY_W))
-            if gives and up_wh > 0.0
-            else 0.0
+        least_w = -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0, out_w)
+        takes_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w))
+        most_w = takes_w if down_wh > 0.0 else max(wish.power_w, 0.0)
+        rooms.append(
+            Room(
+                evse.id,
+                wish.power_w,
+                min(least_w if up_wh > 0.0 else 0.0, wish.power_w),
+                max(most_w, wish.power_w),
+                evse.min_charge_w,
+                evse.min_discharge_w,
+                up_wh,
+                down_wh,
+                known_or(vehicle.soh_pct, 0.0),
+            )
         )
-        most_w = evse.max_charge_w if down_wh > 0.0 else max(wish.power_w, 0.0)
-        soh = vehicle.soh_pct.value if isinstance(vehicle.soh_pct, Reading) else 0.0
-        up_w, down_w = max(wish.power_w - least_w, 0.0), max(most_w - wish.power_w, 0.0)
-        # Charging that is left undone gives up-power without any energy of the battery.
-        rooms.append(_Room(evse.id, up_w, down_w, up_wh + max(wish.power_w, 0.0), down_wh, soh))
-    return sorted(rooms, key=lambda room: (-room.soh_pct, room.evse))
+    return rooms
 
 
-def _move(wishes: dict[str, Wish], rooms: list[_Room], delta_w: float, reason: str) -> None:
-    """Spread ``delta_w`` (+ up) over the rooms in proportion to what each has: shallow pulses for all,
-    deep ones for none.
+def _headroom(rooms: list[Room]) -> Headroom:
+    """What all of them can give. Charging that is left undone gives up-power without any energy of the
+    battery.
     """
-    total_w = sum(room.up_w if delta_w > 0.0 else room.down_w for room in rooms)
-    share = min(abs(delta_w) / total_w, 1.0) if total_w > 0.0 else 0.0
-    for room in rooms:
-        by_w = share * (room.up_w if delta_w > 0.0 else room.down_w)
-        if by_w > 0.0:
-            old = wishes[room.evse]
-            power_w = old.power_w - by_w if delta_w > 0.0 else old.power_w + by_w
-            wishes[room.evse] = Wish(old.evse, power_w, old.urgency, reason, old.droop_w)
+    return Headroom(
+        sum(room.up_w for room in rooms),
+        sum(room.down_w for room in rooms),
+        sum(room.up_wh + max(room.power_w, 0.0) for room in rooms),
+        sum(room.down_wh for room in rooms),
+    )
 
 
-def _keep_backup(services: tuple[Service, ...], total: Headroom, wishes: dict[str, Wish]) -> None:
-    """No export while the fleet holds no more than the energy kept for an outage."""
+def _move(wishes: dict[str, Wish], rooms: list[Room], delta_w: float, reason: str) -> None:
+    """Give ``delta_w`` (+ up)."""
+    for evse, power_w in spread(rooms, delta_w).items():
+        old = wishes[evse]
+        if power_w != old.power_w:
+            wishes[evse] = Wish(old.evse, power_w, old.urgency, reason, old.droop_w)
+
+
+def _keep_backup(
+    frame: Frame, snapshot: Snapshot, services: tuple[Service, ...], wishes: dict[str, Wish]
+) -> None:
+    """No export once the vehicles hold no more above their floors than is kept for an outage, with what a
+    lease of this export takes out.
+    """
     kept_wh = sum(s.power_w * max(s.energy_h, 1.0) for s in services if s.kind == "backup")
-    if kept_wh > 0.0 and total.up_wh <= kept_wh:
-        for evse, wish in wishes.items():
-            if wish.power_w < 0.0:
-                wishes[evse] = Wish(evse, 0.0, wish.urgency, "service_backup", wish.droop_w)
+    if kept_wh <= 0.0:
+        return
+    out_w = -sum(min(wish.power_w, 0.0) for wish in wishes.values())
+    lease_wh = out_w / LEAST_EFFICIENCY * frame.site.safety.lease_s / 3_600.0
+    if _stored_wh(frame, snapshot) - lease_wh > kept_wh:
+        return
+    for evse, wish in wishes.items():
+        if wish.power_w < 0.0:
+            wishes[evse] = Wish(evse, 0.0, wish.urgency, "service_backup", wish.droop_w)
+
+
+def _stored_wh(frame: Frame, snapshot: Snapshot) -> float:
+    """What the vehicles hold above their floors that may give it, whether or not they are asked to now."""
+    total_wh = 0.0
+    for evse, state in zip(frame.site.evses, snapshot.evses, strict=True):
+        vehicle = state.vehicle
+        known = frame.known.get(vehicle.vehicle) if vehicle else None
+        kind = frame.kinds.get(known.type) if known else None
+        if vehicle is None or known is None or kind is None or not known.may_discharge:
+            continue
+        if isinstance(vehicle.soc_pct, Reading) and evse.discharge_by != "none":
+            floor_pct = kind.min_soc_pct + known.reserve_soc_pct
+            total_wh += max(vehicle.soc_pct.value - floor_pct, 0.0) * kind.capacity_wh / 100.0
+    return total_wh
 
 
 def _use_surplus(wishes: dict[str, Wish], surplus_w: float) -> None:

@@ -1,5 +1,8 @@
-"""Assumptions of an investment as a TOML file: fleet, prices, services, wear, costs, risks; all checked."""
+"""Assumptions of an investment as a TOML or JSON file: fleet, prices, services, wear, costs, risks; all
+checked.
+"""
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,10 +225,11 @@ class Assumptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_assumptions(path: Path) -> Assumptions:
-    """Read a file. Raises ``AssumptionError`` with everything that is wrong in it."""
+    """Read a file, ``.json`` or TOML. Raises ``AssumptionError`` with everything that is wrong in it."""
     try:
-        table: Any = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        table: Any = json.loads(text) if path.suffix == ".json" else tomli.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise AssumptionError(f"{path}: cannot be read ({error})") from error
     try:
         found = msgspec.convert(table, Assumptions, strict=False)
@@ -247,6 +251,7 @@ RANGES: Final[tuple[tuple[str, str, float, float], ...]] = (
     ("fleet", "concurrency_limit", 0, 100_000),
     ("fleet", "connection_kw", 0, 1e6), ("fleet", "days_a_year", 1, 366), ("fleet", "pack_v", 40, 2_000),
     ("fleet", "internal_resistance_ohm", 0, 2), ("fleet", "converter", 0.5, 1),
+    ("prices", "buy_add", -1_000, 1_000), ("prices", "sell_add", -1_000, 1_000),
     ("prices", "day_spread", 0, 2), ("prices", "growth_pct", -50, 50), ("prices", "growth_sd_pct", 0, 50),
     ("services", "kw", 0, 1e6), ("services", "per_kw_year", 0, 10_000), ("services", "sd_pct", 0, 200),
     ("services", "aggregator_pct", 0, 100), ("services", "peak_kw_saved", 0, 1e6),

@@ -17,6 +17,8 @@ from v2g_edge.study.wear.cost import per_kwh
 from v2g_edge.study.wear.model import read_model
 
 Floats = NDArray[np.float64]
+Told = Callable[[int, int], None]
+"""Gets how many steps of how many are done, so that a long study can show its progress."""
 QUANTILES: Final = (0.1, 0.5, 0.9)
 TORNADO_PATHS: Final = 2_000
 BINS: Final = 40
@@ -84,16 +86,25 @@ class Study(Struct, frozen=True):
     notes: list[str]
 
 
-def study_of(found: Assumptions, nights: Sequence[Night], notes: Sequence[str] = ()) -> Study:
-    """Everything of one file."""
+def _silent(_done: int, _of: int) -> None:
+    """Show no progress."""
+
+
+def study_of(
+    found: Assumptions, nights: Sequence[Night], notes: Sequence[str] = (), told: Told = _silent
+) -> Study:
+    """Everything of one file. ``told`` is called after each step: the draw, each scenario, each lever."""
+    steps = 1 + len(found.scenarios) + len(LEVERS)
     wear = wear_of(found)
     values = values_of(nights, found, wear)
     sums = drawn(values, found)
+    told(1, steps)
     results, base = [], None
     for name, scenario in found.scenarios.items():
         made = futures(sums, found, scenario, wear)
         results += [_result(name, way, flows, found) for way, flows in _ways(made)]
         base = made if name == "base" else base
+        told(1 + len(results) // 3, steps)
     given_kwh = float(base.given_kwh.mean()) if base else 0.0
     fleet = found.fleet
     return Study(
@@ -103,7 +114,7 @@ def study_of(found: Assumptions, nights: Sequence[Night], notes: Sequence[str] =
         given_kwh / 1e3,
         given_kwh / fleet.one_way / fleet.vehicles / fleet.capacity_kwh,
         results,
-        _tornado(found, nights),
+        _tornado(found, nights, lambda done: told(steps - len(LEVERS) + done, steps)),
         list(notes),
     )
 
@@ -159,7 +170,7 @@ def _quantiles(values: Floats) -> list[float]:
     return [float(each) for each in np.quantile(values, QUANTILES)]
 
 
-def _tornado(found: Assumptions, nights: Sequence[Night]) -> list[Lever]:
+def _tornado(found: Assumptions, nights: Sequence[Night], told: Callable[[int], None]) -> list[Lever]:
     few = replace(found, paths=min(found.paths, TORNADO_PATHS))
 
     same = drawn(values_of(nights, few, wear_of(few)), few)
@@ -170,10 +181,11 @@ def _tornado(found: Assumptions, nights: Sequence[Night]) -> list[Lever]:
         return float(npv(futures(sums, changed, scenario, wear).v2g, changed.discount_pct / 100.0).mean())
 
     base = few.scenarios["base"]
-    levers = [
-        Lever(name, low, high, worth(*change(few, base, first)), worth(*change(few, base, second)))
-        for name, low, high, first, second, change in LEVERS
-    ]
+    levers = []
+    for name, low, high, first, second, change in LEVERS:
+        below, above = worth(*change(few, base, first)), worth(*change(few, base, second))
+        levers.append(Lever(name, low, high, below, above))
+        told(len(levers))
     return sorted(levers, key=lambda lever: -abs(lever.npv_high - lever.npv_low))
 
 

@@ -1,0 +1,122 @@
+"""Vehicles that leave at the same time, and fit one by one but hardly together, all leave charged: below one
+feeder, and on one phase of it (D23). Played on the pure tick with chargers that follow.
+"""
+
+from typing import Final
+
+import pytest
+from msgspec.structs import replace
+
+from tests.depot import BUS, healthy
+from tests.test_phases_shared import HOUR_S, RATED_W, garage
+from v2g_edge.cycle import Cycle, Memory, Outcome
+from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.plan import Plan, Slot
+from v2g_edge.model.reading import Reading
+from v2g_edge.model.site import Site
+from v2g_edge.model.snapshot import CommandState, Snapshot, VehiclePhases
+
+CAPACITY_WH: Final = 60_000.0
+TARGET_PCT: Final = 60.0
+STEP_S: Final = 40.0
+NIGHT_H: Final = 8.0
+START_S: Final = 1_000_000.0
+
+
+class Night:
+    """A garage in the night: what each vehicle has, draws and was told."""
+
+    def __init__(
+        self,
+        site: Site,
+        shown: tuple[VehiclePhases, ...],
+        lacks_wh: tuple[float, ...],
+        leave_h: tuple[float, ...],
+    ) -> None:
+        kind = replace(BUS, capacity_wh=CAPACITY_WH, charge_curve=(), pack_min_c=-ANY_W, pack_max_c=ANY_W)
+        safety = replace(site.safety, late_after_s=2.0 * STEP_S, lease_s=3.0 * STEP_S)
+        self.site = replace(site, vehicle_types=(kind,), safety=safety)
+        self.shown, self.leave_h = shown, leave_h
+        self.soc_pct = [TARGET_PCT - 100.0 * wh / CAPACITY_WH for wh in lacks_wh]
+        self._commands = [CommandState()] * len(site.evses)
+        self._drawn_w = [0.0] * len(site.evses)
+        self._cycle, self._memory = Cycle(self.site), Memory(EnvelopeMemory(99.0))
+        ends_s, nothing = START_S + NIGHT_H * HOUR_S, tuple((evse.id, 0.0) for evse in site.evses)
+        self._plan = Plan(1, "cloud", START_S, START_S, ends_s, (Slot(START_S, ends_s, nothing),))
+
+    def play(self) -> None:
+        """Until the last has left, under a plan that says 0 W all night, as if power were cheap later."""
+        for step in range(int(max(self.leave_h) * HOUR_S / STEP_S)):
+            self._follow(self.tick(step), 100.0 + step * STEP_S)
+
+    def tick(self, step: int) -> Outcome:
+        """What is decided in this step."""
+        return self._cycle.tick(self._snapshot(step), self._plan, self._memory)
+
+    def _snapshot(self, step: int) -> Snapshot:
+        now_s = 100.0 + step * STEP_S
+        all_well = healthy(self.site, now_s, START_S + step * STEP_S)
+        evses = []
+        for i, state in enumerate(all_well.evses):
+            assert state.vehicle is not None
+            vehicle = replace(
+                state.vehicle,
+                phases=self.shown[i],
+                soc_pct=Reading(self.soc_pct[i], now_s),
+                target_soc_pct=Reading(TARGET_PCT, now_s),
+                max_charge_w=Reading(RATED_W, now_s),
+                departure_wall_s=Reading(START_S + self.leave_h[i] * HOUR_S, now_s),
+            )
+            power = Reading(self._drawn_w[i], now_s)
+            evses.append(replace(state, vehicle=vehicle, power_w=power, command=self._commands[i]))
+        total_w = 20_000.0 + sum(self._drawn_w)
+        meters = tuple(replace(meter, power_w=Reading(total_w, now_s)) for meter in all_well.meters)
+        return replace(all_well, seq=step + 1, evses=tuple(evses), meters=meters)
+
+    def _follow(self, outcome: Outcome, now_s: float) -> None:
+        self._memory = outcome.memory
+        for i, (permit, evse) in enumerate(zip(outcome.permits, self.site.evses, strict=True)):
+            until_s = now_s + permit.valid_for_s
+            self._commands[i] = CommandState(permit.power_w, "accepted", now_s, until_s)
+            phases = len(self.shown[i]) // 2 or 3
+            self._drawn_w[i] = min(permit.power_w, RATED_W * phases / 3.0)
+            stored_wh = self._drawn_w[i] * evse.efficiency * STEP_S / HOUR_S
+            self.soc_pct[i] += 100.0 * stored_wh / CAPACITY_WH
+
+
+@pytest.mark.parametrize(
+    ("shown", "lacks_wh"),
+    [
+        pytest.param(("L1",) * 4, 24_000.0, id="four on one phase that has power for just them"),
+        pytest.param(("L1", "L2", "L1L2L3") * 2, 24_000.0, id="a phase is full before the feeder"),
+        pytest.param(("L1L2L3",) * 9, 30_000.0, id="nine on three phases each"),
+    ],
+)
+def test_d23_all_that_fit_together_leave_charged(shown: tuple[VehiclePhases, ...], lacks_wh: float) -> None:
+    cars = len(shown)
+    night = Night(garage(cars), shown, (lacks_wh,) * cars, (NIGHT_H,) * cars)
+    night.play()
+    assert min(night.soc_pct) >= TARGET_PCT
+
+
+def test_a_plan_rules_while_each_phase_has_time_for_all() -> None:
+    night = Night(garage(4), ("L1", "L2", "L3", "L1L2L3"), (6_000.0,) * 4, (NIGHT_H,) * 4)
+    assert [wish.reason for wish in night.tick(0).wishes] == ["plan"] * 4
+
+
+@pytest.mark.parametrize(
+    ("leaves_h", "lacks_wh"),
+    [
+        pytest.param(-3.0, 30_000.0, id="they should have left three hours ago"),
+        pytest.param(1.0, 36_000.0, id="they have an hour for what takes nearly two"),
+    ],
+)
+def test_who_cannot_make_it_costs_no_other_its_departure(leaves_h: float, lacks_wh: float) -> None:
+    """Two of 22 kW are late on a fuse for two: they get what the two leave that still can be in time."""
+    late, fine = (leaves_h,) * 2, (2.0,) * 2
+    night = Night(garage(4), ("L1L2L3",) * 4, (lacks_wh,) * 2 + (36_000.0,) * 2, late + fine)
+    before_pct = list(night.soc_pct)
+    night.play()
+    assert min(night.soc_pct[2:]) >= TARGET_PCT
+    assert max(now - then for now, then in zip(night.soc_pct[:2], before_pct, strict=False)) > 0.0
