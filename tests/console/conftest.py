@@ -68,6 +68,7 @@ class FakeDaemon:
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
+                "money": self._money,
                 "trips": self._trips,
                 "orders": self._orders,
                 "order": self._order,
@@ -142,8 +143,36 @@ class FakeDaemon:
         stay = {"vehicle": "BUS01", "outlet": "E01", "first_pct": 30.0, "last_pct": 89.0, "target_pct": 89.0}
         stay |= {"left_wall_s": NIGHT["wall_s"], "lacked_pct": 0.0, "in_wh": 98_000.0, "out_wh": 40_000.0}
         head = {"from_wall_s": NIGHT["wall_s"] - 86_400.0, "until_wall_s": NIGHT["wall_s"], "priced": True}
-        held = {"unproven_discharge": {"export_wh": 12_500.0, "import_wh": 0.0}}
-        return {**head, "stays": [{**stay, "cost": 4.1, "earned": 9.9}], "held": held, "alarms": []}
+        words = {"says": "Nothing is proven of a first discharge", "remedy": "nothing; it is tried"}
+        held = {"unproven_discharge": {"export_wh": 12_500.0, "import_wh": 0.0, "missed": 3.75} | words}
+        services = {"local plan": {"in_wh": 98_000.0, "out_wh": 40_000.0, "paid": 14.0, "earned": 9.9}}
+        stays = [{**stay, "cost": 4.1, "earned": 9.9}]
+        return {**head, "stays": stays, "held": held, "services": services, "alarms": []}
+
+    async def _money(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("from") == "2020-01-01":
+            raise BadRequestError("the ledger is empty: no tick was recorded")
+        flow = {
+            "in_kwh": 98.0,
+            "out_kwh": 40.0,
+            "earned": 9.9,
+            "paid": 14.0,
+            "wear": 0.8,
+            "unpriced_kwh": 2.0,
+        }
+        names = {"day": "2026-01-13", "vehicle": "BUS01", "service": "local plan"}
+        empty = dict.fromkeys(names, "")
+        return {
+            "site": "Night-depot",
+            "timezone": "Europe/Amsterdam",
+            "from_wall_s": NIGHT["wall_s"] - 7 * 86_400.0,
+            "until_wall_s": NIGHT["wall_s"],
+            "currency": "EUR",
+            "priced": True,
+            "wear": "wear_per_kwh of the site file",
+            "rows": [names | flow],
+            "by": {key: [empty | {key: value} | flow] for key, value in names.items()},
+        }
 
     async def _trips(self, _params: dict[str, Any]) -> dict[str, Any]:
         times = [NIGHT["wall_s"] - 3_600.0 + 0.1 * n for n in range(70)]

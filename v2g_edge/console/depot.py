@@ -1,5 +1,7 @@
 """The REST of what the daemon says: the depot now, and what is past. Answers go out as they came."""
 
+import csv
+import io
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +13,15 @@ from v2g_edge.console.schema import Answer, Status
 
 PAST_S: Final = 150.0
 """The daemon's own bound for a report is 120 s."""
+
+
+SHEET: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A sheet", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+def _days(since: str, until: str) -> dict[str, str]:
+    return {name: day[:10] for name, day in (("from", since), ("until", until)) if day}
 
 
 def _plain(answer: dict[str, Any]) -> Response:
@@ -78,6 +89,30 @@ def add_past(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
             if fault.kind == "busy":
                 raise
             return _plain({"none": str(fault)})
+
+    @api.get("/api/money", dependencies=[viewer], response_model=Answer)
+    async def money(since: str = "", until: str = "") -> Response:
+        """What was earned, paid and worn, by day, vehicle and service, from the local day ``since`` up to
+        ``until`` (ISO dates); all that the ledger has without them. Where there is none, ``none`` says why.
+        """
+        try:
+            return _plain(await daemon.ask("money", _days(since, until), PAST_S))
+        except DaemonRefuses as fault:
+            if fault.kind == "busy":
+                raise
+            return _plain({"none": str(fault)})
+
+    @api.get("/api/money/csv", dependencies=[viewer], response_class=Response, responses=SHEET)
+    async def money_sheet(since: str = "", until: str = "") -> Response:
+        """The same as a sheet: a line a day, vehicle and service."""
+        answer = await daemon.ask("money", _days(since, until), PAST_S)
+        sink = io.StringIO()
+        rows: list[dict[str, Any]] = answer["rows"]
+        sheet = csv.DictWriter(sink, list(rows[0]) if rows else ["day"], lineterminator="\n")
+        sheet.writeheader()
+        sheet.writerows(rows)
+        headers = {"content-disposition": 'attachment; filename="money.csv"'}
+        return Response(sink.getvalue(), media_type="text/csv", headers=headers)
 
     @api.get("/api/trips", dependencies=[viewer], response_model=Answer)
     async def trips() -> Response:

@@ -92,5 +92,6 @@ def handlers_of(topics: Topics) -> dict[str, Handler]:
     if topics.site_file is not None:
         found["site_file"] = topics.site_file.site_file
     if topics.config:
-        found["night"] = PastApi(Path(topics.config), folder / "journal.db").night
+        past = PastApi(Path(topics.config), folder / "journal.db")
+        found |= {"night": past.night, "money": past.money}
     return found

@@ -27,8 +27,8 @@ let toldStale = false;
 const may = (role) => person !== null && ROLES.indexOf(person.role) >= ROLES.indexOf(role);
 
 function place() {
-  const [page, name] = location.hash.slice(1).split("/");
-  return { page, name: decodeURIComponent(name ?? "") };
+  const [page, ...names] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return { page, name: names[0] ?? "", names };
 }
 
 function frame() {
@@ -68,7 +68,7 @@ function state() {
 }
 
 async function open() {
-  const { page: wanted, name } = place();
+  const { page: wanted, name, names } = place();
   if (!person) {
     const claims = wanted === "claim" || (!claimed && wanted !== "login");
     show(byId("view"), views.login(claims, entrance));
@@ -80,7 +80,7 @@ async function open() {
   frame();
   if (first) byId("view").setAttribute("aria-busy", "true");
   try {
-    const content = await contentOf(page, name);
+    const content = await contentOf(page, name, names);
     if (shown !== location.hash) return; // another page was opened meanwhile
     if (first) byId("view").replaceChildren(); // what was typed or opened on the page before stays there
     show(byId("view"), content);
@@ -94,11 +94,16 @@ async function open() {
   if (first) byId("view").querySelector("h1")?.focus();
 }
 
-async function contentOf(page, name) {
+async function contentOf(page, name, names) {
   const status = live.status;
   if (page === "plan") return views.plan(await ask("/api/plan"));
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
-  if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), name);
+  if (page === "money") {
+    const chosen = money.span(status, names);
+    // One after the other: the daemon makes one report at a time.
+    const earned = await ask(`/api/money?${new URLSearchParams(chosen)}`);
+    return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), earned, names, chosen);
+  }
   if (page === "roi") {
     const [study, known] = await Promise.all([ask("/api/roi"), ask("/static/assumptions.json")]);
     if (roi.isOpen(study)) setTimeout(() => { if (place().page === "roi") open(); }, STUDY_MS);
@@ -191,7 +196,8 @@ function complain(refused) {
 
 const FORMS = {
   roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
-  night: async ({ evening }) => { location.hash = `#money/${evening}`; },
+  night: async ({ evening }) => { location.hash = `#${["money", evening, ...place().names.slice(1)].join("/")}`; },
+  days: async ({ since, until }) => { location.hash = `#${["money", place().name, since, until].join("/")}`; },
   depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
     ...(soc === "" ? {} : { soc_pct: Number(soc) }) }),
   tonight: async ({ reason }) => {
