@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.api.test_tonight import HOUR_S, NOW_S, SITE, WALL_S, Desk, picture
+from v2g_edge.api.roles import role_needed
 from v2g_edge.api.what_if import WhatIfApi
 from v2g_edge.host.child import ChildFailedError
 from v2g_edge.host.control import BadRequestError
+from v2g_edge.host.roles import Role
 from v2g_edge.model.plan import Price
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
@@ -80,3 +82,9 @@ async def test_one_plan_is_tried_at_a_time(tmp_path: Path) -> None:
         await api.what_if(asked)
     goes_on.set()
     assert (await first)["costs"] == 0.0
+
+
+def test_a_viewers_question_needs_no_engineer() -> None:
+    """It gives no order."""
+    assert role_needed("what_if", {"subject": "bus-1"}) is Role.VIEWER
+    assert role_needed("money", {}) is Role.VIEWER

@@ -37,6 +37,7 @@ NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
             "night",
             "money",
             "trips",
+            "what_if",
         ),
         lambda _params: Role.VIEWER,
     ),
