@@ -12,7 +12,7 @@ DEBIAN := chromium gcc libmodbus-dev mbpoll mosquitto mosquitto-clients openssl 
 PACKAGING := apt-utils debhelper dpkg-dev gnupg mmdebstrap po-debconf python3-venv
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help setup demo test test-systemd check docs sim soak bench torture kills fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study plan-weeks screenshots night example-month console-night console-interface
+.PHONY: help setup demo test test-systemd check docs sim soak bench torture kills upstream-hour fuzz hostile lock sbom audit mutation deb apt-repo clean plan-study plan-weeks screenshots night example-month console-night console-interface
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -87,6 +87,9 @@ torture: $(TESTS) ## 300 kill -9 and 200 power cuts of a running daemon (half an
 KILLS ?= 1000
 kills: $(TESTS) ## KILLS kill -9 of a depot or its MQTT broker, some with the broker wiped (a quarter of an hour)
 	$(PY) -m tests.cloud.kills $(KILLS)
+
+upstream-hour: $(TESTS) ## a depot whose upstream central system is away for an hour, in virtual time (a minute)
+	$(PY) -m tests.field.ocpp.upstream.hour
 
 fuzz: $(TESTS) ## hostile input, for a while
 	$(PY) -m tests.fuzz

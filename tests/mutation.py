@@ -58,6 +58,7 @@ ROOMS: Final = {
         (
             "rules/test_*",
             "rules/services/test_*",
+            "test_cycle",
             "test_missing_numbers",
             "test_exports_shared",
             "test_phases_shared",

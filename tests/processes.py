@@ -57,6 +57,11 @@ def end(process: "subprocess.Popen[Any]") -> None:
                 pipe.close()
 
 
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent dies."""
+    _dies_with(parent, signal.SIGKILL)()
+
+
 def _dies_with(parent: int, by: signal.Signals) -> Callable[[], None]:
     def ask() -> None:
         _LIBC.prctl(PR_SET_PDEATHSIG, int(by), 0, 0, 0)

@@ -16,7 +16,7 @@ from v2g_edge.model.snapshot import Snapshot
 
 WALL_S = 1_000_000.0
 GONE = Unknown("nobody said")
-FACTS = ("capacity_wh", "soc_pct", "departure_wall_s", "target_soc_pct", "vehicle")
+FACTS = ("capacity_wh", "soc_pct", "departure_wall_s", "target_soc_pct", "vehicle", "pack_c")
 
 
 def a_site(fallback_w: float = 0.0, ceiling_pct: float = 100.0) -> Site:
@@ -123,3 +123,17 @@ def test_a5_a_flat_battery_charges_and_so_does_one_that_never_tells_its_soc(soc:
     """With a ceiling and no fallback: 0 % was "unknown" once, and unknown was "full"."""
     permit = played(a_site(0.0, 95.0), None, {"soc_pct": soc})[-1].permits[0]
     assert permit.power_w >= 40_000.0, "as far as the ramp has come"
+
+
+def test_a_pack_whose_temperature_nothing_tells_charges_at_its_chargers_minimum_and_is_named() -> None:
+    """Without a fallback it would never have charged; a pack that is known to be hot still has none."""
+    site = a_site(0.0)
+    gone: dict[str, Measured | str] = {"pack_c": GONE}
+    outcomes = played(site, None, gone)
+    assert outcomes[-1].permits[0].power_w == site.evses[0].min_charge_w > 0.0
+    told = [e.text for outcome in outcomes for e in outcome.events if e.kind == "vehicle_unknown"]
+    assert len(told) == 1
+    assert "not known: the temperature of its pack; it charges with its fallback" in told[0]
+    assert "pack_max_c = 1e12" in told[0]
+    hot = played(site, None, {"pack_c": Reading(60.0, 100.0)}, 4)[-1]
+    assert hot.permits[0].power_w == 0.0

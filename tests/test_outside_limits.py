@@ -14,7 +14,10 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.site import Site
+from v2g_edge.study.answer import answer_of
+from v2g_edge.study.beside import NOTHING
 from v2g_edge.study.explain import describe_why
+from v2g_edge.study.outlook import UNKNOWN
 
 WALL_S = 1_000_000.0
 SITE = small_site()
@@ -50,6 +53,16 @@ def test_a_limit_of_one_outlet_binds_that_outlet_and_names_its_source() -> None:
     assert (bound.max_w, bound.source) == (7e3, "upstream csms")
     why = describe_why(SITE, healthy(SITE), outcome, "b1")
     assert "upstream csms" in str(why)
+
+
+def test_the_answer_for_people_names_who_set_a_limit_that_the_wish_keeps_already() -> None:
+    outcome = settled(SITE, limit("import", 7e3, evse="b1"))
+    assert outcome.permits[0].bound_by.rule == "wish"
+    first, second = (
+        answer_of(SITE, healthy(SITE), None, outcome, index, UNKNOWN, NOTHING) for index in (0, 1)
+    )
+    assert any("upstream csms" in line for line in first)
+    assert not any("upstream csms" in line for line in second)
 
 
 def test_a_limit_of_the_connection_binds_the_envelope_too() -> None:

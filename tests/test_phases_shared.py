@@ -17,7 +17,7 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit, Feeder, Site
 from v2g_edge.model.snapshot import Snapshot, VehiclePhases
 from v2g_edge.model.tree import PHASES, phase_weights
-from v2g_edge.rules.left import Left, phases_of
+from v2g_edge.rules.left import Left, OnPhase, Phases, phases_of
 from v2g_edge.rules.sharing import RulesMemory, share_power
 
 RATED_W = 22_000.0
@@ -190,3 +190,12 @@ def test_a_live_base_load_frees_its_phase_and_a_limit_from_outside_takes_none() 
     for base_w, kept_w in ((2_000.0, 2_000.0), (150_000.0, 9_000.0)):
         left_w = phases_of(laid, healthy(site), (base_w, 0.0)).left_w
         assert left_w == pytest.approx([100.0 * 230.0 * 0.98 - kept_w] * 3)
+
+
+def test_what_is_given_in_full_is_taken_off_to_the_watt() -> None:
+    laid = frame(garage(2))
+    left = Left(laid, [30_000.0, 50_000.0], Phases((20_000.0,), ((OnPhase(0, 0.5, 9e9),), ())))
+    given = {0: 1_000.0, 1: 0.0}
+    left.fill_evenly({0: 8_000.0, 1: 3_000.0}, given)
+    assert given == {0: 9_000.0, 1: 3_000.0}
+    assert (left.feeders_w, left.phases_w) == ([19_000.0, 39_000.0], [16_000.0])

@@ -3,10 +3,11 @@ only faster.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import tempfile
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,6 +34,22 @@ OCPP_PORT = 8081
 def _nothing(_logger: Any, _method: str, _event: MutableMapping[str, Any]) -> NoReturn:
     """A processor that lets no line through."""
     raise structlog.DropEvent
+
+
+@contextlib.contextmanager
+def logged(*, nothing: bool) -> Iterator[None]:
+    """The daemon's log in a run: ``nothing``, or from info on. Others of this process keep a log of their
+    own.
+    """
+    before = structlog.get_config()
+    level = logging.CRITICAL if nothing else logging.INFO
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    if nothing:
+        structlog.configure(processors=[_nothing])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def run_scenario(
@@ -70,17 +87,9 @@ def _run(
         raise FileExistsError(
             f"{state_dir / 'journal.db'} is there already: a run begins with an empty journal"
         )
-    before = structlog.get_config()
-    level = logging.CRITICAL if quiet else logging.INFO
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
-    if quiet:
-        structlog.configure(processors=[_nothing])
     gc.freeze()
-    try:
-        with serial_in_memory():
-            world = run_virtual(play(scenario, state_dir, watch, own))
-    finally:
-        structlog.configure(**before)  # others of this process have a log of their own
+    with logged(nothing=quiet), serial_in_memory():
+        world = run_virtual(play(scenario, state_dir, watch, own))
     return make_report(world, state_dir / "journal.db")
 
 

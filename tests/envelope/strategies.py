@@ -113,6 +113,7 @@ def remembered(session: str, power_w: float) -> EvseMemory:
         soc_pct=80.0,
         soc_at_s=NOW_S - 10.0,
         top_pct=80.0,
+        warm_at_s=NOW_S - 1.0,
     )
 
 

@@ -21,6 +21,7 @@ from tests.envelope.strategies import (
 )
 from tests.envelope.test_feeders import context, outlets
 from v2g_edge.envelope.bounds import collect_bounds
+from v2g_edge.envelope.facts import UNTOLD_S
 from v2g_edge.envelope.room import room
 from v2g_edge.envelope.table import NO_ANSWER, SITE, Action, Found, Latch, Row, Verdict
 from v2g_edge.model.limits import ANY_W, Bound
@@ -135,6 +136,32 @@ def test_derating_leaves_the_fallback_and_unknown_is_the_limit() -> None:
     scene = with_vehicle(outlets(ready(), fallback_w=6_000.0), pack_c=GONE)
     assert span(scene, "temperature_derating") == (0.0, 6_000.0)
     assert span(with_kind(scene, pack_max_c=ANY_W), "temperature_derating") is None
+
+
+@pytest.mark.parametrize(
+    ("told_ago_s", "fallback_w", "most_w"),
+    [
+        (UNTOLD_S, 0.0, 0.0),
+        (UNTOLD_S + 1.0, 0.0, 4_000.0),
+        (UNTOLD_S + 1.0, 6_000.0, 6_000.0),
+        (ANY_W, 0.0, 4_000.0),
+    ],
+)
+@pytest.mark.parametrize("pack_c", [GONE, Reading(80.0, NOW_S), Reading(-40.0, NOW_S)])
+def test_a_pack_that_was_untold_for_long_has_its_chargers_minimum_whatever_this_tick_says(
+    told_ago_s: float, fallback_w: float, most_w: float, pack_c: Measured
+) -> None:
+    """A temperature that comes counts from the next tick on: else losing it would give more."""
+    scene = with_memory(outlets(ready(), fallback_w=fallback_w), warm_at_s=NOW_S - told_ago_s)
+    after = permit(with_vehicle(scene, pack_c=pack_c))
+    bounds = [
+        bound for bound in after.bounds[0] if bound.rule in {"pack_temperature", "temperature_derating"}
+    ]
+    assert bounds
+    assert {max(bound.max_w, most_w) for bound in bounds} == {most_w}
+    assert {bound.min_w for bound in bounds} == {0.0}
+    told = isinstance(pack_c, Reading)
+    assert after.memory.evses[0].warm_at_s == (NOW_S if told else NOW_S - told_ago_s)
 
 
 @pytest.mark.parametrize(("loop_c", "share"), [(45.0, None), (50.0, 0.5), (55.0, 0.0)])

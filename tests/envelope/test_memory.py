@@ -116,6 +116,9 @@ def test_what_was_by_the_old_clock_is_asked_anew() -> None:
     for new in after.evses:
         assert new.soc_at_s == -ANY_W, "any sample of the new clock is newer"
         assert new.told == ()
+        assert new.warm_at_s == LATER_S, "a pack that was told hot is not untold at once"
+    untold = replace(lived(site), evses=(EvseMemory(), EvseMemory()))
+    assert [new.warm_at_s for new in restarted(untold, site, LATER_S).evses] == [-ANY_W] * 2
 
 
 def test_every_last_permit_counts_for_one_more_lease() -> None:
@@ -147,9 +150,9 @@ def test_d7_another_site_file_finds_its_outlets_by_their_ids() -> None:
     before = lived(site)
     after = restarted(before, swapped(site), LATER_S)
     assert after.ids == ("a9", "b2")
-    assert after.evses[1] == replace(
-        before.evses[1], lease_until_s=LATER_S + site.safety.lease_s, soc_at_s=-ANY_W, told=()
-    )
+    until_s = LATER_S + site.safety.lease_s
+    old_b2 = replace(before.evses[1], lease_until_s=until_s, soc_at_s=-ANY_W, warm_at_s=LATER_S, told=())
+    assert after.evses[1] == old_b2
     kept, old = after.departures.draws, before.departures.draws[1]
     assert kept[0] is None
     assert kept[1] is not None

@@ -1,11 +1,13 @@
 """The need of a vehicle: how much, how long, how late it may start."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.depot import BUS, plugged, small_evse
 from v2g_edge.model.reading import Reading, Unknown
+from v2g_edge.model.site import CurvePoint
 from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, need_of
 
 EVSE = small_evse("b1")
@@ -129,3 +131,30 @@ def test_the_reserve_comes_on_top_of_the_target_up_to_the_ceiling() -> None:
 def test_a_vehicle_that_may_have_nothing_now_is_reckoned_with_its_plate() -> None:
     state = plugged("v", 0.0, 0.0)
     assert need_of(EVSE, state, BUS, 0.0, drawn_w=0.0) == need_of(EVSE, state, BUS, 0.0)
+
+
+def test_a_wish_leaves_the_curve_some_room_to_be_better_than_it_says() -> None:
+    """Of 52 kW that the battery takes at 96.8 %, 55.3 kW at the grid side: a twentieth and 1 kW more."""
+    evse = replace(EVSE, max_charge_w=200_000.0)
+    state = plugged(
+        "v",
+        0.0,
+        0.0,
+        soc_pct=Reading(96.0, 0.0),
+        target_soc_pct=Reading(100.0, 0.0),
+        max_charge_w=Reading(200_000.0, 0.0),
+    )
+    need = need_of(evse, state, BUS, 0.0)
+    assert need is not None
+    taken_w = 20_000.0 + (200_000.0 - 20_000.0) * (100.0 - 96.0) / 20.0
+    assert need.full_w == pytest.approx(taken_w / evse.efficiency * 1.05 + 1_000.0)
+
+
+def test_time_is_reckoned_with_the_lower_power_of_each_percent() -> None:
+    """From 80 to 81 % the power falls from 50 to 5 kW: no faster than 5."""
+    steep = (CurvePoint(0.0, 50_000.0), CurvePoint(80.0, 50_000.0), CurvePoint(81.0, 5_000.0))
+    kind = replace(BUS, charge_curve=(*steep, CurvePoint(100.0, 5_000.0)))
+    state = plugged("v", 0.0, 0.0, soc_pct=Reading(80.0, 0.0), target_soc_pct=Reading(80.5, 0.0))
+    need = need_of(EVSE, state, kind, 0.0)
+    assert need is not None
+    assert need.seconds == pytest.approx(2_000.0 / 5_000.0 * 3_600.0)

@@ -86,3 +86,9 @@ def test_all_ends_together_fit_what_the_feeders_leave(powers_w: list[float], lim
         bottoms_w = sum(max(d - w, 0.0) for w, d in zip(powers_w, droops_w, strict=True))
         assert tops_w <= charge_limit(frame, node, base_w) + 1e-3
         assert bottoms_w <= export_limit(frame, node) + 1e-3
+
+
+def test_what_an_exporting_outlet_offers_counts_once_beside_its_export() -> None:
+    """Two that export 10 kW each on 30 kW: 5 kW more of each is all there is."""
+    frame = armed(2, droop_w=5_000.0, export_limit_w=30_000.0 / 0.98)
+    assert offered(frame, -10_000.0, -10_000.0) == [5_000.0, 5_000.0]

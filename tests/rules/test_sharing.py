@@ -15,6 +15,7 @@ from v2g_edge.rules.sharing import (
     TURN_S,
     Press,
     RulesMemory,
+    Turn,
     charge_limit,
     export_limit,
     share_power,
@@ -246,3 +247,33 @@ def test_what_turns_leave_goes_to_those_who_come_after() -> None:
     asked, base_w = _wishes([(4_000.0, 0.1), (4_000.0, 0.1), (9_000.0, 0.1)]), frame.tree.base_max_w
     shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, sated=frozenset({"b3"}))
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [4_000, 0, 2_000]
+
+
+def test_a_turn_of_before_the_restart_ends_with_it() -> None:
+    """The monotonic clock may have begun anew: a turn that begins in the future would never be over."""
+    frame = frame_of(_site(2, 6_000.0))
+    asked, base_w = _wishes([(4_000.0, 0.1)] * 2), frame.tree.base_max_w
+    old = RulesMemory({"b1": Turn(9e6, served=True), "b2": Turn(9e6, served=False)})
+    _, memory = share_power(frame, asked, base_w, old, 5.0)
+    assert {turn.since_s for turn in memory.turns.values()} == {5.0}
+
+
+def test_of_those_whose_turn_is_over_the_one_that_had_least_of_it_is_served_first() -> None:
+    frame = frame_of(_site(3, 6_000.0))
+    asked, now_s = _wishes([(4_000.0, 0.1)] * 3), 10.0 * TURN_S
+    since_s = {"b1": now_s - 3.0 * TURN_S, "b2": now_s - 2.0 * TURN_S, "b3": now_s - 4.0 * TURN_S}
+    memory = RulesMemory({evse: Turn(s, served=True) for evse, s in since_s.items()})
+    shared, _ = share_power(frame, asked, frame.tree.base_max_w, memory, now_s)
+    assert [evse for evse, wish in shared.items() if wish.power_w > 0.0] == ["b2"]
+
+
+def test_who_cannot_be_in_time_gets_what_the_paces_of_the_others_leave() -> None:
+    frame = frame_of(_site(3, 100_000.0))
+    asked, base_w = _wishes([(50_000.0, 2.0)] * 3), frame.tree.base_max_w
+    press = {
+        "b1": Press(90_000.0, 600.0, -3_600.0, lost=True),
+        "b2": Press(40_000.0, 7_200.0, 1_800.0),
+        "b3": Press(30_000.0, 3_600.0, 1_800.0),
+    }
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [28_000, 40_000, 30_000]

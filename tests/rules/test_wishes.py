@@ -6,7 +6,7 @@ from tests.depot import healthy, plugged, small_site
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.sharing import CALMS_AFTER_S, RulesMemory
@@ -187,3 +187,40 @@ def test_where_feeders_have_room_everybody_may_show_what_it_can() -> None:
     wide = replace(SITE, feeders=(replace(SITE.feeders[0], import_limit_w=150_000.0), SITE.feeders[1]))
     wishes, _ = propose_all(frame_of(wide), _leaving_in(1_500.0), None, enough_w={"b1": 23_600.0})
     assert wishes["b1"].power_w == 50_000.0
+
+
+def test_a_full_vehicle_that_is_about_to_leave_wishes_nothing() -> None:
+    full = plugged(
+        "bus-1",
+        100.0,
+        WALL_S,
+        soc_pct=Reading(95.0, 100.0),
+        departure_wall_s=Reading(WALL_S + 60.0, 100.0),
+    )
+    wishes = wishes_of(SITE, replace(healthy(SITE), evses=(full, healthy(SITE).evses[1])), None)
+    assert (wishes["b1"].power_w, wishes["b1"].reason) == (0.0, "idle")
+
+
+def test_one_whose_departure_is_not_known_presses_no_other() -> None:
+    """It charges with what the others leave; as if it had to leave now it would make every feeder tight."""
+    stranger = plugged("bus-1", 100.0, WALL_S, departure_wall_s=Unknown("not said"))
+    snapshot = replace(healthy(SITE), evses=(stranger, healthy(SITE).evses[1]))
+    wishes = wishes_of(SITE, snapshot, _plan(("b2", 5_000.0)))
+    assert (wishes["b2"].power_w, wishes["b2"].reason) == (5_000.0, "plan")
+
+
+def test_the_less_time_a_vehicle_has_to_spare_the_more_urgent_it_is() -> None:
+    def urgency(hours: float) -> float:
+        return wishes_of(SITE, _leaving_in(hours * 3_600.0), None)["b1"].urgency
+
+    assert 0.0 < urgency(30.0) < urgency(10.0) < urgency(2.0) < 1.0
+    assert urgency(0.1) > 1.0
+
+
+def test_a_sites_export_is_shared_by_what_chargers_can_discharge() -> None:
+    evses = (SITE.evses[0], replace(SITE.evses[1], max_discharge_w=10_000.0))
+    site = replace(SITE, evses=evses)
+    slot = Slot(WALL_S - 1.0, WALL_S + 900.0, (), -30_000.0)
+    plan = Plan(1, "cloud", WALL_S, WALL_S - 1.0, WALL_S + 900.0, (slot,))
+    wishes = wishes_of(site, healthy(site), plan)
+    assert [round(wish.power_w) for wish in wishes.values()] == [-25_000, -5_000]

@@ -27,8 +27,10 @@ ACK_S: Final = 30.0
 ids.
 """
 
-UNDER_WAY_MAX: Final = 200
-"""Events that the cloud may leave unacknowledged before the next waits."""
+UNDER_WAY_MAX: Final = 48
+"""Events that the cloud may leave unacknowledged before the next waits. As many acknowledgements may come at
+once as a session takes in (``session.MAX_ACKS``), and some.
+"""
 
 ACK_OCTETS_MAX: Final = 64 << 10
 

@@ -60,6 +60,11 @@ SIGNAL_TOLD_S: Final = 60.0
 MAX_QUEUED: Final = 16
 """Messages waiting in either direction; plans come a few times an hour."""
 
+MAX_ACKS: Final = 64
+"""Messages waiting to be read where the cloud acknowledges events, one by one or many at once. One that
+finds no room is lost, and its events are sent again.
+"""
+
 
 class SignalPort(Protocol):
     """Where signals of an aggregator go."""
@@ -227,7 +232,7 @@ class CloudSession:
             timeout=TIMEOUT_S,
             properties=properties,
             tls_context=tls_context(settings) if settings.tls else None,
-            max_queued_incoming_messages=MAX_QUEUED,
+            max_queued_incoming_messages=MAX_ACKS if settings.events_ack == "cloud" else MAX_QUEUED,
             max_queued_outgoing_messages=MAX_QUEUED,
             max_inflight_messages=MAX_QUEUED,
         )

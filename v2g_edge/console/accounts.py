@@ -15,24 +15,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from v2g_edge.console.lockout import Caller, Lockout
+from v2g_edge.console.roles import NAME_MAX, ROLES, Role
 
 NOBODY: Final = Caller()
 """Without an address or a mark: what the command line does."""
 
-Role = Literal["viewer", "operator", "engineer"]
-ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "engineer")
-"""Each may what those before it may."""
-
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """OWASP's figures for Argon2id; the library's own default takes 64 MiB at each login."""
 PASSWORD_MIN: Final = 12
-NAME_MAX: Final = 64
 IDLE_S: Final = 1_800.0
 SESSION_S: Final = 12 * 3_600.0
 CODE_S: Final = 3_600.0
@@ -73,12 +69,15 @@ class Person:
 
 @dataclass
 class Session:
-    """A person at a browser. ``csrf`` must come back with every order."""
+    """A person at a browser. ``csrf`` must come back with every order; ``proxied``: a proxy said who it
+    is.
+    """
 
     person: Person
     csrf: str
     since_s: float
     seen_s: float
+    proxied: bool = False
 
 
 @dataclass
@@ -215,18 +214,33 @@ class Accounts:
         """A new session's id for a person whose certificate was checked. Raises ``NotAllowed`` where no
         account has this name.
         """
-        with self._store() as store:
-            row = store.execute("SELECT role FROM people WHERE name = ?", (name,)).fetchone()
+        role = self.role_of(name)
         if not name:
             raise NotAllowed("the browser showed no certificate of the depot's authority")
-        if row is None:
+        if role is None:
             raise NotAllowed(f"no account is called {name!r}, as this certificate is")
-        return self._begin(name, row[0], now_s)
+        return self._begin(name, role, now_s)
 
-    def _begin(self, name: str, role: Role, now_s: float) -> str:
+    def enter_proxied(self, name: str, role: Role | None, now_s: float) -> str:
+        """A new session's id for a person whom a believed proxy named; the account has the role where
+        ``role`` is None. Raises ``NotAllowed`` where there is no such account.
+        """
+        found = role or self.role_of(name)
+        if found is None:
+            raise NotAllowed(f"no account is called {name!r}, as the proxy says")
+        return self._begin(name, found, now_s, proxied=True)
+
+    def role_of(self, name: str) -> Role | None:
+        """The role of an account; None where there is none of this name."""
+        with self._store() as store:
+            row = store.execute("SELECT role FROM people WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def _begin(self, name: str, role: Role, now_s: float, *, proxied: bool = False) -> str:
         self._end_old(now_s)
         session = secrets.token_urlsafe(32)
-        self._sessions[session] = Session(Person(name, role), secrets.token_urlsafe(24), now_s, now_s)
+        person, csrf = Person(name, role), secrets.token_urlsafe(24)
+        self._sessions[session] = Session(person, csrf, now_s, now_s, proxied)
         return session
 
     def session(self, key: str, now_s: float, *, acts: bool = True) -> Session | None:

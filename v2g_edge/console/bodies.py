@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from v2g_edge.console.accounts import NAME_MAX, Role
+from v2g_edge.console.roles import NAME_MAX, Role
 
 TOKEN_DAYS_MAX: Final = 366
 

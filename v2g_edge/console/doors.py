@@ -5,9 +5,11 @@ from typing import Final
 
 from fastapi import HTTPException, Request
 
-from v2g_edge.console.accounts import Accounts, Person, Role, Session
+from v2g_edge.console.accounts import Accounts, Person, Session
 from v2g_edge.console.guard import TRANSPORT
 from v2g_edge.console.lockout import Caller
+from v2g_edge.console.proxy import PROXIED, Proxied
+from v2g_edge.console.roles import Role
 from v2g_edge.model.ports import ClockPort
 
 SAFE: Final = frozenset({"GET", "HEAD"})
@@ -23,8 +25,21 @@ class Doors:
         self.mark = f"{self.cookie}_mark"
 
     def session(self, request: Request, *, acts: bool = True) -> Session | None:
-        """The session of the browser, if it has one."""
-        return self._accounts.session(request.cookies.get(self.cookie, ""), self._clock.now_s(), acts=acts)
+        """The session of the browser, if it has one. One that a proxy opened counts only in a request for
+        which the proxy says the same.
+        """
+        found = self._accounts.session(request.cookies.get(self.cookie, ""), self._clock.now_s(), acts=acts)
+        if found is None or not found.proxied:
+            return found
+        said = self.proxied(request)
+        if said is None or said.name != found.person.name or said.role not in (None, found.person.role):
+            return None
+        return found
+
+    def proxied(self, request: Request) -> Proxied | None:
+        """Who a believed proxy says it is; None without one."""
+        said: Proxied | None = request.scope.get(PROXIED)
+        return said
 
     def caller(self, request: Request) -> Caller:
         """Where a try to log in comes from."""

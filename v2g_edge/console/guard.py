@@ -4,14 +4,19 @@ paced.
 
 import asyncio
 import ipaddress
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import msgspec
+import structlog
 
+from v2g_edge.console.proxy import ProxyTrust
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.networks import network_of
+
+log = structlog.get_logger()
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,6 +34,8 @@ READ_S: Final = 10.0
 """Patience with a browser that does not send its body, or does not read its answer."""
 TRANSPORT: Final = "v2g_edge_transport"
 """Where the server puts the connection into the scope, so that one that never reads can be cut."""
+REFUSED_EACH_S: Final = 60.0
+"""A flood of forged headers is one line a minute."""
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 POLICY: Final = (
@@ -50,9 +57,16 @@ class Guard:
     """An ASGI layer around the application."""
 
     def __init__(
-        self, app: App, clock: ClockPort, read_s: float = READ_S, names: frozenset[str] = frozenset()
+        self,
+        app: App,
+        clock: ClockPort,
+        read_s: float = READ_S,
+        names: frozenset[str] = frozenset(),
+        proxy: ProxyTrust | None = None,
     ) -> None:
         self._app = app
+        self._proxy = proxy
+        self._said_s = -math.inf
         self._clock = clock
         self._read_s = read_s
         self._names = frozenset(name.casefold() for name in names) | {"localhost"}
@@ -63,6 +77,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._proxy is not None and not self._proxy.take(scope):
+            self._say_refused(scope)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
         if refusal is None and scope["method"] in UNSAFE:
@@ -76,6 +92,13 @@ class Guard:
             await _answer(send, *refusal)
             return
         await self._app(scope, receive, self._patient(scope, send))
+
+    def _say_refused(self, scope: Scope) -> None:
+        """Log a proxy's headers that are not believed, once a minute at most."""
+        now_s = self._clock.now_s()
+        if now_s - self._said_s >= REFUSED_EACH_S:
+            self._said_s = now_s
+            log.warning("console_proxy_refused", peer=str((scope.get("client") or ("",))[0]))
 
     def _patient(self, scope: Scope, send: Send) -> Send:
         async def with_headers(message: Message) -> None:

@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
-from v2g_edge.console.accounts import Role
+from v2g_edge.console.roles import Role
 
 
 class Answer(BaseModel):
@@ -84,10 +84,12 @@ class Named(BaseModel):
 
 class SessionState(BaseModel):
     """Who is logged in, and what a request that changes something must carry in X-CSRF-Token.
-    ``certificate`` is the name in the browser's certificate, "" without one.
+    ``certificate`` is the name in the browser's certificate, ``proxy`` what a believed proxy says; "" without
+    one.
     """
 
     certificate: str
+    proxy: str
     claimed: bool
     person: Named | None
     csrf: str | None
@@ -113,7 +115,9 @@ EVENTS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
-OPEN: Final = frozenset({"/api/session", "/api/claim", "/api/login", "/api/login/certificate", "/healthz"})
+OPEN: Final = frozenset(
+    {"/api/session", "/api/claim", "/api/login", "/api/login/certificate", "/api/login/proxy", "/healthz"}
+)
 """These ask for no session."""
 
 

@@ -15,6 +15,7 @@ from v2g_edge.console.accounts import Accounts
 from v2g_edge.console.daemon import Daemon
 from v2g_edge.console.guard import READ_S, TRANSPORT, App, Receive, Scope, Send
 from v2g_edge.console.live import Hub
+from v2g_edge.console.proxy import ProxyTrust
 from v2g_edge.console.web import make_app
 from v2g_edge.model.ports import ClockPort
 
@@ -37,6 +38,7 @@ class Options:
         read_s: Patience with a browser that does not read or send.
         names: Host names under which browsers may reach it, beside addresses and localhost.
         client_ca: The authority of people's certificates; None asks for none.
+        proxy: Which proxies are believed when they say who asks; None believes none.
     """
 
     host: str
@@ -47,6 +49,7 @@ class Options:
     read_s: float = READ_S
     names: frozenset[str] = frozenset()
     client_ca: Path | None = None
+    proxy: ProxyTrust | None = None
 
     @property
     def is_local(self) -> bool:
@@ -113,6 +116,7 @@ class Console:
             tls=options.tls is not None,
             read_s=options.read_s,
             names=options.names,
+            proxy=options.proxy,
         )
         tls: dict[str, Any] = {}
         if options.tls is not None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from importlib import resources
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import structlog
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -14,8 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from v2g_edge import __version__
-from v2g_edge.console.accounts import SESSION_S, Accounts, NotAllowed, Person
-from v2g_edge.console.bodies import Claim, Login, NewPassword, NewPerson, NewToken
+from v2g_edge.console.accounts import Accounts, NotAllowed, Person
+from v2g_edge.console.bodies import NewPassword, NewPerson, NewToken
 from v2g_edge.console.calendar import add_calendar
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.depot import add_depot, add_past
@@ -23,15 +23,16 @@ from v2g_edge.console.doors import Doors
 from v2g_edge.console.guard import READ_S, App, Guard, Receive, Scope, Send
 from v2g_edge.console.live import Hub
 from v2g_edge.console.orders import add_orders
+from v2g_edge.console.proxy import ProxyTrust
 from v2g_edge.console.roi import add_roi
-from v2g_edge.console.schema import EVENTS, REFUSALS, SessionState, openapi_of, operation
+from v2g_edge.console.roles import ROLES
+from v2g_edge.console.schema import EVENTS, REFUSALS, openapi_of, operation
+from v2g_edge.console.sessions import add_sessions
 from v2g_edge.console.studies import Studies
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()
 
-MARK_S: Final = 180 * 86_400.0
-"""A browser that has not logged in for half a year is a stranger again."""
 STATIC: Final = {
     "html": "text/html",
     "js": "text/javascript",
@@ -50,6 +51,7 @@ def make_app(
     tls: bool,
     read_s: float = READ_S,
     names: frozenset[str] = frozenset(),
+    proxy: ProxyTrust | None = None,
 ) -> App:
     """The ASGI application.
 
@@ -61,6 +63,7 @@ def make_app(
         tls: The cookie goes over TLS alone.
         read_s: Patience with a browser.
         names: Host names under which the console is reached, beside addresses and localhost.
+        proxy: Which proxies are believed when they say who asks.
     """
 
     studies = Studies()
@@ -83,7 +86,7 @@ def make_app(
     )
     doors = Doors(accounts, clock, tls=tls)
     _add_faults(api)
-    _add_sessions(api, accounts, doors, clock, tls=tls)
+    add_sessions(api, accounts, doors, clock, tls=tls)
     add_depot(api, daemon, doors)
     add_past(api, daemon, doors)
     add_orders(api, daemon, doors)
@@ -94,7 +97,7 @@ def make_app(
     _add_live(api, hub, doors)
     _add_pages(api)
     api.openapi = openapi_of(api, doors.cookie)  # type: ignore[method-assign]
-    return Guard(api, clock, read_s, names)
+    return Guard(api, clock, read_s, names, proxy)
 
 
 def _add_faults(api: FastAPI) -> None:
@@ -115,62 +118,6 @@ def _add_faults(api: FastAPI) -> None:
     async def not_allowed(_request: Request, fault: NotAllowed) -> Response:
         headers = {"Retry-After": str(math.ceil(fault.wait_s))} if fault.wait_s else None
         return JSONResponse({"detail": str(fault)}, 429 if fault.wait_s else 403, headers)
-
-
-def _add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort, *, tls: bool) -> None:
-    @api.get("/api/session", response_model=SessionState)
-    async def session(request: Request) -> dict[str, Any]:
-        """Who is logged in here, and whether there is any account yet."""
-        found = doors.session(request)
-        person = {"name": found.person.name, "role": found.person.role} if found else None
-        return {
-            "certificate": doors.certified(request),
-            "claimed": accounts.is_claimed(),
-            "person": person,
-            "csrf": found.csrf if found else None,
-        }
-
-    @api.post("/api/claim", status_code=204)
-    async def claim(body: Claim) -> None:
-        """Make the first account with the one-time code."""
-        await accounts.claim(body.code, body.name, body.password, clock.wall_s())
-        log.warning("console_claimed", person=body.name)
-
-    @api.post("/api/login", status_code=204)
-    async def login(body: Login, request: Request, response: Response) -> None:
-        """Begin a session. The browser also gets a mark, so that no guesses of others keep it out later."""
-        caller = doors.caller(request)
-        try:
-            key = await accounts.login(body.name, body.password, clock.now_s(), caller)
-        except NotAllowed as fault:
-            log.warning("console_login_refused", peer=caller.address, why=str(fault))
-            raise
-        for name, value, lasts_s in (
-            (doors.cookie, key, SESSION_S),
-            (doors.mark, accounts.new_mark(body.name), MARK_S),
-        ):
-            response.set_cookie(
-                name, value, max_age=int(lasts_s), httponly=True, samesite="strict", secure=tls, path="/"
-            )
-        log.info("console_login", person=body.name, peer=caller.address)
-
-    @api.post("/api/login/certificate", status_code=204)
-    async def login_by_certificate(request: Request, response: Response) -> None:
-        """Begin a session for the account that the browser's certificate names."""
-        name = doors.certified(request)
-        key = accounts.enter(name, clock.now_s())
-        response.set_cookie(
-            doors.cookie, key, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=tls, path="/"
-        )
-        log.info("console_login", person=name, peer=doors.caller(request).address, by="certificate")
-
-    @api.post("/api/logout", status_code=204)
-    async def logout(
-        request: Request, response: Response, _person: Annotated[Person, Depends(doors.viewer)]
-    ) -> None:
-        """End the session."""
-        accounts.logout(request.cookies.get(doors.cookie, ""))
-        response.delete_cookie(doors.cookie, path="/", secure=tls, httponly=True, samesite="strict")
 
 
 def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort) -> None:
@@ -221,6 +168,10 @@ def _add_tokens(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort
     @api.post("/api/tokens")
     async def add(body: NewToken, person: Annotated[Person, Depends(doors.engineer)]) -> dict[str, str]:
         """A token for programs in your name; it is shown once."""
+        own = accounts.role_of(person.name)  # a person whom a proxy named may have none
+        if own is None or ROLES.index(own) < ROLES.index(body.role):
+            text = "a token acts for an account and ends with it; there is none of your name with this role"
+            raise NotAllowed(text)
         token = accounts.new_token(person.name, body.label, body.role, clock.wall_s() + body.days * 86_400.0)
         log.warning("console_token", by=person.title, label=body.label, role=body.role, days=body.days)
         return {"token": token}

@@ -129,6 +129,7 @@ def _begin(vehicle: VehicleState | None, old: EvseMemory) -> EvseMemory:
         event_pct=old.event_pct if goes_on else 0.0,
         back_wh=old.back_wh if goes_on else 0.0,
         top_pct=None,
+        warm_at_s=-ANY_W,
     )
 
 

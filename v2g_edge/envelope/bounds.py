@@ -65,19 +65,17 @@ def _own(c: Context, o: Outlet, rated: Bound) -> list[Bound]:
         )
     if evse.cooling_loop:
         safety, full = c.site.safety, c.site.safety.sustained_pct / 100.0
-        _add_derating(
-            bounds, o, "cooling_derating", _falling(o.loop_c, safety.cooling_derate_c, safety.cooling_max_c)
-        )
+        share = _falling(o.loop_c, safety.cooling_derate_c, safety.cooling_max_c)
+        _add_derating(bounds, o, "cooling_derating", share, evse.fallback_w)
         worn = full + (1.0 - full) * _falling(o.memory.heat_pct / 100.0, HEADROOM * full, full)
-        _add_derating(bounds, o, "sustained_load", worn)
+        _add_derating(bounds, o, "sustained_load", worn, evse.fallback_w)
     if kind is None:
         bounds.append(STRANGER)
         return bounds
     bounds.append(_of_type(kind, vehicle, c.frame.by_type[kind.id]))
     if o.pack_c >= kind.derate_from_c and kind.pack_max_c < ANY_W:
-        _add_derating(
-            bounds, o, "temperature_derating", _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c)
-        )
+        share = _falling(o.pack_c, kind.derate_from_c, kind.pack_max_c)
+        _add_derating(bounds, o, "temperature_derating", share, o.careful_w)
     top_pct = o.memory.top_pct
     if kind.max_soc_pct < 100.0 and top_pct is None:
         bounds.append(Bound(-ANY_W, evse.fallback_w, "soc_not_reckoned", "first tick of the session"))
@@ -103,15 +101,14 @@ def _falling(value: float, start: float, end: float) -> float:
     return min(max((end - value) / max(end - start, 1e-9), 0.0), 1.0)
 
 
-def _add_derating(bounds: list[Bound], o: Outlet, rule: str, share: float) -> None:
+def _add_derating(bounds: list[Bound], o: Outlet, rule: str, share: float, least_w: float) -> None:
     if share < 1.0:
-        up_w = max(o.evse.max_charge_w * share, min(o.evse.fallback_w, o.evse.max_charge_w))
+        up_w = max(o.evse.max_charge_w * share, min(least_w, o.evse.max_charge_w))
         bounds.append(Bound(-o.evse.max_discharge_w * share, up_w, rule, f"{share:.0%} of the rating"))
 
 
 def _acted(action: Action, row: Row, latch: Latch, o: Outlet) -> Bound:
     low_w = -ANY_W if action is Action.NO_NEW_EXPORT and o.memory.power_w < o.memory.droop_w else 0.0
-    high_w = {Action.NO_NEW_EXPORT: ANY_W, Action.EXPORT_OFF: ANY_W, Action.ZERO: 0.0}.get(
-        action, o.evse.fallback_w
-    )
+    least_w = o.careful_w if row.id == "pack_temperature" else o.evse.fallback_w
+    high_w = {Action.NO_NEW_EXPORT: ANY_W, Action.EXPORT_OFF: ANY_W, Action.ZERO: 0.0}.get(action, least_w)
     return Bound(low_w, high_w, row.id, latch.text)

@@ -56,11 +56,8 @@ def _each(scope: Scope, subjects: Callable[[Context], tuple[Any, ...]]) -> Calla
     ) -> Row:
         def check(c: Context, standing: Mapping[str, Latch]) -> Found:
             texts = condition(c, standing)
-            present = (
-                {i.id: str(text) for i, text in zip(subjects(c), texts, strict=True) if text}
-                if any(texts)
-                else {}
-            )
+            found = zip(subjects(c), texts, strict=True) if any(texts) else ()
+            present = {i.id: str(text) for i, text in found if text}
             return Found(len(texts), present)
 
         return Row(name, scope, action, clear, name.replace("_", " "), check, override, allowance, proof)
@@ -98,17 +95,11 @@ def _relay_silent(c: Context) -> str:
 
 def _start_window(c: Context) -> str:
     window_hz = c.site.safety.export_start_window_hz
-    hz = (
-        fresh_or(c.grid_meter.frequency_hz, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0)
-        if c.grid_meter
-        else 0.0
-    )
-    inside = abs(hz - c.site.grid.nominal_hz) <= window_hz
-    return (
-        ""
-        if inside
-        else f"frequency is {hz:.3f} Hz (0: unknown), export starts within ±{window_hz:g} Hz of nominal"
-    )
+    reading = c.grid_meter.frequency_hz if c.grid_meter else NO_SAMPLE
+    hz = fresh_or(reading, c.snapshot.now_s, c.site.safety.meter_max_age_s, 0.0)
+    if abs(hz - c.site.grid.nominal_hz) <= window_hz:
+        return ""
+    return f"frequency is {hz:.3f} Hz (0: unknown), export starts within ±{window_hz:g} Hz of nominal"
 
 
 def _stopped(o: Outlet, what: str) -> str:
@@ -180,10 +171,8 @@ def _unauthorised(c: Context, o: Outlet) -> str:
         return f"vehicle {o.vehicle.vehicle or 'unknown'} may not discharge" if o.vehicle else "no vehicle"
     if not o.kind.needs_authorisation:
         return ""
-    granted = (
-        fresh_or(o.vehicle.discharge_authorised, c.snapshot.now_s, c.site.safety.authorisation_max_age_s, 0.0)
-        == 1.0
-    )
+    max_age_s = c.site.safety.authorisation_max_age_s
+    granted = fresh_or(o.vehicle.discharge_authorised, c.snapshot.now_s, max_age_s, 0.0) == 1.0
     return "" if granted else f"vehicle {o.known.id} holds no fresh permission to discharge"
 
 
@@ -221,10 +210,11 @@ def _pack_out(o: Outlet, *, held: bool) -> str:
     if o.kind is None or o.kind.pack_max_c >= ANY_W:
         return ""
     low_c, high_c, back_c = o.kind.pack_min_c, o.kind.pack_max_c, HEAT_HYSTERESIS_C if held else 0.0
-    inside = low_c + back_c < o.pack_c < high_c - back_c
-    return (
-        "" if inside else f"pack at {o.pack_c:.1f} °C (limit if unknown), window {low_c:g} to {high_c:g} °C"
-    )
+    if low_c + back_c < o.pack_c < high_c - back_c:
+        return ""
+    told = o.vehicle is not None and o.pack_c == known_or(o.vehicle.pack_c, ANY_W)
+    found = f"at {o.pack_c:.1f} °C" if told else "temperature not known"
+    return f"pack {found}, window {low_c:g} to {high_c:g} °C"
 
 
 # fmt: off

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from v2g_edge.envelope.facts import TURNS, Context, Outlet
+from v2g_edge.envelope.facts import TURNS, Context, Outlet, has_lapsed, never_came
 from v2g_edge.model.site import Evse
 
 
@@ -34,7 +34,7 @@ def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> 
     same counts.
     """
     memory, evse = o.memory, o.evse
-    if not o.state.link.ever_seen and memory.lease_until_s == 0.0:
+    if never_came(o):
         return Exposure(False, evse.fallback_w, 0.0, own_w=evse.fallback_w)
     if o.vehicle is None and o.listens:
         return Exposure(
@@ -44,14 +44,9 @@ def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> 
         )
     if quarantine:
         return _quarantined(context, o, quarantine)
-    if (
-        not o.listens
-        and context.snapshot.now_s > memory.lease_until_s
-        and evse.dead_man not in {"none", "contactor"}
-    ):
-        alone_w = (
-            evse.fallback_w if o.state.default_held else evse.max_charge_w
-        )  # a default that nothing shows is none
+    if has_lapsed(o, context.snapshot.now_s):
+        # A default that nothing shows is none.
+        alone_w = evse.fallback_w if o.state.default_held else evse.max_charge_w
         return Exposure(False, alone_w, 0.0, own_w=evse.fallback_w)
     own_w = 0.0 if o.listens else evse.fallback_w
     tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0

@@ -30,6 +30,8 @@ TURN_AGE_S: Final = 10.0
 """Chargers that report less often show nothing here: what they did and what the meter saw cannot be laid
 side by side.
 """
+UNTOLD_S: Final = 900.0
+"""A pack of which no temperature was told for so long may be at any: what it was before says nothing."""
 TURNS: Final = 3
 """So many opposite moves in a row: one or two may be the building's own."""
 TURN_W: Final = 10_000.0
@@ -46,6 +48,10 @@ class Outlet(Struct, frozen=True, gc=False):
     ``power_w`` is 0 when not metered, ``soc_pct`` (the least that it may be now) None when unknown;
     ``pack_c`` and ``loop_c`` are then at their upper limits. ``floor_pct`` is the SoC below which nothing is
     taken, with the vehicle's own reserve (-1: unknown vehicle).
+
+    ``careful_w`` is what it is charged with while its pack is out of its window: the fallback. Where nothing
+    tells a temperature that would be for good, so the charger's minimum counts where that is more; it warms
+    no pack. What was told up to the last tick counts: no reading that is lost in this one makes it more.
     """
 
     id: str
@@ -64,6 +70,7 @@ class Outlet(Struct, frozen=True, gc=False):
     pack_c: float
     loop_c: float
     taken_pct: float
+    careful_w: float
 
 
 class Meter(NamedTuple):
@@ -138,11 +145,12 @@ def look(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, grid: Grid) -
             pack_c = fresh_or(vehicle.pack_c, now_s, warm_age_s, kind.pack_max_c if kind else ANY_W)
             taken_pct = memory.taken_pct.get(vehicle.vehicle, 0.0)
         metered = fresh or (vehicle is None and listens)
-        loop_c = loops.get(evse.cooling_loop, -ANY_W)
+        loop_c, careful_w = loops.get(evse.cooling_loop, -ANY_W), evse.fallback_w
+        if now_s - old.warm_at_s > UNTOLD_S:
+            careful_w = max(careful_w, evse.min_charge_w)
         who = (evse.id, evse, state, old, vehicle, known, kind)
-        outlets.append(
-            Outlet(*who, listens, fresh, metered, power_w, soc_pct, floor_pct, pack_c, loop_c, taken_pct)
-        )
+        seen = (listens, fresh, metered, power_w)
+        outlets.append(Outlet(*who, *seen, soc_pct, floor_pct, pack_c, loop_c, taken_pct, careful_w))
     meter = snapshot.meters[site.meters.index(site.grid.meter)] if site.grid.meter else None
     relay = snapshot.contacts[site.contacts.index(site.grid.relay)] if site.grid.relay else None
     return Context(
@@ -196,23 +204,30 @@ def _meters(
         sure = not (missing or away)
         present = [o.state.power_w for o in below if o.vehicle is not None]
         age_s = max([now_s - power.at_s for power in present if isinstance(power, Reading)], default=0.0)
-        least_turn_w, window_s = (
-            max(TURN_W, TURN_SHARE * span.limit_w),
-            max(TURN_WINDOW_S, TURN_REPORTS * age_s),
-        )
+        least_turn_w = max(TURN_W, TURN_SHARE * span.limit_w)
+        window_s = max(TURN_WINDOW_S, TURN_REPORTS * age_s)
         new = MeterMemory(now_s, power_w, chargers_w, old.against if old else 0)
         kept = _turn(old, new, least_turn_w, window_s) if sure and age_s <= TURN_AGE_S else old
         meters.append(Meter(name, state, kept, new.against, alive, odd, sure, missing, power_w > high_w))
     return tuple(meters)
 
 
-def is_at_fallback(o: Outlet, now_s: float) -> bool:
-    """Whether a charger is left to itself and holds its fallback: it never came, or what it was last sent has
-    run out and its default was shown.
+def never_came(o: Outlet) -> bool:
+    """Whether a charger was never heard, and nothing can be in force that it was sent before."""
+    return not o.state.link.ever_seen and o.memory.lease_until_s == 0.0
+
+
+def has_lapsed(o: Outlet, now_s: float) -> bool:
+    """Whether a charger is away, and what it was last sent has run out by its own lease: nothing is in force
+    but its default.
     """
-    never_came = not o.state.link.ever_seen and o.memory.lease_until_s == 0.0
-    ends = now_s > o.memory.lease_until_s and o.evse.dead_man not in {"none", "contactor"}
-    return not o.listens and (never_came or (ends and o.state.default_held))
+    ends_by_itself = o.evse.dead_man not in {"none", "contactor"}
+    return not o.listens and now_s > o.memory.lease_until_s and ends_by_itself
+
+
+def is_at_fallback(o: Outlet, now_s: float) -> bool:
+    """Whether a charger is left to itself and holds its fallback: its default was shown, or it never came."""
+    return never_came(o) or (has_lapsed(o, now_s) and o.state.default_held)
 
 
 def _turn(old: MeterMemory | None, new: MeterMemory, least_w: float, window_s: float) -> MeterMemory:

@@ -12,7 +12,7 @@ from v2g_edge.envelope.bounds import collect_bounds
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
 from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
-from v2g_edge.envelope.facts import Context, Grid, Outlet, look, observe
+from v2g_edge.envelope.facts import Context, Grid, Outlet, has_lapsed, look, observe
 from v2g_edge.envelope.feeders import Cut, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
@@ -295,7 +295,7 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     """
     old, told, now_s = o.memory, o.state.command, snapshot.now_s
     if not o.listens:
-        if now_s <= old.lease_until_s or old.lease_until_s == 0.0 or o.evse.dead_man in {"none", "contactor"}:
+        if old.lease_until_s == 0.0 or not has_lapsed(o, now_s):
             return old  # its last setpoint may still be in force, until that lease has run out
         # No new lease is counted for a charger that gets no message: it is at its fallback, and stays there
         # until it answers.
@@ -309,8 +309,8 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     elif o.evse.dead_man in {"none", "contactor"} or not old.told or old.told[0].since_s > now_s - ends:
         most_w, least_w = old.most_w, old.least_w
     else:  # refused or not answered: an older permit than a lease has ended by itself, the default rules
-        most_w = max(o.evse.fallback_w, *(each.most_w for each in old.told))
-        least_w = min(each.least_w for each in old.told)
+        most_w = max([o.evse.fallback_w, *[each.most_w for each in old.told]])
+        least_w = min([each.least_w for each in old.told])
     return replace(
         old,
         power_w=permit.power_w,
@@ -321,6 +321,7 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
         told=_told(old.told, now_s, now_least_w, now_most_w, max(ends, TOLD_S)),
+        warm_at_s=getattr(o.vehicle and o.vehicle.pack_c, "at_s", old.warm_at_s),
     )
 
 

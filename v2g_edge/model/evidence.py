@@ -30,7 +30,8 @@ class EvseMemory(Struct, frozen=True, gc=False):
     have flowed since. ``event_pct`` is what the present discharge event has taken, ``counted_pct`` what of
     the discharge since the last SoC is in the ledgers, ``back_wh`` what was charged since the last discharge.
     ``top_pct`` is the most that the SoC may have been at the last tick (None: the session is new); one that
-    never reported its SoC counts as empty on arrival.
+    never reported its SoC counts as empty on arrival. ``warm_at_s``: when, as far as was known at the last
+    tick, a temperature of its pack was last told.
     """
 
     power_w: float = 0.0
@@ -52,6 +53,7 @@ class EvseMemory(Struct, frozen=True, gc=False):
     back_wh: float = 0.0
     top_pct: float | None = None
     vehicle: str = ""
+    warm_at_s: float = -ANY_W
 
 
 class MeterMemory(Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""The day plan through HiGHS: every constraint of the problem, as one sparse linear programme."""
+"""The day plan through HiGHS: its objective and every constraint, as one sparse linear programme."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final

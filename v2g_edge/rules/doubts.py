@@ -7,6 +7,7 @@ from typing import Final
 from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import Snapshot, VehicleState
 
@@ -39,7 +40,7 @@ def announce_doubts(frame: Frame, snapshot: Snapshot, told: Told) -> tuple[tuple
 def _doubt(frame: Frame, vehicle: VehicleState) -> str:
     known = frame.known.get(vehicle.vehicle)
     kind = frame.kinds.get(known.type) if known else None
-    missing, mend = [], []
+    missing, mend, left = [], [], "what the others leave"
     if known is None:
         name = f"vehicle {vehicle.vehicle!r}" if vehicle.vehicle else "the vehicle (no card, no name)"
         missing.append(f"{name} is not in the site file")
@@ -53,6 +54,10 @@ def _doubt(frame: Frame, vehicle: VehicleState) -> str:
     if not isinstance(vehicle.soc_pct, Reading):
         missing.append("its SoC")
         mend.append("let the station measure SoC, or count on energy")
+    if kind is not None and kind.pack_max_c < ANY_W and not isinstance(vehicle.pack_c, Reading):
+        left = "its fallback or its charger's minimum"
+        missing.append("the temperature of its pack")
+        mend.append(f"let its charger or telematics tell it, or give type {kind.id} pack_max_c = 1e12")
     if not missing:
         return ""
-    return f"not known: {', '.join(missing)}; it charges with what the others leave. Mend: {', '.join(mend)}"
+    return f"not known: {', '.join(missing)}; it charges with {left}. Mend: {', '.join(mend)}"

@@ -5,6 +5,7 @@ what a person can do.
 from typing import Final
 
 from v2g_edge.cycle import Outcome
+from v2g_edge.model.limits import Bound
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading, fresh_or
 from v2g_edge.model.site import Feeder, Site
@@ -129,6 +130,8 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
     stubborn = held_by(outcome, permit.evse)
     if stubborn is not None:
         rule, source = stubborn.row, stubborn.text
+    elif rule == "wish" and (outside := _outside(outcome, index)) is not None:
+        rule, source = outside.rule, outside.source
     lines = []
     if rule != "wish":
         word = word_of(rule)
@@ -150,6 +153,20 @@ def _kept(site: Site, snapshot: Snapshot, outcome: Outcome, index: int, beside: 
         feeder = next(each for each in site.feeders if each.id == site.evses[index].feeder)
         lines += say_room(site, snapshot, outcome, feeder)
     return lines
+
+
+def _outside(outcome: Outcome, index: int) -> Bound | None:
+    """The limit from outside at which a wish ends: the rules know it too, and wish no more."""
+    power_w = outcome.permits[index].power_w
+    return next(
+        (
+            bound
+            for bound in outcome.bounds[index]
+            if bound.rule == "outside_limit"
+            and (bound.max_w <= power_w + SHOWN_W or bound.min_w >= power_w - SHOWN_W)
+        ),
+        None,
+    )
 
 
 def say_room(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> list[str]:

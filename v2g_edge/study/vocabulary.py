@@ -174,7 +174,7 @@ RULES: Final[dict[str, Word]] = {
     "outside_limit": Word(
         "limit from outside",
         "A limit from outside holds, of a programme or an upstream central system",
-        "nothing; `why` names who set it",
+        "ask who set it, if it is in the way",
         "none",
     ),
     "wish": Word("", "Nothing limits it"),

@@ -2,16 +2,21 @@
 stale signals at once.
 """
 
+from typing import Literal
+
 import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_site
 from v2g_edge.cycle import Cycle, Memory, Outcome
+from v2g_edge.model.frame import frame_of
+from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.service import CapacityLimit, Service, ServiceKind, Signal
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.rules.services.dispatch import serve
 
 WALL_S = 1_000_000.0
 GOOD = {"meter_hz": 0.001, "meter_w": 10.0, "meter_s": 0.1, "response_s": 0.5, "contract": True}
@@ -142,3 +147,89 @@ def test_the_energy_kept_for_an_outage_is_not_exported() -> None:
     outcome = tick(short, healthy(short), -20e3)
     assert wished(outcome) == 0.0
     assert {wish.reason for wish in outcome.wishes} == {"service_backup"}
+
+
+def under_a_fuse(*services: Service) -> Site:
+    """Three levels of feeders, so that the grid connection is neither the first nor the second."""
+    site = site_with(*services)
+    hall, main = site.feeders
+    yard = replace(hall, id="yard", parent="main", import_limit_w=150e3, export_limit_w=150e3)
+    return replace(site, feeders=(replace(hall, parent="yard"), yard, main))
+
+
+@pytest.mark.parametrize("way", ["import", "export"])
+def test_limits_from_outside_hold_at_the_connection_by_wall_time(way: Literal["import", "export"]) -> None:
+    site = under_a_fuse()
+    snapshot = healthy(site)
+    powers_w = 20e3 if way == "import" else -20e3
+    for began_s, binds in ((-10.0, True), (10.0, False)):
+        limit = CapacityLimit(way, 10e3, WALL_S + began_s, WALL_S + 20.0, "dso")
+        bound = replace(snapshot, operator=replace(snapshot.operator, limits=(limit,)))
+        outcome = tick(site, bound, powers_w)
+        free_w = 10e3 * 0.98 + site.feeders[-1].base_load_min_w if way == "export" else 0.0
+        assert abs(wished(outcome)) == pytest.approx(free_w if binds else 40e3)
+
+
+def with_first(site: Site, **changes: object) -> Snapshot:
+    """Frequency far too low or high as the caller says later; the first vehicle changed."""
+    snapshot = healthy(site)
+    first = snapshot.evses[0]
+    assert first.vehicle is not None
+    return replace(
+        snapshot, evses=(replace(first, vehicle=replace(first.vehicle, **changes)), snapshot.evses[1])
+    )
+
+
+def served_at(site: Site, snapshot: Snapshot, hz: float, power_w: float, **outs_w: float) -> dict[str, float]:
+    """What two vehicles at ``power_w`` each are moved to."""
+    meter = replace(snapshot.meters[0], frequency_hz=Reading(hz, snapshot.now_s))
+    wishes = {evse: Wish(evse, power_w, 0.1, "plan") for evse in ("b1", "b2")}
+    laid = frame_of(site)
+    done = serve(laid, replace(snapshot, meters=(meter,)), wishes, laid.tree.base_max_w, (), outs_w)
+    return {evse: wish.power_w for evse, wish in done.wishes.items()}
+
+
+def test_who_may_not_give_only_takes_less() -> None:
+    """By the site file, by its proof, by its charger, and by what the envelope last allowed."""
+    site = site_with(sold("fcr", 90e3))
+    assert min(served_at(site, healthy(site), 49.5, 10e3).values()) < -20e3
+    no_right = replace(site, vehicles=(replace(site.vehicles[0], may_discharge=False), *site.vehicles[1:]))
+    assert served_at(no_right, healthy(site), 49.5, 10e3)["b1"] == 0.0
+    unproven = healthy(site)
+    unproven = replace(
+        unproven, evses=(replace(unproven.evses[0], proven_discharge=False), *unproven.evses[1:])
+    )
+    assert served_at(site, unproven, 49.5, 10e3)["b1"] == 0.0
+    one_way = replace(site, evses=(replace(site.evses[0], discharge_by="none"), *site.evses[1:]))
+    assert served_at(one_way, healthy(site), 49.5, 10e3)["b1"] == 0.0
+    assert served_at(site, healthy(site), 49.5, 10e3, b1=0.0)["b1"] == 0.0
+
+
+@pytest.mark.parametrize(("soc_pct", "takes"), [(100.0, False), (99.9, True), (80.0, True)])
+def test_who_is_full_takes_no_more(soc_pct: float, takes: bool) -> None:
+    site = site_with(sold("fcr", 90e3))
+    full = with_first(site, soc_pct=Reading(soc_pct, 100.0))
+    assert (served_at(site, full, 50.3, 0.0)["b1"] > 0.0) == takes
+
+
+def test_a_charger_takes_by_its_charging_power_and_no_more_than_its_vehicle_says() -> None:
+    site = site_with(sold("fcr_d_down", 90e3))
+    small = replace(site, evses=tuple(replace(evse, max_discharge_w=10e3) for evse in site.evses))
+    assert sum(served_at(small, healthy(small), 50.5, 0.0).values()) == pytest.approx(90e3)
+    slow = with_first(site, max_charge_w=Reading(11e3, 100.0))
+    assert served_at(site, slow, 50.5, 0.0)["b1"] == pytest.approx(11e3)
+
+
+def test_an_outage_without_a_time_is_backed_for_an_hour_by_those_that_may_give() -> None:
+    """Two buses hold 240 kWh above their floors; of one that may not give none counts."""
+    enough, short = site_with(sold("backup", 239e3)), site_with(sold("backup", 241e3))
+    assert wished(tick(enough, healthy(enough), -20e3)) == pytest.approx(-40e3)
+    assert wished(tick(short, healthy(short), -20e3)) == 0.0
+    half = site_with(sold("backup", 121e3))
+    half = replace(half, vehicles=(replace(half.vehicles[0], may_discharge=False), *half.vehicles[1:]))
+    assert wished(tick(half, healthy(half), -20e3)) == 0.0
+
+
+def test_where_nobody_charges_a_surplus_waits() -> None:
+    site = site_with(Service("own", "zero_import", contract=True))
+    assert wished(tick(site, healthy(site), 0.0)) == 0.0

@@ -13,7 +13,7 @@ from v2g_edge.model.orders import strictest
 from v2g_edge.model.service import CapacityLimit, Service, Signal
 from v2g_edge.rules.services.account import Headroom, hold, hours_of
 from v2g_edge.rules.services.arming import Measured, refusals
-from v2g_edge.rules.services.demand_response import TEN_OF_TEN, Day, baseline, reduced_kwh
+from v2g_edge.rules.services.demand_response import TEN_OF_TEN, Day, Method, baseline, reduced_kwh
 from v2g_edge.rules.services.frequency import PRODUCTS, activation
 from v2g_edge.rules.services.limits import dimmed_w, zero_limits
 from v2g_edge.rules.services.peaks import billed_peak, may_draw, ratcheted
@@ -237,3 +237,22 @@ def test_a_flat_signal_is_scored_by_slopes() -> None:
     assert steady is not None
     assert steady.correlation == pytest.approx(1.0, abs=1e-3)
     assert np.isfinite(steady.total)
+
+
+def test_a_flat_signal_that_drifts_is_scored_by_how_much_the_response_drifts_over_the_hour() -> None:
+    """A hundredth over the hour where nothing was asked for is a hundredth of the score."""
+    signal = [0.5] * 390
+    drifted = score(signal, [0.5 + 0.01 * k / 360.0 for k in range(390)])
+    assert drifted is not None
+    assert drifted.correlation == pytest.approx(0.99, abs=1e-6)
+
+
+def test_what_is_sold_out_backs_no_other() -> None:
+    first, second = Service("a", "fcr_n", 1e5, priority=1), Service("b", "fcr_n", 10.0, priority=2)
+    assert [each.share for each in hold(Headroom(1e5, 1e6, 1e9, 1e9), [first, second])] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("net", "expected"), [(True, -20.0), (False, 0.0)])
+def test_where_export_counts_for_nothing_a_baseline_ends_at_zero(net: bool, expected: float) -> None:
+    days = [Day((-20.0,), ()) for _ in range(10)]
+    assert baseline(Method(adjust="none", net=net), days, ()) == (expected,)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from v2g_edge.cli.client import add_socket
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, CommandError
+from v2g_edge.console.proxy import GROUPS_HEADER, SECRET_HEADER, USER_HEADER, ProxyTrust, trust_of
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.logs import set_up_logs
 
@@ -41,6 +42,7 @@ def register(subparsers: Any) -> None:
         metavar="HOST",
         help="a host name under which browsers reach it, beside its address (may be repeated)",
     )
+    _add_proxy(parser)
     _add_state(parser)
     add_socket(parser)
     parser.set_defaults(run=run)
@@ -49,6 +51,60 @@ def register(subparsers: Any) -> None:
     )
     _add_state(parser)
     parser.set_defaults(run=print_code)
+
+
+def _add_proxy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address or network of proxies that are believed when their header says who asks (may be"
+        " repeated)",
+    )
+    parser.add_argument(
+        "--proxy-secret-file",
+        type=Path,
+        metavar="FILE",
+        help=f"what such a proxy sends as {SECRET_HEADER}; a proxy on this machine needs it",
+    )
+    parser.add_argument(
+        "--proxy-user",
+        default=USER_HEADER,
+        metavar="HEADER",
+        help=f"its header with the name (default {USER_HEADER})",
+    )
+    parser.add_argument(
+        "--proxy-groups",
+        default=GROUPS_HEADER,
+        metavar="HEADER",
+        help=f"its header with groups, parted by commas (default {GROUPS_HEADER})",
+    )
+    parser.add_argument(
+        "--proxy-role",
+        action="append",
+        default=[],
+        metavar="GROUP=ROLE",
+        help="the role of a group; without any, the account of the name has the role (may be repeated)",
+    )
+
+
+def _proxy_of(arguments: argparse.Namespace) -> ProxyTrust | None:
+    """Which proxies are believed. Raises ``CommandError``."""
+    if not arguments.proxy:
+        if arguments.proxy_secret_file is not None or arguments.proxy_role:
+            raise CommandError("--proxy-secret-file and --proxy-role need --proxy", BAD_INPUT)
+        return None
+    try:
+        file = arguments.proxy_secret_file
+        secret = file.read_bytes().strip() if file is not None else b""
+        if file is not None and not secret:
+            raise ValueError(f"{file}: it is empty; it holds the proxy's secret")
+        return trust_of(
+            arguments.proxy, secret, arguments.proxy_role, arguments.proxy_user, arguments.proxy_groups
+        )
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error), BAD_INPUT) from error
 
 
 def _add_state(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
         tls,
         names=frozenset(arguments.name),
         client_ca=arguments.client_ca,
+        proxy=_proxy_of(arguments),
     )
     if tls is None and not options.is_local:
         raise CommandError(

@@ -112,19 +112,6 @@ export function why(status, asked, answer, fault) {
       answer.answer.map((sentence) => said(sentence, "p")), answer.outlets.map(limits)) : null];
 }
 
-export function plan({ plan: followed, report }) {
-  const parts = [heading("plan")];
-  if (!followed) return [...parts, el("p", {}, t("plan.none"))];
-  if (!report?.edges?.length) return [...parts, el("p", {}, t("plan.no_report", { source: followed.source }))];
-  const { edges, site_kw: site, buy, money } = report;
-  parts.push(el("dl", { class: "facts" }, ["energy", "export", "wear", "peaks"].map((key) => fact(`money.${key}`, number(money[key], 2)))));
-  if (site.length) parts.push(el("h2", {}, t("plan.power")), steps(t("plan.power"), edges, [{ name: "power", values: site, kind: "area" }], 0));
-  if (buy.length) parts.push(el("h2", {}, t("plan.price")), steps(t("plan.price"), edges, [{ name: "price", values: buy, kind: "line" }], 2));
-  const rows = edges.slice(0, -1).map((edge, i) => [clock(edge), number(site[i], 1), number(buy[i], 3)]);
-  parts.push(el("details", {}, el("summary", {}, t("plan.table")), table(t("plan"), [t("from"), "kW", t("plan.price")], rows)));
-  return parts;
-}
-
 const SEVERITIES = ["warning", "alarm", "trip"];
 
 // Each trip with the meter's samples around it, as the network operator asks for them; the newest is open.
@@ -171,12 +158,13 @@ export function field(name, type, autocomplete) {
   return [el("label", { for: name }, t(name)), el("input", { id: name, name, type, autocomplete, required: true })];
 }
 
-export function login(claims, certificate) {
+export function login(claims, { certificate, proxy }) {
   const form = claims ? [field("code", "text", "one-time-code"), field("name", "text", "username"), field("password", "password", "new-password")]
     : [field("name", "text", "username"), field("password", "password", "current-password")];
   return [heading(claims ? "claim" : "login"), el("form", { "data-form": claims ? "claim" : "login" },
     claims ? el("p", {}, t("claim.help")) : null, form, el("p", { id: "fault", class: "bad", role: "alert" }), el("button", {}, t(claims ? "claim" : "login"))),
     certificate && !claims ? el("p", {}, button("certificate", t("login.certificate", { name: certificate }))) : null,
+    proxy ? el("p", {}, button("proxy", t("login.proxy", { name: proxy }))) : null,
     el("p", {}, el("a", { href: claims ? "#login" : "#claim" }, t(claims ? "login.instead" : "claim.instead")))];
 }
 

@@ -6,6 +6,7 @@ standard input ``{"station", "action", "payload"}`` is called at that station; i
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ from ocpp.v201 import ChargePoint as Station201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 FIRST = 9_001
 LOG = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("/dev/null")
@@ -123,7 +125,8 @@ async def serve_station(ws: ServerConnection) -> None:
     identity = ws.request.path.rpartition("/")[2]
     kind = Central16 if ws.subprotocol == "ocpp1.6" else Central201
     HERE[identity] = station = kind(identity, ws)
-    await station.start()
+    with contextlib.suppress(ConnectionClosed):
+        await station.start()
 
 
 async def order(line: str) -> None:

@@ -81,7 +81,7 @@ async def test_the_upstream_is_killed_and_comes_back_nothing_is_lost_or_doubled_
     station = await Peer.dial(depot.port, "old", "1.6")
     await station.call("BootNotification", BOOT_16)
     chance, sent = random.Random(1), []
-    for _ in range(4):
+    for _ in range(2):
         upstream.begin()
         number = await started(depot, station)
         sent.append("StartTransaction")
@@ -105,7 +105,7 @@ async def test_the_upstream_is_killed_and_comes_back_nothing_is_lost_or_doubled_
     stamps = [payload.get("timestamp") or payload["meterValue"][0]["timestamp"] for _, payload in calls]
     assert stamps == sorted(stamps)
     numbers = [payload["transactionId"] for action, payload in calls if action == "StopTransaction"]
-    assert numbers == [9_001, 9_002, 9_003, 9_004]
+    assert numbers == [9_001, 9_002]
 
 
 async def test_what_a_station_repeats_goes_up_once(depot: ForwardedDepot, upstream: Upstream) -> None:

@@ -1,7 +1,7 @@
 """``python -m tests.cloud.kills [COUNT]`` (``make kills``): a depot and its broker that are killed.
 
-A depot (a process of its own, the product's session over TLS 1.3 with a client certificate) tells events as
-fast as it can, a cloud stores each by its id and acknowledges it. COUNT (1,000) times one of the two sides is
+A depot (a process of its own, the product's session over TLS 1.3 with a client certificate) tells events
+all the time, a cloud stores each by its id and acknowledges it. COUNT (1,000) times one of the two sides is
 killed with SIGKILL at a random moment, the broker a third of the times with its database wiped. At the end
 each event whose ``publish_events`` had returned must be in the cloud once, and the plans that the depot took
 must be in order, the newest last.
@@ -12,10 +12,9 @@ import asyncio
 import contextlib
 import gc
 import json
+import multiprocessing
 import os
 import random
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -26,16 +25,18 @@ import structlog
 from tests.cloud.broker import SITE, Broker
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.depot import small_site
-from tests.processes import end, start
+from tests.processes import die_with
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
 
 SEED: Final = 16
-LIFE_S: Final = 0.8
-"""Longest time between two kills, beyond the start of a process."""
-EVERY_S: Final = 0.002
+LIFE_S: Final = 0.5
+"""Longest time between two kills, in three of four cases from the first event of the depot on."""
+TALKING: Final = 0.75
+"""Share of the kills that wait for this first event: one that comes sooner meets a process that starts."""
+EVERY_S: Final = 0.03
 """Between two events of the depot."""
 DRAIN_S: Final = 120.0
 """For what waits at the end, on a machine with other work."""
@@ -57,15 +58,22 @@ class QuickClock:
         await asyncio.sleep(min(duration_s, 0.02))
 
 
-async def depot(broker: Path, port: int, state: Path, life: int, events: int) -> None:
-    """One life: tell ``events`` events, write down each that was promised and each plan taken, then wait."""
+def life(broker: Path, port: int, state: Path, number: int, events: int) -> None:
+    """A process of its own, forked from one that has imported all: a life begins in milliseconds."""
+    die_with(os.getppid())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    asyncio.run(depot(broker, port, state, number, events))
+
+
+async def depot(broker: Path, port: int, state: Path, number: int, events: int) -> None:
+    """Tell ``events`` events, write down each that was promised and each plan taken, then wait."""
     diary = os.open(state / "diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(line: str) -> None:
         os.write(diary, f"{line}\n".encode())
 
     def take(plan: Plan) -> None:
-        note(f"plan {life} {plan.revision}")
+        note(f"plan {number} {plan.revision}")
 
     settings = CloudSettings(
         host="127.0.0.1", port=port, ca_file=str(broker / "ca.pem"), site_id="depot-1",
@@ -74,11 +82,11 @@ async def depot(broker: Path, port: int, state: Path, life: int, events: int) ->
     )  # fmt: skip
     session = CloudSession(settings, small_site(), QuickClock(), take, state_dir=state)
     await session.start()
-    for number in range(events):
-        severity: Any = "alarm" if number % 7 == 0 else "info"
-        session.publish_events((Event("test", severity, f"{life}-{number}", "something", WALL_S),))
-        note(f"event {life}-{number}")
-        session.publish_telemetry({"n": number})
+    for event in range(events):
+        severity: Any = "alarm" if event % 7 == 0 else "info"
+        session.publish_events((Event("test", severity, f"{number}-{event}", "something", WALL_S),))
+        note(f"event {number}-{event}")
+        session.publish_telemetry({"n": event})
         await asyncio.sleep(EVERY_S)
     await asyncio.sleep(3_600.0)  # until it is killed
 
@@ -139,20 +147,31 @@ class Experiment:
         self.state.mkdir()
         self.cloud = Cloud(self.broker)
         self.life = -1
+        self._forks = multiprocessing.get_context("forkserver")
+        self._forks.set_forkserver_preload(["tests.cloud.kills"])
         self.process: Any = None
         self.done = {"depot": 0, "broker": 0, "wiped": 0}
 
     def begin(self, events: int = 10_000) -> None:
         """The depot's next life."""
         self.life += 1
-        words = [self.broker.folder, self.broker.port, self.state, self.life, events]
-        self.process = start([sys.executable, "-m", "tests.cloud.kills", "depot", *map(str, words)])
+        words = (self.broker.folder, self.broker.port, self.state, self.life, events)
+        self.process = self._forks.Process(target=life, args=words, daemon=True)
+        self.process.start()
+
+    def end(self) -> None:
+        """By SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join(20.0)
+            self.process.close()
+            self.process = None
 
     async def kill(self, victim: str) -> None:
         """One side, which comes back at once."""
         self.done[victim] += 1
         if victim == "depot":
-            end(self.process)
+            self.end()
             self.begin()
             return
         self.broker.kill()
@@ -185,21 +204,20 @@ async def kills(folder: Path, count: int, drawn: random.Random) -> str:
     try:
         trial.begin()
         for turn in range(count):
-            known = len(cloud.stored)
+            if drawn.random() < TALKING:
+                await until(lambda: f"{trial.life}-0" in cloud.stored.values())
             await asyncio.sleep(drawn.uniform(0.0, LIFE_S))  # the moment of the kill is the experiment
             await cloud.new_plan()
             await trial.kill(drawn.choices(("depot", "broker", "wiped"), (3, 2, 1))[0])
-            if turn % 5 == 4:  # a depot that is always killed while it starts tells nothing
-                await until(lambda known=known: len(cloud.stored) > known)
             if turn % 50 == 49:
                 print(f"{turn + 1} kills, {len(cloud.stored)} events stored", flush=True)
-        end(trial.process)
+        trial.end()
         await cloud.new_plan()
         trial.begin(events=1)
         await until(trial.drained)
         return judged(cloud, trial.told("event"), trial.told("plan"), trial.done)
     finally:
-        end(trial.process)
+        trial.end()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         trial.broker.kill()
@@ -228,20 +246,3 @@ async def until(promise: Any) -> None:
     while not promise():
         assert time.monotonic() < end_s, "what waits does not arrive"
         await asyncio.sleep(0.02)
-
-
-def main() -> int:
-    """0 when all held."""
-    if sys.argv[1:2] == ["depot"]:
-        folder, port, state, life, events = sys.argv[2:]
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-        asyncio.run(depot(Path(folder), int(port), Path(state), int(life), int(events)))
-        return 0
-    count = int(sys.argv[1]) if sys.argv[1:] else 1_000
-    with tempfile.TemporaryDirectory(prefix="v2g-edge-kills-") as name:
-        print(asyncio.run(kills(Path(name), count, random.Random(SEED))))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
