@@ -27,12 +27,18 @@ START_S: Final = 1_000_000.0
 class Night:
     """A garage in the night: what each vehicle has, draws and was told."""
 
-    def __init__(self, site: Site, shown: tuple[VehiclePhases, ...], lacks_wh: float) -> None:
+    def __init__(
+        self,
+        site: Site,
+        shown: tuple[VehiclePhases, ...],
+        lacks_wh: tuple[float, ...],
+        leave_h: tuple[float, ...],
+    ) -> None:
         kind = replace(BUS, capacity_wh=CAPACITY_WH, charge_curve=(), pack_min_c=-ANY_W, pack_max_c=ANY_W)
         safety = replace(site.safety, late_after_s=2.0 * STEP_S, lease_s=3.0 * STEP_S)
         self.site = replace(site, vehicle_types=(kind,), safety=safety)
-        self.shown = shown
-        self.soc_pct = [TARGET_PCT - 100.0 * lacks_wh / CAPACITY_WH] * len(site.evses)
+        self.shown, self.leave_h = shown, leave_h
+        self.soc_pct = [TARGET_PCT - 100.0 * wh / CAPACITY_WH for wh in lacks_wh]
         self._commands = [CommandState()] * len(site.evses)
         self._drawn_w = [0.0] * len(site.evses)
         self._cycle, self._memory = Cycle(self.site), Memory(EnvelopeMemory(99.0))
@@ -40,8 +46,8 @@ class Night:
         self._plan = Plan(1, "cloud", START_S, START_S, ends_s, (Slot(START_S, ends_s, nothing),))
 
     def play(self) -> None:
-        """Until they leave, under a plan that says 0 W all night, as if power were cheap later."""
-        for step in range(int(NIGHT_H * HOUR_S / STEP_S)):
+        """Until the last has left, under a plan that says 0 W all night, as if power were cheap later."""
+        for step in range(int(max(self.leave_h) * HOUR_S / STEP_S)):
             self._follow(self.tick(step), 100.0 + step * STEP_S)
 
     def tick(self, step: int) -> Outcome:
@@ -60,7 +66,7 @@ class Night:
                 soc_pct=Reading(self.soc_pct[i], now_s),
                 target_soc_pct=Reading(TARGET_PCT, now_s),
                 max_charge_w=Reading(RATED_W, now_s),
-                departure_wall_s=Reading(START_S + NIGHT_H * HOUR_S, now_s),
+                departure_wall_s=Reading(START_S + self.leave_h[i] * HOUR_S, now_s),
             )
             power = Reading(self._drawn_w[i], now_s)
             evses.append(replace(state, vehicle=vehicle, power_w=power, command=self._commands[i]))
@@ -88,11 +94,29 @@ class Night:
     ],
 )
 def test_d23_all_that_fit_together_leave_charged(shown: tuple[VehiclePhases, ...], lacks_wh: float) -> None:
-    night = Night(garage(len(shown)), shown, lacks_wh)
+    cars = len(shown)
+    night = Night(garage(cars), shown, (lacks_wh,) * cars, (NIGHT_H,) * cars)
     night.play()
     assert min(night.soc_pct) >= TARGET_PCT
 
 
 def test_a_plan_rules_while_each_phase_has_time_for_all() -> None:
-    night = Night(garage(4), ("L1", "L2", "L3", "L1L2L3"), 6_000.0)
+    night = Night(garage(4), ("L1", "L2", "L3", "L1L2L3"), (6_000.0,) * 4, (NIGHT_H,) * 4)
     assert [wish.reason for wish in night.tick(0).wishes] == ["plan"] * 4
+
+
+@pytest.mark.parametrize(
+    ("leaves_h", "lacks_wh"),
+    [
+        pytest.param(-3.0, 30_000.0, id="they should have left three hours ago"),
+        pytest.param(1.0, 36_000.0, id="they have an hour for what takes nearly two"),
+    ],
+)
+def test_who_cannot_make_it_costs_no_other_its_departure(leaves_h: float, lacks_wh: float) -> None:
+    """Two of 22 kW are late on a fuse for two: they get what the two leave that still can be in time."""
+    late, fine = (leaves_h,) * 2, (2.0,) * 2
+    night = Night(garage(4), ("L1L2L3",) * 4, (lacks_wh,) * 2 + (36_000.0,) * 2, late + fine)
+    before_pct = list(night.soc_pct)
+    night.play()
+    assert min(night.soc_pct[2:]) >= TARGET_PCT
+    assert max(now - then for now, then in zip(night.soc_pct[:2], before_pct, strict=False)) > 0.0

@@ -57,6 +57,7 @@ class Availability:
         self._told: Told | None = None
         self._parents = {feeder.id: feeder.parent for feeder in scenario.site.feeders}
         self._limits_w = {feeder.id: feeder.import_limit_w for feeder in scenario.site.feeders}
+        self._limits_a = {f.id: f.current.import_a for f in scenario.site.feeders if f.current is not None}
 
     def arrived(self, visit: Visit, wall_s: float) -> None:
         """A vehicle was plugged in."""
@@ -94,7 +95,7 @@ class Availability:
         permit = self._told.permits.get(evse.id) if self._told else None
         if battery is None:
             return
-        full_w = min(evse.max_charge_w, battery.charge_limit_w() / charger.efficiency)
+        full_w = min(charger.rated_w(), battery.charge_limit_w() / charger.efficiency)
         takes_s = (needed_pct - battery.soc_pct) / 100.0 * battery.capacity_wh / max(full_w, 1.0) * 3_600.0
         presses = visit.departs_wall_s - wall_s <= PATIENCE * takes_s
         wished_w = permit.wish_w if permit is not None else 0.0
@@ -103,7 +104,7 @@ class Availability:
             return
         wanted_w = min(asked_w, self._effects.most_w(evse.id, evse.max_charge_w, evse.fallback_w, wall_s))
         wanted_w = min(wanted_w, full_w)
-        missing_w = min(wanted_w - max(charger.power_w, 0.0), self._room_w(depot, evse.feeder))
+        missing_w = min(wanted_w - max(charger.power_w, 0.0), self._room_w(depot, charger))
         if wanted_w < evse.min_charge_w or missing_w < SHARE_SLACK * wanted_w:
             return
         rule = "no permit" if permit is None else permit.bound_by.rule
@@ -111,10 +112,16 @@ class Availability:
             rule = "not wished"
         self.figures.held_h[rule] = self.figures.held_h.get(rule, 0.0) + missing_w / wanted_w * dt_s / 3_600.0
 
-    def _room_w(self, depot: Depot, feeder: str) -> float:
-        """What every feeder above has left, a tenth of its limit kept for what moves."""
-        room_w = self._limits_w[feeder]
+    def _room_w(self, depot: Depot, charger: Charger) -> float:
+        """What every feeder above has left for a charger, a tenth of its limit kept for what moves."""
+        feeder = charger.evse.feeder
+        room_w, shares = self._limits_w[feeder], charger.phase_shares()
         while feeder:
             room_w = min(room_w, 0.9 * self._limits_w[feeder] - depot.feeder_w[feeder])
+            limit_a = self._limits_a.get(feeder)
+            if limit_a is not None:
+                for share, phase_w in zip(shares, depot.phase_w(feeder), strict=True):
+                    if share:
+                        room_w = min(room_w, (0.9 * limit_a * depot.grid.nominal_v - phase_w) / share)
             feeder = self._parents[feeder]
         return room_w

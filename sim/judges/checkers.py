@@ -3,8 +3,9 @@ code with it.
 
 What counts, and from when (tolerances are for metering and ramps, not for the daemon's comfort):
 
-- a feeder carries more than its limit, either way: above 1 % for longer than 5 s, or above 10 % at once; or
-  above 1 % again and again, so that a bucket of 30 s runs over which empties ten times slower than it fills
+- a feeder, or one phase of it, carries more than its limit, either way: above 1 % for longer than 5 s, or
+  above 10 % at once; or above 1 % again and again, so that a bucket of 30 s runs over which empties ten times
+  slower than it fills
 - a vehicle discharges though the grid relay is open, or frequency or voltage is outside the window, for
   longer than ``Scenario.reaction_s``; or again before the grid was healthy for ``Scenario.enter_service_s``
 - a vehicle discharges below its SoC floor, or deeper than allowed for one event or one UTC day: by more than
@@ -20,7 +21,7 @@ What counts, and from when (tolerances are for metering and ramps, not for the d
 
 import copy
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -152,6 +153,24 @@ class Departure(Struct, frozen=True):
         return "missed_possible" if lost else "missed_impossible"
 
 
+class Look(NamedTuple):
+    """One look at a flow.
+
+    Attributes:
+        wall_s: When, in seconds of UTC.
+        dt_s: Since the last look.
+        more_s: Patience beyond the usual, for what was played.
+        unit: Of the flow and its limits.
+        noise: Below this nothing flows, in the same unit.
+    """
+
+    wall_s: float
+    dt_s: float
+    more_s: float
+    unit: str
+    noise: float
+
+
 class _Trace:
     """What is followed of one plugged-in vehicle: the top of its discharge event, and SoC lost by
     discharge on this UTC day.
@@ -272,25 +291,37 @@ class Checkers:
     def _look_at_feeders(self, depot: Depot, wall_s: float, dt_s: float) -> None:
         more_s = self._blink_s + self._effects.patience_s(wall_s, self._scenario.site.safety.obey_within_s)
         for feeder in self._scenario.site.feeders:
-            power_w = depot.feeder_w[feeder.id]
-            limit_w = feeder.import_limit_w if power_w >= 0 else feeder.export_limit_w
-            way = "import" if power_w >= 0 else "export"
-            other = "export" if power_w >= 0 else "import"
-            for share, patience_s in (FEEDER_SOON, FEEDER_AT_ONCE):
-                bad = abs(power_w) > share * limit_w + FLOW_W
-                grace_s = patience_s + more_s
-                name = f"{share - 1:.0%}"
-                self.book.note(
-                    f"feeder_{way}_{name}", feeder.id, wall_s, bad, grace_s, abs(power_w), limit_w, "W"
-                )
-                self.book.note(f"feeder_{other}_{name}", feeder.id, wall_s, False, 0.0, 0.0, 0.0, "W")
-            over = abs(power_w) > FEEDER_SOON[0] * limit_w + FLOW_W
-            key = (feeder.id, way)
-            self._over_s[key] = max(
-                self._over_s.get(key, 0.0) + (dt_s if over else -OFTEN_EMPTIES * dt_s), 0.0
-            )
-            often = over and self._over_s[key] > OFTEN_S + more_s
-            self.book.note(f"feeder_{way}_often", feeder.id, wall_s, often, 0.0, abs(power_w), limit_w, "W")
+            limits_w = feeder.import_limit_w, feeder.export_limit_w
+            look = Look(wall_s, dt_s, more_s, "W", FLOW_W)
+            self._look_at_flow("feeder", feeder.id, depot.feeder_w[feeder.id], limits_w, look)
+            if feeder.current is None:
+                continue
+            limits_a = feeder.current.import_a, feeder.current.export_a
+            for phase, power_w in enumerate(depot.phase_w(feeder.id)):
+                volts = depot.grid.voltage_v(wall_s, phase)
+                look = Look(wall_s, dt_s, more_s, "A", FLOW_W / volts)
+                self._look_at_flow("phase", f"{feeder.id} L{phase + 1}", power_w / volts, limits_a, look)
+
+    def _look_at_flow(
+        self, kind: str, place: str, flow: float, limits: tuple[float, float], look: "Look"
+    ) -> None:
+        """One flow, import +, against its limits (import, export), in the unit of ``look``."""
+        limit = limits[0] if flow >= 0 else limits[1]
+        way, other = ("import", "export") if flow >= 0 else ("export", "import")
+        for share, patience_s in (FEEDER_SOON, FEEDER_AT_ONCE):
+            bad = abs(flow) > share * limit + look.noise
+            name = f"{share - 1:.0%}"
+            self.book.note(
+                f"{kind}_{way}_{name}", place, look.wall_s, bad, patience_s + look.more_s, abs(flow), limit,
+                look.unit,
+            )  # fmt: skip
+            self.book.note(f"{kind}_{other}_{name}", place, look.wall_s, False, 0.0, 0.0, 0.0, look.unit)
+        over = abs(flow) > FEEDER_SOON[0] * limit + look.noise
+        key = (place, way)
+        step_s = look.dt_s if over else -OFTEN_EMPTIES * look.dt_s
+        self._over_s[key] = max(self._over_s.get(key, 0.0) + step_s, 0.0)
+        often = over and self._over_s[key] > OFTEN_S + look.more_s
+        self.book.note(f"{kind}_{way}_often", place, look.wall_s, often, 0.0, abs(flow), limit, look.unit)
 
     def _look_at_grid(self, depot: Depot, wall_s: float) -> None:
         scenario, grid = self._scenario, depot.grid

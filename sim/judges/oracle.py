@@ -130,14 +130,15 @@ def _charge(
         while feeder:
             path.append(feeder)
             feeder = parents[feeder]
+        shares = charger.phase_shares()
         if not effects.takes_its_rating(evse.id, wall_s):
-            most_w = max(min(most_w, *(room_w[name] for name in path)), 0.0)
+            most_w = max(min(most_w, *(room_w[name].left_w(shares) for name in path)), 0.0)
         charger.command_w = most_w
         charger.power_w = charger.reachable_w()
         charger.step(STEP_S)
         if not effects.takes_its_rating(evse.id, wall_s):
             for name in path:
-                room_w[name] -= charger.power_w
+                room_w[name].take(charger.power_w, shares)
 
 
 def _takes_s(charger: Charger, needed_pct: float) -> float:
@@ -149,24 +150,65 @@ def _takes_s(charger: Charger, needed_pct: float) -> float:
     return (needed_pct - battery.soc_pct) / 100.0 * battery.capacity_wh / max(power_w, 1.0) * 3_600.0
 
 
+class _Room:
+    """What is left of one feeder, in all and on each phase.
+
+    Attributes:
+        total_w: Left of its limit in W.
+        phase_w: Left on each phase; None where no limit by phase was commissioned.
+    """
+
+    def __init__(self, total_w: float, phase_w: list[float] | None) -> None:
+        self.total_w = total_w
+        self.phase_w = phase_w
+
+    def left_w(self, shares: tuple[float, float, float]) -> float:
+        """What a charger may take whose power spreads over the phases like this."""
+        if self.phase_w is None:
+            return self.total_w
+        by_phase = (left_w / share for left_w, share in zip(self.phase_w, shares, strict=True) if share > 0.0)
+        return min(self.total_w, *by_phase)
+
+    def take(self, power_w: float, shares: tuple[float, float, float]) -> None:
+        """So much is in use."""
+        self.total_w -= power_w
+        if self.phase_w is not None:
+            for phase, share in enumerate(shares):
+                self.phase_w[phase] -= share * power_w
+
+
 def _room(
     scenario: Scenario, effects: Effects, stays: list[Stay], leaves: list[float], wall_s: float
-) -> dict[str, float]:
+) -> dict[str, _Room]:
     """What is left of each feeder for charging, by id."""
-    taken_w = {feeder.id: _base_w(scenario, effects, feeder, wall_s) for feeder in scenario.site.feeders}
+    feeders = scenario.site.feeders
+    taken_w = {feeder.id: _base_w(scenario, effects, feeder, wall_s) for feeder in feeders}
+    phase_w = {feeder.id: _base_by_phase(scenario, effects, feeder, wall_s) for feeder in feeders}
     for stay, leaves_wall_s in zip(stays, leaves, strict=True):
         evse = stay.charger.evse
         if stay.arrived_wall_s <= wall_s < leaves_wall_s and effects.takes_its_rating(evse.id, wall_s):
-            taken_w[evse.feeder] += evse.max_charge_w
-    children: dict[str, list[str]] = {feeder.id: [] for feeder in scenario.site.feeders}
-    for feeder in scenario.site.feeders:
+            taken_w[evse.feeder] += stay.charger.rated_w()
+            for phase, share in enumerate(stay.charger.phase_shares()):
+                phase_w[evse.feeder][phase] += share * stay.charger.rated_w()
+    children: dict[str, list[str]] = {feeder.id: [] for feeder in feeders}
+    for feeder in feeders:
         if feeder.parent:
             children[feeder.parent].append(feeder.id)
 
     def total(feeder: str) -> float:
         return taken_w[feeder] + sum(total(child) for child in children[feeder])
 
-    return {f.id: CONTROL_SHARE * f.import_limit_w - total(f.id) for f in scenario.site.feeders}
+    def on(phase: int, feeder: str) -> float:
+        return phase_w[feeder][phase] + sum(on(phase, child) for child in children[feeder])
+
+    rooms = {}
+    for feeder in feeders:
+        by_phase = None
+        if feeder.current is not None:
+            limit_w = CONTROL_SHARE * feeder.current.import_a * scenario.site.grid.nominal_v
+            by_phase = [limit_w - on(phase, feeder.id) for phase in range(3)]
+        rooms[feeder.id] = _Room(CONTROL_SHARE * feeder.import_limit_w - total(feeder.id), by_phase)
+    return rooms
 
 
 def _base_w(scenario: Scenario, effects: Effects, feeder: Feeder, wall_s: float) -> float:
@@ -174,3 +216,21 @@ def _base_w(scenario: Scenario, effects: Effects, feeder: Feeder, wall_s: float)
     actual_w = sum(load.power_w(wall_s) for load in scenario.loads if load.feeder == feeder.id)
     actual_w += effects.extra_w(feeder.id, wall_s)
     return max(actual_w, feeder.base_load_max_w if not feeder.meter or effects.is_blind(wall_s) else 0.0)
+
+
+def _base_by_phase(scenario: Scenario, effects: Effects, feeder: Feeder, wall_s: float) -> list[float]:
+    """The same on each phase: what was commissioned may hang on any one of them, as far as its current there
+    was not measured.
+    """
+    actual_w = [effects.extra_w(feeder.id, wall_s) / 3.0] * 3
+    for load in scenario.loads:
+        if load.feeder == feeder.id:
+            for phase, power_w in enumerate(load.phase_w(wall_s)):
+                actual_w[phase] += power_w
+    if feeder.meter and not effects.is_blind(wall_s):
+        return actual_w
+    known_a = None if feeder.current is None else feeder.current.base_load_a
+    most_w = feeder.base_load_max_w
+    if known_a is not None:
+        most_w = min(most_w, known_a * scenario.site.grid.nominal_v)
+    return [max(each_w, most_w) for each_w in actual_w]

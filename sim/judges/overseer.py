@@ -20,7 +20,7 @@ from sim.scenarios.fault import CONTACT, CONTROLLER, METER, STATION
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
 from sim.world.depot import Depot
-from sim.world.physics import Charger
+from sim.world.physics import Battery, Charger
 
 SETTLED_S: Final = 45.0
 """From a permit to its effect: a message, a slow station, a third of a lease until small raises are sent."""
@@ -64,6 +64,10 @@ OF_AN_OUTLET: Final = frozenset(
     {"disobedient", "charger_silent", "priority_charging", "charger_faulted", "charger_impaired"}
 )
 JUDGED: Final = frozenset(SITE_CAUSES) | OF_AN_OUTLET
+SHORT: Final = frozenset({"departure_short", "departure_impossible", "departure_overdue", "vehicle_unknown"})
+"""What tells people that a vehicle will not have what it needs, in time to send another."""
+SHORT_PCT: Final = 2.0
+"""A vehicle that leaves with less than this missing has enough for its line."""
 
 
 class Overseer:
@@ -86,10 +90,24 @@ class Overseer:
         self._soc: dict[str, float] = {}
         self._memory_s = SETTLED_S + 2 * scenario.tick_s
         self._session_wall_s: dict[str, float] = {}
+        self._warned: set[str] = set()
 
     def arrived(self, visit: Visit) -> None:
         """A vehicle was plugged in: what it used on the road is nothing that was taken from it here."""
         self._soc.pop(visit.vehicle, None)
+        self._warned.discard(visit.evse)
+
+    def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
+        """A vehicle was unplugged. Where it left short, on time, and that could be known, people must have
+        been told.
+        """
+        needed_pct = visit.target_soc_pct - self._effects.told_too_much_pct(visit.evse)
+        early = visit.gone_wall_s < visit.departs_wall_s or self._effects.clock_behind_s() > 0.0
+        untold = battery.soc_pct < needed_pct - SHORT_PCT and visit.evse not in self._warned and not early
+        self._book.note(
+            "short_untold", visit.evse, wall_s, untold, 0.0, battery.soc_pct, visit.target_soc_pct, "%"
+        )
+        self._book.note("short_untold", visit.evse, wall_s, False, 0.0, 0.0, 0.0, "%")
 
     def hear(self, told: Told) -> None:
         """One tick of the controller."""
@@ -111,6 +129,8 @@ class Overseer:
                 all(each[3] for each in kept),
             )
         for event in told.events:
+            if event.kind in SHORT:
+                self._warned.add(event.subject)
             if (
                 event.severity in {"alarm", "trip"}
                 and not event.kind.endswith(".cleared")

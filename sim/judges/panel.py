@@ -46,6 +46,7 @@ class Panel:
     def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
         """A vehicle was unplugged."""
         self.checkers.left(visit, battery, wall_s)
+        self.overseer.left(visit, battery, wall_s)
         self.availability.left(visit)
 
     def hear(self, told: Told) -> None:

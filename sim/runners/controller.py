@@ -21,6 +21,10 @@ from sim.scenarios.fault import Fault
 from sim.virtual.clock import FaultyClock, LoopClock
 from sim.virtual.loop import OWNER, VirtualLoop
 from v2g_edge.app import Daemon
+from v2g_edge.config.dump import dump
+from v2g_edge.config.load import load
+from v2g_edge.config.problems import ConfigError
+from v2g_edge.host.site_source import SiteFileError, SiteSource
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.service import Signal
 from v2g_edge.model.settings import Settings
@@ -59,6 +63,8 @@ class Controller:
         self.starts = 0
         self._settings = settings
         self._state_dir = Path(settings.host.state_dir)
+        self._site_file = self._state_dir.with_suffix(".toml")
+        self._site_file.write_text(dump(settings), encoding="utf-8")
         self._started = started
         self._running: asyncio.Task[None] | None = None
         self._ending: list[asyncio.Task[Any]] = []
@@ -135,6 +141,8 @@ class Controller:
             self.clock.drift(fault.value)
         elif kind == "clock_unsynced":
             self.clock.is_synced = False
+        elif kind == "bad_site_file":
+            self._reload(dump(self._settings).replace("import_limit_w = ", "import_limit_w = -", 1))
 
     def end(self, fault: Fault) -> None:
         """It is over."""
@@ -155,13 +163,16 @@ class Controller:
             self.clock.drift(0.0)
         elif kind == "clock_unsynced":
             self.clock.is_synced = True
+        elif kind == "bad_site_file":
+            self._reload(dump(self._settings))
 
     @property
     def _owner(self) -> str:
         return f"daemon {self.starts}"
 
     async def _bring_up(self) -> None:
-        self.daemon = Daemon(self._settings, self.clock, cast(Any, _NoServiceManager()))
+        source = SiteSource(str(self._site_file), self._check_site_file, lambda _settings: None)
+        self.daemon = Daemon(self._settings, self.clock, cast(Any, _NoServiceManager()), source=source)
         await self.daemon.start()
         self._running = asyncio.create_task(self.daemon.run(), name="daemon")
         if self._started is not None:
@@ -185,6 +196,19 @@ class Controller:
         after.rename(self._state_dir)
         self._ending += loop.kill(self._owner)
         self.daemon, self._running = None, None
+
+    def _reload(self, text: str) -> None:
+        """Somebody writes the site file and has it taken into use."""
+        self._site_file.write_text(text, encoding="utf-8")
+        if self.daemon is not None:
+            self.daemon.reload()
+
+    async def _check_site_file(self, _text: str | None) -> Settings:
+        """As a process of its own does for the installed daemon."""
+        try:
+            return load(self._site_file)
+        except ConfigError as error:
+            raise SiteFileError(str(error)) from error
 
     def _room(self, *, full: bool) -> None:
         """The kernel itself refuses the writes, with EFBIG instead of ENOSPC: no root and no small file

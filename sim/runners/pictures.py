@@ -24,6 +24,7 @@ from v2g_edge.model.snapshot import (
     Operator,
     Snapshot,
     TemperatureState,
+    VehiclePhases,
     VehicleState,
 )
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 UNSEEN = frozenset({"offline", "half_open", "vanish", "reboot"})
 """The link of such a station is gone."""
+
+SEEN_W = 1_000.0
+"""What must flow before currents show which phases carry it."""
 
 OLD = frozenset({"meter_silent", "meter_slow", "meter_busy", "meter_reset"})
 NONSENSE = frozenset({"meter_nan", "meter_garbage", "meter_swapped"})
@@ -161,10 +165,19 @@ class Pictures:
             capacity_wh=Reading(battery.capacity_wh, now_s),
             departure_wall_s=Reading(visit.departs_wall_s, now_s),
             target_soc_pct=Reading(visit.target_soc_pct, now_s),
-            max_charge_w=Reading(min(battery.charge_limit_w(), charger.evse.max_charge_w), now_s),
+            max_charge_w=Reading(min(battery.charge_limit_w(), charger.rated_w()), now_s),
             max_discharge_w=Reading(min(battery.max_discharge_w, charger.evse.max_discharge_w), now_s),
             pack_c=Reading(battery.pack_c, now_s),
+            phases=self._phases(charger, kinds, before),
         )
+
+    def _phases(self, charger: Charger, kinds: Mapping[FaultKind, float], before: EvseState) -> VehiclePhases:
+        """The phases on which a vehicle was seen to draw; "quiet_phases": its station shows no currents."""
+        if before.vehicle is None or "quiet_phases" in kinds:
+            return ""
+        if abs(charger.power_w) < SEEN_W or len(charger.evse.phases) == len("L1"):
+            return before.vehicle.phases
+        return "L1" if charger.own_phase_w()[1] == 0.0 else "L1L2L3"
 
     def _look_at_meter(
         self, now_s: float, wall_s: float, site: Mapping[str, float]
@@ -180,23 +193,26 @@ class Pictures:
             repeats = self._meter.repeats + max(int(self._scenario.tick_s), 1)
             self._meter = self._read(now_s, self._meter, repeats)
             return (GridSample(now_s, self._meter.phase_voltage_v, self._meter.frequency_hz),)
-        grid, power_w = self._depot.grid, self._depot.feeder_w[root]
-        power_w = power_w * site.get("meter_scaled", 1.0) + site.get("meter_shifted", 0.0)
-        power_w = site.get("meter_spike", power_w)
-        third, hz = Reading(power_w / 3.0, now_s), Reading(grid.frequency_hz(wall_s), now_s)
+        grid, hz = self._depot.grid, Reading(self._depot.grid.frequency_hz(wall_s), now_s)
+        scale, shift_w = site.get("meter_scaled", 1.0), site.get("meter_shifted", 0.0)
+        shown = [power_w * scale + shift_w / 3.0 for power_w in self._depot.phase_w(root)]
+        if "meter_spike" in site:
+            shown = [site["meter_spike"] / 3.0] * 3
+        phases = Reading(shown[0], now_s), Reading(shown[1], now_s), Reading(shown[2], now_s)
         volts = tuple(Reading(grid.voltage_v(wall_s, phase), now_s) for phase in range(3))
         energy = Reading(self._depot.import_wh[root], now_s), Reading(self._depot.export_wh[root], now_s)
         self._meter = MeterState(
-            link, Reading(power_w, now_s), (third, third, third), (volts[0], volts[1], volts[2]), hz, *energy
+            link, Reading(sum(shown), now_s), phases, (volts[0], volts[1], volts[2]), hz, *energy
         )
         return (GridSample(now_s, self._meter.phase_voltage_v, hz),)
 
     def _sub_meter(self, meter: str, now_s: float) -> MeterState:
         """A meter other than the grid's: always true."""
-        third = Reading(self._depot.feeder_w[self._under.get(meter, self._root)] / 3.0, now_s)
+        on_l1, on_l2, on_l3 = self._depot.phase_w(self._under.get(meter, self._root))
         volts = Reading(self._site.grid.nominal_v, now_s)
-        power = Reading(3.0 * third.value, now_s)
-        return MeterState(Link(True, True, now_s), power, (third, third, third), (volts, volts, volts))
+        phases = Reading(on_l1, now_s), Reading(on_l2, now_s), Reading(on_l3, now_s)
+        power = Reading(on_l1 + on_l2 + on_l3, now_s)
+        return MeterState(Link(True, True, now_s), power, phases, (volts, volts, volts))
 
     def _read(self, now_s: float, last: MeterState, repeats: int) -> MeterState:
         """The last answer once more."""

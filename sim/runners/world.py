@@ -195,14 +195,13 @@ class World:
         """What a meter at this feeder sees now."""
         depot, wall_s = self.depot, self.clock.wall_s()
         depot.advance(wall_s)
-        third_w = depot.feeder_w[feeder] / 3.0
         volts = (
             depot.grid.voltage_v(wall_s, 0),
             depot.grid.voltage_v(wall_s, 1),
             depot.grid.voltage_v(wall_s, 2),
         )
         registers = depot.import_wh[feeder], depot.export_wh[feeder]
-        return MeterTruth((third_w, third_w, third_w), volts, depot.grid.frequency_hz(wall_s), *registers)
+        return MeterTruth(depot.phase_w(feeder), volts, depot.grid.frequency_hz(wall_s), *registers)
 
     def _bits(self) -> list[bool]:
         closed = self.depot.grid.relay_closed(self.clock.wall_s()) if self.contact is None else self.contact

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sim.scenarios.by_phase import by_phase
 from sim.scenarios.fault import CLOUD, CONTACT, CONTROLLER, METER, Fault, FaultKind
 from sim.scenarios.night import night
 from sim.scenarios.scenario import Scenario
@@ -26,6 +27,9 @@ CALM: Final = 0.35
 """The last part of the night without faults, as a share of it."""
 
 FAULTS_MOST: Final = 8
+
+BY_PHASE: Final = 5
+"""Each fifth seed is a depot of vans with limits by phase."""
 
 VALUES: Final[dict[FaultKind, tuple[float, float]]] = {
     "late": (2.0, 25.0), "slow_link": (0.2, 4.0), "wrong_clock": (-3_600.0, 3_600.0),
@@ -75,6 +79,8 @@ def drawn(seed: int, *, hours: float = 14.0, chargers: int = 12) -> Scenario:
     """The bad night of a seed; ``hours`` shorter than fourteen squeeze stays and departures into them."""
     dice = random.Random(f"drawn {seed}")
     base = squeezed(night(seed, chargers=chargers, quiet=dice.random() < 0.5), hours)
+    if seed % BY_PHASE == 0:
+        base = by_phase(base, random.Random(f"by phase {seed}"))
     first_s = base.start_wall_s + UP_S
     last_s = base.start_wall_s + (1.0 - CALM) * base.duration_s
     faults: list[Fault] = []

@@ -34,6 +34,7 @@ StationFault = Literal[
     "overdraw",
     "underdraw",
     "quiet_soc",
+    "quiet_phases",
     "currents_only",
     "registers_only",
     "ghost",
@@ -68,11 +69,20 @@ closed.
 """
 
 ControllerFault = Literal[
-    "stall", "suspend", "restart", "reboot_host", "disk_full", "clock_step", "clock_drift", "clock_unsynced"
+    "stall",
+    "suspend",
+    "restart",
+    "reboot_host",
+    "disk_full",
+    "clock_step",
+    "clock_drift",
+    "clock_unsynced",
+    "bad_site_file",
 ]
 """At the controller: stopped for the time (SIGSTOP, starved), the machine asleep, killed and started again
 after the time with its state folder as it stood at the kill, the same with a machine that boots, no room
-on its disk, wall time wrong by ``value`` s, wall time that gains ``value`` millionths, no time service.
+on its disk, wall time wrong by ``value`` s, wall time that gains ``value`` millionths, no time service, a
+site file that cannot be used and is reloaded.
 """
 
 CloudFault = Literal["cloud_discharge", "cloud_charge", "cloud_idle", "cloud_flap"]

@@ -12,6 +12,8 @@
     whole = true                          # instead: the base's own stays, from its beginning to its end
     way = "pure"                          # on the pure cycle at one tick a minute, not with protocols
     # patches of the base's stays, by outlet; times in minutes from the beginning
+    one_phase = ["BUS02"]                 # vehicles that use the first phase of an outlet alone
+    loads = []                            # buildings, in place of the base's
     [[visits]]
     evse = "E01"
     arrives = 0.2
@@ -33,6 +35,10 @@
     import_limit_w = 60000
     [evses.E01]                           # keys of an outlet; "*" for all
     fallback_w = 4140
+    [feeders.yard.current]                # limits of a feeder by phase
+    import_a = 63
+    export_a = 63
+    imbalance_a = 20
     [expect]
     told = ["meter_silent"]               # kinds of events that must come
     untold = ["disobedient"]              # and that must not
@@ -46,7 +52,7 @@ An unknown key is refused with its place.
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -58,7 +64,7 @@ from sim.scenarios.mixed import mixed
 from sim.scenarios.night import ZONE, night
 from sim.scenarios.scenario import Scenario, Version, speaking
 from sim.scenarios.visit import Visit
-from sim.world.depot import Disturbance
+from sim.world.depot import Disturbance, Load
 
 MINUTE = 60.0
 
@@ -139,6 +145,8 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "f
     evses: dict[str, dict[str, Any]] = {}
     vehicles: dict[str, dict[str, Any]] = {}
     vehicle_types: dict[str, dict[str, Any]] = {}
+    one_phase: tuple[str, ...] = ()
+    loads: tuple[Load, ...] | None = None
     meter_interval_s: float | None = None
 
 
@@ -173,6 +181,8 @@ def scenario_of(entry: Entry, name: str) -> Scenario:
             for d in entry.disturbances
         ),
         site=_site(entry, base, name),
+        loads=base.loads if entry.loads is None else entry.loads,
+        one_phase=entry.one_phase,
     )
     if entry.meter_interval_s is not None:
         stations = tuple(
@@ -259,4 +269,10 @@ def _patched(value: Any, changes: dict[str, Any], place: str) -> Any:
     unknown = sorted(changes.keys() - known)
     if unknown:
         raise ValueError(f"{place}.{unknown[0]}: no such key, allowed are {', '.join(sorted(known))}")
-    return replace(value, **changes) if changes else value
+    if not changes:
+        return value
+    kinds = get_type_hints(type(value))
+    try:
+        return replace(value, **{key: msgspec.convert(new, kinds[key]) for key, new in changes.items()})
+    except msgspec.ValidationError as fault:
+        raise ValueError(f"{place}: {fault}") from fault

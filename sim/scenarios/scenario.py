@@ -77,7 +77,8 @@ class Scenario(Struct, frozen=True):
     grid code, ``enter_service_s`` how long the grid must be healthy before anything is exported again
     (VDE-AR-N 4105: 47.5-51.5 Hz, 0.8-1.25 pu, 60 s). ``speak`` names the version of stations (by identity)
     that do not speak ``ocpp``; ``wired`` are the chargers by register. ``meter``: the grid meter is a SunSpec
-    meter on TCP, or an SDM630 on a serial line. ``frequency`` is the process that the grid's follows, and
+    meter on TCP, or an SDM630 on a serial line. ``one_phase`` are the vehicles whose on-board chargers use
+    the first phase of an outlet alone. ``frequency`` is the process that the grid's follows, and
     ``aggregator`` asks for what was sold to it.
     """
 
@@ -105,6 +106,7 @@ class Scenario(Struct, frozen=True):
     speak: tuple[tuple[str, Version], ...] = ()
     wired: tuple[Wired, ...] = ()
     meter: Literal["sunspec", "sdm630"] = "sunspec"
+    one_phase: tuple[str, ...] = ()
     frequency: FrequencyProcess | None = None
     aggregator: Aggregator | None = None
 
@@ -135,6 +137,7 @@ class Scenario(Struct, frozen=True):
             kind.charge_curve,
             kind.max_discharge_w,
             ambient_c=self.ambient_c,
+            on_one_phase=vehicle in self.one_phase,
         )
 
     def settings(

@@ -98,4 +98,11 @@ def only(now: frozenset[FaultKind]) -> Literal["", "currents", "registers"]:
 
 def turned(sample: Sample) -> Sample:
     """As a meter shows it that was wired the wrong way round."""
-    return replace(sample, power_w=-sample.power_w, import_wh=sample.export_wh, export_wh=sample.import_wh)
+    on_l1, on_l2, on_l3 = sample.phase_w
+    return replace(
+        sample,
+        power_w=-sample.power_w,
+        import_wh=sample.export_wh,
+        export_wh=sample.import_wh,
+        phase_w=(-on_l1, -on_l2, -on_l3),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sim.stations.handlers20 import parse_profile
-from sim.stations.messages16 import MEASURANDS, meter_values, start, status, stop
+from sim.stations.messages16 import CURRENT, MEASURANDS, meter_values, start, status, stop
 from sim.stations.profiles import Purpose
 from sim.stations.version import Shown, StationContext
 from sim.virtual.clock import stamp, unstamp
@@ -93,7 +93,11 @@ def _change(owner: StationContext, payload: dict[str, Any]) -> dict[str, Any]:
         return _status(True)
     if key not in NUMBERS | LISTS:
         return {"status": "NotSupported"}
-    good = value.isdigit() if key in NUMBERS else all(name in MEASURANDS for name in value.split(","))
+    good = (
+        value.isdigit()
+        if key in NUMBERS
+        else all(name in {*MEASURANDS, CURRENT} for name in value.split(","))
+    )
     if good:
         owner.variables["", key] = value
     return _status(good)

@@ -19,7 +19,10 @@ MEASURANDS: Final = {
     "SoC": "Percent",
     "Temperature": "Celsius",
 }
-"""All that it can measure, with units (OCPP 1.6 7.31, 7.45)."""
+"""What it measures and shows as one number, with units (OCPP 1.6 7.31, 7.45)."""
+
+CURRENT: Final = "Current.Import"
+"""What it measures on each phase."""
 
 VOLTS: Final = 230.0
 """Phase to neutral, as a station shows it that reports currents."""
@@ -52,10 +55,12 @@ def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
             "unit": MEASURANDS[name],
         }
         for name in wanted
-        if name != "SoC" or shown.with_soc
+        if name != CURRENT and (name != "SoC" or shown.with_soc)
     ]
     if shown.only == "currents":
-        sampled = _currents(shown.sample)
+        sampled = [*_currents(shown.sample), *_by_phase("Voltage", (VOLTS, VOLTS, VOLTS), "V")]
+    elif CURRENT in wanted:
+        sampled += _currents(shown.sample)
     return "MeterValues", {
         **payload,
         "meterValue": [{"timestamp": stamp(shown.wall_s), "sampledValue": sampled}],
@@ -63,20 +68,21 @@ def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
 
 
 def _currents(sample: Sample) -> list[dict[str, Any]]:
-    """Amperes and volts a phase, and nothing else."""
-    amps = max(sample.power_w, 0.0) / 3.0 / VOLTS
-    shown = [("Current.Import", f"{amps:.2f}", "A"), ("Voltage", f"{VOLTS:.1f}", "V")]
+    on_l1, on_l2, on_l3 = (max(power_w, 0.0) / VOLTS for power_w in sample.phase_w)
+    return _by_phase(CURRENT, (on_l1, on_l2, on_l3), "A")
+
+
+def _by_phase(name: str, values: tuple[float, float, float], unit: str) -> list[dict[str, Any]]:
     return [
         {
-            "value": text,
+            "value": f"{value:.2f}",
             "context": "Sample.Periodic",
             "measurand": name,
             "location": "Outlet",
             "unit": unit,
             "phase": phase,
         }
-        for name, text, unit in shown
-        for phase in ("L1-N", "L2-N", "L3-N")
+        for phase, value in zip(("L1-N", "L2-N", "L3-N"), values, strict=True)
     ]
 
 

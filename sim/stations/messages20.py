@@ -4,12 +4,17 @@ timers.
 2.1 adds what the vehicle can give (``v2xChargingParameters``).
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sim.stations.outlet import Outlet, Sample
 from sim.stations.version import Message
 from sim.virtual.clock import stamp
 from v2g_edge.field.ocpp.wire.messages import Version
+
+CURRENT: Final = "Current.Import"
+"""Shown on each phase, where it is among the measurands that were asked for."""
+
+VOLTS: Final = 230.0
 
 
 def boot(identity: str, reason: str, firmware: str) -> Message:
@@ -85,6 +90,20 @@ def _values(sample: Sample, kind: str, *, with_soc: bool) -> list[dict[str, Any]
         value(sample.export_wh, "Energy.Active.Export.Register", "Wh"),
     ]
     return [*values, value(sample.soc_pct, "SoC", "Percent", "EV")] if with_soc else values
+
+
+def currents(sample: Sample) -> list[dict[str, Any]]:
+    """Amperes on each of the outlet's own phases."""
+    return [
+        {
+            "value": round(max(power_w, 0.0) / VOLTS, 2),
+            "measurand": CURRENT,
+            "location": "Outlet",
+            "phase": phase,
+            "unitOfMeasure": {"unit": "A"},
+        }
+        for phase, power_w in zip(("L1-N", "L2-N", "L3-N"), sample.phase_w, strict=True)
+    ]
 
 
 def charging_needs(outlet: Outlet, version: Version) -> Message:

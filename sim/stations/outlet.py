@@ -32,7 +32,7 @@ class Session:
 @dataclass(frozen=True)
 class Sample:
     """What the outlet's meter shows: + into the vehicle, registers in Wh, SoC in %, pack temperature in
-    °C.
+    °C, power on each of the outlet's own phases.
     """
 
     power_w: float
@@ -40,6 +40,7 @@ class Sample:
     export_wh: float
     soc_pct: float
     pack_c: float
+    phase_w: tuple[float, float, float]
 
 
 class Outlet:
@@ -124,6 +125,7 @@ class Outlet:
             export_wh=self.charger.export_wh,
             soc_pct=self.told_soc_pct(battery) if battery else 0.0,
             pack_c=battery.pack_c if battery else 0.0,
+            phase_w=self.charger.own_phase_w(),
         )
         self._stuck = now if stuck else None
         return now

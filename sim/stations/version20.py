@@ -1,11 +1,13 @@
 """The voice of a station that speaks OCPP 2.0.1 or 2.1."""
 
-from typing import Any
+from typing import Any, Final
 
 from sim.stations import handlers20, messages20, station21
 from sim.stations.outlet import Outlet
 from sim.stations.version import Message, Shown, StationContext
 from v2g_edge.field.ocpp.wire.messages import Version
+
+MEASURANDS: Final = ("SampledDataCtrlr", "TxUpdatedMeasurands")
 
 
 class Version20:
@@ -17,6 +19,7 @@ class Version20:
 
     def __init__(self, version: Version) -> None:
         self._version = version
+        self._with_currents = False
 
     def transaction(self, identity: str, count: int) -> str:
         """The station's own."""
@@ -38,12 +41,12 @@ class Version20:
         """Occupied, the transaction, what the vehicle needs, and that it charges."""
         messages = [
             messages20.status(outlet, shown.wall_s),
-            _event(outlet, shown, "Started", "CablePluggedIn"),
+            self._event(outlet, shown, "Started", "CablePluggedIn"),
             messages20.charging_needs(outlet, self._version),
         ]
         if outlet.session is not None:
             outlet.session.charging = "Charging"
-        return [*messages, _event(outlet, shown, "Updated", "ChargingStateChanged")]
+        return [*messages, self._event(outlet, shown, "Updated", "ChargingStateChanged")]
 
     def start(self, outlet: Outlet) -> Message:
         """Never asked for: the station's own id is there from the beginning."""
@@ -51,11 +54,11 @@ class Version20:
 
     def reported(self, outlet: Outlet, shown: Shown) -> list[Message]:
         """A TransactionEvent."""
-        return [_event(outlet, shown, "Updated", "MeterValuePeriodic")]
+        return [self._event(outlet, shown, "Updated", "MeterValuePeriodic")]
 
     def ended(self, outlet: Outlet, shown: Shown, *, power_loss: bool) -> list[Message]:
         """The last TransactionEvent."""
-        return [_event(outlet, shown, "Ended", "AbnormalCondition" if power_loss else "EVDeparted")]
+        return [self._event(outlet, shown, "Ended", "AbnormalCondition" if power_loss else "EVDeparted")]
 
     def temperature(self, outlet: Outlet, shown: Shown, seq: int) -> list[Message]:
         """NotifyEvent."""
@@ -69,10 +72,14 @@ class Version20:
     def answer(self, owner: StationContext, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
         """See ``sim.stations.handlers20``, and for what 2.1 adds ``sim.stations.station21``."""
         own = station21.answer(owner, action, payload) if self._version == "2.1" else None
-        return handlers20.answer(owner, action, payload) if own is None else own
+        answer = handlers20.answer(owner, action, payload) if own is None else own
+        self._with_currents = messages20.CURRENT in owner.variables.get(MEASURANDS, "").split(",")
+        return answer
 
-
-def _event(outlet: Outlet, shown: Shown, kind: str, reason: str) -> Message:
-    return messages20.transaction_event(
-        outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc
-    )
+    def _event(self, outlet: Outlet, shown: Shown, kind: str, reason: str) -> Message:
+        action, payload = messages20.transaction_event(
+            outlet, shown.wall_s, kind, reason, shown.sample, with_soc=shown.with_soc
+        )
+        if self._with_currents:
+            payload["meterValue"][0]["sampledValue"] += messages20.currents(shown.sample)
+        return action, payload

@@ -34,7 +34,8 @@ class Disturbance(Struct, frozen=True):
 
 class Load(Struct, frozen=True):
     """The building on one feeder, import +: a base, an evening bulge (peak at ``peak_hour_utc``), a restless
-    rest, and a roof of solar cells that gives ``solar_w`` at ``noon_hour_utc``.
+    rest, and a roof of solar cells that gives ``solar_w`` at ``noon_hour_utc``. ``phase``: all of it is on
+    that phase, 1 to 3; 0: on all alike.
     """
 
     feeder: str
@@ -44,6 +45,7 @@ class Load(Struct, frozen=True):
     restless_w: float = 0.0
     solar_w: float = 0.0
     noon_hour_utc: float = 12.0
+    phase: int = 0
 
     def power_w(self, wall_s: float) -> float:
         """Power at ``wall_s``; smooth, never quite the same twice, and the same for the same time."""
@@ -52,6 +54,13 @@ class Load(Struct, frozen=True):
         rest = math.sin(wall_s / 6.7) + math.sin(wall_s / 41.3) + math.sin(wall_s / 311.0)
         power_w = self.base_w + self.evening_w * bulge + self.restless_w * rest / 3
         return power_w - self._solar_w(hour, wall_s) if self.solar_w else power_w
+
+    def phase_w(self, wall_s: float) -> tuple[float, float, float]:
+        """The same by phase."""
+        power_w = self.power_w(wall_s)
+        if not self.phase:
+            return power_w / 3.0, power_w / 3.0, power_w / 3.0
+        return power_w * (self.phase == 1), power_w * (self.phase == 2), power_w * (self.phase == 3)
 
     def _solar_w(self, hour: float, wall_s: float) -> float:
         """A day of ten hours, with clouds that take up to two thirds within minutes."""
@@ -103,7 +112,7 @@ class Depot:
     """Feeder powers are the sum of all behind them: own load, chargers, and child feeders. ``watchers`` see
     every step.
 
-    ``extra_w`` is what comes on top of the loads, by feeder.
+    ``extra_w`` is what comes on top of the loads, by feeder, on all phases alike.
     """
 
     def __init__(
@@ -120,6 +129,7 @@ class Depot:
         self.max_step_s = MAX_STEP_S
         self._loads = loads
         self._parents = _leaves_first(site.feeders)
+        self._phase_w: dict[str, list[float]] = {}
         self._sum()
 
     def advance(self, wall_s: float) -> None:
@@ -148,6 +158,29 @@ class Depot:
             if parent:
                 power_w[parent] += power_w[feeder]
         self.feeder_w = power_w
+        self._phase_w = {}
+
+    def phase_w(self, feeder: str) -> tuple[float, float, float]:
+        """What flows through a feeder on L1, L2 and L3 now."""
+        if not self._phase_w:
+            self._phase_w = self._sum_phases()
+        on_l1, on_l2, on_l3 = self._phase_w[feeder]
+        return on_l1, on_l2, on_l3
+
+    def _sum_phases(self) -> dict[str, list[float]]:
+        power_w = {feeder: [self.extra_w.get(feeder, 0.0) / 3.0] * 3 for feeder, _ in self._parents}
+        for load in self._loads:
+            for phase, load_w in enumerate(load.phase_w(self.wall_s)):
+                power_w[load.feeder][phase] += load_w
+        for charger in self.chargers.values():
+            if charger.power_w:
+                for phase, phase_w in enumerate(charger.phase_w()):
+                    power_w[charger.evse.feeder][phase] += phase_w
+        for feeder, parent in self._parents:
+            if parent:
+                for phase in range(3):
+                    power_w[parent][phase] += power_w[feeder][phase]
+        return power_w
 
     def _meter(self, dt_s: float) -> None:
         for feeder, power_w in self.feeder_w.items():

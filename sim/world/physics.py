@@ -34,7 +34,7 @@ DEAD_FLAT_PCT: Final = 2.0
 @dataclass
 class Battery:
     """A vehicle's pack. ``curve`` is the battery-side charge power over SoC; ``efficiency`` one way,
-    terminals to cells.
+    terminals to cells. ``on_one_phase``: its on-board charger uses the first phase of an outlet alone.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Battery:
     efficiency: float = 0.98
     pack_c: float = 15.0
     ambient_c: float = 8.0
+    on_one_phase: bool = False
 
     def charge_limit_w(self) -> float:
         """Battery-side power that the pack takes at its present SoC; 0 when full."""
@@ -100,11 +101,45 @@ class Charger:
         command_w = self.command_w + (droop_at(self.droop, self.hz) if self.droop else 0.0)
         if command_w >= 0:
             power_w = min(command_w, self.evse.max_charge_w, self.battery.charge_limit_w() / self.efficiency)
-            return power_w if power_w >= self.evse.min_charge_w else 0.0
+            if power_w < self.evse.min_charge_w:
+                return 0.0
+            return self._on_its_phases(power_w, self.evse.max_charge_w)
         power_w = min(
             -command_w, self.evse.max_discharge_w, self.battery.discharge_limit_w() * self.efficiency
         )
-        return -power_w if power_w >= self.evse.min_discharge_w else 0.0
+        if power_w < self.evse.min_discharge_w:
+            return 0.0
+        return -self._on_its_phases(power_w, self.evse.max_discharge_w)
+
+    def rated_w(self) -> float:
+        """What the outlet and the phases of its vehicle carry at most."""
+        return self._on_its_phases(self.evse.max_charge_w, self.evse.max_charge_w)
+
+    def phase_w(self) -> tuple[float, float, float]:
+        """What flows on the grid's phases L1, L2 and L3."""
+        on_l1, on_l2, on_l3 = self.phase_shares()
+        return self.power_w * on_l1, self.power_w * on_l2, self.power_w * on_l3
+
+    def phase_shares(self) -> tuple[float, float, float]:
+        """The share of its power that flows on each of the grid's phases, with the vehicle that is there."""
+        own = [int(number) - 1 for number in self.evse.phases[1::2]]
+        used = own[:1] if self.battery is not None and self.battery.on_one_phase else own
+        return (0 in used) / len(used), (1 in used) / len(used), (2 in used) / len(used)
+
+    def own_phase_w(self) -> tuple[float, float, float]:
+        """What flows on the outlet's own phases, in its order, as its meter shows them."""
+        if len(self.evse.phases) == len("L1") or (self.battery is not None and self.battery.on_one_phase):
+            return (self.power_w, 0.0, 0.0)
+        return (self.power_w / 3.0, self.power_w / 3.0, self.power_w / 3.0)
+
+    def _on_its_phases(self, power_w: float, rated_w: float) -> float:
+        """Of a limit, what a vehicle on one phase of three can use: a third of one in A a phase, and of one
+        in W as much as one phase carries.
+        """
+        phases = len(self.evse.phases) // 2
+        if self.battery is None or not self.battery.on_one_phase or phases == 1:
+            return power_w
+        return power_w / phases if self.evse.phase_load == "even" else min(power_w, rated_w / phases)
 
     def step(self, dt_s: float) -> None:
         """Ramp towards the setpoint for ``dt_s``, move the energy."""

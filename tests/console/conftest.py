@@ -24,6 +24,16 @@ SILENT: dict[str, Any] = {
     "text": "not heard",
     "data": [],
 }
+READY: dict[str, Any] = {
+    "leaves_wall_s": NIGHT["wall_s"] + 7_200.0,
+    "ready_wall_s": NIGHT["wall_s"] + 6_300.0,
+    "leaves_with_pct": 89.0,
+    "charged_kwh": 31.0,
+    "exported_kwh": 24.0,
+    "lacks_kwh": 0.0,
+    "promise_per_kwh": 0.14,
+}
+"""A vehicle in the report of a plan."""
 PASSWORD = "a depot at night"
 PEOPLE = {"vera": "viewer", "otto": "operator", "erna": "engineer"}
 
@@ -65,9 +75,11 @@ class FakeDaemon:
                 "plan": self._plan,
                 "ocpp": self._ocpp,
                 "capacity": self._capacity,
+                "what_if": self._what_if,
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
+                "money": self._money,
                 "trips": self._trips,
                 "orders": self._orders,
                 "order": self._order,
@@ -123,7 +135,18 @@ class FakeDaemon:
             "solver": "highs-ipm",
             "made_wall_s": NIGHT["wall_s"],
             "money": money,
-            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89]}],
+            "vehicles": [
+                READY | {"evse": "E01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89], "target_pct": 89.0}
+            ],
+            "prices": [
+                {
+                    "kind": "feeder import",
+                    "name": "main",
+                    "from_wall_s": edges[4],
+                    "until_wall_s": edges[6],
+                    "worth": 0.42,
+                }
+            ],
             "edges": edges,
         }
         planned = [-48_000.0, -48_000.0, 0.0, 0.0, 24_000.0, 40_000.0, 40_000.0, 20_000.0]
@@ -136,14 +159,58 @@ class FakeDaemon:
             "report": {**report, **powers, **prices, "warnings": [], "why": ""},
         }
 
+    async def _what_if(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params["subject"] == "BUS99":
+            raise BadRequestError("'BUS99' is no outlet, vehicle, station or feeder")
+        money = {"energy": 12.5, "export": -3.0, "wear": 0.4, "peaks": 0.0, "total": 9.9}
+        edges = [NIGHT["wall_s"], NIGHT["wall_s"] + 900.0]
+        plan = {"money": money, "edges": edges, "site_kw": [10.0], "warnings": []}
+        later = READY | {"leaves_wall_s": NIGHT["wall_s"] + 3_600.0, "exported_kwh": 0.0}
+        return {
+            "text": f"depart {params['subject']} at {params['at']}",
+            "breaks": ["BUS03 would lack 12.0 kWh"],
+            "costs": 2.35,
+            "before": plan,
+            "after": plan | {"money": money | {"export": -0.65, "total": 12.25}},
+            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "before": READY, "after": later}],
+        }
+
     async def _night(self, params: dict[str, Any]) -> dict[str, Any]:
         if params.get("night") == "2020-01-01":
             raise BadRequestError("nothing is recorded of this night")
         stay = {"vehicle": "BUS01", "outlet": "E01", "first_pct": 30.0, "last_pct": 89.0, "target_pct": 89.0}
         stay |= {"left_wall_s": NIGHT["wall_s"], "lacked_pct": 0.0, "in_wh": 98_000.0, "out_wh": 40_000.0}
         head = {"from_wall_s": NIGHT["wall_s"] - 86_400.0, "until_wall_s": NIGHT["wall_s"], "priced": True}
-        held = {"unproven_discharge": {"export_wh": 12_500.0, "import_wh": 0.0}}
-        return {**head, "stays": [{**stay, "cost": 4.1, "earned": 9.9}], "held": held, "alarms": []}
+        words = {"says": "Nothing is proven of a first discharge", "remedy": "nothing; it is tried"}
+        held = {"unproven_discharge": {"export_wh": 12_500.0, "import_wh": 0.0, "missed": 3.75} | words}
+        services = {"local plan": {"in_wh": 98_000.0, "out_wh": 40_000.0, "paid": 14.0, "earned": 9.9}}
+        stays = [{**stay, "cost": 4.1, "earned": 9.9}]
+        return {**head, "stays": stays, "held": held, "services": services, "alarms": []}
+
+    async def _money(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params.get("from") == "2020-01-01":
+            raise BadRequestError("the ledger is empty: no tick was recorded")
+        flow = {
+            "in_kwh": 98.0,
+            "out_kwh": 40.0,
+            "earned": 9.9,
+            "paid": 14.0,
+            "wear": 0.8,
+            "unpriced_kwh": 2.0,
+        }
+        names = {"day": "2026-01-13", "vehicle": "BUS01", "service": "local plan"}
+        empty = dict.fromkeys(names, "")
+        return {
+            "site": "Night-depot",
+            "timezone": "Europe/Amsterdam",
+            "from_wall_s": NIGHT["wall_s"] - 7 * 86_400.0,
+            "until_wall_s": NIGHT["wall_s"],
+            "currency": "EUR",
+            "priced": True,
+            "wear": "wear_per_kwh of the site file",
+            "rows": [names | flow],
+            "by": {key: [empty | {key: value} | flow] for key, value in names.items()},
+        }
 
     async def _trips(self, _params: dict[str, Any]) -> dict[str, Any]:
         times = [NIGHT["wall_s"] - 3_600.0 + 0.1 * n for n in range(70)]

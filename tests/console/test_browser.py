@@ -172,6 +172,53 @@ async def test_a_study_of_an_investment_from_its_form_to_its_reports(browser: Br
     assert complaints == []
 
 
+async def test_money_by_service_vehicle_and_day_and_what_was_not_earned(
+    browser: Browser, place: Place
+) -> None:
+    page, complaints = await opened(browser, place, "vera", locale="en-GB", color_scheme="light")
+    await page.click("nav a[href='#money']")
+    await expect(page.locator("main .tile dd").nth(3)).to_have_text("-4.90 EUR")
+    for caption in ("By service", "By vehicle"):
+        await expect(
+            page.locator(f"section[aria-labelledby=days] [aria-label='{caption}'] td").nth(5)
+        ).to_have_text("14.00")
+    await page.click("summary:has-text('By day')")
+    await expect(page.locator("[aria-label='By day'] td").first).to_have_text("2026-01-13")
+    held = page.locator("[aria-label^='Not given'] td")
+    await expect(held.first).to_contain_text("Nothing is proven of a first discharge")
+    await expect(held.nth(2)).to_have_text("3.75")
+    sheet = await page.request.get(await page.locator("a[download='money.csv']").get_attribute("href") or "")
+    assert (await sheet.text()).splitlines()[1].startswith("2026-01-13,BUS01,local plan,98.0")
+    await page.fill("#since", "2020-01-01")
+    await page.click("form[data-form=days] button")
+    await expect(page.locator("section[aria-labelledby=days]")).to_contain_text("the ledger is empty")
+    await page.fill("#evening", "2026-01-12")
+    await page.click("form[data-form=night] button")
+    await expect(page.locator("#since")).to_have_value("2020-01-01")
+    assert complaints == []
+
+
+async def test_the_plan_says_what_binds_and_what_a_moved_departure_costs(
+    browser: Browser, place: Place
+) -> None:
+    page, complaints = await opened(browser, place, "otto", locale="en-GB", color_scheme="dark")
+    await page.click("nav a[href='#plan']")
+    await expect(page.locator("[aria-label^='What limits the plan'] td").first).to_have_text(
+        "feeder import main"
+    )
+    await expect(page.locator("[aria-label^='Promises'] td").last).to_have_text("0.140")
+    await page.select_option("#subject", "BUS01")
+    await page.fill("#at", "19:00")
+    await page.click("form[data-form=whatif] button")
+    await expect(page.locator(".outcome")).to_contain_text("It would cost 2.35 more.")
+    await expect(page.locator(".outcome")).to_contain_text("BUS03 would lack 12.0 kWh")
+    await expect(page.locator(".outcome td").nth(4)).to_have_text("24.0 → 0.0")
+    assert place.daemon.orders == []
+    assert (await Axe().run(page)).response["violations"] == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert complaints == []
+
+
 async def test_a_viewer_in_german_sees_and_may_not_order(browser: Browser, place: Place) -> None:
     page, complaints = await opened(browser, place, "vera", locale="de-DE", color_scheme="light")
     await expect(page.locator("html")).to_have_attribute("lang", "de")

@@ -130,6 +130,8 @@ CASES: list[tuple[str, str, Break]] = [
     ("charger_faulted", "b1", lambda s: with_evse(s, status="faulted")),
     ("charger_faulted", "b1", lambda s: with_evse(s, status="faulted", fault="WeakSignal")),
     ("charger_impaired", "b1", lambda s: with_evse(s, fault="HighTemperature")),
+    ("charger_impaired", "b1", lambda s: with_evse(s, fault="OtherError")),
+    ("charger_faulted", "b1", lambda s: with_evse(s, status="faulted", fault="OtherError")),
     ("ev_connection_lost", "b1", lambda s: with_evse(s, status="available")),
     ("ev_connection_lost", "b1", lambda s: with_evse(s, status="unavailable")),
     ("no_dead_man", "b1", lambda s: with_evse(s, dead_man_ok=False)),

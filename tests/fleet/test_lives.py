@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
+from tests.field.ocpp.peer import Clock
 from tests.study.ledger.test_book import booked, hour
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.field.fleet_overlay import FleetOverlay
@@ -29,22 +30,6 @@ def capped(wh: float) -> Site:
     return replace(
         site, vehicle_types=tuple(replace(each, warranty_discharge_wh=wh) for each in site.vehicle_types)
     )
-
-
-class Clock:
-    """A clock that stands."""
-
-    def now_s(self) -> float:
-        return 100.0
-
-    def wall_s(self) -> float:
-        return WALL_S
-
-    def synced(self) -> bool:
-        return True
-
-    async def sleep_s(self, _seconds: float) -> None:
-        raise AssertionError("not asked")
 
 
 def test_the_ledger_writes_what_each_vehicle_gave(tmp_path: Path) -> None:
@@ -91,7 +76,7 @@ async def test_a_cap_ends_export_when_it_is_used_up_or_its_count_is_lost(
     tmp_path: Path, wh: float | None, exports: bool
 ) -> None:
     """100 kWh are covered. The row names what is used."""
-    site, clock = capped(100_000.0), Clock()
+    site, clock = capped(100_000.0), Clock(WALL_S)
     if wh is not None:
         told = {"until_wall_s": WALL_S, "vehicles": {"bus-1": {"discharge_wh": wh, "discharge_h": 3.0}}}
         (tmp_path / NAME).write_text(json.dumps(told))

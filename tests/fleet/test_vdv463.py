@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from tests.depot import healthy, small_site
+from tests.field.ocpp.peer import Clock
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import NAMES, BadFrame, parse_frame, read_requests, write_frame
 from v2g_edge.fleet.vdv_info import Forecast, charging_information
@@ -33,20 +34,6 @@ PASSWORD = "s3cret"
 LEAVES = "2026-11-28T04:45:00Z"
 
 
-class Clock:
-    def now_s(self) -> float:
-        return 100.0
-
-    def wall_s(self) -> float:
-        return WALL_S
-
-    def synced(self) -> bool:
-        return True
-
-    async def sleep_s(self, duration_s: float) -> None:
-        await asyncio.sleep(duration_s / 300.0)
-
-
 def request(
     vehicle: str = VEHICLE, name: str = "r1", low: float = 80, high: float = 95, **data: Any
 ) -> dict[str, Any]:
@@ -60,7 +47,9 @@ class Rig:
         password.write_text(f"{PASSWORD}\n")
         self.book, self.events = FleetBook(SITE), list[Event]()
         settings = FleetSettings(host="127.0.0.1", port=0, user="bms", password_file=str(password))
-        self.server = VdvServer(settings, self.book, Clock(), inform=self._inform, tell=self.events.append)
+        self.server = VdvServer(
+            settings, self.book, Clock(WALL_S, scale=300.0), inform=self._inform, tell=self.events.append
+        )
 
     def _inform(self, rejected: list[dict[str, str]]) -> dict[str, Any]:
         missions = {VEHICLE: found} if (found := self.book.mission_of(VEHICLE, WALL_S)) else {}

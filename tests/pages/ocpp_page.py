@@ -176,13 +176,13 @@ else nothing is said and the identifier decides. A limit: contracts are neither 
 ## Firmware
 
 `v2g-edge ocpp @site rollout make=VENDOR/MODEL version=2.0 location=URL waves='[1, "10%"]'` updates the stations of one make
-in waves; who is left is the last one. `version` is what BootNotification says afterwards. `signature` and `certificate` make it
-signed (1.6: SignedUpdateFirmware). A station is good when it has told Installed, has come back with the version, and has then
+in waves; the stations that remain are the last one. `version` is what BootNotification says afterwards. `signature` and `certificate` make it
+signed (1.6: SignedUpdateFirmware). A station is good when it has reported Installed, has come back with the version, and has then
 been connected, without a fault and following its setpoints for `soak_s` (default {soak_s:g}). The next wave begins when a
 wave is good. Anything else (a failure, nothing new for `deadline_s`, default {deadline_s:g}, another version, a fault) stops
-it and says which station and why: `rollout-status`, then `rollout-continue` (`retry=true` tries again who failed, else they are
+it and says which station and why: `rollout-status`, then `rollout-continue` (`retry=true` tries the failed stations again, else they are
 left out) or `rollout-abort`. A station where a vehicle stands, that is faulted or not connected is waited for, or with
-`busy=skip` left out; at most `at_once` (default {at_once}) are under way together. Nobody is asked before `retrieve_at`;
+`busy=skip` left out; at most `at_once` (default {at_once}) are under way together. No station is asked before `retrieve_at`;
 `install_at` is handed on. A restart of the daemon changes nothing.
 
 ## What 2.1 adds
@@ -202,7 +202,7 @@ connection, ramp), and the curve is flat out to ±{far_hz:g} Hz, so that no read
 short TxProfile and ends with it. There is none where discharge of the make is not proven, where the station does not
 follow, beside a setpoint that was cut, and below zero none while export is denied. A station that refuses it, or whose
 GetCompositeSchedule lies outside it, gets plain setpoints until it boots. Limits: the local plan sells no response of its
-own, so a charger that feeds back at its rating has no room for one; what a charger gave is settled by nobody yet; and while
+own, so a charger that feeds back at its rating has no room for one; what a charger gave is not settled yet; and while
 a make gives its first response no feeder room is kept for its rating: its schedule is asked at once, its meter is watched.
 
 **Energy transfer.** When a vehicle offers both ways (AC_BPT, AC_BPT_DER, DC_BPT, DC_ACDP_BPT), the station is told by
@@ -215,8 +215,8 @@ was permitted is Rejected and logged.
 has: enter service, ramp, must-trip curves, the ten-minute mean, no must-trip and may-trip point inside what the code rides
 through, momentary cessation only where the code allows it. What differs denies export (`grid_code_mismatch`). Not audited,
 because the report or the code has no word for it: rate of change of frequency, droop, gradients, reactive power, discharge
-limits. NotifyDERAlarm is a fault of all outlets until that control's alarm ends. NotifyDERStartStop: while a cessation or
-trip control runs, or one that nobody knows, nothing is discharged. SetDERControl and ClearDERControl need `engineer`; what
+limits. NotifyDERAlarm is a fault of all outlets until that control's alarm ends. NotifyDERStartStop: while a cessation,
+a trip or an unknown control runs, nothing is discharged. SetDERControl and ClearDERControl need `engineer`; what
 the charger then reports is compared, and the answer says `held` and what `differs`.
 
 **Priority charging** (NotifyPriorityCharging) overrules leases at the station: the outlet is counted at its maximum at once and

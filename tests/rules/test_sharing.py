@@ -265,3 +265,15 @@ def test_of_those_whose_turn_is_over_the_one_that_had_least_of_it_is_served_firs
     memory = RulesMemory({evse: Turn(s, served=True) for evse, s in since_s.items()})
     shared, _ = share_power(frame, asked, frame.tree.base_max_w, memory, now_s)
     assert [evse for evse, wish in shared.items() if wish.power_w > 0.0] == ["b2"]
+
+
+def test_who_cannot_be_in_time_gets_what_the_paces_of_the_others_leave() -> None:
+    frame = frame_of(_site(3, 100_000.0))
+    asked, base_w = _wishes([(50_000.0, 2.0)] * 3), frame.tree.base_max_w
+    press = {
+        "b1": Press(90_000.0, 600.0, -3_600.0, lost=True),
+        "b2": Press(40_000.0, 7_200.0, 1_800.0),
+        "b3": Press(30_000.0, 3_600.0, 1_800.0),
+    }
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
+    assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [28_000, 40_000, 30_000]

@@ -9,7 +9,7 @@ from tests.depot import healthy, plugged, small_site
 from v2g_edge.model.event import Event
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.plan import Price
+from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.night import Row, night_of
@@ -52,8 +52,8 @@ def night(power_w: float = 30_000.0, last_pct: float = 90.0) -> Iterator[Row]:
         if minute == 25:
             events = (Event("charger_silent.cleared", "info", "b2", "cleared", WALL_S + 1_500.0),)
         soc_pct = 75.0 + (last_pct - 75.0) * minute / 60.0
-        yield SITE, at(minute, power_w, soc_pct), permits(-50_000.0, -20_000.0, "feeder_export"), events
-    yield SITE, at(61, 0.0, 0.0, there=False), permits(0.0, 0.0, "wish"), ()
+        yield SITE, at(minute, power_w, soc_pct), None, permits(-50_000.0, -20_000.0, "feeder_export"), events
+    yield SITE, at(61, 0.0, 0.0, there=False), None, permits(0.0, 0.0, "wish"), ()
 
 
 def test_energy_is_the_measured_power_over_time_and_money_its_price() -> None:
@@ -80,6 +80,21 @@ def test_what_was_not_given_stands_by_the_limit_that_held_it() -> None:
     """30 of 50 kW for an hour."""
     held = night_of(night(), WALL_S, WALL_S + 7_200.0).held
     assert held["feeder_export"].export_wh == pytest.approx(30_000.0, rel=0.02)
+    priced = night_of(night(), WALL_S, WALL_S + 7_200.0, (Price(WALL_S - 3_600.0, 0.30),)).held
+    assert priced["feeder_export"].missed == pytest.approx(30.0 * 0.30, rel=0.02)
+
+
+def test_money_stands_by_the_service_that_it_flowed_for() -> None:
+    """An hour of charging, then one of giving under a plan."""
+    plan = Plan(1, "local", WALL_S, WALL_S + 3_600.0, WALL_S + 7_200.0, ())
+    rows = [
+        (SITE, at(minute, 30_000.0 if minute < 60 else -30_000.0, 50.0), plan, permits(0.0, 0.0, "wish"), ())
+        for minute in range(121)
+    ]
+    found = night_of(rows, WALL_S, WALL_S + 10_000.0, (Price(WALL_S - 3_600.0, 0.20),)).services
+    charged, given = found["as needed"], found["local plan"]
+    assert (charged.in_wh, charged.paid) == pytest.approx((30_000.0, 6.0), rel=0.03)
+    assert (given.out_wh, given.earned) == pytest.approx((30_000.0, 6.0), rel=0.03)
 
 
 def test_an_alarm_lasts_from_its_event_to_its_end() -> None:
@@ -93,7 +108,8 @@ def test_an_alarm_lasts_from_its_event_to_its_end() -> None:
 def test_a_pause_of_the_daemon_is_no_energy() -> None:
     """Nobody knows what flowed in it."""
     rows = [
-        (SITE, at(minute, 30_000.0, 80.0), permits(0.0, 0.0, "wish"), ()) for minute in (0.0, 1.0, 31.0, 32.0)
+        (SITE, at(minute, 30_000.0, 80.0), None, permits(0.0, 0.0, "wish"), ())
+        for minute in (0.0, 1.0, 31.0, 32.0)
     ]
     (stay,) = night_of(rows, WALL_S, WALL_S + 7_200.0).stays
     assert stay.in_wh == pytest.approx(1_000.0)
@@ -102,7 +118,13 @@ def test_a_pause_of_the_daemon_is_no_energy() -> None:
 def test_an_old_power_is_no_energy() -> None:
     """A charger that fell silent says nothing about now."""
     rows = [
-        (SITE, replace(at(minute, 30_000.0, 80.0), now_s=100_000.0 + minute), permits(0.0, 0.0, "wish"), ())
+        (
+            SITE,
+            replace(at(minute, 30_000.0, 80.0), now_s=100_000.0 + minute),
+            None,
+            permits(0.0, 0.0, "wish"),
+            (),
+        )
         for minute in (0, 1)
     ]
     (stay,) = night_of(rows, WALL_S, WALL_S + 7_200.0).stays

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 
+import pytest
 from msgspec.structs import replace
 
 from tests.planner.fleet import WALL_S, prices_of, small_site, snapshot_of
@@ -199,3 +200,18 @@ async def test_a_real_worker_that_is_killed_at_any_moment_is_replaced() -> None:
 async def test_without_prices_there_is_no_plan() -> None:
     depot = Depot(Inline())
     assert depot.planner.plan(depot.snapshot, ()) is None
+
+
+async def test_a_plan_that_is_only_tried_is_made_beside_the_one_that_is_followed() -> None:
+    """In a process of its own, which ends with it."""
+    depot = Depot(Inline())
+    followed = await depot.settled()
+    report = depot.planner.report
+    (tried,) = await depot.planner.tried((depot.snapshot,), PRICES)
+    assert tried.solver.startswith("highs")
+    assert depot.plan() is followed
+    assert depot.planner.report is report
+    with pytest.raises(ValueError, match="no prices are known"):
+        await depot.planner.tried((depot.snapshot,), ())
+    with pytest.raises(ValueError, match="the optimiser is off"):
+        await Depot(None).planner.tried((depot.snapshot,), PRICES)

@@ -25,7 +25,20 @@ def _order(params: Params) -> Role:
 
 NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
     **dict.fromkeys(
-        ("status", "why", "events", "plan", "standstill", "health", "orders", "history", "night", "trips"),
+        (
+            "status",
+            "why",
+            "events",
+            "plan",
+            "standstill",
+            "health",
+            "orders",
+            "history",
+            "night",
+            "money",
+            "trips",
+            "what_if",
+        ),
         lambda _params: Role.VIEWER,
     ),
     **dict.fromkeys(("operate", "undo"), lambda _params: Role.OPERATOR),

@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, str]] = {
     "settle": "v2g_edge.cli.study.settle",
     "wear": "v2g_edge.cli.study.wear",
     "kpi": "v2g_edge.cli.study.kpi",
+    "money": "v2g_edge.cli.study.money",
     "carbon": "v2g_edge.cli.study.carbon",
     "anomalies": "v2g_edge.cli.study.anomalies",
     "whatif": "v2g_edge.cli.study.whatif",

@@ -1,5 +1,7 @@
 """The REST of what the daemon says: the depot now, and what is past. Answers go out as they came."""
 
+import csv
+import io
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +13,15 @@ from v2g_edge.console.schema import Answer, Status
 
 PAST_S: Final = 150.0
 """The daemon's own bound for a report is 120 s."""
+
+
+SHEET: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A sheet", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+def _days(since: str, until: str) -> dict[str, str]:
+    return {name: day[:10] for name, day in (("from", since), ("until", until)) if day}
 
 
 def _plain(answer: dict[str, Any]) -> Response:
@@ -46,6 +57,16 @@ def add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
         """The plan that is followed, and what is expected of it."""
         return _plain(await daemon.ask("plan"))
 
+    @api.get("/api/what-if/{subject}", dependencies=[Depends(doors.operator)], response_model=Answer)
+    async def what_if(subject: str, at: str, soc_pct: float | None = None) -> Response:
+        """What the day plan would be, and cost, if the departure of a vehicle moved to ``at`` ("HH:MM" in the
+        site's zone, or ISO 8601), or asked for ``soc_pct``. Nothing is ordered.
+        """
+        asked: dict[str, Any] = {"subject": subject[:200], "at": at[:40]}
+        if soc_pct is not None:
+            asked["soc_pct"] = soc_pct
+        return _plain(await daemon.ask("what_if", asked, PAST_S))
+
     @api.get("/api/capacity", dependencies=[viewer], response_model=Answer)
     async def capacity() -> Response:
         """Export that could be sold for the next hour, and what is sold."""
@@ -78,6 +99,30 @@ def add_past(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
             if fault.kind == "busy":
                 raise
             return _plain({"none": str(fault)})
+
+    @api.get("/api/money", dependencies=[viewer], response_model=Answer)
+    async def money(since: str = "", until: str = "") -> Response:
+        """What was earned, paid and worn, by day, vehicle and service, from the local day ``since`` up to
+        ``until`` (ISO dates); all that the ledger has without them. Where there is none, ``none`` says why.
+        """
+        try:
+            return _plain(await daemon.ask("money", _days(since, until), PAST_S))
+        except DaemonRefuses as fault:
+            if fault.kind == "busy":
+                raise
+            return _plain({"none": str(fault)})
+
+    @api.get("/api/money/csv", dependencies=[viewer], response_class=Response, responses=SHEET)
+    async def money_sheet(since: str = "", until: str = "") -> Response:
+        """The same as a sheet: a line a day, vehicle and service."""
+        answer = await daemon.ask("money", _days(since, until), PAST_S)
+        sink = io.StringIO()
+        rows: list[dict[str, Any]] = answer["rows"]
+        sheet = csv.DictWriter(sink, list(rows[0]) if rows else ["day"], lineterminator="\n")
+        sheet.writeheader()
+        sheet.writerows(rows)
+        headers = {"content-disposition": 'attachment; filename="money.csv"'}
+        return Response(sink.getvalue(), media_type="text/csv", headers=headers)
 
     @api.get("/api/trips", dependencies=[viewer], response_model=Answer)
     async def trips() -> Response:

@@ -243,8 +243,8 @@ def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> lis
             "departure_overdue",
             "alarm",
             each.evse,
-            f"should have left {-each.in_h:.1f} h ago and lacks {each.lacks_wh / 1000.0:.1f} kWh; it gets all"
-            " there is",
+            f"should have left {-each.in_h:.1f} h ago and lacks {each.lacks_wh / 1000.0:.1f} kWh; it is"
+            " charged with all that those leave that can still be in time",
             wall_s,
         )
         for each in verdict.impossible

@@ -309,8 +309,8 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     elif o.evse.dead_man in {"none", "contactor"} or not old.told or old.told[0].since_s > now_s - ends:
         most_w, least_w = old.most_w, old.least_w
     else:  # refused or not answered: an older permit than a lease has ended by itself, the default rules
-        most_w = max(o.evse.fallback_w, *(each.most_w for each in old.told))
-        least_w = min(each.least_w for each in old.told)
+        most_w = max([o.evse.fallback_w, *[each.most_w for each in old.told]])
+        least_w = min([each.least_w for each in old.told])
     return replace(
         old,
         power_w=permit.power_w,

@@ -1,6 +1,8 @@
 """Fault codes of chargers as data: what adapters map vendor codes to, and what each of ours stops.
 
-OCPP 1.6 names its codes in ChargePointErrorCode; the phase mismatch is the inverter's own 0x04.
+OCPP 1.6 names its codes in ChargePointErrorCode; the phase mismatch is the inverter's own 0x04. A charger
+that cannot charge says so by its status (Faulted), which stops everything whatever the code. EVerest's
+stations send OtherError with every warning, beside the status of a charger at work.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -22,6 +24,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "HighTemperature": Fault("discharge", "charger too hot"),
     "InternalError": Fault("all", "internal error"),
     "LocalListConflict": Fault("nothing", "local authorisation list in conflict"),
+    "OtherError": Fault("discharge", "error or warning of the charger's own; it says that it can charge"),
     "OverCurrentFailure": Fault("all", "over-current"),
     "OverVoltage": Fault("all", "over-voltage"),
     "PowerMeterFailure": Fault("discharge", "charger's meter does not work"),

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from v2g_edge.model.battery import capacity_of, least_soc_pct
 from v2g_edge.model.limits import ANY_W
-from v2g_edge.model.reading import Measured, Reading, known_or
+from v2g_edge.model.reading import Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, VehicleType
 from v2g_edge.model.snapshot import EvseState
 
@@ -39,6 +39,8 @@ class ChargingNeed(Struct, frozen=True, gc=False):
     doubt: str = ""
 
 
+REMEMBERED: Final = 4_096
+"""Answers kept: a SoC stays the same for many ticks, and a thousand vehicles ask for two each."""
 CURVE_ROOM: Final = 1.05
 CURVE_ROOM_W: Final = 1_000.0
 """A wish goes so far beyond the type's curve: curves are means, packs differ by some percent, and a rise
@@ -67,8 +69,10 @@ def need_of(
         return None
     capacity_wh, departure = capacity_of(vehicle, kind), vehicle.departure_wall_s
     full_w = min(evse.max_charge_w, known_or(vehicle.max_charge_w, said_w))
-    least_pct = least_soc_pct(vehicle, capacity_wh or 0.0, evse.efficiency)
-    soc_pct, ceiling_pct = known_or(vehicle.soc_pct, least_pct), kind.max_soc_pct if kind else 100.0
+    soc, ceiling_pct = vehicle.soc_pct, kind.max_soc_pct if kind else 100.0
+    soc_pct = (
+        soc.value if isinstance(soc, Reading) else least_soc_pct(vehicle, capacity_wh or 0.0, evse.efficiency)
+    )
     target_pct = min(known_or(vehicle.target_soc_pct, ceiling_pct), 100.0)
     # Depot management may want it no fuller than this; what it wants at least goes before.
     ceiling = vehicle.ceiling_soc_pct
@@ -93,7 +97,8 @@ def need_of(
         seconds = _seconds(kind, capacity_wh, rate_w * evse.efficiency, soc_pct, soc_pct + lack_pct)
     # A vehicle that takes less than the charger's minimum (one phase of three) takes less by itself; told
     # less, it is paused.
-    told_w = max(min(full_w, _curve_w(evse, kind, vehicle.soc_pct)), evse.min_charge_w)
+    curve_w = _curve_w(kind, evse.efficiency, soc_pct) if isinstance(soc, Reading) else ANY_W
+    told_w = max(min(full_w, curve_w), evse.min_charge_w)
     if not isinstance(departure, Reading):
         return ChargingNeed(energy_wh, seconds, ANY_W, 0.0, told_w, "departure" if lack_pct > 0.0 else "")
     return ChargingNeed(
@@ -101,17 +106,15 @@ def need_of(
     )
 
 
-def _curve_w(evse: Evse, kind: VehicleType | None, soc: Measured) -> float:
-    """What the type's curve leaves at this SoC (grid side), with some room; ANY_W where either is not
-    known.
-    """
-    if kind is None or not kind.charge_curve or not isinstance(soc, Reading):
+@lru_cache(maxsize=REMEMBERED)
+def _curve_w(kind: VehicleType | None, efficiency: float, soc_pct: float) -> float:
+    """What the type's curve leaves at this SoC (grid side), with some room; ANY_W where it has none."""
+    if kind is None or not kind.charge_curve:
         return ANY_W
-    return max(
-        _curve(kind.charge_curve, soc.value) / evse.efficiency * CURVE_ROOM + CURVE_ROOM_W, evse.min_charge_w
-    )
+    return _curve(kind.charge_curve, soc_pct) / efficiency * CURVE_ROOM + CURVE_ROOM_W
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _seconds(
     kind: VehicleType | None, capacity_wh: float, battery_w: float, low_pct: float, high_pct: float
 ) -> float:

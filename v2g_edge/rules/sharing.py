@@ -24,12 +24,14 @@ other tick: at full power a vehicle gains time, and in each pause its share stan
 
 class Press(NamedTuple):
     """Of a vehicle that must leave: the power at which it is ready just in time, when it departs, and the
-    latest start of charging at all the power it takes; both from now on.
+    latest start of charging at all the power it takes; both from now on. ``lost``: it cannot be ready in
+    time, by far.
     """
 
     pace_w: float
     departs_in_s: float
     latest_start_s: float
+    lost: bool = False
 
 
 NO_PRESS: Final[Mapping[str, Press]] = {}
@@ -138,7 +140,8 @@ def _serve_urgent(
     they ask beyond it.
 
     A charger gives its minimum or nothing, so that not all may get their pace at once. Then those come first
-    that can wait no longer, until each could wait for a while again.
+    that can wait no longer, until each could wait for a while again. What these paces leave is first for
+    those that cannot be ready in time: they cost no other its departure.
 
     Urgency orders only those without a departure: a vehicle that is served becomes less urgent, so that the
     order would change from tick to tick, and a feeder stand half idle while one is lowered and the next is
@@ -149,10 +152,12 @@ def _serve_urgent(
         known = press.get(frame.ids[place])
         return (ANY_W, -urgent[place].urgency, place) if known is None else (known.departs_in_s, 0.0, place)
 
-    def can_wait(place: int) -> bool:
+    def can_wait(place: int) -> int:
         known, turn = press.get(frame.ids[place]), memory.turns.get(frame.ids[place])
         spare_s = CALMS_AFTER_S if turn is not None and turn.served else 0.0
-        return known is None or known.latest_start_s > spare_s
+        if known is not None and known.lost:
+            return 2
+        return int(known is None or known.latest_start_s > spare_s)
 
     ordered = sorted(urgent, key=rank)
     paces_w = {}

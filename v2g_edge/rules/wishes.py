@@ -27,6 +27,12 @@ FIRST: Final = 1.001
 """That of a vehicle with an order of priority, boosted or not."""
 PRESSED: Final = 1.002
 """Least one of a vehicle that has to charge now to leave in time: no order goes before it."""
+STAYS_S: Final = 3600.0
+"""A driver may be late; a vehicle that stands an hour after its departure does not leave by it."""
+LOST: Final = 1.25
+"""A vehicle that will lack a fifth of its need at best goes after those that can still be in time. One that
+lacks less may yet be good enough.
+"""
 TIGHT: Final = 1.2
 TIGHT_S: Final = 600.0
 """A feeder is tight where what is due by a departure, with a fifth on top, leaves less than ten minutes."""
@@ -83,7 +89,9 @@ def propose_all(
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
     press = {
-        evse: Press(_pace_w(wanted), wanted.need.departs_in_s, wanted.need.latest_start_s)
+        evse: Press(
+            _pace_w(wanted), wanted.need.departs_in_s, wanted.need.latest_start_s, _is_lost(wanted.need)
+        )
         for evse, wanted in needs.items()
         if wanted.urgent or evse in short_wh
     }
@@ -250,6 +258,14 @@ def _pace_w(wanted: ChargingRequest) -> float:
     if left_s <= 0.0:
         return ANY_W
     return need.energy_wh * TIME_SLACK * 3600.0 / left_s
+
+
+def _is_lost(need: ChargingNeed) -> bool:
+    """Whether a vehicle cannot be ready in time, by far, with all the power that it might take. One that
+    should have left still counts as in time for an hour.
+    """
+    left_s = need.departs_in_s if need.departs_in_s > 0.0 else need.departs_in_s + STAYS_S
+    return need.energy_wh > LOST * need.full_w * left_s / 3600.0
 
 
 def _make_room(

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from v2g_edge.model.event import Event
 from v2g_edge.model.permit import Permit
-from v2g_edge.model.plan import Price
+from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, VehicleState
+from v2g_edge.study.ledger.book import service_of
 from v2g_edge.study.ordered import text_of
 from v2g_edge.study.ready import lacked_pct
 
@@ -65,10 +66,22 @@ class Flow(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """What a limit kept from being given (``export_wh``) or charged (``import_wh``) of what was wished."""
+    """What a limit kept from being given (``export_wh``) or charged (``import_wh``) of what was wished.
+    ``missed``: what the export would have earned at the prices of its time.
+    """
 
     export_wh: float = 0.0
     import_wh: float = 0.0
+    missed: float = 0.0
+
+
+class Sold(Struct, frozen=True):
+    """Energy and money under one service, of all outlets: ``paid`` for charging, ``earned`` by giving."""
+
+    in_wh: float = 0.0
+    out_wh: float = 0.0
+    paid: float = 0.0
+    earned: float = 0.0
 
 
 class Alarm(Struct, frozen=True):
@@ -105,9 +118,10 @@ class Night(Struct, frozen=True):
     held: dict[str, Held]
     alarms: tuple[Alarm, ...]
     orders: tuple[Ordered, ...]
+    services: dict[str, Sold] = {}
 
 
-Row = tuple[Site, Snapshot, tuple[Permit, ...], tuple[Event, ...]]
+Row = tuple[Site, Snapshot, Plan | None, tuple[Permit, ...], tuple[Event, ...]]
 
 
 def night_of(
@@ -116,11 +130,11 @@ def night_of(
     """The ticks from ``from_wall_s`` up to ``until_wall_s`` (UTC)."""
     ledger = _Ledger(prices)
     site: Site | None = None
-    for site, snapshot, permits, events in rows:
+    for site, snapshot, plan, permits, events in rows:
         if snapshot.wall_s >= until_wall_s:
             break
         if snapshot.wall_s >= from_wall_s:
-            ledger.add(site, snapshot, permits, events)
+            ledger.add(site, snapshot, service_of(site, snapshot, plan), permits, events)
     stays = sorted(ledger.stays.values(), key=lambda stay: (stay.departure_wall_s or 1e18, stay.vehicle))
     return Night(
         site=site.name if site else "",
@@ -134,6 +148,7 @@ def night_of(
         held=ledger.held,
         alarms=tuple(ledger.alarms),
         orders=tuple(sorted(ledger.orders.values(), key=lambda each: each.wall_s)),
+        services=ledger.services,
     )
 
 
@@ -148,11 +163,17 @@ class _Ledger:
         self.stays: dict[str, Stay] = {}
         self.feeders: dict[str, Flow] = {}
         self.held: dict[str, Held] = {}
+        self.services: dict[str, Sold] = {}
         self.alarms: list[Alarm] = []
         self.orders: dict[str, Ordered] = {}
 
     def add(
-        self, site: Site, snapshot: Snapshot, permits: tuple[Permit, ...], events: tuple[Event, ...]
+        self,
+        site: Site,
+        snapshot: Snapshot,
+        service: str,
+        permits: tuple[Permit, ...],
+        events: tuple[Event, ...],
     ) -> None:
         """One tick, and the time since the one before."""
         before, self._before = self._before, snapshot
@@ -169,7 +190,8 @@ class _Ledger:
             wh = state.power_w.value * hours if fresh and isinstance(state.power_w, Reading) else 0.0
             present.add(vehicle.session)
             self._stay(evse.id, vehicle, wh, price)
-            self._limit(permit, hours)
+            self._serve(service, wh, price)
+            self._limit(permit, hours, price)
         self._leave(present, snapshot.wall_s)
         self._meters(site, snapshot, hours)
         self._happened(events)
@@ -206,15 +228,28 @@ class _Ledger:
             earned=old.earned + max(-wh, 0.0) / 1_000.0 * price,
         )
 
-    def _limit(self, permit: Permit, hours: float) -> None:
+    def _serve(self, service: str, wh: float, price: float) -> None:
+        """What flowed counts under the one service of its tick."""
+        if not wh:
+            return
+        old, worth = self.services.get(service, Sold()), abs(wh) / 1_000.0 * price
+        self.services[service] = (
+            replace(old, in_wh=old.in_wh + wh, paid=old.paid + worth)
+            if wh > 0.0
+            else replace(old, out_wh=old.out_wh - wh, earned=old.earned + worth)
+        )
+
+    def _limit(self, permit: Permit, hours: float, price: float) -> None:
         """What was wished and not permitted, by the limit that bound it."""
         less_out_w = permit.power_w - permit.wish_w if permit.wish_w < 0.0 else 0.0
         less_in_w = permit.wish_w - permit.power_w if permit.wish_w > 0.0 else 0.0
         if max(less_out_w, less_in_w) <= 0.0 or not hours:
             return
         old = self.held.get(permit.bound_by.rule, Held())
-        export_wh = old.export_wh + max(less_out_w, 0.0) * hours
-        self.held[permit.bound_by.rule] = Held(export_wh, old.import_wh + max(less_in_w, 0.0) * hours)
+        export_wh, import_wh = max(less_out_w, 0.0) * hours, max(less_in_w, 0.0) * hours
+        self.held[permit.bound_by.rule] = Held(
+            old.export_wh + export_wh, old.import_wh + import_wh, old.missed + export_wh / 1_000.0 * price
+        )
 
     def _leave(self, present: set[str], wall_s: float) -> None:
         for session, stay in self.stays.items():

@@ -152,11 +152,33 @@ class DayPlanner:
             self._facts = ()  # one question at a time: what is new is asked for when the answer is there
             return
         self._asked = facts
+        self._asking = begin("day plan", self._fetch(self._job(snapshot, prices), snapshot, facts))
+
+    def _job(self, snapshot: Snapshot, prices: tuple[Price, ...]) -> bytes:
         asked = (self._demand(snapshot.wall_s), reserves_of(self._site))
         ahead = ahead_of(self._site, snapshot)
         pasts = self._pasts(snapshot)
-        job = ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead))
-        self._asking = begin("day plan", self._fetch(job, snapshot, facts))
+        return ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead))
+
+    async def tried(self, snapshots: tuple[Snapshot, ...], prices: tuple[Price, ...]) -> list[Report]:
+        """What a plan of each picture would be, made in a process of its own; none is followed. Raises
+        ``ValueError`` where there is nothing to plan by, ``ChildFailedError``.
+        """
+        if not prices:
+            raise ValueError("no prices are known, so there is no day plan")
+        if self._child is None:
+            raise ValueError("the optimiser is off (prices.planner)")
+        child, found = worker(self._site, self._terms), []
+        try:
+            for snapshot in snapshots:
+                within_s = DEADLINE_S + (0.0 if child.pid else START_S)
+                answer = ANSWER.decode(await child.ask(self._job(snapshot, prices), within_s))
+                if answer.report is None:
+                    raise ValueError(answer.fault or "the optimiser gave no plan")
+                found.append(answer.report)
+        finally:
+            await child.stop()
+        return found
 
     async def _fetch(self, job: bytes, snapshot: Snapshot, facts: Facts) -> None:
         assert self._child is not None  # noqa: S101 - see _may_ask

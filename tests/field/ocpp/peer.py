@@ -21,10 +21,10 @@ Script = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class Clock:
-    """A clock that stands where the test puts it; ``sleep_s`` passes at the loop's pace."""
+    """A clock that stands where the test puts it; ``sleep_s`` runs ``scale`` times the loop's pace."""
 
-    def __init__(self) -> None:
-        self.now, self.wall = 5_000.0, AT_S
+    def __init__(self, wall_s: float = AT_S, scale: float = 1.0) -> None:
+        self.now, self.wall, self.scale = 5_000.0, wall_s, scale
 
     def now_s(self) -> float:
         return self.now
@@ -36,7 +36,7 @@ class Clock:
         return True
 
     async def sleep_s(self, duration_s: float) -> None:
-        await asyncio.sleep(duration_s)
+        await asyncio.sleep(duration_s / self.scale)
 
     def advance(self, duration_s: float) -> None:
         self.now += duration_s

@@ -7,6 +7,7 @@ from unittest import mock
 
 from msgspec.structs import replace
 
+import v2g_edge.departure.admit_exports as admission_room
 import v2g_edge.envelope.bounds as bounds_room
 import v2g_edge.envelope.checks as checks_room
 import v2g_edge.envelope.enter_service as service_room
@@ -19,6 +20,7 @@ import v2g_edge.rules.sharing as sharing_room
 import v2g_edge.rules.wishes as wishes_room
 from sim.runners import pure
 from v2g_edge.cycle import Memory
+from v2g_edge.rules.left import NO_PHASES
 
 Patch = contextlib.AbstractContextManager[Any]
 Break = Callable[[], list[Patch]]
@@ -152,6 +154,11 @@ ramps_off: Break = _ramp_off
 silent_counted_0: Break = _silent_is_nothing
 quarantine_off = without("disobedient")
 base_load_0 = instead(permits_room, "live_bases", lambda c, _bases: (0.0,) * len(c.frame.tree.feeders))
+departures_always_proven = around(
+    admission_room,
+    "certify",
+    lambda found: (replace(found[0], feasible=True, shortfalls=(), impossible=(), touched=()), found[1]),
+)
 proof_says_yes = all_of(
     around(permits_room, "admit_exports", lambda verdict: verdict._replace(refused={})),
     # The rules reckon with the feeders on their own, and alone keep every departure that is tried here: a
@@ -167,6 +174,10 @@ no_wait_for_service = instead(service_room, "_wait_s", lambda *_: 0.0)
 feeders_ignored = all_of(
     instead(permits_room, "fit", lambda c, *_: [{} for _ in c.outlets]), _limits(lambda limit: limit)
 )  # fmt: skip
+phases_ignored = all_of(
+    instead(limits_room, "_on_phase", lambda *_: []),
+    instead(wishes_room, "phases_of", lambda *_: NO_PHASES),
+)
 feeders_generous = _limits(lambda limit: limit._replace(limit_w=1.2 * limit.limit_w))
 excess_ignored = all_of(
     around(

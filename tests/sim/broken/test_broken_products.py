@@ -18,6 +18,8 @@ from tests.sim.broken import products
 from tests.sim.broken.depots import HOUR, broken_rules, charging, disturbed, evening
 from tests.sim.broken.products import Break, always, broken, without
 from v2g_edge.field.writer import Writer
+from v2g_edge.model.limits import ANY_W
+from v2g_edge.model.site import CurrentLimit
 
 RELAY = Disturbance(900.0, 120.0, relay_open=True)
 FAST = Disturbance(900.0, 120.0, frequency_hz=52.2)
@@ -50,6 +52,26 @@ def sold_night() -> Scenario:
     return slowed(limited(base, import_limit_w=100e3), 60.0)
 
 
+def too_little() -> Scenario:
+    """Four buses at a connection that cannot charge them until they leave."""
+    base = evening(("cloud_idle", "cloud", 0.0, 2.5 * HOUR, 0.0), hours=2.5, soc_pct=30.0, stay_h=2.0)
+    return slowed(limited(base, import_limit_w=100e3), 60.0)
+
+
+def one_phase() -> Scenario:
+    """Four vehicles on one phase each, all on L1 of a sub-feeder that carries 40 A there."""
+    base = charging(
+        limit_w=5e5, max_charge_w=22e3, max_discharge_w=0.0, discharge_by="none", phase_load="by_vehicle"
+    )
+    current = CurrentLimit(import_a=40.0, export_a=0.0, imbalance_a=ANY_W)
+    feeders = tuple(replace(f, current=current) if f.parent else f for f in base.site.feeders)
+    return replace(
+        base,
+        site=replace(base.site, feeders=feeders),
+        one_phase=tuple(vehicle.id for vehicle in base.site.vehicles),
+    )
+
+
 BASE = evening()
 BREAKS: dict[str, tuple[Scenario, Break, str]] = {
     "ramps off": (slow_ramp(charging(limit_w=5e5)), products.ramps_off, "ramp"),
@@ -69,6 +91,8 @@ BREAKS: dict[str, tuple[Scenario, Break, str]] = {
     "departure proof says yes, and no rule looks at the feeders": (
         sold_night(), products.proof_says_yes, "departure_lost"
     ),
+    "departure proof says yes": (too_little(), products.departures_always_proven, "short_untold"),
+    "phases ignored": (one_phase(), products.phases_ignored, "phase_import_10%"),
     "orders with the other sign": (evening(hours=0.4), products.orders_turned, "permit_not_in_force"),
     "stop ignored": (
         evening(("operator_stop", "operator", 900.0, 600.0, 0.0), hours=0.5), without("operator_stop"),

@@ -214,8 +214,8 @@ def test_a_flood_has_so_many_frames_a_second_and_nonsense_is_no_ocpp() -> None:
 
 
 def test_a_turned_meter_shows_everything_the_other_way_round() -> None:
-    sample = Sample(5_000.0, 100.0, 20.0, 50.0, 15.0)
-    assert turned(sample) == Sample(-5_000.0, 20.0, 100.0, 50.0, 15.0)
+    sample = Sample(5_000.0, 100.0, 20.0, 50.0, 15.0, (5_000.0, 0.0, 0.0))
+    assert turned(sample) == Sample(-5_000.0, 20.0, 100.0, 50.0, 15.0, (-5_000.0, -0.0, -0.0))
     assert turned(turned(sample)) == sample
 
 

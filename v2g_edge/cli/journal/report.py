@@ -126,7 +126,7 @@ def _span(asked: str | None, zone: ZoneInfo) -> tuple[float, float]:
 
 def _rows(reader: JournalReader, from_wall_s: float) -> Iterator[Row]:
     for tick in reader.ticks(from_wall_s):
-        yield reader.site(tick.run), tick.snapshot, tick.permits, (*tick.events, *tick.told)
+        yield reader.site(tick.run), tick.snapshot, tick.plan, tick.permits, (*tick.events, *tick.told)
 
 
 def _dates(night: Night, zone: str) -> str:
@@ -217,8 +217,10 @@ def _alarm_line(alarm: Alarm, zone: str) -> str:
 
 
 def as_json(night: Night) -> str:
-    """Everything, with times in ISO 8601 too."""
+    """Everything, with times in ISO 8601 too, and each limit's words."""
     plain = msgspec.to_builtins(night)
+    for rule, held in plain["held"].items():
+        held |= {"says": word_of(rule).says, "remedy": word_of(rule).remedy}
     for stay, shown in zip(night.stays, plain["stays"], strict=True):
         shown["lacked_pct"] = stay.lacked_pct
     return json.dumps(with_times(plain, night.timezone), indent=2)

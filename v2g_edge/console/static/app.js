@@ -4,6 +4,7 @@ import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
 import * as money from "./money.js";
+import * as plan from "./plan.js";
 import * as roi from "./roi.js";
 import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
@@ -21,14 +22,15 @@ let claimed = true;
 let entrance = { certificate: "", proxy: "" }; // who the browser's certificate, or a proxy before us, says it is
 let shown = null; // the page whose data is on the screen
 let asked = null; // the order that waits for its confirmation
+let tried = null; // the departure that was moved in thought, and what came of it
 let stale = null;
 let toldStale = false;
 
 const may = (role) => person !== null && ROLES.indexOf(person.role) >= ROLES.indexOf(role);
 
 function place() {
-  const [page, name] = location.hash.slice(1).split("/");
-  return { page, name: decodeURIComponent(name ?? "") };
+  const [page, ...names] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return { page, name: names[0] ?? "", names };
 }
 
 function frame() {
@@ -68,7 +70,7 @@ function state() {
 }
 
 async function open() {
-  const { page: wanted, name } = place();
+  const { page: wanted, name, names } = place();
   if (!person) {
     const claims = wanted === "claim" || (!claimed && wanted !== "login");
     show(byId("view"), views.login(claims, entrance));
@@ -80,7 +82,7 @@ async function open() {
   frame();
   if (first) byId("view").setAttribute("aria-busy", "true");
   try {
-    const content = await contentOf(page, name);
+    const content = await contentOf(page, name, names);
     if (shown !== location.hash) return; // another page was opened meanwhile
     if (first) byId("view").replaceChildren(); // what was typed or opened on the page before stays there
     show(byId("view"), content);
@@ -94,11 +96,16 @@ async function open() {
   if (first) byId("view").querySelector("h1")?.focus();
 }
 
-async function contentOf(page, name) {
+async function contentOf(page, name, names) {
   const status = live.status;
-  if (page === "plan") return views.plan(await ask("/api/plan"));
+  if (page === "plan") return plan.page(await ask("/api/plan"), status, may("operator"), tried);
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
-  if (page === "money") return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), name);
+  if (page === "money") {
+    const chosen = money.span(status, names);
+    // One after the other: the daemon makes one report at a time.
+    const earned = await ask(`/api/money?${new URLSearchParams(chosen)}`);
+    return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), earned, names, chosen);
+  }
   if (page === "roi") {
     const [study, known] = await Promise.all([ask("/api/roi"), ask("/static/assumptions.json")]);
     if (roi.isOpen(study)) setTimeout(() => { if (place().page === "roi") open(); }, STUDY_MS);
@@ -190,8 +197,19 @@ function complain(refused) {
 }
 
 const FORMS = {
+  whatif: async ({ subject, at, soc }, form) => {
+    form.setAttribute("aria-busy", "true");
+    byId("live").textContent = t("whatif.runs");
+    const asked = new URLSearchParams(soc === "" ? { at } : { at, soc_pct: soc });
+    try {
+      tried = { subject, at, soc, answer: await ask(`/api/what-if/${encodeURIComponent(subject)}?${asked}`) };
+      byId("live").textContent = "";
+    } finally { form.removeAttribute("aria-busy"); }
+    await open();
+  },
   roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
-  night: async ({ evening }) => { location.hash = `#money/${evening}`; },
+  night: async ({ evening }) => { location.hash = `#${["money", evening, ...place().names.slice(1)].join("/")}`; },
+  days: async ({ since, until }) => { location.hash = `#${["money", place().name, since, until].join("/")}`; },
   depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
     ...(soc === "" ? {} : { soc_pct: Number(soc) }) }),
   tonight: async ({ reason }) => {

@@ -112,19 +112,6 @@ export function why(status, asked, answer, fault) {
       answer.answer.map((sentence) => said(sentence, "p")), answer.outlets.map(limits)) : null];
 }
 
-export function plan({ plan: followed, report }) {
-  const parts = [heading("plan")];
-  if (!followed) return [...parts, el("p", {}, t("plan.none"))];
-  if (!report?.edges?.length) return [...parts, el("p", {}, t("plan.no_report", { source: followed.source }))];
-  const { edges, site_kw: site, buy, money } = report;
-  parts.push(el("dl", { class: "facts" }, ["energy", "export", "wear", "peaks"].map((key) => fact(`money.${key}`, number(money[key], 2)))));
-  if (site.length) parts.push(el("h2", {}, t("plan.power")), steps(t("plan.power"), edges, [{ name: "power", values: site, kind: "area" }], 0));
-  if (buy.length) parts.push(el("h2", {}, t("plan.price")), steps(t("plan.price"), edges, [{ name: "price", values: buy, kind: "line" }], 2));
-  const rows = edges.slice(0, -1).map((edge, i) => [clock(edge), number(site[i], 1), number(buy[i], 3)]);
-  parts.push(el("details", {}, el("summary", {}, t("plan.table")), table(t("plan"), [t("from"), "kW", t("plan.price")], rows)));
-  return parts;
-}
-
 const SEVERITIES = ["warning", "alarm", "trip"];
 
 // Each trip with the meter's samples around it, as the network operator asks for them; the newest is open.

@@ -45,3 +45,8 @@ export function clock(wallS, { seconds = false, day = false } = {}) {
   if (day) Object.assign(parts, { weekday: "short", day: "2-digit", month: "short" });
   return new Intl.DateTimeFormat(language, parts).format(new Date(wallS * 1000));
 }
+
+// The site's local day of a time, as an input of dates takes it.
+export function day(wallS) {
+  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date(wallS * 1000));
+}

@@ -13,6 +13,7 @@ from tests.field.ocpp.station.test_two_speakers import plugged, status, values
 from tests.field.ocpp.test_server import BOOT_16, STARTED, permit, ready, transaction, vehicle
 from v2g_edge.field.ocpp.vocabulary.facts import SessionEvent
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
+from v2g_edge.model.fault import fault_of
 from v2g_edge.model.reading import Reading
 
 
@@ -108,6 +109,30 @@ async def test_no_error_in_other_letters_is_no_fault(depot: Depot, word: str) ->
     station, _ = await plugged(depot)
     await say(station, "StatusNotification", {**status(depot, "1.6", "Charging"), "errorCode": word})
     assert (depot.board.evse("b1").status, depot.board.evse("b1").fault) == ("occupied", "")
+    await station.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "vendor", "fault"),
+    [
+        ("Charging", {}, "OtherError"),
+        ("Charging", {"vendorErrorCode": "evse_manager/VendorWarning"}, "OtherError"),
+        ("Charging", {"vendorErrorCode": "0x04"}, "Inverter_Fault_0x04"),
+        ("Faulted", {}, "OtherError"),
+    ],
+)
+async def test_a_warning_beside_a_status_of_work_stops_no_charge(
+    depot: Depot, state: str, vendor: dict[str, str], fault: str
+) -> None:
+    """EVerest's stations send each error and warning as OtherError, and say by the status what it stops."""
+    station, _ = await plugged(depot)
+    told = {**status(depot, "1.6", state), "errorCode": "OtherError", **vendor}
+    await say(station, "StatusNotification", told)
+    seen = depot.board.evse("b1")
+    assert seen.fault == fault
+    assert (fault_of(seen.fault).stops == "all" or seen.status == "faulted") == (
+        state == "Faulted" or "0x04" in vendor.values()
+    )
     await station.close()
 
 

@@ -24,6 +24,7 @@ from v2g_edge.field.ocpp.vocabulary.facts import (
 )
 from v2g_edge.field.ocpp.vocabulary.metering import read_samples
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
+from v2g_edge.model.fault import FAULTS, fault_code
 from v2g_edge.model.snapshot import EvseStatus
 
 _STATUS: Final[dict[str, EvseStatus]] = {
@@ -91,6 +92,8 @@ class V16(VersionAdapter):
             _STATUS.get(payload["status"], "unknown"),
             readable(payload.get("errorCode", "NoError")),
         )
+        if (by_vendor := fault_code(readable(payload.get("vendorErrorCode", "")))) in FAULTS:
+            error = by_vendor  # its own word for a fault that we know
         well = error in _HARMLESS or error.casefold() in _NO_ERROR
         fault = error if not well else "Faulted" if status == "faulted" else ""
         stage, at_wall_s = _STAGE.get(payload["status"], ""), parse_wall(payload.get("timestamp"))
