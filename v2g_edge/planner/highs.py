@@ -1,4 +1,4 @@
-"""The day plan through HiGHS: every constraint of the problem, as one sparse linear programme."""
+"""The day plan through HiGHS: its objective and every constraint, as one sparse linear programme."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -117,6 +117,7 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
     _connection(lp, problem, layout)
     _peaks(lp, problem, layout)
     _reserves(lp, problem, layout)
+    _owed(lp, problem, layout)
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.silent()
     chosen = method or ("simplex" if problem.connected < SIMPLEX_BELOW else "ipm")
@@ -263,6 +264,17 @@ def _peaks(lp: _Lp, problem: Problem, layout: _Layout) -> None:
             slots = np.array([slot for slot, _ in window], dtype=np.int64)
             lp.put(row, column, 1.0)
             lp.put(np.repeat(row, len(slots)), layout.draw[slots], [-share for _, share in window])
+
+
+def _owed(lp: _Lp, problem: Problem, layout: _Layout) -> None:
+    for owed in problem.owed:
+        row = lp.add_rows(-INF, owed.most_kwh, 1)
+        for n in owed.packs:
+            cells, back = layout.cells[n], problem.packs[n].efficiency ** 2
+            inside = np.flatnonzero((cells.slots >= owed.first) & (cells.slots < owed.end))
+            hours = problem.hours[cells.slots[inside]]
+            lp.put(np.repeat(row, len(inside)), cells.charge[inside], hours)
+            lp.put(np.repeat(row, len(inside)), cells.discharge[inside], -hours / back)
 
 
 def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
