@@ -145,6 +145,7 @@ class OpenAdrSettings(Struct, frozen=True):
         simple_import_w: What SIMPLE levels 1, 2 and 3 leave for the import of the site, in W; none: SIMPLE is
             not acted on.
         currency: Currency of its prices (ISO 4217); "": whatever it names.
+        co2_price_per_kg: What a kg of CO2 counts in the plan, in the site's currency; 0: GHG is not acted on.
     """
 
     url: str = ""
@@ -158,6 +159,7 @@ class OpenAdrSettings(Struct, frozen=True):
     poll_s: float = 60.0
     simple_import_w: tuple[float, ...] = ()
     currency: str = ""
+    co2_price_per_kg: float = 0.0
 
 
 class ModbusLine(Struct, frozen=True):
