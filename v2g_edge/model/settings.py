@@ -216,6 +216,8 @@ class CloudSettings(Struct, frozen=True):
     telemetry_kept_s: float = 300.0
     outbox_max_mb: int = 50
     events_ack: Literal["broker", "cloud"] = "broker"
+    detail: Literal["full", "minimal"] = "full"
+    pseudonyms_file: str = ""
     plan_keys_file: str = ""
 
 

@@ -44,6 +44,12 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             'Who acknowledges an event before it leaves the disk: "broker", or "cloud" by the topic'
             " events/ack.",
         ),
+        "detail": Key(
+            'What is told of outlets: "full", or "minimal": power alone, nothing of vehicles, no texts.'
+        ),
+        "pseudonyms_file": optional(
+            'Key of 16 octets or more; vehicles then have pseudonyms there. "": their names.'
+        ),
         "plan_keys_file": optional(
             'Key set (JWKS) of those who may sign plans; "": plans need no signature.'
         ),
