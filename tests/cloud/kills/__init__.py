@@ -33,7 +33,7 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
 
 SEED: Final = 16
-LIFE_S: Final = 0.5
+LIFE_S: Final = 0.4
 """Longest time between two kills, in three of four cases from the first event of the depot on."""
 TALKING: Final = 0.75
 """Share of the kills that wait for this first event: one that comes sooner meets a process that starts."""
@@ -114,6 +114,7 @@ class Cloud:
                 async with self._broker.client(timeout_s=PATIENCE_S) as client:
                     await client.subscribe(f"{SITE}/#", qos=1)
                     self._client = client
+                    await self._tell_plan()  # a depot that was sooner has asked nobody
                     await self._serve(client)
             self._client = None
             await asyncio.sleep(0.02)
@@ -190,6 +191,12 @@ class Experiment:
         lines = diary.read_text(encoding="utf-8").split("\n")[:-1] if diary.exists() else []
         return [line.partition(" ")[2] for line in lines if line.startswith(f"{what} ")]
 
+    def missing(self) -> str:
+        """What is not there yet."""
+        lost = set(self.told("event")) - set(self.cloud.stored.values())
+        plans = self.told("plan")[-1:]
+        return f"{len(lost)} events, such as {sorted(lost)[:3]}; plan {plans} of {self.cloud.revision}"
+
     def talks(self) -> bool:
         """Whether an event of this life has arrived."""
         return self.cloud.latest.startswith(f"{self.life}-")
@@ -223,7 +230,7 @@ async def kills(folder: Path, count: int, drawn: random.Random) -> str:
         trial.end()
         await cloud.new_plan()
         trial.begin(events=1)
-        await until(trial.drained, lambda: len(cloud.stored))
+        await until(trial.drained, lambda: len(cloud.stored), trial.missing)
         return judged(cloud, trial.told("event"), trial.told("plan"), trial.done)
     finally:
         trial.end()
@@ -249,11 +256,13 @@ def judged(cloud: Cloud, events: list[str], plans: list[str], done: dict[str, in
     )
 
 
-async def until(promise: Callable[[], bool], progress: Callable[[], int]) -> None:
+async def until(
+    promise: Callable[[], bool], progress: Callable[[], int], missing: Callable[[], str] = lambda: "an event"
+) -> None:
     """Wait for what another process does, as long as it does something."""
     known, end_s = progress(), time.monotonic() + DRAIN_S
     while not promise():
         if progress() != known:
             known, end_s = progress(), time.monotonic() + DRAIN_S
-        assert time.monotonic() < end_s, "what waits does not arrive"
+        assert time.monotonic() < end_s, f"what waits does not arrive: {missing()}"
         await asyncio.sleep(0.02)
