@@ -219,6 +219,10 @@ class CloudSettings(Struct, frozen=True):
     detail: Literal["full", "minimal"] = "full"
     pseudonyms_file: str = ""
     plan_keys_file: str = ""
+    signal_host: str = "127.0.0.1"
+    signal_port: int = 0
+    signal_certificate_file: str = ""
+    signal_key_file: str = ""
 
 
 class HostSettings(Struct, frozen=True):

@@ -53,6 +53,12 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "plan_keys_file": optional(
             'Key set (JWKS) of those who may sign plans; "": plans need no signature.'
         ),
+        "signal_host": Key("Address on which signals are taken by HTTP.", pattern=HOST),
+        "signal_port": Key("Port for them (POST /signal); 0: none.", "", 0, 65_535),
+        "signal_certificate_file": optional(
+            'Server certificate (PEM) for it; "": no TLS, behind a proxy of this machine.'
+        ),
+        "signal_key_file": optional("Key of that certificate."),
     },
     HostSettings: {
         "state_dir": Key(
