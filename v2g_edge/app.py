@@ -329,6 +329,7 @@ class Daemon:
             cloud=self._cloud,
             ocpp=self.ocpp,
             prices=self.plans.prices,
+            tried=self.plans.tried,
             tell=self._tell_event,
             wake=self._wake.set,
         )

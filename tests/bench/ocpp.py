@@ -101,7 +101,7 @@ class Client(asyncio.Protocol):
             " Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key:"
             f" {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
         ).encode()
-        self._messages = [_masked(message) for message in messages]
+        self._messages = [masked(message) for message in messages]
         self._buffer = b""
         self._open = False
         self._waits = False
@@ -152,7 +152,7 @@ class Client(asyncio.Protocol):
         return frame
 
 
-def _masked(payload: bytes) -> bytes:
+def masked(payload: bytes) -> bytes:
     """A text frame with a mask of zeros: the bytes stand as they are, and the server does the same work."""
     size = (
         bytes([128 | len(payload)]) if len(payload) < 126 else bytes([254]) + len(payload).to_bytes(2, "big")
@@ -297,7 +297,7 @@ class Guest(asyncio.Protocol):
         """One Heartbeat."""
         if self.transport is not None:
             self.sent_s = time.perf_counter()
-            self.transport.write(_masked(b'[2,"h%d","Heartbeat",{}]' % number))
+            self.transport.write(masked(b'[2,"h%d","Heartbeat",{}]' % number))
 
 
 async def crowd(port: int, memory: Callable[[], int]) -> tuple[float, float]:

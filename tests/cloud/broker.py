@@ -109,7 +109,7 @@ class Broker:
         self.data.mkdir()
 
     @contextlib.asynccontextmanager
-    async def client(self, user: str = "cloud") -> AsyncIterator[aiomqtt.Client]:
+    async def client(self, user: str = "cloud", timeout_s: float = 10.0) -> AsyncIterator[aiomqtt.Client]:
         """A peer of ours at the broker, MQTT 5, with a certificate."""
         context = ssl.create_default_context(cafile=str(self.ca))
         context.load_cert_chain(self.folder / "client.pem", self.folder / "client.key")
@@ -120,6 +120,7 @@ class Broker:
             password=f"{user}-secret",
             protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=context,
+            timeout=timeout_s,
         ) as client:
             yield client
 

@@ -24,6 +24,16 @@ SILENT: dict[str, Any] = {
     "text": "not heard",
     "data": [],
 }
+READY: dict[str, Any] = {
+    "leaves_wall_s": NIGHT["wall_s"] + 7_200.0,
+    "ready_wall_s": NIGHT["wall_s"] + 6_300.0,
+    "leaves_with_pct": 89.0,
+    "charged_kwh": 31.0,
+    "exported_kwh": 24.0,
+    "lacks_kwh": 0.0,
+    "promise_per_kwh": 0.14,
+}
+"""A vehicle in the report of a plan."""
 PASSWORD = "a depot at night"
 PEOPLE = {"vera": "viewer", "otto": "operator", "erna": "engineer"}
 
@@ -53,6 +63,14 @@ class FakeDaemon:
         self.orders: list[dict[str, Any]] = []
         self.events = [SILENT | {"wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]
         self.status["orders"] = []
+        terms = {"version": "1.3", "wave": 1, "signed": True, "outcome": "done", "why": ""}
+        member = {"station": "CP01", "wave": 1, "phase": "soaking", "status": "Installed", "why": ""}
+        self.rollout: dict[str, Any] | None = terms | {
+            "state": "running",
+            "make": "Acme/X",
+            "stations": [member],
+        }
+        self.changes = [{"key": "grid.export_limit_w", "old": 100_000.0, "new": 90_000.0, "live": True}]
         room = {"import_limit_w": 400_000.0, "held_w": 90_000.0, "free_w": 290_000.0}
         self.status["feeders"] = [{"id": "main", "parent": "", "power_w": -56_600.0, **room}]
         self._control = ControlSocket(
@@ -65,6 +83,8 @@ class FakeDaemon:
                 "plan": self._plan,
                 "ocpp": self._ocpp,
                 "capacity": self._capacity,
+                "what_if": self._what_if,
+                "site_file": self._site_file,
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
@@ -124,7 +144,18 @@ class FakeDaemon:
             "solver": "highs-ipm",
             "made_wall_s": NIGHT["wall_s"],
             "money": money,
-            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89]}],
+            "vehicles": [
+                READY | {"evse": "E01", "soc_pct": [70, 66, 62, 62, 68, 76, 84, 89], "target_pct": 89.0}
+            ],
+            "prices": [
+                {
+                    "kind": "feeder import",
+                    "name": "main",
+                    "from_wall_s": edges[4],
+                    "until_wall_s": edges[6],
+                    "worth": 0.42,
+                }
+            ],
             "edges": edges,
         }
         planned = [-48_000.0, -48_000.0, 0.0, 0.0, 24_000.0, 40_000.0, 40_000.0, 20_000.0]
@@ -135,6 +166,22 @@ class FakeDaemon:
         return {
             "plan": {**NIGHT["plan"], "slots": slots},
             "report": {**report, **powers, **prices, "warnings": [], "why": ""},
+        }
+
+    async def _what_if(self, params: dict[str, Any]) -> dict[str, Any]:
+        if params["subject"] == "BUS99":
+            raise BadRequestError("'BUS99' is no outlet, vehicle, station or feeder")
+        money = {"energy": 12.5, "export": -3.0, "wear": 0.4, "peaks": 0.0, "total": 9.9}
+        edges = [NIGHT["wall_s"], NIGHT["wall_s"] + 900.0]
+        plan = {"money": money, "edges": edges, "site_kw": [10.0], "warnings": []}
+        later = READY | {"leaves_wall_s": NIGHT["wall_s"] + 3_600.0, "exported_kwh": 0.0}
+        return {
+            "text": f"depart {params['subject']} at {params['at']}",
+            "breaks": ["BUS03 would lack 12.0 kWh"],
+            "costs": 2.35,
+            "before": plan,
+            "after": plan | {"money": money | {"export": -0.65, "total": 12.25}},
+            "vehicles": [{"evse": "E01", "vehicle": "BUS01", "before": READY, "after": later}],
         }
 
     async def _night(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -219,15 +266,53 @@ class FakeDaemon:
         self.status["orders"] = left
         return {"text": "taken back", "kept": ""}
 
-    async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
-        return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}
+    async def _ocpp(self, params: dict[str, Any]) -> dict[str, Any]:
+        operation = params.get("operation")
+        if operation == "certificates":
+            listener = {"listener": "0.0.0.0:8443", "file": "chain.pem", "until": "2026-02-03T00:00:00.000Z"}
+            shown = {"station": "CP01", "serial": "3f", "until": "2099-01-01T00:00:00.000Z"}
+            return {"outcome": "done", "stations": [shown], "listeners": [listener]}
+        if operation == "rollout-status":
+            if self.rollout is None:
+                raise BadRequestError("there is no roll-out")
+            return self.rollout
+        if operation is not None:
+            self.orders.append(params)
+            if operation == "rollout-abort" and self.rollout is not None:
+                self.rollout["state"] = "aborted"
+            return {"outcome": "done"}
+        outlet = {"evse": "E01", "discharge": "proven", "score": 0.98, "follows": True, "commanded_w": 0.0}
+        station: dict[str, Any] = {
+            "station": "CP01",
+            "connected": True,
+            "version": "2.1",
+            "vendor": "Acme",
+            "model": "X",
+        }
+        knock = {"station": "CP77", "peer": "192.0.2.7", "times": 3, "wall_s": NIGHT["wall_s"]}
+        return {
+            "stations": [station | {"firmware": "1.2", "outlets": [outlet], "told": {}}],
+            "unknown": [knock | {"entry": '[[stations]]\nidentity = "CP77"\n'}],
+        }
+
+    async def _site_file(self, params: dict[str, Any]) -> dict[str, Any]:
+        if "nonsense" in (params.get("text") or ""):
+            raise BadRequestError("site.toml: line 1: Expected '=' after a key")
+        if params.get("apply"):
+            self.orders.append(params)
+            applied, self.changes = self.changes, []
+            return {"path": "/etc/v2g-edge/site.toml", "changes": applied, "applied": True}
+        return {"path": "/etc/v2g-edge/site.toml", "changes": self.changes, "applied": False}
 
     async def _capacity(self, _params: dict[str, Any]) -> dict[str, Any]:
         sold = {"id": "r1", "service": "reserve", "until_wall_s": NIGHT["wall_s"] + 3_600.0}
         return {"offer": {}, "booked": False, "open": [sold | {"power_w": 40_000.0, "evse_w": {}}]}
 
     async def _health(self, _params: dict[str, Any]) -> dict[str, Any]:
-        return {"ready": True}
+        machine = {"memory_bytes": 90 << 20, "disk_free_bytes": 9 << 30, "temperature_c": None}
+        facts = {"ready": True, "version": "0.4.0", "tick_age_s": 0.4, "links_up": 11, "links": 12}
+        more = {"clock_synchronised": True, "journal_lost": 0, "acting": ["charger_silent"]}
+        return facts | more | {"machine": machine}
 
 
 @dataclass

@@ -7,12 +7,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.depot import healthy, small_site
 from tests.market.shapes import DAY, PER_MWH, SHAPES, energy_charts, entsoe_xml, iso_ne, oasis, plain_csv
 from v2g_edge.market.price_file import plan_prices, read_bytes, read_prices
 from v2g_edge.market.rows import BadPrices, describe, holes
-from v2g_edge.model.plan import PriceRow
+from v2g_edge.model.plan import Price, PriceRow
+from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
+from v2g_edge.planner.price_rule import plan_from_prices
 
 NONE = PriceSettings()
 
@@ -34,6 +38,32 @@ def test_every_shape_says_the_same_prices_as_our_own_csv(name: str, tmp_path: Pa
     assert not holes(rows)
     assert {row.currency for row in rows} <= {"EUR", "USD", "GBP"}
     assert plan_prices(rows)[0].end_wall_s == rows[0].end_wall_s
+
+
+def day_plan(prices: tuple[Price, ...]) -> list[tuple[float, tuple[float, ...]]]:
+    """What a depot with a bus and a second one that may give does in each slot, in W."""
+    site = small_site()
+    picture = healthy(site, wall_s=DAY.timestamp())
+    evses = []
+    for state in picture.evses:
+        assert state.vehicle is not None
+        leaves = Reading(DAY.timestamp() + 20 * 3_600.0, picture.now_s)
+        vehicle = replace(state.vehicle, departure_wall_s=leaves, target_soc_pct=Reading(90.0, picture.now_s))
+        evses.append(replace(state, vehicle=vehicle))
+    picture = replace(picture, evses=tuple(evses))
+    plan = plan_from_prices(site, picture, prices, NONE, DAY.timestamp())
+    return [
+        (slot.start_wall_s, tuple(round(power_w, 3) for _, power_w in slot.evse_w)) for slot in plan.slots
+    ]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_gives_the_same_plan_as_our_own_csv(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(SHAPES[name]())
+    rows = read_prices(tmp_path / name, PriceSettings(zone="" if name != "iso-ne.json" else "4000"))
+    ours = day_plan(plan_prices(read_bytes(plain_csv(), "ours", NONE)))
+    assert day_plan(plan_prices(rows)) == ours
+    assert len({powers for _, powers in ours}) > 3  # prices decide
 
 
 def test_a_day_of_23_or_25_hours_is_whole() -> None:

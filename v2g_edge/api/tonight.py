@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -45,6 +45,16 @@ TEXT_MOST: Final = 120
 ORDERS_MAX: Final = 500
 """Beyond any depot's night; more is a program that gives orders in a loop."""
 FIELDS: Final = ("kind", "subject", "until", "at", "soc_pct", "need_wh", "limit_w", "who", "why", "trial")
+
+
+class Trial(NamedTuple):
+    """An order that was only tried: in words, what it would break, and the pictures without and with it."""
+
+    text: str
+    breaks: list[str]
+    before: Snapshot
+    after: Snapshot
+    outlets: tuple[str, ...]
 
 
 class TonightApi:
@@ -91,6 +101,18 @@ class TonightApi:
             Event("order_given", "warning" if breaks else "info", order.subject, text, snapshot.wall_s)
         )
         return answer
+
+    def as_if(self, params: dict[str, Any]) -> Trial:
+        """The present picture without and with an order that nothing gives. Raises ``BadRequestError``."""
+        snapshot, site = self._state.last_tick().snapshot, self._state.site
+        order = self._parse(params, snapshot)
+        return Trial(
+            text_of(order, site),
+            self._breaks(order, snapshot),
+            snapshot,
+            _ordered(snapshot, (order,)),
+            tuple(evse.id for evse in site.evses),
+        )
 
     async def undo(self, params: dict[str, Any]) -> dict[str, Any]:
         """Take an order back by its number."""
@@ -276,17 +298,19 @@ class TonightApi:
         not even alone.
         """
         tick = self._state.last_tick()
-        kept = tuple(
-            o
-            for o in snapshot.operator.orders
-            if all((o.kind, o.subject) != (m.kind, m.subject) for m in more)
-        )
-        trial = with_missions(_with(snapshot, (*kept, *more)))
+        trial = _ordered(snapshot, more)
         envelope = tick.outcome.memory.envelope
         fresh = replace(envelope.departures, looked_s=-ANY_W)
         memory = Memory(replace(envelope, departures=fresh), tick.outcome.memory.rules)
         told = Cycle(self._state.site).tick(trial, tick.plan, memory).memory.envelope.departures
         return {**dict(told.short), **dict.fromkeys(told.hopeless, ANY_W)}
+
+
+def _ordered(snapshot: Snapshot, more: tuple[Order, ...]) -> Snapshot:
+    """The picture with further orders; each replaces one of its kind and subject."""
+    new = {(order.kind, order.subject) for order in more}
+    kept = (order for order in snapshot.operator.orders if (order.kind, order.subject) not in new)
+    return with_missions(_with(snapshot, (*kept, *more)))
 
 
 def _with(snapshot: Snapshot, orders: tuple[Order, ...]) -> Snapshot:

@@ -1,1 +1,1 @@
-"""The optional cloud: MQTT session, plan inbox, outbox on disk, prices."""
+"""The optional cloud: MQTT session, plan inbox, outbox on disk."""

@@ -57,6 +57,16 @@ def add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
         """The plan that is followed, and what is expected of it."""
         return _plain(await daemon.ask("plan"))
 
+    @api.get("/api/what-if/{subject}", dependencies=[Depends(doors.operator)], response_model=Answer)
+    async def what_if(subject: str, at: str, soc_pct: float | None = None) -> Response:
+        """What the day plan would be, and cost, if the departure of a vehicle moved to ``at`` ("HH:MM" in the
+        site's zone, or ISO 8601), or asked for ``soc_pct``. Nothing is ordered.
+        """
+        asked: dict[str, Any] = {"subject": subject[:200], "at": at[:40]}
+        if soc_pct is not None:
+            asked["soc_pct"] = soc_pct
+        return _plain(await daemon.ask("what_if", asked, PAST_S))
+
     @api.get("/api/capacity", dependencies=[viewer], response_model=Answer)
     async def capacity() -> Response:
         """Export that could be sold for the next hour, and what is sold."""

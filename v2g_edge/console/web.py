@@ -28,6 +28,7 @@ from v2g_edge.console.roi import add_roi
 from v2g_edge.console.roles import ROLES
 from v2g_edge.console.schema import EVENTS, REFUSALS, openapi_of, operation
 from v2g_edge.console.sessions import add_sessions
+from v2g_edge.console.setup import add_setup
 from v2g_edge.console.studies import Studies
 from v2g_edge.model.ports import ClockPort
 
@@ -90,6 +91,7 @@ def make_app(
     add_depot(api, daemon, doors)
     add_past(api, daemon, doors)
     add_orders(api, daemon, doors)
+    add_setup(api, daemon, doors)
     add_roi(api, studies, doors)
     add_calendar(api, accounts, daemon, doors, clock)
     _add_people(api, accounts, doors, clock)

@@ -1,5 +1,5 @@
-"""Before a watt is exported: every vehicle still departs charged, though no vehicle charges while the next
-leases run.
+"""The proof of departures: before a watt is exported, every vehicle still departs charged, though no vehicle
+charges while the next leases run.
 
 ``demand`` says what each vehicle may ask for, ``certificate`` whether all of it fits. Charging is not
 credited with the export of others. A vehicle that cannot make its departure even alone is named, gets the

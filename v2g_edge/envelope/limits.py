@@ -1,5 +1,5 @@
-"""The limits of a feeder: in all and on each phase, either way, and what its single-phase chargers may
-unbalance.
+"""The limits of a feeder: in all and on each phase, either way, and the phase imbalance that
+its single-phase chargers may make.
 """
 
 from typing import Literal, NamedTuple

@@ -5,7 +5,7 @@ says why.
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -15,21 +15,17 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner import highs, interior
 from v2g_edge.planner.build import NO_OUTLOOK, Outlook, problem_of
+from v2g_edge.planner.held import not_held
 from v2g_edge.planner.problem import Floats, Problem, Shortfall, Solution, settled
 from v2g_edge.planner.proof import without_refused
 from v2g_edge.planner.report import Report, money_of, prices_of, ready_of
 from v2g_edge.planner.rounding import Rounded, rounded
+from v2g_edge.planner.spare import too_late
 from v2g_edge.planner.stay import NOTHING, Past
-
-FEEDER_SHARES: Final = (0.8, 1.0)
-"""Departures are planned into four fifths of each feeder, as in the plain rule; into all of it where that
-is not enough, or where a vehicle is to take all it can.
-"""
-
 
 ROUNDS: Final = 4
 """How often refused exports are taken out: each round moves them to earlier slots, where the proof has
-more time.
+more time. As often room is made for what goes wrong.
 """
 
 
@@ -48,20 +44,48 @@ def plan_day(
 
     Raises ``highs.NoSolutionError`` where the solver found nothing in time.
     """
-    for share in FEEDER_SHARES:
-        problem, _, grid = problem_of(site, snapshot, prices, settings, wall_s, pasts, outlook, share=share)
-        calm, missed = settled(problem)
-        calm, solution = _provable(calm, limit_s)
-        names = {pack.name for pack in calm.packs}
-        late = any(name in names for name, _ in solution.short_kwh)
-        if not late and not any(pack.hurry for pack in calm.packs):
-            break
+
+    problem, _, grid = problem_of(site, snapshot, prices, settings, wall_s, pasts, outlook)
+    calm, missed = settled(problem)
+    best = _made(calm, limit_s)
+    if not best.late and not any(pack.hurry for pack in calm.packs):
+        best = _with_spare(calm, best, limit_s)
+    plan = _plan(best.calm, best.done, grid.edges, wall_s)
+    return plan, _report(best.calm, best.solution, best.done, missed, grid.edges, wall_s, snapshot)
+
+
+class _Made(NamedTuple):
+    """A solved problem. ``late``: not all departures fit together."""
+
+    calm: Problem
+    solution: Solution
+    done: Rounded
+    late: bool
+
+
+def _made(problem: Problem, limit_s: float) -> _Made:
+    calm, solution = _provable(problem, limit_s)
+    names = {pack.name for pack in calm.packs}
+    late = any(name in names for name, _ in solution.short_kwh)
     if late:
-        calm = _softened(calm, solution)
-    done = rounded(calm, solution.charge_kw, solution.discharge_kw)
-    return _plan(calm, done, grid.edges, wall_s), _report(
-        calm, solution, done, missed, grid.edges, wall_s, snapshot
-    )
+        calm = softened(calm, solution)
+    return _Made(calm, solution, rounded(calm, solution.charge_kw, solution.discharge_kw), late)
+
+
+def _with_spare(problem: Problem, best: _Made, limit_s: float) -> _Made:
+    """The plan that leaves room for what goes wrong, where the departures allow one: what was left for too
+    late is taken out, round by round.
+    """
+    late = too_late(problem, best.done)
+    for _ in range(ROUNDS):
+        if not late:
+            return best
+        problem = replace(problem, owed=(*problem.owed, *late))
+        careful = _made(problem, limit_s)
+        if careful.late:
+            return best
+        best, late = careful, too_late(problem, careful.done)
+    return best
 
 
 def _provable(problem: Problem, limit_s: float) -> tuple[Problem, Solution]:
@@ -86,7 +110,7 @@ def _cheapest(problem: Problem, limit_s: float) -> Solution:
     return highs.solve(problem, limit_s=limit_s)
 
 
-def _softened(problem: Problem, solution: Solution) -> Problem:
+def softened(problem: Problem, solution: Solution) -> Problem:
     """The problem with the departures that all together do not fit lowered to what the solver found for
     them.
     """
@@ -138,12 +162,10 @@ def _report(
         for name, lacks in solution.short_kwh
         if name not in held
     ]
-    for name in sorted(held):
-        lacks = [kw for short, kw in solution.short_kwh if short == name]
-        if lacks:
-            warnings.append(
-                f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours"
-            )
+    absent = not_held(problem, done)
+    for name in sorted({each[0] for each in absent}):
+        lacks = [kw for short, _, _, kw in absent if short == name]
+        warnings.append(f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours")
     return Report(
         solver=solution.solver,
         made_wall_s=wall_s,
@@ -156,5 +178,6 @@ def _report(
         buy=tuple(float(price) for price in problem.buy),
         sell=tuple(float(price) for price in problem.sell),
         reserved=tuple((each.name, max(each.up_kw, each.down_kw)) for each in problem.reserves),
+        not_held=tuple((name, way, edges[slot], edges[slot + 1], kw) for name, way, slot, kw in absent),
         warnings=tuple(warnings),
     )

@@ -1,4 +1,4 @@
-"""The day plan through HiGHS: every constraint of the problem, as one sparse linear programme."""
+"""The day plan through HiGHS: its objective and every constraint, as one sparse linear programme."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -117,6 +117,7 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
     _connection(lp, problem, layout)
     _peaks(lp, problem, layout)
     _reserves(lp, problem, layout)
+    _owed(lp, problem, layout)
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.silent()
     chosen = method or ("simplex" if problem.connected < SIMPLEX_BELOW else "ipm")
@@ -265,6 +266,17 @@ def _peaks(lp: _Lp, problem: Problem, layout: _Layout) -> None:
             lp.put(np.repeat(row, len(slots)), layout.draw[slots], [-share for _, share in window])
 
 
+def _owed(lp: _Lp, problem: Problem, layout: _Layout) -> None:
+    for owed in problem.owed:
+        row = lp.add_rows(-INF, owed.most_kwh, 1)
+        for n in owed.packs:
+            cells, back = layout.cells[n], problem.packs[n].efficiency ** 2
+            inside = np.flatnonzero((cells.slots >= owed.first) & (cells.slots < owed.end))
+            hours = problem.hours[cells.slots[inside]]
+            lp.put(np.repeat(row, len(inside)), cells.charge[inside], hours)
+            lp.put(np.repeat(row, len(inside)), cells.discharge[inside], -hours / back)
+
+
 def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
     """Each kW of a pack's headroom and each kWh of its energy backs one service at a time; what lacks is
     named.
@@ -280,6 +292,8 @@ def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
             layout.missing += [(reserve.name, int(column)) for column in missing]
             lp.put(held, missing, 1.0)
             for n, cells in enumerate(layout.cells):
+                if problem.packs[n].hurry:
+                    continue  # its departure is unknown, or over: it may be gone at any time
                 inside = np.flatnonzero((cells.slots >= reserve.first) & (cells.slots < reserve.end))
                 columns = lp.add_columns(0.0, 0.0, INF, len(inside))
                 lp.put(held[cells.slots[inside] - reserve.first], columns, 1.0)

@@ -280,6 +280,7 @@ def solve(problem: Problem) -> Solution:
     """The cheapest schedule of a settled problem. Raises ``StalledError``."""
     if (
         problem.reserves
+        or problem.owed
         or not problem.connected
         or any(depth.pieces for pack in problem.packs for depth in pack.depths)
     ):

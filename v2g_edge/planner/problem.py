@@ -112,6 +112,18 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """What ``packs`` (numbers) take together in slots ``first`` ≤ t < ``end``, with what refills what they
+    give, is at most ``most_kwh`` at the grid side: no more may be left for those slots (``spare``).
+    """
+
+    packs: tuple[int, ...]
+    first: int
+    end: int
+    most_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """T slots, K feeders, children anywhere; ``parent`` −1 at the root. Prices are per kWh; ``sell`` never
     exceeds ``buy``.
@@ -135,6 +147,7 @@ class Problem:
     packs: tuple[Pack, ...]
     peaks: tuple[Peak, ...] = ()
     reserves: tuple[Reserve, ...] = ()
+    owed: tuple[Owed, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hours)

@@ -1,7 +1,7 @@
 """When each vehicle will be ready, if the plan is followed and nothing else happens: an estimate for people,
 no proof.
 
-The proof of departures is the envelope's (``departure``). This walks the plan and the charge curve in steps
+The proof of departures is in ``departure``. This walks the plan and the charge curve in steps
 of five minutes.
 """
 

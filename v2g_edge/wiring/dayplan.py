@@ -43,6 +43,10 @@ DRIFT_PCT: Final = 3.0
 """A vehicle this far from the forecast is news: twice what readings in whole percent differ by, and a
 slot's worth of charge.
 """
+DUE_PCT: Final = 1.0
+"""One that lacks so much and should be full by now is news: a plan's margin above the target is as much, and
+readings in whole percent differ by less.
+"""
 LEAST_LEFT_S: Final = 3_600.0
 """A plan that ends sooner than this is made anew."""
 
@@ -152,11 +156,33 @@ class DayPlanner:
             self._facts = ()  # one question at a time: what is new is asked for when the answer is there
             return
         self._asked = facts
+        self._asking = begin("day plan", self._fetch(self._job(snapshot, prices), snapshot, facts))
+
+    def _job(self, snapshot: Snapshot, prices: tuple[Price, ...]) -> bytes:
         asked = (self._demand(snapshot.wall_s), reserves_of(self._site))
         ahead = ahead_of(self._site, snapshot)
         pasts = self._pasts(snapshot)
-        job = ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead))
-        self._asking = begin("day plan", self._fetch(job, snapshot, facts))
+        return ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead))
+
+    async def tried(self, snapshots: tuple[Snapshot, ...], prices: tuple[Price, ...]) -> list[Report]:
+        """What a plan of each picture would be, made in a process of its own; none is followed. Raises
+        ``ValueError`` where there is nothing to plan by, ``ChildFailedError``.
+        """
+        if not prices:
+            raise ValueError("no prices are known, so there is no day plan")
+        if self._child is None:
+            raise ValueError("the optimiser is off (prices.planner)")
+        child, found = worker(self._site, self._terms), []
+        try:
+            for snapshot in snapshots:
+                within_s = DEADLINE_S + (0.0 if child.pid else START_S)
+                answer = ANSWER.decode(await child.ask(self._job(snapshot, prices), within_s))
+                if answer.report is None:
+                    raise ValueError(answer.fault or "the optimiser gave no plan")
+                found.append(answer.report)
+        finally:
+            await child.stop()
+        return found
 
     async def _fetch(self, job: bytes, snapshot: Snapshot, facts: Facts) -> None:
         assert self._child is not None  # noqa: S101 - see _may_ask
@@ -273,5 +299,7 @@ def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:
         span = (ready.soc_pct[slot], ready.soc_pct[min(slot + 1, len(ready.soc_pct) - 1)])
         share = min(since_s / LOOK_EVERY_S, 1.0)
         expected = span[0] + share * (span[1] - span[0])
-        found.append(abs(state.vehicle.soc_pct.value - expected) > DRIFT_PCT)
+        soc_pct = state.vehicle.soc_pct.value
+        due = span[0] >= ready.target_pct - DUE_PCT / 2.0 > 0.0
+        found.append(abs(soc_pct - expected) > DRIFT_PCT or (due and soc_pct < ready.target_pct - DUE_PCT))
     return found

@@ -18,6 +18,7 @@ from v2g_edge.api.state import DepotState
 from v2g_edge.api.status import StatusApi
 from v2g_edge.api.tonight import TonightApi
 from v2g_edge.api.trips import TripsApi
+from v2g_edge.api.what_if import Tried, WhatIfApi
 from v2g_edge.cloud.session import CloudSession
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.host.control import Handler
@@ -46,6 +47,7 @@ class Topics:
         cloud: The cloud's session.
         ocpp: The central system.
         prices: The prices that are known now.
+        tried: What the plan of a picture would be.
         tell: Takes events.
         wake: Brings the next tick forward.
     """
@@ -63,6 +65,7 @@ class Topics:
     cloud: CloudSession
     ocpp: CentralSystem
     prices: Callable[[], tuple[Price, ...]]
+    tried: Tried
     tell: Callable[[Event], None]
     wake: Callable[[], None]
 
@@ -79,6 +82,7 @@ def handlers_of(topics: Topics) -> dict[str, Handler]:
         **topics.tonight.handlers(),
         "events": status.events,
         "plan": status.plan,
+        "what_if": WhatIfApi(topics.tonight, topics.tried).what_if,
         "history": topics.history.history,
         "standstill": StandstillApi(state).standstill,
         "operate": orders.operate,

@@ -21,6 +21,7 @@ from v2g_edge.model.settings import Settings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.exchange import Demand
+from v2g_edge.planner.report import Report
 from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.tasks import begin, described, keep, report
 from v2g_edge.wiring.dayplan import LOOK_EVERY_S, DayPlanner
@@ -132,6 +133,10 @@ class Plans:
         plan = self.day.plan(snapshot, self.prices())
         self._state.report = self.day.report
         return plan
+
+    async def tried(self, snapshots: tuple[Snapshot, ...]) -> list[Report]:
+        """What the local plan of each picture would be at the prices that are known now."""
+        return await self.day.tried(snapshots, self.prices())
 
     def add_prices(self, source: Callable[[], tuple[Price, ...]]) -> None:
         """Prices of a programme: while it has some, they go before those of file and feed."""

@@ -26,7 +26,7 @@ from tests.cloud.broker import SITE, Broker
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.depot import small_site
 from tests.processes import die_with
-from v2g_edge.cloud.session import CloudSession
+from v2g_edge.cloud import session
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
@@ -38,6 +38,8 @@ TALKING: Final = 0.75
 """Share of the kills that wait for this first event: one that comes sooner meets a process that starts."""
 EVERY_S: Final = 0.03
 """Between two events of the depot."""
+PATIENCE_S: Final = 2.0
+"""Of both with a broker that dies between handshake and answer: none of them looks before."""
 DRAIN_S: Final = 120.0
 """For what waits at the end, on a machine with other work."""
 
@@ -62,6 +64,7 @@ def life(broker: Path, port: int, state: Path, number: int, events: int) -> None
     """A process of its own, forked from one that has imported all: a life begins in milliseconds."""
     die_with(os.getppid())
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    vars(session).update(TIMEOUT_S=PATIENCE_S)
     asyncio.run(depot(broker, port, state, number, events))
 
 
@@ -80,13 +83,13 @@ async def depot(broker: Path, port: int, state: Path, number: int, events: int) 
         certificate_file=str(broker / "client.pem"), key_file=str(broker / "client.key"), username="depot",
         password_file=str(broker / "depot.password"), events_ack="cloud", telemetry_kept_s=0.05,
     )  # fmt: skip
-    session = CloudSession(settings, small_site(), QuickClock(), take, state_dir=state)
-    await session.start()
+    sender = session.CloudSession(settings, small_site(), QuickClock(), take, state_dir=state)
+    await sender.start()
     for event in range(events):
         severity: Any = "alarm" if event % 7 == 0 else "info"
-        session.publish_events((Event("test", severity, f"{number}-{event}", "something", WALL_S),))
+        sender.publish_events((Event("test", severity, f"{number}-{event}", "something", WALL_S),))
         note(f"event {number}-{event}")
-        session.publish_telemetry({"n": event})
+        sender.publish_telemetry({"n": event})
         await asyncio.sleep(EVERY_S)
     await asyncio.sleep(3_600.0)  # until it is killed
 
@@ -106,7 +109,7 @@ class Cloud:
         """Be there whenever the broker is."""
         while True:
             with contextlib.suppress(aiomqtt.MqttError, OSError):
-                async with self._broker.client() as client:
+                async with self._broker.client(timeout_s=PATIENCE_S) as client:
                     await client.subscribe(f"{SITE}/#", qos=1)
                     self._client = client
                     await self._serve(client)

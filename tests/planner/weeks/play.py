@@ -13,6 +13,7 @@ from tests.planner.weeks.presets import Week
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState, Link, Snapshot, VehicleState
+from v2g_edge.planner.stay import DAY_S, Past
 
 SLOT_S: Final = 900.0
 PARTS_S: Final = (5.0, 295.0, 300.0, 300.0)
@@ -60,6 +61,8 @@ class Yard:
         self.course = Course()
         self.per_pct_kwh = site.vehicle_types[0].capacity_wh / 1e5
         self._left_pct: dict[str, float] = {}
+        self._event_pct: dict[str, float] = {}
+        self._day_pct: dict[tuple[str, int], float] = {}
         self._to_come = list(week.visits)
 
     def play(self, pilot: Pilot) -> Course:
@@ -77,6 +80,14 @@ class Yard:
         battery = self.chargers[evse].battery
         assert battery is not None
         return battery.soc_pct
+
+    def pasts(self, wall_s: float) -> dict[str, Past]:
+        """What each vehicle has given since it came, and today."""
+        day = int(wall_s // DAY_S)
+        return {
+            evse: Past(self._event_pct[evse], self._day_pct.get((visit.vehicle, day), 0.0))
+            for evse, visit in self.stay.items()
+        }
 
     def picture(self, wall_s: float) -> Snapshot:
         """What the board would hold."""
@@ -125,6 +136,7 @@ class Yard:
         curve, most_w = kind.charge_curve, kind.max_discharge_w
         battery = Battery(visit.vehicle, kind.capacity_wh, soc_pct, curve, most_w, efficiency=1.0)
         self.chargers[visit.evse].plug(battery)
+        self._event_pct[visit.evse] = 0.0
         self.stay[visit.evse] = visit
 
     def _quarter(self, wall_s: float, asked_w: Asked) -> None:
@@ -136,6 +148,11 @@ class Yard:
                 charger.step(dt_s)
         moved_in = {evse: (each.import_wh - before[evse][0]) / 1e3 for evse, each in self.chargers.items()}
         moved_out = {evse: (each.export_wh - before[evse][1]) / 1e3 for evse, each in self.chargers.items()}
+        for evse, visit in self.stay.items():
+            given_pct = moved_out[evse] / self.chargers[evse].efficiency / self.per_pct_kwh
+            self._event_pct[evse] += given_pct
+            day = visit.vehicle, int(wall_s // DAY_S)
+            self._day_pct[day] = self._day_pct.get(day, 0.0) + given_pct
         soc_pct = {evse: self.soc_pct(evse) for evse in self.stay}
         self.course.quarters.append(Quarter(wall_s, moved_in, moved_out, soc_pct))
 

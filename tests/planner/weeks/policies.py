@@ -12,28 +12,32 @@ from v2g_edge.planner.build import NO_OUTLOOK, Outlook
 from v2g_edge.planner.day import plan_day
 from v2g_edge.planner.price_rule import plan_from_prices
 from v2g_edge.planner.report import Report
-from v2g_edge.planner.stay import NOTHING, TARGET_MARGIN_PCT
+from v2g_edge.planner.stay import TARGET_MARGIN_PCT, Past
 from v2g_edge.wiring.dayplan import LEAST_LEFT_S, drifts
 
 TERMS: Final = PriceSettings(wear_per_kwh=0.03, fixed_per_kwh=0.06, export_per_kwh=-0.005)
 """A grid fee of six cents on what is bought, half a cent off what is sold, three cents of wear a kWh out."""
 
 Made = tuple[Plan, Report | None]
-Maker = Callable[[Site, Snapshot, tuple[Price, ...], float], Made]
+Maker = Callable[[Site, Snapshot, tuple[Price, ...], float, dict[str, Past]], Made]
 
 
 def optimised(outlook: Outlook = NO_OUTLOOK) -> Maker:
     """The day plan, with what services hold where an outlook says so."""
 
-    def make(site: Site, snapshot: Snapshot, prices: tuple[Price, ...], wall_s: float) -> Made:
-        return plan_day(site, snapshot, prices, TERMS, wall_s, NOTHING, outlook)
+    def make(
+        site: Site, snapshot: Snapshot, prices: tuple[Price, ...], wall_s: float, pasts: dict[str, Past]
+    ) -> Made:
+        return plan_day(site, snapshot, prices, TERMS, wall_s, pasts, outlook)
 
     return make
 
 
-def plain(site: Site, snapshot: Snapshot, prices: tuple[Price, ...], wall_s: float) -> Made:
+def plain(
+    site: Site, snapshot: Snapshot, prices: tuple[Price, ...], wall_s: float, pasts: dict[str, Past]
+) -> Made:
     """The plain rule, which looks at one vehicle after the other."""
-    return plan_from_prices(site, snapshot, prices, TERMS, wall_s), None
+    return plan_from_prices(site, snapshot, prices, TERMS, wall_s, pasts), None
 
 
 class ByPlan:
@@ -55,7 +59,9 @@ class ByPlan:
         over = plan is None or plan.valid_until_wall_s - wall_s < LEAST_LEFT_S
         off = report is None or any(drifts(snapshot, report, yard.site))
         if yard.stay and (came or over or off or len(prices) != self._told):
-            self._plan, self._report = plan, report = self._maker(yard.site, snapshot, prices, wall_s)
+            self._plan, self._report = plan, report = self._maker(
+                yard.site, snapshot, prices, wall_s, yard.pasts(wall_s)
+            )
             self._told = len(prices)
             yard.course.plans += 1
             if report is not None:

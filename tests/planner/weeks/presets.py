@@ -30,6 +30,10 @@ MONDAYS: Final = (
 DAYS: Final = 7
 LEAVE_H: Final = 7.0
 """All leave with the same charge at the end, so that no policy keeps more energy than another."""
+NO_CAP_PCT: Final = 1_000.0
+"""Depth is a matter of wear's price here: a cap on a weekend's stay would be a budget that only foresight can
+spend well.
+"""
 PUBLISHED_H: Final = 13
 """The day-ahead market tells tomorrow's prices at 13:00 local."""
 
@@ -103,7 +107,7 @@ def at(day: date, hour: float, zone: ZoneInfo) -> float:
 def week_of(preset: Preset, seed: int, days: int = DAYS) -> Week:
     """Week ``seed`` (0-7) of a preset, the same each time it is made."""
     market, monday = MONDAYS[seed % len(MONDAYS)]
-    rng = np.random.default_rng([seed, PRESETS.index(preset)])
+    rng = np.random.default_rng([seed, [each.name for each in PRESETS].index(preset.name)])
     first, zone = date.fromisoformat(monday), ZONES[market]
     site = site_of(preset, zone)
     visits = [
@@ -129,8 +133,8 @@ def site_of(preset: Preset, zone: ZoneInfo) -> Site:
         max_soc_pct=100.0,
         charge_curve=(CurvePoint(0, 1.5 * watts), CurvePoint(80, 1.5 * watts), CurvePoint(100, 0.4 * watts)),
         max_discharge_w=watts,
-        depth_per_event_pct=60.0,
-        depth_per_day_pct=80.0,
+        depth_per_event_pct=NO_CAP_PCT,
+        depth_per_day_pct=NO_CAP_PCT,
         pack_min_c=-20.0,
         pack_max_c=60.0,
         derate_from_c=50.0,

@@ -4,7 +4,9 @@ import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
 import * as money from "./money.js";
+import * as plan from "./plan.js";
 import * as roi from "./roi.js";
+import * as setup from "./setup.js";
 import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
 import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
@@ -21,6 +23,8 @@ let claimed = true;
 let entrance = { certificate: "", proxy: "" }; // who the browser's certificate, or a proxy before us, says it is
 let shown = null; // the page whose data is on the screen
 let asked = null; // the order that waits for its confirmation
+let tried = null; // the departure that was moved in thought, and what came of it
+let checked = null; // the site file that was checked last, and what was found
 let stale = null;
 let toldStale = false;
 
@@ -96,7 +100,7 @@ async function open() {
 
 async function contentOf(page, name, names) {
   const status = live.status;
-  if (page === "plan") return views.plan(await ask("/api/plan"));
+  if (page === "plan") return plan.page(await ask("/api/plan"), status, may("operator"), tried);
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
   if (page === "money") {
     const chosen = money.span(status, names);
@@ -109,7 +113,7 @@ async function contentOf(page, name, names) {
     if (roi.isOpen(study)) setTimeout(() => { if (place().page === "roi") open(); }, STUDY_MS);
     return roi.page(study, known);
   }
-  if (page === "setup") return views.setup(...await Promise.all(["/api/stations", "/api/health", "/api/people"].map((path) => ask(path))));
+  if (page === "setup") return setup.page(...await Promise.all([ask("/api/setup"), ask("/api/people")]), checked, status?.wall_s);
   if (page === "account") return views.account();
   if (page === "vehicle") {
     const found = (path) => ask(`${path}/${encodeURIComponent(name)}`);
@@ -162,6 +166,8 @@ const ACTS = {
   retry: (at) => confirmOrder("retry", at.dataset.name),
   tonight: (at) => confirmTonight({ kind: at.dataset.kind, subject: at.dataset.name }),
   undo: async (at) => { await ask(`/api/tonight/${at.dataset.number}`, "DELETE").then(open, complain); },
+  apply: () => confirmSetup("apply"),
+  operation: (at) => confirmSetup(at.dataset.name),
   "study-cancel": async () => { await ask("/api/roi", "DELETE").then(open, complain); },
   cancel: () => byId("ask").close(),
   certificate: () => ACTS.enterBy("certificate"),
@@ -175,6 +181,12 @@ const ACTS = {
 function confirmOrder(kind, name = "") {
   asked = kind === "retry" ? { acknowledge: `disobedient:${name}` } : ORDERS[kind];
   byId("ask").replaceChildren(...views.order(kind, live.status, name));
+  byId("ask").showModal();
+}
+
+function confirmSetup(kind) {
+  asked = kind;
+  byId("ask").replaceChildren(...setup.order(kind));
   byId("ask").showModal();
 }
 
@@ -195,6 +207,30 @@ function complain(refused) {
 }
 
 const FORMS = {
+  sitefile: async ({ text, file }) => {
+    const given = file?.size ? await file.text() : text;
+    checked = await ask("/api/site-file", "POST", { text: given }).then(({ changes }) => ({ text: given, changes }),
+      (refused) => { if (refused.status !== 400) throw refused; return { text: given, fault: refused.message }; });
+    await open();
+  },
+  operation: async ({ reason }) => {
+    const kind = asked;
+    if (kind === "apply") await ask("/api/site-file", "POST", { apply: true });
+    else await ask("/api/stations/@site/operations", "POST", { operation: kind, why: reason });
+    byId("ask").close();
+    byId("live").textContent = t("setup.done");
+    await open();
+  },
+  whatif: async ({ subject, at, soc }, form) => {
+    form.setAttribute("aria-busy", "true");
+    byId("live").textContent = t("whatif.runs");
+    const asked = new URLSearchParams(soc === "" ? { at } : { at, soc_pct: soc });
+    try {
+      tried = { subject, at, soc, answer: await ask(`/api/what-if/${encodeURIComponent(subject)}?${asked}`) };
+      byId("live").textContent = "";
+    } finally { form.removeAttribute("aria-busy"); }
+    await open();
+  },
   roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
   night: async ({ evening }) => { location.hash = `#${["money", evening, ...place().names.slice(1)].join("/")}`; },
   days: async ({ since, until }) => { location.hash = `#${["money", place().name, since, until].join("/")}`; },

@@ -112,19 +112,6 @@ export function why(status, asked, answer, fault) {
       answer.answer.map((sentence) => said(sentence, "p")), answer.outlets.map(limits)) : null];
 }
 
-export function plan({ plan: followed, report }) {
-  const parts = [heading("plan")];
-  if (!followed) return [...parts, el("p", {}, t("plan.none"))];
-  if (!report?.edges?.length) return [...parts, el("p", {}, t("plan.no_report", { source: followed.source }))];
-  const { edges, site_kw: site, buy, money } = report;
-  parts.push(el("dl", { class: "facts" }, ["energy", "export", "wear", "peaks"].map((key) => fact(`money.${key}`, number(money[key], 2)))));
-  if (site.length) parts.push(el("h2", {}, t("plan.power")), steps(t("plan.power"), edges, [{ name: "power", values: site, kind: "area" }], 0));
-  if (buy.length) parts.push(el("h2", {}, t("plan.price")), steps(t("plan.price"), edges, [{ name: "price", values: buy, kind: "line" }], 2));
-  const rows = edges.slice(0, -1).map((edge, i) => [clock(edge), number(site[i], 1), number(buy[i], 3)]);
-  parts.push(el("details", {}, el("summary", {}, t("plan.table")), table(t("plan"), [t("from"), "kW", t("plan.price")], rows)));
-  return parts;
-}
-
 const SEVERITIES = ["warning", "alarm", "trip"];
 
 // Each trip with the meter's samples around it, as the network operator asks for them; the newest is open.
@@ -151,20 +138,6 @@ function remedy(event, playbook) {
   const entry = playbook[event.kind];
   if (!entry || !SEVERITIES.includes(event.severity)) return said(event.text);
   return [said(event.text), el("details", {}, el("summary", {}, t("remedy")), said(entry[0], "p"), said(entry[1], "p"))];
-}
-
-const plain = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value ?? "–"));
-
-export function setup(stations, health, people) {
-  const card = (station) => el("details", {}, el("summary", {}, plain(station.station ?? station.identity ?? station.id)),
-    el("dl", {}, Object.entries(station).map(([key, value]) => el("div", {}, said(key, "dt"), said(plain(value), "dd")))));
-  return [heading("setup"), el("h2", {}, t("stations")), stations.stations.map(card), el("h2", {}, t("health")),
-    el("dl", { class: "facts" }, Object.entries(health).map(([key, value]) => el("div", {}, said(key, "dt"), said(plain(value), "dd")))),
-    table(t("accounts"), [t("name"), t("role")], people.map((each) => [each.name, t(`role.${each.role}`)])),
-    el("form", { "data-form": "person" }, el("h2", {}, t("account.new")), field("name", "text", "off"),
-      el("label", { for: "role" }, t("role")), el("select", { id: "role", name: "role" },
-        ["viewer", "operator", "engineer"].map((role) => el("option", { value: role }, t(`role.${role}`)))),
-      field("password", "password", "new-password"), el("button", {}, t("account.save")))];
 }
 
 export function field(name, type, autocomplete) {

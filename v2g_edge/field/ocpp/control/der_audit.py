@@ -1,5 +1,5 @@
-"""After a grid-code setting was written by commissioning: what the charger says it holds, compared with
-what was written.
+"""Compares what a charger says it holds (GetDERControl) with the grid-code setting that commissioning wrote.
+SetDERControl itself is sent by ``upkeep.operations``, for an engineer.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""Which ways of energy transfer a vehicle may use (ISO 15118-20 names, OCPP 2.1 Q01): both ways only where
-site, outlet and vehicle agree to discharge, else one way. LastMessages to the station once for each
-transaction, and again when it changes.
+"""NotifyAllowedEnergyTransfer (OCPP 2.1 Q01): which modes of energy transfer (ISO 15118-20) a vehicle may
+use. Both ways only where site, outlet and vehicle agree to discharge, else one way. The station is told
+once for each transaction, and again when it changes.
 """
 
 from typing import Any, Final

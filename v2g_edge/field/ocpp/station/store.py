@@ -280,6 +280,13 @@ class SqliteStore:
         self._lasting |= lasting
         return self._db.execute(sql, values).rowcount
 
+    def insert(self, sql: str, *values: object) -> int:
+        """Add one row to them; its number, 0 where the statement added none."""
+        self._begin()
+        self._lasting = True
+        done = self._db.execute(sql, values)
+        return (done.lastrowid or 0) if done.rowcount else 0
+
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been
         handled.

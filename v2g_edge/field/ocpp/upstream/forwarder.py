@@ -78,6 +78,7 @@ class Forwarder:
         self._fact = f"upstream/booted/{self.identity}"
         self._version = _known_version(store.fact(f"upstream/version/{self.identity}"))
         self._heartbeat_s = 300.0
+        self._beats = False
         self._told_version = ""
         self._told_thinned = 0
         self._answered = 0
@@ -172,17 +173,28 @@ class Forwarder:
             head = self.queue.head()
             if head is None or head.action != "BootNotification":
                 await self._boot(connection, self.down.made_up_boot(connection.version), "")
-        while True:
-            self._wake.clear()
-            while (waiting := self.queue.head()) is not None:
-                await self._send(connection, waiting)
-            if self._link.connection is None:
-                return  # nobody is behind this link: the upstream sees the station as offline
-            try:
-                async with asyncio.timeout(self._heartbeat_s):
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._heartbeat_s, self._beat)
+        self._beats = False
+        try:
+            while True:
+                self._wake.clear()
+                while (waiting := self.queue.head()) is not None:
+                    await self._send(connection, waiting)
+                if self._link.connection is None:
+                    return  # nobody is behind this link: the upstream sees the station as offline
+                if self._beats:
+                    self._beats = False
+                    timer = loop.call_later(self._heartbeat_s, self._beat)
+                    await self._call(connection, "Heartbeat", {}, "")
+                else:
                     await self._wake.wait()
-            except TimeoutError:
-                await self._call(connection, "Heartbeat", {}, "")
+        finally:
+            timer.cancel()
+
+    def _beat(self) -> None:
+        self._beats = True
+        self._wake.set()
 
     async def _send(self, connection: Connection, waiting: Waiting) -> None:
         """Send one message until the upstream has it, or refuses it for good."""

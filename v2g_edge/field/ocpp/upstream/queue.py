@@ -6,6 +6,7 @@ that were sent stay as a digest for a while, so that what a station repeats does
 
 import hashlib
 import secrets
+from collections import deque
 from typing import Any, Final
 
 import msgspec
@@ -29,12 +30,20 @@ ID_FACT: Final = "upstream/id"
 """Begins all message ids of this depot: a new state folder gives no id a second time."""
 
 
+AT_HAND: Final = 16
+"""Messages kept in memory too while these are all that wait: a link that keeps up never reads them back."""
+
 FORGET_EVERY: Final = 50
 """Messages between two looks at what may be forgotten."""
 
 _HEAD: Final = (
     "SELECT seq, action, local, body FROM upstream WHERE station = ? AND sent = 0 ORDER BY seq LIMIT 1"
 )
+_PUT: Final = """INSERT INTO upstream (station, action, local, digest, thin, sent, body)
+    VALUES (?, ?, ?, ?, ?, 0, ?)"""
+_PUT_ONCE: Final = """INSERT INTO upstream (station, action, local, digest, thin, sent, body)
+    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6
+    WHERE NOT EXISTS (SELECT 1 FROM upstream WHERE station = ?1 AND digest = ?4)"""
 _FORGET: Final = "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < ?"
 _FORGET_IDS: Final = """DELETE FROM upstream_ids WHERE rowid IN
     (SELECT rowid FROM upstream_ids WHERE station = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)"""
@@ -64,6 +73,7 @@ class UpstreamQueue:
         rows = store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", station)
         self._waiting = int(rows[0][0])
         self._done = 0
+        self._at_hand: deque[Waiting] = deque()
         self.thinned = 0
         """Readings that were left out since the start."""
 
@@ -74,15 +84,13 @@ class UpstreamQueue:
         """Queue a message; False for one that is there already. Durable with the store's next write."""
         body = msgspec.json.encode(payload)
         digest = hashlib.blake2b(action.encode() + body, digest_size=16).digest()
-        if action in ONCE and self._store.read(
-            "SELECT 1 FROM upstream WHERE station = ? AND digest = ? LIMIT 1", self._station, digest
-        ):
+        thin = may_be_thinned(action, payload)
+        put = _PUT_ONCE if action in ONCE else _PUT
+        seq = self._store.insert(put, self._station, action, local, digest, thin, body)
+        if not seq:
             return False
-        self._store.write(
-            "INSERT INTO upstream (station, action, local, digest, thin, sent, body)"
-            " VALUES (?, ?, ?, ?, ?, 0, ?)",
-            self._station, action, local, digest, may_be_thinned(action, payload), body,
-        )  # fmt: skip
+        if len(self._at_hand) == self._waiting < AT_HAND:
+            self._at_hand.append(Waiting(seq, action, local, payload))
         self._waiting += 1
         if self._waiting > self._most:
             self._thin()
@@ -92,6 +100,8 @@ class UpstreamQueue:
         """The oldest message that was not sent. One whose text a damaged disk has changed holds up none of
         those behind it.
         """
+        if self._at_hand:
+            return self._at_hand[0]
         while rows := self._store.read(_HEAD, self._station):
             seq, action, local, body = rows[0]
             try:
@@ -111,6 +121,8 @@ class UpstreamQueue:
 
     def done(self, waiting: Waiting) -> None:
         """The upstream has it, or never will."""
+        if self._at_hand and self._at_hand[0].seq == waiting.seq:
+            self._at_hand.popleft()
         # A power cut may undo this: the message goes up again then, under its id.
         self._store.write(
             "UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?", waiting.seq, lasting=False
@@ -146,6 +158,7 @@ class UpstreamQueue:
 
     def _thin(self) -> None:
         """Leave out the oldest readings; at twice the size the oldest of everything."""
+        self._at_hand.clear()
         thin = _THIN_ALL if self._waiting > 2 * self._most else _THIN
         gone = self._store.write(thin, self._station, THINNED)
         self._waiting -= gone
