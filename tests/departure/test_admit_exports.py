@@ -250,3 +250,13 @@ def test_the_next_ticks_verdict_from_memory_is_the_one_from_scratch(
     later = replace(snapshot, now_s=snapshot.now_s + 5.0, wall_s=snapshot.wall_s + 5.0, seq=snapshot.seq + 1)
     scratch = DepartureMemory(draws=first.draws, refused=first.refused)
     assert kept(site, later, wished_w, first).refused == kept(site, later, wished_w, scratch).refused
+
+
+@pytest.mark.parametrize(("lacking", "more"), [(1, ""), (3, " and 2 more")])
+def test_a_refusal_names_the_one_that_would_lack_most_and_how_many_more(lacking: int, more: str) -> None:
+    """Each needs 90 kWh in two hours, and the hall has 60 for all."""
+    site = depot(lacking + 1, hall_w=30_000.0)
+    needs = ((45.0, 2.0),) * lacking
+    result = kept(site, needing(site, *needs, (0.0, 30.0)), [0.0] * lacking + [-10_000.0])
+    why = result.refused[f"b{lacking + 1}"]
+    assert f" kWh at departure{more}: " in why, why
