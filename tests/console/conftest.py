@@ -63,6 +63,14 @@ class FakeDaemon:
         self.orders: list[dict[str, Any]] = []
         self.events = [SILENT | {"wall_s": NIGHT["wall_s"] - 60.0 * back} for back in range(3)]
         self.status["orders"] = []
+        terms = {"version": "1.3", "wave": 1, "signed": True, "outcome": "done", "why": ""}
+        member = {"station": "CP01", "wave": 1, "phase": "soaking", "status": "Installed", "why": ""}
+        self.rollout: dict[str, Any] | None = terms | {
+            "state": "running",
+            "make": "Acme/X",
+            "stations": [member],
+        }
+        self.changes = [{"key": "grid.export_limit_w", "old": 100_000.0, "new": 90_000.0, "live": True}]
         room = {"import_limit_w": 400_000.0, "held_w": 90_000.0, "free_w": 290_000.0}
         self.status["feeders"] = [{"id": "main", "parent": "", "power_w": -56_600.0, **room}]
         self._control = ControlSocket(
@@ -76,6 +84,7 @@ class FakeDaemon:
                 "ocpp": self._ocpp,
                 "capacity": self._capacity,
                 "what_if": self._what_if,
+                "site_file": self._site_file,
                 "health": self._health,
                 "history": self._history,
                 "night": self._night,
@@ -257,15 +266,53 @@ class FakeDaemon:
         self.status["orders"] = left
         return {"text": "taken back", "kept": ""}
 
-    async def _ocpp(self, _params: dict[str, Any]) -> dict[str, Any]:
-        return {"stations": [{"station": "CP01", "connected": True, "version": "ocpp2.1"}]}
+    async def _ocpp(self, params: dict[str, Any]) -> dict[str, Any]:
+        operation = params.get("operation")
+        if operation == "certificates":
+            listener = {"listener": "0.0.0.0:8443", "file": "chain.pem", "until": "2026-02-03T00:00:00.000Z"}
+            shown = {"station": "CP01", "serial": "3f", "until": "2099-01-01T00:00:00.000Z"}
+            return {"outcome": "done", "stations": [shown], "listeners": [listener]}
+        if operation == "rollout-status":
+            if self.rollout is None:
+                raise BadRequestError("there is no roll-out")
+            return self.rollout
+        if operation is not None:
+            self.orders.append(params)
+            if operation == "rollout-abort" and self.rollout is not None:
+                self.rollout["state"] = "aborted"
+            return {"outcome": "done"}
+        outlet = {"evse": "E01", "discharge": "proven", "score": 0.98, "follows": True, "commanded_w": 0.0}
+        station: dict[str, Any] = {
+            "station": "CP01",
+            "connected": True,
+            "version": "2.1",
+            "vendor": "Acme",
+            "model": "X",
+        }
+        knock = {"station": "CP77", "peer": "192.0.2.7", "times": 3, "wall_s": NIGHT["wall_s"]}
+        return {
+            "stations": [station | {"firmware": "1.2", "outlets": [outlet], "told": {}}],
+            "unknown": [knock | {"entry": '[[stations]]\nidentity = "CP77"\n'}],
+        }
+
+    async def _site_file(self, params: dict[str, Any]) -> dict[str, Any]:
+        if "nonsense" in (params.get("text") or ""):
+            raise BadRequestError("site.toml: line 1: Expected '=' after a key")
+        if params.get("apply"):
+            self.orders.append(params)
+            applied, self.changes = self.changes, []
+            return {"path": "/etc/v2g-edge/site.toml", "changes": applied, "applied": True}
+        return {"path": "/etc/v2g-edge/site.toml", "changes": self.changes, "applied": False}
 
     async def _capacity(self, _params: dict[str, Any]) -> dict[str, Any]:
         sold = {"id": "r1", "service": "reserve", "until_wall_s": NIGHT["wall_s"] + 3_600.0}
         return {"offer": {}, "booked": False, "open": [sold | {"power_w": 40_000.0, "evse_w": {}}]}
 
     async def _health(self, _params: dict[str, Any]) -> dict[str, Any]:
-        return {"ready": True}
+        machine = {"memory_bytes": 90 << 20, "disk_free_bytes": 9 << 30, "temperature_c": None}
+        facts = {"ready": True, "version": "0.4.0", "tick_age_s": 0.4, "links_up": 11, "links": 12}
+        more = {"clock_synchronised": True, "journal_lost": 0, "acting": ["charger_silent"]}
+        return facts | more | {"machine": machine}
 
 
 @dataclass

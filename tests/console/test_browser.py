@@ -219,6 +219,35 @@ async def test_the_plan_says_what_binds_and_what_a_moved_departure_costs(
     assert complaints == []
 
 
+async def test_an_engineer_sets_up_the_site_file_certificates_and_a_roll_out(
+    browser: Browser, place: Place
+) -> None:
+    page, complaints = await opened(browser, place, "erna", locale="en-GB", color_scheme="light")
+    await page.click("nav a[href='#setup']")
+    await expect(page.locator("[data-part=unknown] pre")).to_contain_text('identity = "CP77"')
+    await expect(page.locator("[data-part=certificates] tbody tr")).to_have_count(2)
+    await expect(page.locator("[data-part=certificates] span.bad")).to_have_count(1)
+    await expect(page.locator("[data-part=commissioning] td").last).to_have_text("proven")
+    await page.fill("#site-text", "nonsense")
+    await page.click("form[data-form=sitefile] button")
+    await expect(page.locator(".checked")).to_contain_text("Expected '=' after a key")
+    await page.fill("#site-text", "[site]")
+    await page.click("form[data-form=sitefile] button")
+    await expect(page.locator(".checked")).to_contain_text("This file can be used.")
+    assert place.daemon.orders == []
+    await page.click("button[data-do=apply]")
+    await page.fill("#reason", "less export")
+    await page.click("dialog button.danger")
+    await expect(page.locator("[data-part=site_file]")).to_contain_text("The file on the disk is in force.")
+    await page.click("button[data-name=rollout-abort]")
+    await expect(page.locator("dialog")).to_contain_text("No further station is updated.")
+    await page.fill("#reason", "wrong file")
+    await page.click("dialog button.danger")
+    await expect(page.locator("[data-part=rollout]")).to_contain_text("aborted")
+    assert [each.get("operation", "apply") for each in place.daemon.orders] == ["apply", "rollout-abort"]
+    assert [each for each in complaints if "400" not in each] == []  # Chromium notes a refused check
+
+
 async def test_a_viewer_in_german_sees_and_may_not_order(browser: Browser, place: Place) -> None:
     page, complaints = await opened(browser, place, "vera", locale="de-DE", color_scheme="light")
     await expect(page.locator("html")).to_have_attribute("lang", "de")

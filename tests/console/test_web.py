@@ -30,7 +30,7 @@ LOOKS = [
     "/api/health",
     "/api/live",
 ]
-ENGINEERS = ["/api/stations", "/api/people", "/api/tokens"]
+ENGINEERS = ["/api/stations", "/api/setup", "/api/people", "/api/tokens"]
 
 
 async def test_each_role_may_what_it_may_and_no_more(place: Place) -> None:
@@ -72,6 +72,50 @@ async def test_a_departure_is_moved_in_thought_by_operators_alone(place: Place) 
     assert (await otto.get(path)).json()["costs"] == 2.35
     assert (await otto.get("/api/what-if/BUS99?at=05:30")).status_code == 400
     assert place.daemon.orders == []
+
+
+async def test_set_up_has_each_part_or_why_it_has_none(place: Place) -> None:
+    erna = await place.as_("erna")
+    place.daemon.rollout = None
+    found = (await erna.get("/api/setup")).json()
+    assert found["rollout"] == {"none": "there is no roll-out"}
+    assert found["stations"]["unknown"][0]["station"] == "CP77"
+    assert found["certificates"]["listeners"][0]["until"].startswith("2026-02-03")
+    assert found["site_file"]["changes"][0]["key"] == "grid.export_limit_w"
+    assert found["health"]["links_up"] == 11
+
+
+async def test_only_engineers_change_what_the_depot_is(place: Place) -> None:
+    vera, otto, erna = [await place.as_(name) for name in ("vera", "otto", "erna")]
+    abort = {"operation": "rollout-abort", "why": "wrong file"}
+    for path, body in (("/api/site-file", {"apply": True}), ("/api/stations/@site/operations", abort)):
+        for client in (vera, otto):
+            assert (await client.post(path, json=body)).status_code == 403
+        assert place.daemon.orders == []
+        assert (await erna.post(path, json=body)).status_code == 200
+        assert place.daemon.orders.pop()
+    checked = await erna.post("/api/site-file", json={"text": "nonsense"})
+    assert (checked.status_code, checked.json()["detail"]) == (
+        400,
+        "site.toml: line 1: Expected '=' after a key",
+    )
+    assert (await erna.post("/api/site-file", json={"text": "x", "apply": True})).status_code == 422
+    assert (await erna.post("/api/site-file", json={})).status_code == 422
+    assert place.daemon.orders == []
+
+
+async def test_files_are_compressed_and_not_sent_twice(place: Place) -> None:
+    browser = place.client()
+    plain = await browser.get("/static/app.js", headers={"accept-encoding": "identity"})
+    packed = await browser.get("/static/app.js", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    again = await browser.get("/static/app.js", headers={"if-none-match": packed.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await browser.get("/static/app.js", headers={"if-none-match": '"another"'})).status_code == 200
+    assert (await browser.get("/api/session")).headers["cache-control"] == "no-store"
 
 
 async def test_days_without_a_ledger_are_an_answer_and_no_error(place: Place) -> None:

@@ -213,3 +213,16 @@ def physical(calm: Problem, charge_kw: Floats, discharge_kw: Floats) -> None:
         below = [n for n, each in enumerate(calm.packs) if node in (each.feeder, calm.parent[each.feeder])]
         assert np.all(done.power_kw[below].clip(min=0.0).sum(axis=0) <= calm.charge_cap_kw[node] + 1e-4)
         assert np.all((-done.power_kw[below]).clip(min=0.0).sum(axis=0) <= calm.export_cap_kw[node] + 1e-4)
+
+
+def test_what_rounding_dropped_is_made_up_even_where_it_is_less_than_a_chargers_least_power() -> None:
+    """A trickle that lasts hours is no power; the departure lacks it, in slots that are all full but one."""
+    car = pack(
+        start_kwh=0.0, floor_kwh=np.array([0.0, 0.0, 0.0, 30.06]), min_charge_kw=4.0, discharge_kw=np.zeros(4)
+    )
+    calm, _ = settled(problem(car))
+    done = rounded(
+        calm, np.array([[0.02, 10.0, 10.0, 10.0]]) - np.array([[0.01, 0.0, 0.0, 0.0]]), np.zeros((1, 4))
+    )
+    assert done.energy_kwh[0, 3] >= 30.06 - 1e-6
+    assert done.power_kw[0, 0] == 4.0

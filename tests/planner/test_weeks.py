@@ -4,10 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.planner.test_highs import pack, problem
 from tests.planner.weeks.__main__ import costs_of
+from tests.planner.weeks.held import sold_of, sold_twice
+from tests.planner.weeks.play import Yard
+from tests.planner.weeks.policies import ByPlan, optimised
 from tests.planner.weeks.presets import PRESETS, week_of
+from v2g_edge.planner.build import Outlook
 from v2g_edge.planner.highs import solve
 from v2g_edge.planner.problem import settled
 from v2g_edge.planner.rounding import rounded
@@ -15,9 +20,19 @@ from v2g_edge.planner.spare import EXTRA_S, SHARE, too_late
 
 
 def test_two_days_of_buses_cost_as_little_as_foresight_would_and_less_than_others() -> None:
-    few = replace(PRESETS[3], count=5)
-    costs = costs_of(week_of(few, 0, days=2))
+    costs = costs_of(week_of(replace(PRESETS[3], count=4), 0, days=1))
     assert costs.faults() == []
+
+
+def test_the_meters_show_what_is_sold_twice() -> None:
+    """Of what the plans held there is enough; of thrice as much there is not."""
+    week = week_of(replace(PRESETS[3], count=3), 0, days=1)
+    sold = sold_of(week)
+    server = ByPlan(optimised(Outlook(reserves=sold)))
+    course = Yard(week, week.site).play(server)
+    assert sold_twice(week, course, server, sold) == []
+    thrice = tuple(structs.replace(each, up_kw=3.0 * each.up_kw, down_kw=3.0 * each.down_kw) for each in sold)
+    assert sold_twice(week, course, server, thrice)
 
 
 def test_a_plan_that_waits_for_the_cheapest_hours_keeps_a_part_of_the_feeder_for_what_goes_wrong() -> None:

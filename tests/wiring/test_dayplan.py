@@ -16,9 +16,10 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import PriceSettings
+from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.exchange import ENCODER, JOB, Setup
 from v2g_edge.planner.worker import answer_to
-from v2g_edge.wiring.dayplan import AGAIN_S, LAST_PLAN_S, LOOK_EVERY_S, DayPlanner, worker
+from v2g_edge.wiring.dayplan import AGAIN_S, LAST_PLAN_S, LOOK_EVERY_S, DayPlanner, drifts, worker
 
 SITE = small_site()
 PRICES = prices_of(0.4, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.3, 0.4, 0.4)
@@ -130,6 +131,32 @@ async def test_a_charge_that_drifts_off_the_forecast_is_news_at_the_next_slot() 
     depot.change(0, soc_pct=Reading(60.0, depot.snapshot.now_s))
     await depot.settled()
     assert child.asked == 2
+
+
+async def test_a_vehicle_that_should_be_full_and_lacks_more_than_a_percent_is_news() -> None:
+    """Its margin above the target is used up; three percent would be noticed after it has left."""
+    depot = Depot(Inline())
+    await depot.settled()
+    report = depot.planner.report
+    assert report is not None
+    last = len(report.edges) - 2
+    at_s = replace(depot.snapshot, wall_s=report.edges[last + 1])
+    full = {ready.evse: ready.target_pct for ready in report.vehicles}
+    assert min(full.values()) > 0.0
+
+    def with_soc(less_pct: float) -> Snapshot:
+        evses = [
+            replace(
+                state, vehicle=replace(state.vehicle, soc_pct=Reading(full[evse.id] - less_pct, at_s.now_s))
+            )
+            if state.vehicle and evse.id in full
+            else state
+            for evse, state in zip(SITE.evses, at_s.evses, strict=True)
+        ]
+        return replace(at_s, evses=tuple(evses))
+
+    assert any(drifts(with_soc(1.2), report, SITE))
+    assert not any(drifts(with_soc(0.8), report, SITE))
 
 
 async def test_after_a_failure_the_last_plan_serves_then_the_plain_rule_and_each_is_named() -> None:

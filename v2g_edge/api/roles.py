@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from v2g_edge.field.ocpp.upkeep.maintenance import SITE
 from v2g_edge.host.roles import Role
 
 Params = dict[str, Any]
@@ -21,6 +22,18 @@ def _is_given(value: Any) -> bool:
 
 def _order(params: Params) -> Role:
     return Role.VIEWER if params.get("trial") is True else Role.OPERATOR
+
+
+SITE_LOOKS: Final = frozenset({"certificates", "rollout-status"})
+"""Operations for all stations together that only tell how things are."""
+
+
+def _ocpp(params: Params) -> Role:
+    asked = params.get("operation")
+    if not _is_given(asked):
+        return Role.VIEWER
+    looks = params.get("station") == SITE and isinstance(asked, str) and asked in SITE_LOOKS
+    return Role.VIEWER if looks else Role.ENGINEER
 
 
 NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
@@ -46,7 +59,7 @@ NEEDS: Final[dict[str, Callable[[Params], Role]]] = {
     "capacity": _only_with(Role.OPERATOR, "book", "cancel"),
     "services": lambda params: Role.OPERATOR if params else Role.VIEWER,
     "cloud": lambda _params: Role.ENGINEER,
-    "ocpp": _only_with(Role.ENGINEER, "operation"),
+    "ocpp": _ocpp,
     "site_file": _only_with(Role.ENGINEER, "apply"),
 }
 """By method."""

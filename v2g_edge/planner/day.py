@@ -15,6 +15,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner import highs, interior
 from v2g_edge.planner.build import NO_OUTLOOK, Outlook, problem_of
+from v2g_edge.planner.held import not_held
 from v2g_edge.planner.problem import Floats, Problem, Shortfall, Solution, settled
 from v2g_edge.planner.proof import without_refused
 from v2g_edge.planner.report import Report, money_of, prices_of, ready_of
@@ -161,12 +162,10 @@ def _report(
         for name, lacks in solution.short_kwh
         if name not in held
     ]
-    for name in sorted(held):
-        lacks = [kw for short, kw in solution.short_kwh if short == name]
-        if lacks:
-            warnings.append(
-                f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours"
-            )
+    absent = not_held(problem, done)
+    for name in sorted({each[0] for each in absent}):
+        lacks = [kw for short, _, _, kw in absent if short == name]
+        warnings.append(f"{name}: up to {max(lacks):.1f} kW of it is not held in {len(lacks)} quarter hours")
     return Report(
         solver=solution.solver,
         made_wall_s=wall_s,
@@ -179,5 +178,6 @@ def _report(
         buy=tuple(float(price) for price in problem.buy),
         sell=tuple(float(price) for price in problem.sell),
         reserved=tuple((each.name, max(each.up_kw, each.down_kw)) for each in problem.reserves),
+        not_held=tuple((name, way, edges[slot], edges[slot + 1], kw) for name, way, slot, kw in absent),
         warnings=tuple(warnings),
     )

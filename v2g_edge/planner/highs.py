@@ -292,6 +292,8 @@ def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
             layout.missing += [(reserve.name, int(column)) for column in missing]
             lp.put(held, missing, 1.0)
             for n, cells in enumerate(layout.cells):
+                if problem.packs[n].hurry:
+                    continue  # its departure is unknown, or over: it may be gone at any time
                 inside = np.flatnonzero((cells.slots >= reserve.first) & (cells.slots < reserve.end))
                 columns = lp.add_columns(0.0, 0.0, INF, len(inside))
                 lp.put(held[cells.slots[inside] - reserve.first], columns, 1.0)

@@ -59,7 +59,8 @@ class Price(Struct, frozen=True):
 
 class Report(Struct, frozen=True):
     """``solver`` names what made the plan: "highs-ipm", "greedy", "last plan" … ``why`` says why it was
-    not a better one.
+    not a better one. ``not_held``: what was sold and is not there, as (service, "up" or "down",
+    from, until, kW).
     """
 
     solver: str
@@ -73,6 +74,7 @@ class Report(Struct, frozen=True):
     buy: tuple[float, ...] = ()
     sell: tuple[float, ...] = ()
     reserved: tuple[tuple[str, float], ...] = ()
+    not_held: tuple[tuple[str, str, float, float, float], ...] = ()
     warnings: tuple[str, ...] = ()
     why: str = ""
     took_s: float = 0.0

@@ -157,8 +157,9 @@ def _make_up(pack: Pack, power: Floats, room_in: Floats, hours: Floats) -> Float
         before = energy[t - 1] if t else pack.start_kwh
         most = _down(pack, min(_most_kw(pack, t, float(before), float(hours[t])), float(room_in[t])))
         more = min(most - power[t], lacks / (pack.efficiency * hours[t]))
-        if more > CRUMB_KW and power[t] + more >= pack.min_charge_kw:
-            power[t] = min(_up(pack, float(power[t] + more)), most)
+        told = _up(pack, max(float(power[t] + more), pack.min_charge_kw))
+        if more > CRUMB_KW and most >= pack.min_charge_kw:
+            power[t] = min(told, most)
             energy = _energy(pack, power, hours)
             lacks = float(np.max(pack.floor_kwh - energy, initial=0.0))
             if lacks <= SHORT_KWH:

@@ -43,6 +43,10 @@ DRIFT_PCT: Final = 3.0
 """A vehicle this far from the forecast is news: twice what readings in whole percent differ by, and a
 slot's worth of charge.
 """
+DUE_PCT: Final = 1.0
+"""One that lacks so much and should be full by now is news: a plan's margin above the target is as much, and
+readings in whole percent differ by less.
+"""
 LEAST_LEFT_S: Final = 3_600.0
 """A plan that ends sooner than this is made anew."""
 
@@ -295,5 +299,7 @@ def drifts(snapshot: Snapshot, report: Report, site: Site) -> list[bool]:
         span = (ready.soc_pct[slot], ready.soc_pct[min(slot + 1, len(ready.soc_pct) - 1)])
         share = min(since_s / LOOK_EVERY_S, 1.0)
         expected = span[0] + share * (span[1] - span[0])
-        found.append(abs(state.vehicle.soc_pct.value - expected) > DRIFT_PCT)
+        soc_pct = state.vehicle.soc_pct.value
+        due = span[0] >= ready.target_pct - DUE_PCT / 2.0 > 0.0
+        found.append(abs(soc_pct - expected) > DRIFT_PCT or (due and soc_pct < ready.target_pct - DUE_PCT))
     return found

@@ -8,9 +8,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from tests.planner.weeks.foresight import KEPT, NONE, base_kw_of, buy_of, least_cost, sell_of
+from tests.planner.weeks.held import sold_of, sold_twice
 from tests.planner.weeks.play import Course, Yard, one_way
 from tests.planner.weeks.policies import TERMS, ByPlan, at_once, optimised, plain
 from tests.planner.weeks.presets import PRESETS, Week, week_of
+from v2g_edge.planner.build import Outlook
 
 WEEKS: Final = 8
 MOST_OVER_PCT: Final = 1.5
@@ -28,6 +30,7 @@ class Costs(NamedTuple):
     foresight: float
     bare: float
     short: tuple[tuple[str, str, float], ...]
+    twice: tuple[str, ...]
 
     @property
     def over_pct(self) -> float:
@@ -36,7 +39,11 @@ class Costs(NamedTuple):
 
     def faults(self) -> list[str]:
         """What does not hold of this week."""
-        found = [f"{policy}: {who} left {pct:.2f} % short" for policy, who, pct in self.short]
+        found = [
+            *self.twice[:3],
+            *(f"{len(self.twice)} quarter hours in which something is sold twice",)[: len(self.twice)],
+        ]
+        found += [f"{policy}: {who} left {pct:.2f} % short" for policy, who, pct in self.short]
         if self.optimum > self.managed + CENT:
             found.append("the optimum costs more than managed charging")
         if self.managed > self.uncontrolled + CENT:
@@ -70,11 +77,15 @@ def costs_of(week: Week) -> Costs:
         "greedy": Yard(week, week.site).play(ByPlan(plain)),
         "uncontrolled": Yard(week, week.site).play(at_once),
     }
+    sold = sold_of(week)
+    server = ByPlan(optimised(Outlook(reserves=sold)))
+    serving = Yard(week, week.site).play(server)
+    twice = tuple(sold_twice(week, serving, server, sold))
     money = {name: cost_of(week, course) for name, course in courses.items()}
+    courses["serving"] = serving
     short = tuple((name, *each) for name, course in courses.items() for each in course.short)
-    return Costs(
-        week.name, **money, foresight=least_cost(week, KEPT), bare=least_cost(week, NONE), short=short
-    )
+    bounds = least_cost(week, KEPT), least_cost(week, NONE)
+    return Costs(week.name, **money, foresight=bounds[0], bare=bounds[1], short=short, twice=twice)
 
 
 COLUMNS: Final = ("optimum", "managed", "greedy", "at once", "foresight", "over %", "bare")

@@ -140,20 +140,6 @@ function remedy(event, playbook) {
   return [said(event.text), el("details", {}, el("summary", {}, t("remedy")), said(entry[0], "p"), said(entry[1], "p"))];
 }
 
-const plain = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value ?? "–"));
-
-export function setup(stations, health, people) {
-  const card = (station) => el("details", {}, el("summary", {}, plain(station.station ?? station.identity ?? station.id)),
-    el("dl", {}, Object.entries(station).map(([key, value]) => el("div", {}, said(key, "dt"), said(plain(value), "dd")))));
-  return [heading("setup"), el("h2", {}, t("stations")), stations.stations.map(card), el("h2", {}, t("health")),
-    el("dl", { class: "facts" }, Object.entries(health).map(([key, value]) => el("div", {}, said(key, "dt"), said(plain(value), "dd")))),
-    table(t("accounts"), [t("name"), t("role")], people.map((each) => [each.name, t(`role.${each.role}`)])),
-    el("form", { "data-form": "person" }, el("h2", {}, t("account.new")), field("name", "text", "off"),
-      el("label", { for: "role" }, t("role")), el("select", { id: "role", name: "role" },
-        ["viewer", "operator", "engineer"].map((role) => el("option", { value: role }, t(`role.${role}`)))),
-      field("password", "password", "new-password"), el("button", {}, t("account.save")))];
-}
-
 export function field(name, type, autocomplete) {
   return [el("label", { for: name }, t(name)), el("input", { id: name, name, type, autocomplete, required: true })];
 }

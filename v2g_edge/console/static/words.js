@@ -38,11 +38,12 @@ export function kilowatts(watts) {
   return watts === null || watts === undefined ? "–" : number(watts / 1000, 1);
 }
 
-export function clock(wallS, { seconds = false, day = false } = {}) {
+export function clock(wallS, { seconds = false, day = false, year = false } = {}) {
   if (wallS === null || wallS === undefined) return "–";
   const parts = { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   if (seconds) parts.second = "2-digit";
   if (day) Object.assign(parts, { weekday: "short", day: "2-digit", month: "short" });
+  if (year) parts.year = "numeric";
   return new Intl.DateTimeFormat(language, parts).format(new Date(wallS * 1000));
 }
 
