@@ -11,9 +11,10 @@ from tests.depot import BUS, healthy
 from tests.test_phases_shared import HOUR_S, RATED_W, garage
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.envelope.memory import EnvelopeMemory
+from v2g_edge.model.event import Event
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.plan import Plan, Slot
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import CommandState, Snapshot, VehiclePhases
 
@@ -39,16 +40,21 @@ class Night:
         self.site = replace(site, vehicle_types=(kind,), safety=safety)
         self.shown, self.leave_h = shown, leave_h
         self.soc_pct = [TARGET_PCT - 100.0 * wh / CAPACITY_WH for wh in lacks_wh]
+        self.dark = False
         self._commands = [CommandState()] * len(site.evses)
         self._drawn_w = [0.0] * len(site.evses)
         self._cycle, self._memory = Cycle(self.site), Memory(EnvelopeMemory(99.0))
         ends_s, nothing = START_S + NIGHT_H * HOUR_S, tuple((evse.id, 0.0) for evse in site.evses)
         self._plan = Plan(1, "cloud", START_S, START_S, ends_s, (Slot(START_S, ends_s, nothing),))
 
-    def play(self) -> None:
+    def play(self) -> tuple[Event, ...]:
         """Until the last has left, under a plan that says 0 W all night, as if power were cheap later."""
+        told: list[Event] = []
         for step in range(int(max(self.leave_h) * HOUR_S / STEP_S)):
-            self._follow(self.tick(step), 100.0 + step * STEP_S)
+            outcome = self.tick(step)
+            told += outcome.events
+            self._follow(outcome, 100.0 + step * STEP_S)
+        return tuple(told)
 
     def tick(self, step: int) -> Outcome:
         """What is decided in this step."""
@@ -63,12 +69,13 @@ class Night:
             vehicle = replace(
                 state.vehicle,
                 phases=self.shown[i],
+                plugged_wall_s=START_S,
                 soc_pct=Reading(self.soc_pct[i], now_s),
                 target_soc_pct=Reading(TARGET_PCT, now_s),
                 max_charge_w=Reading(RATED_W, now_s),
                 departure_wall_s=Reading(START_S + self.leave_h[i] * HOUR_S, now_s),
             )
-            power = Reading(self._drawn_w[i], now_s)
+            power = Unknown("never told") if self.dark else Reading(self._drawn_w[i], now_s)
             evses.append(replace(state, vehicle=vehicle, power_w=power, command=self._commands[i]))
         total_w = 20_000.0 + sum(self._drawn_w)
         meters = tuple(replace(meter, power_w=Reading(total_w, now_s)) for meter in all_well.meters)
@@ -120,3 +127,13 @@ def test_who_cannot_make_it_costs_no_other_its_departure(leaves_h: float, lacks_
     night.play()
     assert min(night.soc_pct[2:]) >= TARGET_PCT
     assert max(now - then for now, then in zip(night.soc_pct[:2], before_pct, strict=False)) > 0.0
+
+
+def test_d20_where_no_charger_tells_its_power_all_leave_charged_and_each_is_named() -> None:
+    """Four of 22 kW on a fuse for two: each held its rating, so that none was ever permitted a watt."""
+    night = Night(garage(4), ("L1L2L3",) * 4, (12_000.0,) * 4, (2.0,) * 4)
+    night.dark = True
+    told = night.play()
+    assert min(night.soc_pct) >= TARGET_PCT
+    named = [event.subject for event in told if "tells no power" in event.text]
+    assert named == ["b1", "b2", "b3", "b4"]

@@ -19,7 +19,7 @@ from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.rules.doubts import announce_doubts
+from v2g_edge.rules.doubts import SETTLED_S, announce_doubts
 from v2g_edge.rules.services.dispatch import limited_bases, serve
 from v2g_edge.rules.sharing import RulesMemory
 from v2g_edge.rules.wishes import propose_all
@@ -112,7 +112,9 @@ class Cycle:
         )
         served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent, outs_w)
         wishes = served.wishes
-        doubts, told_doubts = announce_doubts(frame, snapshot, memory.rules.doubts)
+        evses = zip(frame.ids, memory.envelope.evses, strict=False)
+        dark = [evse for evse, old in evses if snapshot.now_s - old.dark_since_s > SETTLED_S]
+        doubts, told_doubts = announce_doubts(frame, snapshot, memory.rules.doubts, dark)
         decision: Decision = permit_all(depot, snapshot, wishes, memory.envelope)
         return Outcome(
             permits=decision.permits,

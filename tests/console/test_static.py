@@ -23,3 +23,20 @@ def test_the_page_has_nothing_inline_and_fits_a_slow_line() -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)", page) == []
     assert sum(path.stat().st_size for path in STATIC.iterdir()) < 300_000
+
+
+def test_the_page_asks_at_once_for_all_that_its_first_picture_needs() -> None:
+    """On a slow line each step of a chain of imports is a way there and back; later pages come when they are
+    opened.
+    """
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    named = set(re.findall(r'"modulepreload" href="/static/(\w+\.js)"', page))
+    needed, new = set[str](), {"app.js"}
+    while new:
+        needed |= new
+        texts = ((STATIC / name).read_text(encoding="utf-8") for name in new)
+        new = {
+            name for text in texts for name in re.findall(r'^import .* from "\./(\w+\.js)"', text, re.M)
+        } - needed
+    assert named | {"app.js"} == needed
+    assert len(needed) < len(list(STATIC.glob("*.js")))

@@ -104,6 +104,20 @@ async def test_only_engineers_change_what_the_depot_is(place: Place) -> None:
     assert place.daemon.orders == []
 
 
+async def test_files_are_compressed_and_not_sent_twice(place: Place) -> None:
+    browser = place.client()
+    plain = await browser.get("/static/app.js", headers={"accept-encoding": "identity"})
+    packed = await browser.get("/static/app.js", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    again = await browser.get("/static/app.js", headers={"if-none-match": packed.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (await browser.get("/static/app.js", headers={"if-none-match": '"another"'})).status_code == 200
+    assert (await browser.get("/api/session")).headers["cache-control"] == "no-store"
+
+
 async def test_days_without_a_ledger_are_an_answer_and_no_error(place: Place) -> None:
     vera = await place.as_("vera")
     answer = await vera.get("/api/money?since=2020-01-01")

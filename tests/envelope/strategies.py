@@ -15,6 +15,7 @@ from tests.depot import BUS, small_evse
 from tests.envelope.grids import toy as toy_code
 from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.enter_service import ServiceMemory
+from v2g_edge.envelope.exposure import UNMETERED_S
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import Decision, permit_all
 from v2g_edge.model.evidence import EvseMemory
@@ -426,6 +427,8 @@ def scene_of(dice: Dice) -> Scene:
             event_pct=dice.uniform(0.0, 50.0),
             top_pct=dice.choice([None, dice.uniform(50.0, 100.0)]),
         )
+        dark_since_s = dice.choice([ANY_W, ANY_W, NOW_S - UNMETERED_S - 1.0])
+        seen = replace(seen, dark_since_s=dark_since_s)
         memories.append(replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w))
         power_w = dice.choice([0.0, dice.uniform(-6_000.0, 6_000.0), dice.uniform(-60_000.0, 60_000.0)])
         wishes[evse.id] = Wish(

@@ -18,14 +18,14 @@ from tests.envelope.strategies import (
     with_snapshot,
 )
 from v2g_edge.envelope.enter_service import ServiceMemory
-from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
+from v2g_edge.envelope.exposure import UNMETERED_S, Exposure, Quarantine, exposure_of
 from v2g_edge.envelope.facts import Context, Grid, look, observe
 from v2g_edge.envelope.feeders import Cut, fit
 from v2g_edge.envelope.limits import limits_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Wish
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.site import CurrentLimit
 from v2g_edge.model.snapshot import CommandState, Link
 
@@ -231,6 +231,38 @@ def test_the_worst_case_of_one_charger() -> None:
     assert exposure(with_evse(fed, power_w=Reading(-8_000.0, NOW_S))).discharge_w == 8_000.0
     assert exposure(with_evse(fed, power_w=GONE)) == Exposure(True, 50_000.0, 50_000.0)
     assert exposure(with_evse(fed, power_w=GONE), quarantine="disobedient").discharge_w == 50_000.0
+
+
+@pytest.mark.parametrize("power", [GONE, Reading(2_000.0, NOW_S)], ids=["no reading", "the first one"])
+def test_d20_one_that_was_long_not_metered_counts_at_its_rating_and_may_use_it(power: Measured) -> None:
+    """What is read in this tick counts from the next one on: else losing it would give more."""
+    base = outlets(charging(1, 10_000.0), fallback_w=3_000.0)
+    for since_s, own_w in ((NOW_S - UNMETERED_S - 1.0, 50_000.0), (NOW_S - UNMETERED_S, 0.0)):
+        scene = with_evse(with_memory(base, dark_since_s=since_s), power_w=power)
+        after = permit(scene).memory.evses[0]
+        assert after.dark_since_s == (since_s if power is GONE else ANY_W)
+        if own_w or power is GONE:
+            assert exposure(scene) == Exposure(True, 50_000.0, 50_000.0, own_w=own_w)
+        else:
+            assert exposure(scene).charge_w == 10_000.0
+        away = with_evse(scene, link=Link(False, True, NOW_S - 5.0))
+        assert exposure(away).own_w == 3_000.0, "it hears nothing of more"
+
+
+def test_d20_two_that_are_not_metered_share_what_is_counted_for_them() -> None:
+    """Their ratings are more than the hall has: for good nobody there charged, they as little as others."""
+    scene = hall(outlets(charging(3, 0.0), fallback_w=0.0), import_limit_w=80_000.0)
+    scene = scene._replace(wishes={evse: Wish(evse, 50_000.0, 0.5, "test") for evse in ("b1", "b2", "b3")})
+    for index in (0, 1):
+        dark = with_memory(scene, index, dark_since_s=NOW_S - 3_600.0)
+        scene = with_evse(dark, index, power_w=GONE)
+    scene = with_site(scene, safety=replace(scene.site.safety, ramp_up_w_per_s=1e6))
+    permits_w = [each.power_w for each in permit(scene).permits]
+    assert permits_w == pytest.approx([39_200.0, 39_200.0, 0.0]), "98 % of 80 kW, and none beside"
+    one = with_memory(with_evse(scene, 1, power_w=Reading(0.0, NOW_S)), 1, dark_since_s=ANY_W)
+    first_w, *rest_w = [each.power_w for each in permit(one).permits]
+    assert first_w == pytest.approx(50_000.0)
+    assert sum(rest_w) <= 78_400.0 - 50_000.0 + 1e-6
 
 
 def test_a1_a_quarantined_charger_counts_with_what_two_meters_bound_and_else_with_its_rating() -> None:

@@ -17,6 +17,8 @@ QUEUE: Final = 2
 BROWSERS_MAX: Final = 64
 END: Final = b""
 """In place of a picture: the stream ends."""
+AFTER_S: Final = 0.05
+"""After a tick: it has been written down by then."""
 QUIET_S: Final = 15.0
 """A comment this often keeps proxies from closing a stream in which nothing changes."""
 
@@ -84,7 +86,19 @@ class Hub:
             self._last = picture if self._queues else b""
             for queue in self._queues:
                 _put(queue, picture)
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(await self._pause_s())
+
+    async def _pause_s(self) -> float:
+        """Until shortly after the daemon's next tick: a picture is fresh when it comes, and no question
+        stands before a tick.
+        """
+        try:
+            age_s = (await self._daemon.ask("health")).get("tick_age_s")
+        except (DaemonDown, DaemonRefuses):
+            return EVERY_S
+        if not isinstance(age_s, int | float):
+            return EVERY_S
+        return min(max(EVERY_S + AFTER_S - age_s, EVERY_S / 2.0), EVERY_S)
 
     async def _picture(self) -> bytes:
         try:

@@ -2,11 +2,13 @@
 its role.
 """
 
+import gzip
+import hashlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from importlib import resources
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import structlog
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -220,24 +222,54 @@ class _Stream(StreamingResponse):
             await self._pictures.aclose()
 
 
+class _File(NamedTuple):
+    """A file of the page, as it is and compressed; its mark tells a browser that it has it already."""
+
+    plain: bytes
+    packed: bytes
+    mark: str
+    media: str
+
+    @classmethod
+    def of(cls, data: bytes, media: str) -> "_File":
+        return cls(data, gzip.compress(data, 9, mtime=0), f'"{hashlib.sha256(data).hexdigest()[:24]}"', media)
+
+    def answer(self, request: Request) -> Response:
+        headers = {"etag": self.mark, "cache-control": "no-cache", "vary": "accept-encoding, accept-language"}
+        if request.headers.get("if-none-match") == self.mark:
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(
+                self.packed, media_type=self.media, headers=headers | {"content-encoding": "gzip"}
+            )
+        return Response(self.plain, media_type=self.media, headers=headers)
+
+
 def _add_pages(api: FastAPI) -> None:
     folder = resources.files("v2g_edge.console").joinpath("static")
     files = {
-        each.name: each.read_bytes() for each in folder.iterdir() if each.name.rpartition(".")[2] in STATIC
+        each.name: _File.of(each.read_bytes(), STATIC[kind])
+        for each in folder.iterdir()
+        if (kind := each.name.rpartition(".")[2]) in STATIC
     }
 
-    def page(name: str) -> Response:
+    index_de = files["index.html"].plain.replace(b"/static/en.json", b"/static/de.json")
+    german = _File.of(index_de, STATIC["html"])
+
+    def page(name: str, request: Request) -> Response:
         if name not in files:
             raise HTTPException(404, "there is no such page")
-        return Response(files[name], media_type=STATIC[name.rpartition(".")[2]])
+        return files[name].answer(request)
 
     @api.get("/", include_in_schema=False)
-    async def index() -> Response:
-        return page("index.html")
+    async def index(request: Request) -> Response:
+        """It names the texts of the browser's language, so that they come with it."""
+        asked = request.headers.get("accept-language", "")
+        return german.answer(request) if asked.startswith("de") else page("index.html", request)
 
     @api.get("/static/{name}", include_in_schema=False)
-    async def static(name: str) -> Response:
-        return page(name)
+    async def static(name: str, request: Request) -> Response:
+        return page(name, request)
 
     @api.get("/healthz")
     async def healthz() -> dict[str, str]:

@@ -1,18 +1,24 @@
 """What each charger may be doing whatever it is told now: the worst case that counts on its feeders."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from v2g_edge.envelope.facts import TURNS, Context, Outlet, has_lapsed, never_came
 from v2g_edge.model.site import Evse
 
+UNMETERED_S: Final = 60.0
+"""A charger whose power was not metered for so long is counted at its rating for good, and may use it. Before
+that it may be a report that is late.
+"""
+
 
 class Exposure(Struct, frozen=True, gc=False):
     """What a charger may be doing whatever its setpoint is now: fixed where it does not follow, else until
     the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
     at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
-    charge with, because it is counted anyway. ``follows`` false: quarantined.
+    charge with, because it is counted anyway; one that listens is fixed where its power is not metered.
+    ``follows`` false: quarantined.
     """
 
     listens: bool
@@ -22,6 +28,11 @@ class Exposure(Struct, frozen=True, gc=False):
     own_w: float = 0.0
     follows: bool = True
 
+    @property
+    def fixed_w(self) -> float:
+        """What is counted for its charging whatever it is permitted."""
+        return self.charge_w if self.own_w or not self.listens else 0.0
+
 
 Quarantine = Literal["", "disobedient", "priority"]
 
@@ -29,6 +40,10 @@ Quarantine = Literal["", "disobedient", "priority"]
 def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> Exposure:
     """Worst case of one outlet: last permit and last measurement, whichever is more;
     unknown is the rating.
+
+    One whose power nothing meters counts at its rating and is permitted out of that: waiting for an effect
+    that is never seen it would get nothing for good, and so would all the others. What was metered up to the
+    last tick decides, so that no reading that is lost in this one makes its permit wider.
 
     Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
     same counts.
@@ -48,9 +63,11 @@ def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> 
         # A default that nothing shows is none.
         alone_w = evse.fallback_w if o.state.default_held else evse.max_charge_w
         return Exposure(False, alone_w, 0.0, own_w=evse.fallback_w)
-    own_w = 0.0 if o.listens else evse.fallback_w
     tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
-    if not o.metered:
+    own_w = 0.0 if o.listens else evse.fallback_w
+    dark = context.snapshot.now_s - memory.dark_since_s > UNMETERED_S
+    if dark or not o.metered:
+        own_w = evse.max_charge_w if dark and o.listens else own_w
         return Exposure(o.listens, evse.max_charge_w, _most_out_w(evse), tries, own_w)
     charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, own_w)
     discharge_w = max(min(-o.power_w, _most_out_w(evse)), -memory.least_w)

@@ -170,11 +170,11 @@ def _ask(o: Outlet, i: int, wish_w: float, e: Exposure, sign: float, phase: _Pha
         last_w, now_w = phase.part_w(i, last_w), phase.part_w(i, now_w)
         own_w, least_w = phase.part_w(i, own_w), phase.part_w(i, least_w)
     raise_w, proven_w = max(mine_w - last_w, 0.0), min(mine_w, least_w)
-    if not e.listens:
+    if not e.listens or (e.own_w and sign > 0.0):
         # It asks for what goes beyond the power that is counted for it anyway: each watt once.
         beyond_w = max(mine_w - now_w, 0.0)
         own_w = min(mine_w, own_w)
-        silent_w = now_w - own_w if e.follows else 0.0
+        silent_w = now_w - own_w if e.follows and not e.listens else 0.0
         floor_w = min(now_w, least_w)
         return _Ask(False, beyond_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
     if e.tries and sign > 0.0:

@@ -82,6 +82,6 @@ def _carried(old: EvseMemory | None, evse: Evse, now_s: float, lease_s: float) -
         gone_wh = max(-old.least_w, 0.0) / evse.efficiency * lease_s / 3600.0
         warm_at_s = now_s if old.warm_at_s > -ANY_W else -ANY_W
         told = replace(old, soc_at_s=-ANY_W, warm_at_s=warm_at_s, told=(), out_wh=old.out_wh + gone_wh)
-        return replace(told, lease_until_s=until_s)
+        return replace(told, lease_until_s=until_s, dark_since_s=ANY_W)
     least_w = 0.0 if evse.discharge_by == "none" else -evse.max_discharge_w
     return EvseMemory(lease_until_s=until_s, most_w=evse.max_charge_w, least_w=least_w)

@@ -75,7 +75,7 @@ def permit_all(
     verdict = _judge_table(context, memory, dt_s)
     asked = _ask(frame, wishes)
     fleet, before_w = _fleet(context, verdict, asked, memory), memory.live_w
-    reserved_w = tuple(0.0 if exposure.listens else exposure.charge_w for exposure in fleet.exposures)
+    reserved_w = tuple([exposure.fixed_w for exposure in fleet.exposures])
     kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w)
     bounds = _bounds(context, verdict, fleet, kept.refused)
     rooms = [room(limits) for limits in bounds]
@@ -321,6 +321,7 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
         told=_told(old.told, now_s, now_least_w, now_most_w, max(ends, TOLD_S)),
+        dark_since_s=ANY_W if o.metered else min(old.dark_since_s, now_s),
         warm_at_s=getattr(o.vehicle and o.vehicle.pack_c, "at_s", old.warm_at_s),
     )
 

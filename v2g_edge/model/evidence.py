@@ -30,8 +30,9 @@ class EvseMemory(Struct, frozen=True, gc=False):
     have flowed since. ``event_pct`` is what the present discharge event has taken, ``counted_pct`` what of
     the discharge since the last SoC is in the ledgers, ``back_wh`` what was charged since the last discharge.
     ``top_pct`` is the most that the SoC may have been at the last tick (None: the session is new); one that
-    never reported its SoC counts as empty on arrival. ``warm_at_s``: when, as far as was known at the last
-    tick, a temperature of its pack was last told.
+    never reported its SoC counts as empty on arrival. As far as was known at the last tick, a temperature of
+    its pack was last told at ``warm_at_s``, and its power was not metered since ``dark_since_s`` (ANY_W: it
+    was).
     """
 
     power_w: float = 0.0
@@ -54,6 +55,7 @@ class EvseMemory(Struct, frozen=True, gc=False):
     top_pct: float | None = None
     vehicle: str = ""
     warm_at_s: float = -ANY_W
+    dark_since_s: float = ANY_W
 
 
 class MeterMemory(Struct, frozen=True, gc=False):

@@ -2,6 +2,7 @@
 without a promise.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from v2g_edge.model.battery import capacity_of
@@ -16,19 +17,28 @@ SETTLED_S: Final = 120.0
 news.
 """
 
+DARK: Final = (
+    "its charger tells no power, so that its rating is kept for it and others get less. Mend: let it report"
+    " Power.Active.Import or its energy register each minute, or name its power in its map"
+)
+
 Told = dict[str, str]
 """By outlet: the session and what was said of it."""
 
 
-def announce_doubts(frame: Frame, snapshot: Snapshot, told: Told) -> tuple[tuple[Event, ...], Told]:
-    """Events for the doubts that are new since ``told``, and all that stand now."""
+def announce_doubts(
+    frame: Frame, snapshot: Snapshot, told: Told, dark: Collection[str] = ()
+) -> tuple[tuple[Event, ...], Told]:
+    """Events for the doubts that are new since ``told``, and all that stand now. ``dark``: the outlets whose
+    power has not been metered for long.
+    """
     now: Told = {}
     events = []
     for evse, state in zip(frame.ids, snapshot.evses, strict=True):
         vehicle = state.vehicle
         if vehicle is None or snapshot.wall_s - vehicle.plugged_wall_s < SETTLED_S:
             continue
-        text = _doubt(frame, vehicle)
+        text = _doubt(frame, vehicle) or (DARK if evse in dark else "")
         if not text:
             continue
         now[evse] = f"{vehicle.session}: {text}"

@@ -3,14 +3,11 @@
 import { el, show } from "./dom.js";
 import * as live from "./live.js";
 import { ask, session } from "./rest.js";
-import * as money from "./money.js";
-import * as plan from "./plan.js";
-import * as roi from "./roi.js";
-import * as setup from "./setup.js";
-import * as vehicle from "./vehicle.js";
 import * as views from "./views.js";
 import { LANGUAGES, chosenLanguage, clock, currentLanguage, kilowatts, number, setLanguage, setZone, t } from "./words.js";
 
+// Pages that are opened later come when they are: the first one must not wait for them.
+const room = (name) => import(`./${name}.js`);
 const byId = (id) => document.getElementById(id);
 const ROLES = ["viewer", "operator", "engineer"];
 const PAGES = { tonight: "viewer", depot: "viewer", vehicle: "viewer", why: "viewer", plan: "viewer", money: "viewer", roi: "operator", events: "viewer", setup: "engineer", account: "viewer" };
@@ -100,24 +97,25 @@ async function open() {
 
 async function contentOf(page, name, names) {
   const status = live.status;
-  if (page === "plan") return plan.page(await ask("/api/plan"), status, may("operator"), tried);
+  if (page === "plan") return (await room("plan")).page(await ask("/api/plan"), status, may("operator"), tried);
   if (page === "events") return views.events(...await Promise.all([ask("/api/events"), ask("/static/playbook.json"), ask("/api/trips")]));
   if (page === "money") {
+    const money = await room("money");
     const chosen = money.span(status, names);
     // One after the other: the daemon makes one report at a time.
     const earned = await ask(`/api/money?${new URLSearchParams(chosen)}`);
     return money.page(await ask(`/api/night${name ? `?evening=${encodeURIComponent(name)}` : ""}`), earned, names, chosen);
   }
   if (page === "roi") {
-    const [study, known] = await Promise.all([ask("/api/roi"), ask("/static/assumptions.json")]);
+    const [roi, study, known] = await Promise.all([room("roi"), ask("/api/roi"), ask("/static/assumptions.json")]);
     if (roi.isOpen(study)) setTimeout(() => { if (place().page === "roi") open(); }, STUDY_MS);
     return roi.page(study, known);
   }
-  if (page === "setup") return setup.page(...await Promise.all([ask("/api/setup"), ask("/api/people")]), checked, status?.wall_s);
+  if (page === "setup") return (await room("setup")).page(...await Promise.all([ask("/api/setup"), ask("/api/people")]), checked, status?.wall_s);
   if (page === "account") return views.account();
   if (page === "vehicle") {
     const found = (path) => ask(`${path}/${encodeURIComponent(name)}`);
-    return vehicle.page(status, may("operator"), name, ...await Promise.all([found("/api/history"), found("/api/why"),
+    return (await room("vehicle")).page(status, may("operator"), name, ...await Promise.all([found("/api/history"), found("/api/why"),
       ask("/api/plan"), ask("/api/events"), ask("/api/tonight")]));
   }
   if (page === "why") {
@@ -145,8 +143,8 @@ function leave() {
   open();
 }
 
-async function enter({ atOnce = false } = {}) {
-  let found = await session();
+async function enter({ atOnce = false, asking = session() } = {}) {
+  let found = await asking;
   if (atOnce && found.proxy && !found.person) { // the proxy has asked for a password already
     await ask("/api/login/proxy", "POST").catch(() => null);
     found = await session();
@@ -184,9 +182,9 @@ function confirmOrder(kind, name = "") {
   byId("ask").showModal();
 }
 
-function confirmSetup(kind) {
+async function confirmSetup(kind) {
   asked = kind;
-  byId("ask").replaceChildren(...setup.order(kind));
+  byId("ask").replaceChildren(...(await room("setup")).order(kind));
   byId("ask").showModal();
 }
 
@@ -195,7 +193,7 @@ async function confirmTonight(given) {
   try {
     const tried = await ask("/api/tonight", "POST", { ...given, trial: true });
     asked = given;
-    byId("ask").replaceChildren(...vehicle.order(tried));
+    byId("ask").replaceChildren(...(await room("vehicle")).order(tried));
     byId("ask").showModal();
   } catch (refused) { complain(refused); }
 }
@@ -231,7 +229,7 @@ const FORMS = {
     } finally { form.removeAttribute("aria-busy"); }
     await open();
   },
-  roi: async (data) => { await ask("/api/roi", "POST", await roi.asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
+  roi: async (data) => { await ask("/api/roi", "POST", await (await room("roi")).asked(data)); await open(); byId("view").querySelector("h1")?.focus(); },
   night: async ({ evening }) => { location.hash = `#${["money", evening, ...place().names.slice(1)].join("/")}`; },
   days: async ({ since, until }) => { location.hash = `#${["money", place().name, since, until].join("/")}`; },
   depart: async ({ at, soc }, form) => confirmTonight({ kind: "depart", subject: form.dataset.name, at,
@@ -291,10 +289,11 @@ document.addEventListener("change", async (event) => {
 
 window.addEventListener("hashchange", () => open());
 
+const asking = session(); // beside the texts: on a slow line each question takes its time
 await setLanguage(chosenLanguage());
 live.start({ onPicture: picture, onState: state, onRefused: async (again) => {
   const found = await session().catch(() => null);
   if (found && !found.person) leave();
   else again();
 } });
-await enter({ atOnce: true });
+await enter({ atOnce: true, asking });

@@ -43,7 +43,10 @@ def readable(text: object) -> str:
     terminal; "" for what is no word.
     """
     plain = text if isinstance(text, str) else word(text) if isinstance(text, bool | int | float) else ""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in plain[:TEXT_MAX])
+    short = plain[:TEXT_MAX]
+    if short.isprintable():
+        return short
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in short)
 
 
 class Identity(Struct, frozen=True):
