@@ -39,6 +39,8 @@ def plan_lines(plan: dict[str, Any] | None, report: Report | None, zone: ZoneInf
     said = ", ".join(f"{name} {value:.2f}" for name, value in parts)
     lines += wrapped(f"expected cost {money.total:.2f}: {said}", "", "  ")
     lines += [f"reserved for {name}: {kw:.1f} kW" for name, kw in report.reserved]
+    if report.base_error_kw is not None:
+        lines.append(f"the building's forecast was off by {report.base_error_kw:.1f} kW in the last week")
     lines += ["", *_vehicles(report, clock)]
     if report.prices:
         lines += ["", "what binds, and what one more kW (one kWh less, of a departure) is worth"]
