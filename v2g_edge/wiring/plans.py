@@ -83,6 +83,7 @@ class Plans:
         self._tariff = Tariff(settings.time_of_use, state.site.timezone, state.site.holidays)
         self._priced = bool(settings.prices.file or settings.prices.feed or settings.time_of_use)
         self._programmes: list[Callable[[], tuple[Price, ...]]] = []
+        self._refiners: list[Callable[[tuple[Price, ...]], tuple[Price, ...]]] = []
         self._feed: PriceFeed | None = None
         if settings.prices.feed:
             folder = Path(settings.host.state_dir) / "prices"
@@ -138,12 +139,25 @@ class Plans:
         """What the local plan of each picture would be at the prices that are known now."""
         return await self.day.tried(snapshots, self.prices())
 
-    def add_prices(self, source: Callable[[], tuple[Price, ...]]) -> None:
-        """Prices of a programme: while it has some, they go before those of file and feed."""
+    def add_prices(
+        self,
+        source: Callable[[], tuple[Price, ...]],
+        refine: Callable[[tuple[Price, ...]], tuple[Price, ...]],
+    ) -> None:
+        """Prices of a programme: while it has some, they go before those of file and feed. ``refine`` adds
+        to whichever count what it says of export and carbon.
+        """
         self._programmes.append(source)
+        self._refiners.append(refine)
 
     def prices(self) -> tuple[Price, ...]:
         """All prices that are known now."""
+        prices = self._known()
+        for refine in self._refiners:
+            prices = refine(prices)
+        return prices
+
+    def _known(self) -> tuple[Price, ...]:
         for source in self._programmes:
             if prices := source():
                 return prices
