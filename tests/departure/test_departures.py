@@ -784,8 +784,8 @@ def test_of_two_exports_that_do_not_fit_together_the_vehicle_with_less_time_to_s
 
 
 def test_a_proof_stands_for_no_problem_that_is_harder_in_any_way() -> None:
-    """Less power, an earlier departure, more energy, more that flows to others, a clock set back: each is proven
-    anew.
+    """Less power, an earlier departure, more energy, more that flows to others, a clock that is set back: for
+    each the proof is made anew.
     """
     site = depot(2, hall_w=60_000.0)
     easy, wanted = needing(site, (18.0, 6.0), (18.0, 6.0)), proposal(site)
