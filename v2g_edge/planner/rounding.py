@@ -54,8 +54,10 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
         needed_out = np.maximum(site_kw - counted[n] - most_kw, 0.0)
         power[n] = _round(pack, nets[n], below_peak, room_out, needed_out, problem.hours)
         power[n] = _make_up(pack, power[n], below_peak, problem.hours)
-        # A departure is never risked for a peak.
-        power[n] = _make_up(pack, power[n], room_in, problem.hours)
+        if _misses(pack, _energy(pack, power[n], problem.hours)):
+            # A departure is never risked for a peak.
+            power[n] = _round(pack, nets[n], room_in, room_out, needed_out, problem.hours)
+            power[n] = _make_up(pack, power[n], room_in, problem.hours)
         site_kw = site_kw + power[n] - counted[n]
         energy[n] = _energy(pack, power[n], problem.hours)
         told[n] = (
@@ -66,6 +68,10 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
         used_in[path] += np.maximum(told[n], 0.0) - np.maximum(nets[n], 0.0)
         used_out[path] += np.maximum(-power[n], 0.0) - np.maximum(-nets[n], 0.0)
     return Rounded(power, energy, told)
+
+
+def _misses(pack: Pack, energy: Floats) -> bool:
+    return bool(np.any(energy < pack.floor_kwh - SHORT_KWH))
 
 
 def _possible(pack: Pack, net: Floats) -> Floats:
