@@ -121,6 +121,7 @@ plan-study: $(TESTS) ## 300 seeded depots through both solvers of the day plan
 
 plan-weeks: $(TESTS) ## eight weeks of four depots: what the day plan costs beside others, and beside perfect foresight
 	$(PY) -m tests.planner.weeks
+	$(PY) -m tests.planner.weeks.peaks
 
 mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation

@@ -14,7 +14,7 @@ from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.site import CurrentLimit, Feeder, Site
+from v2g_edge.model.site import CurrentLimit, DischargeBy, Feeder, Site
 from v2g_edge.model.snapshot import Snapshot, VehiclePhases
 from v2g_edge.model.tree import PHASES, phase_weights
 from v2g_edge.rules.left import Left, OnPhase, Phases, phases_of
@@ -99,15 +99,22 @@ def test_d23_one_that_has_shown_nothing_gets_all_that_fits_a_whole_phase() -> No
     assert settled(tight, parked(tight, ("",), (0.5,))).permits[0].power_w == pytest.approx(on_phase_w)
 
 
-def test_the_imbalance_of_single_phase_chargers_is_shared_by_urgency() -> None:
+@pytest.mark.parametrize(("discharge_by", "share"), [("negative_limit", 0.5), ("none", 1.0)])
+def test_the_imbalance_of_single_phase_chargers_is_shared_by_urgency(
+    discharge_by: DischargeBy, share: float
+) -> None:
+    """Half of it for each direction, all of it where nothing can discharge."""
     site = garage(2)
-    fuse = CurrentLimit(200.0, 200.0, 60.0, 0.0)
-    single = tuple(replace(e, phases="L1", max_charge_w=7_400.0, min_charge_w=1_380.0) for e in site.evses)
+    fuse = CurrentLimit(200.0, 200.0, 60.0 * 0.5 / share, 0.0)
+    single = tuple(
+        replace(e, phases="L1", max_charge_w=7_400.0, min_charge_w=1_380.0, discharge_by=discharge_by)
+        for e in site.evses
+    )
     site = replace(site, evses=single, feeders=(replace(site.feeders[0], current=fuse), site.feeders[1]))
     snapshot = parked(site, ("", ""), (30.0, 1.9))
     outcome = settled(site, snapshot)
     first, second = (permit.power_w for permit in outcome.permits)
-    half_w = 60.0 * 230.0 * 0.98 / 2.0
+    half_w = 30.0 * 230.0 * 0.98
     assert first + second == pytest.approx(half_w)
     assert second > first
     assert [wish.power_w for wish in outcome.wishes] == [first, second], "the rules ask for no more"

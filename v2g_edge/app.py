@@ -39,6 +39,7 @@ from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, guarded, keep
 from v2g_edge.wiring.books import Books
 from v2g_edge.wiring.decider import Decider
+from v2g_edge.wiring.discretion import Discretion
 from v2g_edge.wiring.fleet_view import FleetLink
 from v2g_edge.wiring.handlers import Topics, handlers_of
 from v2g_edge.wiring.lost_time import LostTime
@@ -91,6 +92,7 @@ class Daemon:
         self._journal: Journal | None = None
         cloud = partial(CloudSession, settings.cloud, self._site, clock, self._take_cloud_plan)
         signals = SignalTaker(self.state, clock, self._wake.set)
+        self._discretion = Discretion(settings.cloud, self._site)
         self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event, signals=signals)
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
@@ -279,10 +281,11 @@ class Daemon:
         if not cloud.host:
             return
         if events:
-            self._cloud.publish_events(events)
+            self._cloud.publish_events(self._discretion.events(events))
         if snapshot.now_s - self._told_s >= cloud.telemetry_s:
             self._told_s = snapshot.now_s
-            self._cloud.publish_telemetry(describe_status(self._site, snapshot, plan, outcome))
+            told = describe_status(self._site, snapshot, plan, outcome)
+            self._cloud.publish_telemetry(self._discretion.telemetry(told, snapshot))
 
     def _tell_fault(self, name: str, text: str) -> None:
         """A task of ours or of a library failed (rule 14)."""
@@ -300,7 +303,7 @@ class Daemon:
         record_event(event, self._subjects)
         self.state.events.append(event)
         self._monitor.health.record_events((event,))
-        self._cloud.publish_events((event,))
+        self._cloud.publish_events(self._discretion.events((event,)))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
         self.plans.take_cloud_plan(plan)

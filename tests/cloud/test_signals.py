@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.cloud.broker import SITE, Broker
+from tests.cloud.broker import SITE, Broker, make_certificates
 from tests.cloud.plans import WALL_S
 from tests.cloud.test_session import GatedClock, settings_of, until
 from tests.cloud.test_signed import key, keys
@@ -20,6 +24,7 @@ from v2g_edge.cloud.signals import BadSignal, SignalInbox
 from v2g_edge.cloud.signed import SIGNAL_TYPE, TYPE, key_set, sign
 from v2g_edge.model.event import Event
 from v2g_edge.model.service import Service
+from v2g_edge.model.settings import CloudSettings
 from v2g_edge.wiring.signals import SignalTaker
 
 KEY = key("a")
@@ -90,3 +95,37 @@ async def test_a_signal_reaches_its_service_through_a_broker(broker: Broker, tmp
     assert signal.at_s <= asyncio.get_running_loop().time() - 1.0
     assert [event.kind for event in told] == ["signal_refused"]
     assert wakes == [1]
+
+
+async def test_a_signal_reaches_its_service_by_http_without_any_broker(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps(key_set(("a", KEY))))
+    make_certificates(tmp_path)
+    site = replace(small_site(), services=(Service("fast", "regulation", 10e3),))
+    state, clock, told = DepotState(site), GatedClock(), list[Event]()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    settings = CloudSettings(
+        site_id="depot-1", plan_keys_file=str(tmp_path / "keys.json"), signal_port=port,
+        signal_certificate_file=str(tmp_path / "server.pem"), signal_key_file=str(tmp_path / "server.key"),
+    )  # fmt: skip
+    session = CloudSession(
+        settings, site, clock, lambda _: None, state_dir=tmp_path, tell=told.append,
+        signals=SignalTaker(state, clock, lambda: None),
+    )  # fmt: skip
+    await session.start()
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", verify=context) as sender:
+        answers = [
+            (await sender.post(path, content=body)).status_code
+            for path, body in (
+                ("/signal", signed()), ("/signal", signed()), ("/signal", b"unsigned"), ("/other", signed()),
+                ("/signal", b"x" * 5_000),
+            )
+        ]  # fmt: skip
+    await session.stop()
+    assert answers == [200, 422, 422, 404, 413]
+    ((service, signal),) = state.operator.signals
+    assert (service, signal.value) == ("fast", 0.5)
+    assert [event.kind for event in told] == ["signal_refused"]
+    assert "cloud.sqlite" not in os.listdir(tmp_path)

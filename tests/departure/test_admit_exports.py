@@ -250,3 +250,30 @@ def test_the_next_ticks_verdict_from_memory_is_the_one_from_scratch(
     later = replace(snapshot, now_s=snapshot.now_s + 5.0, wall_s=snapshot.wall_s + 5.0, seq=snapshot.seq + 1)
     scratch = DepartureMemory(draws=first.draws, refused=first.refused)
     assert kept(site, later, wished_w, first).refused == kept(site, later, wished_w, scratch).refused
+
+
+@pytest.mark.parametrize(("lacking", "more"), [(1, ""), (3, " and 2 more")])
+def test_a_refusal_names_the_one_that_would_lack_most_and_how_many_more(lacking: int, more: str) -> None:
+    """Each needs 90 kWh in two hours, and the hall has 60 for all."""
+    site = depot(lacking + 1, hall_w=30_000.0)
+    needs = ((45.0, 2.0),) * lacking
+    result = kept(site, needing(site, *needs, (0.0, 30.0)), [0.0] * lacking + [-10_000.0])
+    why = result.refused[f"b{lacking + 1}"]
+    assert f" kWh at departure{more}: " in why, why
+
+
+def test_a_departure_on_the_edge_is_told_of_once_and_again_when_it_was_fine_for_a_while() -> None:
+    """A charger that comes and goes (its rating reserved) makes b1 short at every other look."""
+    site = depot(2, hall_w=60_000.0)
+    snapshot, memory, told = needing(site, (45.0, 3.0)), FRESH, []
+    for look in range(60):
+        away_w = 50_000.0 if (look < 30 and look % 2 == 0) or look >= 50 else 0.0
+        at = replace(snapshot, wall_s=snapshot.wall_s + look * LOOK_EVERY_S)
+        result = admit_exports(depot_of(frame_of(site)), at, [0.0, 0.0], (0.0, away_w), memory)
+        memory = result.memory
+        assert bool(memory.short) == (away_w > 0.0), "the rules are told each time"
+        told += [look for event in result.events if event.kind == "departure_short"]
+    assert told == [0, 50]
+    gone = replace(at, evses=(replace(at.evses[0], vehicle=None), at.evses[1]), wall_s=at.wall_s + 60.0)
+    left = admit_exports(depot_of(frame_of(site)), gone, [0.0, 0.0], (0.0, 50_000.0), memory).memory
+    assert left.alarmed == (), "the next vehicle there is told of anew"

@@ -310,11 +310,19 @@ def test_currents_of_a_phase_bind_as_watts_do() -> None:
 
 def test_single_phase_outlets_keep_their_phase_busy_and_within_the_imbalance() -> None:
     """Two outlets of 7 kW on L1 count at full power; an imbalance of 40 A, half for charging, leaves 4.14
-    kW for both.
+    kW for both. Where neither can discharge, all of it is for charging.
     """
     site = depot(2, hall_w=1e6)
-    single = tuple(replace(evse, phases="L1", max_charge_w=7_000.0) for evse in site.evses)
-    for imbalance_a, fits in ((ANY_W, True), (40.0, False)):
+    for imbalance_a, discharge_by, fits in (
+        (ANY_W, "negative_limit", True),
+        (40.0, "negative_limit", False),
+        (40.0, "none", False),
+        (80.0, "negative_limit", False),
+        (80.0, "none", True),
+    ):
+        single = tuple(
+            replace(evse, phases="L1", max_charge_w=7_000.0, discharge_by=discharge_by) for evse in site.evses
+        )
         hall = replace(site.feeders[0], current=CurrentLimit(200.0, 200.0, imbalance_a))
         tree = replace(site, feeders=(hall, site.feeders[1]), evses=single)
         assert (verdict(tree, needing(tree, (5.0, 2.0), (5.0, 2.0)), proposal(tree)).impossible == ()) == fits
@@ -776,7 +784,9 @@ def test_of_two_exports_that_do_not_fit_together_the_vehicle_with_less_time_to_s
 
 
 def test_a_proof_stands_for_no_problem_that_is_harder_in_any_way() -> None:
-    """Less power, an earlier departure, more energy, more that flows to others: each is proven anew."""
+    """Less power, an earlier departure, more energy, more that flows to others, a clock that is set back: for
+    each the proof is made anew.
+    """
     site = depot(2, hall_w=60_000.0)
     easy, wanted = needing(site, (18.0, 6.0), (18.0, 6.0)), proposal(site)
     laid = depot_of(frame_of(site))
@@ -785,7 +795,9 @@ def test_a_proof_stands_for_no_problem_that_is_harder_in_any_way() -> None:
     assert certify(laid, easy, wanted, proof)[1] is proof
     sooner = with_vehicle(easy, 0, departure_wall_s=Reading(WALL_S + 5.0 * HOUR_S, NOW_S))
     more = with_vehicle(easy, 0, target_soc_pct=Reading(69.0, NOW_S))
+    set_back = replace(easy, wall_s=WALL_S - SLOT_S)
     for snapshot, asked in (
+        (set_back, wanted),
         (easy, wanted._replace(learned_w=(20e3, ANY_W))),
         (sooner, wanted),
         (more, wanted),

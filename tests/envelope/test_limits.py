@@ -10,7 +10,7 @@ from v2g_edge.envelope.limits import Limit, limits_of
 from v2g_edge.model.evidence import BaseMemory
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
-from v2g_edge.model.site import CurrentLimit
+from v2g_edge.model.site import CurrentLimit, DischargeBy, PhaseMap
 
 FREE = 0.98
 ON_L2 = 2
@@ -56,13 +56,23 @@ def test_a_base_load_that_was_not_measured_per_phase_may_hang_on_one() -> None:
     assert [limit.base_w for limit in export[1:]] == [2_000.0] * 3
 
 
-def test_the_imbalance_is_halved_and_of_single_phase_outlets_alone() -> None:
-    charging, _ = both(hall(CurrentLimit(100.0, 50.0, 20.0, 0.0)))
+@pytest.mark.parametrize(
+    ("phases", "discharge_by", "limit_w"),
+    [("L1", "negative_limit", 2_254), ("L1", "none", 4_508), ("L1L2L3", "negative_limit", 4_508)],
+)
+def test_the_imbalance_is_of_single_phase_outlets_and_halved_where_one_can_discharge(
+    phases: PhaseMap, discharge_by: DischargeBy, limit_w: int
+) -> None:
+    """Charging on one phase adds to discharging on another; where none can discharge, all is for charging."""
+    scene = hall(CurrentLimit(100.0, 50.0, 20.0, 0.0))
+    evses = [replace(evse, phases=phases, discharge_by=discharge_by) for evse in scene.site.evses]
+    charging, _ = both(with_site(scene, evses=tuple(evses)))
     single = [limit for limit in charging if limit.single]
     assert [(limit.phase, round(limit.limit_w), limit.base_w) for limit in single] == [
-        (phase, 2_254, 0.0) for phase in range(3)
+        (phase, limit_w, 0.0) for phase in range(3)
     ]
     assert all(limit.metered is None for limit in single)
+    assert all(("half for each" in limit.words) == (limit_w == 2_254) for limit in single)
 
 
 def beside(scene: Scene, old: BaseMemory) -> BaseMemory:

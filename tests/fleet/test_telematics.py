@@ -18,11 +18,12 @@ from tests.cloud.broker import MOSQUITTO
 from tests.depot import small_site
 from tests.field.ocpp.peer import AT_S, Clock, until
 from tests.processes import end, start
+from v2g_edge.bounded_http import LINKS_MAX
 from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.field.board import Board
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import FIELDS, BadState, read_report
-from v2g_edge.fleet.telematics_in import LINKS_MAX, PACKET_MAX, Telematics
+from v2g_edge.fleet.telematics_in import PACKET_MAX, Telematics
 from v2g_edge.model.event import Event
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import TelematicsSettings
@@ -211,7 +212,7 @@ async def test_a_sender_that_says_nothing_holds_no_place(served: Depot) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", served.telematics.port)
         writer.write(b"GET / HTTP/9\r\n\x00\r\n\r\n")
         writer.close()
-    await until(lambda: not served.telematics._links)
+    await until(lambda: not served.telematics.inlet.links)
     assert (await post(served, WHOLE)).status_code == 200
 
 
@@ -220,10 +221,10 @@ async def test_e3_idle_connections_keep_no_sender_out(served: Depot, idle: int) 
     """The oldest give way: whoever only holds a place loses it."""
     links = [await asyncio.open_connection("127.0.0.1", served.telematics.port) for _ in range(idle)]
     assert (await post(served, WHOLE)).status_code == 200
-    assert len(served.telematics._links) <= LINKS_MAX
+    assert len(served.telematics.inlet.links) <= LINKS_MAX
     for _, writer in links:
         writer.close()
-    await until(lambda: not served.telematics._links)
+    await until(lambda: not served.telematics.inlet.links)
 
 
 @pytest.mark.parametrize("announced", [PACKET_MAX + 1, (1 << 28) - 1])

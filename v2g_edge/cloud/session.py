@@ -26,6 +26,7 @@ from v2g_edge.cloud.sending import Sender
 from v2g_edge.cloud.signals import BadSignal, SignalInbox
 from v2g_edge.cloud.signed import SIGNED_MORE, BadSignature, PlanKeys
 from v2g_edge.cloud.topics import topics_of
+from v2g_edge.cloud.webhook import SignalWebhook
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
@@ -115,6 +116,7 @@ class CloudSession:
         self._signals = signals
         self._signal_inbox = SignalInbox(self._keys) if self._keys is not None else None
         self._signal_told_s = -SIGNAL_TOLD_S
+        self.webhook = SignalWebhook(settings, self.receive_signal)
         self._stopping = False
         self._tell = tell
         self._taken_told = False
@@ -123,6 +125,7 @@ class CloudSession:
 
     async def start(self) -> None:
         """Take up the kept plan if it still holds, and begin to connect. Returns at once, broker or not."""
+        await self.webhook.start()
         if self._task is not None or not self._settings.host:
             return
         self._outbox = Outbox(self._path, max_bytes=self._settings.outbox_max_mb * 1_000_000)
@@ -140,6 +143,7 @@ class CloudSession:
 
     async def stop(self) -> None:
         """Say goodbye if connected, and close. Unsent events stay on disk."""
+        await self.webhook.stop()
         task, self._task = self._task, None
         self._stopping = True
         if task is not None:
@@ -281,18 +285,21 @@ class CloudSession:
                 continue
             topic = str(message.topic)
             if topic == self._topics.signal:
-                self._take_signal(bytes(payload))
+                self.receive_signal(bytes(payload))
             elif topic == self._topics.events_ack:
                 self._sender.acknowledge(bytes(payload))
             else:
                 await client.send(self._topics.plan_ack, self._take(bytes(payload)))
             self._heed_stop()
 
-    def _take_signal(self, payload: bytes) -> None:
-        """One that does not count is said once in a while; droop or the plan serves then."""
+    def receive_signal(self, payload: bytes) -> str:
+        """Take a signal, from the broker or the webhook; "" where it counts, else what is wrong with it.
+
+        That is said once in a while; droop or the plan serves then.
+        """
         inbox, port, wall_s = self._signal_inbox, self._signals, self._clock.wall_s()
         if inbox is None or port is None:
-            return
+            return "signals are not taken here: cloud.plan_keys_file names no keys"
         try:
             said = inbox.take(payload, port.services(), wall_s)
         except BadSignal as fault:
@@ -300,8 +307,9 @@ class CloudSession:
             if self._tell is not None and now_s - self._signal_told_s >= SIGNAL_TOLD_S:
                 self._signal_told_s = now_s
                 self._tell(Event("signal_refused", "warning", "site", str(fault), wall_s))
-            return
+            return str(fault)
         port.take(said.service, said.value, said.every_s, wall_s - said.at_wall_s)
+        return ""
 
     def _heed_stop(self) -> None:
         """Take up a cancellation that aiomqtt swallowed: ``asyncio.wait_for`` (Python 3.11) loses one that

@@ -210,5 +210,17 @@ def _cloud(cloud: CloudSettings, file: str) -> Iterator[Problem]:
             "both or neither",
             "Add the other.",
         )
+    if bool(cloud.signal_certificate_file) != bool(cloud.signal_key_file):
+        yield Problem(
+            file, "cloud.signal_key_file", "one of the two", "a certificate with its key", "Add the other."
+        )
+    if cloud.signal_port and not cloud.plan_keys_file:
+        yield Problem(
+            file,
+            "cloud.plan_keys_file",
+            '""',
+            "the keys that may sign signals, where signal_port is open",
+            "Add the file.",
+        )
     if cloud.password_file and not cloud.username:
         yield Problem(file, "cloud.username", '""', "a user name beside password_file", "Add it.")

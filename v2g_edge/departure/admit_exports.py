@@ -24,6 +24,11 @@ LOOK_EVERY_S: Final = 60.0
 a departure.
 """
 
+CALM_S: Final = 900.0
+"""A departure that was short is told of again only when it was fine for so long: near the edge a charger that
+comes and goes would make an alarm of every other look.
+"""
+
 IDLE_PCT: Final = 0.5
 """A vehicle that lacks less than this may well be full: SoC is reported in whole percents or halves."""
 
@@ -36,7 +41,7 @@ class DepartureMemory(Struct, frozen=True):
     that the rules should not wish to export until ``held_until_s``, so that the others can. ``looked_s`` and
     ``held_until_s`` are wall time. ``draws``: what each vehicle was seen to draw; ``rated`` is the proof
     without what was seen. ``idle`` lack energy and draw nothing though they may; ``overdue`` lack energy and
-    should have left.
+    should have left. ``alarmed``: (outlet, wall time) of those that were short lately, and were told of.
     """
 
     certificate: CertificateMemory = CertificateMemory()
@@ -50,6 +55,7 @@ class DepartureMemory(Struct, frozen=True):
     rated: CertificateMemory = CertificateMemory()
     idle: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
+    alarmed: tuple[tuple[str, float], ...] = ()
 
 
 class ExportVerdict(NamedTuple):
@@ -200,10 +206,21 @@ def _look(
     ]
     hopeless = tuple(each.evse for each in verdict.impossible)
     overdue = tuple(each.evse for each in verdict.impossible if each.in_h <= 0.0)
-    memory = replace(
-        memory, short=verdict.shortfalls, hopeless=hopeless, idle=idle, overdue=overdue, looked_s=wall_s
+    plugged = {evse for evse, state in zip(ids, snapshot.evses, strict=True) if state.vehicle is not None}
+    since = {evse: at_s for evse, at_s in memory.alarmed if evse in plugged}
+    since |= dict.fromkeys([evse for evse, _ in verdict.shortfalls], wall_s)
+    return (
+        replace(
+            memory,
+            short=verdict.shortfalls,
+            hopeless=hopeless,
+            idle=idle,
+            overdue=overdue,
+            looked_s=wall_s,
+            alarmed=tuple((evse, at_s) for evse, at_s in since.items() if 0.0 <= wall_s - at_s < CALM_S),
+        ),
+        events,
     )
-    return memory, events
 
 
 def _lacks_pct(vehicle: VehicleState | None) -> float:
@@ -225,7 +242,7 @@ def _alarms(verdict: Certificate, memory: DepartureMemory, wall_s: float) -> lis
     """What is new since the last look: best effort goes on, people learn of it in time to send another
     vehicle.
     """
-    known = {evse for evse, _ in memory.short}
+    known = {evse for evse, at_s in memory.alarmed if 0.0 <= wall_s - at_s < CALM_S}
     events = [
         Event(
             "departure_impossible",

@@ -57,7 +57,8 @@ def depot_of(frame: Frame) -> Depot:
             single_w = sum(site.evses[i].max_charge_w for i in single)
             if single_w > 0.0:
                 share[single] = np.minimum(
-                    share[single], feeder.current.imbalance_a * volts * free / 2.0 / single_w
+                    share[single],
+                    feeder.current.imbalance_a * volts * free * tree.imbalance[row] / single_w,
                 )
     return Depot(
         frame,

@@ -64,10 +64,11 @@ def _limits(c: Context, place: int, base_w: float) -> Limits:
     charging = [_whole(c, feeder, "import", feeder.import_limit_w, base_w, power)]
     export = [_whole(c, feeder, "export", feeder.export_limit_w, least_w, power)]
     if feeder.current is not None:
+        part = c.frame.tree.imbalance[place]
         for phase in range(3):
             volts = phase_voltage(c.site, state or c.grid_meter, c.snapshot.now_s, phase)
-            charging += _on_phase(feeder, feeder.current, "import", phase, volts, base_w, state, free)
-            export += _on_phase(feeder, feeder.current, "export", phase, volts, least_w, state, free)
+            charging += _on_phase(feeder, feeder.current, "import", phase, volts, base_w, state, free, part)
+            export += _on_phase(feeder, feeder.current, "export", phase, volts, least_w, state, free, part)
     return Limits(tuple(charging), tuple(export))
 
 
@@ -89,6 +90,7 @@ def _on_phase(
     base_w: float,
     state: MeterState | None,
     free: float,
+    part: float,
 ) -> list[Limit]:
     limit_a = current.import_a if way == "import" else current.export_a
     on_phase_w = phase_base_w(current, base_w, volts)
@@ -99,12 +101,9 @@ def _on_phase(
     power = state.phase_power_w[phase] if state else None
     found = [Limit(limit_a * volts * free, on_phase_w, power, phase, False, words)]
     if current.imbalance_a < ANY_W:
-        # Charging on one phase and discharging on another add up: each direction may use half.
-        words = (
-            f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A, half for each direction, on"
-            f" L{phase + 1}"
-        )
-        found.append(Limit(current.imbalance_a * volts * free / 2.0, 0.0, None, phase, True, words))
+        shared = ", half for each direction" if part < 1.0 else ""
+        words = f"feeder {feeder.id}: imbalance of {current.imbalance_a:g} A{shared}, on L{phase + 1}"
+        found.append(Limit(current.imbalance_a * volts * free * part, 0.0, None, phase, True, words))
     return found
 
 

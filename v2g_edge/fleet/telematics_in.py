@@ -5,16 +5,15 @@ refused.
 import asyncio
 import hmac
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiomqtt
-import h11
-import msgspec
 import structlog
 from msgspec.structs import replace
 
+from v2g_edge.bounded_http import Answer, Inlet
 from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import OCTETS_MAX, BadState, VehicleReport, read_report
@@ -24,16 +23,15 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import TelematicsSettings
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import begin, close_door, described, end
+from v2g_edge.tasks import described
 
 log = structlog.get_logger()
 
 READINGS: Final = frozenset({"soc_pct", "soh_pct", "capacity_wh", "pack_c"})
 """Fields that a vehicle's state has; the others are kept for people to see."""
 
-LINKS_MAX: Final = 32
-REQUEST_S: Final = 10.0
-"""Connections at once, and patience with one request."""
+KINDS_MAX: Final = 32
+"""Kinds of refusal whose last time is remembered."""
 
 TOLD_EVERY_S: Final = 600.0
 """A refusal of one kind becomes an event once in so long; the sender hears of each."""
@@ -65,15 +63,14 @@ class Telematics:
         self._capacities_wh = {vehicle.id: kinds.get(vehicle.type, 0.0) for vehicle in site.vehicles}
         self._told_s: dict[str, float] = {}
         self._missions: dict[str, Mission] = {}
-        self._server: asyncio.Server | None = None
-        self._links: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._token = b""
+        self.inlet = Inlet(b"/telematics", OCTETS_MAX, self._answer, self._judge, _say_broken)
         self.taken = 0
 
     @property
     def port(self) -> int:
         """The port of HTTP; 0 while it is closed."""
-        return int(self._server.sockets[0].getsockname()[1]) if self._server is not None else 0
+        return self.inlet.port
 
     def take(self, data: bytes, named: str = "") -> VehicleReport:
         """One report into the book. ``BadState`` when nothing of it can be used."""
@@ -113,7 +110,7 @@ class Telematics:
         now_s, kind = self._clock.now_s(), text.partition(" is ")[0][:80]
         if now_s - self._told_s.get(kind, float("-inf")) < TOLD_EVERY_S:
             return
-        if len(self._told_s) > LINKS_MAX:
+        if len(self._told_s) > KINDS_MAX:
             self._told_s.clear()
         self._told_s[kind] = now_s
         self._tell(Event("telematics_refused", "warning", "site", text[:200], self._clock.wall_s()))
@@ -126,89 +123,24 @@ class Telematics:
         if not settings.port:
             return
         self._token = (await asyncio.to_thread(Path(settings.token_file).read_bytes)).strip()
-        context: ssl.SSLContext | None = None
-        if settings.certificate_file:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_cert_chain(settings.certificate_file, settings.key_file)
-        patience_s = REQUEST_S if context is not None else None
-        self._server = await asyncio.start_server(
-            self._accept, settings.host, settings.port, ssl=context, ssl_handshake_timeout=patience_s
-        )
-        log.info("telematics_listens", port=self.port, tls=context is not None)
+        await self.inlet.start(settings.host, settings.port, settings.certificate_file, settings.key_file)
+        log.info("telematics_listens", port=self.port, tls=bool(settings.certificate_file))
 
     async def stop(self) -> None:
         """Close the port and all links."""
-        if self._server is not None:
-            await close_door(self._server)
-            await end(*self._links)
-            self._server = None
+        await self.inlet.stop()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take a connection. The oldest gives way where all places are taken: a sender needs milliseconds.
-
-        What only holds a place loses it.
-        """
-        if len(self._links) >= LINKS_MAX:
-            oldest = next(iter(self._links))
-            self._links.pop(oldest).transport.abort()
-            oldest.cancel()
-        task = begin("telematics request", self._serve(reader, writer))
-        self._links[task] = writer
-        task.add_done_callback(lambda done: self._links.pop(done, None))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, one answer, and the end: a fleet system reports a few times a minute."""
-        machine = h11.Connection(h11.SERVER)
-        try:
-            async with asyncio.timeout(REQUEST_S):
-                status, words = await self._answer(machine, reader)
-                body = msgspec.json.encode(words)
-                headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-                response = h11.Response(status_code=status, headers=[*headers, ("Connection", "close")])
-                for event in (response, h11.Data(data=body), h11.EndOfMessage()):
-                    writer.write(machine.send(event) or b"")
-                await writer.drain()
-        except (h11.ProtocolError, OSError, TimeoutError) as fault:
-            log.info("telematics_request_broken", fault=described(fault)[:100])
-        finally:
-            writer.close()
-
-    async def _answer(self, machine: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, Any]:
-        request: h11.Request | None = None
-        body = b""
-        while True:
-            event = machine.next_event()
-            if event is h11.NEED_DATA:
-                machine.receive_data(await reader.read(8 << 10))
-            elif isinstance(event, h11.Request):
-                request = event
-                if (wrong := self._judge(event)) is not None:
-                    return wrong
-            elif isinstance(event, h11.Data):
-                body += event.data
-                if len(body) > OCTETS_MAX:
-                    return 413, {"error": f"at most {OCTETS_MAX} octets"}
-            elif isinstance(event, h11.EndOfMessage):
-                break
-            else:
-                raise ConnectionError("the request ended early")
-        assert request is not None  # noqa: S101 - h11 gives it first
+    def _answer(self, body: bytes) -> Answer:
         try:
             report = self.take(body)
         except BadState as fault:
             return 422, {"error": str(fault)}
         return 200, {"vehicle": report.vehicle, "refused": list(report.wrong)}
 
-    def _judge(self, request: h11.Request) -> tuple[int, Any] | None:
+    def _judge(self, headers: Mapping[bytes, bytes]) -> Answer | None:
         """None for a request that may go on."""
-        headers = dict(request.headers)
         if not hmac.compare_digest(headers.get(b"authorization", b""), b"Bearer " + self._token):
             return 401, {"error": "wrong or no bearer token"}
-        if request.target.partition(b"?")[0] != b"/telematics":
-            return 404, {"error": "the path is /telematics"}
-        if request.method != b"POST":
-            return 405, {"error": "POST is expected"}
         return None
 
     # MQTT
@@ -263,3 +195,7 @@ class Telematics:
         )
         bound_packets(client, PACKET_MAX)
         return client
+
+
+def _say_broken(fault: str) -> None:
+    log.info("telematics_request_broken", fault=fault)

@@ -37,12 +37,14 @@ class Price(Struct, frozen=True, array_like=True, gc=False):
     """Energy price from ``start_wall_s`` until ``end_wall_s`` (UTC), in the site's currency per kWh; may be
     negative.
 
-    Without an end (0) it holds until the next price.
+    Without an end (0) it holds until the next price. ``earned_per_kwh``: what a kWh fed back earns, where
+    that is told by itself; None: as the price, with what the site file adds.
     """
 
     start_wall_s: float
     per_kwh: float
     end_wall_s: float = 0.0
+    earned_per_kwh: float | None = None
 
 
 class PriceRow(Struct, frozen=True, array_like=True, gc=False):

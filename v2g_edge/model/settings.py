@@ -145,6 +145,7 @@ class OpenAdrSettings(Struct, frozen=True):
         simple_import_w: What SIMPLE levels 1, 2 and 3 leave for the import of the site, in W; none: SIMPLE is
             not acted on.
         currency: Currency of its prices (ISO 4217); "": whatever it names.
+        co2_price_per_kg: What a kg of CO2 counts in the plan, in the site's currency; 0: GHG is not acted on.
     """
 
     url: str = ""
@@ -158,6 +159,7 @@ class OpenAdrSettings(Struct, frozen=True):
     poll_s: float = 60.0
     simple_import_w: tuple[float, ...] = ()
     currency: str = ""
+    co2_price_per_kg: float = 0.0
 
 
 class ModbusLine(Struct, frozen=True):
@@ -214,7 +216,13 @@ class CloudSettings(Struct, frozen=True):
     telemetry_kept_s: float = 300.0
     outbox_max_mb: int = 50
     events_ack: Literal["broker", "cloud"] = "broker"
+    detail: Literal["full", "minimal"] = "full"
+    pseudonyms_file: str = ""
     plan_keys_file: str = ""
+    signal_host: str = "127.0.0.1"
+    signal_port: int = 0
+    signal_certificate_file: str = ""
+    signal_key_file: str = ""
 
 
 class HostSettings(Struct, frozen=True):

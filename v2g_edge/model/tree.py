@@ -37,7 +37,9 @@ class Tree(NamedTuple):
     most. ``weights``: for each grid phase the greatest share of each outlet's power that may flow there while
     nothing is known of its vehicle; ``phase_rated_w``: what one phase of each outlet carries at most;
     ``uneven``: the outlets of which a vehicle may load the phases unevenly. ``single``: the weights of
-    single-phase outlets alone.
+    single-phase outlets alone. ``imbalance``: what of a feeder's imbalance limit each direction may use:
+    charging on one phase and discharging on another add up, so that it is half where a single-phase outlet
+    below can discharge.
     """
 
     feeders: tuple[Feeder, ...]
@@ -49,6 +51,7 @@ class Tree(NamedTuple):
     single: tuple[tuple[float, ...], ...]
     phase_rated_w: tuple[float, ...]
     uneven: tuple[int, ...]
+    imbalance: tuple[float, ...]
 
 
 def tree_of(site: Site) -> Tree:
@@ -82,7 +85,15 @@ def tree_of(site: Site) -> Tree:
         ),
         phase_rated_w=tuple(phase_rating_w(evse) for evse in site.evses),
         uneven=tuple(place for place, evse in enumerate(site.evses) if not spreads_evenly(evse)),
+        imbalance=tuple(
+            0.5 if any(gives_on_one_phase(site.evses[i]) for i in members) else 1.0 for members in below
+        ),
     )
+
+
+def gives_on_one_phase(evse: Evse) -> bool:
+    """Whether an outlet can discharge on one phase alone."""
+    return len(PHASES[evse.phases]) == 1 and evse.discharge_by != "none" and evse.max_discharge_w > 0.0
 
 
 def spreads_evenly(evse: Evse) -> bool:

@@ -77,16 +77,21 @@ def grid_of(
     edges = (wall_s, *(first + SLOT_S * (n + 1) for n in range(count)))
     starts = [price.start_wall_s for price in prices]
     known = [_price_at(prices, starts, start_s) for start_s in edges[:-1]]
-    told = [price for price in known if price is not None]
+    told = [price.per_kwh for price in known if price is not None]
     worst, usual = (max(told), median(told)) if told else (0.0, 0.0)
-    buy = tuple((worst if price is None else price) + settings.fixed_per_kwh for price in known)
-    earned = [None if price is None else price + settings.export_per_kwh for price in known]
+    buy = tuple((worst if price is None else price.per_kwh) + settings.fixed_per_kwh for price in known)
+    earned = [None if price is None else _earned(price, settings) for price in known]
     sell = tuple(None if each is None or _burns(each, settings) else each for each in earned)
     cheap = tuple(sorted(range(count), key=lambda k: (buy[k], k)))
     priced = [(-value, k) for k, value in enumerate(sell) if value is not None]
     return TimeGrid(
         edges, buy, sell, usual + settings.fixed_per_kwh, cheap, tuple(k for _, k in sorted(priced))
     )
+
+
+def _earned(price: Price, settings: PriceSettings) -> float:
+    """A price for export counts whole; the site file adds to no other but the common one."""
+    return price.per_kwh + settings.export_per_kwh if price.earned_per_kwh is None else price.earned_per_kwh
 
 
 def _burns(earned: float, settings: PriceSettings) -> bool:
@@ -96,11 +101,11 @@ def _burns(earned: float, settings: PriceSettings) -> bool:
     return earned < 0.0 and not settings.export_below_zero
 
 
-def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> float | None:
+def _price_at(prices: tuple[Price, ...], starts: list[float], at_s: float) -> Price | None:
     place = bisect_right(starts, at_s) - 1
     if place < 0 or at_s >= (prices[place].end_wall_s or starts[place] + LAST_PRICE_S):
         return None
-    return prices[place].per_kwh
+    return prices[place]
 
 
 class Caps(NamedTuple):

@@ -73,7 +73,8 @@ def phases_of(frame: Frame, snapshot: Snapshot, bases_w: Sequence[float]) -> Pha
                 (current.import_a * volts * free - phase_base_w(current, base_w, volts), weights[phase])
             ]
             if current.imbalance_a < ANY_W:
-                limits.append((current.imbalance_a * volts * free / 2.0, tree.single[phase]))
+                uneven_w = current.imbalance_a * volts * free * tree.imbalance[place]
+                limits.append((uneven_w, tree.single[phase]))
             for limit_w, shares in limits:
                 for i in tree.below[place]:
                     if shares[i] > 0.0:

@@ -50,7 +50,7 @@ class Programmes:
                 on_change=plans.day.look_again,
                 measured=self._measured,
             )
-            plans.add_prices(lambda: self.ven.prices if self.ven is not None else ())
+            plans.add_prices(lambda: self.ven.prices if self.ven is not None else (), self.ven.refine)
 
     async def start(self) -> None:
         """Take what was known before, and begin to ask."""

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,16 +33,16 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
 
 SEED: Final = 16
-LIFE_S: Final = 0.5
+LIFE_S: Final = 0.4
 """Longest time between two kills, in three of four cases from the first event of the depot on."""
 TALKING: Final = 0.75
 """Share of the kills that wait for this first event: one that comes sooner meets a process that starts."""
-EVERY_S: Final = 0.03
+EVERY_S: Final = 0.1
 """Between two events of the depot."""
 PATIENCE_S: Final = 2.0
 """Of both with a broker that dies between handshake and answer: none of them looks before."""
 DRAIN_S: Final = 120.0
-"""For what waits at the end, on a machine with other work."""
+"""Without any progress, until what waits counts as lost; on a machine with other work."""
 
 
 class QuickClock:
@@ -86,7 +87,7 @@ async def depot(broker: Path, port: int, state: Path, number: int, events: int) 
     sender = session.CloudSession(settings, small_site(), QuickClock(), take, state_dir=state)
     await sender.start()
     for event in range(events):
-        severity: Any = "alarm" if event % 7 == 0 else "info"
+        severity: Any = "alarm" if event % 7 == 6 else "info"
         sender.publish_events((Event("test", severity, f"{number}-{event}", "something", WALL_S),))
         note(f"event {number}-{event}")
         sender.publish_telemetry({"n": event})
@@ -100,6 +101,7 @@ class Cloud:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.stored: dict[str, str] = {}
+        self.latest = ""
         self.repeats = 0
         self.acks: list[dict[str, Any]] = []
         self.revision = 0
@@ -112,6 +114,7 @@ class Cloud:
                 async with self._broker.client(timeout_s=PATIENCE_S) as client:
                     await client.subscribe(f"{SITE}/#", qos=1)
                     self._client = client
+                    await self._tell_plan()  # a depot that was sooner has asked nobody
                     await self._serve(client)
             self._client = None
             await asyncio.sleep(0.02)
@@ -137,7 +140,7 @@ class Cloud:
             elif topic == "events":
                 said = json.loads(bytes(message.payload))
                 self.repeats += said["id"] in self.stored
-                self.stored[said["id"]] = said["subject"]
+                self.stored[said["id"]] = self.latest = said["subject"]
                 await client.publish(f"{SITE}/events/ack", json.dumps({"ids": [said["id"]]}), qos=1)
 
 
@@ -188,6 +191,16 @@ class Experiment:
         lines = diary.read_text(encoding="utf-8").split("\n")[:-1] if diary.exists() else []
         return [line.partition(" ")[2] for line in lines if line.startswith(f"{what} ")]
 
+    def missing(self) -> str:
+        """What is not there yet."""
+        lost = set(self.told("event")) - set(self.cloud.stored.values())
+        plans = self.told("plan")[-1:]
+        return f"{len(lost)} events, such as {sorted(lost)[:3]}; plan {plans} of {self.cloud.revision}"
+
+    def talks(self) -> bool:
+        """Whether an event of this life has arrived."""
+        return self.cloud.latest.startswith(f"{self.life}-")
+
     def drained(self) -> bool:
         """Whether the cloud has all that was promised, and the depot the newest plan."""
         promised = set(self.told("event"))
@@ -208,7 +221,7 @@ async def kills(folder: Path, count: int, drawn: random.Random) -> str:
         trial.begin()
         for turn in range(count):
             if drawn.random() < TALKING:
-                await until(lambda: f"{trial.life}-0" in cloud.stored.values())
+                await until(trial.talks, lambda: len(cloud.stored))
             await asyncio.sleep(drawn.uniform(0.0, LIFE_S))  # the moment of the kill is the experiment
             await cloud.new_plan()
             await trial.kill(drawn.choices(("depot", "broker", "wiped"), (3, 2, 1))[0])
@@ -217,7 +230,7 @@ async def kills(folder: Path, count: int, drawn: random.Random) -> str:
         trial.end()
         await cloud.new_plan()
         trial.begin(events=1)
-        await until(trial.drained)
+        await until(trial.drained, lambda: len(cloud.stored), trial.missing)
         return judged(cloud, trial.told("event"), trial.told("plan"), trial.done)
     finally:
         trial.end()
@@ -243,9 +256,13 @@ def judged(cloud: Cloud, events: list[str], plans: list[str], done: dict[str, in
     )
 
 
-async def until(promise: Any) -> None:
-    """Wait for what another process does."""
-    end_s = time.monotonic() + DRAIN_S
+async def until(
+    promise: Callable[[], bool], progress: Callable[[], int], missing: Callable[[], str] = lambda: "an event"
+) -> None:
+    """Wait for what another process does, as long as it does something."""
+    known, end_s = progress(), time.monotonic() + DRAIN_S
     while not promise():
-        assert time.monotonic() < end_s, "what waits does not arrive"
+        if progress() != known:
+            known, end_s = progress(), time.monotonic() + DRAIN_S
+        assert time.monotonic() < end_s, f"what waits does not arrive: {missing()}"
         await asyncio.sleep(0.02)

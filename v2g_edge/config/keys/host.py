@@ -44,9 +44,21 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
             'Who acknowledges an event before it leaves the disk: "broker", or "cloud" by the topic'
             " events/ack.",
         ),
+        "detail": Key(
+            'What is told of outlets: "full", or "minimal": power alone, nothing of vehicles, no texts.'
+        ),
+        "pseudonyms_file": optional(
+            'Key of 16 octets or more; vehicles then have pseudonyms there. "": their names.'
+        ),
         "plan_keys_file": optional(
             'Key set (JWKS) of those who may sign plans; "": plans need no signature.'
         ),
+        "signal_host": Key("Address on which signals are taken by HTTP.", pattern=HOST),
+        "signal_port": Key("Port for them (POST /signal); 0: none.", "", 0, 65_535),
+        "signal_certificate_file": optional(
+            'Server certificate (PEM) for it; "": no TLS, behind a proxy of this machine.'
+        ),
+        "signal_key_file": optional("Key of that certificate."),
     },
     HostSettings: {
         "state_dir": Key(

@@ -92,5 +92,11 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "currency": Key(
             'Currency (ISO 4217) of its prices; "": whatever it names.', pattern=r"^([A-Z]{3})?$"
         ),
+        "co2_price_per_kg": Key(
+            "What a kg of CO2 counts in the plan, by the programmes' GHG; 0: GHG is not acted on.",
+            "per kg",
+            0.0,
+            10.0,
+        ),
     },
 }

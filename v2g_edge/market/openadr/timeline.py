@@ -45,6 +45,16 @@ LIMITS: Final = {
 }
 """Types that bound the connection. A set-point is what the site consumes: its upper side is kept."""
 
+SUBSCRIBED: Final = {"IMPORT_CAPACITY_SUBSCRIPTION": "import", "EXPORT_CAPACITY_SUBSCRIPTION": "export"}
+RESERVED: Final = {"IMPORT_CAPACITY_RESERVATION": "import", "EXPORT_CAPACITY_RESERVATION": "export"}
+"""Capacity that was subscribed bounds the connection; what was reserved comes on top of it."""
+
+POWERS: Final = frozenset({*LIMITS, *SUBSCRIBED, *RESERVED})
+CARBON: Final = "GHG"
+CARBON_UNITS: Final = frozenset({"", "GHG", "G/KWH", "G_PER_KWH"})
+MAX_G_PER_KWH: Final = 5_000.0
+"""Lignite in an old plant makes 1,300 g/kWh."""
+
 PRICES: Final = frozenset({"PRICE", "EXPORT_PRICE"})
 LEAST_IMPORTANT: Final = 1_000_000
 
@@ -178,7 +188,7 @@ def _of_interval(
         value = payload.values[0]
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise BadAnswer(f"{payload.type} is {str(value)[:40]!r}, no number and no text")
-        if payload.type in LIMITS or payload.type in PRICES or payload.type == "SIMPLE":
+        if payload.type in POWERS or payload.type in PRICES or payload.type in {"SIMPLE", CARBON}:
             value = _number(payload.type, value, units)
         signals.append(
             Signal(payload.type, *span, value, units, currency, event.id, priority, changed_wall_s, name)
@@ -196,7 +206,11 @@ def _number(kind: str, value: float | str, units: str) -> float:
     """W, currency per kWh, or a level."""
     if isinstance(value, str) or not math.isfinite(value):
         raise BadAnswer(f"{kind} is {str(value)[:40]!r}, no number")
-    if kind in LIMITS:
+    if kind == CARBON:
+        if units not in CARBON_UNITS or not 0.0 <= value <= MAX_G_PER_KWH:
+            raise BadAnswer(f"{kind} is {value:g} {units}; allowed are 0 to {MAX_G_PER_KWH:g} g/kWh")
+        return value
+    if kind in POWERS:
         if (units or "KW") not in PER_W or value < 0.0:
             raise BadAnswer(f"{kind} is {value:g} {units}; allowed are 0 or more in {', '.join(PER_W)}")
         return value * PER_W[units or "KW"]
@@ -223,6 +237,27 @@ def limits_of(signals: Iterable[Signal], simple_w: tuple[float, ...]) -> tuple[C
             span = (signal.start_wall_s, signal.end_wall_s)
             way = "import" if direction == "import" else "export"
             found.append(CapacityLimit(way, power_w, *span, f"{signal.source} {signal.kind}"))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def subscribed_of(signals: Iterable[Signal]) -> tuple[CapacityLimit, ...]:
+    """Limits of the connection by what was subscribed, with what is reserved on top. Of several
+    subscriptions the most important counts; a reservation without a subscription says nothing.
+    """
+    numbers = [each for each in signals if not isinstance(each.value, str)]
+    found = []
+    for direction in ("import", "export"):
+        base = [each for each in numbers if SUBSCRIBED.get(each.kind) == direction]
+        more = [each for each in numbers if RESERVED.get(each.kind) == direction]
+        ranked = sorted(base, key=lambda each: (each.priority, -each.modified_wall_s, each.event))
+        edges = sorted({e for each in (*base, *more) for e in (each.start_wall_s, each.end_wall_s)})
+        for start, end in pairwise(edges):
+            best = next((each for each in ranked if each.start_wall_s <= start < each.end_wall_s), None)
+            if best is None:
+                continue
+            extra = sum(float(e.value) for e in more if e.start_wall_s <= start < e.end_wall_s)
+            source = f"{best.source} {best.kind}" + (" and reservations" if extra else "")
+            found.append(CapacityLimit(direction, float(best.value) + extra, start, end, source))
     return tuple(found)
 
 

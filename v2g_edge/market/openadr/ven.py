@@ -14,8 +14,18 @@ import structlog
 from msgspec import Struct
 
 from v2g_edge.market.openadr.client import VtnClient, VtnFault
+from v2g_edge.market.openadr.refine import refined
 from v2g_edge.market.openadr.reports import Measured, Reports
-from v2g_edge.market.openadr.timeline import LIMITS, Signal, limits_of, rows_of, signals_of
+from v2g_edge.market.openadr.timeline import (
+    CARBON,
+    POWERS,
+    PRICES,
+    Signal,
+    limits_of,
+    rows_of,
+    signals_of,
+    subscribed_of,
+)
 from v2g_edge.market.openadr.wire import AdrEvent, BadAnswer, Programme
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Price, PriceRow
@@ -33,7 +43,7 @@ FRESH_S: Final = 600.0
 """Signals are worked out anew this often, so that the horizon moves along."""
 
 FILE: Final = "openadr.json"
-KNOWN: Final = frozenset({*LIMITS, "PRICE", "SIMPLE"})
+KNOWN: Final = frozenset({*POWERS, *PRICES, "SIMPLE"})
 ALERT: Final = "ALERT_"
 TOLD_MAX: Final = 200
 
@@ -74,6 +84,9 @@ class Ven:
         self._looked_s = float("-inf")
         self._reports = Reports(settings, measured)
         self.rows: tuple[PriceRow, ...] = ()
+        self._export: tuple[PriceRow, ...] = ()
+        self._carbon: tuple[PriceRow, ...] = ()
+        self._refined: tuple[tuple[Price, ...], tuple[Price, ...]] = ((), ())
         self.prices: tuple[Price, ...] = ()
         self.fault = ""
 
@@ -109,6 +122,15 @@ class Ven:
         """All limits that are known, now and later."""
         return self._limits
 
+    def refine(self, prices: tuple[Price, ...]) -> tuple[Price, ...]:
+        """Prices of any source, with the export prices and the carbon of the programmes. The same object for
+        the same prices.
+        """
+        if self._refined[0] is not prices:
+            co2_per_kg = self._settings.co2_price_per_kg
+            self._refined = (prices, refined(prices, self._export, self._carbon, co2_per_kg))
+        return self._refined[1]
+
     async def _ask(self) -> None:
         self._client.wrong.clear()
         programmes = await self._client.programmes()
@@ -137,10 +159,10 @@ class Ven:
             kept.events, kept.programmes, self._clock.wall_s(), settings.ven_name
         )
         self._signals = signals
-        self._limits = limits_of(signals, settings.simple_import_w)
+        self._limits = (*limits_of(signals, settings.simple_import_w), *subscribed_of(signals))
         try:
-            rows = rows_of(signals)
-            others = {row.currency for row in rows if row.currency} - {settings.currency}
+            rows, export = rows_of(signals), rows_of(signals, "EXPORT_PRICE")
+            others = {row.currency for row in (*rows, *export) if row.currency} - {settings.currency}
             if settings.currency and others:
                 raise BadAnswer(
                     f"prices come in {', '.join(others)}; openadr.currency is {settings.currency}"
@@ -148,7 +170,8 @@ class Ven:
         except BadAnswer as fault:
             self._wrong = (*self._wrong, str(fault))
             return  # the prices of before hold until their own intervals end
-        self.rows = rows
+        self.rows, self._export, self._carbon = rows, export, rows_of(signals, CARBON)
+        self._refined = ((), ())
         self.prices = tuple(Price(row.start_wall_s, row.per_kwh, row.end_wall_s) for row in rows)
 
     def _announce(self) -> None:
@@ -156,7 +179,8 @@ class Ven:
         for text in self._wrong:
             self._say("openadr_unusable", "warning", text)
         for signal in self._signals:
-            if signal.kind in KNOWN or signal.kind.startswith(ALERT):
+            priced = signal.kind == CARBON and self._settings.co2_price_per_kg > 0.0
+            if signal.kind in KNOWN or signal.kind.startswith(ALERT) or priced:
                 continue
             text = (
                 f"{signal.kind} of {signal.source} is not acted on; acted on are {', '.join(sorted(KNOWN))}"

@@ -18,6 +18,9 @@ from ocpp.routing import on
 from ocpp.v16 import ChargePoint as Station16
 from ocpp.v16 import call as call16
 from ocpp.v16 import call_result as result16
+from ocpp.v21 import ChargePoint as Station21
+from ocpp.v21 import call as call21
+from ocpp.v21 import call_result as result21
 from ocpp.v201 import ChargePoint as Station201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
@@ -120,11 +123,31 @@ class Central201(Station201):  # type: ignore[misc]
         return result201.TransactionEvent()
 
 
+class Central21(Station21):  # type: ignore[misc]
+    async def route_message(self, raw_msg: str) -> None:
+        write({"station": self.id, "frame": json.loads(raw_msg)})
+        await super().route_message(raw_msg)
+
+    @on("BootNotification")  # type: ignore[untyped-decorator]
+    def on_boot(self, **_: Any) -> Any:
+        return result21.BootNotification(current_time=now(), interval=300, status="Accepted")
+
+    @on("Heartbeat")  # type: ignore[untyped-decorator]
+    def on_heartbeat(self, **_: Any) -> Any:
+        return result21.Heartbeat(current_time=now())
+
+    @on("TransactionEvent")  # type: ignore[untyped-decorator]
+    def on_transaction(self, **_: Any) -> Any:
+        return result21.TransactionEvent()
+
+
+KINDS: dict[Any, Any] = {"ocpp1.6": Central16, "ocpp2.0.1": Central201, "ocpp2.1": Central21}
+
+
 async def serve_station(ws: ServerConnection) -> None:
     assert ws.request is not None
     identity = ws.request.path.rpartition("/")[2]
-    kind = Central16 if ws.subprotocol == "ocpp1.6" else Central201
-    HERE[identity] = station = kind(identity, ws)
+    HERE[identity] = station = KINDS[str(ws.subprotocol)](identity, ws)
     with contextlib.suppress(ConnectionClosed):
         await station.start()
 
@@ -132,7 +155,7 @@ async def serve_station(ws: ServerConnection) -> None:
 async def order(line: str) -> None:
     said = json.loads(line)
     station = HERE[said["station"]]
-    calls = call16 if isinstance(station, Central16) else call201
+    calls = {Central16: call16, Central201: call201, Central21: call21}[type(station)]
     answer = await station.call(getattr(calls, said["action"])(**said["payload"]), suppress=False)
     write({"station": said["station"], "frame": [3, "", answer.__dict__ if answer else None]})
 
@@ -141,7 +164,7 @@ async def main(port: int) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with serve(serve_station, "127.0.0.1", port, subprotocols=["ocpp1.6", "ocpp2.0.1"]):  # type: ignore[list-item]
+    async with serve(serve_station, "127.0.0.1", port, subprotocols=list(KINDS)):
         sys.stdout.write("listening\n")
         sys.stdout.flush()
         tasks = set()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.upstream.conftest import ForwardedDepot, Upstream
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 BOOT_16 = {"chargePointVendor": "v", "chargePointModel": "m"}
@@ -129,9 +130,12 @@ async def test_what_a_station_repeats_goes_up_once(depot: ForwardedDepot, upstre
     assert actions.count("StartTransaction") == 1
 
 
-async def test_a_transaction_of_2_0_1_keeps_its_own_number(depot: ForwardedDepot, upstream: Upstream) -> None:
+@pytest.mark.parametrize(("name", "version"), [("new", "2.0.1"), ("newest", "2.1")])
+async def test_a_transaction_of_2_x_keeps_its_own_number(
+    depot: ForwardedDepot, upstream: Upstream, name: str, version: Version
+) -> None:
     upstream.begin()
-    station = await Peer.dial(depot.port, "new", "2.0.1")
+    station = await Peer.dial(depot.port, name, version)
     await station.call("BootNotification", BOOT_201)
     token = {"idToken": "card", "type": "ISO14443"}
     for seq, kind in enumerate(("Started", "Updated", "Ended")):
@@ -140,8 +144,8 @@ async def test_a_transaction_of_2_0_1_keeps_its_own_number(depot: ForwardedDepot
             "transactionInfo": {"transactionId": "t-1"}, "evse": {"id": 1, "connectorId": 1},
         }  # fmt: skip
         await station.call("TransactionEvent", event | ({"idToken": token} if seq == 0 else {}))
-    await depot.settled("new")
-    events = [payload for action, payload in upstream.calls("new") if action == "TransactionEvent"]
+    await depot.settled(name)
+    events = [payload for action, payload in upstream.calls(name) if action == "TransactionEvent"]
     assert [(each["eventType"], each["seqNo"]) for each in events] == [
         ("Started", 0),
         ("Updated", 1),
@@ -163,15 +167,6 @@ async def test_no_answer_waits_for_an_upstream_that_is_gone_and_cards_go_by_the_
         assert answer["idTagInfo"]["status"] == word
         assert await started(depot, station)
         await depot.central.stop()
-
-
-async def test_a_version_without_a_lossless_mapping_is_refused_with_its_reason(
-    depot: ForwardedDepot, upstream: Upstream
-) -> None:
-    station = await Peer.dial(depot.port, "newest", "2.1")
-    await station.call("BootNotification", BOOT_201)
-    assert any("upstream_refused newest: it speaks OCPP 2.1" in line for line in depot.news())
-    assert len(depot.central.upstreams.forwarders["newest"].queue) == 0
 
 
 async def test_who_the_upstream_blocks_is_blocked_and_a_start_of_such_a_card_is_ended(

@@ -115,6 +115,28 @@ def test_what_was_kept_is_read_again() -> None:
     assert ProfileBook("upstream x", book.encoded()).limits_at(AT_S, OUTLETS) == book.limits_at(AT_S, OUTLETS)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"setpoint": -5_000.0}, {"operationMode": "CentralSetpoint"}, {"dischargeLimit": -9e3},
+        {"limit_L2": 4e3}, {"v2xBaseline": 1e3},
+    ],
+)  # fmt: skip
+def test_a_period_of_2_1_that_is_more_than_a_limit_is_refused(changes: dict[str, Any]) -> None:
+    profile = said()
+    profile["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0] |= changes
+    with pytest.raises(Refused, match="for this depot to decide"):
+        ProfileBook("upstream x").add(profile, AT_S)
+
+
+def test_a_period_without_a_limit_and_an_unknown_purpose_are_refused() -> None:
+    profile = said()
+    del profile["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"]
+    for odd in (profile, said(purpose="PriorityCharging"), said(kind="Dynamic")):
+        with pytest.raises(Refused):
+            ProfileBook("upstream x").add(odd, AT_S)
+
+
 @given(
     periods=st.lists(
         st.tuples(st.integers(-10, 90_000), st.floats(allow_nan=True) | st.integers(-5, 99_999)), max_size=6

@@ -51,7 +51,7 @@ async def dial(settings: UpstreamSettings, identity: str, version: Version) -> D
         status = fault.response.status_code
         raise Refusal(
             f"upstream {settings.id} answers {url} with HTTP {status}: look at the identity, the password and"
-            " the certificate that it knows for this station"
+            f" the certificate that it knows for this station, and whether it speaks OCPP {version}"
         ) from fault
     except NegotiationError as fault:
         raise Refusal(_no_version(settings, version)) from fault

@@ -79,7 +79,6 @@ class Forwarder:
         self._version = _known_version(store.fact(f"upstream/version/{self.identity}"))
         self._heartbeat_s = 300.0
         self._beats = False
-        self._told_version = ""
         self._told_thinned = 0
         self._answered = 0
 
@@ -87,8 +86,7 @@ class Forwarder:
 
     def take(self, version: Version, action: str, payload: Payload, answer: Payload) -> Payload:
         """See ``Tap``."""
-        if action not in FORWARDED.get(version, ()):
-            self._tell_version(version)
+        if action not in FORWARDED[version]:
             return answer
         self._speaks(version)
         local = local_of(payload, answer)
@@ -102,7 +100,7 @@ class Forwarder:
         self, version: Version, action: str, payload: Payload, answer: Payload
     ) -> Awaitable[Payload] | None:
         """See ``Tap``."""
-        if action != "Authorize" or version not in FORWARDED or self.settings.authorize != "upstream":
+        if action != "Authorize" or self.settings.authorize != "upstream":
             return None
         self._speaks(version)
         self._wake.set()
@@ -113,18 +111,6 @@ class Forwarder:
         if self._version != version:
             self._version = version
             self._store.remember(f"upstream/version/{self.identity}", version)
-
-    def _tell_version(self, version: Version) -> None:
-        if version in FORWARDED or self._told_version == version:
-            return
-        self._told_version = version
-        self._tell(
-            "upstream_refused",
-            "warning",
-            f"it speaks OCPP {version}, and upstream {self.settings.id} is forwarded"
-            f" {' and '.join(FORWARDED)} only: nothing of it goes up. Let the station dial in with one of"
-            " these, or take it out of upstreams.stations.",
-        )
 
     def _tell_thinned(self) -> None:
         if self.queue.thinned >= 2 * max(self._told_thinned, 1):
@@ -163,7 +149,7 @@ class Forwarder:
             self._wake.clear()
             link = self._link.connection
             version = self._version or (link.version if link is not None else None)
-            if version is not None and version in FORWARDED and (link is not None or len(self.queue)):
+            if version is not None and (link is not None or len(self.queue)):
                 return version
             await self._wake.wait()
 

@@ -9,6 +9,20 @@ from typing import Final
 
 from v2g_edge.field.ocpp.wire.messages import Version
 
+_V201: Final = frozenset(
+    {
+        "BootNotification",
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "MeterValues",
+        "NotifyEvent",
+        "ReservationStatusUpdate",
+        "SecurityEventNotification",
+        "StatusNotification",
+        "TransactionEvent",
+    }
+)
+
 FORWARDED: Final[Mapping[Version, frozenset[str]]] = {
     "1.6": frozenset(
         {
@@ -23,23 +37,11 @@ FORWARDED: Final[Mapping[Version, frozenset[str]]] = {
             "StopTransaction",
         }
     ),
-    "2.0.1": frozenset(
-        {
-            "BootNotification",
-            "FirmwareStatusNotification",
-            "LogStatusNotification",
-            "MeterValues",
-            "NotifyEvent",
-            "ReservationStatusUpdate",
-            "SecurityEventNotification",
-            "StatusNotification",
-            "TransactionEvent",
-        }
-    ),
+    "2.0.1": _V201,
+    "2.1": _V201 | {"NotifySettlement"},
 }
-"""Calls of a station that are queued for the upstream, by version. A version that is no key is not
-forwarded: no lossless mapping is known. Authorize is asked at once and never queued; Heartbeat and
-certificates are ours.
+"""Calls of a station that are queued for the upstream, by version. Authorize is asked at once and never
+queued; Heartbeat, certificates, what a vehicle needs, and 2.1's control of DER and event streams are ours.
 """
 
 ONCE: Final = frozenset({"MeterValues", "StartTransaction", "StopTransaction", "TransactionEvent"})

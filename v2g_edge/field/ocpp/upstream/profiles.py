@@ -29,6 +29,16 @@ OF_STATION: Final = frozenset(
     {"ChargePointMaxProfile", "ChargingStationMaxProfile", "ChargingStationExternalConstraints"}
 )
 
+PURPOSES: Final = ("TxProfile", "TxDefaultProfile", *sorted(OF_STATION))
+KINDS: Final = frozenset({"Absolute", "Recurring", "Relative"})
+CHARGING: Final = "ChargingOnly"
+NO_LIMIT: Final = frozenset(
+    {"setpoint", "setpoint_L2", "setpoint_L3", "setpointReactive", "dischargeLimit", "dischargeLimit_L2"}
+    | {"dischargeLimit_L3", "v2xBaseline", "v2xFreqWattCurve", "v2xSignalWattCurve", "preconditioningRequest"}
+    | {"limit_L2", "limit_L3", "evseSleep"}
+)
+"""What a period of 2.1 may hold beyond a limit: a site that does not do it must not say that it does."""
+
 
 class Refused(ValueError):  # noqa: N818 - an answer to the upstream, no program error
     """A profile that cannot be a limit; its text says why."""
@@ -218,7 +228,7 @@ def _highest(profiles: Iterable[Profile], wall_s: float, outlet: Plugged) -> Act
 
 
 def read_profile(payload: Mapping[str, Any], wall_s: float) -> Profile:
-    """A SetChargingProfile of 1.6 or 2.0.1, whose schema was checked. ``Refused`` for what is no limit."""
+    """A SetChargingProfile whose schema was checked. ``Refused`` for what is no limit of charging."""
     said = payload.get("csChargingProfiles") or payload.get("chargingProfile")
     number = payload.get("connectorId", payload.get("evseId", 0))
     if not isinstance(said, Mapping):
@@ -228,12 +238,17 @@ def read_profile(payload: Mapping[str, Any], wall_s: float) -> Profile:
         if len(schedules) != 1:
             raise Refused(f"one schedule is taken, found {len(schedules)}")
         schedules = schedules[0]
+    purpose, kind = str(said["chargingProfilePurpose"]), str(said["chargingProfileKind"])
+    if purpose not in PURPOSES or kind not in KINDS:
+        raise Refused(f"{kind} {purpose} is no limit that is known; known are {', '.join(PURPOSES)}")
+    for each in schedules["chargingSchedulePeriod"]:
+        if "limit" not in each or each.get("operationMode", CHARGING) != CHARGING or NO_LIMIT & set(each):
+            raise Refused("a period that is more than a limit of charging: that is for this depot to decide")
     periods = tuple(
         (float(each["startPeriod"]), float(each["limit"]), int(each.get("numberPhases") or 0))
         for each in schedules["chargingSchedulePeriod"]
     )
     _check_periods(periods)
-    kind = said["chargingProfileKind"]
     start = parse_wall(schedules.get("startSchedule"))
     if kind != "Relative" and start is None:
         start = wall_s
@@ -241,7 +256,7 @@ def read_profile(payload: Mapping[str, Any], wall_s: float) -> Profile:
     return Profile(
         id=int(said.get("chargingProfileId", said.get("id", 0))),
         evse=int(number),
-        purpose=str(said["chargingProfilePurpose"]),
+        purpose=purpose,
         level=int(said["stackLevel"]),
         start_wall_s=None if kind == "Relative" else start,
         repeats_s=repeats_s,
