@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@sh .ci/install-debian python3-venv
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[fast]'
+	$(PIP) --editable '.[fast,report]'
 	@touch $(STAMP)
 
 $(TESTS): $(STAMP)
@@ -121,6 +121,7 @@ plan-study: $(TESTS) ## 300 seeded depots through both solvers of the day plan
 
 plan-weeks: $(TESTS) ## eight weeks of four depots: what the day plan costs beside others, and beside perfect foresight
 	$(PY) -m tests.planner.weeks
+	$(PY) -m tests.planner.weeks.peaks
 
 mutation: $(TESTS) ## does a test notice each seeded fault?
 	$(PY) -m tests.mutation

@@ -10,10 +10,14 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.config.small import TEXT
+from tests.planner.bus_depot import write_files
+from tests.planner.depots import DATA
 from v2g_edge.cli.live.plan_table import plan_lines
 from v2g_edge.cli.main import main
 from v2g_edge.config.load import loads
-from v2g_edge.planner.report import Report
+from v2g_edge.planner.report import Money, Report
+
+ROOT = Path(__file__).parents[2]
 
 PRICES = "Datetime,Price (EUR/MWh)\n" + "".join(
     f"2026-01-01 {hour:02}:00:00,{100 + 20 * (hour % 5)}\n" for hour in range(24)
@@ -106,3 +110,38 @@ def test_the_plain_rules_plan_and_a_clouds_are_told_slot_by_slot() -> None:
     assert plan_lines(None, None, None) == [
         "no plan: vehicles are charged for their departures, nothing is sold"
     ]
+
+
+@pytest.mark.skipif(
+    not DATA.is_dir(),
+    reason="needs the real depot data, which is not part of the repository: ../shared/data is not there",
+)
+def test_the_plan_of_the_bus_depot_is_readable_in_eighty_columns_and_stands_in_the_docs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*write_files(tmp_path), f"--plot={tmp_path / 'plan.svg'}"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in told)
+    assert told[0].startswith("plan by highs")
+    page = (ROOT / "docs" / "energy-manager.md").read_text(encoding="utf-8")
+    assert "\n".join(told[:7]) in page
+    assert (tmp_path / "plan.svg").read_text() == (ROOT / "docs" / "plan.svg").read_text()
+
+
+def test_long_words_of_a_plan_are_wrapped() -> None:
+    report = Report(
+        "highs-ipm",
+        0.0,
+        money=Money(1e6, -1e6, 1e5, 1e4),
+        edges=(0.0, 900.0),
+        site_kw=(1.0,),
+        base_kw=(1.0,),
+        buy=(0.1,),
+        sell=(0.1,),
+        warnings=("word " * 40,),
+        why="reason " * 20,
+    )
+    plan = {"source": "local", "issued_wall_s": 0.0, "valid_until_wall_s": 900.0, "slots": []}
+    lines = plan_lines(plan, report, None)
+    assert all(len(line) <= 80 for line in lines)
+    assert sum("word" in line for line in lines) > 2

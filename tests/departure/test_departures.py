@@ -784,7 +784,9 @@ def test_of_two_exports_that_do_not_fit_together_the_vehicle_with_less_time_to_s
 
 
 def test_a_proof_stands_for_no_problem_that_is_harder_in_any_way() -> None:
-    """Less power, an earlier departure, more energy, more that flows to others: each is proven anew."""
+    """Less power, an earlier departure, more energy, more that flows to others, a clock that is set back: for
+    each the proof is made anew.
+    """
     site = depot(2, hall_w=60_000.0)
     easy, wanted = needing(site, (18.0, 6.0), (18.0, 6.0)), proposal(site)
     laid = depot_of(frame_of(site))
@@ -793,7 +795,9 @@ def test_a_proof_stands_for_no_problem_that_is_harder_in_any_way() -> None:
     assert certify(laid, easy, wanted, proof)[1] is proof
     sooner = with_vehicle(easy, 0, departure_wall_s=Reading(WALL_S + 5.0 * HOUR_S, NOW_S))
     more = with_vehicle(easy, 0, target_soc_pct=Reading(69.0, NOW_S))
+    set_back = replace(easy, wall_s=WALL_S - SLOT_S)
     for snapshot, asked in (
+        (set_back, wanted),
         (easy, wanted._replace(learned_w=(20e3, ANY_W))),
         (sooner, wanted),
         (more, wanted),

@@ -9,13 +9,14 @@ from msgspec import structs
 from tests.planner.test_highs import pack, problem
 from tests.planner.weeks.__main__ import costs_of
 from tests.planner.weeks.held import sold_of, sold_twice
+from tests.planner.weeks.peaks import MOST_OVER, month_of
 from tests.planner.weeks.play import Yard
 from tests.planner.weeks.policies import ByPlan, optimised
 from tests.planner.weeks.presets import PRESETS, week_of
 from v2g_edge.planner.build import Outlook
 from v2g_edge.planner.highs import solve
-from v2g_edge.planner.problem import settled
-from v2g_edge.planner.rounding import rounded
+from v2g_edge.planner.problem import Peak, settled
+from v2g_edge.planner.rounding import SHORT_KWH, rounded
 from v2g_edge.planner.spare import EXTRA_S, SHARE, too_late
 
 
@@ -69,3 +70,28 @@ def test_what_can_still_be_charged_after_a_departure_of_others_is_not_owed_befor
     )
     found = solve(calm)
     assert too_late(calm, rounded(calm, found.charge_kw, found.discharge_kw)) == ()
+
+
+def test_an_evening_is_shaved_to_within_two_percent_of_the_best_with_what_was_known() -> None:
+    month = month_of(7, evenings=1)
+    assert month.billed <= MOST_OVER * month.best
+    assert month.billed < 0.9 * month.building, "the vehicles carry the building's peak"
+
+
+def test_rounding_adds_no_peak_to_a_plan_where_less_power_will_do() -> None:
+    """Each of four is planned with a quarter of what its charger can hold: one after the other charges."""
+    cars = [
+        pack(
+            name,
+            start_kwh=0.0,
+            floor_kwh=np.array([0.0, 0.0, 0.0, 4.0]),
+            discharge_kw=np.zeros(4),
+            min_charge_kw=4.0,
+        )
+        for name in "abcd"
+    ]
+    peak = Peak("month", 10.0, 0.0, tuple(((t, 1.0),) for t in range(4)), (0.0,) * 4)
+    calm, _ = settled(problem(*cars, peaks=(peak,)))
+    done = rounded(calm, np.ones((4, 4)), np.zeros((4, 4)))
+    assert done.power_kw.sum(axis=0).max() <= 4.0 + 1e-6
+    assert done.energy_kwh[:, 3].min() >= 4.0 - SHORT_KWH

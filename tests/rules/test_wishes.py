@@ -1,5 +1,6 @@
 """What the depot would like: leave in time, follow the plan, charge what is lacking."""
 
+import pytest
 from msgspec.structs import replace
 
 from tests.depot import healthy, plugged, small_site
@@ -224,3 +225,43 @@ def test_a_sites_export_is_shared_by_what_chargers_can_discharge() -> None:
     plan = Plan(1, "cloud", WALL_S, WALL_S - 1.0, WALL_S + 900.0, (slot,))
     wishes = wishes_of(site, healthy(site), plan)
     assert [round(wish.power_w) for wish in wishes.values()] == [-25_000, -5_000]
+
+
+@pytest.mark.parametrize(
+    ("departs_in_s", "lacks_kwh", "first"),
+    [
+        (5_400.0, 90.0, True),
+        (5_400.0, 97.0, False),
+        (60.0, 14.0, True),
+        (-60.0, 14.0, True),
+        (-60.0, 17.0, False),
+        (-3_600.0, 14.0, True),
+        (-3_601.0, 14.0, False),
+    ],
+)
+def test_who_comes_first_is_in_time_nearly_so_or_as_good_as_ready(
+    departs_in_s: float, lacks_kwh: float, first: bool
+) -> None:
+    """Of 60 kW for two chargers of 50 kW: 93.8 kWh are a quarter more than 90 minutes give, 15.6 than 15."""
+    hall = replace(SITE.feeders[0], import_limit_w=60_000.0)
+    site = replace(SITE, feeders=(hall, SITE.feeders[1]))
+    lacks_pct = lacks_kwh * 0.94 / 2.0
+    late = plugged(
+        "bus-1",
+        100.0,
+        WALL_S,
+        soc_pct=Reading(79.5 - lacks_pct, 100.0),
+        target_soc_pct=Reading(79.0, 100.0),
+        departure_wall_s=Reading(WALL_S + departs_in_s, 100.0),
+    )
+    fine = replace(
+        late,
+        vehicle=replace(
+            late.vehicle,  # type: ignore[type-var]
+            vehicle="bus-2",
+            soc_pct=Reading(40.0, 100.0),
+            departure_wall_s=Reading(WALL_S + 6_000.0, 100.0),
+        ),
+    )
+    wishes = wishes_of(site, replace(healthy(site), evses=(late, fine)), None)
+    assert (wishes["b1"].power_w > wishes["b2"].power_w) == first

@@ -62,10 +62,14 @@ NO_OUTLOOK: Final = Outlook()
 
 
 def outlook_of(
-    demand: tuple[Demand, ...], reserves: tuple[Held, ...], ahead: tuple[Ahead, ...] = ()
+    demand: tuple[Demand, ...],
+    reserves: tuple[Held, ...],
+    ahead: tuple[Ahead, ...] = (),
+    base_kw: tuple[float, ...] = (),
 ) -> Outlook:
     """What a worker gets."""
-    return Outlook(demand=demand, reserves=reserves, ahead=ahead)
+    base = np.array(base_kw) if base_kw else None
+    return Outlook(base_kw=base, demand=demand, reserves=reserves, ahead=ahead)
 
 
 def problem_of(
@@ -94,7 +98,7 @@ def problem_of(
     )  # unknown: what the sun feeds in earns nothing
     packs = [_pack(stay, places[stay.evse.feeder], grid, settings) for stay in stays]
     caps = caps_by_slot(site, grid.edges, outlook.ahead)
-    base = outlook.base_kw if outlook.base_kw is not None else np.full(count, _mean_base_kw(site))
+    base = outlook.base_kw[:count] if outlook.base_kw is not None else np.full(count, _mean_base_kw(site))
     free = 1.0 - site.safety.feeder_margin_pct / 100.0
     limit_in = np.array([slot.import_limit_w for slot in caps]) / 1e3 * free
     limit_out = np.array([slot.export_limit_w for slot in caps]) / 1e3 * free

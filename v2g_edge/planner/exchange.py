@@ -51,7 +51,8 @@ class Held(Struct, frozen=True):
 class Job(Struct, frozen=True):
     """One question. ``limit_s`` is the solver's own limit, shorter than the worker's deadline. ``ahead``:
     lower limits of feeders with their hours; None where the clock is a guess: then those that hold now
-    hold throughout.
+    hold throughout. ``base_kw``: what the building is expected to draw in each quarter hour from the present
+    one on; () where that is not known.
     """
 
     snapshot: Snapshot
@@ -61,6 +62,7 @@ class Job(Struct, frozen=True):
     demand: tuple[Demand, ...] = ()
     reserves: tuple[Held, ...] = ()
     ahead: tuple[Ahead, ...] | None = None
+    base_kw: tuple[float, ...] = ()
 
 
 class Answer(Struct, frozen=True):
@@ -85,8 +87,9 @@ def job_of(
     demand: tuple[Demand, ...] = (),
     reserves: tuple[Held, ...] = (),
     ahead: tuple[Ahead, ...] | None = None,
+    base_kw: tuple[float, ...] = (),
 ) -> Job:
     """A job with the prices that its plan can use."""
     near = snapshot.wall_s - BEHIND_S, snapshot.wall_s + AHEAD_S
     told = tuple(price for price in prices if near[0] <= price.start_wall_s <= near[1])
-    return Job(snapshot, told, pasts, limit_s, demand, reserves, ahead)
+    return Job(snapshot, told, pasts, limit_s, demand, reserves, ahead, base_kw)

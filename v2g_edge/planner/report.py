@@ -59,8 +59,11 @@ class Price(Struct, frozen=True):
 
 class Report(Struct, frozen=True):
     """``solver`` names what made the plan: "highs-ipm", "greedy", "last plan" … ``why`` says why it was
-    not a better one. ``not_held``: what was sold and is not there, as (service, "up" or "down",
-    from, until, kW).
+    not a better one.
+
+    ``not_held``: what was sold and is not there, as (service, "up" or "down", from, until, kW).
+    ``base_error_kw``: what the forecast of the building was off by in the mean of the last week, None without
+    one.
     """
 
     solver: str
@@ -78,6 +81,7 @@ class Report(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     why: str = ""
     took_s: float = 0.0
+    base_error_kw: float | None = None
 
 
 def money_of(problem: Problem, done: Rounded) -> Money:

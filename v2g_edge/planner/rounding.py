@@ -41,12 +41,22 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
     )
     nets = [_one_way(problem, n, charge_kw[n], discharge_kw[n]) for n in range(len(problem.packs))]
     used_in, used_out = _used(problem, nets, 1.0), _used(problem, nets, -1.0)
+    site_kw = problem.base_kw + np.sum(nets, axis=0) if nets else problem.base_kw
+    most_kw = _site_most(problem, site_kw)
+    # What is planned below a charger's least power will not be so: it keeps no room from the others.
+    counted = [_possible(pack, net) for pack, net in zip(problem.packs, nets, strict=True)]
+    site_kw = problem.base_kw + np.sum(counted, axis=0) if counted else problem.base_kw
     for n in order:
         pack, path = problem.packs[n], list(path_of(problem.parent, problem.packs[n].feeder))
         room_in = np.min(free_in[path] - used_in[path], axis=0) + np.maximum(nets[n], 0.0)
         room_out = np.min(free_out[path] - used_out[path], axis=0) + np.maximum(-nets[n], 0.0)
-        power[n] = _round(pack, nets[n], room_in, room_out, problem.hours)
+        below_peak = np.minimum(room_in, np.maximum(most_kw - site_kw + counted[n], 0.0))
+        needed_out = np.maximum(site_kw - counted[n] - most_kw, 0.0)
+        power[n] = _round(pack, nets[n], below_peak, room_out, needed_out, problem.hours)
+        power[n] = _make_up(pack, power[n], below_peak, problem.hours)
+        # A departure is never risked for a peak.
         power[n] = _make_up(pack, power[n], room_in, problem.hours)
+        site_kw = site_kw + power[n] - counted[n]
         energy[n] = _energy(pack, power[n], problem.hours)
         told[n] = (
             np.where(power[n] > 0.0, np.minimum(pack.charge_kw, room_in), power[n])
@@ -56,6 +66,23 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
         used_in[path] += np.maximum(told[n], 0.0) - np.maximum(nets[n], 0.0)
         used_out[path] += np.maximum(-power[n], 0.0) - np.maximum(-nets[n], 0.0)
     return Rounded(power, energy, told)
+
+
+def _possible(pack: Pack, net: Floats) -> Floats:
+    return np.where((net >= pack.min_charge_kw) | (net <= -pack.min_discharge_kw), net, 0.0)
+
+
+def _site_most(problem: Problem, site_kw: Floats) -> Floats:
+    """By slot the net power of the connection that adds to no demand charge beyond the plan, in kW."""
+    most = problem.import_kw.copy()
+    for peak in problem.peaks:
+        level = max(peak.billed_kw, 0.0)
+        for window, fixed_kw in zip(peak.windows, peak.fixed_kw, strict=True):
+            level = max(level, fixed_kw + sum(share * max(float(site_kw[t]), 0.0) for t, share in window))
+        for window, _ in zip(peak.windows, peak.fixed_kw, strict=True):
+            for t, _share in window:
+                most[t] = min(most[t], level)
+    return np.maximum(most, site_kw)
 
 
 def _energy(pack: Pack, power: Floats, hours: Floats) -> Floats:
@@ -83,9 +110,12 @@ def _one_way(problem: Problem, n: int, charge_kw: Floats, discharge_kw: Floats) 
     return np.where(np.abs(net) < CRUMB_KW, 0.0, net)
 
 
-def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours: Floats) -> Floats:
+def _round(
+    pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, needed_out: Floats, hours: Floats
+) -> Floats:
     """Slot by slot; ``owed`` is the energy (kWh) that the planned schedule is ahead of this one, below 0
-    when it is behind.
+    when it is behind. ``needed_out``: what must be given for a peak not to grow; where that is less than the
+    charger can, it gives its least.
     """
     result = np.zeros(len(wanted))
     owed, energy, eta = 0.0, pack.start_kwh, pack.efficiency
@@ -99,10 +129,12 @@ def _round(pack: Pack, wanted: Floats, room_in: Floats, room_out: Floats, hours:
             power = _charging(pack, t, into / (eta * hour), float(room_in[t]), energy, hour)
         elif plan < 0.0 and into < 0.0:
             above_kwh = max(energy - float(pack.floor_kwh[t]), 0.0)
-            most = min(
-                float(pack.discharge_kw[t]), float(room_out[t]), -into * eta / hour, above_kwh * eta / hour
-            )
-            power = -_down(pack, most) if most >= max(pack.min_discharge_kw, CRUMB_KW) else 0.0
+            can = min(float(pack.discharge_kw[t]), float(room_out[t]), above_kwh * eta / hour)
+            most, least = min(can, -into * eta / hour), max(pack.min_discharge_kw, CRUMB_KW)
+            if most >= least:
+                power = -_down(pack, most)
+            elif can >= least and needed_out[t] > CRUMB_KW:
+                power = -least
         moved = eta * hour * power if power > 0.0 else hour * power / eta
         owed, energy = into - moved, energy + moved
         result[t] = power
@@ -143,25 +175,37 @@ def _down(pack: Pack, power: float) -> float:
 
 
 def _make_up(pack: Pack, power: Floats, room_in: Floats, hours: Floats) -> Floats:
-    """What a departure still lacks after rounding, in the latest slots before it that have room: nearest
-    to what was planned.
+    """What the first unmet floor still lacks after rounding, in the latest slots before it that have room:
+    nearest to what was planned; then the next one.
     """
-    energy = _energy(pack, power, hours)
-    lacks = float(np.max(pack.floor_kwh - energy, initial=0.0))
-    if lacks <= SHORT_KWH or pack.deadline < 0:
+    if pack.deadline < 0:
         return power
-    power = power.copy()
-    for t in range(pack.deadline, -1, -1):
-        if power[t] < 0.0:
-            continue
-        before = energy[t - 1] if t else pack.start_kwh
-        most = _down(pack, min(_most_kw(pack, t, float(before), float(hours[t])), float(room_in[t])))
-        more = min(most - power[t], lacks / (pack.efficiency * hours[t]))
-        told = _up(pack, max(float(power[t] + more), pack.min_charge_kw))
-        if more > CRUMB_KW and most >= pack.min_charge_kw:
-            power[t] = min(told, most)
-            energy = _energy(pack, power, hours)
-            lacks = float(np.max(pack.floor_kwh - energy, initial=0.0))
+    power, done = power.copy(), -1
+    energy = _energy(pack, power, hours)
+    while True:
+        unmet = np.flatnonzero((pack.floor_kwh - energy)[done + 1 :] > SHORT_KWH)
+        if not len(unmet):
+            return power
+        done += 1 + int(unmet[0])
+        for t in range(done, -1, -1):
+            lacks = float(pack.floor_kwh[done] - energy[done])
             if lacks <= SHORT_KWH:
                 break
-    return power
+            more = _more(pack, t, power, energy, (float(room_in[t]), float(hours[t])), lacks)
+            if more > 0.0:
+                power[t] += more
+                energy = _energy(pack, power, hours)
+
+
+def _more(
+    pack: Pack, t: int, power: Floats, energy: Floats, room_hours: tuple[float, float], lacks_kwh: float
+) -> float:
+    """How much more a slot can charge, in kW, towards what lacks; at least what its charger can do at all."""
+    room_kw, hour = room_hours
+    before = float(energy[t - 1]) if t else pack.start_kwh
+    space_kw = (pack.full_kwh + SHORT_KWH - float(np.max(energy[t:]))) / (pack.efficiency * hour)
+    most = min(_most_kw(pack, t, before, hour), room_kw, float(power[t]) + max(space_kw, 0.0))
+    most = _down(pack, most)
+    told = _up(pack, max(float(power[t]) + lacks_kwh / (pack.efficiency * hour), pack.min_charge_kw))
+    more = min(told, most) - float(power[t])
+    return more if power[t] >= 0.0 and more > CRUMB_KW and most >= pack.min_charge_kw else 0.0

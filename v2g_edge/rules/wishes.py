@@ -29,6 +29,8 @@ PRESSED: Final = 1.002
 """Least one of a vehicle that has to charge now to leave in time: no order goes before it."""
 STAYS_S: Final = 3600.0
 """A driver may be late; a vehicle that stands an hour after its departure does not leave by it."""
+LATE_S: Final = 900.0
+"""Its driver may wait so long for what it lacks."""
 LOST: Final = 1.25
 """A vehicle that will lack a fifth of its need at best goes after those that can still be in time. One that
 lacks less may yet be good enough.
@@ -262,9 +264,9 @@ def _pace_w(wanted: ChargingRequest) -> float:
 
 def _is_lost(need: ChargingNeed) -> bool:
     """Whether a vehicle cannot be ready in time, by far, with all the power that it might take. One that
-    should have left still counts as in time for an hour.
+    leaves now, or should have left, counts as in time where a little more will do.
     """
-    left_s = need.departs_in_s if need.departs_in_s > 0.0 else need.departs_in_s + STAYS_S
+    left_s = max(need.departs_in_s, LATE_S) if need.departs_in_s >= -STAYS_S else 0.0
     return need.energy_wh > LOST * need.full_w * left_s / 3600.0
 
 

@@ -28,6 +28,7 @@ from v2g_edge.planner.stay import Past
 from v2g_edge.rules.services.account import hours_of
 from v2g_edge.rules.services.dispatch import armed
 from v2g_edge.tasks import begin
+from v2g_edge.wiring.base_load import BaseLoad
 
 LOOK_EVERY_S: Final = 900.0
 """Drift and prices are looked at once a slot of a day-ahead market (15 min)."""
@@ -74,7 +75,9 @@ class DayPlanner:
         tell: Callable[[Event], None],
         child: Child | None = None,
         demand: Callable[[float], tuple[Demand, ...]] = lambda _: (),
+        base: BaseLoad | None = None,
     ) -> None:
+        self._base = base
         self._demand = demand
         self._site, self._terms, self._pasts, self._tell, self._child = site, terms, pasts, tell, child
         self._plan: Plan | None = None
@@ -162,7 +165,8 @@ class DayPlanner:
         asked = (self._demand(snapshot.wall_s), reserves_of(self._site))
         ahead = ahead_of(self._site, snapshot)
         pasts = self._pasts(snapshot)
-        return ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead))
+        base_kw = self._base.ahead_kw(snapshot.wall_s) if self._base is not None else ()
+        return ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead, base_kw))
 
     async def tried(self, snapshots: tuple[Snapshot, ...], prices: tuple[Price, ...]) -> list[Report]:
         """What a plan of each picture would be, made in a process of its own; none is followed. Raises
@@ -201,7 +205,8 @@ class DayPlanner:
             text = f"the day plan is optimised again ({answer.report.solver})"
             self._tell(Event("day_plan_restored", "info", "site", text, snapshot.wall_s))
         self._fault = ""
-        self._plan, self.report = answer.plan, answer.report
+        error_kw = self._base.history.error_kw if self._base is not None else None
+        self._plan, self.report = answer.plan, replace(answer.report, base_error_kw=error_kw)
         self._optimised = (answer.plan, answer.report, facts)
 
     def _fail(self, why: str, snapshot: Snapshot) -> None:

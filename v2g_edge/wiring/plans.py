@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from v2g_edge.api.state import DepotState
 from v2g_edge.cycle import Memory
 from v2g_edge.departure.charging_power import powers_of
@@ -24,10 +26,13 @@ from v2g_edge.planner.exchange import Demand
 from v2g_edge.planner.report import Report
 from v2g_edge.planner.stay import DAY_S, Past
 from v2g_edge.tasks import begin, described, keep, report
+from v2g_edge.wiring.base_load import BaseLoad
 from v2g_edge.wiring.dayplan import LOOK_EVERY_S, DayPlanner
 
 if TYPE_CHECKING:
     from v2g_edge.market.price_feed import PriceFeed
+
+log = structlog.get_logger()
 
 
 def _price_feed() -> "type[PriceFeed]":
@@ -78,7 +83,13 @@ class Plans:
         peaks = Path(settings.host.state_dir) / "billed_peaks.json"
         self._peaks = BilledPeaks(settings.demand_charges, peaks, state.site.timezone)
         self._charges = bool(settings.demand_charges)
-        self.day = DayPlanner(state.site, settings.prices, self._pasts, tell, optimiser, self._demand)
+        self._base = BaseLoad(Path(settings.host.state_dir) / "base_load.json", state.site.timezone)
+        if self._base.fault:
+            log.warning("base_load_lost", reason=self._base.fault)
+        self._keeping_base: asyncio.Task[None] | None = None
+        self.day = DayPlanner(
+            state.site, settings.prices, self._pasts, tell, optimiser, self._demand, self._base
+        )
         self._file = PriceFile(settings.prices)
         self._tariff = Tariff(settings.time_of_use, state.site.timezone, state.site.holidays)
         self._priced = bool(settings.prices.file or settings.prices.feed or settings.time_of_use)
@@ -105,7 +116,8 @@ class Plans:
         """End what is under way."""
         if self._feeding is not None:
             self._feeding.cancel()
-        under_way = [task for task in (self._reading, self._feeding, self._keeping) if task is not None]
+        tasks = (self._reading, self._feeding, self._keeping, self._keeping_base)
+        under_way = [task for task in tasks if task is not None]
         await asyncio.gather(*under_way, return_exceptions=True)
         await self.day.stop()
 
@@ -165,8 +177,12 @@ class Plans:
         return known or self._tariff.prices_at(self._clock.wall_s())
 
     def observe_peaks(self, snapshot: Snapshot) -> None:
-        """What the grid meter says now, for the demand charges; a new peak goes to the disk in a thread."""
+        """What the grid meter says now, for the demand charges and the forecast of the building; what is new
+        goes to the disk in a thread.
+        """
         site = self._state.site
+        if self._base.observe(site, snapshot):
+            self._keeping_base = begin("base load", self._keep_base())
         place = site.meters.index(site.grid.meter) if site.grid.meter in site.meters else None
         power = snapshot.meters[place].power_w if place is not None else None
         if self._charges and power is not None and snapshot.clock_synced:
@@ -178,6 +194,11 @@ class Plans:
         fault = await asyncio.to_thread(self._peaks.save)
         if fault:
             self._tell(Event("peaks_not_kept", "warning", "site", fault, self._clock.wall_s()))
+
+    async def _keep_base(self) -> None:
+        fault = await asyncio.to_thread(self._base.save)
+        if fault:
+            log.warning("base_load_not_kept", reason=fault)
 
     def _demand(self, wall_s: float) -> tuple[Demand, ...]:
         return tuple(Demand(*window) for window in self._peaks.windows(wall_s))

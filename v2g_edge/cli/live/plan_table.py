@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from v2g_edge.cli.screen import number, table
+from v2g_edge.cli.screen import number, table, wrapped
 from v2g_edge.planner.report import Report
 
 WIDTH: Final = 80
@@ -25,10 +25,10 @@ def plan_lines(plan: dict[str, Any] | None, report: Report | None, zone: ZoneInf
     source = f"by {report.solver}" if report is not None else f"from the {plan['source']}"
     lines = [f"plan {source}, made {clock(plan['issued_wall_s'])}, until {clock(plan['valid_until_wall_s'])}"]
     if report is None or not report.edges:
-        lines += [f"why: {report.why}"] if report is not None and report.why else []
+        lines += wrapped(f"why: {report.why}", "", "  ") if report is not None and report.why else []
         return lines + _slots(plan, clock)
     if report.why:
-        lines.append(f"why not the optimiser: {report.why}")
+        lines += wrapped(f"why not the optimiser: {report.why}", "", "  ")
     money = report.money
     parts = (
         ("energy", money.energy),
@@ -36,10 +36,11 @@ def plan_lines(plan: dict[str, Any] | None, report: Report | None, zone: ZoneInf
         ("wear", money.wear),
         ("demand charge", money.peaks),
     )
-    lines.append(
-        f"expected cost {money.total:.2f}: " + ", ".join(f"{name} {value:.2f}" for name, value in parts)
-    )
+    said = ", ".join(f"{name} {value:.2f}" for name, value in parts)
+    lines += wrapped(f"expected cost {money.total:.2f}: {said}", "", "  ")
     lines += [f"reserved for {name}: {kw:.1f} kW" for name, kw in report.reserved]
+    if report.base_error_kw is not None:
+        lines.append(f"the building's forecast was off by {report.base_error_kw:.1f} kW in the last week")
     lines += ["", *_vehicles(report, clock)]
     if report.prices:
         lines += ["", "what binds, and what one more kW (one kWh less, of a departure) is worth"]
@@ -47,7 +48,8 @@ def plan_lines(plan: dict[str, Any] | None, report: Report | None, zone: ZoneInf
             span = f"{clock(price.from_wall_s)}-{clock(price.until_wall_s, '%H:%M')}"
             lines.append(f"  {price.kind + ' ' + price.name:<30.30}  {span:<16}  {price.worth:8.3f}")
     lines += ["", *_hours(report, clock)]
-    lines += [f"! {text}" for text in report.warnings]
+    for text in report.warnings:
+        lines += wrapped(text, "! ", "  ")
     return lines
 
 
