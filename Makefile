@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@sh .ci/install-debian python3-venv
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[fast]'
+	$(PIP) --editable '.[fast,report]'
 	@touch $(STAMP)
 
 $(TESTS): $(STAMP)

@@ -27,7 +27,7 @@ PLATFORMS: Final = {
 
 LOCKS: Final = Path(".ci/requirements")
 EXTRAS: Final = {
-    "run": ("fast",),
+    "run": ("fast", "report"),
     "build": ("package",),
     "dev": ("fast", "dev", "package", "studies", "docs", "supply"),
 }

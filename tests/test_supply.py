@@ -19,7 +19,7 @@ ENTRY = re.compile(r"^([a-z0-9-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64}
 COMPILED = ("cffi", "cryptography", "highspy", "jsonschema-rs", "msgspec", "numpy", "pydantic-core", "scipy")
 """Packages with a wheel for each platform and Python."""
 EXTRAS = {
-    "run": ["fast"],
+    "run": ["fast", "report"],
     "build": ["package"],
     "dev": ["fast", "dev", "package", "studies", "docs", "supply"],
 }
@@ -124,7 +124,8 @@ def test_the_bill_of_materials_is_valid_and_the_same_each_time(
         name: version for name, (version, _) in entries("run").items()
     }
     reached = {name for each in document["dependencies"] for name in each["dependsOn"]}
-    reached |= {name_of(each) for each in project()["optional-dependencies"]["fast"]}
+    extras = project()["optional-dependencies"]
+    reached |= {name_of(each) for extra in EXTRAS["run"] for each in extras[extra]}
     assert {each["name"] for each in document["components"]} - reached == set(), (
         "locked, and needed by nothing"
     )

@@ -107,9 +107,16 @@ def test_d23_all_that_fit_together_leave_charged(shown: tuple[VehiclePhases, ...
     assert min(night.soc_pct) >= TARGET_PCT
 
 
-def test_a_plan_rules_while_each_phase_has_time_for_all() -> None:
-    night = Night(garage(4), ("L1", "L2", "L3", "L1L2L3"), (6_000.0,) * 4, (NIGHT_H,) * 4)
-    assert [wish.reason for wish in night.tick(0).wishes] == ["plan"] * 4
+@pytest.mark.parametrize(
+    ("shown", "lacks_wh"), [(("L1", "L2", "L3", "L1L2L3"), 6_000.0), (("L1L2L3",) * 6, 18_000.0)]
+)
+def test_a_plan_rules_while_each_phase_has_time_for_all(
+    shown: tuple[VehiclePhases, ...], lacks_wh: float
+) -> None:
+    """On each of three phases flows a third: as if all of it did, six would have to begin at once."""
+    cars = len(shown)
+    night = Night(garage(cars), shown, (lacks_wh,) * cars, (NIGHT_H,) * cars)
+    assert [wish.reason for wish in night.tick(0).wishes] == ["plan"] * cars
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tests.departure.test_departures import depot, depots, losses, needing, with_vehicle
 from v2g_edge.departure.admit_exports import (
+    HOLD_S,
     LOOK_EVERY_S,
     DepartureMemory,
     ExportVerdict,
@@ -277,3 +278,15 @@ def test_a_departure_on_the_edge_is_told_of_once_and_again_when_it_was_fine_for_
     gone = replace(at, evses=(replace(at.evses[0], vehicle=None), at.evses[1]), wall_s=at.wall_s + 60.0)
     left = admit_exports(depot_of(frame_of(site)), gone, [0.0, 0.0], (0.0, 50_000.0), memory).memory
     assert left.alarmed == (), "the next vehicle there is told of anew"
+
+
+def test_the_outlet_that_must_stop_for_the_others_is_held_for_a_slot_of_the_plan() -> None:
+    """Of two exports one fits (see ``test_of_two_exports_that_do_not_fit_together…``): the rules are told."""
+    hall_w = 100_600.0 / (4.0 - 30.0 / 3_600.0)
+    site = depot(2, hall_w=hall_w)
+    snapshot = needing(site, (40.0, 4.0), (10.0, 4.0))
+    first = kept(site, snapshot, [-50_000.0, -50_000.0])
+    assert (first.memory.held, first.memory.held_until_s) == (("b1",), snapshot.wall_s + HOLD_S)
+    for later_s, held in ((HOLD_S, ("b1",)), (HOLD_S + 1.0, ()), (-1.0, ())):
+        at = replace(snapshot, wall_s=snapshot.wall_s + later_s)
+        assert kept(site, at, [0.0, 0.0], first.memory).memory.held == held, later_s

@@ -259,6 +259,11 @@ def test_d20_two_that_are_not_metered_share_what_is_counted_for_them() -> None:
     scene = with_site(scene, safety=replace(scene.site.safety, ramp_up_w_per_s=1e6))
     permits_w = [each.power_w for each in permit(scene).permits]
     assert permits_w == pytest.approx([39_200.0, 39_200.0, 0.0]), "98 % of 80 kW, and none beside"
+    less = scene._replace(
+        wishes={evse: replace(wish, power_w=30_000.0) for evse, wish in scene.wishes.items()}
+    )
+    permits_w = [each.power_w for each in permit(less).permits]
+    assert permits_w == pytest.approx([30_000.0, 30_000.0, 0.0]), "what they wish fits"
     one = with_memory(with_evse(scene, 1, power_w=Reading(0.0, NOW_S)), 1, dark_since_s=ANY_W)
     first_w, *rest_w = [each.power_w for each in permit(one).permits]
     assert first_w == pytest.approx(50_000.0)

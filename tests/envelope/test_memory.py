@@ -117,8 +117,9 @@ def test_what_was_by_the_old_clock_is_asked_anew() -> None:
         assert new.soc_at_s == -ANY_W, "any sample of the new clock is newer"
         assert new.told == ()
         assert new.warm_at_s == LATER_S, "a pack that was told hot is not untold at once"
-    untold = replace(lived(site), evses=(EvseMemory(), EvseMemory()))
-    assert [new.warm_at_s for new in restarted(untold, site, LATER_S).evses] == [-ANY_W] * 2
+    untold = replace(lived(site), evses=(EvseMemory(dark_since_s=-900.0), EvseMemory()))
+    after = restarted(untold, site, LATER_S)
+    assert [(new.warm_at_s, new.dark_since_s) for new in after.evses] == [(-ANY_W, ANY_W)] * 2
 
 
 def test_every_last_permit_counts_for_one_more_lease() -> None:

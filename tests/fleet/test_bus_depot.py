@@ -31,7 +31,7 @@ from v2g_edge.wiring.fleet_view import forecasts_of
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 TICK_S = 60.0
-REPLAN_S = 1_800.0
+REPLAN_S = 2_700.0
 LIST_S = 300.0
 """A depot management system sends its whole list this often."""
 AHEAD_S = 3_600.0

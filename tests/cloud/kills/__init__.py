@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiomqtt
+import psutil
 import structlog
 
 from tests.cloud.broker import SITE, Broker
@@ -61,15 +62,15 @@ class QuickClock:
         await asyncio.sleep(min(duration_s, 0.02))
 
 
-def life(broker: Path, port: int, state: Path, number: int, events: int) -> None:
+def life(broker: Path, port: int, state: Path, number: int, events: int, judge: int) -> None:
     """A process of its own, forked from one that has imported all: a life begins in milliseconds."""
     die_with(os.getppid())
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     vars(session).update(TIMEOUT_S=PATIENCE_S)
-    asyncio.run(depot(broker, port, state, number, events))
+    asyncio.run(depot(broker, port, state, number, events, judge))
 
 
-async def depot(broker: Path, port: int, state: Path, number: int, events: int) -> None:
+async def depot(broker: Path, port: int, state: Path, number: int, events: int, judge: int) -> None:
     """Tell ``events`` events, write down each that was promised and each plan taken, then wait."""
     diary = os.open(state / "diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -87,12 +88,15 @@ async def depot(broker: Path, port: int, state: Path, number: int, events: int) 
     sender = session.CloudSession(settings, small_site(), QuickClock(), take, state_dir=state)
     await sender.start()
     for event in range(events):
+        if not psutil.pid_exists(judge):
+            return  # whoever counts is gone, and the process that forks stays as long as we do
         severity: Any = "alarm" if event % 7 == 6 else "info"
         sender.publish_events((Event("test", severity, f"{number}-{event}", "something", WALL_S),))
         note(f"event {number}-{event}")
         sender.publish_telemetry({"n": event})
         await asyncio.sleep(EVERY_S)
-    await asyncio.sleep(3_600.0)  # until it is killed
+    while psutil.pid_exists(judge):  # noqa: ASYNC110 - until it is killed
+        await asyncio.sleep(0.5)
 
 
 class Cloud:
@@ -161,7 +165,7 @@ class Experiment:
     def begin(self, events: int = 10_000) -> None:
         """The depot's next life."""
         self.life += 1
-        words = (self.broker.folder, self.broker.port, self.state, self.life, events)
+        words = (self.broker.folder, self.broker.port, self.state, self.life, events, os.getpid())
         self.process = self._forks.Process(target=life, args=words, daemon=True)
         self.process.start()
 

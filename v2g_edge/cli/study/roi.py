@@ -166,7 +166,7 @@ def _pdf(study: Study) -> bytes:
         from v2g_edge.study.invest.pdf import pdf  # noqa: PLC0415 - reportlab is an extra
     except ImportError as error:
         raise CommandError(
-            "a PDF needs reportlab: pip install 'v2g-edge[studies]'; HTML needs nothing"
+            "a PDF needs reportlab: pip install 'v2g-edge[report]'; HTML needs nothing"
         ) from error
     return pdf(study)
 

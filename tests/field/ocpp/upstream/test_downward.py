@@ -1,6 +1,6 @@
 """What an upstream may do: by policy, and never power."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,25 @@ from v2g_edge.model.snapshot import Operator
 from v2g_edge.wiring.outside import Outside
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """One process for all tests of this module: none of them kills it."""
+    process = Upstream(tmp_path_factory.mktemp("upstream"))
+    process.begin()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def upstream(running: Upstream) -> Upstream:
+    """It has heard of nothing."""
+    running.log.write_text("")
+    return running
+
+
 @pytest.fixture
 async def depot(tmp_path: Path, upstream: Upstream) -> AsyncIterator[ForwardedDepot]:
     """A 1.6 and a 2.0.1 station are connected upstream."""
-    upstream.begin()
     depot = ForwardedDepot(tmp_path, upstream.url)
     await depot.central.start()
     yield depot

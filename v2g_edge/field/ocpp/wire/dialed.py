@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
-from v2g_edge.field.ocpp.wire.websocket import Message
+from v2g_edge.field.ocpp.wire.websocket import SLICE, TURN_S, Message
 from v2g_edge.tasks import begin
 
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
@@ -27,6 +27,7 @@ class Dialed(ClientConnection):
         self._take: Callable[[Message], None] = self._early.append
         self._parts = bytearray()
         self._is_text = True
+        self._rest = b""
 
     async def listen(self, take: Callable[[Message], None]) -> None:
         """Hand every message to ``take`` as it comes. Returns when the connection is gone."""
@@ -35,6 +36,27 @@ class Dialed(ClientConnection):
             take(message)
         self._early.clear()
         await self.wait_closed()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets arrived. They are taken a few at a time: a peer that floods holds up nobody else."""
+        if self._rest:
+            self._rest += data
+            return
+        began_s = self.loop.time()
+        for at in range(0, len(data), SLICE):
+            if at and self.loop.time() - began_s >= TURN_S:
+                self._rest = data[at:]
+                if not self.transport.is_closing():
+                    self.transport.pause_reading()
+                self.loop.call_soon(self._go_on)
+                return
+            super().data_received(data[at : at + SLICE])
+
+    def _go_on(self) -> None:
+        rest, self._rest = self._rest, b""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+        self.data_received(rest)
 
     def process_event(self, event: Event) -> None:
         """The handshake's answer, or a frame. The library bounds the octets of a message (``max_size``)."""
