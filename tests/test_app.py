@@ -28,8 +28,8 @@ from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.field.ocpp.upkeep.maintenance import Maintenance
 from v2g_edge.host.clock import LoopClock
 from v2g_edge.host.control import BadRequestError
-from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.records import JournalReader
+from v2g_edge.host.systemd_notify import Watchdog
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.settings import (
     CloudSettings,

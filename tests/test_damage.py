@@ -16,8 +16,8 @@ from tests.depot import small_site
 from tests.test_app import _until
 from v2g_edge.app import Daemon
 from v2g_edge.host.clock import LoopClock
-from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.records import JournalReader
+from v2g_edge.host.systemd_notify import Watchdog
 from v2g_edge.model.settings import CloudSettings, HostSettings, Listener, PriceSettings, Settings
 from v2g_edge.model.snapshot import Operator
 
@@ -146,7 +146,7 @@ async def test_outside_case_b5_a_state_folder_that_cannot_be_made(tmp_path: Path
         await _until(lambda: daemon.state.last_tick().snapshot.operator.stop)
         state.unlink()
         state.mkdir()
-        await daemon._books.look()
+        await daemon._disk.look()
     async with ticking(state) as daemon:
         assert daemon.state.operator == Operator(stop=True)
         assert told(daemon) == set()

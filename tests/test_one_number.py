@@ -12,7 +12,7 @@ from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.departure.admit_exports import lasting_rates
 from v2g_edge.departure.departures import demands_of
 from v2g_edge.departure.depot import depot_of
-from v2g_edge.envelope.room import PASSING_RULES, SHARED_RULES
+from v2g_edge.envelope.power_range import PASSING_RULES, SHARED_RULES
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site

@@ -15,7 +15,7 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.site import Site
 from v2g_edge.study.answer import answer_of
-from v2g_edge.study.beside import NOTHING
+from v2g_edge.study.answer_context import NOTHING
 from v2g_edge.study.explain import describe_why
 from v2g_edge.study.outlook import UNKNOWN
 

@@ -17,7 +17,7 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import CurrentLimit, DischargeBy, Feeder, Site
 from v2g_edge.model.snapshot import Snapshot, VehiclePhases
 from v2g_edge.model.tree import PHASES, phase_weights
-from v2g_edge.rules.left import Left, OnPhase, Phases, phases_of
+from v2g_edge.rules.headroom import Left, OnPhase, Phases, phases_of
 from v2g_edge.rules.sharing import RulesMemory, share_power
 
 RATED_W = 22_000.0

@@ -27,9 +27,9 @@ from v2g_edge.host.faults import LoopFaults
 from v2g_edge.host.gridlog import GridLog
 from v2g_edge.host.journal import Journal
 from v2g_edge.host.logs import record_event, subjects_of
-from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.host.site_source import SiteFileError, SiteSource
+from v2g_edge.host.systemd_notify import Watchdog
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
@@ -37,7 +37,6 @@ from v2g_edge.model.settings import Settings
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, guarded, keep
-from v2g_edge.wiring.books import Books
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.discretion import Discretion
 from v2g_edge.wiring.fleet_view import FleetLink
@@ -45,6 +44,7 @@ from v2g_edge.wiring.handlers import Topics, handlers_of
 from v2g_edge.wiring.lost_time import LostTime
 from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
+from v2g_edge.wiring.persistence import Persistence
 from v2g_edge.wiring.plans import Plans
 from v2g_edge.wiring.programmes import Programmes
 from v2g_edge.wiring.restore import restored
@@ -113,7 +113,9 @@ class Daemon:
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
         self._faults = LoopFaults(self._tell_fault)
-        self._books = Books(self._control, self._orders, self.ocpp, self._capacity, clock, self._tell_event)
+        self._disk = Persistence(
+            self._control, self._orders, self.ocpp, self._capacity, clock, self._tell_event
+        )
         self._told: list[Event] = []
 
     async def start(self) -> None:
@@ -131,15 +133,15 @@ class Daemon:
             max_mb=host.journal_max_mb,
         )
         self.state.operator = self._orders.load()
-        self.state.memory = restored(self._journal, self._site, self._clock, self._books.tell)
+        self.state.memory = restored(self._journal, self._site, self._clock, self._disk.tell)
         await self.ocpp.start()
         await self.modbus.start()
-        await self._books.keep_rescue(RescueFile(self._state_dir), self.modbus.openable())
+        await self._disk.keep_rescue(RescueFile(self._state_dir), self.modbus.openable())
         await self._cloud.start()
         await self.plans.start()
         await self.programmes.start()
         await self._fleet.start()
-        await self._books.start(self._journal)
+        await self._disk.start(self._journal)
         await self._monitor.start()
         if self._site_file is not None:
             self._site_file.tell_start()
@@ -200,7 +202,7 @@ class Daemon:
         await self._monitor.stop()
         await self.programmes.stop()
         await self.plans.stop()
-        await self._books.stop()
+        await self._disk.stop()
         await self._control.stop()
         await self._writer.stop()
         await self._cloud.stop()

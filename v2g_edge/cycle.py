@@ -19,7 +19,7 @@ from v2g_edge.model.permit import Permit, Wish
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.rules.doubts import SETTLED_S, announce_doubts
+from v2g_edge.rules.missing_vehicle_data import SETTLED_S, announce_doubts
 from v2g_edge.rules.services.dispatch import limited_bases, serve
 from v2g_edge.rules.sharing import RulesMemory
 from v2g_edge.rules.wishes import propose_all

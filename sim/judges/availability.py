@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from sim.judges.effects import Effects
-from sim.judges.told import Told
+from sim.judges.reported import Told
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
 from sim.world.depot import Depot

@@ -8,9 +8,9 @@ from sim.judges.availability import Availability
 from sim.judges.checkers import Checkers, Departure, Violation
 from sim.judges.delivery import Deliveries
 from sim.judges.effects import Effects
-from sim.judges.overseer import Overseer
+from sim.judges.report_checks import ReportChecks
+from sim.judges.reported import Told
 from sim.judges.rights import Rights
-from sim.judges.told import Told
 from sim.scenarios.fault import Fault
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
@@ -28,7 +28,7 @@ class Panel:
     def __init__(self, scenario: Scenario, heard_wall_s: Callable[[str], float | None]) -> None:
         self._effects = effects = Effects(scenario)
         self.checkers = Checkers(scenario, heard_wall_s, effects)
-        self.overseer = Overseer(scenario, self.checkers.book, effects)
+        self.report_checks = ReportChecks(scenario, self.checkers.book, effects)
         self.availability = Availability(scenario, effects)
         self.rights = Rights(scenario, self.checkers.book, effects)
         self.deliveries = Deliveries(scenario)
@@ -40,31 +40,31 @@ class Panel:
     def arrived(self, visit: Visit, charger: Charger, wall_s: float) -> None:
         """A vehicle was plugged in."""
         self.checkers.arrived(visit, charger, wall_s)
-        self.overseer.arrived(visit)
+        self.report_checks.arrived(visit)
         self.availability.arrived(visit, wall_s)
 
     def left(self, visit: Visit, battery: Battery, wall_s: float) -> None:
         """A vehicle was unplugged."""
         self.checkers.left(visit, battery, wall_s)
-        self.overseer.left(visit, battery, wall_s)
+        self.report_checks.left(visit, battery, wall_s)
         self.availability.left(visit)
 
     def hear(self, told: Told) -> None:
         """One tick of the controller."""
-        self.overseer.hear(told)
+        self.report_checks.hear(told)
         self.availability.hear(told)
 
     def look(self, depot: Depot, dt_s: float) -> None:
         """Judge the present instant."""
         self.checkers.look(depot, dt_s)
-        self.overseer.look(depot, dt_s)
+        self.report_checks.look(depot, dt_s)
         self.rights.look(depot, dt_s)
         self.availability.look(depot, dt_s)
         self.deliveries.look(depot, dt_s)
 
     def finish(self, depot: Depot) -> None:
         """The run is over."""
-        self.overseer.finish(depot)
+        self.report_checks.finish(depot)
 
     @property
     def violations(self) -> list[Violation]:

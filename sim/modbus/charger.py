@@ -8,7 +8,7 @@ from sim.modbus.server import ModbusServer, Unit
 from sim.scenarios.scenario import Visit, Wired
 from sim.virtual.clock import LoopClock
 from sim.world.physics import Battery, Charger
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 
 FREE, CHARGING, PAUSED, DISCHARGING = 0.0, 1.0, 4.0, 11.0
 """States of the Quasar 1 (source: its register map)."""

@@ -12,7 +12,7 @@ from sim.modbus.devices import spoil
 from sim.modbus.image import Image, Spot
 from sim.modbus.server import FaultKind
 from v2g_edge.field.modbus.codec import CODES
-from v2g_edge.field.modbus.mapfile import RegisterMap, Target
+from v2g_edge.field.modbus.register_map import RegisterMap, Target
 
 
 def spots(layout: RegisterMap, channel: int) -> list[Spot]:

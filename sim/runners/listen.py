@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sim.judges.told import Held, Told
+from sim.judges.reported import Held, Told
 from sim.runners.controller import Controller
 from v2g_edge.api.state import Tick
 from v2g_edge.app import Daemon

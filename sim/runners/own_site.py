@@ -18,7 +18,7 @@ from sim.runners.world import World
 from sim.scenarios.scenario import Scenario, Visit
 from sim.virtual.clock import LoopClock
 from sim.world.physics import Battery, Charger
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.model.settings import (
     CloudSettings,
     FleetSettings,

@@ -14,9 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from sim.judges.panel import Panel
-from sim.judges.told import Held, Told
+from sim.judges.reported import Held, Told
 from sim.runners.cloud import plan_of
-from sim.runners.pictures import Pictures
+from sim.runners.snapshots import SnapshotTaker
 from sim.runners.trader import trade
 from sim.scenarios.check import check
 from sim.scenarios.fault import CLOUD, STATION, Fault, FaultKind
@@ -84,7 +84,7 @@ class PureRun:
         self.outcome: Outcome | None = None
         self.memory = Memory()
         self._cycle = Cycle(self.site)
-        self._pictures = Pictures(scenario, self.site, self.depot)
+        self._pictures = SnapshotTaker(scenario, self.site, self.depot)
         self._plans = plans
         self._plan: Plan | None = None
         self._planned_s = -REPLAN_S

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.runners.pure import PureRun, slowed
-from sim.runners.sketch import lines
+from sim.runners.svg_curves import lines
 from sim.scenarios.check import check
 from sim.scenarios.fault import Fault, FaultKind
 from sim.scenarios.night import PRICE_SHAPE

@@ -25,7 +25,7 @@ from sim.stations.station import Station
 from sim.virtual.clock import LoopClock
 from sim.virtual.loop import VirtualLoop
 from sim.world.physics import Battery
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 
 STEP_S: Final = 1.0
 """Played seconds between two steps of stations and judges; meters bring the physics up to date whenever

@@ -17,7 +17,7 @@ from tests.field.modbus.conftest import SITE, RealClock, until
 from tests.processes import start
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
@@ -41,7 +41,7 @@ import asyncio, sys
 from sim.modbus.devices import Inputs, MeterTruth
 from sim.modbus.mapped import Mapped, MappedCharger
 from sim.modbus.server import ModbusServer, Unit
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 
 def power(watts):
     pass

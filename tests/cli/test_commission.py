@@ -19,7 +19,7 @@ from sim.virtual.loop import VirtualLoop
 from tests.depot import small_site
 from v2g_edge.cli.site.commission import commission, fragment, report
 from v2g_edge.field.modbus.commission import Finding, Three, directions
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.model.settings import (
     CloudSettings,
     HostSettings,

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sim.runners.pictures import Pictures
 from sim.runners.pure import REPLAN_S, PureRun, slowed
+from sim.runners.snapshots import SnapshotTaker
 from sim.scenarios.fault import Fault
 from sim.scenarios.night import START, night
 from sim.scenarios.scenario import Scenario, write_prices
@@ -62,7 +62,7 @@ def evening() -> Scenario:
     return slowed(replace(scenario, visits=tuple(visits), faults=faults), TICK_S)
 
 
-class Kept(Pictures):
+class Kept(SnapshotTaker):
     """Pictures of which the last is kept."""
 
     def __init__(self, scenario: Scenario, site: Site, depot: Depot, seen: list[Snapshot]) -> None:

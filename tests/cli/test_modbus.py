@@ -12,7 +12,7 @@ from sim.modbus.devices import MeterTruth, SunSpecMeter
 from sim.modbus.mapped import Mapped
 from sim.modbus.server import ModbusServer, Unit
 from v2g_edge.cli.main import main
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 
 TRUTH = MeterTruth((1_000.0, 2_000.0, -500.0), (229.0, 230.0, 231.0), 50.02, 123_000.0, 45_000.0)
 

@@ -22,7 +22,7 @@ from tests.envelope.strategies import (
 from tests.envelope.test_feeders import context, outlets
 from v2g_edge.envelope.bounds import collect_bounds
 from v2g_edge.envelope.facts import UNTOLD_S
-from v2g_edge.envelope.room import room
+from v2g_edge.envelope.power_range import room
 from v2g_edge.envelope.table import NO_ANSWER, SITE, Action, Found, Latch, Row, Verdict
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.reading import Measured, Reading

@@ -29,8 +29,8 @@ from v2g_edge.console.accounts import Accounts
 from v2g_edge.console.daemon import Daemon
 from v2g_edge.console.live import Hub
 from v2g_edge.console.web import make_app
-from v2g_edge.field.modbus.mapcheck import available_maps, parse_map
-from v2g_edge.field.modbus.mapfile import MapError
+from v2g_edge.field.modbus.map_parser import available_maps, parse_map
+from v2g_edge.field.modbus.register_map import MapError
 from v2g_edge.field.ocpp.wire.budget import BoundedDeflate
 from v2g_edge.field.ocpp.wire.events import CallIn, SendIn
 from v2g_edge.field.ocpp.wire.machine import Machine

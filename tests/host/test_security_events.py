@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from v2g_edge.doorkeeper import TELL_S, Doorkeeper
+from v2g_edge.connection_limits import TELL_S, ConnectionLimiter
 from v2g_edge.host.loglimit import LogLimit
 from v2g_edge.security_events import SECURITY_EVENTS, SecurityEvents
 
@@ -37,7 +37,7 @@ def test_lines_of_this_kind_are_counted_and_others_pass() -> None:
 
 @pytest.mark.parametrize("dials", [2_000, 4_000])
 def test_a_flood_of_dials_is_told_within_ten_seconds_of_its_first(dials: int) -> None:
-    keeper, seen = Doorkeeper(0), SecurityEvents()
+    keeper, seen = ConnectionLimiter(0), SecurityEvents()
     with structlog.testing.capture_logs() as told:
         for n in range(dials):
             keeper.enters(Silent(), "10.0.0.9", 100.0 + 30.0 * n / dials)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from tests.market.http_server import Answer, HttpServer, Request
 from v2g_edge.config.keys.key import FEED
-from v2g_edge.market.feeds import FEEDS
 from v2g_edge.market.price_feed import LOOK_S, WAITS_S, PriceFeed
+from v2g_edge.market.price_services import FEEDS
 from v2g_edge.model.event import Event
 from v2g_edge.model.settings import PriceSettings
 

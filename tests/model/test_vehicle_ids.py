@@ -10,7 +10,7 @@ from v2g_edge.field.ocpp.station.site_vehicles import SiteVehicles
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import read_report
 from v2g_edge.model.site import Site, VehicleIds, folded
-from v2g_edge.study.beside import NOTHING
+from v2g_edge.study.answer_context import NOTHING
 from v2g_edge.study.names import find
 
 OTHER = ("04:A2:7F:12", "F0-7F-0C-01-02-03", "eMAID|DE*8AA*CA2B3", "Sprinter.7")

@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from v2g_edge.field.ocpp.control import outlet_port, sayable
+from v2g_edge.field.ocpp.control import expressible, outlet_port
 from v2g_edge.field.ocpp.link import onboarding
 from v2g_edge.field.ocpp.link.station_link import LOST_MAX, PONG_S, VERSION_ADAPTERS
 from v2g_edge.field.ocpp.station import store
@@ -261,7 +261,7 @@ def render() -> str:
         settle_s=compliance.SETTLE_S,
         wrong_w=compliance.WRONG_WAY_W,
         shapes=shapes,
-        silent=sayable.SILENT_MAX,
+        silent=expressible.SILENT_MAX,
         tolerance_w=compliance.TOLERANCE_W,
         tolerance_share=compliance.TOLERANCE_SHARE,
         compare_min=outlet_port.COMPARE_S / 60.0,

@@ -13,9 +13,9 @@ from v2g_edge.model.site import Site
 from v2g_edge.rules.sharing import (
     CALMS_AFTER_S,
     TURN_S,
-    Press,
     RulesMemory,
     Turn,
+    Urgency,
     charge_limit,
     export_limit,
     share_power,
@@ -65,7 +65,7 @@ def test_who_has_its_target_gets_what_those_leave_who_lack_something() -> None:
 def test_all_who_must_leave_get_the_pace_that_they_need_before_one_gets_more() -> None:
     frame = frame_of(_site(2, 100_000.0))
     asked, base_w = _wishes([(50_000.0, 2.0), (100_000.0, 1.0)]), frame.tree.base_max_w
-    press = {"b1": Press(30_000.0, 7_200.0, 0.0), "b2": Press(60_000.0, 7_200.0, 0.0)}
+    press = {"b1": Urgency(30_000.0, 7_200.0, 0.0), "b2": Urgency(60_000.0, 7_200.0, 0.0)}
     shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2)] == [38_000, 60_000]
     shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0)
@@ -76,7 +76,7 @@ def test_of_those_that_must_charge_the_soonest_to_depart_comes_first_whatever_it
     """Urgency falls as a vehicle is served: by its order the power would change places in each tick."""
     frame = frame_of(_site(3, 100_000.0))
     base_w = frame.tree.base_max_w
-    press = {"b1": Press(ANY_W, 7_200.0, 0.0), "b2": Press(ANY_W, 3_600.0, 0.0)}
+    press = {"b1": Urgency(ANY_W, 7_200.0, 0.0), "b2": Urgency(ANY_W, 3_600.0, 0.0)}
     for urgencies in ((2.0, 1.0), (1.0, 2.0)):
         asked = _wishes([(50_000.0, urgencies[0]), (50_000.0, urgencies[1]), (50_000.0, 3.0)])
         shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
@@ -85,7 +85,7 @@ def test_of_those_that_must_charge_the_soonest_to_depart_comes_first_whatever_it
 
 def test_of_those_that_leave_together_the_site_files_order_decides_whatever_their_urgency() -> None:
     frame = frame_of(_site(2, 60_000.0))
-    press = dict.fromkeys(("b1", "b2"), Press(ANY_W, 3_600.0, 0.0))
+    press = dict.fromkeys(("b1", "b2"), Urgency(ANY_W, 3_600.0, 0.0))
     for urgencies in ((1.0, 2.0), (2.0, 1.0)):
         asked = _wishes([(50_000.0, urgency) for urgency in urgencies])
         shared, _ = share_power(frame, asked, frame.tree.base_max_w, RulesMemory(), 0.0, press=press)
@@ -101,9 +101,9 @@ def test_who_can_wait_no_longer_comes_before_those_that_depart_sooner_until_it_h
     memory = RulesMemory()
     for waits_s, first in ((1.0, "b1"), (0.0, "b3"), (CALMS_AFTER_S, "b3"), (CALMS_AFTER_S + 1.0, "b1")):
         press = {
-            "b1": Press(3_000.0, 3_600.0, 1_800.0),
-            "b2": Press(3_000.0, 3_600.0, 1_800.0),
-            "b3": Press(3_000.0, 7_200.0, waits_s),
+            "b1": Urgency(3_000.0, 3_600.0, 1_800.0),
+            "b2": Urgency(3_000.0, 3_600.0, 1_800.0),
+            "b3": Urgency(3_000.0, 7_200.0, waits_s),
         }
         shared, memory = share_power(frame, asked, frame.tree.base_max_w, memory, 0.0, press=press)
         assert (shared["b3"].power_w > 0.0) == (first == "b3"), waits_s
@@ -271,9 +271,9 @@ def test_who_cannot_be_in_time_gets_what_the_paces_of_the_others_leave() -> None
     frame = frame_of(_site(3, 100_000.0))
     asked, base_w = _wishes([(50_000.0, 2.0)] * 3), frame.tree.base_max_w
     press = {
-        "b1": Press(90_000.0, 600.0, -3_600.0, lost=True),
-        "b2": Press(40_000.0, 7_200.0, 1_800.0),
-        "b3": Press(30_000.0, 3_600.0, 1_800.0),
+        "b1": Urgency(90_000.0, 600.0, -3_600.0, lost=True),
+        "b2": Urgency(40_000.0, 7_200.0, 1_800.0),
+        "b3": Urgency(30_000.0, 3_600.0, 1_800.0),
     }
     shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, press=press)
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [28_000, 40_000, 30_000]

@@ -17,8 +17,8 @@ from sim.virtual.clock import LoopClock
 from sim.virtual.loop import VirtualLoop
 from tests.depot import small_evse, small_site
 from v2g_edge.app import Daemon
-from v2g_edge.field.modbus.mapcheck import load_map
-from v2g_edge.host.notify import Watchdog
+from v2g_edge.field.modbus.map_parser import load_map
+from v2g_edge.host.systemd_notify import Watchdog
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from v2g_edge.api.knocked import entry_of
+from v2g_edge.api.unknown_stations import entry_of
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.site import Site

@@ -16,7 +16,7 @@ from v2g_edge.host.control import BadRequestError
 from v2g_edge.host.operator import OperatorFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.snapshot import Operator
-from v2g_edge.study.beside import NOTHING
+from v2g_edge.study.answer_context import NOTHING
 from v2g_edge.study.names import find
 
 ENDS: Final = {

@@ -8,7 +8,7 @@ import msgspec
 from v2g_edge.api.state import DepotState
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.plan import Price
-from v2g_edge.study.beside import NO_STATIONS, Beside
+from v2g_edge.study.answer_context import NO_STATIONS, Beside
 from v2g_edge.study.explain import describe_answer, describe_status
 from v2g_edge.study.ordered import order_shown
 

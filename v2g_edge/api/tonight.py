@@ -23,7 +23,7 @@ from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.orders import OrderKind, with_missions
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Order, Snapshot, VehicleState
-from v2g_edge.study.beside import NOTHING
+from v2g_edge.study.answer_context import NOTHING
 from v2g_edge.study.names import find
 from v2g_edge.study.ordered import order_shown, text_of
 from v2g_edge.study.rows import clock

@@ -13,8 +13,8 @@ from v2g_edge.config.fallback import check_fallback
 from v2g_edge.config.gridcode import check_code
 from v2g_edge.config.layout import SiteFile, from_plain, to_settings
 from v2g_edge.config.lines import placed
-from v2g_edge.config.odd import UNIT_MEND, oddities
 from v2g_edge.config.outside import check_outside
+from v2g_edge.config.plausibility import UNIT_MEND, oddities
 from v2g_edge.config.problems import ConfigError, Problem
 from v2g_edge.config.references import check_references
 from v2g_edge.config.schema import Place, validate

@@ -12,8 +12,8 @@ import icalendar
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
 from v2g_edge.console.accounts import Accounts
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.daemon import Daemon
-from v2g_edge.console.doors import Doors
 from v2g_edge.model.ports import ClockPort
 
 LEAVING: Final = timedelta(minutes=5)
@@ -25,7 +25,9 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def add_calendar(api: FastAPI, accounts: Accounts, daemon: Daemon, doors: Doors, clock: ClockPort) -> None:
+def add_calendar(
+    api: FastAPI, accounts: Accounts, daemon: Daemon, doors: Authorization, clock: ClockPort
+) -> None:
     """Add the route."""
 
     def subscriber(request: Request, token: str = "") -> None:

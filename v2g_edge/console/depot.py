@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 from fastapi import Depends, FastAPI, Response
 
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.daemon import Daemon, DaemonRefuses
-from v2g_edge.console.doors import Doors
 from v2g_edge.console.schema import Answer, Status
 
 PAST_S: Final = 150.0
@@ -28,7 +28,7 @@ def _plain(answer: dict[str, Any]) -> Response:
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
-def add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
+def add_depot(api: FastAPI, daemon: Daemon, doors: Authorization) -> None:
     """Add the routes of the depot as it is."""
     viewer, engineer = Depends(doors.viewer), Depends(doors.engineer)
 
@@ -83,7 +83,7 @@ def add_depot(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
         return _plain(await daemon.ask("health"))
 
 
-def add_past(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
+def add_past(api: FastAPI, daemon: Daemon, doors: Authorization) -> None:
     """Add the routes of what is past."""
     viewer = Depends(doors.viewer)
 

@@ -10,15 +10,15 @@ import structlog
 from fastapi import Depends, FastAPI, HTTPException, Response
 
 from v2g_edge.console.accounts import Person
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.bodies import Order, TonightOrder
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
-from v2g_edge.console.doors import Doors
 from v2g_edge.console.schema import Answer
 
 log = structlog.get_logger()
 
 
-def add_orders(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
+def add_orders(api: FastAPI, daemon: Daemon, doors: Authorization) -> None:
     """Add the routes."""
     operator, viewer = Depends(doors.operator), Depends(doors.viewer)
 

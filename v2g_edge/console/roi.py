@@ -8,8 +8,8 @@ from fastapi import Depends, FastAPI, HTTPException, Response
 from pydantic import BaseModel, Field, FiniteFloat
 
 from v2g_edge.console.accounts import Person
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.bodies import Strict
-from v2g_edge.console.doors import Doors
 from v2g_edge.console.schema import Answer, Refusal
 from v2g_edge.console.studies import Busy, Job, State, Studies
 
@@ -87,7 +87,7 @@ class RoiState(BaseModel):
     result: Answer | None
 
 
-def add_roi(api: FastAPI, studies: Studies, doors: Doors) -> None:
+def add_roi(api: FastAPI, studies: Studies, doors: Authorization) -> None:
     """Add the routes."""
     operator = Depends(doors.operator)
 

@@ -6,8 +6,8 @@ import structlog
 from fastapi import Depends, FastAPI, Request, Response
 
 from v2g_edge.console.accounts import SESSION_S, Accounts, NotAllowed, Person
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.bodies import Claim, Login
-from v2g_edge.console.doors import Doors
 from v2g_edge.console.schema import SessionState
 from v2g_edge.model.ports import ClockPort
 
@@ -17,7 +17,9 @@ MARK_S: Final = 180 * 86_400.0
 """A browser that has not logged in for half a year is a stranger again."""
 
 
-def add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort, *, tls: bool) -> None:
+def add_sessions(
+    api: FastAPI, accounts: Accounts, doors: Authorization, clock: ClockPort, *, tls: bool
+) -> None:
     """Add the routes."""
 
     def keep(response: Response, name: str, value: str, lasts_s: float) -> None:
@@ -68,7 +70,9 @@ def add_sessions(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPor
     _add_other_ways(api, accounts, doors, clock, keep)
 
 
-def _add_other_ways(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort, keep: Any) -> None:
+def _add_other_ways(
+    api: FastAPI, accounts: Accounts, doors: Authorization, clock: ClockPort, keep: Any
+) -> None:
     """Those without a password. ``keep`` gives the browser a cookie."""
 
     @api.post("/api/login/certificate", status_code=204)

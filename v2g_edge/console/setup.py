@@ -13,9 +13,9 @@ from fastapi import Depends, FastAPI, HTTPException, Response
 from pydantic import Field, JsonValue
 
 from v2g_edge.console.accounts import Person
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.bodies import Strict
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
-from v2g_edge.console.doors import Doors
 from v2g_edge.console.schema import Answer
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Operation(Strict):
     why: str = Field(default="", max_length=200)
 
 
-def add_setup(api: FastAPI, daemon: Daemon, doors: Doors) -> None:
+def add_setup(api: FastAPI, daemon: Daemon, doors: Authorization) -> None:
     """Add the routes."""
     engineer = Depends(doors.engineer)
 

@@ -17,11 +17,11 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from v2g_edge import __version__
 from v2g_edge.console.accounts import Accounts, NotAllowed, Person
+from v2g_edge.console.authorization import Authorization
 from v2g_edge.console.bodies import NewPassword, NewPerson, NewToken
 from v2g_edge.console.calendar import add_calendar
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.depot import add_depot, add_past
-from v2g_edge.console.doors import Doors
 from v2g_edge.console.guard import READ_S, App, Guard, Receive, Scope, Send
 from v2g_edge.console.live import Hub
 from v2g_edge.console.orders import add_orders
@@ -87,7 +87,7 @@ def make_app(
         responses=REFUSALS,
         generate_unique_id_function=operation,
     )
-    doors = Doors(accounts, clock, tls=tls)
+    doors = Authorization(accounts, clock, tls=tls)
     _add_faults(api)
     add_sessions(api, accounts, doors, clock, tls=tls)
     add_depot(api, daemon, doors)
@@ -124,7 +124,7 @@ def _add_faults(api: FastAPI) -> None:
         return JSONResponse({"detail": str(fault)}, 429 if fault.wait_s else 403, headers)
 
 
-def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort) -> None:
+def _add_people(api: FastAPI, accounts: Accounts, doors: Authorization, clock: ClockPort) -> None:
     engineer = Depends(doors.engineer)
 
     @api.get("/api/people", dependencies=[engineer])
@@ -163,7 +163,7 @@ def _add_people(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort
         log.warning("console_account_ended", by=person.title, person=name)
 
 
-def _add_tokens(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort) -> None:
+def _add_tokens(api: FastAPI, accounts: Accounts, doors: Authorization, clock: ClockPort) -> None:
     @api.get("/api/tokens", dependencies=[Depends(doors.engineer)])
     async def tokens() -> list[dict[str, str | float]]:
         """All tokens, without what opens the door."""
@@ -187,7 +187,7 @@ def _add_tokens(api: FastAPI, accounts: Accounts, doors: Doors, clock: ClockPort
         log.warning("console_token_ended", by=person.title, owner=owner, label=label)
 
 
-def _add_live(api: FastAPI, hub: Hub, doors: Doors) -> None:
+def _add_live(api: FastAPI, hub: Hub, doors: Authorization) -> None:
     @api.get(
         "/api/live", dependencies=[Depends(doors.viewer)], response_class=StreamingResponse, responses=EVENTS
     )

@@ -18,7 +18,7 @@ from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
 from v2g_edge.envelope.limits import Limits, limits_of
 from v2g_edge.envelope.memory import EnvelopeMemory
-from v2g_edge.envelope.room import Room, room
+from v2g_edge.envelope.power_range import Room, room
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
 from v2g_edge.model.evidence import EvseMemory, Told

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from v2g_edge.field.charged import ChargedMeter
 from v2g_edge.field.fleet_overlay import FleetOverlay
+from v2g_edge.field.sentinel_values import as_meant, is_meant
 from v2g_edge.field.timetable import Timetable
-from v2g_edge.field.vehicle_word import as_meant, is_meant
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import NO_SAMPLE, Reading, is_fresh
@@ -133,7 +133,7 @@ class Board:
 
     def update_vehicle(self, evse_id: str, **changes: Any) -> None:
         """Replace fields of the plugged-in ``VehicleState``; without a vehicle there is nothing to change.
-        What cannot be meant (``vehicle_word``) changes nothing.
+        What cannot be meant (``sentinel_values``) changes nothing.
         """
         state = self._evses[evse_id]
         if state.vehicle is not None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from v2g_edge.field.vehicle_word import is_meant
+from v2g_edge.field.sentinel_values import is_meant
 from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.snapshot import VehicleState

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from v2g_edge.fleet.book import FleetBook
-from v2g_edge.fleet.lives import has_caps, read_lives, readings_of
+from v2g_edge.fleet.lifetime_throughput import has_caps, read_lives, readings_of
 from v2g_edge.fleet.telematics_in import Telematics
 from v2g_edge.fleet.timetable_file import OCTETS_MAX, BadTimetable, read_timetable
 from v2g_edge.fleet.vdv_server import Inform, VdvServer

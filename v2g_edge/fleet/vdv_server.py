@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from v2g_edge.doorkeeper import Doorkeeper, Guest
+from v2g_edge.connection_limits import ConnectionLimiter, Guest
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import (
     FRAME_MAX,
@@ -92,7 +92,7 @@ class VdvServer:
         self._tell = tell
         self._server: Server | None = None
         self._links: dict[ServerConnection, tuple[str, Form]] = {}
-        self._keeper = Doorkeeper(LINKS_MAX)
+        self._keeper = ConnectionLimiter(LINKS_MAX)
         self._rejected: dict[str, list[dict[str, str]]] = {}
         self._told_s: dict[str, float] = {}
         self._password = b""

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import structlog
 
-from v2g_edge.market.feeds import FEEDS, Call, Feed
 from v2g_edge.market.price_file import OCTETS_MAX, plan_prices, read_bytes
+from v2g_edge.market.price_services import FEEDS, Call, Feed
 from v2g_edge.market.rows import BadPrices, in_order
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Price, PriceRow

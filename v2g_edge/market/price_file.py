@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from v2g_edge.market.csv_prices import read_csv
-from v2g_edge.market.entsoe import read_entsoe
+from v2g_edge.market.entsoe_xml import read_entsoe
 from v2g_edge.market.json_prices import read_json
 from v2g_edge.market.oasis import read_oasis
 from v2g_edge.market.rows import BadPrices, in_order

@@ -10,7 +10,7 @@ from msgspec import Struct
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
-from v2g_edge.rules.left import ENOUGH_W, NO_PHASES, Left, Phases
+from v2g_edge.rules.headroom import ENOUGH_W, NO_PHASES, Left, Phases
 
 TURN_S: Final = 900.0
 """A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc
@@ -22,7 +22,7 @@ other tick: at full power a vehicle gains time, and in each pause its share stan
 """
 
 
-class Press(NamedTuple):
+class Urgency(NamedTuple):
     """Of a vehicle that must leave: the power at which it is ready just in time, when it departs, and the
     latest start of charging at all the power it takes; both from now on. ``lost``: it cannot be ready in
     time, by far.
@@ -34,7 +34,7 @@ class Press(NamedTuple):
     lost: bool = False
 
 
-NO_PRESS: Final[Mapping[str, Press]] = {}
+NO_PRESS: Final[Mapping[str, Urgency]] = {}
 
 
 class Turn(Struct, frozen=True, array_like=True, gc=False):
@@ -82,7 +82,7 @@ def share_power(
     now_s: float,
     doubtful: frozenset[str] = frozenset(),
     sated: frozenset[str] = frozenset(),
-    press: Mapping[str, Press] = NO_PRESS,
+    press: Mapping[str, Urgency] = NO_PRESS,
     phases: Phases = NO_PHASES,
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """The same wishes, cut so that no feeder, and none of its phases (``phases``), is asked for more than it
@@ -133,7 +133,7 @@ def _serve_urgent(
     urgent: dict[int, Wish],
     left: Left,
     given: dict[int, float],
-    press: Mapping[str, Press],
+    press: Mapping[str, Urgency],
     memory: RulesMemory,
 ) -> None:
     """The soonest to depart first: first all of them the pace at which each is ready just in time, then what

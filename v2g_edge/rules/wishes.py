@@ -15,9 +15,9 @@ from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.rules.charging_need import MARGIN_S, TIME_SLACK, ChargingNeed, need_of
-from v2g_edge.rules.left import Phases, phases_of
+from v2g_edge.rules.headroom import Phases, phases_of
 from v2g_edge.rules.response import offer_response
-from v2g_edge.rules.sharing import CALMS_AFTER_S, Press, RulesMemory, charge_limit, share_power
+from v2g_edge.rules.sharing import CALMS_AFTER_S, RulesMemory, Urgency, charge_limit, share_power
 
 NOBODY: Final[Mapping[str, float]] = {}
 STRANGERS: Final = RulesMemory()
@@ -91,7 +91,7 @@ def propose_all(
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
     press = {
-        evse: Press(
+        evse: Urgency(
             _pace_w(wanted), wanted.need.departs_in_s, wanted.need.latest_start_s, _is_lost(wanted.need)
         )
         for evse, wanted in needs.items()

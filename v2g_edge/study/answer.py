@@ -10,7 +10,7 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading, fresh_or
 from v2g_edge.model.site import Feeder, Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.study.beside import Beside
+from v2g_edge.study.answer_context import Beside
 from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.ordered import text_of
 from v2g_edge.study.outlook import Outlook, charged_of

@@ -14,7 +14,7 @@ from v2g_edge.model.reading import Measured, Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.answer import answer_of, export_answer, say_room
-from v2g_edge.study.beside import NOTHING, Beside
+from v2g_edge.study.answer_context import NOTHING, Beside
 from v2g_edge.study.feeder_room import room_of
 from v2g_edge.study.names import find
 from v2g_edge.study.outlook import UNKNOWN, charged_of, outlook_of

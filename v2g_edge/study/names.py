@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from v2g_edge.model.site import Site, VehicleIds
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.study.beside import Beside
+from v2g_edge.study.answer_context import Beside
 
 Kind = Literal["outlet", "vehicle", "station", "feeder"]
 

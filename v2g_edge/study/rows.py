@@ -11,7 +11,7 @@ from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.study.beside import Beside
+from v2g_edge.study.answer_context import Beside
 from v2g_edge.study.outlook import Outlook
 from v2g_edge.study.vocabulary import REASONS, RISKS, RULES, reason_of, word_of
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from v2g_edge.api.state import DepotState
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.fleet import Fleet
-from v2g_edge.fleet.lives import NAME as LIVES
+from v2g_edge.fleet.lifetime_throughput import NAME as LIVES
 from v2g_edge.fleet.vdv_info import Forecast, charging_information
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import Mission

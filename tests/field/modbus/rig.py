@@ -26,7 +26,7 @@ from tests.field.modbus.test_charger import evse
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.charger import RegisterCharger
 from v2g_edge.field.modbus.der import W_SET, SunSpecCharger
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.field.modbus.outlet import LeasedCharger
 from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.wire import Wire

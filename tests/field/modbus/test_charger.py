@@ -17,7 +17,7 @@ from tests.field.modbus.conftest import SITE, RealClock, until
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
 from v2g_edge.field.modbus.charger import setpoint_writes
-from v2g_edge.field.modbus.mapcheck import available_maps, load_map
+from v2g_edge.field.modbus.map_parser import available_maps, load_map
 from v2g_edge.model.limits import Bound
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.reading import Reading

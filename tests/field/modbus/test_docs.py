@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from v2g_edge.field.modbus.contact import FUNCTIONS
-from v2g_edge.field.modbus.mapcheck import available_maps, load_map
-from v2g_edge.field.modbus.mapkeys import BLOCK_KEYS, COMMAND_KEYS, MAP_KEYS, POINT_KEYS
+from v2g_edge.field.modbus.map_keys import BLOCK_KEYS, COMMAND_KEYS, MAP_KEYS, POINT_KEYS
+from v2g_edge.field.modbus.map_parser import available_maps, load_map
 
 PAGE = (Path(__file__).parents[3] / "docs" / "modbus.md").read_text(encoding="utf-8")
 

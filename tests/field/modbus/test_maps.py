@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from v2g_edge.field.modbus.codec import Decoder
-from v2g_edge.field.modbus.mapcheck import available_maps, load_map
+from v2g_edge.field.modbus.map_parser import available_maps, load_map
 from v2g_edge.model.reading import Reading, Unknown
 
 Place = tuple[int, str, float]

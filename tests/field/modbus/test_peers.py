@@ -17,7 +17,7 @@ from tests.field.modbus.conftest import SITE, RealClock, until
 from tests.processes import running
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import ModbusDevice, ModbusLine

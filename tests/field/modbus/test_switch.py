@@ -12,7 +12,7 @@ from sim.modbus.server import Fault, ModbusServer, Unit
 from tests.field.modbus.conftest import SITE, RealClock, until
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.bus import ModbusField
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.model.reading import Measured, Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 from v2g_edge.model.snapshot import Operator

@@ -9,7 +9,7 @@ import pytest
 from sim.modbus.mapped import Mapped
 from sim.modbus.server import Unit, _Server
 from tests.field.modbus.conftest import RealClock
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.model.settings import ModbusLine
 

@@ -20,7 +20,7 @@ import v2g_edge.rules.sharing as sharing_room
 import v2g_edge.rules.wishes as wishes_room
 from sim.runners import pure
 from v2g_edge.cycle import Memory
-from v2g_edge.rules.left import NO_PHASES
+from v2g_edge.rules.headroom import NO_PHASES
 
 Patch = contextlib.AbstractContextManager[Any]
 Break = Callable[[], list[Patch]]

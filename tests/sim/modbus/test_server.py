@@ -15,7 +15,7 @@ from sim.modbus.image import Image, Spot, raw
 from sim.modbus.mapped import Mapped, WatchdogRelay, runs
 from sim.modbus.server import Fault, FaultKind, ModbusServer, Unit
 from sim.virtual.loop import VirtualLoop
-from v2g_edge.field.modbus.mapcheck import available_maps, load_map
+from v2g_edge.field.modbus.map_parser import available_maps, load_map
 
 TRUTH = MeterTruth((1_000.0, 2_000.0, -500.0), (229.0, 230.0, 231.0), 50.02, 123_000.0, 45_000.0)
 POWER = 52

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from sim.__main__ import main
 from sim.runners import rehearse
-from sim.runners.sketch import lines
+from sim.runners.svg_curves import lines
 from v2g_edge import config
 
 EXAMPLE = Path(__file__).parents[3] / "etc" / "site.example.toml"

@@ -20,7 +20,7 @@ from sim.scenarios.scenario import Scenario, Wired, read_scenario, speaking, wri
 from sim.virtual.clock import LoopClock
 from sim.world.depot import Disturbance
 from v2g_edge.app import Daemon
-from v2g_edge.host.notify import Watchdog
+from v2g_edge.host.systemd_notify import Watchdog
 from v2g_edge.model.reading import Reading
 
 SOON = {"E03": 75, "E06": 80, "E07": 85, "E08": 90}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.settings import Settings
 

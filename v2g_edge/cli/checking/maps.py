@@ -7,10 +7,10 @@ from typing import Final
 from v2g_edge.cli.checking.raw import Table, host_table, number, tables, text
 from v2g_edge.config import Problem
 from v2g_edge.config.hints import near
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.field.modbus.contact import FUNCTIONS
-from v2g_edge.field.modbus.mapcheck import available_maps, load_map
-from v2g_edge.field.modbus.mapfile import MapError
+from v2g_edge.field.modbus.map_parser import available_maps, load_map
+from v2g_edge.field.modbus.register_map import MapError
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.settings import HostSettings, ModbusDevice
 

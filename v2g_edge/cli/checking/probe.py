@@ -12,7 +12,7 @@ from typing import Final
 from v2g_edge.config import Problem
 from v2g_edge.field.modbus.codec import Block
 from v2g_edge.field.modbus.contact import FUNCTIONS
-from v2g_edge.field.modbus.mapcheck import load_map
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.field.modbus.meter import find_sunspec_meter
 from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.wire import Fault, Wire

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.field.modbus import sunspec
 from v2g_edge.field.modbus.codec import Decoder
-from v2g_edge.field.modbus.mapcheck import available_maps, load_map
-from v2g_edge.field.modbus.mapfile import MapError, RegisterMap
+from v2g_edge.field.modbus.map_parser import available_maps, load_map
 from v2g_edge.field.modbus.meter import find_sunspec_meter
 from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.plausibility import sum_verdict
+from v2g_edge.field.modbus.register_map import MapError, RegisterMap
 from v2g_edge.field.modbus.wire import Fault, Wire
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading

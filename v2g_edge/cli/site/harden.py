@@ -19,7 +19,7 @@ from msgspec import Struct
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED, CommandError
 from v2g_edge.config.load import load
 from v2g_edge.config.problems import ConfigError
-from v2g_edge.market.feeds import FEEDS
+from v2g_edge.market.price_services import FEEDS
 from v2g_edge.model.settings import FleetSettings, Listener, Settings, TelematicsSettings
 
 DROP_IN: Final = Path("/etc/systemd/system/v2g-edge.service.d/20-networks.conf")

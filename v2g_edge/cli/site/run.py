@@ -24,9 +24,9 @@ from v2g_edge.host.child import Child
 from v2g_edge.host.clock import LoopClock, SystemClock
 from v2g_edge.host.faults import StallWatch
 from v2g_edge.host.logs import set_up_logs
-from v2g_edge.host.notify import Watchdog
 from v2g_edge.host.records import JournalError
 from v2g_edge.host.site_source import SiteFileError
+from v2g_edge.host.systemd_notify import Watchdog
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
 from v2g_edge.wiring.dayplan import worker

@@ -18,8 +18,8 @@ from v2g_edge.market.rows import BadPrices
 from v2g_edge.model.plan import PriceRow
 from v2g_edge.model.settings import PriceSettings, Settings
 from v2g_edge.study.ledger.extend import extend
-from v2g_edge.study.ledger.lives import NAME as LIVES
-from v2g_edge.study.ledger.lives import write_lives
+from v2g_edge.study.ledger.lifetime_throughput import NAME as LIVES
+from v2g_edge.study.ledger.lifetime_throughput import write_lives
 from v2g_edge.study.ledger.store import LedgerError, Store
 
 CONFIG: Final = Path("/etc/v2g-edge/site.toml")

@@ -41,7 +41,7 @@ LOCAL: Final = r"^((127\.0\.0\.1|\[::1\]):[0-9]{1,5}|unix:/[^\x00-\x1f\x7f]{1,95
 CLOCK: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
 """A time of day, or none."""
 FEED: Final = r"^(entsoe|energy-charts|nord-pool|awattar|octopus|iso-ne|pjm|caiso)?$"
-"""Price services that ``market.feeds`` knows; a test holds the two together."""
+"""Price services that ``market.price_services`` knows; a test holds the two together."""
 POWER: Final = 100e6
 """100 MW: beyond any depot; a larger number is a unit mistake."""
 

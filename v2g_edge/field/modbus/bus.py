@@ -14,10 +14,10 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.charger import RegisterCharger
 from v2g_edge.field.modbus.contact import FUNCTIONS, ContactPoller
 from v2g_edge.field.modbus.der import SunSpecCharger
-from v2g_edge.field.modbus.mapcheck import load_map
-from v2g_edge.field.modbus.mapfile import MapError
+from v2g_edge.field.modbus.map_parser import load_map
 from v2g_edge.field.modbus.meter import MeterLayout, MeterPoller, most_of
 from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.register_map import MapError
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
 from v2g_edge.field.modbus.wire import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort

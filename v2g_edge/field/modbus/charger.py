@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.codec import Block, Decoder, encode
-from v2g_edge.field.modbus.mapfile import Command, RegisterMap, Target
 from v2g_edge.field.modbus.outlet import LeasedCharger
 from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.register_map import Command, RegisterMap, Target
 from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.ports import ClockPort, WriteResult
 from v2g_edge.model.reading import Reading

@@ -10,8 +10,8 @@ import structlog
 from v2g_edge.field.board import Board
 from v2g_edge.field.modbus.charger import to_write
 from v2g_edge.field.modbus.codec import Block, Decoder
-from v2g_edge.field.modbus.mapfile import RegisterMap
 from v2g_edge.field.modbus.peer import Peer
+from v2g_edge.field.modbus.register_map import RegisterMap
 from v2g_edge.field.modbus.wire import Fault, always
 from v2g_edge.model.ports import ClockPort, WriteResult
 from v2g_edge.model.reading import Reading, Unknown

@@ -13,14 +13,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from v2g_edge.doorkeeper import Doorkeeper, Guest
+from v2g_edge.connection_limits import ConnectionLimiter, Guest
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.trust.admission import Admitted, Refusal, identity_of
-from v2g_edge.field.ocpp.trust.knocks import Knocks
 from v2g_edge.field.ocpp.trust.tokens import Tokens
+from v2g_edge.field.ocpp.trust.unknown_stations import UnknownStations
 from v2g_edge.field.ocpp.upkeep.maintenance import SITE, Maintenance
 from v2g_edge.field.ocpp.upkeep.operations import Operations
 from v2g_edge.field.ocpp.upstream.upstreams import Upstreams
@@ -115,8 +115,8 @@ class CentralSystem:
         self._operations = Operations(self.links, self._maintenance.admission)
         self.upstreams = Upstreams(upstreams, self.links, self._store, board, clock, site.grid.nominal_v)
         self._servers: list[Server] = []
-        self._keeper = Doorkeeper(len(self.links))
-        self.knocks = Knocks()
+        self._keeper = ConnectionLimiter(len(self.links))
+        self.knocks = UnknownStations()
         self._pinger: asyncio.Task[None] | None = None
         self._connections = 0
 

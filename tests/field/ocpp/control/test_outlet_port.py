@@ -12,8 +12,8 @@ from tests.field.ocpp.control.test_discharge import limits, measured
 from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.test_server import BOOT_2, BOOT_16, STARTED, permit, ready
 from v2g_edge.field.ocpp.control import outlet_port
+from v2g_edge.field.ocpp.control.expressible import SILENT_MAX
 from v2g_edge.field.ocpp.control.outlet_port import COMPARE_S
-from v2g_edge.field.ocpp.control.sayable import SILENT_MAX
 from v2g_edge.field.ocpp.vocabulary.charging_profiles import DEFAULT_ID, LEASE_ID
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall

@@ -10,7 +10,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import VERSIONS
 from tests.field.ocpp.peer import AT_S, Peer, until
 from tests.field.ocpp.test_server import BOOT_2, BOOT_16, STARTED, meter, permit, ready, transaction
-from v2g_edge.field.ocpp.link import attendance
+from v2g_edge.field.ocpp.link import polling
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
@@ -255,9 +255,7 @@ async def test_a20_edge_not_state() -> None:
     await until(lambda: station.got("RemoteStartTransaction"))
     connection = depot.central.links["old"].connection
     assert connection is not None
-    attending = attendance.Attendance(
-        depot.central.links["old"].station, connection, depot.board, depot.clock
-    )
+    attending = polling.Polling(depot.central.links["old"].station, connection, depot.board, depot.clock)
     asked = []
     for second in range(600):
         before = len(station.got("RemoteStartTransaction"))

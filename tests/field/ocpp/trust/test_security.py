@@ -21,7 +21,7 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from tests.field.ocpp.wire.test_doorkeeper import idle_sockets
+from tests.field.ocpp.wire.test_connection_limits import idle_sockets
 from v2g_edge.cli.main import main
 from v2g_edge.field.ocpp.server import CentralSystem
 from v2g_edge.field.ocpp.station.certificate_requests import SIGNED_MAX, SIGNED_S

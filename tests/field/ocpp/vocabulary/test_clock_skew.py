@@ -9,7 +9,7 @@ import pytest
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import charging, limit_of
 from tests.field.ocpp.test_server import meter, permit, ready, transaction
-from v2g_edge.field.ocpp.link.attendance import Attendance
+from v2g_edge.field.ocpp.link.polling import Polling
 from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, ClockSkew
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
@@ -69,7 +69,7 @@ async def test_a9_a_station_that_reports_each_minute_is_asked_for_a_reading(depo
     """And one whose clock stays unknown for a minute, with a vehicle there, is told as an event, once."""
     station, link = await charging(depot, "1.6", clock_off_s=12.0), depot.central.links["old"]
     assert link.connection is not None
-    attending = Attendance(link.station, link.connection, depot.board, depot.clock)
+    attending = Polling(link.station, link.connection, depot.board, depot.clock)
     for _ in range(30):
         await attending.look()
         depot.clock.advance(5.0)

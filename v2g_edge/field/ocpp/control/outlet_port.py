@@ -12,8 +12,8 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
+from v2g_edge.field.ocpp.control.expressible import Expressible
 from v2g_edge.field.ocpp.control.read_back import planned_w
-from v2g_edge.field.ocpp.control.sayable import Sayable
 from v2g_edge.field.ocpp.control.set_profile import (
     VOID,
     is_hopeless,
@@ -81,7 +81,7 @@ class OutletPort:
         self._comparing: asyncio.Task[None] | None = None
         self._compared_s = -math.inf
         self._turn = 0
-        self._sayable = Sayable(station, outlet, clock)
+        self._sayable = Expressible(station, outlet, clock)
         self._drooping = False
 
     def says(self, permit: Permit) -> Saying:

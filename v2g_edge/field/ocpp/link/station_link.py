@@ -13,8 +13,8 @@ import structlog
 
 from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.control.outlet_port import OutletPort
-from v2g_edge.field.ocpp.link.attendance import Attendance
 from v2g_edge.field.ocpp.link.onboarding import Onboarding
+from v2g_edge.field.ocpp.link.polling import Polling
 from v2g_edge.field.ocpp.link.remote_start import start_waiting
 from v2g_edge.field.ocpp.station.energy_transfer import TELLING, send_allowed_transfer
 from v2g_edge.field.ocpp.station.station import ROUTINE_TALK, Station
@@ -123,8 +123,8 @@ class StationLink:
         self.station.requests.encrypted = ws.transport.get_extra_info("ssl_object") is not None
         self.station.link_up(version)
         self._start_onboarding(version)
-        attendance = Attendance(self.station, connection, self._board, self._clock)
-        attending = keep(f"attend {identity}", attendance.run)
+        polling = Polling(self.station, connection, self._board, self._clock)
+        attending = keep(f"attend {identity}", polling.run)
         log.info("station_connected", station=identity, version=version, peer=str(ws.remote_address))
         try:
             await connection.run()

@@ -23,7 +23,7 @@ FAILURES_MAX: Final = 5
 LOCKED_S: Final = 60.0
 """After so many wrong passwords in a row from one address for one station, further wrong ones are answered
 429 for so long. The right one comes in all the while: whoever shares a station's address could lock it out
-otherwise. Guessing is held down by the rate at which an address may dial (``doorkeeper``), and by
+otherwise. Guessing is held down by the rate at which an address may dial (``connection_limits``), and by
 passwords of 128 bits.
 """
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.policy import group_of
-from v2g_edge.field.ocpp.upstream.profiles import Plugged, ProfileBook, Refused
+from v2g_edge.field.ocpp.upstream.profile_limits import Plugged, ProfileBook, Refused
 from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import info_of
 from v2g_edge.field.ocpp.wire.connection import Connection

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from v2g_edge.config.layout import SiteFile
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
 
 NUMBERS: Final = re.compile(r"[0-9.]+")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from v2g_edge.market.entsoe import request_of
+from v2g_edge.market.entsoe_xml import request_of
 
 
 class Call(NamedTuple):

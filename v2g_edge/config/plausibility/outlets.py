@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from v2g_edge.config.layout import SiteFile
-from v2g_edge.config.odd.units import LEAST_W, is_phase_voltage
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.units import LEAST_W, is_phase_voltage
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.site import Evse
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from sim.judges.panel import Panel
-from sim.judges.told import Held, Told
+from sim.judges.reported import Held, Told
 from sim.scenarios.fault import Fault
 from sim.scenarios.night import night
 from sim.scenarios.scenario import Scenario

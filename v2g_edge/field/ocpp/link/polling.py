@@ -35,7 +35,7 @@ enough to learn it.
 """
 
 
-class Attendance:
+class Polling:
     """One run for one link. ``run`` lasts as long as that, and ends when it is cancelled."""
 
     def __init__(self, station: Station, connection: Connection, board: Board, clock: ClockPort) -> None:

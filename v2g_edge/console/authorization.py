@@ -15,7 +15,7 @@ from v2g_edge.model.ports import ClockPort
 SAFE: Final = frozenset({"GET", "HEAD"})
 
 
-class Doors:
+class Authorization:
     """Tells who is behind a request, and refuses those who may not. ``tls``: cookies go over TLS alone."""
 
     def __init__(self, accounts: Accounts, clock: ClockPort, *, tls: bool) -> None:

@@ -41,7 +41,7 @@ OLD = frozenset({"meter_silent", "meter_slow", "meter_busy", "meter_reset"})
 NONSENSE = frozenset({"meter_nan", "meter_garbage", "meter_swapped"})
 
 
-class Pictures:
+class SnapshotTaker:
     """Takes one snapshot a tick; what is silent keeps its last reading, which grows old."""
 
     def __init__(self, scenario: Scenario, site: Site, depot: Depot) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from v2g_edge.config.layout import SiteFile
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
 
 

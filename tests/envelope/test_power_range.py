@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2g_edge.envelope.checks import ROWS
-from v2g_edge.envelope.room import ASKED_RULES, PASSING_RULES, SHARED_RULES, room
+from v2g_edge.envelope.power_range import ASKED_RULES, PASSING_RULES, SHARED_RULES, room
 from v2g_edge.model.limits import ANY_W, Bound
 
 RULES = (

@@ -7,8 +7,7 @@ from typing import Any, Final
 import tomli
 
 from v2g_edge.field.modbus.codec import CODES, Block, Field
-from v2g_edge.field.modbus.mapfile import Command, MapError, RegisterMap, Target
-from v2g_edge.field.modbus.mapkeys import (
+from v2g_edge.field.modbus.map_keys import (
     BLOCK_KEYS,
     COMMAND_KEYS,
     MAP_KEYS,
@@ -19,6 +18,7 @@ from v2g_edge.field.modbus.mapkeys import (
     TARGET_KEYS,
     UNITS,
 )
+from v2g_edge.field.modbus.register_map import Command, MapError, RegisterMap, Target
 
 SHIPPED: Final = Path(__file__).with_name("maps")
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from sim.judges.checkers import FLOW_W, Book
 from sim.judges.effects import Effects
-from sim.judges.told import Told
+from sim.judges.reported import Told
 from sim.scenarios.fault import CONTACT, CONTROLLER, METER, STATION
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
@@ -70,7 +70,7 @@ SHORT_PCT: Final = 2.0
 """A vehicle that leaves with less than this missing has enough for its line."""
 
 
-class Overseer:
+class ReportChecks:
     """Give ``look`` to ``Depot.watchers``, let it ``hear`` each tick, ``finish`` at the end. What it finds
     goes to ``book``.
     """

@@ -1,4 +1,4 @@
-"""What a register map says, typed. Made by ``mapcheck`` from the TOML files in ``maps`` and in the site's
+"""What a register map says, typed. Made by ``map_parser`` from the TOML files in ``maps`` and in the site's
 folder.
 """
 

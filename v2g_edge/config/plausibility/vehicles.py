@@ -5,8 +5,8 @@ from typing import Final
 
 from v2g_edge.config.hints import near
 from v2g_edge.config.layout import SiteFile
-from v2g_edge.config.odd.feeders import falls
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.feeders import falls
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Vehicle, VehicleType

@@ -29,7 +29,7 @@ class Life(Struct, frozen=True):
     discharge_h: float
 
 
-class Lives(Struct, frozen=True):
+class LifetimeThroughput(Struct, frozen=True):
     """The whole file: until when the ledger counts, and what it counts by vehicle."""
 
     until_wall_s: float
@@ -44,19 +44,19 @@ def has_caps(site: Site) -> bool:
     )
 
 
-def read_lives(path: Path, wall_s: float) -> Lives | None:
+def read_lives(path: Path, wall_s: float) -> LifetimeThroughput | None:
     """The file; None where it says nothing that can be used."""
     try:
         if path.stat().st_size > OCTETS_MAX:
             return None
-        found = msgspec.json.decode(path.read_bytes(), type=Lives)
+        found = msgspec.json.decode(path.read_bytes(), type=LifetimeThroughput)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return found if wall_s - found.until_wall_s < OLD_S else None
 
 
 def readings_of(
-    site: Site, ids: Mapping[str, str], lives: Lives, at_s: float
+    site: Site, ids: Mapping[str, str], lives: LifetimeThroughput, at_s: float
 ) -> dict[str, dict[str, Reading]]:
     """Fields of ``VehicleState`` by vehicle of the site; one that never gave has given nothing."""
     given = {vehicle.id: [0.0, 0.0] for vehicle in site.vehicles}

@@ -13,7 +13,7 @@ TEXT_MAX: Final = 60
 """Characters kept of what a stranger says."""
 
 
-class Knock(Struct, frozen=True):
+class UnknownStation(Struct, frozen=True):
     """What a stranger showed before it was turned away: anybody can say any of it."""
 
     identity: str
@@ -24,18 +24,18 @@ class Knock(Struct, frozen=True):
     times: int = 1
 
 
-class Knocks:
+class UnknownStations:
     """The latest strangers, by identity."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Knock] = OrderedDict()
+        self._known: OrderedDict[str, UnknownStation] = OrderedDict()
 
     def note(self, identity: str, peer: str, versions: tuple[str, ...], agent: str, wall_s: float) -> None:
         """One dial that was turned away."""
         identity = _plain(identity)
         before = self._known.pop(identity, None)
         times = before.times + 1 if before is not None else 1
-        self._known[identity] = Knock(identity, peer, versions[:8], _plain(agent), wall_s, times)
+        self._known[identity] = UnknownStation(identity, peer, versions[:8], _plain(agent), wall_s, times)
         if len(self._known) > KNOCKS_MAX:
             self._known.popitem(last=False)
 

@@ -60,7 +60,7 @@ TELL_S: Final = 10.0
 """Connections that were turned away or put out are reported this often, with their number."""
 
 
-class Doorkeeper:
+class ConnectionLimiter:
     """Shared by all listeners. ``now_s`` is loop time."""
 
     def __init__(self, stations: int) -> None:
@@ -143,14 +143,14 @@ class Doorkeeper:
 
 
 class Guest(ServerConnection):
-    """A WebSocket that comes in by a doorkeeper, and by TLS where ``context`` is given.
+    """A WebSocket that comes in within these limits, and by TLS where ``context`` is given.
 
     ``is_known``: its credentials are right, so it may send more than a request. ``come_in`` ends its being a
     guest.
     """
 
     def __init__(
-        self, *args: Any, keeper: Doorkeeper, context: ssl.SSLContext | None, **options: Any
+        self, *args: Any, keeper: ConnectionLimiter, context: ssl.SSLContext | None, **options: Any
     ) -> None:
         super().__init__(*args, **options)
         self._keeper = keeper

@@ -5,15 +5,15 @@ once, with its mend.
 from collections.abc import Iterator
 
 from v2g_edge.config.layout import SiteFile
-from v2g_edge.config.odd.devices import odd_devices
-from v2g_edge.config.odd.feeders import odd_feeders
-from v2g_edge.config.odd.limits import odd_times
-from v2g_edge.config.odd.meant import odd_meanings
-from v2g_edge.config.odd.outlets import odd_outlets
-from v2g_edge.config.odd.packs import odd_packs
-from v2g_edge.config.odd.units import UNIT_MEND, odd_units
-from v2g_edge.config.odd.untold import odd_untold
-from v2g_edge.config.odd.vehicles import odd_vehicles
+from v2g_edge.config.plausibility.devices import odd_devices
+from v2g_edge.config.plausibility.feeders import odd_feeders
+from v2g_edge.config.plausibility.limits import odd_times
+from v2g_edge.config.plausibility.meant import odd_meanings
+from v2g_edge.config.plausibility.outlets import odd_outlets
+from v2g_edge.config.plausibility.packs import odd_packs
+from v2g_edge.config.plausibility.units import UNIT_MEND, odd_units
+from v2g_edge.config.plausibility.untold import odd_untold
+from v2g_edge.config.plausibility.vehicles import odd_vehicles
 from v2g_edge.config.problems import Problem
 
 

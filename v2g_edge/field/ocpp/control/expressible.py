@@ -23,7 +23,7 @@ schema).
 """
 
 
-class Sayable:
+class Expressible:
     """Bounds every command to what is agreed, proven and understood. ``silent``: setpoints in a row that were
     not answered.
     """

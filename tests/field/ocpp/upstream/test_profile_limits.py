@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.field.ocpp.peer import AT, AT_S
-from v2g_edge.field.ocpp.upstream.profiles import PROFILES_MAX, Plugged, ProfileBook, Refused
+from v2g_edge.field.ocpp.upstream.profile_limits import PROFILES_MAX, Plugged, ProfileBook, Refused
 
 OUTLETS = {1: Plugged("b1", 230.0, 3, "tx-1", AT_S - 600.0), 2: Plugged("b2", 230.0, 3)}
 

@@ -14,12 +14,19 @@ from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.fleet import Fleet
-from v2g_edge.fleet.lives import NAME, OLD_S, Lives, has_caps, read_lives, readings_of
+from v2g_edge.fleet.lifetime_throughput import (
+    NAME,
+    OLD_S,
+    LifetimeThroughput,
+    has_caps,
+    read_lives,
+    readings_of,
+)
 from v2g_edge.model.event import Event
 from v2g_edge.model.settings import FleetSettings
 from v2g_edge.model.site import Site
-from v2g_edge.study.ledger.lives import NAME as WRITTEN
-from v2g_edge.study.ledger.lives import write_lives
+from v2g_edge.study.ledger.lifetime_throughput import NAME as WRITTEN
+from v2g_edge.study.ledger.lifetime_throughput import write_lives
 
 WALL_S = 1_800_000_000.0
 
@@ -66,9 +73,9 @@ def test_without_caps_the_file_is_not_looked_for() -> None:
     assert readings["bus-1"]["life_discharge_wh"].value == 0.0
 
 
-def read_lives_of(vehicles: dict[str, object]) -> Lives:
+def read_lives_of(vehicles: dict[str, object]) -> LifetimeThroughput:
     """As the file has them."""
-    return msgspec.convert({"until_wall_s": WALL_S, "vehicles": vehicles}, Lives)
+    return msgspec.convert({"until_wall_s": WALL_S, "vehicles": vehicles}, LifetimeThroughput)
 
 
 @pytest.mark.parametrize(("wh", "exports"), [(90_000.0, True), (110_000.0, False), (None, False)])

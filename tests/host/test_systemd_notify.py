@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from v2g_edge.host.notify import Watchdog
+from v2g_edge.host.systemd_notify import Watchdog
 
 
 def test_the_service_manager_hears_what_is_said_in_order(

@@ -13,8 +13,8 @@ import structlog
 
 from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.peer import Peer, until
-from v2g_edge import doorkeeper
-from v2g_edge.doorkeeper import (
+from v2g_edge import connection_limits
+from v2g_edge.connection_limits import (
     ADDRESS_MAX,
     ADDRESSES_MAX,
     DIALS_BURST,
@@ -23,7 +23,7 @@ from v2g_edge.doorkeeper import (
     LEAST,
     PENDING_MAX,
     REQUEST_MAX,
-    Doorkeeper,
+    ConnectionLimiter,
 )
 
 
@@ -37,7 +37,7 @@ class Guest:
         self.out = True
 
 
-def enter(keeper: Doorkeeper, address: str, count: int, now_s: float = 0.0) -> list[Any]:
+def enter(keeper: ConnectionLimiter, address: str, count: int, now_s: float = 0.0) -> list[Any]:
     guests: list[Any] = [Guest() for _ in range(count)]
     for guest in guests:
         assert keeper.enters(guest, address, now_s)
@@ -46,14 +46,14 @@ def enter(keeper: Doorkeeper, address: str, count: int, now_s: float = 0.0) -> l
 
 @pytest.mark.parametrize("more", [1, ADDRESS_MAX])
 def test_the_oldest_of_an_address_gives_way(more: int) -> None:
-    keeper = Doorkeeper(0)
+    keeper = ConnectionLimiter(0)
     guests = enter(keeper, "10.0.0.1", ADDRESS_MAX + more)
     assert [guest.out for guest in guests] == [True] * more + [False] * ADDRESS_MAX
     assert len(keeper) == ADDRESS_MAX
 
 
 def test_when_all_places_are_taken_the_address_with_the_most_gives_way() -> None:
-    keeper = Doorkeeper(0)
+    keeper = ConnectionLimiter(0)
     honest = enter(keeper, "10.0.0.1", 1)
     for place in range(PENDING_MAX // ADDRESS_MAX + 1):
         enter(keeper, f"10.0.1.{place}", ADDRESS_MAX)
@@ -64,7 +64,7 @@ def test_when_all_places_are_taken_the_address_with_the_most_gives_way() -> None
 
 
 def test_an_address_that_dials_without_end_is_not_heard_each_time_and_another_one_is() -> None:
-    keeper = Doorkeeper(0)
+    keeper = ConnectionLimiter(0)
     entered = sum(keeper.enters(Guest(), "10.0.0.1", 0.0) for _ in range(3 * int(DIALS_BURST)))  # type: ignore[arg-type]
     assert entered == DIALS_BURST
     assert keeper.enters(Guest(), "10.0.0.2", 0.0)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def test_an_address_that_dials_without_end_is_not_heard_each_time_and_another_on
 
 def test_a_machine_with_all_addresses_of_its_network_is_one() -> None:
     """It dials from another address of its /64 each time; the depot's stations stand in another one."""
-    keeper = Doorkeeper(0)
+    keeper = ConnectionLimiter(0)
     honest = enter(keeper, "2001:db8:0:1::7", 2)
     thief: list[Any] = [Guest() for _ in range(3 * int(DIALS_BURST))]
     entered = [keeper.enters(guest, f"2001:db8:0:2::{n:x}", 0.0) for n, guest in enumerate(thief)]
@@ -86,7 +86,7 @@ def test_a_machine_with_all_addresses_of_its_network_is_one() -> None:
 
 
 def test_addresses_without_number_do_not_make_it_grow() -> None:
-    keeper = Doorkeeper(0)
+    keeper = ConnectionLimiter(0)
     for number in range(2 * ADDRESSES_MAX):
         enter(keeper, f"2001:db8:{number:x}::1", 1)
     assert len(keeper._dials) == ADDRESSES_MAX
@@ -95,7 +95,7 @@ def test_addresses_without_number_do_not_make_it_grow() -> None:
 
 
 def test_a_flood_is_one_line_with_its_number() -> None:
-    keeper = Doorkeeper(0)
+    keeper = ConnectionLimiter(0)
     with structlog.testing.capture_logs() as logs:
         enter(keeper, "10.0.0.1", ADDRESS_MAX + 100)
         enter(keeper, "10.0.0.1", 1, now_s=60.0)
@@ -103,7 +103,7 @@ def test_a_flood_is_one_line_with_its_number() -> None:
 
 
 def test_all_stations_of_a_depot_may_dial_at_once_from_one_address() -> None:
-    keeper = Doorkeeper(500)
+    keeper = ConnectionLimiter(500)
     guests = enter(keeper, "10.0.0.1", 500)
     assert not any(guest.out for guest in guests)
 
@@ -112,7 +112,7 @@ def test_all_stations_of_a_depot_may_dial_at_once_from_one_address() -> None:
 def test_e3_file_numbers_are_kept_back(soft: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """For control, meters, journal: also where the limit is small."""
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (soft, soft))
-    assert Doorkeeper(4).most <= max(soft - FILES_KEPT - 4, LEAST)
+    assert ConnectionLimiter(4).most <= max(soft - FILES_KEPT - 4, LEAST)
 
 
 @asynccontextmanager
@@ -185,4 +185,4 @@ async def test_what_is_admitted_counts_no_more_and_what_is_refused_is_gone(depot
     await until(lambda: not len(depot.central._keeper))
     for each in stations:
         await each.close()
-    assert doorkeeper.TLS_S <= 10.0
+    assert connection_limits.TLS_S <= 10.0

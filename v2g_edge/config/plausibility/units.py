@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from v2g_edge.config.layout import SiteFile, keys_of
-from v2g_edge.config.odd.warning import odd
+from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
 from v2g_edge.config.schema import is_list, key_of, part_of
 from v2g_edge.model.limits import ANY_W

@@ -35,7 +35,7 @@ class Bookings(Protocol):
         """What is the matter with its file, "" for nothing."""
 
 
-class Books:
+class Persistence:
     """``start`` once everything else runs; ``tell`` gets an event for each file that is not well."""
 
     def __init__(

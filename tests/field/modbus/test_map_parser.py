@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2g_edge.field.modbus.bus import device_problems
-from v2g_edge.field.modbus.mapcheck import load_map, parse_map
-from v2g_edge.field.modbus.mapfile import MapError
+from v2g_edge.field.modbus.map_parser import load_map, parse_map
+from v2g_edge.field.modbus.register_map import MapError
 from v2g_edge.model.settings import ModbusDevice, ModbusLine
 
 BROKEN = """

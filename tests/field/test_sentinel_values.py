@@ -14,7 +14,7 @@ from tests.field.test_timetable import EVENING, timed_board, wall
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.field.board import Board
 from v2g_edge.field.fleet_overlay import FleetOverlay
-from v2g_edge.field.vehicle_word import LONG_AGO_S, as_meant
+from v2g_edge.field.sentinel_values import LONG_AGO_S, as_meant
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.snapshot import Link, Operator, Snapshot, VehicleState
 
