@@ -26,6 +26,8 @@ DROP_IN: Final = Path("/etc/systemd/system/v2g-edge.service.d/20-networks.conf")
 RESOLVER: Final = Path("/etc/resolv.conf")
 PORTS_OF_OURS: Final = (Listener, FleetSettings, TelematicsSettings)
 """Tables whose ``host`` is an address of this machine, on which others dial in."""
+HOSTS_OF_OURS: Final = frozenset({"signal_host"})
+"""Fields of other tables that are such an address."""
 NO_SERIAL: Final = (
     "# No serial line in the site file: no device either.",
     "DeviceAllow=",
@@ -114,6 +116,8 @@ def destinations(settings: Struct) -> Iterator[str]:
 def _host_of(table: Struct, name: str, value: str) -> Iterator[str]:
     if name == "url" or name.endswith("_url"):
         yield _of_url(value)
+    elif name in HOSTS_OF_OURS:
+        return
     elif name.endswith("_host") or (name == "host" and not isinstance(table, PORTS_OF_OURS)):
         yield value
 
