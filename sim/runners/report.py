@@ -143,7 +143,7 @@ def events(bodies: list[bytes]) -> list[Event]:
 
 
 def kept(report: dict[str, Any]) -> bool:
-    """Whether every promise held: nothing broken, nobody left short who need not have, all sold was given."""
+    """Whether every promise held: nothing broken, no possible departure missed, all sold was given."""
     served = all(each["held"] for each in report.get("services", ()))
     return served and not report["violations"] and not report["departures"]["missed_possible"]
 

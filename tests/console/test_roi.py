@@ -85,8 +85,8 @@ async def test_what_a_study_may_not_be_asked(place: Place, change: dict[str, Any
 
 
 async def test_only_who_may_order_asks_for_a_study(place: Place) -> None:
-    vera, nobody = await place.as_("vera"), place.client()
-    for client, status in ((vera, 403), (nobody, 401)):
+    vera, stranger = await place.as_("vera"), place.client()
+    for client, status in ((vera, 403), (stranger, 401)):
         assert (await client.post("/api/roi", json=EXAMPLE)).status_code == status
         assert (await client.get("/api/roi")).status_code == status
         assert (await client.delete("/api/roi")).status_code == status

@@ -194,7 +194,7 @@ def _judge(way: Way, worst: list[bytes], tries: int) -> bool:
         dear = [place for place, took_s in enumerate(cpu_s) if took_s > way.bounds[0]]
         if not dear:
             break
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S)  # other work on the core ends meanwhile: what is measured is processor time
         for place in dear:
             cpu_s[place] = min(cpu_s[place], played(way, worst[place])[0])
     found = [

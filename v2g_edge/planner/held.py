@@ -1,5 +1,5 @@
 """What a rounded plan really holds for services: rounding to possible powers moves energy between slots, and
-with it the room beside it. What is not there is said, so that nobody counts on it.
+with it the room beside it. What is not there is said, so that no sale counts on it.
 """
 
 from typing import Final

@@ -89,7 +89,7 @@ async def depot(broker: Path, port: int, state: Path, number: int, events: int, 
     await sender.start()
     for event in range(events):
         if not psutil.pid_exists(judge):
-            return  # whoever counts is gone, and the process that forks stays as long as we do
+            return  # the counting process is gone; the one that forks stays as long as this one
         severity: Any = "alarm" if event % 7 == 6 else "info"
         sender.publish_events((Event("test", severity, f"{number}-{event}", "something", WALL_S),))
         note(f"event {number}-{event}")
@@ -100,7 +100,7 @@ async def depot(broker: Path, port: int, state: Path, number: int, events: int, 
 
 
 class Cloud:
-    """Stores events by id, acknowledges what it has stored, and gives its newest plan to who asks."""
+    """Stores events by id, acknowledges what it has stored, and gives its newest plan to a depot that asks."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -118,7 +118,7 @@ class Cloud:
                 async with self._broker.client(timeout_s=PATIENCE_S) as client:
                     await client.subscribe(f"{SITE}/#", qos=1)
                     self._client = client
-                    await self._tell_plan()  # a depot that was sooner has asked nobody
+                    await self._tell_plan()  # a depot that was sooner has had no answer
                     await self._serve(client)
             self._client = None
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A link that we dial: messages come whole, from fragments too, and a flood holds up nobody."""
+"""A link that we dial: messages come whole, from fragments too, and a flood delays no other link."""
 
 import asyncio
 from collections.abc import AsyncIterator

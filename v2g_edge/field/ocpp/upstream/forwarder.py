@@ -168,7 +168,7 @@ class Forwarder:
                 while (waiting := self.queue.head()) is not None:
                     await self._send(connection, waiting)
                 if self._link.connection is None:
-                    return  # nobody is behind this link: the upstream sees the station as offline
+                    return  # no station is behind this link: the upstream sees the station as offline
                 if self._beats:
                     self._beats = False
                     timer = loop.call_later(self._heartbeat_s, self._beat)

@@ -38,7 +38,7 @@ class Dialed(ClientConnection):
         await self.wait_closed()
 
     def data_received(self, data: bytes) -> None:
-        """Octets arrived. They are taken a few at a time: a peer that floods holds up nobody else."""
+        """Octets arrived. They are taken a few at a time: a peer that floods delays no other."""
         if self._rest:
             self._rest += data
             return
