@@ -100,7 +100,7 @@ async def depot(broker: Path, port: int, state: Path, number: int, events: int, 
 
 
 class Cloud:
-    """Stores events by id, acknowledges what it has stored, and gives its newest plan to a depot that asks."""
+    """Stores events by id, acknowledges what is stored, and gives its newest plan to a depot that asks."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
