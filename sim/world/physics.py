@@ -136,9 +136,9 @@ class Charger:
         """Of a limit, what a vehicle on one phase of three can use: a third of one in A a phase, and of one
         in W as much as one phase carries.
         """
-        phases = len(self.evse.phases) // 2
-        if self.battery is None or not self.battery.on_one_phase or phases == 1:
+        if self.battery is None or not self.battery.on_one_phase or len(self.evse.phases) == len("L1"):
             return power_w
+        phases = len(self.evse.phases) // 2
         return power_w / phases if self.evse.phase_load == "even" else min(power_w, rated_w / phases)
 
     def step(self, dt_s: float) -> None:
