@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from v2g_edge.field.ocpp.station.store import SqliteStore
-from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue
+from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, message_of
 
 CHANCE = random.Random(14)
 PAYLOADS = [{"connectorId": number, "status": "Charging"} for number in range(5)]
@@ -26,7 +26,7 @@ def _waiting(path: Path) -> tuple[SqliteStore, UpstreamQueue]:
 async def test_a_damaged_message_holds_up_none_behind_it(body: bytes, tmp_path: Path) -> None:
     store, queue = _waiting(tmp_path / "ocpp.sqlite")
     for payload in PAYLOADS:
-        queue.put("StatusNotification", payload, "")
+        queue.put(message_of("StatusNotification", payload, ""))
     store.flush()
     store._db.close()
     with sqlite3.connect(tmp_path / "ocpp.sqlite") as db:
