@@ -42,8 +42,8 @@ FACTS_KEPT: Final = 1_024
 """Facts kept in memory: a depot's makes, clocks and identities are some hundred short texts."""
 
 GROUP_S: Final = 0.02
-"""What need not outlive a power cut waits so long for others, to be written with them: readings of many
-stations are one write then, and none of them is answered much later.
+"""Readings that wait for an upstream, and need not outlive a power cut, wait so long for others to be written
+with them: those of many stations are one write then, and none of them is answered much later.
 """
 
 LATER_S: Final = 0.5
@@ -168,7 +168,7 @@ class SqliteStore:
         self._ended: dict[str, int] = {}
         self._facts: dict[str, str] = {}
         self._dirty = False
-        self._lasting = False
+        self._lasting = self._soon = False
         self._waiting: list[Callable[[sqlite3.Error | None], None]] = []
         self._due: asyncio.Handle | None = None
         self._due_now = False
@@ -308,19 +308,19 @@ class SqliteStore:
 
     def insert(self, sql: str, *values: object, lasting: bool) -> int:
         """Add one row to them; its number, 0 where the statement added none."""
-        self._begin()
+        self._begin(soon=lasting)
         self._lasting |= lasting
         done = self._db.execute(sql, values)
         return (done.lastrowid or 0) if done.rowcount else 0
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been
-        handled, or soon after where it need not be lasting.
+        handled, or ``GROUP_S`` later where there are only readings for upstreams.
         """
         if not self._dirty:
             then(None)
             return
-        if self._lasting:
+        if self._soon:
             self.write_now()
         elif not self._waiting and not self._due_now:
             if self._due is not None:
@@ -362,7 +362,8 @@ class SqliteStore:
         self._facts[key] = value
         return value
 
-    def _begin(self) -> None:
+    def _begin(self, *, soon: bool = True) -> None:
+        self._soon |= soon
         if not self._dirty:
             self._db.execute("BEGIN")
             self._dirty = True
@@ -371,11 +372,11 @@ class SqliteStore:
         waiting, self._waiting = self._waiting, []
         if self._due is not None:
             self._due.cancel()
-        self._due, self._due_now = None, False
+        self._due, self._due_now, self._soon = None, False, False
         failed = None
         try:
             if self._later:
-                self._begin()
+                self._begin(soon=False)
                 for sql, rows in self._later.items():
                     self._db.executemany(sql, rows)
                 self._later.clear()
