@@ -24,7 +24,7 @@ from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import UpstreamSettings
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, end
 
 if TYPE_CHECKING:
     from v2g_edge.field.ocpp.upstream.forwarder import Forwarder, Tell
@@ -80,7 +80,8 @@ class Downward:
             for task in (sending, *self._tasks):
                 task.cancel()
             await ws.close()
-            await asyncio.gather(listening, sending, return_exceptions=True)
+            await asyncio.gather(listening, return_exceptions=True)
+            await end(sending)
             log.warning("upstream_offline", station=self._identity, upstream=self._settings.id)
 
     # Transaction numbers

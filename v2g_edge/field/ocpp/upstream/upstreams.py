@@ -20,7 +20,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import UpstreamSettings
-from v2g_edge.tasks import keep
+from v2g_edge.tasks import end, keep
 
 Payload = dict[str, Any]
 
@@ -91,9 +91,7 @@ class Upstreams:
 
     async def stop(self) -> None:
         """Close all links. What waits stays on disk."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks = []
 
     def limits_at(self, wall_s: float) -> tuple[CapacityLimit, ...]:
