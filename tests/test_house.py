@@ -125,5 +125,13 @@ def test_every_task_is_watched() -> None:
     assert others == set()
 
 
+def test_a_task_is_awaited_where_it_is_ended() -> None:
+    """``tasks.end`` cancels again what lost its cancellation; a cancel beside a gather waits for ever."""
+    found = re.compile(r"\.cancel\(\)\n\s+await asyncio\.gather\(")
+    assert not [
+        path.name for path in SOURCES if path.name != "tasks.py" and found.search(path.read_text("utf-8"))
+    ]
+
+
 def test_no_module_is_left_without_its_docstring() -> None:
     assert [_name(path) for path in SOURCES if len(ast.get_docstring(_tree(path)) or "") < 10] == []

@@ -17,6 +17,8 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import SimDevice
 
+from v2g_edge.tasks import end
+
 FaultKind = Literal["none", "stuck", "nan", "garbage", "swapped", "slow", "exception", "silent", "reset"]
 
 
@@ -188,8 +190,6 @@ class ModbusServer:
         server, self._server = self._server, None
         if server is None:
             return
-        for task in list(server.tasks):
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
+        await end(*server.tasks)
         await server.shutdown()  # type: ignore[no-untyped-call]
         await asyncio.sleep(0)  # transports close in the loop's next round
