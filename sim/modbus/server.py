@@ -20,6 +20,8 @@ from pymodbus.simulator.simcore import SimCore
 
 from sim.modbus.reads import Read, answer_to, frame_of, read_of
 
+from v2g_edge.tasks import end
+
 FaultKind = Literal["none", "stuck", "nan", "garbage", "swapped", "slow", "exception", "silent", "reset"]
 
 
@@ -225,8 +227,6 @@ class ModbusServer:
         server, self._server = self._server, None
         if server is None:
             return
-        for task in list(server.tasks):
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
+        await end(*server.tasks)
         await server.shutdown()  # type: ignore[no-untyped-call]
         await asyncio.sleep(0)  # transports close in the loop's next round

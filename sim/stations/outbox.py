@@ -11,6 +11,7 @@ from websockets.typing import Subprotocol
 
 from sim.virtual.clock import LoopClock
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
+from v2g_edge.tasks import end
 
 
 async def dial(url: str, version: Version, shown: dict[str, Any]) -> ClientConnection | None:
@@ -59,8 +60,7 @@ class Outbox:
     async def stop(self) -> None:
         """Send nothing more."""
         if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
+            await end(self._sending)
 
     def _sent(self, _task: "asyncio.Task[None]") -> None:
         self._sending = None

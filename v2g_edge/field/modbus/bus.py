@@ -23,7 +23,7 @@ from v2g_edge.field.modbus.wire import Wire
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import ModbusDevice, ModbusLine, OpenableContactor
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import begin, described, keep, report
+from v2g_edge.tasks import begin, described, end, keep, report
 
 log = structlog.get_logger()
 
@@ -267,9 +267,7 @@ class ModbusField:
         tasks, self._tasks = self._tasks, []
         if self._contacting is not None:
             tasks, self._contacting = [*tasks, self._contacting], None
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         for wire in self._wires.values():
             wire.hang_up()
         await asyncio.sleep(0)  # transports close in the loop's next round

@@ -24,7 +24,7 @@ from v2g_edge.field.ocpp.upkeep.certificates import LOOK_S, Certificates
 from v2g_edge.field.ocpp.upkeep.rollouts import Rollouts
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Listener, OcppSettings, StationSettings
-from v2g_edge.tasks import guarded, keep
+from v2g_edge.tasks import end, guarded, keep
 
 log = structlog.get_logger()
 
@@ -101,8 +101,7 @@ class Maintenance:
     async def stop(self) -> None:
         """End."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         self._task = None
         for each in (self._rollouts, self._renewals):
             if each is not None:
