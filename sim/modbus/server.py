@@ -19,7 +19,6 @@ from pymodbus.simulator import SimDevice
 from pymodbus.simulator.simcore import SimCore
 
 from sim.modbus.reads import Read, answer_to, frame_of, read_of
-
 from v2g_edge.tasks import end
 
 FaultKind = Literal["none", "stuck", "nan", "garbage", "swapped", "slow", "exception", "silent", "reset"]
