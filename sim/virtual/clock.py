@@ -89,7 +89,7 @@ class FaultyClock:
 
 def stamp(wall_s: float) -> str:
     """RFC 3339 in UTC with milliseconds, as OCPP writes times."""
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def unstamp(text: str) -> float:
