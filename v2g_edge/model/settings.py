@@ -75,6 +75,7 @@ class UpstreamSettings(Struct, frozen=True):
         ca_file: CA of its certificate; "": the system's.
         certificate_file: Our certificate for TLS; "" without one.
         key_file: Key of that certificate.
+        role: "primary": its answers count, of one upstream a station; "copy": it gets what the primary gets.
         allow: What it may do at a station, by the names of ``field.ocpp.upstream.policy.GROUPS``.
         authorize: Whether it is asked who may charge ("upstream") or the site alone decides ("site").
         authorize_s: How long a station waits for its word, in s.
@@ -90,6 +91,7 @@ class UpstreamSettings(Struct, frozen=True):
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
+    role: Literal["primary", "copy"] = "primary"
     allow: tuple[str, ...] = ("remote_start", "remote_stop", "unlock", "tokens", "diagnostics", "limits")
     authorize: Literal["upstream", "site"] = "upstream"
     authorize_s: float = 3.0

@@ -30,8 +30,12 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "ca_file": optional('CA of its certificate; "": the system\'s.'),
         "certificate_file": optional('Our certificate for TLS (security profile 3); "" without one.'),
         "key_file": optional("Key of that certificate."),
+        "role": Key(
+            'Whether its answers count (cards): one upstream a station. The others get the same as a "copy".'
+        ),
         "allow": Key(
-            "What it may do at a station; profiles become limits (limits) and never reach a charger.",
+            "What it may do at a station (a copy: nothing where this is left out); profiles become limits"
+            " (limits) and never reach a charger.",
             pattern=ALLOW,
             form=(
                 "a list of remote_start, remote_stop, unlock, reset, availability, reservation, tokens,"

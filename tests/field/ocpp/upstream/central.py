@@ -1,7 +1,8 @@
-"""A central system of the ``ocpp`` package, to be run with `-m tests.field.ocpp.upstream.central PORT LOG`.
+"""A central system of the ``ocpp`` package, to be run with `-m tests.field.ocpp.upstream.central PORT LOG
+FIRST`.
 
 It writes every frame that a station sends to LOG before it answers, one JSON line each, and gives 1.6
-transactions numbers from 9001 on, the same one for a message that is repeated under its id. A line on its
+transactions numbers from FIRST on, the same one for a message that is repeated under its id. A line on its
 standard input ``{"station", "action", "payload"}`` is called at that station; its answer goes to LOG too.
 """
 
@@ -27,7 +28,7 @@ from ocpp.v201 import call_result as result201
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-FIRST = 9_001
+FIRST = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 LOG = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("/dev/null")
 HERE: dict[str, Any] = {}
 

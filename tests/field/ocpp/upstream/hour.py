@@ -215,7 +215,7 @@ class Trial:
         """Until the upstream has all that waits."""
         assert controller.daemon is not None
         for _ in range(600):
-            if not any(len(each.queue) for each in controller.daemon.ocpp.upstreams.forwarders.values()):
+            if not any(len(each.queue) for each in controller.daemon.ocpp.upstreams.forwarders):
                 return
             await clock.sleep_s(1.0)
         raise AssertionError("messages still wait for the upstream")

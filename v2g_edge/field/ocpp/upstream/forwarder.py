@@ -1,4 +1,4 @@
-"""One station forwarded to an upstream central system under its own identity.
+"""One station forwarded to one upstream central system under its own identity.
 
 What the station calls goes up in order, from a queue on disk; no answer to the station waits for it, but
 Authorize with a bound. What the upstream calls comes down as the site file allows.
@@ -15,7 +15,7 @@ from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.dialling import Refusal, dial
 from v2g_edge.field.ocpp.upstream.downward import Downward
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED
-from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, Waiting
+from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import UpstreamTokens
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
@@ -67,16 +67,17 @@ class Forwarder:
         self.settings = settings
         self.connection: Connection | None = None
         self.identity = link.station.settings.identity
+        self.name = f"{settings.id}/{self.identity}"
         self._link = link
         self._store = store
         self._clock = clock
         self._tell = tell
-        self.queue = UpstreamQueue(store, self.identity, settings.queue_max)
+        self.queue = UpstreamQueue(store, self.name, settings.queue_max)
         self.down = Downward(settings, link, self.queue, store, clock, phase_w, tell)
         self.tokens = UpstreamTokens(settings)
         self._wake = asyncio.Event()
-        self._fact = f"upstream/booted/{self.identity}"
-        self._version = _known_version(store.fact(f"upstream/version/{self.identity}"))
+        self._fact = f"upstream/booted/{self.name}"
+        self._version = _known_version(store.fact(f"upstream/version/{self.name}"))
         self._heartbeat_s = 300.0
         self._beats = False
         self._told_thinned = 0
@@ -84,22 +85,18 @@ class Forwarder:
 
     # What the station calls
 
-    def take(self, version: Version, action: str, payload: Payload, answer: Payload) -> Payload:
-        """See ``Tap``."""
-        if action not in FORWARDED[version]:
-            return answer
+    def take(self, version: Version, message: Message) -> None:
+        """Queue what the station called."""
         self._speaks(version)
-        local = local_of(payload, answer)
-        if self.queue.put(action, payload, local):
+        if self.queue.put(message):
             self._wake.set()
         self._tell_thinned()
-        self.down.heard(action, payload, local)
-        return self.tokens.answer(action, payload, answer)
+        self.down.heard(message)
 
     def ask(
         self, version: Version, action: str, payload: Payload, answer: Payload
     ) -> Awaitable[Payload] | None:
-        """See ``Tap``."""
+        """A better answer to Authorize, where this upstream is asked."""
         if action != "Authorize" or self.settings.authorize != "upstream":
             return None
         self._speaks(version)
@@ -110,7 +107,7 @@ class Forwarder:
         """What waits is in this version, also after a restart."""
         if self._version != version:
             self._version = version
-            self._store.remember(f"upstream/version/{self.identity}", version)
+            self._store.remember(f"upstream/version/{self.name}", version)
 
     def _tell_thinned(self) -> None:
         if self.queue.thinned >= 2 * max(self._told_thinned, 1):
@@ -184,18 +181,20 @@ class Forwarder:
 
     async def _send(self, connection: Connection, waiting: Waiting) -> None:
         """Send one message until the upstream has it, or refuses it for good."""
-        payload = self.down.upward(waiting)
-        if payload is None:
+        ready = self.down.upward(waiting)
+        if ready is None:
             self._drop(waiting, "the upstream gave its transaction no number")
             return
         message_id = self.queue.message_id(waiting)
         if waiting.action == "BootNotification":
-            await self._boot(connection, payload, message_id)
+            await self._boot(connection, ready.payload, message_id)
             self.queue.done(waiting)
             return
         for attempt in range(ATTEMPTS):
             try:
-                outcome = await self._call(connection, waiting.action, payload, message_id)
+                outcome = await self._call(
+                    connection, waiting.action, ready.payload, message_id, encoded=ready.body
+                )
             except ValueError as fault:
                 self._drop(waiting, str(fault)[:200])
                 return
@@ -223,11 +222,11 @@ class Forwarder:
             await self._clock.sleep_s(wait_s)
 
     async def _call(
-        self, connection: Connection, action: str, payload: Payload, message_id: str
+        self, connection: Connection, action: str, payload: Payload, message_id: str, encoded: bytes = b""
     ) -> Answered | Refused:
         """ConnectionError when the upstream does not answer: the link is worth nothing then."""
         outcome = await connection.call(
-            action, payload, priority=BULK, timeout_s=ANSWER_S, message_id=message_id
+            action, payload, priority=BULK, timeout_s=ANSWER_S, message_id=message_id, encoded=encoded
         )
         if isinstance(outcome, Answered | Refused):
             self._answered += 1
@@ -264,14 +263,6 @@ class Forwarder:
             "left_out": self.queue.thinned,
             "profiles": len(self.down.book),
         }
-
-
-def local_of(payload: Payload, answer: Payload) -> str:
-    """Our number of the transaction that a message is about; "" where it is about none."""
-    told = payload.get("transactionId", answer.get("transactionId"))
-    if told is None:
-        told = payload.get("transactionInfo", {}).get("transactionId", "")
-    return str(told)
 
 
 def _known_version(text: str) -> Version | None:
