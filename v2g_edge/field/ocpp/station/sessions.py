@@ -12,6 +12,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.site_vehicles import SiteVehicles
 from v2g_edge.field.ocpp.station.station_model import StationModel
+from v2g_edge.field.ocpp.station.station_time import came_at, leaves_at_once
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.model.ports import ClockPort
@@ -40,14 +41,6 @@ FLOWS_W: Final = 500.0
 FLOWS_S: Final = 15.0
 """Power above metering noise, in a reading so young (three reports at the interval that we ask for): a
 vehicle is there.
-"""
-
-LONGEST_STAY_S: Final = 400 * 86_400.0
-"""A start before this is one by a clock that stood at its beginning (1970, 2000)."""
-
-LEAVES_NOW_S: Final = 60.0
-"""A vehicle that says that it leaves within this names no departure: 0 s is how ISO 15118 says "as soon as
-possible".
 """
 
 NOWHERE: Final = ""
@@ -278,9 +271,7 @@ class Sessions:
         outlet = self._outlets.get(ocpp_evse)
         if outlet is None:
             return False
-        departure, skew = needs.departure_wall_s, self._model.clock_skew
-        now_wall_s = self._clock.wall_s() + skew.offset_s
-        if departure is not None and skew.known and abs(departure - now_wall_s) <= LEAVES_NOW_S:
+        if leaves_at_once(needs.departure_wall_s, self._model.clock_skew, self._clock):
             needs = replace(needs, departure_wall_s=None)
         if outlet.session is None:
             outlet.early_needs = needs
@@ -361,7 +352,8 @@ class Sessions:
         ):  # 2.x reports a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
-            vehicle = VehicleState(session.transaction, session.vehicle, self._came_wall_s(session))
+            came_wall_s = came_at(session.started_wall_s, self._model.clock_skew, self._clock)
+            vehicle = VehicleState(session.transaction, session.vehicle, came_wall_s)
             if begins and self._board.evse(evse).status == "available":  # said before the vehicle came
                 outlet.reported = replace(outlet.reported, status="occupied")
                 self._board.update_evse(evse, status="occupied")
@@ -379,23 +371,11 @@ class Sessions:
         if self._vehicles.knows(session.vehicle):
             self.moved(session.vehicle, session.evse, session.started_wall_s)
 
-    def _came_wall_s(self, session: Session) -> float:
-        """When a vehicle came, by our clock: the station's may be ahead, or have begun in 1970."""
-        skew, wall_s = self._model.clock_skew, self._clock.wall_s()
-        came_wall_s = session.started_wall_s - skew.offset_s
-        if not self._clock.synced() or wall_s - LONGEST_STAY_S < came_wall_s < wall_s:
-            return came_wall_s
-        return wall_s
-
     def _needs(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
-        """The needs as readings. A station reckons a departure from what the vehicle says, in seconds from
-        now, by its own clock.
-        """
         said = self._vehicles.readings(outlet, session, self._model.version, self._clock.now_s())
         departure = said.get("departure_wall_s")
         if isinstance(departure, Reading):
-            by_ours_s = departure.value - self._model.clock_skew.offset_s
-            said["departure_wall_s"] = replace(departure, value=by_ours_s)
+            said["departure_wall_s"] = replace(departure, value=self._model.clock_skew.ours(departure.value))
         return said
 
     def clock_learnt(self) -> None:
