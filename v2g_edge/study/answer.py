@@ -22,7 +22,7 @@ DENIED: Final = frozenset({"impossible", "short", "overdue"})
 """Risks with which no time is shown at which a vehicle would be ready."""
 KEEP_IN: Final = frozenset({"no-v2g", "export-limit", "reserve"})
 """Kinds of orders and windows after which less is exported."""
-FEEDER_RULES: Final = frozenset({"feeder_import", "minimum_power", "unproven_discharge"})
+FEEDER_RULES: Final = frozenset({"feeder_import", "minimum_power", "unmetered", "unproven_discharge"})
 
 
 def answer_of(
