@@ -1,4 +1,4 @@
-"""Sessions at chargers by register: when one begins and ends, whose it is, and what is known of the vehicle."""
+"""Sessions at chargers by register: begin and end, whose it is, and what is known of the vehicle."""
 
 import pytest
 from msgspec.structs import replace
