@@ -221,8 +221,12 @@ def has_lapsed(o: Outlet, now_s: float) -> bool:
     """Whether a charger is away, and what it was last sent has run out by its own lease: nothing is in force
     but its default.
     """
-    ends_by_itself = o.evse.dead_man not in {"none", "contactor"}
-    return not o.listens and now_s > o.memory.lease_until_s and ends_by_itself
+    return not o.listens and now_s > o.memory.lease_until_s and ends_by_itself(o.evse)
+
+
+def ends_by_itself(evse: Evse) -> bool:
+    """Whether what a charger was sent ends by its own lease, without a word from us."""
+    return evse.dead_man not in {"none", "contactor"}
 
 
 def is_at_fallback(o: Outlet, now_s: float) -> bool:
