@@ -257,6 +257,7 @@ class Daemon:
         guarded("money", self._money.observe, self.state.tick)
         guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
+        guarded("upstream reports", self.ocpp.upstreams.observe, outcome.permits, snapshot.operator, wall_s)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome, news)
         if self._watchdog.fed == 0:

@@ -81,6 +81,8 @@ class UpstreamSettings(Struct, frozen=True):
         authorize_s: How long a station waits for its word, in s.
         when_gone: What decides about a card when it does not answer: the site's own tokens ("site"), or
             nothing may start ("refuse").
+        report_limits: Whether it hears what the depot leaves of what it asked for.
+        limit_vendor_id: Vendor id under which a 1.6 upstream hears that, by DataTransfer; "": it does not.
         queue_max: Messages of one station that wait for it before readings are left out.
     """
 
@@ -96,6 +98,8 @@ class UpstreamSettings(Struct, frozen=True):
     authorize: Literal["upstream", "site"] = "upstream"
     authorize_s: float = 3.0
     when_gone: Literal["site", "refuse"] = "site"
+    report_limits: bool = True
+    limit_vendor_id: str = ""
     queue_max: int = 50_000
 
 

@@ -47,6 +47,12 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "when_gone": Key(
             'What decides about a card when it does not answer: the site\'s tokens, or nothing ("refuse").'
         ),
+        "report_limits": Key(
+            "Whether it hears what the depot leaves of what it asked for (2.x: NotifyChargingLimit)."
+        ),
+        "limit_vendor_id": optional(
+            'Vendor id under which an upstream of 1.6 hears that, by DataTransfer; "": it does not.'
+        ),
         "queue_max": Key(
             "Messages of one station that wait for it before readings are left out; transactions never are.",
             "",

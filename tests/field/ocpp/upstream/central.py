@@ -89,6 +89,11 @@ class Central16(Station16):  # type: ignore[misc]
     def on_stop(self, **_: Any) -> Any:
         return result16.StopTransaction()
 
+    @on("DataTransfer")  # type: ignore[untyped-decorator]
+    def on_data(self, vendor_id: str, **_: Any) -> Any:
+        known = vendor_id == "com.example"
+        return result16.DataTransfer(status="Accepted" if known else "UnknownVendorId")
+
 
 class Central201(Station201):  # type: ignore[misc]
     async def route_message(self, raw_msg: str) -> None:
@@ -122,6 +127,14 @@ class Central201(Station201):  # type: ignore[misc]
     @on("TransactionEvent")  # type: ignore[untyped-decorator]
     def on_transaction(self, **_: Any) -> Any:
         return result201.TransactionEvent()
+
+    @on("NotifyChargingLimit")  # type: ignore[untyped-decorator]
+    def on_limit(self, **_: Any) -> Any:
+        return result201.NotifyChargingLimit()
+
+    @on("ClearedChargingLimit")  # type: ignore[untyped-decorator]
+    def on_no_limit(self, **_: Any) -> Any:
+        return result201.ClearedChargingLimit()
 
 
 class Central21(Station21):  # type: ignore[misc]

@@ -5,7 +5,7 @@ Authorize with a bound. What the upstream calls comes down as the site file allo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -14,6 +14,7 @@ from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.dialling import Refusal, dial
 from v2g_edge.field.ocpp.upstream.downward import Downward
+from v2g_edge.field.ocpp.upstream.limit_reports import LimitReports, left_by
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED
 from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import UpstreamTokens
@@ -21,6 +22,7 @@ from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import BULK
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import UpstreamSettings
 from v2g_edge.tasks import described
@@ -75,6 +77,7 @@ class Forwarder:
         self.queue = UpstreamQueue(store, self.name, settings.queue_max)
         self.down = Downward(settings, link, self.queue, store, clock, phase_w, tell)
         self.tokens = UpstreamTokens(settings)
+        self.reports = LimitReports(settings, self.name, store)
         self._wake = asyncio.Event()
         self._fact = f"upstream/booted/{self.name}"
         self._version = _known_version(store.fact(f"upstream/version/{self.name}"))
@@ -102,6 +105,22 @@ class Forwarder:
         self._speaks(version)
         self._wake.set()
         return self.tokens.ask(self.connection, payload, answer)
+
+    def observe(self, permits: Mapping[str, Permit], wall_s: float, *, dimmed: bool) -> None:
+        """What the depot permits now, to be reported where it is less than this upstream asked for."""
+        connection, reports = self.connection, self.reports
+        if connection is None or not reports.speaks(connection.version):
+            return
+        limits = self.down.limits_at(wall_s)
+        for number, outlet in self._link.station.outlets.items():
+            evse, permit = outlet.evse, permits.get(outlet.evse.id)
+            if permit is None or outlet.session is None:
+                reports.see_idle(number)
+                continue
+            asked_w = min([evse.max_charge_w, *(each.power_w for each in limits if each.evse == evse.id)])
+            reports.see(number, asked_w, left_by(permit, dimmed=dimmed))
+        if reports.due(connection.version, self._clock.now_s()) is not None:
+            self._wake.set()
 
     def _speaks(self, version: Version) -> None:
         """What waits is in this version, also after a restart."""
@@ -158,12 +177,13 @@ class Forwarder:
                 await self._boot(connection, self.down.made_up_boot(connection.version), "")
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._heartbeat_s, self._beat)
-        self._beats = False
+        self._beats, self.reports.refused = False, False
         try:
             while True:
                 self._wake.clear()
                 while (waiting := self.queue.head()) is not None:
                     await self._send(connection, waiting)
+                await self._report(connection)
                 if self._link.connection is None:
                     return  # no station is behind this link: the upstream sees the station as offline
                 if self._beats:
@@ -206,6 +226,25 @@ class Forwarder:
                 self._drop(waiting, f"{outcome.code} {outcome.description[:150]}")
                 return
             await self._clock.sleep_s(RETRY_S)
+
+    async def _report(self, connection: Connection) -> None:
+        """Tell what is limited, as far as that is due."""
+        reports, version = self.reports, connection.version
+        if not reports.speaks(version):
+            return
+        while (report := reports.due(version, self._clock.now_s())) is not None:
+            outcome = await self._call(connection, report.action, report.payload, "")
+            if isinstance(outcome, Refused):
+                why = f"{outcome.code} {outcome.description[:150]}"
+            elif outcome.payload.get("status", "Accepted") != "Accepted":
+                why = str(outcome.payload["status"])
+            else:
+                reports.answered(report, self._clock.now_s())
+                continue
+            reports.refused = True
+            text = f"upstream {self.settings.id} does not take {report.action} ({why}): what the depot limits"
+            self._tell("upstream_refused", "info", f"{text} is not told there")
+            return
 
     async def _boot(self, connection: Connection, payload: Payload, message_id: str) -> None:
         """Boot until it is accepted; nothing else goes up before (OCPP 1.6 4.2, 2.x B02, B03)."""

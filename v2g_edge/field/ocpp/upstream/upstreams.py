@@ -17,9 +17,12 @@ from v2g_edge.field.ocpp.upstream.policy import FORWARDED
 from v2g_edge.field.ocpp.upstream.queue import message_of
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.event import Event
+from v2g_edge.model.orders import acts
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import UpstreamSettings
+from v2g_edge.model.snapshot import Operator
 from v2g_edge.tasks import end, keep
 
 Payload = dict[str, Any]
@@ -97,6 +100,18 @@ class Upstreams:
     def limits_at(self, wall_s: float) -> tuple[CapacityLimit, ...]:
         """What the upstreams' charging profiles allow now."""
         return tuple(limit for each in self.forwarders for limit in each.down.limits_at(wall_s))
+
+    def observe(self, permits: Sequence[Permit], operator: Operator, wall_s: float) -> None:
+        """What a tick permits, for what is reported of limits."""
+        if not self.forwarders:
+            return
+        dimmed = any(
+            limit.direction == "import" and not limit.evse and acts(limit, wall_s)
+            for limit in operator.limits
+        )
+        by_evse = {permit.evse: permit for permit in permits}
+        for each in self.forwarders:
+            each.observe(by_evse, wall_s, dimmed=dimmed)
 
     def describe(self) -> dict[str, list[Payload]]:
         """By station, for people."""
