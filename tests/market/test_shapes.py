@@ -96,7 +96,8 @@ def test_a_hole_stays_a_hole_and_is_told() -> None:
     "entries",
     [
         b'{"data": [{"start_timestamp": 3.6e6, "end_timestamp": 7.2e6, "marketprice": null,'
-        b' "unit": "EUR/MWh"}, {"start_timestamp": 7.2e6, "end_timestamp": 10.8e6, "marketprice": 5, "unit": "EUR/MWh"}]}',
+        b' "unit": "EUR/MWh"},'
+        b' {"start_timestamp": 7.2e6, "end_timestamp": 10.8e6, "marketprice": 5, "unit": "EUR/MWh"}]}',
         b'{"results": [{"valid_from": "1970-01-01T01:00Z", "value_inc_vat": null},'
         b' {"valid_from": "1970-01-01T02:00Z", "valid_to": "1970-01-01T03:00Z", "value_inc_vat": 0.5}]}',
         b'{"HourlyLmps": {"HourlyLmp": [{"BeginDate": "1970-01-01T01:00Z", "LmpTotal": null},'

@@ -37,7 +37,8 @@ def test_a_leap_second_is_the_one_after() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "28.11.2026 10:00", "2026-13-01T12:00:05Z", "0000-00-00T00:00:00Z", "2026-3-32T1:0:0Z", "12", "177236640500",
+    ["", "28.11.2026 10:00", "2026-13-01T12:00:05Z", "0000-00-00T00:00:00Z", "2026-3-32T1:0:0Z", "12",
+     "177236640500",
      None, True, 5, 1e20, float("nan"), float("inf"), [], {}],
 )  # fmt: skip
 def test_what_may_mean_several_things_or_none_is_no_time(text: object) -> None:
