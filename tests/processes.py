@@ -5,17 +5,20 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import psutil
 
+END_S: Final = 20.0
+
 PR_SET_PDEATHSIG: Final = 1
 """prctl(2): the signal that the kernel sends a process when its parent dies, by kill -9 too."""
 
-END_S: Final = 20.0
-
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+DIES_WITH: Final = ("/usr/bin/setpriv", "--pdeathsig")
+"""The same of util-linux, for the command after it."""
+UNLESS_ALONE: Final = ("/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"')
+"""With a parent's number and a command: run it, unless the parent was gone before the kernel was asked."""
 
 
 def start(
@@ -24,7 +27,9 @@ def start(
     """``subprocess.Popen`` of a process that gets the signal ``by`` when we die. To be started from the
     main thread.
     """
-    return subprocess.Popen(list(command), preexec_fn=_dies_with(os.getpid(), by), **options)  # noqa: PLW1509 - two system calls
+    # Not by preexec_fn: Python between fork and exec may wait for ever for a lock that another thread holds.
+    asked = (*DIES_WITH, by.name.removeprefix("SIG"), *UNLESS_ALONE, str(os.getpid()))
+    return subprocess.Popen([*asked, *command], **options)
 
 
 @contextlib.contextmanager
@@ -59,13 +64,6 @@ def end(process: "subprocess.Popen[Any]") -> None:
 
 def die_with(parent: int) -> None:
     """Let the kernel kill this process when its parent dies."""
-    _dies_with(parent, signal.SIGKILL)()
-
-
-def _dies_with(parent: int, by: signal.Signals) -> Callable[[], None]:
-    def ask() -> None:
-        _LIBC.prctl(PR_SET_PDEATHSIG, int(by), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)  # it was gone before we had asked
-
-    return ask
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it was gone before we had asked

@@ -13,10 +13,13 @@ from v2g_edge.departure.admit_exports import lasting_rates
 from v2g_edge.departure.departures import demands_of
 from v2g_edge.departure.depot import depot_of
 from v2g_edge.envelope.power_range import PASSING_RULES, SHARED_RULES
+from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot, TemperatureState
+from v2g_edge.planner.stay import stays_of
+from v2g_edge.rules.charging_need import TARGET_MARGIN_PCT, need_of
 
 WALL_S = 1_000_000.0
 
@@ -78,3 +81,28 @@ def test_d9_a_cooling_loop_carries_its_mean(loop: str, rate_w: float) -> None:
     )
     snapshot = replace(healthy(site), temperatures=(TemperatureState(value_c=Reading(20.0, 100.0)),))
     assert lasting_rates(depot_of(frame(site)), played(site, snapshot).memory.envelope.rates_w) == (rate_w,)
+
+
+@pytest.mark.parametrize(
+    ("of_type_wh", "told_wh"), [(200_000.0, 300_000.0), (0.0, 300_000.0), (200_000.0, 0.0)]
+)
+def test_rules_proof_and_day_plan_reckon_with_one_capacity(of_type_wh: float, told_wh: float) -> None:
+    """The type's, else what the vehicle tells: the planner had them the other way round."""
+    site = replace(small_site(1), vehicle_types=(replace(BUS, capacity_wh=of_type_wh),))
+    snapshot = healthy(site)
+    state = snapshot.evses[0]
+    assert state.vehicle is not None
+    vehicle = replace(state.vehicle, capacity_wh=Reading(told_wh, snapshot.now_s))
+    snapshot = replace(snapshot, evses=(replace(state, vehicle=vehicle),))
+    capacity_wh = capacity_of(vehicle, site.vehicle_types[0])
+    assert capacity_wh == (of_type_wh or told_wh)
+    (stay,) = stays_of(site, snapshot.evses, snapshot.wall_s)
+    assert stay.capacity_wh == capacity_wh
+    (demand,) = demands_of(depot_of(frame(site)), snapshot, (50_000.0,))
+    assert demand is not None
+    need = need_of(site.evses[0], snapshot.evses[0], site.vehicle_types[0], snapshot.wall_s)
+    assert need is not None
+    assert need.energy_wh == pytest.approx(
+        (10.0 + TARGET_MARGIN_PCT) / 100.0 * capacity_wh / site.evses[0].efficiency
+    )
+    assert demand.wh_per_pct == pytest.approx(capacity_wh / site.evses[0].efficiency / 100.0)

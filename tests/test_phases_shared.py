@@ -120,6 +120,33 @@ def test_the_imbalance_of_single_phase_chargers_is_shared_by_urgency(
     assert [wish.power_w for wish in outcome.wishes] == [first, second], "the rules ask for no more"
 
 
+@pytest.mark.parametrize(
+    ("seen", "imbalance_a", "sums_w"),
+    [
+        pytest.param(("L1", "L1", "L1L2L3"), 30.0, (30.0 * 230.0 * 0.98, RATED_W), id="two on L1 share it"),
+        pytest.param(
+            ("L1", "L2", "L1L2L3"), 30.0, (60.0 * 230.0 * 0.98, RATED_W), id="each phase has its own"
+        ),
+        pytest.param(
+            ("L1L2", "L1L2", "L1L2L3"), 30.0, (60.0 * 230.0 * 0.98, RATED_W), id="half on each of two"
+        ),
+        pytest.param(("", "", "L1L2L3"), 30.0, (2.0 * RATED_W, RATED_W), id="none has shown its phases"),
+        pytest.param(
+            ("L1", "L1", "L1L2L3"), 5.0, (4_140.0, RATED_W), id="too little for a charger: one at a time"
+        ),
+    ],
+)
+def test_cars_that_load_one_or_two_phases_keep_to_the_imbalance(
+    seen: tuple[VehiclePhases, ...], imbalance_a: float, sums_w: tuple[float, float]
+) -> None:
+    """A single-phase charger had to, and a one-phase car at a charger of three phases did not."""
+    site = garage(3)
+    fuse = CurrentLimit(500.0, 500.0, imbalance_a, 0.0)
+    site = replace(site, feeders=(replace(site.feeders[0], current=fuse), site.feeders[1]))
+    powers_w = [permit.power_w for permit in settled(site, parked(site, seen, (30.0,) * 3)).permits]
+    assert (sum(powers_w[:2]), powers_w[2]) == pytest.approx(sums_w)
+
+
 @pytest.mark.parametrize(("base_load_a", "base_w"), [(None, 9_000.0), (20.0, 20.0 * 230.0), (0.0, 0.0)])
 def test_the_base_load_of_a_phase_is_left_free_as_the_envelope_does(
     base_load_a: float | None, base_w: float

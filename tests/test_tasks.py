@@ -10,7 +10,7 @@ import pytest
 
 from v2g_edge import tasks
 from v2g_edge.host.faults import AGAIN_S, LoopFaults
-from v2g_edge.tasks import begin, guarded, keep
+from v2g_edge.tasks import begin, end, guarded, keep
 
 
 class OddError(Exception):
@@ -167,3 +167,24 @@ async def test_what_fails_again_and_again_is_told_once_a_minute_with_its_count(
         "pings: failed",
         "pings: failed (and 2 times before, since this was last told)",
     ]
+
+
+async def test_a_task_that_loses_its_cancellation_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``wait_for`` of Python 3.11 returns the answer in place of the cancellation that meets it."""
+    monkeypatch.setattr(tasks, "END_AGAIN_S", 0.01)
+    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    answers: list[int] = []
+
+    async def serve() -> None:
+        try:
+            answers.append(await asyncio.wait_for(answer, 60.0))
+        except asyncio.CancelledError:  # what a newer Python does; a library that loses it does this
+            answers.append(0)
+        await asyncio.Event().wait()
+
+    serving = asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    answer.set_result(1)
+    async with asyncio.timeout(20):
+        await end(serving)
+    assert (len(answers), serving.cancelled()) == (1, True)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.depot import BUS, healthy
-from tests.test_phases_shared import HOUR_S, RATED_W, garage
+from tests.test_phases_shared import HOUR_S, LEFT_W, RATED_W, garage
 from v2g_edge.cycle import Cycle, Memory, Outcome
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.model.event import Event
@@ -40,9 +40,11 @@ class Night:
         self.site = replace(site, vehicle_types=(kind,), safety=safety)
         self.shown, self.leave_h = shown, leave_h
         self.soc_pct = [TARGET_PCT - 100.0 * wh / CAPACITY_WH for wh in lacks_wh]
-        self.dark = False
+        self.dark: frozenset[int] = frozenset()
+        self.greedy = False
+        self._may_until_s = [0.0] * len(site.evses)
         self._commands = [CommandState()] * len(site.evses)
-        self._drawn_w = [0.0] * len(site.evses)
+        self.drawn_w = [0.0] * len(site.evses)
         self._cycle, self._memory = Cycle(self.site), Memory(EnvelopeMemory(99.0))
         ends_s, nothing = START_S + NIGHT_H * HOUR_S, tuple((evse.id, 0.0) for evse in site.evses)
         self._plan = Plan(1, "cloud", START_S, START_S, ends_s, (Slot(START_S, ends_s, nothing),))
@@ -53,7 +55,7 @@ class Night:
         for step in range(int(max(self.leave_h) * HOUR_S / STEP_S)):
             outcome = self.tick(step)
             told += outcome.events
-            self._follow(outcome, 100.0 + step * STEP_S)
+            self.follow(outcome, 100.0 + step * STEP_S)
         return tuple(told)
 
     def tick(self, step: int) -> Outcome:
@@ -75,20 +77,24 @@ class Night:
                 max_charge_w=Reading(RATED_W, now_s),
                 departure_wall_s=Reading(START_S + self.leave_h[i] * HOUR_S, now_s),
             )
-            power = Unknown("never told") if self.dark else Reading(self._drawn_w[i], now_s)
+            power = Unknown("never told") if i in self.dark else Reading(self.drawn_w[i], now_s)
             evses.append(replace(state, vehicle=vehicle, power_w=power, command=self._commands[i]))
-        total_w = 20_000.0 + sum(self._drawn_w)
+        total_w = 20_000.0 + sum(self.drawn_w)
         meters = tuple(replace(meter, power_w=Reading(total_w, now_s)) for meter in all_well.meters)
         return replace(all_well, seq=step + 1, evses=tuple(evses), meters=meters)
 
-    def _follow(self, outcome: Outcome, now_s: float) -> None:
+    def follow(self, outcome: Outcome, now_s: float) -> None:
         self._memory = outcome.memory
         for i, (permit, evse) in enumerate(zip(outcome.permits, self.site.evses, strict=True)):
             until_s = now_s + permit.valid_for_s
             self._commands[i] = CommandState(permit.power_w, "accepted", now_s, until_s)
             phases = len(self.shown[i]) // 2 or 3
-            self._drawn_w[i] = min(permit.power_w, RATED_W * phases / 3.0)
-            stored_wh = self._drawn_w[i] * evse.efficiency * STEP_S / HOUR_S
+            self.drawn_w[i] = min(permit.power_w, RATED_W * phases / 3.0)
+            if permit.power_w > evse.fallback_w:
+                self._may_until_s[i] = until_s
+            if self.greedy and i in self.dark and now_s < self._may_until_s[i]:
+                self.drawn_w[i] = RATED_W
+            stored_wh = self.drawn_w[i] * evse.efficiency * STEP_S / HOUR_S
             self.soc_pct[i] += 100.0 * stored_wh / CAPACITY_WH
 
 
@@ -139,8 +145,43 @@ def test_who_cannot_make_it_costs_no_other_its_departure(leaves_h: float, lacks_
 def test_d20_where_no_charger_tells_its_power_all_leave_charged_and_each_is_named() -> None:
     """Four of 22 kW on a fuse for two: each held its rating, so that none was ever permitted a watt."""
     night = Night(garage(4), ("L1L2L3",) * 4, (12_000.0,) * 4, (2.0,) * 4)
-    night.dark = True
+    night.dark = frozenset(range(4))
     told = night.play()
     assert min(night.soc_pct) >= TARGET_PCT
     named = [event.subject for event in told if "tells no power" in event.text]
     assert named == ["b1", "b2", "b3", "b4"]
+
+
+def beside_unmetered(dark: tuple[int, ...], fallback_w: float, *, greedy: bool = False) -> Night:
+    """One metered charger beside those that tell no power, on a fuse for two."""
+    site = garage(len(dark) + 1)
+    site = replace(site, evses=tuple(replace(evse, fallback_w=fallback_w) for evse in site.evses))
+    shown: tuple[VehiclePhases, ...] = ("L1L2L3", "L1L2L3", "L1L2L3", "L1L2L3")
+    cars = len(site.evses)
+    night = Night(site, shown[:cars], (12_000.0,) * cars, (3.0,) * cars)
+    night.dark, night.greedy = frozenset(dark), greedy
+    return night
+
+
+@pytest.mark.parametrize("dark", [(0, 1), (1, 2), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("fallback_w", [0.0, 2_000.0])
+def test_beside_chargers_that_tell_no_power_a_metered_one_charges_too(
+    dark: tuple[int, ...], fallback_w: float
+) -> None:
+    """Their ratings fill the fuse for two, and were kept for them all night: it got 0 W for good."""
+    night = beside_unmetered(dark, fallback_w)
+    night.play()
+    assert min(night.soc_pct) >= TARGET_PCT, night.soc_pct
+
+
+def test_beside_a_metered_one_the_fuse_holds_whatever_those_draw_that_tell_no_power() -> None:
+    """They draw their rating whenever they may draw at all, and until the lease has run out."""
+    night = beside_unmetered((0, 1), 0.0, greedy=True)
+    night.soc_pct = [TARGET_PCT - 40.0] * 3
+    most_w = 0.0
+    for step in range(int(3.0 * HOUR_S / STEP_S)):
+        night.follow(night.tick(step), 100.0 + step * STEP_S)
+        if night.drawn_w[2] > 0.0:
+            most_w = max(most_w, sum(night.drawn_w))
+    assert RATED_W < most_w <= 3.0 * LEFT_W + 1.0
+    assert min(night.soc_pct) >= TARGET_PCT

@@ -36,7 +36,7 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
-from v2g_edge.tasks import begin, guarded, keep
+from v2g_edge.tasks import begin, end, guarded, keep
 from v2g_edge.wiring.decider import Decider
 from v2g_edge.wiring.discretion import Discretion
 from v2g_edge.wiring.fleet_view import FleetLink
@@ -161,8 +161,7 @@ class Daemon:
             evses = tuple(each.id for each in self._site.evses)
             await wind_down(self.board, self.modbus, evses, self._clock, self._tick)
         finally:
-            pace.cancel()
-            await asyncio.gather(pace, return_exceptions=True)
+            await end(pace)
 
     def stop(self) -> None:
         """End ``run`` after the present tick. May be called from a signal handler."""
@@ -258,6 +257,7 @@ class Daemon:
         guarded("money", self._money.observe, self.state.tick)
         guarded("history", self._history.observe, self.state.tick)
         guarded("billed peaks", self.plans.observe_peaks, snapshot)
+        guarded("upstream reports", self.ocpp.upstreams.observe, outcome.permits, snapshot.operator, wall_s)
         guarded("grid log", self._grid_log.record, snapshot, outcome.events)
         guarded("events and telemetry", self._tell, snapshot, plan, outcome, news)
         if self._watchdog.fed == 0:

@@ -2,11 +2,14 @@
 outputs, bit for bit.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from v2g_edge.departure.admit_exports import lasting_rates
 from v2g_edge.departure.charging_power import powers_of, sure_powers
+from v2g_edge.envelope.exposure import UNMETERED_S, can_rest
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.memory import restarted as restart_envelope
 from v2g_edge.envelope.permits import Decision, Depot, depot_of, permit_all
@@ -109,6 +112,7 @@ class Cycle:
             said_w=powers.said_w,
             caps_w=dict(zip(frame.ids, memory.envelope.caps_w, strict=False)),
             outs_w=outs_w,
+            unmetered=_unmetered(frame.site, snapshot, memory.envelope.evses),
         )
         served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent, outs_w)
         wishes = served.wishes
@@ -138,3 +142,12 @@ class Cycle:
                 depot_of(frame_of(narrower(self._site, by))) if by != Narrowed() else self._depot,
             )
         return self._ordered[1]
+
+
+def _unmetered(site: Site, snapshot: Snapshot, memories: Sequence[EvseMemory]) -> frozenset[str]:
+    """The outlets whose power nothing has metered for long, and which count less while they rest."""
+    return frozenset(
+        evse.id
+        for evse, state, old in zip(site.evses, snapshot.evses, memories, strict=False)
+        if snapshot.now_s - old.dark_since_s > UNMETERED_S and can_rest(evse, state)
+    )

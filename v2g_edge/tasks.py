@@ -26,6 +26,10 @@ STEADY_S: Final = 60.0
 """A task that ran this long before it failed is started again after the first pause."""
 
 
+END_AGAIN_S: Final = 2.0
+"""Between two cancellations of a task that is to end: a clean-up may take as long."""
+
+
 def keep(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
     """Run ``run`` until the returned task is cancelled. Any other end is reported, and ``run`` is started
     again.
@@ -41,9 +45,16 @@ def begin(name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until each has ended, so that what they hold (connections, files) is closed."""
-    for task in tasks:
-        task.cancel()
+    """Cancel tasks and wait until each has ended, so that what they hold (connections, files) is closed.
+
+    A task may lose a cancellation: ``wait_for`` of Python 3.11 drops the one that meets an answer. So each is
+    cancelled again until it has ended.
+    """
+    open_tasks = {task for task in tasks if not task.done()}
+    while open_tasks:
+        for task in open_tasks:
+            task.cancel()
+        _, open_tasks = await asyncio.wait(open_tasks, timeout=END_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -17,6 +17,7 @@ from pymodbus.transport import transport
 
 from sim.modbus.server import Unit
 from sim.virtual.loop import VirtualLoop
+from v2g_edge.tasks import end
 
 MAX_FRAME = 256
 """Longest RTU frame (Modbus over Serial Line V1.02, 2.5.1)."""
@@ -53,11 +54,9 @@ class RtuServer:
         if ends is None:
             return
         asyncio.get_running_loop().remove_reader(ends[0])
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for end in ends:
-            os.close(end)
+        await end(*self._tasks)
+        for each in ends:
+            os.close(each)
 
     def _forget(self) -> None:
         self._buffer = b""
@@ -116,9 +115,7 @@ class MemoryRtuServer(RtuServer):
         """The port cannot be found any more."""
         if self._listener is not None:
             self._listener.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def _write(self, frame: bytes) -> None:
         if self._transport is not None:

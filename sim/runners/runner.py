@@ -26,6 +26,7 @@ from sim.virtual.clock import LoopClock
 from sim.virtual.loop import run_virtual
 from sim.world.depot import Depot
 from v2g_edge.model.settings import Settings
+from v2g_edge.tasks import end
 
 OCPP_PORT = 8081
 """On the virtual network only."""
@@ -126,9 +127,7 @@ async def play(
                 task.result()
         world.panel.finish(world.depot)
     finally:
-        for task in (ending, playing):
-            task.cancel()
-        await asyncio.gather(ending, playing, return_exceptions=True)
+        await end(ending, playing)
         await world.stop()
         await controller.stop()
     return world

@@ -26,6 +26,7 @@ from sim.virtual.clock import LoopClock
 from sim.virtual.loop import VirtualLoop
 from sim.world.physics import Battery
 from v2g_edge.field.modbus.map_parser import load_map
+from v2g_edge.tasks import end
 
 STEP_S: Final = 1.0
 """Played seconds between two steps of stations and judges; meters bring the physics up to date whenever
@@ -131,9 +132,7 @@ class World:
     async def stop(self) -> None:
         """Hang up and close everything."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         for server in (self.meter, self.relay, *(wired.server for wired in self.wired)):
             await server.stop()
 

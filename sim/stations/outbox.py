@@ -11,6 +11,7 @@ from websockets.typing import Subprotocol
 
 from sim.virtual.clock import LoopClock
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
+from v2g_edge.tasks import end
 
 
 async def dial(url: str, version: Version, shown: dict[str, Any]) -> ClientConnection | None:
@@ -42,6 +43,8 @@ class Outbox:
 
     def put(self, frames: list[tuple[float, bytes]]) -> None:
         """Frames, each with how many seconds it is to be late; and what has been due meanwhile."""
+        if not frames and not self._held:
+            return
         now_s = self._clock.now_s()
         self._held += [(now_s + late_s, frame) for late_s, frame in frames]
         self._held.sort(key=lambda held: held[0])
@@ -57,8 +60,7 @@ class Outbox:
     async def stop(self) -> None:
         """Send nothing more."""
         if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
+            await end(self._sending)
 
     def _sent(self, _task: "asyncio.Task[None]") -> None:
         self._sending = None

@@ -152,7 +152,7 @@ async def serve_depot(upstream: str) -> None:
         print(system.bound_port(), flush=True)  # noqa: T201
         while True:
             await asyncio.sleep(1.0)
-            each = system.upstreams.forwarders.values()
+            each = system.upstreams.forwarders
             waits = sum(len(one.queue) + (one.connection is None) for one in each)
             booted = sum(link.connection is not None for link in system.links.values())
             print(waits + CROWD - booted, file=sys.stderr, flush=True)  # noqa: T201

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.config.small import document, problems_of
+from v2g_edge.config.layout import from_plain
 
 CSMS = {"id": "csms", "url": "wss://csms.example/ocpp"}
 
@@ -53,6 +54,21 @@ def test_what_does_not_fit_of_openadr_is_named(table: dict[str, Any], key: str) 
     assert key in {problem.key for problem in problems_of(plain)}
 
 
-def test_a_station_has_one_upstream() -> None:
-    assert "upstreams.stations.CP-A" in keys(CSMS, {**CSMS, "id": "other", "stations": ["CP-A"]})
+def test_a_station_has_one_upstream_whose_answers_count_and_any_number_of_copies() -> None:
+    other = {**CSMS, "id": "other", "stations": ["CP-A"]}
+    assert "upstreams.stations.CP-A" in keys(CSMS, other)
+    assert keys(CSMS, {**other, "role": "copy"}, {**CSMS, "id": "third", "role": "copy"}) == set()
+    assert "upstreams.other.role" in keys({**other, "role": "master"})
+
+
+def test_a_copy_may_do_nothing_unless_it_is_said() -> None:
+    plain = document()
+    others: tuple[dict[str, Any], ...] = ({"role": "copy"}, {"role": "copy", "allow": ["limits"]}, {})
+    plain["upstreams"] = [{**CSMS, "id": f"u{n}", **each} for n, each in enumerate(others)]
+    nothing, limits, primary = from_plain(plain).upstreams
+    assert (nothing.allow, limits.allow) == ((), ("limits",))
+    assert "remote_stop" in primary.allow
+
+
+def test_no_upstream_has_one_name_twice() -> None:
     assert "upstreams.csms" in keys(CSMS, CSMS)

@@ -18,7 +18,7 @@ from v2g_edge.envelope.enter_service import ServiceMemory
 from v2g_edge.envelope.exposure import UNMETERED_S
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.permits import Decision, permit_all
-from v2g_edge.model.evidence import EvseMemory
+from v2g_edge.model.evidence import EvseMemory, Told
 from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
@@ -408,6 +408,12 @@ def showing(dice: Dice, state: EvseState) -> EvseState:
     return state if state.vehicle is None else replace(state, vehicle=replace(state.vehicle, phases=seen))
 
 
+def rested(memory: EvseMemory, evse: Evse) -> EvseMemory:
+    """An outlet that was permitted no more than its fallback for longer than any lease."""
+    told = (Told(NOW_S - 900.0, 0.0, evse.fallback_w),)
+    return replace(memory, power_w=0.0, droop_w=0.0, most_w=evse.fallback_w, least_w=0.0, told=told)
+
+
 def scene_of(dice: Dice) -> Scene:
     """A random depot in a random state with random wishes, and a memory that could have led there."""
     site = sites(dice)
@@ -429,7 +435,8 @@ def scene_of(dice: Dice) -> Scene:
         )
         dark_since_s = dice.choice([ANY_W, ANY_W, NOW_S - UNMETERED_S - 1.0])
         seen = replace(seen, dark_since_s=dark_since_s)
-        memories.append(replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w))
+        seen = replace(seen, most_w=most_w, least_w=least_w, droop_w=droop_w)
+        memories.append(rested(seen, evse) if dark_since_s < NOW_S and dice.random() < 0.5 else seen)
         power_w = dice.choice([0.0, dice.uniform(-6_000.0, 6_000.0), dice.uniform(-60_000.0, 60_000.0)])
         wishes[evse.id] = Wish(
             evse.id, power_w, 0.5, "test", dice.choice([0.0, 0.0, 2_000.0, 20_000.0, 60_000.0])

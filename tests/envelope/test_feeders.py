@@ -11,6 +11,7 @@ from tests.envelope.strategies import (
     Scene,
     permit,
     ready,
+    rested,
     with_evse,
     with_memory,
     with_meter,
@@ -18,10 +19,11 @@ from tests.envelope.strategies import (
     with_snapshot,
 )
 from v2g_edge.envelope.enter_service import ServiceMemory
-from v2g_edge.envelope.exposure import UNMETERED_S, Exposure, Quarantine, exposure_of
+from v2g_edge.envelope.exposure import LATE_S, UNMETERED_S, Exposure, Quarantine, exposure_of
 from v2g_edge.envelope.facts import Context, Grid, look, observe
 from v2g_edge.envelope.feeders import Cut, fit
 from v2g_edge.envelope.limits import limits_of
+from v2g_edge.model.evidence import Told
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Wish
@@ -242,7 +244,9 @@ def test_d20_one_that_was_long_not_metered_counts_at_its_rating_and_may_use_it(p
         after = permit(scene).memory.evses[0]
         assert after.dark_since_s == (since_s if power is GONE else ANY_W)
         if own_w or power is GONE:
-            assert exposure(scene) == Exposure(True, 50_000.0, 50_000.0, own_w=own_w)
+            seen = exposure(scene)
+            assert (seen.charge_w, seen.discharge_w, seen.own_w) == (50_000.0, 50_000.0, own_w)
+            assert not seen.rests
         else:
             assert exposure(scene).charge_w == 10_000.0
         away = with_evse(scene, link=Link(False, True, NOW_S - 5.0))
@@ -268,6 +272,56 @@ def test_d20_two_that_are_not_metered_share_what_is_counted_for_them() -> None:
     first_w, *rest_w = [each.power_w for each in permit(one).permits]
     assert first_w == pytest.approx(50_000.0)
     assert sum(rest_w) <= 78_400.0 - 50_000.0 + 1e-6
+
+
+def at_rest(scene: Scene, *indices: int) -> Scene:
+    """Their power is not metered, and for long nothing above their fallback was permitted."""
+    for index in indices:
+        memory = rested(scene.memory.evses[index], scene.site.evses[index])
+        dark = replace(memory, dark_since_s=NOW_S - 900.0)
+        evses = tuple(dark if i == index else old for i, old in enumerate(scene.memory.evses))
+        scene = with_evse(scene._replace(memory=replace(scene.memory, evses=evses)), index, power_w=GONE)
+    return scene
+
+
+def test_one_that_is_not_metered_counts_at_its_default_while_nothing_above_it_can_be_in_force() -> None:
+    base = at_rest(outlets(charging(1, 0.0), fallback_w=3_000.0), 0)
+    rests = exposure(base)
+    assert (rests.charge_w, rests.own_w, rests.rests, rests.fixed_w) == (3_000.0, 50_000.0, True, 3_000.0)
+    lease_s = base.site.safety.lease_s + LATE_S
+    now_too = (Told(NOW_S - 900.0, 0.0, 10_000.0), Told(NOW_S - 20.0, 0.0, 0.0))
+    for doubted in (
+        with_evse(base, default_held=False),
+        outlets(base, dead_man="contactor"),
+        outlets(base, dead_man="none"),
+        with_memory(base, told=()),
+        with_memory(base, told=(Told(NOW_S - lease_s + 1.0, 0.0, 0.0),)),
+        with_memory(base, told=now_too),
+        with_memory(base, most_w=3_001.0),
+        with_memory(base, least_w=-1.0),
+        with_evse(base, command=CommandState(-1.0, "accepted", NOW_S, NOW_S + 30.0)),
+    ):
+        assert not exposure(doubted).rests
+        assert exposure(doubted).fixed_w == 50_000.0
+    assert exposure(with_memory(base, told=(Told(NOW_S - lease_s, 0.0, 0.0),))).rests
+
+
+@pytest.mark.parametrize(("limit_w", "beside_w"), [(120_000.0, 67_600.0), (110_000.0, 57_800.0)])
+def test_one_that_is_not_metered_begins_only_where_its_rating_fits_beside_the_others(
+    limit_w: float, beside_w: float
+) -> None:
+    """However little it wishes itself."""
+    scene = at_rest(hall(charging(2, 0.0), import_limit_w=limit_w), 0)
+    assert fitted(scene, 10_000.0, beside_w) == [10_000.0, beside_w]
+    assert fitted(scene, 10_000.0, beside_w + 1.0) == [0.0, beside_w + 1.0]
+    busy = with_memory(scene, 1, power_w=beside_w + 1.0, most_w=beside_w + 1.0)
+    assert fitted(busy, 10_000.0, 1_000.0) == [0.0, 1_000.0], "the other has not come down yet"
+
+
+def test_where_nobody_is_metered_all_begin_and_share_what_there_is() -> None:
+    scene = at_rest(hall(charging(3, 0.0), import_limit_w=80_000.0), 0, 1, 2)
+    assert fitted(scene, 50_000.0, 50_000.0, 50_000.0) == pytest.approx([78_400.0 / 3.0] * 3)
+    assert fitted(scene, 50_000.0, 20_000.0, 0.0) == pytest.approx([50_000.0, 20_000.0, 0.0])
 
 
 def test_a1_a_quarantined_charger_counts_with_what_two_meters_bound_and_else_with_its_rating() -> None:

@@ -10,8 +10,8 @@ from tests.envelope.strategies import NOW_S, frame, next_tick, permit, ready, wi
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.envelope.checks import _in_force
 from v2g_edge.envelope.facts import Grid, look
-from v2g_edge.envelope.permits import TOLD_MOST, TOLD_S, _told
-from v2g_edge.model.evidence import Told
+from v2g_edge.envelope.permits import TOLD_S
+from v2g_edge.model.evidence import TOLD_MOST, Told, tell
 from v2g_edge.model.permit import Wish
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import SafetySettings
@@ -90,11 +90,11 @@ def test_d3_the_permits_that_are_kept_are_few_and_span_what_they_stand_for() -> 
     told: tuple[Told, ...] = ()
     for second in range(200):
         power_w = 45_000.0 if second % 2 else 34_000.0
-        told = _told(told, float(second), power_w, power_w, TOLD_S)
+        told = tell(told, float(second), power_w, power_w, TOLD_S)
         assert len(told) <= TOLD_MOST
     assert (told[0].least_w, told[0].most_w) == (34_000.0, 45_000.0)
     for second in range(200, 400):
-        told = _told(told, float(second), 34_000.0, 34_000.0, TOLD_S)
+        told = tell(told, float(second), 34_000.0, 34_000.0, TOLD_S)
     assert [(each.least_w, each.most_w) for each in told] == [(34_000.0, 34_000.0)]
 
 

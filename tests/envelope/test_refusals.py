@@ -5,7 +5,8 @@ from typing import Literal
 from msgspec.structs import replace
 
 from tests.envelope.strategies import Scene, next_tick, permit, ready, with_evse, with_site
-from v2g_edge.envelope.permits import LATE_S, Decision
+from v2g_edge.envelope.exposure import LATE_S
+from v2g_edge.envelope.permits import Decision
 from v2g_edge.envelope.table import PROOF_S
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.snapshot import CommandState

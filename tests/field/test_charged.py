@@ -79,6 +79,25 @@ def test_a_register_that_begins_anew_or_goes_makes_the_need_larger_and_never_sma
     assert lacks_wh(state) > before
 
 
+@pytest.mark.parametrize("jump_wh", [1_234_567.0, 2.0**32 - 1.0])
+@pytest.mark.parametrize("back", [False, True], ids=["it goes on from there", "it comes back"])
+def test_a_jump_that_no_outlet_carries_is_not_in_the_vehicle(
+    board: Board, jump_wh: float, back: bool
+) -> None:
+    """A station begins with 0 and then tells the register of its whole life, or a number without a meaning:
+    the van would pass for full, and leave empty.
+    """
+    seen(board, 1.0)
+    told(board, 0.0, 2.0)
+    seen(board, 3.0)
+    told(board, 5_000.0, 900.0)
+    before = lacks_wh(seen(board, 901.0)[0])
+    told(board, jump_wh, 905.0)
+    assert lacks_wh(seen(board, 906.0)[0]) == before
+    told(board, (5_000.0 if back else jump_wh) + 1_000.0, 1_800.0)
+    assert lacks_wh(seen(board, 1_801.0)[0]) == pytest.approx(NEEDS_WH - 6_000.0 * EFFICIENCY)
+
+
 def test_another_session_begins_with_nothing(board: Board) -> None:
     """Also with the same vehicle."""
     seen(board, 1.0)

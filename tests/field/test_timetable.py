@@ -130,6 +130,44 @@ def test_a_station_whose_clock_is_ahead_moves_no_departure_to_a_later_day() -> N
     assert seen(board).departure_wall_s == Reading(wall("2026-01-15 06:00"), 5.0)
 
 
+@pytest.mark.parametrize("came", ["1970-01-01 01:01", "2000-01-01 00:00", "2026-01-14 05:00"])
+def test_a_station_whose_clock_is_behind_moves_no_departure_into_the_past(came: str) -> None:
+    """It began in 1970, or counts half a day as a whole one: the bus would be "overdue", and last in line."""
+    board = timed_board()
+    board.plug_in("b1", VehicleState("s1", "bus-1", wall(came)))
+    assert seen(board).departure_wall_s == Reading(wall("2026-01-15 06:00"), 5.0)
+
+
+@pytest.mark.parametrize("named_by", ["the site file", "the charger"])
+def test_a_vehicle_that_stays_beyond_its_departure_leaves_by_the_next_one(named_by: str) -> None:
+    """Parked over a Saturday on which it did not go out: on Monday it needs more, and nobody would know."""
+    lines = ("Th 06:00 60", "Fr 06:00 95")
+    van = Vehicle("bus-1", "bus", True, 0.0, "", 80.0, departures=lines)
+    board = Board(small_site(vehicles=(van,)), lambda: None)
+    vehicle = VehicleState("s1", "bus-1", EVENING)
+    if named_by == "the charger":
+        vehicle = replace(vehicle, departure_wall_s=Reading(wall("2026-01-15 06:00"), 1.0))
+    board.plug_in("b1", vehicle)
+    before = seen(board)
+    assert (before.departure_wall_s, before.target_soc_pct) == (
+        Reading(wall("2026-01-15 06:00"), 5.0 if named_by == "the site file" else 1.0),
+        Reading(60.0, 5.0),
+    )
+    late = seen(board, 9.0, wall("2026-01-15 11:59"))
+    assert late.departure_wall_s == before.departure_wall_s, "its driver may be late"
+    after = seen(board, 9.0, wall("2026-01-15 12:02"))
+    assert after.departure_wall_s == Reading(wall("2026-01-16 06:00"), 9.0)
+    assert after.target_soc_pct == Reading(95.0, 9.0)
+
+
+def test_a_departure_that_is_over_stays_where_nobody_knows_the_next() -> None:
+    """What was known is better than nothing: it is overdue, charges, and never exports."""
+    board = timed_board()
+    over = Reading(EVENING + HOUR_S, 1.0)
+    board.plug_in("b1", VehicleState("s1", "bus-2", EVENING, departure_wall_s=over))
+    assert seen(board, 9.0, EVENING + 30.0 * HOUR_S).departure_wall_s == over
+
+
 def test_an_identity_that_comes_late_or_changes_brings_its_own_departure() -> None:
     board = timed_board()
     board.plug_in("b1", VehicleState("s1", "", EVENING))

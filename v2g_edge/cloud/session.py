@@ -32,7 +32,7 @@ from v2g_edge.model.plan import Plan
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import CloudSettings
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import described, is_cancelled, keep
+from v2g_edge.tasks import described, end, is_cancelled, keep
 
 log = structlog.get_logger()
 
@@ -147,8 +147,7 @@ class CloudSession:
         task, self._task = self._task, None
         self._stopping = True
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
         self._sender.use(None)
         if self._outbox is not None:
             self._outbox.close()

@@ -101,7 +101,10 @@ def from_plain(plain: dict[str, Any]) -> SiteFile:
     """The typed file from plain TOML values that the schema has already accepted."""
     overrides = plain["grid"].get("code_overrides", {})
     grid = {**plain["grid"], "code_overrides": sorted(overrides.items())}
-    return msgspec.convert({**plain, "grid": grid}, SiteFile)
+    upstreams = [
+        {"allow": [], **each} if each.get("role") == "copy" else each for each in plain.get("upstreams", ())
+    ]
+    return msgspec.convert({**plain, "grid": grid, "upstreams": upstreams}, SiteFile)
 
 
 def to_settings(file: SiteFile) -> Settings:

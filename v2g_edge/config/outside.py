@@ -21,12 +21,16 @@ def check_outside(plan: SiteFile, file: str) -> Iterator[Problem]:
             yield from unknown(f"{path}.stations", station, stations, "a station of stations", file)
         yield from _files(upstream, path, file)
     named = Counter(
-        station for upstream in plan.upstreams for station in set(upstream.stations or sorted(stations))
+        station
+        for upstream in plan.upstreams
+        if upstream.role == "primary"
+        for station in set(upstream.stations or sorted(stations))
     )
     for station, times in sorted(named.items()):
         if times > 1:
-            found, mend = f"{times} upstreams", "Name it in one of them; an upstream that names none has all."
-            yield Problem(file, f"upstreams.stations.{station}", found, "one upstream a station", mend)
+            found = f"{times} upstreams whose answers count"
+            mend = 'Write role = "copy" in the others, or name it in one: one that names none has all.'
+            yield Problem(file, f"upstreams.stations.{station}", found, "one primary a station", mend)
     yield from _openadr(plan.openadr, file)
     yield from _telematics(plan.telematics, file)
 

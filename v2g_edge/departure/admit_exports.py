@@ -78,10 +78,12 @@ def admit_exports(
     reserved_w: tuple[float, ...],
     memory: DepartureMemory,
     rates_w: tuple[float, ...] = (),
+    lasting_w: tuple[float, ...] = (),
 ) -> ExportVerdict:
     """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order
     of ``Site.evses``. ``rates_w``: what each might be charged with at the last tick, the envelope's own
-    number; () before the first.
+    number; () before the first. ``lasting_w``: what of ``reserved_w`` nobody can take back for others within
+    a lease; () for all of it.
 
     All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them,
     and a no ends every export there in this tick. So a lost reading can never make room for another outlet's
@@ -109,7 +111,7 @@ def admit_exports(
         if evse not in memory.refused
     ]
     if not 0.0 <= wall_s - memory.looked_s < LOOK_EVERY_S:
-        memory, told = _look(depot, snapshot, fleet, memory)
+        memory, told = _look(depot, snapshot, fleet._replace(reserved_w=lasting_w or reserved_w), memory)
         events += told
     return ExportVerdict(
         refused,

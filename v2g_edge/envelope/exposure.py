@@ -4,12 +4,17 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from v2g_edge.envelope.facts import TURNS, Context, Outlet, has_lapsed, never_came
+from v2g_edge.envelope.facts import TURNS, Context, Outlet, ends_by_itself, has_lapsed, never_came
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Evse
+from v2g_edge.model.snapshot import EvseState
 
 UNMETERED_S: Final = 60.0
 """A charger whose power was not metered for so long is counted at its rating for good, and may use it. Before
 that it may be a report that is late.
+"""
+LATE_S: Final = 30.0
+"""A station may take what it was sent so much later (the longest wait for an answer): the lease begins then.
 """
 
 
@@ -18,7 +23,8 @@ class Exposure(Struct, frozen=True, gc=False):
     the effect is seen. One that ``tries`` had the order to discharge and was never seen to: it may charge
     at its rating instead, and that room is no other's. ``own_w``: what a fixed one may be permitted to
     charge with, because it is counted anyway; one that listens is fixed where its power is not metered.
-    ``follows`` false: quarantined.
+    ``follows`` false: quarantined. One that ``rests`` is not metered and at its default: it counts at that,
+    and once it is permitted more, at its rating (``own_w``). ``rest_w``: what one would count at rest.
     """
 
     listens: bool
@@ -27,6 +33,8 @@ class Exposure(Struct, frozen=True, gc=False):
     tries: bool = False
     own_w: float = 0.0
     follows: bool = True
+    rests: bool = False
+    rest_w: float = ANY_W
 
     @property
     def fixed_w(self) -> float:
@@ -43,7 +51,8 @@ def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> 
 
     One whose power nothing meters counts at its rating and is permitted out of that: waiting for an effect
     that is never seen it would get nothing for good, and so would all the others. What was metered up to the
-    last tick decides, so that no reading that is lost in this one makes its permit wider.
+    last tick decides, so that no reading that is lost in this one makes its permit wider. While nothing above
+    its default can be in force it counts at that, as one that is silent does: so others have their turn.
 
     Nothing plugged in draws nothing, whatever its charger was caught at: only what is metered there all the
     same counts.
@@ -66,12 +75,33 @@ def exposure_of(context: Context, o: Outlet, *, quarantine: Quarantine = "") -> 
     tries = not o.state.proven_discharge and min(memory.least_w, o.state.command.power_w) < 0.0
     own_w = 0.0 if o.listens else evse.fallback_w
     dark = context.snapshot.now_s - memory.dark_since_s > UNMETERED_S
+    if dark and o.listens:
+        all_w, out_w = evse.max_charge_w, _most_out_w(evse)
+        if not can_rest(evse, o.state):
+            return Exposure(True, all_w, out_w, tries, all_w)
+        rests, rest_w = _has_rested(context, o), evse.fallback_w
+        return Exposure(True, rest_w if rests else all_w, out_w, tries, all_w, rests=rests, rest_w=rest_w)
     if dark or not o.metered:
-        own_w = evse.max_charge_w if dark and o.listens else own_w
         return Exposure(o.listens, evse.max_charge_w, _most_out_w(evse), tries, own_w)
     charge_w = max(min(o.power_w, evse.max_charge_w), memory.most_w, own_w)
     discharge_w = max(min(-o.power_w, _most_out_w(evse)), -memory.least_w)
     return Exposure(o.listens, evse.max_charge_w if tries else charge_w, discharge_w, tries, own_w)
+
+
+def can_rest(evse: Evse, state: EvseState) -> bool:
+    """Whether a charger is known to fall back by itself, so that at rest it counts at its fallback."""
+    return ends_by_itself(evse) and state.default_held
+
+
+def _has_rested(context: Context, o: Outlet) -> bool:
+    """Whether a charger was permitted no more than its fallback for a whole lease, and has taken that: then
+    only its default can be in force, whatever it was permitted before.
+    """
+    told, least_w = o.memory.told, min(o.memory.least_w, o.state.command.power_w)
+    since_s = context.snapshot.now_s - context.site.safety.lease_s - LATE_S
+    if not told or told[0].since_s > since_s or least_w < 0.0:
+        return False
+    return max(o.memory.most_w, *[each.most_w for each in told]) <= o.evse.fallback_w
 
 
 def _most_out_w(evse: Evse) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from v2g_edge.envelope.exposure import Exposure
 from v2g_edge.envelope.facts import Context, Outlet
@@ -37,7 +38,8 @@ class _Ask(Struct, frozen=True, gc=False):
     ``proven_w`` is the proven fallback in the wish, ``floor_w`` what no metered excess takes away, ``last_w``
     the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
     ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and ``silent_w`` flows beside that
-    where no message reaches it.
+    where no message reaches it. ``start_w`` is counted on top of that once it is permitted more than its
+    default: it rests, and would be seen by no meter.
     """
 
     listens: bool
@@ -50,6 +52,7 @@ class _Ask(Struct, frozen=True, gc=False):
     fixed_w: float = 0.0
     own_w: float = 0.0
     silent_w: float = 0.0
+    start_w: float = 0.0
 
 
 _Asks = list[_Ask]
@@ -170,6 +173,11 @@ def _ask(o: Outlet, i: int, wish_w: float, e: Exposure, sign: float, phase: _Pha
         last_w, now_w = phase.part_w(i, last_w), phase.part_w(i, now_w)
         own_w, least_w = phase.part_w(i, own_w), phase.part_w(i, least_w)
     raise_w, proven_w = max(mine_w - last_w, 0.0), min(mine_w, least_w)
+    if e.rests and sign > 0.0:
+        # At its default it asks for nothing, beyond that for all that may then flow there.
+        may_w = own_w if wish_w > o.evse.fallback_w else now_w
+        own_w, start_w = min(mine_w, may_w), max(may_w - now_w, 0.0)
+        return _Ask(False, 0.0, floor_w=now_w, last_w=last_w, fixed_w=now_w, own_w=own_w, start_w=start_w)
     if not e.listens or (e.own_w and sign > 0.0):
         # It asks for what goes beyond the power that is counted for it anyway: each watt once.
         beyond_w = max(mine_w - now_w, 0.0)
@@ -188,6 +196,8 @@ def _most_w(o: Outlet, wish_w: float, e: Exposure, sign: float) -> float:
     now_w = e.charge_w if sign > 0.0 else e.discharge_w
     if e.tries and e.listens and sign > 0.0:
         return now_w + mine_w
+    if e.rests and sign > 0.0:
+        return e.own_w if mine_w > o.evse.fallback_w else now_w
     rise_w = max(mine_w - last_w, 0.0)
     if e.listens:
         return max(now_w, last_w) + rise_w
@@ -213,7 +223,7 @@ def _cut(
     over_w = seen_w - limit.limit_w
     if not (trials or calm or over_w > 0.0) and way.most_w(limit, members) <= left_w:
         return
-    side = way.on(limit)
+    side = _settled(way.on(limit), members)
     asks = [side[i] for i in members]
     # Metered over the limit: take the excess off what the chargers use. A silent meter counts as far over it.
     if over_w > 0.0:
@@ -224,7 +234,8 @@ def _cut(
     raised_w, spare_w = sum([ask.raise_w for ask in asks]), free_w - sum([ask.busy_w for ask in asks])
     if calm:
         spare_w = min(spare_w, 0.0)
-    _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
+    left_w, rest_w = _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
+    _start(c, side, limit, members, min(left_w, rest_w), cuts)
     own_w = sum([ask.own_w for ask in asks])
     if free_w < 0.0 < own_w:
         share = _share(cap_w - sum([ask.silent_w for ask in asks]), own_w)
@@ -261,12 +272,36 @@ def _note(
         cuts[i][rule] = Bound(*room_w, rule, limit.words)
 
 
+def _settled(side: _Asks, members: tuple[int, ...]) -> _Asks:
+    """Where all that ask tell no power, none of them waits for room beside another: what they are permitted
+    must fit, as if none had rested.
+    """
+    asks = [side[i] for i in members]
+    alone = not any(ask.listens and (ask.wished_w or ask.busy_w) for ask in asks)
+    if not (alone and any(ask.start_w for ask in asks)):
+        return side
+    return [replace(ask, fixed_w=ask.fixed_w + ask.start_w, start_w=0.0) for ask in side]
+
+
+def _start(
+    c: Context, side: _Asks, limit: Limit, members: tuple[int, ...], left_w: float, cuts: list[Cut]
+) -> None:
+    """One that tells no power begins where its rating fits beside all that is wished and used. Else it waits
+    at its default; what it waits for is kept from those behind it, so that no lost reading makes room.
+    """
+    for i in members:
+        left_w -= side[i].start_w
+        if side[i].start_w and left_w < -ROUNDING_W:
+            why = f"its power is not metered, and no room for its rating beside the others: {limit.words}"
+            cuts[i]["unmetered"] = Bound(-ANY_W, c.outlets[i].evse.fallback_w, "unmetered", why)
+
+
 def _try(
     c: Context, side: _Asks, limit: Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
-) -> None:
+) -> tuple[float, float]:
     """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs
     room for that beside all that is wished and used. Whose turn comes later waits: no lost reading makes
-    room for it.
+    room for it. Gives what is then left.
     """
     for i in trials:
         most_w = c.outlets[i].evse.max_charge_w
@@ -277,6 +312,7 @@ def _try(
         if most_w and min(left_w, spare_w) < 0.0:
             why = f"never seen to discharge, and no room for its rating beside the others: {limit.words}"
             cuts[i]["unproven_discharge"] = Bound(0.0, ANY_W, "unproven_discharge", why)
+    return left_w, spare_w
 
 
 def _share(available_w: float, wanted_w: float) -> float:

@@ -11,8 +11,8 @@ from v2g_edge.envelope.baseload import calming, exceeded, held_beside, hold_base
 from v2g_edge.envelope.bounds import collect_bounds
 from v2g_edge.envelope.checks import ROWS
 from v2g_edge.envelope.enter_service import ServiceMemory, service_step
-from v2g_edge.envelope.exposure import Exposure, Quarantine, exposure_of
-from v2g_edge.envelope.facts import Context, Grid, Outlet, has_lapsed, look, observe
+from v2g_edge.envelope.exposure import LATE_S, Exposure, Quarantine, exposure_of
+from v2g_edge.envelope.facts import Context, Grid, Outlet, ends_by_itself, has_lapsed, look, observe
 from v2g_edge.envelope.feeders import Cut, fit
 from v2g_edge.envelope.gate import pass_gate
 from v2g_edge.envelope.gridtrip import TripMemory, describe, trip_step
@@ -21,7 +21,7 @@ from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.power_range import Room, room
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
-from v2g_edge.model.evidence import EvseMemory, Told
+from v2g_edge.model.evidence import EvseMemory, tell
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit, Wish
@@ -40,14 +40,7 @@ STALE_ROWS: Final = frozenset({"meter_silent", "meter_frozen", "grid_relay_silen
 QUARANTINES: Final[dict[str, Quarantine]] = {"disobedient": "disobedient", "priority_charging": "priority"}
 """The rows that make a charger count with more than it was permitted."""
 TOLD_S: Final = 60.0
-TOLD_MOST: Final = 16
-TOLD_STEP_W: Final = 100.0
-"""Permits kept to judge reports by: as old as a report may be, no more than flap once in four seconds, no
-smaller steps.
-"""
-LATE_S: Final = 30.0
-"""A station may take what it was sent so much later (the longest wait for an answer): the lease begins then.
-"""
+"""Permits are kept for so long at least, to judge reports by: as old as a report may be."""
 
 
 class Decision(NamedTuple):
@@ -76,7 +69,10 @@ def permit_all(
     asked = _ask(frame, wishes)
     fleet, before_w = _fleet(context, verdict, asked, memory), memory.live_w
     reserved_w = tuple([exposure.fixed_w for exposure in fleet.exposures])
-    kept = admit_exports(depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w)
+    lasting_w = tuple([min(exposure.fixed_w, exposure.rest_w) for exposure in fleet.exposures])
+    kept = admit_exports(
+        depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w, lasting_w
+    )
     bounds = _bounds(context, verdict, fleet, kept.refused)
     rooms = [room(limits) for limits in bounds]
     permits = _permits(context, verdict, asked, bounds, rooms, site.safety.ramp_up_w_per_s * dt_s)
@@ -306,7 +302,7 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
     if told.ack == "accepted":
         most_w = max(told.power_w + told.droop_w, old.power_w + old.droop_w, 0.0)
         least_w = min(told.power_w - told.droop_w, old.power_w - old.droop_w, 0.0)
-    elif o.evse.dead_man in {"none", "contactor"} or not old.told or old.told[0].since_s > now_s - ends:
+    elif not ends_by_itself(o.evse) or not old.told or old.told[0].since_s > now_s - ends:
         most_w, least_w = old.most_w, old.least_w
     else:  # refused or not answered: an older permit than a lease has ended by itself, the default rules
         most_w = max([o.evse.fallback_w, *[each.most_w for each in old.told]])
@@ -320,28 +316,10 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         least_w=min(now_least_w, least_w),
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
-        told=_told(old.told, now_s, now_least_w, now_most_w, max(ends, TOLD_S)),
+        told=tell(old.told, now_s, now_least_w, now_most_w, max(ends, TOLD_S)),
         dark_since_s=ANY_W if o.metered else min(old.dark_since_s, now_s),
         warm_at_s=getattr(o.vehicle and o.vehicle.pack_c, "at_s", old.warm_at_s),
     )
-
-
-def _told(
-    told: tuple[Told, ...], now_s: float, least_w: float, most_w: float, kept_s: float
-) -> tuple[Told, ...]:
-    """The permits of the last while, oldest first; where they are too many, the two oldest become one that
-    spans both.
-    """
-    last = told[-1] if told else None
-    if last is None or abs(last.least_w - least_w) > TOLD_STEP_W or abs(last.most_w - most_w) > TOLD_STEP_W:
-        told = (*told, Told(now_s, least_w, most_w))
-    while len(told) > 1 and told[1].since_s < now_s - kept_s:
-        told = told[1:]
-    if len(told) > TOLD_MOST:
-        first, second = told[:2]
-        one = Told(first.since_s, min(first.least_w, second.least_w), max(first.most_w, second.most_w))
-        told = (one, *told[2:])
-    return told
 
 
 def _loose_w(o: Outlet) -> float:

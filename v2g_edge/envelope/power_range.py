@@ -12,7 +12,8 @@ from v2g_edge.envelope.checks import ROWS
 from v2g_edge.model.limits import ANY_W, Bound
 
 SHARED_RULES: Final = frozenset(
-    {row.id for row in ROWS if row.scope != "evse"} | {"feeder_import", "feeder_export", "no_vehicle"}
+    {row.id for row in ROWS if row.scope != "evse"}
+    | {"feeder_import", "feeder_export", "unmetered", "no_vehicle"}
 )
 """What concerns more than one outlet, or none."""
 PASSING_RULES: Final = SHARED_RULES.union(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from v2g_edge.field.charged import ChargedMeter
 from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.field.sentinel_values import as_meant, is_meant
-from v2g_edge.field.timetable import Timetable
+from v2g_edge.field.timetable import OVER_S, Timetable
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import FleetPort
 from v2g_edge.model.reading import NO_SAMPLE, Reading, is_fresh
@@ -43,6 +43,10 @@ ALL_WAKES_PER_S: Final = 4.0
 a charger says costs a whole tick then; one that flaps 25 times a second counts at the next regular tick,
 like anything that is not urgent.
 """
+
+
+LOOK_S: Final = 60.0
+"""How often it is looked at whether a vehicle has stayed beyond its departure."""
 
 
 class Wakes:
@@ -86,7 +90,8 @@ class Board:
         self._overlay = FleetOverlay(fleet) if fleet is not None else None
         self._to_time: dict[str, None] = {}
         self._timed: dict[str, dict[str, Reading]] = {}
-        self._charged = ChargedMeter()
+        self._wall_s = self._looked_wall_s = 0.0
+        self._charged = ChargedMeter(site.evses)
         self._seq = 0
         self._frozen_s = 0.0
         self._wakes = {evse.id: Wakes(WAKES_MAX, WAKES_PER_S) for evse in site.evses}
@@ -146,7 +151,11 @@ class Board:
                 vehicle = replace(vehicle, **gone)
                 self._to_time[evse_id] = None
             plugged_wall_s = vehicle.plugged_wall_s
-            words = {name: said for name, said in changes.items() if is_meant(name, said, plugged_wall_s)}
+            words = {
+                name: said
+                for name, said in changes.items()
+                if is_meant(name, said, plugged_wall_s, self._wall_s)
+            }
             self._evses[evse_id] = replace(state, vehicle=replace(vehicle, **words))
 
     def plug_in(self, evse_id: str, vehicle: VehicleState) -> None:
@@ -155,7 +164,7 @@ class Board:
         """
         self._timed.pop(evse_id, None)
         self._to_time[evse_id] = None
-        self._evses[evse_id] = replace(self._evses[evse_id], vehicle=as_meant(vehicle))
+        self._evses[evse_id] = replace(self._evses[evse_id], vehicle=as_meant(vehicle, self._wall_s))
 
     def unplug(self, evse_id: str) -> None:
         """The vehicle has left."""
@@ -220,7 +229,9 @@ class Board:
         picture.
         """
         self._seq += 1
-        self._frozen_s = now_s
+        self._frozen_s, self._wall_s = now_s, wall_s
+        if clock_synced:
+            self._look_for_stayers(wall_s)
         if self._to_time and clock_synced:
             self._consult_timetable(now_s, wall_s)
         self._evses = {evse: self._charged.counted(evse, state) for evse, state in self._evses.items()}
@@ -241,14 +252,41 @@ class Board:
             grid_samples=samples,
         )
 
+    def _look_for_stayers(self, wall_s: float) -> None:
+        """A vehicle that stands there long after its departure, whoever named it, refutes it (rule 15)."""
+        if abs(wall_s - self._looked_wall_s) < LOOK_S:
+            return
+        self._looked_wall_s = wall_s
+        for evse_id, state in self._evses.items():
+            departure = state.vehicle.departure_wall_s if state.vehicle is not None else NO_SAMPLE
+            if isinstance(departure, Reading) and departure.value < wall_s - OVER_S:
+                self._to_time[evse_id] = None
+
     def _consult_timetable(self, now_s: float, wall_s: float) -> None:
-        """Once a session, in the first picture with a clock that can be trusted."""
+        """Once a session, in the first picture with a clock that can be trusted, and again where the vehicle
+        has stayed.
+        """
         for evse_id in self._to_time:
-            state = self._evses[evse_id]
-            if state.vehicle is not None:
-                self._timed[evse_id] = self._timetable.says(state.vehicle, now_s, wall_s)
-                self.update_vehicle(evse_id, **self._timed[evse_id])
+            vehicle = self._evses[evse_id].vehicle
+            if vehicle is not None:
+                told = self._timetable.says(
+                    self._without_what_is_over(evse_id, vehicle, wall_s), now_s, wall_s
+                )
+                if told or evse_id not in self._timed:
+                    self._timed[evse_id] = told
+                self.update_vehicle(evse_id, **told)
         self._to_time.clear()
+
+    def _without_what_is_over(self, evse_id: str, vehicle: VehicleState, wall_s: float) -> VehicleState:
+        """The vehicle without a departure that is over, and without the target that the timetable named for
+        it.
+        """
+        departure, timed = vehicle.departure_wall_s, self._timed.get(evse_id, {})
+        if not isinstance(departure, Reading) or departure.value >= wall_s - OVER_S:
+            return vehicle
+        for_it = timed.get("target_soc_pct") is vehicle.target_soc_pct
+        target = NO_SAMPLE if for_it else vehicle.target_soc_pct
+        return replace(vehicle, departure_wall_s=NO_SAMPLE, target_soc_pct=target)
 
     def _lay_over(self, overlay: FleetOverlay, now_s: float, wall_s: float) -> None:
         overlay.begin()

@@ -38,7 +38,7 @@ class FleetOverlay:
         wins = {
             name: value
             for name, value in facts.items()
-            if _counts(name, value, getattr(own, name)) and is_meant(name, value, own.plugged_wall_s)
+            if _counts(name, value, getattr(own, name)) and is_meant(name, value, own.plugged_wall_s, wall_s)
         }
         self._laid[evse_id] = {name: (value, getattr(own, name)) for name, value in wins.items()}
         seen = replace(own, **wins) if wins else own

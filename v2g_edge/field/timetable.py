@@ -11,6 +11,10 @@ from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site, Vehicle
 from v2g_edge.model.snapshot import VehicleState
 
+OVER_S: Final = 6 * 3_600.0
+"""A departure this long ago has happened or never will: a vehicle that still stands there leaves by the next
+one.
+"""
 DAYS_AHEAD: Final = 14
 """A vehicle that leaves on no day of the next two weeks leaves at a time that is not known."""
 
@@ -29,12 +33,12 @@ class Timetable:
         """Departure and target of ``vehicle`` as readings of now, without what the charger said itself.
 
         ``wall_s`` is synchronised time. A station whose clock is ahead cannot move a departure to a later
-        day.
+        day, and one whose clock began in 1970 cannot move it into the past.
         """
         row = self._vehicles.get(vehicle.vehicle)
         if row is None or self._zone is None:
             return {}
-        found = self._next(row, self._zone, min(vehicle.plugged_wall_s, wall_s))
+        found = self._next(row, self._zone, max(min(vehicle.plugged_wall_s, wall_s), wall_s - OVER_S))
         if found is None:
             return {}
         said = {"departure_wall_s": Reading(found[0], now_s), "target_soc_pct": Reading(found[1], now_s)}

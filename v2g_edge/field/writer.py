@@ -15,7 +15,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ChargerPort, ClockPort, Saying, WriteResult
 from v2g_edge.model.snapshot import CommandState
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, end
 
 log = structlog.get_logger()
 
@@ -97,9 +97,7 @@ class Writer:
 
     async def stop(self) -> None:
         """Cancel what is under way. The leases at the chargers end by themselves."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def _ends_discharge(self, permit: Permit) -> bool:
         outlet = self._outlets.get(permit.evse)

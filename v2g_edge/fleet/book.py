@@ -21,6 +21,10 @@ RANK: Final = ("vdv463", "telematics", "timetable")
 """Depot management decides which vehicle leaves when; a file is what it was when it was written."""
 OVER_S: Final = 6 * 3_600.0
 """A departure this long ago has happened or never will; the next one of the list counts."""
+LATE_S: Final = 900.0
+"""A vehicle that comes this long after a departure may still be meant by it; one that comes later has left by
+it, and is back.
+"""
 
 
 class FleetBook:
@@ -80,13 +84,17 @@ class FleetBook:
         """See ``note``."""
         return dict(self._notes.get(vehicle, {}))
 
-    def mission_of(self, vehicle: str, wall_s: float) -> Mission | None:
-        """The next mission of a vehicle, by the source that counts most; None where no source names one."""
+    def mission_of(self, vehicle: str, wall_s: float, plugged_wall_s: float = 0.0) -> Mission | None:
+        """The next mission of a vehicle, by the source that counts most; None where no source names one.
+
+        It came at ``plugged_wall_s``. A station's clock that is ahead takes no mission away.
+        """
+        over_wall_s = max(wall_s - OVER_S, min(plugged_wall_s, wall_s) - LATE_S)
         for kind in RANK:
             found = [
                 mission
                 for mission in self._by_vehicle.get((kind, vehicle), ())
-                if mission.departure_wall_s is None or mission.departure_wall_s > wall_s - OVER_S
+                if mission.departure_wall_s is None or mission.departure_wall_s > over_wall_s
             ]
             if found:
                 return min(
@@ -112,7 +120,7 @@ class FleetBook:
         if ours is None:
             return {}
         facts = dict(self._readings.get(ours, {}))
-        mission = self.mission_of(ours, max(wall_s, plugged_wall_s))
+        mission = self.mission_of(ours, wall_s, plugged_wall_s)
         if mission is not None and mission.departure_wall_s is not None:
             facts["departure_wall_s"] = Reading(mission.departure_wall_s, now_s)
         if mission is not None and mission.min_soc_pct is not None:

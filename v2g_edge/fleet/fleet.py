@@ -18,7 +18,7 @@ from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import FleetSettings, TelematicsSettings
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import keep
+from v2g_edge.tasks import end, keep
 
 log = structlog.get_logger()
 
@@ -91,9 +91,7 @@ class Fleet:
 
     async def stop(self) -> None:
         """End what runs and close the ports."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks.clear()
         if self.telematics is not None:
             await self.telematics.stop()

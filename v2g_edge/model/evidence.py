@@ -2,6 +2,8 @@
 and feeders.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from v2g_edge.model.limits import ANY_W
@@ -13,6 +15,29 @@ class Told(Struct, frozen=True, array_like=True, gc=False):
     since_s: float
     least_w: float
     most_w: float
+
+
+TOLD_MOST: Final = 16
+TOLD_STEP_W: Final = 100.0
+"""No more permits are kept than flap once in four seconds within a minute, and no smaller steps."""
+
+
+def tell(
+    told: tuple[Told, ...], now_s: float, least_w: float, most_w: float, kept_s: float
+) -> tuple[Told, ...]:
+    """The permits of the last ``kept_s``, oldest first, with the one of ``now_s``; where they are too many,
+    the two oldest become one that spans both.
+    """
+    last = told[-1] if told else None
+    if last is None or abs(last.least_w - least_w) > TOLD_STEP_W or abs(last.most_w - most_w) > TOLD_STEP_W:
+        told = (*told, Told(now_s, least_w, most_w))
+    while len(told) > 1 and told[1].since_s < now_s - kept_s:
+        told = told[1:]
+    if len(told) > TOLD_MOST:
+        first, second = told[:2]
+        one = Told(first.since_s, min(first.least_w, second.least_w), max(first.most_w, second.most_w))
+        told = (one, *told[2:])
+    return told
 
 
 class EvseMemory(Struct, frozen=True, gc=False):

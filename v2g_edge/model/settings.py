@@ -75,11 +75,14 @@ class UpstreamSettings(Struct, frozen=True):
         ca_file: CA of its certificate; "": the system's.
         certificate_file: Our certificate for TLS; "" without one.
         key_file: Key of that certificate.
+        role: "primary": its answers count, of one upstream a station; "copy": it gets what the primary gets.
         allow: What it may do at a station, by the names of ``field.ocpp.upstream.policy.GROUPS``.
         authorize: Whether it is asked who may charge ("upstream") or the site alone decides ("site").
         authorize_s: How long a station waits for its word, in s.
         when_gone: What decides about a card when it does not answer: the site's own tokens ("site"), or
             nothing may start ("refuse").
+        report_limits: Whether it hears what the depot leaves of what it asked for.
+        limit_vendor_id: Vendor id under which a 1.6 upstream hears that, by DataTransfer; "": it does not.
         queue_max: Messages of one station that wait for it before readings are left out.
     """
 
@@ -90,10 +93,13 @@ class UpstreamSettings(Struct, frozen=True):
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
+    role: Literal["primary", "copy"] = "primary"
     allow: tuple[str, ...] = ("remote_start", "remote_stop", "unlock", "tokens", "diagnostics", "limits")
     authorize: Literal["upstream", "site"] = "upstream"
     authorize_s: float = 3.0
     when_gone: Literal["site", "refuse"] = "site"
+    report_limits: bool = True
+    limit_vendor_id: str = ""
     queue_max: int = 50_000
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from v2g_edge.model.battery import least_soc_pct
+from v2g_edge.model.battery import capacity_of, least_soc_pct
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading, known_or
 from v2g_edge.model.site import CurvePoint, Evse, Site, VehicleType
@@ -179,7 +179,7 @@ def _stay(
     reserve_pct: float,
 ) -> Stay:
     full_w = max(min(evse.max_charge_w, known_or(vehicle.max_charge_w, evse.max_charge_w), drawn_w), 0.0)
-    capacity_wh = known_or(vehicle.capacity_wh, kind.capacity_wh if kind else 0.0)
+    capacity_wh = capacity_of(vehicle, kind) or 0.0
     ceiling_pct = min(kind.max_soc_pct if kind else 100.0, known_or(vehicle.ceiling_soc_pct, 100.0))
     wanted_pct = known_or(vehicle.target_soc_pct, ceiling_pct) + reserve_pct
     goal_pct = min(wanted_pct + TARGET_MARGIN_PCT, max(ceiling_pct, 1.0), 100.0)

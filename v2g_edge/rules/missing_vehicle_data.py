@@ -18,7 +18,8 @@ news.
 """
 
 DARK: Final = (
-    "its charger tells no power, so that its rating is kept for it and others get less. Mend: let it report"
+    "its charger tells no power, so that its rating is kept for it while it charges and others get less, or"
+    " wait for their turn. Mend: let it report"
     " Power.Active.Import or its energy register each minute, or name its power in its map"
 )
 

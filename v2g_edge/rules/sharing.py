@@ -2,7 +2,7 @@
 where that is too little, take turns. A vehicle that lacks nothing any more gets what is left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -84,6 +84,7 @@ def share_power(
     sated: frozenset[str] = frozenset(),
     press: Mapping[str, Urgency] = NO_PRESS,
     phases: Phases = NO_PHASES,
+    unmetered: Collection[str] = (),
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """The same wishes, cut so that no feeder, and none of its phases (``phases``), is asked for more than it
     has; ``bases_w`` are the feeders' base loads.
@@ -96,12 +97,15 @@ def share_power(
     The others share what is left evenly: each round each may take the same further amount until they have
     what they asked for or a feeder above them is full. Whose share is below the charger's minimum gets
     nothing: in turns, so that each one's comes (see ``_rank``). The ``sated`` have their target and charge
-    for a plan alone: they come last.
+    for a plan alone: they come last. The ``unmetered`` tell no power: beside others each counts with its
+    rating while it charges, so that they take turns too where that is too much.
     """
     wishes = {place: asked[evse] for place, evse in enumerate(frame.ids) if evse in asked}
-    left = Left(frame, [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)], phases)
     given = dict.fromkeys(wishes, 0.0)
     charging = {p: w for p, w in wishes.items() if w.power_w > 0.0}
+    dark, lit = _by_meter(frame, charging, unmetered)
+    limits_w = [charge_limit(frame, place, base_w) for place, base_w in enumerate(bases_w)]
+    left = Left(frame, limits_w, phases, dark, lit)
     doubts = {p: w.power_w for p, w in charging.items() if w.evse in doubtful}
     urgent = {p: w for p, w in charging.items() if w.urgency >= 1.0 and p not in doubts}
     others = {p: w.power_w for p, w in charging.items() if p not in urgent and p not in doubts}
@@ -191,9 +195,13 @@ def _serve_alike(
     """All alike, on top of what they have; in turns where that gives one of them less than its minimum."""
     if not wanted_w:
         return
-    free, before_w = left.copy(), dict(given)
-    left.fill_evenly(wanted_w, given)
-    if not any(0.0 < given[place] < frame.site.evses[place].min_charge_w - ENOUGH_W for place in wanted_w):
+    free, before_w, filled = left.copy(), dict(given), True
+    if any(left.counts_whole(place) for place in wanted_w):
+        filled = left.gave_all(wanted_w, given)
+    else:
+        left.fill_evenly(wanted_w, given)
+    evses = frame.site.evses
+    if filled and not any(0.0 < given[place] < evses[place].min_charge_w - ENOUGH_W for place in wanted_w):
         return
     turns_w = _in_turns(
         frame, {place: w for place, w in wanted_w.items() if not before_w[place]}, free, memory, now_s
@@ -225,18 +233,32 @@ def _in_turns(
     """Each charger's minimum in the order of their ranks, then what is left evenly among those that got
     it. None starves. A turn ends after ``TURN_S``; one that waits keeps its place in the queue; and none
     overtakes: what a waiting one lacks is kept from all behind it, as long as the feeders could serve it
-    alone. So each of n waits n turns at most.
+    alone. So each of n waits n turns at most. One that tells no power gets all it wants at once, for its
+    rating is counted anyway.
     """
     evses = frame.site.evses
-    free, given = left.copy(), dict.fromkeys(wanted_w, 0.0)
+    free, spare, given = left.copy(), left.copy(), dict.fromkeys(wanted_w, 0.0)
+    unmetered = left.copy()
     for place in sorted(wanted_w, key=lambda place: _rank(memory, frame.ids[place], now_s)):
-        least_w = evses[place].min_charge_w
-        if wanted_w[place] >= least_w <= left.more_w(place, 0.0):
-            if free.more_w(place, 0.0) >= least_w:
-                given[place] = least_w
-            free.take(place, 0.0, least_w)
-    spare = left.copy()
-    for place, power_w in given.items():
-        spare.take(place, 0.0, power_w)
-    spare.fill_evenly({place: wanted_w[place] - w for place, w in given.items() if w > 0.0}, given)
+        least_w, whole = evses[place].min_charge_w, left.counts_whole(place)
+        if not wanted_w[place] >= least_w <= left.more_w(place, 0.0):
+            continue
+        if free.more_w(place, 0.0) >= least_w:
+            given[place] = min(wanted_w[place], free.more_w(place, 0.0)) if whole else least_w
+            spare.take(place, 0.0, given[place])
+            if whole:
+                unmetered.take(place, 0.0, given[place])
+        elif whole and unmetered.more_w(place, 0.0) < least_w:
+            continue  # it waits for the turn of another that tells no power, and not for those behind it
+        free.take(place, 0.0, max(given[place], least_w))
+    grows_w = {p: wanted_w[p] - w for p, w in given.items() if w > 0.0 and not left.counts_whole(p)}
+    spare.fill_evenly(grows_w, given)
     return given
+
+
+def _by_meter(
+    frame: Frame, charging: Collection[int], unmetered: Collection[str]
+) -> tuple[list[int], list[int]]:
+    """Those that ask for power: the ones that tell none, and the others."""
+    dark = [place for place in charging if frame.ids[place] in unmetered] if unmetered else []
+    return dark, [place for place in charging if place not in dark]

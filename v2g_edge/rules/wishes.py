@@ -57,6 +57,7 @@ def propose_all(
     said_w: Mapping[str, float] = NOBODY,
     caps_w: Mapping[str, float] = NOBODY,
     outs_w: Mapping[str, float] = NOBODY,
+    unmetered: Collection[str] = (),
 ) -> tuple[dict[str, Wish], RulesMemory]:
     """A wish for every outlet with a vehicle, shared so that the feeders hold. What is allowed, the envelope
     decides.
@@ -68,7 +69,7 @@ def propose_all(
     setpoint that suffices where a feeder is short, without their vehicles losing anything; ``said_w``: what
     vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
     tick by all that concerns it alone: no power is kept free for a wish that cannot be permitted.
-    ``outs_w``: the same for export: an outlet that cannot export has no share in a site's.
+    ``outs_w``: the same for export: who cannot export has no share in a site's. ``unmetered``: see ``Left``.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w
@@ -90,15 +91,9 @@ def propose_all(
         _make_room(frame, needs, asked, bases_w, enough_w)
     doubtful = frozenset(evse for evse, wanted in needs.items() if wanted.need.doubt)
     sated = frozenset(evse for evse, wanted in needs.items() if wanted.need.energy_wh <= 0.0)
-    press = {
-        evse: Urgency(
-            _pace_w(wanted), wanted.need.departs_in_s, wanted.need.latest_start_s, _is_lost(wanted.need)
-        )
-        for evse, wanted in needs.items()
-        if wanted.urgent or evse in short_wh
-    }
+    press = {evse: _press(w.need) for evse, w in needs.items() if w.urgent or evse in short_wh}
     shared, turns = share_power(
-        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, press, phases
+        frame, asked, bases_w, memory, snapshot.now_s, doubtful, sated - doubtful, press, phases, unmetered
     )
     turns = replace(turns, urgent=tuple(evse for evse, wanted in needs.items() if wanted.urgent))
     armed = not short_wh and any(evse.droop_w for evse in site.evses)
@@ -254,9 +249,13 @@ def _is_tight(departs_in_s: float, due_wh: float, limit_w: float, was_tight: boo
     return (departs_in_s - spare_s) * limit_w / 3600.0 <= due_wh * share
 
 
-def _pace_w(wanted: ChargingRequest) -> float:
+def _press(need: ChargingNeed) -> Urgency:
+    return Urgency(_pace_w(need), need.departs_in_s, need.latest_start_s, _is_lost(need))
+
+
+def _pace_w(need: ChargingNeed) -> float:
     """The power at which a vehicle is ready just in time, with the same slack as its latest start."""
-    need, left_s = wanted.need, wanted.need.departs_in_s - MARGIN_S
+    left_s = need.departs_in_s - MARGIN_S
     if left_s <= 0.0:
         return ANY_W
     return need.energy_wh * TIME_SLACK * 3600.0 / left_s

@@ -1,4 +1,4 @@
-"""``why`` in sentences: what a vehicle does and until when, what keeps it, which outlets hold the room,
+"""``why`` in sentences: what a vehicle does and until when, what keeps it, which outlets hold a feeder,
 what a person can do.
 """
 
@@ -11,7 +11,7 @@ from v2g_edge.model.reading import Reading, fresh_or
 from v2g_edge.model.site import Feeder, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.answer_context import Beside
-from v2g_edge.study.feeder_room import room_of
+from v2g_edge.study.feeder_loading import loading_of
 from v2g_edge.study.ordered import text_of
 from v2g_edge.study.outlook import Outlook, charged_of
 from v2g_edge.study.rows import SHOWN_W, clock, held_by, risks_of
@@ -22,7 +22,7 @@ DENIED: Final = frozenset({"impossible", "short", "overdue"})
 """Risks with which no time is shown at which a vehicle would be ready."""
 KEEP_IN: Final = frozenset({"no-v2g", "export-limit", "reserve"})
 """Kinds of orders and windows after which less is exported."""
-FEEDER_RULES: Final = frozenset({"feeder_import", "minimum_power", "unproven_discharge"})
+FEEDER_RULES: Final = frozenset({"feeder_import", "minimum_power", "unmetered", "unproven_discharge"})
 
 
 def answer_of(
@@ -170,9 +170,9 @@ def _outside(outcome: Outcome, index: int) -> Bound | None:
 
 
 def say_room(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> list[str]:
-    """Which outlets hold the room of a feeder, and what is left, in a sentence."""
-    room = room_of(site, snapshot, outcome, feeder)
-    holders = room.holders
+    """Which outlets hold a feeder, and what is left of it, in a sentence."""
+    loading = loading_of(site, snapshot, outcome, feeder)
+    holders = loading.holders
     parts = [
         f"{each.name} {each.power_w / 1_000.0:.1f} kW{f' ({each.why})' if each.why else ''}"
         for each in holders[:HOLDERS_SHOWN]
@@ -180,10 +180,10 @@ def say_room(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -
     if len(holders) > HOLDERS_SHOWN:
         rest_w = sum(each.power_w for each in holders[HOLDERS_SHOWN:])
         parts.append(f"{len(holders) - HOLDERS_SHOWN} more {rest_w / 1_000.0:.1f} kW")
-    parts.append(f"base load {room.base_w / 1_000.0:.1f} kW")
+    parts.append(f"base load {loading.base_w / 1_000.0:.1f} kW")
     text = (
         f"Feeder {feeder.id}, {feeder.import_limit_w / 1_000.0:.1f} kW in: {', '.join(parts)}; free"
-        f" {room.free_w / 1_000.0:.1f} kW."
+        f" {loading.free_w / 1_000.0:.1f} kW."
     )
     return [text]
 

@@ -15,7 +15,7 @@ from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.answer import answer_of, export_answer, say_room
 from v2g_edge.study.answer_context import NOTHING, Beside
-from v2g_edge.study.feeder_room import room_of
+from v2g_edge.study.feeder_loading import loading_of
 from v2g_edge.study.names import find
 from v2g_edge.study.outlook import UNKNOWN, charged_of, outlook_of
 from v2g_edge.study.rows import attention_of, brief_of, risks_of
@@ -66,7 +66,7 @@ def _feeders(site: Site, snapshot: Snapshot, outcome: Outcome) -> list[dict[str,
     """How full each feeder is in the import direction; ``power_w`` is its meter's, null without one."""
     found = []
     for feeder in site.feeders:
-        room = room_of(site, snapshot, outcome, feeder)
+        loading = loading_of(site, snapshot, outcome, feeder)
         meter = snapshot.meters[site.meters.index(feeder.meter)] if feeder.meter else None
         found.append(
             {
@@ -74,8 +74,8 @@ def _feeders(site: Site, snapshot: Snapshot, outcome: Outcome) -> list[dict[str,
                 "parent": feeder.parent,
                 "power_w": _value(meter.power_w) if meter else None,
                 "import_limit_w": feeder.import_limit_w,
-                "held_w": round(room.limit_w - room.free_w, 1),
-                "free_w": round(room.free_w, 1),
+                "held_w": round(loading.limit_w - loading.free_w, 1),
+                "free_w": round(loading.free_w, 1),
             }
         )
     return found

@@ -166,6 +166,12 @@ RULES: Final[dict[str, Word]] = {
     "unproven_discharge": Word(
         "first try waits", "It was never seen to give, and there is no room for a try", "", "wait"
     ),
+    "unmetered": Word(
+        "waits for its turn",
+        "Its charger tells no power, and its rating does not fit beside the others",
+        "let the charger report its power",
+        "none",
+    ),
     "departure_certificate": Word("kept for departures", "A departure could not be proven after this export"),
     "ramp": Word("growing", "The power grows step by step", "", "wait"),
     "minimum_power": Word(

@@ -27,7 +27,7 @@ from v2g_edge.planner.report import Report
 from v2g_edge.planner.stay import Past
 from v2g_edge.rules.services.account import hours_of
 from v2g_edge.rules.services.dispatch import armed
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, end
 from v2g_edge.wiring.base_load import BaseLoad
 
 LOOK_EVERY_S: Final = 900.0
@@ -136,8 +136,7 @@ class DayPlanner:
     async def stop(self) -> None:
         """End the process."""
         if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+            await end(self._asking)
         if self._child is not None:
             await self._child.stop()
 

@@ -30,8 +30,16 @@ def fleet_view(state: DepotState, book: FleetBook, rejected: list[dict[str, str]
     if state.tick is None:
         return None
     snapshot = state.tick.snapshot
-    plugged = {each.vehicle.vehicle for each in snapshot.evses if each.vehicle is not None}
-    missions = {name: found for name in plugged if (found := book.mission_of(name, snapshot.wall_s))}
+    came = {
+        each.vehicle.vehicle: each.vehicle.plugged_wall_s
+        for each in snapshot.evses
+        if each.vehicle is not None
+    }
+    missions = {
+        name: found
+        for name, plugged_wall_s in came.items()
+        if (found := book.mission_of(name, snapshot.wall_s, plugged_wall_s))
+    }
     forecasts = forecasts_of(state.site, snapshot, missions, state.report)
     return charging_information(state.site, snapshot, missions, forecasts, rejected)
 

@@ -12,7 +12,7 @@ from v2g_edge.host.operator import OperatorFile
 from v2g_edge.host.rescuefile import NAME, Contactors, RescueFile
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.tasks import keep
+from v2g_edge.tasks import end, keep
 
 HOUSEKEEPING_S: Final = 5.0
 """Between two looks at what the disk or the control socket refused."""
@@ -72,8 +72,7 @@ class Persistence:
     async def stop(self) -> None:
         """End the looks."""
         if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            await asyncio.gather(self._housekeeping, return_exceptions=True)
+            await end(self._housekeeping)
 
     async def keep_rescue(self, file: RescueFile, contactors: Contactors) -> None:
         """This start is a good one: what it knows of contactors opens them when the site file cannot be

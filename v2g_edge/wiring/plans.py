@@ -25,7 +25,7 @@ from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.exchange import Demand
 from v2g_edge.planner.report import Report
 from v2g_edge.planner.stay import DAY_S, Past
-from v2g_edge.tasks import begin, described, keep, report
+from v2g_edge.tasks import begin, described, end, keep, report
 from v2g_edge.wiring.base_load import BaseLoad
 from v2g_edge.wiring.dayplan import LOOK_EVERY_S, DayPlanner
 
@@ -115,8 +115,8 @@ class Plans:
     async def stop(self) -> None:
         """End what is under way."""
         if self._feeding is not None:
-            self._feeding.cancel()
-        tasks = (self._reading, self._feeding, self._keeping, self._keeping_base)
+            await end(self._feeding)
+        tasks = (self._reading, self._keeping, self._keeping_base)
         under_way = [task for task in tasks if task is not None]
         await asyncio.gather(*under_way, return_exceptions=True)
         await self.day.stop()

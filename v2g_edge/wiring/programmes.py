@@ -12,7 +12,7 @@ from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import Settings
-from v2g_edge.tasks import keep
+from v2g_edge.tasks import end, keep
 from v2g_edge.wiring.plans import Plans
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class Programmes:
 
     async def stop(self) -> None:
         """End what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks.clear()
 
     def limits_at(self, wall_s: float) -> tuple[CapacityLimit, ...]:

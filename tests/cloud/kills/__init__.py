@@ -32,6 +32,7 @@ from v2g_edge.cloud import session
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
+from v2g_edge.tasks import end, is_cancelled
 
 SEED: Final = 16
 LIFE_S: Final = 0.4
@@ -113,7 +114,7 @@ class Cloud:
 
     async def run(self) -> None:
         """Be there whenever the broker is."""
-        while True:
+        while not is_cancelled():
             with contextlib.suppress(aiomqtt.MqttError, OSError):
                 async with self._broker.client(timeout_s=PATIENCE_S) as client:
                     await client.subscribe(f"{SITE}/#", qos=1)
@@ -238,8 +239,7 @@ async def kills(folder: Path, count: int, drawn: random.Random) -> str:
         return judged(cloud, trial.told("event"), trial.told("plan"), trial.done)
     finally:
         trial.end()
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        await end(serving)
         trial.broker.kill()
         gc.collect()  # paho leaves the socket of a handshake that a kill broke to it
 

@@ -213,6 +213,9 @@ class Rig:
         return self.board.evse("e1")
 
     async def close(self) -> None:
+        """End it; what had ended the polling is raised."""
+        if self._polling.done():
+            self._polling.result()
         await self.writer.stop()
         self._polling.cancel()
         await asyncio.gather(self._polling, return_exceptions=True)

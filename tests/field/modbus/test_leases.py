@@ -17,7 +17,7 @@ from sim.virtual.loop import run_virtual
 from tests.field.modbus.rig import ALWAYS_TAKEN, FATES, NEVER_TAKEN, TIMEOUT_S, Fate, Rig, after, permit
 from v2g_edge.field.modbus.codec import CODES
 from v2g_edge.field.modbus.outlet import RECHECK_S
-from v2g_edge.model.reading import Reading
+from v2g_edge.model.reading import Reading, Unknown
 
 KINDS = ("generic-charger", "quasar1", "evtec-bidipro", "sunspec")
 ORDERS = int(os.environ.get("DRAWN_ORDERS", "2000"))
@@ -593,3 +593,17 @@ def test_after_a_permit_has_run_out_a_raise_lets_the_charger_settle() -> None:
         assert rig.told_w == 3_000.0
 
     on("quasar1", test)
+
+
+def test_a_power_that_cannot_flow_at_its_outlet_is_unknown_and_proves_nothing() -> None:
+    """A register without a value: -2,147 MW is no discharge."""
+
+    async def test(rig: Rig) -> None:
+        rig.obeys, rig.power_w, rig.port.most_w = False, -2_000_000.0, 55_000.0
+        rig.tick(permit(-5_000.0))
+        await asyncio.sleep(4.0)
+        assert not rig.state.proven_discharge
+        assert isinstance(rig.state.power_w, Unknown)
+        assert "cannot flow there" in rig.state.power_w.why
+
+    on("generic-charger", test)

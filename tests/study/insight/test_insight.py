@@ -15,7 +15,7 @@ from v2g_edge.study.insight.carbon import CarbonError, carbon_of, factors_of, re
 from v2g_edge.study.insight.change import Change
 from v2g_edge.study.insight.kpi import Figure, ended_in, figures_of, incomes_of, stays_of
 from v2g_edge.study.insight.whatif import _next_noon, night_of
-from v2g_edge.study.ledger.lines import Line, Stay, Turn
+from v2g_edge.study.ledger.lines import Line, SocCycle, Stay
 from v2g_edge.study.ledger.store import Store
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -53,7 +53,7 @@ def named(figures: list[Figure]) -> dict[str, float | None]:
 def test_a_departure_is_harmed_where_it_lacked_after_giving() -> None:
     """One of four; two of four days were close; every definition is told."""
     stays = [stay(90.0, 0.0, 1), stay(79.0, 0.0, 2), stay(79.0, 5_000.0, 3), stay(90.0, 5_000.0, 4)]
-    figures = figures_of(stays, [Turn("bus-1", 0.0, 50.0, 60.0, 1.0, None)], [], 1.0, UTC_ZONE)
+    figures = figures_of(stays, [SocCycle("bus-1", 0.0, 50.0, 60.0, 1.0, None)], [], 1.0, UTC_ZONE)
     told = named(figures)
     assert told["mission availability"] == pytest.approx(75.0)
     assert told["mission risk"] == pytest.approx(50.0)

@@ -15,7 +15,7 @@ from v2g_edge.host.http import HttpServer
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import Settings
-from v2g_edge.tasks import keep
+from v2g_edge.tasks import end, keep
 
 DISK_LOW_BYTES: Final = 200_000_000
 """Some hours of journal at 200 chargers."""
@@ -59,8 +59,7 @@ class Monitor:
     async def stop(self) -> None:
         """Stop looking and listening."""
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end(self._watching)
         await self._http.stop()
 
     async def _watch(self) -> None:

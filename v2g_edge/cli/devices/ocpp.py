@@ -83,7 +83,7 @@ def _show(stations: list[dict[str, Any]], unknown: list[dict[str, Any]], wanted:
         outlets = ", ".join(
             f"{o['evse']} (discharge {o['discharge']}, follows {o['score']:.2f})" for o in station["outlets"]
         )
-        if upstream := station.get("upstream"):
+        for upstream in station.get("upstreams", ()):
             state = "up" if upstream["connected"] else "down"
             outlets += f"; upstream {upstream['id']} {state}, {upstream['waiting']} waiting"
         print(

@@ -30,8 +30,12 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "ca_file": optional('CA of its certificate; "": the system\'s.'),
         "certificate_file": optional('Our certificate for TLS (security profile 3); "" without one.'),
         "key_file": optional("Key of that certificate."),
+        "role": Key(
+            'Whether its answers count (cards): one upstream a station. The others get the same as a "copy".'
+        ),
         "allow": Key(
-            "What it may do at a station; profiles become limits (limits) and never reach a charger.",
+            "What it may do at a station (a copy: nothing where this is left out); profiles become limits"
+            " (limits) and never reach a charger.",
             pattern=ALLOW,
             form=(
                 "a list of remote_start, remote_stop, unlock, reset, availability, reservation, tokens,"
@@ -42,6 +46,12 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "authorize_s": seconds("How long a station waits for its word on a card.", 0.1, 20.0),
         "when_gone": Key(
             'What decides about a card when it does not answer: the site\'s tokens, or nothing ("refuse").'
+        ),
+        "report_limits": Key(
+            "Whether it hears what the depot leaves of what it asked for (2.x: NotifyChargingLimit)."
+        ),
+        "limit_vendor_id": optional(
+            'Vendor id under which an upstream of 1.6 hears that, by DataTransfer; "": it does not.'
         ),
         "queue_max": Key(
             "Messages of one station that wait for it before readings are left out; transactions never are.",

@@ -3,6 +3,7 @@ the board.
 """
 
 import asyncio
+import math
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,11 @@ from v2g_edge.field.modbus.peer import Peer
 from v2g_edge.field.modbus.register_map import MapError
 from v2g_edge.field.modbus.switch import Contactor, TemperaturePoller
 from v2g_edge.field.modbus.wire import Wire
+from v2g_edge.field.sentinel_values import most_w
 from v2g_edge.model.ports import ChargerPort, ClockPort
 from v2g_edge.model.settings import ModbusDevice, ModbusLine, OpenableContactor
 from v2g_edge.model.site import Site
-from v2g_edge.tasks import begin, described, keep, report
+from v2g_edge.tasks import begin, described, end, keep, report
 
 log = structlog.get_logger()
 
@@ -159,7 +161,7 @@ class ModbusField:
             if device.role == "meter":
                 return self._meter(device, peer, None)
             der = SunSpecCharger(device, peer, self._site.grid.profile, board, clock, contactor=behind)
-            der.gives_w = self._gives_w(device)
+            der.gives_w, der.most_w = self._gives_w(device), self._most_w(device)
             self.ports[device.target] = der
             return der
         layout = self._maps[device.map]
@@ -176,7 +178,7 @@ class ModbusField:
             self.contactors[device.id] = contactor
             return contactor
         charger = RegisterCharger(device, peer, layout, board, clock, contactor=behind)
-        charger.gives_w = self._gives_w(device)
+        charger.gives_w, charger.most_w = self._gives_w(device), self._most_w(device)
         self.ports[device.target] = charger
         return charger
 
@@ -184,6 +186,10 @@ class ModbusField:
         poller = MeterPoller(device, peer, layout, self._board, self._clock)
         poller.most_w = most_of(self._site.feeders, device.target)
         return poller
+
+    def _most_w(self, device: ModbusDevice) -> float:
+        """What can flow at the outlet of a charger."""
+        return next((most_w(evse) for evse in self._site.evses if evse.id == device.target), math.inf)
 
     def _gives_w(self, device: ModbusDevice) -> float | None:
         """Discharge power of the vehicle that always stands at a charger, by its type and the outlet;
@@ -267,9 +273,7 @@ class ModbusField:
         tasks, self._tasks = self._tasks, []
         if self._contacting is not None:
             tasks, self._contacting = [*tasks, self._contacting], None
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         for wire in self._wires.values():
             wire.hang_up()
         await asyncio.sleep(0)  # transports close in the loop's next round

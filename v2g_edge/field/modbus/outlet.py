@@ -22,7 +22,7 @@ from v2g_edge.field.modbus.plausibility import SOC_PCT_PER_S, SOC_SLACK_PCT, jum
 from v2g_edge.field.modbus.wire import Fault
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort, Saying, WriteResult
-from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading
+from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown
 from v2g_edge.model.settings import ModbusDevice
 from v2g_edge.model.snapshot import EvseStatus, VehicleState
 
@@ -59,6 +59,8 @@ class LeasedCharger(ABC):
     None: not known.
     """
     settle_s = 0.0
+    most_w = math.inf
+    """What can flow at the outlet at all, either way; ``ModbusField`` knows it from the site."""
 
     def __init__(
         self,
@@ -247,13 +249,15 @@ class LeasedCharger(ABC):
             self._board.update_evse(evse, urgent=changed, link=link, dead_man_ok=False)
             return
         status, fault = self._status()
-        before = self._board.evse(evse)
+        before, power = self._board.evse(evse), get("power_w")
+        if isinstance(power, Reading) and abs(power.value) > self.most_w:
+            self._values["power_w"] = power = Unknown(f"{power.value:.0f} W cannot flow there")
         changes: dict[str, object] = {
             name: value
             for name in ("power_w", "energy_import_wh", "energy_export_wh")
             if (value := get(name)) is not None
         }
-        power, asked_w = get("power_w"), self._power_w * PROOF_FRACTION
+        asked_w = self._power_w * PROOF_FRACTION
         if self._holds and asked_w <= -PROOF_LEAST_W and isinstance(power, Reading):
             changes |= {"proven_discharge": True} if self._shows(power, asked_w) else {}
         dead_man_ok = self._dead_man or self._contactor()

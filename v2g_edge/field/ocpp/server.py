@@ -201,7 +201,7 @@ class CentralSystem:
         """
         upstreams = self.upstreams.describe()
         return [
-            link.describe() | ({"upstream": upstreams[identity]} if identity in upstreams else {})
+            link.describe() | ({"upstreams": upstreams[identity]} if identity in upstreams else {})
             for identity, link in self.links.items()
         ]
 

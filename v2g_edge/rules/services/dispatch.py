@@ -9,6 +9,7 @@ charger's own droop) has taken over.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from v2g_edge.model.battery import capacity_of
 from v2g_edge.model.event import Event
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
@@ -117,7 +118,7 @@ def _rooms(
         may_give = known is not None and known.may_discharge and state.proven_discharge
         gives = may_give and evse.discharge_by != "none" and out_w > 0.0
         floor_pct = (kind.min_soc_pct if kind else 0.0) + (known.reserve_soc_pct if known else 0.0)
-        per_pct = (kind.capacity_wh if kind else 0.0) / 100.0
+        per_pct = (capacity_of(vehicle, kind) or 0.0) / 100.0
         up_wh = max(vehicle.soc_pct.value - floor_pct, 0.0) * per_pct if gives else 0.0
         down_wh = max((kind.max_soc_pct if kind else 100.0) - vehicle.soc_pct.value, 0.0) * per_pct
         least_w = -min(evse.max_discharge_w, kind.max_discharge_w if kind else 0.0, out_w)
@@ -188,7 +189,8 @@ def _stored_wh(frame: Frame, snapshot: Snapshot) -> float:
             continue
         if isinstance(vehicle.soc_pct, Reading) and evse.discharge_by != "none":
             floor_pct = kind.min_soc_pct + known.reserve_soc_pct
-            total_wh += max(vehicle.soc_pct.value - floor_pct, 0.0) * kind.capacity_wh / 100.0
+            capacity_wh = capacity_of(vehicle, kind) or 0.0
+            total_wh += max(vehicle.soc_pct.value - floor_pct, 0.0) * capacity_wh / 100.0
     return total_wh
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from v2g_edge.study.insight.features import local_day
 from v2g_edge.study.insight.incidents import Incident
-from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Stay, Turn
+from v2g_edge.study.ledger.lines import INTERVAL_S, Line, SocCycle, Stay
 from v2g_edge.study.ledger.store import Store
 from v2g_edge.study.ready import READY_PCT
 from v2g_edge.study.wear.cost import END_OF_LIFE, fleet_loss
@@ -76,7 +76,7 @@ def wear_by_vehicle(
     store: Store, model: WearModel, pack_price: float, from_s: float, until_s: float
 ) -> dict[str, float]:
     """Cost of a kWh cycled by vehicle: what cycling took beyond rest, over the energy cycled."""
-    turns: dict[str, list[Turn]] = {}
+    turns: dict[str, list[SocCycle]] = {}
     for turn in store.turns(from_s, until_s):
         turns.setdefault(turn.vehicle, []).append(turn)
     costs = {}
@@ -111,7 +111,7 @@ def ended_in(stays: Iterable[Stay], from_s: float, until_s: float) -> list[Stay]
 
 
 def figures_of(
-    stays: list[Stay], turns: list[Turn], incomes: list[Income], months: float, zone: ZoneInfo
+    stays: list[Stay], turns: list[SocCycle], incomes: list[Income], months: float, zone: ZoneInfo
 ) -> list[Figure]:
     """The depot's key figures; ``stays`` are those that ended in the time."""
     vehicles = len({each.vehicle for each in incomes}) or 1

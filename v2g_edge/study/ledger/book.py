@@ -15,9 +15,9 @@ from v2g_edge.model.reading import Measured, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import EvseState, MeterState, Snapshot
 from v2g_edge.study.ledger.against_permit import Episode, Kind, beyond_w, lacking_w
-from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Remark, Stay, Turn
+from v2g_edge.study.ledger.lines import INTERVAL_S, Line, Remark, SocCycle, Stay
 from v2g_edge.study.ledger.metering import MeterAccount, Use
-from v2g_edge.study.ledger.stays import Garage
+from v2g_edge.study.ledger.stays import VehicleAccounts
 
 PAUSE_S: Final = 60.0
 """Ticks further apart than this, and than the site file calls late, are a pause of the record."""
@@ -54,7 +54,7 @@ class State(Struct):
 
     at: Position | None = None
     meters: dict[str, MeterAccount] = {}
-    garage: Garage = msgspec.field(default_factory=Garage)
+    garage: VehicleAccounts = msgspec.field(default_factory=VehicleAccounts)
     synced: bool = True
     unsynced_wall_s: float = 0.0
     closed_wall_s: float = 0.0
@@ -67,7 +67,7 @@ class Written(Struct):
     """What has been closed since it was last taken."""
 
     lines: list[Line] = []
-    turns: list[Turn] = []
+    turns: list[SocCycle] = []
     stays: list[Stay] = []
     remarks: list[Remark] = []
 

@@ -70,7 +70,7 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
     reference: str = ""
 
 
-class Turn(Struct, frozen=True, array_like=True, gc=False):
+class SocCycle(Struct, frozen=True, array_like=True, gc=False):
     """A cycle of a vehicle's SoC that has closed.
 
     Attributes:

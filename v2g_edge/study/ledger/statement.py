@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.study.ledger.lines import INTERVAL_S, METHODS, Line, Remark, Stay, Turn, VehicleAccount
+from v2g_edge.study.ledger.lines import INTERVAL_S, METHODS, Line, Remark, SocCycle, Stay, VehicleAccount
 from v2g_edge.study.ledger.store import Store
 
 METER_CLASS: Final = 0.02
@@ -163,7 +163,7 @@ def _sums(lines: Iterable[Line], name_of: Callable[[Line], str]) -> list[Sum]:
 
 def _vehicles(store: Store, lines: list[Line], from_s: float, until_s: float) -> list[VehicleRow]:
     accounts = store.accounts()
-    turns: dict[str, list[Turn]] = {}
+    turns: dict[str, list[SocCycle]] = {}
     for turn in store.turns(from_s, until_s):
         turns.setdefault(turn.vehicle, []).append(turn)
     stays: dict[str, list[Stay]] = {}
@@ -180,7 +180,7 @@ def _vehicles(store: Store, lines: list[Line], from_s: float, until_s: float) ->
     return rows
 
 
-def by_depth(turns: Iterable[Turn]) -> dict[str, float]:
+def by_depth(turns: Iterable[SocCycle]) -> dict[str, float]:
     """Cycles by class of depth."""
     found: dict[str, float] = {}
     for turn in turns:

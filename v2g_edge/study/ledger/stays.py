@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.snapshot import VehicleState
-from v2g_edge.study.ledger.lines import Remark, Stay, Turn, VehicleAccount
+from v2g_edge.study.ledger.lines import Remark, SocCycle, Stay, VehicleAccount
 from v2g_edge.study.wear.rainflow import Rainflow
 
 HIGH_PCT: Final = 90.0
@@ -21,13 +21,13 @@ class Known(Struct, array_like=True):
     count: Rainflow
 
 
-class Garage(Struct, array_like=True):
+class VehicleAccounts(Struct, array_like=True):
     """All vehicles and present stays. ``here``: by outlet. ``gone``: stays that have ended, to be kept."""
 
     vehicles: dict[str, Known] = {}
     here: dict[str, Stay] = {}
     gone: list[Stay] = []
-    turns: list[Turn] = []
+    turns: list[SocCycle] = []
 
     def see(self, meter: str, vehicle: VehicleState | None, passed_s: float, wall_s: float) -> list[Remark]:
         """Take one tick of an outlet."""
@@ -86,7 +86,7 @@ class Garage(Struct, array_like=True):
             account.throughput_pct += abs(soc_pct - account.soc_pct) if account.soc_pct is not None else 0.0
             account.soc_pct = soc_pct
             self.turns += [
-                Turn(vehicle.vehicle, wall_s, each.depth, each.mean, each.count, account.mean_c)
+                SocCycle(vehicle.vehicle, wall_s, each.depth, each.mean, each.count, account.mean_c)
                 for each in known.count.add(soc_pct)
             ]
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from v2g_edge.study.ledger.book import State, Written
-from v2g_edge.study.ledger.lines import FORGOTTEN, Line, Place, Remark, Stay, Turn, VehicleAccount
+from v2g_edge.study.ledger.lines import FORGOTTEN, Line, Place, Remark, SocCycle, Stay, VehicleAccount
 from v2g_edge.study.ledger.metering import Use
 
 SCHEMA: Final = """
@@ -171,10 +171,10 @@ class Store:
                     sums[line.vehicle] = (wh + line.out_wh, seconds + line.discharge_s)
         return sums
 
-    def turns(self, from_wall_s: float, until_wall_s: float) -> list[Turn]:
+    def turns(self, from_wall_s: float, until_wall_s: float) -> list[SocCycle]:
         """Cycles that closed in a time, by vehicle."""
         query = "SELECT * FROM turns WHERE wall_s >= ? AND wall_s < ? ORDER BY vehicle, wall_s, rowid"
-        return [Turn(*row) for row in self._db.execute(query, (from_wall_s, until_wall_s))]
+        return [SocCycle(*row) for row in self._db.execute(query, (from_wall_s, until_wall_s))]
 
     def stays(self, from_wall_s: float, until_wall_s: float) -> list[Stay]:
         """Stays that began before the end of a time and ended after its beginning; present ones have none."""

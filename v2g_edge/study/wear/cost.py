@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from v2g_edge.study.ledger.lines import Turn, VehicleAccount
+from v2g_edge.study.ledger.lines import SocCycle, VehicleAccount
 from v2g_edge.study.wear.model import Health, Stress, WearModel, aged, capacity
 from v2g_edge.study.wear.rainflow import cycles_of
 
@@ -94,7 +94,7 @@ def per_kwh(
 def fleet_loss(
     model: WearModel,
     account: VehicleAccount,
-    turns: Iterable[Turn],
+    turns: Iterable[SocCycle],
     days: float,
     age_years: float = AGE_YEARS,
 ) -> Loss:

@@ -1,7 +1,8 @@
-"""A central system of the ``ocpp`` package, to be run with `-m tests.field.ocpp.upstream.central PORT LOG`.
+"""A central system of the ``ocpp`` package, to be run with `-m tests.field.ocpp.upstream.central PORT LOG
+FIRST`.
 
 It writes every frame that a station sends to LOG before it answers, one JSON line each, and gives 1.6
-transactions numbers from 9001 on, the same one for a message that is repeated under its id. A line on its
+transactions numbers from FIRST on, the same one for a message that is repeated under its id. A line on its
 standard input ``{"station", "action", "payload"}`` is called at that station; its answer goes to LOG too.
 """
 
@@ -27,7 +28,7 @@ from ocpp.v201 import call_result as result201
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-FIRST = 9_001
+FIRST = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 LOG = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("/dev/null")
 HERE: dict[str, Any] = {}
 
@@ -88,6 +89,11 @@ class Central16(Station16):  # type: ignore[misc]
     def on_stop(self, **_: Any) -> Any:
         return result16.StopTransaction()
 
+    @on("DataTransfer")  # type: ignore[untyped-decorator]
+    def on_data(self, vendor_id: str, **_: Any) -> Any:
+        known = vendor_id == "com.example"
+        return result16.DataTransfer(status="Accepted" if known else "UnknownVendorId")
+
 
 class Central201(Station201):  # type: ignore[misc]
     async def route_message(self, raw_msg: str) -> None:
@@ -121,6 +127,14 @@ class Central201(Station201):  # type: ignore[misc]
     @on("TransactionEvent")  # type: ignore[untyped-decorator]
     def on_transaction(self, **_: Any) -> Any:
         return result201.TransactionEvent()
+
+    @on("NotifyChargingLimit")  # type: ignore[untyped-decorator]
+    def on_limit(self, **_: Any) -> Any:
+        return result201.NotifyChargingLimit()
+
+    @on("ClearedChargingLimit")  # type: ignore[untyped-decorator]
+    def on_no_limit(self, **_: Any) -> Any:
+        return result201.ClearedChargingLimit()
 
 
 class Central21(Station21):  # type: ignore[misc]

@@ -22,11 +22,12 @@ from v2g_edge.model.settings import Listener, StationEvse, StationSettings, Upst
 class Upstream:
     """The second process. ``begin`` and ``kill`` as often as a test likes; it keeps its port and its log."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first: int = 9_001) -> None:
+        self._first = first
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self.log = folder / "upstream.jsonl"
+        self.log = folder / f"upstream-{first}.jsonl"
         self.log.touch()
         self._process: subprocess.Popen[Any] | None = None
 
@@ -36,7 +37,14 @@ class Upstream:
 
     def begin(self) -> None:
         self._process = start(
-            [sys.executable, "-m", "tests.field.ocpp.upstream.central", str(self.port), str(self.log)],
+            [
+                sys.executable,
+                "-m",
+                "tests.field.ocpp.upstream.central",
+                str(self.port),
+                str(self.log),
+                str(self._first),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,10 +94,12 @@ def upstream(tmp_path: Path) -> Iterator[Upstream]:
 class ForwardedDepot:
     """Stations old (1.6), new (2.0.1) and newest (2.1), all forwarded; its state survives ``restart``."""
 
-    def __init__(self, folder: Path, url: str, **settings: Any) -> None:
+    def __init__(self, folder: Path, url: str, copy_url: str = "", **settings: Any) -> None:
         self.site = small_site(3)
         self.clock = Clock()
-        self.settings = replace(UpstreamSettings("csms", url), **settings)
+        self.settings = [replace(UpstreamSettings("csms", url), **settings)]
+        if copy_url:
+            self.settings.append(UpstreamSettings("billing", copy_url, role="copy", allow=()))
         self._folder = folder
         self.board = Board(self.site, lambda: None)
         self.central = self._made()
@@ -101,7 +111,7 @@ class ForwardedDepot:
         )
         return CentralSystem(
             (Listener("127.0.0.1", 0, 0),), stations, self.site, self.board, self.clock,
-            state_dir=self._folder / "state", upstreams=(self.settings,),
+            state_dir=self._folder / "state", upstreams=self.settings,
         )  # fmt: skip
 
     @property
@@ -117,8 +127,8 @@ class ForwardedDepot:
 
     async def settled(self, station: str) -> None:
         """Until the upstream has everything."""
-        forwarder = self.central.upstreams.forwarders[station]
-        await until(lambda: len(forwarder.queue) == 0 and forwarder.connection is not None)
+        forwarders = self.central.upstreams.taps[station].forwarders
+        await until(lambda: all(not len(each.queue) and each.connection is not None for each in forwarders))
 
     def news(self) -> list[str]:
         return [f"{event.kind} {event.text}" for event in self.board.take_news(0.0)]

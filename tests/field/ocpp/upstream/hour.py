@@ -32,8 +32,12 @@ from sim.virtual.loop import run_virtual
 from tests.field.ocpp.upstream.bridge import Bridges
 from tests.field.ocpp.upstream.conftest import Upstream
 from v2g_edge.api.status import StatusApi
+from v2g_edge.field.ocpp.upstream.limit_reports import REPORT_S
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED
 from v2g_edge.model.settings import UpstreamSettings
+
+REPORTS: Final = ("NotifyChargingLimit", "ClearedChargingLimit")
+"""What the daemon says itself, of what it leaves of what was asked for."""
 
 PORT: Final = 9_000
 """Of the upstream, on the virtual network."""
@@ -215,7 +219,7 @@ class Trial:
         """Until the upstream has all that waits."""
         assert controller.daemon is not None
         for _ in range(600):
-            if not any(len(each.queue) for each in controller.daemon.ocpp.upstreams.forwarders.values()):
+            if not any(len(each.queue) for each in controller.daemon.ocpp.upstreams.forwarders):
                 return
             await clock.sleep_s(1.0)
         raise AssertionError("messages still wait for the upstream")
@@ -223,11 +227,17 @@ class Trial:
 
 def judged(trial: Trial) -> str:
     """The figures, once every promise was looked at."""
-    messages = 0
+    messages = reports = 0
     for identity, sent in trial.sent.items():
-        came = [each for each in trial.upstream.calls(identity) if each[0] != "Authorize"]
+        calls = trial.upstream.calls(identity)
+        came = [each for each in calls if each[0] not in {"Authorize", *REPORTS}]
         assert [_bare(each) for each in came] == [_bare(each) for each in sent], f"{identity}: not the same"
         messages += len(came)
+        told = [each for each in calls if each[0] in REPORTS]
+        assert bool(told) == (trial.scenario.version_of(identity) == "2.0.1"), f"{identity}: {told[:3]}"
+        most = 2 * (trial.scale * DURATION_S / REPORT_S + 1)
+        assert len(told) <= most, f"{identity}: {len(told)} reports of limits"
+        reports += len(told)
     _judge_bills(trial)
     said = [line for line in trial.why["answer"] if "upstream csms" in line]
     assert said, trial.why["answer"]
@@ -241,7 +251,7 @@ def judged(trial: Trial) -> str:
         f" {(trial.away_s[1] - trial.away_s[0]) / 60.0:.0f} minutes without the upstream;"
         f" {len(trial.registers)} sessions billed there for {energy_wh / 1_000.0:.1f} kWh, each by the"
         f" registers of its charger; {trial.bound} steps at the limit of the connection; no profile of it at"
-        f" a charger; `why` says {said[0]!r}"
+        f" a charger; {reports} reports of limits; `why` says {said[0]!r}"
     )
 
 

@@ -56,7 +56,7 @@ async def test_a_session_is_seen_upstream_with_the_same_registers(
     upstream.begin()
     station = await Peer.dial(depot.port, "old", "1.6")
     await station.call("BootNotification", BOOT_16)
-    await until(lambda: depot.central.upstreams.forwarders["old"].connection)
+    await until(lambda: depot.central.upstreams.taps["old"].forwarders[0].connection)
     answer = await station.call("Authorize", {"idTag": "card"})
     assert answer["idTagInfo"]["status"] == "Accepted"
     number = await started(depot, station)

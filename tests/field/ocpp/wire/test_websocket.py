@@ -21,7 +21,8 @@ from websockets.uri import parse_uri
 from sim.virtual.loop import run_virtual
 from v2g_edge.field.ocpp.server import DEFLATE
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
-from v2g_edge.field.ocpp.wire.websocket import BURST, SHORT_MAX, UNREAD_MAX, Message, Wire
+from v2g_edge.field.ocpp.wire.short_way import BURST, Message
+from v2g_edge.field.ocpp.wire.websocket import SHORT_MAX, UNREAD_MAX, Wire
 
 LastMessages = list[tuple[str, Message]]
 Guest = Callable[[int], Coroutine[Any, Any, Any]]

@@ -57,10 +57,16 @@ class Tap(Protocol):
     """Hears what a station calls, on its way to an upstream central system."""
 
     def take(
-        self, version: Version, action: str, payload: dict[str, Any], answer: dict[str, Any]
+        self,
+        version: Version,
+        action: str,
+        payload: dict[str, Any],
+        answer: dict[str, Any],
+        *,
+        conforms: bool,
     ) -> dict[str, Any]:
         """Queue a call that was taken in; the answer that the station gets. Durable with the store's next
-        write, which the answer waits for.
+        write, which the answer waits for. ``conforms``: the payload, to its schema.
         """
 
     def ask(
@@ -183,7 +189,9 @@ class StationLink:
         try:
             payload = adapter.answer(call.action, call.payload)
             if self.upstream is not None:
-                payload = self.upstream.take(connection.version, call.action, call.payload, payload)
+                payload = self.upstream.take(
+                    connection.version, call.action, call.payload, payload, conforms=not call.problems
+                )
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
             connection.refuse(call.id, "FormatViolation", f"{call.action} cannot be read: {fault!r}")
             return

@@ -7,6 +7,7 @@ import structlog
 
 from v2g_edge.field.ocpp.station.outlet import Outlet
 from v2g_edge.field.ocpp.vocabulary.facts import Sample
+from v2g_edge.field.sentinel_values import most_w
 from v2g_edge.model.snapshot import PowerSource
 
 log = structlog.get_logger()
@@ -26,20 +27,24 @@ def measured_power(outlet: Outlet, sample: Sample, at_s: float) -> tuple[float |
     from.
 
     What the station calls its power wins. Where it reports none, or none flowing while its register
-    runs, the register's slope does (rule 15): a power that is stuck at zero is as wrong as none.
+    runs, the register's slope does (rule 15): a power that is stuck at zero is as wrong as none. One that
+    cannot flow there is none.
     """
     slope = None
     if sample.import_wh is not None:
         slope = outlet.register_power.add(at_s, sample.import_wh, sample.export_wh or 0.0)
     told_w = sample.power_w
+    if told_w is not None and abs(told_w) > most_w(outlet.evse):
+        log.warning("power_beyond_its_outlet", evse=outlet.evse.id, power_w=told_w)
+        told_w = None
     if told_w is not None:
         outlet.powered_s = at_s
         if abs(told_w) > IDLE_W:
             outlet.idle_since_s = math.inf
         elif outlet.idle_since_s == math.inf:
             outlet.idle_since_s = at_s
-    most_w = SLOPE_MOST * max(outlet.evse.max_charge_w, outlet.evse.max_discharge_w)
-    if slope is None or abs(slope.power_w) > most_w:
+    fastest_w = SLOPE_MOST * max(outlet.evse.max_charge_w, outlet.evse.max_discharge_w)
+    if slope is None or abs(slope.power_w) > fastest_w:
         slope = None  # more than the outlet can carry is a register in another unit
     if told_w is None:
         silent = at_s - outlet.powered_s > POWER_SILENT_S

@@ -12,6 +12,7 @@ from v2g_edge.field.board import Board
 from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.site_vehicles import SiteVehicles
 from v2g_edge.field.ocpp.station.station_model import StationModel
+from v2g_edge.field.ocpp.station.station_time import came_at, leaves_at_once
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.vocabulary.facts import TEXT_MAX, Needs, Sample, Session, SessionEvent, readable
 from v2g_edge.model.ports import ClockPort
@@ -270,6 +271,8 @@ class Sessions:
         outlet = self._outlets.get(ocpp_evse)
         if outlet is None:
             return False
+        if leaves_at_once(needs.departure_wall_s, self._model.clock_skew, self._clock):
+            needs = replace(needs, departure_wall_s=None)
         if outlet.session is None:
             outlet.early_needs = needs
             return True
@@ -349,7 +352,8 @@ class Sessions:
         ):  # 2.x reports a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
-            vehicle = VehicleState(session.transaction, session.vehicle, session.started_wall_s)
+            came_wall_s = came_at(session.started_wall_s, self._model.clock_skew, self._clock)
+            vehicle = VehicleState(session.transaction, session.vehicle, came_wall_s)
             if begins and self._board.evse(evse).status == "available":  # said before the vehicle came
                 outlet.reported = replace(outlet.reported, status="occupied")
                 self._board.update_evse(evse, status="occupied")
@@ -368,7 +372,18 @@ class Sessions:
             self.moved(session.vehicle, session.evse, session.started_wall_s)
 
     def _needs(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
-        return self._vehicles.readings(outlet, session, self._model.version, self._clock.now_s())
+        said = self._vehicles.readings(outlet, session, self._model.version, self._clock.now_s())
+        departure = said.get("departure_wall_s")
+        if isinstance(departure, Reading):
+            said["departure_wall_s"] = replace(departure, value=self._model.clock_skew.ours(departure.value))
+        return said
+
+    def clock_learnt(self) -> None:
+        """The station's clock is another one than was known: so are the departures that it named."""
+        for outlet in self._outlets.values():
+            if outlet.session is not None and outlet.session.needs.departure_wall_s is not None:
+                departure = self._needs(outlet, outlet.session)["departure_wall_s"]
+                self._board.update_vehicle(outlet.evse.id, departure_wall_s=departure)
 
     def _close(self, outlet: Outlet, session: Session) -> None:
         if outlet.session is None or outlet.session.transaction == session.transaction:

@@ -21,7 +21,7 @@ from v2g_edge.field.ocpp.station.station21 import Station21
 from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
 from v2g_edge.field.ocpp.trust.tokens import Token, Tokens
-from v2g_edge.field.ocpp.vocabulary.clock_skew import ClockSkew
+from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, ClockSkew
 from v2g_edge.field.ocpp.vocabulary.facts import Identity, Needs, Sample, SessionEvent, StatusReport
 from v2g_edge.field.ocpp.vocabulary.last_messages import LastMessages
 from v2g_edge.field.ocpp.vocabulary.reports import Reports
@@ -68,6 +68,8 @@ class Station:
         self.requests = CertificateRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
+        self.unstamped_s: float | None = None
+        """Since when its readings have had no time that can be read."""
 
     @property
     def asks_currents(self) -> bool:
@@ -255,9 +257,15 @@ class Station:
         newest_wall_s = max(
             (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
         )
+        if samples and not last:
+            since_s = now_s if self.unstamped_s is None else self.unstamped_s
+            self.unstamped_s = since_s if newest_wall_s is None else None
         if newest_wall_s is not None and not offline:
+            before_s = self.clock_skew.offset_s
             self.clock_skew.learn(newest_wall_s, wall_s, now_s, ocpp_evse)
             self.model.keep_clock()
+            if abs(self.clock_skew.offset_s - before_s) > AGREE_S:
+                self.sessions.clock_learnt()
         for told in samples:
             sample = told.registers_times(self.model.quirk.energy_factor)
             if last:

@@ -41,6 +41,14 @@ PRUNED_MAX: Final = 100
 FACTS_KEPT: Final = 1_024
 """Facts kept in memory: a depot's makes, clocks and identities are some hundred short texts."""
 
+GROUP_S: Final = 0.02
+"""Readings that wait for an upstream, and need not outlive a power cut, wait so long for others to be written
+with them: those of many stations are one write then, and none of them is answered much later.
+"""
+
+LATER_S: Final = 0.5
+"""What may be written later waits for another write at most so long."""
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sessions
     (station TEXT, "transaction" TEXT, ended INTEGER, body BLOB, PRIMARY KEY (station, "transaction"));
@@ -50,7 +58,8 @@ CREATE INDEX IF NOT EXISTS old_sessions ON sessions (ended) WHERE ended > 0;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS upstream (seq INTEGER PRIMARY KEY AUTOINCREMENT, station TEXT, action TEXT,
     local TEXT, digest BLOB, thin INTEGER, sent INTEGER, body BLOB);
-CREATE INDEX IF NOT EXISTS upstream_by_station ON upstream (station, sent, seq);
+DROP INDEX IF EXISTS upstream_by_station;
+CREATE INDEX IF NOT EXISTS upstream_waiting ON upstream (station, seq) WHERE sent = 0;
 CREATE INDEX IF NOT EXISTS upstream_digests ON upstream (station, digest);
 CREATE TABLE IF NOT EXISTS upstream_ids (station TEXT, local TEXT, theirs TEXT, PRIMARY KEY (station, local));
 """
@@ -159,8 +168,11 @@ class SqliteStore:
         self._ended: dict[str, int] = {}
         self._facts: dict[str, str] = {}
         self._dirty = False
-        self._lasting = False
+        self._lasting = self._soon = False
         self._waiting: list[Callable[[sqlite3.Error | None], None]] = []
+        self._due: asyncio.Handle | None = None
+        self._due_now = False
+        self._later: dict[str, list[tuple[object, ...]]] = {}
         self._encode = msgspec.json.Encoder().encode
         self._decoder = msgspec.json.Decoder(Session)
 
@@ -280,22 +292,40 @@ class SqliteStore:
         self._lasting |= lasting
         return self._db.execute(sql, values).rowcount
 
-    def insert(self, sql: str, *values: object) -> int:
+    def write_later(self, sql: str, *values: object) -> None:
+        """Change them with the next write, or half a second later. A sudden end may undo it."""
+        self._later.setdefault(sql, []).append(values)
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(LATER_S, self._write)
+
+    def write_now(self) -> None:
+        """Write what waits at the end of this turn of the loop."""
+        if self._due is not None and not self._due_now:
+            self._due.cancel()
+            self._due = None
+        if self._due is None:
+            self._due, self._due_now = asyncio.get_running_loop().call_soon(self._write), True
+
+    def insert(self, sql: str, *values: object, lasting: bool) -> int:
         """Add one row to them; its number, 0 where the statement added none."""
-        self._begin()
-        self._lasting = True
+        self._begin(soon=lasting)
+        self._lasting |= lasting
         done = self._db.execute(sql, values)
         return (done.lastrowid or 0) if done.rowcount else 0
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been
-        handled.
+        handled, or ``GROUP_S`` later where there are only readings for upstreams.
         """
         if not self._dirty:
             then(None)
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._write)
+        if self._soon:
+            self.write_now()
+        elif not self._waiting and not self._due_now:
+            if self._due is not None:
+                self._due.cancel()
+            self._due = asyncio.get_running_loop().call_later(GROUP_S, self._write)
         self._waiting.append(then)
 
     def flush(self) -> None:
@@ -332,15 +362,24 @@ class SqliteStore:
         self._facts[key] = value
         return value
 
-    def _begin(self) -> None:
+    def _begin(self, *, soon: bool = True) -> None:
+        self._soon |= soon
         if not self._dirty:
             self._db.execute("BEGIN")
             self._dirty = True
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
+        if self._due is not None:
+            self._due.cancel()
+        self._due, self._due_now, self._soon = None, False, False
         failed = None
         try:
+            if self._later:
+                self._begin(soon=False)
+                for sql, rows in self._later.items():
+                    self._db.executemany(sql, rows)
+                self._later.clear()
             if self._dirty:
                 self._db.execute("COMMIT")
                 self._dirty = False

@@ -17,7 +17,7 @@ from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, end
 
 log = structlog.get_logger()
 
@@ -83,9 +83,7 @@ class Renewals:
 
     async def stop(self) -> None:
         """End what runs."""
-        for task in self._asking:
-            task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await end(*self._asking)
 
     def _expires_wall_s(self, identity: str) -> float | None:
         shown = self._links[identity].shown

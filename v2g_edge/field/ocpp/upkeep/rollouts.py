@@ -29,7 +29,7 @@ from v2g_edge.field.ocpp.wire.events import Answered, Expired
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall, parse_wall
 from v2g_edge.model.ports import ClockPort
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, end
 
 log = structlog.get_logger()
 
@@ -168,9 +168,7 @@ class Rollouts:
 
     async def stop(self) -> None:
         """End what runs; the roll-out goes on after a restart."""
-        for task in self._asking:
-            task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await end(*self._asking)
         if self._now is not None:
             self._store.remember(FACT, msgspec.json.encode(self._now).decode())
 

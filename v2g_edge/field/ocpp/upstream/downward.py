@@ -5,6 +5,7 @@ turned.
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -12,7 +13,7 @@ from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.policy import group_of
 from v2g_edge.field.ocpp.upstream.profile_limits import Plugged, ProfileBook, Refused
-from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, Waiting
+from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import info_of
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.dialed import Dialed
@@ -23,7 +24,7 @@ from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import UpstreamSettings
-from v2g_edge.tasks import begin
+from v2g_edge.tasks import begin, end
 
 if TYPE_CHECKING:
     from v2g_edge.field.ocpp.upstream.forwarder import Forwarder, Tell
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Payload = dict[str, Any]
+
+_encode: Final = msgspec.json.Encoder().encode
 
 UNDER_WAY_MAX: Final = 8
 """Calls of the upstream that a station is busy with at once; it may have one by the specification."""
@@ -57,7 +60,7 @@ class Downward:
         self._clock = clock
         self._phase_w = phase_w
         self._tell = tell
-        self._fact = f"upstream/profiles/{self._identity}"
+        self._fact = f"upstream/profiles/{settings.id}/{self._identity}"
         self.book = ProfileBook(f"upstream {settings.id}", store.fact(self._fact).encode())
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
@@ -77,18 +80,21 @@ class Downward:
             for task in (sending, *self._tasks):
                 task.cancel()
             await ws.close()
-            await asyncio.gather(listening, sending, return_exceptions=True)
+            await asyncio.gather(listening, return_exceptions=True)
+            await end(sending)
             log.warning("upstream_offline", station=self._identity, upstream=self._settings.id)
 
     # Transaction numbers
 
-    def upward(self, waiting: Waiting) -> Payload | None:
-        """The payload with the upstream's number of its transaction (1.6); None where it gave none."""
-        payload = waiting.payload
-        if "transactionId" not in payload or waiting.action not in {"MeterValues", "StopTransaction"}:
-            return payload
-        theirs = self._queue.theirs(waiting.local)
-        return {**payload, "transactionId": int(theirs)} if theirs else None
+    def upward(self, waiting: Waiting) -> Waiting | None:
+        """The message with the upstream's number of its transaction (1.6); None where it gave none."""
+        if "transactionId" not in waiting.payload or waiting.action not in {"MeterValues", "StopTransaction"}:
+            return waiting
+        if not (theirs := self._queue.theirs(waiting.local)):
+            return None
+        payload = {**waiting.payload, "transactionId": int(theirs)}
+        body = _encode(payload) if waiting.body else b""
+        return replace(waiting, payload=payload, body=body)
 
     def answered(self, waiting: Waiting, answer: Payload) -> None:
         """The upstream has a message. A start gives its number; a card that it refuses ends the
@@ -98,13 +104,15 @@ class Downward:
             self._queue.map_transaction(waiting.local, str(answer["transactionId"]))
         refused = info_of(answer)[1].get("status", "Accepted") != "Accepted"
         started = waiting.action == "StartTransaction" or waiting.payload.get("eventType") == "Started"
-        if refused and started:
+        if refused and started and self._settings.role == "primary":
             self._end(waiting.local)
 
-    def heard(self, action: str, payload: Payload, local: str) -> None:
+    def heard(self, message: Message) -> None:
         """The station ended a transaction: its profiles are over."""
-        ended = action == "StopTransaction" or payload.get("eventType") == "Ended"
-        if ended and len(self.book) and self.book.end_transaction(self._queue.theirs(local) or local):
+        if not len(self.book):
+            return
+        ended = message.action == "StopTransaction" or message.payload.get("eventType") == "Ended"
+        if ended and self.book.end_transaction(self._queue.theirs(message.local) or message.local):
             self._keep()
 
     def _end(self, local: str) -> None:

@@ -1,11 +1,11 @@
-"""One station forwarded to an upstream central system under its own identity.
+"""One station forwarded to one upstream central system under its own identity.
 
 What the station calls goes up in order, from a queue on disk; no answer to the station waits for it, but
 Authorize with a bound. What the upstream calls comes down as the site file allows.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -14,13 +14,15 @@ from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.dialling import Refusal, dial
 from v2g_edge.field.ocpp.upstream.downward import Downward
+from v2g_edge.field.ocpp.upstream.limit_reports import LimitReports, left_by
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED
-from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, Waiting
+from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import UpstreamTokens
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import BULK
+from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import UpstreamSettings
 from v2g_edge.tasks import described
@@ -67,16 +69,18 @@ class Forwarder:
         self.settings = settings
         self.connection: Connection | None = None
         self.identity = link.station.settings.identity
+        self.name = f"{settings.id}/{self.identity}"
         self._link = link
         self._store = store
         self._clock = clock
         self._tell = tell
-        self.queue = UpstreamQueue(store, self.identity, settings.queue_max)
+        self.queue = UpstreamQueue(store, self.name, settings.queue_max)
         self.down = Downward(settings, link, self.queue, store, clock, phase_w, tell)
         self.tokens = UpstreamTokens(settings)
+        self.reports = LimitReports(settings, self.name, store)
         self._wake = asyncio.Event()
-        self._fact = f"upstream/booted/{self.identity}"
-        self._version = _known_version(store.fact(f"upstream/version/{self.identity}"))
+        self._fact = f"upstream/booted/{self.name}"
+        self._version = _known_version(store.fact(f"upstream/version/{self.name}"))
         self._heartbeat_s = 300.0
         self._beats = False
         self._told_thinned = 0
@@ -84,33 +88,45 @@ class Forwarder:
 
     # What the station calls
 
-    def take(self, version: Version, action: str, payload: Payload, answer: Payload) -> Payload:
-        """See ``Tap``."""
-        if action not in FORWARDED[version]:
-            return answer
+    def take(self, version: Version, message: Message) -> None:
+        """Queue what the station called."""
         self._speaks(version)
-        local = local_of(payload, answer)
-        if self.queue.put(action, payload, local):
+        if self.queue.put(message):
             self._wake.set()
         self._tell_thinned()
-        self.down.heard(action, payload, local)
-        return self.tokens.answer(action, payload, answer)
+        self.down.heard(message)
 
     def ask(
         self, version: Version, action: str, payload: Payload, answer: Payload
     ) -> Awaitable[Payload] | None:
-        """See ``Tap``."""
+        """A better answer to Authorize, where this upstream is asked."""
         if action != "Authorize" or self.settings.authorize != "upstream":
             return None
         self._speaks(version)
         self._wake.set()
         return self.tokens.ask(self.connection, payload, answer)
 
+    def observe(self, permits: Mapping[str, Permit], wall_s: float, *, dimmed: bool) -> None:
+        """What the depot permits now, to be reported where it is less than this upstream asked for."""
+        connection, reports = self.connection, self.reports
+        if connection is None or not reports.speaks(connection.version):
+            return
+        limits = self.down.limits_at(wall_s)
+        for number, outlet in self._link.station.outlets.items():
+            evse, permit = outlet.evse, permits.get(outlet.evse.id)
+            if permit is None or outlet.session is None:
+                reports.see_idle(number)
+                continue
+            asked_w = min([evse.max_charge_w, *(each.power_w for each in limits if each.evse == evse.id)])
+            reports.see(number, asked_w, left_by(permit, dimmed=dimmed))
+        if reports.due(connection.version, self._clock.now_s()) is not None:
+            self._wake.set()
+
     def _speaks(self, version: Version) -> None:
         """What waits is in this version, also after a restart."""
         if self._version != version:
             self._version = version
-            self._store.remember(f"upstream/version/{self.identity}", version)
+            self._store.remember(f"upstream/version/{self.name}", version)
 
     def _tell_thinned(self) -> None:
         if self.queue.thinned >= 2 * max(self._told_thinned, 1):
@@ -161,12 +177,13 @@ class Forwarder:
                 await self._boot(connection, self.down.made_up_boot(connection.version), "")
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._heartbeat_s, self._beat)
-        self._beats = False
+        self._beats, self.reports.refused = False, False
         try:
             while True:
                 self._wake.clear()
                 while (waiting := self.queue.head()) is not None:
                     await self._send(connection, waiting)
+                await self._report(connection)
                 if self._link.connection is None:
                     return  # no station is behind this link: the upstream sees the station as offline
                 if self._beats:
@@ -184,18 +201,20 @@ class Forwarder:
 
     async def _send(self, connection: Connection, waiting: Waiting) -> None:
         """Send one message until the upstream has it, or refuses it for good."""
-        payload = self.down.upward(waiting)
-        if payload is None:
+        ready = self.down.upward(waiting)
+        if ready is None:
             self._drop(waiting, "the upstream gave its transaction no number")
             return
         message_id = self.queue.message_id(waiting)
         if waiting.action == "BootNotification":
-            await self._boot(connection, payload, message_id)
+            await self._boot(connection, ready.payload, message_id)
             self.queue.done(waiting)
             return
         for attempt in range(ATTEMPTS):
             try:
-                outcome = await self._call(connection, waiting.action, payload, message_id)
+                outcome = await self._call(
+                    connection, waiting.action, ready.payload, message_id, encoded=ready.body
+                )
             except ValueError as fault:
                 self._drop(waiting, str(fault)[:200])
                 return
@@ -207,6 +226,25 @@ class Forwarder:
                 self._drop(waiting, f"{outcome.code} {outcome.description[:150]}")
                 return
             await self._clock.sleep_s(RETRY_S)
+
+    async def _report(self, connection: Connection) -> None:
+        """Tell what is limited, as far as that is due."""
+        reports, version = self.reports, connection.version
+        if not reports.speaks(version):
+            return
+        while (report := reports.due(version, self._clock.now_s())) is not None:
+            outcome = await self._call(connection, report.action, report.payload, "")
+            if isinstance(outcome, Refused):
+                why = f"{outcome.code} {outcome.description[:150]}"
+            elif outcome.payload.get("status", "Accepted") != "Accepted":
+                why = str(outcome.payload["status"])
+            else:
+                reports.answered(report, self._clock.now_s())
+                continue
+            reports.refused = True
+            text = f"upstream {self.settings.id} does not take {report.action} ({why}): what the depot limits"
+            self._tell("upstream_refused", "info", f"{text} is not told there")
+            return
 
     async def _boot(self, connection: Connection, payload: Payload, message_id: str) -> None:
         """Boot until it is accepted; nothing else goes up before (OCPP 1.6 4.2, 2.x B02, B03)."""
@@ -223,11 +261,11 @@ class Forwarder:
             await self._clock.sleep_s(wait_s)
 
     async def _call(
-        self, connection: Connection, action: str, payload: Payload, message_id: str
+        self, connection: Connection, action: str, payload: Payload, message_id: str, encoded: bytes = b""
     ) -> Answered | Refused:
         """ConnectionError when the upstream does not answer: the link is worth nothing then."""
         outcome = await connection.call(
-            action, payload, priority=BULK, timeout_s=ANSWER_S, message_id=message_id
+            action, payload, priority=BULK, timeout_s=ANSWER_S, message_id=message_id, encoded=encoded
         )
         if isinstance(outcome, Answered | Refused):
             self._answered += 1
@@ -264,14 +302,6 @@ class Forwarder:
             "left_out": self.queue.thinned,
             "profiles": len(self.down.book),
         }
-
-
-def local_of(payload: Payload, answer: Payload) -> str:
-    """Our number of the transaction that a message is about; "" where it is about none."""
-    told = payload.get("transactionId", answer.get("transactionId"))
-    if told is None:
-        told = payload.get("transactionInfo", {}).get("transactionId", "")
-    return str(told)
 
 
 def _known_version(text: str) -> Version | None:

@@ -1,7 +1,9 @@
 """What waits for the upstream, on disk, station by station, oldest first.
 
 A message is written in the same transaction as what the station told, before the station is answered. Those
-that were sent stay as a digest for a while, so that what a station repeats does not go up twice.
+that were sent stay as a digest for a while, so that what a station repeats does not go up twice. That a
+reading was sent is written with what comes next, or half a second later: a sudden end of the process makes
+it go up again, under its id.
 """
 
 import hashlib
@@ -29,16 +31,20 @@ THINNED: Final = 100
 ID_FACT: Final = "upstream/id"
 """Begins all message ids of this depot: a new state folder gives no id a second time."""
 
+THEIRS_KEPT: Final = 16
+"""Transactions whose upstream's number is kept in memory: a station has as many as outlets, and some that it
+ends late.
+"""
 
 AT_HAND: Final = 16
 """Messages kept in memory too while these are all that wait: a link that keeps up never reads them back."""
 
-FORGET_EVERY: Final = 50
+FORGET_EVERY: Final = 200
 """Messages between two looks at what may be forgotten."""
 
-_HEAD: Final = (
-    "SELECT seq, action, local, body FROM upstream WHERE station = ? AND sent = 0 ORDER BY seq LIMIT 1"
-)
+_HEAD: Final = """SELECT seq, action, local, body FROM upstream
+    WHERE station = ? AND sent = 0 AND seq > ? ORDER BY seq LIMIT 1"""
+_SENT: Final = "UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?"
 _PUT: Final = """INSERT INTO upstream (station, action, local, digest, thin, sent, body)
     VALUES (?, ?, ?, ?, ?, 0, ?)"""
 _PUT_ONCE: Final = """INSERT INTO upstream (station, action, local, digest, thin, sent, body)
@@ -48,49 +54,87 @@ _FORGET: Final = "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < 
 _FORGET_IDS: Final = """DELETE FROM upstream_ids WHERE rowid IN
     (SELECT rowid FROM upstream_ids WHERE station = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)"""
 _THIN: Final = """DELETE FROM upstream WHERE seq IN
-    (SELECT seq FROM upstream WHERE station = ? AND sent = 0 AND thin = 1 ORDER BY seq LIMIT ?)"""
+    (SELECT seq FROM upstream WHERE station = ? AND sent = 0 AND seq > ? AND thin = 1 ORDER BY seq LIMIT ?)"""
 _THIN_ALL: Final = _THIN.replace(" AND thin = 1", "")
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Message(Struct, frozen=True, gc=False):
+    """What a station called, for all of its upstreams.
+
+    Attributes:
+        action: Its action.
+        payload: Its payload, as the station sent it.
+        local: Our number of the transaction that it is about; "": none.
+        conforms: Whether the payload conforms to its schema.
+        body: The payload as JSON.
+        digest: Tells a repetition.
+        thin: Whether it may be left out where a queue is full.
+    """
+
+    action: str
+    payload: dict[str, Any]
+    local: str
+    conforms: bool
+    body: bytes
+    digest: bytes
+    thin: bool
+
+
+def message_of(action: str, payload: dict[str, Any], local: str, *, conforms: bool = False) -> Message:
+    """A message with what all queues need of it."""
+    body = _encode(payload)
+    digest = hashlib.blake2b(action.encode() + body, digest_size=16).digest()
+    return Message(action, payload, local, conforms, body, digest, may_be_thinned(action, payload))
 
 
 class Waiting(Struct, frozen=True, gc=False):
     """One message: its number, action, our number of its transaction ("": none), and the payload as the
-    station sent it.
+    station sent it; ``body`` is that as JSON where it is known to conform, else "".
     """
 
     seq: int
     action: str
     local: str
     payload: dict[str, Any]
+    body: bytes = b""
 
 
 class UpstreamQueue:
-    """The queue of one station. ``most``: messages that may wait before readings are left out."""
+    """The queue of one station at one upstream, under ``name``. ``most``: messages that may wait before
+    readings are left out.
+    """
 
-    def __init__(self, store: SqliteStore, station: str, most: int) -> None:
+    def __init__(self, store: SqliteStore, name: str, most: int) -> None:
         self._store = store
-        self._station = station
+        self._name = name
         self._most = most
-        rows = store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", station)
+        rows = store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", name)
         self._waiting = int(rows[0][0])
-        self._done = 0
+        self._done = self._last = 0
         self._at_hand: deque[Waiting] = deque()
+        self._theirs: dict[str, str] = {}
         self.thinned = 0
         """Readings that were left out since the start."""
 
     def __len__(self) -> int:
         return self._waiting
 
-    def put(self, action: str, payload: dict[str, Any], local: str) -> bool:
+    def put(self, message: Message) -> bool:
         """Queue a message; False for one that is there already. Durable with the store's next write."""
-        body = msgspec.json.encode(payload)
-        digest = hashlib.blake2b(action.encode() + body, digest_size=16).digest()
-        thin = may_be_thinned(action, payload)
+        action, local = message.action, message.local
         put = _PUT_ONCE if action in ONCE else _PUT
-        seq = self._store.insert(put, self._station, action, local, digest, thin, body)
+        seq = self._store.insert(
+            put, self._name, action, local, message.digest, message.thin, message.body,
+            lasting=not message.thin,
+        )  # fmt: skip
         if not seq:
             return False
         if len(self._at_hand) == self._waiting < AT_HAND:
-            self._at_hand.append(Waiting(seq, action, local, payload))
+            body = message.body if message.conforms else b""
+            self._at_hand.append(Waiting(seq, action, local, message.payload, body))
         self._waiting += 1
         if self._waiting > self._most:
             self._thin()
@@ -102,12 +146,12 @@ class UpstreamQueue:
         """
         if self._at_hand:
             return self._at_hand[0]
-        while rows := self._store.read(_HEAD, self._station):
+        while self._waiting and (rows := self._store.read(_HEAD, self._name, self._last)):
             seq, action, local, body = rows[0]
             try:
                 return Waiting(seq, action, local, msgspec.json.decode(body, type=dict[str, Any]))
             except msgspec.DecodeError as error:
-                log.error("upstream_message_damaged", station=self._station, action=action, error=str(error))
+                log.error("upstream_message_damaged", queue=self._name, action=action, error=str(error))
                 self.done(Waiting(seq, action, local, {}))
         return None
 
@@ -123,35 +167,39 @@ class UpstreamQueue:
         """The upstream has it, or never will."""
         if self._at_hand and self._at_hand[0].seq == waiting.seq:
             self._at_hand.popleft()
-        # A power cut may undo this: the message goes up again then, under its id.
-        self._store.write(
-            "UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?", waiting.seq, lasting=False
-        )
+        self._last = waiting.seq
         self._waiting -= 1
         self._done += 1
+        self._store.write_later(_SENT, waiting.seq)
         if self._done % FORGET_EVERY == 0:
-            self._store.write(_FORGET, self._station, waiting.seq - DIGESTS_KEPT, lasting=False)
-        self._store.when_durable(lambda _: None)
+            self._store.write_later(_FORGET, self._name, waiting.seq - DIGESTS_KEPT)
+        if not may_be_thinned(waiting.action, waiting.payload):
+            # A power cut may undo this: the message goes up again then, under its id.
+            self._store.write_now()
 
     def map_transaction(self, local: str, theirs: str) -> None:
         """Remember the number that the upstream gave to a transaction (1.6)."""
-        self._store.write(
-            "INSERT OR REPLACE INTO upstream_ids VALUES (?, ?, ?)", self._station, local, theirs
-        )
-        self._store.write(_FORGET_IDS, self._station, DIGESTS_KEPT)
+        self._theirs.pop(local, None)
+        self._store.write("INSERT OR REPLACE INTO upstream_ids VALUES (?, ?, ?)", self._name, local, theirs)
+        self._store.write(_FORGET_IDS, self._name, DIGESTS_KEPT)
 
     def theirs(self, local: str) -> str:
         """The upstream's number of a transaction; "" where it has none."""
-        rows = self._store.read(
-            "SELECT theirs FROM upstream_ids WHERE station = ? AND local = ?", self._station, local
-        )
-        return str(rows[0][0]) if rows else ""
+        known = self._theirs.get(local)
+        if known is None:
+            rows = self._store.read(
+                "SELECT theirs FROM upstream_ids WHERE station = ? AND local = ?", self._name, local
+            )
+            if len(self._theirs) >= THEIRS_KEPT:
+                self._theirs.clear()
+            known = self._theirs[local] = str(rows[0][0]) if rows else ""
+        return known
 
     def local(self, theirs: str) -> str:
         """Our number of the latest transaction that the upstream calls ``theirs``; "" where there is none."""
         rows = self._store.read(
             "SELECT local FROM upstream_ids WHERE station = ? AND theirs = ? ORDER BY rowid DESC LIMIT 1",
-            self._station,
+            self._name,
             theirs,
         )
         return str(rows[0][0]) if rows else ""
@@ -160,6 +208,6 @@ class UpstreamQueue:
         """Leave out the oldest readings; at twice the size the oldest of everything."""
         self._at_hand.clear()
         thin = _THIN_ALL if self._waiting > 2 * self._most else _THIN
-        gone = self._store.write(thin, self._station, THINNED)
+        gone = self._store.write(thin, self._name, self._last, THINNED)
         self._waiting -= gone
         self.thinned += gone

@@ -205,7 +205,7 @@ def read_needs(needs: Payload) -> Needs:
         or (needs.get("customData") or {}).get("v2xChargingParameters")
         or {}
     )
-    target = v2x.get("targetSoC", dc.get("fullSoC"))
+    target_pct = _share(v2x.get("targetSoC")) or _share(dc.get("fullSoC"))  # 0 says none
     takes_w = _phases_sum(v2x, "maxChargePower")
     if takes_w is None:
         takes_w = finite(dc.get("evMaxPower"))
@@ -216,7 +216,7 @@ def read_needs(needs: Payload) -> Needs:
     gives_w = _phases_sum(v2x, "maxDischargePower")
     return Needs(
         departure_wall_s=parse_wall(needs.get("departureTime")),
-        target_soc_pct=_share(target),
+        target_soc_pct=target_pct,
         soc_pct=_share(dc.get("stateOfCharge")),
         capacity_wh=finite(dc.get("evEnergyCapacity")) or None,
         max_charge_w=takes_w,

@@ -79,6 +79,12 @@ class ClockSkew:
         elif off_s > JUMP_S:
             self.known = False
 
+    def ours(self, at_wall_s: float) -> float:
+        """A time by the station's clock as one by ours. A station reckons what a vehicle says in seconds from
+        now, by its own.
+        """
+        return at_wall_s - self.offset_s
+
     def sampled_s(self, at_wall_s: float, wall_s: float, now_s: float) -> float | None:
         """Monotonic time of a reading; None when it lies in the future, which no reading does."""
         age_s = wall_s + self.offset_s - at_wall_s

@@ -14,7 +14,8 @@ from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, MessageId
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import ROUTINE
-from v2g_edge.field.ocpp.wire.websocket import UNREAD_MAX, Message, Wire
+from v2g_edge.field.ocpp.wire.short_way import Message
+from v2g_edge.field.ocpp.wire.websocket import UNREAD_MAX, Wire
 from v2g_edge.tasks import begin
 
 log = structlog.get_logger()
@@ -103,10 +104,11 @@ class Connection:
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
         message_id: str = "",
+        encoded: bytes = b"",
     ) -> Outcome:
         """Call the station and wait for what becomes of it. ValueError when the payload violates the schema.
 
-        For ``still`` see ``Machine.call``.
+        For ``still`` and ``encoded`` see ``Machine.call``.
         """
         return await self.start_call(
             action,
@@ -116,6 +118,7 @@ class Connection:
             timeout_s=timeout_s,
             still=still,
             message_id=message_id,
+            encoded=encoded,
         )
 
     def start_call(
@@ -128,6 +131,7 @@ class Connection:
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
         message_id: str = "",
+        encoded: bytes = b"",
     ) -> "asyncio.Future[Outcome]":
         """Like ``call``, without waiting."""
         now_s = self._loop.time()
@@ -140,6 +144,7 @@ class Connection:
             timeout_s=timeout_s,
             still=still,
             message_id=message_id,
+            encoded=encoded,
         )
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._waiting[call_id] = future

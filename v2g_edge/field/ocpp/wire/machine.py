@@ -133,19 +133,22 @@ class Machine:
         timeout_s: float = TIMEOUT_S,
         still: Callable[[], bool] | None = None,
         message_id: str = "",
+        encoded: bytes = b"",
     ) -> str:
         """Queue a call and return its message id (``message_id`` where it is repeated under its own).
+
+        ``encoded`` is the payload as JSON, from one who knows that it conforms; "" where that is to be seen.
 
         A queued call of the same ``key`` (not "") is replaced; one
         whose ``still`` says no when its turn comes is left out ("superseded").
 
         Raises ValueError when the payload violates the schema: that is our own mistake, never the peer's.
         """
-        if wrong := problems(self.version, action, "request", payload):
+        if not encoded and (wrong := problems(self.version, action, "request", payload)):
             raise ValueError(f"{action} ({self.version}) {wrong[0].where}: {wrong[0].what}")
         self._next += 1
         out_id = message_id or f"{self._prefix}{self._next}"
-        out = Outgoing(out_id, action, payload, priority, key, timeout_s, still)
+        out = Outgoing(out_id, action, payload, priority, key, timeout_s, still, encoded)
         for gone, why in self._queue.put(out):
             self._events.append(Expired(gone.id, gone.action, why, sent=False))
         if priority in _PATIENCE_S and self._line is not None and self._line.priority > priority:
@@ -334,7 +337,11 @@ class Machine:
                 continue
             out.deadline_s = now_s + out.timeout_s
             self._line = out
-            self._frames.append(frames.encode([frames.CALL, out.id, out.action, out.payload]))
+            self._frames.append(
+                frames.encode_call(out.id, out.action, out.encoded)
+                if out.encoded
+                else frames.encode([frames.CALL, out.id, out.action, out.payload])
+            )
             if self._queue.holds_safety():
                 out.deadline_s = min(out.deadline_s, now_s + SAFETY_PATIENCE_S)
 

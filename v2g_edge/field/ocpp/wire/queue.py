@@ -22,12 +22,14 @@ stale.
 class Outgoing:
     """One call of ours. ``deadline_s`` is set when it goes out, ``why`` is what is told should it pass.
 
-    ``still`` is asked when it is its turn: once it says no, the call is void and never goes out.
+    ``encoded``: the payload as JSON, where that is at hand. ``still`` is asked when it is its turn: once it
+    says no, the call is void and never goes out.
     """
 
     __slots__ = (
         "action",
         "deadline_s",
+        "encoded",
         "id",
         "key",
         "order",
@@ -47,10 +49,12 @@ class Outgoing:
         key: str,
         timeout_s: float,
         still: Callable[[], bool] | None = None,
+        encoded: bytes = b"",
     ) -> None:
         self.id = message_id
         self.action = action
         self.payload = payload
+        self.encoded = encoded
         self.priority = priority
         self.key = key
         self.timeout_s = timeout_s

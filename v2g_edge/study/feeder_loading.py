@@ -41,7 +41,7 @@ def holders_of(site: Site, snapshot: Snapshot, outcome: Outcome, places: tuple[i
     )
 
 
-class Room(NamedTuple):
+class FeederLoading(NamedTuple):
     """The import side of one feeder: ``limit_w`` with its margin, what is held of it, and the rest."""
 
     limit_w: float
@@ -54,13 +54,13 @@ class Room(NamedTuple):
         return self.limit_w - self.base_w - sum(each.power_w for each in self.holders)
 
 
-def room_of(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> Room:
+def loading_of(site: Site, snapshot: Snapshot, outcome: Outcome, feeder: Feeder) -> FeederLoading:
     """How full a feeder is in the import direction, as the permits count it."""
     tree = tree_of(site)
     place = next(index for index, each in enumerate(tree.feeders) if each.id == feeder.id)
     holders = holders_of(site, snapshot, outcome, tree.below[place])
     usable_w = feeder.import_limit_w * (1.0 - site.safety.feeder_margin_pct / 100.0)
-    return Room(usable_w, base_of(site, outcome, feeder), tuple(holders))
+    return FeederLoading(usable_w, base_of(site, outcome, feeder), tuple(holders))
 
 
 def base_of(site: Site, outcome: Outcome, feeder: Feeder) -> float:
