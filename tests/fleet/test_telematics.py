@@ -94,6 +94,7 @@ def test_a_report_that_cannot_be_placed_is_refused(changes: dict[str, Any], word
         ({"next_departure": AT_S * 1_000.0}, "next_departure"),
         ({"required_kwh": 400}, "holds 190 kWh"),
         ({"required_soc_pct": -1}, "required_soc_pct is -1"),
+        ({"required_soc_pct": 0.85}, "is 85 % meant?"),
         ({"soc_pct": {"value": 50, "at": "later"}}, 'soc_pct.at is "later"'),
         ({"soc_pct": {"value": 50, "at": 10**60}}, "soc_pct.at lies"),
     ],

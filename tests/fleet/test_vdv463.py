@@ -140,6 +140,7 @@ async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_th
         request("BUS-99", "unknown"),
         request(name="turned", low=90, high=80),
         request(name="wide", high=120),
+        request(name="share", low=0.8, high=1.0),
         request(name="late", requestedTimeForDeparture="2020-01-01T00:00:00Z"),
         request(name="local", requestedTimeForDeparture="2026-11-28T04:45:00"),
         {"vehicleId": VEHICLE, "chargingRequestId": "empty"},
@@ -153,6 +154,7 @@ async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_th
         "unknown": "vehicle 'BUS-99' is not known here",
         "turned": "minTargetSoc 90 % is above maxTargetSoc 80 %",
         "wide": "maxTargetSoc is 120; allowed are 0 to 100 %",
+        "share": "minTargetSoc is 0.8; is 80 % meant?",
         "late": "requestedTimeForDeparture 2020-01-01T00:00:00Z is more than a day ago",
         "local": "requestedTimeForDeparture is '2026-11-28T04:45:00', without a time zone; "
         "expected one like 2026-11-27T04:45:00Z",

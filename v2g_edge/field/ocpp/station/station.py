@@ -68,6 +68,8 @@ class Station:
         self.requests = SigningRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
+        self.unstamped_s: float | None = None
+        """Since when its readings have had no time that can be read."""
 
     @property
     def asks_currents(self) -> bool:
@@ -255,6 +257,9 @@ class Station:
         newest_wall_s = max(
             (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
         )
+        if samples and not last:
+            since_s = now_s if self.unstamped_s is None else self.unstamped_s
+            self.unstamped_s = since_s if newest_wall_s is None else None
         if newest_wall_s is not None and not offline:
             before_s = self.clock_skew.offset_s
             self.clock_skew.learn(newest_wall_s, wall_s, now_s, ocpp_evse)
