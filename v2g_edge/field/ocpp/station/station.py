@@ -13,10 +13,10 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.station.certificate_requests import CertificateRequests
 from v2g_edge.field.ocpp.station.measured_power import measured_power
 from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.sessions import Sessions
+from v2g_edge.field.ocpp.station.sign_certificate import SigningRequests
 from v2g_edge.field.ocpp.station.station21 import Station21
 from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
@@ -65,9 +65,11 @@ class Station:
         self.v21 = Station21(settings.identity, self.outlets, site, board, clock)
         self.tokens = Tokens(None)
         self.boot_throttle = BootThrottle()
-        self.requests = CertificateRequests(settings.identity, clock)
+        self.requests = SigningRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
+        self.unstamped_s: float | None = None
+        """Since when its readings have had no time that can be read."""
 
     @property
     def asks_currents(self) -> bool:
@@ -255,6 +257,9 @@ class Station:
         newest_wall_s = max(
             (sample.at_wall_s for sample in samples if sample.at_wall_s is not None), default=None
         )
+        if samples and not last:
+            since_s = now_s if self.unstamped_s is None else self.unstamped_s
+            self.unstamped_s = since_s if newest_wall_s is None else None
         if newest_wall_s is not None and not offline:
             before_s = self.clock_skew.offset_s
             self.clock_skew.learn(newest_wall_s, wall_s, now_s, ocpp_evse)
