@@ -13,10 +13,10 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.station.certificate_requests import CertificateRequests
 from v2g_edge.field.ocpp.station.measured_power import measured_power
 from v2g_edge.field.ocpp.station.outlet import Outlet, RemoteStart
 from v2g_edge.field.ocpp.station.sessions import Sessions
+from v2g_edge.field.ocpp.station.sign_certificate import SigningRequests
 from v2g_edge.field.ocpp.station.station21 import Station21
 from v2g_edge.field.ocpp.station.station_model import StationModel
 from v2g_edge.field.ocpp.station.store import TransactionStore
@@ -69,7 +69,7 @@ class Station:
         self.v21 = Station21(settings.identity, self.outlets, site, board, clock)
         self.tokens = Tokens(None)
         self.boot_throttle = BootThrottle()
-        self.requests = CertificateRequests(settings.identity, clock)
+        self.requests = SigningRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
         self._unknown_outlets: set[int] = set()
