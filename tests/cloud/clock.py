@@ -1,4 +1,4 @@
-"""The clock of a session under test: real time, at the date of the plans, with short waits between attempts."""
+"""The clock of a session under test: real time, at the date of the plans, short waits between attempts."""
 
 import asyncio
 from typing import Final
