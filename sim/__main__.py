@@ -137,9 +137,19 @@ def _add_soak(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("soak"), help="folder of the report and of failing scenarios"
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on: leave out the nights that the folder says were played"
+    )
     parser.set_defaults(
         do=lambda args: soak(
-            args.seeds, args.pure, args.hours, args.chargers, args.jobs, args.out, args.first
+            args.seeds,
+            args.pure,
+            args.hours,
+            args.chargers,
+            args.jobs,
+            args.out,
+            args.first,
+            resume=args.resume,
         )
     )
 

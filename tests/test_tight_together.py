@@ -170,8 +170,10 @@ def test_beside_chargers_that_tell_no_power_a_metered_one_charges_too(
 ) -> None:
     """Their ratings fill the fuse for two, and were kept for them all night: it got 0 W for good."""
     night = beside_unmetered(dark, fallback_w)
-    night.play()
+    told = night.play()
     assert min(night.soc_pct) >= TARGET_PCT, night.soc_pct
+    short = [event for event in told if event.kind == "departure_short"]
+    assert not short, "what one leaves to the others at rest is theirs"
 
 
 def test_beside_a_metered_one_the_fuse_holds_whatever_those_draw_that_tell_no_power() -> None:

@@ -37,12 +37,12 @@ from v2g_edge.model.settings import Settings
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.study.explain import describe_status
 from v2g_edge.tasks import begin, end, guarded, keep
+from v2g_edge.wiring.cloud_privacy import CloudPrivacy
 from v2g_edge.wiring.decider import Decider
-from v2g_edge.wiring.discretion import Discretion
+from v2g_edge.wiring.external_limits import ExternalLimits
 from v2g_edge.wiring.fleet_view import FleetLink
 from v2g_edge.wiring.handlers import Topics, handlers_of
 from v2g_edge.wiring.lost_time import LostTime
-from v2g_edge.wiring.outside import Outside
 from v2g_edge.wiring.parts import build_parts, orders_of, read_contactors
 from v2g_edge.wiring.persistence import Persistence
 from v2g_edge.wiring.plans import Plans
@@ -82,7 +82,7 @@ class Daemon:
         self._keeping: asyncio.Task[None] | None = None
         self.state = DepotState(self._site)
         self._fleet = FleetLink(settings, self.state, clock, self._tell_event)
-        self._parts = build_parts(settings, clock, self._wake.set, self._fleet.book)
+        self._parts = build_parts(settings, clock, self._wake.set, self._fleet.records)
         self.board, self.ocpp, self.modbus, self._writer, _ = self._parts
         self._lost_time = LostTime(
             self.board, clock, lambda: self._site, settings.host.tick_s, self._tell_event
@@ -92,11 +92,13 @@ class Daemon:
         self._journal: Journal | None = None
         cloud = partial(CloudSession, settings.cloud, self._site, clock, self._take_cloud_plan)
         signals = SignalTaker(self.state, clock, self._wake.set)
-        self._discretion = Discretion(settings.cloud, self._site)
+        self._cloud_privacy = CloudPrivacy(settings.cloud, self._site)
         self._cloud = cloud(state_dir=self._state_dir, tell=self._tell_event, signals=signals)
         self.plans = Plans(settings, self.state, clock, self._tell_event, optimiser)
         self.programmes = Programmes(settings, self.state, clock, self._tell_event, self.plans)
-        self._outside = Outside((self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event)
+        self._external_limits = ExternalLimits(
+            (self.ocpp.upstreams.limits_at, self.programmes.limits_at), self._tell_event
+        )
         self._orders = orders_of(settings)
         self._tonight = TonightApi(self.state, self._orders, self._tell_event, self._wake.set)
         self._history = HistoryApi(self.state)
@@ -233,7 +235,7 @@ class Daemon:
         now_s, wall_s = clock.now_s(), clock.wall_s()
         read_contactors(self._parts)
         seen = self.board.freeze(now_s, wall_s, clock_synced=clock.synced(), operator=self.state.operator)
-        snapshot = self._tonight.ordered(self._outside.limited(seen))
+        snapshot = self._tonight.ordered(self._external_limits.limited(seen))
         before = self.state.memory
         snapshot, plan, outcome = self._decider.decide(snapshot, self.plans.plan_or_none(snapshot), before)
         self._writer.submit(outcome.permits)
@@ -283,11 +285,11 @@ class Daemon:
         if not cloud.host:
             return
         if events:
-            self._cloud.publish_events(self._discretion.events(events))
+            self._cloud.publish_events(self._cloud_privacy.events(events))
         if snapshot.now_s - self._told_s >= cloud.telemetry_s:
             self._told_s = snapshot.now_s
             told = describe_status(self._site, snapshot, plan, outcome)
-            self._cloud.publish_telemetry(self._discretion.telemetry(told, snapshot))
+            self._cloud.publish_telemetry(self._cloud_privacy.telemetry(told, snapshot))
 
     def _tell_fault(self, name: str, text: str) -> None:
         """A task of ours or of a library failed (rule 14)."""
@@ -305,7 +307,7 @@ class Daemon:
         record_event(event, self._subjects)
         self.state.events.append(event)
         self._monitor.health.record_events((event,))
-        self._cloud.publish_events(self._discretion.events((event,)))
+        self._cloud.publish_events(self._cloud_privacy.events((event,)))
 
     def _take_cloud_plan(self, plan: Plan) -> None:
         self.plans.take_cloud_plan(plan)

@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sim.judges.book import Book
 from sim.judges.effects import Effects
 from sim.judges.oracle import SOC_SLACK_PCT, Stay, prospects
 from sim.scenarios.scenario import Scenario
@@ -61,64 +62,6 @@ LATE_S: Final = 60.0
 TEMPERATURE_SLACK_C: Final = 0.5
 TEMPERATURE_S: Final = 120.0
 LEASE_RAMP_S: Final = 5.0
-
-
-class Violation(Struct, frozen=True):
-    """``rule`` broken at ``place`` from ``wall_s`` on, for ``lasted_s``; ``found`` is the worst seen, in
-    ``unit``.
-    """
-
-    rule: str
-    place: str
-    wall_s: float
-    lasted_s: float
-    found: float
-    allowed: float
-    unit: str
-
-
-class Book:
-    """Conditions over time: one that lasts longer than its grace becomes one violation, however long it
-    goes on.
-    """
-
-    def __init__(self) -> None:
-        self._since: dict[tuple[str, str], float] = {}
-        self._open: dict[tuple[str, str], Violation] = {}
-        self._closed: list[Violation] = []
-
-    def note(
-        self,
-        rule: str,
-        place: str,
-        wall_s: float,
-        bad: bool,
-        grace_s: float,
-        found: float,
-        allowed: float,
-        unit: str,
-    ) -> None:
-        """One look at one condition."""
-        if not bad and not self._since:
-            return
-        key = (rule, place)
-        if not bad:
-            if key in self._since:
-                del self._since[key]
-                if key in self._open:
-                    self._closed.append(self._open.pop(key))
-            return
-        since = self._since.setdefault(key, wall_s)
-        if wall_s - since < grace_s:
-            return
-        worst = self._open.get(key)
-        if worst is not None and abs(worst.found - allowed) > abs(found - allowed):
-            found = worst.found
-        self._open[key] = Violation(rule, place, since, wall_s - since, found, allowed, unit)
-
-    def all(self) -> list[Violation]:
-        """Everything so far, in order of time."""
-        return sorted([*self._closed, *self._open.values()], key=lambda v: (v.wall_s, v.rule, v.place))
 
 
 class Departure(Struct, frozen=True):
@@ -258,11 +201,13 @@ class Checkers:
         wall_s = depot.wall_s
         self._look_at_feeders(depot, wall_s, dt_s)
         self._look_at_grid(depot, wall_s)
-        for charger in depot.chargers.values():
-            if charger.battery is not None:
-                self._look_at_charger(charger, charger.battery, wall_s)
-                self._note_onsets(charger.evse.id, charger.battery, wall_s)
-                self._note_weakness(charger, charger.battery, wall_s)
+        for evse, charger in depot.chargers.items():
+            battery = charger.battery
+            if battery is not None:
+                self._look_at_charger(charger, battery, wall_s)
+                if self._onsets[evse]:
+                    self._note_onsets(evse, battery, wall_s)
+                self._note_weakness(charger, battery, wall_s)
 
     def _note_onsets(self, evse: str, battery: Battery, wall_s: float) -> None:
         """What is in the vehicle as a fault of its outlet begins."""
@@ -308,6 +253,12 @@ class Checkers:
         """One flow, import +, against its limits (import, export), in the unit of ``look``."""
         limit = limits[0] if flow >= 0 else limits[1]
         way, other = ("import", "export") if flow >= 0 else ("export", "import")
+        over = abs(flow) > FEEDER_SOON[0] * limit + look.noise
+        key = (place, way)
+        step_s = look.dt_s if over else -OFTEN_EMPTIES * look.dt_s
+        over_s = self._over_s[key] = max(self._over_s.get(key, 0.0) + step_s, 0.0)
+        if not over and not self.book.follows:
+            return
         for share, patience_s in (FEEDER_SOON, FEEDER_AT_ONCE):
             bad = abs(flow) > share * limit + look.noise
             name = f"{share - 1:.0%}"
@@ -316,11 +267,7 @@ class Checkers:
                 look.unit,
             )  # fmt: skip
             self.book.note(f"{kind}_{other}_{name}", place, look.wall_s, False, 0.0, 0.0, 0.0, look.unit)
-        over = abs(flow) > FEEDER_SOON[0] * limit + look.noise
-        key = (place, way)
-        step_s = look.dt_s if over else -OFTEN_EMPTIES * look.dt_s
-        self._over_s[key] = max(self._over_s.get(key, 0.0) + step_s, 0.0)
-        often = over and self._over_s[key] > OFTEN_S + look.more_s
+        often = over and over_s > OFTEN_S + look.more_s
         self.book.note(f"{kind}_{way}_often", place, look.wall_s, often, 0.0, abs(flow), limit, look.unit)
 
     def _look_at_grid(self, depot: Depot, wall_s: float) -> None:
@@ -328,14 +275,17 @@ class Checkers:
         low_hz, high_hz = scenario.window_hz
         low_v, high_v = (pu * grid.nominal_v for pu in scenario.window_pu)
         healthy = grid.relay_closed(wall_s) and low_hz <= grid.frequency_hz(wall_s) <= high_hz
-        healthy = healthy and all(low_v <= grid.voltage_v(wall_s, phase) <= high_v for phase in range(3))
+        for phase in range(3):
+            healthy = healthy and low_v <= grid.voltage_v(wall_s, phase) <= high_v
         if healthy:
             if self._bad_since is not None:
                 self._healthy_since, self._bad_since = wall_s, None
         elif self._bad_since is None:
             self._bad_since = wall_s
-        out_w = -sum(charger.power_w for charger in depot.chargers.values() if charger.power_w < -FLOW_W)
+        out_w = -sum([charger.power_w for charger in depot.chargers.values() if charger.power_w < -FLOW_W])
         flows = out_w > 0
+        if not flows and not self.book.follows:
+            return
         late = self._bad_since is not None and wall_s - self._bad_since > scenario.reaction_s
         early = self._bad_since is None and wall_s - self._healthy_since < scenario.enter_service_s
         self.book.note("discharge_without_grid", "site", wall_s, flows and late, 0.0, out_w, 0.0, "W")
@@ -344,10 +294,11 @@ class Checkers:
         )
 
     def _look_at_charger(self, charger: Charger, battery: Battery, wall_s: float) -> None:
-        evse, power_w = charger.evse, charger.power_w
+        evse, power_w, follows = charger.evse, charger.power_w, self.book.follows
         rating_w = evse.max_charge_w if power_w >= 0 else evse.max_discharge_w
         over = abs(power_w) > 1.01 * rating_w + FLOW_W
-        self.book.note("charger_rating", evse.id, wall_s, over, 0.0, abs(power_w), rating_w, "W")
+        if over or follows:
+            self.book.note("charger_rating", evse.id, wall_s, over, 0.0, abs(power_w), rating_w, "W")
         kind = self._kinds[battery.id]
         self._look_at_pack(evse, kind, battery, power_w, wall_s)
         heard_wall_s = self._heard_wall_s(evse.id)
@@ -361,7 +312,8 @@ class Checkers:
             and not self._effects.takes_its_rating(evse.id, wall_s)
             and not -FLOW_W <= power_w <= evse.fallback_w + FLOW_W
         )
-        self.book.note("lease", evse.id, wall_s, astray, 0.0, power_w, evse.fallback_w, "W")
+        if astray or follows:
+            self.book.note("lease", evse.id, wall_s, astray, 0.0, power_w, evse.fallback_w, "W")
 
     def _look_at_pack(
         self, evse: Evse, kind: VehicleType, battery: Battery, power_w: float, wall_s: float
@@ -372,18 +324,21 @@ class Checkers:
         soc_pct, discharges = battery.soc_pct, power_w < -FLOW_W
         trace.top_pct = soc_pct if power_w > FLOW_W else max(trace.top_pct, soc_pct)
         day = (battery.id, int(wall_s // 86_400))
-        self._day_out[day] = self._day_out.get(day, 0.0) + max(trace.last_pct - soc_pct, 0.0)
+        if trace.last_pct > soc_pct:
+            self._day_out[day] = self._day_out.get(day, 0.0) + (trace.last_pct - soc_pct)
         trace.last_pct = soc_pct
+        moved = discharges or power_w > evse.fallback_w + FLOW_W
+        if not moved and not self.book.follows:
+            return
         note = self.book.note
         below = discharges and soc_pct < kind.min_soc_pct - SOC_SLACK_PCT
         note("soc_floor", evse.id, wall_s, below, 0.0, soc_pct, kind.min_soc_pct, "%")
         depth_pct = trace.top_pct - soc_pct
         deep = discharges and depth_pct > kind.depth_per_event_pct + SOC_SLACK_PCT
         note("depth_per_event", evse.id, wall_s, deep, 0.0, depth_pct, kind.depth_per_event_pct, "%")
-        out_pct = self._day_out[day]
+        out_pct = self._day_out.get(day, 0.0)
         much = discharges and out_pct > kind.depth_per_day_pct + SOC_SLACK_PCT
         note("depth_per_day", evse.id, wall_s, much, 0.0, out_pct, kind.depth_per_day_pct, "%")
-        moved = discharges or power_w > evse.fallback_w + FLOW_W
         hot = moved and battery.pack_c > kind.pack_max_c + TEMPERATURE_SLACK_C
         cold = moved and battery.pack_c < kind.pack_min_c - TEMPERATURE_SLACK_C
         note("pack_hot", evse.id, wall_s, hot, TEMPERATURE_S, battery.pack_c, kind.pack_max_c, "°C")

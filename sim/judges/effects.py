@@ -74,6 +74,7 @@ class Effects:
         }
         self._faults = list(scenario.faults)
         self._dark: tuple[float, bool] = (-math.inf, False)
+        self._too_much_pct: dict[str, float] = {}
         self._own: dict[str, list[Fault]] = {
             evse.id: [
                 f
@@ -87,6 +88,7 @@ class Effects:
         """One more fault, of a run that is made up as it goes."""
         self._faults.append(fault)
         self._dark = (-math.inf, False)
+        self._too_much_pct.clear()
         for evse, mine in self._own.items():
             if fault.target in {self._stations.get(evse, ""), EVERYBODY, evse}:
                 mine.append(fault)
@@ -164,7 +166,11 @@ class Effects:
 
     def told_too_much_pct(self, evse: str) -> float:
         """By how much the charge reported at an outlet exceeds the true one, at worst."""
-        return max([0.0, *(f.value for f in self._own[evse] if f.kind in {"wrong_soc", "noisy_soc"})])
+        known = self._too_much_pct.get(evse)
+        if known is None:
+            told = [fault.value for fault in self._own[evse] if fault.kind in {"wrong_soc", "noisy_soc"}]
+            known = self._too_much_pct[evse] = max([0.0, *told])
+        return known
 
     def clock_behind_s(self) -> float:
         """By how much the controller's wall time was behind, at worst."""
@@ -177,9 +183,10 @@ class Effects:
 
     def any_of(self, kinds: frozenset[str], wall_s: float, after_s: float) -> bool:
         """Whether a fault of one of these kinds lasts, or lasted within ``after_s``."""
-        return any(
-            f.kind in kinds and f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in self._faults
-        )
+        for f in self._faults:
+            if f.start_wall_s <= wall_s and f.kind in kinds and wall_s < f.end_wall_s + after_s:
+                return True
+        return False
 
     def last_end_wall_s(self) -> float:
         """When the last fault that could convict a device, and the last disturbance, are over."""

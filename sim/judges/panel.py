@@ -5,7 +5,8 @@ availability.
 from collections.abc import Callable
 
 from sim.judges.availability import Availability
-from sim.judges.checkers import Checkers, Departure, Violation
+from sim.judges.book import Violation
+from sim.judges.checkers import Checkers, Departure
 from sim.judges.delivery import Deliveries
 from sim.judges.effects import Effects
 from sim.judges.report_checks import ReportChecks

@@ -11,9 +11,13 @@ product code.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
-from sim.judges.checkers import FLOW_W, Book
+from msgspec import Struct
+
+from sim.judges.book import Book
+from sim.judges.checkers import FLOW_W
 from sim.judges.effects import Effects
 from sim.judges.reported import Told
 from sim.scenarios.fault import CONTACT, CONTROLLER, METER, STATION
@@ -70,6 +74,21 @@ SHORT_PCT: Final = 2.0
 """A vehicle that leaves with less than this missing has enough for its line."""
 
 
+class _Permitted(Struct):
+    """What an outlet was permitted in one tick or several in a row: the least and the most in W, and whether
+    the lease was renewed; ``last_wall_s`` is the last of those ticks.
+    """
+
+    permitted: tuple[float, float, bool]
+    last_wall_s: float
+
+
+def _span(kept: Iterable[_Permitted]) -> tuple[float, float, bool]:
+    """The least and the most of all, and whether each was renewed."""
+    least_w, most_w, renewed = zip(*[each.permitted for each in kept], strict=True)
+    return min(least_w), max(most_w), all(renewed)
+
+
 class ReportChecks:
     """Give ``look`` to ``Depot.watchers``, let it ``hear`` each tick, ``finish`` at the end. What it finds
     goes to ``book``.
@@ -81,9 +100,7 @@ class ReportChecks:
         self._effects = effects or Effects(scenario)
         self._told: Told | None = None
         self._since_wall_s = scenario.start_wall_s
-        self._permits: dict[str, deque[tuple[float, float, float, bool]]] = {
-            evse.id: deque() for evse in scenario.site.evses
-        }
+        self._permits: dict[str, deque[_Permitted]] = {evse.id: deque() for evse in scenario.site.evses}
         self._fallbacks_w = {evse.id: evse.fallback_w for evse in scenario.site.evses}
         self._spans: dict[str, tuple[float, float, bool]] = {}
         self._taken: dict[tuple[str, int], float] = {}
@@ -120,14 +137,14 @@ class ReportChecks:
         self._look_at_ramps(before, told)
         for evse, permit in told.permits.items():
             kept = self._permits[evse]
-            kept.append((told.wall_s, permit.least_w, permit.most_w, permit.renew))
-            while kept and kept[0][0] < told.wall_s - self._memory_s:
+            permitted = permit.least_w, permit.most_w, permit.renew
+            if kept and kept[-1].permitted == permitted:
+                kept[-1].last_wall_s = told.wall_s
+            else:
+                kept.append(_Permitted(permitted, told.wall_s))
+            while kept[0].last_wall_s < told.wall_s - self._memory_s:
                 kept.popleft()
-            self._spans[evse] = (
-                min([each[1] for each in kept]),
-                max([each[2] for each in kept]),
-                all(each[3] for each in kept),
-            )
+            self._spans[evse] = permitted if len(kept) == 1 else _span(kept)
         for event in told.events:
             if event.kind in SHORT:
                 self._warned.add(event.subject)
@@ -193,7 +210,7 @@ class ReportChecks:
         most_w = self._scenario.site.safety.ramp_up_w_per_s * (told.wall_s - before.wall_s) * 1.05 + FLOW_W
         for evse, permit in told.permits.items():
             last = before.permits.get(evse)
-            if last is not None:
+            if last is not None and (last.power_w != permit.power_w or self._book.follows):
                 from_w = last.power_w if last.power_w * permit.power_w > 0.0 else 0.0
                 rise_w = abs(permit.power_w) - abs(from_w)
                 steep = rise_w > most_w and not 0.0 <= permit.power_w <= self._fallbacks_w[evse] + FLOW_W
@@ -205,17 +222,24 @@ class ReportChecks:
         if span is None or wall_s - max(self._session_wall_s[evse.id], self._since_wall_s) < SETTLING_S:
             return
         least_w, most_w, renewed = span
+        follows, command_w, power_w = self._book.follows, charger.command_w, charger.power_w
+        if (
+            not follows
+            and least_w <= command_w <= most_w
+            and min(least_w, 0.0) <= power_w <= max(most_w, 0.0)
+        ):
+            return  # within what was permitted, as nearly always
         troubled = self._effects.any_at(evse.id, wall_s, SETTLING_S)
         if not renewed or troubled:
             # Without a lease, refused or not renewed, the default rules: it is counted so.
             most_w = max(most_w, evse.fallback_w)
         slack_w = COMMAND_W + COMMAND_SHARE * max(abs(least_w), abs(most_w))
         sound = not troubled and not self._effects.is_dark(wall_s)
-        off_w = max(charger.command_w - most_w, least_w - charger.command_w)
+        off_w = max(command_w - most_w, least_w - command_w)
         apart = sound and off_w > slack_w
-        self._book.note("permit_not_in_force", evse.id, wall_s, apart, 0.0, charger.command_w, most_w, "W")
+        self._book.note("permit_not_in_force", evse.id, wall_s, apart, 0.0, command_w, most_w, "W")
         # What a vehicle does not take is its own affair.
-        beyond = max(charger.power_w - max(most_w, 0.0), min(least_w, 0.0) - charger.power_w) > slack_w
+        beyond = max(power_w - max(most_w, 0.0), min(least_w, 0.0) - power_w) > slack_w
         named = beyond and any(held.subject == evse.id and held.row in NOTICES for held in told.held)
         grace_s = self._scenario.site.safety.obey_within_s + NOTICE_S
         self._book.note(
@@ -224,7 +248,7 @@ class ReportChecks:
             wall_s,
             beyond and not named,
             grace_s,
-            charger.power_w,
+            power_w,
             most_w,
             "W",
         )
@@ -245,7 +269,7 @@ class ReportChecks:
         if battery is None:
             return
         before_pct = self._soc.get(battery.id, battery.soc_pct)
-        day = (battery.id, int(wall_s // 86_400))
         if charger.power_w < 0.0:
+            day = (battery.id, int(wall_s // 86_400))
             self._taken[day] = self._taken.get(day, 0.0) + max(before_pct - battery.soc_pct, 0.0)
         self._soc[battery.id] = battery.soc_pct

@@ -10,7 +10,8 @@ the site file alone.
 
 from typing import Final
 
-from sim.judges.checkers import FLOW_W, Book
+from sim.judges.book import Book
+from sim.judges.checkers import FLOW_W
 from sim.judges.effects import Effects
 from sim.scenarios.scenario import Scenario
 from sim.world.depot import Depot
@@ -18,6 +19,8 @@ from sim.world.depot import Depot
 MUTE_METER: Final = frozenset(
     {"meter_silent", "meter_nan", "meter_garbage", "meter_busy", "meter_reset", "contact_silent"}
 )
+HOLD: Final = frozenset({"operator_hold"})
+STOP: Final = frozenset({"operator_stop"})
 UNTOLD: Final = MUTE_METER | {"clock_unsynced"}
 
 ACT_S: Final = 15.0
@@ -41,23 +44,27 @@ class Rights:
 
     def look(self, depot: Depot, _dt_s: float) -> None:
         """Judge the present instant."""
-        wall_s, note = depot.wall_s, self._book.note
+        wall_s, note, follows = depot.wall_s, self._book.note, self._book.follows
         out_w = moved_w = 0.0
         for charger in depot.chargers.values():
             evse, power_w = charger.evse, charger.power_w
             moved_w = max(moved_w, abs(power_w))
             out_w = max(out_w, -power_w)
             discharges = power_w < -FLOW_W
+            if not discharges and not follows:
+                continue
             barred = discharges and (charger.battery is None or charger.battery.id not in self._may)
             note("discharge_not_authorised", evse.id, wall_s, barred, 0.0, power_w, 0.0, "W")
             unguarded = discharges and (evse.dead_man == "none" or evse.discharge_by == "none")
             note("discharge_without_dead_man", evse.id, wall_s, unguarded, 0.0, power_w, 0.0, "W")
         out = out_w > FLOW_W
+        if not out and moved_w <= FLOW_W and not follows:
+            return
         blind = out and self._effects.any_of(UNTOLD, wall_s, 0.0)
         note("export_blind", "site", wall_s, blind, self._blind_s, out_w, 0.0, "W")
         if self._effects.any_of(self._away, wall_s, 60.0):
             return  # an order reaches no charger while there is no controller: the leases end by themselves
-        held = out and self._effects.any_of(frozenset({"operator_hold"}), wall_s, 0.0)
+        held = out and self._effects.any_of(HOLD, wall_s, 0.0)
         note("discharge_on_hold", "site", wall_s, held, self._act_s, out_w, 0.0, "W")
-        stopped = moved_w > FLOW_W and self._effects.any_of(frozenset({"operator_stop"}), wall_s, 0.0)
+        stopped = moved_w > FLOW_W and self._effects.any_of(STOP, wall_s, 0.0)
         note("moves_when_stopped", "site", wall_s, stopped, self._act_s, moved_w, 0.0, "W")

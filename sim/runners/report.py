@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from sim.judges.availability import Figures
-from sim.judges.checkers import Violation
+from sim.judges.book import Violation
 from sim.runners.world import World
 from sim.virtual.clock import stamp
 from v2g_edge.host.kept.packing import Unpacker

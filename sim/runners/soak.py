@@ -4,6 +4,8 @@ and kept.
 A failure is a broken rule, a departure lost that the oracle calls possible, or a run that ends with an
 exception. Shrinking takes away one fault or disturbance after the other, then shortens what is left, while
 the same rule is still broken.
+
+Each night is kept in ``nights.jsonl`` as soon as it is over, so that a soak of hours can be played in pieces.
 """
 
 import json
@@ -17,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -83,6 +86,23 @@ def play(scenario: Scenario, way: Way) -> Result:
     )
 
 
+class Job(Struct, frozen=True):
+    """One night that is to be played; ``folder`` takes the scenario of a failure, "" keeps none."""
+
+    seed: int
+    way: Way
+    hours: float
+    chargers: int
+    folder: str = ""
+
+
+class Kept(Struct, frozen=True):
+    """One line of ``nights.jsonl``."""
+
+    job: Job
+    result: Result
+
+
 Played = tuple[int, int, int, set[str], tuple[float, dict[str, float], float]]
 
 
@@ -130,34 +150,63 @@ def _smaller(scenario: Scenario) -> Iterable[Scenario]:
             yield replace(scenario, faults=(*scenario.faults[:n], shorter, *scenario.faults[n + 1 :]))
 
 
-def _night(job: tuple[int, Way, float, int, str]) -> Result:
+def _night(job: Job) -> Result:
     """One seed in a process of its own; a failure leaves its scenario in the folder."""
-    seed, way, hours, chargers, folder = job
-    scenario = drawn(seed, hours=hours, chargers=chargers)
-    result = play(scenario, way)
-    if result.broken and folder:
+    scenario = drawn(job.seed, hours=job.hours, chargers=job.chargers)
+    result = play(scenario, job.way)
+    if result.broken and job.folder:
         rule = result.broken[0]
-        least = shrunk(scenario, lambda smaller: rule in play(smaller, way).broken)
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        write_scenario(
-            replace(least, name=f"{way}-{seed}-{rule}"), Path(folder) / f"{way}-{seed}-{rule}.json"
-        )
+        least = shrunk(scenario, lambda smaller: rule in play(smaller, job.way).broken)
+        name, folder = f"{job.way}-{job.seed}-{rule}", Path(job.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_scenario(replace(least, name=name), folder / f"{name}.json")
     return result
 
 
+def _played(file: Path) -> dict[Job, Result]:
+    """What an earlier piece of this soak has played; the last line may have been cut off with it."""
+    if not file.exists():
+        return {}
+    found = {}
+    for line in file.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            kept = msgspec.json.decode(line, type=Kept)
+            found[kept.job] = kept.result
+    return found
+
+
 def soak(
-    seeds: int, pure_seeds: int, hours: float, chargers: int, jobs: int, folder: Path, first_seed: int = 1
+    seeds: int,
+    pure_seeds: int,
+    hours: float,
+    chargers: int,
+    jobs: int,
+    folder: Path,
+    first_seed: int = 1,
+    *,
+    resume: bool = False,
 ) -> int:
-    """Play all seeds, print and keep the report. 0: nothing failed; 1: something did."""
+    """Play all seeds, print and keep the report. 0: nothing failed; 1: something did. ``resume``: leave out
+    what the folder says was played; otherwise the soak begins anew.
+    """
     nights = range(first_seed, first_seed + max(seeds, pure_seeds))
-    todo: list[tuple[int, Way, float, int, str]] = []
-    todo += [(seed, "pure", 14.0, chargers, str(folder)) for seed in nights[:pure_seeds]]
-    todo += [(seed, "protocol", hours, chargers, str(folder)) for seed in nights[:seeds]]
-    results = []
-    with ProcessPoolExecutor(max_workers=jobs or os.cpu_count() or 1) as pool:
-        for done in as_completed([pool.submit(_night, job) for job in todo]):
+    todo = [Job(seed, "pure", 14.0, chargers, str(folder)) for seed in nights[:pure_seeds]]
+    todo += [Job(seed, "protocol", hours, chargers, str(folder)) for seed in nights[:seeds]]
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "nights.jsonl"
+    known = _played(kept) if resume else {}
+    results = [known[job] for job in todo if job in known]
+    encode = msgspec.json.Encoder().encode
+    kept.write_bytes(b"".join(encode(Kept(*each)) + b"\n" for each in known.items()))
+    with (
+        ProcessPoolExecutor(max_workers=jobs or os.cpu_count() or 1) as pool,
+        kept.open("ab", buffering=0) as file,
+    ):
+        running = {pool.submit(_night, job): job for job in todo if job not in known}
+        for done in as_completed(running):
             result = done.result()
             results.append(result)
+            file.write(encode(Kept(running[done], result)) + b"\n")
             if result.broken:
                 print(
                     f"{result.way} seed {result.seed}: {', '.join(result.broken)} {result.said}".rstrip(),
@@ -165,7 +214,6 @@ def soak(
                 )
             elif len(results) % 50 == 0:
                 print(f"{len(results)} of {len(todo)} nights played", file=sys.stderr, flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
     report = summary(results)
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(as_lines(report))

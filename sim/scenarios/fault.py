@@ -37,6 +37,7 @@ StationFault = Literal[
     "quiet_phases",
     "currents_only",
     "registers_only",
+    "quiet_power",
     "ghost",
     "bad_firmware",
     "lost_in_update",

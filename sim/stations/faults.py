@@ -14,18 +14,20 @@ reports it (2.1) · ``der_alarm`` reports over-voltage (2.1) · ``reject_negativ
 ``noisy_soc`` up to ``value`` points to either side, another each time · ``stepped_soc`` in steps of ``value``
 points, rounded down · ``half_open`` keeps the connection, of which nothing arrives
 on either side · ``slow_link`` is ``value`` s late each way · ``overdraw`` draws ``value`` times its setpoint
-· ``underdraw`` draws no more than ``value`` W · ``currents_only`` and ``registers_only`` (1.6) tell nothing
-but amperes and volts, or the import register · ``ghost`` never reports that a transaction is over.
+· ``underdraw`` draws no more than ``value`` W · ``currents_only``, ``registers_only`` and ``quiet_power``
+(1.6) tell nothing but amperes and volts, the import register, or what the vehicle says of its pack ·
+``ghost`` never reports that a transaction is over.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from websockets.asyncio.client import ClientConnection
 
 from sim.scenarios.fault import Fault, FaultKind
 from sim.stations.outlet import Outlet, Sample
+from sim.stations.version import Alone
 from sim.virtual.pipe import Pipe
 from v2g_edge.model.limits import ANY_W
 
@@ -91,8 +93,10 @@ def disturb(faults: tuple[Fault, ...], now: frozenset[FaultKind], link: ClientCo
         link.transport.disturb(delay_s=value(faults, "slow_link", now), dead="half_open" in now)
 
 
-def only(now: frozenset[FaultKind]) -> Literal["", "currents", "registers"]:
-    """What alone a station reports of its meter; "" where it reports all."""
+def only(now: frozenset[FaultKind]) -> Alone:
+    """What alone a station reports; "" where it reports all."""
+    if "quiet_power" in now:
+        return "vehicle"
     return "currents" if "currents_only" in now else "registers" if "registers_only" in now else ""
 
 

@@ -43,6 +43,11 @@ class Firmware:
         )
         self.status, self._next_wall_s = "", wall_s
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether an update was asked for and is not over: nothing happens without one."""
+        return bool(self._wanted)
+
     def step(self, wall_s: float, *, idle: bool, fails: bool) -> str:
         """The status that it reaches now, "" while nothing changes. ``idle``: no vehicle stands at it."""
         if not self._wanted or wall_s < self._next_wall_s or (self.status == "Downloaded" and not idle):

@@ -45,6 +45,8 @@ def meter_values(outlet: Outlet, shown: Shown, listed: str) -> Message:
     wanted = listed.split(",") if listed else list(MEASURANDS)
     if shown.only == "registers":
         wanted = [name for name in wanted if name.endswith("Import.Register")]
+    if shown.only == "vehicle":
+        wanted = [name for name in wanted if name in IN_VEHICLE]
     values = _values(shown.sample)
     sampled = [
         {

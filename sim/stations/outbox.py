@@ -43,6 +43,8 @@ class Outbox:
 
     def put(self, frames: list[tuple[float, bytes]]) -> None:
         """Frames, each with how many seconds it is to be late; and what has been due meanwhile."""
+        if not frames and not self._held:
+            return
         now_s = self._clock.now_s()
         self._held += [(now_s + late_s, frame) for late_s, frame in frames]
         self._held.sort(key=lambda held: held[0])

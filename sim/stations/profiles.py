@@ -73,6 +73,7 @@ class ProfileStore:
     def __init__(self) -> None:
         self._profiles: dict[tuple[int, int], Profile] = {}
         self._cache: dict[tuple[int, str], tuple[float, float | None]] = {}
+        self._curved = self._ends_offline = False
 
     def put(self, profile: Profile) -> bool:
         """Install it; the same id replaces. False for another id at the same purpose, level and outlet
@@ -90,7 +91,7 @@ class ProfileStore:
                 del self._profiles[known.id, known.outlet]
                 break
         self._profiles[profile.id, profile.outlet] = profile
-        self._cache.clear()
+        self._changed()
         return True
 
     def clear(
@@ -106,7 +107,7 @@ class ProfileStore:
         ]
         for key in gone:
             del self._profiles[key]
-        self._cache.clear()
+        self._changed()
         return len(gone)
 
     def update(self, profile_id: int, limit_w: float, wall_s: float) -> bool:
@@ -122,19 +123,23 @@ class ProfileStore:
         self._profiles[key] = replace(
             known, start_wall_s=wall_s, end_wall_s=end_wall_s, periods=((0.0, limit_w),)
         )
-        self._cache.clear()
+        self._changed()
         return True
 
     def lost_link(self, for_s: float) -> None:
         """Without a link for so long: what was only to be trusted with one is gone for good
         (``invalidAfterOfflineDuration``).
         """
+        if not self._ends_offline:
+            return
         for key in [key for key, known in self._profiles.items() if for_s >= known.offline_s]:
             del self._profiles[key]
-            self._cache.clear()
+            self._changed()
 
     def curve(self, outlet: int, transaction: str, wall_s: float) -> tuple[tuple[float, float], ...]:
         """The frequency curve of the transaction's profile in force; empty where it has none."""
+        if not self._curved:
+            return ()
         mine = [
             p
             for p in self._profiles.values()
@@ -154,6 +159,12 @@ class ProfileStore:
             until_s, limit_w = self.next_change_s(outlet, wall_s), self._work_out(outlet, transaction, wall_s)
             self._cache[outlet, transaction] = until_s, limit_w
         return limit_w
+
+    def _changed(self) -> None:
+        """Other profiles: what was worked out from them holds no more."""
+        self._cache.clear()
+        self._curved = any(known.curve for known in self._profiles.values())
+        self._ends_offline = any(known.offline_s < NEVER_S for known in self._profiles.values())
 
     def clock_changed(self) -> None:
         """What was worked out for a later time holds no more."""

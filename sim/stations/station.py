@@ -137,11 +137,15 @@ class Station:
         active = faults.active(self._lasting, wall_s)
         if active or self._was:
             self._change_faults(active)
+        now_wall_s, wrong_sign, dead = self.wall_s(), "wrong_sign" in active, "reboot" in active
         for outlet in self.outlets.values():
-            outlet.command(self.wall_s(), wrong_sign="wrong_sign" in active, dead="reboot" in active)
-        self._update_firmware(wall_s)
-        self.profiles.lost_link(0.0 if self._link else self._clock.now_s() - self.bidi.alone_s)
-        if self._link is None or "mute" in active:
+            outlet.command(now_wall_s, wrong_sign=wrong_sign, dead=dead)
+        if self.firmware.is_wanted:
+            self._update_firmware(wall_s)
+        if self._link is None:
+            self.profiles.lost_link(self._clock.now_s() - self.bidi.alone_s)
+            return
+        if "mute" in active:
             return
         deadline_s = self._machine.next_deadline_s()
         if deadline_s is not None and self._clock.now_s() >= deadline_s:
@@ -150,8 +154,9 @@ class Station:
         if self.accepted:
             if wall_s >= self._quiet_until_s:
                 self._report(wall_s)
-            for message in self.bidi.due(self.wall_s(), lambda number: self.outlets[number].charger.power_w):
-                self._machine.send(*message)
+            if self.bidi.streams:
+                for message in self.bidi.due(self.wall_s(), lambda n: self.outlets[n].charger.power_w):
+                    self._machine.send(*message)
         elif not self._boot_id and self._times.is_due("boot", wall_s, RETRY_S):
             self._boot()
         self._flush()

@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from sim.stations.station21 import Station21
 
 Message = tuple[str, dict[str, Any]]
+Alone = Literal["", "currents", "registers", "vehicle"]
 
 
 class Shown(NamedTuple):
     """What the meter shows at the moment of telling; ``with_soc`` false: the vehicle does not say its charge.
 
-    ``only``: a 1.6 station that reports nothing but its currents and voltages, or its import register.
+    ``only``: a 1.6 station that reports nothing but its currents and voltages, its import register, or what
+    the vehicle says of its pack.
     """
 
     wall_s: float
     sample: Sample
     with_soc: bool
-    only: Literal["", "currents", "registers"] = ""
+    only: Alone = ""
 
 
 class StationContext(Protocol):

@@ -14,18 +14,18 @@ class LoopClock:
     """
 
     def __init__(self, start_wall_s: float, scale: float = 1.0, origin_s: float | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.origin_s = self._loop.time() if origin_s is None else origin_s
+        self._loop_s = asyncio.get_running_loop().time
+        self.origin_s = self._loop_s() if origin_s is None else origin_s
         self._start_wall_s = start_wall_s
         self.scale = scale
 
     def now_s(self) -> float:
         """Seconds since the origin."""
-        return (self._loop.time() - self.origin_s) * self.scale
+        return (self._loop_s() - self.origin_s) * self.scale
 
     def wall_s(self) -> float:
         """UTC epoch seconds of the played time."""
-        return self._start_wall_s + self.now_s()
+        return self._start_wall_s + (self._loop_s() - self.origin_s) * self.scale
 
     def synced(self) -> bool:
         """Always: it is the time."""
@@ -58,7 +58,8 @@ class FaultyClock:
 
     def wall_s(self) -> float:
         """UTC epoch seconds, as the controller believes."""
-        return self._true.wall_s() + self.step_s + self._drifted_s()
+        wall_s = self._true.wall_s() + self.step_s
+        return wall_s + self._drifted_s() if self._drift_ppm else wall_s
 
     def synced(self) -> bool:
         """Whether the time service vouches for wall time."""
@@ -88,7 +89,7 @@ class FaultyClock:
 
 def stamp(wall_s: float) -> str:
     """RFC 3339 in UTC with milliseconds, as OCPP writes times."""
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def unstamp(text: str) -> float:

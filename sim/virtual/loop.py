@@ -57,6 +57,23 @@ class _Leap:
         """Nothing is held."""
 
 
+class _Handle(asyncio.Handle):
+    """One callback, made without asking whether the loop is debugged: there are fifty a played second."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Any, args: Any, loop: asyncio.AbstractEventLoop, context: contextvars.Context | None
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
 class _Sieve(deque[asyncio.Handle]):
     """The loop's ready queue while a process is held: what is theirs is set aside instead of run."""
 
@@ -121,7 +138,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._next_port = FIRST_PORT
         self._held: set[str] = set()
         self._owned: dict[str, set[asyncio.Task[Any]]] = {}
-        self._pipes: dict[str, set[Pipe]] = {}
+        self._pipes: dict[str, list[Pipe]] = {}
 
     def hold(self, owner: str) -> None:
         """Nothing of ``owner`` runs until ``release``; what falls due meanwhile waits in its order."""
@@ -140,7 +157,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         to be waited for.
         """
         self.release(owner)
-        for pipe in self._pipes.pop(owner, set()):
+        for pipe in self._pipes.pop(owner, []):
             pipe.cut()
         for key in [key for key, server in self.servers.items() if server.context.get(OWNER, "") == owner]:
             self.servers.pop(key).close()
@@ -165,6 +182,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Virtual seconds since some start."""
         return self._selector.now_s
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As in asyncio."""
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def _process_events(self, event_list: list[Any]) -> None:
         """Nothing ever becomes readable."""
@@ -225,9 +250,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         here, there = pair(self, protocol, theirs.run(server.factory), *names, (mine, theirs))
         for pipe, owner in ((here, OWNER.get()), (there, theirs.get(OWNER, ""))):
             if owner:
-                self._pipes[owner] = {
-                    known for known in self._pipes.get(owner, ()) if not known.is_closing()
-                } | {pipe}
+                known = self._pipes.get(owner, [])
+                self._pipes[owner] = [*(each for each in known if not each.is_closing()), pipe]
         theirs.run(there.open)
         here.open()
         await asyncio.sleep(0)

@@ -82,6 +82,8 @@ class Grid:
     wandering: Wandering | None = None
 
     def _active(self, wall_s: float) -> list[Disturbance]:
+        if not self.disturbances:
+            return []
         return [d for d in self.disturbances if d.start_wall_s <= wall_s < d.start_wall_s + d.duration_s]
 
     def relay_closed(self, wall_s: float) -> bool:

@@ -7,6 +7,7 @@ nothing else: no protection of their own steps in, so that what the daemon allow
 
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -122,9 +123,7 @@ class Charger:
 
     def phase_shares(self) -> tuple[float, float, float]:
         """The share of its power that flows on each of the grid's phases, with the vehicle that is there."""
-        own = [int(number) - 1 for number in self.evse.phases[1::2]]
-        used = own[:1] if self.battery is not None and self.battery.on_one_phase else own
-        return (0 in used) / len(used), (1 in used) / len(used), (2 in used) / len(used)
+        return _shares(self.evse.phases, self.battery is not None and self.battery.on_one_phase)
 
     def own_phase_w(self) -> tuple[float, float, float]:
         """What flows on the outlet's own phases, in its order, as its meter shows them."""
@@ -136,9 +135,9 @@ class Charger:
         """Of a limit, what a vehicle on one phase of three can use: a third of one in A a phase, and of one
         in W as much as one phase carries.
         """
-        phases = len(self.evse.phases) // 2
-        if self.battery is None or not self.battery.on_one_phase or phases == 1:
+        if self.battery is None or not self.battery.on_one_phase or len(self.evse.phases) == len("L1"):
             return power_w
+        phases = len(self.evse.phases) // 2
         return power_w / phases if self.evse.phase_load == "even" else min(power_w, rated_w / phases)
 
     def step(self, dt_s: float) -> None:
@@ -184,6 +183,14 @@ def curve_w(curve: tuple[CurvePoint, ...], soc_pct: float) -> float:
             )
         before = point
     return before.power_w
+
+
+@cache
+def _shares(phases: str, on_one_phase: bool) -> tuple[float, float, float]:
+    """The share on each of the grid's phases of what an outlet on ``phases`` ("L2L3L1") draws."""
+    own = [int(number) - 1 for number in phases[1::2]]
+    used = own[:1] if on_one_phase else own
+    return (0 in used) / len(used), (1 in used) / len(used), (2 in used) / len(used)
 
 
 def droop_at(points: tuple[tuple[float, float], ...], hz: float) -> float:

@@ -11,7 +11,7 @@ from tests.config.small import TEXT
 from v2g_edge.cli.main import main
 from v2g_edge.config.load import loads
 from v2g_edge.field.board import Board
-from v2g_edge.field.modbus.rescue import open_contactors
+from v2g_edge.field.modbus.failsafe import open_contactors
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.model.settings import OpenableContactor, Settings

@@ -131,6 +131,18 @@ def test_b7_revision_lock() -> None:
         assert not (isinstance(taken, Refusal) and taken.reason == "too_far_ahead")
 
 
+@pytest.mark.parametrize("issued_wall_s", [4.1e9, 253_402_300_799.0, -62_135_596_800.0])
+def test_b7_a_plan_issued_in_another_century_locks_no_later_one_out(issued_wall_s: float) -> None:
+    """Nor does it open the door for a jump that would."""
+    site, wall_s = small_site(), 1_768_409_000.0
+    last, revision = int((wall_s - 7_200.0) * 1e3), int(wall_s * 1e3)
+    for number, taken in ((revision, True), (2**53 - 1, False)):
+        verdict = receive_plan(
+            plan_bytes(revision=number), site, last, wall_s, last_issued_wall_s=issued_wall_s
+        )
+        assert (isinstance(verdict, Refusal) and verdict.reason == "too_far_ahead") is not taken
+
+
 def test_a_time_as_revision_is_taken_after_any_pause() -> None:
     site, wall_s = small_site(), 1_768_409_000.0
     last_s = wall_s - 90 * 86_400.0

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.config.mistakes import BASE
 from v2g_edge.config import toml
+from v2g_edge.config.load import inspect_text
 
 HERE = Path("site.toml")
 
@@ -49,3 +52,22 @@ def test_rows_of_a_list_are_not_taken_for_tables() -> None:
     )
     assert [fault.key for fault in faults] == ["line 4"]
     assert document == {"b": {"y": 1}}
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "9" * 5_000, "0x" + "f" * 5_000, "1e999"])
+def test_a_number_without_measure_is_a_problem_and_no_fault_of_ours(number: str) -> None:
+    """A key held down: more digits than a float has, or than Python turns into a number."""
+    text = BASE.replace("max_charge_w = 22000.0", f"max_charge_w = {number}", 1)
+    assert text != BASE
+    report = inspect_text(text, "site.toml")
+    assert report.settings is None
+    assert report.errors
+
+
+def test_a_date_without_quotes_is_the_date() -> None:
+    """TOML has dates of its own, and people write holidays so."""
+    text = BASE.replace('name = "vans"', 'name = "vans"\nholidays = [2026-12-25, 2026-12-26]', 1)
+    report = inspect_text(text, "site.toml")
+    assert not report.problems
+    assert report.settings is not None
+    assert report.settings.site.holidays == ("2026-12-25", "2026-12-26")

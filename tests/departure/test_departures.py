@@ -28,7 +28,7 @@ from v2g_edge.departure.depot import depot_of
 from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown
-from v2g_edge.model.site import CurrentLimit, CurvePoint, Feeder, Site, VehicleType
+from v2g_edge.model.site import CurrentLimit, CurvePoint, Feeder, Site, Vehicle, VehicleType
 from v2g_edge.model.snapshot import Snapshot
 
 HOUR_S = 3_600.0
@@ -157,6 +157,14 @@ def test_the_reserve_comes_on_top_of_the_target() -> None:
     site = depot(2, hall_w=60_000.0)
     site = replace(site, vehicles=tuple(replace(vehicle, reserve_soc_pct=5.0) for vehicle in site.vehicles))
     assert not verdict(site, needing(site, (29.0, 2.0), (29.0, 2.0)), proposal(site)).feasible
+
+
+def test_a_reserve_that_does_not_fit_above_the_target_is_nothing_impossible() -> None:
+    """Target and reserve end where the battery does: it may export, and nobody is alarmed."""
+    site = depot(1, vehicles=(Vehicle("bus-1", "bus", True, reserve_soc_pct=20.0),))
+    answer = verdict(site, needing(site, (45.0, 10.0)), proposal(site, (100.0,)))
+    assert answer.feasible
+    assert answer.impossible == ()
 
 
 def test_efficiency_is_paid_at_the_grid_side() -> None:
@@ -451,10 +459,11 @@ def test_an_unsynchronised_clock_makes_every_departure_unknown() -> None:
 
 def test_an_unknown_soc_counts_as_empty_and_raises_no_false_alarm() -> None:
     site = depot(1)
-    snapshot = with_vehicle(needing(site, (0.0, 2.0)), 0, soc_pct=Unknown("AC"))
-    answer = verdict(site, snapshot, proposal(site, (100.0,)))
-    assert answer.barred == ("b1",)
-    assert answer.impossible == ()
+    for hours in (2.0, 1.0):  # from empty it could just be in time, and could not
+        snapshot = with_vehicle(needing(site, (0.0, hours)), 0, soc_pct=Unknown("AC"))
+        answer = verdict(site, snapshot, proposal(site, (100.0,)))
+        assert answer.barred == ("b1",)
+        assert answer.impossible == ()
 
 
 def test_an_old_soc_counts_as_if_the_outlet_had_discharged_ever_since() -> None:

@@ -90,11 +90,11 @@ def test_d3_the_permits_that_are_kept_are_few_and_span_what_they_stand_for() -> 
     told: tuple[Told, ...] = ()
     for second in range(200):
         power_w = 45_000.0 if second % 2 else 34_000.0
-        told = tell(told, Told(float(second), power_w, power_w), TOLD_S)
+        told = tell(told, float(second), power_w, power_w, TOLD_S)
         assert len(told) <= TOLD_MOST
     assert (told[0].least_w, told[0].most_w) == (34_000.0, 45_000.0)
     for second in range(200, 400):
-        told = tell(told, Told(float(second), 34_000.0, 34_000.0), TOLD_S)
+        told = tell(told, float(second), 34_000.0, 34_000.0, TOLD_S)
     assert [(each.least_w, each.most_w) for each in told] == [(34_000.0, 34_000.0)]
 
 

@@ -16,9 +16,9 @@ from sim.scenarios.scenario import Scenario
 from sim.scenarios.spice_ev import import_spice_ev
 from sim.scenarios.visit import Visit
 from v2g_edge.field.fleet_overlay import FleetOverlay
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import parse_frame, read_requests
 from v2g_edge.fleet.vdv_info import charging_information
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import NO_SAMPLE
 from v2g_edge.model.settings import PriceSettings
@@ -92,9 +92,9 @@ class VdvRun(PureRun):
 
     def __init__(self, scenario: Scenario, *, optimise: bool) -> None:
         super().__init__(scenario)
-        self.book = FleetBook(self.site)
+        self.records = VehicleRecords(self.site)
         self._management = DepotManagement(scenario)
-        self._overlay = FleetOverlay(self.book)
+        self._overlay = FleetOverlay(self.records)
         self._take, self._pictures.take = self._pictures.take, self._seen  # type: ignore[method-assign,assignment]
         self._listed_s = -LIST_S
         self._optimise = optimise
@@ -110,10 +110,10 @@ class VdvRun(PureRun):
             self._listed_s = wall_s
             frame = parse_frame(self._management.list_at(wall_s))
             missions, rejected = read_requests(
-                frame.payload, frame.presystem, wall_s, self.book.ids, self.book.points
+                frame.payload, frame.presystem, wall_s, self.records.ids, self.records.points
             )
             assert rejected == []
-            self.book.replace_missions("vdv463:hof", missions)
+            self.records.replace_missions("vdv463:hof", missions)
         self._overlay.begin()
         evses = []
         for evse, state in zip(self.site.evses, picture.evses, strict=True):
@@ -128,9 +128,9 @@ class VdvRun(PureRun):
 
     def _plan_for(self, faults: list[Any], wall_s: float) -> Plan | None:
         assert self._last is not None
-        since_s, moved = wall_s - self._planned_s, self.book.revision != self._revision
+        since_s, moved = wall_s - self._planned_s, self.records.revision != self._revision
         if since_s >= REPLAN_S or (moved and since_s >= REPLAN_S / 2.0):
-            self._planned_s, self._revision = wall_s, self.book.revision
+            self._planned_s, self._revision = wall_s, self.records.revision
             inputs = (self.site, self._last, self.scenario.prices, PriceSettings(), wall_s)
             try:
                 self._plan, self._report = plan_day(*inputs)
@@ -143,7 +143,7 @@ class VdvRun(PureRun):
     def _predict(self, seen: Snapshot) -> None:
         """What depot management is told an hour before each departure."""
         plugged = {each.vehicle.vehicle for each in seen.evses if each.vehicle is not None}
-        missions = {n: m for n in plugged if (m := self.book.mission_of(n, seen.wall_s)) is not None}
+        missions = {n: m for n in plugged if (m := self.records.mission_of(n, seen.wall_s)) is not None}
         forecasts = forecasts_of(self.site, seen, missions, self._report)
         told = charging_information(self.site, seen, missions, forecasts, [])
         for station in told["depotInfoList"][0]["chargingStationInfoList"]:

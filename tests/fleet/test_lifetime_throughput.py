@@ -12,7 +12,6 @@ from tests.field.ocpp.peer import Clock
 from tests.study.ledger.test_book import booked, hour
 from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.field.fleet_overlay import FleetOverlay
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.fleet import Fleet
 from v2g_edge.fleet.lifetime_throughput import (
     NAME,
@@ -22,6 +21,7 @@ from v2g_edge.fleet.lifetime_throughput import (
     read_lives,
     readings_of,
 )
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.settings import FleetSettings
 from v2g_edge.model.site import Site
@@ -69,7 +69,7 @@ def test_without_caps_the_file_is_not_looked_for() -> None:
     assert has_caps(site)
     assert not has_caps(small_site())
     lives = read_lives_of({})
-    readings = readings_of(site, FleetBook(site).ids, lives, 5.0)
+    readings = readings_of(site, VehicleRecords(site).ids, lives, 5.0)
     assert readings["bus-1"]["life_discharge_wh"].value == 0.0
 
 
@@ -93,7 +93,7 @@ async def test_a_cap_ends_export_when_it_is_used_up_or_its_count_is_lost(
     )
     assert fleet.is_used
     await fleet._read_lives_if_changed()
-    overlay = FleetOverlay(fleet.book)
+    overlay = FleetOverlay(fleet.records)
     overlay.begin()
     bus = plugged("bus-1", 100.0, WALL_S)
     assert bus.vehicle is not None

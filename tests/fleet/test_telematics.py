@@ -21,9 +21,9 @@ from tests.processes import end, start
 from v2g_edge.bounded_http import LINKS_MAX
 from v2g_edge.bounded_mqtt import bound_packets
 from v2g_edge.field.board import Board
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import FIELDS, BadState, read_report
 from v2g_edge.fleet.telematics_in import PACKET_MAX, Telematics
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.settings import TelematicsSettings
@@ -94,6 +94,7 @@ def test_a_report_that_cannot_be_placed_is_refused(changes: dict[str, Any], word
         ({"next_departure": AT_S * 1_000.0}, "next_departure"),
         ({"required_kwh": 400}, "holds 190 kWh"),
         ({"required_soc_pct": -1}, "required_soc_pct is -1"),
+        ({"required_soc_pct": 0.85}, "is 85 % meant?"),
         ({"soc_pct": {"value": 50, "at": "later"}}, 'soc_pct.at is "later"'),
         ({"soc_pct": {"value": 50, "at": 10**60}}, "soc_pct.at lies"),
     ],
@@ -130,14 +131,14 @@ def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
 
 
 class Depot:
-    """A book on a board, and what was told."""
+    """Records on a board, and what was told."""
 
     def __init__(self, **settings: Any) -> None:
-        self.clock, self.told, self.book = Clock(), list[Event](), FleetBook(SITE)
+        self.clock, self.told, self.records = Clock(), list[Event](), VehicleRecords(SITE)
         self.telematics = Telematics(
-            TelematicsSettings(**settings), SITE, self.book, self.clock, self.told.append
+            TelematicsSettings(**settings), SITE, self.records, self.clock, self.told.append
         )
-        self.board = Board(SITE, lambda: None, self.book)
+        self.board = Board(SITE, lambda: None, self.records)
 
     def vehicle(self) -> VehicleState:
         picture = self.board.freeze(
@@ -159,16 +160,16 @@ def test_the_charger_wins_while_it_is_fresher_and_each_field_keeps_its_own_age()
     assert vehicle.target_soc_pct.value == pytest.approx(80.0)
     depot.telematics.take(json.dumps({**WHOLE, "at": AT_S - 10.0, "soc_pct": 66}).encode())
     assert depot.vehicle().soc_pct == Reading(66.0, now_s - 10.0)
-    assert depot.book.notes_of("bus-1")["odometer_km"] == (123456.7, AT_S - 10.0, "fms")
+    assert depot.records.notes_of("bus-1")["odometer_km"] == (123456.7, AT_S - 10.0, "fms")
 
 
 def test_the_same_departure_again_changes_nothing() -> None:
     depot = Depot()
     depot.telematics.take(json.dumps(WHOLE).encode())
-    before = depot.book.revision
+    before = depot.records.revision
     depot.clock.advance(5.0)
     depot.telematics.take(json.dumps(WHOLE).encode())
-    assert depot.book.revision == before
+    assert depot.records.revision == before
 
 
 @pytest.fixture
@@ -259,11 +260,11 @@ async def test_reports_come_over_a_broker_and_go_on_after_it_was_killed(tmp_path
     task = asyncio.get_running_loop().create_task(depot.telematics.run_mqtt())
     try:
         await published(41.0)
-        await until(lambda: depot.book.notes_of("bus-1").get("soc_pct", (0.0,))[0] == 41.0)
+        await until(lambda: depot.records.notes_of("bus-1").get("soc_pct", (0.0,))[0] == 41.0)
         end(process)
         process = broker()
         await published(42.0)
-        await until(lambda: depot.book.notes_of("bus-1")["soc_pct"][0] == 42.0)
+        await until(lambda: depot.records.notes_of("bus-1")["soc_pct"][0] == 42.0)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -42,6 +42,7 @@ def test_every_bad_line_is_named() -> None:
         "BUS-01,soon,80",
         "BUS-01,2026-11-28 05:45,0.8x",
         "BUS-01,2026-11-28 05:45,180",
+        "BUS-01,2026-11-28 05:45,0.85",
     ]
     with pytest.raises(BadTimetable) as found:
         read("vehicle,departure,min_soc_pct\n" + "\n".join(lines) + "\n")
@@ -50,6 +51,7 @@ def test_every_bad_line_is_named() -> None:
         "file:3: departure is 'soon'; expected a time like 2026-11-28 04:45",
         "file:4: min_soc_pct is '0.8x'; expected a percentage",
         "file:5: min_soc_pct is 180; allowed are 0 to 100 %",
+        "file:6: min_soc_pct is 0.85; is 85 % meant?",
     ]
     with pytest.raises(BadTimetable, match="columns missing: departure, min_soc_pct"):
         read("vehicle\n")
@@ -75,6 +77,32 @@ def test_a_calendar_repeats_and_leaves_out_what_it_excepts() -> None:
         ("BUS-01", "30 04:45", 85.0, None),
     ]
     assert all(when != "29 04:45" for _, when, _, _ in found)
+
+
+def test_an_event_that_was_cancelled_is_no_departure() -> None:
+    """As a calendar keeps it, for those that were invited."""
+    found = read(
+        calendar(
+            event("BUS-01 85%", "20261128T054500", "STATUS:CANCELLED\r\n"),
+            event("BUS-01 60%", "20261128T074500", "STATUS:CONFIRMED\r\n"),
+        )
+    )
+    assert found == [("BUS-01", "28 06:45", 60.0, None)]
+
+
+@pytest.mark.parametrize(("day", "utc"), [("2026-03-29", "29 00:30"), ("2026-10-25", "25 00:30")])
+def test_a_local_time_that_a_clock_change_skips_or_repeats_is_the_earlier_one(day: str, utc: str) -> None:
+    """As in the site file: an hour late is a bus that is not ready."""
+    ics = event("BUS-01 85%", f"{day.replace('-', '')}T023000")
+    for text in (f"vehicle,departure,min_soc_pct\nBUS-01,{day} 02:30,85\n", calendar(ics)):
+        missions = read_timetable(text.encode(), "file", IDS, "Europe/Berlin", _wall(f"{day}T00:00"))
+        assert [f"{datetime.fromtimestamp(m.departure_wall_s or 0.0, UTC):%d %H:%M}" for m in missions] == [
+            utc
+        ]
+
+
+def _wall(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def test_an_event_that_names_no_vehicle_is_told() -> None:

@@ -18,10 +18,10 @@ from websockets.typing import Subprotocol
 
 from tests.depot import healthy, small_site
 from tests.field.ocpp.peer import Clock
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import NAMES, BadFrame, parse_frame, read_requests, write_frame
 from v2g_edge.fleet.vdv_info import Forecast, charging_information
 from v2g_edge.fleet.vdv_server import VdvServer
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import Mission
 from v2g_edge.model.reading import Reading
@@ -45,14 +45,14 @@ class Rig:
     def __init__(self, tmp_path: Path) -> None:
         password = tmp_path / "password"
         password.write_text(f"{PASSWORD}\n")
-        self.book, self.events = FleetBook(SITE), list[Event]()
+        self.records, self.events = VehicleRecords(SITE), list[Event]()
         settings = FleetSettings(host="127.0.0.1", port=0, user="bms", password_file=str(password))
         self.server = VdvServer(
-            settings, self.book, Clock(WALL_S, scale=300.0), inform=self._inform, tell=self.events.append
+            settings, self.records, Clock(WALL_S, scale=300.0), inform=self._inform, tell=self.events.append
         )
 
     def _inform(self, rejected: list[dict[str, str]]) -> dict[str, Any]:
-        missions = {VEHICLE: found} if (found := self.book.mission_of(VEHICLE, WALL_S)) else {}
+        missions = {VEHICLE: found} if (found := self.records.mission_of(VEHICLE, WALL_S)) else {}
         ready = {SITE.evses[0].id: Forecast(WALL_S + 3_600.0, 91.0)}
         return charging_information(SITE, healthy(SITE), missions, ready, rejected)
 
@@ -108,20 +108,20 @@ async def test_a_boot_is_accepted_and_a_stranger_action_is_refused(rig: Rig) -> 
 async def test_the_list_replaces_the_one_before(rig: Rig) -> None:
     link = await rig.dial()
     await ask(link, "ProvideChargingRequests", {"chargingRequestList": [request()]})
-    mission = rig.book.mission_of(VEHICLE, WALL_S)
+    mission = rig.records.mission_of(VEHICLE, WALL_S)
     assert mission is not None
     assert (mission.departure_wall_s, mission.min_soc_pct, mission.max_soc_pct) == (
         datetime.fromisoformat(LEAVES).timestamp(),
         80.0,
         95.0,
     )
-    facts = rig.book.facts_of(VEHICLE, WALL_S, 100.0, WALL_S)
+    facts = rig.records.facts_of(VEHICLE, WALL_S, 100.0, WALL_S)
     assert (facts["departure_wall_s"].value, facts["target_soc_pct"].value) == (
         mission.departure_wall_s,
         80.0,
     )
     await ask(link, "ProvideChargingRequests", {"chargingRequestList": []})
-    assert rig.book.mission_of(VEHICLE, WALL_S) is None
+    assert rig.records.mission_of(VEHICLE, WALL_S) is None
     await link.close()
 
 
@@ -129,7 +129,7 @@ async def test_what_was_said_outlives_its_link(rig: Rig) -> None:
     link = await rig.dial()
     await ask(link, "ProvideChargingRequests", {"chargingRequestList": [request()]})
     await link.close()
-    assert rig.book.mission_of(VEHICLE, WALL_S) is not None
+    assert rig.records.mission_of(VEHICLE, WALL_S) is not None
 
 
 async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_the_others_count(
@@ -140,6 +140,7 @@ async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_th
         request("BUS-99", "unknown"),
         request(name="turned", low=90, high=80),
         request(name="wide", high=120),
+        request(name="share", low=0.8, high=1.0),
         request(name="late", requestedTimeForDeparture="2020-01-01T00:00:00Z"),
         request(name="local", requestedTimeForDeparture="2026-11-28T04:45:00"),
         {"vehicleId": VEHICLE, "chargingRequestId": "empty"},
@@ -153,13 +154,14 @@ async def test_a_request_that_cannot_be_taken_is_rejected_with_its_reason_and_th
         "unknown": "vehicle 'BUS-99' is not known here",
         "turned": "minTargetSoc 90 % is above maxTargetSoc 80 %",
         "wide": "maxTargetSoc is 120; allowed are 0 to 100 %",
+        "share": "minTargetSoc is 0.8; is 80 % meant?",
         "late": "requestedTimeForDeparture 2020-01-01T00:00:00Z is more than a day ago",
         "local": "requestedTimeForDeparture is '2026-11-28T04:45:00', without a time zone; "
         "expected one like 2026-11-27T04:45:00Z",
         "empty": "chargingRequestData is missing",
     }
     assert len([event for event in rig.events if event.kind == "mission_rejected"]) == len(bad)
-    assert rig.book.mission_of(VEHICLE, WALL_S) is not None
+    assert rig.records.mission_of(VEHICLE, WALL_S) is not None
     await link.close()
 
 
@@ -235,12 +237,12 @@ def test_a_frame_comes_back_as_it_was_written(form: Any, text: str) -> None:
 
 def test_the_same_list_again_changes_nothing_whenever_it_came() -> None:
     """Depot management sends its whole list every few minutes: no plan is made anew for that."""
-    book = FleetBook(small_site())
+    records = VehicleRecords(small_site())
     first = Mission("bus-1", "vdv463:hof", "r1", 5_000.0, 80.0, 90.0, received_wall_s=1.0)
-    book.replace_missions("vdv463:hof", [first])
-    before = book.revision
-    book.replace_missions("vdv463:hof", [replace(first, received_wall_s=300.0)])
-    assert book.revision == before
-    book.replace_missions("vdv463:hof", [replace(first, departure_wall_s=4_000.0)])
-    assert book.revision == before + 1
-    assert book.facts_of("bus-1", 0.0, 10.0, 20.0)["ceiling_soc_pct"] == Reading(90.0, 10.0)
+    records.replace_missions("vdv463:hof", [first])
+    before = records.revision
+    records.replace_missions("vdv463:hof", [replace(first, received_wall_s=300.0)])
+    assert records.revision == before
+    records.replace_missions("vdv463:hof", [replace(first, departure_wall_s=4_000.0)])
+    assert records.revision == before + 1
+    assert records.facts_of("bus-1", 0.0, 10.0, 20.0)["ceiling_soc_pct"] == Reading(90.0, 10.0)

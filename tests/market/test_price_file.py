@@ -61,6 +61,57 @@ def test_a_file_full_of_bad_lines_is_reported_in_short(tmp_path: Path) -> None:
     assert len(str(found.value).splitlines()) == FAULTS_MAX + 1
 
 
+@pytest.mark.parametrize(
+    "unit",
+    ["ct", "EURct", "Eurocent", "€ct ", "USc", "¢", "Rp.", "Rappen", "öre", "gr"],
+)
+def test_hundredths_are_hundredths_however_they_are_written(tmp_path: Path, unit: str) -> None:
+    """Taken for whole ones the price is a hundred times too high, and every kWh is sold."""
+    (price,) = read_prices(written(tmp_path, f"Datetime,{unit}/kWh\n2026-01-01 00:00,25.5\n"))
+    assert price.per_kwh == pytest.approx(0.255)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Datetime,m€/kWh\n2026-01-01 00:00,255\n", "thousandths"),
+        ("Interval End,EUR/MWh\n2026-01-01 01:00,25\n", "none its start"),
+        ("Datetime (hour ending),EUR/MWh\n2026-01-01 01:00,25\n", "none its start"),
+        ("time_to,EUR/MWh\n2026-01-01 01:00,25\n", "none its start"),
+        ("Time (EDT),EUR/MWh\n2026-01-01 01:00,25\n", "time zone 'EDT' is not known"),
+        ("Datetime;EUR/MWh\n2026-01-01 00:00;1,234.56\n", "decimal mark"),
+    ],
+)
+def test_what_would_be_a_guess_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BadPrices, match=said):
+        read_prices(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("header", "utc_hour"),
+    [
+        ("UTC", 12),
+        ("UTC+1", 11),
+        ("UTC-05:30", 17.5),
+        ("GMT+01:00", 11),
+        ("EET/EEST", 10),
+        ("WET", 12),
+        ("EST", 17),
+    ],
+)
+def test_the_zone_of_the_header_counts(tmp_path: Path, header: str, utc_hour: float) -> None:
+    (price,) = read_prices(written(tmp_path, f"Time ({header}),EUR/MWh\n2026-01-01 12:00,1\n"))
+    start_s = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + utc_hour * 3_600.0
+    assert price.start_wall_s == start_s
+
+
+def test_the_start_counts_though_the_end_stands_first(tmp_path: Path) -> None:
+    text = "Interval End,Interval Start,EUR/MWh\n2026-01-01 01:00,2026-01-01 00:00,\N{MINUS SIGN}5\n"
+    (price,) = read_prices(written(tmp_path, text))
+    start_s = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert (price.start_wall_s, price.end_wall_s, price.per_kwh) == (start_s, start_s + 3_600.0, -0.005)
+
+
 @pytest.mark.parametrize("text", ["", HEAD, "\xff\xfe\0"])
 def test_a_file_without_prices_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "prices.csv"

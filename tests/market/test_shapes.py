@@ -92,6 +92,26 @@ def test_a_hole_stays_a_hole_and_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        b'{"data": [{"start_timestamp": 3.6e6, "end_timestamp": 7.2e6, "marketprice": null,'
+        b' "unit": "EUR/MWh"},'
+        b' {"start_timestamp": 7.2e6, "end_timestamp": 10.8e6, "marketprice": 5, "unit": "EUR/MWh"}]}',
+        b'{"results": [{"valid_from": "1970-01-01T01:00Z", "value_inc_vat": null},'
+        b' {"valid_from": "1970-01-01T02:00Z", "valid_to": "1970-01-01T03:00Z", "value_inc_vat": 0.5}]}',
+        b'{"HourlyLmps": {"HourlyLmp": [{"BeginDate": "1970-01-01T01:00Z", "LmpTotal": null},'
+        b' {"BeginDate": "1970-01-01T02:00Z", "LmpTotal": 5}]}}',
+        b'[{"datetime_beginning_utc": "1970-01-01T01:00", "total_lmp_da": null},'
+        b' {"datetime_beginning_utc": "1970-01-01T02:00", "total_lmp_da": 5}]',
+    ],
+    ids=["awattar", "octopus", "iso-ne", "pjm"],
+)
+def test_a_null_is_a_hole_and_takes_no_other_price_away(entries: bytes) -> None:
+    (only,) = read_bytes(entries, "feed", NONE)
+    assert (only.start_wall_s, only.per_kwh) == (7_200.0, 0.005)
+
+
 def test_a_change_from_hours_to_quarters_keeps_the_length_of_each() -> None:
     lines = ["time,EUR/MWh"] + [f"2025-09-30T{h}:00Z,1" for h in (20, 21, 22)]
     lines += [f"2025-09-30T23:{m:02d}Z,2" for m in (0, 15, 30, 45)]
@@ -112,6 +132,7 @@ def test_a_change_from_hours_to_quarters_keeps_the_length_of_each() -> None:
         (b'{"unix_seconds": [1, 2], "price": [1], "unit": "EUR/MWh"}', "2 unix_seconds and 1 prices"),
         (b'{"unix_seconds": [1], "price": [1], "unit": "EUR/MJ"}', "the unit 'EUR/MJ' is not known"),
         (b'{"multiAreaEntries": [{"entryPerArea": {"NL": 1, "BE": 2}}]}', "set prices.zone"),
+        (b'{"unix_seconds": [1], "price": [1], "unit": "Cent/kWh"}', "the unit 'Cent/kWh' is not known"),
         (b'{"unix_seconds": [1e12], "price": [1], "unit": "EUR/MWh"}', "is it in milliseconds"),
         (b'{"unix_seconds": [NaN], "price": [1], "unit": "EUR/MWh"}', "a time of nan s"),
         (b'{"unix_seconds": [1%s], "price": [1], "unit": "EUR/MWh"}' % (b"0" * 400), "expected a number"),

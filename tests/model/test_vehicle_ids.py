@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from tests.depot import healthy, small_site
 from v2g_edge.field.ocpp.station.energy_transfer import vehicle_gives
 from v2g_edge.field.ocpp.station.site_vehicles import SiteVehicles
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import read_report
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.site import Site, VehicleIds, folded
 from v2g_edge.study.answer_context import NOTHING
 from v2g_edge.study.names import find
@@ -36,10 +36,10 @@ def test_every_spelling_of_every_id_is_the_one_vehicle(site: Site, told: str) ->
 
 def test_other_systems_name_it_as_they_like(site: Site) -> None:
     """What they say of it is found under its own id."""
-    book = FleetBook(site)
+    records = VehicleRecords(site)
     said = b'{"vehicle": "SPRINTER.7", "at": "2026-11-28T21:04:00Z", "soc_pct": 41.5}'
-    assert read_report(said, book.ids, 1_795_899_900.0, {}).vehicle == site.vehicles[0].id
-    assert "anybody" not in book.ids
+    assert read_report(said, records.ids, 1_795_899_900.0, {}).vehicle == site.vehicles[0].id
+    assert "anybody" not in records.ids
 
 
 def test_only_octets_lose_their_colons() -> None:

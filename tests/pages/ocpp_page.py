@@ -202,8 +202,8 @@ connection, ramp), and the curve is flat out to ±{far_hz:g} Hz, so that no read
 short TxProfile and ends with it. There is none where discharge of the make is not proven, where the station does not
 follow, beside a setpoint that was cut, and below zero none while export is denied. A station that refuses it, or whose
 GetCompositeSchedule lies outside it, gets plain setpoints until it boots. Limits: the local plan sells no response of its
-own, so a charger that feeds back at its rating has no room for one; what a charger gave is not settled yet; and while
-a make gives its first response no feeder room is kept for its rating: its schedule is asked at once, its meter is watched.
+own, so a charger that feeds back at its rating has no headroom for one; what a charger gave is not settled yet; and while
+a make gives its first response no headroom is kept for its rating: its schedule is asked at once, its meter is watched.
 
 **Energy transfer.** When a vehicle offers both ways (AC_BPT, AC_BPT_DER, DC_BPT, DC_ACDP_BPT), the station is told by
 NotifyAllowedEnergyTransfer what it may use: both ways where the site may export, the outlet can, and the vehicle and its

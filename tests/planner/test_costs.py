@@ -104,11 +104,12 @@ def test_a_month_of_days_is_shaved_to_within_two_per_cent_of_the_best_possible()
 
 
 def test_a_peak_that_is_billed_is_used_and_none_is_added_to_it() -> None:
+    """Where the building draws what was foretold."""
     site, snapshot, prices = random_depot(3)
     snapshot = low(snapshot, np.random.default_rng(3))
     _, free = plan_day(site, snapshot, prices, TERMS, WALL_S)
     usual = max(free.site_kw)
     charge = Demand("month", 50.0, usual, 900.0, 0.0, WALL_S)
-    _, kept = plan_day(site, snapshot, prices, TERMS, WALL_S, outlook=outlook_of((charge,), ()))
+    _, kept = plan_day(site, snapshot, prices, TERMS, WALL_S, outlook=outlook_of((charge,), (), (), (), 0.0))
     assert kept.money.peaks == pytest.approx(0.0, abs=0.5)
     assert kept.money.total == pytest.approx(free.money.total, rel=0.01, abs=0.5)

@@ -62,6 +62,18 @@ def test_who_has_its_target_gets_what_those_leave_who_lack_something() -> None:
     assert [round(shared[f"b{i}"].power_w) for i in (1, 2, 3)] == [8_000, 40_000, 50_000]
 
 
+def test_of_whom_something_is_not_known_it_gets_its_fallback_first_and_then_what_the_others_leave() -> None:
+    site = _site(3, 100_000.0)
+    site = replace(site, evses=tuple(replace(evse, fallback_w=6_000.0) for evse in site.evses))
+    frame = frame_of(site)
+    base_w = frame.tree.base_max_w
+    for lacks_w, doubtful_w in ((40_000.0, 18_000.0), (20_000.0, 50_000.0), (50_000.0, 6_000.0)):
+        asked = _wishes([(50_000.0, 0.1), (lacks_w, 0.1), (lacks_w, 0.9)])
+        shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, frozenset({"b1"}))
+        assert round(shared["b1"].power_w) == doubtful_w
+        assert round(shared["b2"].power_w) == min(lacks_w, 46_000.0)
+
+
 def test_all_who_must_leave_get_the_pace_that_they_need_before_one_gets_more() -> None:
     frame = frame_of(_site(2, 100_000.0))
     asked, base_w = _wishes([(50_000.0, 2.0), (100_000.0, 1.0)]), frame.tree.base_max_w

@@ -9,7 +9,8 @@ from v2g_edge.model.permit import Wish
 from v2g_edge.model.plan import Plan, Slot
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.model.snapshot import Operator, Order, Snapshot
+from v2g_edge.rules.charging_need import TARGET_MARGIN_PCT
 from v2g_edge.rules.sharing import CALMS_AFTER_S, RulesMemory
 from v2g_edge.rules.wishes import propose_all
 
@@ -265,3 +266,36 @@ def test_who_comes_first_is_in_time_nearly_so_or_as_good_as_ready(
     )
     wishes = wishes_of(site, replace(healthy(site), evses=(late, fine)), None)
     assert (wishes["b1"].power_w > wishes["b2"].power_w) == first
+
+
+def test_a_site_target_to_charge_is_shared_by_what_each_lacks() -> None:
+    snapshot = healthy(SITE)
+    lacking = plugged("bus-1", 100.0, WALL_S, soc_pct=Reading(60.0, 100.0))
+    wishes = wishes_of(SITE, replace(snapshot, evses=(lacking, snapshot.evses[1])), _plan(site_w=40_000.0))
+    assert [wish.reason for wish in wishes.values()] == ["plan_site"] * 2
+    lacks_pct = 90.0 + TARGET_MARGIN_PCT - 60.0, 90.0 + TARGET_MARGIN_PCT - 80.0
+    shares_w = [40_000.0 * each / sum(lacks_pct) for each in lacks_pct]
+    assert [wish.power_w for wish in wishes.values()] == pytest.approx(shares_w)
+
+
+def test_what_must_not_export_for_a_while_may_charge() -> None:
+    """The certificate held it back for the others' sake: that takes no charging away."""
+    plan = _plan(("b1", 10_000.0), ("b2", -10_000.0))
+    wishes, _ = propose_all(frame_of(SITE), healthy(SITE), plan, held=("b1", "b2"))
+    assert [(wish.power_w, wish.reason) for wish in wishes.values()] == [
+        (10_000.0, "plan"),
+        (0.0, "departure_hold"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("soc_pct", "reason", "power_w"), [(80.0, "order_boost", 50_000.0), (95.0, "plan", -9.0)]
+)
+def test_a_boost_goes_up_to_the_target_and_no_further(soc_pct: float, reason: str, power_w: float) -> None:
+    boosted = plugged("bus-1", 100.0, WALL_S, soc_pct=Reading(soc_pct, 100.0))
+    snapshot = healthy(
+        SITE, operator=Operator(orders=(Order(1, "boost", "bus-1", WALL_S + 3_600.0, WALL_S),))
+    )
+    snapshot = replace(snapshot, evses=(boosted, snapshot.evses[1]))
+    wish = wishes_of(SITE, snapshot, _plan(("b1", -9.0), ("b2", 0.0)))["b1"]
+    assert (wish.reason, wish.power_w) == (reason, power_w)

@@ -116,7 +116,9 @@ def receive_plan(
             f" {last_revision}"
         )
         return Refusal("not_newer", text, revision)
-    most = last_revision + REVISIONS_AT_ONCE + int(REVISIONS_PER_S * max(wall_s - last_issued_wall_s, 0.0))
+    # A plan that was issued in the future was issued at no time that counts.
+    issued_s = last_issued_wall_s if last_issued_wall_s <= wall_s else 0.0
+    most = last_revision + REVISIONS_AT_ONCE + int(REVISIONS_PER_S * (wall_s - max(issued_s, 0.0)))
     if revision > most:
         return Refusal(
             "too_far_ahead",

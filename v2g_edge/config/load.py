@@ -9,11 +9,11 @@ from v2g_edge.config import toml
 from v2g_edge.config.calendars import check_calendars
 from v2g_edge.config.devices import check_devices
 from v2g_edge.config.dropins import Source, in_their_files, laid_over, read_dropins
+from v2g_edge.config.external_systems import check_external_systems
 from v2g_edge.config.fallback import check_fallback
 from v2g_edge.config.gridcode import check_code
 from v2g_edge.config.layout import SiteFile, from_plain, to_settings
 from v2g_edge.config.lines import placed
-from v2g_edge.config.outside import check_outside
 from v2g_edge.config.plausibility import UNIT_MEND, oddities
 from v2g_edge.config.problems import ConfigError, Problem
 from v2g_edge.config.references import check_references
@@ -130,7 +130,8 @@ def _fits(plan: SiteFile, file: str) -> tuple[GridCode | None, list[Problem]]:
         plan.grid.code, plan.grid.code_overrides, plan.grid.draft_signed_by, plan.grid.nominal_hz, file
     )
     names = list(check_references(plan, file))
-    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file), *check_outside(plan, file)]
+    problems += [*names, *check_devices(plan, file), *check_calendars(plan, file)]
+    problems += check_external_systems(plan, file)
     if not names:  # the sums need a tree
         problems += check_fallback(to_settings(plan).site, file)
     return profile, [*problems, *oddities(plan, file)]

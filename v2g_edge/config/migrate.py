@@ -78,6 +78,6 @@ def _stepped(text: str, step: Step) -> tuple[str, list[Changed]]:
 def _is_toml(text: str) -> bool:
     try:
         document: dict[str, Any] = tomli.loads(text)
-    except (tomli.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return False
     return bool(document)

@@ -1,6 +1,8 @@
 """Reads TOML and goes on after a fault, so that one report names every broken place of a file."""
 
+import math
 import re
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,8 @@ FILE_MAX_BYTES: Final = 4 * 1024 * 1024
 """A site file of 1,000 chargers has half a megabyte."""
 FAULTS_MAX: Final = 20
 """More syntax faults than this in one report do not help."""
+INTEGER_BITS: Final = 64
+"""A larger whole number is none of a site file's; beyond 1,024 none is a float any more."""
 SHOWN_MAX: Final = 60
 """Characters of a broken line that a report repeats."""
 ADVICE: Final = {
@@ -58,13 +62,16 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
     faults: list[Problem] = []
     while len(faults) < FAULTS_MAX:
         try:
-            return tomli.loads("\n".join(lines)), faults
+            return _plain(tomli.loads("\n".join(lines))), faults
         except tomli.TOMLDecodeError as error:
             row = min(max(error.lineno, 1), max(len(lines), 1))
             found = f"{lines[row - 1].strip()[:SHOWN_MAX]!r}: {error.msg} at column {error.colno}"
             mend = f"{_advice(error.msg, lines[row - 1])} Its table was not looked at further."
             faults.append(Problem(str(path), f"line {row}", found, "TOML 1.1", mend, line=row))
             _cut_table(lines, row - 1)
+        except ValueError:  # Python turns no text of so many digits into a number
+            long = _fault(path, "a number of thousands of digits", "numbers of a depot", "Correct it.")
+            return {}, [*faults, long]
         except RecursionError:
             return {}, [
                 *faults,
@@ -73,6 +80,21 @@ def parse(text: str, path: Path) -> tuple[dict[str, Any], list[Problem]]:
                 ),
             ]
     return {}, faults
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: a date or time of day that was written without quotes as its text, a whole
+    number without measure as an infinite one.
+    """
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, date | time):  # a date is a moment too
+        return str(value)
+    if isinstance(value, int) and value.bit_length() > INTEGER_BITS:
+        return math.inf if value > 0 else -math.inf
+    return value
 
 
 def _advice(message: str, line: str) -> str:

@@ -257,7 +257,7 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
     today, safety = int(snapshot.wall_s // DAY_S), frame.site.safety
     begins = snapshot.clock_synced and today > memory.day
     wrong = snapshot.clock_synced and memory.day > today + 1
-    taken_pct = {} if begins and memory.day else memory.taken_pct
+    taken_pct = {} if begins and memory.day else dict(memory.taken_pct)
     evses = []
     for evse, state, old in zip(
         frame.site.evses, snapshot.evses, memory.evses or (EvseMemory(),) * len(frame.ids), strict=True
@@ -267,7 +267,7 @@ def observe(frame: Frame, snapshot: Snapshot, memory: EnvelopeMemory, dt_s: floa
         kind = frame.kinds.get(known.type) if known else None
         new, out_pct = follow_battery(evse, kind, state, old, dt_s, snapshot.now_s, safety.charger_max_age_s)
         if vehicle is not None and out_pct:
-            taken_pct = {**taken_pct, vehicle.vehicle: taken_pct.get(vehicle.vehicle, 0.0) + out_pct}
+            taken_pct[vehicle.vehicle] = taken_pct.get(vehicle.vehicle, 0.0) + out_pct
         evses.append(_heated(evse, state, new, snapshot.now_s, dt_s, safety) if evse.cooling_loop else new)
     return replace(
         memory, evses=tuple(evses), day=today if begins or wrong else memory.day, taken_pct=taken_pct

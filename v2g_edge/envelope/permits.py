@@ -21,7 +21,7 @@ from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.envelope.power_range import Room, room
 from v2g_edge.envelope.table import NO_ANSWER, Action, Inputs, Verdict, action_of, judge
 from v2g_edge.model.event import Event
-from v2g_edge.model.evidence import EvseMemory, Told, tell
+from v2g_edge.model.evidence import EvseMemory, tell
 from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W, Bound
 from v2g_edge.model.permit import Permit, Wish
@@ -316,7 +316,7 @@ def _remember(o: Outlet, permit: Permit, snapshot: Snapshot, *, quarantined: boo
         least_w=min(now_least_w, least_w),
         shown_w=max(old.shown_w, o.power_w) if quarantined else 0.0,
         loose_w=_loose_w(o) if o.vehicle is None else 0.0,
-        told=tell(old.told, Told(now_s, now_least_w, now_most_w), max(ends, TOLD_S)),
+        told=tell(old.told, now_s, now_least_w, now_most_w, max(ends, TOLD_S)),
         dark_since_s=ANY_W if o.metered else min(old.dark_since_s, now_s),
         warm_at_s=getattr(o.vehicle and o.vehicle.pack_c, "at_s", old.warm_at_s),
     )

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from v2g_edge.field.charged import ChargedMeter
 from v2g_edge.field.fleet_overlay import FleetOverlay
 from v2g_edge.field.sentinel_values import as_meant, is_meant
+from v2g_edge.field.session_energy import SessionEnergy
 from v2g_edge.field.timetable import OVER_S, Timetable
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import FleetPort
@@ -91,7 +91,7 @@ class Board:
         self._to_time: dict[str, None] = {}
         self._timed: dict[str, dict[str, Reading]] = {}
         self._wall_s = self._looked_wall_s = 0.0
-        self._charged = ChargedMeter(site.evses)
+        self._charged = SessionEnergy(site.evses)
         self._seq = 0
         self._frozen_s = 0.0
         self._wakes = {evse.id: Wakes(WAKES_MAX, WAKES_PER_S) for evse in site.evses}

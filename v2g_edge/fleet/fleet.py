@@ -1,5 +1,5 @@
-"""The fleet's systems together: one book, the VDV 463 server, and a timetable file that is read again when
-it changes.
+"""The fleet's systems together: vehicle records, the VDV 463 server, and a timetable file that is read again
+when it changes.
 """
 
 import asyncio
@@ -9,11 +9,11 @@ from typing import Final
 
 import structlog
 
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.lifetime_throughput import has_caps, read_lives, readings_of
 from v2g_edge.fleet.telematics_in import Telematics
 from v2g_edge.fleet.timetable_file import OCTETS_MAX, BadTimetable, read_timetable
 from v2g_edge.fleet.vdv_server import Inform, VdvServer
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import FleetSettings, TelematicsSettings
@@ -29,7 +29,7 @@ ANEW_S: Final = 86_400.0
 
 
 class Fleet:
-    """``start`` and ``stop``; ``run`` is one of its tasks. ``book`` answers what is known of a vehicle."""
+    """``start`` and ``stop``; ``run`` is one of its tasks. ``records`` answers what is known of a vehicle."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class Fleet:
         self._site = site
         self._clock = clock
         self._tell = tell
-        self.book = FleetBook(site)
+        self.records = VehicleRecords(site)
         self.server = (
-            VdvServer(settings, self.book, clock, inform=inform, tell=tell) if settings.port else None
+            VdvServer(settings, self.records, clock, inform=inform, tell=tell) if settings.port else None
         )
         told = telematics or TelematicsSettings()
         self.telematics = (
-            Telematics(told, site, self.book, clock, tell) if told.port or told.mqtt_host else None
+            Telematics(told, site, self.records, clock, tell) if told.port or told.mqtt_host else None
         )
         self._mqtt = bool(told.mqtt_host)
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,8 +117,10 @@ class Fleet:
         if lives is None:
             log.warning("lives_unusable", path=str(self._lives))
             return
-        for vehicle, readings in readings_of(self._site, self.book.ids, lives, self._clock.now_s()).items():
-            self.book.update_readings(vehicle, readings)
+        for vehicle, readings in readings_of(
+            self._site, self.records.ids, lives, self._clock.now_s()
+        ).items():
+            self.records.update_readings(vehicle, readings)
 
     async def _read_if_changed(self) -> None:
         if self._path is None:
@@ -132,13 +134,13 @@ class Fleet:
         try:
             data = await asyncio.to_thread(_read, self._path)
             missions = await asyncio.to_thread(
-                read_timetable, data, str(self._path), self.book.ids, self._site.timezone, wall_s
+                read_timetable, data, str(self._path), self.records.ids, self._site.timezone, wall_s
             )
         except (OSError, BadTimetable) as fault:
             text = f"the timetable cannot be used: {fault}; departures that were known stay"
             self._tell(Event("fleet_unusable", "alarm", "site", text, wall_s))
             return
-        self.book.replace_missions(f"timetable:{self._path}", missions)
+        self.records.replace_missions(f"timetable:{self._path}", missions)
 
 
 def _signature(path: Path) -> tuple[int, int] | None:

@@ -181,6 +181,8 @@ def _mission(
             raise BadState(f"required_kwh is {energy:g}; the battery holds {capacity_wh / 1e3:g} kWh")
     if need is not None and not _is_number(need, 0.0, 100.0):
         raise BadState(f"required_soc_pct is {_shown(need)}; allowed is a number from 0 to 100")
+    if said.get("required_soc_pct") is not None and need is not None and 0.0 < need <= 1.0:
+        raise BadState(f"required_soc_pct is {_shown(need)}; is {need * 100.0:g} % meant?")
     return Mission(
         vehicle,
         f"telematics:{source}",

@@ -1,4 +1,4 @@
-"""Reports of telematics systems, by HTTP and by MQTT, into the fleet's book. A sender is told what was
+"""Reports of telematics systems, by HTTP and by MQTT, into the fleet's records. A sender is told what was
 refused.
 """
 
@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from v2g_edge.bounded_http import Answer, Inlet
 from v2g_edge.bounded_mqtt import bound_packets
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.telematics import OCTETS_MAX, BadState, VehicleReport, read_report
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import Mission
 from v2g_edge.model.ports import ClockPort
@@ -51,12 +51,12 @@ class Telematics:
         self,
         settings: TelematicsSettings,
         site: Site,
-        book: FleetBook,
+        records: VehicleRecords,
         clock: ClockPort,
         tell: Callable[[Event], None],
     ) -> None:
         self._settings = settings
-        self._book = book
+        self._records = records
         self._clock = clock
         self._tell = tell
         kinds = {kind.id: kind.capacity_wh for kind in site.vehicle_types}
@@ -73,16 +73,16 @@ class Telematics:
         return self.inlet.port
 
     def take(self, data: bytes, named: str = "") -> VehicleReport:
-        """One report into the book. ``BadState`` when nothing of it can be used."""
+        """One report into the records. ``BadState`` when nothing of it can be used."""
         wall_s, now_s = self._clock.wall_s(), self._clock.now_s()
         try:
-            report = read_report(data, self._book.ids, wall_s, self._capacities_wh, named)
+            report = read_report(data, self._records.ids, wall_s, self._capacities_wh, named)
         except BadState as fault:
             self._say(str(fault))
             raise
         for text in report.wrong:
             self._say(f"{report.vehicle}: {text}")
-        self._book.update_readings(
+        self._records.update_readings(
             report.vehicle,
             {
                 name: Reading(sample.value, now_s - max(wall_s - sample.at_wall_s, 0.0))
@@ -90,7 +90,7 @@ class Telematics:
                 if name in READINGS
             },
         )
-        self._book.note(
+        self._records.note(
             report.vehicle, {name: (*each, report.source) for name, each in report.samples.items()}
         )
         if report.mission is not None:
@@ -103,7 +103,7 @@ class Telematics:
         old = self._missions.get(mission.vehicle)
         if old is None or replace(old, received_wall_s=mission.received_wall_s) != mission:
             self._missions[mission.vehicle] = mission
-            self._book.replace_missions("telematics", self._missions.values())
+            self._records.replace_missions("telematics", self._missions.values())
 
     def _say(self, text: str) -> None:
         """Once for each kind in a while: a sender that is wrong is wrong each time."""

@@ -2,7 +2,8 @@
 
 CSV: a header with ``vehicle``, ``departure`` and ``min_soc_pct``, and if wanted ``max_soc_pct``. A departure
 without an offset is in the site's time zone. iCalendar: an event's start is the departure; its summary names
-the vehicle, and after it may stand the SoC ("BUS-07 85%"); recurring events and exceptions count.
+the vehicle, and after it may stand the SoC ("BUS-07 85%"); recurring events and exceptions count, cancelled
+ones do not. A local time that a clock change skips or repeats is the earlier one.
 """
 
 import csv
@@ -119,6 +120,8 @@ def _percent(said: str, name: str) -> float:
         raise ValueError(f"{name} is {said[:40]!r}; expected a percentage") from fault
     if not 0.0 <= value <= 100.0:
         raise ValueError(f"{name} is {said}; allowed are 0 to 100 %")
+    if 0.0 < value <= 1.0:
+        raise ValueError(f"{name} is {said}; is {value * 100.0:g} % meant?")
     return value
 
 
@@ -137,6 +140,8 @@ def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
     missions: list[Mission] = []
     faults: list[str] = []
     for event in events:
+        if str(event.get("STATUS", "")).upper() == "CANCELLED":
+            continue
         summary, start = str(event.get("SUMMARY", "")), event["DTSTART"].dt
         found = SUMMARY.match(summary)
         if found is None:
@@ -174,7 +179,7 @@ def _mission(
     return Mission(
         vehicle=ours,
         source=f"timetable:{where.source}",
-        departure_wall_s=departure.timestamp(),
+        departure_wall_s=min(departure.replace(fold=fold).timestamp() for fold in (0, 1)),
         min_soc_pct=low,
         max_soc_pct=high,
         received_wall_s=where.wall_s,

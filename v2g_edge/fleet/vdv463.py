@@ -175,6 +175,8 @@ def _percent(data: Mapping[str, Any], name: str) -> float:
         raise ValueError(f"{name} is {_text(value)[:40]!r}; expected a percentage")
     if not 0 <= value <= 100:  # an int has no end, and not every one is a float
         raise ValueError(f"{name} is {_text(value)[:40]}; allowed are 0 to 100 %")
+    if 0 < value <= 1:
+        raise ValueError(f"{name} is {value:g}; is {value * 100:g} % meant?")
     return float(value)
 
 

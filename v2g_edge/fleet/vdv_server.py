@@ -24,7 +24,6 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from v2g_edge.connection_limits import ConnectionLimiter, Guest
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.vdv463 import (
     FRAME_MAX,
     SUBPROTOCOL,
@@ -39,6 +38,7 @@ from v2g_edge.fleet.vdv463 import (
     refuse,
     write_frame,
 )
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import FleetSettings
@@ -74,19 +74,19 @@ Inform = Callable[[list[dict[str, str]]], dict[str, Any] | None]
 
 
 class VdvServer:
-    """Takes charging requests into ``book`` and tells ``inform()`` to each peer."""
+    """Takes charging requests into ``records`` and tells ``inform()`` to each peer."""
 
     def __init__(
         self,
         settings: FleetSettings,
-        book: FleetBook,
+        records: VehicleRecords,
         clock: ClockPort,
         *,
         inform: Inform,
         tell: Callable[[Event], None],
     ) -> None:
         self._settings = settings
-        self._book = book
+        self._records = records
         self._clock = clock
         self._inform = inform
         self._tell = tell
@@ -238,9 +238,9 @@ class VdvServer:
     async def _take(self, frame: Frame, *, large: bool) -> None:
         """Replace all that this presystem has asked for."""
         source, wall_s = f"vdv463:{frame.presystem}", self._clock.wall_s()
-        told = (frame.payload, frame.presystem, wall_s, self._book.ids, self._book.points)
+        told = (frame.payload, frame.presystem, wall_s, self._records.ids, self._records.points)
         missions, rejected = await asyncio.to_thread(read_requests, *told) if large else read_requests(*told)
-        self._book.replace_missions(source, missions)
+        self._records.replace_missions(source, missions)
         said = [
             {"presystemId": frame.presystem, "chargingRequestId": each.request, "reason": each.reason}
             for each in rejected[:REJECTED_MAX]

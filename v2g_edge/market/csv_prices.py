@@ -35,14 +35,35 @@ CURRENCIES: Final = {
     code.lower(): code
     for code in ("NOK", "SEK", "DKK", "PLN", "CZK", "HUF", "RON", "BGN", "AUD", "CAD", "JPY")
 }
-CENTS: Final = re.compile(r"\b(ct|cent|cents|c|p|pence|öre|øre)\s*/\s*kwh", re.IGNORECASE)
+CENTS: Final = re.compile(
+    r"(?:(?<![a-z])(?:c|p|ct|cts|cents?|pence|öre|øre|rp|rappen|gr|grosz[ey]?|hal[eé][rř][ůyeu]?|bani?|stotinki)"
+    r"|(?:euro?|us|au|¢|€|\$)[ -]?(?:c|ct|cts|cents?)|¢)\.?\s*/\s*kwh",
+    re.IGNORECASE,
+)
+"""Hundredths of a currency, as retailers write them: "ct/kWh", "EURct/kWh", "Rp./kWh", "¢/kWh"."""
+SMALL: Final = re.compile(r"(?<![a-z])(?:m€|m(?:eur|usd|gbp|chf)|mills?)\s*/\s*kwh", re.IGNORECASE)
+"""Thousandths; nobody publishes them, and a guess would be a thousand times off."""
 ENERGY: Final = re.compile(r"/\s*(mwh|kwh)", re.IGNORECASE)
+ABBREVIATION: Final = re.compile(r"[A-Z]{1,3}[SDE]T")
+ABBREVIATIONS: Final = {
+    "WET": "Europe/Lisbon",
+    "WET/WEST": "Europe/Lisbon",
+    "EET": "Europe/Helsinki",
+    "EET/EEST": "Europe/Helsinki",
+}
+"""Zones that a header names by letters. Those of North America differ by state, and are refused unless the tz
+database has them.
+"""
 HOUR_S: Final = 3_600.0
 PRICE_WORDS: Final = re.compile(r"price|preis|lmp|€|eur|usd|gbp|/\s*[mk]wh", re.IGNORECASE)
 START_WORDS: Final = re.compile(
     r"^(mtu|date|datum|time|start|from|datetime|hour|interval|utc|period|valid_from)", re.IGNORECASE
 )
-END_WORDS: Final = re.compile(r"^(end|until|to\b|datum bis|valid_to|interval ?end)", re.IGNORECASE)
+END_WORDS: Final = re.compile(
+    r"^(?:end|until|to\b|valid_to|he\b|hour ?ending|.*\b(?:ends?|ending|until|bis)\b|.*_(?:to|end|ending)\b)",
+    re.IGNORECASE,
+)
+BLANKS: Final = re.compile("[\\s\u00a0\u202f]")
 TIME_FORMATS: Final = (
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
@@ -109,17 +130,22 @@ def _delimiter(lines: list[str]) -> str:
 def _layout(table: list[list[str]], unit: str, currency: str, zone: tzinfo, source: str) -> Layout:
     for number, cells in enumerate(table[:HEADER_LINES]):
         names = [cell.strip() for cell in cells]
-        start = next((i for i, name in enumerate(names) if START_WORDS.search(name)), None)
+        times = [i for i, name in enumerate(names) if START_WORDS.search(name) or END_WORDS.search(name)]
+        start = next((i for i in times if not END_WORDS.search(names[i])), None)
+        end = next((i for i in times if END_WORDS.search(names[i])), None)
+        if start is None and end is not None and _price_of(names, (end,)) is not None:
+            text = f"the header {names[end]!r} gives the end of each interval, and none its start"
+            raise BadPrices(f"{source}:{number + 1}: {text}")
         if start is None:
             continue
-        end = next((i for i, name in enumerate(names) if i != start and END_WORDS.search(name)), None)
-        others = [i for i in range(len(names)) if i not in (start, end)]
-        price = next(
-            (i for i in others if PRICE_WORDS.search(names[i])), others[0] if len(others) == 1 else None
-        )
+        price = _price_of(names, (start, end))
         if price is None:
             continue
         said = names[price]
+        if SMALL.search(said):
+            raise BadPrices(
+                f"{source}:{number + 1}: the header {said!r} counts thousandths; write them whole"
+            )
         energy, cents = ENERGY.search(said), bool(CENTS.search(said))
         found_unit = "kWh" if energy and energy[1].lower() == "kwh" else "MWh" if energy else unit
         if not found_unit:
@@ -138,6 +164,12 @@ def _layout(table: list[list[str]], unit: str, currency: str, zone: tzinfo, sour
     raise BadPrices(f"{source}: no header line within {HEADER_LINES} lines; expected {EXPECTED}")
 
 
+def _price_of(names: list[str], times: tuple[int | None, ...]) -> int | None:
+    """The column of prices: the first that is called so, or the only one beside the times."""
+    others = [i for i in range(len(names)) if i not in times]
+    return next((i for i in others if PRICE_WORDS.search(names[i])), others[0] if len(others) == 1 else None)
+
+
 def _currency(said: str) -> str:
     lowered = said.lower()
     return next((code for sign, code in CURRENCIES.items() if sign in lowered), "")
@@ -147,18 +179,19 @@ def _zone(said: str, default: tzinfo, source: str) -> tzinfo:
     """The zone that a header names: "MTU (UTC)", "MTU (CET/CEST)", "Date (GMT+1)"."""
     named = re.search(r"\(([^)]*)\)", said)
     word = (named[1] if named else said).strip().upper()
+    offset = re.fullmatch(r"(?:GMT|UTC)\s*([+-])(\d{1,2})(?::?(\d{2}))?", word)
+    if offset:
+        shift = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+        return timezone(-shift if offset[1] == "-" else shift)
     if "UTC" in word or word in ("GMT", "Z"):
         return UTC
     if "CEST" in word or word == "CET":
         return ZoneInfo("Europe/Brussels")
     if word == "DATUM VON":  # SMARD, the German regulator's platform, gives German time without saying so
         return ZoneInfo("Europe/Berlin")
-    offset = re.fullmatch(r"GMT([+-]\d{1,2})", word)
-    if offset:
-        return timezone(timedelta(hours=int(offset[1])))
-    if named and "/" in named[1]:
+    if named and ("/" in named[1] or ABBREVIATION.fullmatch(word)):
         try:
-            return ZoneInfo(named[1].strip())
+            return ZoneInfo(ABBREVIATIONS.get(word, named[1].strip()))
         except (KeyError, ValueError) as fault:
             raise BadPrices(f"{source}: the time zone {named[1]!r} is not known") from fault
     return default
@@ -228,8 +261,12 @@ def _line(
     said = cells[layout.price].strip()
     if said.lower() in ("", "-", "n/e", "n/a", "nan", "null", "none"):
         return None
-    number = said.replace("\u202f", "").replace(" ", "")
+    number = BLANKS.sub("", said).replace("\N{MINUS SIGN}", "-")
     if decimal_comma and "," in number:
+        if number.rfind(".") > number.rfind(","):
+            raise ValueError(
+                f"expected a price, found {said[:40]!r}: is its point or its comma the decimal mark?"
+            )
         number = number.replace(".", "").replace(",", ".")
     try:
         price = float(number)

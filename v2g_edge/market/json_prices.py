@@ -5,6 +5,7 @@ where a market writes times without one, its own zone counts. Unknown shapes rai
 place and what was expected.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
@@ -15,6 +16,10 @@ from v2g_edge.market.rows import BadPrices, in_order, row
 from v2g_edge.model.plan import PriceRow
 
 HOUR_S: Final = 3_600.0
+CURRENCY: Final = re.compile(r"[A-Za-z]{3}|[€£$]|")
+"""Cents are none: each service of these shapes says whole units."""
+HOLE: Final = object()
+"""Not a null: a price that is left out is a fault of the document, one that is null a hole in it."""
 ENTRIES_MAX: Final = 200_000
 
 
@@ -66,6 +71,8 @@ def awattar(document: Mapping[str, Any], source: str) -> Iterator[PriceRow]:
     "Eur/MWh"}]}``.
     """
     for entry in _list(document, "data", source):
+        if entry.get("marketprice", HOLE) is None:
+            continue
         currency, unit = _unit(str(entry.get("unit", "")), source)
         start_s, end_s = (
             _float(entry.get(key), key, source) / 1_000.0 for key in ("start_timestamp", "end_timestamp")
@@ -81,6 +88,8 @@ def octopus(document: Mapping[str, Any], source: str) -> Iterator[PriceRow]:
     """
     london = ZoneInfo("Europe/London")
     for entry in _list(document, "results", source):
+        if entry.get("value_inc_vat", HOLE) is None:
+            continue
         start_s = _time(entry.get("valid_from"), london, source).timestamp()
         end = entry.get("valid_to")
         end_s = _time(end, london, source).timestamp() if end else start_s + HOUR_S / 2.0
@@ -108,7 +117,7 @@ def iso_ne(document: Mapping[str, Any], source: str, location: str = "") -> Iter
     for entry in [entries] if isinstance(entries, Mapping) else entries or []:
         place = entry.get("Location", {})
         names = (place.get("@LocId"), place.get("$")) if isinstance(place, Mapping) else (place,)
-        if location and location not in names:
+        if (location and location not in names) or entry.get("LmpTotal", HOLE) is None:
             continue
         start_s = _time(entry.get("BeginDate"), ZoneInfo("America/New_York"), source).timestamp()
         yield row(
@@ -126,6 +135,8 @@ def pjm(document: Any, source: str, location: str = "") -> Iterator[PriceRow]:
         if entry.get("row_is_current") is False or (location and location not in names):
             continue
         price, step_s = ("total_lmp_da", HOUR_S) if "total_lmp_da" in entry else ("total_lmp_rt", 300.0)
+        if entry.get(price, HOLE) is None:
+            continue
         start_s = _time(entry.get("datetime_beginning_utc"), UTC, source).timestamp()
         revision = int(_float(entry.get("version_nbr", 0) or 0, "version_nbr", source))
         yield row(
@@ -183,7 +194,7 @@ def _unit(said: str, source: str) -> tuple[str, str]:
     """Currency and unit of "EUR / MWh"."""
     currency, _, unit = said.partition("/")
     word = {"mwh": "MWh", "kwh": "kWh"}.get(unit.strip().lower())
-    if word is None:
+    if word is None or not CURRENCY.fullmatch(currency.strip()):
         raise BadPrices(f"{source}: the unit {said!r} is not known; expected a currency per MWh or per kWh")
     return currency.strip().upper(), word
 

@@ -22,18 +22,16 @@ TOLD_STEP_W: Final = 100.0
 """No more permits are kept than flap once in four seconds within a minute, and no smaller steps."""
 
 
-def tell(told: tuple[Told, ...], new: Told, kept_s: float) -> tuple[Told, ...]:
-    """The permits of the last ``kept_s``, oldest first, with a new one; where they are too many, the two
-    oldest become one that spans both.
+def tell(
+    told: tuple[Told, ...], now_s: float, least_w: float, most_w: float, kept_s: float
+) -> tuple[Told, ...]:
+    """The permits of the last ``kept_s``, oldest first, with the one of ``now_s``; where they are too many,
+    the two oldest become one that spans both.
     """
     last = told[-1] if told else None
-    if (
-        last is None
-        or abs(last.least_w - new.least_w) > TOLD_STEP_W
-        or abs(last.most_w - new.most_w) > TOLD_STEP_W
-    ):
-        told = (*told, new)
-    while len(told) > 1 and told[1].since_s < new.since_s - kept_s:
+    if last is None or abs(last.least_w - least_w) > TOLD_STEP_W or abs(last.most_w - most_w) > TOLD_STEP_W:
+        told = (*told, Told(now_s, least_w, most_w))
+    while len(told) > 1 and told[1].since_s < now_s - kept_s:
         told = told[1:]
     if len(told) > TOLD_MOST:
         first, second = told[:2]

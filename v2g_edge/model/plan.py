@@ -20,9 +20,19 @@ class Slot(Struct, frozen=True):
     site_w: float | None = None
 
 
+class PeakTarget(Struct, frozen=True):
+    """A demand charge that a plan reckons with: the highest mean import of a metering window, in W, that adds
+    nothing to what it is billed.
+    """
+
+    name: str
+    window_s: float
+    target_w: float
+
+
 class Plan(Struct, frozen=True):
     """``revision`` grows with every plan of one ``source``. Slots are sorted, do not overlap, and lie
-    within the validity.
+    within the validity. ``peaks``: what the connection should not draw more than, one a demand charge.
     """
 
     revision: int
@@ -31,6 +41,7 @@ class Plan(Struct, frozen=True):
     valid_from_wall_s: float
     valid_until_wall_s: float
     slots: tuple[Slot, ...]
+    peaks: tuple[PeakTarget, ...] = ()
 
 
 class Price(Struct, frozen=True, array_like=True, gc=False):

@@ -15,7 +15,8 @@ from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import CurvePoint, Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner.exchange import Demand, Held
-from v2g_edge.planner.problem import FAR_KWH, Depth, Floats, Pack, Peak, Problem, Reserve, Taper
+from v2g_edge.planner.peaks import cautions_of, peaks_of
+from v2g_edge.planner.problem import FAR_KWH, Depth, Floats, Pack, Problem, Reserve, Taper
 from v2g_edge.planner.proof import least_kwh
 from v2g_edge.planner.slots import TimeGrid, caps_by_slot, grid_of
 from v2g_edge.planner.stay import LEAST_SHARE, MARGIN_S, NOTHING, TIME_SLACK, Past, Stay, stays_of
@@ -46,10 +47,11 @@ rule).
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What is expected beside vehicles and prices, by slot or for all of them. ``base_kw`` None: as the
-    site file's mean says.
+    site file's mean says. ``base_error_kw``: what it was off by in the mean, None where that is not known.
     """
 
     base_kw: Floats | None = None
+    base_error_kw: float | None = None
     import_kw: Floats | None = None
     export_kw: Floats | None = None
     demand: tuple[Demand, ...] = ()
@@ -66,10 +68,11 @@ def outlook_of(
     reserves: tuple[Held, ...],
     ahead: tuple[Ahead, ...] = (),
     base_kw: tuple[float, ...] = (),
+    base_error_kw: float | None = None,
 ) -> Outlook:
     """What a worker gets."""
     base = np.array(base_kw) if base_kw else None
-    return Outlook(base_kw=base, demand=demand, reserves=reserves, ahead=ahead)
+    return Outlook(base, base_error_kw, demand=demand, reserves=reserves, ahead=ahead)
 
 
 def problem_of(
@@ -115,7 +118,8 @@ def problem_of(
         charge_cap_kw=np.array([[share * slot.charge_w[f.id] / 1e3 for slot in caps] for f in site.feeders]),
         export_cap_kw=np.array([[slot.export_w[f.id] / 1e3 for slot in caps] for f in site.feeders]),
         packs=(*packs, *outlook.batteries),
-        peaks=tuple(_peak(charge, grid) for charge in outlook.demand),
+        peaks=peaks_of(outlook.demand, grid),
+        cautions=cautions_of(outlook.demand, base, _error_kw(site, outlook)),
         reserves=tuple(
             Reserve(each.name, 0, count, each.up_kw, each.down_kw, each.hours) for each in outlook.reserves
         ),
@@ -123,18 +127,13 @@ def problem_of(
     return problem, stays, grid
 
 
-def _peak(charge: Demand, grid: TimeGrid) -> Peak:
-    """Fixed windows on the clock; what the running one has drawn already stands beside it."""
-    windows: dict[float, list[tuple[int, float]]] = {}
-    for slot, (start_s, end_s) in enumerate(pairwise(grid.edges)):
-        first_s = start_s - start_s % charge.window_s
-        while first_s < end_s:  # a window of less than a slot bills parts of it
-            inside_s = min(end_s, first_s + charge.window_s) - max(start_s, first_s)
-            windows.setdefault(first_s, []).append((slot, inside_s / charge.window_s))
-            first_s += charge.window_s
-    drawn_kw = charge.drawn_kwh * 3_600.0 / charge.window_s
-    fixed = tuple(drawn_kw if first_s == charge.started_wall_s else 0.0 for first_s in windows)
-    return Peak(charge.name, charge.per_kw, charge.billed_kw, tuple(map(tuple, windows.values())), fixed)
+def _error_kw(site: Site, outlook: Outlook) -> float:
+    """What the building may be off by in the mean: without a history a quarter of what lies between its
+    commissioned bounds, as if it were anywhere between them.
+    """
+    if outlook.base_error_kw is not None:
+        return outlook.base_error_kw
+    return sum(feeder.base_load_max_w - feeder.base_load_min_w for feeder in site.feeders) / 4e3
 
 
 def _mean_base_kw(site: Site) -> float:

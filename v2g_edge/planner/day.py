@@ -9,13 +9,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from v2g_edge.model.plan import Plan, Price, Slot
+from v2g_edge.model.plan import PeakTarget, Plan, Price, Slot
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
 from v2g_edge.planner import highs, interior
 from v2g_edge.planner.build import NO_OUTLOOK, Outlook, problem_of
 from v2g_edge.planner.held import not_held
+from v2g_edge.planner.peaks import targets_of
 from v2g_edge.planner.problem import Floats, Problem, Shortfall, Solution, settled
 from v2g_edge.planner.proof import without_refused
 from v2g_edge.planner.report import Report, money_of, prices_of, ready_of
@@ -50,7 +51,7 @@ def plan_day(
     best = _made(calm, limit_s)
     if not best.late and not any(pack.hurry for pack in calm.packs):
         best = _with_spare(calm, best, limit_s)
-    plan = _plan(best.calm, best.done, grid.edges, wall_s)
+    plan = _plan(best.calm, best.done, grid.edges, wall_s, targets_of(best.calm, best.done, outlook.demand))
     return plan, _report(best.calm, best.solution, best.done, missed, grid.edges, wall_s, snapshot)
 
 
@@ -125,7 +126,13 @@ def softened(problem: Problem, solution: Solution) -> Problem:
     )
 
 
-def _plan(problem: Problem, done: Rounded, edges: tuple[float, ...], wall_s: float) -> Plan:
+def _plan(
+    problem: Problem,
+    done: Rounded,
+    edges: tuple[float, ...],
+    wall_s: float,
+    peaks: tuple[PeakTarget, ...],
+) -> Plan:
     mobile = [n for n, pack in enumerate(problem.packs) if not pack.stationary]
     names = sorted((problem.packs[n].name, n) for n in mobile)
     watts = np.round(done.told_kw * 1e3, 1) + 0.0
@@ -133,7 +140,7 @@ def _plan(problem: Problem, done: Rounded, edges: tuple[float, ...], wall_s: flo
     slots = tuple(
         Slot(edges[t], edges[t + 1], tuple((name, row[t]) for name, row in rows)) for t in range(len(problem))
     )
-    return Plan(int(wall_s), "local", wall_s, wall_s, edges[-1], slots)
+    return Plan(int(wall_s), "local", wall_s, wall_s, edges[-1], slots, peaks)
 
 
 def _report(

@@ -52,7 +52,7 @@ class Job(Struct, frozen=True):
     """One question. ``limit_s`` is the solver's own limit, shorter than the worker's deadline. ``ahead``:
     lower limits of feeders with their hours; None where the clock is a guess: then those that hold now
     hold throughout. ``base_kw``: what the building is expected to draw in each quarter hour from the present
-    one on; () where that is not known.
+    one on; () where that is not known. ``base_error_kw``: what that was off by in the mean of the last week.
     """
 
     snapshot: Snapshot
@@ -63,6 +63,7 @@ class Job(Struct, frozen=True):
     reserves: tuple[Held, ...] = ()
     ahead: tuple[Ahead, ...] | None = None
     base_kw: tuple[float, ...] = ()
+    base_error_kw: float | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -88,8 +89,9 @@ def job_of(
     reserves: tuple[Held, ...] = (),
     ahead: tuple[Ahead, ...] | None = None,
     base_kw: tuple[float, ...] = (),
+    base_error_kw: float | None = None,
 ) -> Job:
     """A job with the prices that its plan can use."""
     near = snapshot.wall_s - BEHIND_S, snapshot.wall_s + AHEAD_S
     told = tuple(price for price in prices if near[0] <= price.start_wall_s <= near[1])
-    return Job(snapshot, told, pasts, limit_s, demand, reserves, ahead, base_kw)
+    return Job(snapshot, told, pasts, limit_s, demand, reserves, ahead, base_kw, base_error_kw)

@@ -1,12 +1,13 @@
 """The day plan through HiGHS: its objective and every constraint, as one sparse linear programme."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from v2g_edge.planner.caution import add_rows
 from v2g_edge.planner.problem import Floats, Pack, Problem, Solution, open_bounds, path_of
 
 SIMPLEX_BELOW: Final = 3_000
@@ -111,11 +112,15 @@ def solve(problem: Problem, *, limit_s: float = 30.0, method: str = "") -> Solut
 
 
 def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> Solution:
+    if elastic:
+        problem = replace(problem, cautions=())  # departures need all there is
     lp = _Lp()
     layout = _Layout([_pack(lp, problem, pack, elastic=elastic) for pack in problem.packs])
     _feeders(lp, problem, layout)
     _connection(lp, problem, layout)
     _peaks(lp, problem, layout)
+    for caution in problem.cautions:
+        add_rows(lp, problem, caution, layout.cells, layout.peaks)
     _reserves(lp, problem, layout)
     _owed(lp, problem, layout)
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
@@ -256,8 +261,10 @@ def _connection(lp: _Lp, problem: Problem, layout: _Layout) -> None:
 
 
 def _peaks(lp: _Lp, problem: Problem, layout: _Layout) -> None:
+    shares = {each.name: each.share for each in problem.cautions}
     for peak in problem.peaks:
-        column = lp.add_columns(peak.rate, max(peak.billed_kw, 0.0), INF, 1)
+        rate = peak.rate * (1.0 - shares.get(peak.name, 0.0))
+        column = lp.add_columns(rate, max(peak.billed_kw, 0.0), INF, 1)
         layout.peaks.append(int(column[0]))
         for window, fixed_kw in zip(peak.windows, peak.fixed_kw, strict=True):
             row = lp.add_rows(fixed_kw, INF, 1)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.linalg import lapack
 
+from v2g_edge.planner.caution import holds
 from v2g_edge.planner.problem import Floats, Problem, Solution, broken_limit, open_bounds, path_of
 
 ROUNDS: Final = 60
@@ -292,6 +293,8 @@ def solve(problem: Problem) -> Solution:
     charge[m.s.order], discharge[m.s.order] = x[m.at[0]].reshape(m.n, m.t), x[m.at[1]].reshape(m.n, m.t)
     charge, discharge = (np.where(kw < CRUMB_KW, 0.0, kw) for kw in (charge, discharge))
     broken = broken_limit(problem, charge, discharge)
+    if not broken and not holds(problem, charge, discharge):
+        broken = "higher loads would make a higher peak"
     if broken:
         raise StalledError(broken)
     return Solution("interior", float(m.cost @ x), charge, discharge, _prices(m, below, above), (), rounds)

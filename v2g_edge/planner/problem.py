@@ -96,6 +96,26 @@ class Peak:
     windows: tuple[tuple[tuple[int, float], ...], ...]
     fixed_kw: tuple[float, ...]
 
+    def level_kw(self, net_kw: Floats) -> float:
+        """What is billed at these powers of the connection: at least what is billed already."""
+        means = (
+            fixed_kw + sum(share * max(float(net_kw[slot]), 0.0) for slot, share in window)
+            for window, fixed_kw in zip(self.windows, self.fixed_kw, strict=True)
+        )
+        return max(self.billed_kw, 0.0, *means)
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What the batteries hold in each slot against loads that come higher than expected: so much that the
+    peak ``name`` stays at a level of which each kW costs ``share`` of its rate, should the connection carry
+    ``load_kw`` from the next slot on.
+    """
+
+    name: str
+    share: float
+    load_kw: Floats
+
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
@@ -146,6 +166,7 @@ class Problem:
     export_cap_kw: Floats
     packs: tuple[Pack, ...]
     peaks: tuple[Peak, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     reserves: tuple[Reserve, ...] = ()
     owed: tuple[Owed, ...] = ()
 

@@ -87,18 +87,13 @@ class Report(Struct, frozen=True):
 def money_of(problem: Problem, done: Rounded) -> Money:
     """The bill of a rounded schedule at the problem's prices."""
     net = done.power_kw.sum(axis=0) + problem.base_kw
-    hours, most = problem.hours, [max(p.billed_kw, 0.0) for p in problem.peaks]
-    for place, peak in enumerate(problem.peaks):
-        for window, fixed_kw in zip(peak.windows, peak.fixed_kw, strict=True):
-            most[place] = max(
-                most[place], fixed_kw + sum(share * max(float(net[slot]), 0.0) for slot, share in window)
-            )
+    hours = problem.hours
     out = (-done.power_kw.clip(max=0.0)) * hours
     return Money(
         energy=float((problem.buy * net.clip(min=0.0) * hours).sum()),
         export=float((problem.sell * net.clip(max=0.0) * hours).sum()),
         wear=sum(_wear(pack, row) for pack, row in zip(problem.packs, out, strict=True)),
-        peaks=sum(p.rate * (kw - max(p.billed_kw, 0.0)) for p, kw in zip(problem.peaks, most, strict=True)),
+        peaks=sum(peak.rate * (peak.level_kw(net) - max(peak.billed_kw, 0.0)) for peak in problem.peaks),
     )
 
 

@@ -56,6 +56,8 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
         power[n] = _make_up(pack, power[n], below_peak, problem.hours)
         if _misses(pack, _energy(pack, power[n], problem.hours)):
             # A departure is never risked for a peak.
+            power[n] = _make_up(pack, power[n], room_in, problem.hours)
+        if _misses(pack, _energy(pack, power[n], problem.hours)):
             power[n] = _round(pack, nets[n], room_in, room_out, needed_out, problem.hours)
             power[n] = _make_up(pack, power[n], room_in, problem.hours)
         site_kw = site_kw + power[n] - counted[n]
@@ -82,10 +84,8 @@ def _site_most(problem: Problem, site_kw: Floats) -> Floats:
     """By slot the net power of the connection that adds to no demand charge beyond the plan, in kW."""
     most = problem.import_kw.copy()
     for peak in problem.peaks:
-        level = max(peak.billed_kw, 0.0)
-        for window, fixed_kw in zip(peak.windows, peak.fixed_kw, strict=True):
-            level = max(level, fixed_kw + sum(share * max(float(site_kw[t]), 0.0) for t, share in window))
-        for window, _ in zip(peak.windows, peak.fixed_kw, strict=True):
+        level = peak.level_kw(site_kw)
+        for window in peak.windows:
             for t, _share in window:
                 most[t] = min(most[t], level)
     return np.maximum(most, site_kw)

@@ -42,7 +42,7 @@ def answer_to(setup: Setup, job: Job) -> Answer:
             setup.terms,
             job.snapshot.wall_s,
             job.pasts,
-            outlook_of(job.demand, job.reserves, job.ahead or (), job.base_kw),
+            outlook_of(job.demand, job.reserves, job.ahead or (), job.base_kw, job.base_error_kw),
             limit_s=job.limit_s,
         )
     except Exception as fault:  # noqa: BLE001 - see above

@@ -1,4 +1,4 @@
-"""Which outlets hold a feeder's room, by name: what is counted of each outlet below it, and what is left."""
+"""Which outlets use a feeder's headroom, by name: what is counted of each outlet below it, what is left."""
 
 from typing import Final, NamedTuple
 

@@ -160,11 +160,11 @@ RULES: Final[dict[str, Word]] = {
     "vehicle_type": Word("type gives no more", "The vehicle's type allows no more"),
     "soc_high": Word("nearly full", "The SoC is at its upper edge, or unknown"),
     "feeder_import": Word(
-        "feeder full", "The feeder has no more room", "`v2g-edge why FEEDER` says who holds it"
+        "feeder full", "The feeder has no headroom left", "`v2g-edge why FEEDER` says who uses it"
     ),
     "feeder_export": Word("feeder full, outward", "The feeder may carry no more outward"),
     "unproven_discharge": Word(
-        "first try waits", "It was never seen to give, and there is no room for a try", "", "wait"
+        "first try waits", "It was never seen to give, and the feeder has no headroom for a try", "", "wait"
     ),
     "unmetered": Word(
         "waits for its turn",

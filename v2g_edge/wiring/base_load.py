@@ -9,13 +9,15 @@ import msgspec
 from v2g_edge.model.reading import Reading, is_fresh
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.forecast import SLOT_S, LoadHistory, expected, learnt
+from v2g_edge.planner.forecast import SLOT_S, LoadHistory, ahead, learnt
 from v2g_edge.statefile import StateFile
 
 LEAST_MEASURED: Final = 0.5
 """A quarter hour of which less was measured is not learnt from."""
 LONGEST_GAP_S: Final = 60.0
 """A reading stands for at most this long."""
+SURE_S: Final = 60.0
+"""So long a quarter hour must have been metered to be known."""
 AHEAD: Final = 200
 """Quarter hours that are foretold: a plan's two days, and one for the quarter that runs."""
 
@@ -53,11 +55,14 @@ class BaseLoad:
         return news
 
     def ahead_kw(self, wall_s: float) -> tuple[float, ...]:
-        """The expected mean of each quarter hour from the present one on; () where too little is known."""
+        """The expected mean of each quarter hour from the present one on, which is known as far as it was
+        metered; () where too little is known.
+        """
         first_s = wall_s - wall_s % SLOT_S
-        found = [expected(self.history, first_s + SLOT_S * n, self._zone) for n in range(AHEAD)]
-        known = [each.median_kw for each in found if each is not None]
-        return tuple(known) if len(known) == AHEAD else ()
+        found = ahead(self.history, first_s, AHEAD, self._zone)
+        if not found or first_s != self._start_s or self._seconds < SURE_S:
+            return found
+        return (self._kws / self._seconds, *found[1:])
 
     def save(self) -> str:
         """Keep it on the disk; "" when it is there, else why not."""

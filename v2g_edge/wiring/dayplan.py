@@ -105,6 +105,8 @@ class DayPlanner:
         if facts != self._facts or due:
             self._looked_s = snapshot.now_s
             news = facts != self._facts or self._is_off(snapshot) or self._child is None
+            # Where a peak is billed, what the building drew in the last quarter hour is news.
+            news = news or bool(self._demand(snapshot.wall_s))
             self._facts = facts
             if news and not self._may_ask(snapshot):
                 self._fall_back(snapshot, prices)
@@ -165,7 +167,9 @@ class DayPlanner:
         ahead = ahead_of(self._site, snapshot)
         pasts = self._pasts(snapshot)
         base_kw = self._base.ahead_kw(snapshot.wall_s) if self._base is not None else ()
-        return ENCODER.encode(job_of(snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead, base_kw))
+        error_kw = self._base.history.error_kw if base_kw and self._base is not None else None
+        asks = (snapshot, prices, pasts, DEADLINE_S - 5.0, *asked, ahead, base_kw, error_kw)
+        return ENCODER.encode(job_of(*asks))
 
     async def tried(self, snapshots: tuple[Snapshot, ...], prices: tuple[Price, ...]) -> list[Report]:
         """What a plan of each picture would be, made in a process of its own; none is followed. Raises

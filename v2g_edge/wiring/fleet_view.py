@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from v2g_edge.api.state import DepotState
-from v2g_edge.fleet.book import FleetBook
 from v2g_edge.fleet.fleet import Fleet
 from v2g_edge.fleet.lifetime_throughput import NAME as LIVES
 from v2g_edge.fleet.vdv_info import Forecast, charging_information
+from v2g_edge.fleet.vehicle_records import VehicleRecords
 from v2g_edge.model.event import Event
 from v2g_edge.model.mission import Mission
 from v2g_edge.model.ports import ClockPort
@@ -25,7 +25,9 @@ the one asked for.
 """
 
 
-def fleet_view(state: DepotState, book: FleetBook, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
+def fleet_view(
+    state: DepotState, records: VehicleRecords, rejected: list[dict[str, str]]
+) -> dict[str, Any] | None:
     """The payload of ProvideChargingInformation (VDV 463); None before the first tick."""
     if state.tick is None:
         return None
@@ -38,7 +40,7 @@ def fleet_view(state: DepotState, book: FleetBook, rejected: list[dict[str, str]
     missions = {
         name: found
         for name, plugged_wall_s in came.items()
-        if (found := book.mission_of(name, snapshot.wall_s, plugged_wall_s))
+        if (found := records.mission_of(name, snapshot.wall_s, plugged_wall_s))
     }
     forecasts = forecasts_of(state.site, snapshot, missions, state.report)
     return charging_information(state.site, snapshot, missions, forecasts, rejected)
@@ -68,7 +70,7 @@ def forecasts_of(
 
 
 class FleetLink:
-    """The fleet's systems of one daemon. ``book`` is None where the site file names none of them."""
+    """The fleet's systems of one daemon. ``records`` is None where the site file names none of them."""
 
     def __init__(
         self, settings: Settings, state: DepotState, clock: ClockPort, tell: Callable[[Event], None]
@@ -83,9 +85,9 @@ class FleetLink:
             telematics=settings.telematics,
             lives=Path(settings.host.state_dir) / LIVES,
         )
-        self.book = self._fleet.book if self._fleet.is_used else None
+        self.records = self._fleet.records if self._fleet.is_used else None
         self.start = self._fleet.start
         self.stop = self._fleet.stop
 
     def _inform(self, rejected: list[dict[str, str]]) -> dict[str, Any] | None:
-        return fleet_view(self._state, self._fleet.book, rejected)
+        return fleet_view(self._state, self._fleet.records, rejected)

@@ -16,8 +16,10 @@ from v2g_edge.model.snapshot import EvseState, Link, Snapshot, VehicleState
 from v2g_edge.planner.stay import DAY_S, Past
 
 SLOT_S: Final = 900.0
-PARTS_S: Final = (5.0, 295.0, 300.0, 300.0)
-"""How a quarter hour is played: a change of setpoint takes 5 s, a charge curve bends within five minutes."""
+PARTS_S: Final = (5.0, 5.0, 290.0, 300.0, 300.0)
+"""How a quarter hour is played: a change of setpoint takes 5 s, one of direction twice that; a charge curve
+bends within five minutes.
+"""
 NOW_S: Final = 100.0
 
 

@@ -5,7 +5,8 @@ tolerance.
 import pytest
 from msgspec.structs import replace
 
-from sim.judges.checkers import Book, Checkers
+from sim.judges.book import Book
+from sim.judges.checkers import Checkers
 from sim.scenarios.fault import Fault
 from sim.scenarios.night import night
 from sim.scenarios.scenario import Scenario, Visit

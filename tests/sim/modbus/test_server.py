@@ -13,6 +13,7 @@ from pymodbus.exceptions import ModbusException
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.image import Image, Spot, raw
 from sim.modbus.mapped import Mapped, WatchdogRelay, runs
+from sim.modbus.reads import read_of
 from sim.modbus.server import Fault, FaultKind, ModbusServer, Unit
 from sim.virtual.loop import VirtualLoop
 from v2g_edge.field.modbus.map_parser import available_maps, load_map
@@ -200,3 +201,44 @@ async def test_sunspec_meters_say_who_they_are() -> None:
     assert isinstance(registers, tuple)
     assert registers[0] == 40000
     assert registers[1][:4] == [0x5375, 0x6E53, 1, 66]
+
+
+AT_ONCE = [
+    (1, 4, POWER, 2),
+    (2, 1, 0, 16),
+    (2, 2, 3, 1),
+    (2, 2, 0, 9),
+    (2, 3, 0, 1),
+]
+OTHERWISE = [
+    (1, 4, 1_000, 2),
+    (1, 4, 0, 126),
+    (2, 2, 8, 20),
+    (7, 3, 0, 1),
+    (1, 43, 0, 1),
+    (2, 4, 1, 1),
+    (1, 3, 0, 0),
+]
+
+
+async def test_reads_are_answered_octet_for_octet_as_pymodbus_does(rig: Rig) -> None:
+    """A frame in one piece takes the short way where there is one, one in two pieces pymodbus' own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.server.port)
+    assert rig.server._server is not None
+    core = rig.server._server.core
+
+    async def answered(frame: bytes, *, cut: int) -> bytes:
+        for part in (frame[:cut], frame[cut:]):
+            writer.write(part)
+            await asyncio.sleep(0.002)
+        try:
+            return await asyncio.wait_for(reader.read(400), 0.05)
+        except TimeoutError:
+            return b""
+
+    for transaction, asked in enumerate((*AT_ONCE, *OTHERWISE), 1):
+        unit, function, address, count = asked
+        frame = struct.pack(">HHHBBHH", transaction, 0, 6, unit, function, address, count)
+        assert (read_of(frame, core) is not None) == (asked in AT_ONCE), asked
+        assert await answered(frame, cut=12) == await answered(frame, cut=5), asked
+    writer.close()

@@ -2,6 +2,8 @@
 be played.
 """
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ def test_a_failing_seed_is_reported_shrunk_and_kept(tmp_path: Path, monkeypatch:
         return soak.Result(scenario.seed, way, rules, 4, 0, 0, 10.0, 1.0, {"feeder_import": 1.0}, 2.0, 0.1)
 
     monkeypatch.setattr(soak, "play", broken)
-    result = soak._night((7, "pure", 14.0, 4, str(tmp_path)))
+    result = soak._night(soak.Job(7, "pure", 14.0, 4, str(tmp_path)))
     assert result.broken == ("soc_floor",)
     kept = read_scenario(tmp_path / "pure-7-soc_floor.json")
     assert len(kept.faults) == 1
@@ -89,6 +91,30 @@ def test_a_run_that_ends_with_an_exception_is_a_finding(monkeypatch: pytest.Monk
     result = soak.play(night(1), "pure")
     assert result.broken == ("crashed",)
     assert result.said == "ZeroDivisionError: of the product"
+
+
+def test_a_soak_in_pieces_plays_no_night_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def met(scenario: Scenario, way: soak.Way) -> soak.Result:
+        asked.append(scenario.seed)
+        return soak.Result(scenario.seed, way, (), 2, 0, 0, 10.0, 0.0, {}, 0.0, 0.1)
+
+    monkeypatch.setattr(soak, "play", met)
+    monkeypatch.setattr(soak, "ProcessPoolExecutor", ThreadPoolExecutor)  # which see what is patched
+
+    def piece(pure_seeds: int, *, resume: bool) -> int:
+        assert soak.soak(0, pure_seeds, 14.0, 2, 1, tmp_path, resume=resume) == 0
+        report = json.loads((tmp_path / "report.json").read_text())
+        return int(report["pure"]["nights"])
+
+    assert piece(3, resume=False) == 3
+    kept = tmp_path / "nights.jsonl"
+    kept.write_bytes(kept.read_bytes()[:-20])  # cut off as it was written
+    assert piece(5, resume=True) == 5
+    assert sorted(asked) == [1, 2, 3, 3, 4, 5]
+    assert piece(1, resume=False) == 1, "anew: what was played with another version counts no more"
+    assert asked[-1] == 1
 
 
 @pytest.mark.slow

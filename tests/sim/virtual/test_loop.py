@@ -1,6 +1,7 @@
 """The virtual loop: time leaps, libraries run unchanged over it, and two runs take the same steps."""
 
 import asyncio
+import contextvars
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from sim.virtual.loop import START_S, Stuck, VirtualLoop, run_virtual
+from sim.virtual.loop import OWNER, START_S, Stuck, VirtualLoop, run_virtual
 
 
 def test_a_week_of_sleep_takes_no_time_and_is_exact() -> None:
@@ -199,3 +200,31 @@ def test_two_runs_take_the_same_steps_at_the_same_times() -> None:
         return trace
 
     assert run() == run()
+
+
+def test_a_killed_process_loses_its_connections_in_the_order_in_which_it_made_them() -> None:
+    """A set of them had the order of addresses in memory: the same night ended otherwise each time."""
+    lost: list[int] = []
+
+    class Peer(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.port = transport.get_extra_info("peername")[1]
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.append(self.port)
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        await loop.create_server(Peer, "127.0.0.1", 9_000)
+        own = contextvars.copy_context()
+        own.run(OWNER.set, "daemon")
+        made = [
+            await loop.create_task(loop.create_connection(asyncio.Protocol, "127.0.0.1", 9_000), context=own)
+            for _ in range(40)
+        ]
+        loop.kill("daemon")
+        await asyncio.sleep(0)
+        return [transport.get_extra_info("sockname")[1] for transport, _ in made]
+
+    assert run_virtual(main()) == lost

@@ -90,7 +90,7 @@ def answer_lines(answer: dict[str, Any], *, limits: bool = False) -> list[str]:
 
 def lines_of(why: dict[str, Any], zone: str = "") -> list[str]:
     """What was wished, what was permitted, and the limits of one outlet, the binding one marked."""
-    room = " to ".join(map(kilowatts, why["room_w"]))
+    span = " to ".join(map(kilowatts, why["room_w"]))
     rows: list[tuple[str, ...]] = [
         (
             "►" if limit["binds"] else "",
@@ -104,7 +104,7 @@ def lines_of(why: dict[str, Any], zone: str = "") -> list[str]:
     return [
         f"{why['evse']} at {local_time(why['wall_s'], '%Y-%m-%d %H:%M:%S %Z', zone)} (tick {why['seq']})",
         f"  wanted     {kilowatts(why['wish_w'])} kW, because: {why['reason']}",
-        f"  permitted  {kilowatts(why['permit_w'])} kW for {number(why['valid_for_s'])} s; room {room} kW",
+        f"  permitted  {kilowatts(why['permit_w'])} kW for {number(why['valid_for_s'])} s; range {span} kW",
         *(
             [f"  response   {kilowatts(why['droop_w'])} kW or as much less, by the grid's frequency"]
             if why["droop_w"]

@@ -16,7 +16,7 @@ from typing import Any, Final
 from v2g_edge.cli.outcome import BAD_INPUT, DONE, FAILED
 from v2g_edge.config import ConfigError, load
 from v2g_edge.field.board import Board
-from v2g_edge.field.modbus.rescue import open_contactors
+from v2g_edge.field.modbus.failsafe import open_contactors
 from v2g_edge.host.clock import SystemClock
 from v2g_edge.host.rescuefile import RescueFile
 from v2g_edge.model.settings import HostSettings, OpenableContactor

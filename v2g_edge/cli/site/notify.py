@@ -67,8 +67,8 @@ async def _serve(notifier: Any) -> None:
 
 
 def _test(settings: Any) -> int:
+    from v2g_edge.console.notify.channels import NotSent, post_webhook, send_mail  # noqa: PLC0415
     from v2g_edge.console.notify.gather import Message  # noqa: PLC0415
-    from v2g_edge.console.notify.ways import NotSent, post_webhook, send_mail  # noqa: PLC0415
 
     message = Message("v2g-edge: a test message", ("The way works. No alarm stands behind this message.",))
     failed = False

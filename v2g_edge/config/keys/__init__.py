@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from v2g_edge.config.keys import depot, host, modbus, money, outside, safety, stations, vehicles
+from v2g_edge.config.keys import depot, external_systems, host, modbus, money, safety, stations, vehicles
 from v2g_edge.config.keys.key import Key
 from v2g_edge.config.layout import SiteFile
 
@@ -69,6 +69,6 @@ KEYS: Final[dict[type[Struct], dict[str, Key]]] = {
     **modbus.ROWS,
     **host.ROWS,
     **money.ROWS,
-    **outside.ROWS,
+    **external_systems.ROWS,
     SiteFile: {},
 }

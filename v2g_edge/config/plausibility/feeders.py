@@ -1,5 +1,6 @@
 """Feeders: a fuse too small for what hangs on it, limits that never act, unused meters and nodes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,6 +9,7 @@ from typing import Final
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
+from v2g_edge.model.calendar import WINDOW, hours_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Evse, Feeder
 
@@ -41,6 +43,31 @@ def odd_feeders(plan: SiteFile, file: str) -> Iterator[Problem]:
             mend = "Single-phase chargers cannot charge then. Write the limit in A; 1e12 stands for no limit."
             yield odd(file, f"{path}.current.imbalance_a", "0 A", "20 A or what the contract says", mend)
     yield from _meters(plan, file)
+    yield from _windows(plan, file)
+
+
+def _windows(plan: SiteFile, file: str) -> Iterator[Problem]:
+    """Windows that leave nothing to charge with from midnight to midnight."""
+    feeders = {feeder.id: feeder for feeder in plan.feeders}
+    for window in plan.windows:
+        feeder, below = feeders.get(window.feeder), _below(plan, window.feeder)
+        days = [line for line in window.when if _is_whole_day(line)]
+        if feeder is None or window.import_limit_w is None or not below or not days:
+            continue
+        least_w = max(feeder.base_load_max_w, 0.0) + min(evse.min_charge_w for evse in below)
+        if window.import_limit_w < least_w:
+            found = f"{window.import_limit_w:.0f} W all day ({', '.join(days[:3])})"
+            mend = "Nobody below it charges on such a day. Are hours missing, or is export_limit_w meant?"
+            key = f"windows.{window.id}.import_limit_w"
+            yield odd(file, key, found, f"{least_w:.0f} W, base load and one outlet at its least", mend)
+
+
+def _is_whole_day(line: str) -> bool:
+    """Hours that begin where they end last a day."""
+    if not re.match(WINDOW, line):
+        return False
+    _, begin, end = hours_of(line)
+    return end == begin or (begin, end) == ("00:00", "24:00")
 
 
 def _room(feeder: Feeder, below: list[Evse], path: str, file: str) -> Iterator[Problem]:

@@ -1,13 +1,16 @@
 """Vehicles: targets that are never reached, discharge that is allowed and never happens, unused tables."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from v2g_edge.config.hints import near
 from v2g_edge.config.layout import SiteFile
 from v2g_edge.config.plausibility.feeders import falls
+from v2g_edge.config.plausibility.units import UNIT_MEND
 from v2g_edge.config.plausibility.warning import odd
 from v2g_edge.config.problems import Problem
+from v2g_edge.model.calendar import DEPARTURE, departure_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.site import Vehicle, VehicleType
 
@@ -99,15 +102,15 @@ def _vehicle(vehicle: Vehicle, kind: VehicleType, file: str) -> Iterator[Problem
         found = f"{vehicle.reserve_soc_pct:g} % above the target of {vehicle.target_soc_pct:g} %"
         usual = f"together at most max_soc_pct = {kind.max_soc_pct:g} %"
         yield odd(file, f"{path}.reserve_soc_pct", found, usual, "The reserve is never whole.")
-    if 1.0 < vehicle.target_soc_pct <= min(max(kind.min_soc_pct, 20.0), MIN_SOC_MOST):
-        mend = "It would leave nearly empty. A digit missing?"
-        yield odd(
-            file,
-            f"{path}.target_soc_pct",
-            f"{vehicle.target_soc_pct:g} %",
-            f"above {kind.min_soc_pct:g} %",
-            mend,
-        )
+    least_pct = min(max(kind.min_soc_pct, 20.0), MIN_SOC_MOST)
+    usual, mend = f"above {kind.min_soc_pct:g} %", "It would leave nearly empty. A digit missing?"
+    if 1.0 < vehicle.target_soc_pct <= least_pct:
+        yield odd(file, f"{path}.target_soc_pct", f"{vehicle.target_soc_pct:g} %", usual, mend)
+    for line in vehicle.departures:
+        soc_pct = departure_of(line).soc_pct if re.match(DEPARTURE, line) else None
+        if soc_pct is not None and soc_pct <= least_pct:
+            share = f"Is {soc_pct * 100.0:g} % meant? Then {soc_pct:g} is{UNIT_MEND}"
+            yield odd(file, f"{path}.departures", f'"{line}"', usual, share if 0.0 < soc_pct <= 1.0 else mend)
 
 
 def _leaving(plan: SiteFile, file: str) -> Iterator[Problem]:

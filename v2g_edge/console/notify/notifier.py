@@ -12,9 +12,9 @@ import structlog
 from v2g_edge import tasks
 from v2g_edge.console.daemon import Daemon, DaemonDown, DaemonRefuses
 from v2g_edge.console.notify.broker import Entities
+from v2g_edge.console.notify.channels import NotSent, post_webhook, send_mail
 from v2g_edge.console.notify.gather import Gatherer, Message
 from v2g_edge.console.notify.settings import Settings, SettingsError
-from v2g_edge.console.notify.ways import NotSent, post_webhook, send_mail
 from v2g_edge.model.ports import ClockPort
 
 log = structlog.get_logger()

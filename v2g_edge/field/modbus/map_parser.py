@@ -50,7 +50,7 @@ def load_map(map_id: str, folder: Path | None = None) -> RegisterMap:
         if len(data) > MAX_FILE_BYTES:
             raise MapError([f"{path}: larger than {MAX_FILE_BYTES} bytes"])
         table = tomli.loads(data.decode())
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:
         if isinstance(fault, MapError):
             raise
         raise MapError([f"{path}: not a readable TOML file: {fault}"]) from fault

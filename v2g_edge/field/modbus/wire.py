@@ -115,7 +115,12 @@ class _Checked(FramerBase):
 
 
 class _Holding(ReadHoldingRegistersResponse):
-    """Unpacks all registers at once: pymodbus' loop over them was a fifth of the CPU of a poll."""
+    """Unpacks all registers at once: pymodbus' loop over them was a fifth of the CPU of a poll. Nor is it
+    written out: pymodbus makes a text of each answer for its log, also while that is off.
+    """
+
+    def __str__(self) -> str:
+        return f"{len(self.registers)} registers of unit {self.dev_id}"
 
     def decode(self, data: bytes) -> None:
         """ModbusIOException for a byte count that is odd or longer than the data."""

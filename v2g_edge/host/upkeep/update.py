@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tomli
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct, convert
 
 from v2g_edge.host.upkeep import apt, trial
 from v2g_edge.host.upkeep.apt import AptError, Repository
@@ -41,7 +41,7 @@ def read_settings(path: Path) -> UpdateSettings:
         return convert(tomli.loads(path.read_text(encoding="utf-8")), UpdateSettings)
     except FileNotFoundError:
         return UpdateSettings()
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UpdateError(
             f'{path}: {error}; it takes ring ("canary" or "stable"), wait_days (a number) and source (a path)'
         ) from error

@@ -99,7 +99,7 @@ def read_contracts(path: Path) -> Contracts:
     try:
         table: Any = tomli.loads(path.read_text(encoding="utf-8"))
         found = msgspec.convert(table, Contracts)
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{path}: {error}") from error
     faults, seen = [], set[str]()
     for each in found.contracts:

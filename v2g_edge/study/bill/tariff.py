@@ -138,7 +138,7 @@ def read_tariff(name: str) -> Tariff:
     path = SHIPPED / f"{name}.toml" if "/" not in name and not name.endswith(".toml") else Path(name)
     try:
         table: Any = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.toml")))
         raise TariffError(f"{path}: cannot be read ({error}); shipped tariffs: {known}") from error
     try:

@@ -11,7 +11,9 @@ from tests.field.ocpp.peer import AT_S, until
 from tests.field.ocpp.station.test_strangers import say
 from tests.field.ocpp.station.test_two_speakers import plugged, status, values
 from tests.field.ocpp.test_server import BOOT_16, STARTED, permit, ready, transaction, vehicle
+from v2g_edge.field.ocpp.link.polling import Polling
 from v2g_edge.field.ocpp.vocabulary.facts import SessionEvent
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.fault import fault_of
 from v2g_edge.model.reading import Reading
@@ -104,7 +106,7 @@ async def test_a_clock_that_steps_in_mid_session_is_learnt_anew(depot: Depot, st
     await station.close()
 
 
-@pytest.mark.parametrize("word", ["NoError", "", "None", "No Error", "noError", "OK"])
+@pytest.mark.parametrize("word", ["NoError", "", "None", "No Error", "noError", "OK", "NoError "])
 async def test_no_error_in_other_letters_is_no_fault(depot: Depot, word: str) -> None:
     station, _ = await plugged(depot)
     await say(station, "StatusNotification", {**status(depot, "1.6", "Charging"), "errorCode": word})
@@ -133,6 +135,63 @@ async def test_a_warning_beside_a_status_of_work_stops_no_charge(
     assert (fault_of(seen.fault).stops == "all" or seen.status == "faulted") == (
         state == "Faulted" or "0x04" in vendor.values()
     )
+    await station.close()
+
+
+@pytest.mark.parametrize("word", ["Mode3Error", "N/A", "Normal", "E-017"])
+async def test_a_word_that_nobody_knows_beside_a_status_of_work_stops_no_charge(
+    depot: Depot, word: str
+) -> None:
+    """As OtherError beside it does not; where the station says that it is faulted, everything stops."""
+    station, _ = await plugged(depot)
+    for state, fault in (("Charging", "OtherError"), ("Faulted", word), ("Unavailable", word)):
+        await say(station, "StatusNotification", {**status(depot, "1.6", state), "errorCode": word})
+        assert depot.board.evse("b1").fault == fault
+    await station.close()
+
+
+@pytest.mark.parametrize("word", ["charging", "CHARGING", "Charging ", "Occupied"])
+async def test_a_status_in_other_letters_is_that_status(depot: Depot, word: str) -> None:
+    station, _ = await plugged(depot)
+    await say(station, "StatusNotification", {**status(depot, "1.6", "Charging"), "status": word})
+    assert (depot.board.evse("b1").status, depot.board.evse("b1").fault) == ("occupied", "")
+    await station.close()
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+async def test_a_transaction_at_an_outlet_that_the_site_file_does_not_name_is_told_once(
+    depot: Depot, version: Version
+) -> None:
+    """A second connector that nobody wrote down: what flows there is nobody's."""
+    station = await ready(depot, "old" if version == "1.6" else "new", version)
+    start = {"connectorId": 2, "idTag": "x", "meterStart": 0, "timestamp": format_wall(depot.clock.wall)}
+    for number in range(2):
+        if version == "1.6":
+            await station.call("StartTransaction", {**start, "meterStart": number})
+        else:
+            await station.call("TransactionEvent", {**STARTED, "seqNo": number, "evse": {"id": 2}})
+    told = [event for event in depot.board.take_news(0.0) if event.kind == "outlet_unknown"]
+    assert [(event.severity, event.subject) for event in told] == [("warning", "site")]
+    assert "outlet 2 of station" in told[0].text
+    await station.close()
+
+
+async def test_readings_without_a_time_are_told(depot: Depot) -> None:
+    """They count for nothing: nobody could say why power and SoC stay unknown."""
+    station, number = await plugged(depot)
+    link = depot.central.links["old"]
+    assert link.connection is not None
+    polling = Polling(link.station, link.connection, depot.board, depot.clock)
+    sampled = [{"value": "7000", "measurand": "Power.Active.Import", "unit": "W"}]
+    for stamp in ("28.11.2026 10:00", "28.11.2026 10:01", format_wall(depot.clock.wall)):
+        told = [{"timestamp": stamp, "sampledValue": sampled}]
+        payload = {"connectorId": 1, "transactionId": number, "meterValue": told}
+        await say(station, "MeterValues", payload)
+        for _ in range(2):
+            depot.clock.advance(31.0)
+            polling._look_at_stamps()
+    events = [event for event in depot.board.take_news(0.0) if "no time that can be read" in event.text]
+    assert [(event.kind, event.subject) for event in events] == [("station_clock_unknown", "b1")]
     await station.close()
 
 

@@ -24,7 +24,7 @@ from tests.field.ocpp.peer import Peer, until
 from tests.field.ocpp.wire.test_connection_limits import idle_sockets
 from v2g_edge.cli.main import main
 from v2g_edge.field.ocpp.server import CentralSystem
-from v2g_edge.field.ocpp.station.certificate_requests import SIGNED_MAX, SIGNED_S
+from v2g_edge.field.ocpp.station.sign_certificate import SIGNED_MAX, SIGNED_S
 from v2g_edge.field.ocpp.trust.admission import FAILURES_MAX, identity_of
 from v2g_edge.field.ocpp.trust.pki import LEAF_DAYS, RENEW_DAYS, SiteCa
 from v2g_edge.field.ocpp.trust.tls import ECDHE_RSA_SUITES, ECDSA_SUITES, RSA_SUITES

@@ -9,11 +9,11 @@ import pytest
 from tests.field.ocpp.peer import AT, AT_S, Peer, until
 from tests.field.ocpp.upstream.conftest import ForwardedDepot, Upstream
 from tests.field.ocpp.upstream.test_forwarding import BOOT_16, BOOT_201, started
-from v2g_edge.config.keys.outside import ALLOW
+from v2g_edge.config.keys.external_systems import ALLOW
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED, GROUPS
 from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION
 from v2g_edge.model.snapshot import Operator
-from v2g_edge.wiring.outside import Outside
+from v2g_edge.wiring.external_limits import ExternalLimits
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ async def test_a_profile_becomes_a_limit_and_never_reaches_the_charger(
     assert (limit.evse, limit.power_w, limit.direction) == ("b1", 6_000.0, "import")
     assert limit.source == "upstream csms: profile 7 (TxDefaultProfile)"
     snapshot = depot.board.freeze(1.0, AT_S, clock_synced=True, operator=Operator())
-    seen = Outside((depot.central.upstreams.limits_at,), lambda _: None).limited(snapshot)
+    seen = ExternalLimits((depot.central.upstreams.limits_at,), lambda _: None).limited(snapshot)
     assert seen.operator.limits == (limit,)
     sent = [call["csChargingProfiles"] for call in station.got("SetChargingProfile")[before:]]
     assert not [each for each in sent if each["chargingProfileId"] == 7]

@@ -24,9 +24,9 @@ from v2g_edge.field.ocpp.wire.budget import (
     Allowance,
 )
 from v2g_edge.field.ocpp.wire.events import Stray
+from v2g_edge.field.ocpp.wire.fast_path import SLICE
 from v2g_edge.field.ocpp.wire.machine import Machine
 from v2g_edge.field.ocpp.wire.messages import FROM_STATION, VERSIONS, Version
-from v2g_edge.field.ocpp.wire.short_way import SLICE
 
 HEAD = b'[2,"r1","NotifyReport",{"requestId":1,"generatedAt":"2026-03-01T12:00:00Z","seqNo":0,"reportData":['
 

@@ -8,9 +8,9 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.field.ocpp.peer import until
-from v2g_edge.field.ocpp.wire import short_way
+from v2g_edge.field.ocpp.wire import fast_path
 from v2g_edge.field.ocpp.wire.dialed import Dialed
-from v2g_edge.field.ocpp.wire.short_way import Message
+from v2g_edge.field.ocpp.wire.fast_path import Message
 
 MANY = 2_000
 
@@ -63,7 +63,7 @@ async def test_what_is_no_text_ends_the_link(server: Server) -> None:
 async def test_a_flood_leaves_turns_to_others_and_loses_nothing(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_way, "TURN_S", 0.0)
+    monkeypatch.setattr(fast_path, "TURN_S", 0.0)
     ws, found = await dial(server, "quiet"), list[Message]()
     listening = asyncio.get_running_loop().create_task(ws.listen(found.append))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The short way for text frames gives what the library's own way gives, however the octets are cut and
+"""The fast path for text frames gives what the library's own way gives, however the octets are cut and
 mixed.
 """
 
@@ -20,8 +20,8 @@ from websockets.uri import parse_uri
 
 from sim.virtual.loop import run_virtual
 from v2g_edge.field.ocpp.server import DEFLATE
+from v2g_edge.field.ocpp.wire.fast_path import BURST, Message
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
-from v2g_edge.field.ocpp.wire.short_way import BURST, Message
 from v2g_edge.field.ocpp.wire.websocket import SHORT_MAX, UNREAD_MAX, Wire
 
 LastMessages = list[tuple[str, Message]]

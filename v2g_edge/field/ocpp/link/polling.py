@@ -45,7 +45,7 @@ class Polling:
         self._clock = clock
         self._doubt = asyncio.Event()
         self._unknown_s: float | None = None
-        self._told = False
+        self._told = self._unstamped_told = False
         station.on_doubt = self._doubt.set
 
     async def run(self) -> None:
@@ -65,7 +65,24 @@ class Polling:
             self._station.settle(outlet)
         self._station.sessions.commit()
         start_waiting(self._connection, self._station, self._board)
+        self._look_at_stamps()
         await self._look_at_clock()
+
+    def _look_at_stamps(self) -> None:
+        """Readings without a time that can be read count for nothing, and people are told why."""
+        since_s, now_s = self._station.unstamped_s, self._clock.now_s()
+        waiting = [outlet for outlet in self._station.outlets.values() if outlet.session is not None]
+        if since_s is None or not waiting:
+            self._unstamped_told = False
+        elif now_s - since_s >= CLOCK_TOLD_S and not self._unstamped_told:
+            self._unstamped_told = True
+            text = (
+                f"the readings of station {self._station.settings.identity} have no time that can be read, so"
+                " that its power and its vehicle's SoC are not known. Have its maker write times as in RFC"
+                " 3339, like 2026-11-28T12:00:00Z."
+            )
+            for outlet in waiting:
+                self._board.announce(Event("station_clock_unknown", "warning", outlet.evse.id, text, 0.0))
 
     async def _settle(self, outlet: Outlet) -> None:
         """Ask whether a transaction runs of which the station has said that it does not (2.x:

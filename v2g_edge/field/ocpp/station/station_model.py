@@ -57,6 +57,8 @@ class StationModel:
         self.version: Version | None = None
         self.clock_skew = ClockSkew()
         self._clock_kept_s: float | None = None
+        self._witness_told = ""
+        self._witnessed: dict[str, str] = {}
         self._settings = settings
         self._outlets = outlets
         self._board = board
@@ -160,8 +162,7 @@ class StationModel:
         if not self._store.fact(self._key()) and self._too_many(outlet, kind):
             self._take(outlet, "refuted")
             return
-        witnesses = self._witnesses()
-        witnesses[self.station] = proof
+        witnesses = {**self._witnesses(), self.station: proof}
         self._store.remember(self._key("witness"), msgspec.json.encode(witnesses).decode())
         accusers = [station for station, word in witnesses.items() if word == "refuted"]
         if proof == "refuted":
@@ -234,9 +235,12 @@ class StationModel:
         return "proven" if known == "proven" else "unknown"
 
     def _witnesses(self) -> dict[str, str]:
-        """Station → what it has shown of this make."""
-        known = self._store.fact(self._key("witness"))
-        return msgspec.json.decode(known, type=dict[str, str]) if known else {}
+        """Station → what it has shown of this make; not to be changed."""
+        told = self._store.fact(self._key("witness"))
+        if told != self._witness_told:  # asked for each outlet in each tick
+            self._witness_told = told
+            self._witnessed = msgspec.json.decode(told, type=dict[str, str]) if told else {}
+        return self._witnessed
 
     def _key(self, what: str = "discharge") -> str:
         return f"{what}/{self.version}/{self.identity.kind()}"

@@ -31,6 +31,9 @@ log = structlog.get_logger()
 SITE: Final = "@site"
 """Stands for all stations where the name of one is asked for; the site file lets no station be called so."""
 
+PRUNE_EVERY_S: Final = 60.0
+"""Between two looks for transactions that are over for so long that they are forgotten, once none is left."""
+
 SITE_OPERATIONS: Final = {
     "certificates": ("until when the certificates of listeners and stations are good", ""),
     "reload": ("take new certificates of the listeners into use now (as SIGHUP does)", ""),
@@ -64,6 +67,7 @@ class Maintenance:
     ) -> None:
         self._clock = clock
         self._store = store
+        self._prune_s = 0.0
         self._certificates = Certificates(listeners, settings.renew_days * DAY_S)
         passwords = Passwords(None if state_dir is None else state_dir / "passwords")
         self.admission = Admission({station.identity: station for station in stations}, passwords)
@@ -166,8 +170,11 @@ class Maintenance:
                 log.error("ocpp_chore_failed", fault=repr(fault), effect="tried again")
 
     async def _look(self) -> None:
-        if self._store.prune():
-            self._store.when_durable(_not_pruned)
+        if self._clock.now_s() >= self._prune_s:
+            if self._store.prune():
+                self._store.when_durable(_not_pruned)
+            else:
+                self._prune_s = self._clock.now_s() + PRUNE_EVERY_S
         if self._rollouts is not None and self._renewals is not None:
             self._rollouts.step()
             self._renewals.step()

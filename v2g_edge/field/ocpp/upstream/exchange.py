@@ -1,6 +1,6 @@
 """One link to an upstream, our side of the talk: the boot, what waits, reports, heartbeats; one call at once.
 
-A message that conforms, on a link that keeps up, takes the short way: it is sent in the call that brought it,
+A message that conforms, on a link that keeps up, takes the fast path: it is sent in the call that brought it,
 and its answer brings the next one. Everything else is done by ``run``.
 """
 
@@ -77,7 +77,7 @@ class Exchange:
         self._flying: Waiting | None = None
         self._silent = ""
 
-    # The short way
+    # The fast path
 
     def go_on(self) -> None:
         """There is something to say."""
@@ -85,7 +85,7 @@ class Exchange:
             self._wake.set()
 
     def _fly(self) -> bool:
-        """Send the oldest message where it can go the short way."""
+        """Send the oldest message where it can go the fast path."""
         waiting = self._queue.head()
         if waiting is None or not waiting.body or waiting.action == BOOT:
             return False

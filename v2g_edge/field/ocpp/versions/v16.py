@@ -28,22 +28,24 @@ from v2g_edge.model.fault import FAULTS, fault_code
 from v2g_edge.model.snapshot import EvseStatus
 
 _STATUS: Final[dict[str, EvseStatus]] = {
-    "Available": "available",
-    "Preparing": "occupied",
-    "Charging": "occupied",
-    "SuspendedEVSE": "occupied",
-    "SuspendedEV": "occupied",
-    "Finishing": "occupied",
-    "Reserved": "available",
-    "Unavailable": "unavailable",
-    "Faulted": "faulted",
+    "available": "available",
+    "preparing": "occupied",
+    "charging": "occupied",
+    "suspendedevse": "occupied",
+    "suspendedev": "occupied",
+    "finishing": "occupied",
+    "reserved": "available",
+    "unavailable": "unavailable",
+    "faulted": "faulted",
+    "occupied": "occupied",
 }
+"""By the word in small letters; Occupied is that of OCPP 1.5, which some stations still say."""
 _STAGE: Final[dict[str, Stage]] = {
-    "Preparing": "preparing",
-    "Charging": "running",
-    "SuspendedEVSE": "running",
-    "SuspendedEV": "running",
-    "Finishing": "finishing",
+    "preparing": "preparing",
+    "charging": "running",
+    "suspendedevse": "running",
+    "suspendedev": "running",
+    "finishing": "finishing",
 }
 _HARMLESS: Final = frozenset({"NoError", "WeakSignal", "ReaderFailure", "LocalListConflict"})
 """Error codes that leave the power path alone (OCPP 1.6 7.6)."""
@@ -88,15 +90,18 @@ class V16(VersionAdapter):
         return {"idTagInfo": info}
 
     def _status(self, payload: Payload) -> Payload:
-        status, error = (
-            _STATUS.get(payload["status"], "unknown"),
-            readable(payload.get("errorCode", "NoError")),
-        )
+        word_of = readable(payload["status"]).strip().casefold()
+        status: EvseStatus = _STATUS.get(word_of, "unknown")
+        error = readable(payload.get("errorCode", "NoError")).strip()
         if (by_vendor := fault_code(readable(payload.get("vendorErrorCode", "")))) in FAULTS:
             error = by_vendor  # its own word for a fault that we know
         well = error in _HARMLESS or error.casefold() in _NO_ERROR
+        if not well and error not in FAULTS and status in ("available", "occupied"):
+            # It says that it works, and a word that nobody knows: a warning, as OtherError beside it is.
+            log.info("station_error_word", station=self._station.settings.identity, error=error[:64])
+            error = "OtherError"
         fault = error if not well else "Faulted" if status == "faulted" else ""
-        stage, at_wall_s = _STAGE.get(payload["status"], ""), parse_wall(payload.get("timestamp"))
+        stage, at_wall_s = _STAGE.get(word_of, ""), parse_wall(payload.get("timestamp"))
         self._station.on_status(StatusReport(int(payload["connectorId"]), 0, status, fault, stage, at_wall_s))
         return {}
 

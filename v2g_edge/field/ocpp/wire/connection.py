@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed
 
 from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Expired, MessageId, Refused, SendIn
+from v2g_edge.field.ocpp.wire.fast_path import Message
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S, Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import ROUTINE
-from v2g_edge.field.ocpp.wire.short_way import Message
 from v2g_edge.field.ocpp.wire.websocket import UNREAD_MAX, Wire
 from v2g_edge.tasks import begin
 

@@ -1,5 +1,5 @@
-"""The WebSocket of a link that we dial ourselves, towards an upstream central system, with the same short way
-as a station's (``ShortWay``).
+"""The WebSocket of a link that we dial ourselves, towards an upstream central system, with the same fast path
+as a station's (``FastPath``).
 """
 
 from os import urandom
@@ -8,14 +8,14 @@ from typing import ClassVar, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.protocol import OPEN
 
-from v2g_edge.field.ocpp.wire.short_way import MASKED, WHOLE_TEXT, ShortWay, masked
+from v2g_edge.field.ocpp.wire.fast_path import MASKED, WHOLE_TEXT, FastPath, masked
 
 LONG: Final = 126
 """Stands for a length that follows in two octets (RFC 6455 5.2)."""
 LONG_MAX: Final = (1 << 16) - 1
 
 
-class Dialed(ShortWay, ClientConnection):
+class Dialed(FastPath, ClientConnection):
     """Messages come by ``listen`` and go by ``post``; ``recv`` and ``send`` of the library are not used."""
 
     KEY: ClassVar[int] = 0

@@ -1,4 +1,4 @@
-"""Everything that other systems say of vehicles, and which of them counts.
+"""What depot management, telematics and timetables say of each vehicle, and which of them counts.
 
 Of several sources for a departure the first of ``RANK`` wins. A source replaces its own list as a whole. SoC
 and its like come from telematics and age by their own time; the field takes them only where the charger says
@@ -27,7 +27,7 @@ it, and is back.
 """
 
 
-class FleetBook:
+class VehicleRecords:
     """Missions and readings by vehicle. ``ids`` gives our id for each id that other systems use."""
 
     def __init__(self, site: Site) -> None:

@@ -12,7 +12,7 @@ from v2g_edge.cycle import Cycle, Memory
 from v2g_edge.model.event import Event
 from v2g_edge.model.settings import CloudSettings
 from v2g_edge.study.explain import describe_status
-from v2g_edge.wiring.discretion import Discretion
+from v2g_edge.wiring.cloud_privacy import CloudPrivacy
 
 SITE = replace(
     small_site(),
@@ -24,9 +24,9 @@ EVENT = Event("departure_short", "warning", NAME, f"{NAME} (card CARD-{NAME}) le
 
 def told(settings: CloudSettings) -> tuple[dict[str, Any], Event]:
     picture = healthy(SITE)
-    discretion = Discretion(settings, SITE)
+    privacy = CloudPrivacy(settings, SITE)
     status = describe_status(SITE, picture, None, Cycle(SITE).tick(picture, None, Memory()))
-    return discretion.telemetry(status, picture), discretion.events((EVENT,))[0]
+    return privacy.telemetry(status, picture), privacy.events((EVENT,))[0]
 
 
 def test_by_default_all_is_told() -> None:

@@ -1,4 +1,4 @@
-"""A station's requests for certificates of the site authority: how many, and what it is given."""
+"""SignCertificate: a station's signing requests (CSR) to the site's authority, how many, and what it gets."""
 
 from collections import deque
 from typing import Final
@@ -23,7 +23,7 @@ an hour.
 """
 
 
-class CertificateRequests:
+class SigningRequests:
     """``authority`` None: nothing is signed. ``encrypted``: its link stands over TLS. ``signed``: the chain
     that waits to be sent.
     """

@@ -1,4 +1,4 @@
-"""The short way of a message through a WebSocket, for links that stations dial and for those that we dial.
+"""The fast path of a message through a WebSocket, for links that stations dial and for those that we dial.
 
 ``websockets`` does handshakes, TLS, fragments, compression, control frames and closing. A whole text frame
 without compression needs none of that: it is unmasked and handed on in the call that brought it, past the
@@ -46,7 +46,7 @@ masked: Final = apply_mask
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
-class ShortWay(Connection):
+class FastPath(Connection):
     """Messages come by ``listen``; ``recv`` of the library is not used. ``allowance`` is what the peer may
     still send.
     """

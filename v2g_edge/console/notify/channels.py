@@ -1,4 +1,4 @@
-"""The ways out of a message: mail by SMTP, and a signed webhook. Both block, and run in a thread."""
+"""The channels of the notifier: mail by SMTP, and a signed webhook. Both block, and run in a thread."""
 
 import hashlib
 import hmac

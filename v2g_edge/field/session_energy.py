@@ -1,4 +1,4 @@
-"""What a vehicle that tells no SoC has taken since it was plugged in, by its outlet's own register."""
+"""What a vehicle without SoC has taken in this session, by its outlet's own register."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -27,7 +27,7 @@ class _Since(Struct, frozen=True):
     odd: Reading | None = None
 
 
-class ChargedMeter:
+class SessionEnergy:
     """Counts for each outlet from the first register value within the session.
 
     What was taken before that value, or before a register began anew, is not counted, nor is a jump that no

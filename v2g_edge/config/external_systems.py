@@ -1,4 +1,4 @@
-"""What must fit together between the depot and the systems beyond it: upstream central systems."""
+"""What must fit together for external systems: upstream central systems, OpenADR, telematics."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from v2g_edge.model.settings import OpenAdrSettings, TelematicsSettings, Upstrea
 SIMPLE_LEVELS = 3
 
 
-def check_outside(plan: SiteFile, file: str) -> Iterator[Problem]:
+def check_external_systems(plan: SiteFile, file: str) -> Iterator[Problem]:
     """Every name that does not exist, every station with two masters, every file that is missing its pair."""
     yield from twice("upstreams", (each.id for each in plan.upstreams), file)
     stations = {station.identity for station in plan.stations}

@@ -1,5 +1,5 @@
-"""Limits from outside, from all who may set some, in the picture of each tick; each dimming of the connection
-is told.
+"""External limits (network operator, OpenADR, another central system) in the picture of each tick. An event
+says when one of the connection begins or ends.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ Source = Callable[[float], Sequence[CapacityLimit]]
 Told = tuple[Literal["import", "export"], float, str]
 
 
-class Outside:
+class ExternalLimits:
     """Gathers the limits of ``sources``. ``tell`` gets an event when one of the connection begins or ends."""
 
     def __init__(self, sources: Sequence[Source], tell: Callable[[Event], None]) -> None:

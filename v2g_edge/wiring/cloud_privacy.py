@@ -1,4 +1,4 @@
-"""What the cloud is told about vehicles and the people who drive them: all, little, or under pseudonyms.
+"""What the cloud learns about vehicles and the people who drive them: all, little, or under pseudonyms.
 
 ``minimal`` leaves out what tells of one vehicle: its name, charge, target and departure, and the words of
 events. Pseudonyms stand for the names of vehicles wherever one appears, made with a key of the site, the same
@@ -26,7 +26,7 @@ SEEN_MAX: Final = 2_000
 """Names of vehicles and cards that were seen since the start."""
 
 
-class Discretion:
+class CloudPrivacy:
     """Turns telemetry and events into what the settings let out."""
 
     def __init__(self, settings: CloudSettings, site: Site) -> None:

@@ -1,4 +1,4 @@
-"""Keys of systems beyond the depot: upstream central systems."""
+"""Keys of external systems: upstream central systems, OpenADR, telematics."""
 
 from typing import Final
 
