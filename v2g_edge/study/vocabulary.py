@@ -235,6 +235,8 @@ def word_of(rule: str) -> Word:
 
 def reason_of(reason: str) -> Word:
     """The words of a wish's reason; a service that is sold says its name."""
+    if reason == "service_peak_shaving":
+        return Word("below the peak", "It keeps the connection below the peak that is billed")
     if reason.startswith("service_"):
         name = reason.removeprefix("service_").replace("_", " ")
         return Word(f"service {name}"[:25], f"It serves {name}, which is sold")

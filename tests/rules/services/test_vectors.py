@@ -16,7 +16,6 @@ from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.demand_response import TEN_OF_TEN, Day, Method, baseline, reduced_kwh
 from v2g_edge.rules.services.frequency import PRODUCTS, activation
 from v2g_edge.rules.services.limits import dimmed_w, zero_limits
-from v2g_edge.rules.services.peaks import billed_peak, may_draw, ratcheted
 from v2g_edge.rules.services.regulation import credit, recovery_w, score
 from v2g_edge.rules.services.signal import MAX_AGE_S, TIMEOUT, followed
 
@@ -102,36 +101,6 @@ def test_credit_of_five_minutes() -> None:
 def test_the_set_point_recovers_a_neutral_energy_slowly() -> None:
     assert recovery_w(9_000.0, 10_000.0, 100_000.0) == pytest.approx(2_000.0)
     assert recovery_w(0.0, 1e6, 100_000.0) == 10_000.0
-
-
-HOUR_A = [200.0] * 15 + [500.0] * 30 + [200.0] * 15
-HOUR_B = [200.0] * 20 + [600.0] * 20 + [200.0] * 20
-
-
-@pytest.mark.parametrize(
-    ("loads", "window", "step", "peak"),
-    [
-        (HOUR_A, 15, 0, 500.0),
-        (HOUR_A, 30, 0, 350.0),
-        (HOUR_A, 60, 0, 350.0),
-        (HOUR_A, 30, 5, 500.0),
-        (HOUR_B, 15, 0, 466.7),
-        (HOUR_B, 30, 0, 333.3),
-        (HOUR_B, 30, 5, 466.7),
-    ],
-)
-def test_demand_windows(loads: list[float], window: int, step: int, peak: float) -> None:
-    assert billed_peak(loads, window, step) == pytest.approx(peak, abs=0.05)
-
-
-def test_a_ratchet_of_eighty_per_cent() -> None:
-    months = (400, 420, 500, 610, 700, 690, 650, 600, 480, 410, 400, 390)
-    assert ratcheted(months, 0.8)[-5:] == pytest.approx((600, 560, 560, 560, 560))
-
-
-def test_a_window_that_runs_says_what_may_still_be_drawn() -> None:
-    assert may_draw(100.0, 130.0, 600.0, 900.0) == pytest.approx(40.0)
-    assert may_draw(100.0, 160.0, 600.0, 900.0) < 0.0, "only export can still hold it"
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1.0539, 167.56), (1.5, 190.8), (0.5, 127.2)])
