@@ -11,10 +11,12 @@ from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.site import CurvePoint, Site
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner import day
 from v2g_edge.planner.build import outlook_of, tapers_of
 from v2g_edge.planner.day import plan_day
 from v2g_edge.planner.exchange import Demand, Held
 from v2g_edge.planner.price_rule import plan_from_prices
+from v2g_edge.planner.problem import Owed
 from v2g_edge.planner.report import Report
 
 EVENING = (0.30, 0.35, 0.40, 0.30, 0.20, 0.15, 0.10, 0.10, 0.10, 0.15, 0.20, 0.30) * 2
@@ -144,6 +146,17 @@ def test_a_demand_charge_flattens_the_import_of_its_windows(window_s: float) -> 
     assert highest(billed, window_s) < 0.8 * highest(free, window_s)
     assert billed.money.peaks > 0.0
     assert all(each.lacks_kwh < 0.1 for each in billed.vehicles)
+
+
+def test_room_that_nothing_can_keep_costs_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first charge that must give a thousand MWh: what a careful plan may come to, here at once."""
+    site = small_site()
+    snapshot = snapshot_of(site)
+    bare, _ = plan_day(site, snapshot, prices_of(*EVENING), FREE, WALL_S)
+    monkeypatch.setattr(day, "too_late", lambda _problem, _done: (Owed((0,), 0, 1, -1e6),))
+    kept, report = plan_day(site, snapshot, prices_of(*EVENING), FREE, WALL_S)
+    assert kept == bare
+    assert report.warnings == ()
 
 
 def test_what_services_hold_stays_in_the_vehicles() -> None:
