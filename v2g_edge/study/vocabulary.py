@@ -102,7 +102,7 @@ RULES: Final[dict[str, Word]] = {
     ),
     "limits_not_taken": Word(
         "takes no limits",
-        "The station refuses what it is told and charges at its default",
+        "The station refuses every limit and charges at its default",
         "smart charging in its settings",
         "person",
     ),

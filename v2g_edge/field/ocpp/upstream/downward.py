@@ -10,6 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.station.station_time import came_at
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.policy import group_of
 from v2g_edge.field.ocpp.upstream.profile_limits import Plugged, ProfileBook, Refused
@@ -214,7 +215,8 @@ class Downward:
             plugged = Plugged(outlet.evse.id, self._phase_w, outlet.phases)
             if (session := outlet.session) is not None:
                 named = self._queue.theirs(session.transaction) or session.transaction
-                plugged = replace(plugged, transaction=named, begun_wall_s=session.started_wall_s)
+                began = came_at(session.started_wall_s, self._link.station.clock_skew, self._clock)
+                plugged = replace(plugged, transaction=named, begun_wall_s=began)
             outlets[number] = plugged
         return self.book.limits_at(wall_s, outlets)
 
