@@ -87,7 +87,7 @@ class Downward:
         """
         if not answer:
             return
-        if waiting.action == "StartTransaction" and "transactionId" in answer:
+        if waiting.action == "StartTransaction" and type(answer.get("transactionId")) is int:
             self._queue.map_transaction(waiting.local, str(answer["transactionId"]))
         refused = info_of(answer)[1].get("status", "Accepted") != "Accepted"
         started = waiting.action == "StartTransaction" or waiting.payload.get("eventType") == "Started"

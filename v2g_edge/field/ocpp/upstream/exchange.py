@@ -19,6 +19,7 @@ from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, Expired, Refused
 from v2g_edge.field.ocpp.wire.queue import BULK
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.tasks import described
 
 log = structlog.get_logger()
 
@@ -85,8 +86,13 @@ class Exchange:
     # The fast path
 
     def go_on(self) -> None:
-        """There is something to say."""
-        if not (self._waits and self._flying is None and self._fly()):
+        """There is something to say. What goes wrong is the link's, not that of the station that spoke."""
+        try:
+            flies = self._waits and self._flying is None and self._fly()
+        except Exception as fault:  # noqa: BLE001 - a link that is about to end: any class (rule 14)
+            self._flying, flies = None, False
+            self._silent = f"upstream {self._queue.upstream} cannot be written to: {described(fault)[:200]}"
+        if not flies:
             self._wake.set()
 
     def _fly(self) -> bool:
@@ -113,7 +119,7 @@ class Exchange:
             if self._waits and (not len(self._queue) or self._fly()):
                 return
         elif isinstance(outcome, Expired):
-            self._silent = f"upstream does not answer {outcome.action} ({outcome.why})"
+            self._silent = f"upstream {self._queue.upstream} does not answer {outcome.action} ({outcome.why})"
         self._wake.set()  # what was refused is sent once more, and judged there
 
     # All else
