@@ -46,7 +46,9 @@ BOOT: Final = "BootNotification"
 
 
 class Exchange:
-    """See the module. ``tell`` gets events about the station; ``answers`` counts what the upstream said."""
+    """See the module. ``tell`` gets events about the station; ``answers`` counts what the upstream said.
+    ``same_version``: as the station's; else each message is held against the schema of the upstream's.
+    """
 
     def __init__(
         self,
@@ -58,7 +60,10 @@ class Exchange:
         store: SqliteStore,
         clock: ClockPort,
         tell: Callable[[str, str, str], None],
+        *,
+        same_version: bool,
     ) -> None:
+        self._same_version = same_version
         self.answers = 0
         self._connection = connection
         self._link = link
@@ -87,7 +92,7 @@ class Exchange:
     def _fly(self) -> bool:
         """Send the oldest message where it can go the fast path."""
         waiting = self._queue.head()
-        if waiting is None or not waiting.body or waiting.action == BOOT:
+        if waiting is None or not (waiting.body and self._same_version) or waiting.action == BOOT:
             return False
         ready = self._down.upward(waiting)
         if ready is None:
@@ -166,7 +171,8 @@ class Exchange:
             return
         for attempt in range(ATTEMPTS):
             try:
-                outcome = await self._call(waiting.action, ready.payload, message_id, encoded=ready.body)
+                encoded = ready.body if self._same_version else b""
+                outcome = await self._call(waiting.action, ready.payload, message_id, encoded=encoded)
             except ValueError as fault:
                 self._drop(waiting, str(fault)[:200])
                 return
