@@ -157,12 +157,14 @@ async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(
         depot.session.publish_events((event(1), event(2)))
         for n in range(3):
             depot.session.publish_telemetry({"n": n})
+            depot.session.publish_flexibility({"n": n})
         await broker.start()
         async with broker.client() as cloud:
             await cloud.subscribe(f"{SITE}/#", qos=1)
             depot.clock.gate.set()
             assert await heard(cloud, "plan/request") == {"revision": 3}
             assert await heard(cloud, "telemetry") == {"n": 2}
+            assert await heard(cloud, "flexibility") == {"n": 2}
             assert [(await heard(cloud, "events"))["subject"] for _ in range(2)] == ["e1", "e2"]
             assert await heard(cloud, "telemetry/past") == {"n": 0}
             await cloud.publish(f"{SITE}/plan", plan_bytes(revision=4), qos=1)
