@@ -114,6 +114,7 @@ class Daemon:
         self._control = self._make_control()
         self._grid_log = GridLog(self._state_dir / "grid_events.log")
         self._told_s = -settings.cloud.telemetry_s
+        self._flexible_s = -settings.cloud.flexibility_s
         self._faults = LoopFaults(self._tell_fault)
         self._disk = Persistence(
             self._control, self._orders, self.ocpp, self._capacity, clock, self._tell_event
@@ -290,6 +291,10 @@ class Daemon:
             self._told_s = snapshot.now_s
             told = describe_status(self._site, snapshot, plan, outcome)
             self._cloud.publish_telemetry(self._cloud_privacy.telemetry(told, snapshot))
+        if cloud.flexibility_s and snapshot.now_s - self._flexible_s >= cloud.flexibility_s:
+            self._flexible_s = snapshot.now_s
+            if (flexible := self._capacity.flexibility()) is not None:
+                self._cloud.publish_flexibility(flexible)
 
     def _tell_fault(self, name: str, text: str) -> None:
         """A task of ours or of a library failed (rule 14)."""

@@ -114,7 +114,16 @@ class Cycle:
             outs_w=outs_w,
             unmetered=_unmetered(frame.site, snapshot, memory.envelope.evses),
         )
-        served = serve(frame, snapshot, wishes, bases_w, memory.rules.silent, outs_w)
+        served = serve(
+            frame,
+            snapshot,
+            wishes,
+            bases_w,
+            memory.rules.silent,
+            outs_w,
+            plan=plan,
+            windows=memory.rules.windows,
+        )
         wishes = served.wishes
         evses = zip(frame.ids, memory.envelope.evses, strict=False)
         dark = [evse for evse, old in evses if snapshot.now_s - old.dark_since_s > SETTLED_S]
@@ -123,7 +132,10 @@ class Cycle:
         return Outcome(
             permits=decision.permits,
             events=decision.events + doubts + served.events,
-            memory=Memory(decision.memory, replace(turns, doubts=told_doubts, silent=served.silent)),
+            memory=Memory(
+                decision.memory,
+                replace(turns, doubts=told_doubts, silent=served.silent, windows=served.windows),
+            ),
             wishes=tuple(wishes.values()),
             bounds=decision.bounds,
             contactor=decision.contactor,

@@ -48,6 +48,8 @@ class Rights:
         out_w = moved_w = 0.0
         for charger in depot.chargers.values():
             evse, power_w = charger.evse, charger.power_w
+            if power_w == 0.0 and not follows:
+                continue
             moved_w = max(moved_w, abs(power_w))
             out_w = max(out_w, -power_w)
             discharges = power_w < -FLOW_W

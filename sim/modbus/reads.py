@@ -16,23 +16,24 @@ from pymodbus.simulator.simcore import SimCore
 from pymodbus.simulator.simruntime import SimRuntime
 from pymodbus.simulator.simutils import SimUtils
 
-ASKED: Final = struct.Struct(">HHHBBHH")
-ASKED_OCTETS: Final = 6
-"""Of unit, function, address and count, as the head of the frame counts them."""
-ANSWERED: Final = struct.Struct(">HHHBBB")
+HEAD: Final = struct.Struct(">HHH")
+ASKED: Final = struct.Struct(">BBHH")
+ANSWERED: Final = struct.Struct(">HBBB")
+WHOLE: Final = HEAD.pack(0, 0, ASKED.size)[2:]
+"""What stands after the transaction in the head of a read: the protocol, and how many octets follow."""
+KNOWN_MAX: Final = 1_024
 
 BLOCKS: Final = {1: "c", 2: "d", 3: "h", 4: "i"}
 COUNT_MAX: Final = {1: 2_000, 2: 2_000, 3: 125, 4: 125}
 
 
 class Read(Struct, frozen=True, gc=False):
-    """One read: its transaction, unit, function and address, and where its registers are.
+    """One read: unit, function, address and count, and where its registers are.
 
     ``start`` is the address of the first in ``registers``; ``offset`` and ``size`` say which are asked for,
-    ``count`` how many values of them from ``bit`` on (functions 1 and 2).
+    and ``bit`` from which bit on (functions 1 and 2).
     """
 
-    transaction: int
     unit: int
     function: int
     address: int
@@ -44,13 +45,28 @@ class Read(Struct, frozen=True, gc=False):
     bit: int
 
 
-def read_of(frame: bytes, core: SimCore) -> Read | None:
-    """The read that a frame asks for; None where it is anything else, or may not be answered."""
-    if len(frame) != ASKED.size:
-        return None
-    transaction, protocol, octets, unit, function, address, count = ASKED.unpack(frame)
+class Reads:
+    """The reads of one server, each looked up once: what registers there are never changes."""
+
+    def __init__(self, core: SimCore) -> None:
+        self._core = core
+        self._known: dict[bytes, Read | None] = {}
+
+    def of(self, frame: bytes) -> Read | None:
+        """The read that a frame asks for; None where it is anything else, or may not be answered."""
+        asked = frame[HEAD.size :]
+        if len(frame) != HEAD.size + ASKED.size or frame[2 : HEAD.size] != WHOLE:
+            return None
+        if asked not in self._known:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[asked] = _found(self._core, *ASKED.unpack(asked))
+        return self._known[asked]
+
+
+def _found(core: SimCore, unit: int, function: int, address: int, count: int) -> Read | None:
     runtime = core.devices.get(unit)
-    if protocol or octets != ASKED_OCTETS or runtime is None or not 1 <= count <= COUNT_MAX.get(function, 0):
+    if runtime is None or not 1 <= count <= COUNT_MAX.get(function, 0):
         return None
     start, size, registers, flags = runtime.block["x" if "x" in runtime.block else BLOCKS[function]]
     offset, asked, bit = _place(runtime, function, address - start, address, count)
@@ -58,7 +74,7 @@ def read_of(frame: bytes, core: SimCore) -> Read | None:
         return None
     if any(flag & SimUtils.RunTimeFlag_TYPE == DataType.INVALID for flag in flags[offset : offset + asked]):
         return None
-    return Read(transaction, unit, function, address, count, start, registers, offset, asked, bit)
+    return Read(unit, function, address, count, start, registers, offset, asked, bit)
 
 
 def _place(runtime: SimRuntime, function: int, offset: int, address: int, count: int) -> tuple[int, int, int]:
@@ -71,8 +87,8 @@ def _place(runtime: SimRuntime, function: int, offset: int, address: int, count:
     return offset, (bit + count + 15) // 16, bit
 
 
-def answer_to(read: Read) -> bytes:
-    """The frame that answers ``read`` from what its registers hold now."""
+def answer_to(frame: bytes, read: Read) -> bytes:
+    """The answer to ``frame``, which asks for ``read``, from what its registers hold now."""
     words = read.registers[read.offset : read.offset + read.size]
     if read.function > 2:
         body = struct.pack(f">{read.size}H", *words)
@@ -80,9 +96,4 @@ def answer_to(read: Read) -> bytes:
         bits = int.from_bytes(struct.pack(f"<{read.size}H", *words), "little") >> read.bit
         body = (bits & (1 << read.count) - 1).to_bytes((read.count + 7) // 8, "little")
     octets = len(body)
-    return ANSWERED.pack(read.transaction, 0, 3 + octets, read.unit, read.function, octets) + body
-
-
-def frame_of(read: Read) -> bytes:
-    """The frame that asked for ``read``."""
-    return ASKED.pack(read.transaction, 0, ASKED_OCTETS, read.unit, read.function, read.address, read.count)
+    return frame[:4] + ANSWERED.pack(3 + octets, read.unit, read.function, octets) + body

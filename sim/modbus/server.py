@@ -18,7 +18,7 @@ from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import SimDevice
 from pymodbus.simulator.simcore import SimCore
 
-from sim.modbus.reads import Read, answer_to, frame_of, read_of
+from sim.modbus.reads import Read, Reads, answer_to
 from v2g_edge.tasks import end
 
 FaultKind = Literal["none", "stuck", "nan", "garbage", "swapped", "slow", "exception", "silent", "reset"]
@@ -140,17 +140,17 @@ class _Handler(ServerRequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """A read in one piece is answered in as many turns of the loop as anything else, only cheaper."""
-        read = None if self.recv_buffer else read_of(data, self.server.core)
+        read = None if self.recv_buffer else self.server.reads.of(data)
         if read is None or read.unit not in self.server.units:
             super().data_received(data)
         else:
-            self.loop.call_soon(self.loop.call_soon, self._answer, read)
+            self.loop.call_soon(self.loop.call_soon, self._answer, data, read)
 
-    def _answer(self, read: Read) -> None:
+    def _answer(self, frame: bytes, read: Read) -> None:
         if not self.server.units[read.unit].show(read.function, read.start, read.registers):
-            super().data_received(frame_of(read))
+            super().data_received(frame)
         elif self.transport is not None:
-            self.transport.write(answer_to(read))  # type: ignore[attr-defined]
+            self.transport.write(answer_to(frame, read))  # type: ignore[attr-defined]
 
     def handle_later(self) -> None:
         if self.last_pdu is not None:
@@ -164,7 +164,7 @@ class _Server(ModbusTcpServer):
         self, devices: list[SimDevice], address: tuple[str, int], units: Iterable[Unit] = ()
     ) -> None:
         super().__init__(devices, address=address, ignore_missing_devices=True)
-        self.core = cast(SimCore, self.context)
+        self.reads = Reads(cast(SimCore, self.context))
         self.units = {unit.number: unit for unit in units}
         self.tasks: set[asyncio.Task[None]] = set()
 

@@ -41,10 +41,13 @@ class Outbox:
         self._held: list[tuple[float, bytes]] = []
         self._sending: asyncio.Task[None] | None = None
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether something waits for its time, or for the link."""
+        return bool(self._held)
+
     def put(self, frames: list[tuple[float, bytes]]) -> None:
         """Frames, each with how many seconds it is to be late; and what has been due meanwhile."""
-        if not frames and not self._held:
-            return
         now_s = self._clock.now_s()
         self._held += [(now_s + late_s, frame) for late_s, frame in frames]
         self._held.sort(key=lambda held: held[0])

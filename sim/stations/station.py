@@ -232,9 +232,9 @@ class Station:
 
     def _flush(self) -> None:
         """Hand frames to the link; a ``late`` station keeps its answers for a while."""
-        self._outbox.put(
-            [(faults.late_s(self._lasting, self._was, frame), frame) for frame in self._machine.frames()]
-        )
+        frames = self._machine.frames()
+        if frames or self._outbox.is_holding:
+            self._outbox.put([(faults.late_s(self._lasting, self._was, frame), frame) for frame in frames])
 
     # Messages
 

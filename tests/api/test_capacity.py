@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.departure.test_capacity import WALL_S, buses, depot
-from v2g_edge.api.capacity import LONGEST_S, CapacityBookings
+from tests.depot import healthy, small_site
+from v2g_edge.api.capacity import LONGEST_S, CapacityApi, CapacityBookings
+from v2g_edge.api.state import DepotState, Tick
+from v2g_edge.cycle import Cycle, Memory
+from v2g_edge.departure.flexibility import INTERVALS
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.model.evidence import EvseMemory
 from v2g_edge.model.limits import Bound
@@ -188,3 +192,24 @@ def test_no_run_of_pings_and_restarts_sells_more_than_there_is(
         sum(each["power_w"] * (each["until_wall_s"] - WALL_S) / 3_600.0 for each in sold) <= 40_000.0 + 1e-3
     )
     assert sum(each["power_w"] for each in sold) <= 100_000.0 + 1e-6
+
+
+def test_flexibility_is_told_of_the_last_tick_unless_the_clock_or_the_ledger_is_not_known(
+    tmp_path: Path,
+) -> None:
+    site = small_site()
+    state, cycle, path = DepotState(site), Cycle(site), tmp_path / "offers.json"
+
+    def told(*, synced: bool) -> dict[str, Any] | None:
+        picture = replace(healthy(site), clock_synced=synced)
+        state.tick = Tick(picture, None, cycle.tick(picture, None, Memory()))
+        return CapacityApi(state, path).flexibility()
+
+    found = told(synced=True)
+    assert found is not None
+    assert found["wall_s"] == healthy(site).wall_s
+    assert len(found["intervals"]) == INTERVALS
+    assert sum(each["down_w"] for each in found["intervals"]) > 0.0
+    assert told(synced=False) is None
+    path.write_text("{")
+    assert told(synced=True) is None

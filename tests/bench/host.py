@@ -199,7 +199,7 @@ def rows() -> list[Row]:
     for chargers in (12, 50, 200):
         with tempfile.TemporaryDirectory(prefix="v2g-edge-bench-", dir=DISK) as name:
             written_mb, kept_mb = asyncio.run(_journal(Path(name), chargers))
-        goal = "≤ 1,000 MB, kept ≤ 60 MB" if chargers == 50 else "told"
+        goal = "≤ 1,000 MB, kept ≤ 60 MB" if chargers == 50 else "reported"
         row(f"journal of {chargers} chargers, written a day", written_mb, "MB", "kept", kept_mb, goal)
     ours_ms, theirs_ms = _scrape_ms()
     row("CPU of a scrape with 200 chargers", ours_ms, "ms", "prometheus_client", theirs_ms, "≤ 20 ms")

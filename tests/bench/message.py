@@ -91,7 +91,7 @@ def rows() -> list[tuple[str, float, str, str, float, float, str]]:
         found = asyncio.run(stages(cast("Version", version), action, kind))
         whole = found["from frame to answer"]
         result += [
-            (f"{name}: {stage}", us, "µs", "the whole", whole, us / whole, "told")
+            (f"{name}: {stage}", us, "µs", "the whole", whole, us / whole, "reported")
             for stage, us in found.items()
         ]
         rest = 2.0 * whole - sum(found.values())
@@ -103,7 +103,7 @@ def rows() -> list[tuple[str, float, str, str, float, float, str]]:
                 "the whole",
                 whole,
                 rest / whole,
-                "told",
+                "reported",
             )
         )
     return result

@@ -12,15 +12,15 @@ import os
 import resource
 import sys
 import tempfile
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psutil
 
 from tests.bench.__main__ import Row
-from tests.bench.ocpp import CROWD, METER_16, masked
+from tests.bench.client import BareClient, masked
+from tests.bench.ocpp import CROWD, METER_16
 from tests.processes import end, start
 
 EVERY_S: Final = 4.0
@@ -30,60 +30,23 @@ SETTLE_S: Final = 600.0
 work.
 """
 LASTS_S: Final = 20.0
-PING: Final = 9
-"""Opcode of a ping frame (RFC 6455, 5.2)."""
 
 
-class Station(asyncio.Protocol):
+class Station(BareClient):
     """Boots, and says MeterValues when it is told to; ``answers`` counts what came back."""
 
     def __init__(self, number: int) -> None:
-        self._head = (
-            f"GET /cp{number} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection:"
-            " Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key:"
-            f" {b64encode(bytes(16)).decode()}\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
-        ).encode()
-        self.transport: asyncio.Transport | None = None
-        self.answers = 0
-        self._buffer = b""
-        self._open = False
+        super().__init__(f"cp{number}", "ocpp1.6")
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(self._head)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self._open:
-            head, gap, rest = self._buffer.partition(b"\r\n\r\n")
-            if not gap:
-                return
-            assert head.startswith(b"HTTP/1.1 101"), head
-            self._open, self._buffer = True, rest
-        while len(self._buffer) >= 4:
-            size, start = self._buffer[1] & 127, 2
-            if size == 126:
-                size, start = int.from_bytes(self._buffer[2:4], "big"), 4
-            if len(self._buffer) < start + size:
-                return
-            kind, body = self._buffer[0] & 15, self._buffer[start : start + size]
-            self._buffer = self._buffer[start + size :]
-            if kind == PING and self.transport is not None:
-                self.transport.write(b"\x8a" + bytes([128 | size]) + bytes(4) + body)
-            elif body.startswith(b"[3"):
-                self.answers += 1
-            elif body.startswith(b"[2"):
-                self._refuse(body)
-
-    def _refuse(self, body: bytes) -> None:
-        """What the depot asks of a station that has booted."""
-        if self.transport is not None:
-            answer = [4, json.loads(body)[1], "NotSupported", "", {}]
-            self.transport.write(masked(json.dumps(answer).encode()))
+    def took(self, frame: bytes) -> None:
+        if frame.startswith(b"[3"):
+            self.answers += 1
+        elif frame.startswith(b"[2"):
+            # What the depot asks of a station that has booted.
+            self.send(masked(json.dumps([4, json.loads(frame)[1], "NotSupported", "", {}]).encode()))
 
     def say(self, number: int, action: str, payload: dict[str, Any]) -> None:
-        if self.transport is not None:
-            self.transport.write(masked(json.dumps([2, f"m{number}", action, payload]).encode()))
+        self.send(masked(json.dumps([2, f"m{number}", action, payload]).encode()))
 
 
 async def talk(port: int, cpu_s: Callable[[], float], settled: Callable[[], bool]) -> tuple[float, int]:
@@ -205,19 +168,22 @@ def measure(upstream: str, log: Path) -> tuple[float, int]:
 
 
 def rows() -> list[Row]:
-    """Ours forwarded beside ours alone."""
+    """Ours forwarded beside ours alone, the best of two of each, by turns."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "waits"
-        plain_us, _ = measure("", log)
+        plain_us, forwarded_us = list[float](), list[float]()
         upstream, port = process("upstream", "", stdout=-1)
         try:
-            forwarded_us, _ = measure(str(port), log)
+            for _ in range(2):
+                plain_us.append(measure("", log)[0])
+                forwarded_us.append(measure(str(port), log)[0])
         finally:
             end(upstream)
+    ours, plain = min(forwarded_us), min(plain_us)
     return [
         (
             f"OCPP 1.6 MeterValues of {CROWD} stations, each in {EVERY_S:g} s, all forwarded upstream",
-            forwarded_us, "µs CPU a message", "not forwarded", plain_us, forwarded_us / plain_us, "≤ 2×",
+            ours, "µs CPU a message", "not forwarded", plain, ours / plain, "≤ 2×",
         )
     ]  # fmt: skip
 

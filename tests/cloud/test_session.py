@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from tests.cloud.broker import SITE, Broker, make_certificates
+from tests.cloud.clock import QuickClock
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.depot import small_site
 from v2g_edge.cloud.client import CheckedClient
@@ -27,27 +28,6 @@ from v2g_edge.cloud.session import CloudSession, backoff_s, tls_context
 from v2g_edge.model.event import Event
 from v2g_edge.model.plan import Plan
 from v2g_edge.model.settings import CloudSettings
-
-
-class GatedClock:
-    """The loop's clock; waits between two connections last until the test opens the gate."""
-
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    def now_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def wall_s(self) -> float:
-        return WALL_S
-
-    def synced(self) -> bool:
-        return True
-
-    async def sleep_s(self, duration_s: float) -> None:
-        await asyncio.sleep(min(duration_s, 0.05))
-        await self.gate.wait()
 
 
 @pytest.fixture
@@ -78,7 +58,7 @@ class Daemon:
 
     def __init__(self, settings: CloudSettings, state_dir: Path) -> None:
         self.plans: list[Plan] = []
-        self.clock = GatedClock()
+        self.clock = QuickClock()
         self.session = CloudSession(
             settings, small_site(), self.clock, self.plans.append, state_dir=state_dir
         )
@@ -177,12 +157,14 @@ async def test_the_broker_is_killed_and_comes_back_and_nothing_is_lost(
         depot.session.publish_events((event(1), event(2)))
         for n in range(3):
             depot.session.publish_telemetry({"n": n})
+            depot.session.publish_flexibility({"n": n})
         await broker.start()
         async with broker.client() as cloud:
             await cloud.subscribe(f"{SITE}/#", qos=1)
             depot.clock.gate.set()
             assert await heard(cloud, "plan/request") == {"revision": 3}
             assert await heard(cloud, "telemetry") == {"n": 2}
+            assert await heard(cloud, "flexibility") == {"n": 2}
             assert [(await heard(cloud, "events"))["subject"] for _ in range(2)] == ["e1", "e2"]
             assert await heard(cloud, "telemetry/past") == {"n": 0}
             await cloud.publish(f"{SITE}/plan", plan_bytes(revision=4), qos=1)
@@ -462,7 +444,7 @@ async def test_a_name_that_is_taken_twice_is_said_once_and_waits_longer(
     broker: Broker, tmp_path: Path
 ) -> None:
     told: list[Event] = []
-    clock, waits = GatedClock(), list[float]()
+    clock, waits = QuickClock(), list[float]()
 
     async def sleep_s(duration_s: float) -> None:
         waits.append(duration_s)

@@ -14,8 +14,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.cloud.broker import SITE, Broker, make_certificates
+from tests.cloud.clock import QuickClock
 from tests.cloud.plans import WALL_S
-from tests.cloud.test_session import GatedClock, settings_of, until
+from tests.cloud.test_session import settings_of, until
 from tests.cloud.test_signed import key, keys
 from tests.depot import small_site
 from v2g_edge.api.state import DepotState
@@ -77,7 +78,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
 async def test_a_signal_reaches_its_service_through_a_broker(broker: Broker, tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(json.dumps(key_set(("a", KEY))))
     site = replace(small_site(), services=(Service("fast", "regulation", 10e3),))
-    state, clock, told, wakes = DepotState(site), GatedClock(), list[Event](), list[int]()
+    state, clock, told, wakes = DepotState(site), QuickClock(), list[Event](), list[int]()
     session = CloudSession(
         settings_of(broker, plan_keys_file=str(tmp_path / "keys.json")), site, clock, lambda _: None,
         state_dir=tmp_path, tell=told.append, signals=SignalTaker(state, clock, lambda: wakes.append(1)),
@@ -101,7 +102,7 @@ async def test_a_signal_reaches_its_service_by_http_without_any_broker(tmp_path:
     (tmp_path / "keys.json").write_text(json.dumps(key_set(("a", KEY))))
     make_certificates(tmp_path)
     site = replace(small_site(), services=(Service("fast", "regulation", 10e3),))
-    state, clock, told = DepotState(site), GatedClock(), list[Event]()
+    state, clock, told = DepotState(site), QuickClock(), list[Event]()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -454,7 +454,11 @@ def test_the_words_of_a_row_give_the_figures_it_judged_by() -> None:
     )
     assert "stranger may not" in words(with_vehicle(ready(), vehicle="stranger"), "not_authorised")
     assert "unknown may not" in words(with_vehicle(ready(), vehicle=""), "not_authorised")
-    assert "silent for 31 s" in words(link(ready(), last_seen_s=NOW_S - 31.0), "charger_silent")
+    silent = link(ready(), last_seen_s=NOW_S - 31.0)
+    assert "connected, and silent for 31 s" in words(silent, "charger_silent")
+    assert "not connected, silent for 31 s" in words(link(silent, connected=False), "charger_silent")
+    never = link(ready(), connected=False, ever_seen=False, last_seen_s=0.0)
+    assert "has not connected since the controller started" in words(never, "charger_silent")
 
 
 def test_a_car_with_its_own_inverter_is_denied_by_default() -> None:

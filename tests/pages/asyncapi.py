@@ -15,6 +15,7 @@ from v2g_edge.cloud.sending import EventAck
 from v2g_edge.cloud.signals import SignalMessage
 from v2g_edge.cloud.topics import NAMES
 from v2g_edge.cycle import Cycle, Memory
+from v2g_edge.departure.flexibility import Flexibility
 from v2g_edge.model.event import Event
 from v2g_edge.study.explain import describe_status
 
@@ -32,6 +33,7 @@ ABOUT: Final = {
     "events/ack": "The events that the cloud has stored",
     "status": "Whether the depot is connected",
     "signal": "A signal for a service: a compact JWS over it",
+    "flexibility": "What the depot could give or take, by how long it would have to hold it",
 }
 
 
@@ -61,9 +63,9 @@ def _telemetry() -> dict[str, Any]:
 
 def schemas() -> dict[str, Any]:
     """By topic, and the parts that these refer to by name."""
-    kinds = (PlanMessage, SignalMessage, EventAck, Event)
+    kinds = (PlanMessage, SignalMessage, EventAck, Event, Flexibility)
     named, parts = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
-    plan, signal, ack, event = named
+    plan, signal, ack, event, interval = named
     parts = {
         name: {**part, "description": _line(part.get("description", ""))} for name, part in parts.items()
     }
@@ -79,6 +81,7 @@ def schemas() -> dict[str, Any]:
         "plan": plan, "signal": signal, "events_ack": ack, "events": event, "plan_ack": verdict,
         "plan_request": _object(revision=revision), "status": _object(online={"type": "boolean"}),
         "telemetry": _telemetry(), "telemetry_past": {"$ref": REFERENCE.format(name="telemetry")},
+        "flexibility": _object(wall_s={"type": "number"}, intervals={"type": "array", "items": interval}),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from jsonschema_rs import Draft202012Validator
+from msgspec import to_builtins
 
 from tests.cloud.plans import WALL_S, plan_dict
 from tests.cloud.test_docs import EXAMPLES
@@ -15,6 +16,7 @@ from v2g_edge.cloud.inbox import Refusal, ack_json
 from v2g_edge.cloud.outbox import Outbox
 from v2g_edge.cloud.topics import NAMES
 from v2g_edge.cycle import Cycle, Memory
+from v2g_edge.departure.flexibility import Flexibility
 from v2g_edge.model.event import Event
 from v2g_edge.study.explain import describe_status
 
@@ -62,6 +64,9 @@ def test_what_is_sent_fits_its_schema(tmp_path: Path) -> None:
     status = describe_status(site, picture, None, Cycle(site).tick(picture, None, Memory()))
     assert fits("telemetry", status)
     assert fits("telemetry/past", status)
+    interval = to_builtins(Flexibility(WALL_S, 1.0, 0.25, 2.0, 0.5))
+    assert fits("flexibility", {"wall_s": WALL_S, "intervals": [interval]})
+    assert not fits("flexibility", {"wall_s": WALL_S, "intervals": [{"up_w": 1.0}]})
 
 
 def test_what_the_page_shows_fits() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from msgspec import to_builtins
 
 from v2g_edge.api.offers_file import OffersFile
-from v2g_edge.api.state import DepotState
+from v2g_edge.api.state import DepotState, Tick
 from v2g_edge.departure.capacity import Offer, Request, Taken, offer_of, without
 from v2g_edge.departure.depot import depot_of
+from v2g_edge.departure.flexibility import flexibility_of
 from v2g_edge.envelope.memory import EnvelopeMemory
 from v2g_edge.host.control import BadRequestError
 from v2g_edge.model.frame import frame_of
@@ -59,6 +61,15 @@ class CapacityBookings:
         """Read the ledger once, so that a damaged one is known before anything is asked."""
         with contextlib.suppress(ValueError, OSError):
             self._file.load(wall_s, synced=synced)
+
+    def flexibility(self, tick: Tick) -> dict[str, Any]:
+        """What could be held from now on, by how long. ValueError or OSError: the ledger is not known."""
+        snapshot, memory = tick.snapshot, tick.outcome.memory.envelope
+        ledger = self._file.load(snapshot.wall_s, synced=snapshot.clock_synced)
+        found = flexibility_of(
+            self._depot, snapshot, tick.outcome.permits, _taken(snapshot, memory), ledger.offers
+        )
+        return {"wall_s": snapshot.wall_s, "intervals": [to_builtins(each) for each in found]}
 
     def serve(
         self, params: dict[str, Any], snapshot: Snapshot, permits: tuple[Permit, ...], memory: EnvelopeMemory
@@ -162,13 +173,26 @@ class CapacityApi:
         """Read the ledger once, at the start."""
         self._bookings.look(wall_s, synced=synced)
 
+    def flexibility(self) -> dict[str, Any] | None:
+        """What could be held from now on, for the cloud; None while the clock or the ledger is not known."""
+        tick = self._state.last_tick()
+        if not tick.snapshot.clock_synced:
+            return None
+        try:
+            return self._present().flexibility(tick)
+        except (ValueError, OSError):
+            return None  # ``fault`` says it
+
+    def _present(self) -> CapacityBookings:
+        if self._state.site is not self._site:  # another site file is in force
+            self._site, self._bookings = self._state.site, CapacityBookings(self._state.site, self._path)
+        return self._bookings
+
     async def capacity(self, params: dict[str, Any]) -> dict[str, Any]:
         """What is booked, and what could be; a booking where ``book`` names one; ``cancel`` ends one."""
         tick = self._state.last_tick()
-        if self._state.site is not self._site:  # another site file is in force
-            self._site, self._bookings = self._state.site, CapacityBookings(self._state.site, self._path)
         try:
-            return self._bookings.serve(
+            return self._present().serve(
                 params, tick.snapshot, tick.outcome.permits, tick.outcome.memory.envelope
             )
         except (ValueError, OSError) as error:

@@ -59,7 +59,7 @@ class Sender:
         self._kept_every_s = kept_every_s
         self._outbox: Outbox | None = None
         self._wake = asyncio.Event()
-        self._latest: dict[str, Any] | None = None
+        self._latest: dict[str, dict[str, Any]] = {}
         self._kept_s = float("-inf")
         self._batch: deque[Waiting] = deque()
         self._under_way: dict[int, float] = {}
@@ -71,10 +71,14 @@ class Sender:
         self._outbox = outbox
         self._begin()
 
+    def offer(self, topic: str, values: dict[str, Any]) -> None:
+        """Take the present state of something. Only the newest is sent."""
+        self._latest[topic] = values
+        self._wake.set()
+
     def offer_telemetry(self, values: dict[str, Any], *, connected: bool) -> None:
         """Take the present state. Only the newest is sent; while there is no connection some are kept."""
-        self._latest = values
-        self._wake.set()
+        self.offer(self._topics.telemetry, values)
         now_s = self._clock.now_s()
         if connected or self._outbox is None or not self._kept_every_s:
             return
@@ -133,11 +137,10 @@ class Sender:
                 await self._wake.wait()
 
     async def _send_latest(self, client: CheckedClient) -> bool:
-        values, self._latest = self._latest, None
-        if values is None:
-            return False
-        await client.send(self._topics.telemetry, msgspec.json.encode(values), qos=0)
-        return True
+        latest, self._latest = self._latest, {}
+        for topic, values in latest.items():
+            await client.send(topic, msgspec.json.encode(values), qos=0)
+        return bool(latest)
 
     async def _send_event(self, client: CheckedClient) -> bool:
         """One event. A broker that refuses it gets no other: all stay on disk for the next connection."""

@@ -160,6 +160,11 @@ class CloudSession:
         if self._task is not None:
             self._sender.offer_telemetry(values, connected=self.connected)
 
+    def publish_flexibility(self, values: dict[str, Any]) -> None:
+        """Offer what the depot could give or take. Only the newest is sent."""
+        if self._task is not None:
+            self._sender.offer(self._topics.flexibility, values)
+
     def publish_events(self, events: tuple[Event, ...]) -> None:
         """Keep events on disk until each is acknowledged (at least once; ``id`` marks a repeat)."""
         self._sender.put(events)

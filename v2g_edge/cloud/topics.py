@@ -12,6 +12,7 @@ NAMES: Final = (
     "events/ack",
     "status",
     "signal",
+    "flexibility",
 )
 
 
@@ -27,6 +28,7 @@ class Topics(NamedTuple):
     events_ack: str
     status: str
     signal: str
+    flexibility: str
 
 
 def topics_of(prefix: str, site_id: str) -> Topics:

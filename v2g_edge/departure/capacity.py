@@ -6,6 +6,7 @@ same offer and books nothing, so a caller that pings cannot over-commit; what is
 offered to another. A booking is no permit: each tick still decides what may flow.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -84,7 +85,8 @@ def offer_of(
     if known is not None:
         return known, ledger
     until_s = wall_s + max(request.duration_s, 0.0)
-    free_w = _free_w(depot, snapshot, room_w, taken, until_s, open_now)
+    demands = demands_of(depot, snapshot, (ANY_W,) * len(depot.frame.ids))
+    free_w = unsold_w(depot, snapshot, demands, room_w, taken, until_s, open_now)
     total_w = sum(free_w)
     if total_w <= 0.0 or request.wanted_w <= 0.0 or until_s <= wall_s or len(open_now) >= MOST_OFFERS:
         return Offer(request.id, request.service, until_s), Ledger(open_now)
@@ -103,9 +105,10 @@ def without(ledger: Ledger, request: str) -> Ledger:
     return Ledger(tuple(offer for offer in ledger.offers if offer.request != request))
 
 
-def _free_w(
+def unsold_w(
     depot: Depot,
     snapshot: Snapshot,
+    demands: Sequence[Demand | None],
     room_w: tuple[float, ...],
     taken: tuple[Taken, ...],
     until_s: float,
@@ -122,7 +125,6 @@ def _free_w(
                 continue  # booked before the site file lost this outlet
             sold_w[name] += power_w
             sold_wh[name] += power_w * (offer.until_wall_s - wall_s) / 3600.0
-    demands = demands_of(depot, snapshot, (ANY_W,) * len(frame.ids))
     hours = max(until_s - wall_s, 1.0) / 3600.0
     free_w = []
     for evse, state, demand, most_w, gone in zip(

@@ -145,11 +145,19 @@ def _in_force(o: Outlet) -> tuple[float, float]:
     return min([each.least_w for each in spans]), max([each.most_w for each in spans])
 
 
+def _silence(c: Context, o: Outlet) -> str:
+    link = o.state.link
+    if not link.ever_seen:
+        return "has not connected since the controller started"
+    silent = f"silent for {c.snapshot.now_s - link.last_seen_s:.0f} s"
+    return f"connected, and {silent}" if link.connected else f"not connected, {silent}"
+
+
 def _takes_nothing(c: Context, o: Outlet) -> str:
     command = o.state.command
     if o.vehicle is None or c.snapshot.now_s <= command.lease_until_s:
         return ""
-    return "refuses what it is told and charges at its default: power kept for it would be lost"
+    return "refuses every limit and charges at its default: power kept for it would be lost"
 
 
 def _takes(c: Context, subject: str) -> bool:
@@ -245,9 +253,7 @@ ROWS: Final[tuple[Row, ...]] = (
         and f"meter {m.id} moved against its chargers {m.against} times: transformer "
         f"reversed?" for m in c.meters],
         "by_operator", override=True),
-    _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not o.listens
-        and f"silent for {c.snapshot.now_s - o.state.link.last_seen_s:.0f} s, connected: "
-        f"{o.state.link.connected}"
+    _evse("charger_silent", A.CHARGE_AT_FALLBACK, lambda c, _: [not o.listens and _silence(c, o)
         for o in c.outlets]),
     _evse("charger_faulted", A.ZERO, lambda c, _: [
         (o.state.fault or o.state.status == "faulted") and _stopped(o, "all") for o in c.outlets]),

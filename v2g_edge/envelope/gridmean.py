@@ -31,12 +31,12 @@ def mean_add(memory: MeanMemory, at_s: float, volts: tuple[float | None, ...], w
     last = tuple(memory.last[phase] if volt is None else volt for phase, volt in enumerate(volts))
     buckets = memory.buckets
     if not buckets or at_s - buckets[-1][0] >= BUCKET_S:
-        buckets = (*(bucket for bucket in buckets if bucket[0] > at_s - window_s), (at_s, 0, last))
+        buckets = (*[bucket for bucket in buckets if bucket[0] > at_s - window_s], (at_s, 0, last))
     start_s, count, means = buckets[-1]
     means = tuple(mean + (volt - mean) / (count + 1) for mean, volt in zip(means, last, strict=True))
     buckets = (*buckets[:-1], (start_s, count + 1, means))
     return MeanMemory(
         buckets,
         last,
-        tuple(sum(row) / len(buckets) for row in zip(*(bucket[2] for bucket in buckets), strict=True)),
+        tuple(sum(row) / len(buckets) for row in zip(*[bucket[2] for bucket in buckets], strict=True)),
     )

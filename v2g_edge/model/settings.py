@@ -220,6 +220,7 @@ class CloudSettings(Struct, frozen=True):
     site_id: str = ""
     telemetry_s: float = 10.0
     telemetry_kept_s: float = 300.0
+    flexibility_s: float = 0.0
     outbox_max_mb: int = 50
     events_ack: Literal["broker", "cloud"] = "broker"
     detail: Literal["full", "minimal"] = "full"

@@ -11,6 +11,7 @@ from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.permit import Wish
 from v2g_edge.rules.headroom import ENOUGH_W, NO_PHASES, Left, Phases
+from v2g_edge.rules.services.peaks import Window
 
 TURN_S: Final = 900.0
 """A turn lasts a quarter hour: cars that are stopped and started more often go to sleep or give up (evcc
@@ -51,13 +52,14 @@ class RulesMemory(Struct, frozen=True):
 
     ``doubts``: what was said of vehicles of which something is not known (``doubts``). ``silent``: services
     without a fresh signal (``services.dispatch``). ``urgent``: the outlets whose vehicles had to charge at
-    once at the last tick.
+    once at the last tick. ``windows``: what metering windows have drawn (``services.peaks``).
     """
 
     turns: dict[str, Turn] = {}
     doubts: dict[str, str] = {}
     silent: tuple[str, ...] = ()
     urgent: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
 
 
 def charge_limit(frame: Frame, place: int, base_w: float) -> float:

@@ -102,7 +102,7 @@ RULES: Final[dict[str, Word]] = {
     ),
     "limits_not_taken": Word(
         "takes no limits",
-        "The station refuses what it is told and charges at its default",
+        "The station refuses every limit and charges at its default",
         "smart charging in its settings",
         "person",
     ),
@@ -235,6 +235,8 @@ def word_of(rule: str) -> Word:
 
 def reason_of(reason: str) -> Word:
     """The words of a wish's reason; a service that is sold says its name."""
+    if reason == "service_peak_shaving":
+        return Word("below the peak", "It keeps the connection below the peak that is billed")
     if reason.startswith("service_"):
         name = reason.removeprefix("service_").replace("_", " ")
         return Word(f"service {name}"[:25], f"It serves {name}, which is sold")

@@ -25,6 +25,7 @@ import psutil
 import structlog
 
 from tests.cloud.broker import SITE, Broker
+from tests.cloud.clock import QuickClock
 from tests.cloud.plans import WALL_S, plan_bytes
 from tests.depot import small_site
 from tests.processes import die_with
@@ -45,22 +46,6 @@ PATIENCE_S: Final = 2.0
 """Of both with a broker that dies between handshake and answer: none of them looks before."""
 DRAIN_S: Final = 120.0
 """Without any progress, until what waits counts as lost; on a machine with other work."""
-
-
-class QuickClock:
-    """Real time, with the wall clock at the plans' date and short waits between two attempts."""
-
-    def now_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def wall_s(self) -> float:
-        return WALL_S
-
-    def synced(self) -> bool:
-        return True
-
-    async def sleep_s(self, duration_s: float) -> None:
-        await asyncio.sleep(min(duration_s, 0.02))
 
 
 def life(broker: Path, port: int, state: Path, number: int, events: int, judge: int) -> None:

@@ -13,10 +13,8 @@ from v2g_edge.model.orders import strictest
 from v2g_edge.model.service import CapacityLimit, Service, Signal
 from v2g_edge.rules.services.account import Headroom, hold, hours_of
 from v2g_edge.rules.services.arming import Measured, refusals
-from v2g_edge.rules.services.demand_response import TEN_OF_TEN, Day, Method, baseline, reduced_kwh
 from v2g_edge.rules.services.frequency import PRODUCTS, activation
-from v2g_edge.rules.services.limits import dimmed_w, zero_limits
-from v2g_edge.rules.services.peaks import billed_peak, may_draw, ratcheted
+from v2g_edge.rules.services.limits import zero_limits
 from v2g_edge.rules.services.regulation import credit, recovery_w, score
 from v2g_edge.rules.services.signal import MAX_AGE_S, TIMEOUT, followed
 
@@ -104,54 +102,6 @@ def test_the_set_point_recovers_a_neutral_energy_slowly() -> None:
     assert recovery_w(0.0, 1e6, 100_000.0) == 10_000.0
 
 
-HOUR_A = [200.0] * 15 + [500.0] * 30 + [200.0] * 15
-HOUR_B = [200.0] * 20 + [600.0] * 20 + [200.0] * 20
-
-
-@pytest.mark.parametrize(
-    ("loads", "window", "step", "peak"),
-    [
-        (HOUR_A, 15, 0, 500.0),
-        (HOUR_A, 30, 0, 350.0),
-        (HOUR_A, 60, 0, 350.0),
-        (HOUR_A, 30, 5, 500.0),
-        (HOUR_B, 15, 0, 466.7),
-        (HOUR_B, 30, 0, 333.3),
-        (HOUR_B, 30, 5, 466.7),
-    ],
-)
-def test_demand_windows(loads: list[float], window: int, step: int, peak: float) -> None:
-    assert billed_peak(loads, window, step) == pytest.approx(peak, abs=0.05)
-
-
-def test_a_ratchet_of_eighty_per_cent() -> None:
-    months = (400, 420, 500, 610, 700, 690, 650, 600, 480, 410, 400, 390)
-    assert ratcheted(months, 0.8)[-5:] == pytest.approx((600, 560, 560, 560, 560))
-
-
-def test_a_window_that_runs_says_what_may_still_be_drawn() -> None:
-    assert may_draw(100.0, 130.0, 600.0, 900.0) == pytest.approx(40.0)
-    assert may_draw(100.0, 160.0, 600.0, 900.0) < 0.0, "only export can still hold it"
-
-
-@pytest.mark.parametrize(("ratio", "expected"), [(1.0539, 167.56), (1.5, 190.8), (0.5, 127.2)])
-def test_ten_of_ten_with_a_capped_ratio(ratio: float, expected: float) -> None:
-    days = [Day((159.0,) * 3, (100.0,) * 3) for _ in range(10)]
-    found = baseline(TEN_OF_TEN, days, (100.0 * ratio,) * 3)
-    assert found == pytest.approx((expected,) * 3, abs=0.02)
-
-
-def test_what_was_reduced_and_days_that_do_not_count() -> None:
-    days = [Day((159.0,) * 3, (100.0,) * 3) for _ in range(10)] + [Day((999.0,) * 3, (100.0,) * 3)]
-    days.insert(3, Day((0.0,) * 3, (0.0,) * 3, eligible=False))
-    expected = baseline(TEN_OF_TEN, days, (105.39,) * 3)
-    assert reduced_kwh(expected, (120.0,) * 3, 1.0, export_paid=False) == pytest.approx(142.68, abs=0.05)
-    assert reduced_kwh((100.0,), (-50.0,), 1.0, export_paid=False) == 100.0
-    assert reduced_kwh((100.0,), (-50.0,), 1.0, export_paid=True) == 150.0
-    with pytest.raises(ValueError, match="9 eligible days"):
-        baseline(TEN_OF_TEN, days[:10], (100.0,))
-
-
 def test_a_signal_older_than_half_a_second_is_none() -> None:
     assert followed(Signal(0.4, 10.0), 10.0 + MAX_AGE_S) == (0.4, "")
     assert followed(Signal(0.4, 10.0), 10.0 + MAX_AGE_S + 1e-3) == (None, TIMEOUT)
@@ -174,11 +124,6 @@ def test_the_strictest_limit_at_each_instant() -> None:
     assert strictest((), "export", 0.0)[0] >= 1e12
     zero = zero_limits((Service("z", "zero_export", contract=True), Service("f", "fcr", 1.0)))
     assert strictest(zero, "export", 5.0) == (0.0, "z")
-
-
-@pytest.mark.parametrize(("devices", "limit"), [(0, 0.0), (1, 4_200.0), (2, 7_560.0), (10, 21_210.0)])
-def test_dimming_leaves_each_device_its_share(devices: int, limit: float) -> None:
-    assert dimmed_w(devices) == pytest.approx(limit)
 
 
 kinds = st.sampled_from(
@@ -250,9 +195,3 @@ def test_a_flat_signal_that_drifts_is_scored_by_how_much_the_response_drifts_ove
 def test_what_is_sold_out_backs_no_other() -> None:
     first, second = Service("a", "fcr_n", 1e5, priority=1), Service("b", "fcr_n", 10.0, priority=2)
     assert [each.share for each in hold(Headroom(1e5, 1e6, 1e9, 1e9), [first, second])] == [1.0, 0.0]
-
-
-@pytest.mark.parametrize(("net", "expected"), [(True, -20.0), (False, 0.0)])
-def test_where_export_counts_for_nothing_a_baseline_ends_at_zero(net: bool, expected: float) -> None:
-    days = [Day((-20.0,), ()) for _ in range(10)]
-    assert baseline(Method(adjust="none", net=net), days, ()) == (expected,)

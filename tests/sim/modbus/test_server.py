@@ -13,7 +13,6 @@ from pymodbus.exceptions import ModbusException
 from sim.modbus.devices import Inputs, MeterTruth, SunSpecMeter
 from sim.modbus.image import Image, Spot, raw
 from sim.modbus.mapped import Mapped, WatchdogRelay, runs
-from sim.modbus.reads import read_of
 from sim.modbus.server import Fault, FaultKind, ModbusServer, Unit
 from sim.virtual.loop import VirtualLoop
 from v2g_edge.field.modbus.map_parser import available_maps, load_map
@@ -225,7 +224,7 @@ async def test_reads_are_answered_octet_for_octet_as_pymodbus_does(rig: Rig) -> 
     """A frame in one piece takes the short way where there is one, one in two pieces pymodbus' own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.server.port)
     assert rig.server._server is not None
-    core = rig.server._server.core
+    reads = rig.server._server.reads
 
     async def answered(frame: bytes, *, cut: int) -> bytes:
         for part in (frame[:cut], frame[cut:]):
@@ -239,6 +238,6 @@ async def test_reads_are_answered_octet_for_octet_as_pymodbus_does(rig: Rig) -> 
     for transaction, asked in enumerate((*AT_ONCE, *OTHERWISE), 1):
         unit, function, address, count = asked
         frame = struct.pack(">HHHBBHH", transaction, 0, 6, unit, function, address, count)
-        assert (read_of(frame, core) is not None) == (asked in AT_ONCE), asked
+        assert (reads.of(frame) is not None) == (asked in AT_ONCE), asked
         assert await answered(frame, cut=12) == await answered(frame, cut=5), asked
     writer.close()

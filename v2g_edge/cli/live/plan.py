@@ -22,7 +22,7 @@ from v2g_edge.planner.report import Report
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "plan", help="the plan that is followed now; make, validate or publish another"
+        "plan", help="the plan that is followed now; validate or publish another, forget its revision"
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     parser.add_argument("--json", action="store_true", help="as JSON, with everything that is expected of it")

@@ -13,7 +13,15 @@ from v2g_edge.cli.screen import local_time, table, wrapped
 from v2g_edge.cli.study.bill import FORM, months_of
 from v2g_edge.cli.study.sources import add_sources, hand_out, ledger, span, study
 from v2g_edge.study.bill.charge import cents
-from v2g_edge.study.bill.settlement import ContractError, Contracts, Statement, read_contracts, statements_of
+from v2g_edge.study.bill.reduction import LOOK_BACK_DAYS, loads_of, reduction_of
+from v2g_edge.study.bill.settlement import (
+    ContractError,
+    Contracts,
+    Statement,
+    events_of,
+    read_contracts,
+    statements_of,
+)
 from v2g_edge.study.ledger.statement import missing_of
 from v2g_edge.study.ledger.store import Store
 
@@ -54,8 +62,9 @@ def _months(store: Store, contracts: Contracts, from_s: float, until_s: float) -
         gaps = [(a, b) for a, b in gaps if b - a >= LEAST_S]
         hours = (end_s - begin_s - sum(b - a for a, b in gaps)) / 3_600.0
         lines = [line for line in store.lines(begin_s, end_s) if line.meter in outlets]
+        reduced, uncounted = _reduced(store, contracts, begin_s, end_s)
         last = datetime.fromtimestamp(end_s, UTC).astimezone(zone).date() - timedelta(days=1)
-        rows = statements_of(contracts, lines, hours, last, whole=not gaps)
+        rows = statements_of(contracts, lines, hours, last, whole=not gaps, reduced_kwh=reduced)
         notes = [
             f"nothing is recorded from {local_time(a, FORM, str(zone))} to {local_time(b, FORM, str(zone))}:"
             " no capacity counts as held then, and the statement is preliminary"
@@ -64,8 +73,27 @@ def _months(store: Store, contracts: Contracts, from_s: float, until_s: float) -
         by_hand = sorted({line.reference for line in lines if line.method == "correction"})
         if by_hand:
             notes.append(f"adjusted by corrections by hand: {', '.join(by_hand)}")
-        found.append((f"{last:%Y-%m}", rows, notes))
+        found.append((f"{last:%Y-%m}", rows, [*notes, *uncounted]))
     return found
+
+
+def _reduced(
+    store: Store, contracts: Contracts, begin_s: float, end_s: float
+) -> tuple[dict[str, float], list[str]]:
+    """By service what the events of a month reduced, and what could not be counted."""
+    reduced, notes = {}, []
+    called = [each for each in contracts.contracts if each.events]
+    loads: dict[float, float] = {}
+    if called:
+        back_s = begin_s - (LOOK_BACK_DAYS + 1) * 86_400.0
+        loads = loads_of(store.lines(back_s, end_s), store.site.grid_meter)
+    for each in called:
+        now = [(first_s, last_s) for first_s, last_s in events_of(each) if begin_s <= first_s < end_s]
+        zone = ZoneInfo(store.site.timezone)
+        found = reduction_of(tuple(now), loads, zone, events_of(each), export_paid=each.export_paid)
+        reduced[each.service] = found.kwh
+        notes += [f"{each.service}: {note}" for note in found.notes]
+    return reduced, notes
 
 
 def _text(months: list[Month], currency: str) -> str:
@@ -79,6 +107,10 @@ def _text(months: list[Month], currency: str) -> str:
         lines += [month, *table(head, cells, frozenset({0, 1, 8, 9})), ""]
         for note in notes:
             lines += wrapped(note, "! ", "  ")
+        for each in rows:
+            if each.reduced_kwh:
+                text = f"{each.service}: {each.reduced_kwh:.1f} kWh below the baseline in its events"
+                lines += wrapped(f"{text}; their money is in its energy", "! ", "  ")
         bare = [each.service for each in rows if not each.buyer]
         if bare:
             lines += wrapped(

@@ -34,6 +34,11 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
         "telemetry_kept_s": seconds(
             "How often telemetry is kept on disk while the broker is away; 0: never.", 0.0, 86_400.0
         ),
+        "flexibility_s": seconds(
+            "How often it is told what the depot could give or take in the next four hours; 0: never.",
+            0.0,
+            86_400.0,
+        ),
         "outbox_max_mb": Key(
             "Most that may wait on disk; beyond it telemetry is thinned, then the oldest events go.",
             "MB",

@@ -15,6 +15,7 @@ from v2g_edge.model.frame import Frame
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.orders import strictest
 from v2g_edge.model.permit import Wish
+from v2g_edge.model.plan import Plan
 from v2g_edge.model.reading import Reading, is_fresh, known_or
 from v2g_edge.model.service import Service
 from v2g_edge.model.snapshot import Snapshot
@@ -22,6 +23,7 @@ from v2g_edge.rules.services.account import Headroom, hold
 from v2g_edge.rules.services.arming import Measured, refusals
 from v2g_edge.rules.services.frequency import activation
 from v2g_edge.rules.services.limits import zero_limits
+from v2g_edge.rules.services.peaks import Window, shave, targets_of
 from v2g_edge.rules.services.registry import SERVICES
 from v2g_edge.rules.services.signal import TIMEOUT, followed
 from v2g_edge.rules.services.spread import Room, spread
@@ -35,11 +37,12 @@ LEAST_EFFICIENCY: Final = 0.9
 
 
 class Served(NamedTuple):
-    """``silent``: services that no fresh signal reaches, for the next tick's events."""
+    """For the next tick: ``silent``, services that no fresh signal reaches, and ``windows`` (``peaks``)."""
 
     wishes: dict[str, Wish]
     events: tuple[Event, ...]
     silent: tuple[str, ...]
+    windows: tuple[Window, ...] = ()
 
 
 def armed(services: tuple[Service, ...]) -> tuple[Service, ...]:
@@ -66,11 +69,19 @@ def serve(
     bases_w: tuple[float, ...],
     silent: tuple[str, ...],
     outs_w: Mapping[str, float] | None = None,
+    *,
+    plan: Plan | None = None,
+    windows: tuple[Window, ...] = (),
 ) -> Served:
     """The wishes as the services and limits from outside would have them. ``outs_w``: the most that outlets
-    might export at the last tick, for those of which it is known.
+    might export at the last tick, for those of which it is known. ``windows``: what the metering windows of
+    demand charges had drawn by then.
     """
     services = armed(frame.site.services)
+    targets = targets_of(services, plan, snapshot)
+    if targets:
+        free = _rooms(frame, snapshot, wishes, outs_w or {})
+        wishes, windows = shave(frame, snapshot, targets, wishes, free, windows, bases_w[-1])
     moved = dict(wishes)
     asked = [s for s in services if SERVICES[s.kind].moves in {"frequency", "signal"}]
     shares = {s.id: _asked(frame, snapshot, s) for s in asked}
@@ -86,7 +97,7 @@ def serve(
     if any(s.kind == "zero_import" for s in services):
         _use_surplus(moved, max(-bases_w[-1], 0.0))
     lost = tuple(s.id for s in asked if shares[s.id] is None)
-    return Served(moved, _events(snapshot, silent, lost), lost)
+    return Served(moved, _events(snapshot, silent, lost), lost, windows if targets else ())
 
 
 def _asked(frame: Frame, snapshot: Snapshot, service: Service) -> float | None:

@@ -27,7 +27,7 @@ SERVICES: Final[Mapping[ServiceKind, Entry]] = {
     "dr": Entry("dynamic regulation, Great Britain", "frequency"),
     "regulation": Entry("a buyer's two-second signal", "signal"),
     "demand_response": Entry("a programme's events", "signal"),
-    "peak_shaving": Entry("demand charges", "plan"),
+    "peak_shaving": Entry("demand charges", "limit"),
     "arbitrage": Entry("buying cheap and selling dear", "plan"),
     "zero_import": Entry("no import beyond departures", "limit"),
     "zero_export": Entry("no export", "limit"),

@@ -2,6 +2,7 @@
 (D16, D17, D24, D26).
 """
 
+import random
 from typing import Any
 
 import pytest
@@ -248,6 +249,22 @@ async def test_a22_flash_wear(depot: Depot, version: Version) -> None:
         before = len(leases(station))
         await loop.tick(60, step_s=1.0)
         assert 5 <= len(leases(station)) - before <= 7
+    await station.close()
+
+
+async def test_a22_a_clock_that_is_off_writes_no_more(depot: Depot) -> None:
+    """Readings come with latencies of their own: a long lease is no other one for that."""
+    station = await charging(depot, "2.0.1", clock_off_s=12.0)
+    loop, skew = Loop(depot, "b2", 0.0), depot.central.links["new"].station.clock_skew
+    draw = random.Random(3)
+    for second in range(0, 900, 5):
+        now_s, wall_s = depot.clock.now_s(), depot.clock.wall_s()
+        skew.learn(wall_s + 12.0 - draw.uniform(0.0, 0.4), wall_s, now_s, 1)
+        await loop.tick(step_s=5.0)
+        if second == 60:
+            settled = len(leases(station))
+    assert skew.known
+    assert len(leases(station)) == settled, "72 times a day"
     await station.close()
 
 

@@ -13,6 +13,7 @@ from tests.field.ocpp.station.test_two_speakers import plugged, status, values
 from tests.field.ocpp.test_server import BOOT_16, STARTED, permit, ready, transaction, vehicle
 from v2g_edge.field.ocpp.link.polling import Polling
 from v2g_edge.field.ocpp.vocabulary.facts import SessionEvent
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.fault import fault_of
 from v2g_edge.model.reading import Reading
@@ -154,6 +155,24 @@ async def test_a_status_in_other_letters_is_that_status(depot: Depot, word: str)
     station, _ = await plugged(depot)
     await say(station, "StatusNotification", {**status(depot, "1.6", "Charging"), "status": word})
     assert (depot.board.evse("b1").status, depot.board.evse("b1").fault) == ("occupied", "")
+    await station.close()
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+async def test_a_transaction_at_an_outlet_that_the_site_file_does_not_name_is_told_once(
+    depot: Depot, version: Version
+) -> None:
+    """A second connector that nobody wrote down: what flows there is nobody's."""
+    station = await ready(depot, "old" if version == "1.6" else "new", version)
+    start = {"connectorId": 2, "idTag": "x", "meterStart": 0, "timestamp": format_wall(depot.clock.wall)}
+    for number in range(2):
+        if version == "1.6":
+            await station.call("StartTransaction", {**start, "meterStart": number})
+        else:
+            await station.call("TransactionEvent", {**STARTED, "seqNo": number, "evse": {"id": 2}})
+    told = [event for event in depot.board.take_news(0.0) if event.kind == "outlet_unknown"]
+    assert [(event.severity, event.subject) for event in told] == [("warning", "site")]
+    assert "outlet 2 of station" in told[0].text
     await station.close()
 
 

@@ -220,6 +220,27 @@ async def test_a19_one_vehicle_two_places(depot: Depot) -> None:
     await second.close()
 
 
+@pytest.mark.parametrize("ahead_s", [7_200.0, -7_200.0])
+async def test_a19_the_later_start_is_the_later_one_by_our_clock(depot: Depot, ahead_s: float) -> None:
+    """Two stations have two clocks, and one of them may be hours off."""
+    first = await ready(depot, "old", "1.6")
+    skew = depot.central.links["old"].station.clock_skew
+    skew.offset_s, skew.known = ahead_s, True
+    at = format_wall(depot.clock.wall + ahead_s)
+    start = {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": at}
+    await first.call("StartTransaction", start)
+    depot.clock.advance(60.0)
+    second = await ready(depot)
+    token = {"idToken": {"idToken": "BUS-1", "type": "Central"}, "timestamp": format_wall(depot.clock.wall)}
+    await second.call("TransactionEvent", STARTED | token)
+    assert depot.board.evse("b1").vehicle is None
+    moved = depot.board.evse("b2").vehicle
+    assert moved is not None
+    assert moved.vehicle == "bus-1"
+    await first.close()
+    await second.close()
+
+
 async def test_a19_where_power_flows_only_the_name_is_wrong(depot: Depot) -> None:
     first, number = await plugged(depot)
     await first.call("MeterValues", values(depot, number, 7_000.0))

@@ -10,6 +10,7 @@ from tests.field.ocpp.upstream.conftest import ForwardedDepot, Upstream
 from tests.field.ocpp.upstream.test_forwarding import BOOT_16, metered, started, stopped
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.queue import UpstreamQueue, message_of
+from v2g_edge.field.ocpp.upstream.rows import UpstreamRows
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ async def test_what_an_older_version_kept_goes_to_the_primary(
 ) -> None:
     (tmp_path / "state").mkdir()
     store = SqliteStore(tmp_path / "state" / "ocpp.sqlite", lambda: 1_800_000_000.0)
-    queue = UpstreamQueue(store, "old", 100)
+    queue = UpstreamQueue(UpstreamRows(store), "old", 100)
     queue.map_transaction("1", "9001")
     queue.put(message_of("StopTransaction", {"transactionId": 1, "meterStop": 5, "timestamp": "t"}, "1"))
     store.remember("upstream/version/old", "1.6")

@@ -12,6 +12,7 @@ from tests.field.ocpp.upstream.test_forwarding import BOOT_16, BOOT_201, started
 from v2g_edge.config.keys.external_systems import ALLOW
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED, GROUPS
 from v2g_edge.field.ocpp.wire.messages import FROM_CENTRAL, FROM_STATION
+from v2g_edge.field.ocpp.wire.timestamps import format_wall
 from v2g_edge.model.snapshot import Operator
 from v2g_edge.wiring.external_limits import ExternalLimits
 
@@ -79,6 +80,29 @@ async def test_a_profile_becomes_a_limit_and_never_reaches_the_charger(
     assert not [each for each in sent if each["chargingProfileId"] == 7]
     await depot.restart()
     assert depot.central.upstreams.limits_at(depot.clock.wall_s()) == (limit,)
+
+
+@pytest.mark.parametrize("ahead_s", [7_200.0, -7_200.0])
+async def test_a_profile_begins_with_its_transaction_by_our_clock(
+    depot: ForwardedDepot, upstream: Upstream, ahead_s: float
+) -> None:
+    """A station whose clock is hours off starts it in the future, or long ago: the limit would not hold."""
+    station = await station_of(depot)
+    skew = depot.central.links["old"].station.clock_skew
+    skew.offset_s, skew.known = ahead_s, True
+    start = {"connectorId": 1, "idTag": "bus-1", "meterStart": 0, "timestamp": format_wall(AT_S + ahead_s)}
+    await station.call("StartTransaction", start)
+    schedule = {
+        "chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6_000.0}],
+        "duration": 3_600,
+    }  # fmt: skip
+    profile = profile_16(0.0, chargingProfileKind="Relative", chargingSchedule=schedule)
+    upstream.call("old", "SetChargingProfile", connector_id=1, cs_charging_profiles=profile)
+    await until(lambda: {"status": "Accepted"} in upstream.answers("old"))
+    (limit,) = depot.central.upstreams.limits_at(AT_S + 60.0)
+    assert limit.power_w == 6_000.0
+    assert limit.until_wall_s == pytest.approx(AT_S + 3_600.0, abs=1.0)
+    await station.close()
 
 
 async def test_a_profile_that_asks_for_discharge_is_rejected_and_said(

@@ -2,6 +2,7 @@
 on it.
 """
 
+import random
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.field.ocpp.conftest import Depot
 from tests.field.ocpp.control.test_outlet_port import charging, limit_of
 from tests.field.ocpp.test_server import meter, permit, ready, transaction
 from v2g_edge.field.ocpp.link.polling import Polling
-from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, ClockSkew
+from v2g_edge.field.ocpp.vocabulary.clock_skew import AGREE_S, JUMP_S, READINGS, SPAN_S, STEADY_S, ClockSkew
 from v2g_edge.field.ocpp.wire.timestamps import format_wall
 
 STEP_S = SPAN_S / (READINGS - 1) + 0.1
@@ -63,6 +64,22 @@ def test_a9_one_outlet_that_talks_nonsense_does_not_keep_the_others_from_telling
         skew.learn(1e6 + second + 12.0, 1e6 + second, second, 1)
         skew.learn(1e6 + second * 7.0, 1e6 + second, second, 2)
     assert skew.offset_s == 12.0
+
+
+def test_latency_that_differs_makes_no_other_clock() -> None:
+    """Each other offset is a lease that is written anew: a station whose clock is off would write its flash
+    with every reading.
+    """
+    skew, draw, offsets = ClockSkew(), random.Random(7), []
+    for second in range(0, 3_600, 5):
+        drift_s = second / 3_600.0 * 0.5
+        skew.learn(1e6 + second + 12.0 + drift_s - draw.uniform(0.0, 0.4), 1e6 + second, float(second))
+        offsets.append(skew.offset_s)
+    assert len(set(offsets[5:])) == 1
+    assert offsets[-1] == pytest.approx(12.25, abs=STEADY_S)
+    for second in range(3_600, 3_660, 5):
+        skew.learn(1e6 + second + 15.0, 1e6 + second, float(second))
+    assert skew.offset_s == 15.0, "a clock that is set is another one"
 
 
 async def test_a9_a_station_that_reports_each_minute_is_asked_for_a_reading(depot: Depot) -> None:

@@ -185,15 +185,15 @@ class Sessions:
         )
         self._close(outlet, over)
 
-    def leave(self, vehicle: str, evse: str, started_wall_s: float) -> None:
-        """A vehicle has come to outlet ``evse``: it stands at none of these any more. Where power flows,
-        another one does.
+    def leave(self, vehicle: str, evse: str, came_wall_s: float) -> None:
+        """A vehicle has come to outlet ``evse``, by our clock: it stands at none of these any more. Where
+        power flows, another one does.
         """
         for outlet in self._outlets.values():
             session = outlet.session
             if outlet.evse.id == evse or session is None or session.vehicle != vehicle:
                 continue
-            if session.started_wall_s > started_wall_s or self.draws_power(outlet):
+            if self._came_wall_s(session) > came_wall_s or self.draws_power(outlet):
                 log.warning("vehicle_at_two_outlets", vehicle=vehicle, evse=outlet.evse.id, other=evse)
                 outlet.session = replace(session, vehicle="")
                 self._store.save(outlet.session, lasting=True)
@@ -352,8 +352,7 @@ class Sessions:
         ):  # 2.x reports a state only when it changes
             self._board.unplug(evse)
         elif present is None or present.session != session.transaction:
-            came_wall_s = came_at(session.started_wall_s, self._model.clock_skew, self._clock)
-            vehicle = VehicleState(session.transaction, session.vehicle, came_wall_s)
+            vehicle = VehicleState(session.transaction, session.vehicle, self._came_wall_s(session))
             if begins and self._board.evse(evse).status == "available":  # said before the vehicle came
                 outlet.reported = replace(outlet.reported, status="occupied")
                 self._board.update_evse(evse, status="occupied")
@@ -366,10 +365,13 @@ class Sessions:
             self._board.update_vehicle(evse, vehicle=session.vehicle, **self._needs(outlet, session))
             self._came(session)
 
+    def _came_wall_s(self, session: Session) -> float:
+        return came_at(session.started_wall_s, self._model.clock_skew, self._clock)
+
     def _came(self, session: Session) -> None:
         """One vehicle is at one place: a card that no vehicle of the site file has may be many."""
         if self._vehicles.knows(session.vehicle):
-            self.moved(session.vehicle, session.evse, session.started_wall_s)
+            self.moved(session.vehicle, session.evse, self._came_wall_s(session))
 
     def _needs(self, outlet: Outlet, session: Session) -> dict[str, Measured]:
         said = self._vehicles.readings(outlet, session, self._model.version, self._clock.now_s())

@@ -27,6 +27,7 @@ from v2g_edge.field.ocpp.vocabulary.last_messages import LastMessages
 from v2g_edge.field.ocpp.vocabulary.reports import Reports
 from v2g_edge.field.ocpp.wire.boot_throttle import BootThrottle
 from v2g_edge.field.ocpp.wire.messages import Version
+from v2g_edge.model.event import Event
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.reading import Measured, Reading
 from v2g_edge.model.settings import StationSettings
@@ -40,6 +41,9 @@ ALIVE_STEP_S: Final = 0.2
 """The board gets signs of life this often at most: silence is judged in seconds, and stations send many
 frames in one.
 """
+
+UNKNOWN_OUTLETS_MAX: Final = 8
+"""Outlets of one station that the site file does not name, and that are told: no more have one housing."""
 
 ROUTINE_TALK: Final = frozenset({"Heartbeat", "MeterValues", "TransactionEvent", "Authorize"})
 
@@ -68,6 +72,7 @@ class Station:
         self.requests = SigningRequests(settings.identity, clock)
         self.last_messages = LastMessages()
         self.on_doubt: Callable[[], None] = lambda: None
+        self._unknown_outlets: set[int] = set()
         self.unstamped_s: float | None = None
         """Since when its readings have had no time that can be read."""
 
@@ -283,7 +288,23 @@ class Station:
         if event.at_wall_s is not None and not event.offline:
             self.clock_skew.saw(event.at_wall_s, self._clock.wall_s())
             self.model.keep_clock()
+        if event.ocpp_evse and event.ocpp_evse not in self.outlets:
+            self._tell_unknown_outlet(event.ocpp_evse)
         return self.sessions.took(event)
+
+    def _tell_unknown_outlet(self, number: int) -> None:
+        """What flows at an outlet that the site file does not name has no limit of ours, and is not counted
+        there.
+        """
+        if number in self._unknown_outlets or len(self._unknown_outlets) >= UNKNOWN_OUTLETS_MAX:
+            return
+        self._unknown_outlets.add(number)
+        text = (
+            f"a transaction at outlet {number} of station {self.settings.identity}, which the site file does"
+            " not name: what is charged there has no limit and counts as base load. Mend: add it to"
+            " stations.outlets, or lock it"
+        )
+        self._board.announce(Event("outlet_unknown", "warning", "site", text, 0.0))
 
     def on_needs(self, ocpp_evse: int, needs: Needs) -> bool:
         """What the vehicle at an outlet needs. False for an outlet we do not have."""

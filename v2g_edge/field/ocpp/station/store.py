@@ -11,7 +11,7 @@ are.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -41,14 +41,6 @@ PRUNED_MAX: Final = 100
 FACTS_KEPT: Final = 1_024
 """Facts kept in memory: a depot's makes, clocks and identities are some hundred short texts."""
 
-GROUP_S: Final = 0.02
-"""Readings that wait for an upstream, and need not outlive a power cut, wait so long for others to be written
-with them: those of many stations are one write then, and none of them is answered much later.
-"""
-
-LATER_S: Final = 0.5
-"""What may be written later waits for another write at most so long."""
-
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sessions
     (station TEXT, "transaction" TEXT, ended INTEGER, body BLOB, PRIMARY KEY (station, "transaction"));
@@ -60,13 +52,27 @@ CREATE TABLE IF NOT EXISTS upstream (seq INTEGER PRIMARY KEY AUTOINCREMENT, stat
     local TEXT, digest BLOB, thin INTEGER, sent INTEGER, body BLOB);
 DROP INDEX IF EXISTS upstream_by_station;
 CREATE INDEX IF NOT EXISTS upstream_waiting ON upstream (station, seq) WHERE sent = 0;
-CREATE INDEX IF NOT EXISTS upstream_digests ON upstream (station, digest);
+DROP INDEX IF EXISTS upstream_digests;
+CREATE INDEX IF NOT EXISTS upstream_once ON upstream (station, digest) WHERE thin = 0;
 CREATE TABLE IF NOT EXISTS upstream_ids (station TEXT, local TEXT, theirs TEXT, PRIMARY KEY (station, local));
 """
 """``ended``: 0 while it is open, else UTC seconds from which ``KEPT_S`` counts."""
 
 _FROM_BEFORE: Final = "UPDATE sessions SET ended = MAX(2, ?) WHERE ended = 1"
 """Older files have 1 there, and no time that is sure to be ours: ``KEPT_S`` counts from now."""
+
+
+class Held(Protocol):
+    """Rows that are held back, to be written with the next write."""
+
+    def write(self) -> None:
+        """Write them, in the transaction that is about to be committed."""
+
+    def written(self) -> None:
+        """It was committed."""
+
+    def undone(self) -> None:
+        """It was rolled back: they are not written."""
 
 
 class TransactionStore(Protocol):
@@ -168,11 +174,12 @@ class SqliteStore:
         self._ended: dict[str, int] = {}
         self._facts: dict[str, str] = {}
         self._dirty = False
-        self._lasting = self._soon = False
+        self._lasting = False
         self._waiting: list[Callable[[sqlite3.Error | None], None]] = []
         self._due: asyncio.Handle | None = None
-        self._due_now = False
-        self._later: dict[str, list[tuple[object, ...]]] = {}
+        self._due_s = 0.0
+        self._held = False
+        self.holds: Held | None = None
         self._encode = msgspec.json.Encoder().encode
         self._decoder = msgspec.json.Decoder(Session)
 
@@ -292,40 +299,34 @@ class SqliteStore:
         self._lasting |= lasting
         return self._db.execute(sql, values).rowcount
 
-    def write_later(self, sql: str, *values: object) -> None:
-        """Change them with the next write, or half a second later. A sudden end may undo it."""
-        self._later.setdefault(sql, []).append(values)
-        if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(LATER_S, self._write)
+    def write_many(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Change them row by row. Nothing that must outlive a power cut."""
+        self._begin()
+        self._db.executemany(sql, rows)
 
-    def write_now(self) -> None:
-        """Write what waits at the end of this turn of the loop."""
-        if self._due is not None and not self._due_now:
+    def write_within(self, delay_s: float, *, held: bool = False) -> None:
+        """Write in so many s, or sooner with something else. ``held``: what waits to be durable waits for
+        it.
+        """
+        loop = asyncio.get_running_loop()
+        self._held |= held
+        due_s = loop.time() + delay_s
+        if self._due is not None and due_s >= self._due_s:
+            return
+        if self._due is not None:
             self._due.cancel()
-            self._due = None
-        if self._due is None:
-            self._due, self._due_now = asyncio.get_running_loop().call_soon(self._write), True
-
-    def insert(self, sql: str, *values: object, lasting: bool) -> int:
-        """Add one row to them; its number, 0 where the statement added none."""
-        self._begin(soon=lasting)
-        self._lasting |= lasting
-        done = self._db.execute(sql, values)
-        return (done.lastrowid or 0) if done.rowcount else 0
+        self._due_s = due_s if delay_s else 0.0
+        self._due = loop.call_at(due_s, self._write) if delay_s else loop.call_soon(self._write)
 
     def when_durable(self, then: Callable[[sqlite3.Error | None], None]) -> None:
         """See ``TransactionStore``. The write happens once all frames of this turn of the loop have been
-        handled, or ``GROUP_S`` later where there are only readings for upstreams.
+        handled; of what is held back, when that is due.
         """
-        if not self._dirty:
+        if not self._dirty and not self._held:
             then(None)
             return
-        if self._soon:
-            self.write_now()
-        elif not self._waiting and not self._due_now:
-            if self._due is not None:
-                self._due.cancel()
-            self._due = asyncio.get_running_loop().call_later(GROUP_S, self._write)
+        if self._dirty:
+            self.write_within(0.0)
         self._waiting.append(then)
 
     def flush(self) -> None:
@@ -362,8 +363,7 @@ class SqliteStore:
         self._facts[key] = value
         return value
 
-    def _begin(self, *, soon: bool = True) -> None:
-        self._soon |= soon
+    def _begin(self) -> None:
         if not self._dirty:
             self._db.execute("BEGIN")
             self._dirty = True
@@ -372,17 +372,16 @@ class SqliteStore:
         waiting, self._waiting = self._waiting, []
         if self._due is not None:
             self._due.cancel()
-        self._due, self._due_now, self._soon = None, False, False
+        self._due, self._held = None, False
         failed = None
         try:
-            if self._later:
-                self._begin(soon=False)
-                for sql, rows in self._later.items():
-                    self._db.executemany(sql, rows)
-                self._later.clear()
+            if self.holds is not None:
+                self.holds.write()
             if self._dirty:
                 self._db.execute("COMMIT")
                 self._dirty = False
+                if self.holds is not None:
+                    self.holds.written()
                 if self._lasting:
                     # a checkpoint syncs the log and everything in it; NORMAL syncs nothing by itself
                     self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -392,5 +391,7 @@ class SqliteStore:
             self._dirty = (
                 self._db.in_transaction
             )  # a full disk makes SQLite roll back by itself: nothing is left to commit then
+            if self.holds is not None and not self._dirty:
+                self.holds.undone()
         for then in waiting:
             asyncio.get_running_loop().call_soon(then, failed)

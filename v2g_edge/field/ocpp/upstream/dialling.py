@@ -19,7 +19,10 @@ from v2g_edge.model.settings import UpstreamSettings
 
 OPEN_S: Final = 15.0
 CLOSE_S: Final = 2.0
-"""Patience with opening and closing: a mobile uplink takes some seconds."""
+PING_S: Final = 50.0
+"""Patience with opening and closing: a mobile uplink takes some seconds. Time between two pings: routers
+forget quiet connections, some after a minute.
+"""
 
 
 class Refusal(ConnectionError):  # noqa: N818 - an answer of the upstream
@@ -44,6 +47,7 @@ async def dial(settings: UpstreamSettings, identity: str, version: Version) -> D
             create_connection=Dialed,
             open_timeout=OPEN_S,
             close_timeout=CLOSE_S,
+            ping_interval=PING_S,
             max_size=FRAME_MAX,
             user_agent_header=None,
         )

@@ -10,24 +10,23 @@ import structlog
 from msgspec.structs import replace
 
 from v2g_edge.field.ocpp.link.station_link import StationLink
+from v2g_edge.field.ocpp.station.station_time import came_at
 from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.policy import group_of
 from v2g_edge.field.ocpp.upstream.profile_limits import Plugged, ProfileBook, Refused
 from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import info_of
 from v2g_edge.field.ocpp.wire.connection import Connection
-from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn
 from v2g_edge.field.ocpp.wire.events import Refused as CallRefused
-from v2g_edge.field.ocpp.wire.machine import Machine
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.service import CapacityLimit
 from v2g_edge.model.settings import UpstreamSettings
-from v2g_edge.tasks import begin, end
+from v2g_edge.tasks import begin
 
 if TYPE_CHECKING:
-    from v2g_edge.field.ocpp.upstream.forwarder import Forwarder, Tell
+    from v2g_edge.field.ocpp.upstream.forwarder import Tell
 
 log = structlog.get_logger()
 
@@ -65,24 +64,10 @@ class Downward:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
 
-    async def serve(self, owner: "Forwarder", ws: Dialed, version: Version) -> None:
-        """Run one link to its end."""
-        machine = Machine(version, "station", prefix="lc-", strict=False)
-        connection = Connection(ws, machine, owner, f"{self._identity} at {self._settings.id}")
-        owner.connection = connection
-        log.info("upstream_online", station=self._identity, upstream=self._settings.id, version=version)
-        listening = begin(f"upstream link of {self._identity}", connection.run())
-        sending = begin(f"upstream of {self._identity}", _quietly(owner.exchange(connection)))
-        try:
-            await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            owner.connection = None
-            for task in (sending, *self._tasks):
-                task.cancel()
-            await ws.close()
-            await asyncio.gather(listening, return_exceptions=True)
-            await end(sending)
-            log.warning("upstream_offline", station=self._identity, upstream=self._settings.id)
+    def cancel(self) -> None:
+        """The link is gone: what the upstream had called is answered nowhere."""
+        for task in self._tasks:
+            task.cancel()
 
     # Transaction numbers
 
@@ -100,7 +85,9 @@ class Downward:
         """The upstream has a message. A start gives its number; a card that it refuses ends the
         transaction.
         """
-        if waiting.action == "StartTransaction":
+        if not answer:
+            return
+        if waiting.action == "StartTransaction" and "transactionId" in answer:
             self._queue.map_transaction(waiting.local, str(answer["transactionId"]))
         refused = info_of(answer)[1].get("status", "Accepted") != "Accepted"
         started = waiting.action == "StartTransaction" or waiting.payload.get("eventType") == "Started"
@@ -228,7 +215,8 @@ class Downward:
             plugged = Plugged(outlet.evse.id, self._phase_w, outlet.phases)
             if (session := outlet.session) is not None:
                 named = self._queue.theirs(session.transaction) or session.transaction
-                plugged = replace(plugged, transaction=named, begun_wall_s=session.started_wall_s)
+                began = came_at(session.started_wall_s, self._link.station.clock_skew, self._clock)
+                plugged = replace(plugged, transaction=named, begun_wall_s=began)
             outlets[number] = plugged
         return self.book.limits_at(wall_s, outlets)
 
@@ -242,11 +230,3 @@ class Downward:
             "reason": "Unknown",
             "chargingStation": {"vendorName": vendor[:50], "model": model[:20]},
         }
-
-
-async def _quietly(work: Any) -> None:
-    """An upstream that goes silent ends the link; that is no failure of ours."""
-    try:
-        await work
-    except ConnectionError as fault:
-        log.warning("upstream_silent", fault=str(fault))

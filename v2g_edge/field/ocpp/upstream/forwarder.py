@@ -11,21 +11,23 @@ from typing import Any, Final
 import structlog
 
 from v2g_edge.field.ocpp.link.station_link import StationLink
-from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.dialling import Refusal, dial
 from v2g_edge.field.ocpp.upstream.downward import Downward
+from v2g_edge.field.ocpp.upstream.exchange import Exchange
 from v2g_edge.field.ocpp.upstream.limit_reports import LimitReports, left_by
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED
-from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
+from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue
+from v2g_edge.field.ocpp.upstream.rows import UpstreamRows
 from v2g_edge.field.ocpp.upstream.tokens import UpstreamTokens
 from v2g_edge.field.ocpp.wire.connection import Connection
+from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.events import Answered, CallIn, Refused, SendIn
+from v2g_edge.field.ocpp.wire.machine import Machine
 from v2g_edge.field.ocpp.wire.messages import Version
-from v2g_edge.field.ocpp.wire.queue import BULK
 from v2g_edge.model.permit import Permit
 from v2g_edge.model.ports import ClockPort
 from v2g_edge.model.settings import UpstreamSettings
-from v2g_edge.tasks import described
+from v2g_edge.tasks import begin, described, end
 
 log = structlog.get_logger()
 
@@ -36,23 +38,6 @@ Tell = Callable[[str, str, str], None]
 BACKOFF_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Waits between two dials, the last for ever (OCPP 2.x Part 4 5.4 leaves the figures to the station)."""
 
-ANSWER_S: Final = 30.0
-"""Patience with an answer of the upstream; then the link is dropped and the message sent again under its
-id.
-"""
-
-ATTEMPTS: Final = 3
-"""So often a message is sent that the upstream answers with an error (TransactionMessageAttempts, 1.6
-9.1).
-"""
-RETRY_S: Final = 10.0
-
-HEARTBEAT_RANGE_S: Final = (10.0, 86_400.0)
-"""What is taken of the interval that the upstream asks for in its answer to a boot."""
-
-LATER: Final = frozenset({"InternalError", "GenericError"})
-"""Errors that another attempt may mend; all others are about the message itself."""
-
 
 class Forwarder:
     """See the module. ``tell`` gets events about the station."""
@@ -61,7 +46,7 @@ class Forwarder:
         self,
         settings: UpstreamSettings,
         link: StationLink,
-        store: SqliteStore,
+        rows: UpstreamRows,
         clock: ClockPort,
         phase_w: float,
         tell: Tell,
@@ -71,20 +56,17 @@ class Forwarder:
         self.identity = link.station.settings.identity
         self.name = f"{settings.id}/{self.identity}"
         self._link = link
-        self._store = store
+        self._store = store = rows.store
         self._clock = clock
         self._tell = tell
-        self.queue = UpstreamQueue(store, self.name, settings.queue_max)
+        self.queue = UpstreamQueue(rows, self.name, settings.queue_max)
         self.down = Downward(settings, link, self.queue, store, clock, phase_w, tell)
         self.tokens = UpstreamTokens(settings)
         self.reports = LimitReports(settings, self.name, store)
+        self.exchange: Exchange | None = None
         self._wake = asyncio.Event()
-        self._fact = f"upstream/booted/{self.name}"
         self._version = _known_version(store.fact(f"upstream/version/{self.name}"))
-        self._heartbeat_s = 300.0
-        self._beats = False
         self._told_thinned = 0
-        self._answered = 0
 
     # What the station calls
 
@@ -92,8 +74,9 @@ class Forwarder:
         """Queue what the station called."""
         self._speaks(version)
         if self.queue.put(message):
-            self._wake.set()
-        self._tell_thinned()
+            self._due_now()
+        if self.queue.thinned:
+            self._tell_thinned()
         self.down.heard(message)
 
     def ask(
@@ -103,7 +86,7 @@ class Forwarder:
         if action != "Authorize" or self.settings.authorize != "upstream":
             return None
         self._speaks(version)
-        self._wake.set()
+        self._due_now()
         return self.tokens.ask(self.connection, payload, answer)
 
     def observe(self, permits: Mapping[str, Permit], wall_s: float, *, dimmed: bool) -> None:
@@ -120,6 +103,13 @@ class Forwarder:
             asked_w = min([evse.max_charge_w, *(each.power_w for each in limits if each.evse == evse.id)])
             reports.see(number, asked_w, left_by(permit, dimmed=dimmed))
         if reports.due(connection.version, self._clock.now_s()) is not None:
+            self._due_now()
+
+    def _due_now(self) -> None:
+        """There is something to say upstream."""
+        if self.exchange is not None:
+            self.exchange.go_on()
+        else:
             self._wake.set()
 
     def _speaks(self, version: Version) -> None:
@@ -147,9 +137,7 @@ class Forwarder:
             version = await self._due()
             try:
                 ws = await dial(self.settings, self.identity, version)
-                answered = self._answered
-                await self.down.serve(self, ws, version)
-                if self._answered > answered:
+                if await self._serve(ws, version):
                     attempt = 0
             except Refusal as fault:
                 attempt = max(attempt, len(BACKOFF_S) - 1)
@@ -169,113 +157,28 @@ class Forwarder:
                 return version
             await self._wake.wait()
 
-    async def exchange(self, connection: Connection) -> None:
-        """Boot where that is due, then send what waits, in order, and heartbeats."""
-        if not self._store.fact(self._fact):
-            head = self.queue.head()
-            if head is None or head.action != "BootNotification":
-                await self._boot(connection, self.down.made_up_boot(connection.version), "")
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._heartbeat_s, self._beat)
-        self._beats, self.reports.refused = False, False
-        try:
-            while True:
-                self._wake.clear()
-                while (waiting := self.queue.head()) is not None:
-                    await self._send(connection, waiting)
-                await self._report(connection)
-                if self._link.connection is None:
-                    return  # no station is behind this link: the upstream sees the station as offline
-                if self._beats:
-                    self._beats = False
-                    timer = loop.call_later(self._heartbeat_s, self._beat)
-                    await self._call(connection, "Heartbeat", {}, "")
-                else:
-                    await self._wake.wait()
-        finally:
-            timer.cancel()
-
-    def _beat(self) -> None:
-        self._beats = True
-        self._wake.set()
-
-    async def _send(self, connection: Connection, waiting: Waiting) -> None:
-        """Send one message until the upstream has it, or refuses it for good."""
-        ready = self.down.upward(waiting)
-        if ready is None:
-            self._drop(waiting, "the upstream gave its transaction no number")
-            return
-        message_id = self.queue.message_id(waiting)
-        if waiting.action == "BootNotification":
-            await self._boot(connection, ready.payload, message_id)
-            self.queue.done(waiting)
-            return
-        for attempt in range(ATTEMPTS):
-            try:
-                outcome = await self._call(
-                    connection, waiting.action, ready.payload, message_id, encoded=ready.body
-                )
-            except ValueError as fault:
-                self._drop(waiting, str(fault)[:200])
-                return
-            if isinstance(outcome, Answered):
-                self.down.answered(waiting, outcome.payload)
-                self.queue.done(waiting)
-                return
-            if outcome.code not in LATER or attempt == ATTEMPTS - 1:
-                self._drop(waiting, f"{outcome.code} {outcome.description[:150]}")
-                return
-            await self._clock.sleep_s(RETRY_S)
-
-    async def _report(self, connection: Connection) -> None:
-        """Tell what is limited, as far as that is due."""
-        reports, version = self.reports, connection.version
-        if not reports.speaks(version):
-            return
-        while (report := reports.due(version, self._clock.now_s())) is not None:
-            outcome = await self._call(connection, report.action, report.payload, "")
-            if isinstance(outcome, Refused):
-                why = f"{outcome.code} {outcome.description[:150]}"
-            elif outcome.payload.get("status", "Accepted") != "Accepted":
-                why = str(outcome.payload["status"])
-            else:
-                reports.answered(report, self._clock.now_s())
-                continue
-            reports.refused = True
-            text = f"upstream {self.settings.id} does not take {report.action} ({why}): what the depot limits"
-            self._tell("upstream_refused", "info", f"{text} is not told there")
-            return
-
-    async def _boot(self, connection: Connection, payload: Payload, message_id: str) -> None:
-        """Boot until it is accepted; nothing else goes up before (OCPP 1.6 4.2, 2.x B02, B03)."""
-        while True:
-            outcome = await self._call(connection, "BootNotification", payload, message_id)
-            said = outcome.payload if isinstance(outcome, Answered) else {}
-            low_s, high_s = HEARTBEAT_RANGE_S
-            wait_s = min(max(float(said.get("interval") or low_s), low_s), high_s)
-            if said.get("status") == "Accepted":
-                self._heartbeat_s = wait_s
-                self._store.remember(self._fact, "1")
-                return
-            log.warning("upstream_boot_waits", station=self.identity, status=str(said.get("status", "error")))
-            await self._clock.sleep_s(wait_s)
-
-    async def _call(
-        self, connection: Connection, action: str, payload: Payload, message_id: str, encoded: bytes = b""
-    ) -> Answered | Refused:
-        """ConnectionError when the upstream does not answer: the link is worth nothing then."""
-        outcome = await connection.call(
-            action, payload, priority=BULK, timeout_s=ANSWER_S, message_id=message_id, encoded=encoded
+    async def _serve(self, ws: Dialed, version: Version) -> bool:
+        """Run one link to its end; whether the upstream has answered anything."""
+        machine = Machine(version, "station", prefix="lc-", strict=False)
+        connection = Connection(ws, machine, self, f"{self.identity} at {self.settings.id}")
+        exchange = Exchange(
+            connection, self._link, self.queue, self.down, self.reports, self._store, self._clock, self._tell
         )
-        if isinstance(outcome, Answered | Refused):
-            self._answered += 1
-            return outcome
-        raise ConnectionError(f"upstream {self.settings.id} does not answer {action} ({outcome.why})")
-
-    def _drop(self, waiting: Waiting, why: str) -> None:
-        self.queue.done(waiting)
-        text = f"{waiting.action} does not reach upstream {self.settings.id}: {why}"
-        self._tell("upstream_refused", "warning", text)
+        self.connection, self.exchange = connection, exchange
+        log.info("upstream_online", station=self.identity, upstream=self.settings.id, version=version)
+        listening = begin(f"upstream link of {self.name}", connection.run())
+        sending = begin(f"upstream {self.name}", _quietly(exchange.run()))
+        try:
+            await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.connection = self.exchange = None
+            sending.cancel()
+            self.down.cancel()
+            await ws.close()
+            await asyncio.gather(listening, return_exceptions=True)
+            await end(sending)
+            log.warning("upstream_offline", station=self.identity, upstream=self.settings.id)
+        return exchange.answers > 0
 
     # What the upstream calls: ``ConnectionOwner``
 
@@ -306,3 +209,11 @@ class Forwarder:
 
 def _known_version(text: str) -> Version | None:
     return next((version for version in FORWARDED if version == text), None)
+
+
+async def _quietly(work: Any) -> None:
+    """An upstream that goes silent ends the link; that is no failure of ours."""
+    try:
+        await work
+    except ConnectionError as fault:
+        log.warning("upstream_silent", fault=str(fault))

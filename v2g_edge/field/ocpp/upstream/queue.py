@@ -1,9 +1,7 @@
 """What waits for the upstream, on disk, station by station, oldest first.
 
-A message is written in the same transaction as what the station told, before the station is answered. Those
-that were sent stay as a digest for a while, so that what a station repeats does not go up twice. That a
-reading was sent is written with what comes next, or half a second later: a sudden end of the process makes
-it go up again, under its id.
+Before the station is answered a message is on disk (``rows``) or has gone up. Digests of what was put here
+stay for a while, so that what a station repeats does not go up twice.
 """
 
 import hashlib
@@ -15,15 +13,13 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from v2g_edge.field.ocpp.station.store import SqliteStore
-from v2g_edge.field.ocpp.upstream.policy import ONCE, may_be_thinned
+from v2g_edge.field.ocpp.upstream.policy import may_be_thinned
+from v2g_edge.field.ocpp.upstream.rows import DIGESTS_KEPT, UpstreamRows
 
 log = structlog.get_logger()
 
-DIGESTS_KEPT: Final = 500
-"""Sent messages of one station whose content is remembered: a station that was offline repeats the last
-few.
-"""
+RECENT: Final = 32
+"""Readings whose content is remembered: a station repeats those that were not answered."""
 
 THINNED: Final = 100
 """Readings left out at a time where the queue is full."""
@@ -39,18 +35,13 @@ ends late.
 AT_HAND: Final = 16
 """Messages kept in memory too while these are all that wait: a link that keeps up never reads them back."""
 
-FORGET_EVERY: Final = 200
-"""Messages between two looks at what may be forgotten."""
+FORGET_EVERY: Final = 50
+"""Messages, readings aside, between two looks at what may be forgotten."""
 
 _HEAD: Final = """SELECT seq, action, local, body FROM upstream
     WHERE station = ? AND sent = 0 AND seq > ? ORDER BY seq LIMIT 1"""
-_SENT: Final = "UPDATE upstream SET sent = 1, body = x'' WHERE seq = ?"
-_PUT: Final = """INSERT INTO upstream (station, action, local, digest, thin, sent, body)
-    VALUES (?, ?, ?, ?, ?, 0, ?)"""
-_PUT_ONCE: Final = """INSERT INTO upstream (station, action, local, digest, thin, sent, body)
-    SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6
-    WHERE NOT EXISTS (SELECT 1 FROM upstream WHERE station = ?1 AND digest = ?4)"""
-_FORGET: Final = "DELETE FROM upstream WHERE station = ? AND sent = 1 AND seq < ?"
+_RECENT: Final = """SELECT digest FROM upstream
+    WHERE station = ? AND sent = 0 AND thin = 1 ORDER BY seq DESC LIMIT ?"""
 _FORGET_IDS: Final = """DELETE FROM upstream_ids WHERE rowid IN
     (SELECT rowid FROM upstream_ids WHERE station = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)"""
 _THIN: Final = """DELETE FROM upstream WHERE seq IN
@@ -107,12 +98,17 @@ class UpstreamQueue:
     readings are left out.
     """
 
-    def __init__(self, store: SqliteStore, name: str, most: int) -> None:
-        self._store = store
-        self._name = name
+    def __init__(self, rows: UpstreamRows, name: str, most: int) -> None:
+        self._rows = rows
+        self._store = store = rows.store
+        self.name = name
+        self.upstream = name.partition("/")[0]
         self._most = most
-        rows = store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", name)
-        self._waiting = int(rows[0][0])
+        self._waiting = int(
+            store.read("SELECT COUNT(*) FROM upstream WHERE station = ? AND sent = 0", name)[0][0]
+        )
+        recent = store.read(_RECENT, name, RECENT) if self._waiting else []
+        self._recent = deque([bytes(row[0]) for row in reversed(recent)], maxlen=RECENT)
         self._done = self._last = 0
         self._at_hand: deque[Waiting] = deque()
         self._theirs: dict[str, str] = {}
@@ -124,12 +120,12 @@ class UpstreamQueue:
 
     def put(self, message: Message) -> bool:
         """Queue a message; False for one that is there already. Durable with the store's next write."""
+        if message.thin:
+            if message.digest in self._recent:
+                return False
+            self._recent.append(message.digest)
         action, local = message.action, message.local
-        put = _PUT_ONCE if action in ONCE else _PUT
-        seq = self._store.insert(
-            put, self._name, action, local, message.digest, message.thin, message.body,
-            lasting=not message.thin,
-        )  # fmt: skip
+        seq = self._rows.put(self.name, action, local, message.digest, message.body, thin=message.thin)
         if not seq:
             return False
         if len(self._at_hand) == self._waiting < AT_HAND:
@@ -146,12 +142,14 @@ class UpstreamQueue:
         """
         if self._at_hand:
             return self._at_hand[0]
-        while self._waiting and (rows := self._store.read(_HEAD, self._name, self._last)):
+        if self._waiting:
+            self._rows.write()
+        while self._waiting and (rows := self._store.read(_HEAD, self.name, self._last)):
             seq, action, local, body = rows[0]
             try:
                 return Waiting(seq, action, local, msgspec.json.decode(body, type=dict[str, Any]))
             except msgspec.DecodeError as error:
-                log.error("upstream_message_damaged", queue=self._name, action=action, error=str(error))
+                log.error("upstream_message_damaged", queue=self.name, action=action, error=str(error))
                 self.done(Waiting(seq, action, local, {}))
         return None
 
@@ -169,26 +167,25 @@ class UpstreamQueue:
             self._at_hand.popleft()
         self._last = waiting.seq
         self._waiting -= 1
-        self._done += 1
-        self._store.write_later(_SENT, waiting.seq)
-        if self._done % FORGET_EVERY == 0:
-            self._store.write_later(_FORGET, self._name, waiting.seq - DIGESTS_KEPT)
-        if not may_be_thinned(waiting.action, waiting.payload):
-            # A power cut may undo this: the message goes up again then, under its id.
-            self._store.write_now()
+        thin = may_be_thinned(waiting.action, waiting.payload)
+        self._rows.done(waiting.seq, thin=thin)
+        if not thin:
+            self._done += 1
+            if self._done % FORGET_EVERY == 0:
+                self._rows.forget(self.name)
 
     def map_transaction(self, local: str, theirs: str) -> None:
         """Remember the number that the upstream gave to a transaction (1.6)."""
         self._theirs.pop(local, None)
-        self._store.write("INSERT OR REPLACE INTO upstream_ids VALUES (?, ?, ?)", self._name, local, theirs)
-        self._store.write(_FORGET_IDS, self._name, DIGESTS_KEPT)
+        self._store.write("INSERT OR REPLACE INTO upstream_ids VALUES (?, ?, ?)", self.name, local, theirs)
+        self._store.write(_FORGET_IDS, self.name, DIGESTS_KEPT)
 
     def theirs(self, local: str) -> str:
         """The upstream's number of a transaction; "" where it has none."""
         known = self._theirs.get(local)
         if known is None:
             rows = self._store.read(
-                "SELECT theirs FROM upstream_ids WHERE station = ? AND local = ?", self._name, local
+                "SELECT theirs FROM upstream_ids WHERE station = ? AND local = ?", self.name, local
             )
             if len(self._theirs) >= THEIRS_KEPT:
                 self._theirs.clear()
@@ -199,7 +196,7 @@ class UpstreamQueue:
         """Our number of the latest transaction that the upstream calls ``theirs``; "" where there is none."""
         rows = self._store.read(
             "SELECT local FROM upstream_ids WHERE station = ? AND theirs = ? ORDER BY rowid DESC LIMIT 1",
-            self._name,
+            self.name,
             theirs,
         )
         return str(rows[0][0]) if rows else ""
@@ -207,7 +204,8 @@ class UpstreamQueue:
     def _thin(self) -> None:
         """Leave out the oldest readings; at twice the size the oldest of everything."""
         self._at_hand.clear()
+        self._rows.write()
         thin = _THIN_ALL if self._waiting > 2 * self._most else _THIN
-        gone = self._store.write(thin, self._name, self._last, THINNED)
+        gone = self._store.write(thin, self.name, self._last, THINNED)
         self._waiting -= gone
         self.thinned += gone

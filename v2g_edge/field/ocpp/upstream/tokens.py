@@ -63,6 +63,8 @@ class UpstreamTokens:
 
     def answer(self, action: str, payload: Payload, answer: Payload) -> Payload:
         """What the station hears of an identifier at a start or an end: what the upstream said of it last."""
+        if not answer:
+            return answer
         key, ours = info_of(answer)
         theirs = self._known.get(token_of(payload))
         if not key or theirs is None or ours.get("status") == "Blocked" or action == "Authorize":

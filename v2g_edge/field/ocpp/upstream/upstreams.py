@@ -15,6 +15,7 @@ from v2g_edge.field.ocpp.station.store import SqliteStore
 from v2g_edge.field.ocpp.upstream.forwarder import Forwarder
 from v2g_edge.field.ocpp.upstream.policy import FORWARDED
 from v2g_edge.field.ocpp.upstream.queue import message_of
+from v2g_edge.field.ocpp.upstream.rows import UpstreamRows
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.model.event import Event
 from v2g_edge.model.orders import acts
@@ -73,14 +74,15 @@ class Upstreams:
         self._board = board
         self._clock = clock
         self.taps: dict[str, StationTap] = {}
+        rows = UpstreamRows(store) if settings else None
         for identity, link in links.items():
             mine = [each for each in settings if not each.stations or identity in each.stations]
             mine.sort(key=lambda each: each.role != "primary")
-            if not mine:
+            if rows is None or not mine:
                 continue
             _take_over(store, identity, mine[0].id)
             tell = partial(self._tell, identity)
-            tap = StationTap([Forwarder(each, link, store, clock, nominal_v, tell) for each in mine])
+            tap = StationTap([Forwarder(each, link, rows, clock, nominal_v, tell) for each in mine])
             self.taps[identity] = link.upstream = tap
         self.forwarders = tuple(each for tap in self.taps.values() for each in tap.forwarders)
         self._tasks: list[asyncio.Task[None]] = []

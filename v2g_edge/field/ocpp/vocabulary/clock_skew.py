@@ -15,6 +15,11 @@ from typing import Final
 AGREE_S: Final = 2.0
 """Readings agree when their offsets lie this close; below it an offset is latency, not a wrong clock."""
 
+STEADY_S: Final = 1.0
+"""What is known is kept as long as it is right to this: each new offset is a lease that is written anew, and
+latency differs from reading to reading.
+"""
+
 READINGS: Final = 3
 SPAN_S: Final = 10.0
 """So many readings over so long make an offset: a burst of queued readings comes within a second."""
@@ -67,7 +72,8 @@ class ClockSkew:
             span_s = now_s - then_s
             if span_s >= LONG_SPAN_S or (span_s >= SPAN_S and len(offsets) >= READINGS):
                 newest_s = max(offsets)  # the least delayed one
-                self.offset_s = newest_s if abs(newest_s) > AGREE_S else 0.0
+                if abs(newest_s - self.offset_s) > STEADY_S:
+                    self.offset_s = newest_s if abs(newest_s) > AGREE_S else 0.0
                 self.known = True
                 return
 

@@ -4,6 +4,7 @@ awaitables.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 import structlog
@@ -25,6 +26,8 @@ Line: TypeAlias = Wire | Dialed
 
 Outcome: TypeAlias = Answered | Refused | Expired
 """What became of a call of ours: every one of them ends in exactly one."""
+
+Then: TypeAlias = Callable[[Outcome], None]
 
 STRAYS_MAX: Final = 100
 """Frames that are no OCPP before the link is closed (1008): a station that talks nonsense this long is not
@@ -76,7 +79,7 @@ class Connection:
         self._machine = machine
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[str, asyncio.Future[Outcome]] = {}
+        self._waiting: dict[str, Then] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._deadline_s: float | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -134,11 +137,11 @@ class Connection:
         encoded: bytes = b"",
     ) -> "asyncio.Future[Outcome]":
         """Like ``call``, without waiting."""
-        now_s = self._loop.time()
+        future: asyncio.Future[Outcome] = self._loop.create_future()
         call_id = self._machine.call(
             action,
             payload,
-            now_s,
+            self._loop.time(),
             priority=priority,
             key=key,
             timeout_s=timeout_s,
@@ -146,10 +149,22 @@ class Connection:
             message_id=message_id,
             encoded=encoded,
         )
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiting[call_id] = future
+        self._waiting[call_id] = partial(_resolve, future, self._owner)
         self._settle()
         return future
+
+    def call_then(
+        self, action: str, encoded: bytes, then: Then, *, priority: int, timeout_s: float, message_id: str
+    ) -> None:
+        """Call with a payload that is JSON already and conforms; ``then`` gets what becomes of it, at once
+        when that is known.
+        """
+        self._machine.call(
+            action, {}, self._loop.time(), priority=priority, timeout_s=timeout_s, message_id=message_id,
+            encoded=encoded,
+        )  # fmt: skip
+        self._waiting[message_id] = then
+        self._settle()
 
     def answer(self, message_id: MessageId, payload: dict[str, Any]) -> None:
         """Answer a call of the station. ValueError when the payload violates the schema."""
@@ -214,9 +229,9 @@ class Connection:
 
     def _tell(self, event: Any) -> None:
         if isinstance(event, Answered | Refused | Expired):
-            future = self._waiting.pop(event.id, None)
-            if future is not None and not future.done():
-                future.set_result(event)
+            then = self._waiting.pop(event.id, None)
+            if then is not None:
+                then(event)
             elif isinstance(event, Answered | Refused):
                 self._owner.take_late(event)
         elif isinstance(event, SendIn):
@@ -228,13 +243,13 @@ class Connection:
             )
 
     def _arm(self) -> None:
+        """A timer that is due too early is left alone: most calls are answered long before."""
         deadline_s = self._machine.next_deadline_s()
-        if deadline_s == self._deadline_s:
+        if deadline_s is None or (self._deadline_s is not None and self._deadline_s <= deadline_s):
             return
-        self._deadline_s = deadline_s
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if deadline_s is None else self._loop.call_at(deadline_s, self._on_deadline)
+        self._deadline_s, self._timer = deadline_s, self._loop.call_at(deadline_s, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = self._deadline_s = None
@@ -249,3 +264,11 @@ class Connection:
             self._timer.cancel()
         for task in self._sending:
             task.cancel()
+
+
+def _resolve(future: "asyncio.Future[Outcome]", owner: ConnectionOwner, outcome: Outcome) -> None:
+    """The caller that waits gets it; one that gave up does not."""
+    if not future.done():
+        future.set_result(outcome)
+    elif isinstance(outcome, Answered | Refused):
+        owner.take_late(outcome)

@@ -214,6 +214,14 @@ class Machine:
         """Take one frame. Never raises; whatever is wrong with it becomes an event and, where due, an
         error to the peer.
         """
+        line = self._line
+        if line is not None and frame in line.bare and may_be_empty(self.version, line.action):
+            self._line = None
+            self._settle(line, "settled")
+            self._events.append(Answered(line.id, line.action, {}))
+            if self._queue:
+                self._pump(now_s)
+            return
         try:
             parts = frames.decode(frame, strict=self.strict)
         except frames.Unreadable as fault:
@@ -336,6 +344,7 @@ class Machine:
                 self._events.append(Expired(out.id, out.action, "superseded", sent=False))
                 continue
             out.deadline_s = now_s + out.timeout_s
+            out.bare = (f'[3,"{out.id}",{{}}]', f'[3, "{out.id}", {{}}]')
             self._line = out
             self._frames.append(
                 frames.encode_call(out.id, out.action, out.encoded)

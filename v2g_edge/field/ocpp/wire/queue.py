@@ -22,12 +22,14 @@ stale.
 class Outgoing:
     """One call of ours. ``deadline_s`` is set when it goes out, ``why`` is what is told should it pass.
 
-    ``encoded``: the payload as JSON, where that is at hand. ``still`` is asked when it is its turn: once it
-    says no, the call is void and never goes out.
+    ``bare``: the answer without content, in the forms that most write: these need no reading. ``encoded``:
+    the payload as JSON, where that is at hand. ``still`` is asked when it is its turn: once it says no, the
+    call is void and never goes out.
     """
 
     __slots__ = (
         "action",
+        "bare",
         "deadline_s",
         "encoded",
         "id",
@@ -59,6 +61,7 @@ class Outgoing:
         self.key = key
         self.timeout_s = timeout_s
         self.still = still
+        self.bare: tuple[str, ...] = ()
         self.deadline_s = 0.0
         self.why = "deadline"
         self.order = 0

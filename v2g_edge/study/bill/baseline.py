@@ -1,6 +1,4 @@
-"""Demand response: baselines, what was reduced, and its settlement. Loads are in kW, import +, by equal
-intervals.
-"""
+"""Baselines of demand response, and what was reduced. Loads are in kW, import +, by equal intervals."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
