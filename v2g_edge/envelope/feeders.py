@@ -187,8 +187,7 @@ def _ask(o: Outlet, i: int, wish_w: float, e: Exposure, sign: float, phase: _Pha
         own_w = min(mine_w, own_w)
         silent_w = now_w - own_w if e.follows and not e.listens else 0.0
         floor_w = min(now_w, least_w)
-        ends = e.rest_w < e.charge_w and wish_w <= e.rest_w
-        back_w = min(least_w - now_w, 0.0) if ends and sign > 0.0 else 0.0
+        back_w = min(least_w - now_w, 0.0) if sign > 0.0 and wish_w <= e.rest_w < e.charge_w else 0.0
         ask = _Ask(False, beyond_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
         return replace(ask, start_w=back_w, metered=not e.listens)
     if e.tries and sign > 0.0:
@@ -287,8 +286,7 @@ def _settled(side: _Asks, members: tuple[int, ...]) -> _Asks:
     must fit, as if none had rested.
     """
     asks = [side[i] for i in members]
-    others = [ask for ask in asks if ask.metered]
-    alone = not any(ask.wished_w or ask.busy_w or ask.fixed_w or ask.own_w for ask in others)
+    alone = not any(a.wished_w or a.busy_w or a.fixed_w or a.own_w for a in asks if a.metered)
     if not (alone and any(ask.start_w > 0.0 for ask in asks)):
         return side
     return [replace(ask, fixed_w=ask.fixed_w + max(ask.start_w, 0.0), start_w=0.0) for ask in side]
