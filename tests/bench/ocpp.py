@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 import psutil
 
-from tests.bench.client import BareClient, masked
+from tests.bench._client import BareClient, masked
 from tests.processes import start
 
 CLIENTS: Final = 20

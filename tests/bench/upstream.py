@@ -19,7 +19,7 @@ from typing import Any, Final
 import psutil
 
 from tests.bench.__main__ import Row
-from tests.bench.client import BareClient, masked
+from tests.bench._client import BareClient, masked
 from tests.bench.ocpp import CROWD, METER_16
 from tests.processes import end, start
 

@@ -47,6 +47,17 @@ def test_a_contradiction_is_named(path: str, value: Any, key: str, word: str) ->
     assert any(word in str(problem) for problem in found)
 
 
+def test_a_battery_that_stays_has_no_departure_and_no_target() -> None:
+    """Its window is that of its type."""
+    stays = changed("vehicles.0.stationary", True)
+    assert not [problem for problem in problems_of(stays) if "stationary" in problem.key]
+    for key, value in (("departs", "06:00"), ("target_soc_pct", 80.0), ("target_wh", 1_000.0)):
+        both = changed("vehicles.0.stationary", True)
+        both["vehicles"][0][key] = value
+        found = [problem for problem in problems_of(both) if problem.key == "vehicles.bus-1.stationary"]
+        assert found, key
+
+
 def test_a_target_above_what_charging_reaches_is_refused_where_it_would_count() -> None:
     """It would be a missed departure every day; without a departure the target says nothing."""
     kind_full = changed("vehicle_types.0.max_soc_pct", 90.0)

@@ -251,3 +251,14 @@ def test_a_target_in_kwh_is_a_share_of_the_capacity(
     van = Vehicle("van", "bus", True, departs="06:00", departures=lines, target_wh=target_wh)
     said = Timetable(small_site(vehicles=(van,))).says(VehicleState("s", "van", EVENING), 5.0, EVENING)
     assert said["target_soc_pct"].value == pytest.approx(expected_pct)
+
+
+@given(hours=st.floats(0.0, 24.0 * 400.0))
+def test_a_battery_that_stays_never_leaves_and_needs_its_least_charge(hours: float) -> None:
+    site = small_site(vehicles=(Vehicle("stack", "bus", True, stationary=True),))
+    wall_s = EVENING + hours * HOUR_S
+    state = VehicleState("s", "stack", wall_s - 1e6)
+    said = Timetable(site).says(state, 5.0, wall_s)
+    assert 12.0 * HOUR_S <= said["departure_wall_s"].value - wall_s <= 36.0 * HOUR_S
+    assert said["departure_wall_s"].value % (24.0 * HOUR_S) == 0.0, "a new plan a day, no more"
+    assert said["target_soc_pct"].value == site.vehicle_types[0].min_soc_pct

@@ -4,17 +4,21 @@ charged.
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tests.planner.fleet import WALL_S, full_night, play, prices_of, small_site, snapshot_of
 from tests.planner.test_price_rule import FREE, exported_wh, feeders_hold
+from v2g_edge.field.timetable import Timetable
 from v2g_edge.model.plan import Plan, Price
 from v2g_edge.model.reading import Reading, Unknown
-from v2g_edge.model.site import CurvePoint, Site
+from v2g_edge.model.site import CurvePoint, Site, Vehicle
 from v2g_edge.model.snapshot import Snapshot
+from v2g_edge.planner import day
 from v2g_edge.planner.build import outlook_of, tapers_of
 from v2g_edge.planner.day import plan_day
 from v2g_edge.planner.exchange import Demand, Held
 from v2g_edge.planner.price_rule import plan_from_prices
+from v2g_edge.planner.problem import Owed
 from v2g_edge.planner.report import Report
 
 EVENING = (0.30, 0.35, 0.40, 0.30, 0.20, 0.15, 0.10, 0.10, 0.10, 0.15, 0.20, 0.30) * 2
@@ -144,6 +148,38 @@ def test_a_demand_charge_flattens_the_import_of_its_windows(window_s: float) -> 
     assert highest(billed, window_s) < 0.8 * highest(free, window_s)
     assert billed.money.peaks > 0.0
     assert all(each.lacks_kwh < 0.1 for each in billed.vehicles)
+
+
+def test_a_stationary_battery_buys_cheap_and_gives_dear_within_its_window_and_beside_vehicles() -> None:
+    """As the site file has it: a midnight that is always ahead, and no target but its least charge."""
+    kind = replace(small_site().vehicle_types[0], depth_per_event_pct=100.0, depth_per_day_pct=100.0)
+    vehicles = Vehicle("stack", "bus", True, stationary=True), Vehicle("bus-2", "bus", True)
+    site = small_site(vehicles=vehicles, vehicle_types=(kind,))
+    seen = snapshot_of(site)
+    first = seen.evses[0].vehicle
+    assert first is not None
+    stack = replace(first, vehicle="stack", soc_pct=Reading(60.0, seen.now_s))
+    mute = replace(stack, departure_wall_s=Unknown("none"), target_soc_pct=Unknown("none"))
+    told = Timetable(site).says(mute, seen.now_s, seen.wall_s)
+    evses = (replace(seen.evses[0], vehicle=replace(stack, **told)), *seen.evses[1:])
+    plan, report = plan_day(site, replace(seen, evses=evses), prices_of(*EVENING), FREE, WALL_S)
+    ready = next(each for each in report.vehicles if each.evse == "b1")
+    assert ready.exported_kwh > 100.0
+    assert ready.charged_kwh > 0.5 * ready.exported_kwh
+    assert min(ready.soc_pct) >= site.vehicle_types[0].min_soc_pct
+    dear = [dict(slot.evse_w)["b1"] for slot in plan.slots[4:12]]
+    assert sum(dear) < 0.0, "it gives in the dear hours of the evening"
+
+
+def test_room_that_nothing_can_keep_costs_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first charge that must give a thousand MWh: what a careful plan may come to, here at once."""
+    site = small_site()
+    snapshot = snapshot_of(site)
+    bare, _ = plan_day(site, snapshot, prices_of(*EVENING), FREE, WALL_S)
+    monkeypatch.setattr(day, "too_late", lambda _problem, _done: (Owed((0,), 0, 1, -1e6),))
+    kept, report = plan_day(site, snapshot, prices_of(*EVENING), FREE, WALL_S)
+    assert kept == bare
+    assert report.warnings == ()
 
 
 def test_what_services_hold_stays_in_the_vehicles() -> None:

@@ -18,7 +18,7 @@ BEGINS_S = START.replace(hour=20, minute=6).timestamp()
 
 
 def evening(kind: FaultKind, stations: int, lasts_s: float, value: float = 0.0) -> Scenario:
-    """Four buses on a connection of 133 kW from eight o'clock on; all leave at half past nine with more
+    """Four buses on a connection of 133 kW from eight o'clock on; all leave at nine with more
     than they have.
     """
     scenario = night(7, chargers=4, quiet=True)
@@ -27,7 +27,7 @@ def evening(kind: FaultKind, stations: int, lasts_s: float, value: float = 0.0) 
         replace(
             visit,
             arrives_wall_s=start_wall_s + 30.0,
-            departs_wall_s=start_wall_s + 5_400.0,
+            departs_wall_s=start_wall_s + 3_600.0,
             soc_pct=70.0,
             target_soc_pct=74.0,
         )
@@ -36,7 +36,7 @@ def evening(kind: FaultKind, stations: int, lasts_s: float, value: float = 0.0) 
     faults = tuple(
         Fault(kind, station.identity, BEGINS_S, lasts_s, value) for station in scenario.stations[:stations]
     )
-    return replace(scenario, start_wall_s=start_wall_s, duration_s=5_500.0, visits=visits, faults=faults)
+    return replace(scenario, start_wall_s=start_wall_s, duration_s=3_700.0, visits=visits, faults=faults)
 
 
 @pytest.mark.slow

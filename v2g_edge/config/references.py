@@ -110,6 +110,11 @@ def _targets(plan: SiteFile, file: str) -> Iterator[Problem]:
     for vehicle in plan.vehicles:
         limit_pct = most_pct.get(vehicle.type, 100.0)
         leaves = vehicle.departs or vehicle.departures
+        if vehicle.stationary and (leaves or vehicle.target_wh or vehicle.target_soc_pct != 100.0):
+            key, found = f"vehicles.{vehicle.id}.stationary", "a departure or a target beside it"
+            yield Problem(
+                file, key, found, "neither", "Its window is min_soc_pct to max_soc_pct of its type."
+            )
         if leaves and not vehicle.target_wh and vehicle.target_soc_pct > limit_pct:
             key, found = f"vehicles.{vehicle.id}.target_soc_pct", f"{vehicle.target_soc_pct:g} %"
             allowed = f"at most max_soc_pct = {limit_pct:g} % of {vehicle.type}"

@@ -15,16 +15,24 @@ OVER_S: Final = 6 * 3_600.0
 """A departure this long ago has happened or never will: a vehicle that still stands there leaves by the next
 one.
 """
+STAYS_S: Final = 12 * 3_600.0
+"""A battery that stays is planned at least so far ahead."""
+DAY_S: Final = 86_400.0
 DAYS_AHEAD: Final = 14
 """A vehicle that leaves on no day of the next two weeks leaves at a time that is not known."""
 
 
 class Timetable:
-    """The vehicles of the site file that have a departure: each day the same, or by their own calendar."""
+    """The vehicles of the site file that have a departure: each day the same, or by their own calendar.
+
+    A battery that stays is to leave with its least charge, by a midnight (UTC) that never comes.
+    """
 
     def __init__(self, site: Site) -> None:
         self._vehicles = {v.id: v for v in site.vehicles if v.departs or v.departures}
         self._rules = {name: tuple(map(departure_of, v.departures)) for name, v in self._vehicles.items()}
+        least_pct = {kind.id: kind.min_soc_pct for kind in site.vehicle_types}
+        self._stationary = {v.id: least_pct[v.type] for v in site.vehicles if v.stationary}
         self._capacity_wh = {kind.id: kind.capacity_wh for kind in site.vehicle_types}
         self._holidays = frozenset(site.holidays)
         self._zone = ZoneInfo(site.timezone) if self._vehicles else None
@@ -35,6 +43,13 @@ class Timetable:
         ``wall_s`` is synchronised time. A station whose clock is ahead cannot move a departure to a later
         day, and one whose clock began in 1970 cannot move it into the past.
         """
+        if vehicle.vehicle in self._stationary:
+            until_s = (wall_s + STAYS_S) // DAY_S * DAY_S + DAY_S
+            least_pct = self._stationary[vehicle.vehicle]
+            return {
+                "departure_wall_s": Reading(until_s, now_s),
+                "target_soc_pct": Reading(least_pct, now_s),
+            }
         row = self._vehicles.get(vehicle.vehicle)
         if row is None or self._zone is None:
             return {}

@@ -107,9 +107,9 @@ class StallWatch:
             still = still + 1 if self._turns == seen else 0
             seen = self._turns
             if still == STALLED_LOOKS:
-                self.stalls += 1
                 with contextlib.suppress(Exception):  # a watch that fails must not end the watch
                     log.error("loop_stalled", stalled_s=still * LOOK_S, stack=self._stack())
+                self.stalls += 1
 
     def _stack(self) -> str:
         frame = sys._current_frames().get(self._loop_thread)

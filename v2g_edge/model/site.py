@@ -137,6 +137,7 @@ class Vehicle(Struct, frozen=True, gc=False):
     ``target_soc_pct`` is what it needs then, or ``target_wh`` (Wh in its battery) where that is above 0; for
     a vehicle that tells no SoC: what it has been charged with since it came. These count only where the
     charger does not say them itself. ``departures`` are days that differ (``model.calendar``).
+    ``stationary``: a battery that stays at its outlet.
     """
 
     id: str
@@ -148,6 +149,7 @@ class Vehicle(Struct, frozen=True, gc=False):
     departures: tuple[str, ...] = ()
     other_ids: tuple[str, ...] = ()
     target_wh: float = 0.0
+    stationary: bool = False
 
 
 _OCTETS: Final = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){3,}")

@@ -82,7 +82,10 @@ def _with_spare(problem: Problem, best: _Made, limit_s: float) -> _Made:
         if not late:
             return best
         problem = replace(problem, owed=(*problem.owed, *late))
-        careful = _made(problem, limit_s)
+        try:
+            careful = _made(problem, limit_s)
+        except highs.NoSolutionError:
+            return best  # what lacks for a departure can be named, what lacks for this room cannot
         if careful.late:
             return best
         best, late = careful, too_late(problem, careful.done)

@@ -85,6 +85,10 @@ ROWS: Final[dict[type[Struct], dict[str, Key]]] = {
                 " if others."
             ),
         ),
+        "stationary": Key(
+            "A battery that stays at its outlet: it has no departure, and is used between min_soc_pct and"
+            " max_soc_pct of its type.",
+        ),
     },
     Window: {
         "id": name("Name of the window."),

@@ -116,7 +116,11 @@ def _vehicle(vehicle: Vehicle, kind: VehicleType, file: str) -> Iterator[Problem
 def _leaving(plan: SiteFile, file: str) -> Iterator[Problem]:
     """The few vehicles without a departure where the others have one, and nothing else says it."""
     told = [vehicle for vehicle in plan.vehicles if vehicle.departs or vehicle.departures]
-    without = [vehicle for vehicle in plan.vehicles if not vehicle.departs and not vehicle.departures]
+    without = [
+        vehicle
+        for vehicle in plan.vehicles
+        if not vehicle.departs and not vehicle.departures and not vehicle.stationary
+    ]
     elsewhere = (
         plan.fleet.port or plan.fleet.timetable_file or plan.telematics.port or plan.telematics.mqtt_host
     )

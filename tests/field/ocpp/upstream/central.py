@@ -1,5 +1,5 @@
 """A central system of the ``ocpp`` package, to be run with `-m tests.field.ocpp.upstream.central PORT LOG
-FIRST`.
+FIRST SUBPROTOCOLS`.
 
 It writes every frame that a station sends to LOG before it answers, one JSON line each, and gives 1.6
 transactions numbers from FIRST on, the same one for a message that is repeated under its id. A line on its
@@ -154,8 +154,14 @@ class Central21(Station21):  # type: ignore[misc]
     def on_transaction(self, **_: Any) -> Any:
         return result21.TransactionEvent()
 
+    @on("Authorize")  # type: ignore[untyped-decorator]
+    def on_authorize(self, id_token: dict[str, Any], **_: Any) -> Any:
+        group = {"idToken": "g" * 200, "type": "Central"}
+        return result21.Authorize(id_token_info={"status": "Accepted", "groupIdToken": group})
+
 
 KINDS: dict[Any, Any] = {"ocpp1.6": Central16, "ocpp2.0.1": Central201, "ocpp2.1": Central21}
+SPOKEN: list[Any] = sys.argv[4].split(",") if len(sys.argv) > 4 else list(KINDS)
 
 
 async def serve_station(ws: ServerConnection) -> None:
@@ -178,7 +184,7 @@ async def main(port: int) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with serve(serve_station, "127.0.0.1", port, subprotocols=list(KINDS)):
+    async with serve(serve_station, "127.0.0.1", port, subprotocols=SPOKEN):
         sys.stdout.write("listening\n")
         sys.stdout.flush()
         tasks = set()

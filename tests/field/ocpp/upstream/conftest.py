@@ -22,8 +22,8 @@ from v2g_edge.model.settings import Listener, StationEvse, StationSettings, Upst
 class Upstream:
     """The second process. ``begin`` and ``kill`` as often as a test likes; it keeps its port and its log."""
 
-    def __init__(self, folder: Path, first: int = 9_001) -> None:
-        self._first = first
+    def __init__(self, folder: Path, first: int = 9_001, spoken: str = "ocpp1.6,ocpp2.0.1,ocpp2.1") -> None:
+        self._first, self._spoken = first, spoken
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -44,6 +44,7 @@ class Upstream:
                 str(self.port),
                 str(self.log),
                 str(self._first),
+                self._spoken,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -88,7 +88,7 @@ async def test_a_station_shows_what_its_profile_asks_for(folder: Path, profile: 
     async with upstream(
         seen, folder, tls=profile >= 2, client=profile == 3, basic=profile in {1, 2}
     ) as server:
-        ws = await dial(settings_for(server, folder, **keys(folder, profile)), "CP01", "1.6")
+        ws, _ = await dial(settings_for(server, folder, **keys(folder, profile)), "CP01", "1.6")
         await ws.close()
     assert seen.path == "/ocpp/CP01"
     assert seen.authorization == (WORD if profile in {1, 2} else None)

@@ -41,7 +41,15 @@ async def holds_default(connection: Connection, station: Station, outlet: Outlet
         return None
     finally:
         station.reports.forget(request_id)
-    return any(_is_default(profile, outlet) for profile in profiles)
+    return any(_is_default(profile, outlet) for profile in tables(profiles))
+
+
+def tables(value: Any) -> list[dict[str, Any]]:
+    """The tables in a list, whatever else is in it; one that stands alone where a list belongs counts as a
+    list of it. A lenient link lets any shape pass.
+    """
+    found = value if isinstance(value, list) else [value]
+    return [each for each in found if isinstance(each, dict)]
 
 
 def _is_default(profile: dict[str, Any], outlet: Outlet) -> bool:
@@ -51,8 +59,8 @@ def _is_default(profile: dict[str, Any], outlet: Outlet) -> bool:
         or profile.get("chargingProfilePurpose") != "TxDefaultProfile"
     ):
         return False
-    schedules = profile.get("chargingSchedule") or []
-    periods = [period for schedule in schedules for period in schedule.get("chargingSchedulePeriod") or []]
+    schedules = tables(profile.get("chargingSchedule"))
+    periods = [period for schedule in schedules for period in tables(schedule.get("chargingSchedulePeriod"))]
     in_amperes = any(schedule.get("chargingRateUnit") == "A" for schedule in schedules)
     most = outlet.evse.fallback_w / (NOMINAL_V * outlet.phases) if in_amperes else outlet.evse.fallback_w
     limits = [period.get("limit") for period in periods]
@@ -75,8 +83,9 @@ async def planned_w(connection: Connection, version: Version, outlet: Outlet) ->
     outcome = await connection.call("GetCompositeSchedule", payload, priority=BULK, timeout_s=REPORT_S)
     if not isinstance(outcome, Answered) or outcome.payload.get("status") != "Accepted":
         return None
-    schedule = outcome.payload.get("chargingSchedule" if version == "1.6" else "schedule") or {}
-    periods = schedule.get("chargingSchedulePeriod") or []
+    schedules = tables(outcome.payload.get("chargingSchedule" if version == "1.6" else "schedule"))
+    schedule = schedules[0] if schedules else {}
+    periods = tables(schedule.get("chargingSchedulePeriod"))
     if not periods:
         return None
     value = next(

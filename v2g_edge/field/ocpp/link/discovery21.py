@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 
+from v2g_edge.field.ocpp.control.read_back import tables
 from v2g_edge.field.ocpp.station.station import Station
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered, accepted
@@ -39,7 +40,7 @@ async def _ask_for_dynamic(connection: Connection, station: Station) -> None:
     outcome = await connection.call(
         "GetVariables", {"getVariableData": [asked]}, priority=BULK, timeout_s=BULK_S
     )
-    results = outcome.payload.get("getVariableResult") or () if isinstance(outcome, Answered) else ()
+    results = tables(outcome.payload.get("getVariableResult")) if isinstance(outcome, Answered) else ()
     takes = any(str(result.get("attributeValue", "")).lower() == "true" for result in results)
     for outlet in station.outlets.values():
         outlet.dynamic.takes_dynamic = takes
@@ -72,7 +73,8 @@ async def _ask_for_stream(connection: Connection, station: Station, number: int)
     }  # fmt: skip
     payload = {"setMonitoringData": [monitor]}
     outcome = await connection.call("SetVariableMonitoring", payload, priority=BULK, timeout_s=BULK_S)
-    for result in outcome.payload.get("setMonitoringResult") or () if isinstance(outcome, Answered) else ():
+    results = tables(outcome.payload.get("setMonitoringResult")) if isinstance(outcome, Answered) else ()
+    for result in results:
         if result.get("status") in HELD and isinstance(result.get("id"), int):
             station.v21.power_monitors[result["id"]] = number
             break  # one was asked for
@@ -81,7 +83,8 @@ async def _ask_for_stream(connection: Connection, station: Station, number: int)
 async def _take_up_streams(connection: Connection, station: Station) -> None:
     """After a reconnect: the station may stream on under its old ids, and at another pace than we want."""
     outcome = await connection.call("GetPeriodicEventStream", {}, priority=BULK, timeout_s=BULK_S)
-    for stream in outcome.payload.get("constantStreamData") or () if isinstance(outcome, Answered) else ():
+    streams = tables(outcome.payload.get("constantStreamData")) if isinstance(outcome, Answered) else ()
+    for stream in streams:
         ours = station.v21.open_stream(int(stream["id"]), int(stream["variableMonitoringId"]))
         if ours and stream["params"].get("interval") != _interval_s(station):
             wanted = {"id": stream["id"], "params": {"interval": _interval_s(station)}}

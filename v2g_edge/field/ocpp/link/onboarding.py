@@ -6,12 +6,13 @@ dead-man, so it never discharges.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final
 
 import structlog
 
 from v2g_edge.field.board import Board
-from v2g_edge.field.ocpp.control.read_back import holds_default
+from v2g_edge.field.ocpp.control.read_back import holds_default, tables
 from v2g_edge.field.ocpp.control.set_profile import set_profile
 from v2g_edge.field.ocpp.link.discovery21 import read_21
 from v2g_edge.field.ocpp.station.outlet import Outlet
@@ -24,6 +25,7 @@ from v2g_edge.field.ocpp.wire.events import Answered, Expired, accepted, refused
 from v2g_edge.field.ocpp.wire.machine import TIMEOUT_S
 from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import BULK, SETPOINT
+from v2g_edge.tasks import described
 
 log = structlog.get_logger()
 
@@ -64,12 +66,24 @@ class Onboarding:
         if quirk.make_available:
             await self._make_available()
         for outlet in self._station.outlets.values():
-            await self._set_default(outlet)
-        await self._configure()
+            await self._step("default", self._set_default(outlet))
+        await self._step("metering", self._configure())
         if not fresh or quirk.ask_status:
-            await self._ask_what_we_missed()
+            await self._step("status", self._ask_what_we_missed())
         if self._version == "2.1":
-            await read_21(self._connection, self._station)
+            await self._step("2.1", read_21(self._connection, self._station))
+
+    async def _step(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """One part of the set-up: an answer that cannot be read costs no other part."""
+        try:
+            await work
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as fault:
+            log.warning(
+                "station_answer_unreadable",
+                station=self._station.settings.identity,
+                step=name,
+                fault=described(fault)[:200],
+            )
 
     @property
     def _patience_s(self) -> float:
@@ -205,7 +219,7 @@ class Onboarding:
             "ChangeConfiguration", {"key": key, "value": value}, timeout_s=self._patience_s
         )
         status = outcome.payload.get("status") if isinstance(outcome, Answered) else _told(outcome)
-        return self._told_if_refused(key, value, status in ("Accepted", "RebootRequired"), status)
+        return self._told_if_refused(key, value, _is_done(status), status)
 
     async def _set_2(self, component: str, variable: str, value: str) -> bool:
         data = {"attributeValue": value, "component": {"name": component}, "variable": {"name": variable}}
@@ -214,15 +228,9 @@ class Onboarding:
         )
         status = _told(outcome)
         if isinstance(outcome, Answered):
-            results = outcome.payload.get("setVariableResult")
-            status = (
-                results[0].get("attributeStatus", "")
-                if results and isinstance(results[0], dict)
-                else "no result"
-            )
-        return self._told_if_refused(
-            f"{component}.{variable}", value, status in ("Accepted", "RebootRequired"), status
-        )
+            results = tables(outcome.payload.get("setVariableResult"))
+            status = results[0].get("attributeStatus", "") if results else "no result"
+        return self._told_if_refused(f"{component}.{variable}", value, _is_done(status), status)
 
     def _told_if_refused(self, key: str, value: str, done: bool, status: Any) -> bool:
         if not done:
@@ -250,6 +258,10 @@ class Onboarding:
             else:
                 payload["evse"] = {"id": wire.ocpp_evse, "connectorId": wire.ocpp_connector}
             await self._connection.call("TriggerMessage", payload, priority=BULK, timeout_s=BULK_S)
+
+
+def _is_done(status: Any) -> bool:
+    return isinstance(status, str) and status.strip().casefold() in ("accepted", "rebootrequired")
 
 
 def _told(outcome: Outcome) -> str:

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, NegotiationError
 from websockets.typing import Subprotocol
 
+from v2g_edge.field.ocpp.upstream.policy import CARRIED_IN
 from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.frames import FRAME_MAX
 from v2g_edge.field.ocpp.wire.messages import SUBPROTOCOL, Version
@@ -31,17 +32,18 @@ class Refusal(ConnectionError):  # noqa: N818 - an answer of the upstream
     """
 
 
-async def dial(settings: UpstreamSettings, identity: str, version: Version) -> Dialed:
-    """An open connection. ``Refusal`` where the upstream turns the station away; OSError and others where it
-    is not reached.
+async def dial(settings: UpstreamSettings, identity: str, version: Version) -> tuple[Dialed, Version]:
+    """An open connection for a station that speaks ``version``, and the version that the upstream has chosen.
+    ``Refusal`` where the upstream turns the station away; OSError and others where it is not reached.
     """
+    offered = CARRIED_IN[version]
     headers = await asyncio.to_thread(_credentials, settings, identity)
     context = await asyncio.to_thread(tls_of, settings) if settings.url.startswith("wss:") else None
     url = f"{settings.url.rstrip('/')}/{identity}"
     try:
         ws = await connect(
             url,
-            subprotocols=[Subprotocol(SUBPROTOCOL[version])],
+            subprotocols=[Subprotocol(SUBPROTOCOL[each]) for each in offered],
             additional_headers=headers,
             ssl=context,
             create_connection=Dialed,
@@ -59,17 +61,19 @@ async def dial(settings: UpstreamSettings, identity: str, version: Version) -> D
         ) from fault
     except NegotiationError as fault:
         raise Refusal(_no_version(settings, version)) from fault
-    if ws.subprotocol != SUBPROTOCOL[version]:
+    chosen = next((each for each in offered if SUBPROTOCOL[each] == ws.subprotocol), None)
+    if chosen is None:
         await ws.close()
         raise Refusal(_no_version(settings, version))
     assert isinstance(ws, Dialed)  # noqa: S101 - see ``create_connection``
-    return ws
+    return ws, chosen
 
 
 def _no_version(settings: UpstreamSettings, version: Version) -> str:
+    others = "".join(f" or {each}" for each in CARRIED_IN[version][1:])
     return (
-        f"upstream {settings.id} does not speak OCPP {version}, which the station speaks, and between"
-        " versions nothing is forwarded: let both speak the same one"
+        f"upstream {settings.id} does not speak OCPP {version}{others}. The station speaks {version}; what it"
+        " says cannot be said in another version without loss: let the upstream speak that one"
     )
 
 

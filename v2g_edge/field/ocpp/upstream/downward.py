@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from v2g_edge.field.ocpp.link.station_link import StationLink
 from v2g_edge.field.ocpp.station.station_time import came_at
 from v2g_edge.field.ocpp.station.store import SqliteStore
-from v2g_edge.field.ocpp.upstream.policy import group_of
+from v2g_edge.field.ocpp.upstream.policy import CARRIED_IN, group_of
 from v2g_edge.field.ocpp.upstream.profile_limits import Plugged, ProfileBook, Refused
 from v2g_edge.field.ocpp.upstream.queue import Message, UpstreamQueue, Waiting
 from v2g_edge.field.ocpp.upstream.tokens import info_of
@@ -87,7 +87,7 @@ class Downward:
         """
         if not answer:
             return
-        if waiting.action == "StartTransaction" and "transactionId" in answer:
+        if waiting.action == "StartTransaction" and type(answer.get("transactionId")) is int:
             self._queue.map_transaction(waiting.local, str(answer["transactionId"]))
         refused = info_of(answer)[1].get("status", "Accepted") != "Accepted"
         started = waiting.action == "StartTransaction" or waiting.payload.get("eventType") == "Started"
@@ -149,7 +149,7 @@ class Downward:
 
     async def _pass_on(self, connection: Connection, call: CallIn) -> None:
         link, payload = self._link.connection, dict(call.payload)
-        if link is None or link.version != connection.version:
+        if link is None or connection.version not in CARRIED_IN[link.version]:
             connection.refuse(call.id, "GenericError", "the station is not connected")
             return
         if call.action == "RemoteStopTransaction":
@@ -159,7 +159,12 @@ class Downward:
                 return
             payload["transactionId"] = int(local)
         profile = payload.pop("chargingProfile", None)
-        outcome = await link.call(call.action, payload)
+        try:
+            outcome = await link.call(call.action, payload)
+        except ValueError as fault:  # the station speaks an older version than the upstream
+            why = f"the station speaks OCPP {link.version}: {fault}"
+            connection.refuse(call.id, "FormatViolation", why[:250])
+            return
         if isinstance(outcome, Answered):
             accepted = outcome.payload.get("status") == "Accepted"
             if profile is not None and accepted and "limits" in self._settings.allow:

@@ -19,6 +19,7 @@ from v2g_edge.field.ocpp.wire.connection import Connection, Outcome
 from v2g_edge.field.ocpp.wire.events import Answered, Expired, Refused
 from v2g_edge.field.ocpp.wire.queue import BULK
 from v2g_edge.model.ports import ClockPort
+from v2g_edge.tasks import described
 
 log = structlog.get_logger()
 
@@ -46,7 +47,9 @@ BOOT: Final = "BootNotification"
 
 
 class Exchange:
-    """See the module. ``tell`` gets events about the station; ``answers`` counts what the upstream said."""
+    """See the module. ``tell`` gets events about the station; ``answers`` counts what the upstream said.
+    ``same_version``: as the station's; else each message is held against the schema of the upstream's.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,10 @@ class Exchange:
         store: SqliteStore,
         clock: ClockPort,
         tell: Callable[[str, str, str], None],
+        *,
+        same_version: bool,
     ) -> None:
+        self._same_version = same_version
         self.answers = 0
         self._connection = connection
         self._link = link
@@ -80,14 +86,19 @@ class Exchange:
     # The fast path
 
     def go_on(self) -> None:
-        """There is something to say."""
-        if not (self._waits and self._flying is None and self._fly()):
+        """There is something to say. What goes wrong is the link's, not that of the station that spoke."""
+        try:
+            flies = self._waits and self._flying is None and self._fly()
+        except Exception as fault:  # noqa: BLE001 - a link that is about to end: any class (rule 14)
+            self._flying, flies = None, False
+            self._silent = f"upstream {self._queue.upstream} cannot be written to: {described(fault)[:200]}"
+        if not flies:
             self._wake.set()
 
     def _fly(self) -> bool:
         """Send the oldest message where it can go the fast path."""
         waiting = self._queue.head()
-        if waiting is None or not waiting.body or waiting.action == BOOT:
+        if waiting is None or not (waiting.body and self._same_version) or waiting.action == BOOT:
             return False
         ready = self._down.upward(waiting)
         if ready is None:
@@ -108,7 +119,7 @@ class Exchange:
             if self._waits and (not len(self._queue) or self._fly()):
                 return
         elif isinstance(outcome, Expired):
-            self._silent = f"upstream does not answer {outcome.action} ({outcome.why})"
+            self._silent = f"upstream {self._queue.upstream} does not answer {outcome.action} ({outcome.why})"
         self._wake.set()  # what was refused is sent once more, and judged there
 
     # All else
@@ -166,7 +177,8 @@ class Exchange:
             return
         for attempt in range(ATTEMPTS):
             try:
-                outcome = await self._call(waiting.action, ready.payload, message_id, encoded=ready.body)
+                encoded = ready.body if self._same_version else b""
+                outcome = await self._call(waiting.action, ready.payload, message_id, encoded=encoded)
             except ValueError as fault:
                 self._drop(waiting, str(fault)[:200])
                 return

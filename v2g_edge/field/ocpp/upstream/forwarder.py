@@ -87,7 +87,7 @@ class Forwarder:
             return None
         self._speaks(version)
         self._due_now()
-        return self.tokens.ask(self.connection, payload, answer)
+        return self.tokens.ask(self.connection, version, payload, answer)
 
     def observe(self, permits: Mapping[str, Permit], wall_s: float, *, dimmed: bool) -> None:
         """What the depot permits now, to be reported where it is less than this upstream asked for."""
@@ -136,8 +136,8 @@ class Forwarder:
         while True:
             version = await self._due()
             try:
-                ws = await dial(self.settings, self.identity, version)
-                if await self._serve(ws, version):
+                ws, chosen = await dial(self.settings, self.identity, version)
+                if await self._serve(ws, chosen):
                     attempt = 0
             except Refusal as fault:
                 attempt = max(attempt, len(BACKOFF_S) - 1)
@@ -162,8 +162,9 @@ class Forwarder:
         machine = Machine(version, "station", prefix="lc-", strict=False)
         connection = Connection(ws, machine, self, f"{self.identity} at {self.settings.id}")
         exchange = Exchange(
-            connection, self._link, self.queue, self.down, self.reports, self._store, self._clock, self._tell
-        )
+            connection, self._link, self.queue, self.down, self.reports, self._store, self._clock, self._tell,
+            same_version=version == self._version,
+        )  # fmt: skip
         self.connection, self.exchange = connection, exchange
         log.info("upstream_online", station=self.identity, upstream=self.settings.id, version=version)
         listening = begin(f"upstream link of {self.name}", connection.run())

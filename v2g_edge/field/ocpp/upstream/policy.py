@@ -1,6 +1,7 @@
 """What goes up to an upstream central system, and which of its calls may come down to a station.
 
-Both sides speak the same version, so a payload passes as it is. Whatever would move power or change how a
+Both sides speak the same version, or the upstream one in which a payload means the same (``CARRIED_IN``), so
+it passes as it is. Whatever would move power or change how a
 station is set up never comes down: charging profiles become limits (``profiles``), the rest is rejected.
 """
 
@@ -42,6 +43,17 @@ FORWARDED: Final[Mapping[Version, frozenset[str]]] = {
 }
 """Calls of a station that are queued for the upstream, by version. Authorize is asked at once and never
 queued; Heartbeat, certificates, what a vehicle needs, and 2.1's control of DER and event streams are ours.
+"""
+
+CARRIED_IN: Final[Mapping[Version, tuple[Version, ...]]] = {
+    "1.6": ("1.6",),
+    "2.0.1": ("2.0.1", "2.1"),
+    "2.1": ("2.1",),
+}
+"""Versions of an upstream in which all that a station of this version says keeps its meaning, the best first.
+What goes up in 2.0.1 conforms to 2.1 as it is (numbers below 0 aside, which mean nothing and are refused);
+what 2.1 adds has no place in 2.0.1. Between 1.6 and 2.x there is no form without loss
+(``docs/integrator.md``).
 """
 
 ONCE: Final = frozenset({"MeterValues", "StartTransaction", "StopTransaction", "TransactionEvent"})

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from v2g_edge.field.ocpp.wire.connection import Connection
 from v2g_edge.field.ocpp.wire.events import Answered
+from v2g_edge.field.ocpp.wire.messages import Version
 from v2g_edge.field.ocpp.wire.queue import ROUTINE
+from v2g_edge.field.ocpp.wire.schemas import problems
 from v2g_edge.model.settings import UpstreamSettings
 
 KNOWN_MAX: Final = 1_000
@@ -38,10 +40,13 @@ class UpstreamTokens:
         self._settings = settings
         self._known: OrderedDict[str, Payload] = OrderedDict()
 
-    async def ask(self, connection: Connection | None, payload: Payload, answer: Payload) -> Payload:
+    async def ask(
+        self, connection: Connection | None, version: Version, payload: Payload, answer: Payload
+    ) -> Payload:
         """The upstream's answer within ``authorize_s``; else ours, or a refusal, as the site file says.
 
-        Who is blocked here stays blocked.
+        Who is blocked here stays blocked. Of an answer that the station's ``version`` has no room for, the
+        status alone is passed on.
         """
         key, ours = info_of(answer)
         if ours.get("status") == "Blocked":
@@ -55,6 +60,8 @@ class UpstreamTokens:
             except (TimeoutError, ValueError):
                 outcome = None
             if isinstance(outcome, Answered) and (info := info_of(outcome.payload)[1]):
+                if problems(version, "Authorize", "response", {**answer, key: info}):
+                    info = {"status": info.get("status", "Invalid")}
                 self._remember(token_of(payload), info)
                 return {**answer, key: info}
         if self._settings.when_gone == "refuse":

@@ -88,13 +88,18 @@ class Stray(Struct, frozen=True, gc=False):
 
 def accepted(outcome: Answered | Refused | Expired) -> bool:
     """Whether the peer said Accepted to a call of ours."""
-    return isinstance(outcome, Answered) and outcome.payload.get("status") == "Accepted"
+    return isinstance(outcome, Answered) and is_accepted(outcome.payload.get("status"))
+
+
+def is_accepted(status: object) -> bool:
+    """Whether a status is Accepted, in whatever letters a station writes it."""
+    return isinstance(status, str) and status.strip().casefold() == "accepted"
 
 
 def refused(outcome: Answered | Refused | Expired) -> bool:
     """Whether it answered, and not with Accepted."""
     return isinstance(outcome, Refused) or (
-        isinstance(outcome, Answered) and outcome.payload.get("status") != "Accepted"
+        isinstance(outcome, Answered) and not is_accepted(outcome.payload.get("status"))
     )
 
 
