@@ -62,6 +62,7 @@ ROOMS: Final = {
             "test_missing_numbers",
             "test_exports_shared",
             "test_phases_shared",
+            "test_tight_together",
         ),
         constants=False,
     ),

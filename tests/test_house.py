@@ -13,7 +13,7 @@ SOURCES = PRODUCT + sorted((ROOT / "sim").rglob("*.py"))
 MODULE_CEILING = 400
 FUNCTION_CEILING = 60
 """The guide is 40 lines; a function past 60 has two reasons to change."""
-ENVELOPE_CEILING = 2_030
+ENVELOPE_CEILING = 2_040
 """Lines of code, about 2,000: one person reads the whole safety argument in one sitting, and no line of it
 is dense.
 """

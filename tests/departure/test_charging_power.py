@@ -31,7 +31,7 @@ from v2g_edge.model.frame import frame_of
 from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import NO_SAMPLE, Measured, Reading, Unknown
 from v2g_edge.model.site import Site
-from v2g_edge.model.snapshot import CommandState, Snapshot
+from v2g_edge.model.snapshot import CommandState, Link, Snapshot
 
 SITE = depot(1)
 NOBODY: LearnedPowers = ()
@@ -116,6 +116,8 @@ def test_the_most_of_the_window_counts() -> None:
         (50_000.0, 22_000.0, {"status": "faulted"}),
         (50_000.0, None, {}),
         (50_000.0, 22_000.0, {"power_w": LOST}),
+        (50_000.0, 22_000.0, {"link": Link(False, True, 0.0)}),
+        (50_000.0, 6_000.0, {"command": CommandState(50_000.0, "accepted", 0.0, 90.0)}),
     ],
 )
 def test_rationed_paused_refused_faulted_and_unmeasured_vehicles_teach_nothing(

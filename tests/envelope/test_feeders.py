@@ -313,9 +313,27 @@ def test_one_that_is_not_metered_begins_only_where_its_rating_fits_beside_the_ot
     """However little it wishes itself."""
     scene = at_rest(hall(charging(2, 0.0), import_limit_w=limit_w), 0)
     assert fitted(scene, 10_000.0, beside_w) == [10_000.0, beside_w]
-    assert fitted(scene, 10_000.0, beside_w + 1.0) == [0.0, beside_w + 1.0]
+    assert fitted(scene, 10_000.0, beside_w + 1.0) == [10_000.0, beside_w], "the others leave it that"
     busy = with_memory(scene, 1, power_w=beside_w + 1.0, most_w=beside_w + 1.0)
     assert fitted(busy, 10_000.0, 1_000.0) == [0.0, 1_000.0], "the other has not come down yet"
+    seen = context(scene)
+    exposures, limits = [exposure_of(seen, o) for o in seen.outlets], limits_of(seen, (0.0, 30_000.0))
+    cuts = fit(seen, [10_000.0, 0.0], [10_000.0, 0.0], exposures, limits, frozenset({0}))
+    assert not cuts[0], "nobody else asks"
+    cuts = fit(seen, [10_000.0, 1.0], [10_000.0, 1.0], exposures, limits, frozenset({0}))
+    assert cuts[0]["unmetered"].max_w == 0.0, "nothing is raised a moment after an excess"
+
+
+def test_who_begins_waits_for_those_that_come_to_rest_and_leaves_the_others_what_is_proven_for_them() -> None:
+    scene = at_rest(hall(charging(3, 0.0), import_limit_w=100_000.0), 0, 1)
+    ending = with_memory(scene, 1, told=(), power_w=50_000.0, most_w=50_000.0)
+    assert fitted(ending, 10_000.0, 0.0, 40_000.0) == [0.0, 0.0, 40_000.0], "its rating is not free yet"
+    assert fitted(ending, 10_000.0, 0.0, 50_000.0) == [0.0, 0.0, 48_000.0]
+    assert fitted(ending, 0.0, 10_000.0, 40_000.0) == [0.0, 10_000.0, 40_000.0]
+    assert fitted(scene, 10_000.0, 10_000.0, 5_000.0) == [10_000.0, 0.0, 0.0], "one fits, and is waited for"
+    proven = outlets(scene, fallback_w=4_000.0)
+    proven = with_memory(with_memory(proven, 0, most_w=4_000.0), 1, most_w=4_000.0)
+    assert fitted(proven, 10_000.0, 10_000.0, 5_000.0)[2] == 4_000.0
 
 
 def test_where_nobody_is_metered_all_begin_and_share_what_there_is() -> None:

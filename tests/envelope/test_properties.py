@@ -12,18 +12,23 @@ from msgspec.structs import replace
 from tests.envelope.strategies import (
     GONE,
     NOW_S,
+    Dice,
     Scene,
     frame,
     permit,
     ready,
+    scene_of,
     scenes,
     with_evse,
     with_vehicle,
 )
+from tests.envelope.test_feeders import at_rest, context
 from v2g_edge.departure.admit_exports import DepartureMemory
 from v2g_edge.departure.depot import depot_of
+from v2g_edge.envelope.exposure import exposure_of
 from v2g_edge.envelope.gridtrip import TripMemory
 from v2g_edge.envelope.permits import Decision, permit_all
+from v2g_edge.model.limits import ANY_W
 from v2g_edge.model.reading import Reading
 from v2g_edge.model.site import Site
 from v2g_edge.model.snapshot import GridSample
@@ -74,7 +79,21 @@ def widened(before: Decision, after: Decision) -> list[str]:
     return found
 
 
-@given(scene=scenes(), data=st.data())
+def beside_unmetered(seed: int, count: int) -> Scene:
+    """A depot without trouble in which all wish to charge, and the first ``count`` tell no power."""
+    dice = Dice(seed)
+    dice.trouble = 0.0
+    scene = scene_of(dice)
+    wishes = {
+        evse: replace(wish, power_w=abs(wish.power_w), droop_w=0.0) for evse, wish in scene.wishes.items()
+    }
+    return at_rest(scene._replace(wishes=wishes), *range(min(count, len(scene.site.evses))))
+
+
+UNMETERED = st.builds(beside_unmetered, st.integers(0, 2**32 - 1), st.integers(1, 3))
+
+
+@given(scene=scenes() | UNMETERED, data=st.data())
 @MANY
 def test_taking_readings_away_or_ageing_them_never_widens_any_permit(
     scene: Scene, data: st.DataObject
@@ -103,7 +122,7 @@ def test_taking_any_one_reading_of_a_healthy_depot_away_never_widens_any_permit(
                 assert widened(before, after) == [], path
 
 
-@given(scene=scenes(), index=st.integers(0, 4))
+@given(scene=scenes() | UNMETERED, index=st.integers(0, 4))
 @MANY
 def test_losing_a_charger_never_widens_the_permits_of_the_others(scene: Scene, index: int) -> None:
     index %= len(scene.site.evses)
@@ -303,6 +322,29 @@ def test_single_phase_chargers_never_unbalance_a_feeder_beyond_its_limit(scene: 
                 sums[phase][1] += max(-decision.permits[i].least_w, 0.0)
         worst_w = max(max(s[0] for s in sums) + max(s[1] for s in sums), 0.0)
         assert worst_w <= feeder.current.imbalance_a * site.grid.nominal_v + 1e-3
+
+
+@given(scene=UNMETERED)
+@MANY
+def test_one_that_tells_no_power_begins_only_where_its_rating_fits_beside_all_that_may_flow(
+    scene: Scene,
+) -> None:
+    """Whatever it draws once it may draw at all."""
+    decision, seen = permit(scene), context(scene)
+    exposures = [exposure_of(seen, o) for o in seen.outlets]
+    begins = {i for i, e in enumerate(exposures) if e.rests and decision.permits[i].power_w > e.rest_w}
+    free = 1.0 - scene.site.safety.feeder_margin_pct / 100.0
+    for place, members in enumerate(seen.frame.tree.below):
+        others = [i for i in members if exposures[i].rest_w == ANY_W and exposures[i].listens]
+        asked = any(max(scene.wishes[scene.site.evses[i].id].power_w, 0.0) for i in others)
+        if not begins.intersection(members) or not asked:
+            continue
+        counted_w = [
+            exposures[i].own_w if i in begins else max(exposures[i].fixed_w, decision.permits[i].most_w)
+            for i in members
+        ]
+        limit_w = seen.frame.tree.feeders[place].import_limit_w * free - seen.frame.tree.base_max_w[place]
+        assert sum(counted_w) <= limit_w + 1e-3
 
 
 @given(scene=scenes())

@@ -17,7 +17,7 @@ from v2g_edge.planner import interior
 from v2g_edge.planner.build import Outlook
 from v2g_edge.planner.caution import holds
 from v2g_edge.planner.highs import solve
-from v2g_edge.planner.problem import Caution, Peak, Problem, settled
+from v2g_edge.planner.problem import Caution, Peak, Problem, Reserve, settled
 from v2g_edge.planner.rounding import SHORT_KWH, rounded
 from v2g_edge.planner.spare import EXTRA_S, SHARE, too_late
 
@@ -107,6 +107,21 @@ def test_a_plan_does_not_sell_what_would_keep_the_peak_if_the_building_drew_more
 def test_the_interior_point_serves_where_its_answer_is_cautious_anyhow() -> None:
     calm = higher(0.5, by_kw=0.01)
     assert interior.solve(calm).cost == pytest.approx(solve(calm).cost, rel=1e-4, abs=1e-2)
+
+
+def test_a_departure_that_the_feeder_has_no_room_for_leaves_a_plan_with_what_is_sold() -> None:
+    """Two of 30 kWh each in four hours, and 10 kW for both: 20 kWh lack, and a reserve is sold beside."""
+    cars = [pack(name, start_kwh=0.0, floor_kwh=np.array([0.0, 0.0, 0.0, 28.0])) for name in "ab"]
+    tight = problem(
+        *cars,
+        charge_cap_kw=np.full((1, 4), 10.0),
+        export_cap_kw=np.full((1, 4), 10.0),
+        reserves=(Reserve("fcr", 0, 4, 5.0, 0.0, 0.25),),
+    )
+    found = solve(settled(tight)[0])
+    lacks = {name: sum(kwh for who, kwh in found.short_kwh if who == name) for name in ("a", "b", "fcr")}
+    assert lacks["fcr"] > 0.0, "departures go first"
+    assert lacks["a"] + lacks["b"] == pytest.approx(2 * 28.0 - 40.0 * cars[0].efficiency, abs=0.1)
 
 
 def test_rounding_adds_no_peak_to_a_plan_where_less_power_will_do() -> None:

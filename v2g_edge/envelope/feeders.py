@@ -39,7 +39,8 @@ class _Ask(Struct, frozen=True, gc=False):
     the last permit, ``raise_w`` what is wished on top of that. ``busy_w`` is what may flow where it listens,
     ``fixed_w`` where it does not; out of the latter it may have ``own_w``, and ``silent_w`` flows beside that
     where no message reaches it. ``start_w`` is counted on top of that once it is permitted more than its
-    default: it rests, and would be seen by no meter.
+    default: it rests, and would be seen by no meter. Below 0: what it gives back once it rests.
+    ``metered`` false: it listens, and nothing tells its power.
     """
 
     listens: bool
@@ -53,6 +54,7 @@ class _Ask(Struct, frozen=True, gc=False):
     own_w: float = 0.0
     silent_w: float = 0.0
     start_w: float = 0.0
+    metered: bool = True
 
 
 _Asks = list[_Ask]
@@ -177,14 +179,17 @@ def _ask(o: Outlet, i: int, wish_w: float, e: Exposure, sign: float, phase: _Pha
         # At its default it asks for nothing, beyond that for all that may then flow there.
         may_w = own_w if wish_w > o.evse.fallback_w else now_w
         own_w, start_w = min(mine_w, may_w), max(may_w - now_w, 0.0)
-        return _Ask(False, 0.0, floor_w=now_w, last_w=last_w, fixed_w=now_w, own_w=own_w, start_w=start_w)
+        ask = _Ask(False, 0.0, floor_w=now_w, last_w=last_w, fixed_w=now_w, own_w=own_w)
+        return replace(ask, start_w=start_w, metered=False)
     if not e.listens or (e.own_w and sign > 0.0):
         # It asks for what goes beyond the power that is counted for it anyway: each watt once.
         beyond_w = max(mine_w - now_w, 0.0)
         own_w = min(mine_w, own_w)
         silent_w = now_w - own_w if e.follows and not e.listens else 0.0
         floor_w = min(now_w, least_w)
-        return _Ask(False, beyond_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
+        back_w = min(least_w - now_w, 0.0) if sign > 0.0 and wish_w <= e.rest_w < e.charge_w else 0.0
+        ask = _Ask(False, beyond_w, 0.0, floor_w, last_w, raise_w, 0.0, now_w, own_w, silent_w)
+        return replace(ask, start_w=back_w, metered=not e.listens)
     if e.tries and sign > 0.0:
         return _Ask(True, mine_w, proven_w, proven_w, last_w, raise_w, fixed_w=now_w)
     return _Ask(True, mine_w, proven_w, proven_w, last_w, raise_w, max(now_w, last_w))
@@ -234,18 +239,22 @@ def _cut(
     raised_w, spare_w = sum([ask.raise_w for ask in asks]), free_w - sum([ask.busy_w for ask in asks])
     if calm:
         spare_w = min(spare_w, 0.0)
-    left_w, rest_w = _try(c, side, limit, trials, free_w - wished_w, spare_w - raised_w, cuts)
-    _start(c, side, limit, members, min(left_w, rest_w), cuts)
-    own_w = sum([ask.own_w for ask in asks])
+    own_w, proven_w = sum([ask.own_w for ask in asks]), sum([ask.proven_w for ask in asks])
+    # One that begins waits for those that come to rest; what they do not give back the others leave it,
+    # beyond their proven fallbacks.
+    kept_w = max(min(sum([ask.start_w for ask in asks]), free_w - proven_w), 0.0)
+    tried_w = _try(c, side, limit, trials, free_w - wished_w - kept_w, spare_w - raised_w - kept_w, cuts)
+    left_w = min(_left(free_w, wished_w, kept_w), _left(spare_w, raised_w, kept_w)) - tried_w
+    _start(c, side, limit, members, left_w, cuts)
     if free_w < 0.0 < own_w:
         share = _share(cap_w - sum([ask.silent_w for ask in asks]), own_w)
         for i in [i for i in members if side[i].own_w]:
             # More is counted for those that do not follow than the limit has: what they are permitted must
             # fit.
             _note(c, way, limit, i, side[i].own_w, side[i].own_w * share, cuts)
+    free_w, spare_w = free_w - kept_w, spare_w - kept_w
     if wished_w <= free_w and raised_w <= spare_w:
         return
-    proven_w = sum([ask.proven_w for ask in asks])
     proven = _share(free_w, proven_w)
     rest, raised = _share(free_w - proven_w, wished_w - proven_w), _share(spare_w, raised_w)
     for i, ask in zip(members, asks, strict=True):
@@ -277,42 +286,49 @@ def _settled(side: _Asks, members: tuple[int, ...]) -> _Asks:
     must fit, as if none had rested.
     """
     asks = [side[i] for i in members]
-    alone = not any(ask.listens and (ask.wished_w or ask.busy_w) for ask in asks)
-    if not (alone and any(ask.start_w for ask in asks)):
+    alone = not any(a.wished_w or a.busy_w or a.fixed_w or a.own_w for a in asks if a.metered)
+    if not (alone and any(ask.start_w > 0.0 for ask in asks)):
         return side
-    return [replace(ask, fixed_w=ask.fixed_w + ask.start_w, start_w=0.0) for ask in side]
+    return [replace(ask, fixed_w=ask.fixed_w + max(ask.start_w, 0.0), start_w=0.0) for ask in side]
 
 
 def _start(
     c: Context, side: _Asks, limit: Limit, members: tuple[int, ...], left_w: float, cuts: list[Cut]
 ) -> None:
-    """One that tells no power begins where its rating fits beside all that is wished and used. Else it waits
-    at its default; what it waits for is kept from those behind it, so that no lost reading makes room.
+    """One that tells no power begins where its rating fits beside all that the others use and get. Else it
+    waits at its default; what it waits for is kept from those behind it, so that no lost reading makes room.
     """
     for i in members:
-        left_w -= side[i].start_w
-        if side[i].start_w and left_w < -ROUNDING_W:
+        left_w -= max(side[i].start_w, 0.0)
+        if side[i].start_w > 0.0 and left_w < -ROUNDING_W:
             why = f"its power is not metered, and no room for its rating beside the others: {limit.words}"
             cuts[i]["unmetered"] = Bound(-ANY_W, c.outlets[i].evse.fallback_w, "unmetered", why)
 
 
 def _try(
     c: Context, side: _Asks, limit: Limit, trials: list[int], left_w: float, spare_w: float, cuts: list[Cut]
-) -> tuple[float, float]:
+) -> float:
     """A station may take a negative limit, ignore it and charge at its rating: a first discharge needs
     room for that beside all that is wished and used. Whose turn comes later waits: no lost reading makes
-    room for it. Gives what is then left.
+    room for it. Gives the room that they take.
     """
+    tried_w = 0.0
     for i in trials:
         most_w = c.outlets[i].evse.max_charge_w
         if limit.phase is not None:
             most_w = _phase_of(c, limit, limit.phase).part_w(i, most_w)
         rest_w = max(most_w - side[i].fixed_w, 0.0)
+        tried_w += rest_w
         left_w, spare_w = left_w - rest_w, spare_w - max(rest_w - side[i].busy_w, 0.0)
         if most_w and min(left_w, spare_w) < 0.0:
             why = f"never seen to discharge, and no room for its rating beside the others: {limit.words}"
             cuts[i]["unproven_discharge"] = Bound(0.0, ANY_W, "unproven_discharge", why)
-    return left_w, spare_w
+    return tried_w
+
+
+def _left(free_w: float, asked_w: float, kept_w: float) -> float:
+    """What is left when others had what they ask for, as far as it is not kept."""
+    return free_w - min(asked_w, max(free_w - kept_w, 0.0))
 
 
 def _share(available_w: float, wanted_w: float) -> float:

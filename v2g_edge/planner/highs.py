@@ -16,6 +16,10 @@ SHORT_COST: Final = 1_000.0
 """What a kWh of an unmet departure costs in the elastic problem, and a kW of a reserve: beyond any price
 of energy.
 """
+YIELDS_COST: Final = 0.5
+"""And a kW of a reserve for a slot where departures do not all fit: what a kWh backs for two days costs less
+than a kWh of a departure, and still more than prices differ by.
+"""
 LEAST_PRICE: Final = 0.001
 """Shadow prices below a tenth of a cent are rounding (reference, 1.3)."""
 INF: Final = float("inf")
@@ -121,7 +125,8 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
     _peaks(lp, problem, layout)
     for caution in problem.cautions:
         add_rows(lp, problem, caution, layout.cells, layout.peaks)
-    _reserves(lp, problem, layout)
+    reserve_cost = YIELDS_COST if elastic else SHORT_COST
+    _reserves(lp, problem, layout, reserve_cost)
     _owed(lp, problem, layout)
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.silent()
@@ -151,15 +156,16 @@ def _solve(problem: Problem, limit_s: float, method: str, *, elastic: bool) -> S
         charge[place, cells.slots] = np.maximum(values[cells.charge], 0.0)
         discharge[place, cells.slots] = np.maximum(values[cells.discharge], 0.0)
     short = tuple((name, float(values[column])) for name, column in layout.missing if values[column] > 1e-4)
-    short += tuple(
+    unheld = reserve_cost * sum(kw for _, kw in short)
+    late = tuple(
         (pack.name, float(values[cells.short]))
         for pack, cells in zip(problem.packs, layout.cells, strict=True)
         if cells.short >= 0 and values[cells.short] > 1e-4
     )
-    cost = float(info.objective_function_value) - SHORT_COST * sum(kwh for _, kwh in short)
+    cost = float(info.objective_function_value) - unheld - SHORT_COST * sum(kwh for _, kwh in late)
     prices = _prices(problem, layout, rows, np.asarray(found.col_dual))
     return Solution(
-        f"highs-{chosen}", cost, charge, discharge, prices, short, max(info.ipm_iteration_count, 0)
+        f"highs-{chosen}", cost, charge, discharge, prices, (*short, *late), max(info.ipm_iteration_count, 0)
     )
 
 
@@ -284,7 +290,7 @@ def _owed(lp: _Lp, problem: Problem, layout: _Layout) -> None:
             lp.put(np.repeat(row, len(inside)), cells.discharge[inside], -hours / back)
 
 
-def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
+def _reserves(lp: _Lp, problem: Problem, layout: _Layout, missing_cost: float) -> None:
     """Each kW of a pack's headroom and each kWh of its energy backs one service at a time; what lacks is
     named.
     """
@@ -295,7 +301,7 @@ def _reserves(lp: _Lp, problem: Problem, layout: _Layout) -> None:
                 continue
             count = reserve.end - reserve.first
             held = lp.add_rows(wanted_kw, INF, count)
-            missing = lp.add_columns(SHORT_COST, 0.0, INF, count)
+            missing = lp.add_columns(missing_cost, 0.0, INF, count)
             layout.missing += [(reserve.name, int(column)) for column in missing]
             lp.put(held, missing, 1.0)
             for n, cells in enumerate(layout.cells):
@@ -321,6 +327,8 @@ def _back(lp: _Lp, pack: Pack, cells: _Cells, way: str, parts: list[tuple[Ints, 
     floor, ceiling = open_bounds(pack, cells.slots)
     energy = lp.add_rows(-INF, -floor if way == "up" else ceiling, count)
     lp.put(energy, cells.energy, -sign)
+    if way == "up" and cells.short >= 0:  # what lacks for the departure backs nothing, and forbids nothing
+        lp.put(energy, np.full(count, cells.short), -1.0)
     for inside, columns, hours in parts:
         lp.put(power[inside], columns, 1.0)
         lp.put(energy[inside], columns, hours / pack.efficiency if way == "up" else hours * pack.efficiency)

@@ -5,7 +5,7 @@ ready, what binds.
 from msgspec import Struct
 
 from v2g_edge.planner.problem import Pack, Problem, Shortfall, Solution
-from v2g_edge.planner.rounding import Rounded
+from v2g_edge.planner.rounding import Rounded, spared_kwh
 
 
 class Money(Struct, frozen=True):
@@ -131,7 +131,7 @@ def ready_of(
     edges = [problem.start_wall_s, *(problem.start_wall_s + 3_600.0 * problem.hours.cumsum()).tolist()]
     ready: float | None = None
     if goal is not None:
-        met = energy >= goal - 0.05
+        met = energy >= goal - spared_kwh(pack)
         for slot in range(len(met) - 1, -1, -1):
             if not met[slot]:
                 ready = edges[slot + 1] + 0.0 if slot + 1 < len(met) and met[slot + 1] else None
@@ -143,6 +143,7 @@ def ready_of(
     worth = next((p[3] for p in solution.prices if p[:2] == ("departure", pack.name)), 0.0)
     hours, per = problem.hours, 100.0 / pack.full_kwh if known else 0.0
     at = pack.deadline if pack.deadline >= 0 else len(energy) - 1
+    lacks = 0.0 if goal is None else goal - float(energy[at])
     return Ready(
         evse=pack.name,
         soc_now_pct=pack.start_kwh * per,
@@ -153,7 +154,7 @@ def ready_of(
         charged_kwh=float((power.clip(min=0.0) * hours).sum()),
         exported_kwh=float((-power.clip(max=0.0) * hours).sum()),
         soc_pct=tuple(round(float(value) * per, 2) for value in energy) if known else (),
-        lacks_kwh=max((goal or 0.0) - float(energy[at]), 0.0) if goal is not None else 0.0,
+        lacks_kwh=lacks if lacks > spared_kwh(pack) else 0.0,
         promise_per_kwh=worth,
     )
 

@@ -10,12 +10,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from v2g_edge.planner.problem import Floats, Pack, Problem, energies, path_of
+from v2g_edge.planner.problem import FAR_KWH, Floats, Pack, Problem, energies, path_of
 
 CRUMB_KW: Final = 0.02
 """Less than 20 W is a solver's tolerance, no power."""
 SHORT_KWH: Final = 0.05
 """A departure is met when less than this lacks: a second or two of a depot charger."""
+
+
+SPARED: Final = 0.0025
+"""A quarter of what is planned above each target may lack where a least power would make a peak of it."""
 
 
 class Rounded(NamedTuple):
@@ -54,12 +58,16 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
         needed_out = np.maximum(site_kw - counted[n] - most_kw, 0.0)
         power[n] = _round(pack, nets[n], below_peak, room_out, needed_out, problem.hours)
         power[n] = _make_up(pack, power[n], below_peak, problem.hours)
-        if _misses(pack, _energy(pack, power[n], problem.hours)):
+        if _lacks(pack, power[n], problem.hours) > spared_kwh(pack):
             # A departure is never risked for a peak.
-            power[n] = _make_up(pack, power[n], room_in, problem.hours)
-        if _misses(pack, _energy(pack, power[n], problem.hours)):
-            power[n] = _round(pack, nets[n], room_in, room_out, needed_out, problem.hours)
-            power[n] = _make_up(pack, power[n], room_in, problem.hours)
+            free = _round(pack, nets[n], room_in, room_out, needed_out, problem.hours)
+            for other in (
+                _make_up(pack, power[n], room_in, problem.hours),
+                _make_up(pack, free, room_in, problem.hours),
+            ):
+                lacks = _lacks(pack, other, problem.hours)
+                if lacks < _lacks(pack, power[n], problem.hours) - SHORT_KWH:
+                    power[n] = other
         site_kw = site_kw + power[n] - counted[n]
         energy[n] = _energy(pack, power[n], problem.hours)
         told[n] = (
@@ -72,8 +80,13 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
     return Rounded(power, energy, told)
 
 
-def _misses(pack: Pack, energy: Floats) -> bool:
-    return bool(np.any(energy < pack.floor_kwh - SHORT_KWH))
+def spared_kwh(pack: Pack) -> float:
+    """What may lack of a floor after rounding: nobody notices it, for more than that is planned above it."""
+    return max(SPARED * pack.full_kwh if pack.full_kwh < FAR_KWH else 0.0, SHORT_KWH)
+
+
+def _lacks(pack: Pack, power: Floats, hours: Floats) -> float:
+    return float(np.max(pack.floor_kwh - _energy(pack, power, hours)))
 
 
 def _possible(pack: Pack, net: Floats) -> Floats:

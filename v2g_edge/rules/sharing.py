@@ -262,5 +262,7 @@ def _by_meter(
     frame: Frame, charging: Collection[int], unmetered: Collection[str]
 ) -> tuple[list[int], list[int]]:
     """Those that ask for power: the ones that tell none, and the others."""
-    dark = [place for place in charging if frame.ids[place] in unmetered] if unmetered else []
+    if not unmetered:
+        return [], []
+    dark = [place for place in charging if frame.ids[place] in unmetered]
     return dark, [place for place in charging if place not in dark]

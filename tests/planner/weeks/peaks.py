@@ -7,6 +7,7 @@ stands what one would be billed who knew each evening from its beginning.
 """
 
 import sys
+from functools import partial
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from sim.scenarios.visit import Visit
+from sim.world.physics import Charger
 from tests.planner.weeks.informed import Depot, informed_peak, least_levels
 from tests.planner.weeks.play import SLOT_S, Asked, Yard
 from tests.planner.weeks.presets import Preset, Week, site_of
@@ -25,6 +27,8 @@ from v2g_edge.planner.day import plan_day
 from v2g_edge.planner.exchange import Demand
 from v2g_edge.planner.forecast import LoadHistory, ahead, learnt
 from v2g_edge.planner.problem import Floats
+from v2g_edge.rules.services.peaks import may_draw
+from v2g_edge.rules.services.spread import Room, spread
 
 EVENINGS: Final = 30
 HISTORY: Final = 10
@@ -39,6 +43,7 @@ BEGINS_S: Final = 1_767_600_000.0 + 3_600.0 * 8.0
 """2026-01-05, 16:00 UTC."""
 BUSES: Final = Preset("buses", 4, 300.0, 88.0, 1.0, (), 0.0, target_pct=99.0)
 USED_PCT: Final = 60.0
+FLOOR_PCT: Final = 16.0
 TARIFFS: Final = ("flat", "dear evenings")
 
 
@@ -115,6 +120,8 @@ class _Keeper:
         self._loads, self._foretold = loads, foretold
         self._terms = PriceSettings(wear_per_kwh=0.03, export_per_kwh=-0.1)
         self._metered = 0
+        self._at_kwh = 0.0
+        self._target_kw = 0.0
         self.billed = 0.0
 
     def __call__(self, yard: Yard, wall_s: float, came: bool) -> Asked:
@@ -129,7 +136,25 @@ class _Keeper:
         outlook = outlook_of((charge,), (), (), base_kw, self._foretold.errors_kw[evening][slot])
         picture, pasts = yard.picture(wall_s), yard.pasts(wall_s)
         plan, _ = plan_day(yard.site, picture, yard.week.prices, self._terms, wall_s, pasts, outlook)
+        self._target_kw = plan.peaks[0].target_w / 1e3
+        yard.within = partial(self._hold, yard)
         return dict(plan.slots[0].evse_w)
+
+    def _hold(self, yard: Yard, wall_s: float, passed_s: float) -> None:
+        """As ticks do: what a change of setpoints drew too much is made up for within its quarter hour."""
+        evening, slot = divmod(round((wall_s - BEGINS_S) / SLOT_S), DAY)
+        if slot >= SLOTS:
+            return
+        load_kw = float(self._loads[HISTORY + evening, slot])
+        moved_kwh = (
+            sum(each.import_wh - each.export_wh for each in yard.chargers.values()) / 1e3 - self._at_kwh
+        )
+        drawn_kw = load_kw + moved_kwh * 3_600.0 / passed_s
+        allowed_kw = min(may_draw(self._target_kw, drawn_kw, passed_s, SLOT_S), self._target_kw)
+        excess_kw = load_kw + sum(each.command_w for each in yard.chargers.values()) / 1e3 - allowed_kw
+        rooms = [_room(name, each) for name, each in yard.chargers.items() if each.battery is not None]
+        for name, power_w in spread(rooms, max(excess_kw, 0.0) * 1e3).items():
+            yard.chargers[name].command_w = power_w
 
     def _meter(self, yard: Yard) -> None:
         """The bill counts what the grid meter saw."""
@@ -139,6 +164,22 @@ class _Keeper:
                 moved_kw = 4.0 * (sum(quarter.in_kwh.values()) - sum(quarter.out_kwh.values()))
                 self.billed = max(self.billed, float(self._loads[HISTORY + evening, slot]) + moved_kw)
         self._metered = len(yard.course.quarters)
+        self._at_kwh = sum(each.import_wh - each.export_wh for each in yard.chargers.values()) / 1e3
+
+
+def _room(name: str, charger: Charger) -> Room:
+    evse, battery = charger.evse, charger.battery
+    assert battery is not None
+    least_w = -evse.max_discharge_w if battery.soc_pct > FLOOR_PCT else 0.0
+    return Room(
+        name,
+        charger.command_w,
+        min(least_w, charger.command_w),
+        max(evse.max_charge_w, charger.command_w),
+        evse.min_charge_w,
+        evse.min_discharge_w,
+        up_wh=battery.soc_pct,
+    )
 
 
 def _site() -> Site:

@@ -54,7 +54,9 @@ Pilot = Callable[["Yard", float, bool], Asked]
 
 
 class Yard:
-    """Every vehicle with its battery, at a site; ``wall_s`` moves in quarter hours."""
+    """Every vehicle with its battery, at a site; ``wall_s`` moves in quarter hours. ``within`` is called in
+    each, with the seconds that have passed of it.
+    """
 
     def __init__(self, week: Week, site: Site) -> None:
         self.week, self.site = week, site
@@ -62,6 +64,7 @@ class Yard:
         self.stay: dict[str, Visit] = {}
         self.course = Course()
         self.per_pct_kwh = site.vehicle_types[0].capacity_wh / 1e5
+        self.within: Callable[[float, float], None] = lambda _wall_s, _passed_s: None
         self._left_pct: dict[str, float] = {}
         self._event_pct: dict[str, float] = {}
         self._day_pct: dict[tuple[str, int], float] = {}
@@ -145,9 +148,13 @@ class Yard:
         before = {evse: (each.import_wh, each.export_wh) for evse, each in self.chargers.items()}
         for evse, charger in self.chargers.items():
             charger.command_w = asked_w.get(evse, 0.0)
+        passed_s = 0.0
         for dt_s in PARTS_S:
             for charger in self.chargers.values():
                 charger.step(dt_s)
+            passed_s += dt_s
+            if passed_s < SLOT_S:
+                self.within(wall_s, passed_s)
         moved_in = {evse: (each.import_wh - before[evse][0]) / 1e3 for evse, each in self.chargers.items()}
         moved_out = {evse: (each.export_wh - before[evse][1]) / 1e3 for evse, each in self.chargers.items()}
         for evse, visit in self.stay.items():

@@ -27,7 +27,9 @@ GAP_S: Final = 60.0
 LEAST_LEFT_S: Final = 60.0
 """So much of a window is reckoned with at its end: its last seconds cannot make up for all of it."""
 STEP_W: Final = 500.0
-"""Set-points follow a restless building in steps; less than one is left to the next window."""
+"""Set-points follow a restless building in steps, always below the target: what passes it is billed, and free
+from then on.
+"""
 REASON: Final = "service_peak_shaving"
 
 
@@ -85,7 +87,7 @@ def shave(
     charged_w = _charged_w(frame, snapshot)
     building_w = base_w if import_w is None or charged_w is None else import_w - charged_w
     excess_w = building_w + sum(wish.power_w for wish in wishes.values()) - allowed_w
-    if excess_w < STEP_W:
+    if excess_w <= 0.0:
         return Shaved(wishes, windows)
     moved = dict(wishes)
     wanted_w = STEP_W * math.ceil(excess_w / STEP_W)

@@ -9,6 +9,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.field.ocpp.peer import until
 from v2g_edge.field.ocpp.wire import fast_path
+from v2g_edge.field.ocpp.wire.budget import BURST_OCTETS
 from v2g_edge.field.ocpp.wire.dialed import Dialed
 from v2g_edge.field.ocpp.wire.fast_path import Message
 
@@ -72,5 +73,18 @@ async def test_a_flood_leaves_turns_to_others_and_loses_nothing(
     assert 0 < len(found) < MANY / 10
     await until(lambda: len(found) == MANY)
     assert found == texts
+    await ws.close()
+    await listening
+
+
+async def test_an_upstream_that_floods_is_not_read_for_a_while(server: Server) -> None:
+    ws, found = await dial(server, "quiet"), list[Message]()
+    listening = asyncio.get_running_loop().create_task(ws.listen(found.append))
+    await asyncio.sleep(0)
+    ws.allowance.spend(BURST_OCTETS)
+    ws.data_received(b"\x81\x03[1]")
+    ws.data_received(b"\x81\x03[2]")
+    assert found == ["[1]"]
+    await until(lambda: found == ["[1]", "[2]"])
     await ws.close()
     await listening
