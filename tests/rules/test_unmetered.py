@@ -123,11 +123,11 @@ def test_a_feeder_with_none_but_them_gives_no_more_than_it_has() -> None:
 
 def test_where_its_rating_does_not_fit_it_has_its_fallback_all_the_same() -> None:
     """As all have of whom something is not known."""
-    frame = laid_out(2, 10_000.0, fallback_w=5_000.0)
+    frame = laid_out(3, 15_000.0, fallback_w=5_000.0)
     asked = {evse: Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids}
-    base_w, doubt = frame.tree.base_max_w, frozenset({"b1"})
-    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, doubt, unmetered={"b1"})
-    assert [round(wish.power_w) for wish in shared.values()] == [5_000, 5_000]
+    base_w, doubt = frame.tree.base_max_w, frozenset({"b1", "b2"})
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, doubt, unmetered={"b1", "b2"})
+    assert [round(wish.power_w) for wish in shared.values()] == [5_000] * 3
 
 
 def test_one_that_nothing_shows_to_fall_back_takes_no_turns() -> None:
