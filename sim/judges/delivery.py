@@ -29,6 +29,7 @@ BACK_S: Final = 3.0
 """A response may be that of the frequency up to so long ago: a meter's second, a tick, a charger's ramp."""
 TOLERANCE: Final = 0.05
 """Of what is sold: what half of a charger's least power is of 60 kW, and the steps of meters."""
+WINDOW_S: Final = 900.0
 SAMPLE_S: Final = 10
 LAGS: Final = 31
 HOUR: Final = 360
@@ -58,6 +59,7 @@ class Deliveries:
         self._signal: list[float] = []
         self._response: list[float] = []
         self._event_w = -math.inf
+        self._windows: dict[float, tuple[float, float]] = {}
         self.reserve = Reserve(scenario) if "backup" in self._sold_w else None
 
     def look(self, depot: Depot, dt_s: float) -> None:
@@ -71,6 +73,10 @@ class Deliveries:
 
     def _look_at_meter(self, depot: Depot, dt_s: float) -> None:
         power_w = depot.feeder_w[self._root]
+        if "peak_shaving" in self._sold_w:
+            start_s = depot.wall_s - depot.wall_s % WINDOW_S
+            seconds, wh = self._windows.get(start_s, (0.0, 0.0))
+            self._windows[start_s] = seconds + dt_s, wh + max(power_w, 0.0) * dt_s / 3_600.0
         if "fcr" in self._sold_w:
             self._look_at_frequency(depot, power_w)
         if self._dispatcher is not None and depot.wall_s % SAMPLE_S < dt_s:
@@ -92,6 +98,13 @@ class Deliveries:
         if self._signal:
             total = three_part_score(self._signal[:HOUR], self._response[: HOUR + LAGS - 1])
             found.append(Delivery("regulation", "score", total, 0.9, total >= 0.9))
+        whole = [
+            wh * 3_600.0 / WINDOW_S for seconds, wh in self._windows.values() if seconds >= WINDOW_S - 1.0
+        ]
+        if whole:
+            limit_w = self._sold_w["peak_shaving"]
+            held = max(whole) <= limit_w * 1.005
+            found.append(Delivery("peak_shaving", "highest quarter hour, W", max(whole), limit_w, held))
         if self._event_w > -math.inf and self._scenario.aggregator:
             limit_w = min(event.power_w for event in self._scenario.aggregator.events)
             found.append(

@@ -15,7 +15,7 @@ from sim.scenarios.fault import Fault
 from sim.scenarios.night import START, night
 from sim.scenarios.scenario import Scenario
 from sim.scenarios.visit import Visit
-from sim.world.depot import Disturbance
+from sim.world.depot import Disturbance, Load
 from sim.world.frequency import FrequencyProcess
 from v2g_edge.model.service import Service, ServiceKind
 
@@ -25,6 +25,7 @@ SOLD_W: Final = 60_000.0
 SCORED_S: Final = 3_900.0
 """An hour of signal, and the five minutes more that its score looks at."""
 EVENT_W: Final = 40_000.0
+PEAK_W: Final = 70_000.0
 BACKUP_W: Final = 25_000.0
 BACKUP_H: Final = 4.0
 """A charger's share of what the building draws in an outage, and how long it must last."""
@@ -73,6 +74,23 @@ def event(seed: int, *, chargers: int = 4, lasts_s: float = 900.0) -> Scenario:
     first, second = scenario.faults
     charging = replace(second, kind="cloud_charge")
     return replace(scenario, name="event", faults=(first, charging), aggregator=Aggregator(events=(asked,)))
+
+
+def peaks(seed: int, *, chargers: int = 4, lasts_s: float = 3_200.0) -> Scenario:
+    """Vehicles that charge beside a restless building, which alone is above ``PEAK_W`` half of the time."""
+    scenario = _standing(seed, chargers, PROVEN_S + lasts_s, sold("peak_shaving", PEAK_W))
+    first, second = scenario.faults
+    feeders = tuple(
+        replace(each, base_load_max_w=0.0 if each.parent else 1.5 * PEAK_W) for each in scenario.site.feeders
+    )
+    root = next(each for each in feeders if not each.parent)
+    return replace(
+        scenario,
+        name="peaks",
+        site=replace(scenario.site, feeders=feeders),
+        loads=(Load(root.id, PEAK_W, restless_w=0.3 * PEAK_W),),
+        faults=(first, replace(second, kind="cloud_charge")),
+    )
 
 
 def sold_out(seed: int, *, chargers: int = 12, outage_h: float = 8.0) -> Scenario:
@@ -126,6 +144,7 @@ SERVICES: Final[dict[str, Callable[[int], Scenario]]] = {
     "fcr": fcr,
     "regulation": regulation,
     "event": event,
+    "peaks": peaks,
     "sold-out": sold_out,
 }
 """By the names that ``sim run --scenario`` takes."""

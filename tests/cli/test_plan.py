@@ -145,3 +145,15 @@ def test_long_words_of_a_plan_are_wrapped() -> None:
     lines = plan_lines(plan, report, None)
     assert all(len(line) <= 80 for line in lines)
     assert sum("word" in line for line in lines) > 2
+
+
+def test_what_the_connection_is_held_below_is_told() -> None:
+    plan = {
+        "source": "local",
+        "issued_wall_s": 0.0,
+        "valid_until_wall_s": 900.0,
+        "slots": [],
+        "peaks": [{"name": "month", "window_s": 900.0, "target_w": 331_240.0}],
+    }
+    report = Report("highs-simplex", 0.0, edges=(0.0, 900.0), site_kw=(10.0,), buy=(0.1,), sell=(0.1,))
+    assert "held below 331.2 kW in each 15 min: month" in plan_lines(plan, report, None)

@@ -9,7 +9,17 @@ from sim.judges.delivery import FCR_CURVE, LAGS, Deliveries, Delivery, three_par
 from sim.runners.pure import PureRun, slowed
 from sim.scenarios.aggregator import Dispatcher, Silence, course_of
 from sim.scenarios.scenario import Scenario, read_scenario, write_scenario
-from sim.scenarios.services import EVENT_W, PROVEN_S, SOLD_W, event, fcr, regulation, sold_out
+from sim.scenarios.services import (
+    EVENT_W,
+    PEAK_W,
+    PROVEN_S,
+    SOLD_W,
+    event,
+    fcr,
+    peaks,
+    regulation,
+    sold_out,
+)
 from sim.world.frequency import FrequencyProcess, Wandering
 from sim.world.physics import droop_at
 from v2g_edge.rules.services.regulation import score
@@ -50,6 +60,12 @@ def test_in_an_event_the_depot_draws_no_more_than_it_was_asked_to() -> None:
     found = judged(event(3, lasts_s=200.0))
     assert found.held, found
     assert found.figure > 0.8 * EVENT_W, "what the event leaves is used"
+
+
+def test_a_quarter_hour_beside_a_restless_building_is_held_at_its_target() -> None:
+    found = judged(peaks(3, lasts_s=1_400.0))
+    assert found.held, found
+    assert found.figure > 0.9 * PEAK_W, "what the building leaves is used"
 
 
 def test_a_signal_that_stops_is_left_within_one_tick_and_taken_up_again() -> None:

@@ -10,7 +10,7 @@ from tests.planner.fleet import prices_of
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.settings import PriceSettings
 from v2g_edge.model.snapshot import Snapshot
-from v2g_edge.planner.exchange import Setup, job_of
+from v2g_edge.planner.exchange import Demand, Setup, job_of
 from v2g_edge.planner.forecast import SLOT_S
 from v2g_edge.planner.worker import answer_to
 from v2g_edge.wiring.base_load import BaseLoad
@@ -64,3 +64,17 @@ def test_the_plan_reckons_with_the_forecast() -> None:
     assert answer.report is not None
     assert answer.report.base_kw[:3] == (0.0, 1.0, 2.0)
     assert answer.report.edges[1] == MONDAY_S + SLOT_S
+
+
+def test_the_plan_says_what_the_connection_is_held_below_and_keeps_energy_for_what_is_not_foretold() -> None:
+    snapshot = healthy(SITE, wall_s=MONDAY_S + 300.0)
+    charge = Demand("month", 20.0, 45.0, 900.0, 1.0, MONDAY_S)
+    prices = prices_of(*[0.4] * 3, *[0.1] * 27, start_s=MONDAY_S)
+    asked = job_of(snapshot, prices, {}, 10.0, (charge,), base_kw=(30.0,) * 200, base_error_kw=4.0)
+    answer = answer_to(Setup(SITE, PriceSettings()), asked)
+    assert answer.plan is not None
+    assert answer.report is not None
+    (target,) = answer.plan.peaks
+    assert (target.name, target.window_s) == ("month", 900.0)
+    assert target.target_w >= 45e3
+    assert max(answer.report.site_kw[1:]) * 1e3 <= target.target_w + 1.0

@@ -39,6 +39,10 @@ def plan_lines(plan: dict[str, Any] | None, report: Report | None, zone: ZoneInf
     said = ", ".join(f"{name} {value:.2f}" for name, value in parts)
     lines += wrapped(f"expected cost {money.total:.2f}: {said}", "", "  ")
     lines += [f"reserved for {name}: {kw:.1f} kW" for name, kw in report.reserved]
+    lines += [
+        f"held below {each['target_w'] / 1e3:.1f} kW in each {each['window_s'] / 60.0:g} min: {each['name']}"
+        for each in plan.get("peaks", ())
+    ]
     if report.base_error_kw is not None:
         lines.append(f"the building's forecast was off by {report.base_error_kw:.1f} kW in the last week")
     lines += ["", *_vehicles(report, clock)]
