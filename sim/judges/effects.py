@@ -59,6 +59,13 @@ each ten seconds.
 
 CONVICTS_NOBODY: Final = CLOUD | ORDER | {"wrong_soc", "noisy_soc", "stepped_soc", "quiet_soc", "underdraw"}
 
+REFUSES: Final = frozenset({"reject", "reject_negative"})
+ASKED_AGAIN_S: Final = 5 * MINUTE
+ASKED_AGAIN_SHARE: Final = 2.0
+"""A station that refuses is asked again after five minutes, then after pauses that treble: at the latest
+after twice as long as it has refused.
+"""
+
 STOPPED: Final = frozenset({"operator_stop"})
 
 AFTER_DISTURBANCE_S: Final = 5 * MINUTE
@@ -180,6 +187,16 @@ class Effects:
         """Whether something is, or within ``after_s`` was, wrong at an outlet or its station."""
         mine = self._own[evse]
         return bool(mine) and any(f.start_wall_s <= wall_s < f.end_wall_s + after_s for f in mine)
+
+    def refuses(self, evse: str, wall_s: float) -> bool:
+        """Whether the station of an outlet refuses its limits, or has not been asked again since it did."""
+        return any(
+            f.kind in REFUSES
+            and f.start_wall_s
+            <= wall_s
+            < f.end_wall_s + max(ASKED_AGAIN_S, ASKED_AGAIN_SHARE * f.duration_s) + MINUTE
+            for f in self._own[evse]
+        )
 
     def any_of(self, kinds: frozenset[str], wall_s: float, after_s: float) -> bool:
         """Whether a fault of one of these kinds lasts, or lasted within ``after_s``."""

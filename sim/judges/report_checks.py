@@ -229,7 +229,7 @@ class ReportChecks:
             and min(least_w, 0.0) <= power_w <= max(most_w, 0.0)
         ):
             return  # within what was permitted, as nearly always
-        troubled = self._effects.any_at(evse.id, wall_s, SETTLING_S)
+        troubled = self._effects.any_at(evse.id, wall_s, SETTLING_S) or self._effects.refuses(evse.id, wall_s)
         if not renewed or troubled:
             # Without a lease, refused or not renewed, the default rules: it is counted so.
             most_w = max(most_w, evse.fallback_w)

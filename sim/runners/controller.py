@@ -36,24 +36,28 @@ succeeds.
 
 
 class _NoServiceManager:
-    """Stands where systemd's watchdog would be fed."""
+    """Stands where systemd's watchdog would be fed, once at the end of each tick."""
 
-    def __init__(self) -> None:
+    def __init__(self, ticked: Callable[[], None]) -> None:
         self.fed = 0
+        self._ticked = ticked
 
     def ready(self) -> None:
         """Nobody waits."""
 
     def feed(self, status: str) -> None:
-        """Count the ticks."""
+        """Count the ticks, and tell of each."""
         self.fed += 1
+        self._ticked()
 
     def stopping(self) -> None:
         """Nobody waits."""
 
 
 class Controller:
-    """See the module. ``daemon`` is the running one, None while there is none; ``starts`` counts them."""
+    """See the module. ``daemon`` is the running one, None while there is none; ``starts`` counts them.
+    ``ticked`` is called at the end of each of its ticks.
+    """
 
     def __init__(
         self, settings: Settings, true: LoopClock, started: Callable[[Daemon], None] | None = None
@@ -61,6 +65,7 @@ class Controller:
         self.clock = FaultyClock(true)
         self.daemon: Daemon | None = None
         self.starts = 0
+        self.ticked: Callable[[], None] = lambda: None
         self._settings = settings
         self._state_dir = Path(settings.host.state_dir)
         self._site_file = self._state_dir.with_suffix(".toml")
@@ -172,11 +177,15 @@ class Controller:
 
     async def _bring_up(self) -> None:
         source = SiteSource(str(self._site_file), self._check_site_file, lambda _settings: None)
-        self.daemon = Daemon(self._settings, self.clock, cast(Any, _NoServiceManager()), source=source)
+        manager = cast(Any, _NoServiceManager(self._tell_tick))
+        self.daemon = Daemon(self._settings, self.clock, manager, source=source)
         await self.daemon.start()
         self._running = asyncio.create_task(self.daemon.run(), name="daemon")
         if self._started is not None:
             self._started(self.daemon)
+
+    def _tell_tick(self) -> None:
+        self.ticked()
 
     async def _start_again(self) -> None:
         try:

@@ -9,10 +9,8 @@ from v2g_edge.app import Daemon
 
 
 class Listener:
-    """Asks the controller at every step of the world whether there is a newer tick. ``hear`` takes what is
-    new.
-
-    Events of ticks between two steps are taken too: the daemon keeps its recent ones.
+    """Asks the controller for its last tick, at the end of each: a charger may obey before the world's next
+    step, and the judges look whenever a meter is read. ``hear`` takes what is new.
     """
 
     def __init__(self, controller: Controller, hear: Callable[[Told], None]) -> None:

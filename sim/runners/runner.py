@@ -112,6 +112,10 @@ def _run(
     return make_report(world, state_dir / "journal.db")
 
 
+def _unheard() -> None:
+    """Nobody listens."""
+
+
 async def play(
     scenario: Scenario,
     state_dir: Path,
@@ -132,7 +136,9 @@ async def play(
         world = OwnSiteWorld(scenario, settings, clock)
     world.depot.watchers += [watch] if watch else []
     controller = Controller(settings, clock)
-    world.watchers += [Injector(world, controller).look, Listener(controller, world.panel.hear).look]
+    world.watchers.append(Injector(world, controller).look)
+    listener = Listener(controller, world.panel.hear)
+    controller.ticked = lambda: listener.look(clock.wall_s())
     await world.start()
     await controller.start()
     world.join(f"ws://127.0.0.1:{OCPP_PORT}")
@@ -145,6 +151,7 @@ async def play(
                 task.result()
         world.panel.finish(world.depot)
     finally:
+        controller.ticked = _unheard  # what it says while the depot is taken down
         await end(ending, playing)
         await world.stop()
         await controller.stop()

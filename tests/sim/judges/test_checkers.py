@@ -125,6 +125,12 @@ def test_the_pack_is_guarded_below_its_floor_in_depth_and_in_temperature() -> No
     assert world.pass_s(30) == set()
     assert world.pass_s(600) == {"soc_floor"}
 
+    world = World(scenario=replace(night(1, quiet=True), tick_s=60.0))
+    _, charger = world.plug(soc_pct=19.6)
+    charger.command_w = -charger.evse.max_discharge_w
+    assert world.pass_s(60) == set(), "what a tick of a minute takes, nobody can know before it"
+    assert world.pass_s(300) == {"soc_floor"}
+
     world = World()
     _, charger = world.plug(soc_pct=95)
     charger.command_w = -charger.evse.max_discharge_w

@@ -65,6 +65,14 @@ def test_an_order_that_is_not_the_permit_is_found(command_w: float) -> None:
     assert "permit_not_in_force" in bench.pass_s(100)
 
 
+def test_a_station_that_refused_has_its_default_until_it_is_asked_again() -> None:
+    """The pauses between two tries treble: after 1,000 s of refusals the next may come 2,000 s later."""
+    bench = Bench(Fault("reject", "CS01", BASE.start_wall_s, 1_000.0))
+    bench.charger.command_w = 6_000.0
+    assert bench.pass_s(2_900) == set()
+    assert bench.pass_s(300) == {"permit_not_in_force"}
+
+
 def test_who_moves_more_than_permitted_must_be_named() -> None:
     long_s = BASE.site.safety.obey_within_s + 200.0
     for held, rules in (

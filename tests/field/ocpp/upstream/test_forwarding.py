@@ -3,7 +3,9 @@ kills.
 """
 
 import random
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,19 @@ async def test_the_upstream_is_killed_and_comes_back_nothing_is_lost_or_doubled_
     assert stamps == sorted(stamps)
     numbers = [payload["transactionId"] for action, payload in calls if action == "StopTransaction"]
     assert numbers == [9_001, 9_002]
+
+
+async def test_what_a_station_was_answered_is_on_the_disk_of_a_depot_whose_upstream_is_away(
+    depot: ForwardedDepot, tmp_path: Path
+) -> None:
+    """Another reader sees what a process that is killed now would leave."""
+    station = await Peer.dial(depot.port, "old", "1.6")
+    await station.call("BootNotification", BOOT_16)
+    number = await started(depot, station)
+    for count in range(3, 8):
+        await metered(depot, station, number, 100 + count)
+        with closing(sqlite3.connect(tmp_path / "state" / "ocpp.sqlite")) as db:
+            assert db.execute("SELECT COUNT(*) FROM upstream WHERE sent = 0").fetchone() == (count,)
 
 
 async def test_what_a_station_repeats_goes_up_once(depot: ForwardedDepot, upstream: Upstream) -> None:
