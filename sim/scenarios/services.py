@@ -25,7 +25,7 @@ SOLD_W: Final = 60_000.0
 SCORED_S: Final = 3_900.0
 """An hour of signal, and the five minutes more that its score looks at."""
 EVENT_W: Final = 40_000.0
-PEAK_W: Final = 70_000.0
+PEAK_W: Final = 40_000.0
 BACKUP_W: Final = 25_000.0
 BACKUP_H: Final = 4.0
 """A charger's share of what the building draws in an outage, and how long it must last."""
