@@ -21,8 +21,8 @@ MISSION: Final = frozenset({"departure_wall_s", "target_soc_pct", "ceiling_soc_p
 
 
 OWN_FRESH_S: Final = 60.0
-"""A charger's own sample counts beside one of the fleet that is newer by less: telematics stamp what they keep
-with the time at which they send it. A charger reports once a minute at least.
+"""A charger's own sample counts beside one of the fleet that is newer by less: telematics stamp what they
+keep with the time at which they send it. A charger reports once a minute at least.
 """
 
 
