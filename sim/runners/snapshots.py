@@ -127,6 +127,8 @@ class SnapshotTaker:
         power: Measured = before.power_w if "stuck_meter" in kinds else Reading(power_w, now_s)
         if "stuck_meter" in kinds and isinstance(power, Reading):
             power = Reading(power.value, now_s)
+        if "quiet_power" in kinds:
+            power = Unknown("not told")
         ack = "none" if lease.sent_s == 0.0 else "rejected" if "reject" in kinds else "accepted"
         self._evses[name] = EvseState(
             link=Link(True, True, now_s),

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.depot import small_evse, small_site
+from tests.test_phases_shared import LEFT_W, garage, parked
+from tests.test_tight_together import STEP_S, Night
 from v2g_edge.model.frame import Frame, frame_of
 from v2g_edge.model.permit import Wish
+from v2g_edge.rules.headroom import phases_of
 from v2g_edge.rules.sharing import TURN_S, RulesMemory, charge_limit, share_power
 
 RATED_W = 22_000.0
@@ -96,3 +99,46 @@ def test_those_that_tell_no_power_share_alike_where_nobody_else_asks() -> None:
     asked = [Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids]
     shared, _ = given_to(frame, asked, set(frame.ids), RulesMemory())
     assert {round(wish.power_w) for wish in shared.values()} == {10_650}
+
+
+def test_on_a_phase_too_the_rating_counts_of_those_that_tell_no_power() -> None:
+    """Two on all phases of a fuse for less than two, beside a metered one: one of the two, and the rest."""
+    frame = frame_of(garage(3))
+    phases = phases_of(frame, parked(garage(3), ("L1L2L3",) * 3, (30.0,) * 3), frame.tree.base_max_w)
+    asked = {evse: Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids}
+    base_w = frame.tree.base_max_w
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, phases=phases, unmetered={"b1", "b2"})
+    assert [round(wish.power_w) for wish in shared.values()] == [22_000, 0, round(3.0 * LEFT_W - RATED_W)]
+
+
+def test_a_feeder_with_none_but_them_gives_no_more_than_it_has() -> None:
+    """The metered one hangs above it: there their ratings count, below what they are given."""
+    laid = laid_out(3, 30_000.0)
+    evses = laid.site.evses
+    frame = frame_of(replace(laid.site, evses=(*evses[:2], replace(evses[2], feeder="main"))))
+    asked = [Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids]
+    shared, _ = given_to(frame, asked, {"b1", "b2"}, RulesMemory())
+    assert [round(wish.power_w) for wish in shared.values()] == [22_000, 8_000, 22_000]
+
+
+def test_where_its_rating_does_not_fit_it_has_its_fallback_all_the_same() -> None:
+    """As all have of whom something is not known."""
+    frame = laid_out(3, 15_000.0, fallback_w=5_000.0)
+    asked = {evse: Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids}
+    base_w, doubt = frame.tree.base_max_w, frozenset({"b1", "b2"})
+    shared, _ = share_power(frame, asked, base_w, RulesMemory(), 0.0, doubt, unmetered={"b1", "b2"})
+    assert [round(wish.power_w) for wish in shared.values()] == [5_000] * 3
+
+
+def test_one_that_nothing_shows_to_fall_back_takes_no_turns() -> None:
+    """It counts at its rating whether it charges or not: a pause would give nobody anything."""
+    site = garage(3)
+    by_contactor = tuple(replace(evse, dead_man="contactor") for evse in site.evses[:2])
+    night = Night(
+        replace(site, evses=(*by_contactor, site.evses[2])), ("L1L2L3",) * 3, (12_000.0,) * 3, (0.6,) * 3
+    )
+    night.dark = frozenset({0, 1})
+    for step in range(6):
+        outcome = night.tick(step)
+        night.follow(outcome, 100.0 + step * STEP_S)
+    assert min(permit.power_w for permit in outcome.permits[:2]) > LEAST_W

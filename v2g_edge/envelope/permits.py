@@ -69,7 +69,7 @@ def permit_all(
     asked = _ask(frame, wishes)
     fleet, before_w = _fleet(context, verdict, asked, memory), memory.live_w
     reserved_w = tuple([exposure.fixed_w for exposure in fleet.exposures])
-    lasting_w = tuple([min(exposure.fixed_w, exposure.rest_w) for exposure in fleet.exposures])
+    lasting_w = tuple(map(min, reserved_w, [exposure.rest_w for exposure in fleet.exposures]))
     kept = admit_exports(
         depot, snapshot, asked.lows_w, reserved_w, memory.departures, memory.rates_w, lasting_w
     )
