@@ -175,10 +175,15 @@ def oasis() -> bytes:
     for a, b, p in hours():
         for kind, value in (("LMP", p), ("MCC", 1.0), ("MCE", p - 1.5), ("MCL", 0.5)):
             writer.writerow([a.isoformat(), b.isoformat(), "TH_NP15_GEN-APND", kind, value])
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("prices.csv", out.getvalue())
-    return packed.getvalue()
+    return packed(out.getvalue())
+
+
+def packed(text: str) -> bytes:
+    """A zip of one CSV."""
+    octets = io.BytesIO()
+    with zipfile.ZipFile(octets, "w") as archive:
+        archive.writestr("prices.csv", text)
+    return octets.getvalue()
 
 
 SHAPES: Final[dict[str, Callable[[], bytes]]] = {

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.depot import healthy, small_site
-from tests.market.shapes import DAY, PER_MWH, SHAPES, energy_charts, entsoe_xml, iso_ne, oasis, plain_csv
+from tests.market.shapes import (
+    DAY,
+    PER_MWH,
+    SHAPES,
+    energy_charts,
+    entsoe_xml,
+    iso_ne,
+    oasis,
+    packed,
+    plain_csv,
+)
 from v2g_edge.market.price_file import plan_prices, read_bytes, read_prices
 from v2g_edge.market.rows import BadPrices, describe, holes
 from v2g_edge.model.plan import Price, PriceRow
@@ -144,8 +154,11 @@ def test_a_change_from_hours_to_quarters_keeps_the_length_of_each() -> None:
         (b"a,b\n1,2\n", "no header line"),
         (b"time,EUR/MWh\n2026-01-01,1\n2026-01-01,2\n", "stands in line 2 already"),
         (b"time,EUR/MWh\n2026-01-01,200000\n", "is not within"),
+        (b"time,EUR/MWh\n" + b"1" * 200_000 + b",1\n", "no CSV that can be read"),
+        (packed("NODE,MW\n" + "1" * 200_000 + ",1\n"), "columns missing"),
+        (packed("INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,NODE,LMP_TYPE,MW\n" + "1" * 200_000), "no CSV"),
     ],
-    ids=str,
+    ids=lambda each: str(each)[:60],
 )
 def test_a_document_that_cannot_serve_is_named_with_its_reason(data: bytes, said: str) -> None:
     with pytest.raises(BadPrices) as found:

@@ -133,14 +133,27 @@ class Fleet:
         wall_s = self._clock.wall_s()
         try:
             data = await asyncio.to_thread(_read, self._path)
-            missions = await asyncio.to_thread(
+            table = await asyncio.to_thread(
                 read_timetable, data, str(self._path), self.records.ids, self._site.timezone, wall_s
             )
         except (OSError, BadTimetable) as fault:
             text = f"the timetable cannot be used: {fault}; departures that were known stay"
             self._tell(Event("fleet_unusable", "alarm", "site", text, wall_s))
             return
-        self.records.replace_missions(f"timetable:{self._path}", missions)
+        source = f"timetable:{self._path}"
+        new = {(each.vehicle, each.departure_wall_s) for each in table.missions}
+        stay = tuple(
+            each
+            for each in self.records.missions()
+            if each.source == source
+            and each.vehicle in table.doubtful
+            and (each.vehicle, each.departure_wall_s) not in new
+        )
+        self.records.replace_missions(source, table.missions + stay)
+        if table.faults:
+            text = f"lines of the timetable cannot be used: {'; '.join(table.faults)}"
+            kept = "the other lines count, and departures of their vehicles that were known stay"
+            self._tell(Event("fleet_unusable", "alarm", "site", f"{text}; {kept}", wall_s))
 
 
 def _signature(path: Path) -> tuple[int, int] | None:

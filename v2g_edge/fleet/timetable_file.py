@@ -43,7 +43,21 @@ SUMMARY: Final = re.compile(r"^\s*(?P<vehicle>\S+)(?:\s+(?P<soc>\d{1,3}(?:\.\d+)
 
 
 class BadTimetable(ValueError):  # noqa: N818 - names the file's fault
-    """The file cannot serve; the message names every bad line (the first ``FAULTS_MAX``)."""
+    """The file cannot serve at all."""
+
+
+class Timetable(NamedTuple):
+    """What a file says.
+
+    Attributes:
+        missions: The departures of its good lines.
+        faults: What is wrong with each other line, the first ``FAULTS_MAX``.
+        doubtful: Our ids of the vehicles that a bad line names.
+    """
+
+    missions: tuple[Mission, ...]
+    faults: tuple[str, ...] = ()
+    doubtful: frozenset[str] = frozenset()
 
 
 class _Where(NamedTuple):
@@ -57,9 +71,9 @@ class _Where(NamedTuple):
 
 def read_timetable(
     data: bytes, source: str, ids: Mapping[str, str], timezone: str, wall_s: float
-) -> tuple[Mission, ...]:
-    """Missions of a file in either form. ``ids`` gives our id for each id of a vehicle. Raises
-    ``BadTimetable``.
+) -> Timetable:
+    """The departures of a file in either form. ``ids`` gives our id for each id of a vehicle. A bad line
+    takes no other line with it. Raises ``BadTimetable``.
     """
     if len(data) > OCTETS_MAX:
         raise BadTimetable(f"{source}: {len(data)} octets; allowed are {OCTETS_MAX}")
@@ -70,12 +84,15 @@ def read_timetable(
     where = _Where(source, ids, ZoneInfo(timezone), wall_s)
     if text.lstrip().upper().startswith("BEGIN:VCALENDAR"):
         return _calendar(text, where)
-    return _csv(text, where)
+    try:
+        return _csv(text, where)
+    except csv.Error as fault:  # no ValueError: a field without end, a null
+        raise BadTimetable(f"{source}: no CSV that can be read: {fault}") from fault
 
 
-def _csv(text: str, where: _Where) -> tuple[Mission, ...]:
+def _csv(text: str, where: _Where) -> Timetable:
     delimiter = ";" if ";" in text.partition("\n")[0] else ","
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="", restval="")
+    reader = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter, restkey="", restval="")
     names = [name.strip().lower() for name in reader.fieldnames or []]
     missing = {"vehicle", "departure", "min_soc_pct"} - set(names)
     if missing:
@@ -83,18 +100,20 @@ def _csv(text: str, where: _Where) -> tuple[Mission, ...]:
     reader.fieldnames = names
     missions: list[Mission] = []
     faults: list[str] = []
+    doubtful: set[str] = set()
     for number, row in enumerate(reader, start=2):
         if number > LINES_MAX:
             faults.append(f"{where.source}:{number}: more than {LINES_MAX} lines")
             break
         if not any(str(value).strip() for value in row.values()):
             continue
+        said = {str(key): str(value).strip() for key, value in row.items()}
         try:
-            missions.append(_row({str(key): str(value).strip() for key, value in row.items()}, where))
+            missions.append(_row(said, where))
         except ValueError as fault:
             faults.append(f"{where.source}:{number}: {fault}")
-    _raise(faults)
-    return tuple(missions)
+            doubtful.add(where.ids.get(said["vehicle"], ""))
+    return _timetable(missions, faults, doubtful)
 
 
 def _row(row: dict[str, str], where: _Where) -> Mission:
@@ -125,7 +144,7 @@ def _percent(said: str, name: str) -> float:
     return value
 
 
-def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
+def _calendar(text: str, where: _Where) -> Timetable:
     # A tenth of the daemon's start, for sites that have such a file alone.
     import icalendar  # noqa: PLC0415
     import recurring_ical_events  # noqa: PLC0415
@@ -139,6 +158,7 @@ def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
         raise BadTimetable(f"{where.source}: no calendar that can be read: {fault}") from fault
     missions: list[Mission] = []
     faults: list[str] = []
+    doubtful: set[str] = set()
     for event in events:
         if str(event.get("STATUS", "")).upper() == "CANCELLED":
             continue
@@ -157,8 +177,9 @@ def _calendar(text: str, where: _Where) -> tuple[Mission, ...]:
             missions.append(_mission(found["vehicle"], start, low, None, where))
         except ValueError as fault:
             faults.append(f"{where.source}: event {summary[:40]!r}: {fault}")
-    _raise(faults)
-    return tuple(sorted(missions, key=lambda each: (each.departure_wall_s or 0.0, each.vehicle)))
+            doubtful.add(where.ids.get(found["vehicle"], ""))
+    missions.sort(key=lambda each: (each.departure_wall_s or 0.0, each.vehicle))
+    return _timetable(missions, faults, doubtful)
 
 
 def _check_recurrences(text: str, where: _Where) -> None:
@@ -186,7 +207,6 @@ def _mission(
     )
 
 
-def _raise(faults: list[str]) -> None:
-    if faults:
-        more = [f"and {len(faults) - FAULTS_MAX} more"] if len(faults) > FAULTS_MAX else []
-        raise BadTimetable("\n".join(faults[:FAULTS_MAX] + more))
+def _timetable(missions: list[Mission], faults: list[str], doubtful: set[str]) -> Timetable:
+    more = [f"and {len(faults) - FAULTS_MAX} more"] if len(faults) > FAULTS_MAX else []
+    return Timetable(tuple(missions), tuple(faults[:FAULTS_MAX] + more), frozenset(doubtful - {""}))

@@ -106,7 +106,10 @@ def read_csv(
     """
     lines = text.removeprefix("\ufeff").splitlines()
     delimiter = _delimiter(lines[:HEADER_LINES])
-    table = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    try:
+        table = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    except csv.Error as fault:  # no ValueError: a field without end
+        raise BadPrices(f"{source}: no CSV that can be read: {fault}") from fault
     layout = _layout(table, unit, currency, zone, source)
     rows, faults = _rows(table, layout, source, decimal_comma=delimiter != ",")
     if faults:

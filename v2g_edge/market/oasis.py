@@ -44,7 +44,10 @@ def read_oasis(data: bytes, source: str, *, node: str = "") -> tuple[PriceRow, .
         raise BadPrices(f"{source}: no zip of CSV: {fault}") from fault
     if text.lstrip().startswith("<"):
         raise BadPrices(f"{source}: the answer is an error document: {' '.join(text.split())[:200]}")
-    return _rows(text, source, node)
+    try:
+        return _rows(text, source, node)
+    except csv.Error as fault:  # no ValueError: a field without end
+        raise BadPrices(f"{source}: no CSV that can be read: {fault}") from fault
 
 
 def _rows(text: str, source: str, node: str) -> tuple[PriceRow, ...]:

@@ -145,7 +145,9 @@ def test_factors_as_services_answer(text: str) -> None:
         ("{}", "told: KeyError 'data'; expected the JSON of Energy-Charts"),
         ('{"unix_seconds": [1], "co2eq": [90000]}', "told: 90000 g/kWh; allowed are 0 to 3000"),
         ('{"unix_seconds": [1, 2], "co2eq": [1]}', "told: ValueError"),
+        ("start,average\n" + "1" * 200_000, "told: no CSV that can be read"),
     ],
+    ids=lambda each: each[:60],
 )
 def test_an_answer_that_cannot_be_used_is_refused_in_words(text: str, fault: str) -> None:
     """With what was expected."""

@@ -74,7 +74,10 @@ def factors_of(text: str, name: str) -> list[Factor]:
     if text.lstrip().startswith("{"):
         parsed = _from_json(text, name)
     else:
-        rows = list(csv.DictReader(io.StringIO(text)))
+        try:
+            rows = list(csv.DictReader(io.StringIO(text)))
+        except csv.Error as error:  # no ValueError: a field without end
+            raise CarbonError(f"{name}: no CSV that can be read ({error})") from error
         if not rows or "start" not in rows[0] or not rows[0].keys() & set(COLUMNS[1:]):
             raise CarbonError(
                 f"{name}: no factors; expected a CSV with {', '.join(COLUMNS)} (one of the last two)"
