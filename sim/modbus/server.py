@@ -72,6 +72,7 @@ class Unit:
         self.writes = 0
         self.reset: Callable[[], None] = _nothing
         self._chance = random.Random(0)
+        self._sound: list[tuple[list[int], list[int]]] = []
 
     def device(self) -> SimDevice:
         """For the server."""
@@ -119,11 +120,15 @@ class Unit:
 
     def _show(self, kind: FaultKind, function: int, start: int, current: list[int]) -> None:
         self.reads += 1
+        for registers, sound in self._sound:  # garbage is in an answer, not in the device
+            registers[:] = sound
+        self._sound.clear()
         if kind != "stuck":
             self.registers.refresh(function, start, current)
         if kind in {"nan", "swapped"}:
             self.registers.spoil(kind, start, current)
         elif kind == "garbage":
+            self._sound.append((current, current.copy()))
             current[:] = [self._chance.randrange(0x10000) for _ in current]
 
 

@@ -4,7 +4,7 @@ withdrawn.
 
 from msgspec.structs import replace
 
-from v2g_edge.field.fleet_overlay import FleetOverlay
+from v2g_edge.field.fleet_overlay import OWN_FRESH_S, FleetOverlay
 from v2g_edge.model.reading import Reading, Unknown
 from v2g_edge.model.snapshot import VehicleState
 
@@ -53,10 +53,14 @@ def test_the_fleets_departure_counts_while_it_stands_and_the_chargers_comes_back
     assert seen(overlay, with_fleet) == OWN
 
 
-def test_the_newer_state_of_charge_counts() -> None:
+def test_the_newer_state_of_charge_counts_and_the_chargers_own_while_it_is_fresh() -> None:
+    """Telematics stamp a value that they keep with the time of sending: it overrules no fresh one."""
     fleet, overlay = rig()
     fleet.say(soc_pct=Reading(61.0, 95.0))
-    assert seen(overlay, OWN).soc_pct == Reading(61.0, 95.0)
+    old = replace(OWN, soc_pct=Reading(50.0, 94.9 - OWN_FRESH_S))
+    assert seen(overlay, old).soc_pct == Reading(61.0, 95.0)
+    fresh = replace(OWN, soc_pct=Reading(50.0, 95.1 - OWN_FRESH_S))
+    assert seen(overlay, fresh).soc_pct == fresh.soc_pct
     assert seen(overlay, replace(OWN, soc_pct=Reading(52.0, 99.0))).soc_pct == Reading(52.0, 99.0)
     assert seen(overlay, replace(OWN, soc_pct=Unknown("not said"))).soc_pct == Reading(61.0, 95.0)
 

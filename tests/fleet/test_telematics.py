@@ -159,6 +159,8 @@ def test_the_charger_wins_while_it_is_fresher_and_each_field_keeps_its_own_age()
     assert isinstance(vehicle.target_soc_pct, Reading)
     assert vehicle.target_soc_pct.value == pytest.approx(80.0)
     depot.telematics.take(json.dumps({**WHOLE, "at": AT_S - 10.0, "soc_pct": 66}).encode())
+    assert depot.vehicle().soc_pct == Reading(70.0, now_s - 30.0)
+    depot.board.update_vehicle("b1", soc_pct=Reading(70.0, now_s - 80.0))
     assert depot.vehicle().soc_pct == Reading(66.0, now_s - 10.0)
     assert depot.records.notes_of("bus-1")["odometer_km"] == (123456.7, AT_S - 10.0, "fms")
 

@@ -55,8 +55,10 @@ def test_the_ratings_of_those_that_tell_no_power_fit_beside_all_that_the_others_
     for evse in named:
         power_w = shared[evse].power_w
         whole = power_w > fallback_w and not alone
-        counted_w += min(RATED_W, limit_w) if whole else power_w
-    assert counted_w <= limit_w + 1e-3
+        least_w = 0.0 if alone else fallback_w
+        counted_w += min(RATED_W, limit_w) if whole else max(power_w, least_w)
+    kept_w = fallback_w * len(named) if not alone else 0.0
+    assert counted_w <= max(limit_w, kept_w + sum(beside_w)) + kept_w * (limit_w < RATED_W) + 1e-3
     for wish in asked:
         assert 0.0 <= shared[wish.evse].power_w <= wish.power_w + 1e-6
 
@@ -142,3 +144,16 @@ def test_one_that_nothing_shows_to_fall_back_takes_no_turns() -> None:
         outcome = night.tick(step)
         night.follow(outcome, 100.0 + step * STEP_S)
     assert min(permit.power_w for permit in outcome.permits[:2]) > LEAST_W
+
+
+def test_what_those_at_rest_count_with_is_not_shared_out_to_the_others() -> None:
+    """Else the envelope takes it off all of them, and who has its charger's minimum has nothing."""
+    frame = laid_out(3, 42_600.0, fallback_w=4_000.0)
+    asked = [Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids]
+    shared, _ = given_to(frame, asked, {"b1", "b2"}, RulesMemory())
+    assert [round(wish.power_w) for wish in shared.values()] == [22_000, 0, 16_600]
+    shared, _ = given_to(frame, asked[2:], {"b1", "b2"}, RulesMemory())
+    assert round(shared["b3"].power_w) == 22_000
+    tight = laid_out(3, 20_000.0, fallback_w=4_000.0)
+    shared, _ = given_to(tight, asked[2:], {"b1", "b2"}, RulesMemory())
+    assert round(shared["b3"].power_w) == 12_000, "though they ask for nothing"

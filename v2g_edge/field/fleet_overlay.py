@@ -4,7 +4,7 @@ Which word counts, and until when:
 
 - departure, target and highest SoC: the fleet's (depot management, then telematics, then a timetable) while
   it names one, else the charger's own, else the site file's ``departs``;
-- SoC, SoH and pack temperature: the newer sample; a charger that reports a fresh one is never overruled.
+- SoC, SoH and pack temperature: the charger's own sample, unless the fleet's is newer by ``OWN_FRESH_S``.
 """
 
 from typing import Final
@@ -18,6 +18,12 @@ from v2g_edge.model.snapshot import VehicleState
 
 MISSION: Final = frozenset({"departure_wall_s", "target_soc_pct", "ceiling_soc_pct"})
 """Fields that the fleet decides; all others go by the age of the sample."""
+
+
+OWN_FRESH_S: Final = 60.0
+"""A charger's own sample counts beside one of the fleet that is newer by less: telematics stamp what they
+keep with the time at which they send it. A charger reports once a minute at least.
+"""
 
 
 class FleetOverlay:
@@ -59,4 +65,4 @@ class FleetOverlay:
 
 
 def _counts(name: str, said: Reading, own: Measured) -> bool:
-    return name in MISSION or not isinstance(own, Reading) or own.at_s < said.at_s
+    return name in MISSION or not isinstance(own, Reading) or own.at_s + OWN_FRESH_S < said.at_s

@@ -133,10 +133,13 @@ class Left:
     ) -> None:
         self._above, self._phases = frame.tree.above, phases
         self.feeders_w, self.phases_w = list(feeders_w), list(phases.left_w)
-        self._evses, self._all_w = frame.site.evses, tuple(feeders_w)
+        self._evses = frame.site.evses
         self._shared = {node for place in metered for node in self._above[place]} if unmetered else set()
         self._shared_phases = {p.phase for i in metered for p in self.parts(i)} if unmetered else set()
         self._unmetered = {i for i in unmetered if not self._shared.isdisjoint(self._above[i])}
+        for place in sorted(self._unmetered):
+            self._keep_fallback(place)
+        self._all_w, self._all_phases_w = tuple(self.feeders_w), tuple(self.phases_w)
 
     def copy(self) -> "Left":
         """As much again, to try something out."""
@@ -163,10 +166,14 @@ class Left:
             return self._room_w(has_w, nodes, parts)
         evse = self._evses[place]
         if has_w <= evse.fallback_w and not self._fits_whole(place, has_w):
-            return min(evse.fallback_w - has_w, self._room_w(has_w, nodes, parts))
+            most_w = evse.fallback_w
+        else:
+            on_nodes, on_parts = self._counted(place)
+            most_w = min([evse.max_charge_w, *[w for _, w in on_nodes]])
+            most_w = min([most_w, *[w / part.weight for part, w in on_parts if w < part.most_w]])
         alone = [node for node in nodes if node not in self._shared]
         alone_parts = [part for part in parts if part.phase not in self._shared_phases]
-        return min(evse.max_charge_w - has_w, self._room_w(has_w, alone, alone_parts))
+        return min(most_w - has_w, self._room_w(has_w, alone, alone_parts))
 
     def take(self, place: int, has_w: float, more_w: float) -> None:
         """An outlet gets ``more_w`` on top of what it ``has_w``."""
@@ -194,16 +201,20 @@ class Left:
         """What an outlet that tells no power counts with where others ask beside it: its rating, or where
         that is more than there is in all, all of it.
         """
-        rated_w = self._evses[place].max_charge_w
-        nodes = [(n, min(rated_w, self._all_w[n])) for n in self._above[place] if n in self._shared]
+        rated_w, least_w = self._evses[place].max_charge_w, self._evses[place].fallback_w
+        nodes = [(n, min(rated_w, self._all_w[n] + least_w)) for n in self._above[place] if n in self._shared]
         parts = [part for part in self.parts(place) if part.phase in self._shared_phases]
-        return nodes, [(part, min(part.part_w(rated_w), self._phases.left_w[part.phase])) for part in parts]
+        return nodes, [
+            (part, min(part.part_w(rated_w), self._all_phases_w[part.phase] + part.part_w(least_w)))
+            for part in parts
+        ]
 
     def _fits_whole(self, place: int, has_w: float) -> bool:
         """Whether all that counts for an outlet that tells no power is left."""
         nodes, parts = self._counted(place)
-        lacks_w = [counted_w - has_w - self.feeders_w[node] for node, counted_w in nodes]
-        lacks_w += [counted_w - part.part_w(has_w) - self.phases_w[part.phase] for part, counted_w in parts]
+        least_w = self._evses[place].fallback_w
+        lacks_w = [counted_w - least_w - self.feeders_w[node] for node, counted_w in nodes]
+        lacks_w += [counted_w - part.part_w(least_w) - self.phases_w[part.phase] for part, counted_w in parts]
         return max(lacks_w) <= ENOUGH_W
 
     def _kept(self, place: int, has_w: float, gets_w: float) -> tuple[list[Kept], list[Kept]]:
@@ -213,16 +224,23 @@ class Left:
         fallback_w = self._evses[place].fallback_w
         nodes, parts = self._counted(place)
 
-        def beyond_w(counted_w: float, power_w: float, flows_w: float) -> float:
-            return max(counted_w - flows_w, 0.0) if power_w > fallback_w else 0.0
+        def beyond_w(part: OnPhase | None, counted_w: float, power_w: float) -> float:
+            flows_w = part.part_w(power_w) if part else power_w
+            least_w = part.part_w(fallback_w) if part else fallback_w
+            return max((counted_w if power_w > fallback_w else least_w) - flows_w, 0.0)
 
-        return [(node, beyond_w(w, gets_w, gets_w) - beyond_w(w, has_w, has_w)) for node, w in nodes], [
-            (
-                part.phase,
-                beyond_w(w, gets_w, part.part_w(gets_w)) - beyond_w(w, has_w, part.part_w(has_w)),
-            )
-            for part, w in parts
+        return [(node, beyond_w(None, w, gets_w) - beyond_w(None, w, has_w)) for node, w in nodes], [
+            (part.phase, beyond_w(part, w, gets_w) - beyond_w(part, w, has_w)) for part, w in parts
         ]
+
+    def _keep_fallback(self, place: int) -> None:
+        """Its fallback counts for an outlet that tells no power, whether it is given anything or not."""
+        least_w = self._evses[place].fallback_w
+        for node in self._shared.intersection(self._above[place]):
+            self.feeders_w[node] -= least_w
+        for part in self.parts(place):
+            if part.phase in self._shared_phases:
+                self.phases_w[part.phase] -= part.part_w(least_w)
 
     def fill_evenly(self, wanted_w: Mapping[int, float], given: dict[int, float]) -> None:
         """Max-min fair filling, on top of what is ``given``. Each round ends a wish, fills a feeder or a

@@ -261,8 +261,8 @@ def _in_turns(
 def _by_meter(
     frame: Frame, charging: Collection[int], unmetered: Collection[str]
 ) -> tuple[list[int], list[int]]:
-    """Those that ask for power: the ones that tell none, and the others."""
+    """All that tell no power, and the others that ask for some."""
     if not unmetered:
         return [], []
-    dark = [place for place in charging if frame.ids[place] in unmetered]
-    return dark, [place for place in charging if place not in dark]
+    dark = [place for place, evse in enumerate(frame.ids) if evse in unmetered]
+    return dark, [place for place in charging if frame.ids[place] not in unmetered]

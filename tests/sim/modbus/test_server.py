@@ -84,6 +84,26 @@ async def test_garbage_is_the_same_for_the_same_seed(rig: Rig) -> None:
     assert await some() == await some()
 
 
+async def test_garbage_ends_with_its_fault_where_no_value_is_written_too() -> None:
+    """The head of a SunSpec chain stayed garbage, so that the meter was never found again."""
+    unit = Unit(1, SunSpecMeter(lambda: TRUTH))
+    server = ModbusServer([unit])
+    await server.start()
+    client = AsyncModbusTcpClient("127.0.0.1", port=server.port, timeout=0.5, retries=0, reconnect_delay=0.0)
+    assert await client.connect()
+
+    async def head() -> list[int]:
+        return list((await client.read_holding_registers(40_000, count=4, device_id=1)).registers)
+
+    sound = await head()
+    unit.inject_fault(Fault("garbage", seed=7))
+    assert await head() != sound
+    unit.inject_fault(Fault())
+    assert await head() == sound
+    client.close()
+    await server.stop()
+
+
 async def test_an_exception_is_answered_as_such(rig: Rig) -> None:
     rig.meter.inject_fault(Fault("exception", code=6))
     answer = await rig.client.read_input_registers(POWER, count=2, device_id=1)
