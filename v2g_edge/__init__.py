@@ -1,3 +1,3 @@
 """v2g-edge: a daemon that runs a depot of bidirectional chargers from a small computer on site."""
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
