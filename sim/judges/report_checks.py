@@ -1,7 +1,8 @@
 """Judges of what a controller says against what is there. They get ``Told``, see the physics, and use no
 product code.
 
-- ``ramp``: a permit rises away from zero faster than the site's ramp
+- ``ramp``: a permit rises away from zero faster than the site's ramp; the least that a charger can is one
+  step
 - ``permit_not_in_force``: an obedient charger in reach is commanded otherwise than it is permitted, for
   longer than ``SETTLED_S``: leases that are not renewed, orders that are not the permit
 - ``disobedience_unnoticed``: a charger moves more than it was permitted lately, and no row says so in time
@@ -102,6 +103,7 @@ class ReportChecks:
         self._since_wall_s = scenario.start_wall_s
         self._permits: dict[str, deque[_Permitted]] = {evse.id: deque() for evse in scenario.site.evses}
         self._fallbacks_w = {evse.id: evse.fallback_w for evse in scenario.site.evses}
+        self._least_w = {each.id: (each.min_discharge_w, each.min_charge_w) for each in scenario.site.evses}
         self._spans: dict[str, tuple[float, float, bool]] = {}
         self._taken: dict[tuple[str, int], float] = {}
         self._soc: dict[str, float] = {}
@@ -213,8 +215,10 @@ class ReportChecks:
             if last is not None and (last.power_w != permit.power_w or self._book.follows):
                 from_w = last.power_w if last.power_w * permit.power_w > 0.0 else 0.0
                 rise_w = abs(permit.power_w) - abs(from_w)
-                steep = rise_w > most_w and not 0.0 <= permit.power_w <= self._fallbacks_w[evse] + FLOW_W
-                self._book.note("ramp", evse, told.wall_s, steep, 0.0, rise_w, most_w, "W")
+                begins_w = self._least_w[evse][permit.power_w > 0.0] + FLOW_W if from_w == 0.0 else 0.0
+                allowed_w = max(most_w, begins_w)
+                steep = rise_w > allowed_w and not 0.0 <= permit.power_w <= self._fallbacks_w[evse] + FLOW_W
+                self._book.note("ramp", evse, told.wall_s, steep, 0.0, rise_w, allowed_w, "W")
 
     def _look_at_charger(self, charger: Charger, told: Told, wall_s: float) -> None:
         evse = charger.evse

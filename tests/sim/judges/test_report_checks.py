@@ -97,6 +97,21 @@ def test_a_permit_must_rise_along_the_ramp_and_may_fall_at_once() -> None:
     assert bench.pass_s(2) == {"ramp"}
 
 
+@pytest.mark.parametrize(("excess_w", "rules"), [(0.0, set()), (1_000.0, {"ramp"})])
+def test_the_least_that_a_charger_can_is_one_step_however_slow_the_ramp(
+    excess_w: float, rules: set[str]
+) -> None:
+    bench = Bench()
+    safety = replace(BASE.site.safety, ramp_up_w_per_s=100.0)
+    bench.panel = Panel(
+        replace(bench.scenario, site=replace(BASE.site, safety=safety)), lambda _: bench.depot.wall_s
+    )
+    bench.permit = permit(0.0)
+    bench.pass_s(4)
+    bench.permit = permit(-BASE.site.evses[0].min_discharge_w - excess_w)
+    assert bench.pass_s(2) == rules
+
+
 @pytest.mark.parametrize(
     ("kind", "subject", "fault", "just"),
     [
