@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 import subprocess
+import time
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,14 @@ async def until_it_listens(port: int) -> None:
                 await asyncio.sleep(0.2)
 
 
+def wait_for(path: Path) -> None:
+    """Until another process has written it."""
+    ends_s = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < ends_s, f"{path} was never written"
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Everything that a depot's controller writes in a first minute, each command with umask 0."""
@@ -71,6 +80,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             [*COMMAND, "console", "--listen", f"127.0.0.1:{ports[3]}", "--state", made / "console"], umask=0
         ):
             asyncio.run(until_it_listens(ports[3]))
+            wait_for(made / "console" / "console.sqlite")
         yield made
 
 

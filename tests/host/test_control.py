@@ -209,6 +209,14 @@ async def test_e9_users_that_ask_without_end_keep_nobody_out(
     monkeypatch.setattr(control_module, "peer_of", lambda _bare: dials[-1])
     path = tmp_path / "c.sock"
     control = ControlSocket(str(path), {"operate": _double, "status": _double}, _needs_for_orders)
+    accept, accepted = control._accept, 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        await accept(reader, writer)
+
+    monkeypatch.setattr(control, "_accept", counted)
     await control.start()
     clients = []
     for _ in range(CLIENTS_MAX + RESERVED + more):
@@ -216,6 +224,7 @@ async def test_e9_users_that_ask_without_end_keep_nobody_out(
         clients[-1][1].write(b'{"method": "%s", "params": {"n": 1}}\n' % what.encode() * 300)
         await asyncio.sleep(0)
     await _until(lambda: control._paces.get(4_000, (0.0, 0.0))[0] < 0.0)
+    await _until(lambda: accepted == len(clients))  # else one of them would be taken for another user
     dials.append(Peer(1, Role.OPERATOR))
     assert (await _ask(path, b'{"method": "operate", "params": {"n": 1}}'))[0]["result"] == {"n": 2}
     dials.append(Peer(2, Role.VIEWER))
