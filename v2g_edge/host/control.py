@@ -234,8 +234,11 @@ class ControlSocket:
                 await self._pace(
                     client
                 )  # what is refused is recorded too, and is no order that must get through
-            name = await asyncio.to_thread(name_of, client.peer.uid)
             self._keep(request, client.peer, f"refused: needs the role {needed.title}")
+            client.busy = (
+                False  # it is not at work: a directory service may be slow, and others need its place
+            )
+            name = await asyncio.to_thread(name_of, client.peer.uid)
             text = refusal(name, client.peer.role, needed, request.method)
             return {"id": request.id, "error": {"kind": "forbidden", "text": text}}
         outcome, answer = await _handled(request, handler)
