@@ -235,9 +235,7 @@ class ControlSocket:
                     client
                 )  # what is refused is recorded too, and is no order that must get through
             self._keep(request, client.peer, f"refused: needs the role {needed.title}")
-            client.busy = (
-                False  # it is not at work: a directory service may be slow, and others need its place
-            )
+            client.busy = False  # not at work: a directory service may be slow, and others need its place
             name = await asyncio.to_thread(name_of, client.peer.uid)
             text = refusal(name, client.peer.role, needed, request.method)
             return {"id": request.id, "error": {"kind": "forbidden", "text": text}}
