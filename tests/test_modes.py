@@ -56,7 +56,7 @@ def wait_for(path: Path) -> None:
     ends_s = time.monotonic() + PATIENCE_S
     while not path.exists():
         assert time.monotonic() < ends_s, f"{path} was never written"
-        time.sleep(0.2)
+        time.sleep(0.2)  # between two looks at what another process writes, with a limit above
 
 
 @pytest.fixture(scope="module")

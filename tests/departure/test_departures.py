@@ -160,7 +160,7 @@ def test_the_reserve_comes_on_top_of_the_target() -> None:
 
 
 def test_a_reserve_that_does_not_fit_above_the_target_is_nothing_impossible() -> None:
-    """Target and reserve end where the battery does: it may export, and nobody is alarmed."""
+    """Target and reserve end where the battery does: it may export, and there is no alarm."""
     site = depot(1, vehicles=(Vehicle("bus-1", "bus", True, reserve_soc_pct=20.0),))
     answer = verdict(site, needing(site, (45.0, 10.0)), proposal(site, (100.0,)))
     assert answer.feasible

@@ -319,7 +319,7 @@ def test_one_that_is_not_metered_begins_only_where_its_rating_fits_beside_the_ot
     seen = context(scene)
     exposures, limits = [exposure_of(seen, o) for o in seen.outlets], limits_of(seen, (0.0, 30_000.0))
     cuts = fit(seen, [10_000.0, 0.0], [10_000.0, 0.0], exposures, limits, frozenset({0}))
-    assert not cuts[0], "nobody else asks"
+    assert not cuts[0], "no other outlet asks"
     cuts = fit(seen, [10_000.0, 1.0], [10_000.0, 1.0], exposures, limits, frozenset({0}))
     assert cuts[0]["unmetered"].max_w == 0.0, "nothing is raised a moment after an excess"
 

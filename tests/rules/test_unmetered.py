@@ -124,7 +124,7 @@ def test_a_feeder_with_none_but_them_gives_no_more_than_it_has() -> None:
 
 
 def test_where_its_rating_does_not_fit_it_has_its_fallback_all_the_same() -> None:
-    """As all have of whom something is not known."""
+    """So has each outlet of which something is not known."""
     frame = laid_out(3, 15_000.0, fallback_w=5_000.0)
     asked = {evse: Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids}
     base_w, doubt = frame.tree.base_max_w, frozenset({"b1", "b2"})
@@ -133,7 +133,7 @@ def test_where_its_rating_does_not_fit_it_has_its_fallback_all_the_same() -> Non
 
 
 def test_one_that_nothing_shows_to_fall_back_takes_no_turns() -> None:
-    """It counts at its rating whether it charges or not: a pause would give nobody anything."""
+    """It counts at its rating whether it charges or not: a pause would free nothing."""
     site = garage(3)
     by_contactor = tuple(replace(evse, dead_man="contactor") for evse in site.evses[:2])
     night = Night(
@@ -147,7 +147,7 @@ def test_one_that_nothing_shows_to_fall_back_takes_no_turns() -> None:
 
 
 def test_what_those_at_rest_count_with_is_not_shared_out_to_the_others() -> None:
-    """Else the envelope takes it off all of them, and who has its charger's minimum has nothing."""
+    """Else the envelope takes it off all of them, and an outlet at its charger's minimum gets nothing."""
     frame = laid_out(3, 42_600.0, fallback_w=4_000.0)
     asked = [Wish(evse, RATED_W, 0.5, "charge") for evse in frame.ids]
     shared, _ = given_to(frame, asked, {"b1", "b2"}, RulesMemory())

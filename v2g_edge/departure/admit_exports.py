@@ -82,7 +82,7 @@ def admit_exports(
 ) -> ExportVerdict:
     """Judge the exports among ``wished_w``. ``reserved_w``: what outlets that do not listen may take. Order
     of ``Site.evses``. ``rates_w``: what each might be charged with at the last tick, the envelope's own
-    number; () before the first. ``lasting_w``: what of ``reserved_w`` nobody can take back for others within
+    number; () before the first. ``lasting_w``: what of ``reserved_w`` cannot be taken back for others within
     a lease; () for all of it.
 
     All exports under a full feeder or none: what is judged are the wishes, whatever readings leave of them,

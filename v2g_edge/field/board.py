@@ -253,7 +253,7 @@ class Board:
         )
 
     def _look_for_stayers(self, wall_s: float) -> None:
-        """A vehicle that stands there long after its departure, whoever named it, refutes it (rule 15)."""
+        """A vehicle that stands there long after its departure refutes it, whatever named it (rule 15)."""
         if abs(wall_s - self._looked_wall_s) < LOOK_S:
             return
         self._looked_wall_s = wall_s

@@ -42,7 +42,7 @@ CENTS: Final = re.compile(
 )
 """Hundredths of a currency, as retailers write them: "ct/kWh", "EURct/kWh", "Rp./kWh", "¢/kWh"."""
 SMALL: Final = re.compile(r"(?<![a-z])(?:m€|m(?:eur|usd|gbp|chf)|mills?)\s*/\s*kwh", re.IGNORECASE)
-"""Thousandths; nobody publishes them, and a guess would be a thousand times off."""
+"""Thousandths: no market publishes them, and a guess would be a thousand times off."""
 ENERGY: Final = re.compile(r"/\s*(mwh|kwh)", re.IGNORECASE)
 ABBREVIATION: Final = re.compile(r"[A-Z]{1,3}[SDE]T")
 ABBREVIATIONS: Final = {

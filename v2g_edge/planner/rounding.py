@@ -81,7 +81,7 @@ def rounded(problem: Problem, charge_kw: Floats, discharge_kw: Floats) -> Rounde
 
 
 def spared_kwh(pack: Pack) -> float:
-    """What may lack of a floor after rounding: nobody notices it, for more than that is planned above it."""
+    """What may lack of a floor after rounding: it is not noticed, as more than that is planned above it."""
     return max(SPARED * pack.full_kwh if pack.full_kwh < FAR_KWH else 0.0, SHORT_KWH)
 
 

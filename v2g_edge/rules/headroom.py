@@ -105,7 +105,7 @@ def _uneven(
     a single-phase outlet's, and what the ``cars`` load on one or two of three phases.
 
     Only those that have shown their phases: the others would have to count with all of their power, and
-    could then never show them. For that reason the envelope, which allows nobody more for telling less,
+    could then never show them. For that reason the envelope, which allows no outlet more for telling less,
     keeps this limit for single-phase outlets alone, and the rules for cars too.
     """
     if not cars:

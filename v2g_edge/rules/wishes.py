@@ -69,7 +69,8 @@ def propose_all(
     setpoint that suffices where a feeder is short, without their vehicles losing anything; ``said_w``: what
     vehicles that no longer say it last said they take. ``caps_w``: what each outlet was allowed at the last
     tick by all that concerns it alone: no power is kept free for a wish that cannot be permitted.
-    ``outs_w``: the same for export: who cannot export has no share in a site's. ``unmetered``: see ``Left``.
+    ``outs_w``: the same for export: an outlet that cannot export has no share in a site's.
+    ``unmetered``: see ``Left``.
     """
     site = frame.site
     bases_w = frame.tree.base_max_w if bases_w is None else bases_w

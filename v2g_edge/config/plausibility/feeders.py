@@ -57,7 +57,7 @@ def _windows(plan: SiteFile, file: str) -> Iterator[Problem]:
         least_w = max(feeder.base_load_max_w, 0.0) + min(evse.min_charge_w for evse in below)
         if window.import_limit_w < least_w:
             found = f"{window.import_limit_w:.0f} W all day ({', '.join(days[:3])})"
-            mend = "Nobody below it charges on such a day. Are hours missing, or is export_limit_w meant?"
+            mend = "Nothing below it charges on such a day. Are hours missing, or is export_limit_w meant?"
             key = f"windows.{window.id}.import_limit_w"
             yield odd(file, key, found, f"{least_w:.0f} W, base load and one outlet at its least", mend)
 

@@ -162,7 +162,7 @@ async def test_a_status_in_other_letters_is_that_status(depot: Depot, word: str)
 async def test_a_transaction_at_an_outlet_that_the_site_file_does_not_name_is_told_once(
     depot: Depot, version: Version
 ) -> None:
-    """A second connector that nobody wrote down: what flows there is nobody's."""
+    """A second connector that the site file does not name: no rule counts what flows there."""
     station = await ready(depot, "old" if version == "1.6" else "new", version)
     start = {"connectorId": 2, "idTag": "x", "meterStart": 0, "timestamp": format_wall(depot.clock.wall)}
     for number in range(2):
@@ -177,7 +177,7 @@ async def test_a_transaction_at_an_outlet_that_the_site_file_does_not_name_is_to
 
 
 async def test_readings_without_a_time_are_told(depot: Depot) -> None:
-    """They count for nothing: nobody could say why power and SoC stay unknown."""
+    """They do not count, and one event says why power and SoC stay unknown."""
     station, number = await plugged(depot)
     link = depot.central.links["old"]
     assert link.connection is not None

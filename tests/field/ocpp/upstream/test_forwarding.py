@@ -172,7 +172,7 @@ async def test_a_transaction_of_2_x_keeps_its_own_number(
 async def test_no_answer_waits_for_an_upstream_that_is_gone_and_cards_go_by_the_policy(
     tmp_path: Path, upstream: Upstream
 ) -> None:
-    """Nobody listens on the upstream's port."""
+    """Nothing listens on the upstream's port."""
     for policy, word in (("site", "Accepted"), ("refuse", "Invalid")):
         depot = ForwardedDepot(tmp_path / policy, upstream.url, when_gone=policy)
         await depot.central.start()

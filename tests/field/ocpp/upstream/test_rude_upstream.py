@@ -1,4 +1,4 @@
-"""An upstream that answers with nonsense, with errors, or not at all: no station hears of it."""
+"""An upstream that answers with nonsense, with errors, or not at all: no station notices."""
 
 import json
 from collections.abc import AsyncIterator

@@ -97,7 +97,7 @@ class V16(VersionAdapter):
             error = by_vendor  # its own word for a fault that we know
         well = error in _HARMLESS or error.casefold() in _NO_ERROR
         if not well and error not in FAULTS and status in ("available", "occupied"):
-            # It says that it works, and a word that nobody knows: a warning, as OtherError beside it is.
+            # It says that it works, and a word that is not known: a warning, as OtherError beside it is.
             log.info("station_error_word", station=self._station.settings.identity, error=error[:64])
             error = "OtherError"
         fault = error if not well else "Faulted" if status == "faulted" else ""

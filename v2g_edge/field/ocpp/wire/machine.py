@@ -137,7 +137,8 @@ class Machine:
     ) -> str:
         """Queue a call and return its message id (``message_id`` where it is repeated under its own).
 
-        ``encoded`` is the payload as JSON, from one who knows that it conforms; "" where that is to be seen.
+        ``encoded`` is the payload as JSON, from a caller that has checked that it conforms;
+        "" where it is to be checked.
 
         A queued call of the same ``key`` (not "") is replaced; one
         whose ``still`` says no when its turn comes is left out ("superseded").
